@@ -1,0 +1,120 @@
+"""What the numbers really did, in columns: the contract between the numeric kernel and the event engine.
+
+One row stands for what one vector did in one phase on one tile (``count`` identical vectors where rows are aggregated).
+The kernel writes the rows while it computes; the engine schedules and prices exactly these rows.
+Orientation is that of the weight matrix in ``y = W x``: an array's *columns* are the lines of the input ``x`` and
+its *rows* the lines of the output ``y`` (and of the error ``d``), as in the RPU literature.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, fields
+from enum import IntEnum
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+
+class Phase(IntEnum):
+    """What a tile is doing for a vector; the order is the tie-break between equal request times."""
+
+    FORWARD = 0
+    BACKWARD = 1
+    UPDATE = 2
+    TRANSFER = 3
+    MAINTENANCE = 4
+
+
+@dataclass(frozen=True)
+class Activity:
+    """Rows of tile activity in program order, held as equally long one-dimensional arrays.
+
+    layer, tile:   index of the weight layer in the network, and of the tile within the layer (row-major over the
+                   layer's blocks of outputs x inputs).
+    phase:         a `Phase`.
+    vector:        index of the vector within its mini-batch: sample * vectors_per_sample + position.
+    slots:         pulse slots (BL) really used; 0 outside updates.
+    coincidences_up, coincidences_down: pulses that raised or lowered a weight, summed over the array.
+    active_rows, active_columns: lines that took part: non-zero inputs of a multiplication; in an update the lines
+                   that fired at least once.
+    row_pulses, column_pulses: pulses fired on all lines of a side over all slots of an update.
+    passes:        analog passes of a multiplication: 1 + retries of bound management; 0 = skipped (all-zero vector).
+    writes:        cells written by a transfer or by programming.
+    digital_ops:   digital operations that the algorithm itself asked for (not those of the network's layers).
+    count:         how many identical vectors the row stands for; usually 1.
+    """
+
+    layer: NDArray[np.int32]
+    tile: NDArray[np.int32]
+    phase: NDArray[np.int32]
+    vector: NDArray[np.int32]
+    slots: NDArray[np.int32]
+    coincidences_up: NDArray[np.int64]
+    coincidences_down: NDArray[np.int64]
+    active_rows: NDArray[np.int32]
+    active_columns: NDArray[np.int32]
+    row_pulses: NDArray[np.int32]
+    column_pulses: NDArray[np.int32]
+    passes: NDArray[np.int32]
+    writes: NDArray[np.int64]
+    digital_ops: NDArray[np.int64]
+    count: NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return len(self.layer)
+
+    def select(self, rows: ArrayLike) -> Activity:
+        """The rows picked by an index or boolean array, in that order."""
+        return Activity(**{name: getattr(self, name)[rows] for name in COLUMNS})
+
+    @staticmethod
+    def rows(**columns: ArrayLike) -> Activity:
+        """Build rows from the columns that matter; the others are 0 (``count`` 1). Scalars are broadcast.
+
+        >>> Activity.rows(layer=0, phase=Phase.FORWARD, vector=[0, 1], passes=1).passes
+        array([1, 1], dtype=int32)
+        """
+        unknown = set(columns) - set(COLUMNS)
+        assert not unknown, f"no such Activity column: {sorted(unknown)}"
+        length = max((np.size(v) for v in columns.values() if np.ndim(v)), default=1)
+        filled = {}
+        for name, dtype in COLUMNS.items():
+            value = columns.get(name, 1 if name == "count" else 0)
+            filled[name] = np.ascontiguousarray(np.broadcast_to(np.asarray(value, dtype), (length,)))
+        return Activity(**filled)
+
+    @staticmethod
+    def concatenate(parts: Iterable[Activity]) -> Activity:
+        """All rows of all parts, in order."""
+        parts = list(parts)
+        if not parts:
+            return EMPTY
+        return Activity(**{name: np.concatenate([getattr(p, name) for p in parts]) for name in COLUMNS})
+
+
+_WIDE = {"coincidences_up", "coincidences_down", "writes", "digital_ops", "count"}
+COLUMNS: dict[str, type] = {f.name: np.int64 if f.name in _WIDE else np.int32 for f in fields(Activity)}
+EMPTY = Activity(**{name: np.empty(0, dtype) for name, dtype in COLUMNS.items()})
+
+
+class ActivityLog:
+    """Collects the rows of one mini-batch as the kernel produces them.
+
+    >>> log = ActivityLog()
+    >>> log.append(layer=0, tile=0, phase=Phase.FORWARD, vector=[0, 1], passes=[1, 2])
+    >>> len(log.take())
+    2
+    """
+
+    def __init__(self) -> None:
+        self._parts: list[Activity] = []
+
+    def append(self, **columns: ArrayLike) -> None:
+        """Add rows; columns as for `Activity.rows`."""
+        self._parts.append(Activity.rows(**columns))
+
+    def take(self) -> Activity:
+        """The rows collected so far, in program order; the log is empty afterwards."""
+        parts, self._parts = self._parts, []
+        return Activity.concatenate(parts)
