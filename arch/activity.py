@@ -30,6 +30,7 @@ class Phase(IntEnum):
 class Activity:
     """Rows of tile activity in program order, held as equally long one-dimensional arrays.
 
+    step:          number of the mini-batch since the run began.
     layer, tile:   index of the weight layer in the network, and of the tile within the layer (row-major over the
                    layer's blocks of outputs x inputs).
     phase:         a `Phase`.
@@ -45,6 +46,7 @@ class Activity:
     count:         how many identical vectors the row stands for; usually 1.
     """
 
+    step: NDArray[np.int64]
     layer: NDArray[np.int32]
     tile: NDArray[np.int32]
     phase: NDArray[np.int32]
@@ -93,28 +95,45 @@ class Activity:
         return Activity(**{name: np.concatenate([getattr(p, name) for p in parts]) for name in COLUMNS})
 
 
-_WIDE = {"coincidences_up", "coincidences_down", "writes", "digital_ops", "count"}
+_WIDE = {"step", "coincidences_up", "coincidences_down", "writes", "digital_ops", "count"}
 COLUMNS: dict[str, type] = {f.name: np.int64 if f.name in _WIDE else np.int32 for f in fields(Activity)}
 EMPTY = Activity(**{name: np.empty(0, dtype) for name, dtype in COLUMNS.items()})
 
 
 class ActivityLog:
-    """Collects the rows of one mini-batch as the kernel produces them.
+    """Collects the rows of a run of mini-batches as the kernel produces them.
+
+    ``step`` is written into every row; whoever drives the training raises it by one per mini-batch.
 
     >>> log = ActivityLog()
-    >>> log.append(layer=0, tile=0, phase=Phase.FORWARD, vector=[0, 1], passes=[1, 2])
+    >>> log.append(2, layer=0, tile=0, phase=Phase.FORWARD, vector=[0, 1], passes=[1, 2])
     >>> len(log.take())
     2
     """
 
     def __init__(self) -> None:
-        self._parts: list[Activity] = []
+        self.step = 0
+        self._length = 0
+        self._parts: list[tuple[int, int, dict[str, ArrayLike]]] = []
 
-    def append(self, **columns: ArrayLike) -> None:
-        """Add rows; columns as for `Activity.rows`."""
-        self._parts.append(Activity.rows(**columns))
+    def append(self, length: int, **columns: ArrayLike) -> None:
+        """Add ``length`` rows; columns as for `Activity.rows`. Kept as given until `take` (no copy: do not reuse)."""
+        self._parts.append((length, self.step, columns))
+        self._length += length
+
+    def __len__(self) -> int:
+        return self._length
 
     def take(self) -> Activity:
         """The rows collected so far, in program order; the log is empty afterwards."""
-        parts, self._parts = self._parts, []
-        return Activity.concatenate(parts)
+        taken = {name: np.zeros(self._length, dtype) for name, dtype in COLUMNS.items()}
+        taken["count"][:] = 1
+        start = 0
+        for length, step, columns in self._parts:
+            place = slice(start, start + length)
+            taken["step"][place] = step
+            for name, value in columns.items():
+                taken[name][place] = value
+            start += length
+        self._parts, self._length = [], 0
+        return Activity(**taken)
