@@ -1,0 +1,62 @@
+"""The cross-point array: rows x columns of cells that multiply, and learn, in place.
+
+Orientation is that of ``y = W x``: columns are the lines of x, rows the lines of y. In the backward pass rows are driven
+and columns are read.
+
+Modelled for a resistive cell (card with ``electrical``), per cell of mean resistance R:
+  read         V_read^2 / R * t per driven cell and pass (every driven line counted at full duty: an upper bound for PWM),
+  read_line    C V_read^2 per driven line, C = line capacitance per cell x cells crossed,
+  coincidence  V_pulse^2 / R * width per cell where a row and a column pulse meet,
+  half_select  (V_pulse/2)^2 / R * width per cell that sees only one of the two pulses,
+  pulse_line   C (V_pulse/2)^2 per line and pulse.
+A card with ``power`` instead lumps the whole array while it is read (ISAAC's table does); such an array cannot be pulsed.
+Not modelled here: dependence on the stored conductances and on PWM duty, sneak paths, wire resistance.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field
+
+from rpusim.arch.parts.part import Action, Card, Part, Sourced
+from rpusim.arch.quantity import Seconds, picoseconds, zeptojoules
+
+
+class Crossbar(Sourced):
+    """``arrays`` equal arrays per tile, of ``rows`` x ``columns`` cells of the card ``cell``."""
+
+    rows: Annotated[int, Field(ge=1)]
+    columns: Annotated[int, Field(ge=1)]
+    cell: str
+    integration: Seconds
+    arrays: Annotated[int, Field(ge=1)] = 1
+    cells_per_weight: Annotated[int, Field(ge=1)] = 1
+
+    @property
+    def weight_rows(self) -> int:
+        """Outputs that one array can hold: weights sliced over several cells take as many rows."""
+        return self.rows // self.cells_per_weight
+
+    def build(self, card: Card, read_seconds: float, pulse_seconds: float | None) -> Part:
+        """The array as a part; ``pulse_seconds`` is None on a chip that cannot update."""
+        cells = self.rows * self.columns
+        if card.electrical is None:
+            actions = {"read": card.action("read", read_seconds)}
+            if pulse_seconds is not None:
+                actions |= {name: card.action(name, pulse_seconds) for name in ("coincidence", "half_select")}
+            return Part("array", self.arrays, card, actions, busy_units=self.arrays)
+        e = card.electrical
+        read_ps = picoseconds(read_seconds)
+        actions = {
+            "read": Action(read_ps, zeptojoules(e.read_voltage**2 / e.resistance * read_seconds)),
+            "read_line_per_cell": Action(read_ps, zeptojoules(e.line_capacitance * e.read_voltage**2)),
+        }
+        if pulse_seconds is not None:
+            pulse_ps, half = picoseconds(pulse_seconds), e.pulse_voltage / 2
+            actions |= {
+                "coincidence": Action(pulse_ps, zeptojoules(e.pulse_voltage**2 / e.resistance * pulse_seconds)),
+                "half_select": Action(pulse_ps, zeptojoules(half**2 / e.resistance * pulse_seconds)),
+                "pulse_line_per_cell": Action(pulse_ps, zeptojoules(e.line_capacitance * half**2)),
+            }
+        return Part("array", self.arrays * cells, card, actions, busy_units=self.arrays * cells)

@@ -1,0 +1,171 @@
+"""What every physical part of a chip has: actions with a latency and an energy, an area, a leakage, and a cost card.
+
+A part's configuration (how many bits, which rate) is a pydantic model in the part's own file; `build` there turns it
+and a `Card` into a `Part`, in which each action's cost is a plain integer and nothing is left to look up.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Literal, get_args
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic.fields import FieldInfo
+
+from rpusim.arch.quantity import (
+    Dimension,
+    Farads,
+    JoulesOrZero,
+    Metres,
+    Ohms,
+    SamplesPerSecond,
+    SquareMetresOrZero,
+    Volts,
+    WattsOrZero,
+    picoseconds,
+    zeptojoules,
+)
+from rpusim.errors import InputError
+
+
+class Frozen(BaseModel):
+    """Base of every configuration model: immutable, and unknown fields are errors."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Sourced(Frozen):
+    """A block of a configuration whose numbers have a source: one for the block, or one for a field where it differs."""
+
+    source: str = Field(min_length=3)
+    sources: dict[str, str] = {}
+
+    @model_validator(mode="after")
+    def _sources_name_fields(self) -> Sourced:
+        unknown = sorted(set(self.sources) - set(type(self).model_fields))
+        if unknown:
+            raise ValueError(f"sources names {unknown[0]!r}, which is not a field of this block")
+        return self
+
+    def numbers(self, where: str) -> Iterator[dict[str, Any]]:
+        """Every number of this block and of the blocks inside it: {field, value, unit, source}."""
+        for name, field in type(self).model_fields.items():
+            value = getattr(self, name)
+            here = f"{where}.{name}" if where else name
+            source = self.sources.get(name, self.source)
+            if isinstance(value, Sourced):
+                yield from value.numbers(here)
+            elif isinstance(value, tuple) and value and isinstance(value[0], Sourced):
+                for i, item in enumerate(value):
+                    yield from item.numbers(f"{here}.{getattr(item, 'name', i)}")
+            elif isinstance(value, Electrical):
+                for part, inner in type(value).model_fields.items():
+                    yield _number(f"{here}.{part}", getattr(value, part), inner, source)
+            elif isinstance(value, bool | int | float):
+                yield _number(here, value, field, source)
+            elif isinstance(value, dict) and name == "energy":
+                for action, joules in value.items():
+                    yield {"field": f"{here}.{action}", "value": joules, "unit": "J", "source": source}
+
+
+def _number(where: str, value: float, field: FieldInfo, source: str) -> dict[str, Any]:
+    found = [*field.metadata, *(m for a in get_args(field.annotation) for m in getattr(a, "__metadata__", ()))]
+    unit = next((m.unit for m in found if isinstance(m, Dimension)), "1")
+    return {"field": where, "value": value, "unit": unit, "source": source}
+
+
+class Electrical(Frozen):
+    """The circuit of one resistive cell, from which the energies of an array follow (see `crossbar`)."""
+
+    resistance: Ohms = Field(description="mean resistance of a cell")
+    read_voltage: Volts = Field(description="on a driven line while an output line integrates")
+    pulse_voltage: Volts = Field(description="across a cell where two update pulses coincide; half of it on each line")
+    line_capacitance: Farads = Field(description="of a line, per cell that it crosses")
+
+
+class Card(Sourced):
+    """What one unit of a part costs, with the technology node and the source of the figures.
+
+    Energy is given in exactly one of three ways: ``energy`` per action, the ``power`` while busy
+    (energy = power x busy time), or for a resistive cell its ``electrical`` circuit.
+    A zero is refused unless ``zero_because`` says why it is one.
+    ``rated_bits`` and ``rated_rate`` bind a card to the converter it was taken from.
+    """
+
+    name: str
+    part: str
+    unit: str = Field(description="what one unit is: one ADC, one line, one cell, one bank")
+    node: Metres
+    basis: Literal["published", "derived", "assumption"]
+    energy: dict[str, JoulesOrZero] = {}
+    power: WattsOrZero | None = None
+    electrical: Electrical | None = None
+    area: SquareMetresOrZero
+    leakage: WattsOrZero
+    zero_because: dict[str, str] = {}
+    rated_bits: int | None = None
+    rated_rate: SamplesPerSecond | None = None
+
+    @model_validator(mode="after")
+    def _complete(self) -> Card:
+        if bool(self.energy) + (self.power is not None) + (self.electrical is not None) != 1:
+            raise ValueError(
+                "the energy of a card is given in exactly one way: energy (per action), power (while busy) or electrical"
+            )
+        costs: dict[str, float] = {"area": self.area, "leakage": self.leakage, **self.energy}
+        if self.power is not None:
+            costs["power"] = self.power
+        for name, value in costs.items():
+            if value == 0 and name not in self.zero_because:
+                raise ValueError(f"{name} is zero; a zero cost must be explained under zero_because.{name}")
+        return self
+
+    def action(self, name: str, seconds: float) -> Action:
+        """One ``name`` of one unit that keeps it busy for ``seconds``; a missing cost is an InputError."""
+        if self.power is not None:
+            joules = self.power * seconds
+        elif name in self.energy:
+            joules = self.energy[name]
+        else:
+            raise InputError(
+                f"card {self.name}: energy.{name} is missing; the chip does this action, so the card must price it"
+            )
+        return Action(picoseconds(seconds), zeptojoules(joules))
+
+
+@dataclass(frozen=True)
+class Action:
+    """One thing a part does: how long it keeps one unit busy (ps) and what it takes from the supply (zJ)."""
+
+    latency_ps: int
+    energy_zj: int
+
+
+@dataclass(frozen=True)
+class Part:
+    """The units of one kind in one tile (or on the chip), with the cost of each action of one unit."""
+
+    name: str
+    units: int
+    card: Card
+    actions: dict[str, Action]
+    busy_units: int
+    """How many of the units can be busy at the same time (an ADC shared by both sides counts once)."""
+
+    @property
+    def area_m2(self) -> float:
+        return self.units * self.card.area
+
+    @property
+    def leakage_w(self) -> float:
+        return self.units * self.card.leakage
+
+    @property
+    def full_power_w(self) -> float:
+        """Power with every unit busy at its most expensive action, leakage included."""
+        if self.card.power is not None:
+            return self.busy_units * self.card.power + self.leakage_w
+        rates = [a.energy_zj * 1e-21 / (a.latency_ps * 1e-12) for a in self.actions.values() if a.latency_ps]
+        return self.busy_units * max(rates, default=0.0) + self.leakage_w
+

@@ -1,0 +1,105 @@
+"""Quantities with units, read at the boundary: "80 ns" in a file is 8e-08 (seconds, a float) everywhere behind it.
+
+Inside the simulator quantities are SI floats, simulated time is integer picoseconds and energy is integer zeptojoules
+(1 zJ = 1e-21 J), so that sums over billions of events are exact and do not depend on their order.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Annotated
+
+from pydantic import BeforeValidator
+
+PICOSECONDS_PER_SECOND = 10**12
+ZEPTOJOULES_PER_JOULE = 10**21
+
+_PREFIXES = {"f": 1e-15, "p": 1e-12, "n": 1e-9, "u": 1e-6, "µ": 1e-6, "m": 1e-3, "": 1.0, "k": 1e3, "M": 1e6, "G": 1e9}
+_PREFIXES |= {"T": 1e12, "P": 1e15, "a": 1e-18, "z": 1e-21}
+_NUMBER = re.compile(r"\s*([-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)\s*(\S*)\s*")
+
+
+@dataclass(frozen=True, eq=False)
+class Dimension:
+    """What a quantity measures: its SI unit, the unit strings accepted for it, and an example for error messages."""
+
+    name: str
+    unit: str
+    accepted: dict[str, float]
+    example: str
+
+    def parse(self, given: object) -> float:
+        """The SI value of ``given``, a string such as "80 ns"; a number without a unit is refused (ValueError)."""
+        match = _NUMBER.fullmatch(given) if isinstance(given, str) else None
+        if match and match[2] in self.accepted:
+            # str(float) round trip: 5 * 1e-9 is 5.000000000000001e-09, "5e-9" is what was meant
+            return float(f"{float(match[1]) * self.accepted[match[2]]:.15g}")
+        raise ValueError(
+            f"got {given!r}, but {self.name} needs a number with its unit, such as {self.example!r} "
+            f"(units: {', '.join(sorted(self.accepted, key=lambda unit: self.accepted[unit]))})"
+        )
+
+
+def _scaled(prefixes: str, *symbols: str) -> dict[str, float]:
+    return {p + s: _PREFIXES[p] for s in symbols for p in [*prefixes, ""]}
+
+
+TIME = Dimension("a time", "s", _scaled("pnum", "s"), "80 ns")
+ENERGY = Dimension("an energy", "J", _scaled("zafpnum", "J"), "1.56 pJ")
+POWER = Dimension("a power", "W", _scaled("pnumk", "W"), "2 mW")
+AREA = Dimension("an area", "m2", {"nm2": 1e-18, "um2": 1e-12, "mm2": 1e-6, "cm2": 1e-4, "m2": 1.0}, "0.0012 mm2")
+LENGTH = Dimension("a length", "m", _scaled("num", "m"), "400 nm")
+VOLTAGE = Dimension("a voltage", "V", _scaled("um", "V"), "0.5 V")
+RESISTANCE = Dimension("a resistance", "Ohm", _scaled("kMG", "Ohm"), "24 MOhm")
+CAPACITANCE = Dimension("a capacitance", "F", _scaled("afpn", "F"), "80 aF")
+SAMPLE_RATE = Dimension("a sampling rate", "S/s", _scaled("kMG", "S/s"), "200 MS/s")
+OPERATION_RATE = Dimension("an operation rate", "op/s", _scaled("kMGT", "op/s"), "51.2 Gop/s")
+BIT_RATE = Dimension(
+    "a bandwidth", "b/s", _scaled("kMGT", "b/s") | {u: 8 * f for u, f in _scaled("kMGT", "B/s").items()}, "90 GB/s"
+)
+MEMORY = Dimension(
+    "a memory size", "b", {"b": 1, "B": 8, "KB": 8 * 2**10, "MB": 8 * 2**20, "GB": 8 * 2**30}, "64 KB"
+)
+
+
+def _quantity(dimension: Dimension, *, positive: bool) -> tuple[BeforeValidator, Dimension]:
+    def read(given: object) -> float:
+        value = dimension.parse(given)
+        if value < 0 or (positive and value == 0):
+            accepted = f"{dimension.name} above zero" if positive else f"{dimension.name} of zero or more"
+            raise ValueError(f"got {given!r}, but it must be {accepted}, such as {dimension.example!r}")
+        return value
+
+    return BeforeValidator(read), dimension
+
+
+# Types for pydantic fields. The Dimension stays in the annotation, so that a resolved configuration can print its unit.
+Seconds = Annotated[float, *_quantity(TIME, positive=True)]
+SecondsOrZero = Annotated[float, *_quantity(TIME, positive=False)]
+JoulesOrZero = Annotated[float, *_quantity(ENERGY, positive=False)]
+WattsOrZero = Annotated[float, *_quantity(POWER, positive=False)]
+SquareMetresOrZero = Annotated[float, *_quantity(AREA, positive=False)]
+Metres = Annotated[float, *_quantity(LENGTH, positive=True)]
+Volts = Annotated[float, *_quantity(VOLTAGE, positive=True)]
+Ohms = Annotated[float, *_quantity(RESISTANCE, positive=True)]
+Farads = Annotated[float, *_quantity(CAPACITANCE, positive=True)]
+SamplesPerSecond = Annotated[float, *_quantity(SAMPLE_RATE, positive=True)]
+OperationsPerSecond = Annotated[float, *_quantity(OPERATION_RATE, positive=True)]
+BitsPerSecond = Annotated[float, *_quantity(BIT_RATE, positive=True)]
+Bits = Annotated[float, *_quantity(MEMORY, positive=True)]
+
+
+def picoseconds(seconds: float) -> int:
+    """Simulated time of a duration: the nearest integer picosecond."""
+    return round(seconds * PICOSECONDS_PER_SECOND)
+
+
+def zeptojoules(joules: float) -> int:
+    """Energy as the nearest integer zeptojoule."""
+    return round(joules * ZEPTOJOULES_PER_JOULE)
+
+
+def transfer_picoseconds(bits: int, bits_per_second: float) -> int:
+    """Time to move ``bits`` at a bandwidth: rounded up, so that a link is never faster than stated."""
+    return -(-bits * PICOSECONDS_PER_SECOND // round(bits_per_second))
