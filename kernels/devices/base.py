@@ -1,0 +1,229 @@
+"""What every pulsed device shares: parameters, their variation over the cells of an array, and the slow processes.
+
+A device is described by its mean parameters (a frozen dataclass). `PulsedDevice.sample` draws the cells of one array
+from them: this device-to-device variation is frozen. Each pulse then moves one cell by the device's ``step``, with fresh
+cycle-to-cycle noise. A cell in up direction and in down direction is the same law with two sets of numbers, so a device
+has ONE step function, the size of one pulse in one direction:
+
+    step(weight, noise, *parameters of this cell in this direction) -> size
+    weight <- clip(weight + size)   for an up pulse,      weight <- clip(weight - size)   for a down pulse
+
+``noise`` is dw_min_std times a standard-normal number. The function is called with float32 tensors by the torch path and
+compiled by numba for float32 scalars; so it is plain arithmetic of its arguments (a Python literal would widen
+the numba path to float64). A step may come out negative: noise can reverse a pulse, and is not rectified.
+
+Weights have no unit (normalised conductance). Modelled: step size and its asymmetry, bounds, stuck cells, decay and
+diffusion per mini-batch. Not modelled: half-select disturbance, dependence on pulse amplitude, temperature.
+
+Sources: Gokmen & Vlasov, Front. Neurosci. 10:333 (2016) for the variations; the parameters are named as in IBM's analog
+hardware acceleration kit (Rasch et al. 2021), whose semantics are followed.
+"""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+
+from rpusim.errors import InputError
+from rpusim.kernels import checks, rng
+
+Tensor = torch.Tensor
+
+
+@dataclass(frozen=True)
+class Cells:
+    """The cells of one array; every field has shape (rows, columns) or (rows, columns, k), float32.
+
+    pulse:     per cell: lower bound, upper bound, parameters of an up step, parameters of a down step. They lie side by
+               side because a pulse touches all numbers of one cell.
+    decay:     factor per mini-batch by which a weight approaches ``target``; None: no decay.
+    target:    the weight that decay ends at.
+    diffusion: standard deviation of the random walk per mini-batch; None: no diffusion.
+    """
+
+    pulse: Tensor
+    decay: Tensor | None = None
+    target: Tensor | None = None
+    diffusion: Tensor | None = None
+
+    @property
+    def bound_min(self) -> Tensor:
+        return self.pulse[..., 0]
+
+    @property
+    def bound_max(self) -> Tensor:
+        return self.pulse[..., 1]
+
+    def parameters(self, up: bool) -> tuple[Tensor, ...]:
+        """What the device's step takes after weight and noise, for one direction."""
+        half = (self.pulse.shape[-1] - 2) // 2
+        return self.pulse[..., 2 if up else 2 + half :][..., :half].unbind(-1)
+
+    def clip(self, weights: Tensor) -> Tensor:
+        """Weights limited to each cell's bounds."""
+        return torch.minimum(torch.maximum(weights, self.bound_min), self.bound_max)
+
+
+@dataclass(frozen=True)
+class Steps:
+    """Sampled step sizes and bounds from which a device computes its parameters; tensors (rows, columns)."""
+
+    up: Tensor
+    down: Tensor
+    bound_min: Tensor
+    bound_max: Tensor
+
+
+@dataclass(frozen=True)
+class PulsedDevice(ABC):
+    """Mean parameters of a device; ``dtod`` = device to device, all standard deviations relative unless said.
+
+    dw_min:            mean size of one pulse (at weight 0 for most devices).
+    dw_min_dtod:       spread of the step size, common to both directions; exp(dw_min_dtod xi) if
+                       ``dw_min_dtod_log_normal``, else 1 + dw_min_dtod xi.
+    dw_min_std:        cycle-to-cycle noise of one pulse.
+    up_down:           systematic asymmetry: shrinks the down steps if > 0, the up steps if < 0, by this fraction.
+    up_down_dtod:      spread of the asymmetry, in units of dw_min, opposite in the two directions.
+    w_max, w_min:      mean bounds; w_max_dtod, w_min_dtod: their spreads.
+    enforce_consistency: make steps and bounds that came out with the wrong sign positive (else such a cell is dead).
+    corrupt_devices_prob, corrupt_devices_range: probability that a cell is stuck, and how far from 0 at most.
+    perfect_bias:      the last column has ideal steps and 100 times wider bounds.
+    diffusion, diffusion_dtod: random walk per mini-batch (absolute), its spread.
+    lifetime, lifetime_dtod: decay time in mini-batches (0: no decay), its spread.
+    reset, reset_dtod: the weight that decay ends at, its spread (absolute).
+    """
+
+    dw_min: float = 0.001
+    dw_min_dtod: float = 0.3
+    dw_min_dtod_log_normal: bool = False
+    dw_min_std: float = 0.3
+    up_down: float = 0.0
+    up_down_dtod: float = 0.01
+    w_max: float = 0.6
+    w_min: float = -0.6
+    w_max_dtod: float = 0.3
+    w_min_dtod: float = 0.3
+    enforce_consistency: bool = True
+    corrupt_devices_prob: float = 0.0
+    corrupt_devices_range: float = 0.1
+    perfect_bias: bool = False
+    diffusion: float = 0.0
+    diffusion_dtod: float = 0.0
+    lifetime: float = 0.0
+    lifetime_dtod: float = 0.0
+    reset: float = 0.0
+    reset_dtod: float = 0.0
+
+    kind: ClassVar[str]
+
+    def __post_init__(self) -> None:
+        for field in ("dw_min_dtod_log_normal", "enforce_consistency", "perfect_bias"):
+            checks.flag(field, getattr(self, field))
+        checks.number("dw_min", self.dw_min, above=0.0)
+        for field in ("dw_min_dtod", "dw_min_std", "up_down_dtod", "w_max_dtod", "w_min_dtod", "diffusion"):
+            checks.number(field, getattr(self, field), low=0.0)
+        for field in ("corrupt_devices_range", "diffusion_dtod", "lifetime", "lifetime_dtod", "reset_dtod"):
+            checks.number(field, getattr(self, field), low=0.0)
+        checks.number("up_down", self.up_down, low=-1.0, high=1.0)
+        checks.number("w_max", self.w_max, low=0.0)
+        checks.number("w_min", self.w_min, high=0.0)
+        checks.number("corrupt_devices_prob", self.corrupt_devices_prob, low=0.0, high=1.0)
+        checks.number("reset", self.reset)
+        if self.w_max == self.w_min:
+            raise InputError(f"w_max: {self.w_max!r} equals w_min; accepted is a w_max above w_min")
+        if 0.0 < self.lifetime <= 1.0:
+            raise InputError(f"lifetime: {self.lifetime!r} was given; accepted are 0 (no decay) and numbers > 1")
+
+    @property
+    @abstractmethod
+    def step(self) -> Callable[..., Tensor]:
+        """The step function (module docstring); a plain function at module level, so that it can be compiled."""
+
+    @abstractmethod
+    def step_parameters(self, steps: Steps, draw: Draw) -> tuple[list[Tensor], list[Tensor]]:
+        """What ``step`` takes per cell after weight and noise: (for up pulses, for down pulses), equally many."""
+
+    @abstractmethod
+    def symmetry_point(self, cells: Cells) -> Tensor:
+        """The weight (rows, columns) that alternating up and down pulses lead to; without a root, the bound."""
+
+    @property
+    def granularity(self) -> float:
+        """The expected size of one pulse, which turns a learning rate into a number of pulses."""
+        return self.dw_min
+
+    @property
+    def num_states(self) -> float:
+        """Number of mean steps between the mean bounds."""
+        return (self.w_max - self.w_min) / self.granularity
+
+    def sample(self, rows: int, columns: int, stream: tuple[int, ...]) -> Cells:
+        """Draw the cells of an array; ``stream`` is (seed, layer, tile) or any integers that name the array."""
+        draw = Draw(rows, columns, stream)
+        bound_max = self.w_max * (1.0 + self.w_max_dtod * draw.normal())
+        bound_min = self.w_min * (1.0 + self.w_min_dtod * draw.normal())
+        spread = self.dw_min_dtod * draw.normal()
+        gain = torch.exp(spread) if self.dw_min_dtod_log_normal else 1.0 + spread
+        asymmetry = self.up_down_dtod * draw.normal()
+        up = (gain + min(self.up_down, 0.0) + asymmetry) * self.dw_min
+        down = (gain - max(self.up_down, 0.0) - asymmetry) * self.dw_min
+
+        if self.enforce_consistency:
+            up, down = up.abs(), down.abs()
+            bound_min, bound_max = torch.minimum(bound_min, bound_max), torch.maximum(bound_min, bound_max)
+            bound_min, bound_max = -bound_min.abs(), bound_max.abs()
+        else:
+            middle = (bound_min + bound_max) / 2
+            dead = bound_min > bound_max
+            bound_min, bound_max = torch.where(dead, middle, bound_min), torch.where(dead, middle, bound_max)
+        stuck = draw.uniform() < self.corrupt_devices_prob
+        low = torch.clamp(bound_min, min=-self.corrupt_devices_range)
+        high = torch.clamp(bound_max, max=self.corrupt_devices_range)
+        value = low + (high - low) * draw.uniform()
+        bound_min, bound_max = torch.where(stuck, value, bound_min), torch.where(stuck, value, bound_max)
+        up, down = torch.where(stuck, 0.0, up), torch.where(stuck, 0.0, down)
+        if self.perfect_bias:
+            up[:, -1] = down[:, -1] = self.dw_min
+            bound_min[:, -1], bound_max[:, -1] = 100.0 * self.w_min, 100.0 * self.w_max
+
+        parameters_up, parameters_down = self.step_parameters(Steps(up, down, bound_min, bound_max), draw)
+        pulse = torch.stack([bound_min, bound_max, *parameters_up, *parameters_down], dim=-1).contiguous()
+        decay = target = diffusion = None
+        if self.diffusion > 0.0:
+            diffusion = (self.diffusion * (1.0 + self.diffusion_dtod * draw.normal())).abs()
+        if self.lifetime > 0.0:
+            target = self.reset + self.reset_dtod * draw.normal()
+            time = self.lifetime * (1.0 + self.lifetime_dtod * draw.normal())
+            decay = torch.where(time > 1.0, 1.0 - 1.0 / time, torch.zeros(()))
+        return Cells(pulse, decay, target, diffusion)
+
+
+class Draw:
+    """Consecutive independent random matrices for the cells of one array."""
+
+    def __init__(self, rows: int, columns: int, stream: tuple[int, ...]) -> None:
+        self._base = rng.key(*stream, rng.Purpose.DEVICE)
+        self._shape = rows, columns
+        self._count = 0
+
+    def normal(self) -> Tensor:
+        self._count += 1
+        return rng.normal_matrix(self._base, self._count, *self._shape)
+
+    def uniform(self) -> Tensor:
+        self._count += 1
+        return rng.uniform_matrix(self._base, self._count, *self._shape)
+
+
+def balance(slope: Tensor, excess: Tensor, cells: Cells) -> Tensor:
+    """Root of excess = slope * w within the bounds: where up steps exceed down steps by excess - slope * w.
+
+    Without a root the weight runs to the bound on the side of ``excess``; with no excess at all it stays at 0.
+    """
+    runaway = torch.where(excess > 0, math.inf, torch.where(excess < 0, -math.inf, 0.0))
+    return cells.clip(torch.where(slope > 0, excess / slope, runaway))

@@ -1,0 +1,94 @@
+"""LinearStep: the size of a pulse falls linearly with the weight, as in capacitors and electrochemical memories.
+
+    size = (s + slope w)(1 + sigma xi)      with multiplicative noise                             (1)
+    size =  s (1 + sigma xi) + slope w      with additive noise                                   (2)
+    slope_up = -gamma_up s_up / r_up,  slope_down = -gamma_down s_down / r_down                   (3)
+
+so that an up step is s_up (1 - gamma_up w / w_max) and a down step s_down (1 - gamma_down w / w_min); the references r
+are the mean bounds or each cell's own. Symmetry point: w* = (s_up - s_down) / (slope_down - slope_up).
+
+Used for the electrochemical device of Tang et al. (IEDM 2018) and the capacitor of Li et al. (VLSI 2018).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+
+from rpusim.kernels import checks
+from rpusim.kernels.devices.base import Cells, Draw, PulsedDevice, Steps, balance
+
+Tensor = torch.Tensor
+
+
+def multiplicative_step(weight, noise, size, slope):  # type: ignore[no-untyped-def]
+    """Equation 1."""
+    here = size + slope * weight
+    return here + here * noise
+
+
+def additive_step(weight, noise, size, slope):  # type: ignore[no-untyped-def]
+    """Equation 2."""
+    return size + slope * weight + size * noise
+
+
+def over(numerator: Tensor, denominator: Tensor) -> Tensor:
+    """The quotient, 0 where the denominator is 0."""
+    return torch.where(denominator == 0, 0.0, numerator / denominator)
+
+
+def linear_symmetry_point(cells: Cells) -> Tensor:
+    """Where the up step equals the down step, for parameters (size, slope) in each direction."""
+    (up, slope_up), (down, slope_down) = cells.parameters(up=True), cells.parameters(up=False)
+    return balance(slope_down - slope_up, up - down, cells)
+
+
+@dataclass(frozen=True)
+class LinearStep(PulsedDevice):
+    """A device with linearly weight-dependent steps; besides the parameters of `PulsedDevice`:
+
+    gamma_up, gamma_down:           relative loss of step size from weight 0 to the bound; 0 is a constant step.
+    gamma_up_dtod, gamma_down_dtod: their spread (absolute).
+    allow_increasing:               keep negative gammas that the spread produced (else their absolute value counts).
+    mean_bound_reference:           slopes refer to the mean bounds w_max, w_min instead of the cell's own.
+    mult_noise:                     cycle-to-cycle noise is relative to the step at this weight (else to that at 0).
+    """
+
+    gamma_up: float = 0.0
+    gamma_down: float = 0.0
+    gamma_up_dtod: float = 0.05
+    gamma_down_dtod: float = 0.05
+    allow_increasing: bool = False
+    mean_bound_reference: bool = True
+    mult_noise: bool = True
+
+    kind = "linear-step"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for field in ("gamma_up", "gamma_down"):
+            checks.number(field, getattr(self, field))
+        for field in ("gamma_up_dtod", "gamma_down_dtod"):
+            checks.number(field, getattr(self, field), low=0.0)
+        for field in ("allow_increasing", "mean_bound_reference", "mult_noise"):
+            checks.flag(field, getattr(self, field))
+
+    @property
+    def step(self) -> Callable[..., Tensor]:
+        return multiplicative_step if self.mult_noise else additive_step
+
+    def step_parameters(self, steps: Steps, draw: Draw) -> tuple[list[Tensor], list[Tensor]]:
+        gamma_up = self.gamma_up + self.gamma_up_dtod * draw.normal()
+        gamma_down = self.gamma_down + self.gamma_down_dtod * draw.normal()
+        if not self.allow_increasing:
+            gamma_up, gamma_down = gamma_up.abs(), gamma_down.abs()
+        top, bottom = steps.bound_max, steps.bound_min
+        if self.mean_bound_reference:
+            top, bottom = torch.full_like(top, self.w_max), torch.full_like(bottom, self.w_min)
+        slope_up, slope_down = over(-gamma_up * steps.up, top), over(-gamma_down * steps.down, bottom)
+        return [steps.up, slope_up], [steps.down, slope_down]
+
+    def symmetry_point(self, cells: Cells) -> Tensor:
+        return linear_symmetry_point(cells)
