@@ -69,7 +69,7 @@ _ACCEPTED_KINDS = f", accepted: {', '.join(KINDS)}"
 
 def nearest(given: str, accepted: Iterable[str]) -> str:
     """The end of an error sentence: ``, did you mean 'x'?``, or nothing if no accepted name is close."""
-    close = get_close_matches(given, list(accepted), n=1, cutoff=0.5)
+    close = get_close_matches(given, list(accepted), n=1, cutoff=0.55)
     return f", did you mean {close[0]!r}?" if close else ""
 
 

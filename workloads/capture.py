@@ -1,0 +1,353 @@
+"""From any torch module of linear and convolution layers to the `Network` that a chip can be planned for.
+
+The module is copied onto ``torch.device("meta")`` (shapes without storage: a network of billions of weights costs
+megabytes), put into evaluation mode and traced by ``torch.export``, which follows the user's own ``forward`` and so
+also sees ``F.linear``, ``+`` and whatever else is written there. Nothing is decomposed: each traced operation is
+looked up in `ACCEPTED` and becomes one operation of the network. The user's module is not touched.
+
+A batch is traced and taken off again, so an operation that mixes samples is refused. Operations whose result is not
+used are left out. A weight that is used twice gives two weight layers with the same `parameter`; the chip can hold
+it twice or let both share the array, capture does not decide that. What is computed from constants alone is constant,
+and left out as well.
+
+>>> import torch
+>>> network = capture(torch.nn.Sequential(torch.nn.Linear(4, 3), torch.nn.Tanh(), torch.nn.Linear(3, 2)), (4,))
+>>> [(layer.name, layer.rows, layer.columns) for layer in network.layers]
+[('0', 3, 4), ('2', 2, 3)]
+"""
+
+from __future__ import annotations
+
+import copy
+import io
+import logging
+import operator
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, redirect_stderr
+from typing import Any
+
+import torch
+from rpusim.arch.network import Network, Operation, WeightLayer, Window, connect, nearest
+from rpusim.errors import InputError
+from torch import fx, nn
+from torch.nn.parameter import is_lazy
+
+BATCH = 2
+"""Samples traced at once; not 1, so that a reshape that mixes samples shows."""
+
+_ACTIVATIONS = (
+    "relu relu6 sigmoid tanh leaky_relu elu gelu silu hardtanh hardsigmoid hardswish softplus prelu mish selu celu "
+    "log_sigmoid threshold clamp clamp_min clamp_max abs neg exp"
+)
+_POOLS = {
+    "max_pool2d": "max",
+    "max_pool2d_with_indices": "max",
+    "avg_pool2d": "average",
+    "adaptive_avg_pool2d": "average",
+    "adaptive_max_pool2d": "max",
+    "mean": "average",
+}
+_RESHAPES = "flatten unflatten view reshape _unsafe_view squeeze unsqueeze"
+_DROPOUTS = "dropout feature_dropout alpha_dropout feature_alpha_dropout"
+_IDENTITIES = "contiguous clone detach alias to _to_copy"
+ACCEPTED: dict[str, tuple[str, str]] = {
+    "linear": ("linear", ""),
+    "conv2d": ("conv2d", ""),
+    **{name: ("activation", name) for name in _ACTIVATIONS.split()},
+    **{name: ("pool", detail) for name, detail in _POOLS.items()},
+    **{name: ("flatten", name) for name in _RESHAPES.split()},
+    **{name: ("dropout", name) for name in _DROPOUTS.split()},
+    **{name: ("identity", name) for name in _IDENTITIES.split()},
+    **{name: ("add", name) for name in ("add", "sub", "rsub")},
+    **{name: ("multiply", name) for name in ("mul", "div")},
+    "batch_norm": ("batch_norm", ""),
+    "softmax": ("softmax", "softmax"),
+    "log_softmax": ("softmax", "log_softmax"),
+}
+"""Traced operation (the name after ``aten.``) -> kind and detail of the network's operation."""
+
+_MODULES = (
+    "Linear Conv2d ReLU ReLU6 Sigmoid Tanh LeakyReLU ELU GELU SiLU Hardtanh Hardsigmoid Hardswish Softplus PReLU Mish "
+    "MaxPool2d AvgPool2d AdaptiveAvgPool2d AdaptiveMaxPool2d BatchNorm1d BatchNorm2d Dropout Dropout2d Flatten "
+    "Unflatten Identity Softmax LogSoftmax"
+)
+ACCEPTED_MODULES = tuple(_MODULES.split())
+_SUMMARY = (
+    "accepted: Linear, Conv2d, activations, 2-d pooling, flatten and view, add and multiply, batch norm, dropout, "
+    "softmax"
+)
+
+
+def capture(module: nn.Module, input_shape: Sequence[int], name: str = "") -> Network:
+    """Trace a module into a `Network`; weights are neither read nor allocated.
+
+    module:       Linear and Conv2d (any stride, padding and dilation; groups=1) joined by the operations of
+                  `ACCEPTED`, as modules or as functions, taking one tensor and returning one. It may live on the
+                  meta device. It is traced as in evaluation mode.
+    input_shape:  of one sample, such as (1, 28, 28).
+    name:         of the network; the module's class if not given.
+
+    A weight layer is named after the submodule that holds its weight ("features.0"), or after the parameter where a
+    function uses one that is not called weight; a second use gets ":2". Raises `InputError` for anything else than the above.
+    """
+    if not isinstance(module, nn.Module):
+        raise InputError(f"capture got a {type(module).__name__}, accepted: a torch.nn.Module")
+    shape = tuple(input_shape) if isinstance(input_shape, Sequence) else (input_shape,)
+    if not shape or any(isinstance(size, bool) or not isinstance(size, int) or size < 1 for size in shape):
+        raise InputError(f"input_shape is {input_shape!r}, accepted: positive whole numbers, the shape of one sample")
+    name = name or type(module).__name__
+    twin = _meta_copy(module).eval()
+    return _Translator(name, shape, twin, _export(twin, shape)).network()
+
+
+def _meta_copy(module: nn.Module) -> nn.Module:
+    """A copy whose tensors have shapes but no storage; tensors that are shared stay shared."""
+    memo: dict[int, Any] = {}
+    for path, part in module.named_modules():
+        for key, tensor in [*part._parameters.items(), *part._buffers.items(), *vars(part).items()]:
+            if is_lazy(tensor):
+                raise InputError(f"{path or 'module'}.{key} has no shape yet, accepted: a module that ran once")
+            if isinstance(tensor, nn.Parameter):
+                memo[id(tensor)] = nn.Parameter(torch.empty_like(tensor, device="meta"), tensor.requires_grad)
+            elif isinstance(tensor, torch.Tensor):
+                memo[id(tensor)] = torch.empty_like(tensor, device="meta").detach()
+    try:
+        return copy.deepcopy(module, memo)
+    except Exception as error:  # whatever a user's attribute may raise when it is copied
+        raise InputError(f"{type(module).__name__} cannot be copied: {_first_line(error)}") from error
+
+
+def _export(twin: nn.Module, shape: tuple[int, ...]) -> torch.export.ExportedProgram:
+    """Trace the copy, turning what torch has to say into one sentence."""
+    floating = [p.dtype for p in twin.parameters() if p.is_floating_point()]
+    with torch.device("meta"), _quiet():
+        sample = torch.empty(BATCH, *shape, dtype=floating[0] if floating else torch.float32)
+        try:
+            return torch.export.export(twin, (sample,), strict=False)
+        except Exception as error:  # torch.export raises many kinds, among them whatever the user's forward raises
+            what = type(twin).__name__
+            if "data-dependent" in str(error) or "DataDependent" in type(error).__name__:
+                raise InputError(
+                    f"{what}.forward decides by the values in its data (an if, a loop or .item()), "
+                    "accepted: the same operations for every sample"
+                ) from error
+            for path, part in twin.named_modules():
+                kind = type(part).__name__
+                if part._parameters and type(part).__module__.startswith("torch.nn.") and kind not in ACCEPTED_MODULES:
+                    raise InputError(_unsupported(f"module {path!r} ({kind})", kind, ACCEPTED_MODULES)) from error
+            raise InputError(f"{what} cannot run on a sample of shape {shape}: {_first_line(error)}") from error
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep torch's own account of a failed trace off the screen: the `InputError` says it in one sentence."""
+    before = logging.root.manager.disable
+    logging.disable(logging.CRITICAL)
+    try:
+        with warnings.catch_warnings(), redirect_stderr(io.StringIO()):
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.disable(before)
+
+
+def _first_line(error: Exception) -> str:
+    lines = str(error).strip().splitlines()
+    return lines[0].rstrip(".") if lines else type(error).__name__
+
+
+def _unsupported(subject: str, given: str, accepted: Sequence[str]) -> str:
+    return f"{subject} is not supported{nearest(given, accepted)} ({_SUMMARY})"
+
+
+class _Translator:
+    """Walks the traced graph once, in order, and collects the steps of the network."""
+
+    def __init__(
+        self, name: str, shape: tuple[int, ...], twin: nn.Module, program: torch.export.ExportedProgram
+    ) -> None:
+        self.name, self.shape, self.twin, self.program = name, shape, twin, program
+        self.steps: list[tuple[Operation, tuple[str, ...]]] = []
+        self.made_by: dict[fx.Node, Operation] = {}  # traced nodes that depend on the sample
+        self.taken = {"input", "output"}
+        signature = program.graph_signature
+        self.held = {**signature.inputs_to_parameters, **signature.inputs_to_buffers}
+        self.first_name: dict[str, str] = {}  # of a tensor that goes by several names
+        self.all_names: dict[str, set[str]] = {}  # by the first one
+        seen: dict[int, str] = {}
+        for tensors in (twin.named_parameters(remove_duplicate=False), twin.named_buffers(remove_duplicate=False)):
+            for full, tensor in tensors:
+                first = self.first_name[full] = seen.setdefault(id(tensor), full)
+                self.all_names.setdefault(first, set()).add(full)
+
+    def network(self) -> Network:
+        nodes = list(self.program.graph.nodes)
+        returned = nodes[-1].all_input_nodes
+        if len(returned) != 1:
+            what = type(self.twin).__name__
+            raise InputError(f"{what}.forward returns {len(returned)} tensors, accepted: one that depends on the input")
+        live = _needed_for(nodes)
+        samples = self.program.graph_signature.user_inputs
+        for node in nodes[:-1]:
+            if node.op == "placeholder":
+                if node.name in samples:
+                    self.made_by[node] = Operation("input", "input", self.shape)
+            elif node in live:
+                self.translate(node)
+        if returned[0] not in self.made_by:
+            raise InputError(f"the output of {type(self.twin).__name__}.forward does not depend on its input")
+        last = self.made_by[returned[0]]
+        self.steps.append((Operation("output", "output", last.shape), (last.name,)))
+        return connect(self.name, self.shape, self.steps)
+
+    def translate(self, node: fx.Node) -> None:
+        """Add the operation of one traced node, unless it computes a constant."""
+        sources = [self.made_by[source] for source in node.all_input_nodes if source in self.made_by]
+        if not sources:
+            return
+        if node.target is operator.getitem and sources[0].kind == "pool" and node.args[1] == 0:
+            self.made_by[node] = sources[0]  # torch returns pooled values together with their places
+            return
+        kind, detail = ACCEPTED.get(_operation_name(node), ("", ""))
+        if not kind:
+            raise InputError(self.refusal(node))
+        shape, given = self.sample_shape(node), _arguments(node)
+        operation: Operation
+        if kind in ("linear", "conv2d"):
+            operation = self.weight_layer(node, kind, sources[0], shape, given)
+        else:
+            name, (window, axes) = self.unique(self.digital_name(node)), self.extent(node, kind, given)
+            operation = Operation.digital(
+                name, kind, sources[0].shape, shape, detail, window, axes, inputs=len(sources)
+            )
+        self.steps.append((operation, tuple(source.name for source in sources)))
+        self.made_by[node] = operation
+        if _in_place(node):
+            for changed in [old for old, made in self.made_by.items() if made is sources[0]]:
+                self.made_by[changed] = operation
+
+    def weight_layer(
+        self, node: fx.Node, kind: str, source: Operation, shape: tuple[int, ...], given: dict[str, Any]
+    ) -> WeightLayer:
+        weight = given["weight"]
+        if weight.name not in self.held or given["input"] not in self.made_by:
+            raise InputError(
+                f"{self.subject(node)} uses a weight that is computed in forward, accepted: a parameter or buffer"
+            )
+        parameter = self.first_name[self.held[weight.name]]
+        path, _ = self.place(node)
+        held_here = f"{path}.weight" in self.all_names[parameter]
+        name = path if held_here else parameter.removesuffix("weight").rstrip(".")
+        name = self.unique(name or node.name)
+        rows, bias = weight.meta["val"].shape[0], given["bias"] is not None
+        if kind == "linear":
+            return WeightLayer.linear(name, source.shape, rows, bias, parameter)
+        if given["groups"] != 1:
+            groups = given["groups"]
+            raise InputError(f"{self.subject(node)}: groups={groups} is not supported yet, accepted: groups=1")
+        if len(source.shape) != 3:
+            raise InputError(f"{self.subject(node)} reads a sample of shape {source.shape}, accepted: 3 sizes")
+        kernel, stride, dilation = tuple(weight.meta["val"].shape[2:]), _pair(given["stride"]), _pair(given["dilation"])
+        padding = given["padding"]
+        if padding == "same":  # torch puts the odd position after the last one
+            before = (dilation[0] * (kernel[0] - 1) // 2, dilation[1] * (kernel[1] - 1) // 2)
+        else:
+            before = (0, 0) if padding == "valid" else _pair(padding)
+        window = Window(kernel, stride, before, dilation)
+        return WeightLayer.conv2d(name, source.shape, rows, window, bias, parameter, shape)
+
+    def sample_shape(self, node: fx.Node) -> tuple[int, ...]:
+        """Shape of the node's (first) value for one sample."""
+        value = node.meta["val"]
+        shape = tuple((value[0] if isinstance(value, tuple) else value).shape)
+        if len(shape) < 2 or shape[0] != BATCH:
+            raise InputError(f"{self.subject(node)} mixes the samples of a batch, accepted: each sample by itself")
+        return shape[1:]
+
+    def extent(self, node: fx.Node, kind: str, given: dict[str, Any]) -> tuple[Window | None, tuple[int, ...]]:
+        """Window of a sliding pooling, or axes of the sample that a softmax or mean runs over."""
+        if kind == "pool" and "kernel_size" in given:
+            kernel = _pair(given["kernel_size"])
+            stride = _pair(given["stride"]) if given["stride"] else kernel
+            return Window(kernel, stride, _pair(given["padding"]), _pair(given.get("dilation", 1))), ()
+        if kind != "softmax" and _operation_name(node) != "mean":
+            return None, ()
+        dimensions = len(node.all_input_nodes[0].meta["val"].shape)
+        dim = given.get("dim")
+        listed = [dim] if isinstance(dim, int) else list(dim or range(dimensions))
+        axes = tuple(sorted(axis % dimensions - 1 for axis in listed))
+        if axes[0] < 0:
+            raise InputError(f"{self.subject(node)} mixes the samples of a batch, accepted: each sample by itself")
+        return None, axes
+
+    def place(self, node: fx.Node) -> tuple[str, str]:
+        """Path and class of the submodule in whose forward the node was traced."""
+        stack = list(node.meta.get("nn_module_stack", {}).values()) or [("", type(self.twin).__name__)]
+        path, kind = stack[-1]
+        kind = kind if isinstance(kind, str) else kind.__name__
+        return path.partition("@")[0], kind.rpartition(".")[2]
+
+    def is_leaf(self, path: str) -> bool:
+        return not next(self.twin.get_submodule(path).children(), None)
+
+    def subject(self, node: fx.Node) -> str:
+        """The node in the words the user wrote."""
+        path, kind = self.place(node)
+        if type(self.twin.get_submodule(path)).__module__.startswith("torch.nn.") and self.is_leaf(path):
+            return f"module {path!r} ({kind})" if path else f"module {kind}"
+        return f"operation {_operation_name(node)!r} in {kind}.forward" + (f" (module {path!r})" if path else "")
+
+    def refusal(self, node: fx.Node) -> str:
+        subject, (_, kind), name = self.subject(node), self.place(node), _operation_name(node)
+        if not subject.startswith("module"):
+            return _unsupported(subject, name, [known for known in ACCEPTED if not known.startswith("_")])
+        if kind in ACCEPTED_MODULES:  # such as the padding of a Conv2d with padding_mode="circular"
+            return _unsupported(f"operation {name!r} in {subject}", "", ())
+        return _unsupported(subject, kind, ACCEPTED_MODULES)
+
+    def digital_name(self, node: fx.Node) -> str:
+        path, _ = self.place(node)
+        return path if path and self.is_leaf(path) else node.name
+
+    def unique(self, name: str) -> str:
+        wanted, count = name, 1
+        while name in self.taken:
+            count += 1
+            name = f"{wanted}:{count}"
+        self.taken.add(name)
+        return name
+
+
+def _needed_for(nodes: list[fx.Node]) -> set[fx.Node]:
+    """Nodes that the output (the last node) is made of, counting changes in place of what it is made of."""
+    live = {nodes[-1]}
+    for node in reversed(nodes):
+        if node in live or (_in_place(node) and node.args[0] in live):
+            live.update((node, *node.all_input_nodes))
+    return live
+
+
+def _operation_name(node: fx.Node) -> str:
+    """`relu_.default` -> `relu`; `<built-in function getitem>` -> `getitem`."""
+    if isinstance(node.target, torch._ops.OpOverload):
+        return node.target._schema.name.partition("::")[2].removesuffix("_")
+    return getattr(node.target, "__name__", str(node.target))
+
+
+def _in_place(node: fx.Node) -> bool:
+    target = node.target
+    return isinstance(target, torch._ops.OpOverload) and target._schema.name.endswith("_") and bool(node.args)
+
+
+def _arguments(node: fx.Node) -> dict[str, Any]:
+    """The arguments of a traced call by name, defaults filled in."""
+    assert isinstance(node.target, torch._ops.OpOverload), "only torch operations are in ACCEPTED"
+    schema = node.target._schema.arguments
+    given = {argument.name: value for argument, value in zip(schema, node.args, strict=False)} | node.kwargs
+    return {argument.name: given.get(argument.name, argument.default_value) for argument in schema}
+
+
+def _pair(value: Any) -> tuple[int, int]:
+    sizes = [value] if isinstance(value, int) else list(value)
+    return int(sizes[0]), int(sizes[-1])

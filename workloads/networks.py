@@ -1,0 +1,142 @@
+"""The networks that the RPU papers were measured on, as plain torch modules, and two cut to scikit-learn's digits.
+
+Each function returns a module with torch's own initial weights and float32; on ``torch.device("meta")`` it allocates
+nothing. `build` finds one by name. All end in a log-softmax over the classes, so the loss is `torch.nn.NLLLoss`.
+
+>>> module, input_shape = build("lenet-digits")
+>>> input_shape
+(1, 8, 8)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+
+from rpusim.arch.network import nearest
+from rpusim.errors import InputError
+from torch import nn
+
+
+def fcn(inputs: int = 784, classes: int = 10) -> nn.Module:
+    """The fully connected network of Gokmen & Vlasov 2016: sigmoid layers of 256 and 128, log-softmax out.
+
+    Arrays (bias column included) 256 x 785, 128 x 257, 10 x 129: 235,146 weights. Takes samples of shape (inputs,),
+    or of any shape with that many values.
+    """
+    return nn.Sequential(
+        nn.Flatten(),
+        nn.Linear(inputs, 256),
+        nn.Sigmoid(),
+        nn.Linear(256, 128),
+        nn.Sigmoid(),
+        nn.Linear(128, classes),
+        nn.LogSoftmax(dim=1),
+    )
+
+
+def lenet_2017() -> nn.Module:
+    """The convolutional network of Gokmen, Onen & Haensch 2017 on 28 x 28 images: tanh, max pooling, log-softmax.
+
+    Arrays (bias column included) 16 x 26, 32 x 401, 128 x 513, 10 x 129: 80,202 weights; 576, 64, 1 and 1 vectors.
+    """
+    return nn.Sequential(
+        nn.Conv2d(1, 16, 5),
+        nn.Tanh(),
+        nn.MaxPool2d(2),
+        nn.Conv2d(16, 32, 5),
+        nn.Tanh(),
+        nn.MaxPool2d(2),
+        nn.Flatten(),
+        nn.Linear(512, 128),
+        nn.Tanh(),
+        nn.Linear(128, 10),
+        nn.LogSoftmax(dim=1),
+    )
+
+
+def lenet_digits() -> nn.Module:
+    """The same idea on 8 x 8 images: 3 x 3 kernels, both convolutions padded, pooling after each.
+
+    Arrays (bias column included) 16 x 10, 32 x 145, 64 x 129, 10 x 65: 13,706 weights; 64, 16, 1 and 1 vectors.
+    """
+    return nn.Sequential(
+        nn.Conv2d(1, 16, 3, padding=1),
+        nn.Tanh(),
+        nn.MaxPool2d(2),
+        nn.Conv2d(16, 32, 3, padding=1),
+        nn.Tanh(),
+        nn.MaxPool2d(2),
+        nn.Flatten(),
+        nn.Linear(128, 64),
+        nn.Tanh(),
+        nn.Linear(64, 10),
+        nn.LogSoftmax(dim=1),
+    )
+
+
+def alexnet() -> nn.Module:
+    """AlexNet in one tower, as mapped in Gokmen, Onen & Haensch 2017: 227 x 227 images, 1000 classes.
+
+    Arrays (without bias) 96 x 363, 256 x 2400, 384 x 2304, 384 x 3456, 256 x 3456, 4096 x 9216, 4096 x 4096,
+    1000 x 4096; 3025, 729, 169, 169, 169, 1, 1 and 1 vectors. Local response normalisation is left out.
+    """
+    return nn.Sequential(
+        nn.Conv2d(3, 96, 11, stride=4),
+        nn.ReLU(),
+        nn.MaxPool2d(3, stride=2),
+        nn.Conv2d(96, 256, 5, padding=2),
+        nn.ReLU(),
+        nn.MaxPool2d(3, stride=2),
+        nn.Conv2d(256, 384, 3, padding=1),
+        nn.ReLU(),
+        nn.Conv2d(384, 384, 3, padding=1),
+        nn.ReLU(),
+        nn.Conv2d(384, 256, 3, padding=1),
+        nn.ReLU(),
+        nn.MaxPool2d(3, stride=2),
+        nn.Flatten(),
+        nn.Dropout(),
+        nn.Linear(9216, 4096),
+        nn.ReLU(),
+        nn.Dropout(),
+        nn.Linear(4096, 4096),
+        nn.ReLU(),
+        nn.Linear(4096, 1000),
+        nn.LogSoftmax(dim=1),
+    )
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One line of `NETWORKS`: how to build the module, the shape of one sample, where the network comes from."""
+
+    builder: Callable[[], nn.Module]
+    input_shape: tuple[int, ...]
+    source: str
+
+
+_FCN = "Gokmen & Vlasov 2016, Front. Neurosci. 10:333"
+_CNN = "Gokmen, Onen & Haensch 2017, Front. Neurosci. 11:538"
+NETWORKS: dict[str, Entry] = {
+    "fcn": Entry(fcn, (784,), f"{_FCN}: 784-256-128-10 on MNIST"),
+    "mlp-784": Entry(fcn, (784,), f"another name of fcn; {_FCN}"),
+    "fcn-digits": Entry(partial(fcn, 64), (64,), f"the hidden layers of {_FCN}, on 8 x 8 digits"),
+    "lenet-2017": Entry(lenet_2017, (1, 28, 28), f"{_CNN}: the network trained on MNIST"),
+    "lenet-digits": Entry(lenet_digits, (1, 8, 8), f"after {_CNN}, cut by us to 8 x 8 digits"),
+    "alexnet": Entry(alexnet, (3, 227, 227), f"{_CNN}: the mapping example, after Krizhevsky et al. 2012"),
+}
+
+
+def entry(name: str) -> Entry:
+    """The line of `NETWORKS` of that name; `InputError` with the nearest name if there is none."""
+    if name not in NETWORKS:
+        raise InputError(f"no network {name!r}{nearest(name, NETWORKS)} (accepted: {', '.join(NETWORKS)})")
+    return NETWORKS[name]
+
+
+def build(name: str) -> tuple[nn.Module, tuple[int, ...]]:
+    """A fresh module of that name and the shape of one sample; torch's random state settles the weights."""
+    found = entry(name)
+    return found.builder(), found.input_shape
