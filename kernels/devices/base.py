@@ -94,7 +94,7 @@ class PulsedDevice(ABC):
     corrupt_devices_prob, corrupt_devices_range: probability that a cell is stuck, and how far from 0 at most.
     perfect_bias:      the last column has ideal steps and 100 times wider bounds.
     diffusion, diffusion_dtod: random walk per mini-batch (absolute), its spread.
-    lifetime, lifetime_dtod: decay time in mini-batches (0: no decay), its spread.
+    lifetime, lifetime_dtod: decay time in mini-batches (0: no decay; up to 1: gone after one mini-batch), its spread.
     reset, reset_dtod: the weight that decay ends at, its spread (absolute).
     """
 
@@ -136,8 +136,6 @@ class PulsedDevice(ABC):
         checks.number("reset", self.reset)
         if self.w_max == self.w_min:
             raise InputError(f"w_max: {self.w_max!r} equals w_min; accepted is a w_max above w_min")
-        if 0.0 < self.lifetime <= 1.0:
-            raise InputError(f"lifetime: {self.lifetime!r} was given; accepted are 0 (no decay) and numbers > 1")
 
     @property
     @abstractmethod
