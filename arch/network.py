@@ -31,6 +31,7 @@ from typing import Any
 import networkx as nx
 import numpy as np
 from numpy.typing import NDArray
+
 from rpusim.errors import InputError
 
 IndexMap = NDArray[np.int32]

@@ -22,16 +22,18 @@ import copy
 import io
 import logging
 import operator
+import traceback
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, redirect_stderr
 from typing import Any
 
 import torch
-from rpusim.arch.network import Network, Operation, WeightLayer, Window, connect, nearest
-from rpusim.errors import InputError
 from torch import fx, nn
 from torch.nn.parameter import is_lazy
+
+from rpusim.arch.network import Network, Operation, WeightLayer, Window, connect, nearest
+from rpusim.errors import InputError
 
 BATCH = 2
 """Samples traced at once; not 1, so that a reshape that mixes samples shows."""
@@ -89,7 +91,7 @@ def capture(module: nn.Module, input_shape: Sequence[int], name: str = "") -> Ne
     name:         of the network; the module's class if not given.
 
     A weight layer is named after the submodule that holds its weight ("features.0"), or after the parameter where a
-    function uses one that is not called weight; a second use gets ":2". Raises `InputError` for anything else than the above.
+    function uses one that is not called weight; a second use gets ":2". Raises `InputError` for anything else.
     """
     if not isinstance(module, nn.Module):
         raise InputError(f"capture got a {type(module).__name__}, accepted: a torch.nn.Module")
@@ -132,11 +134,28 @@ def _export(twin: nn.Module, shape: tuple[int, ...]) -> torch.export.ExportedPro
                     f"{what}.forward decides by the values in its data (an if, a loop or .item()), "
                     "accepted: the same operations for every sample"
                 ) from error
-            for path, part in twin.named_modules():
-                kind = type(part).__name__
-                if part._parameters and type(part).__module__.startswith("torch.nn.") and kind not in ACCEPTED_MODULES:
-                    raise InputError(_unsupported(f"module {path!r} ({kind})", kind, ACCEPTED_MODULES)) from error
-            raise InputError(f"{what} cannot run on a sample of shape {shape}: {_first_line(error)}") from error
+            path, part = _failed_in(twin, error)
+            kind = type(part).__name__
+            if _is_torch_leaf(part) and kind not in ACCEPTED_MODULES:
+                raise InputError(_unsupported(f"module {path!r} ({kind})", kind, ACCEPTED_MODULES)) from error
+            where = f" in module {path!r} ({kind})" if path else ""
+            raise InputError(f"{what} cannot run on a sample of shape {shape}: {_first_line(error)}{where}") from error
+
+
+def _failed_in(twin: nn.Module, error: Exception) -> tuple[str, nn.Module]:
+    """The innermost submodule of the copy whose forward was running when the error was raised."""
+    paths = {id(part): path for path, part in twin.named_modules()}
+    found = ("", twin)
+    for frame, _ in traceback.walk_tb(error.__traceback__):
+        owner = frame.f_locals.get("self")
+        if isinstance(owner, nn.Module) and id(owner) in paths:
+            found = (paths[id(owner)], owner)
+    return found
+
+
+def _is_torch_leaf(part: nn.Module) -> bool:
+    """Whether this is one of torch's own modules, as opposed to one the user wrote or a container."""
+    return type(part).__module__.startswith("torch.nn.") and next(part.children(), None) is None
 
 
 @contextmanager
@@ -288,13 +307,10 @@ class _Translator:
         kind = kind if isinstance(kind, str) else kind.__name__
         return path.partition("@")[0], kind.rpartition(".")[2]
 
-    def is_leaf(self, path: str) -> bool:
-        return not next(self.twin.get_submodule(path).children(), None)
-
     def subject(self, node: fx.Node) -> str:
         """The node in the words the user wrote."""
         path, kind = self.place(node)
-        if type(self.twin.get_submodule(path)).__module__.startswith("torch.nn.") and self.is_leaf(path):
+        if _is_torch_leaf(self.twin.get_submodule(path)):
             return f"module {path!r} ({kind})" if path else f"module {kind}"
         return f"operation {_operation_name(node)!r} in {kind}.forward" + (f" (module {path!r})" if path else "")
 
@@ -308,7 +324,8 @@ class _Translator:
 
     def digital_name(self, node: fx.Node) -> str:
         path, _ = self.place(node)
-        return path if path and self.is_leaf(path) else node.name
+        is_leaf = next(self.twin.get_submodule(path).children(), None) is None
+        return path if path and is_leaf else node.name
 
     def unique(self, name: str) -> str:
         wanted, count = name, 1

@@ -10,11 +10,13 @@ from __future__ import annotations
 
 import gzip
 import math
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+
 from rpusim.arch.network import nearest
 from rpusim.errors import InputError
 
@@ -31,7 +33,7 @@ _UNSIGNED_BYTES = 8
 
 @dataclass(frozen=True, eq=False)
 class Dataset:
-    """Samples and labels, read-only.
+    """Samples and labels, read-only: `torch.tensor(data.train_x)` makes a tensor (a copy) without complaint.
 
     train_x, test_x:  float32 in 0...1, shape (samples, channels, height, width), or (samples, values) if flat.
     train_y, test_y:  int64 in 0...classes-1.
@@ -135,19 +137,20 @@ def _mnist(folder: Path) -> Dataset:
 
 def _read_idx(folder: Path, name: str, dimensions: int) -> NDArray[np.uint8]:
     """One IDX file of unsigned bytes: magic number 0, 0, 8, dimensions; sizes as big-endian int32; then the bytes."""
-    candidates = [folder / name, folder / f"{name}.gz"]
+    dotted = name.replace("-idx", ".idx")  # as some archives unpack it
+    candidates = [folder / file for file in (name, f"{name}.gz", dotted, f"{dotted}.gz")]
     path = next((candidate for candidate in candidates if candidate.is_file()), None)
     if path is None:
         raise InputError(f"no {name} or {name}.gz in {folder.absolute()}, accepted: the four MNIST IDX files")
     try:
         content = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
-    except (OSError, EOFError) as error:
+    except (OSError, EOFError, zlib.error) as error:
         raise InputError(f"{path} cannot be read: {error}") from error
     header = 4 + 4 * dimensions
-    expected = bytes([0, 0, _UNSIGNED_BYTES, dimensions])
-    if content[:4] != expected or len(content) < header:
+    magic = bytes([0, 0, _UNSIGNED_BYTES, dimensions])
+    if content[:4] != magic or len(content) < header:
         raise InputError(
-            f"{path} begins with {content[:4].hex(' ') or 'nothing'}, accepted: the IDX magic number {expected.hex(' ')}"
+            f"{path} begins with {content[:4].hex(' ') or 'nothing'}, accepted: the IDX magic number {magic.hex(' ')}"
         )
     sizes = np.frombuffer(content, ">i4", dimensions, offset=4).tolist()
     if min(sizes) < 1:

@@ -14,9 +14,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
+from torch import nn
+
 from rpusim.arch.network import nearest
 from rpusim.errors import InputError
-from torch import nn
 
 
 def fcn(inputs: int = 784, classes: int = 10) -> nn.Module:

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from rpusim.arch.network import INPUT, OPS_PER_ELEMENT, Network, Operation, WeightLayer, Window, connect
 from rpusim.errors import InputError
 
@@ -364,8 +365,8 @@ def test_networks_that_do_not_fit_together_are_refused(steps, sentence):
 
 
 def test_an_unknown_layer_name_gets_the_nearest_one():
-    with pytest.raises(InputError, match="no weight layer 'fx', did you mean 'fc'"):
-        connect("one", (4,), [(FC, ("input",))]).layer_index("fx")
+    with pytest.raises(InputError, match="no weight layer 'fc1', did you mean 'fc'"):
+        connect("one", (4,), [(FC, ("input",))]).layer_index("fc1")
 
 
 def test_a_network_cannot_be_changed():
