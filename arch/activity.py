@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, fields
 from enum import IntEnum
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -80,7 +81,7 @@ class Activity:
         unknown = set(columns) - set(COLUMNS)
         assert not unknown, f"no such Activity column: {sorted(unknown)}"
         length = max((np.size(v) for v in columns.values() if np.ndim(v)), default=1)
-        filled = {}
+        filled: dict[str, Any] = {}
         for name, dtype in COLUMNS.items():
             value = columns.get(name, 1 if name == "count" else 0)
             filled[name] = np.ascontiguousarray(np.broadcast_to(np.asarray(value, dtype), (length,)))
@@ -126,7 +127,7 @@ class ActivityLog:
 
     def take(self) -> Activity:
         """The rows collected so far, in program order; the log is empty afterwards."""
-        taken = {name: np.zeros(self._length, dtype) for name, dtype in COLUMNS.items()}
+        taken: dict[str, Any] = {name: np.zeros(self._length, dtype) for name, dtype in COLUMNS.items()}
         taken["count"][:] = 1
         start = 0
         for length, step, columns in self._parts:

@@ -22,7 +22,9 @@ def library() -> dict[str, Card]:
     for path in sorted(FOLDER.glob("*.yaml")):
         document = read_yaml(path)
         for name, fields in document.items():
-            cards[f"{path.stem}/{name}"] = parse(Card, {"name": f"{path.stem}/{name}", **fields}, f"{path.name}: {name}")
+            cards[f"{path.stem}/{name}"] = parse(
+                Card, {"name": f"{path.stem}/{name}", **fields}, f"{path.name}: {name}"
+            )
     return cards
 
 

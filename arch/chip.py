@@ -1,8 +1,8 @@
 """A chip as data: tiles of cross-point arrays with their circuits, a mesh between them, and a cost card for every part.
 
-A chip is a YAML file (the ones that ship are in ``chips/``); `load` reads and checks it, `bill_of_parts` turns it into the
-parts of one tile of each kind, with integer latencies and energies, areas and leakage. Orientation: ``rows`` are
-outputs and ``columns`` inputs of ``y = W x``.
+A chip is a YAML file (the ones that ship are in ``chips/``); `load` reads and checks it, `bill_of_parts` turns it
+into the parts of one tile of each kind, with integer latencies and energies, areas and leakage. Orientation: ``rows``
+are outputs and ``columns`` inputs of ``y = W x``.
 """
 
 from __future__ import annotations
@@ -94,7 +94,7 @@ class Chip(Sourced):
         if path.suffix not in (".yaml", ".yml"):
             if str(name) not in presets():
                 raise InputError(
-                    f"chip: no preset is named {str(name)!r}{nearest(str(name), presets())}, or the path of a .yaml file"
+                    f"chip: no preset is named {str(name)!r}{nearest(str(name), presets())}, or give a .yaml file"
                 )
             path = FOLDER / f"{name}.yaml"
         chip = parse(Chip, read_yaml(path), path.name)
@@ -141,7 +141,7 @@ class BillOfParts:
 
 
 def bill_of_parts(chip: Chip) -> BillOfParts:
-    """Find every card and build every part; a card that is missing, or lacks a cost that is needed, is an InputError."""
+    """Find every card and build every part; a card that is missing, or lacks a cost, is an InputError."""
 
     def card(name: str, where: str) -> Card:
         return cards.find(name, chip.cards, f"{chip.name}: {where}")

@@ -58,9 +58,7 @@ OPERATION_RATE = Dimension("an operation rate", "op/s", _scaled("kMGT", "op/s"),
 BIT_RATE = Dimension(
     "a bandwidth", "b/s", _scaled("kMGT", "b/s") | {u: 8 * f for u, f in _scaled("kMGT", "B/s").items()}, "90 GB/s"
 )
-MEMORY = Dimension(
-    "a memory size", "b", {"b": 1, "B": 8, "KB": 8 * 2**10, "MB": 8 * 2**20, "GB": 8 * 2**30}, "64 KB"
-)
+MEMORY = Dimension("a memory size", "b", {"b": 1, "B": 8, "KB": 8 * 2**10, "MB": 8 * 2**20, "GB": 8 * 2**30}, "64 KB")
 
 
 def _quantity(dimension: Dimension, *, positive: bool) -> tuple[BeforeValidator, Dimension]:

@@ -1,9 +1,9 @@
 """The output side: sample-and-hold, and analog-to-digital converters that take turns over the lines of an array.
 
-Each converter serves ``lines_per_adc`` adjacent lines, one after the other ("rounds"); ``shared_between_sides`` means the
-same converters read rows in the forward and columns in the backward pass. With a sample-and-hold the array is free for
-the next vector as soon as its outputs are sampled; without one it is held until the last round.
-The numeric side of the same circuit is here too, so that it cannot disagree with the cost: ``bits`` and ``bound`` set the
+Each converter serves ``lines_per_adc`` adjacent lines, one after the other ("rounds"); ``shared_between_sides`` means
+the same converters read rows in the forward and columns in the backward pass. With a sample-and-hold the array is
+free for the next vector as soon as its outputs are sampled; without one it is held until the last round. The numeric
+side of the same circuit is here too, so that it cannot disagree with the cost: ``bits`` and ``bound`` set the
 quantisation (2^bits - 2 steps over +-bound, in units of weight x full-scale input) and ``noise`` its Gaussian noise.
 """
 
@@ -47,8 +47,8 @@ class Adcs(Sourced):
         """The converters of a tile; ``sides`` are the line counts of the sides that are read."""
         if card.rated_bits != self.bits or card.rated_rate != self.rate:
             raise InputError(
-                f"adc: {self.bits} bits at {self.rate:g} S/s, but its card {card.name} is rated for {card.rated_bits} bits "
-                f"at {card.rated_rate} S/s; a card's cost holds only for the converter it was taken from"
+                f"adc: {self.bits} bits at {self.rate:g} S/s, but its card {card.name} is rated for {card.rated_bits} "
+                f"bits at {card.rated_rate} S/s; a card's cost holds only for the converter it was taken from"
             )
         per_side = [self.count(lines) * arrays for lines in sides]
         units = max(per_side) if self.shared_between_sides else sum(per_side)

@@ -1,7 +1,8 @@
 """The buffer of a tile: inputs wait here for their array, outputs are written here.
 
 Modelled: one port of ``bandwidth`` for reads (a vector is fetched before it is driven) and the energy of every bit read
-and written. Not modelled yet: occupancy, bank conflicts, time to write (it overlaps the link transfer that brings the bits).
+and written. Not modelled yet: occupancy, bank conflicts, time to write (it overlaps the link transfer that brings the
+bits).
 """
 
 from __future__ import annotations

@@ -1,16 +1,15 @@
 """The cross-point array: rows x columns of cells that multiply, and learn, in place.
 
-Orientation is that of ``y = W x``: columns are the lines of x, rows the lines of y. In the backward pass rows are driven
-and columns are read.
+Orientation is that of ``y = W x``: columns are the lines of x, rows the lines of y. In the backward pass rows are
+driven and columns are read.
 
 Modelled for a resistive cell (card with ``electrical``), per cell of mean resistance R:
-  read         V_read^2 / R * t per driven cell and pass (every driven line counted at full duty: an upper bound for PWM),
-  read_line    C V_read^2 per driven line, C = line capacitance per cell x cells crossed,
-  coincidence  V_pulse^2 / R * width per cell where a row and a column pulse meet,
-  half_select  (V_pulse/2)^2 / R * width per cell that sees only one of the two pulses,
-  pulse_line   C (V_pulse/2)^2 per line and pulse.
-A card with ``power`` instead lumps the whole array while it is read (ISAAC's table does); such an array cannot be pulsed.
-Not modelled here: dependence on the stored conductances and on PWM duty, sneak paths, wire resistance.
+  read         V_read^2 / R * t per driven cell and pass (every driven line counted at full duty: an upper bound for
+  PWM), read_line    C V_read^2 per driven line, C = line capacitance per cell x cells crossed, coincidence  V_pulse^2
+  / R * width per cell where a row and a column pulse meet, half_select  (V_pulse/2)^2 / R * width per cell that sees
+  only one of the two pulses, pulse_line   C (V_pulse/2)^2 per line and pulse.
+A card with ``power`` instead lumps the whole array while it is read (ISAAC's table does); such an array cannot be
+pulsed. Not modelled here: dependence on the stored conductances and on PWM duty, sneak paths, wire resistance.
 """
 
 from __future__ import annotations

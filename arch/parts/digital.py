@@ -1,7 +1,8 @@
 """The digital unit beside the arrays: scale and bias of every converted output, partial sums, activations, pooling.
 
-Modelled as ``lanes`` equal lanes that together do ``rate`` element operations per second; every operation costs the same
-energy. Not modelled: instruction fetch, and that a sigmoid needs more than an addition (operation counts carry that).
+Modelled as ``lanes`` equal lanes that together do ``rate`` element operations per second; every operation costs the
+same energy. Not modelled: instruction fetch, and that a sigmoid needs more than an addition (operation counts carry
+that).
 """
 
 from __future__ import annotations

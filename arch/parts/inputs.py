@@ -1,8 +1,8 @@
 """The input side: what turns a digital number into a voltage on a line, for one vector at a time.
 
-Three kinds: ``pwm`` encodes the number as a pulse of up to 2^(bits-1) - 1 clock periods (sign by polarity) while the array
-integrates; ``bit-serial`` applies one bit per clock period and converts after each (ISAAC); ``parallel-dac`` settles to
-one of 2^bits levels and then integrates. One driver per line; a training chip has them on both sides.
+Three kinds: ``pwm`` encodes the number as a pulse of up to 2^(bits-1) - 1 clock periods (sign by polarity) while the
+array integrates; ``bit-serial`` applies one bit per clock period and converts after each (ISAAC); ``parallel-dac``
+settles to one of 2^bits levels and then integrates. One driver per line; a training chip has them on both sides.
 """
 
 from __future__ import annotations
@@ -26,7 +26,9 @@ class Inputs(Sourced):
     @model_validator(mode="after")
     def _signed(self) -> Inputs:
         if self.kind == "pwm" and self.bits < 2:
-            raise ValueError("bits is 1, but a signed PWM input needs a sign and at least one bit of duration (2 or more)")
+            raise ValueError(
+                "bits is 1, but a signed PWM input needs a sign and at least one bit of duration (2 or more)"
+            )
         return self
 
     def drive_seconds(self, integration: float) -> float:

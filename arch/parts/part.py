@@ -36,7 +36,7 @@ class Frozen(BaseModel):
 
 
 class Sourced(Frozen):
-    """A block of a configuration whose numbers have a source: one for the block, or one for a field where it differs."""
+    """A block of a configuration whose numbers have a source: the block's, or a field's own where it differs."""
 
     source: str = Field(min_length=3)
     sources: dict[str, str] = {}
@@ -111,7 +111,7 @@ class Card(Sourced):
     def _complete(self) -> Card:
         if bool(self.energy) + (self.power is not None) + (self.electrical is not None) != 1:
             raise ValueError(
-                "the energy of a card is given in exactly one way: energy (per action), power (while busy) or electrical"
+                "a card's energy is given in exactly one way: energy (per action), power (while busy) or electrical"
             )
         costs: dict[str, float] = {"area": self.area, "leakage": self.leakage, **self.energy}
         if self.power is not None:
@@ -168,4 +168,3 @@ class Part:
             return self.busy_units * self.card.power + self.leakage_w
         rates = [a.energy_zj * 1e-21 / (a.latency_ps * 1e-12) for a in self.actions.values() if a.latency_ps]
         return self.busy_units * max(rates, default=0.0) + self.leakage_w
-

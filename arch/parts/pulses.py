@@ -1,9 +1,10 @@
-"""Update pulses: on every line a stochastic pulse generator and a driver, rows and columns at once (Gokmen & Vlasov 2016).
+"""Update pulses: on every line a stochastic pulse generator and a driver, rows and columns at once (Gokmen & Vlasov
+2016).
 
 An update of one vector takes BL slots of (width + gap), once per polarity phase: up and down pulses need opposite
 polarities and are sent one after the other. ``bl`` is the longest train; management may send fewer slots.
-Energy: ``slot`` per line and slot (the generator compares a random number), ``pulse`` per line and pulse that fires (driver
-logic); what the pulse charges and dissipates in the array is priced by the crossbar.
+Energy: ``slot`` per line and slot (the generator compares a random number), ``pulse`` per line and pulse that fires
+(driver logic); what the pulse charges and dissipates in the array is priced by the crossbar.
 """
 
 from __future__ import annotations

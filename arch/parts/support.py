@@ -1,7 +1,7 @@
 """Support circuits that are busy whenever something else is: shift-and-add, registers, a bus, a host link.
 
-They have no queue of their own. ``busy_during`` names the operation that keeps them busy; their energy is the card's power
-times that operation's time. ``always`` is for what runs as long as the chip does.
+They have no queue of their own. ``busy_during`` names the operation that keeps them busy; their energy is the card's
+power times that operation's time. ``always`` is for what runs as long as the chip does.
 """
 
 from __future__ import annotations
@@ -25,5 +25,7 @@ class Support(Sourced):
 
     def build(self, card: Card) -> Part:
         if card.power is None:
-            raise InputError(f"card {card.name}: a support circuit ({self.name}) needs a card with power, not with energy")
+            raise InputError(
+                f"card {card.name}: a support circuit ({self.name}) needs a card with power, not with energy"
+            )
         return Part(self.name, self.count, card, {}, busy_units=self.count)

@@ -1,0 +1,83 @@
+"""What happened when: one row per operation of a unit, in growing integer columns, never a Python object each."""
+
+from __future__ import annotations
+
+from array import array
+from dataclasses import dataclass
+from enum import IntEnum
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+class Op(IntEnum):
+    """What a unit did.
+
+    FETCH: a vector from the buffer to the drivers. DRIVE: lines driven, array held. CONVERT: ADC rounds.
+    DIGITAL: element operations. STORE: results into a buffer. SEND: a message over one link. PULSE: an update.
+    """
+
+    FETCH = 0
+    DRIVE = 1
+    CONVERT = 2
+    DIGITAL = 3
+    STORE = 4
+    SEND = 5
+    PULSE = 6
+
+
+COLUMNS = ("op", "station", "row", "layer", "tile", "phase", "vector", "start", "end", "amount")
+"""Columns of an event log.
+
+op: an `Op`. station: the unit (index into `Plan.stations`). row: the Activity row it comes from, -1 if none.
+layer, tile: the block that caused it. phase, vector: of that block's work. start, end: ps. amount: bits or operations.
+"""
+
+
+class EventLog:
+    """Rows appended while the engine runs."""
+
+    def __init__(self) -> None:
+        self._numbers = array("q")
+        self.append = self._numbers.extend
+
+    def take(self) -> Events:
+        """The rows as columns, ordered as they were recorded (by end time)."""
+        table = np.frombuffer(self._numbers, np.int64).reshape(-1, len(COLUMNS)).T.copy()
+        return Events(**dict(zip(COLUMNS, table, strict=True)))
+
+
+@dataclass(frozen=True)
+class Events:
+    """Columns of equal length (int64); see `COLUMNS`."""
+
+    op: NDArray[np.int64]
+    station: NDArray[np.int64]
+    row: NDArray[np.int64]
+    layer: NDArray[np.int64]
+    tile: NDArray[np.int64]
+    phase: NDArray[np.int64]
+    vector: NDArray[np.int64]
+    start: NDArray[np.int64]
+    end: NDArray[np.int64]
+    amount: NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return len(self.op)
+
+    @property
+    def duration(self) -> NDArray[np.int64]:
+        return self.end - self.start
+
+    @property
+    def makespan_ps(self) -> int:
+        return int(self.end.max()) if len(self) else 0
+
+    def busy_ps(self, stations: int) -> NDArray[np.int64]:
+        """Busy time of each station."""
+        busy = np.zeros(stations, np.int64)
+        np.add.at(busy, self.station, self.duration)
+        return busy
+
+    def columns(self) -> dict[str, NDArray[np.int64]]:
+        return {name: getattr(self, name) for name in COLUMNS}

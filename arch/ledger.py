@@ -1,0 +1,281 @@
+"""Prices what happened: energy by part, phase and layer in integer zeptojoules, so that every sum is exact.
+
+Each event is priced from its Activity row (how many lines, passes, coincidences) and the actions of the parts that do
+it. Leakage and circuits that are always on are added for the whole time as the phase ``standby``; tiles that hold no weights
+are taken to be switched off.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rpusim.arch.activity import Activity, Phase
+from rpusim.arch.chip import TileKind, bill_of_parts
+from rpusim.arch.events import Events, Op
+from rpusim.arch.parts.part import Part
+from rpusim.arch.plan import Plan
+
+STANDBY = "standby"
+CHIP = "chip"
+"""Stands in the place of a layer for energy that belongs to none."""
+
+Integers = NDArray[np.int64]
+_ZJ_PER_PS = 10**9
+"""One watt for one picosecond, in zeptojoules."""
+
+
+@dataclass
+class Ledger:
+    """energy[part, phase, layer] in zJ. Merging ledgers and summing them is exact (Python integers)."""
+
+    energy: dict[tuple[str, str, str], int] = field(default_factory=dict)
+    time_ps: int = 0
+    busy_ps: dict[str, int] = field(default_factory=dict)
+    """Busy time by station."""
+    peak_w: float = 0.0
+
+    def add(self, part: str, phase: str, layer: str, zeptojoules: int) -> None:
+        key = (part, phase, layer)
+        self.energy[key] = self.energy.get(key, 0) + zeptojoules
+
+    @property
+    def total_zj(self) -> int:
+        return sum(self.energy.values())
+
+    def by(self, column: int) -> dict[str, int]:
+        """Energy by part (0), phase (1) or layer (2), largest first."""
+        totals: dict[str, int] = {}
+        for key, value in self.energy.items():
+            totals[key[column]] = totals.get(key[column], 0) + value
+        return dict(sorted(totals.items(), key=lambda item: -item[1]))
+
+    def merge(self, later: Ledger) -> None:
+        """Append work that began when this ledger's work had ended."""
+        for key, value in later.energy.items():
+            self.add(*key, value)
+        self.time_ps += later.time_ps
+        for name, busy in later.busy_ps.items():
+            self.busy_ps[name] = self.busy_ps.get(name, 0) + busy
+        self.peak_w = max(self.peak_w, later.peak_w)
+
+
+@dataclass(frozen=True)
+class _Batch:
+    """Events of one operation by one kind of unit on one kind of tile, with what their Activity rows say."""
+
+    members: NDArray[np.intp]
+    events: Events
+    activity: Activity
+    rows: Integers
+    """Of the block on its array (weights, not cells)."""
+    columns: Integers
+    kind: TileKind
+    parts: dict[str, Part]
+    links: Part
+
+    def event(self, column: str) -> Integers:
+        return getattr(self.events, column)[self.members]
+
+    def of(self, column: str) -> Integers:
+        return getattr(self.activity, column)[self.event("row")].astype(np.int64)
+
+    def cost(self, part: str, action: str) -> int:
+        """zJ of one action of one unit; 0 where a card lumps that action into another one."""
+        action_cost = self.parts[part].actions.get(action)
+        return action_cost.energy_zj if action_cost else 0
+
+    @property
+    def forward(self) -> NDArray[np.bool_]:
+        return self.event("phase") == Phase.FORWARD
+
+
+Priced = Iterator[tuple[str, Integers]]
+
+
+def _buffer_read(batch: _Batch) -> Priced:
+    yield "buffer", batch.event("amount") * batch.cost("buffer", "read")
+
+
+def _buffer_write(batch: _Batch) -> Priced:
+    yield "buffer", batch.event("amount") * batch.cost("buffer", "write")
+
+
+def _digital(batch: _Batch) -> Priced:
+    yield "digital unit", batch.event("amount") * batch.cost("digital unit", "operation")
+
+
+def _send(batch: _Batch) -> Priced:
+    yield "links", batch.event("amount") * batch.links.actions["bit"].energy_zj
+
+
+def _drive_array(batch: _Batch) -> Priced:
+    """Cells that conduct, lines that are charged, outputs that are held; only cells with a weight conduct."""
+    array, slices = batch.kind.array, batch.kind.array.cells_per_weight
+    reads = batch.of("passes") * batch.kind.inputs.cycles
+    driven = np.where(batch.forward, batch.of("active_columns"), batch.of("active_rows"))
+    outputs = np.where(batch.forward, batch.rows, batch.columns) * slices
+    if batch.parts["array"].card.electrical is None:
+        yield "array", reads * batch.cost("array", "read")
+    else:
+        crossed = np.where(batch.forward, array.rows, array.columns)
+        per_line = outputs * batch.cost("array", "read") + crossed * batch.cost("array", "read_line_per_cell")
+        yield "array", reads * driven * per_line
+    if "sample-and-hold" in batch.parts:
+        yield "sample-and-hold", reads * outputs * batch.cost("sample-and-hold", "hold")
+
+
+def _drive_lines(batch: _Batch) -> Priced:
+    driven = np.where(batch.forward, batch.of("active_columns"), batch.of("active_rows"))
+    drives = batch.of("passes") * batch.kind.inputs.cycles * driven
+    yield "input drivers", drives * batch.cost("input drivers", "drive")
+
+
+def _convert(batch: _Batch) -> Priced:
+    yield "ADC", batch.event("amount") * batch.cost("ADC", "convert")
+
+
+def _pulse_array(batch: _Batch) -> Priced:
+    """Coincidences at full voltage, half-selected cells at half of it, lines charged."""
+    array = batch.kind.array
+    met = batch.of("coincidences_up") + batch.of("coincidences_down")
+    half_selected = batch.of("row_pulses") * batch.columns + batch.of("column_pulses") * batch.rows - 2 * met
+    charged = batch.of("row_pulses") * array.columns + batch.of("column_pulses") * array.rows
+    yield (
+        "array",
+        met * batch.cost("array", "coincidence")
+        + half_selected * batch.cost("array", "half_select")
+        + charged * batch.cost("array", "pulse_line_per_cell"),
+    )
+
+
+def _pulse_rows(batch: _Batch) -> Priced:
+    generated = batch.of("slots") * batch.rows * batch.cost("pulse drivers", "slot")
+    yield "pulse drivers", generated + batch.of("row_pulses") * batch.cost("pulse drivers", "pulse")
+
+
+def _pulse_columns(batch: _Batch) -> Priced:
+    generated = batch.of("slots") * batch.columns * batch.cost("pulse drivers", "slot")
+    yield "pulse drivers", generated + batch.of("column_pulses") * batch.cost("pulse drivers", "pulse")
+
+
+_PRICES: dict[tuple[Op, str], Callable[[_Batch], Priced]] = {
+    (Op.FETCH, "buffer"): _buffer_read,
+    (Op.STORE, "buffer"): _buffer_write,
+    (Op.DIGITAL, "digital unit"): _digital,
+    (Op.SEND, "link"): _send,
+    (Op.DRIVE, "array"): _drive_array,
+    (Op.DRIVE, "row drivers"): _drive_lines,
+    (Op.DRIVE, "column drivers"): _drive_lines,
+    (Op.CONVERT, "ADC"): _convert,
+    (Op.PULSE, "array"): _pulse_array,
+    (Op.PULSE, "row drivers"): _pulse_rows,
+    (Op.PULSE, "column drivers"): _pulse_columns,
+}
+"""What each kind of unit takes from the supply for each operation; an event without a price is an error."""
+
+
+class Pricer:
+    """Prices events of one plan; made once, used for every piece of a run."""
+
+    def __init__(self, plan: Plan) -> None:
+        self._plan = plan
+        self._chip = plan.placement.chip
+        self._bill = bill_of_parts(self._chip)
+        self._layers = [layer.placed.layer.name for layer in plan.layers]
+        blocks = list(plan.placement.blocks())
+        self._first_block = np.cumsum([0, *(len(layer.blocks) for layer in plan.layers)])
+        self._rows = np.array([block.rows for block in blocks])
+        self._columns = np.array([block.columns for block in blocks])
+        self._kinds = np.array([block.kind for block in blocks])
+        self._unit_kinds = sorted(set(plan.station_parts))
+        self._station_unit = np.array([self._unit_kinds.index(part) for part in plan.station_parts])
+        self.standby_w = dict(self._standby())
+        """Power that is drawn whatever happens, by part: leakage, and circuits that are always on."""
+
+    def __call__(self, events: Events, activity: Activity) -> Ledger:
+        """The ledger of a piece of work; its time is the makespan of the events."""
+        ledger = Ledger(time_ps=events.makespan_ps)
+        power = np.zeros(len(events))
+        for part, members, zeptojoules in self._priced(events, activity):
+            power[members] += zeptojoules / np.maximum(events.duration[members], 1)
+            groups = events.phase[members] * len(self._layers) + events.layer[members]
+            for group in np.unique(groups):
+                phase, layer = divmod(int(group), len(self._layers))
+                energy = _exact_sum(zeptojoules[groups == group])
+                ledger.add(part, Phase(phase).name.lower(), self._layers[layer], energy)
+        for part, watts in self.standby_w.items():
+            ledger.add(part, STANDBY, CHIP, round(watts * _ZJ_PER_PS * ledger.time_ps))
+        busy = events.busy_ps(len(self._plan.stations))
+        ledger.busy_ps = {name: int(b) for name, b in zip(self._plan.stations, busy, strict=True)}
+        ledger.peak_w = _peak(events, power) / _ZJ_PER_PS + sum(self.standby_w.values())
+        return ledger
+
+    def _standby(self) -> Iterator[tuple[str, float]]:
+        """Tiles without weights are switched off; a digital unit or router counts with any of its tiles."""
+        watts: dict[str, float] = {}
+        used = {block.chip_tile: block.kind for block in self._plan.placement.blocks()}
+        for k, parts in enumerate(self._bill.tiles):
+            tiles = [tile for tile, kind in used.items() if kind == k]
+            for name, part in parts.items():
+                per_unit = self._chip.tiles[k].digital.tiles_per_unit if name == "digital unit" else 1
+                units = len({tile // per_unit for tile in tiles})
+                watts[name] = watts.get(name, 0.0) + units * part.leakage_w
+        routers = len({tile // self._chip.mesh.tiles_per_router for tile in used})
+        watts["links"] = routers * self._bill.chip_wide["links"].card.leakage
+        for support in self._chip.support:
+            part = self._bill.chip_wide[support.name]
+            watts[support.name] = part.full_power_w if support.busy_during == "always" else part.leakage_w
+        yield from ((name, w) for name, w in watts.items() if w)
+
+    def _priced(self, events: Events, activity: Activity) -> Iterator[tuple[str, NDArray[np.intp], Integers]]:
+        """(part, which events, energy of each), for every part that took energy."""
+        block = self._first_block[events.layer] + events.tile
+        units = self._station_unit[events.station]
+        group = (self._kinds[block] * len(Op) + events.op) * len(self._unit_kinds) + units
+        for which in np.unique(group):
+            rest, unit = divmod(int(which), len(self._unit_kinds))
+            k, op = divmod(rest, len(Op))
+            members = np.flatnonzero(group == which)
+            batch = _Batch(
+                members,
+                events,
+                activity,
+                self._rows[block[members]],
+                self._columns[block[members]],
+                self._chip.tiles[k],
+                self._bill.tiles[k],
+                self._bill.chip_wide["links"],
+            )
+            for part, zeptojoules in _PRICES[Op(op), self._unit_kinds[unit]](batch):
+                yield part, members, zeptojoules
+            if self._unit_kinds[unit] in ("row drivers", "column drivers"):
+                continue  # support circuits go with the array, once
+            yield from self._support(Op(op), batch)
+
+    def _support(self, op: Op, batch: _Batch) -> Iterator[tuple[str, NDArray[np.intp], Integers]]:
+        for support in batch.kind.support:
+            if support.busy_during == op.name.lower():
+                part = batch.parts[support.name]
+                sharing = batch.kind.array.arrays if op in (Op.DRIVE, Op.CONVERT, Op.PULSE) else 1
+                zj_per_ps = part.full_power_w / sharing * _ZJ_PER_PS
+                yield part.name, batch.members, (batch.event("end") - batch.event("start")) * round(zj_per_ps)
+
+
+def _exact_sum(values: Integers) -> int:
+    """Sum of non-negative int64 values that may exceed int64."""
+    low = values & 0xFFFFFFFF
+    return (int((values >> 32).sum()) << 32) + int(low.sum())
+
+
+def _peak(events: Events, power: NDArray[np.float64]) -> float:
+    """Largest sum of the power of simultaneous events (zJ/ps); an event counts from its start up to its end."""
+    if not len(events):
+        return 0.0
+    times = np.concatenate([events.end, events.start])
+    change = np.concatenate([-power, power])
+    order = np.argsort(times, kind="stable")  # at equal times what ends is taken away first
+    return float(np.cumsum(change[order]).max())
