@@ -136,7 +136,7 @@ def _export(twin: nn.Module, shape: tuple[int, ...]) -> torch.export.ExportedPro
                 ) from error
             path, part = _failed_in(twin, error)
             kind = type(part).__name__
-            if _is_torch_leaf(part) and kind not in ACCEPTED_MODULES:
+            if _is_torchs_own(part) and kind not in ACCEPTED_MODULES:
                 raise InputError(_unsupported(f"module {path!r} ({kind})", kind, ACCEPTED_MODULES)) from error
             where = f" in module {path!r} ({kind})" if path else ""
             raise InputError(f"{what} cannot run on a sample of shape {shape}: {_first_line(error)}{where}") from error
@@ -153,9 +153,10 @@ def _failed_in(twin: nn.Module, error: Exception) -> tuple[str, nn.Module]:
     return found
 
 
-def _is_torch_leaf(part: nn.Module) -> bool:
-    """Whether this is one of torch's own modules, as opposed to one the user wrote or a container."""
-    return type(part).__module__.startswith("torch.nn.") and next(part.children(), None) is None
+def _is_torchs_own(part: nn.Module) -> bool:
+    """Whether this is one of torch's own modules, as opposed to one the user wrote or a mere container."""
+    home = type(part).__module__
+    return home.startswith("torch.nn.") and not home.endswith(".container")
 
 
 @contextmanager
@@ -232,6 +233,10 @@ class _Translator:
         if not kind:
             raise InputError(self.refusal(node))
         shape, given = self.sample_shape(node), _arguments(node)
+        if kind in ("add", "multiply") and any(
+            len(source.meta["val"].shape) <= len(shape) for source in node.all_input_nodes if source in self.made_by
+        ):  # the batch axis of one would meet an axis of the other's sample
+            raise InputError(self.mixes_samples(node))
         operation: Operation
         if kind in ("linear", "conv2d"):
             operation = self.weight_layer(node, kind, sources[0], shape, given)
@@ -251,9 +256,10 @@ class _Translator:
     ) -> WeightLayer:
         weight = given["weight"]
         if weight.name not in self.held or given["input"] not in self.made_by:
-            raise InputError(
-                f"{self.subject(node)} uses a weight that is computed in forward, accepted: a parameter or buffer"
-            )
+            subject = self.subject(node)
+            if subject.startswith("module") and self.place(node)[1] not in ACCEPTED_MODULES:
+                raise InputError(self.refusal(node))
+            raise InputError(f"{subject} uses a weight that is computed in forward, accepted: a parameter or buffer")
         parameter = self.first_name[self.held[weight.name]]
         path, _ = self.place(node)
         held_here = f"{path}.weight" in self.all_names[parameter]
@@ -281,7 +287,7 @@ class _Translator:
         value = node.meta["val"]
         shape = tuple((value[0] if isinstance(value, tuple) else value).shape)
         if len(shape) < 2 or shape[0] != BATCH:
-            raise InputError(f"{self.subject(node)} mixes the samples of a batch, accepted: each sample by itself")
+            raise InputError(self.mixes_samples(node))
         return shape[1:]
 
     def extent(self, node: fx.Node, kind: str, given: dict[str, Any]) -> tuple[Window | None, tuple[int, ...]]:
@@ -297,7 +303,7 @@ class _Translator:
         listed = [dim] if isinstance(dim, int) else list(dim or range(dimensions))
         axes = tuple(sorted(axis % dimensions - 1 for axis in listed))
         if axes[0] < 0:
-            raise InputError(f"{self.subject(node)} mixes the samples of a batch, accepted: each sample by itself")
+            raise InputError(self.mixes_samples(node))
         return None, axes
 
     def place(self, node: fx.Node) -> tuple[str, str]:
@@ -310,7 +316,7 @@ class _Translator:
     def subject(self, node: fx.Node) -> str:
         """The node in the words the user wrote."""
         path, kind = self.place(node)
-        if _is_torch_leaf(self.twin.get_submodule(path)):
+        if _is_torchs_own(self.twin.get_submodule(path)):
             return f"module {path!r} ({kind})" if path else f"module {kind}"
         return f"operation {_operation_name(node)!r} in {kind}.forward" + (f" (module {path!r})" if path else "")
 
@@ -321,6 +327,9 @@ class _Translator:
         if kind in ACCEPTED_MODULES:  # such as the padding of a Conv2d with padding_mode="circular"
             return _unsupported(f"operation {name!r} in {subject}", "", ())
         return _unsupported(subject, kind, ACCEPTED_MODULES)
+
+    def mixes_samples(self, node: fx.Node) -> str:
+        return f"{self.subject(node)} mixes the samples of a batch, accepted: each sample by itself"
 
     def digital_name(self, node: fx.Node) -> str:
         path, _ = self.place(node)

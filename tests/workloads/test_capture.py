@@ -201,7 +201,6 @@ def test_other_number_formats_are_captured_too():
         ),
         (nn.Sequential(nn.Conv1d(1, 2, 3)), (1, 4), r"module '0' \(Conv1d\) .* did you mean 'Conv2d'"),
         (nn.Sequential(nn.Embedding(9, 4)), (5,), r"module '0' \(Embedding\) is not supported .*accepted: Linear"),
-        (nn.Transformer(4, 2).encoder, (3, 4), r"module 'layers.0.self_attn' \(MultiheadAttention\) is not supported"),
         (nn.Conv2d(4, 4, 3, groups=2), (4, 8, 8), "groups=2 is not supported yet, accepted: groups=1"),
         (nn.Conv2d(1, 2, 3, padding=1, padding_mode="circular"), (1, 4, 4), r"'pad' in module Conv2d is not supported"),
         (nn.Sequential(nn.LazyLinear(3)), (4,), r"0\.weight has no shape yet"),
@@ -220,7 +219,7 @@ def test_what_cannot_be_captured_is_named(module, shape, sentence):
         capture(module, shape)
 
 
-LSTM = nn.LSTM(4, 4, batch_first=True)
+LAYERS = {"lstm": nn.LSTM(4, 4, batch_first=True), "attention": nn.MultiheadAttention(4, 2)}
 
 
 @pytest.mark.parametrize(
@@ -229,8 +228,10 @@ LSTM = nn.LSTM(4, 4, batch_first=True)
         (lambda self, x: self.fc(x) if x.sum() > 0 else x, "decides by the values in its data"),
         (lambda self, x: self.fc(x) * x.max().item(), "decides by the values in its data|'max' in Written"),
         (lambda self, x: self.lstm(x.unsqueeze(1))[0], r"module 'lstm' \(LSTM\) is not supported"),
+        (lambda self, x: self.attention(x, x, x)[0], r"module 'attention' \(MultiheadAttention\) is not supported"),
         (lambda self, x: torch.cumsum(self.fc(x), 1), "operation 'cumsum' in Written.forward is not supported"),
         (lambda self, x: self.fc(x).softmax(0), "operation 'softmax' in Written.forward mixes the samples"),
+        (lambda self, x: self.fc(x) + x.unsqueeze(1), "operation 'add' in Written.forward mixes the samples"),
         (lambda self, x: F.linear(x, self.fc.weight * 2), "a weight that is computed in forward"),
         (lambda self, x: (self.fc(x), x), "forward returns 2 tensors, accepted: one"),
         (lambda self, x: torch.zeros(2, 2), "output of Written.forward does not depend on its input"),
@@ -239,6 +240,6 @@ LSTM = nn.LSTM(4, 4, batch_first=True)
 )
 def test_what_a_forward_may_not_do_is_said_in_one_line(forward, sentence, capfd):
     with pytest.raises(InputError, match=sentence) as caught:
-        capture(with_forward(forward, fc=nn.Linear(4, 4), lstm=LSTM), (4,))
+        capture(with_forward(forward, fc=nn.Linear(4, 4), **LAYERS), (4,))
     assert "\n" not in str(caught.value)
     assert capfd.readouterr() == ("", "")
