@@ -1,0 +1,319 @@
+"""Analog layers: torch modules whose weights live on cross-point arrays.
+
+A layer's matrix is cut into a grid of tiles. Each tile has its own converters and its own noise management; partial sums
+over a row of the grid are added digitally. A convolution is unfolded: every output position is one vector (in raster
+order, sample by sample). The forward and backward passes of autograd are the analog ones of the tiles; instead of a
+gradient, a layer keeps the pairs (x, d) of the mini-batch, and `AnalogSGD` sends them to the tiles as pulses.
+
+With a mapping scale s (weight_scaling_omega) the tiles hold W / s: forward and backward multiply by s, and updates get
+d / s, so that the logical weight follows plain SGD.
+"""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+import torch
+from torch.nn import functional
+
+from rpusim.arch.activity import ActivityLog
+from rpusim.errors import InputError
+from rpusim.kernels import checks
+from rpusim.kernels.config import AnalogConfig
+from rpusim.kernels.tile import AnalogTile
+
+Tensor = torch.Tensor
+Splits = tuple[int, ...]
+
+
+def balanced_split(size: int, limit: int) -> Splits:
+    """Block sizes that cut ``size`` lines into the fewest blocks of at most ``limit``, equal to within one.
+
+    >>> balanced_split(10, 4)
+    (4, 3, 3)
+    """
+    checks.integer("limit", limit, low=1)
+    blocks = max(1, -(-size // limit))
+    return tuple(size // blocks + (1 if block < size % blocks else 0) for block in range(blocks))
+
+
+class _AnalogProduct(torch.autograd.Function):
+    """y = W x on the tiles; backwards W^T d, if the input wants it, and the pair is kept for the update."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, handle: Tensor, layer: AnalogLayer) -> Tensor:
+        ctx.layer = layer
+        ctx.save_for_backward(x)
+        return layer.analog_forward(x)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, None, None]:
+        (x,) = ctx.saved_tensors
+        d = gradients[0].contiguous()
+        layer: AnalogLayer = ctx.layer
+        layer.pairs.append((x, d))
+        return (layer.analog_backward(d) if ctx.needs_input_grad[0] else None), None, None
+
+
+class AnalogLayer(torch.nn.Module):
+    """A matrix of ``outputs`` x ``inputs`` on a grid of tiles, with a bias as a further column or digital.
+
+    row_splits, column_splits: sizes of the blocks of outputs and of inputs (the bias column included); None: one block.
+    pairs: the (x, d) of backward passes that no update has used yet.
+    """
+
+    bias: torch.nn.Parameter | None
+    scale: Tensor
+
+    def __init__(
+        self,
+        outputs: int,
+        inputs: int,
+        bias: bool,
+        config: AnalogConfig,
+        *,
+        row_splits: Splits | None = None,
+        column_splits: Splits | None = None,
+        seed: int = 0,
+        layer: int = 0,
+        path: str = "numba",
+        log: ActivityLog | None = None,
+    ) -> None:
+        super().__init__()
+        checks.instance("config", config, AnalogConfig)
+        self.config, self.layer = config, layer
+        self.bias_column = bias and config.analog_bias
+        self.rows, self.columns = outputs, inputs + int(self.bias_column)
+        self.row_splits = _splits("row_splits", row_splits, self.rows)
+        self.column_splits = _splits("column_splits", column_splits, self.columns)
+        self.tiles = torch.nn.ModuleList(
+            AnalogTile(height, width, config, seed=seed, layer=layer, tile=index, path=path, log=log)
+            for index, (height, width) in enumerate((h, w) for h in self.row_splits for w in self.column_splits)
+        )
+        if bias and not config.analog_bias:
+            self.bias = torch.nn.Parameter(torch.zeros(outputs))
+        else:
+            self.register_parameter("bias", None)
+        self.register_buffer("scale", torch.ones(()))
+        self.pairs: list[tuple[Tensor, Tensor]] = []
+        # Makes autograd call backward even if the input needs no gradient, as in the first layer.
+        self._handle = torch.zeros((), requires_grad=True)
+
+    @property
+    def log(self) -> ActivityLog | None:
+        """Where the tiles write what they did; setting it sets it for all of them."""
+        return self._grid()[0].log
+
+    @log.setter
+    def log(self, log: ActivityLog | None) -> None:
+        for tile in self._grid():
+            tile.log = log
+
+    def set_weights(self, weight: Tensor, bias: Tensor | None = None) -> None:
+        """Write the logical weights (outputs, inputs) and bias (outputs,), limited by the cells' bounds."""
+        weight = weight.detach().reshape(self.rows, -1).to(torch.float32)
+        expected = self.columns - int(self.bias_column)
+        if weight.shape[1] != expected:
+            raise InputError(f"weight: {weight.shape[1]} inputs per output were given; accepted is {expected}")
+        for name, given in (("weight", weight), ("bias", bias)):
+            if given is not None and not bool(torch.isfinite(given).all()):
+                raise InputError(f"{name}: NaN or infinite numbers were given; accepted are finite numbers")
+        if self.bias_column:
+            column = torch.zeros(self.rows) if bias is None else bias.detach().to(torch.float32)
+            weight = torch.cat([weight, column[:, None]], dim=1)
+        elif bias is not None and self.bias is not None:
+            with torch.no_grad():
+                self.bias.copy_(bias)
+        with torch.no_grad():
+            if self.config.weight_scaling_omega > 0.0:
+                largest = float(weight.abs().max())
+                self.scale.fill_(largest / self.config.weight_scaling_omega if largest > 0.0 else 1.0)
+            scaled = weight / self.scale.to(weight.device)
+        for tile, block in zip(self._grid(), self._blocks(scaled), strict=True):
+            tile.set_weights(block)
+
+    def get_weights(self) -> tuple[Tensor, Tensor | None]:
+        """The logical weights (outputs, inputs) and bias (outputs,) as the tiles hold them."""
+        grid, width = self._grid(), len(self.column_splits)
+        rows = [torch.cat([t.weights for t in grid[r : r + width]], 1) for r in range(0, len(grid), width)]
+        matrix = torch.cat(rows, 0) * self.scale
+        if self.bias_column:
+            return matrix[:, :-1], matrix[:, -1].clone()
+        return matrix, None if self.bias is None else self.bias.detach().clone()
+
+    def analog_forward(self, x: Tensor) -> Tensor:
+        """The grid's product for x (vectors, columns), partial sums in floating point."""
+        parts = x.split(self.column_splits, dim=1)
+        grid = iter(self._grid())
+        rows = []
+        for _ in self.row_splits:
+            total = next(grid).forward(_contiguous(parts[0]))
+            for part in parts[1:]:
+                total = total + next(grid).forward(_contiguous(part))
+            rows.append(total)
+        y = rows[0] if len(rows) == 1 else torch.cat(rows, dim=1)
+        return y * self.scale if self.config.weight_scaling_omega > 0.0 else y
+
+    def analog_backward(self, d: Tensor) -> Tensor:
+        """The grid's transposed product for d (vectors, rows)."""
+        if self.config.weight_scaling_omega > 0.0:
+            d = d * self.scale
+        grid, width = self._grid(), len(self.column_splits)
+        columns: list[Tensor | None] = [None] * width
+        for row, part in enumerate(d.split(self.row_splits, dim=1)):
+            error = _contiguous(part)
+            for column in range(width):
+                result, so_far = grid[row * width + column].backward(error), columns[column]
+                columns[column] = result if so_far is None else so_far + result
+        gathered = cast(list[Tensor], columns)
+        return gathered[0] if width == 1 else torch.cat(gathered, dim=1)
+
+    def pulsed_update(self, learning_rate: float) -> None:
+        """Send all kept pairs to the tiles as pulses, in order, and forget them; rate 0 only forgets."""
+        pairs, self.pairs = self.pairs, []
+        if not pairs or learning_rate == 0.0:
+            return
+        x = pairs[0][0] if len(pairs) == 1 else torch.cat([x for x, _ in pairs])
+        d = pairs[0][1] if len(pairs) == 1 else torch.cat([d for _, d in pairs])
+        if self.config.weight_scaling_omega > 0.0:
+            d = d / self.scale
+        grid = iter(self._grid())
+        with torch.no_grad():
+            xs = [_contiguous(part) for part in x.split(self.column_splits, dim=1)]
+            for part in d.split(self.row_splits, dim=1):
+                error = _contiguous(part)
+                for x_part in xs:
+                    next(grid).update(x_part, error, learning_rate)
+
+    def end_mini_batch(self) -> None:
+        """Let the cells diffuse and decay by one mini-batch."""
+        with torch.no_grad():
+            for tile in self._grid():
+                tile.end_mini_batch()
+
+    def _grid(self) -> list[AnalogTile]:
+        return cast(list[AnalogTile], list(self.tiles))
+
+    def _blocks(self, matrix: Tensor) -> list[Tensor]:
+        return [b for row in matrix.split(self.row_splits, 0) for b in row.split(self.column_splits, 1)]
+
+    def _product(self, x: Tensor) -> Tensor:
+        """The layer's product for x (vectors, inputs), with gradient; the bias column is fed with 1."""
+        if self.bias_column:
+            x = torch.cat([x, x.new_ones(len(x), 1)], dim=1)
+        y = cast(Tensor, _AnalogProduct.apply(_contiguous(x.to(torch.float32)), self._handle, self))
+        return y if self.bias is None else y + self.bias
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Copies and files take neither unused pairs nor the autograd handle along."""
+        return {**self.__dict__, "pairs": [], "_handle": None}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__(state)
+        self._handle = torch.zeros((), requires_grad=True)
+
+
+class AnalogLinear(AnalogLayer):
+    """y = x W^T + b on cross-point arrays; stands in for torch.nn.Linear. Options as for `AnalogLayer`."""
+
+    def __init__(
+        self, in_features: int, out_features: int, config: AnalogConfig, *, bias: bool = True, **options: Any
+    ) -> None:
+        checks.integer("in_features", in_features, low=1)
+        checks.integer("out_features", out_features, low=1)
+        super().__init__(out_features, in_features, bias, config, **options)
+        self.in_features, self.out_features = in_features, out_features
+        reach = in_features**-0.5
+        self.set_weights(*_uniform_start(reach, (out_features, in_features), bias))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """x (..., in_features) -> (..., out_features)."""
+        if x.shape[-1] != self.in_features:
+            raise InputError(
+                f"layer {self.layer}: an input of shape {tuple(x.shape)} was given; "
+                f"accepted is a last dimension of {self.in_features}"
+            )
+        y = self._product(x.reshape(-1, self.in_features))
+        return y.reshape(*x.shape[:-1], self.out_features)
+
+
+class AnalogConv2d(AnalogLayer):
+    """A two-dimensional convolution on cross-point arrays; stands in for torch.nn.Conv2d with groups=1.
+
+    The matrix is (out_channels) x (in_channels * kernel height * kernel width), one vector per output position.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: int | tuple[int, int],
+        config: AnalogConfig,
+        *,
+        stride: int | tuple[int, int] = 1,
+        padding: int | tuple[int, int] = 0,
+        dilation: int | tuple[int, int] = 1,
+        groups: int = 1,
+        bias: bool = True,
+        **options: Any,
+    ) -> None:
+        if groups != 1:
+            raise InputError(f"groups: {groups!r} was given; accepted is 1")
+        checks.integer("in_channels", in_channels, low=1)
+        checks.integer("out_channels", out_channels, low=1)
+        self_kernel = _pair("kernel_size", kernel_size, 1)
+        inputs = in_channels * self_kernel[0] * self_kernel[1]
+        super().__init__(out_channels, inputs, bias, config, **options)
+        self.in_channels, self.out_channels, self.kernel_size = in_channels, out_channels, self_kernel
+        self.stride, self.padding = _pair("stride", stride, 1), _pair("padding", padding, 0)
+        self.dilation = _pair("dilation", dilation, 1)
+        self.set_weights(*_uniform_start(inputs**-0.5, (out_channels, inputs), bias))
+
+    def output_size(self, height: int, width: int) -> tuple[int, int]:
+        """Output positions for an image of this size."""
+        sides = zip((height, width), self.kernel_size, self.stride, self.padding, self.dilation, strict=True)
+        high, wide = ((s + 2 * p - d * (k - 1) - 1) // t + 1 for s, k, t, p, d in sides)
+        return high, wide
+
+    def forward(self, x: Tensor) -> Tensor:
+        """x (samples, in_channels, height, width) -> (samples, out_channels, height', width')."""
+        if x.dim() != 4 or x.shape[1] != self.in_channels:
+            raise InputError(
+                f"layer {self.layer}: an input of shape {tuple(x.shape)} was given; "
+                f"accepted is (samples, {self.in_channels}, height, width)"
+            )
+        height, width = self.output_size(x.shape[2], x.shape[3])
+        if height < 1 or width < 1:
+            raise InputError(
+                f"layer {self.layer}: an image of {x.shape[2]} x {x.shape[3]} was given; "
+                f"accepted are images that the kernel {self.kernel_size} fits into"
+            )
+        patches = functional.unfold(x, self.kernel_size, self.dilation, self.padding, self.stride)
+        y = self._product(patches.transpose(1, 2).reshape(-1, patches.shape[1]))
+        return y.reshape(len(x), height * width, self.out_channels).transpose(1, 2).reshape(len(x), -1, height, width)
+
+
+def _contiguous(x: Tensor) -> Tensor:
+    return x.detach().contiguous()
+
+
+def _splits(field: str, given: Splits | None, size: int) -> Splits:
+    if given is None:
+        return (size,)
+    good = all(isinstance(block, int) and block > 0 for block in given)
+    if not good or sum(given) != size:
+        raise InputError(f"{field}: {tuple(given)!r} was given; accepted are positive block sizes that add up to {size}")
+    return tuple(given)
+
+
+def _pair(field: str, given: int | tuple[int, int], low: int) -> tuple[int, int]:
+    pair = (given, given) if isinstance(given, int) else tuple(given)
+    if len(pair) != 2 or not all(isinstance(v, int) and v >= low for v in pair):
+        raise InputError(f"{field}: {given!r} was given; accepted is an integer >= {low} or a pair of them")
+    return pair[0], pair[1]
+
+
+def _uniform_start(reach: float, shape: tuple[int, int], bias: bool) -> tuple[Tensor, Tensor | None]:
+    """torch's own initialisation of linear and convolution layers: uniform within +-1/sqrt(inputs)."""
+    weight = torch.empty(shape).uniform_(-reach, reach)
+    return weight, torch.empty(shape[0]).uniform_(-reach, reach) if bias else None

@@ -1,0 +1,297 @@
+"""Analog multiplication: y = W x through DACs, an array that is not ideal, and ADCs; the same backwards with W^T.
+
+Per input vector, in this order: noise management divides by a factor alpha, the DAC rounds to its resolution and clips
+to its bound, input noise, the array (IR drop, voltage offsets, series resistance, weight read noise), an S-shaped
+read-out, output noise, the ADC rounds and clips to its bound; the digital side multiplies alpha back. Bound management repeats
+the vector at half the input if any output clipped, with all noise fresh. Rounding is half to even.
+
+`multiply` drives the passes and decides; the *stages* do the arithmetic: `mvm_torch` (everything; any device; the
+specification) or `mvm_numba` (the common subset, compiled). Both share the one matrix product in the middle.
+
+Noise, bound and update management: Gokmen, Onen & Haensch, Front. Neurosci. 11:538 (2017). Pipeline as in Rasch et al.,
+"A flexible and fast PyTorch toolkit for simulating training and inference on analog crossbar arrays" (2021).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from rpusim.errors import InputError
+from rpusim.kernels import checks, rng
+from rpusim.kernels.rng import Purpose
+
+Tensor = torch.Tensor
+
+
+class MVType(StrEnum):
+    """How signed inputs are applied: at once, or negative and positive parts in two passes, summed before or after
+    the ADC."""
+
+    ONE_PASS = "one_pass"
+    POS_NEG_SEPARATE = "pos_neg_separate"
+    POS_NEG_SEPARATE_DIGITAL_SUM = "pos_neg_separate_digital_sum"
+
+
+class NoiseManagement(StrEnum):
+    """The factor alpha that inputs are divided by: 1; max |x|; max x; the threshold; a running average of max |x|; or
+    max |x| enlarged where the sum of the inputs could saturate the output."""
+
+    NONE = "none"
+    ABS_MAX = "abs_max"
+    MAX = "max"
+    CONSTANT = "constant"
+    AVERAGE_ABS_MAX = "average_abs_max"
+    ABS_MAX_NP_SUM = "abs_max_np_sum"
+
+
+class BoundManagement(StrEnum):
+    """What happens when an output clips: nothing; halve the input and repeat; first try the worst-case alpha."""
+
+    NONE = "none"
+    ITERATIVE = "iterative"
+    ITERATIVE_WORST_CASE = "iterative_worst_case"
+
+
+class WeightNoise(StrEnum):
+    """Read noise of the weights, seen at the output: w_noise |u|, or w_noise sqrt(sum |W| u^2)."""
+
+    NONE = "none"
+    ADDITIVE_CONSTANT = "additive_constant"
+    PCM_READ = "pcm_read"
+
+
+@dataclass(frozen=True)
+class IOParameters:
+    """The periphery of one side of an array. Signals have no unit: inputs of 1 are full scale.
+
+    is_perfect:     y = out_scale W x, nothing else.
+    inp_bound, out_bound: clipping of DAC and ADC; <= 0: none.
+    inp_res, out_res: step as a fraction of the full range 2 x bound; > 1: the number of steps; <= 0: continuous.
+    inp_noise, out_noise: standard deviation of additive noise; out_noise_std: its relative spread over output lines.
+    inp_sto_round, out_sto_round: round up or down at random instead of to the nearest.
+    inp_asymmetry, out_asymmetry: relative loss of negative signals.
+    out_scale:      digital factor.
+    w_noise, w_noise_type: read noise of the weights. w_read_asymmetry_dtod: weight spread seen by negative inputs (two-pass).
+    ir_drop, ir_drop_g_ratio: strength of the voltage drop on the lines; line over maximal cell conductance.
+    out_nonlinearity, out_nonlinearity_std, slope_calibration: S-shaped read-out, its spread, its digital correction.
+    v_offset_std, v_offset_w_min, r_series: voltage offset of the outputs, weight of zero conductance, series resistance.
+    noise_management, nm_thres, nm_assumed_wmax, nm_decay: see `NoiseManagement`; threshold <= 0: none.
+    bound_management, max_bm_factor, max_bm_res, bm_test_negative_bound: see `BoundManagement`; the input is halved at
+    most until its resolution would fall below max_bm_res of full scale.
+    """
+
+    is_perfect: bool = False
+    mv_type: MVType = MVType.ONE_PASS
+    inp_bound: float = 1.0
+    inp_res: float = 1 / 126
+    inp_noise: float = 0.0
+    inp_sto_round: bool = False
+    inp_asymmetry: float = 0.0
+    out_bound: float = 12.0
+    out_res: float = 1 / 510
+    out_noise: float = 0.06
+    out_noise_std: float = 0.0
+    out_sto_round: bool = False
+    out_scale: float = 1.0
+    out_asymmetry: float = 0.0
+    bound_management: BoundManagement = BoundManagement.ITERATIVE
+    noise_management: NoiseManagement = NoiseManagement.ABS_MAX
+    w_noise: float = 0.0
+    w_noise_type: WeightNoise = WeightNoise.NONE
+    w_read_asymmetry_dtod: float = 0.0
+    ir_drop: float = 0.0
+    ir_drop_g_ratio: float = 1 / 0.35 / 5e-6
+    out_nonlinearity: float = 0.0
+    out_nonlinearity_std: float = 0.0
+    slope_calibration: float = 0.0
+    v_offset_std: float = 0.0
+    v_offset_w_min: float = -1.0
+    r_series: float = 0.0
+    max_bm_factor: int = 1000
+    max_bm_res: float = 0.25
+    bm_test_negative_bound: bool = True
+    nm_thres: float = 0.0
+    nm_assumed_wmax: float = 0.6
+    nm_decay: float = 1e-3
+
+    def __post_init__(self) -> None:
+        for field, kind in (
+            ("mv_type", MVType),
+            ("bound_management", BoundManagement),
+            ("noise_management", NoiseManagement),
+            ("w_noise_type", WeightNoise),
+        ):
+            object.__setattr__(self, field, checks.choose(kind, field, getattr(self, field)))
+        for field in ("is_perfect", "inp_sto_round", "out_sto_round", "bm_test_negative_bound"):
+            checks.flag(field, getattr(self, field))
+        for field in ("inp_bound", "inp_res", "out_bound", "out_res", "out_scale", "v_offset_w_min", "nm_thres"):
+            checks.number(field, getattr(self, field))
+        for field in ("inp_noise", "out_noise", "out_noise_std", "w_noise", "w_read_asymmetry_dtod", "ir_drop", "r_series"):
+            checks.number(field, getattr(self, field), low=0.0)
+        for field in ("out_nonlinearity", "out_nonlinearity_std", "slope_calibration", "v_offset_std", "max_bm_res"):
+            checks.number(field, getattr(self, field), low=0.0)
+        for field in ("inp_asymmetry", "out_asymmetry"):
+            checks.number(field, getattr(self, field), low=-1.0, high=1.0)
+        checks.number("ir_drop_g_ratio", self.ir_drop_g_ratio, above=0.0)
+        checks.number("nm_decay", self.nm_decay, low=0.0, high=1.0)
+        checks.number("nm_assumed_wmax", self.nm_assumed_wmax, low=0.0)
+        checks.integer("max_bm_factor", self.max_bm_factor, low=0)
+        if self.noise_management is not NoiseManagement.NONE and self.inp_bound != 1.0 and not self.is_perfect:
+            raise InputError(
+                f"inp_bound: {self.inp_bound!r} was given with noise_management {str(self.noise_management)!r}; "
+                "accepted is 1, or any bound with noise_management 'none'"
+            )
+        if self.out_nonlinearity > 0.0 and self.out_bound <= 0.0:
+            raise InputError(f"out_bound: {self.out_bound!r} was given; accepted is a number > 0 with out_nonlinearity")
+
+    @property
+    def inp_step(self) -> float:
+        """The DAC's step; 0: continuous."""
+        return _step(self.inp_res, self.inp_bound)
+
+    @property
+    def out_step(self) -> float:
+        """The ADC's step; 0: continuous."""
+        return _step(self.out_res, self.out_bound)
+
+
+def _step(resolution: float, bound: float) -> float:
+    if resolution <= 0.0 or bound <= 0.0:
+        return 0.0
+    return (1.0 / resolution if resolution > 1.0 else resolution) * 2.0 * bound
+
+
+@dataclass(frozen=True)
+class Lines:
+    """Frozen variations of one side's read-out, drawn once per array; None: no such variation.
+
+    noise: output noise per line (out,); offset: voltage offset (out,); curvature: S-shape (out,);
+    negative_weights: factor on the weights as seen by negative inputs (out, in).
+    """
+
+    noise: Tensor | None = None
+    offset: Tensor | None = None
+    curvature: Tensor | None = None
+    negative_weights: Tensor | None = None
+
+    @staticmethod
+    def sample(io: IOParameters, outputs: int, inputs: int, stream: tuple[int, ...]) -> Lines:
+        """Draw the lines of an array with ``outputs`` x ``inputs`` cells, named by ``stream``."""
+        base = rng.key(*stream, Purpose.LINES)
+        noise = offset = curvature = negative = None
+        if io.out_noise > 0.0 and io.out_noise_std > 0.0:
+            noise = (io.out_noise * (1.0 + io.out_noise_std * rng.normal_matrix(base, 0, 1, outputs)[0])).abs()
+        if io.v_offset_std > 0.0:
+            offset = (io.v_offset_std * rng.normal_matrix(base, 1, 1, outputs)[0]).clamp(min=0.0)
+        if io.out_nonlinearity > 0.0:
+            spread = 1.0 + io.out_nonlinearity_std * rng.normal_matrix(base, 2, 1, outputs)[0]
+            curvature = (io.out_nonlinearity / io.out_bound * spread).abs()
+        if io.w_read_asymmetry_dtod > 0.0 and io.mv_type is not MVType.ONE_PASS:
+            negative = 1.0 + io.w_read_asymmetry_dtod * rng.normal_matrix(base, 3, outputs, inputs)
+        return Lines(noise, offset, curvature, negative)
+
+
+@dataclass(frozen=True)
+class Product:
+    """Outputs (vectors, outputs); analog passes per vector (0: skipped); non-zero inputs per vector."""
+
+    y: Tensor
+    passes: NDArray[np.int32]
+    active: NDArray[np.int32]
+
+
+@dataclass(frozen=True)
+class Statistics:
+    """What noise management looks at, per vector; the sums are None unless asked for."""
+
+    largest_magnitude: NDArray[np.float32]
+    largest: NDArray[np.float32]
+    sum_of_side: NDArray[np.float32] | None
+    nonzero: NDArray[np.int32]
+
+
+def multiply(
+    weights: Tensor,
+    x: Tensor,
+    io: IOParameters,
+    lines: Lines,
+    stream: tuple[int, ...],
+    first: int,
+    average: Tensor | None = None,
+    path: str = "numba",
+) -> Product:
+    """Multiply each row of ``x`` (vectors, inputs) by ``weights`` (outputs, inputs; may be a transposed view).
+
+    stream: names array and direction to the random numbers; first: the counter of the first vector, so that any division
+    into calls draws the same noise. average: one-element state of ``average_abs_max`` (NaN before the first vector),
+    changed in place. path: "numba" (where it covers ``io``, see `mvm_numba.covers`; else torch) or "torch".
+    """
+    from rpusim.kernels import mvm_numba, mvm_torch  # they need this module's types
+
+    stages = mvm_numba if path == "numba" and mvm_numba.covers(io) and x.device.type == "cpu" else mvm_torch
+    managed = io.noise_management is not NoiseManagement.NONE and not io.is_perfect
+    worst_case = io.bound_management is BoundManagement.ITERATIVE_WORST_CASE
+    wants_sums = worst_case or io.noise_management is NoiseManagement.ABS_MAX_NP_SUM
+    seen = stages.statistics(x, wants_sums)
+    if io.is_perfect:
+        y = torch.mm(x, weights.t())
+        return Product(y if io.out_scale == 1.0 else y * io.out_scale, (seen.nonzero > 0).astype(np.int32), seen.nonzero)
+
+    alpha = noise_factor(io, io.noise_management, seen, average)
+    vectors = len(x)
+    passes = np.zeros(vectors, np.int32)
+    y = torch.zeros(vectors, weights.shape[0], device=x.device)
+    # A vector that noise management finds empty is not multiplied at all, unless its inputs would still be noisy.
+    todo = np.flatnonzero(alpha > 0) if managed and io.inp_noise <= 0.0 else np.arange(vectors)
+    alpha = np.where(alpha > 0, alpha, np.float32(1))
+    reduction, round_number = 1.0, 0
+    while len(todo):
+        passes[todo] += 1
+        factor = alpha[todo] * np.float32(reduction)
+        clipped = stages.one_pass(weights, x, y, todo, factor, io, lines, stream, first, round_number)
+        finest = io.inp_step > 0.0 and reduction > io.max_bm_res / io.inp_step
+        if io.bound_management is BoundManagement.NONE or int(reduction) > io.max_bm_factor or finest:
+            break
+        todo = todo[clipped]
+        if worst_case and round_number == 0:
+            alpha = noise_factor(io, NoiseManagement.ABS_MAX_NP_SUM, seen, average)
+            alpha = np.where(alpha > 0, alpha, np.float32(1))
+        else:
+            reduction *= 2.0
+        round_number += 1
+    return Product(y, passes, seen.nonzero)
+
+
+def noise_factor(
+    io: IOParameters, mode: NoiseManagement, seen: Statistics, average: Tensor | None
+) -> NDArray[np.float32]:
+    """The factor alpha of each vector under a noise-management mode."""
+    threshold = np.float32(io.nm_thres) if io.nm_thres > 0.0 else np.float32(np.inf)
+    largest = seen.largest_magnitude
+    if mode is NoiseManagement.ABS_MAX:
+        return np.minimum(largest, threshold) if io.nm_thres > 0.0 else largest
+    if mode is NoiseManagement.MAX:
+        return np.minimum(seen.largest, threshold)
+    if mode is NoiseManagement.AVERAGE_ABS_MAX:
+        assert average is not None, "average_abs_max needs the array's state"
+        alpha = np.empty_like(largest)
+        state = float(average[0])
+        for vector, value in enumerate(largest):
+            state = float(value) if np.isnan(state) else (1.0 - io.nm_decay) * state + io.nm_decay * float(value)
+            alpha[vector] = state
+        average[0] = state
+        return alpha
+    if mode is NoiseManagement.ABS_MAX_NP_SUM:
+        assert seen.sum_of_side is not None
+        base = np.minimum(largest, threshold)
+        worst = seen.sum_of_side * np.float32(io.nm_assumed_wmax / io.out_bound) if io.out_bound > 0.0 else base
+        if io.inp_step > 0.0:
+            worst = np.minimum(base * np.float32(io.max_bm_res / io.inp_step), worst)
+        return np.maximum(base, worst)
+    constant = io.nm_thres if mode is NoiseManagement.CONSTANT and io.nm_thres > 0.0 else 1.0
+    return np.full_like(largest, constant)

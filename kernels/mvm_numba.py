@@ -1,0 +1,183 @@
+"""The stages of the analog multiplication in compiled loops, for the common periphery.
+
+Covered are converters (also rounding stochastically), input and output noise, and asymmetries, in one pass of signed
+inputs; whatever changes the analog sum itself (IR drop, offsets, series resistance, S-shape, read noise of the weights,
+two passes) is computed by `mvm_torch`. The arithmetic and the random numbers are those of `mvm_torch`.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from numba import prange
+from numpy.typing import NDArray
+
+from rpusim.kernels import rng
+from rpusim.kernels.compiled import loop
+from rpusim.kernels.mvm import IOParameters, Lines, MVType, Statistics, WeightNoise
+from rpusim.kernels.rng import Purpose, nb_bits, nb_line_words, nb_normal, nb_step_words, nb_uniform
+
+# Converted numbers above which a parallel launch pays.
+_PARALLEL_WORK = 400_000
+
+
+def covers(io: IOParameters) -> bool:
+    """Whether the compiled stages know everything that ``io`` asks for."""
+    quiet_weights = io.w_noise <= 0.0 or io.w_noise_type is WeightNoise.NONE
+    straight = io.out_nonlinearity <= 0.0 and io.v_offset_std <= 0.0 and io.r_series <= 0.0 and io.ir_drop <= 0.0
+    return io.is_perfect or (io.mv_type is MVType.ONE_PASS and quiet_weights and straight)
+
+
+def _statistics(x, wants_sums, largest_magnitude, largest, sums, nonzero):  # type: ignore[no-untyped-def]
+    for b in prange(x.shape[0]):
+        low, high, count = x[b, 0], x[b, 0], 0
+        for value in x[b]:
+            low = value if value < low else low
+            high = value if value > high else high
+            count += value != 0
+        largest[b] = high
+        largest_magnitude[b] = max(high, -low)
+        nonzero[b] = count
+        if wants_sums:
+            positive, negative = 0.0, 0.0
+            for value in x[b]:
+                if value > 0:
+                    positive += value
+                else:
+                    negative -= value
+            sums[b] = np.float32(max(positive, negative))
+
+
+def _inputs(x, todo, factor, step, bound, sigma, loss, stochastic, noise_key, round_key, first, round_number, u):  # type: ignore[no-untyped-def]
+    """Equation 1 of `mvm_torch`."""
+    half = np.float32(0.5)
+    for n in prange(len(todo)):
+        b = todo[n]
+        scale = np.float32(np.float32(1) / factor[n])
+        for j in range(x.shape[1]):
+            u[n, j] = x[b, j] * scale
+        if step > 0 and stochastic:
+            word_a, word_b = nb_step_words(round_key, first + b)
+            a, c = nb_line_words(word_a, word_b, round_number, 0)
+            for j in range(x.shape[1]):
+                u[n, j] = np.float32(np.rint(np.float32(u[n, j] / step + (nb_uniform(nb_bits(a, c, j)) - half))) * step)
+        elif step > 0:
+            for j in range(x.shape[1]):
+                u[n, j] = np.float32(np.rint(np.float32(u[n, j] / step)) * step)
+        if bound > 0:
+            for j in range(x.shape[1]):
+                value = u[n, j]
+                value = bound if value > bound else value
+                u[n, j] = -bound if value < -bound else value
+        if sigma > 0:
+            word_a, word_b = nb_step_words(noise_key, first + b)
+            a, c = nb_line_words(word_a, word_b, round_number, 0)
+            for j in range(x.shape[1]):
+                u[n, j] += nb_normal(nb_bits(a, c, j)) * sigma
+        if loss != 1:
+            for j in range(x.shape[1]):
+                u[n, j] = u[n, j] * loss if u[n, j] < 0 else u[n, j]
+
+
+def _outputs(  # type: ignore[no-untyped-def]
+    raw, todo, factor, step, bound, sigma, loss, stochastic, test_low, noise_key, round_key, first, round_number, y, clipped
+):
+    """Equation 6 of `mvm_torch`, and the digital factor; ``sigma`` is one number, or one per line."""
+    half = np.float32(0.5)
+    for n in prange(len(todo)):
+        b = todo[n]
+        line = raw[n]
+        if loss != 1:
+            for i in range(len(line)):
+                line[i] = line[i] * loss if line[i] < 0 else line[i]
+        if sigma[0] > 0 or len(sigma) > 1:
+            word_a, word_b = nb_step_words(noise_key, first + b)
+            a, c = nb_line_words(word_a, word_b, round_number, 0)
+            if len(sigma) == 1:
+                for i in range(len(line)):
+                    line[i] += nb_normal(nb_bits(a, c, i)) * sigma[0]
+            else:
+                for i in range(len(line)):
+                    line[i] += nb_normal(nb_bits(a, c, i)) * sigma[i]
+        if step > 0 and stochastic:
+            word_a, word_b = nb_step_words(round_key, first + b)
+            a, c = nb_line_words(word_a, word_b, round_number, 0)
+            for i in range(len(line)):
+                line[i] = np.float32(np.rint(np.float32(line[i] / step + (nb_uniform(nb_bits(a, c, i)) - half))) * step)
+        elif step > 0:
+            for i in range(len(line)):
+                line[i] = np.float32(np.rint(np.float32(line[i] / step)) * step)
+        above, below = 0, 0
+        if bound > 0:
+            for i in range(len(line)):
+                above += line[i] > bound
+                below += line[i] < -bound
+                line[i] = bound if line[i] > bound else line[i]
+                line[i] = -bound if line[i] < -bound else line[i]
+        clipped[n] = above > 0 or (test_low and below > 0)
+        for i in range(len(line)):
+            y[b, i] = line[i] * factor[n]
+
+
+def statistics(x: torch.Tensor, wants_sums: bool) -> Statistics:
+    """As `mvm_torch.statistics`."""
+    values = x.numpy()
+    vectors = len(values)
+    largest_magnitude, largest = np.empty(vectors, np.float32), np.empty(vectors, np.float32)
+    sums, nonzero = np.empty(vectors if wants_sums else 0, np.float32), np.empty(vectors, np.int32)
+    compiled = loop(_statistics, values.size, _PARALLEL_WORK)
+    compiled(values, wants_sums, largest_magnitude, largest, sums, nonzero)
+    return Statistics(largest_magnitude, largest, sums if wants_sums else None, nonzero)
+
+
+def one_pass(
+    weights: torch.Tensor,
+    x: torch.Tensor,
+    y: torch.Tensor,
+    todo: NDArray[np.int64],
+    factor: NDArray[np.float32],
+    io: IOParameters,
+    lines: Lines,
+    stream: tuple[int, ...],
+    first: int,
+    round_number: int,
+) -> NDArray[np.bool_]:
+    """As `mvm_torch.one_pass`."""
+    f = np.float32
+    u = np.empty((len(todo), x.shape[1]), np.float32)
+    loop(_inputs, u.size, _PARALLEL_WORK)(
+        x.numpy(),
+        todo,
+        factor,
+        f(io.inp_step),
+        f(io.inp_bound),
+        f(io.inp_noise),
+        f(1.0 - io.inp_asymmetry),
+        io.inp_sto_round,
+        np.uint64(rng.key(*stream, Purpose.INPUT_NOISE)),
+        np.uint64(rng.key(*stream, Purpose.INPUT_ROUNDING)),
+        first,
+        round_number,
+        u,
+    )
+    raw = torch.mm(torch.from_numpy(u), weights.t()).numpy()
+    clipped = np.empty(len(todo), np.bool_)
+    sigma = np.array([io.out_noise], np.float32) if lines.noise is None else lines.noise.numpy()
+    loop(_outputs, raw.size, _PARALLEL_WORK)(
+        raw,
+        todo,
+        factor * f(io.out_scale),
+        f(io.out_step),
+        f(io.out_bound),
+        sigma,
+        f(1.0 - io.out_asymmetry),
+        io.out_sto_round,
+        io.bm_test_negative_bound,
+        np.uint64(rng.key(*stream, Purpose.OUTPUT_NOISE)),
+        np.uint64(rng.key(*stream, Purpose.OUTPUT_ROUNDING)),
+        first,
+        round_number,
+        y.numpy(),
+        clipped,
+    )
+    return clipped

@@ -1,0 +1,192 @@
+"""AnalogTile: one cross-point array with its periphery on both sides, the unit that a chip is made of.
+
+The same cells multiply forwards (y = W x), backwards (z = W^T d) and learn in place from pulses on rows and columns.
+A tile counts the vectors of each kind that it has seen; these counters and its name (seed, layer, tile) fix all its
+random numbers, so that a tile restored from its state continues bit for bit. What it did it writes to an activity log.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import torch
+
+from rpusim.arch.activity import ActivityLog, Phase
+from rpusim.errors import InputError
+from rpusim.kernels import pulses, pulses_numba, rng
+from rpusim.kernels.config import AnalogConfig
+from rpusim.kernels.devices import Cells
+from rpusim.kernels.mvm import BoundManagement, Lines, Product, multiply
+from rpusim.kernels.rng import Purpose
+
+Tensor = torch.Tensor
+PATHS = ("numba", "torch")
+
+
+class AnalogTile(torch.nn.Module):
+    """An array of ``rows`` x ``columns`` cells; rows are outputs, columns inputs.
+
+    seed, layer, tile: name the array to the random numbers; layer and tile also stand in the activity log.
+    path: "numba" (compiled, on the CPU) or "torch" (the specification; any device).
+    log:  receives one row per vector and phase; None: nothing is written.
+    Attributes: weights (rows, columns) float32 without unit; cells; forward_lines, backward_lines.
+    """
+
+    weights: Tensor
+    average: Tensor
+
+    def __init__(
+        self,
+        rows: int,
+        columns: int,
+        config: AnalogConfig,
+        *,
+        seed: int = 0,
+        layer: int = 0,
+        tile: int = 0,
+        path: str = "numba",
+        log: ActivityLog | None = None,
+    ) -> None:
+        super().__init__()
+        if path not in PATHS:
+            raise InputError(f"path: {path!r} was given; accepted are {', '.join(PATHS)}")
+        self.rows, self.columns, self.config, self.path, self.log = rows, columns, config, path, log
+        self._backward_io = replace(config.backward, bound_management=BoundManagement.NONE)
+        self._name(seed, layer, tile)
+        self._counters = {"forward": 0, "backward": 0, "update": 0, "step": 0}
+        cells = config.device.sample(rows, columns, self._stream)
+        for name in ("pulse", "decay", "target", "diffusion"):
+            self.register_buffer(f"cell_{name}", getattr(cells, name))
+        self.register_buffer("weights", cells.clip(torch.zeros(rows, columns)))
+        self.register_buffer("average", torch.full((1,), float("nan")))
+
+    @property
+    def cells(self) -> Cells:
+        """The frozen per-cell parameters."""
+        held = self._buffers
+        pulse = held["cell_pulse"]
+        assert pulse is not None
+        return Cells(pulse, held["cell_decay"], held["cell_target"], held["cell_diffusion"])
+
+    def set_weights(self, weights: Tensor) -> None:
+        """Write weights (rows, columns), limited to each cell's bounds (a stuck cell keeps its value)."""
+        with torch.no_grad():
+            self.weights.copy_(self.cells.clip(weights.to(self.weights.device, torch.float32)))
+
+    def get_weights(self) -> Tensor:
+        """A copy of the stored weights (rows, columns)."""
+        return self.weights.clone()
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Multiply vectors: x (vectors, columns) -> y (vectors, rows)."""
+        product = multiply(
+            self.weights,
+            x,
+            self.config.forward,
+            self.forward_lines,
+            self._forward_stream,
+            self._counters["forward"],
+            self.average,
+            self._path_now(),
+        )
+        self._counters["forward"] += len(x)
+        self._write(Phase.FORWARD, product, active_columns=product.active, active_rows=self.rows)
+        return product.y
+
+    def backward(self, d: Tensor) -> Tensor:
+        """Multiply errors by the transposed array: d (vectors, rows) -> (vectors, columns). No bound management."""
+        product = multiply(
+            self.weights.t(),
+            d,
+            self._backward_io,
+            self.backward_lines,
+            self._backward_stream,
+            self._counters["backward"],
+            self.average,
+            self._path_now(),
+        )
+        self._counters["backward"] += len(d)
+        self._write(Phase.BACKWARD, product, active_rows=product.active, active_columns=self.columns)
+        return product.y
+
+    def update(self, x: Tensor, d: Tensor, learning_rate: float) -> None:
+        """Learn from pairs in order by pulses: W <- W - learning_rate d x^T; x (vectors, columns), d (vectors, rows)."""
+        if not (bool(torch.isfinite(x).all()) and bool(torch.isfinite(d).all())):
+            side = "input x" if not bool(torch.isfinite(x).all()) else "error d"
+            raise InputError(
+                f"layer {self.layer}: the {side} of an update holds NaN or infinite numbers; accepted are finite numbers"
+            )
+        send = pulses_numba.update if self._path_now() == "numba" else pulses.update
+        counts = send(
+            self.weights,
+            self.cells,
+            self.config.device,
+            x,
+            d,
+            learning_rate,
+            self.config.update,
+            self._stream,
+            self._counters["update"],
+        )
+        self._counters["update"] += len(x)
+        if self.log is not None:
+            self.log.append(
+                len(x),
+                layer=self.layer,
+                tile=self.tile,
+                phase=Phase.UPDATE,
+                vector=np.arange(len(x), dtype=np.int32),
+                slots=counts.slots,
+                coincidences_up=counts.coincidences_up,
+                coincidences_down=counts.coincidences_down,
+                active_rows=counts.active_rows,
+                active_columns=counts.active_columns,
+                row_pulses=counts.row_pulses,
+                column_pulses=counts.column_pulses,
+            )
+
+    def end_mini_batch(self) -> None:
+        """What happens once per mini-batch whether or not there was an update: diffusion, then decay."""
+        cells, w = self.cells, self.weights
+        if cells.diffusion is not None:
+            base = rng.key(*self._stream, Purpose.DIFFUSION)
+            walk = rng.normal_matrix(base, self._counters["step"], self.rows, self.columns, w.device)
+            w.copy_(cells.clip(w + cells.diffusion * walk))
+        if cells.decay is not None and cells.target is not None:
+            w.copy_(cells.clip((w - cells.target) * cells.decay + cells.target))
+        self._counters["step"] += 1
+
+    def _path_now(self) -> str:
+        return self.path if self.weights.device.type == "cpu" else "torch"
+
+    def _write(self, phase: Phase, product: Product, **active: Any) -> None:
+        if self.log is not None:
+            vectors = len(product.passes)
+            self.log.append(
+                vectors,
+                layer=self.layer,
+                tile=self.tile,
+                phase=phase,
+                vector=np.arange(vectors, dtype=np.int32),
+                passes=product.passes,
+                **active,
+            )
+
+    def get_extra_state(self) -> dict[str, Any]:
+        """The counters and the name, which travel with `state_dict`."""
+        return {"counters": dict(self._counters), "stream": self._stream}
+
+    def set_extra_state(self, state: dict[str, Any]) -> None:
+        self._counters = dict(state["counters"])
+        if tuple(state["stream"]) != self._stream:
+            self._name(*state["stream"])
+
+    def _name(self, seed: int, layer: int, tile: int) -> None:
+        """Take a name, and draw the lines that belong to it."""
+        self._stream, self.layer, self.tile = (seed, layer, tile), layer, tile
+        self._forward_stream = (*self._stream, int(Phase.FORWARD))
+        self._backward_stream = (*self._stream, int(Phase.BACKWARD))
+        self.forward_lines = Lines.sample(self.config.forward, self.rows, self.columns, self._forward_stream)
+        self.backward_lines = Lines.sample(self._backward_io, self.columns, self.rows, self._backward_stream)
