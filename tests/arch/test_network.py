@@ -147,6 +147,37 @@ def test_an_addition_belongs_to_the_later_of_its_producers():
     assert network.digital_ops(2) == 0
 
 
+@pytest.mark.parametrize("order", [("a", "blur"), ("blur", "a")])
+def test_two_ways_from_the_same_producer_wait_for_the_slower_one(order):
+    shape = (1, 2, 2)
+    network = connect(
+        "two ways",
+        shape,
+        [
+            (conv("a", shape, 1), ("input",)),
+            (Operation.digital("blur", "pool", shape, shape, "average", SAME_3X3), ("a",)),
+            (Operation.digital("sum", "add", shape, inputs=2), order),
+            (conv("b", shape, 1, Window((1, 1))), ("sum",)),
+        ],
+    )
+    assert edge(network, 0, 1).needs.tolist() == [3, 3, 3, 3]
+    assert edge(network, 0, 1).emits.tolist() == [0, 0, 0, 4]
+
+
+def test_channels_that_are_not_complete_together_are_kept_apart():
+    network = connect(
+        "time as channels",
+        (3, 5),
+        [
+            (WeightLayer.linear("a", (3, 5), 4), ("input",)),
+            (Operation.digital("image", "flatten", (3, 4), (3, 2, 2)), ("a",)),
+            (Operation.digital("pool", "pool", (3, 2, 2), (3, 1, 1), "max", HALVING), ("image",)),
+            (WeightLayer.linear("b", (3, 1, 1), 2), ("pool",)),
+        ],
+    )
+    assert edge(network, 0, 1).needs.tolist() == [0, 1, 2]
+
+
 def test_a_window_that_sees_only_padding_waits_for_nothing():
     window = Window((1, 1), stride=(1, 1), padding=(1, 1))
     network = connect(

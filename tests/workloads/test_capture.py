@@ -110,6 +110,27 @@ def test_ceiling_mode_pools_to_the_size_torch_gives():
     assert network.edges[-1].emits.sum() == 9
 
 
+@pytest.mark.parametrize("kernel", [2, 3, 4, 5])
+def test_same_padding_puts_the_odd_position_last(kernel):
+    (layer,) = capture(nn.Conv2d(1, 1, kernel, padding="same"), (1, 6, 6)).layers
+    assert layer.shape == (1, 6, 6)
+    assert layer.window.padding == ((kernel - 1) // 2,) * 2
+
+
+@pytest.mark.parametrize(
+    ("pool", "window"),
+    [
+        (nn.MaxPool2d(2), Window((2, 2), (2, 2))),
+        (nn.MaxPool2d((3, 2), 1, (1, 0), 2), Window((3, 2), (1, 1), (1, 0), (2, 2))),
+        (nn.AvgPool2d(3, 2, 1), Window((3, 3), (2, 2), (1, 1))),
+    ],
+)
+def test_pooling_windows_are_those_of_the_module(pool, window):
+    network = capture(nn.Sequential(nn.Conv2d(1, 1, 1), pool), (1, 8, 8))
+    (pooled,) = [operation for operation in network.operations if operation.kind == "pool"]
+    assert pooled.window == window
+
+
 def test_pooled_values_may_come_with_their_places():
     def forward(self, x):
         pooled, _ = F.adaptive_max_pool2d(self.conv(x), 2, return_indices=True)
@@ -148,7 +169,16 @@ def test_an_activation_in_place_is_seen_by_everyone_who_reads_the_value_later():
         return self.second(y)
 
     network = capture(with_forward(forward, first=nn.Linear(4, 4), second=nn.Linear(4, 2)), (4,))
-    assert network.digital_ops(0) == 4
+    (read,) = network.graph.predecessors("second")
+    assert network.graph.nodes[read]["operation"].detail == "relu"
+
+
+def test_a_module_is_captured_as_it_is_in_evaluation():
+    def forward(self, x):
+        return self.auxiliary(x) if self.training else self.main(x)
+
+    module = with_forward(forward, auxiliary=nn.Linear(4, 4), main=nn.Linear(4, 2)).train()
+    assert [layer.name for layer in capture(module, (4,)).layers] == ["main"]
 
 
 def test_submodules_called_input_or_output_do_not_clash():
@@ -231,6 +261,7 @@ LAYERS = {"lstm": nn.LSTM(4, 4, batch_first=True), "attention": nn.MultiheadAtte
         (lambda self, x: self.attention(x, x, x)[0], r"module 'attention' \(MultiheadAttention\) is not supported"),
         (lambda self, x: torch.cumsum(self.fc(x), 1), "operation 'cumsum' in Written.forward is not supported"),
         (lambda self, x: self.fc(x).softmax(0), "operation 'softmax' in Written.forward mixes the samples"),
+        (lambda self, x: self.fc(x.reshape(1, -1, 4)), "operation 'reshape' in Written.forward mixes the samples"),
         (lambda self, x: self.fc(x) + x.unsqueeze(1), "operation 'add' in Written.forward mixes the samples"),
         (lambda self, x: F.linear(x, self.fc.weight * 2), "a weight that is computed in forward"),
         (lambda self, x: (self.fc(x), x), "forward returns 2 tensors, accepted: one"),
