@@ -1,4 +1,9 @@
-"""The one exception that speaks to the user."""
+"""The one exception that speaks to the user, and the words it uses."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from difflib import get_close_matches
 
 
 class InputError(ValueError):
@@ -7,3 +12,11 @@ class InputError(ValueError):
     The message is one sentence: where (file and field), what was given, what is accepted.
     The command line prints it and exits with status 2; nothing has been written by then.
     """
+
+
+def nearest(given: str, accepted: Iterable[str]) -> str:
+    """The end of an error sentence: "; did you mean 'x'?" where a name is close, and the accepted names."""
+    accepted = list(accepted)
+    close = get_close_matches(given, accepted, n=1, cutoff=0.5)
+    names = ", ".join(accepted)
+    return f"; did you mean {close[0]!r}? (accepted: {names})" if close else f"; accepted: {names}"

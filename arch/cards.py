@@ -8,9 +8,9 @@ from __future__ import annotations
 from functools import cache
 from pathlib import Path
 
-from rpusim.arch.configuration import nearest, parse, read_yaml
+from rpusim.arch.configuration import parse, read_yaml
 from rpusim.arch.parts.part import Card
-from rpusim.errors import InputError
+from rpusim.errors import InputError, nearest
 
 FOLDER = Path(__file__).parent / "cards"
 

@@ -15,7 +15,7 @@ from typing import Annotated, Any
 from pydantic import Field, model_validator
 
 from rpusim.arch import cards
-from rpusim.arch.configuration import nearest, parse, read_yaml
+from rpusim.arch.configuration import parse, read_yaml
 from rpusim.arch.parts.adc import Adcs, SampleAndHold
 from rpusim.arch.parts.buffer import Buffer
 from rpusim.arch.parts.crossbar import Crossbar
@@ -25,7 +25,7 @@ from rpusim.arch.parts.link import Mesh
 from rpusim.arch.parts.part import Card, Part, Sourced
 from rpusim.arch.parts.pulses import Pulses
 from rpusim.arch.parts.support import Support
-from rpusim.errors import InputError
+from rpusim.errors import InputError, nearest
 
 FOLDER = Path(__file__).parent / "chips"
 

@@ -2,25 +2,15 @@
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, TypeVar
 
 import yaml
 from pydantic import BaseModel, ValidationError
 
-from rpusim.errors import InputError
+from rpusim.errors import InputError, nearest
 
 Model = TypeVar("Model", bound=BaseModel)
-
-
-def nearest(given: str, accepted: Iterable[str]) -> str:
-    """The tail of an error sentence: "; did you mean 'x'?" where a name is close, and what is accepted."""
-    accepted = list(accepted)
-    close = difflib.get_close_matches(given, accepted, n=1)
-    hint = f"; did you mean {close[0]!r}?" if close else "; accepted:"
-    return f"{hint} {'(' if close else ''}{', '.join(accepted)}{')' if close else ''}"
 
 
 def read_yaml(path: Path) -> dict[str, Any]:

@@ -36,6 +36,8 @@ class Ledger:
     time_ps: int = 0
     busy_ps: dict[str, int] = field(default_factory=dict)
     """Busy time by station."""
+    occupied_ps: dict[str, int] = field(default_factory=dict)
+    """By kind of unit: the time during which at least one such unit is busy."""
     peak_w: float = 0.0
 
     def add(self, part: str, phase: str, layer: str, zeptojoules: int) -> None:
@@ -58,8 +60,9 @@ class Ledger:
         for key, value in later.energy.items():
             self.add(*key, value)
         self.time_ps += later.time_ps
-        for name, busy in later.busy_ps.items():
-            self.busy_ps[name] = self.busy_ps.get(name, 0) + busy
+        for mine, theirs in ((self.busy_ps, later.busy_ps), (self.occupied_ps, later.occupied_ps)):
+            for name, busy in theirs.items():
+                mine[name] = mine.get(name, 0) + busy
         self.peak_w = max(self.peak_w, later.peak_w)
 
 
@@ -211,6 +214,10 @@ class Pricer:
             ledger.add(part, STANDBY, CHIP, round(watts * _ZJ_PER_PS * ledger.time_ps))
         busy = events.busy_ps(len(self._plan.stations))
         ledger.busy_ps = {name: int(b) for name, b in zip(self._plan.stations, busy, strict=True)}
+        units = self._station_unit[events.station]
+        for number, unit in enumerate(self._unit_kinds):
+            members = units == number
+            ledger.occupied_ps[unit] = _union(events.start[members], events.end[members])
         ledger.peak_w = _peak(events, power) / _ZJ_PER_PS + sum(self.standby_w.values())
         return ledger
 
@@ -279,3 +286,13 @@ def _peak(events: Events, power: NDArray[np.float64]) -> float:
     change = np.concatenate([-power, power])
     order = np.argsort(times, kind="stable")  # at equal times what ends is taken away first
     return float(np.cumsum(change[order]).max())
+
+
+def _union(start: Integers, end: Integers) -> int:
+    """Total time covered by the intervals, overlaps counted once."""
+    if not len(start):
+        return 0
+    order = np.argsort(start, kind="stable")
+    start, end = start[order], np.maximum.accumulate(end[order])
+    before = np.concatenate([start[:1], end[:-1]])
+    return int(np.maximum(end - np.maximum(start, before), 0).sum())

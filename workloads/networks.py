@@ -10,6 +10,7 @@ nothing. `build` finds one by name. All end in a log-softmax over the classes, s
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -26,14 +27,14 @@ def fcn(inputs: int = 784, classes: int = 10) -> nn.Module:
     Arrays (bias column included) 256 x 785, 128 x 257, 10 x 129: 235,146 weights. Takes samples of shape (inputs,),
     or of any shape with that many values.
     """
-    return nn.Sequential(
-        nn.Flatten(),
-        nn.Linear(inputs, 256),
-        nn.Sigmoid(),
-        nn.Linear(256, 128),
-        nn.Sigmoid(),
-        nn.Linear(128, classes),
-        nn.LogSoftmax(dim=1),
+    return _sequence(
+        flatten=nn.Flatten(),
+        fc1=nn.Linear(inputs, 256),
+        sigmoid1=nn.Sigmoid(),
+        fc2=nn.Linear(256, 128),
+        sigmoid2=nn.Sigmoid(),
+        fc3=nn.Linear(128, classes),
+        log_softmax=nn.LogSoftmax(dim=1),
     )
 
 
@@ -42,18 +43,18 @@ def lenet_2017() -> nn.Module:
 
     Arrays (bias column included) 16 x 26, 32 x 401, 128 x 513, 10 x 129: 80,202 weights; 576, 64, 1 and 1 vectors.
     """
-    return nn.Sequential(
-        nn.Conv2d(1, 16, 5),
-        nn.Tanh(),
-        nn.MaxPool2d(2),
-        nn.Conv2d(16, 32, 5),
-        nn.Tanh(),
-        nn.MaxPool2d(2),
-        nn.Flatten(),
-        nn.Linear(512, 128),
-        nn.Tanh(),
-        nn.Linear(128, 10),
-        nn.LogSoftmax(dim=1),
+    return _sequence(
+        conv1=nn.Conv2d(1, 16, 5),
+        tanh1=nn.Tanh(),
+        pool1=nn.MaxPool2d(2),
+        conv2=nn.Conv2d(16, 32, 5),
+        tanh2=nn.Tanh(),
+        pool2=nn.MaxPool2d(2),
+        flatten=nn.Flatten(),
+        fc1=nn.Linear(512, 128),
+        tanh3=nn.Tanh(),
+        fc2=nn.Linear(128, 10),
+        log_softmax=nn.LogSoftmax(dim=1),
     )
 
 
@@ -62,18 +63,18 @@ def lenet_digits() -> nn.Module:
 
     Arrays (bias column included) 16 x 10, 32 x 145, 64 x 129, 10 x 65: 13,706 weights; 64, 16, 1 and 1 vectors.
     """
-    return nn.Sequential(
-        nn.Conv2d(1, 16, 3, padding=1),
-        nn.Tanh(),
-        nn.MaxPool2d(2),
-        nn.Conv2d(16, 32, 3, padding=1),
-        nn.Tanh(),
-        nn.MaxPool2d(2),
-        nn.Flatten(),
-        nn.Linear(128, 64),
-        nn.Tanh(),
-        nn.Linear(64, 10),
-        nn.LogSoftmax(dim=1),
+    return _sequence(
+        conv1=nn.Conv2d(1, 16, 3, padding=1),
+        tanh1=nn.Tanh(),
+        pool1=nn.MaxPool2d(2),
+        conv2=nn.Conv2d(16, 32, 3, padding=1),
+        tanh2=nn.Tanh(),
+        pool2=nn.MaxPool2d(2),
+        flatten=nn.Flatten(),
+        fc1=nn.Linear(128, 64),
+        tanh3=nn.Tanh(),
+        fc2=nn.Linear(64, 10),
+        log_softmax=nn.LogSoftmax(dim=1),
     )
 
 
@@ -83,30 +84,35 @@ def alexnet() -> nn.Module:
     Arrays (without bias) 96 x 363, 256 x 2400, 384 x 2304, 384 x 3456, 256 x 3456, 4096 x 9216, 4096 x 4096,
     1000 x 4096; 3025, 729, 169, 169, 169, 1, 1 and 1 vectors. Local response normalisation is left out.
     """
-    return nn.Sequential(
-        nn.Conv2d(3, 96, 11, stride=4),
-        nn.ReLU(),
-        nn.MaxPool2d(3, stride=2),
-        nn.Conv2d(96, 256, 5, padding=2),
-        nn.ReLU(),
-        nn.MaxPool2d(3, stride=2),
-        nn.Conv2d(256, 384, 3, padding=1),
-        nn.ReLU(),
-        nn.Conv2d(384, 384, 3, padding=1),
-        nn.ReLU(),
-        nn.Conv2d(384, 256, 3, padding=1),
-        nn.ReLU(),
-        nn.MaxPool2d(3, stride=2),
-        nn.Flatten(),
-        nn.Dropout(),
-        nn.Linear(9216, 4096),
-        nn.ReLU(),
-        nn.Dropout(),
-        nn.Linear(4096, 4096),
-        nn.ReLU(),
-        nn.Linear(4096, 1000),
-        nn.LogSoftmax(dim=1),
+    return _sequence(
+        conv1=nn.Conv2d(3, 96, 11, stride=4),
+        relu1=nn.ReLU(),
+        pool1=nn.MaxPool2d(3, stride=2),
+        conv2=nn.Conv2d(96, 256, 5, padding=2),
+        relu2=nn.ReLU(),
+        pool2=nn.MaxPool2d(3, stride=2),
+        conv3=nn.Conv2d(256, 384, 3, padding=1),
+        relu3=nn.ReLU(),
+        conv4=nn.Conv2d(384, 384, 3, padding=1),
+        relu4=nn.ReLU(),
+        conv5=nn.Conv2d(384, 256, 3, padding=1),
+        relu5=nn.ReLU(),
+        pool3=nn.MaxPool2d(3, stride=2),
+        flatten=nn.Flatten(),
+        dropout1=nn.Dropout(),
+        fc1=nn.Linear(9216, 4096),
+        relu6=nn.ReLU(),
+        dropout2=nn.Dropout(),
+        fc2=nn.Linear(4096, 4096),
+        relu7=nn.ReLU(),
+        fc3=nn.Linear(4096, 1000),
+        log_softmax=nn.LogSoftmax(dim=1),
     )
+
+
+def _sequence(**layers: nn.Module) -> nn.Sequential:
+    """A sequence whose layers have names, in which maps, reports and errors speak of them."""
+    return nn.Sequential(OrderedDict(layers))
 
 
 @dataclass(frozen=True)
@@ -122,7 +128,6 @@ _FCN = "Gokmen & Vlasov 2016, Front. Neurosci. 10:333"
 _CNN = "Gokmen, Onen & Haensch 2017, Front. Neurosci. 11:538"
 NETWORKS: dict[str, Entry] = {
     "fcn": Entry(fcn, (784,), f"{_FCN}: 784-256-128-10 on MNIST"),
-    "mlp-784": Entry(fcn, (784,), f"another name of fcn; {_FCN}"),
     "fcn-digits": Entry(partial(fcn, 64), (64,), f"the hidden layers of {_FCN}, on 8 x 8 digits"),
     "lenet-2017": Entry(lenet_2017, (1, 28, 28), f"{_CNN}: the network trained on MNIST"),
     "lenet-digits": Entry(lenet_digits, (1, 8, 8), f"after {_CNN}, cut by us to 8 x 8 digits"),

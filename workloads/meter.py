@@ -1,0 +1,92 @@
+"""The meter: takes what the kernel did, has the engine time it, and keeps the account.
+
+Activity arrives mini-batch after mini-batch; every ``timed_every``-th is scheduled as events and priced, the others are
+taken to have cost the same per sample (with ``timed_every`` 1 nothing is taken, everything is timed).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from rpusim.arch.activity import Activity, Phase
+from rpusim.arch.events import Events
+from rpusim.arch.ledger import Ledger, Pricer
+from rpusim.arch.plan import Plan
+from rpusim.arch.schedule import Schedule, run
+
+TRACED_EVENTS = 20_000
+"""How many events of the beginning of a run are kept for its folder."""
+
+
+@dataclass(frozen=True)
+class Counts:
+    """What the kernel did, summed over every mini-batch, timed or not."""
+
+    vectors: int = 0
+    passes: int = 0
+    skipped: int = 0
+    updates: int = 0
+    slots: int = 0
+    coincidences: int = 0
+
+    def plus(self, activity: Activity) -> Counts:
+        reads, updates = activity.phase != Phase.UPDATE, activity.phase == Phase.UPDATE
+        return Counts(
+            self.vectors + int(activity.count[reads].sum()),
+            self.passes + int((activity.passes * activity.count)[reads].sum()),
+            self.skipped + int(activity.count[reads & (activity.passes == 0)].sum()),
+            self.updates + int(activity.count[updates].sum()),
+            self.slots + int((activity.slots * activity.count)[updates].sum()),
+            self.coincidences + int(((activity.coincidences_up + activity.coincidences_down) * activity.count).sum()),
+        )
+
+
+class Meter:
+    """Accumulates time and energy of a run on one plan."""
+
+    def __init__(self, plan: Plan, schedule: Schedule, timed_every: int = 1) -> None:
+        self.plan = plan
+        self.schedule = schedule
+        self.timed_every = timed_every
+        self.timed_samples = 0
+        self.samples = 0
+        self.counts = Counts()
+        self.trace: Events | None = None
+        self._timed = Ledger()
+        self._price = Pricer(plan)
+
+    def add(self, activity: Activity) -> None:
+        """Account for whole mini-batches."""
+        if not len(activity):
+            return
+        self.counts = self.counts.plus(activity)
+        self.samples += self._samples(activity)
+        timed = activity.select(activity.step % self.timed_every == 0)
+        if not len(timed):
+            return
+        self.timed_samples += self._samples(timed)
+        events = run(self.plan, timed, self.schedule)
+        self._timed.merge(self._price(events, timed))
+        if self.trace is None:
+            self.trace = Events(**{name: column[:TRACED_EVENTS] for name, column in events.columns().items()})
+
+    def _samples(self, activity: Activity) -> int:
+        first = self.plan.layers[0].placed
+        rows = (activity.phase == Phase.FORWARD) & (activity.layer == 0)
+        return int(np.sum(activity.count[rows])) // (len(first.blocks) * first.layer.vectors)
+
+    def ledger(self) -> Ledger:
+        """The account of all samples so far; scaled up, cell by cell in integers, if only some were timed."""
+        if self.samples == self.timed_samples:
+            return self._timed
+        scaled = Ledger(peak_w=self._timed.peak_w)
+
+        def scale(value: int) -> int:
+            return value * self.samples // self.timed_samples
+
+        scaled.energy = {key: scale(value) for key, value in self._timed.energy.items()}
+        scaled.busy_ps = {name: scale(value) for name, value in self._timed.busy_ps.items()}
+        scaled.occupied_ps = {name: scale(value) for name, value in self._timed.occupied_ps.items()}
+        return replace(scaled, time_ps=scale(self._timed.time_ps))

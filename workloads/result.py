@@ -1,0 +1,194 @@
+"""The result of a run: one document, from which every table, page and file is only a view.
+
+Its keys are fixed (see `document`); quantities are SI floats. `save` writes the run folder, whole or not at all.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import yaml
+
+from rpusim.arch.chip import bill_of_parts
+from rpusim.arch.events import Events, Op
+from rpusim.arch.ledger import Ledger
+from rpusim.arch.plan import Plan
+from rpusim.arch.quantity import PICOSECONDS_PER_SECOND, ZEPTOJOULES_PER_JOULE
+from rpusim.errors import InputError
+
+SCHEMA = "rpusim-result-1"
+MARK = "result.json"
+"""A folder that holds this file is a run folder."""
+
+
+@dataclass(frozen=True)
+class Result:
+    """``document`` is what result.json holds; ``trace`` the first events of the run, ``stations`` their units' names."""
+
+    document: dict[str, Any]
+    trace: Events | None
+    stations: tuple[str, ...]
+
+    def __getitem__(self, key: str) -> Any:
+        return self.document[key]
+
+
+def cost(plan: Plan, ledger: Ledger, samples: int, operations_per_sample: int) -> dict[str, Any]:
+    """The part of a document that is about time, energy and area."""
+    chip = plan.placement.chip
+    total_s, total_j = ledger.time_ps / PICOSECONDS_PER_SECOND, ledger.total_zj / ZEPTOJOULES_PER_JOULE
+    area = bill_of_parts(chip).total("area_m2")
+
+    def joules(column: int) -> dict[str, float]:
+        return {name: zj / ZEPTOJOULES_PER_JOULE for name, zj in ledger.by(column).items()}
+
+    return {
+        "time": {
+            "per_sample_s": total_s / samples,
+            "total_s": total_s,
+            "samples_per_s": samples / total_s,
+        },
+        "energy": {
+            "per_sample_J": total_j / samples,
+            "total_J": total_j,
+            "by_part": joules(0),
+            "by_phase": joules(1),
+            "by_layer": joules(2),
+        },
+        "power": {"average_W": total_j / total_s, "peak_W": ledger.peak_w},
+        "throughput": {
+            "ops_per_s": operations_per_sample * samples / total_s,
+            "ops_per_J": operations_per_sample * samples / total_j,
+            "operations_per_sample": operations_per_sample,
+        },
+        "area": {"total_m2": sum(area.values()), "by_part": dict(sorted(area.items(), key=lambda item: -item[1]))},
+        "tiles": {
+            "count": plan.placement.tiles_used,
+            "of": chip.tile_count,
+            "arrays": plan.placement.arrays_used,
+            "utilisation": plan.placement.utilisation,
+        },
+        "layers": placed_layers(plan),
+        "bottleneck": bottleneck(plan, ledger),
+    }
+
+
+def placed_layers(plan: Plan) -> list[dict[str, Any]]:
+    """Every weight layer with the blocks it lies on; rows and columns are those of W in y = W x, bias column included."""
+    layers = []
+    for placed in plan.placement.layers:
+        layer = placed.layer
+        tiles = [
+            {
+                "tile": b.chip_tile,
+                "array": b.array,
+                "kind": plan.placement.chip.tiles[b.kind].name,
+                "rows": [b.row_start, b.row_stop],
+                "columns": [b.column_start, b.column_stop],
+            }
+            for b in placed.blocks
+        ]
+        layers.append(
+            {
+                "name": layer.name,
+                "kind": layer.kind,
+                "rows": layer.rows,
+                "columns": sum(placed.column_splits),
+                "vectors": layer.vectors,
+                "macs": layer.macs,
+                "weights": layer.weights,
+                "replicas": 1,
+                "tiles": tiles,
+            }
+        )
+    return layers
+
+
+def bottleneck(plan: Plan, ledger: Ledger) -> dict[str, Any]:
+    """The kind of unit that is in use for the largest share of the time, and the busiest one among them."""
+    part = max(ledger.occupied_ps, key=lambda unit: ledger.occupied_ps[unit])
+    share = ledger.occupied_ps[part] / ledger.time_ps
+    of_kind = {
+        station: ledger.busy_ps[station]
+        for station, unit in zip(plan.stations, plan.station_parts, strict=True)
+        if unit == part
+    }
+    busiest = max(of_kind, key=lambda station: of_kind[station])
+    busy = of_kind[busiest] / ledger.time_ps
+    plural = {"ADC": "ADCs", "row drivers": "row drivers", "column drivers": "column drivers"}.get(part, f"{part}s")
+    sentence = (
+        f"The {plural} set the pace: one of them is at work {share:.0%} of the time; the busiest, {busiest}"
+        f"{_layer_of(plan, busiest)}, {busy:.0%}."
+    )
+    return {"part": part, "busy_fraction": busy, "occupied_fraction": share, "unit": busiest, "sentence": sentence}
+
+
+def _layer_of(plan: Plan, station: str) -> str:
+    for placed in plan.placement.layers:
+        for block in placed.blocks:
+            if station.startswith(f"tile {block.chip_tile} array {block.array}"):
+                return f" (layer {placed.layer.name!r})"
+    return ""
+
+
+def check_writable(folder: Path) -> None:
+    """Refuse, before any work is done, a folder that cannot take a run."""
+    if folder.exists() and not (folder / MARK).is_file() and (not folder.is_dir() or any(folder.iterdir())):
+        raise InputError(f"--out: {folder} exists and is not a run folder; a new or empty folder is needed")
+    parent = next(p for p in [folder.absolute(), *folder.absolute().parents] if p.exists())
+    if not parent.is_dir() or not os.access(parent, os.W_OK | os.X_OK):
+        raise InputError(f"--out: {folder} cannot be written (no permission in {parent}); a writable folder is needed")
+
+
+def save(result: Result, folder: Path, page: Callable[[dict[str, Any]], str] | None = None) -> None:
+    """Write result.json, config.resolved.yaml, events.npz and (with ``page``) report.html: all, or nothing."""
+    check_writable(folder)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    fresh = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
+    try:
+        fresh.chmod(0o755)
+        document = result.document
+        (fresh / MARK).write_text(json.dumps(document, indent=1, allow_nan=False) + "\n")
+        resolved = {key: document[key] for key in ("network", "chip", "training", "seed", "version", "provenance")}
+        (fresh / "config.resolved.yaml").write_text(yaml.safe_dump(resolved, sort_keys=False, allow_unicode=True))
+        if result.trace is not None:
+            names = {"stations": np.array(result.stations), "ops": np.array([op.name for op in Op])}
+            np.savez_compressed(fresh / "events.npz", **result.trace.columns(), **names)
+        if page is not None:
+            (fresh / "report.html").write_text(page(document), encoding="utf-8")
+        if folder.exists():
+            old = Path(tempfile.mkdtemp(prefix=f".{folder.name}-old-", dir=folder.parent))
+            folder.replace(old / "run")
+            fresh.replace(folder)
+            shutil.rmtree(old)
+        else:
+            fresh.replace(folder)
+    except BaseException:
+        shutil.rmtree(fresh, ignore_errors=True)
+        raise
+
+
+def read(folder: Path) -> dict[str, Any]:
+    """The document in a run folder."""
+    try:
+        document = json.loads((folder / MARK).read_text())
+    except (OSError, json.JSONDecodeError):
+        raise InputError(
+            f"{folder}: is not a run folder (no readable {MARK}); give a folder that `rpusim run` wrote"
+        ) from None
+    if document.get("schema") != SCHEMA:
+        raise InputError(f"{folder / MARK}: schema is {document.get('schema')!r}, but {SCHEMA!r} is needed")
+    return document
+
+
+def package_version() -> str:
+    return version("rpusim")

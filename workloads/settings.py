@@ -1,0 +1,72 @@
+"""An experiment as data: which network learns what, on which chip, with which device and recipe.
+
+The experiments that ship are YAML files in ``experiments/``; a user's own has the same fields. `load` reads and checks one.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+
+from rpusim.arch.configuration import parse, read_yaml
+from rpusim.arch.parts.part import Sourced
+from rpusim.errors import InputError, nearest
+
+FOLDER = Path(__file__).parent / "experiments"
+
+
+class Recipe(Sourced):
+    """Stochastic gradient descent with a learning rate that is halved every ``halve_every`` epochs."""
+
+    epochs: Annotated[int, Field(ge=1)]
+    batch: Annotated[int, Field(ge=1)]
+    learning_rate: Annotated[float, Field(gt=0)]
+    halve_every: Annotated[int, Field(ge=1)]
+
+
+class Management(Sourced):
+    """What the digital side does to fit numbers to the analog range (Gokmen, Onen & Haensch 2017)."""
+
+    noise: Literal["none", "abs_max", "max", "constant", "average_abs_max", "abs_max_np_sum"]
+    bound: Literal["none", "iterative", "iterative_worst_case"]
+    update: bool
+    update_bl: bool
+
+
+class Experiment(Sourced):
+    """Everything that a run needs; the same experiment gives the same result, byte for byte.
+
+    ``device`` is a preset's name, or a mapping with ``model`` and that model's parameters.
+    ``timed_every``: the engine times every n-th mini-batch and takes the others to cost the same on average; 1 times all.
+    """
+
+    name: str
+    title: str
+    network: str
+    data: str
+    chip: str
+    device: str | dict[str, Any]
+    bias: Literal["column", "digital"]
+    recipe: Recipe
+    management: Management
+    timed_every: Annotated[int, Field(ge=1)]
+    seed: Annotated[int, Field(ge=0)]
+
+
+def presets() -> list[str]:
+    """Names of the experiments that ship."""
+    return sorted(path.stem for path in FOLDER.glob("*.yaml"))
+
+
+def load(name: str | Path) -> Experiment:
+    """The experiment that ships under ``name``, or the one in the YAML file at that path."""
+    path = Path(name)
+    if path.suffix not in (".yaml", ".yml"):
+        if str(name) not in presets():
+            raise InputError(
+                f"experiment: none is named {str(name)!r}{nearest(str(name), presets())}, or give a .yaml file"
+            )
+        path = FOLDER / f"{name}.yaml"
+    return parse(Experiment, read_yaml(path), path.name)
