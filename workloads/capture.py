@@ -247,9 +247,6 @@ class _Translator:
             )
         self.steps.append((operation, tuple(source.name for source in sources)))
         self.made_by[node] = operation
-        if _in_place(node):
-            for changed in [old for old, made in self.made_by.items() if made is sources[0]]:
-                self.made_by[changed] = operation
 
     def weight_layer(
         self, node: fx.Node, kind: str, source: Operation, shape: tuple[int, ...], given: dict[str, Any]
@@ -346,11 +343,11 @@ class _Translator:
 
 
 def _needed_for(nodes: list[fx.Node]) -> set[fx.Node]:
-    """Nodes that the output (the last node) is made of, counting changes in place of what it is made of."""
+    """Nodes that the output (the last node) is made of. After a change in place torch reads the changed value."""
     live = {nodes[-1]}
     for node in reversed(nodes):
-        if node in live or (_in_place(node) and node.args[0] in live):
-            live.update((node, *node.all_input_nodes))
+        if node in live:
+            live.update(node.all_input_nodes)
     return live
 
 
@@ -359,11 +356,6 @@ def _operation_name(node: fx.Node) -> str:
     if isinstance(node.target, torch._ops.OpOverload):
         return node.target._schema.name.partition("::")[2].removesuffix("_")
     return getattr(node.target, "__name__", str(node.target))
-
-
-def _in_place(node: fx.Node) -> bool:
-    target = node.target
-    return isinstance(target, torch._ops.OpOverload) and target._schema.name.endswith("_") and bool(node.args)
 
 
 def _arguments(node: fx.Node) -> dict[str, Any]:
