@@ -24,7 +24,6 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from difflib import get_close_matches
 from functools import cached_property
 from typing import Any
 
@@ -32,7 +31,7 @@ import networkx as nx
 import numpy as np
 from numpy.typing import NDArray
 
-from rpusim.errors import InputError
+from rpusim.errors import InputError, nearest
 
 IndexMap = NDArray[np.int32]
 
@@ -65,13 +64,6 @@ _ELEMENTWISE = ("activation", "batch_norm", "dropout", "identity", "output")
 _MERGING = ("add", "multiply")
 _FREE = ("input", "flatten", "dropout", "identity", "output")
 KINDS = ("input", "linear", "conv2d", *_ELEMENTWISE, *_MERGING, "pool", "flatten", "softmax")
-_ACCEPTED_KINDS = f", accepted: {', '.join(KINDS)}"
-
-
-def nearest(given: str, accepted: Iterable[str]) -> str:
-    """The end of an error sentence: ``, did you mean 'x'?``, or nothing if no accepted name is close."""
-    close = get_close_matches(given, list(accepted), n=1, cutoff=0.55)
-    return f", did you mean {close[0]!r}?" if close else ""
 
 
 @dataclass(frozen=True)
@@ -149,7 +141,7 @@ class Operation:
         elif kind in _MERGING:
             elements *= max(inputs - 1, 1)
         if kind not in KINDS:
-            raise InputError(f"operation {name!r} is of unknown kind {kind!r}{nearest(kind, KINDS) or _ACCEPTED_KINDS}")
+            raise InputError(f"operation {name!r} is of unknown kind {kind!r}{nearest(kind, KINDS)}")
         key = detail if kind == "activation" and detail in OPS_PER_ELEMENT else "none" if kind in _FREE else kind
         digital_ops = elements * OPS_PER_ELEMENT[key].operations
         return Operation(name, kind, output, detail, window, tuple(axes), digital_ops)
@@ -277,8 +269,7 @@ class Network:
         """Index of the weight layer of that name."""
         names = [layer.name for layer in self.layers]
         if name not in names:
-            hint = nearest(name, names) or f", accepted: {', '.join(names)}"
-            raise InputError(f"network {self.name!r} has no weight layer {name!r}{hint}")
+            raise InputError(f"network {self.name!r} has no weight layer {name!r}{nearest(name, names)}")
         return names.index(name)
 
     @cached_property
@@ -352,7 +343,7 @@ def connect(name: str, input_shape: Sequence[int], steps: Iterable[tuple[Operati
         graph.add_node(operation.name, operation=operation)
         for source in sources:
             if source not in graph:
-                hint = nearest(source, graph) or f", accepted: {', '.join(graph)}"
+                hint = nearest(source, graph)
                 raise InputError(f"network {name!r}: {operation.name!r} reads {source!r}, which is not there{hint}")
             graph.add_edge(source, operation.name)
         last = operation
@@ -427,7 +418,7 @@ def _check(network: Network) -> None:
         if not isinstance(operation, Operation) or operation.name != name:
             raise InputError(f"{where}: node {name!r} does not carry the operation of that name")
         if operation.kind not in KINDS:
-            hint = nearest(operation.kind, KINDS) or _ACCEPTED_KINDS
+            hint = nearest(operation.kind, KINDS)
             raise InputError(f"{where}: {name!r} is of unknown kind {operation.kind!r}{hint}")
         if not operation.shape or min(operation.shape) < 1:
             raise InputError(f"{where}: {name!r} has shape {operation.shape}, accepted: one or more sizes of 1 or more")

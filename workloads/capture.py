@@ -32,8 +32,8 @@ import torch
 from torch import fx, nn
 from torch.nn.parameter import is_lazy
 
-from rpusim.arch.network import Network, Operation, WeightLayer, Window, connect, nearest
-from rpusim.errors import InputError
+from rpusim.arch.network import Network, Operation, WeightLayer, Window, connect
+from rpusim.errors import InputError, nearest
 
 BATCH = 2
 """Samples traced at once; not 1, so that a reshape that mixes samples shows."""
@@ -75,10 +75,7 @@ _MODULES = (
     "Unflatten Identity Softmax LogSoftmax"
 )
 ACCEPTED_MODULES = tuple(_MODULES.split())
-_SUMMARY = (
-    "accepted: Linear, Conv2d, activations, 2-d pooling, flatten and view, add and multiply, batch norm, dropout, "
-    "softmax"
-)
+ACCEPTED_FUNCTIONS = tuple(name for name in ACCEPTED if not name.startswith("_"))
 
 
 def capture(module: nn.Module, input_shape: Sequence[int], name: str = "") -> Network:
@@ -178,7 +175,7 @@ def _first_line(error: Exception) -> str:
 
 
 def _unsupported(subject: str, given: str, accepted: Sequence[str]) -> str:
-    return f"{subject} is not supported{nearest(given, accepted)} ({_SUMMARY})"
+    return f"{subject} is not supported{nearest(given, accepted)}"
 
 
 class _Translator:
@@ -320,9 +317,9 @@ class _Translator:
     def refusal(self, node: fx.Node) -> str:
         subject, (_, kind), name = self.subject(node), self.place(node), _operation_name(node)
         if not subject.startswith("module"):
-            return _unsupported(subject, name, [known for known in ACCEPTED if not known.startswith("_")])
+            return _unsupported(subject, name, ACCEPTED_FUNCTIONS)
         if kind in ACCEPTED_MODULES:  # such as the padding of a Conv2d with padding_mode="circular"
-            return _unsupported(f"operation {name!r} in {subject}", "", ())
+            return f"operation {name!r} in {subject} is not supported, accepted: a {kind} that does without it"
         return _unsupported(subject, kind, ACCEPTED_MODULES)
 
     def mixes_samples(self, node: fx.Node) -> str:

@@ -17,8 +17,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from rpusim.arch.network import nearest
-from rpusim.errors import InputError
+from rpusim.errors import InputError, nearest
 
 SPLIT_SEED = 2016
 """Of the fixed split of the digits; the seed of a run does not change which digits are test digits."""
@@ -89,10 +88,10 @@ def load(name_or_path: str | Path, flat: bool = False) -> Dataset:
     elif folder.is_dir():
         data = _mnist(folder)
     else:
-        hint = nearest(str(name_or_path), ["digits"])
+        accepted = ["digits", "a folder with MNIST IDX files"]
         raise InputError(
-            f"no data {str(name_or_path)!r}{hint} (looked for a folder at {folder.absolute()}; accepted: 'digits', or "
-            "a folder with MNIST IDX files)"
+            f"no data {str(name_or_path)!r} (there is no folder {folder.absolute()})"
+            f"{nearest(str(name_or_path), accepted)}"
         )
     return data.shaped((math.prod(data.input_shape),)) if flat else data
 

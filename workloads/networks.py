@@ -17,8 +17,7 @@ from functools import partial
 
 from torch import nn
 
-from rpusim.arch.network import nearest
-from rpusim.errors import InputError
+from rpusim.errors import InputError, nearest
 
 
 def fcn(inputs: int = 784, classes: int = 10) -> nn.Module:
@@ -138,7 +137,7 @@ NETWORKS: dict[str, Entry] = {
 def entry(name: str) -> Entry:
     """The line of `NETWORKS` of that name; `InputError` with the nearest name if there is none."""
     if name not in NETWORKS:
-        raise InputError(f"no network {name!r}{nearest(name, NETWORKS)} (accepted: {', '.join(NETWORKS)})")
+        raise InputError(f"no network {name!r}{nearest(name, NETWORKS)}")
     return NETWORKS[name]
 
 

@@ -370,7 +370,7 @@ def test_a_cycle_is_refused_in_one_sentence():
 
 def test_an_unknown_kind_is_refused_with_the_nearest_one():
     graph = graph_of(IN, Operation("drop", "droput", (4,)), edges=[("input", "drop")])
-    with pytest.raises(InputError, match="'drop' is of unknown kind 'droput', did you mean 'dropout'"):
+    with pytest.raises(InputError, match="'drop' is of unknown kind 'droput'; did you mean 'dropout'"):
         Network("odd", (4,), graph)
     with pytest.raises(InputError, match="unknown kind 'convolve3d'"):
         Operation.digital("c", "convolve3d", (4,))
@@ -380,7 +380,7 @@ def test_an_unknown_kind_is_refused_with_the_nearest_one():
     ("steps", "sentence"),
     [
         ([(WeightLayer.linear("fc", (5,), 2), ("input",))], r"'fc' \(linear\) of shape \(2,\) cannot read \(4,\)"),
-        ([(FC, ("inptu",))], "'fc' reads 'inptu', which is not there, did you mean 'input'"),
+        ([(FC, ("inptu",))], "'fc' reads 'inptu', which is not there; did you mean 'input'"),
         ([(FC, ("input",)), (FC, ("input",))], "two operations named 'fc'"),
         ([(Operation.digital("r", "activation", (4,)), ("input",))], "no weight layer to put on an array"),
         ([(FC, ())], r"'fc' \(linear\) reads 0 operations, accepted: 1"),
@@ -396,7 +396,7 @@ def test_networks_that_do_not_fit_together_are_refused(steps, sentence):
 
 
 def test_an_unknown_layer_name_gets_the_nearest_one():
-    with pytest.raises(InputError, match="no weight layer 'fc1', did you mean 'fc'"):
+    with pytest.raises(InputError, match="no weight layer 'fc1'; did you mean 'fc'"):
         connect("one", (4,), [(FC, ("input",))]).layer_index("fc1")
 
 
