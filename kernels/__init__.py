@@ -1,0 +1,63 @@
+"""The numbers of an RPU chip: what its arrays really compute, and how they learn.
+
+An array holds a matrix W as the conductances of its cross-points. It does three things, all in one step:
+
+* *forward*: voltages x on the columns give currents y = W x on the rows;
+* *backward*: the same with rows and columns exchanged, z = W^T d;
+* *update*: pulses on both sides at once; where they coincide, a cross-point moves by one small step, so that on average
+  W <- W - lr d x^T. This needs no memory traffic at all, which is why such chips are fast.
+
+None of them is exact: converters round and clip, read-out is noisy, steps differ between cells, between directions
+and from pulse to pulse, and weights are bounded. These modules compute that, vector by vector and pulse by pulse:
+
+    devices/   what a pulse does to a cross-point (one file per device)     pulses   from (x, d) to pulses
+    mvm        multiplication with all its imperfections                    tile     one array with its periphery
+    layers     AnalogLinear, AnalogConv2d on grids of tiles                 optimizer  AnalogSGD
+    convert    makes any torch module analog                                presets  named devices with sources
+    rng        random numbers that depend on the place only                 compiled  numba and its disk cache
+
+``pulses`` and ``mvm`` are written twice: in torch, the readable specification, which also runs on a GPU, and in numba,
+fast on a CPU; they share random numbers and give equal results. Each vector leaves a row in an activity log
+(`rpusim.arch.activity`), from which the time and energy of the chip are derived.
+
+    model = convert(torch_module, AnalogConfig(device=device("gokmen-vlasov")))
+    optimizer = AnalogSGD(model, lr=0.05)
+    loss(model(x), target).backward(); optimizer.step()
+"""
+
+from rpusim.kernels.config import AnalogConfig
+from rpusim.kernels.convert import convert
+from rpusim.kernels.devices import Cells, ConstantStep, LinearStep, PulsedDevice, SoftBounds
+from rpusim.kernels.layers import AnalogConv2d, AnalogLayer, AnalogLinear, balanced_split
+from rpusim.kernels.mvm import BoundManagement, IOParameters, MVType, NoiseManagement, WeightNoise
+from rpusim.kernels.optimizer import AnalogSGD
+from rpusim.kernels.presets import PRESETS, Preset, device, preset
+from rpusim.kernels.pulses import PulseType, UpdateParameters
+from rpusim.kernels.tile import AnalogTile
+
+__all__ = [
+    "PRESETS",
+    "AnalogConfig",
+    "AnalogConv2d",
+    "AnalogLayer",
+    "AnalogLinear",
+    "AnalogSGD",
+    "AnalogTile",
+    "BoundManagement",
+    "Cells",
+    "ConstantStep",
+    "IOParameters",
+    "LinearStep",
+    "MVType",
+    "NoiseManagement",
+    "Preset",
+    "PulseType",
+    "PulsedDevice",
+    "SoftBounds",
+    "UpdateParameters",
+    "WeightNoise",
+    "balanced_split",
+    "convert",
+    "device",
+    "preset",
+]

@@ -1,4 +1,4 @@
-"""Checks of what the user gives: each failure is one sentence naming the field, the value given and what is accepted."""
+"""Checks of what the user gives; a failure is one sentence: the field, the value given, what is accepted."""
 
 from __future__ import annotations
 

@@ -1,10 +1,10 @@
 """Compiling loops with numba so that the next process finds them ready.
 
 numba's disk cache has two gaps that matter here. It never hits for a function that closes over another compiled
-function, so a loop cannot simply be handed a device's step; and it looks only at the file of the loop itself, so a change
-in a function that the loop calls goes unnoticed. Both are closed in the same way: `compile_loop` makes a *new function*
-from the loop's code in which the given names (such as ``step``) are globals, and whose qualified name carries a digest
-of every source that takes part. numba caches that function under that name.
+function, so a loop cannot simply be handed a device's step; and it looks only at the file of the loop itself, so a
+change in a function that the loop calls goes unnoticed. Both are closed in the same way: `compile_loop` makes a *new
+function* from the loop's code in which the given names (such as ``step``) are globals, and whose qualified name carries
+a digest of every source that takes part. numba caches that function under that name.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from __future__ import annotations
 import hashlib
 import inspect
 from collections.abc import Callable
-from functools import lru_cache
+from functools import cache
 from pathlib import Path
 from types import FunctionType
 from typing import Any
@@ -22,12 +22,12 @@ import numba
 from rpusim.kernels import rng
 
 
-@lru_cache(maxsize=None)
+@cache
 def _digest(*files: str) -> str:
     return hashlib.sha256(b"\0".join(Path(f).read_bytes() for f in files)).hexdigest()[:16]
 
 
-@lru_cache(maxsize=None)
+@cache
 def inlined(function: FunctionType) -> Any:
     """The scalar function compiled on its own, to be called from compiled loops."""
     return numba.njit(function)
@@ -48,7 +48,9 @@ def compile_loop(template: Callable[..., Any], parallel: bool = False, **names: 
             scope[name] = inlined(value)
         else:
             scope[name] = value
-    tags = [f"{n}_{v.__module__}.{v.__qualname__}" if isinstance(v, FunctionType) else f"{n}_{v}" for n, v in names.items()]
+    tags = [
+        f"{n}_{v.__module__}.{v.__qualname__}" if isinstance(v, FunctionType) else f"{n}_{v}" for n, v in names.items()
+    ]
     label = "_".join([template.__qualname__, *sorted(tags), "parallel" if parallel else "serial", _digest(*sources)])
     made = FunctionType(template.__code__, scope, template.__name__, template.__defaults__)
     made.__qualname__ = "".join(c if c.isalnum() else "_" for c in label)
@@ -57,7 +59,7 @@ def compile_loop(template: Callable[..., Any], parallel: bool = False, **names: 
     return numba.njit(cache=True, parallel=parallel, nogil=True)(made)
 
 
-@lru_cache(maxsize=None)
+@cache
 def _variant(template: Callable[..., Any], parallel: bool, names: tuple[tuple[str, Any], ...]) -> Any:
     return compile_loop(template, parallel, **dict(names))
 

@@ -1,9 +1,9 @@
 """Analog layers: torch modules whose weights live on cross-point arrays.
 
-A layer's matrix is cut into a grid of tiles. Each tile has its own converters and its own noise management; partial sums
-over a row of the grid are added digitally. A convolution is unfolded: every output position is one vector (in raster
-order, sample by sample). The forward and backward passes of autograd are the analog ones of the tiles; instead of a
-gradient, a layer keeps the pairs (x, d) of the mini-batch, and `AnalogSGD` sends them to the tiles as pulses.
+A layer's matrix is cut into a grid of tiles. Each tile has its own converters and its own noise management; partial
+sums over a row of the grid are added digitally. A convolution is unfolded: every output position is one vector (in
+raster order, sample by sample). The forward and backward passes of autograd are the analog ones of the tiles; instead
+of a gradient, a layer keeps the pairs (x, d) of the mini-batch, and `AnalogSGD` sends them to the tiles as pulses.
 
 With a mapping scale s (weight_scaling_omega) the tiles hold W / s: forward and backward multiply by s, and updates get
 d / s, so that the logical weight follows plain SGD.
@@ -18,7 +18,7 @@ from torch.nn import functional
 
 from rpusim.arch.activity import ActivityLog
 from rpusim.errors import InputError
-from rpusim.kernels import checks
+from rpusim.kernels import checks, rng
 from rpusim.kernels.config import AnalogConfig
 from rpusim.kernels.tile import AnalogTile
 
@@ -81,7 +81,7 @@ class AnalogLayer(torch.nn.Module):
     ) -> None:
         super().__init__()
         checks.instance("config", config, AnalogConfig)
-        self.config, self.layer = config, layer
+        self.config, self.layer, self._seed = config, layer, seed
         self.bias_column = bias and config.analog_bias
         self.rows, self.columns = outputs, inputs + int(self.bias_column)
         self.row_splits = _splits("row_splits", row_splits, self.rows)
@@ -191,6 +191,13 @@ class AnalogLayer(torch.nn.Module):
             for tile in self._grid():
                 tile.end_mini_batch()
 
+    def _start(self, bias: bool) -> None:
+        """torch's own initialisation of linear and convolution layers: uniform within +-1/sqrt(inputs)."""
+        inputs = self.columns - int(self.bias_column)
+        base = rng.key(self._seed, self.layer, rng.Purpose.INITIAL_WEIGHTS)
+        start = (rng.uniform_matrix(base, 0, self.rows, inputs + 1) * 2.0 - 1.0) * inputs**-0.5
+        self.set_weights(start[:, :-1], start[:, -1] if bias else None)
+
     def _grid(self) -> list[AnalogTile]:
         return cast(list[AnalogTile], list(self.tiles))
 
@@ -201,7 +208,7 @@ class AnalogLayer(torch.nn.Module):
         """The layer's product for x (vectors, inputs), with gradient; the bias column is fed with 1."""
         if self.bias_column:
             x = torch.cat([x, x.new_ones(len(x), 1)], dim=1)
-        y = cast(Tensor, _AnalogProduct.apply(_contiguous(x.to(torch.float32)), self._handle, self))
+        y = cast(Tensor, _AnalogProduct.apply(x.to(torch.float32).contiguous(), self._handle, self))
         return y if self.bias is None else y + self.bias
 
     def __getstate__(self) -> dict[str, Any]:
@@ -223,8 +230,7 @@ class AnalogLinear(AnalogLayer):
         checks.integer("out_features", out_features, low=1)
         super().__init__(out_features, in_features, bias, config, **options)
         self.in_features, self.out_features = in_features, out_features
-        reach = in_features**-0.5
-        self.set_weights(*_uniform_start(reach, (out_features, in_features), bias))
+        self._start(bias)
 
     def forward(self, x: Tensor) -> Tensor:
         """x (..., in_features) -> (..., out_features)."""
@@ -261,13 +267,13 @@ class AnalogConv2d(AnalogLayer):
             raise InputError(f"groups: {groups!r} was given; accepted is 1")
         checks.integer("in_channels", in_channels, low=1)
         checks.integer("out_channels", out_channels, low=1)
-        self_kernel = _pair("kernel_size", kernel_size, 1)
-        inputs = in_channels * self_kernel[0] * self_kernel[1]
+        kernel = _pair("kernel_size", kernel_size, 1)
+        inputs = in_channels * kernel[0] * kernel[1]
         super().__init__(out_channels, inputs, bias, config, **options)
-        self.in_channels, self.out_channels, self.kernel_size = in_channels, out_channels, self_kernel
+        self.in_channels, self.out_channels, self.kernel_size = in_channels, out_channels, kernel
         self.stride, self.padding = _pair("stride", stride, 1), _pair("padding", padding, 0)
         self.dilation = _pair("dilation", dilation, 1)
-        self.set_weights(*_uniform_start(inputs**-0.5, (out_channels, inputs), bias))
+        self._start(bias)
 
     def output_size(self, height: int, width: int) -> tuple[int, int]:
         """Output positions for an image of this size."""
@@ -302,7 +308,9 @@ def _splits(field: str, given: Splits | None, size: int) -> Splits:
         return (size,)
     good = all(isinstance(block, int) and block > 0 for block in given)
     if not good or sum(given) != size:
-        raise InputError(f"{field}: {tuple(given)!r} was given; accepted are positive block sizes that add up to {size}")
+        raise InputError(
+            f"{field}: {tuple(given)!r} was given; accepted are positive block sizes that add up to {size}"
+        )
     return tuple(given)
 
 
@@ -311,9 +319,3 @@ def _pair(field: str, given: int | tuple[int, int], low: int) -> tuple[int, int]
     if len(pair) != 2 or not all(isinstance(v, int) and v >= low for v in pair):
         raise InputError(f"{field}: {given!r} was given; accepted is an integer >= {low} or a pair of them")
     return pair[0], pair[1]
-
-
-def _uniform_start(reach: float, shape: tuple[int, int], bias: bool) -> tuple[Tensor, Tensor | None]:
-    """torch's own initialisation of linear and convolution layers: uniform within +-1/sqrt(inputs)."""
-    weight = torch.empty(shape).uniform_(-reach, reach)
-    return weight, torch.empty(shape[0]).uniform_(-reach, reach) if bias else None

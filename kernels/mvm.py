@@ -2,8 +2,8 @@
 
 Per input vector, in this order: noise management divides by a factor alpha, the DAC rounds to its resolution and clips
 to its bound, input noise, the array (IR drop, voltage offsets, series resistance, weight read noise), an S-shaped
-read-out, output noise, the ADC rounds and clips to its bound; the digital side multiplies alpha back. Bound management repeats
-the vector at half the input if any output clipped, with all noise fresh. Rounding is half to even.
+read-out, output noise, the ADC rounds and clips to its bound; the digital side multiplies alpha back. Bound management
+repeats the vector at half the input if any output clipped, with all noise fresh. Rounding is half to even.
 
 `multiply` drives the passes and decides; the *stages* do the arithmetic: `mvm_torch` (everything; any device; the
 specification) or `mvm_numba` (the common subset, compiled). Both share the one matrix product in the middle.
@@ -76,10 +76,12 @@ class IOParameters:
     inp_sto_round, out_sto_round: round up or down at random instead of to the nearest.
     inp_asymmetry, out_asymmetry: relative loss of negative signals.
     out_scale:      digital factor.
-    w_noise, w_noise_type: read noise of the weights. w_read_asymmetry_dtod: weight spread seen by negative inputs (two-pass).
+    w_noise, w_noise_type: read noise of the weights. w_read_asymmetry_dtod: weight spread seen by negative inputs
+    (two-pass).
     ir_drop, ir_drop_g_ratio: strength of the voltage drop on the lines; line over maximal cell conductance.
     out_nonlinearity, out_nonlinearity_std, slope_calibration: S-shaped read-out, its spread, its digital correction.
-    v_offset_std, v_offset_w_min, r_series: voltage offset of the outputs, weight of zero conductance, series resistance.
+    v_offset_std, v_offset_w_min, r_series: voltage offset of the outputs, weight of zero conductance, series
+    resistance.
     noise_management, nm_thres, nm_assumed_wmax, nm_decay: see `NoiseManagement`; threshold <= 0: none.
     bound_management, max_bm_factor, max_bm_res, bm_test_negative_bound: see `BoundManagement`; the input is halved at
     most until its resolution would fall below max_bm_res of full scale.
@@ -131,7 +133,15 @@ class IOParameters:
             checks.flag(field, getattr(self, field))
         for field in ("inp_bound", "inp_res", "out_bound", "out_res", "out_scale", "v_offset_w_min", "nm_thres"):
             checks.number(field, getattr(self, field))
-        for field in ("inp_noise", "out_noise", "out_noise_std", "w_noise", "w_read_asymmetry_dtod", "ir_drop", "r_series"):
+        for field in (
+            "inp_noise",
+            "out_noise",
+            "out_noise_std",
+            "w_noise",
+            "w_read_asymmetry_dtod",
+            "ir_drop",
+            "r_series",
+        ):
             checks.number(field, getattr(self, field), low=0.0)
         for field in ("out_nonlinearity", "out_nonlinearity_std", "slope_calibration", "v_offset_std", "max_bm_res"):
             checks.number(field, getattr(self, field), low=0.0)
@@ -227,9 +237,9 @@ def multiply(
 ) -> Product:
     """Multiply each row of ``x`` (vectors, inputs) by ``weights`` (outputs, inputs; may be a transposed view).
 
-    stream: names array and direction to the random numbers; first: the counter of the first vector, so that any division
-    into calls draws the same noise. average: one-element state of ``average_abs_max`` (NaN before the first vector),
-    changed in place. path: "numba" (where it covers ``io``, see `mvm_numba.covers`; else torch) or "torch".
+    stream: names array and direction to the random numbers; first: the counter of the first vector, so that any
+    division into calls draws the same noise. average: one-element state of ``average_abs_max`` (NaN before the first
+    vector), changed in place. path: "numba" (where `mvm_numba.covers` the periphery; else torch) or "torch".
     """
     from rpusim.kernels import mvm_numba, mvm_torch  # they need this module's types
 
@@ -240,7 +250,9 @@ def multiply(
     seen = stages.statistics(x, wants_sums)
     if io.is_perfect:
         y = torch.mm(x, weights.t())
-        return Product(y if io.out_scale == 1.0 else y * io.out_scale, (seen.nonzero > 0).astype(np.int32), seen.nonzero)
+        return Product(
+            y if io.out_scale == 1.0 else y * io.out_scale, (seen.nonzero > 0).astype(np.int32), seen.nonzero
+        )
 
     alpha = noise_factor(io, io.noise_management, seen, average)
     vectors = len(x)

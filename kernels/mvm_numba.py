@@ -28,7 +28,7 @@ def covers(io: IOParameters) -> bool:
     return io.is_perfect or (io.mv_type is MVType.ONE_PASS and quiet_weights and straight)
 
 
-def _statistics(x, wants_sums, largest_magnitude, largest, sums, nonzero):  # type: ignore[no-untyped-def]
+def _statistics(x, wants_sums, largest_magnitude, largest, sums, nonzero):
     for b in prange(x.shape[0]):
         low, high, count = x[b, 0], x[b, 0], 0
         for value in x[b]:
@@ -48,7 +48,7 @@ def _statistics(x, wants_sums, largest_magnitude, largest, sums, nonzero):  # ty
             sums[b] = np.float32(max(positive, negative))
 
 
-def _inputs(x, todo, factor, step, bound, sigma, loss, stochastic, noise_key, round_key, first, round_number, u):  # type: ignore[no-untyped-def]
+def _inputs(x, todo, factor, step, bound, sigma, loss, stochastic, noise_key, round_key, first, round_number, u):
     """Equation 1 of `mvm_torch`."""
     half = np.float32(0.5)
     for n in prange(len(todo)):
@@ -79,8 +79,22 @@ def _inputs(x, todo, factor, step, bound, sigma, loss, stochastic, noise_key, ro
                 u[n, j] = u[n, j] * loss if u[n, j] < 0 else u[n, j]
 
 
-def _outputs(  # type: ignore[no-untyped-def]
-    raw, todo, factor, step, bound, sigma, loss, stochastic, test_low, noise_key, round_key, first, round_number, y, clipped
+def _outputs(
+    raw,
+    todo,
+    factor,
+    step,
+    bound,
+    sigma,
+    loss,
+    stochastic,
+    test_low,
+    noise_key,
+    round_key,
+    first,
+    round_number,
+    y,
+    clipped,
 ):
     """Equation 6 of `mvm_torch`, and the digital factor; ``sigma`` is one number, or one per line."""
     half = np.float32(0.5)

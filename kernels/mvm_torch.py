@@ -2,8 +2,8 @@
 
 Equations, with u the prepared input, Delta the step of a converter, xi fresh normal numbers, and n inputs:
 
-    input     u = clip(Delta rint(x / (alpha r) / Delta), inp_bound) + inp_noise xi;  u < 0: u (1 - inp_asymmetry)    (1)
-    IR drop   a_i = n/g sum_j |W_ij||u_j|,  c = a (a (0.05 a - 0.2) + 0.5)
+    input     u = clip(Delta rint(x / (alpha r) / Delta), inp_bound) + inp_noise xi;  u < 0: u (1 - inp_asymmetry)
+    (1) IR drop   a_i = n/g sum_j |W_ij||u_j|,  c = a (a (0.05 a - 0.2) + 0.5)
               y_i = sum_j W_ij u_j - ir_drop c_i sum_j W_ij u_j (1 - (1 - j/n)^2)                              (2)
     offset    y = (1 - v) y / (1 + r_s |y|), or against the reference line of weight v_offset_w_min            (3)
     read      y += w_noise |u| xi   or   y += w_noise sqrt(sum_j |W_ij| u_j^2) xi                               (4)

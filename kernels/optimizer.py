@@ -20,13 +20,15 @@ class AnalogSGD(torch.optim.Optimizer):
     momentum, weight_decay: for the digital parameters only; arrays have neither.
 
     One `step` sends all vector pairs since the last one in sample order, then lets cells diffuse and decay by one
-    mini-batch, and counts one mini-batch in the activity logs. With lr == 0 nothing is sent. Unlike gradients, pairs are
-    used up by a step; `zero_grad` forgets those that are left.
+    mini-batch, and counts one mini-batch in the activity logs. With lr == 0 nothing is sent. Unlike gradients, pairs
+    are used up by a step; `zero_grad` forgets those that are left.
     """
 
     def __init__(self, model: torch.nn.Module, lr: float, *, momentum: float = 0.0, weight_decay: float = 0.0) -> None:
         if not isinstance(model, torch.nn.Module):
-            raise InputError(f"model: {type(model).__name__} was given; accepted is the torch module itself, AnalogSGD(model)")
+            raise InputError(
+                f"model: {type(model).__name__} was given; accepted is the torch module itself, AnalogSGD(model)"
+            )
         checks.number("lr", lr, low=0.0)
         checks.number("momentum", momentum, low=0.0)
         checks.number("weight_decay", weight_decay, low=0.0)

@@ -1,16 +1,16 @@
 """Pulsed update: W <- W - lr d x^T made of coincidences of stochastic pulses on the rows and columns of an array.
 
-For each pair (x, d), column j fires in each of BL slots with probability B|x_j| and row i with A|d_i|; where both fire in
-the same slot, the device makes one step, down if x_j d_i lr > 0 and up otherwise. Since A B BL granularity = lr, the mean
-change is -lr d x^T as long as no probability exceeds 1. A line's bit is shared by all cells of the line, so coincidences
-along a line are correlated; every pulse has its own noise and is clipped; vectors act in order.
+For each pair (x, d), column j fires in each of BL slots with probability B|x_j| and row i with A|d_i|; where both fire
+in the same slot, the device makes one step, down if x_j d_i lr > 0 and up otherwise. Since A B BL granularity = lr, the
+mean change is -lr d x^T as long as no probability exceeds 1. A line's bit is shared by all cells of the line, so
+coincidences along a line are correlated; every pulse has its own noise and is clipped; vectors act in order.
 
 *BL management* makes trains only as long as the strongest pair needs; *update management* scales both sides so that
 their largest probabilities are equal, and lets only d saturate (Gokmen, Onen & Haensch, Front. Neurosci. 11:538, 2017).
 The stochastic update is that of Gokmen & Vlasov, Front. Neurosci. 10:333 (2016).
 
-This file has the parameters, the gains and the update in torch, which is the specification. `pulses_numba` is the same in
-compiled loops; both draw the same random numbers and agree.
+This file has the parameters, the gains and the update in torch, which is the specification. `pulses_numba` is the same
+in compiled loops; both draw the same random numbers and agree.
 """
 
 from __future__ import annotations
@@ -81,12 +81,11 @@ class UpdateCounts:
 
     @staticmethod
     def zeros(vectors: int) -> UpdateCounts:
-        wide, narrow = np.int64, np.int32
-        kinds = (narrow, wide, wide, narrow, narrow, narrow, narrow)
-        return UpdateCounts(*(np.zeros(vectors, kind) for kind in kinds))
+        wide, narrow = (np.zeros((count, vectors), kind) for count, kind in ((2, np.int64), (5, np.int32)))
+        return UpdateCounts(narrow[0], wide[0], wide[1], *narrow[1:])
 
 
-def train_gains(strength, x_max, d_max, desired_bl, update_management, update_bl_management):  # type: ignore[no-untyped-def]
+def train_gains(strength, x_max, d_max, desired_bl, update_management, update_bl_management):
     """Slots and probability gains of one pair: (BL, gain of d, gain of x); BL = 0 if there is nothing to send.
 
     strength: |learning rate| / granularity. x_max, d_max: largest magnitudes. Compiled by numba as it stands.
@@ -192,8 +191,8 @@ def _stochastic(
         line = torch.arange(len(chance), device=chance.device)
         sides.append(rng.uniform(rng.bits(words, 0, line, slot)) < chance)
     rows, columns = sides
-    for slot in range(slots):
-        pulse.send(rows[slot][:, None] & columns[slot], slot)
+    for number in range(slots):
+        pulse.send(rows[number][:, None] & columns[number], number)
     return rows.sum(0), columns.sum(0)
 
 

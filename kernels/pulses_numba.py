@@ -1,19 +1,20 @@
 """The pulsed update in compiled loops: the same pulses and the same numbers as `pulses.update`, fast on a CPU.
 
-Cross-points do not influence each other within an update, so rows are the outer loop (and run in parallel), and for each
-row all vectors act in order. The random bits of a line over the slots are packed into 32-bit words; from the words each
-side gets, per slot, the list of lines that fired, which all rows share. A row then touches only cells that really have a
+Cross-points do not influence each other within an update, so rows are the outer loop (and run in parallel), and for
+each row all vectors act in order. The random bits of a line over the slots are packed into 32-bit words; from the words
+each side gets, per slot, the list of lines that fired, which all rows share. A row then touches only cells that really
+have a
 coincidence: first the noise for the whole list (this loop is vectorised), then the steps.
 """
 
 from __future__ import annotations
 
-import math
+from typing import Any
 
 import numpy as np
 import torch
 from numba import prange
-from numba.cpython.unsafe.numbers import trailing_zeros
+from numba.cpython.unsafe import numbers
 from numba.np.unsafe.ndarray import to_fixed_tuple
 from numpy.typing import NDArray
 
@@ -23,8 +24,10 @@ from rpusim.kernels.devices.base import Cells, PulsedDevice
 from rpusim.kernels.pulses import PulseType, UpdateCounts, UpdateParameters, train_gains
 from rpusim.kernels.rng import Purpose, nb_bits, nb_line_words, nb_normal, nb_step_words, nb_uniform
 
+trailing_zeros: Any = numbers.trailing_zeros
 # Injected by `compile_loop`; named here for the reader and for type checkers.
-step = gains = None
+step: Any = None
+gains: Any = None
 PARAMETERS = 0
 
 _ZERO, _ONE, _LOW_FIVE = np.uint32(0), np.uint32(1), np.uint32(31)
@@ -37,7 +40,7 @@ _CHUNK_ENTRIES = 1 << 20
 _PARALLEL_WORK = 4_000_000
 
 
-def _gains(x, d, strength, desired_bl, um, ublm, slots, gain_d, gain_x):  # type: ignore[no-untyped-def]
+def _gains(x, d, strength, desired_bl, um, ublm, slots, gain_d, gain_x):
     """Slots and gains of every pair; returns the most slots."""
     most = 0
     for b in range(x.shape[0]):
@@ -47,13 +50,13 @@ def _gains(x, d, strength, desired_bl, um, ublm, slots, gain_d, gain_x):  # type
         d_max = np.float32(0)
         for value in d[b]:
             d_max = max(d_max, abs(value))
-        number, of_d, of_x = gains(strength, float(x_max), float(d_max), desired_bl, um, ublm)  # type: ignore[misc]
+        number, of_d, of_x = gains(strength, float(x_max), float(d_max), desired_bl, um, ublm)
         slots[b], gain_d[b], gain_x[b] = number, np.float32(of_d), np.float32(of_x)
         most = max(most, number)
     return most
 
 
-def _fire(values, gain, slots, base, first, words, entries, starts, signs, active, fired):  # type: ignore[no-untyped-def]
+def _fire(values, gain, slots, base, first, words, entries, starts, signs, active, fired):
     """One side's random bits, and per vector and slot the list of lines that fired.
 
     words: scratch (words, lines). entries[b, starts[b, k] : starts[b, k + 1]] are the lines of slot k, in order;
@@ -106,8 +109,8 @@ def _fire(values, gain, slots, base, first, words, entries, starts, signs, activ
         starts[b, 0] = 0
 
 
-def _meet(slots, row_entries, row_starts, row_signs, signs, flip, marks, ups, downs):  # type: ignore[no-untyped-def]
-    """marks[row, b, :]: the row's bits over the slots of vector b, to be read row by row; and coincidences per vector."""
+def _meet(slots, row_entries, row_starts, row_signs, signs, flip, marks, ups, downs):
+    """Coincidences of each vector; and marks[row, b, :], a row's bits over the slots, to be read row by row."""
     for b in range(len(slots)):
         for k in range(slots[b]):
             equal = row_signs[b, k, 0] * signs[b, k, 0] + row_signs[b, k, 1] * signs[b, k, 1]
@@ -119,7 +122,7 @@ def _meet(slots, row_entries, row_starts, row_signs, signs, flip, marks, ups, do
                 marks[row, b, k >> 5] = np.uint32(marks[row, b, k >> 5] | np.uint32(_ONE << np.uint32(k & 31)))
 
 
-def _coincide(weights, cells, sigma, d, marks, entries, starts, base, first, flip):  # type: ignore[no-untyped-def]
+def _coincide(weights, cells, sigma, d, marks, entries, starts, base, first, flip):
     """Apply the coincidences to the weights: rows in parallel, vectors and slots in order."""
     for i in prange(weights.shape[0]):
         noise = np.zeros(weights.shape[1], np.float32)
@@ -144,15 +147,14 @@ def _coincide(weights, cells, sigma, d, marks, entries, starts, base, first, fli
                         down = (hits[q] & _NEGATIVE) == down_sign
                         cell = cell_row[j]
                         at = 2 + PARAMETERS if down else 2
-                        size = np.float32(
-                            step(weight_row[j], noise[q], *to_fixed_tuple(cell[at : at + PARAMETERS], PARAMETERS))  # type: ignore[misc]
-                        )
+                        of_step = to_fixed_tuple(cell[at : at + PARAMETERS], PARAMETERS)
+                        size = np.float32(step(weight_row[j], noise[q], *of_step))
                         moved = weight_row[j] - size if down else weight_row[j] + size
                         moved = cell[0] if moved < cell[0] else moved
                         weight_row[j] = cell[1] if moved > cell[1] else moved
 
 
-def _count(weights, cells, sigma, x, d, slots, gain_d, gain_x, mean, base, first, flip, counts):  # type: ignore[no-untyped-def]
+def _count(weights, cells, sigma, x, d, slots, gain_d, gain_x, mean, base, first, flip, counts):
     """Apply a fixed number of coincidences per cell, as `pulses._counted`; counts[b, row] = (up, down)."""
     for i in prange(weights.shape[0]):
         for b in range(x.shape[0]):
@@ -178,7 +180,8 @@ def _count(weights, cells, sigma, x, d, slots, gain_d, gain_x, mean, base, first
                     if sigma > 0:
                         a, c = nb_line_words(word_a, word_b, i, k)
                         noise = sigma * nb_normal(nb_bits(a, c, j))
-                    size = np.float32(step(weight, noise, *to_fixed_tuple(cell[at : at + PARAMETERS], PARAMETERS)))  # type: ignore[misc]
+                    of_step = to_fixed_tuple(cell[at : at + PARAMETERS], PARAMETERS)
+                    size = np.float32(step(weight, noise, *of_step))
                     moved = weight - size if down else weight + size
                     moved = cell[0] if moved < cell[0] else moved
                     weight = cell[1] if moved > cell[1] else moved
@@ -294,6 +297,3 @@ def _line_pulses(
     pulses = np.minimum(np.rint(np.abs(values) * gain[:, None] * bl), bl)
     active[:] = (pulses > 0).sum(1)
     fired[:] = pulses.sum(1)
-
-
-assert math.log2(_INDEX + 1) == 30

@@ -181,7 +181,7 @@ _nb_2m24, _nb_2m32, _nb_2m33 = _F(2.0**-24), _F(2.0**-32), _F(2.0**-33)
 
 
 @njit
-def nb_step_words(base, step):  # type: ignore[no-untyped-def]
+def nb_step_words(base, step):
     """The two words of `step_words` for one step; ``base`` is a uint64."""
     z = uint64(base + uint64(uint64(step) * _nb_stride))
     z = uint64(uint64(z ^ (z >> uint64(30))) * _nb_fin_a)
@@ -191,14 +191,14 @@ def nb_step_words(base, step):  # type: ignore[no-untyped-def]
 
 
 @njit
-def _nb_mix(x):  # type: ignore[no-untyped-def]
+def _nb_mix(x):
     x = uint32(uint32(x ^ (x >> _U(16))) * _nb_mix_a)
     x = uint32(uint32(x ^ (x >> _U(15))) * _nb_mix_b)
     return uint32(x ^ (x >> _U(16)))
 
 
 @njit
-def nb_line_words(word_a, word_b, row, pulse):  # type: ignore[no-untyped-def]
+def nb_line_words(word_a, word_b, row, pulse):
     """The part of the hash that all columns of a row share in one pulse."""
     a = _nb_mix(uint32(word_a + uint32(uint32(row) * _nb_row) + uint32(uint32(pulse) * _nb_pulse)))
     b = _nb_mix(uint32(word_b ^ uint32(uint32(uint32(row) * _nb_row_b) + uint32(uint32(pulse) * _nb_pulse_b))))
@@ -206,7 +206,7 @@ def nb_line_words(word_a, word_b, row, pulse):  # type: ignore[no-untyped-def]
 
 
 @njit
-def nb_bits(a, b, column):  # type: ignore[no-untyped-def]
+def nb_bits(a, b, column):
     """32 random bits of one cell from the words of its line."""
     x = uint32(a + uint32(uint32(column) * _nb_column))
     x = uint32(uint32(uint32(x ^ (x >> _U(16))) * _nb_mix_a) ^ b)
@@ -215,13 +215,13 @@ def nb_bits(a, b, column):  # type: ignore[no-untyped-def]
 
 
 @njit
-def nb_uniform(random):  # type: ignore[no-untyped-def]
+def nb_uniform(random):
     """As `uniform`."""
     return np.float32(np.float32(np.int32(random >> _U(8))) * _nb_2m24)
 
 
 @njit
-def nb_normal(random):  # type: ignore[no-untyped-def]
+def nb_normal(random):
     """As `normal`, to the bit."""
     radius = np.float32(np.float32(random) * _nb_2m32 + _nb_2m33)
     pattern = radius.view(np.int32)

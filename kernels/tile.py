@@ -112,11 +112,12 @@ class AnalogTile(torch.nn.Module):
         return product.y
 
     def update(self, x: Tensor, d: Tensor, learning_rate: float) -> None:
-        """Learn from pairs in order by pulses: W <- W - learning_rate d x^T; x (vectors, columns), d (vectors, rows)."""
+        """Learn from pairs in order: W <- W - learning_rate d x^T by pulses; x (vectors, columns), d (vectors, rows)."""
         if not (bool(torch.isfinite(x).all()) and bool(torch.isfinite(d).all())):
             side = "input x" if not bool(torch.isfinite(x).all()) else "error d"
             raise InputError(
-                f"layer {self.layer}: the {side} of an update holds NaN or infinite numbers; accepted are finite numbers"
+                f"layer {self.layer}: the {side} of an update holds NaN or infinite numbers; "
+                "accepted are finite numbers"
             )
         send = pulses_numba.update if self._path_now() == "numba" else pulses.update
         counts = send(

@@ -1,15 +1,15 @@
 """What every pulsed device shares: parameters, their variation over the cells of an array, and the slow processes.
 
 A device is described by its mean parameters (a frozen dataclass). `PulsedDevice.sample` draws the cells of one array
-from them: this device-to-device variation is frozen. Each pulse then moves one cell by the device's ``step``, with fresh
-cycle-to-cycle noise. A cell in up direction and in down direction is the same law with two sets of numbers, so a device
-has ONE step function, the size of one pulse in one direction:
+from them: this device-to-device variation is frozen. Each pulse then moves one cell by the device's ``step``, with
+fresh cycle-to-cycle noise. A cell in up direction and in down direction is the same law with two sets of numbers, so a
+device has ONE step function, the size of one pulse in one direction:
 
     step(weight, noise, *parameters of this cell in this direction) -> size
     weight <- clip(weight + size)   for an up pulse,      weight <- clip(weight - size)   for a down pulse
 
-``noise`` is dw_min_std times a standard-normal number. The function is called with float32 tensors by the torch path and
-compiled by numba for float32 scalars; so it is plain arithmetic of its arguments (a Python literal would widen
+``noise`` is dw_min_std times a standard-normal number. The function is called with float32 tensors by the torch path
+and compiled by numba for float32 scalars; so it is plain arithmetic of its arguments (a Python literal would widen
 the numba path to float64). A step may come out negative: noise can reverse a pulse, and is not rectified.
 
 Weights have no unit (normalised conductance). Modelled: step size and its asymmetry, bounds, stuck cells, decay and

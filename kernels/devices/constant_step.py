@@ -18,7 +18,7 @@ from rpusim.kernels.devices.base import Cells, Draw, PulsedDevice, Steps, balanc
 Tensor = torch.Tensor
 
 
-def constant_step(weight, noise, size):  # type: ignore[no-untyped-def]
+def constant_step(weight, noise, size):
     """Equation 1."""
     return size + size * noise
 

@@ -23,13 +23,13 @@ from rpusim.kernels.devices.base import Cells, Draw, PulsedDevice, Steps, balanc
 Tensor = torch.Tensor
 
 
-def multiplicative_step(weight, noise, size, slope):  # type: ignore[no-untyped-def]
+def multiplicative_step(weight, noise, size, slope):
     """Equation 1."""
     here = size + slope * weight
     return here + here * noise
 
 
-def additive_step(weight, noise, size, slope):  # type: ignore[no-untyped-def]
+def additive_step(weight, noise, size, slope):
     """Equation 2."""
     return size + slope * weight + size * noise
 
