@@ -59,12 +59,23 @@ def compile_loop(template: Callable[..., Any], parallel: bool = False, **names: 
     return numba.njit(cache=True, parallel=parallel, nogil=True)(made)
 
 
-@cache
-def _variant(template: Callable[..., Any], parallel: bool, names: tuple[tuple[str, Any], ...]) -> Any:
-    return compile_loop(template, parallel, **dict(names))
+class Loop:
+    """A template compiled on first use, serial or parallel by the amount of work; cheap to call.
 
+    threshold: ``work`` (in the caller's units) above which the parallel variant runs, if there are threads to run it.
+    """
 
-def loop(template: Callable[..., Any], work: int = 0, threshold: int = 1 << 62, **names: Any) -> Any:
-    """The compiled ``template``: the parallel variant when ``work`` exceeds ``threshold`` and there are threads."""
-    parallel = work > threshold and numba.get_num_threads() > 1
-    return _variant(template, parallel, tuple(names.items()))
+    def __init__(self, template: Callable[..., Any], threshold: int | None = None, **names: Any) -> None:
+        self._template, self._names = template, names
+        self._threshold = threshold
+        self._serial: Any = None
+        self._parallel: Any = None
+
+    def __call__(self, *arguments: Any, work: int = 0) -> Any:
+        if self._threshold is not None and work > self._threshold and numba.get_num_threads() > 1:
+            if self._parallel is None:
+                self._parallel = compile_loop(self._template, parallel=True, **self._names)
+            return self._parallel(*arguments)
+        if self._serial is None:
+            self._serial = compile_loop(self._template, **self._names)
+        return self._serial(*arguments)

@@ -27,6 +27,9 @@ from rpusim.kernels.rng import Purpose
 
 Tensor = torch.Tensor
 
+# Multiplications of a matrix product up to which one thread is enough.
+_ONE_THREAD_PRODUCT = 30_000_000
+
 
 class MVType(StrEnum):
     """How signed inputs are applied: at once, or negative and positive parts in two passes, summed before or after
@@ -249,7 +252,7 @@ def multiply(
     wants_sums = worst_case or io.noise_management is NoiseManagement.ABS_MAX_NP_SUM
     seen = stages.statistics(x, wants_sums)
     if io.is_perfect:
-        y = torch.mm(x, weights.t())
+        y = product(x, weights)
         return Product(
             y if io.out_scale == 1.0 else y * io.out_scale, (seen.nonzero > 0).astype(np.int32), seen.nonzero
         )
@@ -277,6 +280,21 @@ def multiply(
             reduction *= 2.0
         round_number += 1
     return Product(y, passes, seen.nonzero)
+
+
+def product(u: Tensor, weights: Tensor) -> Tensor:
+    """u (vectors, inputs) times weights (outputs, inputs) transposed, the one matrix product of both kinds of stages.
+
+    Small products run on one thread: to wake a second one takes longer, milliseconds if another process has its core.
+    """
+    if u.device.type != "cpu" or weights.numel() * len(u) > _ONE_THREAD_PRODUCT:
+        return torch.mm(u, weights.t())
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        return torch.mm(u, weights.t())
+    finally:
+        torch.set_num_threads(threads)
 
 
 def noise_factor(

@@ -13,8 +13,8 @@ from numba import prange
 from numpy.typing import NDArray
 
 from rpusim.kernels import rng
-from rpusim.kernels.compiled import loop
-from rpusim.kernels.mvm import IOParameters, Lines, MVType, Statistics, WeightNoise
+from rpusim.kernels.compiled import Loop
+from rpusim.kernels.mvm import IOParameters, Lines, MVType, Statistics, WeightNoise, product
 from rpusim.kernels.rng import Purpose, nb_bits, nb_line_words, nb_normal, nb_step_words, nb_uniform
 
 # Converted numbers above which a parallel launch pays.
@@ -133,14 +133,18 @@ def _outputs(
             y[b, i] = line[i] * factor[n]
 
 
+_STATISTICS = Loop(_statistics, _PARALLEL_WORK)
+_INPUTS = Loop(_inputs, _PARALLEL_WORK)
+_OUTPUTS = Loop(_outputs, _PARALLEL_WORK)
+
+
 def statistics(x: torch.Tensor, wants_sums: bool) -> Statistics:
     """As `mvm_torch.statistics`."""
     values = x.numpy()
     vectors = len(values)
     largest_magnitude, largest = np.empty(vectors, np.float32), np.empty(vectors, np.float32)
     sums, nonzero = np.empty(vectors if wants_sums else 0, np.float32), np.empty(vectors, np.int32)
-    compiled = loop(_statistics, values.size, _PARALLEL_WORK)
-    compiled(values, wants_sums, largest_magnitude, largest, sums, nonzero)
+    _STATISTICS(values, wants_sums, largest_magnitude, largest, sums, nonzero, work=values.size)
     return Statistics(largest_magnitude, largest, sums if wants_sums else None, nonzero)
 
 
@@ -159,7 +163,7 @@ def one_pass(
     """As `mvm_torch.one_pass`."""
     f = np.float32
     u = np.empty((len(todo), x.shape[1]), np.float32)
-    loop(_inputs, u.size, _PARALLEL_WORK)(
+    _INPUTS(
         x.numpy(),
         todo,
         factor,
@@ -173,11 +177,12 @@ def one_pass(
         first,
         round_number,
         u,
+        work=u.size,
     )
-    raw = torch.mm(torch.from_numpy(u), weights.t()).numpy()
+    raw = product(torch.from_numpy(u), weights).numpy()
     clipped = np.empty(len(todo), np.bool_)
     sigma = np.array([io.out_noise], np.float32) if lines.noise is None else lines.noise.numpy()
-    loop(_outputs, raw.size, _PARALLEL_WORK)(
+    _OUTPUTS(
         raw,
         todo,
         factor * f(io.out_scale),
@@ -193,5 +198,6 @@ def one_pass(
         round_number,
         y.numpy(),
         clipped,
+        work=raw.size,
     )
     return clipped

@@ -18,7 +18,7 @@ import torch
 from numpy.typing import NDArray
 
 from rpusim.kernels import rng
-from rpusim.kernels.mvm import IOParameters, Lines, MVType, Statistics, WeightNoise
+from rpusim.kernels.mvm import IOParameters, Lines, MVType, Statistics, WeightNoise, product
 from rpusim.kernels.rng import Purpose
 
 Tensor = torch.Tensor
@@ -111,13 +111,13 @@ def _convert(
 
 def _array(weights: Tensor, u: Tensor, io: IOParameters, lines: Lines, noise: _Noise, half: int) -> Tensor:
     """Equations 2 to 4."""
-    y = torch.mm(u, weights.t())
+    y = product(u, weights)
     inputs = u.shape[1]
     if io.ir_drop > 0.0:
-        load = torch.mm(u.abs(), weights.abs().t()) * (inputs / io.ir_drop_g_ratio)
+        load = product(u.abs(), weights.abs()) * (inputs / io.ir_drop_g_ratio)
         drop = load * (load * (0.05 * load - 0.2) + 0.5)
         place = torch.arange(inputs, device=u.device, dtype=torch.float32) / inputs
-        y = y - io.ir_drop * drop * torch.mm(u * (1.0 - (1.0 - place) ** 2), weights.t())
+        y = y - io.ir_drop * drop * product(u * (1.0 - (1.0 - place) ** 2), weights)
     if io.v_offset_std > 0.0 or io.r_series > 0.0:
         offset: Tensor | float = 0.0 if lines.offset is None else lines.offset.to(u.device)
         series = io.r_series
@@ -132,7 +132,7 @@ def _array(weights: Tensor, u: Tensor, io: IOParameters, lines: Lines, noise: _N
         if io.w_noise_type is WeightNoise.ADDITIVE_CONSTANT:
             deviation = (u * u).sum(1, keepdim=True).sqrt()
         else:
-            deviation = torch.mm(u * u, weights.abs().t()).sqrt()
+            deviation = product(u * u, weights.abs()).sqrt()
         y = y + io.w_noise * deviation * noise.normal(Purpose.WEIGHT_READ_NOISE, y.shape[1], half)
     return y
 

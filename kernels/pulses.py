@@ -23,6 +23,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from rpusim.errors import InputError
 from rpusim.kernels import checks, rng
 from rpusim.kernels.devices.base import Cells, PulsedDevice
 from rpusim.kernels.rng import Purpose
@@ -105,6 +106,11 @@ def train_gains(strength, x_max, d_max, desired_bl, update_management, update_bl
     return slots, gain_d, gain_x
 
 
+def not_finite(name: str) -> InputError:
+    """What to raise for an ``input x`` or ``error d`` that holds no proper numbers."""
+    return InputError(f"the {name} of an update holds NaN or infinite numbers; accepted are finite numbers")
+
+
 def update(
     weights: Tensor,
     cells: Cells,
@@ -121,6 +127,9 @@ def update(
     x: (vectors, columns); d: (vectors, rows). stream: names the array to the random numbers; first: the update counter
     of the first pair, so that any division of the pairs into calls gives the same weights.
     """
+    for name, values in (("input x", x), ("error d", d)):
+        if not bool(torch.isfinite(values).all()):
+            raise not_finite(name)
     counts = UpdateCounts.zeros(len(x))
     for vector, (x_row, d_row) in enumerate(zip(x, d, strict=True)):
         strength = abs(learning_rate) / device.granularity

@@ -9,28 +9,33 @@ coincidence: first the noise for the whole list (this loop is vectorised), then 
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 import numpy as np
 import torch
 from numba import prange
 from numba.cpython.unsafe import numbers
-from numba.np.unsafe.ndarray import to_fixed_tuple
+from numba.np.unsafe import ndarray
 from numpy.typing import NDArray
 
 from rpusim.kernels import rng
-from rpusim.kernels.compiled import loop
+from rpusim.kernels.compiled import Loop
 from rpusim.kernels.devices.base import Cells, PulsedDevice
-from rpusim.kernels.pulses import PulseType, UpdateCounts, UpdateParameters, train_gains
+from rpusim.kernels.pulses import PulseType, UpdateCounts, UpdateParameters, not_finite, train_gains
 from rpusim.kernels.rng import Purpose, nb_bits, nb_line_words, nb_normal, nb_step_words, nb_uniform
 
+# Typed as Any because their Python signature is not the one they are called with.
 trailing_zeros: Any = numbers.trailing_zeros
+to_fixed_tuple: Any = ndarray.to_fixed_tuple
 # Injected by `compile_loop`; named here for the reader and for type checkers.
 step: Any = None
 gains: Any = None
 PARAMETERS = 0
 
-_ZERO, _ONE, _LOW_FIVE = np.uint32(0), np.uint32(1), np.uint32(31)
+_ZERO, _ONE = np.uint32(0), np.uint32(1)
+_LARGEST = np.float32(np.finfo(np.float32).max)
 # A list entry is a line's index, with this bit set if the line's value is negative.
 _NEGATIVE = np.int32(1 << 30)
 _INDEX = np.int32((1 << 30) - 1)
@@ -41,15 +46,19 @@ _PARALLEL_WORK = 4_000_000
 
 
 def _gains(x, d, strength, desired_bl, um, ublm, slots, gain_d, gain_x):
-    """Slots and gains of every pair; returns the most slots."""
+    """Slots and gains of every pair; returns the most slots, or -1 if x or -2 if d holds NaN or infinite numbers."""
     most = 0
     for b in range(x.shape[0]):
-        x_max = np.float32(0)
+        x_max, x_bad = np.float32(0), 0
         for value in x[b]:
             x_max = max(x_max, abs(value))
-        d_max = np.float32(0)
+            x_bad += not abs(value) <= _LARGEST
+        d_max, d_bad = np.float32(0), 0
         for value in d[b]:
             d_max = max(d_max, abs(value))
+            d_bad += not abs(value) <= _LARGEST
+        if x_bad or d_bad:
+            return -1 if x_bad else -2
         number, of_d, of_x = gains(strength, float(x_max), float(d_max), desired_bl, um, ublm)
         slots[b], gain_d[b], gain_x[b] = number, np.float32(of_d), np.float32(of_x)
         most = max(most, number)
@@ -84,7 +93,7 @@ def _fire(values, gain, slots, base, first, words, entries, starts, signs, activ
             for j in range(lines):
                 left = words[word, j]
                 while left != _ZERO:
-                    k = 32 * word + np.int64(trailing_zeros(left))
+                    k = 32 * word + int(trailing_zeros(left))
                     starts[b, k + 1] += 1
                     signs[b, k, 1 if values[b, j] < 0 else 0] += 1
                     left = np.uint32(left & np.uint32(left - _ONE))
@@ -99,7 +108,7 @@ def _fire(values, gain, slots, base, first, words, entries, starts, signs, activ
                 left = words[word, j]
                 any_word = np.uint32(any_word | left)
                 while left != _ZERO:
-                    k = 32 * word + np.int64(trailing_zeros(left))
+                    k = 32 * word + int(trailing_zeros(left))
                     entries[b, starts[b, k]] = entry
                     starts[b, k] += 1
                     left = np.uint32(left & np.uint32(left - _ONE))
@@ -135,7 +144,7 @@ def _coincide(weights, cells, sigma, d, marks, entries, starts, base, first, fli
                 if left != _ZERO and sigma > 0:
                     word_a, word_b = nb_step_words(base, first + b)
                 while left != _ZERO:
-                    k = 32 * word + np.int64(trailing_zeros(left))
+                    k = 32 * word + int(trailing_zeros(left))
                     left = np.uint32(left & np.uint32(left - _ONE))
                     hits = entries[b, starts[b, k] : starts[b, k + 1]]
                     if sigma > 0:
@@ -189,6 +198,14 @@ def _count(weights, cells, sigma, x, d, slots, gain_d, gain_x, mean, base, first
                 counts[b, i, 1 if down else 0] += int(number)
 
 
+_GAINS, _FIRE, _MEET = Loop(_gains, gains=train_gains), Loop(_fire), Loop(_meet)
+
+
+@cache
+def _of_device(template: Callable[..., Any], step: Callable[..., Any], parameters: int) -> Loop:
+    return Loop(template, _PARALLEL_WORK, step=step, PARAMETERS=parameters)
+
+
 def update(
     weights: torch.Tensor,
     cells: Cells,
@@ -205,7 +222,7 @@ def update(
     vectors, (rows, columns) = len(xs), w.shape
     slots = np.empty(vectors, np.int32)
     gain_d, gain_x = np.empty(vectors, np.float32), np.empty(vectors, np.float32)
-    most = loop(_gains, gains=train_gains)(
+    most = _GAINS(
         xs,
         ds,
         abs(learning_rate) / device.granularity,
@@ -216,11 +233,13 @@ def update(
         gain_d,
         gain_x,
     )
+    if most < 0:
+        raise not_finite("input x" if most == -1 else "error d")
     counts = UpdateCounts.zeros(vectors)
     counts.slots[:] = slots
     if most == 0:
         return counts
-    of_device = {"step": device.step, "PARAMETERS": (cell.shape[2] - 2) // 2}
+    step_parameters = (cell.shape[2] - 2) // 2
     sigma, flip = np.float32(device.dw_min_std), learning_rate < 0
     noise_key = np.uint64(rng.key(*stream, Purpose.PULSE_NOISE))
     if parameters.pulse_type is PulseType.NONE_WITH_DEVICE:
@@ -228,8 +247,9 @@ def update(
     if parameters.pulse_type is not PulseType.STOCHASTIC_COMPRESSED:
         mean = parameters.pulse_type is PulseType.MEAN_COUNT
         tally = np.zeros((vectors, rows, 2), np.int64)
-        count = loop(_count, rows * columns * vectors, _PARALLEL_WORK, **of_device)
-        count(w, cell, sigma, xs, ds, slots, gain_d, gain_x, mean, noise_key, first, flip, tally)
+        count = _of_device(_count, device.step, step_parameters)
+        work = rows * columns * vectors
+        count(w, cell, sigma, xs, ds, slots, gain_d, gain_x, mean, noise_key, first, flip, tally, work=work)
         counts.coincidences_up[:], counts.coincidences_down[:] = tally.sum(1).T
         _line_pulses(xs, slots, gain_x, counts.active_columns, counts.column_pulses)
         _line_pulses(ds, slots, gain_d, counts.active_rows, counts.row_pulses)
@@ -237,7 +257,7 @@ def update(
 
     chunk = max(1, _CHUNK_ENTRIES // (most * max(rows, columns)))
     row_key, column_key = (np.uint64(rng.key(*stream, p)) for p in (Purpose.ROW_PULSES, Purpose.COLUMN_PULSES))
-    fire, meet = loop(_fire), loop(_meet)
+    coincide = _of_device(_coincide, device.step, step_parameters)
     for start in range(0, vectors, chunk):
         part = slice(start, min(start + chunk, vectors))
         used, size = slots[part], part.stop - start
@@ -249,7 +269,7 @@ def update(
         ):
             entries = np.empty((size, most * values.shape[1]), np.int32)
             starts, signs = np.empty((size, most + 1), np.int32), np.empty((size, most, 2), np.int64)
-            fire(
+            _FIRE(
                 values[part],
                 gain[part],
                 used,
@@ -266,9 +286,9 @@ def update(
         (row_entries, row_starts, row_signs), (entries, starts, signs) = lists
         marks = np.zeros((rows, size, len(words)), np.uint32)
         ups, downs = counts.coincidences_up[part], counts.coincidences_down[part]
-        meet(used, row_entries, row_starts, row_signs, signs, flip, marks, ups, downs)
-        apply = loop(_coincide, size * most * rows * columns, _PARALLEL_WORK, **of_device)
-        apply(w, cell, sigma, ds[part], marks, entries, starts, noise_key, first + start, flip)
+        _MEET(used, row_entries, row_starts, row_signs, signs, flip, marks, ups, downs)
+        work = size * most * rows * columns
+        coincide(w, cell, sigma, ds[part], marks, entries, starts, noise_key, first + start, flip, work=work)
     return counts
 
 

@@ -112,25 +112,22 @@ class AnalogTile(torch.nn.Module):
         return product.y
 
     def update(self, x: Tensor, d: Tensor, learning_rate: float) -> None:
-        """Learn from pairs in order: W <- W - learning_rate d x^T by pulses; x (vectors, columns), d (vectors, rows)."""
-        if not (bool(torch.isfinite(x).all()) and bool(torch.isfinite(d).all())):
-            side = "input x" if not bool(torch.isfinite(x).all()) else "error d"
-            raise InputError(
-                f"layer {self.layer}: the {side} of an update holds NaN or infinite numbers; "
-                "accepted are finite numbers"
-            )
+        """Learn from pairs in order: W <- W - learning_rate d x^T by pulses; shapes as for `forward` and `backward`."""
         send = pulses_numba.update if self._path_now() == "numba" else pulses.update
-        counts = send(
-            self.weights,
-            self.cells,
-            self.config.device,
-            x,
-            d,
-            learning_rate,
-            self.config.update,
-            self._stream,
-            self._counters["update"],
-        )
+        try:
+            counts = send(
+                self.weights,
+                self.cells,
+                self.config.device,
+                x,
+                d,
+                learning_rate,
+                self.config.update,
+                self._stream,
+                self._counters["update"],
+            )
+        except InputError as error:
+            raise InputError(f"layer {self.layer}: {error}") from None
         self._counters["update"] += len(x)
         if self.log is not None:
             self.log.append(
