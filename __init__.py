@@ -1,0 +1,65 @@
+"""rpusim: a cycle-level simulator for deep-learning accelerators made of resistive cross-point arrays.
+
+    import rpusim
+    result = rpusim.simulate("fcn-digits")            # train on a chip: accuracy, time, energy, area
+    result["accuracy"]["test_error"], result["time"]["per_sample_s"], result["energy"]["per_sample_J"]
+
+``simulate`` runs an experiment; ``Chip`` is a chip as data; ``AnalogLinear``, ``AnalogConv2d``, ``AnalogSGD`` and
+``convert`` are the torch way. The sub-packages: ``arch`` (the chip and its engine), ``kernels`` (the numbers),
+``workloads`` (what is run), ``reports`` (what a person sees).
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from rpusim.arch.chip import Chip
+    from rpusim.errors import InputError
+    from rpusim.kernels import AnalogConfig, AnalogConv2d, AnalogLinear, AnalogSGD, convert
+    from rpusim.workloads.capture import capture
+    from rpusim.workloads.facade import place, simulate
+    from rpusim.workloads.result import Result
+    from rpusim.workloads.settings import Experiment
+
+_HOMES = {
+    "AnalogConfig": "rpusim.kernels",
+    "AnalogConv2d": "rpusim.kernels",
+    "AnalogLinear": "rpusim.kernels",
+    "AnalogSGD": "rpusim.kernels",
+    "Chip": "rpusim.arch.chip",
+    "Experiment": "rpusim.workloads.settings",
+    "InputError": "rpusim.errors",
+    "Result": "rpusim.workloads.result",
+    "capture": "rpusim.workloads.capture",
+    "convert": "rpusim.kernels",
+    "place": "rpusim.workloads.facade",
+    "simulate": "rpusim.workloads.facade",
+}
+
+__all__ = [
+    "AnalogConfig",
+    "AnalogConv2d",
+    "AnalogLinear",
+    "AnalogSGD",
+    "Chip",
+    "Experiment",
+    "InputError",
+    "Result",
+    "capture",
+    "convert",
+    "place",
+    "simulate",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name when it is first used: torch alone takes two seconds."""
+    if name not in _HOMES:
+        raise AttributeError(f"module 'rpusim' has no attribute {name!r}")
+    return getattr(import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return __all__

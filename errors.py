@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from difflib import get_close_matches
 
+_FEW = 8
+
 
 class InputError(ValueError):
     """What the user gave cannot be used.
@@ -15,8 +17,10 @@ class InputError(ValueError):
 
 
 def nearest(given: str, accepted: Iterable[str]) -> str:
-    """The end of an error sentence: "; did you mean 'x'?" where a name is close, and the accepted names."""
+    """The end of an error sentence: "; did you mean 'x'?" where a name is close, and the accepted names if few."""
     accepted = list(accepted)
     close = get_close_matches(given, accepted, n=1, cutoff=0.5)
     names = ", ".join(accepted)
-    return f"; did you mean {close[0]!r}? (accepted: {names})" if close else f"; accepted: {names}"
+    if not close:
+        return f"; accepted: {names}"
+    return f"; did you mean {close[0]!r}?" + (f" (accepted: {names})" if len(accepted) <= _FEW else "")

@@ -98,7 +98,10 @@ class Chip(Sourced):
                 )
             path = FOLDER / f"{name}.yaml"
         chip = parse(Chip, read_yaml(path), path.name)
-        bill_of_parts(chip)  # every card found and complete, or an error here and now
+        try:
+            bill_of_parts(chip)  # every card found and complete, or an error here and now
+        except InputError as error:
+            raise InputError(f"{path.name}: {error}") from None
         return chip
 
     def provenance(self) -> Iterator[dict[str, Any]]:
@@ -144,7 +147,7 @@ def bill_of_parts(chip: Chip) -> BillOfParts:
     """Find every card and build every part; a card that is missing, or lacks a cost, is an InputError."""
 
     def card(name: str, where: str) -> Card:
-        return cards.find(name, chip.cards, f"{chip.name}: {where}")
+        return cards.find(name, chip.cards, where)
 
     tiles = tuple(_tile_parts(kind, card) for kind in chip.tiles)
     chip_wide = {"links": chip.mesh.build(card(chip.mesh.card, "mesh.card"), chip.tile_count)}

@@ -1,12 +1,11 @@
 """The main flow, top to bottom: capture, map, schedule, then per mini-batch compute and time, then account.
 
-What the kernel did in a mini-batch (pulse slots used, coincidences, retries, skipped vectors) is what the engine schedules
-and prices: `Activity` is all that passes from one to the other.
+What the kernel did in a mini-batch (pulse slots used, coincidences, retries, skipped vectors) is what the engine
+schedules and prices: `Activity` is all that passes from one to the other.
 """
 
 from __future__ import annotations
 
-import copy
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -21,13 +20,13 @@ from rpusim.arch.chip import Chip
 from rpusim.arch.mapping import Placement, place
 from rpusim.arch.plan import make_plan
 from rpusim.errors import InputError
-from rpusim.kernels import AnalogLayer, AnalogSGD, PulsedDevice, convert
+from rpusim.kernels import AnalogSGD, AnalogTile, PulsedDevice, convert
 from rpusim.workloads import data as datasets
 from rpusim.workloads import networks, periphery
 from rpusim.workloads.capture import capture
 from rpusim.workloads.meter import Meter
-from rpusim.workloads.result import SCHEMA, Result, cost, package_version
-from rpusim.workloads.settings import Experiment
+from rpusim.workloads.result import SCHEMA, Result, cost, operations_per_sample, package_version
+from rpusim.workloads.settings import Experiment, Management
 
 MINI_BATCHES_PER_PIECE = 128
 """How many mini-batches of activity are collected before the engine is called; changes nothing but the speed."""
@@ -49,7 +48,7 @@ def run(experiment: Experiment, watch: Watch = lambda stage, fraction: None) -> 
 
     cell = periphery.build_device(experiment.device)
     log = ActivityLog()
-    analog = analog_twin(digital, placement, experiment, cell, log)
+    analog = analog_twin(digital, placement, experiment.management, cell, experiment.seed, log)
 
     batches = Batches(samples, experiment)
     reference = [
@@ -70,10 +69,6 @@ def run(experiment: Experiment, watch: Watch = lambda stage, fraction: None) -> 
             }
         )
 
-    backwards = [
-        layer for layer in network.layers if any(p >= 0 for p in network.predecessors(network.layer_index(layer.name)))
-    ]
-    operations = 2 * (2 * network.macs + sum(layer.macs for layer in backwards))
     document = {
         "schema": SCHEMA,
         "title": experiment.title,
@@ -88,9 +83,8 @@ def run(experiment: Experiment, watch: Watch = lambda stage, fraction: None) -> 
             "test_samples": len(samples.test_y),
             "curve": curve,
         },
-        **cost(meter.plan, meter.ledger(), meter.samples, operations),
-        "activity": {"schedule": meter.schedule, "timed_samples": meter.timed_samples, "samples": meter.samples}
-        | {name: int(value) for name, value in vars(meter.counts).items()},
+        **cost(meter.plan, meter.ledger(), meter.samples, operations_per_sample(network, training=True)),
+        "activity": meter.activity(),
         "provenance": [
             *experiment.numbers("experiment"),
             *_device_numbers(cell, experiment),
@@ -104,22 +98,22 @@ def run(experiment: Experiment, watch: Watch = lambda stage, fraction: None) -> 
 
 
 def analog_twin(
-    digital: nn.Module, placement: Placement, experiment: Experiment, cell: PulsedDevice, log: ActivityLog
+    digital: nn.Module, placement: Placement, management: Management, cell: PulsedDevice, seed: int, log: ActivityLog
 ) -> nn.Module:
     """A copy of ``digital`` whose weight layers are on the tiles of the placement, writing activity to ``log``."""
-    configurations = periphery.layer_configurations(placement, experiment.management, cell)
+    configurations = periphery.layer_configurations(placement, management, cell)
     analog = convert(
         digital,
         next(iter(configurations.values())),
         per_layer=configurations,
-        seed=experiment.seed,
+        seed=seed,
         splits=periphery.splits(placement),
         log=log,
     )
-    for name, module in analog.named_modules():
-        if isinstance(module, AnalogLayer):
-            for tile in module.tiles:
-                tile.layer = placement.network.layer_index(name)  # in order of execution, as the engine counts
+    for placed in placement.layers:
+        for tile in analog.get_submodule(placed.layer.name).modules():
+            if isinstance(tile, AnalogTile):
+                tile.layer = placed.index  # in order of execution, as the engine counts
     return analog
 
 
@@ -173,8 +167,8 @@ def train(
             loss = loss_function(model(x), y)
             if not torch.isfinite(loss):
                 raise InputError(
-                    f"recipe.learning_rate: got {batches.recipe.learning_rate}, with which the {stage} training diverged in "
-                    f"epoch {epoch + 1}; a smaller rate is needed"
+                    f"recipe.learning_rate: got {batches.recipe.learning_rate}, with which the {stage} training diverged "
+                    f"in epoch {epoch + 1}; a smaller rate is needed"
                 )
             loss.backward()
             optimizer.step()

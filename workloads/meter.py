@@ -7,6 +7,7 @@ taken to have cost the same per sample (with ``timed_every`` 1 nothing is taken,
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -71,6 +72,11 @@ class Meter:
         self._timed.merge(self._price(events, timed))
         if self.trace is None:
             self.trace = Events(**{name: column[:TRACED_EVENTS] for name, column in events.columns().items()})
+
+    def activity(self) -> dict[str, Any]:
+        """What was done and how much of it was timed, for a document."""
+        timed = {"schedule": self.schedule, "timed_samples": self.timed_samples, "samples": self.samples}
+        return timed | {name: int(value) for name, value in vars(self.counts).items()}
 
     def _samples(self, activity: Activity) -> int:
         first = self.plan.layers[0].placed

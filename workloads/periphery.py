@@ -46,7 +46,7 @@ def analog_configuration(kind: TileKind, management: Management, cell: PulsedDev
         forward=IOParameters(**circuit, bound_management=management.bound),
         backward=IOParameters(**circuit, bound_management="none"),
         update=UpdateParameters(
-            desired_bl=kind.pulses.bl,
+            desired_bl=management.bl or kind.pulses.bl,
             update_management=management.update,
             update_bl_management=management.update_bl,
         ),

@@ -5,10 +5,12 @@ Its keys are fixed (see `document`); quantities are SI floats. `save` writes the
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import shutil
 import tempfile
+import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -21,6 +23,8 @@ import yaml
 from rpusim.arch.chip import bill_of_parts
 from rpusim.arch.events import Events, Op
 from rpusim.arch.ledger import Ledger
+from rpusim.arch.mapping import Placement
+from rpusim.arch.network import INPUT, Network
 from rpusim.arch.plan import Plan
 from rpusim.arch.quantity import PICOSECONDS_PER_SECOND, ZEPTOJOULES_PER_JOULE
 from rpusim.errors import InputError
@@ -32,7 +36,7 @@ MARK = "result.json"
 
 @dataclass(frozen=True)
 class Result:
-    """``document`` is what result.json holds; ``trace`` the first events of the run, ``stations`` their units' names."""
+    """``document`` is what result.json holds; ``trace`` the first events of the run, ``stations`` their units."""
 
     document: dict[str, Any]
     trace: Events | None
@@ -40,6 +44,12 @@ class Result:
 
     def __getitem__(self, key: str) -> Any:
         return self.document[key]
+
+    def save(self, folder: str | Path) -> None:
+        """Write the run folder with its report; see `save`."""
+        from rpusim.reports.page import page  # what a person sees is built on results, not the other way round
+
+        save(self, Path(folder), page)
 
 
 def cost(plan: Plan, ledger: Ledger, samples: int, operations_per_sample: int) -> dict[str, Any]:
@@ -77,21 +87,33 @@ def cost(plan: Plan, ledger: Ledger, samples: int, operations_per_sample: int) -
             "arrays": plan.placement.arrays_used,
             "utilisation": plan.placement.utilisation,
         },
-        "layers": placed_layers(plan),
+        "layers": placed_layers(plan.placement),
         "bottleneck": bottleneck(plan, ledger),
     }
 
 
-def placed_layers(plan: Plan) -> list[dict[str, Any]]:
-    """Every weight layer with the blocks it lies on; rows and columns are those of W in y = W x, bias column included."""
+def operations_per_sample(network: Network, training: bool) -> int:
+    """Operations of one sample: 2 per multiply-accumulate; forward, backward and update each count once.
+
+    A layer that reads only the network's input has no backward pass.
+    """
+    macs = network.macs
+    if training:
+        inner = (any(p != INPUT for p in network.predecessors(i)) for i in range(len(network.layers)))
+        macs += network.macs + sum(layer.macs for layer, has in zip(network.layers, inner, strict=True) if has)
+    return 2 * macs
+
+
+def placed_layers(placement: Placement) -> list[dict[str, Any]]:
+    """Every weight layer with the blocks it lies on; rows and columns are those of W in y = W x, bias included."""
     layers = []
-    for placed in plan.placement.layers:
+    for placed in placement.layers:
         layer = placed.layer
         tiles = [
             {
                 "tile": b.chip_tile,
                 "array": b.array,
-                "kind": plan.placement.chip.tiles[b.kind].name,
+                "kind": placement.chip.tiles[b.kind].name,
                 "rows": [b.row_start, b.row_stop],
                 "columns": [b.column_start, b.column_stop],
             }
@@ -162,7 +184,7 @@ def save(result: Result, folder: Path, page: Callable[[dict[str, Any]], str] | N
         (fresh / "config.resolved.yaml").write_text(yaml.safe_dump(resolved, sort_keys=False, allow_unicode=True))
         if result.trace is not None:
             names = {"stations": np.array(result.stations), "ops": np.array([op.name for op in Op])}
-            np.savez_compressed(fresh / "events.npz", **result.trace.columns(), **names)
+            _save_arrays(fresh / "events.npz", result.trace.columns() | names)
         if page is not None:
             (fresh / "report.html").write_text(page(document), encoding="utf-8")
         if folder.exists():
@@ -175,6 +197,17 @@ def save(result: Result, folder: Path, page: Callable[[dict[str, Any]], str] | N
     except BaseException:
         shutil.rmtree(fresh, ignore_errors=True)
         raise
+
+
+def _save_arrays(path: Path, arrays: dict[str, np.ndarray]) -> None:
+    """As numpy's savez_compressed, but without the time of day inside: the same arrays give the same bytes."""
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, values in arrays.items():
+            content = io.BytesIO()
+            np.lib.format.write_array(content, values, allow_pickle=False)
+            entry = zipfile.ZipInfo(f"{name}.npy")  # dated 1980
+            entry.compress_type = zipfile.ZIP_DEFLATED
+            archive.writestr(entry, content.getvalue())
 
 
 def read(folder: Path) -> dict[str, Any]:

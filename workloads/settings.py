@@ -1,6 +1,7 @@
 """An experiment as data: which network learns what, on which chip, with which device and recipe.
 
-The experiments that ship are YAML files in ``experiments/``; a user's own has the same fields. `load` reads and checks one.
+The experiments that ship are YAML files in ``experiments/``; a user's own has the same fields. `load` reads and
+checks one.
 """
 
 from __future__ import annotations
@@ -27,12 +28,16 @@ class Recipe(Sourced):
 
 
 class Management(Sourced):
-    """What the digital side does to fit numbers to the analog range (Gokmen, Onen & Haensch 2017)."""
+    """What the digital side does to fit numbers to the analog range (Gokmen, Onen & Haensch 2017).
+
+    ``bl`` is the longest pulse train; the chip's own if it is not given.
+    """
 
     noise: Literal["none", "abs_max", "max", "constant", "average_abs_max", "abs_max_np_sum"]
     bound: Literal["none", "iterative", "iterative_worst_case"]
     update: bool
     update_bl: bool
+    bl: Annotated[int, Field(ge=1)] | None = None
 
 
 class Experiment(Sourced):
@@ -70,3 +75,16 @@ def load(name: str | Path) -> Experiment:
             )
         path = FOLDER / f"{name}.yaml"
     return parse(Experiment, read_yaml(path), path.name)
+
+
+def changed(experiment: Experiment, changes: dict[str, Any]) -> Experiment:
+    """The experiment with some fields replaced, checked anew; fields of its recipe may be named directly."""
+    fields = experiment.model_dump()
+    for name, value in changes.items():
+        if name in fields:
+            fields[name] = value
+        elif name in fields["recipe"]:
+            fields["recipe"][name] = value
+        else:
+            raise InputError(f"experiment: {name} is not a field{nearest(name, [*fields, *fields['recipe']])}")
+    return parse(Experiment, fields, f"experiment {experiment.name}")

@@ -1,0 +1,323 @@
+"""The event engine: closed forms that must come out exactly, then laws that hold for whatever is run."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from rpusim.arch.activity import Activity, Phase
+from rpusim.arch.assumption import assumed_activity
+from rpusim.arch.chip import Chip
+from rpusim.arch.events import Events, Op
+from rpusim.arch.ledger import Ledger, Pricer
+from rpusim.arch.mapping import place
+from rpusim.arch.network import Network, Operation, WeightLayer, Window, connect
+from rpusim.arch.plan import Plan, make_plan
+from rpusim.arch.schedule import run
+from rpusim.errors import InputError
+
+
+def chain(*sizes: int) -> Network:
+    """Linear layers one after the other, nothing in between."""
+    steps = []
+    for i, (inputs, outputs) in enumerate(zip(sizes, sizes[1:], strict=False)):
+        before = f"layer{i - 1}" if i else "input"
+        steps.append((WeightLayer.linear(f"layer{i}", (inputs,), outputs, bias=False), (before,)))
+    return connect("chain", (sizes[0],), steps)
+
+
+def images(side: int, channels: int) -> Network:
+    """Two padded convolutions with pooling between them, then a linear layer."""
+    window, pool = Window((3, 3), padding=(1, 1)), Window((2, 2), stride=(2, 2))
+    half = side // 2
+    return connect(
+        "images",
+        (1, side, side),
+        [
+            (WeightLayer.conv2d("conv1", (1, side, side), channels, window), ("input",)),
+            (Operation.digital("tanh", "activation", (channels, side, side), detail="tanh"), ("conv1",)),
+            (Operation.digital("pool", "pool", (channels, side, side), (channels, half, half), "max", pool), ("tanh",)),
+            (WeightLayer.conv2d("conv2", (channels, half, half), channels, window), ("pool",)),
+            (Operation.digital("flat", "flatten", (channels, half, half), (channels * half * half,)), ("conv2",)),
+            (WeightLayer.linear("fc", (channels * half * half,), 10), ("flat",)),
+        ],
+    )
+
+
+def planned(network: Network, chip: Chip) -> Plan:
+    return make_plan(place(network, chip))
+
+
+def timed(network: Network, chip: Chip, samples: int, training: bool, schedule: str) -> tuple[Plan, Activity, Events]:
+    plan = planned(network, chip)
+    activity = assumed_activity(plan.placement, samples, training)
+    return plan, activity, run(plan, activity, schedule)
+
+
+@pytest.fixture(scope="module")
+def rpu_2016() -> Chip:
+    return Chip.load("rpu-2016")
+
+
+class TestClosedForms:
+    def test_one_forward_vector_is_fetch_drive_convert_digital_in_that_order(self, rpu_2016: Chip) -> None:
+        _, _, events = timed(chain(1024, 512), rpu_2016, 1, False, "sequential")
+        spans = [(Op(op).name, start, end) for op, start, end in zip(events.op, events.start, events.end, strict=True)]
+        fetched = -(-1024 * 5 * 10**12 // (96 * 8 * 10**9))  # 5 bits a line from a port of 96 GB/s
+        assert spans == [
+            ("FETCH", 0, fetched),
+            ("DRIVE", fetched, fetched + 80_000),  # the array
+            ("DRIVE", fetched, fetched + 80_000),  # its drivers
+            ("CONVERT", fetched + 80_000, fetched + 160_000),  # 16 rounds of 5 ns
+            ("DIGITAL", fetched + 160_000, fetched + 170_000),  # 512 outputs at 51.2 Gop/s
+        ]
+
+    def test_a_full_tile_reaches_419_tops_by_its_own_events(self, rpu_2016: Chip) -> None:
+        samples = 20
+        plan, _, events = timed(chain(4096, 4096), rpu_2016, samples, False, "layer-pipelined")
+        array = plan.stations.index("tile 0 array 0")
+        driven = events.end[(events.op == Op.DRIVE) & (events.station == array)]
+        seconds = (driven[-1] - driven[0]) * 1e-12
+        assert (samples - 1) * 2 * 4096**2 / seconds == pytest.approx(419.43e12, rel=1e-4)
+
+    @given(
+        sizes=st.lists(st.integers(1, 512), min_size=2, max_size=5),
+        samples=st.integers(1, 6),
+        lines_per_adc=st.sampled_from([1, 4, 16]),
+    )
+    @settings(max_examples=40, deadline=None)
+    def test_a_chain_takes_the_sum_of_its_stages_and_then_one_bottleneck_per_sample(
+        self, sizes: list[int], samples: int, lines_per_adc: int
+    ) -> None:
+        chip = changed(Chip.load("rpu-2016"), adc={"lines_per_adc": lines_per_adc})
+        plan, _, one = timed(chain(*sizes), chip, 1, False, "layer-pipelined")
+        drivers = np.array([unit == "column drivers" for unit in plan.station_parts])[one.station]
+        assert one.makespan_ps == one.duration[~drivers].sum()
+
+        _, _, many = timed(chain(*sizes), chip, samples, False, "layer-pipelined")
+        bottleneck = one.busy_ps(len(plan.stations)).max()
+        assert many.makespan_ps == one.makespan_ps + (samples - 1) * bottleneck
+
+    def test_retries_repeat_drive_and_convert(self, rpu_2016: Chip) -> None:
+        plan = planned(chain(512, 512), rpu_2016)
+        times = [
+            run(plan, Activity.rows(phase=Phase.FORWARD, passes=passes, active_columns=512), "sequential").makespan_ps
+            for passes in (1, 2, 5)
+        ]
+        assert times[1] - times[0] == 160_000
+        assert times[2] - times[0] == 4 * 160_000
+
+    def test_a_skipped_vector_uses_neither_array_nor_converter(self, rpu_2016: Chip) -> None:
+        plan = planned(chain(512, 512), rpu_2016)
+        events = run(plan, Activity.rows(phase=Phase.FORWARD, passes=0), "sequential")
+        assert set(events.op.tolist()) == {Op.DIGITAL}
+
+    @pytest.mark.parametrize("slots", [1, 7, 31])
+    def test_an_update_takes_slots_times_width_times_polarities(self, rpu_2016: Chip, slots: int) -> None:
+        plan = planned(chain(64, 64), rpu_2016)
+        events = run(plan, Activity.rows(phase=Phase.UPDATE, slots=slots), "sequential")
+        pulses = events.op == Op.PULSE
+        assert set(events.duration[pulses]) == {slots * 1_000 * 2}
+
+    def test_without_sample_and_hold_the_array_waits_for_its_converters(self) -> None:
+        chip = Chip.load("reram-512")
+        plan, _, events = timed(chain(512, 512), chip, 3, False, "layer-pipelined")
+        drive = events.duration[(events.op == Op.DRIVE) & (events.station == plan.stations.index("tile 0 array 0"))]
+        assert set(drive) == {40_000}  # 10 ns settling, 14 ns integration, 16 conversions of 1 ns
+
+    def test_bit_serial_inputs_take_one_cycle_per_bit_and_overlap_their_conversions(self) -> None:
+        plan, _, events = timed(chain(128, 16), Chip.load("isaac-2016"), 4, False, "layer-pipelined")
+        array = (events.op == Op.DRIVE) & (events.station == plan.stations.index("tile 0 array 0"))
+        assert set(events.duration[array]) == {1_600_000}
+        assert set(np.diff(events.start[array])) == {1_600_000}
+
+
+class TestTieBreak:
+    def test_requests_of_one_tick_are_served_by_phase_layer_vector_tile(self, rpu_2016: Chip) -> None:
+        plan = planned(chain(512, 512), rpu_2016)
+        backwards = Activity.rows(phase=Phase.FORWARD, vector=np.arange(8)[::-1], passes=1, active_columns=512)
+        events = run(plan, backwards, "layer-pipelined")
+        fetches = events.op == Op.FETCH
+        assert events.vector[fetches].tolist() == list(range(8))
+
+    def test_shuffled_rows_give_the_same_ticks(self, rpu_2016: Chip) -> None:
+        plan = planned(images(8, 4), rpu_2016)
+        activity = assumed_activity(plan.placement, 3, True)
+        shuffled = activity.select(np.random.default_rng(1).permutation(len(activity)))
+        one, other = (run(plan, a, "sequential") for a in (activity, shuffled))
+        for name in ("op", "station", "layer", "tile", "phase", "vector", "start", "end", "amount"):
+            assert np.array_equal(getattr(one, name), getattr(other, name)), name
+
+
+class TestSchedules:
+    def test_alexnet_takes_the_published_forward_times(self, rpu_2016: Chip) -> None:
+        """Gokmen, Onen & Haensch 2017: 80 ns per vector make 341 us one layer after the other, 242 us pipelined."""
+        conv = [(96, 363, 3025), (256, 2400, 729), (384, 2304, 169), (384, 3456, 169), (256, 3456, 169)]
+        vectors = [v for _, _, v in conv] + [1, 1, 1]
+        network = alexnet_like()
+        assert [layer.vectors for layer in network.layers] == vectors
+        plan, _, serial = timed(network, rpu_2016, 1, False, "sequential")
+        first_tile = (serial.op == Op.DRIVE) & (serial.tile == 0) & _is(plan, serial, "array")
+        compute = [int(serial.duration[first_tile & (serial.layer == i)].sum()) for i in range(8)]
+        assert compute == [80_000 * v for v in vectors]
+        assert sum(compute) * 1e-6 == pytest.approx(341, rel=0.001)
+        assert sum(compute) < serial.makespan_ps < 1.02 * sum(compute)
+
+        plan, _, piped = timed(network, rpu_2016, 3, False, "layer-pipelined")
+        done = [piped.end[(piped.layer == 7) & (piped.vector == sample)].max() for sample in range(3)]
+        assert set(np.diff(done)) == {242_000_000}
+
+    def test_training_does_forward_backward_update_and_ends_with_every_update(self, rpu_2016: Chip) -> None:
+        _, _, events = timed(chain(64, 32, 16), rpu_2016, 1, True, "sequential")
+        spans = {
+            (phase, layer): (events.start[chosen].min(), events.end[chosen].max())
+            for phase in Phase
+            for layer in (0, 1)
+            if (chosen := (events.phase == phase) & (events.layer == layer)).any()
+        }
+        assert spans[Phase.FORWARD, 0][1] <= spans[Phase.FORWARD, 1][0]
+        assert spans[Phase.FORWARD, 1][1] <= spans[Phase.BACKWARD, 1][0]
+        assert spans[Phase.BACKWARD, 1][1] <= spans[Phase.UPDATE, 0][0]
+        assert (Phase.BACKWARD, 0) not in spans  # nobody reads the gradient of the network's input
+        assert max(spans[Phase.UPDATE, layer][1] for layer in (0, 1)) == events.makespan_ps
+
+    def test_pipelined_training_is_refused(self, rpu_2016: Chip) -> None:
+        with pytest.raises(InputError, match="layer-pipelined.*inference.*sequential"):
+            timed(chain(8, 8), rpu_2016, 1, True, "layer-pipelined")
+
+    def test_no_vector_starts_before_those_it_needs(self, rpu_2016: Chip) -> None:
+        network = images(8, 4)
+        _, _, events = timed(network, rpu_2016, 2, False, "layer-pipelined")
+        for edge in network.edges:
+            if edge.producer < 0:
+                continue
+            for sample in range(2):
+                for vector, needed in enumerate(edge.needs):
+                    mine = (events.layer == edge.consumer) & (events.vector == sample * len(edge.needs) + vector)
+                    theirs = (events.layer == edge.producer) & (events.vector == sample * len(edge.emits) + needed)
+                    assert events.start[mine].min() >= events.end[theirs].max()
+
+
+chips = st.builds(
+    lambda name, rows, columns, lines, shared, hold: changed(
+        Chip.load(name),
+        array={"rows": rows, "columns": columns},
+        adc={"lines_per_adc": lines, "shared_between_sides": shared},
+        **({} if hold else {"sample_and_hold": None}),
+    ),
+    st.sampled_from(["rpu-2016", "reram-512"]),
+    st.integers(8, 64),
+    st.integers(8, 64),
+    st.integers(1, 32),
+    st.booleans(),
+    st.booleans(),
+)
+networks = st.one_of(
+    st.lists(st.integers(1, 100), min_size=2, max_size=4).map(lambda sizes: chain(*sizes)),
+    st.builds(images, st.sampled_from([4, 6]), st.integers(1, 6)),
+)
+
+
+class TestLaws:
+    """For generated chips, networks, schedules and activity."""
+
+    @given(chip=chips, network=networks, samples=st.integers(1, 3), training=st.booleans(), seed=st.integers(0, 99))
+    @settings(max_examples=60, deadline=None)
+    def test_laws(self, chip: Chip, network: Network, samples: int, training: bool, seed: int) -> None:
+        plan = planned(network, chip)
+        activity = scattered(assumed_activity(plan.placement, samples, training), seed)
+        events = run(plan, activity, "sequential" if training or seed % 2 else "layer-pipelined")
+        ledger = Pricer(plan)(events, activity)
+
+        assert_sums_agree(ledger)
+        assert ledger.total_zj * 1e-21 / (ledger.time_ps * 1e-12) <= ledger.peak_w * (1 + 1e-9)
+        assert all(0 <= busy <= ledger.time_ps for busy in ledger.busy_ps.values())
+        assert_no_unit_does_two_things_at_once(events)
+        assert events.start.min() >= 0
+        assert np.all(events.end >= events.start)
+        assert_all_work_is_done(plan, activity, events)
+
+
+def scattered(activity: Activity, seed: int) -> Activity:
+    """The same rows with random passes (some skipped, some retried) and slots (some none)."""
+    rng = np.random.default_rng(seed)
+    reads = activity.phase != Phase.UPDATE
+    passes = np.where(reads, rng.choice([0, 1, 1, 1, 2, 4], len(activity)), 0)
+    slots = np.where(reads, 0, rng.integers(0, 32, len(activity)))
+    columns = {name: getattr(activity, name) for name in ("step", "layer", "tile", "phase", "vector")}
+    lines = {name: getattr(activity, name) for name in ("active_rows", "active_columns")}
+    pulses = {"row_pulses": slots * lines["active_rows"], "column_pulses": slots * lines["active_columns"]}
+    met = slots * lines["active_rows"].astype(np.int64) * lines["active_columns"]
+    return Activity.rows(**columns, **lines, **pulses, passes=passes, slots=slots, coincidences_up=met)
+
+
+def assert_sums_agree(ledger: Ledger) -> None:
+    for column in range(3):
+        assert sum(ledger.by(column).values()) == ledger.total_zj  # integers: exactly
+
+
+def assert_no_unit_does_two_things_at_once(events: Events) -> None:
+    order = np.lexsort((events.end, events.start, events.station))
+    station, start, end = events.station[order], events.start[order], events.end[order]
+    same = station[1:] == station[:-1]
+    assert np.all(start[1:][same] >= end[:-1][same])
+
+
+def assert_all_work_is_done(plan: Plan, activity: Activity, events: Events) -> None:
+    """Conversions and pulse slots of the events are those of the activity rows."""
+    reads = (activity.phase != Phase.UPDATE) & (activity.passes > 0)
+    arrays = _is(plan, events, "array")
+    driven = (events.op == Op.DRIVE) & arrays
+    assert sorted(events.row[driven]) == np.flatnonzero(reads).tolist()
+    assert events.amount[driven].sum() == activity.passes[reads].sum()
+    pulsed = (events.op == Op.PULSE) & arrays
+    assert events.amount[pulsed].sum() == activity.slots.sum()
+
+
+def _is(plan: Plan, events: Events, unit: str) -> np.ndarray:
+    return np.array([part == unit for part in plan.station_parts])[events.station]
+
+
+def changed(chip: Chip, **blocks: dict | None) -> Chip:
+    """A chip whose (first) tile has some fields of its blocks replaced."""
+    kind = chip.tiles[0]
+    updates = {
+        name: None if fields is None else getattr(kind, name).model_copy(update=fields)
+        for name, fields in blocks.items()
+    }
+    if updates.get("sample_and_hold", kind.sample_and_hold) is None:
+        updates["sample_and_hold"] = None
+    return chip.model_copy(update={"tiles": (kind.model_copy(update={**updates, "count": 3000}),)})
+
+
+def alexnet_like() -> Network:
+    """The matrices and vector counts of AlexNet as Gokmen, Onen & Haensch 2017 map it (arrays without bias)."""
+
+    def conv(name: str, shape: tuple[int, int, int], rows: int, k: int, stride: int, pad: int) -> WeightLayer:
+        return WeightLayer.conv2d(name, shape, rows, Window((k, k), (stride, stride), (pad, pad)), bias=False)
+
+    def pool(name: str, channels: int, side: int, out: int) -> Operation:
+        return Operation.digital(
+            name, "pool", (channels, side, side), (channels, out, out), "max", Window((3, 3), (2, 2))
+        )
+
+    return connect(
+        "alexnet",
+        (3, 227, 227),
+        [
+            (conv("K1", (3, 227, 227), 96, 11, 4, 0), ("input",)),
+            (pool("pool1", 96, 55, 27), ("K1",)),
+            (conv("K2", (96, 27, 27), 256, 5, 1, 2), ("pool1",)),
+            (pool("pool2", 256, 27, 13), ("K2",)),
+            (conv("K3", (256, 13, 13), 384, 3, 1, 1), ("pool2",)),
+            (conv("K4", (384, 13, 13), 384, 3, 1, 1), ("K3",)),
+            (conv("K5", (384, 13, 13), 256, 3, 1, 1), ("K4",)),
+            (pool("pool5", 256, 13, 6), ("K5",)),
+            (Operation.digital("flat", "flatten", (256, 6, 6), (9216,)), ("pool5",)),
+            (WeightLayer.linear("W6", (9216,), 4096, bias=False), ("flat",)),
+            (WeightLayer.linear("W7", (4096,), 4096, bias=False), ("W6",)),
+            (WeightLayer.linear("W8", (4096,), 1000, bias=False), ("W7",)),
+        ],
+    )

@@ -1,0 +1,72 @@
+"""Where a network lies on a chip, and how long it takes there, without training anything: `rpusim map` and `rpusim time`.
+
+No weight is allocated, so networks far larger than this machine's memory can be asked about.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+from rpusim.arch.assumption import STATEMENT, assumed_activity
+from rpusim.arch.chip import Chip, bill_of_parts
+from rpusim.arch.mapping import Bias, Placement, place
+from rpusim.arch.plan import make_plan
+from rpusim.arch.schedule import Schedule
+from rpusim.errors import InputError
+from rpusim.workloads import networks
+from rpusim.workloads.capture import capture
+from rpusim.workloads.meter import Meter
+from rpusim.workloads.result import SCHEMA, Result, cost, operations_per_sample, package_version, placed_layers
+
+
+def place_by_name(network: str, chip: str, bias: Bias = "column") -> Placement:
+    """A network of the zoo on a chip (a preset or a YAML file)."""
+    with torch.device("meta"):
+        module, input_shape = networks.build(network)
+    return place(capture(module, input_shape, network), Chip.load(chip), bias)
+
+
+def map_network(network: str, chip: str, bias: Bias = "column") -> dict[str, Any]:
+    """The placement as a document: every layer with its tiles, and totals."""
+    placement = place_by_name(network, chip, bias)
+    return {
+        "network": network,
+        "chip": placement.chip.name,
+        "layers": placed_layers(placement),
+        "totals": {
+            "weights": placement.network.weights,
+            "macs": placement.network.macs,
+            "tiles": placement.tiles_used,
+            "arrays": placement.arrays_used,
+            "utilisation": placement.utilisation,
+            "area_m2": sum(bill_of_parts(placement.chip).total("area_m2").values()),
+        },
+    }
+
+
+def time_network(
+    network: str, chip: str, samples: int, training: bool, schedule: Schedule, bias: Bias = "column"
+) -> Result:
+    """Time and energy of ``samples`` samples from the engine alone, with assumed activity (see `assumption`)."""
+    placement = place_by_name(network, chip, bias)
+    if samples < 1:
+        raise InputError(f"samples: got {samples}, but at least 1 is needed")
+    if training and not placement.chip.trains:
+        raise InputError(
+            f"chip: {placement.chip.name} has tiles without pulses and only infers; ask for inference instead"
+        )
+    meter = Meter(make_plan(placement), schedule)
+    meter.add(assumed_activity(placement, samples, training))
+    document = {
+        "schema": SCHEMA,
+        "network": network,
+        "chip": placement.chip.name,
+        "version": package_version(),
+        "assumption": STATEMENT,
+        **cost(meter.plan, meter.ledger(), samples, operations_per_sample(placement.network, training)),
+        "activity": meter.activity(),
+        "provenance": list(placement.chip.provenance()),
+    }
+    return Result(document, meter.trace, meter.plan.stations)
