@@ -1,8 +1,8 @@
 """Prices what happened: energy by part, phase and layer in integer zeptojoules, so that every sum is exact.
 
 Each event is priced from its Activity row (how many lines, passes, coincidences) and the actions of the parts that do
-it. Leakage and circuits that are always on are added for the whole time as the phase ``standby``; tiles that hold no weights
-are taken to be switched off.
+it. Leakage and circuits that are always on are added for the whole time as the phase ``standby``; tiles that hold no
+weights are taken to be switched off.
 """
 
 from __future__ import annotations

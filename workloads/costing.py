@@ -1,4 +1,4 @@
-"""Where a network lies on a chip, and how long it takes there, without training anything: `rpusim map` and `rpusim time`.
+"""Where a network lies on a chip, and how long it takes there, without training anything: `rpusim map` and `time`.
 
 No weight is allocated, so networks far larger than this machine's memory can be asked about.
 """
@@ -54,9 +54,7 @@ def time_network(
     if samples < 1:
         raise InputError(f"samples: got {samples}, but at least 1 is needed")
     if training and not placement.chip.trains:
-        raise InputError(
-            f"chip: {placement.chip.name} has tiles without pulses and only infers; ask for inference instead"
-        )
+        raise InputError(f"chip: {placement.chip.name} has tiles without pulses and only infers; ask for inference")
     meter = Meter(make_plan(placement), schedule)
     meter.add(assumed_activity(placement, samples, training))
     document = {

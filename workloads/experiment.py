@@ -167,8 +167,8 @@ def train(
             loss = loss_function(model(x), y)
             if not torch.isfinite(loss):
                 raise InputError(
-                    f"recipe.learning_rate: got {batches.recipe.learning_rate}, with which the {stage} training diverged "
-                    f"in epoch {epoch + 1}; a smaller rate is needed"
+                    f"recipe.learning_rate: got {batches.recipe.learning_rate}, with which the {stage} training "
+                    f"diverged in epoch {epoch + 1}; a smaller rate is needed"
                 )
             loss.backward()
             optimizer.step()

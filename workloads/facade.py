@@ -27,8 +27,9 @@ MANAGED = Management(noise="abs_max", bound="iterative", update=True, update_bl=
 def simulate(experiment: str | Path | Experiment = "fcn-digits", **changes: Any) -> Result:
     """Train an experiment's network on its chip: accuracy, time, energy and area in one `Result`.
 
-    ``experiment`` is the name of one that ships, a YAML file, or an `Experiment`; ``changes`` replace its fields, such as
-    ``chip="reram-512"`` or ``seed=1``, and those of its recipe, such as ``epochs=5``. InputError on what cannot be used.
+    ``experiment`` is the name of one that ships, a YAML file, or an `Experiment`; ``changes`` replace its fields, such
+    as ``chip="reram-512"`` or ``seed=1``, and those of its recipe, such as ``epochs=5``. InputError on what cannot be
+    used.
     """
     chosen = experiment if isinstance(experiment, Experiment) else settings.load(experiment)
     return flow.run(settings.changed(chosen, changes))

@@ -10,7 +10,7 @@ from typing import Any
 from rpusim.arch.chip import Chip, TileKind
 from rpusim.arch.mapping import Bias, Placement
 from rpusim.errors import InputError
-from rpusim.kernels import AnalogConfig, IOParameters, PulsedDevice, UpdateParameters, device, preset
+from rpusim.kernels import AnalogConfig, BoundManagement, IOParameters, PulsedDevice, UpdateParameters, device, preset
 from rpusim.workloads.settings import Management
 
 
@@ -43,8 +43,8 @@ def analog_configuration(kind: TileKind, management: Management, cell: PulsedDev
     }
     return AnalogConfig(
         device=cell,
-        forward=IOParameters(**circuit, bound_management=management.bound),
-        backward=IOParameters(**circuit, bound_management="none"),
+        forward=IOParameters(**circuit, bound_management=BoundManagement(management.bound)),
+        backward=IOParameters(**circuit, bound_management=BoundManagement.NONE),
         update=UpdateParameters(
             desired_bl=management.bl or kind.pulses.bl,
             update_management=management.update,

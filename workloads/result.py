@@ -45,12 +45,6 @@ class Result:
     def __getitem__(self, key: str) -> Any:
         return self.document[key]
 
-    def save(self, folder: str | Path) -> None:
-        """Write the run folder with its report; see `save`."""
-        from rpusim.reports.page import page  # what a person sees is built on results, not the other way round
-
-        save(self, Path(folder), page)
-
 
 def cost(plan: Plan, ledger: Ledger, samples: int, operations_per_sample: int) -> dict[str, Any]:
     """The part of a document that is about time, energy and area."""

@@ -44,7 +44,8 @@ class Experiment(Sourced):
     """Everything that a run needs; the same experiment gives the same result, byte for byte.
 
     ``device`` is a preset's name, or a mapping with ``model`` and that model's parameters.
-    ``timed_every``: the engine times every n-th mini-batch and takes the others to cost the same on average; 1 times all.
+    ``timed_every``: the engine times every n-th mini-batch and takes the others to cost the same on average; 1 times
+    all of them.
     """
 
     name: str

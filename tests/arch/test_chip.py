@@ -144,7 +144,7 @@ def test_a_card_without_the_cost_of_an_action_that_the_chip_does_is_an_error(tmp
         fields["cards"] = {"mute": {**OWN_CARD, "energy": {"slot": "1 fJ"}}}
         fields["tiles"][0]["pulses"]["card"] = "mute"
 
-    with pytest.raises(InputError, match="card mute: energy.pulse is missing; the chip does this action"):
+    with pytest.raises(InputError, match=r"card mute: energy.pulse is missing; the chip does this action"):
         Chip.load(written(tmp_path, edit))
 
 
@@ -165,5 +165,5 @@ def test_a_file_that_is_no_chip_at_all(tmp_path: Path, content: str | None, sent
 
 
 def test_an_unknown_preset_is_met_with_the_nearest() -> None:
-    with pytest.raises(InputError, match="no preset is named 'rpu-2061'; did you mean 'rpu-2016'"):
+    with pytest.raises(InputError, match=r"no preset is named 'rpu-2061'; did you mean 'rpu-2016'"):
         Chip.load("rpu-2061")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -22,7 +24,7 @@ from rpusim.errors import InputError
 def chain(*sizes: int) -> Network:
     """Linear layers one after the other, nothing in between."""
     steps = []
-    for i, (inputs, outputs) in enumerate(zip(sizes, sizes[1:], strict=False)):
+    for i, (inputs, outputs) in enumerate(pairwise(sizes)):
         before = f"layer{i - 1}" if i else "input"
         steps.append((WeightLayer.linear(f"layer{i}", (inputs,), outputs, bias=False), (before,)))
     return connect("chain", (sizes[0],), steps)
@@ -184,7 +186,7 @@ class TestSchedules:
         assert max(spans[Phase.UPDATE, layer][1] for layer in (0, 1)) == events.makespan_ps
 
     def test_pipelined_training_is_refused(self, rpu_2016: Chip) -> None:
-        with pytest.raises(InputError, match="layer-pipelined.*inference.*sequential"):
+        with pytest.raises(InputError, match=r"layer-pipelined.*inference.*sequential"):
             timed(chain(8, 8), rpu_2016, 1, True, "layer-pipelined")
 
     def test_no_vector_starts_before_those_it_needs(self, rpu_2016: Chip) -> None:
