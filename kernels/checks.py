@@ -15,7 +15,7 @@ Choice = TypeVar("Choice", bound=StrEnum)
 
 def nearest(name: object, known: Iterable[str]) -> str:
     """The accepted names as a half sentence, led by the most similar one: ``did you mean 'x'? accepted are x, y``."""
-    names = sorted(known)
+    names = sorted(str(each) for each in known)
     similar = difflib.get_close_matches(str(name), names, n=1, cutoff=0.4)
     hint = f"did you mean {similar[0]!r}? " if similar else ""
     return f"{hint}accepted are {', '.join(names)}"

@@ -96,7 +96,8 @@ def train_gains(strength, x_max, d_max, desired_bl, update_management, update_bl
     slots = desired_bl
     expected = strength * x_max * d_max
     if update_bl_management:
-        slots = max(1, int(min(math.ceil(expected), float(desired_bl))))
+        # x and d are float32 numbers: what exceeds a whole number by less than they resolve needs no further slot.
+        slots = max(1, int(min(math.ceil(expected * (1.0 - 1e-6)), float(desired_bl))))
     gain_d = gain_x = math.sqrt(strength / slots)
     if update_management or update_bl_management:
         if expected > desired_bl:

@@ -1,0 +1,54 @@
+"""The disk cache of compiled loops: a second process compiles nothing, and different steps never share an entry."""
+
+import os
+import subprocess
+import sys
+
+import numpy as np
+
+from rpusim.kernels import compiled, pulses_numba
+from rpusim.kernels.devices.constant_step import constant_step
+from rpusim.kernels.devices.linear_step import additive_step, multiplicative_step
+
+PROGRAM = """
+import numpy as np
+import torch
+from rpusim.kernels import AnalogTile, device, preset, pulses_numba
+from dataclasses import replace
+for name in ("gokmen-vlasov", "ecram"):
+    tile = AnalogTile(4, 3, preset(name).config)
+    x, d = torch.ones(1, 3), torch.ones(1, 4)
+    tile.forward(x); tile.update(x, d, 0.1)
+    loop = pulses_numba._of_device(pulses_numba._coincide, tile.config.device.step, 1 if name == "gokmen-vlasov" else 2)
+    print(sum(loop._serial.stats.cache_misses.values()), sum(loop._serial.stats.cache_hits.values()))
+"""
+
+
+def test_a_second_process_finds_the_loops_of_every_device_compiled(tmp_path):
+    environment = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path), "PYTHONPATH": os.pathsep.join(sys.path)}
+    runs = [
+        subprocess.run([sys.executable, "-c", PROGRAM], env=environment, capture_output=True, text=True, check=True)
+        for _ in range(2)
+    ]
+    assert runs[0].stdout.split() == ["1", "0", "1", "0"]
+    assert runs[1].stdout.split() == ["0", "1", "0", "1"]
+
+
+def test_loops_of_different_steps_have_different_names():
+    loops = [
+        compiled.compile_loop(pulses_numba._coincide, step=step, PARAMETERS=number)
+        for step, number in ((constant_step, 1), (additive_step, 2), (multiplicative_step, 2))
+    ]
+    loops.append(compiled.compile_loop(pulses_numba._coincide, parallel=True, step=constant_step, PARAMETERS=1))
+    assert len({loop.py_func.__qualname__ for loop in loops}) == 4
+
+
+def test_a_loop_runs_in_parallel_only_above_its_threshold():
+    def template(values):
+        for i in compiled.numba.prange(len(values)):
+            values[i] += 1
+
+    loop = compiled.Loop(template, threshold=10)
+    values = np.zeros(3)
+    loop(values, work=10)
+    assert loop._serial is not None and loop._parallel is None and values.tolist() == [1, 1, 1]
