@@ -30,33 +30,35 @@ def _digest(*files: str) -> str:
 @cache
 def inlined(function: FunctionType) -> Any:
     """The scalar function compiled on its own, to be called from compiled loops."""
-    return numba.njit(function)
+    return numba.njit(function, error_model="numpy")
 
 
 def compile_loop(template: Callable[..., Any], parallel: bool = False, **names: Any) -> Any:
-    """Compile ``template`` with ``names`` as extra globals; plain Python functions among them are compiled too.
+    """Compile ``template`` with ``names`` as extra globals: functions (plain ones are compiled too) and integers.
 
+    Compiled functions must follow from the other names, as they do not count for the cache.
     parallel: run the template's ``prange`` loops on numba's threads (otherwise they are ordinary loops). A parallel
     launch costs far more than a small tile, so callers keep both variants and choose by the amount of work.
     """
     assert isinstance(template, FunctionType)
     sources = [str(rng.__file__), inspect.getfile(template)]
     scope = dict(template.__globals__)
+    tags = []
     for name, value in sorted(names.items()):
+        scope[name] = value
         if isinstance(value, FunctionType):
             sources.append(inspect.getfile(value))
             scope[name] = inlined(value)
-        else:
-            scope[name] = value
-    tags = [
-        f"{n}_{v.__module__}.{v.__qualname__}" if isinstance(v, FunctionType) else f"{n}_{v}" for n, v in names.items()
-    ]
-    label = "_".join([template.__qualname__, *sorted(tags), "parallel" if parallel else "serial", _digest(*sources)])
+            tags.append(f"{name}_{value.__module__}.{value.__qualname__}")
+        elif isinstance(value, int):
+            tags.append(f"{name}_{value}")
+    label = "_".join([template.__qualname__, *tags, "parallel" if parallel else "serial", _digest(*sources)])
     made = FunctionType(template.__code__, scope, template.__name__, template.__defaults__)
     made.__qualname__ = "".join(c if c.isalnum() else "_" for c in label)
     made.__module__ = template.__module__
     made.__doc__ = template.__doc__
-    return numba.njit(cache=True, parallel=parallel, nogil=True)(made)
+    # error_model: dividing by zero gives infinity as in numpy; the test for it would keep loops from being vectorised.
+    return numba.njit(cache=True, parallel=parallel, nogil=True, error_model="numpy")(made)
 
 
 class Loop:

@@ -258,7 +258,7 @@ def multiply(
         )
 
     alpha = noise_factor(io, io.noise_management, seen, average)
-    vectors = len(x)
+    vectors = x.shape[0]
     passes = np.zeros(vectors, np.int32)
     y = torch.zeros(vectors, weights.shape[0], device=x.device)
     # A vector that noise management finds empty is not multiplied at all, unless its inputs would still be noisy.
@@ -287,7 +287,7 @@ def product(u: Tensor, weights: Tensor) -> Tensor:
 
     Small products run on one thread: to wake a second one takes longer, milliseconds if another process has its core.
     """
-    if u.device.type != "cpu" or weights.numel() * len(u) > _ONE_THREAD_PRODUCT:
+    if u.device.type != "cpu" or weights.numel() * u.shape[0] > _ONE_THREAD_PRODUCT:
         return torch.mm(u, weights.t())
     threads = torch.get_num_threads()
     torch.set_num_threads(1)

@@ -17,8 +17,8 @@ from rpusim.kernels.compiled import Loop
 from rpusim.kernels.mvm import IOParameters, Lines, MVType, Statistics, WeightNoise, product
 from rpusim.kernels.rng import Purpose, nb_bits, nb_line_words, nb_normal, nb_step_words, nb_uniform
 
-# Converted numbers above which a parallel launch pays.
-_PARALLEL_WORK = 400_000
+# Converted numbers (about 1 ns each) above which a parallel launch pays even if another process has a core.
+_PARALLEL_WORK = 4_000_000
 
 
 def covers(io: IOParameters) -> bool:

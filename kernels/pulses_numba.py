@@ -15,9 +15,8 @@ from typing import Any
 
 import numpy as np
 import torch
-from numba import prange
+from numba import njit, prange
 from numba.cpython.unsafe import numbers
-from numba.np.unsafe import ndarray
 from numpy.typing import NDArray
 
 from rpusim.kernels import rng
@@ -26,11 +25,11 @@ from rpusim.kernels.devices.base import Cells, PulsedDevice
 from rpusim.kernels.pulses import PulseType, UpdateCounts, UpdateParameters, not_finite, train_gains
 from rpusim.kernels.rng import Purpose, nb_bits, nb_line_words, nb_normal, nb_step_words, nb_uniform
 
-# Typed as Any because their Python signature is not the one they are called with.
+# Typed as Any because its Python signature is not the one it is called with.
 trailing_zeros: Any = numbers.trailing_zeros
-to_fixed_tuple: Any = ndarray.to_fixed_tuple
 # Injected by `compile_loop`; named here for the reader and for type checkers.
 step: Any = None
+read: Any = None
 gains: Any = None
 PARAMETERS = 0
 
@@ -41,8 +40,8 @@ _NEGATIVE = np.int32(1 << 30)
 _INDEX = np.int32((1 << 30) - 1)
 # Lists of about this many entries are made at a time: 4 MB, so that they stay in the cache.
 _CHUNK_ENTRIES = 1 << 20
-# Expected work (cells x slots) above which a parallel launch pays.
-_PARALLEL_WORK = 4_000_000
+# Work (cells x slots, about 1 ns each) above which a parallel launch pays even if another process has a core.
+_PARALLEL_WORK = 16_000_000
 
 
 def _gains(x, d, strength, desired_bl, um, ublm, slots, gain_d, gain_x):
@@ -135,7 +134,7 @@ def _coincide(weights, cells, sigma, d, marks, entries, starts, base, first, fli
     """Apply the coincidences to the weights: rows in parallel, vectors and slots in order."""
     for i in prange(weights.shape[0]):
         noise = np.zeros(weights.shape[1], np.float32)
-        weight_row, cell_row = weights[i], cells[i]
+        weight_row, cell_row = weights[i], cells[i]  # a cell: lower bound, upper bound, up and down parameters
         for b in range(d.shape[0]):
             down_sign = _NEGATIVE if (d[b, i] < 0) != flip else np.int32(0)
             word_a, word_b = np.uint32(0), np.uint32(0)
@@ -154,13 +153,12 @@ def _coincide(weights, cells, sigma, d, marks, entries, starts, base, first, fli
                     for q in range(len(hits)):
                         j = hits[q] & _INDEX
                         down = (hits[q] & _NEGATIVE) == down_sign
-                        cell = cell_row[j]
-                        at = 2 + PARAMETERS if down else 2
-                        of_step = to_fixed_tuple(cell[at : at + PARAMETERS], PARAMETERS)
+                        cell = j * (2 + 2 * PARAMETERS)
+                        of_step = read(cell_row, cell + (2 + PARAMETERS if down else 2))
                         size = np.float32(step(weight_row[j], noise[q], *of_step))
                         moved = weight_row[j] - size if down else weight_row[j] + size
-                        moved = cell[0] if moved < cell[0] else moved
-                        weight_row[j] = cell[1] if moved > cell[1] else moved
+                        moved = cell_row[cell] if moved < cell_row[cell] else moved
+                        weight_row[j] = cell_row[cell + 1] if moved > cell_row[cell + 1] else moved
 
 
 def _count(weights, cells, sigma, x, d, slots, gain_d, gain_x, mean, base, first, flip, counts):
@@ -181,19 +179,18 @@ def _count(weights, cells, sigma, x, d, slots, gain_d, gain_x, mean, base, first
                 else:
                     number = np.rint(np.float32(chance_d * min(chance_x, np.float32(1))) * bl)
                 down = ((d[b, i] < 0) == (x[b, j] < 0)) != flip
-                cell = cells[i, j]
-                at = 2 + PARAMETERS if down else 2
+                cell = j * (2 + 2 * PARAMETERS)
+                of_step = read(cells[i], cell + (2 + PARAMETERS if down else 2))
                 weight = weights[i, j]
                 for k in range(int(number)):
                     noise = np.float32(0)
                     if sigma > 0:
                         a, c = nb_line_words(word_a, word_b, i, k)
                         noise = sigma * nb_normal(nb_bits(a, c, j))
-                    of_step = to_fixed_tuple(cell[at : at + PARAMETERS], PARAMETERS)
                     size = np.float32(step(weight, noise, *of_step))
                     moved = weight - size if down else weight + size
-                    moved = cell[0] if moved < cell[0] else moved
-                    weight = cell[1] if moved > cell[1] else moved
+                    moved = cells[i, cell] if moved < cells[i, cell] else moved
+                    weight = cells[i, cell + 1] if moved > cells[i, cell + 1] else moved
                 weights[i, j] = weight
                 counts[b, i, 1 if down else 0] += int(number)
 
@@ -202,8 +199,17 @@ _GAINS, _FIRE, _MEET = Loop(_gains, gains=train_gains), Loop(_fire), Loop(_meet)
 
 
 @cache
+def reader(number: int) -> Any:
+    """A compiled function that reads ``number`` consecutive values as a tuple: (values, at) -> (values[at], ...)."""
+    if number == 0:
+        return njit(lambda values, at: ())
+    others = reader(number - 1)
+    return njit(lambda values, at: (values[at], *others(values, at + 1)))
+
+
+@cache
 def _of_device(template: Callable[..., Any], step: Callable[..., Any], parameters: int) -> Loop:
-    return Loop(template, _PARALLEL_WORK, step=step, PARAMETERS=parameters)
+    return Loop(template, _PARALLEL_WORK, step=step, read=reader(parameters), PARAMETERS=parameters)
 
 
 def update(
@@ -218,7 +224,8 @@ def update(
     first: int,
 ) -> UpdateCounts:
     """As `pulses.update`: apply the pairs in order to ``weights``, in place; contiguous float32 tensors on the CPU."""
-    w, cell, xs, ds = weights.numpy(), cells.pulse.numpy(), x.numpy(), d.numpy()
+    w, xs, ds = weights.numpy(), x.numpy(), d.numpy()
+    cell = cells.pulse.numpy().reshape(len(w), -1)
     vectors, (rows, columns) = len(xs), w.shape
     slots = np.empty(vectors, np.int32)
     gain_d, gain_x = np.empty(vectors, np.float32), np.empty(vectors, np.float32)
@@ -239,7 +246,7 @@ def update(
     counts.slots[:] = slots
     if most == 0:
         return counts
-    step_parameters = (cell.shape[2] - 2) // 2
+    step_parameters = (cells.pulse.shape[2] - 2) // 2
     sigma, flip = np.float32(device.dw_min_std), learning_rate < 0
     noise_key = np.uint64(rng.key(*stream, Purpose.PULSE_NOISE))
     if parameters.pulse_type is PulseType.NONE_WITH_DEVICE:

@@ -91,7 +91,7 @@ class AnalogTile(torch.nn.Module):
             self.average,
             self._path_now(),
         )
-        self._counters["forward"] += len(x)
+        self._counters["forward"] += x.shape[0]
         self._write(Phase.FORWARD, product, active_columns=product.active, active_rows=self.rows)
         return product.y
 
@@ -107,7 +107,7 @@ class AnalogTile(torch.nn.Module):
             self.average,
             self._path_now(),
         )
-        self._counters["backward"] += len(d)
+        self._counters["backward"] += d.shape[0]
         self._write(Phase.BACKWARD, product, active_rows=product.active, active_columns=self.columns)
         return product.y
 
@@ -128,14 +128,14 @@ class AnalogTile(torch.nn.Module):
             )
         except InputError as error:
             raise InputError(f"layer {self.layer}: {error}") from None
-        self._counters["update"] += len(x)
+        self._counters["update"] += x.shape[0]
         if self.log is not None:
             self.log.append(
-                len(x),
+                x.shape[0],
                 layer=self.layer,
                 tile=self.tile,
                 phase=Phase.UPDATE,
-                vector=np.arange(len(x), dtype=np.int32),
+                vector=np.arange(x.shape[0], dtype=np.int32),
                 slots=counts.slots,
                 coincidences_up=counts.coincidences_up,
                 coincidences_down=counts.coincidences_down,

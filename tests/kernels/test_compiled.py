@@ -11,27 +11,23 @@ from rpusim.kernels.devices.constant_step import constant_step
 from rpusim.kernels.devices.linear_step import additive_step, multiplicative_step
 
 PROGRAM = """
-import numpy as np
 import torch
-from rpusim.kernels import AnalogTile, device, preset, pulses_numba
-from dataclasses import replace
-for name in ("gokmen-vlasov", "ecram"):
-    tile = AnalogTile(4, 3, preset(name).config)
-    x, d = torch.ones(1, 3), torch.ones(1, 4)
-    tile.forward(x); tile.update(x, d, 0.1)
-    loop = pulses_numba._of_device(pulses_numba._coincide, tile.config.device.step, 1 if name == "gokmen-vlasov" else 2)
-    print(sum(loop._serial.stats.cache_misses.values()), sum(loop._serial.stats.cache_hits.values()))
+from rpusim.kernels import AnalogTile, preset, pulses_numba
+tile = AnalogTile(4, 3, preset("ecram").config)
+tile.update(torch.ones(1, 3), torch.ones(1, 4), 0.1)
+stats = pulses_numba._of_device(pulses_numba._coincide, tile.config.device.step, 2)._serial.stats
+print(sum(stats.cache_misses.values()), sum(stats.cache_hits.values()))
 """
 
 
-def test_a_second_process_finds_the_loops_of_every_device_compiled(tmp_path):
+def test_a_second_process_finds_the_loop_of_a_device_compiled(tmp_path):
     environment = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path), "PYTHONPATH": os.pathsep.join(sys.path)}
     runs = [
         subprocess.run([sys.executable, "-c", PROGRAM], env=environment, capture_output=True, text=True, check=True)
         for _ in range(2)
     ]
-    assert runs[0].stdout.split() == ["1", "0", "1", "0"]
-    assert runs[1].stdout.split() == ["0", "1", "0", "1"]
+    assert runs[0].stdout.split() == ["1", "0"]
+    assert runs[1].stdout.split() == ["0", "1"]
 
 
 def test_loops_of_different_steps_have_different_names():

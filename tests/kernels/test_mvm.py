@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rpusim.errors import InputError
-from rpusim.kernels import IOParameters
+from rpusim.kernels import IOParameters, mvm_numba
 from rpusim.kernels.mvm import Lines, multiply, noise_factor
 from rpusim.kernels.mvm_numba import covers
 from rpusim.kernels.mvm_torch import statistics
@@ -144,6 +144,51 @@ def test_read_noise_of_the_weights_is_referred_to_the_output(kind, expected):
     io = IOParameters(**SMOOTH, w_noise=0.1, w_noise_type=kind)
     y = _multiply(torch.tensor([[1.0, 0.5]]).repeat(4000, 1), io).y
     assert float(y[:, 1].std()) == pytest.approx(0.1 * expected, rel=0.05)
+
+
+def test_voltage_offsets_act_against_the_reference_line():
+    """y (1 - v) - 2 v y_ref with y_ref = sum u, for the frozen v of each output."""
+    io = IOParameters(**SMOOTH, v_offset_std=0.2)
+    lines = Lines.sample(io, 2, 2, (0, 0, 0))
+    assert lines.offset is not None and (lines.offset >= 0).all()
+    expected = (1 - lines.offset) * torch.tensor([0.375, 1.3]) - 2 * lines.offset * 1.5
+    assert torch.allclose(_multiply([[1, 0.5]], io).y[0], expected, atol=1e-6)
+    straight = IOParameters(**SMOOTH, v_offset_std=0.2, v_offset_w_min=0.0)
+    assert torch.allclose(_multiply([[1, 0.5]], straight).y[0], (1 - lines.offset) * torch.tensor([0.375, 1.3]))
+
+
+def test_negative_inputs_see_their_own_frozen_weights_in_two_passes():
+    io = IOParameters(**SMOOTH, mv_type="pos_neg_separate", w_read_asymmetry_dtod=0.3)
+    factor = Lines.sample(io, 2, 2, (0, 0, 0)).negative_weights
+    assert factor is not None
+    expected = W[:, 0] - 0.5 * (W * factor)[:, 1]
+    assert torch.allclose(_multiply([[1, -0.5]], io).y[0], expected, atol=1e-6)
+
+
+@each_path
+def test_input_noise_comes_after_the_clipping_and_is_seen_through_the_weights(path):
+    io = IOParameters(**SMOOTH, inp_noise=0.1)
+    y = _multiply(torch.tensor([[1.0, 0.0]]).repeat(4000, 1), io, path).y
+    assert float(y[:, 1].std()) == pytest.approx(0.1 * (0.9**2 + 0.8**2) ** 0.5, rel=0.05)
+    assert float(y[:, 1].max()) > 0.9 * 1.1
+
+
+@each_path
+def test_output_noise_can_differ_from_line_to_line(path):
+    io = IOParameters(inp_res=0, out_res=0, out_noise=0.1, out_noise_std=0.5)
+    frozen = Lines.sample(io, 2, 2, (0, 0, 0)).noise
+    y = _multiply(torch.tensor([[1.0, 0.0]]).repeat(4000, 1), io, path).y
+    assert y.std(0).tolist() == pytest.approx(frozen.tolist(), rel=0.05)
+
+
+@pytest.mark.slow
+def test_parallel_stages_give_the_same_bits(monkeypatch):
+    io = IOParameters(inp_noise=0.1, out_bound=2.0)
+    x = torch.randn(9, 2)
+    serial = _multiply(x, io, "numba").y
+    for stage in (mvm_numba._STATISTICS, mvm_numba._INPUTS, mvm_numba._OUTPUTS):
+        monkeypatch.setattr(stage, "_threshold", 0)
+    assert torch.equal(_multiply(x, io, "numba").y, serial)
 
 
 def test_stochastic_rounding_is_unbiased():
