@@ -196,8 +196,8 @@ class Pricer:
         self._kinds = np.array([block.kind for block in blocks])
         self._unit_kinds = sorted(set(plan.station_parts))
         self._station_unit = np.array([self._unit_kinds.index(part) for part in plan.station_parts])
-        self.standby_w = dict(self._standby())
-        """Power that is drawn whatever happens, by part: leakage, and circuits that are always on."""
+        self.standby = {part: round(watts * _ZJ_PER_PS) for part, watts in self._standby()}
+        """Power that is drawn whatever happens, by part, in zJ/ps (nW): leakage, and circuits that are always on."""
 
     def __call__(self, events: Events, activity: Activity) -> Ledger:
         """The ledger of a piece of work; its time is the makespan of the events."""
@@ -210,15 +210,15 @@ class Pricer:
                 phase, layer = divmod(int(group), len(self._layers))
                 energy = _exact_sum(zeptojoules[groups == group])
                 ledger.add(part, Phase(phase).name.lower(), self._layers[layer], energy)
-        for part, watts in self.standby_w.items():
-            ledger.add(part, STANDBY, CHIP, round(watts * _ZJ_PER_PS * ledger.time_ps))
+        for part, zj_per_ps in self.standby.items():
+            ledger.add(part, STANDBY, CHIP, zj_per_ps * ledger.time_ps)
         busy = events.busy_ps(len(self._plan.stations))
         ledger.busy_ps = {name: int(b) for name, b in zip(self._plan.stations, busy, strict=True)}
         units = self._station_unit[events.station]
         for number, unit in enumerate(self._unit_kinds):
             members = units == number
             ledger.occupied_ps[unit] = _union(events.start[members], events.end[members])
-        ledger.peak_w = _peak(events, power) / _ZJ_PER_PS + sum(self.standby_w.values())
+        ledger.peak_w = (_peak(events, power) + sum(self.standby.values())) / _ZJ_PER_PS
         return ledger
 
     def _standby(self) -> Iterator[tuple[str, float]]:

@@ -20,7 +20,15 @@ from rpusim.workloads.meter import Meter
 from rpusim.workloads.result import SCHEMA, Result, cost, operations_per_sample, package_version
 from rpusim.workloads.settings import Experiment, Management
 
-MANAGED = Management(noise="abs_max", bound="iterative", update=True, update_bl=True, source="default of place")
+MANAGED = Management(
+    stochastic_rounding=False,
+    noise="abs_max",
+    bound="iterative",
+    update=True,
+    update_bl=True,
+    bl=31,
+    source="default of place",
+)
 """Noise, bound and update management as in Gokmen, Onen & Haensch 2017 and Rasch et al. 2021."""
 
 

@@ -36,6 +36,7 @@ def analog_configuration(kind: TileKind, management: Management, cell: PulsedDev
         raise InputError(f"chip: tiles {kind.name!r} have no pulses and cannot learn; a chip with pulses is needed")
     circuit: dict[str, Any] = {
         "inp_res": 1 / (2**kind.inputs.bits - 2),
+        "inp_sto_round": management.stochastic_rounding,
         "out_res": 1 / (2**kind.adc.bits - 2),
         "out_bound": kind.adc.bound,
         "out_noise": kind.adc.noise,

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import io
 import json
-import os
 import shutil
 import tempfile
 import zipfile
@@ -160,9 +159,13 @@ def check_writable(folder: Path) -> None:
     """Refuse, before any work is done, a folder that cannot take a run."""
     if folder.exists() and not (folder / MARK).is_file() and (not folder.is_dir() or any(folder.iterdir())):
         raise InputError(f"--out: {folder} exists and is not a run folder; a new or empty folder is needed")
-    parent = next(p for p in [folder.absolute(), *folder.absolute().parents] if p.exists())
-    if not parent.is_dir() or not os.access(parent, os.W_OK | os.X_OK):
-        raise InputError(f"--out: {folder} cannot be written (no permission in {parent}); a writable folder is needed")
+    parent = next(p for p in folder.absolute().parents if p.exists())
+    try:
+        tempfile.TemporaryDirectory(prefix=".rpusim-", dir=parent).cleanup()
+    except OSError as error:
+        raise InputError(
+            f"--out: {folder} cannot be written ({error.strerror} in {parent}); a writable folder is needed"
+        ) from None
 
 
 def save(result: Result, folder: Path, page: Callable[[dict[str, Any]], str] | None = None) -> None:
