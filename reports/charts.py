@@ -1,0 +1,203 @@
+"""The drawings of a report: learning curve, timeline of a sample, blocks on their arrays. Inline SVG, colours from CSS."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from rpusim.arch.activity import Phase
+from rpusim.reports import figures
+from rpusim.reports import format as f
+from rpusim.reports.figures import Document
+from rpusim.reports.svg import drawing, element, path, text, tip
+from rpusim.reports.trace import Trace
+
+WIDTH = 960.0
+_CURVE_HEIGHT, _LEFT, _RIGHT, _TOP, _BOTTOM = 300.0, 58.0, 178.0, 40.0, 40.0
+_LANE, _NAMES = 17.0, 215.0
+MOST_LANES = 40
+MOST_ARRAYS = 300
+"""Beyond these, a drawing says how much it leaves out."""
+
+
+def learning_curve(curve: list[dict[str, Any]]) -> str:
+    """Test error against epochs, on the chip and in floating point, with the simulated time along the top."""
+    series = [
+        ("on the chip", "analog", [point["test_error"] for point in curve]),
+        ("floating point", "reference", [point["test_error_floating_point"] for point in curve]),
+    ]
+    height_of = _error_axis([error for _, _, errors in series for error in errors])
+    last = curve[-1]["epoch"]
+    right = WIDTH - _RIGHT
+
+    def x(epoch: float) -> float:
+        return _LEFT + (right - _LEFT) * (epoch / last)
+
+    parts = [
+        element("line", x1=_LEFT, x2=right, y1=y, y2=y, class_="grid")
+        + text(f"{tick * 100:g}%", _LEFT - 8, y + 4, text_anchor="end")
+        for tick, y in height_of.ticks
+    ]
+    base = _CURVE_HEIGHT - _BOTTOM
+    every = next(m * 10**e for e in range(9) for m in (1, 2, 5) if last / (m * 10**e) <= 10)
+    for point in curve:
+        if point["epoch"] % every:
+            continue
+        at = x(point["epoch"])
+        parts.append(text(str(point["epoch"]), at, base + 18, text_anchor="middle"))
+        parts.append(text(f.si(point["seconds"], "s"), at, _TOP - 12, text_anchor="middle"))
+        parts.append(element("line", x1=at, x2=at, y1=_TOP - 6, y2=_TOP, class_="axis"))
+        parts.append(element("line", x1=at, x2=at, y1=base, y2=base + 5, class_="axis"))
+    parts.append(text("epochs", _LEFT - 8, base + 18, text_anchor="end", class_="axis-name"))
+    parts.append(text("chip time", right + 36, _TOP - 12, class_="axis-name"))
+
+    ends = [height_of(errors[-1]) for _, _, errors in series]
+    labels = _apart(ends, 17.0)
+    for (name, tone, errors), label in reversed(list(zip(series, labels, strict=True))):
+        points = [(x(point["epoch"]), height_of(error)) for point, error in zip(curve, errors, strict=True)]
+        parts.append(element("path", d=path(points), class_=f"line {tone}", fill="none"))
+        for point, (at, y), error in zip(curve, points, errors, strict=True):
+            words = f"epoch {point['epoch']}, {name}: {f.percent(error)} test error"
+            if tone == "analog":
+                words += f" after {f.si(point['seconds'], 's')} and {f.si(point['joules'], 'J')}"
+            parts.append(element("circle", tip(words), cx=at, cy=y, r=4.0 if tone == "analog" else 3.0, class_=tone))
+        parts.append(text(f"{name} {f.percent(errors[-1])}", right + 12, label + 4, class_=f"label {tone}"))
+    final = ", ".join(f"{name} {f.percent(errors[-1])}" for name, _, errors in series)
+    return drawing(
+        *parts, width=WIDTH, height=_CURVE_HEIGHT, label=f"Test error over {last} epochs; at the end: {final}"
+    )
+
+
+class _error_axis:
+    """Error to height: logarithmic where errors span a wide range and none is zero, else linear from zero."""
+
+    _NICE = [m * 10.0**e for e in range(-6, 1) for m in (1, 2, 5)]
+
+    def __init__(self, errors: list[float]) -> None:
+        top, low = max(max(errors), 1e-6), min(errors)
+        self._logarithmic = low > 0 and top / low > 4
+        if self._logarithmic:
+            self._low = max(n for n in self._NICE if n <= low * (1 + 1e-9))
+            self._high = min([n for n in self._NICE if n >= top * (1 - 1e-9)], default=1.0)
+            self._high = min(self._high, 1.0)
+            ticks = [n for n in self._NICE if self._low <= n <= self._high]
+        else:
+            step = min(n for n in self._NICE if top / n <= 5.000001)
+            self._low, self._high = 0.0, step * math.ceil(top / step - 1e-9)
+            ticks = [step * i for i in range(round(self._high / step) + 1)]
+        self.ticks = [(tick, self(tick)) for tick in ticks]
+
+    def __call__(self, error: float) -> float:
+        scale = math.log if self._logarithmic else float
+        share = (scale(error) - scale(self._low)) / (scale(self._high) - scale(self._low))
+        return _CURVE_HEIGHT - _BOTTOM - share * (_CURVE_HEIGHT - _BOTTOM - _TOP)
+
+
+def _apart(heights: list[float], least: float) -> list[float]:
+    """Two label heights moved so that they do not overlap."""
+    first, second = heights
+    missing = least - abs(first - second)
+    if missing <= 0:
+        return heights
+    up = -missing / 2 if first <= second else missing / 2
+    return [first + up, second - up]
+
+
+def timeline(trace: Trace, document: Document) -> tuple[str, str]:
+    """(drawing, note): what each unit did for the first sample, one lane per unit, coloured by phase."""
+    events = trace.first_sample([layer["vectors"] for layer in document["layers"]])
+    end = max(int(events["end"].max()), 1)
+    stations, first = np.unique(events["station"], return_index=True)
+    begins = [events["start"][events["station"] == station].min() for station in stations]
+    order = [int(stations[i]) for i in np.lexsort((first, begins))]
+    note = f"{f.count(len(events))} events of {len(order)} units in {f.si(end * 1e-12, 's')}."
+    if len(order) > MOST_LANES:
+        busy = {s: int((events["end"] - events["start"])[events["station"] == s].sum()) for s in order}
+        kept = set(sorted(order, key=lambda s: -busy[s])[:MOST_LANES])
+        order = [station for station in order if station in kept]
+        note += f" Drawn are the {MOST_LANES} busiest."
+    height = 30 + _LANE * len(order)
+    scale = (WIDTH - _NAMES - 12) / end
+    parts = []
+    for tick in _time_ticks(end):
+        at = _NAMES + tick * scale
+        parts.append(element("line", x1=at, x2=at, y1=20.0, y2=height - 6, class_="grid"))
+        parts.append(text(f.si(tick * 1e-12, "s") if tick else "0", at, 13, text_anchor="middle"))
+    for lane, station in enumerate(order):
+        y = 24 + _LANE * lane
+        parts.append(text(trace.stations[station], _NAMES - 10, y + 11, text_anchor="end"))
+        parts += _bars(events, station, y, scale, document)
+    label = f"Timeline of the first sample: {note}"
+    return drawing(*parts, width=WIDTH, height=height, label=label), note
+
+
+def _bars(events: Trace, station: int, y: float, scale: float, document: Document) -> list[str]:
+    """The bars of one lane; events of a phase that would touch on the screen are drawn as one."""
+    rows = np.flatnonzero(events["station"] == station)
+    rows = rows[np.argsort(events["start"][rows], kind="stable")]
+    runs: list[list[int]] = []
+    for row in rows:
+        before = runs[-1][-1] if runs else -1
+        near = runs and (events["start"][row] - events["end"][before]) * scale < 0.4
+        wide = runs and (events["end"][before] - events["start"][runs[-1][0]]) * scale > 3
+        if near and not wide and all(events[c][row] == events[c][before] for c in ("phase", "layer", "op")):
+            runs[-1].append(int(row))
+        else:
+            runs.append([int(row)])
+    bars = []
+    for run in runs:
+        start, end = int(events["start"][run[0]]), int(events["end"][run].max())
+        phase = Phase(int(events["phase"][run[0]])).name.lower()
+        layer = document["layers"][int(events["layer"][run[0]])]["name"]
+        operation = events.ops[int(events["op"][run[0]])].lower()
+        many = f", {len(run)} events" if len(run) > 1 else ""
+        words = f"{operation}, {phase} of {layer}{many}: {f.si(start * 1e-12, 's')} to {f.si(end * 1e-12, 's')}"
+        width = max((end - start) * scale, 0.8)
+        x = _NAMES + start * scale
+        bars.append(element("rect", tip(words), x=x, y=y + 1, width=width, height=_LANE - 4, class_=phase))
+    return bars
+
+
+def _time_ticks(end: int) -> list[int]:
+    """Round times from 0 to ``end``, at most seven."""
+    step = next(m * 10**e for e in range(19) for m in (1, 2, 5) if end / (m * 10**e) <= 6)
+    return list(range(0, end + 1, step))
+
+
+def arrays(document: Document) -> tuple[list[dict[str, Any]], int]:
+    """Per layer, a small drawing of each array with the layer's block on it, to scale; and how many are left out."""
+    total = sum(len(layer["tiles"]) for layer in document["layers"])
+    size = 96 if total <= 12 else 56 if total <= 48 else 28
+    left, drawn = MOST_ARRAYS, []
+    for layer in document["layers"]:
+        squares = [_array(document, block, size) for block in layer["tiles"][: max(left, 0)]]
+        left -= len(layer["tiles"])
+        if squares:
+            used = f.percent(figures.layer_utilisation(document, layer))
+            drawn.append({"name": layer["name"], "place": figures.places(layer), "used": used, "squares": squares})
+    return drawn, max(total - MOST_ARRAYS, 0)
+
+
+def _array(document: Document, block: dict[str, Any], size: int) -> str:
+    rows, columns, cells = figures.array_cells(document, block["kind"])
+    height, width = ((block[side][1] - block[side][0]) for side in ("rows", "columns"))
+    used = height * cells * width / (rows * columns)
+    longest = max(rows, columns)
+    w, h = size * columns / longest, size * rows / longest
+    words = (
+        f"tile {block['tile']}, array {block['array']} ({rows} × {columns} cells): outputs {block['rows'][0]} to "
+        f"{block['rows'][1]}, inputs {block['columns'][0]} to {block['columns'][1]}; {f.percent(used)} of its cells used"
+    )
+    block_w, block_h = w * width / columns, h * height * cells / rows
+    return element(
+        "svg",
+        tip(words),
+        element("rect", x=0.5, y=0.5, width=w, height=h, class_="array"),
+        element("rect", x=0.5, y=0.5, width=max(block_w, 1.0), height=max(block_h, 1.0), class_="block"),
+        viewBox=f"0 0 {w + 1:g} {h + 1:g}",
+        width=w + 1,
+        height=h + 1,
+        role="img",
+    )

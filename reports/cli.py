@@ -1,0 +1,270 @@
+"""The command line: `rpusim run`, `map`, `time`, `report`, `presets`, `schema`.
+
+Each command reads its input, calls one function of `rpusim.workloads`, and shows the document that comes back; with
+``--json`` that document is all there is on stdout. Heavy imports are inside the commands, so that `--help` is quick.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shlex
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from rpusim.errors import InputError
+from rpusim.reports.console import Commands, progress
+
+if TYPE_CHECKING:
+    from rpusim.workloads.result import Result
+    from rpusim.workloads.settings import Experiment
+
+GIVEN = "given on the command line"
+
+as_json = click.option(
+    "--json", "json_wanted", is_flag=True, help="Print one JSON document on stdout and nothing else."
+)
+out_folder = click.option("--out", type=click.Path(path_type=Path), metavar="DIR", help="The run folder to write.")
+the_chip = "A preset (see `rpusim presets`) or a YAML file."
+
+
+@click.group(cls=Commands, invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="rpusim", message="%(version)s")
+@click.pass_context
+def main(context: click.Context) -> None:
+    """A simulator for deep-learning accelerators made of resistive cross-point arrays.
+
+    One run answers: does it still learn, how long does it take, how much energy does it cost, how much area does it need.
+    """
+    if context.invoked_subcommand is None:
+        click.echo(context.get_help())
+
+
+@main.command()
+@click.argument("experiment", default="fcn-digits")
+@click.option("--seed", type=int, help="Seed of weights, devices and order of samples.")
+@click.option("--epochs", type=int, help="How many times to go through the training data.")
+@click.option("--chip", help=the_chip)
+@click.option("--device", help="A device preset, such as ecram.")
+@click.option("--data", help="'digits', or a folder with the four MNIST IDX files.")
+@out_folder
+@as_json
+@click.option("--quiet", is_flag=True, help="No progress bar.")
+def run(experiment: str, out: Path | None, json_wanted: bool, quiet: bool, **options: Any) -> None:
+    """Train a network on a chip, and price it.
+
+    EXPERIMENT is one that ships (see `rpusim presets`) or a YAML file; without it, fcn-digits. Options replace what it
+    says. Results go to runs/EXPERIMENT, or to --out.
+    """
+    from rpusim.workloads import result, settings
+
+    given = {name: value for name, value in options.items() if value is not None}
+    chosen = overridden(settings.load(experiment), given)
+    folder = out or Path("runs") / re.sub(r"[^\w.-]+", "-", chosen.name).lstrip(".")
+    result.check_writable(folder)
+    with progress(not quiet) as watch:
+        from rpusim.workloads import experiment as flow
+
+        found = flow.run(chosen, watch)
+    command = ["run", experiment, *(word for name, value in given.items() for word in (f"--{name}", str(value)))]
+    keep(found, folder, command)
+    show(found.document, json_wanted)
+    if not json_wanted:
+        click.echo(f"\n{folder / 'report.html'}")
+
+
+@main.command(name="map")
+@click.argument("network")
+@click.option("--chip", required=True, help=the_chip)
+@click.option("--bias", type=click.Choice(["column", "digital"]), default="column", show_default=True)
+@as_json
+def map_(network: str, chip: str, bias: Any, json_wanted: bool) -> None:
+    """Show where a network lies on a chip.
+
+    Tiles, arrays, utilisation and area of NETWORK (see `rpusim presets`); no weight is allocated.
+    """
+    from rpusim.workloads import costing
+
+    document = costing.map_network(network, chip, bias)
+    if json_wanted:
+        emit(document)
+    else:
+        from rpusim.reports import tables
+
+        tables.console().print(tables.placement(document))
+
+
+@main.command()
+@click.argument("network")
+@click.option("--chip", required=True, help=the_chip)
+@click.option("--samples", type=int, default=1, show_default=True, help="How many samples to send through.")
+@click.option("--training/--inference", default=None, help="By default training, where the chip and schedule allow it.")
+@click.option(
+    "--schedule", type=click.Choice(["sequential", "layer-pipelined"]), default="sequential", show_default=True
+)
+@click.option("--bias", type=click.Choice(["column", "digital"]), default="column", show_default=True)
+@out_folder
+@as_json
+def time(
+    network: str,
+    chip: str,
+    samples: int,
+    training: bool | None,
+    schedule: Any,
+    bias: Any,
+    out: Path | None,
+    json_wanted: bool,
+) -> None:
+    """Time and price a network, without learning.
+
+    The event engine runs samples of NETWORK; what the arrays do with them is assumed, not computed, and the result says so.
+    """
+    from rpusim.arch.chip import Chip
+    from rpusim.workloads import costing, result
+
+    if out is not None:
+        result.check_writable(out)
+    if training is None:
+        training = schedule == "sequential" and Chip.load(chip).trains
+    found = costing.time_network(network, chip, samples, training, schedule, bias)
+    words = ["time", network, "--chip", chip, "--samples", str(samples), "--training" if training else "--inference"]
+    words += ["--schedule", schedule, "--bias", bias]
+    if out is not None:
+        keep(found, out, words)
+    show(found.document, json_wanted)
+    if out is not None and not json_wanted:
+        click.echo(f"\n{out / 'report.html'}")
+
+
+@main.command()
+@click.argument("folder", type=click.Path(path_type=Path), metavar="DIR")
+@as_json
+def report(folder: Path, json_wanted: bool) -> None:
+    """Show the result in a run folder again.
+
+    Reads result.json (and events.npz) in DIR, prints the tables and writes report.html anew.
+    """
+    from rpusim.reports.page import page
+    from rpusim.reports.trace import Trace
+    from rpusim.workloads import result
+
+    document = result.read(folder)
+    try:
+        written = page(document, Trace.read(folder))
+    except (KeyError, TypeError, IndexError) as error:
+        raise InputError(
+            f"{folder / result.MARK}: is not a whole result ({type(error).__name__}: {error}); give a folder that "
+            "`rpusim run` wrote"
+        ) from None
+    replace_text(folder / "report.html", written)
+    show(document, json_wanted)
+    if not json_wanted:
+        click.echo(f"\n{folder / 'report.html'}")
+
+
+@main.command()
+@as_json
+def presets(json_wanted: bool) -> None:
+    """List what ships with rpusim.
+
+    Experiments, networks, chips and devices, each with its title and source.
+    """
+    from rpusim.reports.catalogue import catalogue
+
+    lists = catalogue()
+    if json_wanted:
+        emit(lists)
+    else:
+        from rpusim.reports import tables
+
+        tables.console().print(tables.catalogue(lists))
+
+
+@main.command()
+@click.argument("kind", type=click.Choice(["chip", "experiment", "result"]), default="chip")
+@as_json
+def schema(kind: str, json_wanted: bool) -> None:
+    """Print a JSON schema, for editors.
+
+    Of a chip file, an experiment file, or result.json.
+    """
+    from rpusim.reports.schema import schema_of
+
+    emit(schema_of(kind))
+
+
+def overridden(experiment: Experiment, given: dict[str, Any]) -> Experiment:
+    """The experiment with what was given on the command line in place of its own, and that said as the source."""
+    from rpusim.workloads import settings
+
+    if not given:
+        return experiment
+    changes: dict[str, Any] = {name: value for name, value in given.items() if name != "epochs"}
+    changes["sources"] = experiment.sources | dict.fromkeys(changes, GIVEN)
+    if "epochs" in given:
+        recipe = experiment.recipe.model_dump()
+        sources = recipe["sources"] | {"epochs": GIVEN}
+        changes["recipe"] = recipe | {"epochs": given["epochs"], "sources": sources}
+    if {"chip", "device", "data"} & set(given):
+        chip, data = (given.get(name, getattr(experiment, name)) for name in ("chip", "data"))
+        changes["title"] = f"{experiment.network} learns {data} on {chip}"
+    return settings.changed(experiment, changes)
+
+
+def keep(found: Result, folder: Path, words: list[str]) -> None:
+    """Write the run folder, with the command that makes it again; all of it or nothing."""
+    from functools import partial
+
+    from rpusim.reports.page import page
+    from rpusim.reports.trace import Trace
+    from rpusim.workloads import result
+
+    found.document["command"] = shlex.join(["rpusim", *words])
+    writing(folder, lambda: result.save(found, folder, partial(page, events=Trace.of(found))))
+
+
+def replace_text(path: Path, text: str) -> None:
+    """Write a file whole or not at all."""
+
+    def write() -> None:
+        handle, name = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)
+        try:
+            with os.fdopen(handle, "w", encoding="utf-8") as file:
+                file.write(text)
+            os.chmod(name, 0o644)
+            os.replace(name, path)
+        except BaseException:
+            os.unlink(name)
+            raise
+
+    writing(path, write)
+
+
+def writing(path: Path, write: Callable[[], None]) -> None:
+    """Call ``write``; what the file system refuses becomes a sentence."""
+    try:
+        write()
+    except OSError as error:
+        raise InputError(
+            f"{path}: cannot be written ({error.strerror or error}); a writable folder is needed"
+        ) from None
+
+
+def show(document: dict[str, Any], json_wanted: bool) -> None:
+    """The document itself, or the table of it."""
+    if json_wanted:
+        emit(document)
+        return
+    from rpusim.reports import tables
+
+    tables.console().print(tables.result(document))
+
+
+def emit(document: Any) -> None:
+    """One JSON document on stdout."""
+    click.echo(json.dumps(document, indent=1, allow_nan=False))

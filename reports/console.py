@@ -1,0 +1,71 @@
+"""How the command line behaves: errors as one sentence, interruption without a trace, progress while one waits.
+
+Exit status: 0 done; 2 the input cannot be used (one sentence on stderr, nothing written); 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, NoReturn
+
+import click
+
+from rpusim.errors import InputError, nearest
+
+BAD_INPUT = 2
+INTERRUPTED = 130
+
+STAGES = {"digital": "floating point, to compare", "analog": "on the chip"}
+
+
+class Commands(click.Group):
+    """A group of commands in which everything that the user can get wrong ends in one sentence."""
+
+    def main(self, *arguments: Any, standalone_mode: bool = True, **extra: Any) -> Any:
+        if not standalone_mode:
+            return super().main(*arguments, standalone_mode=False, **extra)
+        try:
+            sys.exit(super().main(*arguments, standalone_mode=False, **extra) or 0)
+        except InputError as error:
+            _leave(str(error), BAD_INPUT)
+        except click.ClickException as error:
+            _leave(error.format_message(), error.exit_code if error.exit_code != 1 else BAD_INPUT)
+        except (click.Abort, KeyboardInterrupt):
+            _leave("interrupted; nothing was written", INTERRUPTED)
+
+    def resolve_command(
+        self, context: click.Context, arguments: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if arguments and not arguments[0].startswith("-") and arguments[0] not in self.commands:
+            raise InputError(f"no command is named {arguments[0]!r}{nearest(arguments[0], self.commands)}")
+        return super().resolve_command(context, arguments)
+
+
+def _leave(sentence: str, status: int) -> NoReturn:
+    click.echo(f"rpusim: {' '.join(sentence.split())}", err=True)
+    sys.exit(status)
+
+
+@contextmanager
+def progress(wanted: bool = True) -> Iterator[Callable[[str, float], None]]:
+    """Bars on stderr, one per stage, gone when done; nothing where stderr is not a terminal."""
+    if not (wanted and sys.stderr.isatty()):
+        yield lambda stage, fraction: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bars:
+        tasks = {"": bars.add_task("getting ready", total=None)}
+
+        def watch(stage: str, fraction: float) -> None:
+            if "" in tasks:
+                bars.remove_task(tasks.pop(""))
+            if stage not in tasks:
+                tasks[stage] = bars.add_task(STAGES.get(stage, stage), total=1.0)
+            bars.update(tasks[stage], completed=fraction)
+
+        yield watch

@@ -1,0 +1,216 @@
+"""What a result document says, as labels and texts: the one place where tables and pages get their words from.
+
+Nothing here is simulated: a document's figures are divided into shares, formatted, and put beside what they belong to.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from rpusim.reports import format as f
+
+Document = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One figure with what has to be known to read it."""
+
+    label: str
+    text: str
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Share:
+    """One line of a breakdown: its text, and which fraction of the whole it is."""
+
+    name: str
+    text: str
+    fraction: float
+
+    @property
+    def percent(self) -> str:
+        return f.percent(self.fraction)
+
+
+def title(document: Document) -> str:
+    return document.get("title") or f"{document['network']} on {document['chip']}"
+
+
+def subtitle(document: Document) -> str:
+    """Network, chip, device and seed in one line."""
+    training = document.get("training")
+    parts = [f"network {document['network']}", f"chip {document['chip']}"]
+    if training:
+        device = training["device"]
+        parts.append(f"device {device if isinstance(device, str) else device.get('model')}")
+        epochs = training["recipe"]["epochs"]
+        parts += [f"{epochs} epoch{'s' if epochs > 1 else ''}", f"seed {document['seed']}"]
+    parts.append(f"rpusim {document['version']}")
+    return " · ".join(parts)
+
+
+def headlines(document: Document) -> list[Figure]:
+    """The answers to the four questions (does it learn, how fast, how much energy, how much area) and what follows."""
+    time, energy, power = document["time"], document["energy"], document["power"]
+    throughput, tiles = document["throughput"], document["tiles"]
+    figures = []
+    if accuracy := document.get("accuracy"):
+        reference = f.percent(accuracy["test_error_floating_point"])
+        figures.append(
+            Figure("Test error", f.percent(accuracy["test_error"]), f"floating point, same recipe: {reference}")
+        )
+    rate = f"{f.si(time['samples_per_s'], '')} samples/s"
+    if "per_epoch_s" in time:
+        rate = f"{f.si(time['per_epoch_s'], 's')} per epoch, {rate}"
+    operations = f.count(throughput["operations_per_sample"])
+    arrays = tiles["arrays"]
+    return [
+        *figures,
+        Figure("Time per sample", f.si(time["per_sample_s"], "s"), rate),
+        Figure("Energy per sample", f.si(energy["per_sample_J"], "J"), f"{f.si(energy['total_J'], 'J')} in all"),
+        Figure("Area", f.area(document["area"]["total_m2"]), f"the whole chip of {tiles['of']} tiles"),
+        Figure("Throughput", f.tera(throughput["ops_per_s"], "OPS"), f"{operations} operations per sample"),
+        Figure("Efficiency", f.tera(throughput["ops_per_J"], "OPS/W"), "1 multiply-accumulate = 2 operations"),
+        Figure("Average power", f.si(power["average_W"], "W"), f"peak {f.si(power['peak_W'], 'W')}"),
+        Figure(
+            "Utilisation",
+            f.percent(tiles["utilisation"]),
+            f"of {arrays} array{'s' if arrays > 1 else ''} on {tiles['count']} of {tiles['of']} tiles",
+        ),
+    ]
+
+
+def energy_per_sample(document: Document, by: str) -> list[Share]:
+    """``by`` is "by_part", "by_phase" or "by_layer"."""
+    energy = document["energy"]
+    return [
+        Share(name, f.si(joules / energy["total_J"] * energy["per_sample_J"], "J"), joules / energy["total_J"])
+        for name, joules in energy[by].items()
+    ]
+
+
+def area_by_part(document: Document) -> list[Share]:
+    total = document["area"]["total_m2"]
+    return [Share(name, f.area(value), value / total) for name, value in document["area"]["by_part"].items()]
+
+
+def what_was_timed(document: Document) -> str:
+    """One or two sentences on what stands behind time and energy."""
+    activity = document["activity"]
+    samples, timed = activity["samples"], activity["timed_samples"]
+    plural = "s" if samples > 1 else ""
+    schedule = f"Schedule: {activity['schedule']}."
+    if timed == samples:
+        counted = f"All {f.count(samples)} samples were" if samples > 1 else "The one sample was"
+        sentence = f"{counted} timed and priced event by event. {schedule}"
+    else:
+        sentence = (
+            f"{f.count(timed)} of {f.count(samples)} sample{plural} ({f.percent(timed / samples)}) were timed and priced "
+            f"event by event; the others are taken to have cost the same on average. {schedule}"
+        )
+    if "assumption" in document:
+        sentence += f" Nothing was learned here: what the arrays did is {document['assumption']}."
+    return sentence
+
+
+def activity(document: Document) -> list[Figure]:
+    """What the kernel (or the assumption in its place) did, summed over all samples."""
+    counts = document["activity"]
+    vectors, passes, skipped = counts["vectors"], counts["passes"], counts["skipped"]
+    updates, slots, coincidences = counts["updates"], counts["slots"], counts["coincidences"]
+    figures = [
+        Figure("Vectors multiplied", f.count(vectors), "forward and backward, once per array"),
+        Figure(
+            "Analog passes",
+            f.count(passes),
+            f"{f.count(passes - vectors + skipped)} of them retries of bound management",
+        ),
+        Figure("Skipped vectors", f.count(skipped), "all zero, so nothing was driven"),
+    ]
+    if updates:
+        figures += [
+            Figure("Pulsed updates", f.count(updates), "of one vector pair on one array"),
+            Figure("Pulse slots", f.count(slots), f"{f.significant(slots / updates)} per update"),
+            Figure("Coincidences", f.count(coincidences), f"{f.significant(coincidences / updates)} per update"),
+        ]
+    return figures
+
+
+@dataclass(frozen=True)
+class Source:
+    """One number of the provenance."""
+
+    field: str
+    text: str
+    source: str
+    assumed: bool
+
+
+def provenance(document: Document) -> dict[str, list[Source]]:
+    """Every number with its source, grouped by what it belongs to (experiment, device, chip, cost card)."""
+    groups: dict[str, list[Source]] = {}
+    for row in document["provenance"]:
+        first, _, rest = row["field"].partition(".")
+        group, field = first, rest or first
+        if first == "cards":
+            card, _, field = rest.partition(".")
+            group = f"cost card {card}"
+        assumed = "assum" in row["source"].lower() or row["source"].startswith("our choice")
+        groups.setdefault(group, []).append(
+            Source(field, f.quantity(row["value"], row["unit"]), row["source"], assumed)
+        )
+    return groups
+
+
+def array_cells(document: Document, kind: str) -> tuple[int, int, int]:
+    """Rows and columns of cells of an array on this kind of tile, and cells per weight, as its provenance states them."""
+    start = f"chip.tiles.{kind}.array."
+    stated = {
+        row["field"].removeprefix(start): row["value"]
+        for row in document["provenance"]
+        if row["field"].startswith(start)
+    }
+    return int(stated["rows"]), int(stated["columns"]), int(stated.get("cells_per_weight", 1))
+
+
+def layer_utilisation(document: Document, layer: dict[str, Any]) -> float:
+    """The share of the cells of a layer's arrays that hold its weights."""
+    held = there = 0
+    for block in layer["tiles"]:
+        rows, columns, cells = array_cells(document, block["kind"])
+        held += (block["rows"][1] - block["rows"][0]) * (block["columns"][1] - block["columns"][0]) * cells
+        there += rows * columns
+    return held / there
+
+
+def places(layer: dict[str, Any]) -> str:
+    """Where a layer lies: "tile 3" or "tiles 3 to 7 (8 arrays)"."""
+    tiles = sorted({tile["tile"] for tile in layer["tiles"]})
+    arrays = len(layer["tiles"])
+    if len(tiles) == 1:
+        where = f"tile {tiles[0]}"
+    elif tiles == list(range(tiles[0], tiles[-1] + 1)):
+        where = f"tiles {tiles[0]} to {tiles[-1]}"
+    else:
+        where = f"{len(tiles)} tiles from {tiles[0]} to {tiles[-1]}"
+    return where if arrays == len(tiles) else f"{where} ({arrays} arrays)"
+
+
+def layer_rows(document: Document) -> Iterator[dict[str, str]]:
+    """One row per weight layer, for a table of the placement."""
+    energy = {share.name: share for share in energy_per_sample(document, "by_layer")} if "energy" in document else {}
+    for layer in document["layers"]:
+        yield {
+            "name": layer["name"],
+            "kind": layer["kind"],
+            "matrix": f"{f.count(layer['rows'])} × {f.count(layer['columns'])}",
+            "vectors": f.count(layer["vectors"]),
+            "weights": f.count(layer["weights"]),
+            "macs": f.count(layer["macs"]),
+            "place": places(layer),
+            "energy": energy[layer["name"]].text if layer["name"] in energy else "",
+        }

@@ -1,0 +1,126 @@
+"""Numbers as a person reads them: three significant digits, a prefix that fits, a thin rule for every kind of quantity.
+
+>>> si(8.94e-07, "s"), si(5.74e-08, "J"), area(2.755e-04)
+('894 ns', '57.4 nJ', '275.5 mm²')
+"""
+
+from __future__ import annotations
+
+import math
+
+_PREFIXES = {
+    -21: "z",
+    -18: "a",
+    -15: "f",
+    -12: "p",
+    -9: "n",
+    -6: "µ",
+    -3: "m",
+    0: "",
+    3: "k",
+    6: "M",
+    9: "G",
+    12: "T",
+    15: "P",
+    18: "E",
+}
+_BITS_PER_BYTE = 8
+
+
+def significant(value: float, digits: int = 3) -> str:
+    """``value`` rounded to ``digits`` significant digits, without an exponent; whole numbers keep all their digits.
+
+    >>> significant(0.30149), significant(27.449), significant(1437.4)
+    ('0.301', '27.4', '1,437')
+    """
+    if value == 0 or not math.isfinite(value):
+        return f"{value:g}"
+    exponent = math.floor(math.log10(abs(float(f"{value:.{digits - 1}e}"))))
+    return f"{value:,.{max(0, digits - 1 - exponent)}f}"
+
+
+def si(value: float, unit: str, digits: int = 3) -> str:
+    """A quantity in its SI unit with the prefix that leaves one to three digits before the point.
+
+    >>> si(0.0633, "W"), si(999.96e-9, "s"), si(0, "J")
+    ('63.3 mW', '1.00 µs', '0 J')
+    """
+    if value == 0 or not math.isfinite(value):
+        return f"{value:g} {unit}".rstrip()
+    rounded = abs(float(f"{value:.{digits - 1}e}"))
+    power = 3 * math.floor(math.log10(rounded) / 3 + 1e-12)
+    power = min(max(power, min(_PREFIXES)), max(_PREFIXES))
+    return f"{significant(value / 10.0**power, digits)} {_PREFIXES[power]}{unit}".rstrip()
+
+
+def area(square_metres: float) -> str:
+    """An area in mm² (one decimal from 100 on), µm² or nm²: prefixes of squares go in steps of a million.
+
+    >>> area(1.354e-09), area(1.6e-13)
+    ('0.00135 mm²', '0.160 µm²')
+    """
+    if square_metres == 0:
+        return "0 mm²"
+    if square_metres >= 1e-4:
+        return f"{square_metres * 1e6:,.1f} mm²"
+    if square_metres >= 1e-9:
+        return f"{significant(square_metres * 1e6)} mm²"
+    if square_metres >= 1e-14:
+        return f"{significant(square_metres * 1e12)} µm²"
+    return f"{significant(square_metres * 1e18)} nm²"
+
+
+def percent(fraction: float) -> str:
+    """A share of one, as a percentage with at least two significant digits.
+
+    >>> percent(0.0306), percent(0.198618), percent(0.00101), percent(1)
+    ('3.1%', '19.9%', '0.10%', '100%')
+    """
+    hundred = fraction * 100
+    if fraction == 0 or round(hundred, 9) == 100:
+        return f"{hundred:.0f}%"
+    if abs(hundred) >= 1:
+        return f"{hundred:.1f}%"
+    return f"{significant(hundred, 2)}%"
+
+
+def tera(value: float, unit: str) -> str:
+    """In units of 10^12, as accelerators are compared: TOPS, TOPS/W.
+
+    >>> tera(2.998e11, "OPS")
+    '0.300 TOPS'
+    """
+    return f"{significant(value * 1e-12)} T{unit}"
+
+
+def count(number: float) -> str:
+    """A whole number with thousands separators."""
+    return f"{int(number):,}"
+
+
+def quantity(value: object, unit: str) -> str:
+    """A number of the provenance with its unit; "1" is the unit of pure numbers.
+
+    >>> quantity(8e-08, "s"), quantity(3145728, "b"), quantity(0.6, "1"), quantity(True, "1")
+    ('80.0 ns', '384 KB', '0.6', 'yes')
+    """
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if not isinstance(value, int | float):
+        return str(value)
+    if unit == "1":
+        return f"{value:,}" if isinstance(value, int) else f"{value:g}"
+    if unit == "m2":
+        return area(value)
+    if unit == "b":
+        return _memory(value)
+    return si(value, unit.replace("Ohm", "Ω"))
+
+
+def _memory(bits: float) -> str:
+    amount = bits / _BITS_PER_BYTE
+    for name in ("B", "KB", "MB"):
+        if amount < 1024:
+            return f"{amount:g} {name}"
+        amount /= 1024
+    return f"{amount:g} GB"

@@ -1,0 +1,79 @@
+"""report.html: one self-contained page from a result document, and from the first events where they are at hand.
+
+Everything is inline (style, drawings, a few lines of script that only filter a table), so the page can be mailed,
+printed and read without a network. The template holds no arithmetic; figures come from `figures`.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from rpusim.reports import charts, figures
+from rpusim.reports import format as f
+from rpusim.reports.figures import Document
+from rpusim.reports.trace import Trace
+
+TEMPLATES = Path(__file__).parent / "templates"
+
+
+def page(document: Document, events: Trace | None = None) -> str:
+    """The report as HTML. ``events`` (see `Trace.of` and `Trace.read`) adds the timeline of the first sample."""
+    environment = Environment(
+        loader=FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    sources = figures.provenance(document)
+    accuracy = document.get("accuracy")
+    squares, left_out = charts.arrays(document)
+    drawn, drawn_note = charts.timeline(events, document) if events is not None else ("", "")
+    wall = document.get("wall")
+    return environment.get_template("report.html").render(
+        style=Markup((TEMPLATES / "report.css").read_text(encoding="utf-8")),
+        script=Markup((TEMPLATES / "report.js").read_text(encoding="utf-8")),
+        title=figures.title(document),
+        subtitle=figures.subtitle(document),
+        headlines=figures.headlines(document),
+        bottleneck=document["bottleneck"]["sentence"],
+        timed=figures.what_was_timed(document),
+        curve=Markup(charts.learning_curve(accuracy["curve"])) if accuracy else "",
+        curve_rows=_curve_rows(accuracy["curve"]) if accuracy else [],
+        test_samples=f.count(accuracy["test_samples"]) if accuracy else "",
+        breakdowns=[
+            ("Energy per sample by part", "part", "", figures.energy_per_sample(document, "by_part")),
+            ("by phase", "phase", "phases", figures.energy_per_sample(document, "by_phase")),
+            ("by layer", "layer", "phases", figures.energy_per_sample(document, "by_layer")),
+        ],
+        areas=figures.area_by_part(document),
+        layers=list(figures.layer_rows(document)),
+        arrays=[layer | {"squares": [Markup(s) for s in layer["squares"]]} for layer in squares],
+        arrays_left_out=left_out,
+        timeline=Markup(drawn),
+        timeline_note=drawn_note,
+        activity=figures.activity(document),
+        sources=sources,
+        source_count=sum(len(rows) for rows in sources.values()),
+        assumed_count=sum(row.assumed for rows in sources.values() for row in rows),
+        command=document.get("command"),
+        wall=f.si(wall["seconds"], "s") if wall else "",
+        version=document["version"],
+    )
+
+
+def _curve_rows(curve: list[dict[str, float]]) -> list[list[str]]:
+    return [
+        [
+            str(point["epoch"]),
+            f.percent(point["test_error"]),
+            f.percent(point["test_error_floating_point"]),
+            f.significant(point["train_loss"]),
+            f.si(point["seconds"], "s"),
+            f.si(point["joules"], "J"),
+        ]
+        for point in curve
+    ]

@@ -1,0 +1,50 @@
+"""A few lines that write SVG: elements as strings, everything escaped, numbers short."""
+
+from __future__ import annotations
+
+from html import escape
+
+
+def element(tag: str, *content: str, **attributes: object) -> str:
+    """``<tag attribute="value">content</tag>``; content is markup, ``_`` in a name means ``-``, a final ``_`` is dropped.
+
+    >>> element("rect", x=1.26, class_="forward")
+    '<rect x="1.3" class="forward"/>'
+    """
+    written = "".join(f' {_name(name)}="{escape(_number(value))}"' for name, value in attributes.items())
+    return f"<{tag}{written}>{''.join(content)}</{tag}>" if content else f"<{tag}{written}/>"
+
+
+def text(words: str, x: float, y: float, **attributes: object) -> str:
+    """Words at a place."""
+    return element("text", escape(words), x=x, y=y, **attributes)
+
+
+def tip(words: str) -> str:
+    """What a browser shows when the pointer rests on the element around it, and a screen reader reads."""
+    return element("title", escape(words))
+
+
+def drawing(*content: str, width: float, height: float, label: str, class_: str = "chart") -> str:
+    """A drawing that scales with the page; ``label`` says in words what it shows."""
+    return element(
+        "svg",
+        tip(label),
+        *content,
+        viewBox=f"0 0 {_number(float(width))} {_number(float(height))}",
+        role="img",
+        class_=class_,
+    )
+
+
+def path(points: list[tuple[float, float]]) -> str:
+    """The ``d`` of a line through points."""
+    return "M" + "L".join(f"{x:.1f},{y:.1f}" for x, y in points)
+
+
+def _name(name: str) -> str:
+    return name.rstrip("_").replace("_", "-")
+
+
+def _number(value: object) -> str:
+    return f"{value:.1f}".removesuffix(".0") if isinstance(value, float) else str(value)

@@ -1,0 +1,99 @@
+"""What the terminal shows: rich tables from a result or a placement document. Formatting only; figures come from `figures`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rich.columns import Columns
+from rich.console import Console, Group, RenderableType
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from rpusim.reports import figures
+from rpusim.reports import format as f
+from rpusim.reports.figures import Document, Share
+
+
+def console(stderr: bool = False) -> Console:
+    """A console that does not colour numbers by itself."""
+    return Console(stderr=stderr, highlight=False)
+
+
+def result(document: Document) -> RenderableType:
+    """Everything a run or a timing has to say in one screen."""
+    return Group(
+        Text(figures.title(document), style="bold"),
+        Text(figures.subtitle(document), style="dim"),
+        "",
+        _headlines(document),
+        "",
+        Columns(
+            [
+                _shares("energy per sample, by part", figures.energy_per_sample(document, "by_part")),
+                _shares("by phase", figures.energy_per_sample(document, "by_phase")),
+                _shares("by layer", figures.energy_per_sample(document, "by_layer")),
+                _shares("area, by part", figures.area_by_part(document)),
+            ],
+            padding=(0, 4, 1, 0),
+        ),
+        Text(document["bottleneck"]["sentence"]),
+        Text(figures.what_was_timed(document), style="dim"),
+    )
+
+
+def placement(document: Document) -> RenderableType:
+    """Where every layer lies, and the totals of the chip."""
+    table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0))
+    for name in ("layer", "kind"):
+        table.add_column(name)
+    for name in ("outputs × inputs", "vectors", "weights", "MACs"):
+        table.add_column(name, justify="right")
+    table.add_column("on")
+    for row in figures.layer_rows(document):
+        table.add_row(*(row[key] for key in ("name", "kind", "matrix", "vectors", "weights", "macs", "place")))
+    totals = document["totals"]
+    sums = (
+        f"{f.count(totals['weights'])} weights on {f.count(totals['arrays'])} arrays of {f.count(totals['tiles'])} tiles, "
+        f"{f.percent(totals['utilisation'])} of their cells used; {f.count(totals['macs'])} multiply-accumulates per "
+        f"sample; the chip has {f.area(totals['area_m2'])}."
+    )
+    return Group(Text(f"{document['network']} on {document['chip']}", style="bold"), "", table, "", Text(sums))
+
+
+def catalogue(lists: dict[str, list[dict[str, Any]]]) -> RenderableType:
+    """Everything that ships, by kind, each with its title and source."""
+    parts: list[RenderableType] = []
+    for kind, entries in lists.items():
+        parts.append(Text(kind, style="bold"))
+        for entry in entries:
+            words = Text(entry["title"])
+            if entry["source"] and entry["source"] != entry["title"]:
+                words.append(f"\n{entry['source']}", style="dim")
+            row = Table.grid(padding=(0, 2))
+            row.add_column(width=20)
+            row.add_column()
+            row.add_row(entry["name"], words)
+            parts.append(Padding(row, (0, 0, 0, 2)))
+        parts.append("")
+    return Group(*parts[:-1])
+
+
+def _headlines(document: Document) -> Table:
+    table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
+    table.add_column(style="dim", no_wrap=True)
+    table.add_column(style="bold", justify="right", no_wrap=True)
+    table.add_column(style="dim")
+    for figure in figures.headlines(document):
+        table.add_row(figure.label, figure.text, figure.note)
+    return table
+
+
+def _shares(heading: str, shares: list[Share]) -> Table:
+    table = Table(title=heading, title_justify="left", title_style="bold", box=None, show_header=False, pad_edge=False)
+    table.add_column(no_wrap=True)
+    table.add_column(justify="right", no_wrap=True)
+    table.add_column(justify="right", style="dim", no_wrap=True)
+    for share in shares:
+        table.add_row(share.name, share.text, share.percent)
+    return table

@@ -1,0 +1,68 @@
+"""The first events of a run, as a run folder keeps them in events.npz, for drawing what happened when."""
+
+from __future__ import annotations
+
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rpusim.arch.activity import Phase
+from rpusim.arch.events import COLUMNS, Op
+from rpusim.errors import InputError
+from rpusim.workloads.result import Result
+
+FILE = "events.npz"
+
+
+@dataclass(frozen=True)
+class Trace:
+    """Event columns (see `rpusim.arch.events`), with the names of stations and operations."""
+
+    columns: dict[str, NDArray[np.int64]]
+    stations: tuple[str, ...]
+    ops: tuple[str, ...]
+
+    def __getitem__(self, column: str) -> NDArray[np.int64]:
+        return self.columns[column]
+
+    def __len__(self) -> int:
+        return len(self.columns["op"])
+
+    @staticmethod
+    def of(result: Result) -> Trace | None:
+        """The trace that a result carries, if it has one."""
+        if result.trace is None or not len(result.trace):
+            return None
+        return Trace(result.trace.columns(), result.stations, tuple(op.name for op in Op))
+
+    @staticmethod
+    def read(folder: Path) -> Trace | None:
+        """The trace in a run folder; None if it has none."""
+        path = folder / FILE
+        if not path.exists():
+            return None
+        try:
+            with np.load(path, allow_pickle=False) as stored:
+                columns = {name: stored[name] for name in COLUMNS}
+                trace = Trace(columns, tuple(stored["stations"].tolist()), tuple(stored["ops"].tolist()))
+        except (OSError, ValueError, KeyError, zipfile.BadZipFile):
+            raise InputError(f"{path}: cannot be read as events; give a folder that `rpusim run` wrote") from None
+        return trace if len(trace) else None
+
+    def first_sample(self, vectors: list[int]) -> Trace:
+        """The events of the first sample alone; ``vectors`` is the number of vectors per sample of each layer.
+
+        Events do not name their mini-batch: a training's second one begins with the first forward event of the first
+        layer, for its first sample, that comes after an update.
+        """
+        mine = self["vector"] < np.asarray(vectors)[self["layer"]]
+        updates = self["phase"] == Phase.UPDATE
+        if updates.any():
+            again = mine & (self["layer"] == 0) & (self["phase"] == Phase.FORWARD)
+            again &= self["start"] >= self["start"][updates].min()
+            if again.any():
+                mine &= self["start"] < self["start"][again].min()
+        return Trace({name: column[mine] for name, column in self.columns.items()}, self.stations, self.ops)
