@@ -38,8 +38,7 @@ def convert(
     numbers together with the layer's index (in the order of the modules) and the tile's. splits: per layer the sizes of
     the blocks of outputs and of inputs (bias column included). path, log: as for `AnalogTile`.
 
-    InputError: a weight layer that cannot be analog (exclude it), weights that are not finite, a name that no layer
-    has.
+    InputError: a weight layer that cannot be analog (exclude it), weights that are not finite, an unknown name.
     """
     checks.instance("module", module, nn.Module)
     checks.instance("config", config, AnalogConfig)

@@ -86,10 +86,11 @@ class AnalogLayer(torch.nn.Module):
         self.rows, self.columns = outputs, inputs + int(self.bias_column)
         self.row_splits = _splits("row_splits", row_splits, self.rows)
         self.column_splits = _splits("column_splits", column_splits, self.columns)
-        self.tiles = torch.nn.ModuleList(
+        self._grid = [
             AnalogTile(height, width, config, seed=seed, layer=layer, tile=index, path=path, log=log)
             for index, (height, width) in enumerate((h, w) for h in self.row_splits for w in self.column_splits)
-        )
+        ]
+        self.tiles = torch.nn.ModuleList(self._grid)
         if bias and not config.analog_bias:
             self.bias = torch.nn.Parameter(torch.zeros(outputs))
         else:
@@ -102,11 +103,11 @@ class AnalogLayer(torch.nn.Module):
     @property
     def log(self) -> ActivityLog | None:
         """Where the tiles write what they did; setting it sets it for all of them."""
-        return self._grid()[0].log
+        return self._grid[0].log
 
     @log.setter
     def log(self, log: ActivityLog | None) -> None:
-        for tile in self._grid():
+        for tile in self._grid:
             tile.log = log
 
     def set_weights(self, weight: Tensor, bias: Tensor | None = None) -> None:
@@ -119,7 +120,7 @@ class AnalogLayer(torch.nn.Module):
             if given is not None and not bool(torch.isfinite(given).all()):
                 raise InputError(f"{name}: NaN or infinite numbers were given; accepted are finite numbers")
         if self.bias_column:
-            column = torch.zeros(self.rows) if bias is None else bias.detach().to(torch.float32)
+            column = weight.new_zeros(self.rows) if bias is None else bias.detach().to(weight)
             weight = torch.cat([weight, column[:, None]], dim=1)
         elif bias is not None and self.bias is not None:
             with torch.no_grad():
@@ -129,12 +130,12 @@ class AnalogLayer(torch.nn.Module):
                 largest = float(weight.abs().max())
                 self.scale.fill_(largest / self.config.weight_scaling_omega if largest > 0.0 else 1.0)
             scaled = weight / self.scale.to(weight.device)
-        for tile, block in zip(self._grid(), self._blocks(scaled), strict=True):
+        for tile, block in zip(self._grid, self._blocks(scaled), strict=True):
             tile.set_weights(block)
 
     def get_weights(self) -> tuple[Tensor, Tensor | None]:
         """The logical weights (outputs, inputs) and bias (outputs,) as the tiles hold them."""
-        grid, width = self._grid(), len(self.column_splits)
+        grid, width = self._grid, len(self.column_splits)
         rows = [torch.cat([t.weights for t in grid[r : r + width]], 1) for r in range(0, len(grid), width)]
         matrix = torch.cat(rows, 0) * self.scale
         if self.bias_column:
@@ -143,13 +144,13 @@ class AnalogLayer(torch.nn.Module):
 
     def analog_forward(self, x: Tensor) -> Tensor:
         """The grid's product for x (vectors, columns), partial sums in floating point."""
-        parts = x.split(self.column_splits, dim=1)
-        grid = iter(self._grid())
+        parts = _cut(x, self.column_splits)
+        grid = iter(self._grid)
         rows = []
         for _ in self.row_splits:
-            total = next(grid).forward(_contiguous(parts[0]))
+            total = next(grid).forward(parts[0])
             for part in parts[1:]:
-                total = total + next(grid).forward(_contiguous(part))
+                total = total + next(grid).forward(part)
             rows.append(total)
         y = rows[0] if len(rows) == 1 else torch.cat(rows, dim=1)
         return y * self.scale if self.config.weight_scaling_omega > 0.0 else y
@@ -158,10 +159,9 @@ class AnalogLayer(torch.nn.Module):
         """The grid's transposed product for d (vectors, rows)."""
         if self.config.weight_scaling_omega > 0.0:
             d = d * self.scale
-        grid, width = self._grid(), len(self.column_splits)
+        grid, width = self._grid, len(self.column_splits)
         columns: list[Tensor | None] = [None] * width
-        for row, part in enumerate(d.split(self.row_splits, dim=1)):
-            error = _contiguous(part)
+        for row, error in enumerate(_cut(d, self.row_splits)):
             for column in range(width):
                 result, so_far = grid[row * width + column].backward(error), columns[column]
                 columns[column] = result if so_far is None else so_far + result
@@ -177,18 +177,17 @@ class AnalogLayer(torch.nn.Module):
         d = pairs[0][1] if len(pairs) == 1 else torch.cat([d for _, d in pairs])
         if self.config.weight_scaling_omega > 0.0:
             d = d / self.scale
-        grid = iter(self._grid())
+        grid = iter(self._grid)
         with torch.no_grad():
-            xs = [_contiguous(part) for part in x.split(self.column_splits, dim=1)]
-            for part in d.split(self.row_splits, dim=1):
-                error = _contiguous(part)
-                for x_part in xs:
+            parts = _cut(x, self.column_splits)
+            for error in _cut(d, self.row_splits):
+                for x_part in parts:
                     next(grid).update(x_part, error, learning_rate)
 
     def end_mini_batch(self) -> None:
         """Let the cells diffuse and decay by one mini-batch."""
         with torch.no_grad():
-            for tile in self._grid():
+            for tile in self._grid:
                 tile.end_mini_batch()
 
     def _start(self, bias: bool) -> None:
@@ -197,9 +196,6 @@ class AnalogLayer(torch.nn.Module):
         base = rng.key(self._seed, self.layer, rng.Purpose.INITIAL_WEIGHTS)
         start = (rng.uniform_matrix(base, 0, self.rows, inputs + 1) * 2.0 - 1.0) * inputs**-0.5
         self.set_weights(start[:, :-1], start[:, -1] if bias else None)
-
-    def _grid(self) -> list[AnalogTile]:
-        return cast(list[AnalogTile], list(self.tiles))
 
     def _blocks(self, matrix: Tensor) -> list[Tensor]:
         return [b for row in matrix.split(self.row_splits, 0) for b in row.split(self.column_splits, 1)]
@@ -299,8 +295,11 @@ class AnalogConv2d(AnalogLayer):
         return y.reshape(len(x), height * width, self.out_channels).transpose(1, 2).reshape(len(x), -1, height, width)
 
 
-def _contiguous(x: Tensor) -> Tensor:
-    return x.detach().contiguous()
+def _cut(vectors: Tensor, splits: Splits) -> list[Tensor]:
+    """Blocks of the lines, each contiguous."""
+    if len(splits) == 1:
+        return [vectors.contiguous()]
+    return [part.contiguous() for part in vectors.split(splits, dim=1)]
 
 
 def _splits(field: str, given: Splits | None, size: int) -> Splits:

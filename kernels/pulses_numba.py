@@ -3,8 +3,7 @@
 Cross-points do not influence each other within an update, so rows are the outer loop (and run in parallel), and for
 each row all vectors act in order. The random bits of a line over the slots are packed into 32-bit words; from the words
 each side gets, per slot, the list of lines that fired, which all rows share. A row then touches only cells that really
-have a
-coincidence: first the noise for the whole list (this loop is vectorised), then the steps.
+have a coincidence: first the noise for the whole list (this loop is vectorised), then the steps.
 """
 
 from __future__ import annotations

@@ -74,6 +74,18 @@ def test_both_paths_train_to_the_same_weights():
         assert torch.equal(tiles[0].weights, tiles[1].weights)
 
 
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+def test_a_gpu_computes_what_the_cpu_computes():
+    tiles = [AnalogTile(8, 6, CONFIG, path="torch").to(place) for place in ("cpu", "cuda")]
+    x, d = _vectors(0, 4, 8, 6)
+    for tile in tiles:
+        place = tile.weights.device
+        tile.y = tile.forward(x.to(place))
+        tile.update(x.to(place), d.to(place), 0.1)
+    assert torch.allclose(tiles[0].y, tiles[1].y.cpu(), atol=0.1)  # one ADC step
+    assert torch.allclose(tiles[0].weights, tiles[1].weights.cpu(), atol=1e-6)
+
+
 def test_weights_are_set_within_each_cells_bounds():
     tile = AnalogTile(20, 20, AnalogConfig(ConstantStep(corrupt_devices_prob=0.2)))
     tile.set_weights(torch.full((20, 20), 5.0))
