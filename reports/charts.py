@@ -1,4 +1,4 @@
-"""The drawings of a report: learning curve, timeline of a sample, blocks on their arrays. Inline SVG, colours from CSS."""
+"""The drawings of a report: learning curve, timeline of a sample, blocks on their arrays. Colours come from the CSS."""
 
 from __future__ import annotations
 
@@ -105,8 +105,8 @@ def _apart(heights: list[float], least: float) -> list[float]:
     return [first + up, second - up]
 
 
-def timeline(trace: Trace, document: Document) -> tuple[str, str]:
-    """(drawing, note): what each unit did for the first sample, one lane per unit, coloured by phase."""
+def timeline(trace: Trace, document: Document) -> tuple[str, str, list[str]]:
+    """(drawing, note, phases): what each unit did for the first sample, one lane per unit, coloured by phase."""
     events = trace.first_sample([layer["vectors"] for layer in document["layers"]])
     end = max(int(events["end"].max()), 1)
     stations, first = np.unique(events["station"], return_index=True)
@@ -130,7 +130,11 @@ def timeline(trace: Trace, document: Document) -> tuple[str, str]:
         parts.append(text(trace.stations[station], _NAMES - 10, y + 11, text_anchor="end"))
         parts += _bars(events, station, y, scale, document)
     label = f"Timeline of the first sample: {note}"
-    return drawing(*parts, width=WIDTH, height=height, label=label), note
+    return (
+        drawing(*parts, width=WIDTH, height=height, label=label),
+        note,
+        [Phase(p).name.lower() for p in np.unique(events["phase"])],
+    )
 
 
 def _bars(events: Trace, station: int, y: float, scale: float, document: Document) -> list[str]:
@@ -141,8 +145,7 @@ def _bars(events: Trace, station: int, y: float, scale: float, document: Documen
     for row in rows:
         before = runs[-1][-1] if runs else -1
         near = runs and (events["start"][row] - events["end"][before]) * scale < 0.4
-        wide = runs and (events["end"][before] - events["start"][runs[-1][0]]) * scale > 3
-        if near and not wide and all(events[c][row] == events[c][before] for c in ("phase", "layer", "op")):
+        if near and all(events[c][row] == events[c][before] for c in ("phase", "layer", "op")):
             runs[-1].append(int(row))
         else:
             runs.append([int(row)])
@@ -187,8 +190,9 @@ def _array(document: Document, block: dict[str, Any], size: int) -> str:
     longest = max(rows, columns)
     w, h = size * columns / longest, size * rows / longest
     words = (
-        f"tile {block['tile']}, array {block['array']} ({rows} × {columns} cells): outputs {block['rows'][0]} to "
-        f"{block['rows'][1]}, inputs {block['columns'][0]} to {block['columns'][1]}; {f.percent(used)} of its cells used"
+        f"tile {block['tile']}, array {block['array']} ({rows} × {columns} cells): "
+        f"outputs {block['rows'][0]} to {block['rows'][1]}, inputs {block['columns'][0]} to {block['columns'][1]}; "
+        f"{f.percent(used)} of its cells used"
     )
     block_w, block_h = w * width / columns, h * height * cells / rows
     return element(

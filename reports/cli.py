@@ -39,7 +39,8 @@ the_chip = "A preset (see `rpusim presets`) or a YAML file."
 def main(context: click.Context) -> None:
     """A simulator for deep-learning accelerators made of resistive cross-point arrays.
 
-    One run answers: does it still learn, how long does it take, how much energy does it cost, how much area does it need.
+    One run answers: does it still learn, how long does it take, how much energy does it cost, how much area does it
+    need.
     """
     if context.invoked_subcommand is None:
         click.echo(context.get_help())
@@ -122,7 +123,8 @@ def time(
 ) -> None:
     """Time and price a network, without learning.
 
-    The event engine runs samples of NETWORK; what the arrays do with them is assumed, not computed, and the result says so.
+    The event engine runs samples of NETWORK; what the arrays do with them is assumed, not computed, and the result
+    says so.
     """
     from rpusim.arch.chip import Chip
     from rpusim.workloads import costing, result

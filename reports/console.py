@@ -23,11 +23,11 @@ STAGES = {"digital": "floating point, to compare", "analog": "on the chip"}
 class Commands(click.Group):
     """A group of commands in which everything that the user can get wrong ends in one sentence."""
 
-    def main(self, *arguments: Any, standalone_mode: bool = True, **extra: Any) -> Any:
-        if not standalone_mode:
-            return super().main(*arguments, standalone_mode=False, **extra)
+    def main(self, args: Any = None, prog_name: str | None = None, **extra: Any) -> Any:  # type: ignore[override]
+        if not extra.pop("standalone_mode", True):
+            return super().main(args, prog_name, standalone_mode=False, **extra)
         try:
-            sys.exit(super().main(*arguments, standalone_mode=False, **extra) or 0)
+            sys.exit(super().main(args, prog_name, standalone_mode=False, **extra) or 0)
         except InputError as error:
             _leave(str(error), BAD_INPUT)
         except click.ClickException as error:

@@ -102,16 +102,13 @@ def what_was_timed(document: Document) -> str:
     """One or two sentences on what stands behind time and energy."""
     activity = document["activity"]
     samples, timed = activity["samples"], activity["timed_samples"]
-    plural = "s" if samples > 1 else ""
     schedule = f"Schedule: {activity['schedule']}."
     if timed == samples:
         counted = f"All {f.count(samples)} samples were" if samples > 1 else "The one sample was"
         sentence = f"{counted} timed and priced event by event. {schedule}"
     else:
-        sentence = (
-            f"{f.count(timed)} of {f.count(samples)} sample{plural} ({f.percent(timed / samples)}) were timed and priced "
-            f"event by event; the others are taken to have cost the same on average. {schedule}"
-        )
+        share = f.percent(timed / samples)
+        sentence = f"{f.count(timed)} of {f.count(samples)} samples ({share}) were timed and priced event by event; the others are taken to have cost the same on average. {schedule}"
     if "assumption" in document:
         sentence += f" Nothing was learned here: what the arrays did is {document['assumption']}."
     return sentence
@@ -167,7 +164,7 @@ def provenance(document: Document) -> dict[str, list[Source]]:
 
 
 def array_cells(document: Document, kind: str) -> tuple[int, int, int]:
-    """Rows and columns of cells of an array on this kind of tile, and cells per weight, as its provenance states them."""
+    """Rows and columns of cells of an array on this kind of tile, and cells per weight, from the provenance."""
     start = f"chip.tiles.{kind}.array."
     stated = {
         row["field"].removeprefix(start): row["value"]

@@ -71,12 +71,16 @@ def area(square_metres: float) -> str:
 
 
 def percent(fraction: float) -> str:
-    """A share of one, as a percentage with at least two significant digits.
+    """A share of one, as a percentage with at least two significant digits; what is next to nothing or all says so.
 
-    >>> percent(0.0306), percent(0.198618), percent(0.00101), percent(1)
-    ('3.1%', '19.9%', '0.10%', '100%')
+    >>> percent(0.0306), percent(0.198618), percent(0.00101), percent(1), percent(1e-6), percent(0.9999)
+    ('3.1%', '19.9%', '0.10%', '100%', '<0.01%', '>99.9%')
     """
     hundred = fraction * 100
+    if 0 < hundred < 0.01:
+        return "<0.01%"
+    if 99.95 <= hundred < 100 - 1e-9:
+        return ">99.9%"
     if fraction == 0 or round(hundred, 9) == 100:
         return f"{hundred:.0f}%"
     if abs(hundred) >= 1:
@@ -85,11 +89,13 @@ def percent(fraction: float) -> str:
 
 
 def tera(value: float, unit: str) -> str:
-    """In units of 10^12, as accelerators are compared: TOPS, TOPS/W.
+    """In units of 10^12, as accelerators are compared (TOPS, TOPS/W), unless that would be a very small number.
 
-    >>> tera(2.998e11, "OPS")
-    '0.300 TOPS'
+    >>> tera(2.998e11, "OPS"), tera(2.19e9, "OPS")
+    ('0.300 TOPS', '2.19 GOPS')
     """
+    if value < 1e10:
+        return si(value, unit)
     return f"{significant(value * 1e-12)} T{unit}"
 
 

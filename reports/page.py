@@ -31,7 +31,7 @@ def page(document: Document, events: Trace | None = None) -> str:
     sources = figures.provenance(document)
     accuracy = document.get("accuracy")
     squares, left_out = charts.arrays(document)
-    drawn, drawn_note = charts.timeline(events, document) if events is not None else ("", "")
+    drawn, drawn_note, phases = charts.timeline(events, document) if events is not None else ("", "", [])
     wall = document.get("wall")
     return environment.get_template("report.html").render(
         style=Markup((TEMPLATES / "report.css").read_text(encoding="utf-8")),
@@ -55,6 +55,7 @@ def page(document: Document, events: Trace | None = None) -> str:
         arrays_left_out=left_out,
         timeline=Markup(drawn),
         timeline_note=drawn_note,
+        timeline_phases=phases,
         activity=figures.activity(document),
         sources=sources,
         source_count=sum(len(rows) for rows in sources.values()),

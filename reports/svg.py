@@ -6,7 +6,7 @@ from html import escape
 
 
 def element(tag: str, *content: str, **attributes: object) -> str:
-    """``<tag attribute="value">content</tag>``; content is markup, ``_`` in a name means ``-``, a final ``_`` is dropped.
+    """``<tag attribute="value">content</tag>``; content is markup; in names ``_`` means ``-`` and a final one nothing.
 
     >>> element("rect", x=1.26, class_="forward")
     '<rect x="1.3" class="forward"/>'

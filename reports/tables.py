@@ -1,4 +1,4 @@
-"""What the terminal shows: rich tables from a result or a placement document. Formatting only; figures come from `figures`."""
+"""What the terminal shows: rich tables of a result or a placement. Formatting only; figures come from `figures`."""
 
 from __future__ import annotations
 
@@ -54,9 +54,9 @@ def placement(document: Document) -> RenderableType:
         table.add_row(*(row[key] for key in ("name", "kind", "matrix", "vectors", "weights", "macs", "place")))
     totals = document["totals"]
     sums = (
-        f"{f.count(totals['weights'])} weights on {f.count(totals['arrays'])} arrays of {f.count(totals['tiles'])} tiles, "
-        f"{f.percent(totals['utilisation'])} of their cells used; {f.count(totals['macs'])} multiply-accumulates per "
-        f"sample; the chip has {f.area(totals['area_m2'])}."
+        f"{f.count(totals['weights'])} weights on {f.count(totals['arrays'])} arrays of {f.count(totals['tiles'])} "
+        f"tiles, {f.percent(totals['utilisation'])} of their cells used; {f.count(totals['macs'])} "
+        f"multiply-accumulates per sample; the chip has {f.area(totals['area_m2'])}."
     )
     return Group(Text(f"{document['network']} on {document['chip']}", style="bold"), "", table, "", Text(sums))
 
