@@ -108,7 +108,10 @@ def what_was_timed(document: Document) -> str:
         sentence = f"{counted} timed and priced event by event. {schedule}"
     else:
         share = f.percent(timed / samples)
-        sentence = f"{f.count(timed)} of {f.count(samples)} samples ({share}) were timed and priced event by event; the others are taken to have cost the same on average. {schedule}"
+        sentence = (
+            f"{f.count(timed)} of {f.count(samples)} samples ({share}) were timed and priced event by event; the others "
+            f"are taken to have cost the same on average. {schedule}"
+        )
     if "assumption" in document:
         sentence += f" Nothing was learned here: what the arrays did is {document['assumption']}."
     return sentence
