@@ -10,10 +10,12 @@ nothing. `build` finds one by name. All end in a log-softmax over the classes, s
 
 from __future__ import annotations
 
+import runpy
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 
 from torch import nn
 
@@ -134,14 +136,42 @@ NETWORKS: dict[str, Entry] = {
 }
 
 
-def entry(name: str) -> Entry:
-    """The line of `NETWORKS` of that name; `InputError` with the nearest name if there is none."""
-    if name not in NETWORKS:
-        raise InputError(f"no network {name!r}{nearest(name, NETWORKS)}")
-    return NETWORKS[name]
-
-
 def build(name: str) -> tuple[nn.Module, tuple[int, ...]]:
-    """A fresh module of that name and the shape of one sample; torch's random state settles the weights."""
-    found = entry(name)
-    return found.builder(), found.input_shape
+    """A fresh module and the shape of one sample; torch's random state settles the weights.
+
+    ``name`` is one of `NETWORKS`, or ``file.py:function`` for a function of the user's own, without arguments, that
+    returns (module, input_shape). `InputError` with the nearest name if there is no such network.
+    """
+    if ".py:" in name:
+        return _from_file(*name.rsplit(":", 1))
+    if name not in NETWORKS:
+        raise InputError(f"no network {name!r}{nearest(name, NETWORKS)}; or give file.py:function")
+    return NETWORKS[name].builder(), NETWORKS[name].input_shape
+
+
+def _from_file(path: str, function: str) -> tuple[nn.Module, tuple[int, ...]]:
+    """What the user's function returns; whatever is wrong with it is said in one sentence."""
+    if not Path(path).is_file():
+        raise InputError(f"network: there is no file {path}; accepted: a name of the zoo, or file.py:function")
+    try:
+        defined = runpy.run_path(path)
+    except Exception as error:
+        raise InputError(f"network: {path} cannot be run ({type(error).__name__}: {_first_line(error)})") from error
+    if not callable(defined.get(function)):
+        functions = [key for key, value in defined.items() if callable(value) and not key.startswith("_")]
+        raise InputError(f"network: {path} has no function {function!r}{nearest(function, functions)}")
+    try:
+        module, input_shape = defined[function]()
+        shape = tuple(int(size) for size in input_shape)
+    except Exception as error:
+        raise InputError(
+            f"network: {function} in {path} did not return (module, input_shape) "
+            f"({type(error).__name__}: {_first_line(error)})"
+        ) from error
+    if not isinstance(module, nn.Module):
+        raise InputError(f"network: {function} in {path} returned {type(module).__name__}; a torch module is needed")
+    return module, shape
+
+
+def _first_line(error: Exception) -> str:
+    return next(iter(str(error).splitlines()), "")

@@ -90,3 +90,29 @@ def test_fcn_takes_images_as_well_as_flat_samples():
 def test_an_unknown_network_gets_the_nearest_name():
     with pytest.raises(InputError, match=r"no network 'lenet-digit'; did you mean 'lenet-digits'.*accepted: fcn"):
         build("lenet-digit")
+
+
+class TestANetworkOfTheUsersOwn:
+    def test_is_built_by_a_function_in_a_file(self, tmp_path):
+        path = tmp_path / "mine.py"
+        path.write_text("import torch\ndef small():\n    return torch.nn.Linear(3, 2), (3,)\n")
+        module, input_shape = build(f"{path}:small")
+        assert (module.in_features, input_shape) == (3, (3,))
+
+    @pytest.mark.parametrize(
+        ("text", "sentence"),
+        [
+            (None, r"there is no file .*mine.py; accepted"),
+            ("def smal(): pass", r"has no function 'small'; did you mean 'smal'"),
+            ("1 / 0", r"cannot be run \(ZeroDivisionError: division by zero\)"),
+            ("def small(): return 3", r"did not return \(module, input_shape\)"),
+            ("def small(): return 3, (4,)", r"returned int; a torch module is needed"),
+        ],
+    )
+    def test_gets_one_sentence_if_it_cannot_be(self, tmp_path, text, sentence):
+        path = tmp_path / "mine.py"
+        if text is not None:
+            path.write_text(text)
+        with pytest.raises(InputError, match=sentence) as caught:
+            build(f"{path}:small")
+        assert "\n" not in str(caught.value)
