@@ -109,8 +109,8 @@ def what_was_timed(document: Document) -> str:
     else:
         share = f.percent(timed / samples)
         sentence = (
-            f"{f.count(timed)} of {f.count(samples)} samples ({share}) were timed and priced event by event; the others "
-            f"are taken to have cost the same on average. {schedule}"
+            f"{f.count(timed)} of {f.count(samples)} samples ({share}) were timed and priced event by event; the "
+            f"others are taken to have cost the same on average. {schedule}"
         )
     if "assumption" in document:
         sentence += f" Nothing was learned here: what the arrays did is {document['assumption']}."
