@@ -72,6 +72,11 @@ class AnalogTile(torch.nn.Module):
 
     def set_weights(self, weights: Tensor) -> None:
         """Write weights (rows, columns), limited to each cell's bounds (a stuck cell keeps its value)."""
+        if weights.shape != self.weights.shape:
+            shape = tuple(weights.shape)
+            raise InputError(
+                f"layer {self.layer}: weights of shape {shape} were given; accepted is {(self.rows, self.columns)}"
+            )
         with torch.no_grad():
             self.weights.copy_(self.cells.clip(weights.to(self.weights.device, torch.float32)))
 
@@ -81,6 +86,7 @@ class AnalogTile(torch.nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Multiply vectors: x (vectors, columns) -> y (vectors, rows)."""
+        x = self._vectors("x", x, self.columns)
         product = multiply(
             self.weights,
             x,
@@ -97,6 +103,7 @@ class AnalogTile(torch.nn.Module):
 
     def backward(self, d: Tensor) -> Tensor:
         """Multiply errors by the transposed array: d (vectors, rows) -> (vectors, columns). No bound management."""
+        d = self._vectors("d", d, self.rows)
         product = multiply(
             self.weights.t(),
             d,
@@ -113,6 +120,11 @@ class AnalogTile(torch.nn.Module):
 
     def update(self, x: Tensor, d: Tensor, learning_rate: float) -> None:
         """Learn from pairs in order: W <- W - learning_rate d x^T by pulses; shapes as for `forward` and `backward`."""
+        x, d = self._vectors("x", x, self.columns), self._vectors("d", d, self.rows)
+        if x.shape[0] != d.shape[0]:
+            raise InputError(
+                f"layer {self.layer}: {x.shape[0]} vectors x and {d.shape[0]} vectors d were given; accepted are pairs"
+            )
         send = pulses_numba.update if self._path_now() == "numba" else pulses.update
         try:
             counts = send(
@@ -155,6 +167,13 @@ class AnalogTile(torch.nn.Module):
         if cells.decay is not None and cells.target is not None:
             w.copy_(cells.clip((w - cells.target) * cells.decay + cells.target))
         self._counters["step"] += 1
+
+    def _vectors(self, name: str, given: Tensor, lines: int) -> Tensor:
+        """The vectors as the stages want them: (vectors, lines), contiguous float32."""
+        if given.dim() != 2 or given.shape[1] != lines:
+            shape = tuple(given.shape)
+            raise InputError(f"layer {self.layer}: {name} of shape {shape} was given; accepted is (vectors, {lines})")
+        return given.detach().to(torch.float32).contiguous()
 
     def _path_now(self) -> str:
         return self.path if self.weights.device.type == "cpu" else "torch"

@@ -198,6 +198,17 @@ def test_a_network_restored_from_its_state_continues_bit_for_bit():
     assert torch.equal(train(copy.deepcopy(first), range(2, 4)), straight)
 
 
+def test_networks_and_their_states_can_be_kept_in_files(tmp_path):
+    network = convert(_network(), REAL)
+    network(_images()).sum().backward()
+    torch.save(network, tmp_path / "network")
+    torch.save(network.state_dict(), tmp_path / "state")
+    loaded = torch.load(tmp_path / "network", weights_only=False)
+    other = convert(_network(), REAL, seed=3)
+    other.load_state_dict(torch.load(tmp_path / "state", weights_only=True))
+    assert torch.equal(loaded(_images()), other(_images()))
+
+
 def test_conversion_leaves_the_original_alone_and_keeps_shared_layers_shared():
     linear = nn.Linear(4, 4)
     network = nn.Sequential(linear, nn.ReLU(), linear)

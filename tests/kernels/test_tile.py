@@ -132,3 +132,31 @@ def test_numbers_that_are_not_finite_name_their_layer():
     tile = AnalogTile(2, 2, CONFIG, layer=4)
     with pytest.raises(InputError, match="layer 4: the error d of an update holds NaN"):
         tile.update(torch.ones(1, 2), torch.full((1, 2), float("nan")), 0.1)
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda tile: tile.forward(torch.ones(2, 3)), r"x of shape \(2, 3\) was given; accepted is \(vectors, 2\)"),
+        (lambda tile: tile.backward(torch.ones(3)), r"d of shape \(3,\) was given; accepted is \(vectors, 3\)"),
+        (lambda tile: tile.update(torch.ones(2, 2), torch.ones(1, 3), 0.1), "2 vectors x and 1 vectors d were given"),
+        (
+            lambda tile: tile.set_weights(torch.ones(2, 3)),
+            r"weights of shape \(2, 3\) were given; accepted is \(3, 2\)",
+        ),
+    ],
+)
+def test_wrong_shapes_are_refused(call, message):
+    with pytest.raises(InputError, match=message):
+        call(AnalogTile(3, 2, CONFIG))
+
+
+def test_vectors_in_any_memory_order_and_precision_give_the_same():
+    x, d = _vectors(0, 4, 5, 3)
+    weights = []
+    for a, b in ((x, d), (x.t().contiguous().t(), d.double())):
+        tile = AnalogTile(5, 3, CONFIG)
+        tile.forward(a)
+        tile.update(a, b, 0.1)
+        weights.append(tile.get_weights())
+    assert torch.equal(*weights)
