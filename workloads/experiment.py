@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
@@ -35,6 +36,18 @@ Watch = Callable[[str, float], None]
 """Called with the name of the stage and the fraction of it that is done."""
 
 
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """Sums of floats depend on how they are shared among threads, and results must not; it is also faster here."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
+
+
+@_one_thread()
 def run(experiment: Experiment, watch: Watch = lambda stage, fraction: None) -> Result:
     """Train the experiment's network on its chip, and in floating point beside it; price every event of it."""
     began = time.perf_counter()
