@@ -1,0 +1,90 @@
+"""The documents promise nothing that does not run."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from rpusim.reports.schema import schema_of
+
+ROOT = Path(__file__).parents[2]
+CHIP_GUIDE = (ROOT / "docs" / "add-a-chip.md").read_text(encoding="utf-8")
+
+
+def blocks(text, language):
+    return re.findall(rf"^```{language}\n(.*?)^```$", text, flags=re.DOTALL | re.MULTILINE)
+
+
+@pytest.fixture
+def pasted(tmp_path, monkeypatch):
+    """A folder in which a reader has pasted the example chip."""
+    monkeypatch.chdir(tmp_path)
+    (example,) = blocks(CHIP_GUIDE, "yaml")
+    Path("small-128.yaml").write_text(example)
+    return example
+
+
+def test_the_example_chip_runs_with_the_commands_beside_it(rpusim, pasted):
+    (commands,) = blocks(CHIP_GUIDE, "sh")
+    lines = [line.partition("#")[0].split() for line in commands.splitlines()]
+    assert [line[1] for line in lines] == ["map", "time", "run"]
+    for program, *arguments in lines:
+        assert program == "rpusim"
+        outcome = rpusim(*arguments)
+        assert outcome.status == 0, outcome.stderr
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "row"),
+    [
+        ("integration: 20 ns", "integration: 20", "`integration: 20`"),
+        ("      bits: 5", "      bits: -5", "`bits: -5`"),
+        ("      columns: 128", "      columns: 128\n      depth: 4", "`depth: 4` in an array"),
+        ("      lanes: 16\n", "", "no `lanes`"),
+        ("puma-2019/alu", "puma-2019/alus", "`card: puma-2019/alus`"),
+        (
+            '    zero_because: {leakage: "counted in the energy per conversion"}\n',
+            "",
+            "`leakage: 0 W` without a reason",
+        ),
+        ("      bits: 8", "      bits: 9", "`bits: 9` with the card above"),
+    ],
+)
+def test_the_errors_in_the_guide_are_the_real_ones(old, new, row, rpusim, pasted):
+    assert pasted.count(old) == 1
+    Path("small-128.yaml").write_text(pasted.replace(old, new))
+    outcome = rpusim("map", "fcn", "--chip", "small-128.yaml")
+    said = re.search(rf"^\| {re.escape(row)} \| `(.*?) ?…?` \|$", CHIP_GUIDE, flags=re.MULTILINE)
+    assert said, row
+    assert outcome.status == 2
+    assert said[1] in outcome.stderr
+
+
+def test_every_field_of_a_chip_is_explained():
+    named = set(re.findall(r"`([\w.]+)`", CHIP_GUIDE))
+    last = {part for name in named for part in name.split(".")}
+    schema = schema_of("chip")
+    for model in [schema, *schema["$defs"].values()]:
+        for field in model["properties"]:
+            if field not in ("sources", "card", "part"):
+                assert field in last, f"{model['title']}.{field}"
+
+
+def test_every_key_of_a_result_is_explained():
+    text = (ROOT / "docs" / "results.md").read_text(encoding="utf-8")
+    for key in schema_of("result")["properties"]:
+        assert re.search(rf"`{key}[`.]", text), key
+
+
+def test_links_between_documents_lead_somewhere():
+    for path in [ROOT / "README.md", *(ROOT / "docs").glob("*.md")]:
+        for target in re.findall(r"\]\(([^)#]+)[^)]*\)", path.read_text(encoding="utf-8")):
+            assert target.startswith("https://") or (path.parent / target).exists(), f"{path.name}: {target}"
+
+
+def test_the_python_in_the_readme_is_right():
+    (code,) = blocks((ROOT / "README.md").read_text(encoding="utf-8"), "python")
+    code = code.replace('"fcn-digits"', '"fcn-digits", epochs=1', 1) if "epochs" not in code else code
+    compile(code, "README.md", "exec")
