@@ -10,8 +10,6 @@ import json
 import os
 import re
 import shlex
-import tempfile
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -219,42 +217,25 @@ def overridden(experiment: Experiment, given: dict[str, Any]) -> Experiment:
 
 
 def keep(found: Result, folder: Path, words: list[str]) -> None:
-    """Write the run folder, with the command that makes it again; all of it or nothing."""
-    from functools import partial
-
-    from rpusim.reports.page import page
-    from rpusim.reports.trace import Trace
-    from rpusim.workloads import result
+    """Write the run folder, with the command that makes it again."""
+    from rpusim.reports import save
 
     found.document["command"] = shlex.join(["rpusim", *words])
-    writing(folder, lambda: result.save(found, folder, partial(page, events=Trace.of(found))))
+    save(found, folder)
 
 
 def replace_text(path: Path, text: str) -> None:
-    """Write a file whole or not at all."""
-
-    def write() -> None:
-        handle, name = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)
-        try:
-            with os.fdopen(handle, "w", encoding="utf-8") as file:
-                file.write(text)
-            os.chmod(name, 0o644)
-            os.replace(name, path)
-        except BaseException:
-            os.unlink(name)
-            raise
-
-    writing(path, write)
-
-
-def writing(path: Path, write: Callable[[], None]) -> None:
-    """Call ``write``; what the file system refuses becomes a sentence."""
+    """Write a file whole or not at all; what the file system refuses becomes a sentence."""
+    fresh = path.with_name(f".{path.name}-{os.getpid()}")
     try:
-        write()
+        fresh.write_text(text, encoding="utf-8")
+        os.replace(fresh, path)
     except OSError as error:
         raise InputError(
             f"{path}: cannot be written ({error.strerror or error}); a writable folder is needed"
         ) from None
+    finally:
+        fresh.unlink(missing_ok=True)
 
 
 def show(document: dict[str, Any], json_wanted: bool) -> None:

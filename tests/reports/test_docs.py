@@ -84,7 +84,17 @@ def test_links_between_documents_lead_somewhere():
             assert target.startswith("https://") or (path.parent / target).exists(), f"{path.name}: {target}"
 
 
-def test_the_python_in_the_readme_is_right():
+def test_the_python_in_the_readme_runs(tmp_path, monkeypatch, capsys):
     (code,) = blocks((ROOT / "README.md").read_text(encoding="utf-8"), "python")
-    code = code.replace('"fcn-digits"', '"fcn-digits", epochs=1', 1) if "epochs" not in code else code
-    compile(code, "README.md", "exec")
+    assert code.count("epochs=5") == 1
+    monkeypatch.chdir(tmp_path)
+    exec(code.replace("epochs=5", "epochs=1"), {})
+    assert len(capsys.readouterr().out.splitlines()) == 4
+    assert (tmp_path / "runs" / "reram" / "report.html").is_file()
+
+
+def test_a_network_and_a_chip_of_ones_own_can_be_mapped(rpusim, pasted):
+    Path("mine.py").write_text("from torch import nn\ndef build():\n    return nn.Linear(200, 10), (200,)\n")
+    outcome = rpusim("map", "mine.py:build", "--chip", "small-128.yaml")
+    assert outcome.status == 0, outcome.stderr
+    assert "2,010 weights on 2 arrays" in outcome.stdout
