@@ -15,11 +15,10 @@ import torch
 
 from rpusim.arch.activity import ActivityLog, Phase
 from rpusim.errors import InputError
-from rpusim.kernels import pulses, pulses_numba, rng
+from rpusim.kernels.array import DeviceArray
 from rpusim.kernels.config import AnalogConfig
 from rpusim.kernels.devices import Cells
 from rpusim.kernels.mvm import BoundManagement, Lines, Product, multiply
-from rpusim.kernels.rng import Purpose
 
 Tensor = torch.Tensor
 PATHS = ("numba", "torch")
@@ -31,10 +30,9 @@ class AnalogTile(torch.nn.Module):
     seed, layer, tile: name the array to the random numbers; layer and tile also stand in the activity log.
     path: "numba" (compiled, on the CPU) or "torch" (the specification; any device).
     log:  receives one row per vector and phase; None: nothing is written.
-    Attributes: weights (rows, columns) float32 without unit; cells; forward_lines, backward_lines.
+    Attributes: array (the devices, with weights and cells); forward_lines, backward_lines.
     """
 
-    weights: Tensor
     average: Tensor
 
     def __init__(
@@ -55,20 +53,19 @@ class AnalogTile(torch.nn.Module):
         self.rows, self.columns, self.config, self.path, self.log = rows, columns, config, path, log
         self._backward_io = replace(config.backward, bound_management=BoundManagement.NONE)
         self._name(seed, layer, tile)
-        self._counters = {"forward": 0, "backward": 0, "update": 0, "step": 0}
-        cells = config.device.sample(rows, columns, self._stream)
-        for name in ("pulse", "decay", "target", "diffusion"):
-            self.register_buffer(f"cell_{name}", getattr(cells, name))
-        self.register_buffer("weights", cells.clip(torch.zeros(rows, columns)))
+        self._counters = {"forward": 0, "backward": 0}
+        self.array = DeviceArray(rows, columns, config.device, self._stream, path)
         self.register_buffer("average", torch.full((1,), float("nan")))
+
+    @property
+    def weights(self) -> Tensor:
+        """The stored weights (rows, columns), not a copy."""
+        return self.array.weights
 
     @property
     def cells(self) -> Cells:
         """The frozen per-cell parameters."""
-        held = self._buffers
-        pulse = held["cell_pulse"]
-        assert pulse is not None
-        return Cells(pulse, held["cell_decay"], held["cell_target"], held["cell_diffusion"])
+        return self.array.cells
 
     def set_weights(self, weights: Tensor) -> None:
         """Write weights (rows, columns), limited to each cell's bounds (a stuck cell keeps its value)."""
@@ -77,8 +74,7 @@ class AnalogTile(torch.nn.Module):
             raise InputError(
                 f"layer {self.layer}: weights of shape {shape} were given; accepted is {(self.rows, self.columns)}"
             )
-        with torch.no_grad():
-            self.weights.copy_(self.cells.clip(weights.to(self.weights.device, torch.float32)))
+        self.array.set_weights(weights)
 
     def get_weights(self) -> Tensor:
         """A copy of the stored weights (rows, columns)."""
@@ -95,7 +91,7 @@ class AnalogTile(torch.nn.Module):
             self._forward_stream,
             self._counters["forward"],
             self.average,
-            self._path_now(),
+            self.array.path_now,
         )
         self._counters["forward"] += x.shape[0]
         self._write(Phase.FORWARD, product, active_columns=product.active, active_rows=self.rows)
@@ -112,7 +108,7 @@ class AnalogTile(torch.nn.Module):
             self._backward_stream,
             self._counters["backward"],
             self.average,
-            self._path_now(),
+            self.array.path_now,
         )
         self._counters["backward"] += d.shape[0]
         self._write(Phase.BACKWARD, product, active_rows=product.active, active_columns=self.columns)
@@ -125,22 +121,10 @@ class AnalogTile(torch.nn.Module):
             raise InputError(
                 f"layer {self.layer}: {x.shape[0]} vectors x and {d.shape[0]} vectors d were given; accepted are pairs"
             )
-        send = pulses_numba.update if self._path_now() == "numba" else pulses.update
         try:
-            counts = send(
-                self.weights,
-                self.cells,
-                self.config.device,
-                x,
-                d,
-                learning_rate,
-                self.config.update,
-                self._stream,
-                self._counters["update"],
-            )
+            counts = self.array.pulse(x, d, learning_rate, self.config.update)
         except InputError as error:
             raise InputError(f"layer {self.layer}: {error}") from None
-        self._counters["update"] += x.shape[0]
         if self.log is not None:
             self.log.append(
                 x.shape[0],
@@ -159,14 +143,7 @@ class AnalogTile(torch.nn.Module):
 
     def end_mini_batch(self) -> None:
         """What happens once per mini-batch whether or not there was an update: diffusion, then decay."""
-        cells, w = self.cells, self.weights
-        if cells.diffusion is not None:
-            base = rng.key(*self._stream, Purpose.DIFFUSION)
-            walk = rng.normal_matrix(base, self._counters["step"], self.rows, self.columns, w.device)
-            w.copy_(cells.clip(w + cells.diffusion * walk))
-        if cells.decay is not None and cells.target is not None:
-            w.copy_(cells.clip((w - cells.target) * cells.decay + cells.target))
-        self._counters["step"] += 1
+        self.array.end_mini_batch()
 
     def _vectors(self, name: str, given: Tensor, lines: int) -> Tensor:
         """The vectors as the stages want them: (vectors, lines), contiguous float32."""
@@ -174,9 +151,6 @@ class AnalogTile(torch.nn.Module):
             shape = tuple(given.shape)
             raise InputError(f"layer {self.layer}: {name} of shape {shape} was given; accepted is (vectors, {lines})")
         return given.detach().to(torch.float32).contiguous()
-
-    def _path_now(self) -> str:
-        return self.path if self.weights.device.type == "cpu" else "torch"
 
     def _write(self, phase: Phase, product: Product, **active: Any) -> None:
         if self.log is not None:
