@@ -4,8 +4,8 @@
     result = rpusim.simulate("fcn-digits")            # train on a chip: accuracy, time, energy, area
     result["accuracy"]["test_error"], result["time"]["per_sample_s"], result["energy"]["per_sample_J"]
 
-``simulate`` runs an experiment; ``Chip`` is a chip as data; ``AnalogLinear``, ``AnalogConv2d``, ``AnalogSGD`` and
-``convert`` are the torch way. The sub-packages: ``arch`` (the chip and its engine), ``kernels`` (the numbers),
+``simulate`` runs an experiment and ``save`` writes its run folder; ``Chip`` is a chip as data; ``AnalogLinear``,
+``AnalogConv2d``, ``AnalogSGD``, ``convert`` and ``place`` are the torch way. The sub-packages: ``arch`` (the chip and its engine), ``kernels`` (the numbers),
 ``workloads`` (what is run), ``reports`` (what a person sees).
 """
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from rpusim.arch.chip import Chip
     from rpusim.errors import InputError
     from rpusim.kernels import AnalogConfig, AnalogConv2d, AnalogLinear, AnalogSGD, convert
+    from rpusim.reports import save
     from rpusim.workloads.capture import capture
     from rpusim.workloads.facade import place, simulate
     from rpusim.workloads.result import Result
@@ -35,6 +36,7 @@ _HOMES = {
     "capture": "rpusim.workloads.capture",
     "convert": "rpusim.kernels",
     "place": "rpusim.workloads.facade",
+    "save": "rpusim.reports",
     "simulate": "rpusim.workloads.facade",
 }
 
@@ -50,6 +52,7 @@ __all__ = [
     "capture",
     "convert",
     "place",
+    "save",
     "simulate",
 ]
 

@@ -177,7 +177,8 @@ def save(result: Result, folder: Path, page: Callable[[dict[str, Any]], str] | N
         fresh.chmod(0o755)
         document = result.document
         (fresh / MARK).write_text(json.dumps(document, indent=1, allow_nan=False) + "\n")
-        resolved = {key: document[key] for key in ("network", "chip", "training", "seed", "version", "provenance")}
+        configuration = ("network", "chip", "training", "assumption", "seed", "version", "provenance")
+        resolved = {key: document[key] for key in configuration if key in document}
         (fresh / "config.resolved.yaml").write_text(yaml.safe_dump(resolved, sort_keys=False, allow_unicode=True))
         if result.trace is not None:
             names = {"stations": np.array(result.stations), "ops": np.array([op.name for op in Op])}

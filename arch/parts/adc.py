@@ -48,7 +48,7 @@ class Adcs(Sourced):
         if card.rated_bits != self.bits or card.rated_rate != self.rate:
             raise InputError(
                 f"adc: {self.bits} bits at {self.rate:g} S/s, but its card {card.name} is rated for {card.rated_bits} "
-                f"bits at {card.rated_rate} S/s; a card's cost holds only for the converter it was taken from"
+                f"bits at {card.rated_rate or 0:g} S/s; a card's cost holds only for the converter it was taken from"
             )
         per_side = [self.count(lines) * arrays for lines in sides]
         units = max(per_side) if self.shared_between_sides else sum(per_side)

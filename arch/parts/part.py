@@ -107,6 +107,11 @@ class Card(Sourced):
     rated_bits: int | None = None
     rated_rate: SamplesPerSecond | None = None
 
+    def numbers(self, where: str) -> Iterator[dict[str, Any]]:
+        """As for every block; the source of a card's number also says how well it is known."""
+        for row in super().numbers(where):
+            yield {**row, "source": f"{row['source']} ({self.basis})"}
+
     @model_validator(mode="after")
     def _complete(self) -> Card:
         if bool(self.energy) + (self.power is not None) + (self.electrical is not None) != 1:

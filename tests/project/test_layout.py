@@ -19,7 +19,12 @@ ALLOWED = {
 }
 """Imports point one way: reports -> workloads -> arch and kernels; kernels know only the Activity of arch."""
 
-FORBIDDEN = {"arch": {"torch", "numba"}, "kernels": {"simpy", "networkx", "pydantic"}, "workloads": set(), "reports": set()}
+FORBIDDEN = {
+    "arch": {"torch", "numba"},
+    "kernels": {"simpy", "networkx", "pydantic"},
+    "workloads": set(),
+    "reports": set(),
+}
 
 
 def imported(path: Path) -> set[str]:
@@ -29,7 +34,11 @@ def imported(path: Path) -> set[str]:
             names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, f"{path}: relative import"
-            names |= {f"{node.module}.{alias.name}" for alias in node.names} if node.module == "rpusim" else {node.module or ""}
+            names |= (
+                {f"{node.module}.{alias.name}" for alias in node.names}
+                if node.module == "rpusim"
+                else {node.module or ""}
+            )
             if node.module in ("rpusim.arch", "rpusim.kernels", "rpusim.workloads"):
                 names |= {f"{node.module}.{alias.name}" for alias in node.names}
                 names.discard(node.module)
