@@ -5,8 +5,8 @@
     result["accuracy"]["test_error"], result["time"]["per_sample_s"], result["energy"]["per_sample_J"]
 
 ``simulate`` runs an experiment and ``save`` writes its run folder; ``Chip`` is a chip as data; ``AnalogLinear``,
-``AnalogConv2d``, ``AnalogSGD``, ``convert`` and ``place`` are the torch way. The sub-packages: ``arch`` (the chip and its engine), ``kernels`` (the numbers),
-``workloads`` (what is run), ``reports`` (what a person sees).
+``AnalogConv2d``, ``AnalogSGD``, ``convert`` and ``place`` are the torch way. The sub-packages: ``arch`` (the chip and
+its engine), ``kernels`` (the numbers), ``workloads`` (what is run), ``reports`` (what a person sees).
 """
 
 from __future__ import annotations
