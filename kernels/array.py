@@ -49,14 +49,34 @@ class DeviceArray(torch.nn.Module):
         with torch.no_grad():
             self.weights.copy_(self.cells.clip(weights.to(self.weights.device, torch.float32)))
 
-    def pulse(self, x: Tensor, d: Tensor, learning_rate: float, parameters: UpdateParameters) -> UpdateCounts:
+    def pulse(
+        self,
+        x: Tensor,
+        d: Tensor,
+        learning_rate: float,
+        parameters: UpdateParameters,
+        lines: tuple[int, ...] | None = None,
+        only_up: bool = False,
+    ) -> UpdateCounts:
         """Send the pairs in order as pulses: W <- W - learning_rate d x^T on average.
 
-        x: (vectors, columns), d: (vectors, rows), contiguous float32. InputError if they hold NaN or infinite numbers.
+        x: (vectors, columns), d: (vectors, rows), contiguous float32. lines: names the bits of rows and columns if
+        other arrays hang on the same drivers; None: drivers of its own. only_up: take no down pulses. InputError if
+        x or d hold NaN or infinite numbers.
         """
         send = pulses_numba.update if self.path_now == "numba" else pulses.update
         counts = send(
-            self.weights, self.cells, self.device, x, d, learning_rate, parameters, self.stream, self._updates
+            self.weights,
+            self.cells,
+            self.device,
+            x,
+            d,
+            learning_rate,
+            parameters,
+            self.stream,
+            self._updates,
+            lines,
+            only_up,
         )
         self._updates += x.shape[0]
         return counts

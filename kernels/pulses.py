@@ -122,11 +122,15 @@ def update(
     parameters: UpdateParameters,
     stream: tuple[int, ...],
     first: int,
+    lines: tuple[int, ...] | None = None,
+    only_up: bool = False,
 ) -> UpdateCounts:
     """Apply the pairs of a mini-batch in order to ``weights`` (rows, columns), in place; the torch specification.
 
     x: (vectors, columns); d: (vectors, rows). stream: names the array to the random numbers; first: the update counter
-    of the first pair, so that any division of the pairs into calls gives the same weights.
+    of the first pair, so that any division of the pairs into calls gives the same weights. lines: names the bits of
+    rows and columns, which arrays on the same drivers share; None: ``stream``, which always names the noise. only_up:
+    the array takes no down pulses, as one of a one-sided pair.
     """
     for name, values in (("input x", x), ("error d", d)):
         if not bool(torch.isfinite(values).all()):
@@ -145,15 +149,16 @@ def update(
         if slots == 0:
             continue
         if parameters.pulse_type is PulseType.NONE_WITH_DEVICE:
-            weights.copy_(cells.clip(weights - d_row[:, None] * (x_row * learning_rate)))
+            change = d_row[:, None] * (x_row * learning_rate)
+            weights.copy_(cells.clip(weights - (change.clamp(max=0.0) if only_up else change)))
             counts.active_rows[vector], counts.active_columns[vector] = int((d_row != 0).sum()), int((x_row != 0).sum())
             continue
         chance_d = d_row.abs() * float(np.float32(gain_d))
         chance_x = x_row.abs() * float(np.float32(gain_x))
         up = (torch.sign(d_row)[:, None] * torch.sign(x_row) * math.copysign(1.0, learning_rate)) < 0
-        pulse = _Pulse(weights, cells, device, up, stream, first + vector)
+        pulse = _Pulse(weights, cells, device, up, stream, first + vector, only_up)
         if parameters.pulse_type is PulseType.STOCHASTIC_COMPRESSED:
-            fired_d, fired_x = _stochastic(pulse, chance_d, chance_x, slots, stream, first + vector)
+            fired_d, fired_x = _stochastic(pulse, chance_d, chance_x, slots, lines or stream, first + vector)
         else:
             fired_d, fired_x = _counted(pulse, chance_d, chance_x, slots, parameters.pulse_type)
         counts.slots[vector] = slots
@@ -167,9 +172,17 @@ class _Pulse:
     """Sends single pulses to chosen cells for one pair, and counts them."""
 
     def __init__(
-        self, weights: Tensor, cells: Cells, device: PulsedDevice, up: Tensor, stream: tuple[int, ...], step: int
+        self,
+        weights: Tensor,
+        cells: Cells,
+        device: PulsedDevice,
+        up: Tensor,
+        stream: tuple[int, ...],
+        step: int,
+        only_up: bool,
     ) -> None:
         self._weights, self._cells, self._device, self._up = weights, cells, device, up
+        self._only_up = only_up
         directions = zip(cells.parameters(up=True), cells.parameters(up=False), strict=True)
         self._parameters = [torch.where(up, high, low) for high, low in directions]
         self._words = rng.torch_words(rng.key(*stream, Purpose.PULSE_NOISE), np.array([step]), weights.device)[0]
@@ -179,6 +192,7 @@ class _Pulse:
 
     def send(self, hit: Tensor, number: int) -> None:
         """One pulse to every cell of the boolean matrix ``hit``; ``number`` tells pulses of the pair apart."""
+        hit = hit & self._up if self._only_up else hit
         noise = torch.zeros_like(self._weights)
         if self._device.dw_min_std > 0.0:
             noise = rng.normal(rng.bits(self._words, self._rows, self._columns, number)) * self._device.dw_min_std

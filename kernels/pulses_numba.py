@@ -31,6 +31,7 @@ step: Any = None
 read: Any = None
 gains: Any = None
 PARAMETERS = 0
+ONLY_UP = 0
 
 _ZERO, _ONE = np.uint32(0), np.uint32(1)
 _LARGEST = np.float32(np.finfo(np.float32).max)
@@ -152,6 +153,8 @@ def _coincide(weights, cells, sigma, d, marks, entries, starts, base, first, fli
                     for q in range(len(hits)):
                         j = hits[q] & _INDEX
                         down = (hits[q] & _NEGATIVE) == down_sign
+                        if ONLY_UP and down:
+                            continue
                         cell = j * (2 + 2 * PARAMETERS)
                         of_step = read(cell_row, cell + (2 + PARAMETERS if down else 2))
                         size = np.float32(step(weight_row[j], noise[q], *of_step))
@@ -178,6 +181,8 @@ def _count(weights, cells, sigma, x, d, slots, gain_d, gain_x, mean, base, first
                 else:
                     number = np.rint(np.float32(chance_d * min(chance_x, np.float32(1))) * bl)
                 down = ((d[b, i] < 0) == (x[b, j] < 0)) != flip
+                if ONLY_UP and down:
+                    continue
                 cell = j * (2 + 2 * PARAMETERS)
                 of_step = read(cells[i], cell + (2 + PARAMETERS if down else 2))
                 weight = weights[i, j]
@@ -207,8 +212,9 @@ def reader(number: int) -> Any:
 
 
 @cache
-def _of_device(template: Callable[..., Any], step: Callable[..., Any], parameters: int) -> Loop:
-    return Loop(template, _PARALLEL_WORK, step=step, read=reader(parameters), PARAMETERS=parameters)
+def _of_device(template: Callable[..., Any], step: Callable[..., Any], parameters: int, only_up: bool = False) -> Loop:
+    names = {"step": step, "read": reader(parameters), "PARAMETERS": parameters}
+    return Loop(template, _PARALLEL_WORK, **names, **({"ONLY_UP": 1} if only_up else {}))
 
 
 def update(
@@ -221,6 +227,8 @@ def update(
     parameters: UpdateParameters,
     stream: tuple[int, ...],
     first: int,
+    lines: tuple[int, ...] | None = None,
+    only_up: bool = False,
 ) -> UpdateCounts:
     """As `pulses.update`: apply the pairs in order to ``weights``, in place; contiguous float32 tensors on the CPU."""
     w, xs, ds = weights.numpy(), x.numpy(), d.numpy()
@@ -249,11 +257,11 @@ def update(
     sigma, flip = np.float32(device.dw_min_std), learning_rate < 0
     noise_key = np.uint64(rng.key(*stream, Purpose.PULSE_NOISE))
     if parameters.pulse_type is PulseType.NONE_WITH_DEVICE:
-        return _floating_point(weights, cells, x, d, learning_rate, counts)
+        return _floating_point(weights, cells, x, d, learning_rate, only_up, counts)
     if parameters.pulse_type is not PulseType.STOCHASTIC_COMPRESSED:
         mean = parameters.pulse_type is PulseType.MEAN_COUNT
         tally = np.zeros((vectors, rows, 2), np.int64)
-        count = _of_device(_count, device.step, step_parameters)
+        count = _of_device(_count, device.step, step_parameters, only_up)
         work = rows * columns * vectors
         count(w, cell, sigma, xs, ds, slots, gain_d, gain_x, mean, noise_key, first, flip, tally, work=work)
         counts.coincidences_up[:], counts.coincidences_down[:] = tally.sum(1).T
@@ -262,8 +270,9 @@ def update(
         return counts
 
     chunk = max(1, _CHUNK_ENTRIES // (most * max(rows, columns)))
-    row_key, column_key = (np.uint64(rng.key(*stream, p)) for p in (Purpose.ROW_PULSES, Purpose.COLUMN_PULSES))
-    coincide = _of_device(_coincide, device.step, step_parameters)
+    of_lines = lines or stream
+    row_key, column_key = (np.uint64(rng.key(*of_lines, p)) for p in (Purpose.ROW_PULSES, Purpose.COLUMN_PULSES))
+    coincide = _of_device(_coincide, device.step, step_parameters, only_up)
     for start in range(0, vectors, chunk):
         part = slice(start, min(start + chunk, vectors))
         used, size = slots[part], part.stop - start
@@ -295,16 +304,25 @@ def update(
         _MEET(used, row_entries, row_starts, row_signs, signs, flip, marks, ups, downs)
         work = size * most * rows * columns
         coincide(w, cell, sigma, ds[part], marks, entries, starts, noise_key, first + start, flip, work=work)
+    if only_up:
+        counts.coincidences_down[:] = 0
     return counts
 
 
 def _floating_point(
-    weights: torch.Tensor, cells: Cells, x: torch.Tensor, d: torch.Tensor, learning_rate: float, counts: UpdateCounts
+    weights: torch.Tensor,
+    cells: Cells,
+    x: torch.Tensor,
+    d: torch.Tensor,
+    learning_rate: float,
+    only_up: bool,
+    counts: UpdateCounts,
 ) -> UpdateCounts:
     """Pulse type NONE_WITH_DEVICE: exact products, clipped after every vector."""
     busy = counts.slots > 0
     for vector in np.flatnonzero(busy):
-        weights.copy_(cells.clip(weights - d[vector][:, None] * (x[vector] * learning_rate)))
+        change = d[vector][:, None] * (x[vector] * learning_rate)
+        weights.copy_(cells.clip(weights - (change.clamp(max=0.0) if only_up else change)))
     counts.slots[:] = 0
     counts.active_rows[busy] = np.count_nonzero(d.numpy()[busy], axis=1)
     counts.active_columns[busy] = np.count_nonzero(x.numpy()[busy], axis=1)
