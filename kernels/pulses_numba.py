@@ -258,10 +258,11 @@ def update(
     noise_key = np.uint64(rng.key(*stream, Purpose.PULSE_NOISE))
     if parameters.pulse_type is PulseType.NONE_WITH_DEVICE:
         return _floating_point(weights, cells, x, d, learning_rate, only_up, counts)
+    one_way = (True,) if only_up else ()
     if parameters.pulse_type is not PulseType.STOCHASTIC_COMPRESSED:
         mean = parameters.pulse_type is PulseType.MEAN_COUNT
         tally = np.zeros((vectors, rows, 2), np.int64)
-        count = _of_device(_count, device.step, step_parameters, only_up)
+        count = _of_device(_count, device.step, step_parameters, *one_way)
         work = rows * columns * vectors
         count(w, cell, sigma, xs, ds, slots, gain_d, gain_x, mean, noise_key, first, flip, tally, work=work)
         counts.coincidences_up[:], counts.coincidences_down[:] = tally.sum(1).T
@@ -272,7 +273,7 @@ def update(
     chunk = max(1, _CHUNK_ENTRIES // (most * max(rows, columns)))
     of_lines = lines or stream
     row_key, column_key = (np.uint64(rng.key(*of_lines, p)) for p in (Purpose.ROW_PULSES, Purpose.COLUMN_PULSES))
-    coincide = _of_device(_coincide, device.step, step_parameters, only_up)
+    coincide = _of_device(_coincide, device.step, step_parameters, *one_way)
     for start in range(0, vectors, chunk):
         part = slice(start, min(start + chunk, vectors))
         used, size = slots[part], part.stop - start
