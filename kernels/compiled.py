@@ -18,8 +18,20 @@ from types import FunctionType
 from typing import Any
 
 import numba
+from numba.core import types
+from numba.extending import intrinsic
 
 from rpusim.kernels import rng
+
+
+@intrinsic
+def popcount(_context, word):
+    """The number of ones in a 32-bit word; one machine instruction, also for many words side by side."""
+
+    def generate(_context, builder, _signature, arguments):
+        return builder.ctpop(arguments[0])
+
+    return types.uint32(types.uint32), generate
 
 
 @cache
@@ -41,7 +53,7 @@ def compile_loop(template: Callable[..., Any], parallel: bool = False, **names: 
     launch costs far more than a small tile, so callers keep both variants and choose by the amount of work.
     """
     assert isinstance(template, FunctionType)
-    sources = [str(rng.__file__), inspect.getfile(template)]
+    sources = [str(rng.__file__), __file__, inspect.getfile(template)]
     scope = dict(template.__globals__)
     tags = []
     for name, value in sorted(names.items()):

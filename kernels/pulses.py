@@ -9,107 +9,25 @@ coincidences along a line are correlated; every pulse has its own noise and is c
 their largest probabilities are equal, and lets only d saturate (Gokmen, Onen & Haensch, Front. Neurosci. 11:538, 2017).
 The stochastic update is that of Gokmen & Vlasov, Front. Neurosci. 10:333 (2016).
 
-This file has the parameters, the gains and the update in torch, which is the specification. `pulses_numba` is the same
-in compiled loops; both draw the same random numbers and agree.
+This file is the update in torch, which is the specification; `trains` has its parameters. `pulses_numba` is the same in
+compiled loops; both draw the same random numbers and agree.
 """
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
-from enum import StrEnum
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
-from rpusim.errors import InputError
-from rpusim.kernels import checks, rng
+from rpusim.kernels import rng
 from rpusim.kernels.devices.base import Cells, PulsedDevice
 from rpusim.kernels.rng import Purpose
+from rpusim.kernels.trains import Execution, PulseType, UpdateCounts, UpdateParameters, not_finite, train_gains
 
 Tensor = torch.Tensor
 
-
-class PulseType(StrEnum):
-    """How a pair (x, d) becomes pulses.
-
-    STOCHASTIC_COMPRESSED:  random bits per line and slot; both signs of x in the same slots.
-    MEAN_COUNT:             each line's expected number of pulses, rounded; coincidences round(n_d n_x / BL).
-    DETERMINISTIC_IMPLICIT: coincidences round(BL p_d p_x) per cell, as if trains were perfectly spread.
-    NONE_WITH_DEVICE:       floating-point update, clipped to the device's bounds; no pulses.
-    """
-
-    STOCHASTIC_COMPRESSED = "stochastic_compressed"
-    MEAN_COUNT = "mean_count"
-    DETERMINISTIC_IMPLICIT = "deterministic_implicit"
-    NONE_WITH_DEVICE = "none_with_device"
-
-
-@dataclass(frozen=True)
-class UpdateParameters:
-    """How updates are pulsed.
-
-    desired_bl:           pulse slots per update (the most, with BL management).
-    update_management:    equalise the largest pulse probabilities of both sides.
-    update_bl_management: use no more slots than the strongest pair needs; switches update management on.
-    pulse_type:           a `PulseType` or its name.
-    """
-
-    desired_bl: int = 31
-    update_management: bool = True
-    update_bl_management: bool = True
-    pulse_type: PulseType = PulseType.STOCHASTIC_COMPRESSED
-
-    def __post_init__(self) -> None:
-        checks.integer("desired_bl", self.desired_bl, low=1)
-        checks.flag("update_management", self.update_management)
-        checks.flag("update_bl_management", self.update_bl_management)
-        object.__setattr__(self, "pulse_type", checks.choose(PulseType, "pulse_type", self.pulse_type))
-
-
-@dataclass(frozen=True)
-class UpdateCounts:
-    """What an update did, one entry per vector: the columns of an update row of the activity log."""
-
-    slots: NDArray[np.int32]
-    coincidences_up: NDArray[np.int64]
-    coincidences_down: NDArray[np.int64]
-    active_rows: NDArray[np.int32]
-    active_columns: NDArray[np.int32]
-    row_pulses: NDArray[np.int32]
-    column_pulses: NDArray[np.int32]
-
-    @staticmethod
-    def zeros(vectors: int) -> UpdateCounts:
-        wide, narrow = (np.zeros((count, vectors), kind) for count, kind in ((2, np.int64), (5, np.int32)))
-        return UpdateCounts(narrow[0], wide[0], wide[1], *narrow[1:])
-
-
-def train_gains(strength, x_max, d_max, desired_bl, update_management, update_bl_management):
-    """Slots and probability gains of one pair: (BL, gain of d, gain of x); BL = 0 if there is nothing to send.
-
-    strength: |learning rate| / granularity. x_max, d_max: largest magnitudes. Compiled by numba as it stands.
-    """
-    if x_max == 0.0 or d_max == 0.0 or strength == 0.0:
-        return 0, 0.0, 0.0
-    slots = desired_bl
-    expected = strength * x_max * d_max
-    if update_bl_management:
-        # x and d are float32 numbers: what exceeds a whole number by less than they resolve needs no further slot.
-        slots = max(1, int(min(math.ceil(expected * (1.0 - 1e-6)), float(desired_bl))))
-    gain_d = gain_x = math.sqrt(strength / slots)
-    if update_management or update_bl_management:
-        if expected > desired_bl:
-            d_max = d_max * desired_bl / expected
-        gain_d = gain_d * math.sqrt(x_max / d_max)
-        gain_x = gain_x * math.sqrt(d_max / x_max)
-    return slots, gain_d, gain_x
-
-
-def not_finite(name: str) -> InputError:
-    """What to raise for an ``input x`` or ``error d`` that holds no proper numbers."""
-    return InputError(f"the {name} of an update holds NaN or infinite numbers; accepted are finite numbers")
+__all__ = ["Execution", "PulseType", "UpdateCounts", "UpdateParameters", "train_gains", "update"]
 
 
 def update(
@@ -135,7 +53,10 @@ def update(
     for name, values in (("input x", x), ("error d", d)):
         if not bool(torch.isfinite(values).all()):
             raise not_finite(name)
-    counts = UpdateCounts.zeros(len(x))
+    pulse_type, counts = parameters.pulse_type, UpdateCounts.zeros(len(x))
+    if not pulse_type.pulsed:
+        device_bounds = cells if pulse_type is PulseType.NONE_WITH_DEVICE else None
+        return floating_point(weights, device_bounds, x, d, learning_rate, only_up, counts)
     for vector, (x_row, d_row) in enumerate(zip(x, d, strict=True)):
         strength = abs(learning_rate) / device.granularity
         slots, gain_d, gain_x = train_gains(
@@ -145,27 +66,91 @@ def update(
             parameters.desired_bl,
             parameters.update_management,
             parameters.update_bl_management,
+            parameters.fixed_bl,
+            parameters.um_grad_scale,
         )
         if slots == 0:
             continue
-        if parameters.pulse_type is PulseType.NONE_WITH_DEVICE:
-            change = d_row[:, None] * (x_row * learning_rate)
-            weights.copy_(cells.clip(weights - (change.clamp(max=0.0) if only_up else change)))
-            counts.active_rows[vector], counts.active_columns[vector] = int((d_row != 0).sum()), int((x_row != 0).sum())
-            continue
-        chance_d = d_row.abs() * float(np.float32(gain_d))
-        chance_x = x_row.abs() * float(np.float32(gain_x))
+        drivers = _Drivers(lines or stream, first + vector, parameters)
+        chance_d = drivers.chance(d_row.abs() * float(np.float32(gain_d)), of_rows=True)
+        chance_x = drivers.chance(x_row.abs() * float(np.float32(gain_x)), of_rows=False)
         up = (torch.sign(d_row)[:, None] * torch.sign(x_row) * math.copysign(1.0, learning_rate)) < 0
         pulse = _Pulse(weights, cells, device, up, stream, first + vector, only_up)
-        if parameters.pulse_type is PulseType.STOCHASTIC_COMPRESSED:
-            fired_d, fired_x = _stochastic(pulse, chance_d, chance_x, slots, lines or stream, first + vector)
+        if pulse_type.random:
+            fired_d, fired_x = drivers.fire(chance_d, slots, of_rows=True), drivers.fire(chance_x, slots, of_rows=False)
+            for number in range(slots):
+                pulse.send(fired_d[number][:, None] & fired_x[number], number)
+            fired_d, fired_x = fired_d.sum(0), fired_x.sum(0)
         else:
-            fired_d, fired_x = _counted(pulse, chance_d, chance_x, slots, parameters.pulse_type)
+            fired_d, fired_x = _counted(pulse, chance_d, chance_x, slots, pulse_type)
         counts.slots[vector] = slots
         counts.coincidences_up[vector], counts.coincidences_down[vector] = pulse.ups, pulse.downs
         counts.active_rows[vector], counts.active_columns[vector] = int((fired_d > 0).sum()), int((fired_x > 0).sum())
         counts.row_pulses[vector], counts.column_pulses[vector] = int(fired_d.sum()), int(fired_x.sum())
+    if pulse_type is PulseType.STOCHASTIC:
+        counts.separate_trains(both_signs(x).cpu().numpy())
     return counts
+
+
+def both_signs(x: Tensor) -> Tensor:
+    """Which of the vectors x (vectors, columns) have positive and negative inputs."""
+    return (x > 0).any(1) & (x < 0).any(1)
+
+
+def floating_point(
+    weights: Tensor,
+    cells: Cells | None,
+    x: Tensor,
+    d: Tensor,
+    learning_rate: float,
+    only_up: bool,
+    counts: UpdateCounts,
+) -> UpdateCounts:
+    """The update without pulses, for both paths: exact products, clipped to the cells' bounds after every vector.
+
+    cells: None for no device at all; the vectors then act at once. Slots stay 0.
+    """
+    busy = (x != 0).any(1) & (d != 0).any(1) & (learning_rate != 0.0)
+    if cells is None and not only_up:
+        weights.addmm_(d.t(), x, alpha=-learning_rate)
+    else:
+        for vector in torch.nonzero(busy).flatten().tolist():
+            change = d[vector][:, None] * (x[vector] * learning_rate)
+            moved = weights - (change.clamp(max=0.0) if only_up else change)
+            weights.copy_(moved if cells is None else cells.clip(moved))
+    counts.active_rows[:] = ((d != 0).sum(1) * busy).cpu().numpy()
+    counts.active_columns[:] = ((x != 0).sum(1) * busy).cpu().numpy()
+    return counts
+
+
+class _Drivers:
+    """The drivers of rows and columns during one pair: quantised pulse probabilities, and random bits."""
+
+    def __init__(self, lines: tuple[int, ...], step: int, parameters: UpdateParameters) -> None:
+        self._lines, self._step, self._parameters = lines, np.array([step]), parameters
+
+    def _uniform(self, purpose: Purpose, number: int, slots: Tensor | int, device: torch.device) -> Tensor:
+        words = rng.torch_words(rng.key(*self._lines, purpose), self._step, device)[0]
+        return rng.uniform(rng.bits(words, 0, torch.arange(number, device=device), slots))
+
+    def chance(self, chance: Tensor, of_rows: bool) -> Tensor:
+        """Probabilities rounded to the resolution of the drivers."""
+        step = self._parameters.steps[0 if of_rows else 1]
+        if step == 0.0:
+            return chance
+        number = chance / float(np.float32(step))
+        if self._parameters.sto_round:
+            purpose = Purpose.ROW_ROUNDING if of_rows else Purpose.COLUMN_ROUNDING
+            number = number + (self._uniform(purpose, len(chance), 0, chance.device) - 0.5)
+        return torch.round(number) * float(np.float32(step))
+
+    def fire(self, chance: Tensor, slots: int, of_rows: bool) -> Tensor:
+        """Random bits (slots, lines)."""
+        slot = torch.arange(slots, device=chance.device)[:, None]
+        return (
+            self._uniform(Purpose.ROW_PULSES if of_rows else Purpose.COLUMN_PULSES, len(chance), slot, chance.device)
+            < chance
+        )
 
 
 class _Pulse:
@@ -202,22 +187,6 @@ class _Pulse:
         ups = int((hit & self._up).sum())
         self.ups += ups
         self.downs += int(hit.sum()) - ups
-
-
-def _stochastic(
-    pulse: _Pulse, chance_d: Tensor, chance_x: Tensor, slots: int, stream: tuple[int, ...], step: int
-) -> tuple[Tensor, Tensor]:
-    """Random bits per line and slot; returns how often each row and column fired."""
-    sides = []
-    for chance, purpose in ((chance_d, Purpose.ROW_PULSES), (chance_x, Purpose.COLUMN_PULSES)):
-        words = rng.torch_words(rng.key(*stream, purpose), np.array([step]), chance.device)[0]
-        slot = torch.arange(slots, device=chance.device)[:, None]
-        line = torch.arange(len(chance), device=chance.device)
-        sides.append(rng.uniform(rng.bits(words, 0, line, slot)) < chance)
-    rows, columns = sides
-    for number in range(slots):
-        pulse.send(rows[number][:, None] & columns[number], number)
-    return rows.sum(0), columns.sum(0)
 
 
 def _counted(

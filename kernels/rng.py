@@ -40,6 +40,9 @@ class Purpose(IntEnum):
     OUTPUT_NOISE = 9
     OUTPUT_ROUNDING = 10
     INITIAL_WEIGHTS = 11
+    ROW_ROUNDING = 12
+    COLUMN_ROUNDING = 13
+    MERGED_NOISE = 14
 
 
 # --- host: keys -------------------------------------------------------------------------------------------------------

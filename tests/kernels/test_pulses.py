@@ -8,7 +8,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rpusim.errors import InputError
-from rpusim.kernels import ConstantStep, LinearStep, PulseType, SoftBounds, UpdateParameters, pulses, pulses_numba
+from rpusim.kernels import (
+    ConstantStep,
+    LinearStep,
+    PulseType,
+    SoftBounds,
+    UpdateParameters,
+    pulses,
+    pulses_exact,
+    pulses_numba,
+)
 from rpusim.kernels.pulses import train_gains
 
 EXACT = {"dw_min_dtod": 0.0, "dw_min_std": 0.0, "up_down_dtod": 0.0, "w_max_dtod": 0.0, "w_min_dtod": 0.0}
@@ -51,7 +60,7 @@ def test_coincidences_are_the_golden_ones(update, rate, pulse_type, expected):
     strength=st.floats(1e-3, 1e4), x=st.floats(1e-3, 1e2), d=st.floats(1e-4, 1e2), um=st.booleans(), ublm=st.booleans()
 )
 def test_gains_multiply_to_the_learning_rate_and_only_d_saturates(strength, x, d, um, ublm):
-    slots, gain_d, gain_x = train_gains(strength, x, d, 31, um, ublm)
+    slots, gain_d, gain_x = train_gains(strength, x, d, 31, um, ublm, True, 1.0)
     assert gain_d * gain_x * slots == pytest.approx(strength, rel=1e-9)
     assert 1 <= slots <= 31
     if ublm:
@@ -62,20 +71,24 @@ def test_gains_multiply_to_the_learning_rate_and_only_d_saturates(strength, x, d
             assert gain_d * d == pytest.approx(gain_x * x, rel=1e-9)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(
     model=st.sampled_from(DEVICES),
     pulse_type=st.sampled_from(PulseType),
     bl=st.sampled_from([1, 10, 31, 32, 33, 70]),
     managed=st.booleans(),
+    fixed=st.booleans(),
+    res=st.sampled_from([0.0, 0.1, 7.0]),
+    sto_round=st.booleans(),
     rate=st.sampled_from([0.01, -0.05]),
     seed=st.integers(0, 1000),
 )
-def test_both_paths_agree_to_the_bit(model, pulse_type, bl, managed, rate, seed):
+def test_both_paths_agree_to_the_bit(model, pulse_type, bl, managed, fixed, res, sto_round, rate, seed):
     generator = torch.Generator().manual_seed(seed)
     x, d = torch.randn(3, 9, generator=generator), torch.randn(3, 6, generator=generator) * 0.3
     x[1], d[:, 2] = 0.0, 0.0
-    parameters = UpdateParameters(bl, managed, managed, pulse_type)
+    rounding = {"res": res, "x_res_implicit": res, "d_res_implicit": res / 2, "sto_round": sto_round}
+    parameters = UpdateParameters(bl, managed, managed, pulse_type, fixed, 0.8, **rounding)
     start = torch.randn(6, 9, generator=generator) * 0.3
     (slow, slow_counts), (fast, fast_counts) = (
         _update(u, model, x, d, rate, parameters, start) for u in PATHS.values()
@@ -154,7 +167,7 @@ def test_any_division_of_the_vectors_into_calls_gives_the_same_weights(update):
 
 
 def test_results_do_not_depend_on_the_number_of_threads(monkeypatch):
-    monkeypatch.setattr(pulses_numba._of_device(pulses_numba._coincide, ConstantStep().step, 1), "_threshold", 0)
+    monkeypatch.setattr(pulses_numba._of_device(pulses_exact._coincide, ConstantStep().step, 1), "_threshold", 0)
     x, d = torch.randn(5, 50), torch.randn(5, 40)
     results, threads = [], numba.get_num_threads()
     try:
