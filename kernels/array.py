@@ -1,53 +1,78 @@
-"""DeviceArray: one array of devices, and everything that is done to it: written, pulsed, left alone.
+"""DeviceArray: one array of devices, and everything that is done to it: written, pulsed, reset, left alone.
 
 It knows nothing of converters or layers. A tile has one of them; a unit cell has several. Its name (some integers)
 and its counters fix all its random numbers, so that an array restored from its state continues bit for bit.
+
+A device with write noise has two weights: the *persistent* one, which pulses, decay, diffusion, drift and resets move
+and the bounds limit, and the *apparent* one, ``weights``, which reads see (`write_noise`).
 """
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from dataclasses import fields, replace
+from typing import Any, cast
 
 import torch
 
-from rpusim.kernels import pulses, pulses_numba, rng
-from rpusim.kernels.devices import Cells, PulsedDevice
-from rpusim.kernels.pulses import UpdateCounts, UpdateParameters
+from rpusim.errors import InputError
+from rpusim.kernels import checks, pulses, pulses_numba, rng, write_noise
+from rpusim.kernels.devices import Cells, Device, ExactDevice, PulsedDevice
+from rpusim.kernels.pulses import PulseType, UpdateCounts, UpdateParameters
 from rpusim.kernels.rng import Purpose
 
 Tensor = torch.Tensor
+_CELLS = tuple(field.name for field in fields(Cells))
+_COUNTERS = ("updates", "steps", "redraws", "resets", "drifts")
 
 
 class DeviceArray(torch.nn.Module):
     """``rows`` x ``columns`` cells of one device.
 
     stream: names the array to the random numbers. path: "numba" or "torch", see `AnalogTile`.
-    Attributes: weights (rows, columns) float32 without unit; cells.
+    Attributes: weights (rows, columns) float32 without unit, as reads see them; persistent, the same without write
+    noise, or None if the device has none; cells; clock, the seconds that `drift` let pass.
     """
 
     weights: Tensor
+    persistent: Tensor | None
 
-    def __init__(self, rows: int, columns: int, device: PulsedDevice, stream: tuple[int, ...], path: str) -> None:
+    def __init__(self, rows: int, columns: int, device: Device, stream: tuple[int, ...], path: str) -> None:
         super().__init__()
-        self.device, self.stream, self.path = device, stream, path
-        self._updates = self._steps = 0
+        # Typed as pulsed, which all but the exact devices are; of these nobody asks for steps.
+        self.device, self.stream, self.path = cast(PulsedDevice, device), stream, path
+        self._counters = dict.fromkeys(_COUNTERS, 0)
+        self.clock = 0.0
         cells = device.sample(rows, columns, stream)
-        for name in ("pulse", "decay", "target", "diffusion"):
+        for name in _CELLS:
             self.register_buffer(f"cell_{name}", getattr(cells, name))
-        self.register_buffer("weights", cells.clip(torch.zeros(rows, columns)))
+        start = cells.clip(torch.zeros(rows, columns))
+        self.register_buffer("weights", start)
+        self.register_buffer("persistent", start.clone() if device.write_noise > 0.0 else None)
+        drifts = cells.drift is not None
+        self.register_buffer("drift_origin", start.clone() if drifts else None)
+        self.register_buffer("drift_last", start.clone() if drifts else None)
+        self.register_buffer("drift_since", torch.zeros(rows, columns, dtype=torch.float64) if drifts else None)
 
     @property
     def cells(self) -> Cells:
         """The frozen per-cell parameters."""
         held = self._buffers
-        pulse = held["cell_pulse"]
-        assert pulse is not None
-        return Cells(pulse, held["cell_decay"], held["cell_target"], held["cell_diffusion"])
+        return Cells(**{name: held[f"cell_{name}"] for name in _CELLS})  # type: ignore[arg-type]
+
+    @property
+    def stored(self) -> Tensor:
+        """What pulses act on: the persistent weights, which without write noise are the weights."""
+        return self.weights if self.persistent is None else self.persistent
 
     def set_weights(self, weights: Tensor) -> None:
         """Write weights (rows, columns), limited to each cell's bounds (a stuck cell keeps its value)."""
         with torch.no_grad():
-            self.weights.copy_(self.cells.clip(weights.to(self.weights.device, torch.float32)))
+            self.stored.copy_(self.cells.clip(weights.to(self.weights.device, torch.float32)))
+            if self.persistent is not None and not self.device.apply_write_noise_on_set:
+                self.weights.copy_(self.persistent)
+            else:
+                self._show()
 
     def pulse(
         self,
@@ -58,15 +83,18 @@ class DeviceArray(torch.nn.Module):
         lines: tuple[int, ...] | None = None,
         only_up: bool = False,
     ) -> UpdateCounts:
-        """Send the pairs in order as pulses: W <- W - learning_rate d x^T on average.
+        """Send the pairs in order as pulses: W <- W - learning_rate d x^T on average; an exact device takes the sum.
 
         x: (vectors, columns), d: (vectors, rows), contiguous float32. lines: names the bits of rows and columns if
         other arrays hang on the same drivers; None: drivers of its own. only_up: take no down pulses. InputError if
         x or d hold NaN or infinite numbers.
         """
+        if isinstance(self.device, ExactDevice):
+            parameters = replace(parameters, pulse_type=PulseType.NONE)
+        before = None if self.persistent is None else self.persistent.clone()
         send = pulses_numba.update if self.path_now == "numba" else pulses.update
         counts = send(
-            self.weights,
+            self.stored,
             self.cells,
             self.device,
             x,
@@ -74,32 +102,95 @@ class DeviceArray(torch.nn.Module):
             learning_rate,
             parameters,
             self.stream,
-            self._updates,
+            self._counters["updates"],
             lines,
             only_up,
         )
-        self._updates += x.shape[0]
+        self._counters["updates"] += x.shape[0]
+        if before is not None:
+            self._show(before)
         return counts
 
     def end_mini_batch(self) -> None:
         """What happens once per mini-batch whether or not there was an update: diffusion, then decay."""
-        cells, w = self.cells, self.weights
+        cells, w, step = self.cells, self.stored, self._next("steps")
         if cells.diffusion is not None:
-            base = rng.key(*self.stream, Purpose.DIFFUSION)
-            walk = rng.normal_matrix(base, self._steps, w.shape[0], w.shape[1], w.device)
-            w.copy_(cells.clip(w + cells.diffusion * walk))
-        if cells.decay is not None and cells.target is not None:
-            w.copy_(cells.clip((w - cells.target) * cells.decay + cells.target))
-        self._steps += 1
+            w.copy_(cells.clip(w + cells.diffusion * self._normal(Purpose.DIFFUSION, step)))
+        if cells.decay is not None:
+            target = 0.0 if cells.target is None else cells.target
+            w.copy_(cells.clip((w - target) * cells.decay + target))
+        if cells.diffusion is not None or cells.decay is not None:
+            self._show()
+
+    def reset(self, first: int = 0, columns: int | None = None, probability: float = 1.0) -> None:
+        """Reset each cell of some columns with a probability: w <- clip(target + reset_std xi).
+
+        first: the first column. columns: how many, continuing at column 0 after the last; None: all.
+        """
+        width = self.weights.shape[1]
+        count = width if columns is None else columns
+        checks.integer("first", first, low=0)
+        checks.integer("columns", count, low=0)
+        checks.number("probability", probability, low=0.0, high=1.0)
+        if first >= width or count > width:
+            raise InputError(f"reset of {count} columns from column {first} was asked for; the array has {width}")
+        cells, w, number = self.cells, self.stored, self._next("resets")
+        chosen = self._draw(rng.uniform_matrix, Purpose.RESET, 2 * number) < probability
+        chosen &= (torch.arange(width, device=w.device) - first) % width < count
+        target = 0.0 if cells.target is None else cells.target
+        fresh = cells.clip(target + self.device.reset_std * self._normal(Purpose.RESET, 2 * number + 1))
+        w.copy_(torch.where(chosen, fresh, w))
+        self._show()
+
+    def drift(self, elapsed: float) -> None:
+        """Let ``elapsed`` seconds pass in which nothing is written: the weights relax, see `Drift`."""
+        checks.number("elapsed", elapsed, low=0.0)
+        self.clock += elapsed
+        cells, w, held = self.cells, self.stored, self._buffers
+        origin, last, since = held["drift_origin"], held["drift_last"], held["drift_since"]
+        if cells.drift is None or origin is None or last is None or since is None:
+            return
+        law, number = self.device.drift, self._next("drifts")
+        if number == 0:
+            origin.copy_(w)
+            last.copy_(w)
+        moved = (w - last).abs() > law.reset_tol
+        origin.copy_(torch.where(moved, w, origin))
+        since.copy_(torch.where(moved, self.clock, since))
+        relaxed = law.relaxed(origin, self.clock - since, cells.drift, w, self._normal(Purpose.DRIFT, 2 * number))
+        fresh = torch.where(moved, w, relaxed)
+        if law.w_noise_std > 0.0:
+            fresh = fresh + law.w_noise_std * self._normal(Purpose.DRIFT, 2 * number + 1)
+        w.copy_(cells.clip(fresh))
+        last.copy_(w)
+        self._show()
 
     @property
     def path_now(self) -> str:
         """The compiled path needs the CPU."""
         return self.path if self.weights.device.type == "cpu" else "torch"
 
+    def _show(self, before: Tensor | None = None) -> None:
+        """Draw the apparent weights anew, of cells that moved since ``before`` or of all."""
+        if self.persistent is not None:
+            base, number = rng.key(*self.stream, Purpose.WRITE_NOISE), self._next("redraws")
+            noise = self.device.write_noise
+            write_noise.redraw(self.weights, self.persistent, before, noise, base, number, self.path_now)
+
+    def _next(self, counter: str) -> int:
+        self._counters[counter] += 1
+        return self._counters[counter] - 1
+
+    def _normal(self, purpose: Purpose, step: int) -> Tensor:
+        return self._draw(rng.normal_matrix, purpose, step)
+
+    def _draw(self, matrix: Callable[..., Tensor], purpose: Purpose, step: int) -> Tensor:
+        return matrix(rng.key(*self.stream, purpose), step, *self.weights.shape, self.weights.device)
+
     def get_extra_state(self) -> dict[str, Any]:
         """The counters and the name, which travel with `state_dict`."""
-        return {"updates": self._updates, "steps": self._steps, "stream": self.stream}
+        return {**self._counters, "clock": self.clock, "stream": self.stream}
 
     def set_extra_state(self, state: dict[str, Any]) -> None:
-        self._updates, self._steps, self.stream = state["updates"], state["steps"], tuple(state["stream"])
+        self._counters = {name: state.get(name, 0) for name in _COUNTERS}
+        self.clock, self.stream = state.get("clock", 0.0), tuple(state["stream"])

@@ -22,6 +22,7 @@ from numba.core import types
 from numba.extending import intrinsic
 
 from rpusim.kernels import rng
+from rpusim.kernels.devices import elementwise
 
 
 @intrinsic
@@ -53,7 +54,7 @@ def compile_loop(template: Callable[..., Any], parallel: bool = False, **names: 
     launch costs far more than a small tile, so callers keep both variants and choose by the amount of work.
     """
     assert isinstance(template, FunctionType)
-    sources = [str(rng.__file__), __file__, inspect.getfile(template)]
+    sources = [str(rng.__file__), str(elementwise.__file__), __file__, inspect.getfile(template)]
     scope = dict(template.__globals__)
     tags = []
     for name, value in sorted(names.items()):

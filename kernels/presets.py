@@ -1,7 +1,6 @@
-"""Devices with a name and a source, and `device`, which makes one from its name.
+"""Devices with a name, in the periphery they were published with, and `device`, which makes one from its name.
 
-The numbers of a preset are means over an array with their spreads, fitted by the cited authors or by IBM's analog
-hardware acceleration kit (AIHWKit, Rasch et al. 2021) to the cited measurements. They describe no particular chip.
+The devices themselves, with their sources, are in `rpusim.kernels.devices.presets`.
 """
 
 from __future__ import annotations
@@ -12,7 +11,8 @@ from typing import Any
 from rpusim.errors import InputError
 from rpusim.kernels import checks
 from rpusim.kernels.config import AnalogConfig
-from rpusim.kernels.devices import KINDS, ConstantStep, LinearStep, PulsedDevice
+from rpusim.kernels.devices import KINDS, ConstantStep, PulsedDevice
+from rpusim.kernels.devices.presets import DEVICES
 from rpusim.kernels.mvm import BoundManagement, IOParameters, NoiseManagement
 from rpusim.kernels.pulses import UpdateParameters
 
@@ -47,14 +47,13 @@ def _training(device: PulsedDevice) -> AnalogConfig:
     return AnalogConfig(device=device, forward=TRAINING_IO, backward=TRAINING_IO)
 
 
+# A device for one direction only makes no array that can learn by itself.
+ONE_SIDED = ("pcm",)
+
 PRESETS: dict[str, Preset] = {
     preset.name: preset
     for preset in (
-        Preset(
-            "gokmen-vlasov",
-            _training(ConstantStep(dw_min=0.0016, w_max=1.0, w_min=-1.0)),
-            "Gokmen & Vlasov, Front. Neurosci. 10:333 (2016), in the normalisation of AIHWKit (bounds +-1)",
-        ),
+        *(Preset(name, _training(of.device), of.source) for name, of in DEVICES.items() if name not in ONE_SIDED),
         Preset(
             "rpu-baseline-2016",
             AnalogConfig(
@@ -65,29 +64,6 @@ PRESETS: dict[str, Preset] = {
             ),
             "Gokmen & Vlasov, Front. Neurosci. 10:333 (2016): RPU-baseline model, 1200 states, BL 10; "
             "the DAC's 5 bits from secondary texts",
-        ),
-        Preset(
-            "ecram",
-            _training(
-                LinearStep(
-                    dw_min=0.002,
-                    w_max=1.1724,
-                    w_min=-0.8276,
-                    gamma_up=0.1153,
-                    gamma_down=0.5085,
-                    dw_min_dtod=0.1,
-                    up_down_dtod=0.01,
-                    w_max_dtod=0.05,
-                    w_min_dtod=0.05,
-                    dw_min_std=0.3,
-                )
-            ),
-            "Tang et al., IEDM 2018 (Li-ion electrochemical memory), fit of AIHWKit",
-        ),
-        Preset(
-            "idealized",
-            _training(ConstantStep(dw_min=0.0002, up_down_dtod=0.0, w_max=1.0, w_min=-1.0)),
-            "Rasch, Gokmen & Haensch, arXiv:1906.02698 (2019), after Gokmen & Vlasov 2016",
         ),
     )
 }
@@ -106,14 +82,18 @@ def device(name: str, **parameters: Any) -> PulsedDevice:
     >>> device("constant-step", dw_min=0.002).num_states
     600.0
     """
-    if name in PRESETS:
+    base: Any
+    if name in DEVICES:
+        base = DEVICES[name].device
+    elif name in PRESETS:
         base = PRESETS[name].device
     elif name in KINDS:
         base = KINDS[name]()
     else:
-        raise InputError(f"device: {name!r} is unknown; {checks.nearest(name, [*KINDS, *PRESETS])}")
-    known = [field.name for field in fields(base)]
+        raise InputError(f"device: {name!r} is unknown; {checks.nearest(name, {*KINDS, *DEVICES, *PRESETS})}")
+    known = [field.name for field in fields(base) if field.init]
     for parameter in parameters:
         if parameter not in known:
             raise InputError(f"{name}: parameter {parameter!r} is unknown; {checks.nearest(parameter, known)}")
-    return replace(base, **parameters)
+    chosen: PulsedDevice = replace(base, **parameters)  # or an exact device
+    return chosen

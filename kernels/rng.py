@@ -43,6 +43,9 @@ class Purpose(IntEnum):
     ROW_ROUNDING = 12
     COLUMN_ROUNDING = 13
     MERGED_NOISE = 14
+    WRITE_NOISE = 15
+    RESET = 16
+    DRIFT = 17
 
 
 # --- host: keys -------------------------------------------------------------------------------------------------------

@@ -1,10 +1,53 @@
 """Devices: what one pulse does to one cross-point. One file per device; `base` tells what a device is made of."""
 
-from rpusim.kernels.devices.base import Cells, PulsedDevice
+from rpusim.kernels.devices.base import Cells, Device, PulsedDevice
 from rpusim.kernels.devices.constant_step import ConstantStep
+from rpusim.kernels.devices.drift import Drift
+from rpusim.kernels.devices.exact import ExactDevice, FloatingPointDevice, IdealDevice
+from rpusim.kernels.devices.exp_step import ExpStep
 from rpusim.kernels.devices.linear_step import LinearStep
+from rpusim.kernels.devices.piecewise_step import PiecewiseStep
+from rpusim.kernels.devices.pow_step import PowStep
+from rpusim.kernels.devices.pow_step_reference import PowStepReference
 from rpusim.kernels.devices.soft_bounds import SoftBounds
+from rpusim.kernels.devices.soft_bounds_pmax import SoftBoundsPmax
+from rpusim.kernels.devices.soft_bounds_reference import SoftBoundsReference
 
-KINDS: dict[str, type[PulsedDevice]] = {kind.kind: kind for kind in (ConstantStep, LinearStep, SoftBounds)}
+PULSED: dict[str, type[PulsedDevice]] = {
+    kind.kind: kind
+    for kind in (
+        ConstantStep,
+        LinearStep,
+        SoftBounds,
+        SoftBoundsPmax,
+        SoftBoundsReference,
+        PowStep,
+        PowStepReference,
+        ExpStep,
+        PiecewiseStep,
+    )
+}
+EXACT: dict[str, type[ExactDevice]] = {kind.kind: kind for kind in (IdealDevice, FloatingPointDevice)}
+KINDS: dict[str, type[Device]] = {**PULSED, **EXACT}
 
-__all__ = ["KINDS", "Cells", "ConstantStep", "LinearStep", "PulsedDevice", "SoftBounds"]
+__all__ = [
+    "EXACT",
+    "KINDS",
+    "PULSED",
+    "Cells",
+    "ConstantStep",
+    "Device",
+    "Drift",
+    "ExactDevice",
+    "ExpStep",
+    "FloatingPointDevice",
+    "IdealDevice",
+    "LinearStep",
+    "PiecewiseStep",
+    "PowStep",
+    "PowStepReference",
+    "PulsedDevice",
+    "SoftBounds",
+    "SoftBoundsPmax",
+    "SoftBoundsReference",
+]

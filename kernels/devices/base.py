@@ -1,19 +1,21 @@
-"""What every pulsed device shares: parameters, their variation over the cells of an array, and the slow processes.
+"""What every device is, and what every pulsed device shares: parameters and their variation over the cells of an array.
 
-A device is described by its mean parameters (a frozen dataclass). `PulsedDevice.sample` draws the cells of one array
-from them: this device-to-device variation is frozen. Each pulse then moves one cell by the device's ``step``, with
-fresh cycle-to-cycle noise. A cell in up direction and in down direction is the same law with two sets of numbers, so a
+A device is described by its mean parameters (a frozen dataclass). `Device.sample` draws the cells of one array from
+them: this device-to-device variation is frozen. Each pulse then moves one cell by the device's ``step``, with fresh
+cycle-to-cycle noise. A cell in up direction and in down direction is the same law with two sets of numbers, so a
 device has ONE step function, the size of one pulse in one direction:
 
     step(weight, noise, *parameters of this cell in this direction) -> size
     weight <- clip(weight + size)   for an up pulse,      weight <- clip(weight - size)   for a down pulse
 
 ``noise`` is dw_min_std times a standard-normal number. The function is called with float32 tensors by the torch path
-and compiled by numba for float32 scalars; so it is plain arithmetic of its arguments (a Python literal would widen
-the numba path to float64). A step may come out negative: noise can reverse a pulse, and is not rectified.
+and compiled by numba for float32 scalars; so it is plain arithmetic of its arguments and the functions of `elementwise`
+(a Python literal would widen the numba path to float64). A step may come out negative: noise can reverse a pulse, and
+is not rectified.
 
-Weights have no unit (normalised conductance). Modelled: step size and its asymmetry, bounds, stuck cells, decay and
-diffusion per mini-batch. Not modelled: half-select disturbance, dependence on pulse amplitude, temperature.
+Weights have no unit (normalised conductance). Modelled: step size and its asymmetry, bounds, stuck cells, write noise,
+decay and diffusion per mini-batch, reset, drift. Not modelled: half-select disturbance, dependence on pulse amplitude,
+temperature.
 
 Sources: Gokmen & Vlasov, Front. Neurosci. 10:333 (2016) for the variations; the parameters are named as in IBM's analog
 hardware acceleration kit (Rasch et al. 2021), whose semantics are followed.
@@ -21,66 +23,57 @@ hardware acceleration kit (Rasch et al. 2021), whose semantics are followed.
 
 from __future__ import annotations
 
-import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar
 
 import torch
 
 from rpusim.errors import InputError
-from rpusim.kernels import checks, rng
+from rpusim.kernels import checks
+from rpusim.kernels.devices.cells import Cells, Draw, Steps
+from rpusim.kernels.devices.drift import Drift
+
+__all__ = ["Cells", "Device", "Draw", "PulsedDevice", "Steps"]
 
 Tensor = torch.Tensor
 
 
-@dataclass(frozen=True)
-class Cells:
-    """The cells of one array; every field has shape (rows, columns) or (rows, columns, k), float32.
+class Device(ABC):
+    """Whatever can stand at a cross-point.
 
-    pulse:     per cell: lower bound, upper bound, parameters of an up step, parameters of a down step. They lie side by
-               side because a pulse touches all numbers of one cell.
-    decay:     factor per mini-batch by which a weight approaches ``target``; None: no decay.
-    target:    the weight that decay ends at.
-    diffusion: standard deviation of the random walk per mini-batch; None: no diffusion.
+    write_noise: standard deviation, in weight, between the persistent weight that pulses move and the apparent weight
+                 that reads see; drawn anew when the cell is touched. 0: they are the same.
+    apply_write_noise_on_set: whether writing the weights directly has that noise too.
+    reset_std:   standard deviation of what a reset leaves around its target. drift: relaxation with time.
+    granularity: the expected size of one pulse, which turns a learning rate into a number of pulses.
     """
 
-    pulse: Tensor
-    decay: Tensor | None = None
-    target: Tensor | None = None
-    diffusion: Tensor | None = None
+    kind: ClassVar[str]
+    apply_write_noise_on_set: bool = True
+    reset_std: float
+    drift: Drift
 
     @property
-    def bound_min(self) -> Tensor:
-        return self.pulse[..., 0]
+    def write_noise(self) -> float:
+        return 0.0
 
     @property
-    def bound_max(self) -> Tensor:
-        return self.pulse[..., 1]
+    @abstractmethod
+    def granularity(self) -> float: ...
 
-    def parameters(self, up: bool) -> tuple[Tensor, ...]:
-        """What the device's step takes after weight and noise, for one direction."""
-        half = (self.pulse.shape[-1] - 2) // 2
-        return self.pulse[..., 2 if up else 2 + half :][..., :half].unbind(-1)
+    @abstractmethod
+    def sample(self, rows: int, columns: int, stream: tuple[int, ...]) -> Cells:
+        """Draw the cells of an array; ``stream`` is (seed, layer, tile) or any integers that name the array."""
 
-    def clip(self, weights: Tensor) -> Tensor:
-        """Weights limited to each cell's bounds."""
-        return torch.minimum(torch.maximum(weights, self.bound_min), self.bound_max)
+    @abstractmethod
+    def symmetry_point(self, cells: Cells) -> Tensor:
+        """The weight (rows, columns) that alternating up and down pulses lead to; without a root, the bound."""
 
 
 @dataclass(frozen=True)
-class Steps:
-    """Sampled step sizes and bounds from which a device computes its parameters; tensors (rows, columns)."""
-
-    up: Tensor
-    down: Tensor
-    bound_min: Tensor
-    bound_max: Tensor
-
-
-@dataclass(frozen=True)
-class PulsedDevice(ABC):
+class PulsedDevice(Device):
     """Mean parameters of a device; ``dtod`` = device to device, all standard deviations relative unless said.
 
     dw_min:            mean size of one pulse (at weight 0 for most devices).
@@ -95,7 +88,11 @@ class PulsedDevice(ABC):
     perfect_bias:      the last column has ideal steps and 100 times wider bounds.
     diffusion, diffusion_dtod: random walk per mini-batch (absolute), its spread.
     lifetime, lifetime_dtod: decay time in mini-batches (0: no decay; up to 1: gone after one mini-batch), its spread.
-    reset, reset_dtod: the weight that decay ends at, its spread (absolute).
+    reset, reset_dtod, reset_std: the weight that decay and reset end at, its spread over cells, and the spread of a
+                       reset around it (all absolute).
+    write_noise_std:   noise of the apparent weight around the persistent one, in units of dw_min.
+    apply_write_noise_on_set: whether it is also drawn when weights are written directly.
+    drift:             relaxation with time, see `Drift`.
     """
 
     dw_min: float = 0.001
@@ -118,22 +115,26 @@ class PulsedDevice(ABC):
     lifetime_dtod: float = 0.0
     reset: float = 0.0
     reset_dtod: float = 0.0
-
-    kind: ClassVar[str]
+    reset_std: float = 0.01
+    write_noise_std: float = 0.0
+    apply_write_noise_on_set: bool = True
+    drift: Drift = field(default_factory=Drift)
 
     def __post_init__(self) -> None:
-        for field in ("dw_min_dtod_log_normal", "enforce_consistency", "perfect_bias"):
-            checks.flag(field, getattr(self, field))
+        for name in ("dw_min_dtod_log_normal", "enforce_consistency", "perfect_bias", "apply_write_noise_on_set"):
+            checks.flag(name, getattr(self, name))
         checks.number("dw_min", self.dw_min, above=0.0)
-        for field in ("dw_min_dtod", "dw_min_std", "up_down_dtod", "w_max_dtod", "w_min_dtod", "diffusion"):
-            checks.number(field, getattr(self, field), low=0.0)
-        for field in ("corrupt_devices_range", "diffusion_dtod", "lifetime", "lifetime_dtod", "reset_dtod"):
-            checks.number(field, getattr(self, field), low=0.0)
+        for name in ("dw_min_dtod", "dw_min_std", "up_down_dtod", "w_max_dtod", "w_min_dtod", "diffusion"):
+            checks.number(name, getattr(self, name), low=0.0)
+        for name in ("corrupt_devices_range", "diffusion_dtod", "lifetime", "lifetime_dtod", "reset_dtod", "reset_std"):
+            checks.number(name, getattr(self, name), low=0.0)
+        checks.number("write_noise_std", self.write_noise_std, low=0.0)
         checks.number("up_down", self.up_down, low=-1.0, high=1.0)
         checks.number("w_max", self.w_max, low=0.0)
         checks.number("w_min", self.w_min, high=0.0)
         checks.number("corrupt_devices_prob", self.corrupt_devices_prob, low=0.0, high=1.0)
         checks.number("reset", self.reset)
+        checks.instance("drift", self.drift, Drift)
         if self.w_max == self.w_min:
             raise InputError(f"w_max: {self.w_max!r} equals w_min; accepted is a w_max above w_min")
 
@@ -146,9 +147,13 @@ class PulsedDevice(ABC):
     def step_parameters(self, steps: Steps, draw: Draw) -> tuple[list[Tensor], list[Tensor]]:
         """What ``step`` takes per cell after weight and noise: (for up pulses, for down pulses), equally many."""
 
-    @abstractmethod
-    def symmetry_point(self, cells: Cells) -> Tensor:
-        """The weight (rows, columns) that alternating up and down pulses lead to; without a root, the bound."""
+    def vary(self, steps: Steps, draw: Draw) -> Steps:
+        """Steps and bounds with what the device varies beyond the common parameters; most devices: nothing."""
+        return steps
+
+    def referred(self, cells: Cells, draw: Draw) -> Cells:
+        """The cells in terms of the weight, where that is not the state of the device itself; see `reference`."""
+        return cells
 
     @property
     def granularity(self) -> float:
@@ -160,9 +165,30 @@ class PulsedDevice(ABC):
         """Number of mean steps between the mean bounds."""
         return (self.w_max - self.w_min) / self.granularity
 
+    @property
+    def write_noise(self) -> float:
+        """Standard deviation of the apparent weight around the persistent one."""
+        return self.write_noise_std * self.dw_min
+
     def sample(self, rows: int, columns: int, stream: tuple[int, ...]) -> Cells:
         """Draw the cells of an array; ``stream`` is (seed, layer, tile) or any integers that name the array."""
         draw = Draw(rows, columns, stream)
+        steps = self.vary(self._steps(draw), draw)
+        parameters_up, parameters_down = self.step_parameters(steps, draw)
+        pulse = torch.stack([steps.bound_min, steps.bound_max, *parameters_up, *parameters_down], dim=-1)
+        decay = target = diffusion = None
+        if self.diffusion > 0.0:
+            diffusion = (self.diffusion * (1.0 + self.diffusion_dtod * draw.normal())).abs()
+        if self.lifetime > 0.0 or self.reset != 0.0 or self.reset_dtod > 0.0:
+            target = self.reset + self.reset_dtod * draw.normal()
+        if self.lifetime > 0.0:
+            time = self.lifetime * (1.0 + self.lifetime_dtod * draw.normal())
+            decay = torch.where(time > 1.0, 1.0 - 1.0 / time, torch.zeros(()))
+        cells = Cells(pulse.contiguous(), decay, target, diffusion, self.drift.exponents(draw))
+        return self.referred(cells, draw)
+
+    def _steps(self, draw: Draw) -> Steps:
+        """The variation that all pulsed devices have."""
         bound_max = self.w_max * (1.0 + self.w_max_dtod * draw.normal())
         bound_min = self.w_min * (1.0 + self.w_min_dtod * draw.normal())
         spread = self.dw_min_dtod * draw.normal()
@@ -188,40 +214,4 @@ class PulsedDevice(ABC):
         if self.perfect_bias:
             up[:, -1] = down[:, -1] = self.dw_min
             bound_min[:, -1], bound_max[:, -1] = 100.0 * self.w_min, 100.0 * self.w_max
-
-        parameters_up, parameters_down = self.step_parameters(Steps(up, down, bound_min, bound_max), draw)
-        pulse = torch.stack([bound_min, bound_max, *parameters_up, *parameters_down], dim=-1).contiguous()
-        decay = target = diffusion = None
-        if self.diffusion > 0.0:
-            diffusion = (self.diffusion * (1.0 + self.diffusion_dtod * draw.normal())).abs()
-        if self.lifetime > 0.0:
-            target = self.reset + self.reset_dtod * draw.normal()
-            time = self.lifetime * (1.0 + self.lifetime_dtod * draw.normal())
-            decay = torch.where(time > 1.0, 1.0 - 1.0 / time, torch.zeros(()))
-        return Cells(pulse, decay, target, diffusion)
-
-
-class Draw:
-    """Consecutive independent random matrices for the cells of one array."""
-
-    def __init__(self, rows: int, columns: int, stream: tuple[int, ...]) -> None:
-        self._base = rng.key(*stream, rng.Purpose.DEVICE)
-        self._shape = rows, columns
-        self._count = 0
-
-    def normal(self) -> Tensor:
-        self._count += 1
-        return rng.normal_matrix(self._base, self._count, *self._shape)
-
-    def uniform(self) -> Tensor:
-        self._count += 1
-        return rng.uniform_matrix(self._base, self._count, *self._shape)
-
-
-def balance(slope: Tensor, excess: Tensor, cells: Cells) -> Tensor:
-    """Root of excess = slope * w within the bounds: where up steps exceed down steps by excess - slope * w.
-
-    Without a root the weight runs to the bound on the side of ``excess``; with no excess at all it stays at 0.
-    """
-    runaway = torch.where(excess > 0, math.inf, torch.where(excess < 0, -math.inf, 0.0))
-    return cells.clip(torch.where(slope > 0, excess / slope, runaway))
+        return Steps(up, down, bound_min, bound_max)

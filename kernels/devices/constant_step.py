@@ -13,7 +13,8 @@ from dataclasses import dataclass
 
 import torch
 
-from rpusim.kernels.devices.base import Cells, Draw, PulsedDevice, Steps, balance
+from rpusim.kernels.devices.base import Cells, Draw, PulsedDevice, Steps
+from rpusim.kernels.devices.symmetry import balance
 
 Tensor = torch.Tensor
 

@@ -7,6 +7,9 @@
 so that an up step is s_up (1 - gamma_up w / w_max) and a down step s_down (1 - gamma_down w / w_min); the references r
 are the mean bounds or each cell's own. Symmetry point: w* = (s_up - s_down) / (slope_down - slope_up).
 
+A reversed direction has its reference at the other bound, ``reverse_offset`` beyond it: its steps shrink where they
+would otherwise grow.
+
 Used for the electrochemical device of Tang et al. (IEDM 2018) and the capacitor of Li et al. (VLSI 2018).
 """
 
@@ -17,8 +20,11 @@ from dataclasses import dataclass
 
 import torch
 
+from rpusim.errors import InputError
 from rpusim.kernels import checks
-from rpusim.kernels.devices.base import Cells, Draw, PulsedDevice, Steps, balance
+from rpusim.kernels.devices.base import Cells, Draw, PulsedDevice, Steps
+from rpusim.kernels.devices.cells import over
+from rpusim.kernels.devices.symmetry import linear_symmetry_point
 
 Tensor = torch.Tensor
 
@@ -34,26 +40,56 @@ def additive_step(weight, noise, size, slope):
     return size + slope * weight + size * noise
 
 
-def over(numerator: Tensor, denominator: Tensor) -> Tensor:
-    """The quotient, 0 where the denominator is 0."""
-    return torch.where(denominator == 0, 0.0, numerator / denominator)
+@dataclass(frozen=True)
+class Falling(PulsedDevice):
+    """What linear steps and soft bounds share; besides the parameters of `PulsedDevice`:
 
+    mult_noise:     cycle-to-cycle noise is relative to the step at this weight (else to that at weight 0).
+    reverse_up, reverse_down: steps of this direction shrink towards the other bound; only with ``mult_noise``.
+    reverse_offset: how far beyond that bound they would vanish.
+    """
 
-def linear_symmetry_point(cells: Cells) -> Tensor:
-    """Where the up step equals the down step, for parameters (size, slope) in each direction."""
-    (up, slope_up), (down, slope_down) = cells.parameters(up=True), cells.parameters(up=False)
-    return balance(slope_down - slope_up, up - down, cells)
+    mult_noise: bool = True
+    reverse_up: bool = False
+    reverse_down: bool = False
+    reverse_offset: float = 0.01
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for field in ("mult_noise", "reverse_up", "reverse_down"):
+            checks.flag(field, getattr(self, field))
+        checks.number("reverse_offset", self.reverse_offset, low=0.0)
+        for field in ("reverse_up", "reverse_down"):
+            if getattr(self, field) and not self.mult_noise:
+                raise InputError(
+                    f"{field}: True was given with mult_noise False; accepted is False, or mult_noise True"
+                )
+
+    @property
+    def step(self) -> Callable[..., Tensor]:
+        return multiplicative_step if self.mult_noise else additive_step
+
+    def falling(
+        self, steps: Steps, gamma_up: Tensor | float, gamma_down: Tensor | float, top: Tensor, bottom: Tensor
+    ) -> tuple[list[Tensor], list[Tensor]]:
+        """Equation 3: (size, slope) of both directions, with references ``top`` and ``bottom``."""
+        of_up = bottom - self.reverse_offset if self.reverse_up else top
+        of_down = top + self.reverse_offset if self.reverse_down else bottom
+        slope_up, slope_down = over(-gamma_up * steps.up, of_up), over(-gamma_down * steps.down, of_down)
+        return [steps.up, slope_up], [steps.down, slope_down]
+
+    def symmetry_point(self, cells: Cells) -> Tensor:
+        return linear_symmetry_point(cells)
 
 
 @dataclass(frozen=True)
-class LinearStep(PulsedDevice):
-    """A device with linearly weight-dependent steps; besides the parameters of `PulsedDevice`:
+class LinearStep(Falling):
+    """A device with linearly weight-dependent steps; besides the parameters of `PulsedDevice` and `Falling`:
 
     gamma_up, gamma_down:           relative loss of step size from weight 0 to the bound; 0 is a constant step.
     gamma_up_dtod, gamma_down_dtod: their spread (absolute).
     allow_increasing:               keep negative gammas that the spread produced (else their absolute value counts).
     mean_bound_reference:           slopes refer to the mean bounds w_max, w_min instead of the cell's own.
-    mult_noise:                     cycle-to-cycle noise is relative to the step at this weight (else to that at 0).
     """
 
     gamma_up: float = 0.0
@@ -62,7 +98,6 @@ class LinearStep(PulsedDevice):
     gamma_down_dtod: float = 0.05
     allow_increasing: bool = False
     mean_bound_reference: bool = True
-    mult_noise: bool = True
 
     kind = "linear-step"
 
@@ -72,12 +107,8 @@ class LinearStep(PulsedDevice):
             checks.number(field, getattr(self, field))
         for field in ("gamma_up_dtod", "gamma_down_dtod"):
             checks.number(field, getattr(self, field), low=0.0)
-        for field in ("allow_increasing", "mean_bound_reference", "mult_noise"):
+        for field in ("allow_increasing", "mean_bound_reference"):
             checks.flag(field, getattr(self, field))
-
-    @property
-    def step(self) -> Callable[..., Tensor]:
-        return multiplicative_step if self.mult_noise else additive_step
 
     def step_parameters(self, steps: Steps, draw: Draw) -> tuple[list[Tensor], list[Tensor]]:
         gamma_up = self.gamma_up + self.gamma_up_dtod * draw.normal()
@@ -87,8 +118,4 @@ class LinearStep(PulsedDevice):
         top, bottom = steps.bound_max, steps.bound_min
         if self.mean_bound_reference:
             top, bottom = torch.full_like(top, self.w_max), torch.full_like(bottom, self.w_min)
-        slope_up, slope_down = over(-gamma_up * steps.up, top), over(-gamma_down * steps.down, bottom)
-        return [steps.up, slope_up], [steps.down, slope_down]
-
-    def symmetry_point(self, cells: Cells) -> Tensor:
-        return linear_symmetry_point(cells)
+        return self.falling(steps, gamma_up, gamma_down, top, bottom)

@@ -11,40 +11,21 @@ Sources: Fusi & Abbott, Nat. Neurosci. 10:485 (2007); Frascaroli et al., Sci. Re
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
 
-from rpusim.kernels import checks
-from rpusim.kernels.devices.base import Cells, Draw, PulsedDevice, Steps
-from rpusim.kernels.devices.linear_step import additive_step, linear_symmetry_point, multiplicative_step, over
+from rpusim.kernels.devices.base import Draw, Steps
+from rpusim.kernels.devices.linear_step import Falling
 
 Tensor = torch.Tensor
 
 
 @dataclass(frozen=True)
-class SoftBounds(PulsedDevice):
-    """A device with soft bounds; besides the parameters of `PulsedDevice`:
-
-    mult_noise: cycle-to-cycle noise is relative to the step at this weight (else to that at weight 0).
-    """
-
-    mult_noise: bool = True
+class SoftBounds(Falling):
+    """A device with soft bounds; parameters as for `PulsedDevice` and `Falling`."""
 
     kind = "soft-bounds"
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        checks.flag("mult_noise", self.mult_noise)
-
-    @property
-    def step(self) -> Callable[..., Tensor]:
-        return multiplicative_step if self.mult_noise else additive_step
-
     def step_parameters(self, steps: Steps, draw: Draw) -> tuple[list[Tensor], list[Tensor]]:
-        slope_up, slope_down = over(-steps.up, steps.bound_max), over(-steps.down, steps.bound_min)
-        return [steps.up, slope_up], [steps.down, slope_down]
-
-    def symmetry_point(self, cells: Cells) -> Tensor:
-        return linear_symmetry_point(cells)
+        return self.falling(steps, 1.0, 1.0, steps.bound_max, steps.bound_min)
