@@ -206,5 +206,6 @@ def test_error(model: nn.Module, batches: Batches, log: ActivityLog | None) -> f
 
 def _device_numbers(cell: PulsedDevice, experiment: Experiment) -> Iterator[dict[str, object]]:
     source = periphery.device_source(experiment.device)
-    for name, value in vars(cell).items():
-        yield {"field": f"device.{name}", "value": value, "unit": "1", "source": source}
+    for name, value in cell.numbers().items():
+        unit = "s" if name == "drift.t_0" else "1"
+        yield {"field": f"device.{name}", "value": value, "unit": unit, "source": source}

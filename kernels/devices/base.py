@@ -63,6 +63,18 @@ class Device(ABC):
     @abstractmethod
     def granularity(self) -> float: ...
 
+    def numbers(self) -> dict[str, float]:
+        """Every parameter under one flat name (``drift.nu``, ``piecewise_up[0]``), for tables; no drift, no rows."""
+        flat: dict[str, float] = {}
+        for name, value in vars(self).items():
+            if isinstance(value, Drift):
+                flat |= {f"{name}.{of_drift}": number for of_drift, number in vars(value).items() if value.nu != 0.0}
+            elif isinstance(value, tuple):
+                flat |= {f"{name}[{place}]": number for place, number in enumerate(value)}
+            else:
+                flat[name] = value
+        return flat
+
     @abstractmethod
     def sample(self, rows: int, columns: int, stream: tuple[int, ...]) -> Cells:
         """Draw the cells of an array; ``stream`` is (seed, layer, tile) or any integers that name the array."""
