@@ -11,7 +11,8 @@ None of them is exact: converters round and clip, read-out is noisy, steps diffe
 and from pulse to pulse, and weights are bounded. These modules compute that, vector by vector and pulse by pulse:
 
     devices/   what a pulse does to a cross-point (one file per device)     pulses   from (x, d) to pulses
-    mvm        multiplication with all its imperfections                    tile     one array with its periphery
+    cells/     how many devices share a cross-point, and how they learn (Tiki-Taka and others, one file per cell)
+    mvm        multiplication with all its imperfections                    tile     cells with their periphery
     layers     AnalogLinear, AnalogConv2d on grids of tiles                 optimizer  AnalogSGD
     convert    makes any torch module analog                                presets  named devices with sources
     rng        random numbers that depend on the place only                 compiled  numba and its disk cache
@@ -25,6 +26,22 @@ fast on a CPU; they share random numbers and give equal results. Each vector lea
     loss(model(x), target).backward(); optimizer.step()
 """
 
+from rpusim.kernels.cells import (
+    CELLS,
+    BufferedTransfer,
+    CellParameters,
+    ChoppedTransfer,
+    DynamicTransfer,
+    Hamiltonian,
+    MixedPrecision,
+    OneSided,
+    Reference,
+    Single,
+    Transfer,
+    UnitCell,
+    Vector,
+    zero_shift,
+)
 from rpusim.kernels.config import AnalogConfig
 from rpusim.kernels.convert import convert
 from rpusim.kernels.devices import Cells, ConstantStep, LinearStep, PulsedDevice, SoftBounds
@@ -36,6 +53,7 @@ from rpusim.kernels.pulses import PulseType, UpdateParameters
 from rpusim.kernels.tile import AnalogTile
 
 __all__ = [
+    "CELLS",
     "PRESETS",
     "AnalogConfig",
     "AnalogConv2d",
@@ -44,20 +62,33 @@ __all__ = [
     "AnalogSGD",
     "AnalogTile",
     "BoundManagement",
+    "BufferedTransfer",
+    "CellParameters",
     "Cells",
+    "ChoppedTransfer",
     "ConstantStep",
+    "DynamicTransfer",
+    "Hamiltonian",
     "IOParameters",
     "LinearStep",
     "MVType",
+    "MixedPrecision",
     "NoiseManagement",
+    "OneSided",
     "Preset",
     "PulseType",
     "PulsedDevice",
+    "Reference",
+    "Single",
     "SoftBounds",
+    "Transfer",
+    "UnitCell",
     "UpdateParameters",
+    "Vector",
     "WeightNoise",
     "balanced_split",
     "convert",
     "device",
     "preset",
+    "zero_shift",
 ]

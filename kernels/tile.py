@@ -1,6 +1,7 @@
-"""AnalogTile: one cross-point array with its periphery on both sides, the unit that a chip is made of.
+"""AnalogTile: cross-points with their periphery on both sides, the unit that a chip is made of.
 
-The same cells multiply forwards (y = W x), backwards (z = W^T d) and learn in place from pulses on rows and columns.
+The same cells multiply forwards (y = W x), backwards (z = W^T d) and learn in place from pulses on rows and columns;
+how they learn, and from how many devices, is the unit cell's affair (`rpusim.kernels.cells`).
 A tile counts the vectors of each kind that it has seen; these counters and its name (seed, layer, tile) fix all its
 random numbers, so that a tile restored from its state continues bit for bit. What it did it writes to an activity log.
 """
@@ -16,6 +17,7 @@ import torch
 from rpusim.arch.activity import ActivityLog, Phase
 from rpusim.errors import InputError
 from rpusim.kernels.array import DeviceArray
+from rpusim.kernels.cells.base import Site
 from rpusim.kernels.config import AnalogConfig
 from rpusim.kernels.devices import Cells
 from rpusim.kernels.mvm import BoundManagement, Lines, Product, multiply
@@ -25,12 +27,12 @@ PATHS = ("numba", "torch")
 
 
 class AnalogTile(torch.nn.Module):
-    """An array of ``rows`` x ``columns`` cells; rows are outputs, columns inputs.
+    """``rows`` x ``columns`` unit cells; rows are outputs, columns inputs.
 
     seed, layer, tile: name the array to the random numbers; layer and tile also stand in the activity log.
     path: "numba" (compiled, on the CPU) or "torch" (the specification; any device).
-    log:  receives one row per vector and phase; None: nothing is written.
-    Attributes: array (the devices, with weights and cells); forward_lines, backward_lines.
+    log:  receives one row per vector and phase, and rows of what the cell did besides; None: nothing is written.
+    Attributes: cell (the devices and how they learn); forward_lines, backward_lines.
     """
 
     average: Tensor
@@ -54,17 +56,23 @@ class AnalogTile(torch.nn.Module):
         self._backward_io = replace(config.backward, bound_management=BoundManagement.NONE)
         self._name(seed, layer, tile)
         self._counters = {"forward": 0, "backward": 0}
-        self.array = DeviceArray(rows, columns, config.device, self._stream, path)
+        self.cell = config.cell.build(Site(rows, columns, config.device, config.update, self._stream, path))
         self.register_buffer("average", torch.full((1,), float("nan")))
 
     @property
     def weights(self) -> Tensor:
-        """The stored weights (rows, columns), not a copy."""
-        return self.array.weights
+        """The visible weights (rows, columns), not a copy."""
+        return self.cell.weights
+
+    @property
+    def array(self) -> DeviceArray:
+        """The array that takes the pulses: the only one of a single device, the first one of other cells."""
+        array: DeviceArray = self.cell.arrays[0]  # type: ignore[assignment]
+        return array
 
     @property
     def cells(self) -> Cells:
-        """The frozen per-cell parameters."""
+        """The frozen per-cell parameters of `array`."""
         return self.array.cells
 
     def set_weights(self, weights: Tensor) -> None:
@@ -74,7 +82,7 @@ class AnalogTile(torch.nn.Module):
             raise InputError(
                 f"layer {self.layer}: weights of shape {shape} were given; accepted is {(self.rows, self.columns)}"
             )
-        self.array.set_weights(weights)
+        self.cell.set_weights(weights)
 
     def get_weights(self) -> Tensor:
         """A copy of the stored weights (rows, columns)."""
@@ -91,7 +99,7 @@ class AnalogTile(torch.nn.Module):
             self._forward_stream,
             self._counters["forward"],
             self.average,
-            self.array.path_now,
+            self.cell.path_now,
         )
         self._counters["forward"] += x.shape[0]
         self._write(Phase.FORWARD, product, active_columns=product.active, active_rows=self.rows)
@@ -108,24 +116,26 @@ class AnalogTile(torch.nn.Module):
             self._backward_stream,
             self._counters["backward"],
             self.average,
-            self.array.path_now,
+            self.cell.path_now,
         )
         self._counters["backward"] += d.shape[0]
         self._write(Phase.BACKWARD, product, active_rows=product.active, active_columns=self.columns)
         return product.y
 
     def update(self, x: Tensor, d: Tensor, learning_rate: float) -> None:
-        """Learn from pairs in order: W <- W - learning_rate d x^T by pulses; shapes as for `forward` and `backward`."""
+        """Learn from pairs in order: W <- W - learning_rate d x^T, the way of the cell; shapes as for `forward` and
+        `backward`. The pairs are one mini-batch."""
         x, d = self._vectors("x", x, self.columns), self._vectors("d", d, self.rows)
         if x.shape[0] != d.shape[0]:
             raise InputError(
                 f"layer {self.layer}: {x.shape[0]} vectors x and {d.shape[0]} vectors d were given; accepted are pairs"
             )
         try:
-            counts = self.array.pulse(x, d, learning_rate, self.config.update)
+            done = self.cell.update(x, d, learning_rate)
         except InputError as error:
             raise InputError(f"layer {self.layer}: {error}") from None
         if self.log is not None:
+            counts = done.update
             self.log.append(
                 x.shape[0],
                 layer=self.layer,
@@ -139,11 +149,14 @@ class AnalogTile(torch.nn.Module):
                 active_columns=counts.active_columns,
                 row_pulses=counts.row_pulses,
                 column_pulses=counts.column_pulses,
+                digital_ops=done.digital_ops,
             )
+            if len(done.extra):
+                self.log.append(len(done.extra), layer=self.layer, tile=self.tile, **done.extra.columns())
 
     def end_mini_batch(self) -> None:
         """What happens once per mini-batch whether or not there was an update: diffusion, then decay."""
-        self.array.end_mini_batch()
+        self.cell.end_mini_batch()
 
     def _vectors(self, name: str, given: Tensor, lines: int) -> Tensor:
         """The vectors as the stages want them: (vectors, lines), contiguous float32."""

@@ -1,0 +1,258 @@
+"""What every unit cell shares. A unit cell is what stands at a cross-point: one device, or several that work together.
+
+A tile multiplies with a cell's *visible* weights and asks it to learn; the cell decides which of its arrays are pulsed,
+when one array is read and another written, and how their weights combine. Its parameters are a frozen dataclass
+(`CellParameters`), one file per cell; `CellParameters.build` makes the cell for one tile.
+
+    cell.weights                  the visible matrix (rows, columns)
+    cell.set_weights(w)           program it
+    cell.update(x, d, lr)         learn from pairs in order; returns what happened (`CellActivity`)
+    cell.end_mini_batch()         decay and diffusion of every array
+
+Everything that a cell remembers (arrays, buffers, choppers, counters) is in its ``state_dict``; random numbers depend
+on its name and counters only. So a restored cell continues bit for bit, also in the middle of a transfer cycle.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, fields, replace
+from enum import IntEnum
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from rpusim.arch.activity import Phase
+from rpusim.errors import InputError
+from rpusim.kernels import checks, rng
+from rpusim.kernels.array import DeviceArray
+from rpusim.kernels.devices import PulsedDevice
+from rpusim.kernels.pulses import UpdateCounts, UpdateParameters
+
+Tensor = torch.Tensor
+# Types that change weights by arithmetic: there is no number of pulses.
+UNPULSED = ("none", "none_with_device")
+
+
+class Name(IntEnum):
+    """Words that follow a tile's name in the names of what is inside its cell; beyond those of `rng.Purpose`."""
+
+    ARRAY = 100  # ARRAY + k is array k
+    DRIVERS = 200
+    READ = 300  # READ + k reads array k
+    CHOICE = 400
+    INPUT_CHOPPER = 401
+    OUTPUT_CHOPPER = 402
+    ROUND_X = 403
+    ROUND_D = 404
+
+
+@dataclass(frozen=True)
+class Site:
+    """Where a cell is built: the size of its tile, what the arrays are made of, how they are pulsed, and its name."""
+
+    rows: int
+    columns: int
+    device: PulsedDevice
+    update: UpdateParameters
+    stream: tuple[int, ...]
+    path: str
+
+    def array(self, index: int, device: PulsedDevice | None = None) -> DeviceArray:
+        """Array ``index`` of the cell, with random numbers of its own."""
+        stream = (*self.stream, Name.ARRAY + index)
+        return DeviceArray(self.rows, self.columns, device or self.device, stream, self.path)
+
+
+@dataclass(frozen=True)
+class CellParameters(ABC):
+    """Which cell, and its parameters.
+
+    devices: of the arrays in order; empty: every array is made of `AnalogConfig`'s device. If fewer are given than
+    there are arrays, the last one stands for the rest.
+    """
+
+    devices: tuple[PulsedDevice, ...] = ()
+
+    kind: ClassVar[str]
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "devices", tuple(self.devices))
+        for device in self.devices:
+            checks.instance("devices", device, PulsedDevice)
+        if len(self.devices) > self.arrays:
+            raise InputError(
+                f"devices: {len(self.devices)} were given; accepted are at most {self.arrays}, one for each array"
+            )
+
+    @property
+    @abstractmethod
+    def arrays(self) -> int:
+        """How many arrays a cell has."""
+
+    @abstractmethod
+    def build(self, site: Site) -> UnitCell:
+        """The cell for one tile."""
+
+    def make_arrays(self, site: Site) -> list[DeviceArray]:
+        """The arrays, each of its device."""
+        return [
+            site.array(k, self.devices[min(k, len(self.devices) - 1)] if self.devices else None)
+            for k in range(self.arrays)
+        ]
+
+    def _check(self, kind: str, names: Iterable[str], **limits: Any) -> None:
+        """Check fields of one kind (number, integer or flag) by name."""
+        for name in names:
+            getattr(checks, kind)(name, getattr(self, name), **limits)
+
+
+class Extra:
+    """Rows of the activity log besides those of the update: transfers, writes, refreshes."""
+
+    def __init__(self) -> None:
+        self._rows: list[tuple[int, ...]] = []
+
+    COLUMNS = (
+        *("phase", "vector", "passes", "writes", "digital_ops", "slots", "coincidences_up", "coincidences_down"),
+        *("active_rows", "active_columns", "row_pulses", "column_pulses"),
+    )
+
+    def add(
+        self,
+        vector: int,
+        *,
+        passes: int = 0,
+        writes: int = 0,
+        digital_ops: int = 0,
+        counts: UpdateCounts | None = None,
+        entry: int = 0,
+        phase: Phase = Phase.TRANSFER,
+    ) -> None:
+        """One row: ``passes`` read, then the pulses of ``counts[entry]``, which changed ``writes`` cells."""
+        head = (int(phase), vector, passes, writes, digital_ops)
+        pulses = (0,) * 7 if counts is None else tuple(int(getattr(counts, n)[entry]) for n in self.COLUMNS[5:])
+        self._rows.append(head + pulses)
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def columns(self) -> dict[str, NDArray[np.int64]]:
+        """The rows as columns of `rpusim.arch.activity.Activity`."""
+        table = np.array(self._rows, np.int64).reshape(-1, len(self.COLUMNS))
+        return dict(zip(self.COLUMNS, table.T, strict=True))
+
+
+@dataclass(frozen=True)
+class CellActivity:
+    """What an update did: per vector the pulses and digital operations, and rows of other phases in program order."""
+
+    update: UpdateCounts
+    digital_ops: int = 0
+    extra: Extra = field(default_factory=Extra)
+
+
+class UnitCell(torch.nn.Module, ABC):
+    """The devices of one tile and how they learn; see the module's docstring.
+
+    Attributes: parameters_of_cell; site; arrays (in the order of the paper's letters: A, C, ...); counters.
+    """
+
+    def __init__(self, parameters: CellParameters, site: Site, arrays: Sequence[torch.nn.Module]) -> None:
+        super().__init__()
+        self.parameters_of_cell, self.site = parameters, site
+        self.arrays = torch.nn.ModuleList(arrays)
+        self._arrays: list[Any] = list(arrays)
+        self.counters: dict[str, Any] = {"updates": 0}
+
+    @property
+    @abstractmethod
+    def weights(self) -> Tensor:
+        """The visible weights (rows, columns), not a copy where one array holds them."""
+
+    @abstractmethod
+    def set_weights(self, weights: Tensor) -> None:
+        """Program the visible weights (rows, columns), limited by the bounds of the cells."""
+
+    @abstractmethod
+    def update(self, x: Tensor, d: Tensor, learning_rate: float) -> CellActivity:
+        """Learn from pairs in order: W <- W - learning_rate d x^T on average, in the cell's own way.
+
+        x: (vectors, columns), d: (vectors, rows), contiguous float32; they are one mini-batch.
+        """
+
+    def end_mini_batch(self) -> None:
+        """What happens once per mini-batch: diffusion and decay of every array."""
+        for array in self._arrays:
+            array.end_mini_batch()
+        self.show()
+
+    def show(self) -> None:
+        """Recompute the visible weights after the hidden ones have changed."""
+
+    @property
+    def path_now(self) -> str:
+        """The path the arrays take where they lie now."""
+        path: str = self._arrays[0].path_now
+        return path
+
+    @property
+    def granularity(self) -> float:
+        """What a learning rate is divided by to count pulses: the mean over the arrays."""
+        return sum(array.device.granularity for array in self._arrays) / len(self._arrays)
+
+    def pulse(self, index: int, x: Tensor, d: Tensor, learning_rate: float, **options: Any) -> UpdateCounts:
+        """Pulse one array with the numbers of pulses that follow from the cell's granularity, not from its own."""
+        array, update = self._arrays[index], self.site.update
+        if str(update.pulse_type) not in UNPULSED:
+            learning_rate *= array.device.granularity / self.granularity
+        counts: UpdateCounts = array.pulse(x, d, learning_rate, update, **options)
+        return counts
+
+    def uniform(self, name: Name, steps: NDArray[np.int64], lines: int) -> Tensor:
+        """Uniform numbers (len(steps), lines) that belong to ``steps`` of something that the cell does."""
+        words = rng.torch_words(rng.key(*self.site.stream, name), steps)[:, None]
+        return rng.uniform(rng.bits(words, 0, torch.arange(lines)))
+
+    def rename(self) -> None:
+        """Redraw what depends on the cell's name."""
+
+    def get_extra_state(self) -> dict[str, Any]:
+        """The counters and the name, which travel with `state_dict`."""
+        return {"counters": dict(self.counters), "stream": tuple(int(word) for word in self.site.stream)}
+
+    def set_extra_state(self, state: dict[str, Any]) -> None:
+        self.counters = dict(state["counters"])
+        if tuple(state["stream"]) != self.site.stream:
+            self.site = replace(self.site, stream=tuple(state["stream"]))
+            self.rename()
+
+
+def joined(parts: Sequence[UpdateCounts]) -> UpdateCounts:
+    """Counts of consecutive vectors as one."""
+    if len(parts) == 1:
+        return parts[0]
+    return UpdateCounts(**{f.name: np.concatenate([getattr(p, f.name) for p in parts]) for f in fields(UpdateCounts)})
+
+
+def together(parts: Sequence[UpdateCounts]) -> UpdateCounts:
+    """Counts of arrays that took the same trains: their coincidences add up, the lines fired once."""
+    up, down = (sum(getattr(p, f"coincidences_{way}") for p in parts) for way in ("up", "down"))
+    return replace(parts[0], coincidences_up=up, coincidences_down=down)
+
+
+def scattered(vectors: int, parts: Iterable[tuple[NDArray[np.intp], UpdateCounts]]) -> UpdateCounts:
+    """Counts of parts of the vectors, each with its places, as one."""
+    whole = UpdateCounts.zeros(vectors)
+    for places, counts in parts:
+        for f in fields(UpdateCounts):
+            getattr(whole, f.name)[places] = getattr(counts, f.name)
+    return whole
+
+
+def changed(before: Tensor, after: Tensor) -> int:
+    """How many cells a write changed."""
+    return int(torch.count_nonzero(before != after))

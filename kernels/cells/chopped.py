@@ -1,0 +1,220 @@
+"""Chopped transfer (c-TTv2): buffered Tiki-Taka whose gradient changes sign from time to time, so that offsets cancel.
+
+Each slice i and each position j of the slices has a chopper, +1 or -1. With c_ij the product of both:
+
+    A_ij <- A_ij - lr_A c_ij d x^T        the signs go onto the lines of x and d                  (1)
+    omega = H + kappa c_ij v,    kappa = lr_C / (buffer_granularity g_A)                          (2)
+    n = trunc(omega), at most desired_bl;   H <- omega where n = 0, else momentum omega           (3)
+    C takes n pulses;   W = gamma c_ij A_ij + C                                                   (4)
+
+A constant error of the read-out, as from a reference that misses the symmetry point, enters H with changing sign and
+averages to zero. After a slice has been read its chopper flips, at random or once in N = max(ceil(1 / in_chop_prob), 2)
+cycles through all slices; the choppers of the positions may flip after each cycle. A itself is not touched by a flip.
+The buffer has no unit, and its threshold is 1. g_A, g_C: granularities. With ``auto_granularity`` a, g_A in kappa is
+multiplied by a / (slices transfer_every); with ``auto_scale`` lr_A = fast_lr desired_bl g_A / (m_x m_d) follows running
+means m of the largest |x| and |d|; with ``correct_gradient_magnitudes`` kappa is |lr_C| / lr_A / (threshold g_C / g_A).
+
+Digital operations per transferred slice of N: N multiply-adds and N comparisons, 2 N.
+
+Rasch, Carta, Fagbohungbe & Gokmen, "Fast and robust analog in-memory deep neural network training", Nat. Commun.
+15:7133 (2024).
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from rpusim.errors import InputError
+from rpusim.kernels.cells.base import Extra, Name, Site, UnitCell, joined
+from rpusim.kernels.cells.buffered import BufferedTransfer, BufferedTransferCell
+from rpusim.kernels.pulses import UpdateCounts
+
+Tensor = torch.Tensor
+
+
+@dataclass(frozen=True)
+class ChoppedTransfer(BufferedTransfer):
+    """Chopped Tiki-Taka; besides the parameters of `BufferedTransfer`, of which thres_scale has no meaning here:
+
+    transfer_every:  may be negative: round(states of A / slices * its magnitude) vectors, at least 1.
+    in_chop_prob, in_chop_random: how often the chopper of a slice flips, and whether at random; out_chop_prob: the
+                     probability that that of a position flips after a cycle.
+    buffer_granularity, auto_granularity, auto_scale, auto_momentum, correct_gradient_magnitudes: see the module.
+    no_buffer:       start from an empty buffer every time.
+    """
+
+    units_in_mbatch: bool = False
+    scale_fast_lr: bool = False
+    momentum: float = 0.0
+    in_chop_prob: float = 0.1
+    in_chop_random: bool = True
+    out_chop_prob: float = 0.0
+    buffer_granularity: float = 1.0
+    auto_granularity: float = 0.0
+    no_buffer: bool = False
+    auto_scale: bool = False
+    auto_momentum: float = 0.99
+    correct_gradient_magnitudes: bool = False
+
+    kind = "chopped-transfer"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self._check("number", ("in_chop_prob", "out_chop_prob"), low=0.0, high=1.0)
+        self._check("number", ("buffer_granularity", "auto_granularity"), low=0.0)
+        self._check("number", ("auto_momentum",), low=0.0, high=1.0)
+        self._check("flag", ("in_chop_random", "no_buffer", "auto_scale", "correct_gradient_magnitudes"))
+        for name, only in (("number", 2), ("n_reads_per_transfer", 1), ("random_selection", False)):
+            if getattr(self, name) != only:
+                raise InputError(f"{name}: {getattr(self, name)!r} was given; accepted is {only!r} with choppers")
+
+    @property
+    def automatic_period(self) -> bool:
+        return True
+
+    def build(self, site: Site) -> UnitCell:
+        return ChoppedTransferCell(self, site)
+
+
+class ChoppedTransferCell(BufferedTransferCell):
+    """Arrays A and C. Choppers are vectors of +-1; counters: cycle (through all slices), largest x and largest d."""
+
+    slice_chopper: Tensor
+    position_chopper: Tensor
+
+    def __init__(self, parameters: ChoppedTransfer, site: Site) -> None:
+        super().__init__(parameters, site)
+        self.c = parameters
+        self._chops = parameters.in_chop_prob > 0.0 or parameters.out_chop_prob > 0.0
+        self.register_buffer("slice_chopper", torch.ones(self.slices))
+        self.register_buffer("position_chopper", torch.ones(self.length))
+        self.counters |= {"cycle": 0, "largest x": 0.0, "largest d": 0.0}
+        self._fast_rate = 0.0
+        self._drawn: tuple[int, list[float]] = (-1, [])
+        self.cycles_per_chop = max(math.ceil(1.0 / parameters.in_chop_prob), 2) if parameters.in_chop_prob else 0
+
+    def decoded(self, index: int, weights: Tensor) -> Tensor:
+        """Array A with its choppers taken off."""
+        if index > 0 or "slice_chopper" not in self._buffers:  # there are none yet while the cell is being made
+            return weights
+        if self.p.transfer_columns:
+            return weights * self.position_chopper[:, None] * self.slice_chopper
+        return weights * self.slice_chopper[:, None] * self.position_chopper
+
+    def periods(self, vectors: int) -> list[int]:
+        if self.p.transfer_every < 0.0:
+            states = self._arrays[0].device.num_states
+            return [max(round(states / self.slices * -self.p.transfer_every), 1), 0]
+        return super().periods(vectors)
+
+    # --- the gradient onto A ------------------------------------------------------------------------------------------
+
+    def learn(self, x: Tensor, d: Tensor, learning_rate: float, vectors: int) -> UpdateCounts:
+        if not self.c.auto_scale:
+            self._fast_rate = self.fast_rate(learning_rate)
+            return self.pulse(0, *self._chopped(x, d), self._fast_rate)
+        parts = []
+        for x_one, d_one in zip(x.split(1), d.split(1), strict=True):
+            self._fast_rate = self._scaled_rate(x_one, d_one, learning_rate, vectors)
+            parts.append(self.pulse(0, *self._chopped(x_one, d_one), self._fast_rate))
+        return joined(parts)
+
+    def _chopped(self, x: Tensor, d: Tensor) -> tuple[Tensor, Tensor]:
+        """Equation 1: the signs on the lines."""
+        if not self._chops:
+            return x, d
+        if self.p.transfer_columns:
+            return x * self.slice_chopper, d * self.position_chopper
+        return x * self.position_chopper, d * self.slice_chopper
+
+    def _scaled_rate(self, x: Tensor, d: Tensor, learning_rate: float, vectors: int) -> float:
+        """The learning rate of A for one vector under auto_scale; the running means are updated first."""
+        c, share = self.c, (1.0 - self.c.auto_momentum) / vectors
+        for name, values in (("largest x", x), ("largest d", d)):
+            new, mean = float(values.abs().max()), self.counters[name]
+            if mean <= 0.0:
+                self.counters[name] = new
+            elif new > 0.0:
+                self.counters[name] = (1.0 - share) * mean + share * new
+        if c.fast_lr <= 0.0:
+            return learning_rate
+        rate = c.fast_lr * self.site.update.desired_bl * self._arrays[0].device.granularity
+        product = self.counters["largest x"] * self.counters["largest d"]
+        if product > 0.0:
+            rate /= product
+        return rate * learning_rate if c.scale_fast_lr else float(rate)
+
+    # --- the transfer to C --------------------------------------------------------------------------------------------
+
+    def gain(self, learning_rate: float) -> float:
+        """kappa of equation 2."""
+        c, (g_fast, g_slow) = self.c, (a.device.granularity for a in self._arrays)
+        rate = abs(self.transfer_rate(0, learning_rate))
+        if min(self.gamma) > 0.0:
+            rate *= self.gamma[0] / self.gamma[1]
+        threshold = (c.buffer_granularity or 1.0) * g_fast
+        if c.auto_granularity > 0.0:
+            threshold *= c.auto_granularity / (self.slices * (abs(c.transfer_every) or 1.0))
+        if c.correct_gradient_magnitudes:
+            return rate / self._fast_rate / (threshold * g_slow / g_fast) if self._fast_rate else 0.0
+        return float(rate / threshold)
+
+    def transfer(self, index: int, learning_rate: float, extra: Extra, vector: int) -> None:
+        """Equations 2 to 4 for the next slice, then its chopper."""
+        i, count = self.counters["slice 0"], self.counters["reads 0"]
+        value = self.readers[0].read(self._arrays[0].weights, [i], count, self.path_now)[0]
+        self.counters["reads 0"] = count + 1
+        self.accumulate(i, value, learning_rate, extra, vector)
+        if self._chops:
+            self._flip(i)
+        self.counters["slice 0"] = (i + 1) % self.slices
+        if i == self.slices - 1:
+            self.counters["cycle"] += 1
+
+    def accumulate(self, i: int, value: Tensor, learning_rate: float, extra: Extra, vector: int) -> None:
+        """Slice ``i`` was read as ``value``: equations 2 to 4."""
+        number = self.collect(i, value, self.gain(learning_rate), 0.0)
+        self.send_number(1, i, number, self._arrays[1].device.granularity, extra, vector, 2 * self.length)
+
+    def collect(self, i: int, value: Tensor, gain: float, limit: float) -> Tensor:
+        """Equations 2 and 3: the numbers of pulses. limit: of what stays where pulses were sent; 0: none."""
+        c, most, held = self.c, self.c.transfer_update.desired_bl, self.held(0, i)
+        step = value * gain
+        if self._chops:
+            step *= self.position_chopper * self.slice_chopper[i]
+        omega = step if c.no_buffer else held + step
+        number = torch.trunc(omega).clamp_(-most, most)
+        left = omega * c.momentum if c.forget_buffer else omega - number * (1.0 - c.momentum)
+        if limit > 0.0 and not c.forget_buffer:
+            left = left.clamp(-limit, limit)
+        held.copy_(torch.where(number == 0, omega, left))
+        return number
+
+    def _flip(self, i: int) -> None:
+        c, cycle = self.c, self.counters["cycle"]
+        regular = not c.in_chop_random and cycle % self.cycles_per_chop + 1 == self.cycles_per_chop
+        if (c.in_chop_prob > 0.0 and regular) or (c.in_chop_random and self._draws(cycle)[i] < c.in_chop_prob):
+            self.slice_chopper[i] = -self.slice_chopper[i]
+            self.flipped(i)
+        if c.out_chop_prob > 0.0 and i == self.slices - 1:
+            draws = self.uniform(Name.OUTPUT_CHOPPER, np.array([cycle]), self.length)[0]
+            hit = (draws < c.out_chop_prob).to(self.position_chopper.device)
+            self.position_chopper.copy_(torch.where(hit, -self.position_chopper, self.position_chopper))
+
+    def flipped(self, i: int) -> None:
+        """The chopper of slice ``i`` has flipped."""
+
+    def _draws(self, cycle: int) -> list[float]:
+        """One random number per slice, drawn once per cycle."""
+        if self._drawn[0] != cycle:
+            numbers = self.uniform(Name.INPUT_CHOPPER, np.array([cycle]), self.slices)[0]
+            self._drawn = (cycle, numbers.tolist())
+        return self._drawn[1]
+
+    def rename(self) -> None:
+        super().rename()
+        self._drawn = (-1, [])

@@ -1,0 +1,94 @@
+"""Dynamic transfer (AGAD): chopped Tiki-Taka that finds the reference of each read-out by itself.
+
+For every cell of A a digital memory keeps a running mean mu of the read-outs v and a reference P: what mu was when the
+chopper of the slice flipped last. Only the difference counts, so that A needs no symmetry point at zero at all.
+
+    at the first read after a flip:   P <- mu   (mu goes on)                                      (1)
+    omega = H + kappa c_ij (v - P)                                                                (2)
+    mu <- (1 - beta) mu + beta v,     beta = min(tail_weightening / N, 1)                         (3)
+
+and the rest as in `chopped`, with N = max(ceil(1 / in_chop_prob), 2) cycles from flip to flip (``in_chop_random`` adds
+random flips). C is not written in the first N + 1 cycles, though the buffer loses the pulses.
+
+Digital operations per transferred slice of N: 2 N as for `chopped`, N to subtract the reference, N multiply-adds of the
+mean: 4 N.
+
+Rasch, Carta, Fagbohungbe & Gokmen, Nat. Commun. 15:7133 (2024).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+
+from rpusim.errors import InputError
+from rpusim.kernels.cells.base import Extra, Site, UnitCell
+from rpusim.kernels.cells.chopped import ChoppedTransfer, ChoppedTransferCell
+
+Tensor = torch.Tensor
+
+
+@dataclass(frozen=True)
+class DynamicTransfer(ChoppedTransfer):
+    """AGAD; besides the parameters of `ChoppedTransfer`:
+
+    tail_weightening: equation 3; larger: the mean remembers only the end of a phase.
+    buffer_cap:       without forget_buffer, limit of what stays in the buffer, in units of desired_bl; 0: none.
+    correct_accumulation: divide kappa by the cycles since the flip (at most 1 / g_A), as A sums up the gradient.
+    """
+
+    in_chop_random: bool = False
+    tail_weightening: float = 5.0
+    buffer_cap: float = 0.0
+    correct_accumulation: bool = False
+
+    kind = "dynamic-transfer"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self._check("number", ("tail_weightening",), above=0.0)
+        self._check("number", ("buffer_cap",), low=0.0)
+        self._check("flag", ("correct_accumulation",))
+        if self.in_chop_prob == 0.0:
+            raise InputError("in_chop_prob: 0 was given; accepted is a number > 0, as the reference needs choppers")
+
+    def build(self, site: Site) -> UnitCell:
+        return DynamicTransferCell(self, site)
+
+
+class DynamicTransferCell(ChoppedTransferCell):
+    """Arrays A and C; mean, past: mu and P (rows, columns); fresh: slices that have flipped since they were read."""
+
+    mean: Tensor
+    past: Tensor
+    fresh: Tensor
+
+    def __init__(self, parameters: DynamicTransfer, site: Site) -> None:
+        super().__init__(parameters, site)
+        self.a = parameters
+        self.register_buffer("mean", torch.zeros(site.rows, site.columns))
+        self.register_buffer("past", torch.zeros(site.rows, site.columns))
+        self.register_buffer("fresh", torch.zeros(self.slices, dtype=torch.bool))
+        self.tail = min(parameters.tail_weightening / self.cycles_per_chop, 1.0)
+
+    def accumulate(self, i: int, value: Tensor, learning_rate: float, extra: Extra, vector: int) -> None:
+        a, cycle = self.a, self.counters["cycle"]
+        by_columns = self.p.transfer_columns
+        mean, past = ((m[:, i] if by_columns else m[i]) for m in (self.mean, self.past))
+        if self.fresh[i]:
+            past.copy_(mean)
+            self.fresh[i] = False
+        gain = self.gain(learning_rate)
+        if a.correct_accumulation:
+            gain /= min(cycle % self.cycles_per_chop + 1, 1.0 / self._arrays[0].device.granularity)
+        number = self.collect(i, value - past, gain, a.buffer_cap * a.transfer_update.desired_bl)
+        mean.mul_(1.0 - self.tail).add_(value, alpha=self.tail)
+        operations = 4 * self.length
+        if cycle > self.cycles_per_chop:
+            self.send_number(1, i, number, self._arrays[1].device.granularity, extra, vector, operations)
+        else:
+            extra.add(vector, passes=1, digital_ops=operations)
+
+    def flipped(self, i: int) -> None:
+        self.fresh[i] = True

@@ -1,0 +1,162 @@
+"""One-sided: two devices that can only go up, one for each sign of the weight, with a refresh before they are full.
+
+    W = g_plus - g_minus                                                                          (1)
+    a pulse that would lower W raises g_minus, one that would raise it raises g_plus              (2)
+
+Both arrays hang on the same drivers. Every ``refresh_every`` the pair is read column by column; where the larger device
+is above refresh_upper_thres of its range and the smaller above refresh_lower_thres, both are reset and the difference
+is written back to the larger one by pulses (open loop):
+
+    reset if  max(g) / w_max > upper  and  min(g) / w_max > lower                                 (3)
+
+Array 0 is g_minus, array 1 g_plus. For phase-change memory, whose crystallisation is gradual and whose amorphisation is
+not: Burr et al., IEEE Trans. Electron Devices 62:3498 (2015); Nandakumar et al., Front. Neurosci. 14:406 (2020).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import torch
+
+from rpusim.arch.activity import Phase
+from rpusim.errors import InputError
+from rpusim.kernels import checks
+from rpusim.kernels.cells.base import (
+    CellActivity,
+    CellParameters,
+    Extra,
+    Name,
+    Site,
+    UnitCell,
+    changed,
+    joined,
+    together,
+)
+from rpusim.kernels.cells.reads import Reader
+from rpusim.kernels.mvm import IOParameters
+from rpusim.kernels.pulses import UpdateCounts, UpdateParameters
+
+Tensor = torch.Tensor
+
+
+@dataclass(frozen=True)
+class OneSided(CellParameters):
+    """A pair of devices that only go up.
+
+    refresh_every:  vectors from one refresh to the next, or mini-batches if ``units_in_mbatch``; 0: never.
+    refresh_upper_thres, refresh_lower_thres: equation 3, as fractions of the mean w_max.
+    refresh_forward: periphery of the read; its noise and bound management are always off. refresh_update: the write.
+    """
+
+    refresh_every: int = 0
+    units_in_mbatch: bool = True
+    refresh_upper_thres: float = 0.75
+    refresh_lower_thres: float = 0.25
+    refresh_forward: IOParameters = field(default_factory=IOParameters)
+    refresh_update: UpdateParameters = field(default_factory=UpdateParameters)
+
+    kind = "one-sided"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self._check("integer", ("refresh_every",), low=0)
+        self._check("flag", ("units_in_mbatch",))
+        self._check("number", ("refresh_upper_thres", "refresh_lower_thres"), low=0.0)
+        checks.instance("refresh_forward", self.refresh_forward, IOParameters)
+        checks.instance("refresh_update", self.refresh_update, UpdateParameters)
+        if len({type(device) for device in self.devices}) > 1:
+            raise InputError("devices: two kinds were given; accepted are two of the same kind")
+
+    @property
+    def arrays(self) -> int:
+        return 2
+
+    def build(self, site: Site) -> UnitCell:
+        return OneSidedCell(self, site)
+
+
+class OneSidedCell(UnitCell):
+    """Arrays g_minus and g_plus; counters: refreshed, the number of pairs that were reset and written back so far."""
+
+    visible: Tensor
+
+    def __init__(self, parameters: OneSided, site: Site) -> None:
+        super().__init__(parameters, site, parameters.make_arrays(site))
+        self.o = parameters
+        self.counters |= {"reads": 0, "refreshed": 0}
+        self.register_buffer("visible", torch.zeros(site.rows, site.columns))
+        self.rename()
+        self.show()
+
+    def rename(self) -> None:
+        site, io = self.site, self.o.refresh_forward
+        self.readers = [Reader(io, site.rows, site.columns, (*site.stream, Name.READ + k), True) for k in (0, 1)]
+
+    @property
+    def weights(self) -> Tensor:
+        return self.visible
+
+    def show(self) -> None:
+        torch.sub(self._arrays[1].weights, self._arrays[0].weights, out=self.visible)
+
+    def set_weights(self, weights: Tensor) -> None:
+        """The sign's device takes the magnitude, the other 0."""
+        self._arrays[0].set_weights((-weights).clamp(min=0.0))
+        self._arrays[1].set_weights(weights.clamp(min=0.0))
+        self.counters["updates"] = 0
+        self.show()
+
+    def update(self, x: Tensor, d: Tensor, learning_rate: float) -> CellActivity:
+        vectors, start = len(x), self.counters["updates"]
+        period = self.o.refresh_every * (vectors if self.o.units_in_mbatch else 1)
+        parts: list[UpdateCounts] = []
+        extra = Extra()
+        at = 0
+        while at < vectors:
+            stop = min(at + (period - (start + at) % period if period else vectors), vectors)
+            parts.append(self._learn(x[at:stop], d[at:stop], learning_rate))
+            at = stop
+            self.counters["updates"] = start + at
+            if period and (start + at) % period == 0:
+                self._refresh(extra, at - 1)
+        self.show()
+        return CellActivity(joined(parts), extra=extra)
+
+    def _learn(self, x: Tensor, d: Tensor, learning_rate: float) -> UpdateCounts:
+        """Equation 2: with the rate's sign changed, the pulses that would lower a weight are those that raise it."""
+        options = {"lines": (*self.site.stream, Name.DRIVERS), "only_up": True}
+        return together([self.pulse(k, x, d, way * learning_rate, **options) for k, way in ((0, -1.0), (1, 1.0))])
+
+    def _refresh(self, extra: Extra, vector: int) -> None:
+        """Equation 3, column by column; resets and writes in the log are cells, reads are passes."""
+        columns, count = self.site.columns, self.counters["reads"]
+        everything = list(range(columns))
+        minus, plus = (
+            reader.read(array.weights, everything, count, self.path_now).t()
+            for reader, array in zip(self.readers, self._arrays, strict=True)
+        )
+        self.counters["reads"] = count + columns
+        of_minus, of_plus = (
+            values / abs(a.device.w_max) for values, a in zip((minus, plus), self._arrays, strict=True)
+        )
+        full = torch.maximum(of_minus, of_plus) > self.o.refresh_upper_thres
+        full &= torch.minimum(of_minus, of_plus) > self.o.refresh_lower_thres
+        number = int(full.sum())
+        self.counters["refreshed"] += number
+        extra.add(vector, passes=2 * columns, writes=2 * number, phase=Phase.MAINTENANCE)
+        if not number:
+            return
+        for array in self._arrays:
+            array.reset(only=full)
+        difference = torch.where(full, plus - minus, torch.zeros_like(plus))
+        for array, missing in zip(self._arrays, ((-difference).clamp(min=0.0), difference.clamp(min=0.0)), strict=True):
+            # One vector per column that has something to write; none of them touches another's cells.
+            where = missing.any(0).nonzero()[:, 0].tolist()
+            if where:
+                before = array.weights.clone()
+                hot = self.readers[0].one_hot(where, missing.device)
+                counts = array.pulse(hot, missing[:, where].t().contiguous(), -1.0, self.o.refresh_update)
+                for entry, column in enumerate(where):
+                    writes = changed(before[:, column], array.weights[:, column])
+                    extra.add(vector, writes=writes, counts=counts, entry=entry, phase=Phase.MAINTENANCE)

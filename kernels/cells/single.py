@@ -1,0 +1,51 @@
+"""Single: one device per cross-point, trained in place by the pulses of plain stochastic gradient descent.
+
+    W <- W - lr d x^T on average, by the device's own steps
+
+All that is asymmetric in the device acts on the weight directly. Gokmen & Vlasov, Front. Neurosci. 10:333 (2016).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+
+from rpusim.kernels.array import DeviceArray
+from rpusim.kernels.cells.base import CellActivity, CellParameters, Site, UnitCell
+
+Tensor = torch.Tensor
+
+
+@dataclass(frozen=True)
+class Single(CellParameters):
+    """One device per cross-point."""
+
+    kind = "single"
+
+    @property
+    def arrays(self) -> int:
+        return 1
+
+    def build(self, site: Site) -> UnitCell:
+        return SingleCell(self, site)
+
+
+class SingleCell(UnitCell):
+    """One array, which carries the tile's own name."""
+
+    def __init__(self, parameters: Single, site: Site) -> None:
+        device = parameters.devices[0] if parameters.devices else site.device
+        self_array = DeviceArray(site.rows, site.columns, device, site.stream, site.path)
+        super().__init__(parameters, site, [self_array])
+
+    @property
+    def weights(self) -> Tensor:
+        weights: Tensor = self._arrays[0].weights
+        return weights
+
+    def set_weights(self, weights: Tensor) -> None:
+        self._arrays[0].set_weights(weights)
+
+    def update(self, x: Tensor, d: Tensor, learning_rate: float) -> CellActivity:
+        return CellActivity(self._arrays[0].pulse(x, d, learning_rate, self.site.update))

@@ -1,0 +1,140 @@
+"""Vector: several devices per cross-point that share one weight.
+
+    W = sum_k gamma_k W_k,      gamma_k = 1/n unless given                                        (1)
+
+    all                every device gets the same coincidences (the lines fire once), each with its own noise
+    single_fixed       one device learns, the others stay
+    single_sequential  the device that learns advances by one before each vector
+    single_random      it is drawn for each vector
+
+The numbers of pulses follow from the mean granularity of the devices. Several devices per weight reduce variations and
+noise: Gokmen, Onen & Haensch, Front. Neurosci. 11:538 (2017).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+import numpy as np
+import torch
+
+from rpusim.errors import InputError
+from rpusim.kernels import checks
+from rpusim.kernels.cells.base import CellActivity, CellParameters, Name, Site, UnitCell, scattered, together
+
+Tensor = torch.Tensor
+
+
+class Policy(StrEnum):
+    """Which devices learn from a vector; see the module's docstring."""
+
+    ALL = "all"
+    SINGLE_FIXED = "single_fixed"
+    SINGLE_SEQUENTIAL = "single_sequential"
+    SINGLE_RANDOM = "single_random"
+
+
+@dataclass(frozen=True)
+class Vector(CellParameters):
+    """Several devices per cross-point.
+
+    number:       of devices.
+    policy:       a `Policy` or its name: which of them learn.
+    first_index:  the device that learns (single_fixed), or that learned last (single_sequential).
+    gamma:        weights of the devices in the sum; empty: 1/n each.
+    """
+
+    number: int = 2
+    policy: Policy = Policy.ALL
+    first_index: int = 0
+    gamma: tuple[float, ...] = ()
+
+    kind = "vector"
+
+    def __post_init__(self) -> None:
+        self._check("integer", ("number",), low=1)
+        super().__post_init__()
+        object.__setattr__(self, "policy", checks.choose(Policy, "policy", self.policy))
+        object.__setattr__(self, "gamma", tuple(self.gamma))
+        self._check("integer", ("first_index",), low=0)
+        if self.first_index >= self.number:
+            raise InputError(f"first_index: {self.first_index} was given; accepted is 0 to {self.number - 1}")
+        if self.gamma and len(self.gamma) != self.number:
+            raise InputError(f"gamma: {len(self.gamma)} were given; accepted are {self.number}, one for each device")
+
+    @property
+    def arrays(self) -> int:
+        return self.number
+
+    def build(self, site: Site) -> UnitCell:
+        return VectorCell(self, site)
+
+
+class VectorCell(UnitCell):
+    """``number`` arrays on the same drivers."""
+
+    visible: Tensor
+
+    def __init__(self, parameters: Vector, site: Site) -> None:
+        super().__init__(parameters, site, parameters.make_arrays(site))
+        self.policy, number = parameters.policy, parameters.number
+        self.gamma = parameters.gamma or (1.0 / number,) * number
+        self.counters["index"] = parameters.first_index
+        self.register_buffer("visible", torch.zeros(site.rows, site.columns))
+        self.show()
+
+    @property
+    def weights(self) -> Tensor:
+        return self.visible
+
+    def show(self) -> None:
+        self.visible.zero_()
+        for gamma, array in zip(self.gamma, self._arrays, strict=True):
+            self.visible.add_(array.weights, alpha=gamma)
+
+    def set_weights(self, weights: Tensor) -> None:
+        """Set every device to these weights (with single_fixed only the one that learns)."""
+        fixed = self.policy is Policy.SINGLE_FIXED
+        for array in [self._arrays[self.counters["index"]]] if fixed else self._arrays:
+            array.set_weights(weights)
+        self.show()
+
+    def set_index(self, index: int) -> None:
+        """Choose the device that learns and is set under the policy single_fixed."""
+        checks.integer("index", index, low=0)
+        if index >= len(self._arrays):
+            raise InputError(f"index: {index} was given; accepted is 0 to {len(self._arrays) - 1}")
+        self.counters["index"] = index
+
+    def update(self, x: Tensor, d: Tensor, learning_rate: float) -> CellActivity:
+        vectors, number = len(x), len(self._arrays)
+        if self.policy is Policy.ALL:
+            lines = (*self.site.stream, Name.DRIVERS)
+            counts = together([self.pulse(k, x, d, learning_rate, lines=lines) for k in range(number)])
+        elif self.policy is Policy.SINGLE_FIXED:
+            counts = self.pulse(self.counters["index"], x, d, learning_rate)
+        else:
+            chosen = self._chosen(vectors)
+            parts = []
+            for k in range(number):
+                # The arrays do not see each other, so each takes its vectors at once.
+                places = np.flatnonzero(chosen == k)
+                if len(places):
+                    where = torch.from_numpy(places).to(x.device)
+                    parts.append((places, self.pulse(k, x[where], d[where], learning_rate)))
+            counts = scattered(vectors, parts)
+        self.counters["updates"] += vectors
+        self.show()
+        return CellActivity(counts)
+
+    def _chosen(self, vectors: int) -> np.ndarray:
+        """The device of each of the next vectors."""
+        number = len(self._arrays)
+        if self.policy is Policy.SINGLE_SEQUENTIAL:
+            chosen = (self.counters["index"] + 1 + np.arange(vectors)) % number
+        else:
+            steps = self.counters["updates"] + np.arange(vectors)
+            chosen = (self.uniform(Name.CHOICE, steps, 1)[:, 0] * number).long().numpy()
+        self.counters["index"] = int(chosen[-1]) if vectors else self.counters["index"]
+        return chosen
