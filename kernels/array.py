@@ -122,10 +122,13 @@ class DeviceArray(torch.nn.Module):
         if cells.diffusion is not None or cells.decay is not None:
             self._show()
 
-    def reset(self, first: int = 0, columns: int | None = None, probability: float = 1.0) -> None:
+    def reset(
+        self, first: int = 0, columns: int | None = None, probability: float = 1.0, only: Tensor | None = None
+    ) -> None:
         """Reset each cell of some columns with a probability: w <- clip(target + reset_std xi).
 
-        first: the first column. columns: how many, continuing at column 0 after the last; None: all.
+        first: the first column. columns: how many, continuing at column 0 after the last; None: all. only: the cells
+        (rows, columns) that may be reset; None: all.
         """
         width = self.weights.shape[1]
         count = width if columns is None else columns
@@ -137,6 +140,8 @@ class DeviceArray(torch.nn.Module):
         cells, w, number = self.cells, self.stored, self._next("resets")
         chosen = self._draw(rng.uniform_matrix, Purpose.RESET, 2 * number) < probability
         chosen &= (torch.arange(width, device=w.device) - first) % width < count
+        if only is not None:
+            chosen &= only
         target = 0.0 if cells.target is None else cells.target
         fresh = cells.clip(target + self.device.reset_std * self._normal(Purpose.RESET, 2 * number + 1))
         w.copy_(torch.where(chosen, fresh, w))

@@ -29,7 +29,7 @@ from rpusim.arch.activity import Phase
 from rpusim.errors import InputError
 from rpusim.kernels import checks, rng
 from rpusim.kernels.array import DeviceArray
-from rpusim.kernels.devices import PulsedDevice
+from rpusim.kernels.devices import Device
 from rpusim.kernels.pulses import UpdateCounts, UpdateParameters
 
 Tensor = torch.Tensor
@@ -56,12 +56,12 @@ class Site:
 
     rows: int
     columns: int
-    device: PulsedDevice
+    device: Device
     update: UpdateParameters
     stream: tuple[int, ...]
     path: str
 
-    def array(self, index: int, device: PulsedDevice | None = None) -> DeviceArray:
+    def array(self, index: int, device: Device | None = None) -> DeviceArray:
         """Array ``index`` of the cell, with random numbers of its own."""
         stream = (*self.stream, Name.ARRAY + index)
         return DeviceArray(self.rows, self.columns, device or self.device, stream, self.path)
@@ -75,14 +75,14 @@ class CellParameters(ABC):
     there are arrays, the last one stands for the rest.
     """
 
-    devices: tuple[PulsedDevice, ...] = ()
+    devices: tuple[Device, ...] = ()
 
     kind: ClassVar[str]
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "devices", tuple(self.devices))
         for device in self.devices:
-            checks.instance("devices", device, PulsedDevice)
+            checks.instance("devices", device, Device)
         if len(self.devices) > self.arrays:
             raise InputError(
                 f"devices: {len(self.devices)} were given; accepted are at most {self.arrays}, one for each array"

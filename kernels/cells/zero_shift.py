@@ -21,7 +21,7 @@ import torch
 
 from rpusim.kernels import checks
 from rpusim.kernels.array import DeviceArray
-from rpusim.kernels.devices import Cells, PulsedDevice
+from rpusim.kernels.devices import Cells, Device
 from rpusim.kernels.pulses import UpdateCounts, UpdateParameters
 
 Tensor = torch.Tensor
@@ -75,7 +75,7 @@ class ShiftedArray(torch.nn.Module):
         return self.array.weights - self.reference.weights
 
     @property
-    def device(self) -> PulsedDevice:
+    def device(self) -> Device:
         return self.array.device
 
     @property
