@@ -14,8 +14,6 @@ its value there: steps are finite whatever the parameters.
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import torch
 from numba.extending import overload
@@ -93,17 +91,17 @@ _sqrt_half = _I(_SQRT_HALF_BITS)
 
 
 @overload(complement)
-def _nb_complement(x: Any) -> Any:
+def _nb_complement(x):
     return lambda x: _one - x
 
 
 @overload(positive)
-def _nb_positive(x: Any) -> Any:
+def _nb_positive(x):
     return lambda x: x if x > _zero else _zero
 
 
 @overload(exp)
-def _nb_exp(x: Any) -> Any:
+def _nb_exp(x):
     def scalar(x):
         x = min(max(x, -_limit), _limit)
         n = _F(np.rint(x * _per_ln2))
@@ -116,7 +114,7 @@ def _nb_exp(x: Any) -> Any:
 
 
 @overload(log)
-def _nb_log(x: Any) -> Any:
+def _nb_log(x):
     def scalar(x):
         pattern = _F(x).view(_I)
         n = _I(_I(pattern - _sqrt_half) >> _I(23))
@@ -128,12 +126,12 @@ def _nb_log(x: Any) -> Any:
 
 
 @overload(power)
-def _nb_power(x: Any, exponent: Any) -> Any:
+def _nb_power(x, exponent):
     return lambda x, exponent: exp(log(x) * exponent) if x > _zero else _zero
 
 
 @overload(interpolate)
-def _nb_interpolate(position: Any, nodes: Any) -> Any:
+def _nb_interpolate(position, nodes):
     if len(nodes) == 1:
         return lambda position, nodes: nodes[0]
     last = len(nodes) - 2
