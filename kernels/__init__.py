@@ -35,6 +35,7 @@ from rpusim.kernels.cells import (
     Hamiltonian,
     MixedPrecision,
     OneSided,
+    Policy,
     Reference,
     Single,
     Transfer,
@@ -48,12 +49,13 @@ from rpusim.kernels.devices import Cells, ConstantStep, LinearStep, PulsedDevice
 from rpusim.kernels.layers import AnalogConv2d, AnalogLayer, AnalogLinear, balanced_split
 from rpusim.kernels.mvm import BoundManagement, IOParameters, MVType, NoiseManagement, WeightNoise
 from rpusim.kernels.optimizer import AnalogSGD
-from rpusim.kernels.presets import PRESETS, Preset, device, preset
+from rpusim.kernels.presets import CONFIGURATIONS, PRESETS, Preset, configuration, device, preset
 from rpusim.kernels.pulses import PulseType, UpdateParameters
 from rpusim.kernels.tile import AnalogTile
 
 __all__ = [
     "CELLS",
+    "CONFIGURATIONS",
     "PRESETS",
     "AnalogConfig",
     "AnalogConv2d",
@@ -75,6 +77,7 @@ __all__ = [
     "MixedPrecision",
     "NoiseManagement",
     "OneSided",
+    "Policy",
     "Preset",
     "PulseType",
     "PulsedDevice",
@@ -87,6 +90,7 @@ __all__ = [
     "Vector",
     "WeightNoise",
     "balanced_split",
+    "configuration",
     "convert",
     "device",
     "preset",
