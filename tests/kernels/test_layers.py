@@ -278,7 +278,7 @@ def test_unsupported_layers_can_stay_digital():
         (lambda: AnalogLinear(3, 2, REAL, column_splits=(2, 1)), r"column_splits: \(2, 1\) was given; .* add up to 4"),
         (lambda: AnalogSGD([torch.zeros(1)], lr=0.1), r"model: list was given; accepted is the torch module itself"),
         (lambda: AnalogSGD(AnalogLinear(1, 1, REAL), lr=-1.0), "lr: -1.0 was given; accepted is a number >= 0"),
-        (lambda: AnalogConfig(device="constant-step"), "device: 'constant-step' was given; accepted is a (Pulsed)?Device"),
+        (lambda: AnalogConfig(device="constant-step"), "device: 'constant-step' was given; accepted is a .*Device"),
     ],
 )
 def test_wrong_shapes_and_settings_are_refused(call, message):
