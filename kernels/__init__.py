@@ -45,7 +45,23 @@ from rpusim.kernels.cells import (
 )
 from rpusim.kernels.config import AnalogConfig
 from rpusim.kernels.convert import convert
-from rpusim.kernels.devices import Cells, ConstantStep, LinearStep, PulsedDevice, SoftBounds
+from rpusim.kernels.devices import (
+    Cells,
+    ConstantStep,
+    Device,
+    Drift,
+    ExpStep,
+    FloatingPointDevice,
+    IdealDevice,
+    LinearStep,
+    PiecewiseStep,
+    PowStep,
+    PowStepReference,
+    PulsedDevice,
+    SoftBounds,
+    SoftBoundsPmax,
+    SoftBoundsReference,
+)
 from rpusim.kernels.layers import AnalogConv2d, AnalogLayer, AnalogLinear, balanced_split
 from rpusim.kernels.mvm import BoundManagement, IOParameters, MVType, NoiseManagement, WeightNoise
 from rpusim.kernels.optimizer import AnalogSGD
@@ -69,21 +85,31 @@ __all__ = [
     "Cells",
     "ChoppedTransfer",
     "ConstantStep",
+    "Device",
+    "Drift",
     "DynamicTransfer",
+    "ExpStep",
+    "FloatingPointDevice",
     "Hamiltonian",
     "IOParameters",
+    "IdealDevice",
     "LinearStep",
     "MVType",
     "MixedPrecision",
     "NoiseManagement",
     "OneSided",
+    "PiecewiseStep",
     "Policy",
+    "PowStep",
+    "PowStepReference",
     "Preset",
     "PulseType",
     "PulsedDevice",
     "Reference",
     "Single",
     "SoftBounds",
+    "SoftBoundsPmax",
+    "SoftBoundsReference",
     "Transfer",
     "UnitCell",
     "UpdateParameters",

@@ -32,12 +32,29 @@ _ONE_THREAD_PRODUCT = 30_000_000
 
 
 class MVType(StrEnum):
-    """How signed inputs are applied: at once, or negative and positive parts in two passes, summed before or after
-    the ADC."""
+    """How inputs are applied.
+
+    ONE_PASS: signed, all at once. POS_NEG_SEPARATE, POS_NEG_SEPARATE_DIGITAL_SUM: negative and positive parts one after
+    the other, summed before or after the ADC. SPLIT_MODE: the DAC's integer in two parts, the lower bits and the upper
+    ones; BIT_WISE: bit by bit. Both carry the sign, and each part goes through read-out and ADC before they are summed
+    digitally with their powers of two. These parts count as one pass.
+    """
 
     ONE_PASS = "one_pass"
     POS_NEG_SEPARATE = "pos_neg_separate"
     POS_NEG_SEPARATE_DIGITAL_SUM = "pos_neg_separate_digital_sum"
+    SPLIT_MODE = "split_mode"
+    BIT_WISE = "bit_wise"
+
+    @property
+    def by_sign(self) -> bool:
+        """Whether negative and positive inputs take passes of their own."""
+        return self in (MVType.POS_NEG_SEPARATE, MVType.POS_NEG_SEPARATE_DIGITAL_SUM)
+
+    @property
+    def by_bits(self) -> bool:
+        """Whether parts of the DAC's integer take passes of their own."""
+        return self in (MVType.SPLIT_MODE, MVType.BIT_WISE)
 
 
 class NoiseManagement(StrEnum):
@@ -79,6 +96,9 @@ class IOParameters:
     inp_sto_round, out_sto_round: round up or down at random instead of to the nearest.
     inp_asymmetry, out_asymmetry: relative loss of negative signals.
     out_scale:      digital factor.
+    split_mode_bit_shift: how many bits are the lower part in split mode.
+    full_scale_parts: in split mode and bit by bit, the largest value of a part takes the DAC's whole range, as voltages
+    do; otherwise a part keeps the DAC's step, as a short pulse does, and the noise of the upper bits weighs more.
     w_noise, w_noise_type: read noise of the weights. w_read_asymmetry_dtod: weight spread seen by negative inputs
     (two-pass).
     ir_drop, ir_drop_g_ratio: strength of the voltage drop on the lines; line over maximal cell conductance.
@@ -92,6 +112,8 @@ class IOParameters:
 
     is_perfect: bool = False
     mv_type: MVType = MVType.ONE_PASS
+    split_mode_bit_shift: int = 3
+    full_scale_parts: bool = False
     inp_bound: float = 1.0
     inp_res: float = 1 / 126
     inp_noise: float = 0.0
@@ -132,7 +154,7 @@ class IOParameters:
             ("w_noise_type", WeightNoise),
         ):
             object.__setattr__(self, field, checks.choose(kind, field, getattr(self, field)))
-        for field in ("is_perfect", "inp_sto_round", "out_sto_round", "bm_test_negative_bound"):
+        for field in ("is_perfect", "inp_sto_round", "out_sto_round", "bm_test_negative_bound", "full_scale_parts"):
             checks.flag(field, getattr(self, field))
         for field in ("inp_bound", "inp_res", "out_bound", "out_res", "out_scale", "v_offset_w_min", "nm_thres"):
             checks.number(field, getattr(self, field))
@@ -153,11 +175,17 @@ class IOParameters:
         checks.number("ir_drop_g_ratio", self.ir_drop_g_ratio, above=0.0)
         checks.number("nm_decay", self.nm_decay, low=0.0, high=1.0)
         checks.number("nm_assumed_wmax", self.nm_assumed_wmax, low=0.0)
+        checks.integer("split_mode_bit_shift", self.split_mode_bit_shift, low=1)
         checks.integer("max_bm_factor", self.max_bm_factor, low=0)
         if self.noise_management is not NoiseManagement.NONE and self.inp_bound != 1.0 and not self.is_perfect:
             raise InputError(
                 f"inp_bound: {self.inp_bound!r} was given with noise_management {str(self.noise_management)!r}; "
                 "accepted is 1, or any bound with noise_management 'none'"
+            )
+        if self.mv_type.by_bits and self.inp_step == 0.0 and not self.is_perfect:
+            raise InputError(
+                f"mv_type: {str(self.mv_type)!r} was given with a continuous input; accepted are inp_res > 0 and "
+                "inp_bound > 0"
             )
         if self.out_nonlinearity > 0.0 and self.out_bound <= 0.0:
             raise InputError(f"out_bound: {self.out_bound!r} was given; accepted is a number > 0 with out_nonlinearity")
@@ -171,6 +199,24 @@ class IOParameters:
     def out_step(self) -> float:
         """The ADC's step; 0: continuous."""
         return _step(self.out_res, self.out_bound)
+
+    @property
+    def inp_levels(self) -> int:
+        """The DAC's largest integer: steps from 0 to the bound."""
+        return int(self.inp_bound / self.inp_step + 1e-6)
+
+    @property
+    def parts(self) -> list[tuple[int, int]]:
+        """The parts of an input that takes the DAC's integer in pieces: (lowest bit, largest value) of each."""
+        largest = self.inp_levels
+        bits = largest.bit_length()
+        starts = range(bits) if self.mv_type is MVType.BIT_WISE else sorted({0, min(self.split_mode_bit_shift, bits)})
+        ends = [*starts[1:], bits]
+        return [
+            (low, (1 << high - low) - 1 if high < bits else largest >> low)
+            for low, high in zip(starts, ends, strict=True)
+            if high > low
+        ]
 
 
 def _step(resolution: float, bound: float) -> float:
@@ -204,7 +250,7 @@ class Lines:
         if io.out_nonlinearity > 0.0:
             spread = 1.0 + io.out_nonlinearity_std * rng.normal_matrix(base, 2, 1, outputs)[0]
             curvature = (io.out_nonlinearity / io.out_bound * spread).abs()
-        if io.w_read_asymmetry_dtod > 0.0 and io.mv_type is not MVType.ONE_PASS:
+        if io.w_read_asymmetry_dtod > 0.0 and io.mv_type.by_sign:
             negative = 1.0 + io.w_read_asymmetry_dtod * rng.normal_matrix(base, 3, outputs, inputs)
         return Lines(noise, offset, curvature, negative)
 

@@ -9,6 +9,8 @@ Equations, with u the prepared input, Delta the step of a converter, xi fresh no
     read      y += w_noise |u| xi   or   y += w_noise sqrt(sum_j |W_ij| u_j^2) xi                               (4)
     S-shape   y = f^2 y / (1 + |nu y|),  f = 1 + (mean nu + r_s) slope_calibration out_bound                  (5)
     output    y < 0: y (1 - out_asymmetry);  y += out_noise xi;  y = clip(Delta rint(y / Delta), out_bound)    (6)
+    by bits   y = sum_k 2^(l_k) s_k y_k, where y_k is (2) to (6) of part k of the integer u / Delta, which starts at
+              bit l_k; s_k = 1, or what scaled the part to the whole input range                               (7)
 """
 
 from __future__ import annotations
@@ -70,11 +72,13 @@ def one_pass(
     noise = _Noise(stream, first + todo, round_number, x.device)
     place = torch.from_numpy(todo).to(x.device)
     of_factor = torch.from_numpy(factor).to(x.device)[:, None]
-    prepared = _convert(x[place] * (1.0 / of_factor), io.inp_step, io.inp_bound, noise, io.inp_sto_round)[0]
-    if io.inp_noise > 0.0:
-        prepared = prepared + noise.normal(Purpose.INPUT_NOISE, x.shape[1]) * io.inp_noise
-    prepared = torch.where(prepared < 0, prepared * (1.0 - io.inp_asymmetry), prepared)
+    converted = _convert(x[place] * (1.0 / of_factor), io.inp_step, io.inp_bound, noise, io.inp_sto_round)[0]
+    if io.mv_type.by_bits:
+        out, clipped = _by_bits(weights, converted, io, lines, noise)
+        y[place] = out * (of_factor * io.out_scale)
+        return clipped.cpu().numpy()
 
+    prepared = _driven(converted, io, noise, 0)
     if io.mv_type is MVType.ONE_PASS:
         out, clipped = _read_out(_array(weights, prepared, io, lines, noise, 0), io, lines, noise, 0)
     else:
@@ -89,6 +93,27 @@ def one_pass(
             out, clipped = out + out_high, clipped | clipped_high
     y[place] = out * (of_factor * io.out_scale)
     return clipped.cpu().numpy()
+
+
+def _driven(u: Tensor, io: IOParameters, noise: _Noise, part: int) -> Tensor:
+    """What a converted input becomes on the lines: with noise, and a loss of negative signals."""
+    if io.inp_noise > 0.0:
+        u = u + noise.normal(Purpose.INPUT_NOISE, u.shape[1], part) * io.inp_noise
+    return torch.where(u < 0, u * (1.0 - io.inp_asymmetry), u)
+
+
+def _by_bits(weights: Tensor, u: Tensor, io: IOParameters, lines: Lines, noise: _Noise) -> tuple[Tensor, Tensor]:
+    """Equation 7: (outputs, which vectors clipped in any part)."""
+    level = torch.round(u.abs() / io.inp_step).to(torch.int64).clamp(max=io.inp_levels)
+    out = torch.zeros(u.shape[0], weights.shape[0], device=u.device)
+    clipped = torch.zeros(u.shape[0], dtype=torch.bool, device=u.device)
+    for part, (low, largest) in enumerate(io.parts):
+        step = io.inp_bound / largest if io.full_scale_parts else io.inp_step
+        pulses = (level >> low & (1 << largest.bit_length()) - 1).to(u.dtype) * step
+        driven = _driven(torch.copysign(pulses, u), io, noise, part)
+        of_part, clips = _read_out(_array(weights, driven, io, lines, noise, part), io, lines, noise, part)
+        out, clipped = out + of_part * (2.0**low * io.inp_step / step), clipped | clips
+    return out, clipped
 
 
 def _convert(

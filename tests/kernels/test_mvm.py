@@ -247,6 +247,63 @@ def test_both_paths_agree_with_all_noise(options, seed, transposed):
     assert torch.equal(slow.y, fast.y)
 
 
+BY_BITS = [
+    {"mv_type": "bit_wise"},
+    {"mv_type": "split_mode"},
+    {"mv_type": "split_mode", "split_mode_bit_shift": 2, "full_scale_parts": True},
+    {"mv_type": "bit_wise", "full_scale_parts": True, "inp_res": 1 / 100},
+]
+
+
+@pytest.mark.parametrize("options", BY_BITS)
+def test_parts_of_an_input_add_up_to_the_whole(options):
+    """Without noise and with a fine ADC, to the rounding of float32."""
+    generator = torch.Generator().manual_seed(0)
+    x, weights = torch.randn(5, 12, generator=generator), 0.3 * torch.randn(8, 12, generator=generator)
+    fine = {**QUIET, "out_res": 0.0, "inp_asymmetry": 0.1, "out_bound": 0.0, **options}
+    whole = _multiply(x, IOParameters(**{**fine, "mv_type": "one_pass"}), weights=weights)
+    parts = _multiply(x, IOParameters(**fine), weights=weights)
+    assert torch.allclose(parts.y, whole.y, atol=2e-6)
+    assert np.array_equal(parts.passes, whole.passes)
+
+
+@pytest.mark.parametrize(
+    ("options", "weight"),
+    [
+        ({"mv_type": "bit_wise"}, sum(4**k for k in range(6)) ** 0.5),
+        ({"mv_type": "bit_wise", "full_scale_parts": True}, sum(4**k for k in range(6)) ** 0.5 / 63),
+        ({"mv_type": "split_mode"}, (1 + 8**2) ** 0.5),
+        ({"mv_type": "split_mode", "full_scale_parts": True}, (7**2 + 56**2) ** 0.5 / 63),
+    ],
+)
+def test_output_noise_of_the_parts_weighs_with_their_powers_of_two(options, weight):
+    """10,000 outputs: the standard deviation within 4 of its standard errors."""
+    io = IOParameters(**{**SMOOTH, "inp_res": 1 / 126, "out_bound": 0.0, "out_noise": 0.01, **options})
+    y = _multiply(torch.ones(100, 4), io, weights=torch.zeros(100, 4)).y
+    assert float(y.std()) == pytest.approx(0.01 * weight, rel=4 / 20_000**0.5)
+
+
+def test_each_part_goes_through_the_adc():
+    """Level 5 of 7 is the bits 1 and 4, each of which gives 0.3/7, or 0.3 at full scale, on ADC steps of 0.1 or 0.2."""
+    options = {**QUIET, "inp_res": 1 / 14, "noise_management": "none", "out_bound": 0.5, "out_res": 0.1}
+    x, weights = [[5 / 7], [-5 / 7]], torch.tensor([[0.3]])
+    literal = _multiply(x, IOParameters(**options, mv_type="bit_wise"), weights=weights)
+    assert literal.y.flatten().tolist() == pytest.approx([0.0, 0.0])  # 0.3 / 7 is below half a step
+    full = _multiply(x, IOParameters(**options, mv_type="bit_wise", full_scale_parts=True), weights=weights)
+    assert full.y.flatten().tolist() == pytest.approx([0.3 * 5 / 7, -0.3 * 5 / 7], rel=1e-6)
+    coarse = _multiply(
+        x, IOParameters(**{**options, "out_res": 0.2}, mv_type="bit_wise", full_scale_parts=True), weights=weights
+    )
+    assert coarse.y.flatten().tolist() == pytest.approx([0.4 * 5 / 7, -0.4 * 5 / 7], rel=1e-6)
+
+
+def test_a_part_that_clips_makes_bound_management_halve_the_input():
+    io = IOParameters(**QUIET, mv_type="split_mode", out_bound=0.15)
+    product = _multiply([[1, 1]], io, weights=torch.tensor([[0.9, 0.9]]))
+    assert product.passes.tolist() == [2]  # the upper part gives 1.8 * 7/63 = 0.2, then 1.8 * 4/63
+    assert float(product.y[0, 0]) == pytest.approx(1.8 * 2 * 32 / 63, abs=0.02)
+
+
 def test_what_the_fast_path_does_not_cover_takes_the_torch_path():
     for options in (
         {"ir_drop": 1.0},
@@ -254,6 +311,8 @@ def test_what_the_fast_path_does_not_cover_takes_the_torch_path():
         {"r_series": 0.1},
         {"out_nonlinearity": 0.1},
         {"mv_type": "pos_neg_separate"},
+        {"mv_type": "bit_wise"},
+        {"mv_type": "split_mode"},
     ):
         io = IOParameters(**options)
         assert not covers(io)
@@ -266,6 +325,8 @@ def test_what_the_fast_path_does_not_cover_takes_the_torch_path():
         ({"noise_management": "absmax"}, "noise_management: 'absmax' is unknown; did you mean 'abs_max'"),
         ({"out_noise": -1.0}, "out_noise: -1.0 was given; accepted is a number >= 0"),
         ({"inp_bound": 2.0}, "inp_bound: 2.0 was given with noise_management 'abs_max'; accepted is 1"),
+        ({"mv_type": "bit_wise", "inp_res": 0}, "mv_type: 'bit_wise' was given with a continuous input"),
+        ({"split_mode_bit_shift": 0}, "split_mode_bit_shift: 0 was given; accepted is an integer >= 1"),
         ({"inp_sto_round": 1}, "inp_sto_round: 1 was given; accepted are True and False"),
     ],
 )
