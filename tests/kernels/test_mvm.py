@@ -298,10 +298,10 @@ def test_each_part_goes_through_the_adc():
 
 
 def test_a_part_that_clips_makes_bound_management_halve_the_input():
-    io = IOParameters(**QUIET, mv_type="split_mode", out_bound=0.15)
+    io = IOParameters(**QUIET, inp_res=1 / 128, mv_type="split_mode", out_bound=0.15)
     product = _multiply([[1, 1]], io, weights=torch.tensor([[0.9, 0.9]]))
-    assert product.passes.tolist() == [2]  # the upper part gives 1.8 * 7/63 = 0.2, then 1.8 * 4/63
-    assert float(product.y[0, 0]) == pytest.approx(1.8 * 2 * 32 / 63, abs=0.02)
+    assert product.passes.tolist() == [2]  # the upper part of 64 steps gives 1.8 * 8/64 = 0.225, then half of it
+    assert float(product.y[0, 0]) == pytest.approx(1.8, abs=0.02)
 
 
 def test_what_the_fast_path_does_not_cover_takes_the_torch_path():
