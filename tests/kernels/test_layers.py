@@ -18,6 +18,7 @@ from rpusim.kernels import (
     IOParameters,
     UpdateParameters,
     balanced_split,
+    configuration,
     convert,
     preset,
 )
@@ -196,6 +197,29 @@ def test_a_network_restored_from_its_state_continues_bit_for_bit():
     second.load_state_dict(copy.deepcopy(first.state_dict()))
     assert torch.equal(train(second, range(2, 4)), straight)
     assert torch.equal(train(copy.deepcopy(first), range(2, 4)), straight)
+
+
+@pytest.mark.parametrize("name", ["tiki-taka-ecram", "agad-ecram", "mixed-precision-ecram", "ecram-4", "pcm"])
+def test_networks_of_any_cell_train_and_continue_from_their_state(name):
+    config = configuration(name).config
+    one = convert(_network(), config)
+    optimizer = AnalogSGD(one, lr=0.05)
+
+    def step(network, optimizer, seed):
+        images = torch.randn(2, 2, 8, 8, generator=torch.Generator().manual_seed(seed))
+        network(images).pow(2).mean().backward()
+        optimizer.step()
+
+    step(one, optimizer, 0)
+    other = convert(_network(), config, seed=5)
+    other.load_state_dict(copy.deepcopy(one.state_dict()))
+    before = other[4].get_weights()[0].clone()
+    for seed in (1, 2):
+        step(one, optimizer, seed)
+        step(other, AnalogSGD(other, lr=0.05), seed)
+    for index in (0, 2, 4):
+        assert torch.equal(one[index].get_weights()[0], other[index].get_weights()[0])
+    assert name == "agad-ecram" or not torch.equal(before, other[4].get_weights()[0])
 
 
 def test_networks_and_their_states_can_be_kept_in_files(tmp_path):
