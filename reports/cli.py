@@ -1,4 +1,4 @@
-"""The command line: `rpusim run`, `map`, `time`, `report`, `presets`, `schema`.
+"""The command line: `rpusim run`, `map`, `time`, `report`, `presets`, `devices`, `schema`.
 
 Each command reads its input, calls one function of `rpusim.workloads`, and shows the document that comes back; with
 ``--json`` that document is all there is on stdout. Heavy imports are inside the commands, so that `--help` is quick.
@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -64,7 +63,7 @@ def run(experiment: str, out: Path | None, json_wanted: bool, quiet: bool, **opt
 
     given = {name: value for name, value in options.items() if value is not None}
     chosen = overridden(settings.load(experiment), given)
-    folder = out or Path("runs") / re.sub(r"[^\w.-]+", "-", chosen.name).lstrip(".")
+    folder = Path("runs") / chosen.name if out is None else out
     result.check_writable(folder)
     with progress(not quiet) as watch:
         from rpusim.workloads import experiment as flow
@@ -183,6 +182,34 @@ def presets(json_wanted: bool) -> None:
         from rpusim.reports import tables
 
         tables.console().print(tables.catalogue(lists))
+
+
+@main.command()
+@click.argument("name", required=False)
+@click.option("--pulses", type=int, help="How many pulses up, and then down.  [default: as many as there are states]")
+@click.option("--cells", type=int, default=5, show_default=True, help="How many sampled cells to draw.")
+@click.option("--svg", "drawing", type=click.Path(path_type=Path), metavar="FILE", help="Write the drawing, too.")
+@as_json
+def devices(name: str | None, pulses: int | None, cells: int, drawing: Path | None, json_wanted: bool) -> None:
+    """Draw how a device responds to pulses.
+
+    NAME is a preset, or a model such as soft-bounds; without it, a table of the presets.
+    """
+    from rpusim.reports import devices as shown
+    from rpusim.reports import tables
+
+    if name is None and (pulses is not None or drawing is not None):
+        raise InputError("--pulses and --svg draw one device; give its NAME as well (see `rpusim devices`)")
+    document: Any = shown.overview() if name is None else shown.describe(name, pulses, cells)
+    if drawing is not None:
+        replace_text(drawing, shown.svg(document))
+    if json_wanted:
+        emit(document)
+        return
+    console = tables.console()
+    console.print(shown.table(document) if name is None else shown.response(document, console.width))
+    if drawing is not None:
+        click.echo(f"\n{drawing}")
 
 
 @main.command()

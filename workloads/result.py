@@ -30,7 +30,8 @@ from rpusim.errors import InputError
 
 SCHEMA = "rpusim-result-1"
 MARK = "result.json"
-"""A folder that holds this file is a run folder."""
+RUN_FILES = (MARK, "config.resolved.yaml", "events.npz", "report.html")
+"""All that a run folder holds. A folder with anything else in it is somebody's, and is never replaced."""
 
 
 @dataclass(frozen=True)
@@ -155,41 +156,83 @@ def _layer_of(plan: Plan, station: str) -> str:
     return ""
 
 
-def check_writable(folder: Path) -> None:
+def check_writable(given: Path) -> None:
     """Refuse, before any work is done, a folder that cannot take a run."""
-    if folder.exists() and not (folder / MARK).is_file() and (not folder.is_dir() or any(folder.iterdir())):
-        raise InputError(f"--out: {folder} exists and is not a run folder; a new or empty folder is needed")
-    parent = next(p for p in folder.absolute().parents if p.exists())
+    _writable(given)
+
+
+def _writable(given: Path) -> Path:
+    """The folder's whole path, if it is new, empty, or holds an earlier run and nothing besides; else InputError."""
     try:
+        folder = given.resolve()
+        if folder == Path.cwd() or folder in Path.cwd().parents:
+            raise InputError(f"--out: got {str(given)!r}, which is the current folder or around it; give one inside it")
+        foreign = _foreign(folder)
+        parent = next(p for p in folder.parents if p.exists())
         tempfile.TemporaryDirectory(prefix=".rpusim-", dir=parent).cleanup()
-    except OSError as error:
+    except (OSError, ValueError) as error:
+        if isinstance(error, InputError):
+            raise
+        reason = getattr(error, "strerror", None) or error
+        raise InputError(f"--out: {_short(given)} cannot be written ({reason}); a writable folder is needed") from None
+    if foreign:
         raise InputError(
-            f"--out: {folder} cannot be written ({error.strerror} in {parent}); a writable folder is needed"
-        ) from None
+            f"--out: {given} exists and is not a run folder ({foreign}); a new or empty folder, or an earlier run to "
+            "replace, is needed"
+        )
+    return folder
+
+
+def _foreign(folder: Path) -> str:
+    """Why what is there is not an earlier run of ours; empty if nothing is there, or such a run."""
+    if not folder.exists():
+        return ""
+    if not folder.is_dir():
+        return "it is a file"
+    there = sorted(folder.iterdir())
+    for path in there:
+        if path.name not in RUN_FILES or path.is_symlink() or not path.is_file():
+            return f"it holds {path.name}"
+    if not there:
+        return ""
+    try:
+        read(folder)
+    except InputError:
+        return f"its {MARK} is not one of ours"
+    return ""
+
+
+def _short(given: Path) -> str:
+    words = str(given).replace("\0", "\\0")
+    return words if len(words) <= 120 else f"{words[:100]}... ({len(words)} characters)"
 
 
 def save(result: Result, folder: Path, page: Callable[[dict[str, Any]], str] | None = None) -> None:
     """Write result.json, config.resolved.yaml, events.npz and (with ``page``) report.html: all, or nothing."""
-    check_writable(folder)
+    folder = _writable(folder)
     folder.parent.mkdir(parents=True, exist_ok=True)
-    fresh = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
+    fresh = Path(tempfile.mkdtemp(prefix=".rpusim-", dir=folder.parent))
     try:
         fresh.chmod(0o755)
         document = result.document
-        (fresh / MARK).write_text(json.dumps(document, indent=1, allow_nan=False) + "\n")
+        (fresh / MARK).write_text(json.dumps(document, indent=1, allow_nan=False) + "\n", encoding="utf-8")
         configuration = ("network", "chip", "training", "assumption", "seed", "version", "provenance")
         resolved = {key: document[key] for key in configuration if key in document}
-        (fresh / "config.resolved.yaml").write_text(yaml.safe_dump(resolved, sort_keys=False, allow_unicode=True))
+        settled = yaml.safe_dump(resolved, sort_keys=False, allow_unicode=True)
+        (fresh / "config.resolved.yaml").write_text(settled, encoding="utf-8")
         if result.trace is not None:
             names = {"stations": np.array(result.stations), "ops": np.array([op.name for op in Op])}
             _save_arrays(fresh / "events.npz", result.trace.columns() | names)
         if page is not None:
             (fresh / "report.html").write_text(page(document), encoding="utf-8")
         if folder.exists():
-            old = Path(tempfile.mkdtemp(prefix=f".{folder.name}-old-", dir=folder.parent))
+            old = Path(tempfile.mkdtemp(prefix=".rpusim-old-", dir=folder.parent))
             folder.replace(old / "run")
             fresh.replace(folder)
-            shutil.rmtree(old)
+            for name in RUN_FILES:  # by name: a file that was put there meanwhile is not ours to delete
+                (old / "run" / name).unlink(missing_ok=True)
+            (old / "run").rmdir()
+            old.rmdir()
         else:
             fresh.replace(folder)
     except BaseException:
@@ -209,16 +252,28 @@ def _save_arrays(path: Path, arrays: dict[str, np.ndarray]) -> None:
 
 
 def read(folder: Path) -> dict[str, Any]:
-    """The document in a run folder."""
+    """The document in a run folder; InputError if there is none, or it is not one of this version."""
     try:
-        document = json.loads((folder / MARK).read_text())
-    except (OSError, json.JSONDecodeError):
+        document = json.loads((folder / MARK).read_text(encoding="utf-8"), parse_constant=_no_number)
+    except (OSError, ValueError, RecursionError):  # ValueError: not UTF-8, not JSON, NaN, a NUL in the path
         raise InputError(
-            f"{folder}: is not a run folder (no readable {MARK}); give a folder that `rpusim run` wrote"
+            f"{_short(folder)}: is not a run folder (no readable {MARK}); give a folder that `rpusim run` wrote"
         ) from None
+    if not isinstance(document, dict):
+        raise InputError(
+            f"{folder / MARK}: holds {_json_kind(document)}, but an object with schema {SCHEMA!r} is needed"
+        )
     if document.get("schema") != SCHEMA:
         raise InputError(f"{folder / MARK}: schema is {document.get('schema')!r}, but {SCHEMA!r} is needed")
     return document
+
+
+def _no_number(constant: str) -> None:
+    raise ValueError(f"{constant} is not JSON")
+
+
+def _json_kind(value: object) -> str:
+    return {type(None): "null", list: "a list", str: "a string", bool: "true or false"}.get(type(value), "a number")
 
 
 def package_version() -> str:

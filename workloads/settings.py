@@ -6,10 +6,11 @@ checks one.
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from rpusim.arch.configuration import parse, read_yaml
 from rpusim.arch.parts.part import Sourced
@@ -42,6 +43,15 @@ class Management(Sourced):
     bl: Annotated[int, Field(ge=1)] | None = None
 
 
+def _file_name(name: str) -> str:
+    if not re.fullmatch(r"[^\W_][\w .+=,-]{0,99}", name) or name != name.strip():
+        raise ValueError(
+            f"got {name[:120]!r}, but a plain name is needed, which the run folder gets: letters, digits, spaces and "
+            ". + = , _ -, a letter or digit first, at most 100 characters"
+        )
+    return name
+
+
 class Experiment(Sourced):
     """Everything that a run needs; the same experiment gives the same result, byte for byte.
 
@@ -50,7 +60,7 @@ class Experiment(Sourced):
     all of them.
     """
 
-    name: str
+    name: Annotated[str, AfterValidator(_file_name)]
     title: str
     network: str
     data: str
