@@ -29,12 +29,10 @@ from rpusim.arch.activity import Phase
 from rpusim.errors import InputError
 from rpusim.kernels import checks, rng
 from rpusim.kernels.array import DeviceArray
-from rpusim.kernels.devices import Device
+from rpusim.kernels.devices import Device, PulsedDevice
 from rpusim.kernels.pulses import UpdateCounts, UpdateParameters
 
 Tensor = torch.Tensor
-# Types that change weights by arithmetic: there is no number of pulses.
-UNPULSED = ("none", "none_with_device")
 
 
 class Name(IntEnum):
@@ -201,13 +199,14 @@ class UnitCell(torch.nn.Module, ABC):
 
     @property
     def granularity(self) -> float:
-        """What a learning rate is divided by to count pulses: the mean over the arrays."""
-        return sum(array.device.granularity for array in self._arrays) / len(self._arrays)
+        """What a learning rate is divided by to count pulses: the mean over the arrays that take pulses."""
+        each = [a.device.granularity for a in self._arrays if isinstance(a.device, PulsedDevice)]
+        return sum(each) / len(each) if each else 1.0
 
     def pulse(self, index: int, x: Tensor, d: Tensor, learning_rate: float, **options: Any) -> UpdateCounts:
         """Pulse one array with the numbers of pulses that follow from the cell's granularity, not from its own."""
         array, update = self._arrays[index], self.site.update
-        if str(update.pulse_type) not in UNPULSED:
+        if update.pulse_type.pulsed and isinstance(array.device, PulsedDevice):
             learning_rate *= array.device.granularity / self.granularity
         counts: UpdateCounts = array.pulse(x, d, learning_rate, update, **options)
         return counts

@@ -30,6 +30,7 @@ from rpusim.kernels import (
     Vector,
     configuration,
 )
+from rpusim.kernels.devices import IdealDevice
 
 QUIET = {"dw_min_dtod": 0.0, "dw_min_std": 0.0, "up_down_dtod": 0.0, "w_max_dtod": 0.0, "w_min_dtod": 0.0}
 WIDE = ConstantStep(dw_min=0.001, w_max=10.0, w_min=-10.0, **QUIET)
@@ -226,6 +227,13 @@ def test_devices_of_a_vector_cell_on_the_same_drivers_get_the_same_coincidences(
     noisy.update(*_pairs(0, 5), 0.05)
     a, b = (array.weights for array in noisy.cell.arrays)
     assert not torch.equal(a, b) and torch.equal(a == 0, b == 0)
+
+
+def test_an_exact_array_beside_a_pulsed_one_takes_the_exact_gradient():
+    tile = _tile(Transfer(devices=(IdealDevice(), WIDE), transfer_every=0.0))
+    x, d = _pairs(0, 3)
+    tile.update(x, d, 0.1)
+    assert torch.allclose(tile.cell.arrays[0].weights, -0.1 * d.t() @ x, atol=1e-6)
 
 
 def test_a_one_sided_pair_sees_one_train_and_only_goes_up():
