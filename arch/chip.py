@@ -7,7 +7,7 @@ are outputs and ``columns`` inputs of ``y = W x``.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -16,6 +16,7 @@ from pydantic import Field, model_validator
 
 from rpusim.arch import cards
 from rpusim.arch.configuration import parse, read_yaml
+from rpusim.arch.network import OPS_PER_ELEMENT
 from rpusim.arch.parts.adc import Adcs, SampleAndHold
 from rpusim.arch.parts.buffer import Buffer
 from rpusim.arch.parts.crossbar import Crossbar
@@ -24,7 +25,7 @@ from rpusim.arch.parts.inputs import Inputs
 from rpusim.arch.parts.link import Mesh
 from rpusim.arch.parts.part import Card, Part, Sourced
 from rpusim.arch.parts.pulses import Pulses
-from rpusim.arch.parts.support import Support
+from rpusim.arch.parts.support import ChipSupport, Support
 from rpusim.errors import InputError, nearest
 
 FOLDER = Path(__file__).parent / "chips"
@@ -61,7 +62,7 @@ class Chip(Sourced):
     title: str
     tiles: Annotated[tuple[TileKind, ...], Field(min_length=1)]
     mesh: Mesh
-    support: tuple[Support, ...] = ()
+    support: tuple[ChipSupport, ...] = ()
     cards: dict[str, Card] = {}
 
     @model_validator(mode="before")
@@ -105,8 +106,11 @@ class Chip(Sourced):
         return chip
 
     def provenance(self) -> Iterator[dict[str, Any]]:
-        """Every number of the chip and of the cards it uses: {field, value, unit, source}."""
+        """Every number of the chip, its digital units and its cards: {field, value, unit, source}."""
         yield from self.numbers("chip")
+        for name, count in OPS_PER_ELEMENT.items():
+            row = {"value": count.operations, "unit": "operations per element", "source": count.source}
+            yield {"field": f"digital_operations.{name}", **row}
         bill = bill_of_parts(self)
         used = {part.card.name: part.card for part in bill.all_parts()}
         for name in sorted(used):
@@ -136,7 +140,7 @@ class BillOfParts:
         totals: dict[str, float] = {}
         for kind, parts in zip(self.chip.tiles, self.tiles, strict=True):
             for name, part in parts.items():
-                copies = kind.count / kind.digital.tiles_per_unit if name == "digital unit" else kind.count
+                copies = -(-kind.count // (kind.digital.tiles_per_unit if name == "digital unit" else 1))
                 totals[name] = totals.get(name, 0.0) + copies * getattr(part, figure)
         for name, part in self.chip_wide.items():
             totals[name] = totals.get(name, 0.0) + getattr(part, figure)
@@ -146,43 +150,63 @@ class BillOfParts:
 def bill_of_parts(chip: Chip) -> BillOfParts:
     """Find every card and build every part; a card that is missing, or lacks a cost, is an InputError."""
 
-    def card(name: str, where: str) -> Card:
-        return cards.find(name, chip.cards, where)
+    def build(where: str, name: str, part: str | None, make: Callable[[Card], Part]) -> Part:
+        card = cards.find(name, chip.cards, f"{where}.card")
+        if part is not None and card.part != part:
+            raise InputError(f"{where}.card: card {name} is for the part {card.part!r}, but one for {part!r} is needed")
+        try:
+            return make(card)
+        except InputError as error:
+            raise InputError(f"{where}: {error}") from None
 
-    tiles = tuple(_tile_parts(kind, card) for kind in chip.tiles)
-    chip_wide = {"links": chip.mesh.build(card(chip.mesh.card, "mesh.card"), chip.tile_count)}
-    for support in chip.support:
-        chip_wide[support.name] = support.build(card(support.card, f"support.{support.name}.card"))
-    return BillOfParts(chip, tiles, chip_wide)
+    tiles = tuple(_tile_parts(kind, build) for kind in chip.tiles)
+    mesh = build("mesh", chip.mesh.card, "links", lambda card: chip.mesh.build(card, chip.tile_count))
+    chip_wide = [mesh, *(build(f"support.{s.name}", s.card, None, s.build) for s in chip.support)]
+    return BillOfParts(chip, tiles, _by_name(chip_wide, "support"))
 
 
-def _tile_parts(kind: TileKind, card: Any) -> dict[str, Part]:
+def _tile_parts(kind: TileKind, build: Callable[..., Part]) -> dict[str, Part]:
     array, arrays = kind.array, kind.array.arrays
     where = f"tiles.{kind.name}"
     both = array.rows + array.columns if kind.trains else 0
     longest = max(array.rows, array.columns)
+    driven, read_out = (both, both) if kind.trains else (array.columns, array.rows)
+    at_once = (longest, longest) if kind.trains else (array.columns, array.rows)
     pulse_seconds = kind.pulses.width if kind.pulses else None
     read = kind.read_seconds
     read_sides = (array.rows, array.columns) if kind.trains else (array.rows,)
 
     parts = [
-        array.build(card(array.cell, f"{where}.array.cell"), read, pulse_seconds),
-        kind.inputs.build(
-            card(kind.inputs.card, f"{where}.inputs.card"),
-            (both or array.columns) * arrays,
-            (longest if kind.trains else array.columns) * arrays,
-            read,
+        build(f"{where}.array", array.cell, "array", lambda card: array.build(card, read, pulse_seconds)),
+        build(
+            f"{where}.inputs",
+            kind.inputs.card,
+            "input drivers",
+            lambda card: kind.inputs.build(card, driven * arrays, at_once[0] * arrays, read),
         ),
-        kind.adc.build(card(kind.adc.card, f"{where}.adc.card"), read_sides, arrays),
-        kind.digital.build(card(kind.digital.card, f"{where}.digital.card")),
-        kind.buffer.build(card(kind.buffer.card, f"{where}.buffer.card")),
+        build(f"{where}.adc", kind.adc.card, "ADC", lambda card: kind.adc.build(card, read_sides, arrays)),
+        build(f"{where}.digital", kind.digital.card, "digital unit", kind.digital.build),
+        build(f"{where}.buffer", kind.buffer.card, "buffer", kind.buffer.build),
     ]
-    if kind.sample_and_hold:
-        held = card(kind.sample_and_hold.card, f"{where}.sample_and_hold.card")
-        lines = both or array.rows
-        busy = longest if kind.trains else array.rows
-        parts.append(kind.sample_and_hold.build(held, lines * arrays, busy * arrays, read))
-    if kind.pulses:
-        parts.append(kind.pulses.build(card(kind.pulses.card, f"{where}.pulses.card"), both * arrays))
-    parts += [s.build(card(s.card, f"{where}.support.{s.name}.card")) for s in kind.support]
-    return {part.name: part for part in parts}
+    if held := kind.sample_and_hold:
+        made = build(
+            f"{where}.sample_and_hold",
+            held.card,
+            "sample-and-hold",
+            lambda card: held.build(card, read_out * arrays, at_once[1] * arrays, read),
+        )
+        parts.append(made)
+    if pulses := kind.pulses:
+        lines = both * arrays
+        parts.append(build(f"{where}.pulses", pulses.card, "pulse drivers", lambda card: pulses.build(card, lines)))
+    parts += [build(f"{where}.support.{s.name}", s.card, None, s.build) for s in kind.support]
+    return _by_name(parts, f"{where}.support")
+
+
+def _by_name(parts: list[Part], where: str) -> dict[str, Part]:
+    named: dict[str, Part] = {}
+    for part in parts:
+        if part.name in named:
+            raise InputError(f"{where}: {part.name!r} is the name of another part; a name of its own is needed")
+        named[part.name] = part
+    return named

@@ -25,6 +25,9 @@ Steps = Generator[simpy.Event, Any, None]
 Key = tuple[int, int, int, int]
 """Phase, layer, vector, tile: the order of requests made at the same time."""
 
+NO_ROW = -1
+"""Stands in the row column of events that do not come from one row of activity."""
+
 _AFTER_EVERYTHING = 2
 """A simpy priority below NORMAL: runs when the tick has nothing else left."""
 
@@ -104,54 +107,79 @@ class Engine:
         self._operation_rate = [round(kind.digital.rate) for kind in plan.placement.chip.tiles]
         self._operations_per_output = [kind.digital.operations_per_output for kind in plan.placement.chip.tiles]
 
-    def forward(self, layer: LayerPlan, vector: int, rows: Sequence[int]) -> Steps:
-        """One vector through a layer: all blocks, digital operations at each home, results on their way."""
+    def forward(
+        self, layer: LayerPlan, vector: int, rows: Sequence[int], before_following: Sequence[simpy.Event] = ()
+    ) -> Steps:
+        """One vector through a layer: all blocks, digital operations at each home, results on their way.
+
+        ``before_following``: other branches that have to be there before the operations that follow (their sum).
+        """
+        position, vectors = vector % layer.placed.layer.vectors, layer.placed.layer.vectors
+        yield from self._at_homes(layer, Phase.FORWARD, vector, share(layer.input_ops, position, vectors))
         yield from self._all(
             self._multiply(b, b.forward, b.partial_forward, b.row_home, Phase.FORWARD, vector, row)
             for b, row in zip(layer.blocks, rows, strict=True)
         )
-        position, vectors = vector % layer.placed.layer.vectors, layer.placed.layer.vectors
+        yield from before_following
+        messages = [
+            [
+                (m, m.bits * emits[position])
+                for way, emits in zip(layer.outputs, layer.emits, strict=True)
+                for m in way[h]
+            ]
+            for h in range(len(layer.placed.row_homes))
+        ]
         operations = share(layer.forward_ops, position, vectors)
-        homes = layer.placed.row_homes
-        yield from self._all(
-            self._finish(
-                layer.blocks[home.tile],
-                (Phase.FORWARD, home.layer, vector, home.tile),
-                rows[home.tile],
-                share(operations, h, len(homes)),
-                [
-                    (m, m.bits * emits[position])
-                    for way, emits in zip(layer.outputs, layer.emits, strict=True)
-                    for m in way[h]
-                ],
-            )
-            for h, home in enumerate(homes)
-        )
+        yield from self._at_homes(layer, Phase.FORWARD, vector, operations, messages)
+
+    def error(self, layer: LayerPlan, vector: int) -> Steps:
+        """What arrived as gradient becomes the layer's error: sums of branches, derivatives of what follows it."""
+        operations = share(layer.derivative_ops, vector % layer.placed.layer.vectors, layer.placed.layer.vectors)
+        yield from self._at_homes(layer, Phase.BACKWARD, vector, operations)
 
     def backward(self, layer: LayerPlan, vector: int, rows: Sequence[int]) -> Steps:
-        """One error vector back through a layer, derivatives of the activations before it, gradients on their way."""
+        """One error vector back through a layer; overlapping windows are summed, gradients go on their way."""
         ways = [b.backward for b in layer.blocks if b.backward]
         yield from self._all(
             self._multiply(b, way, b.partial_backward, b.column_home, Phase.BACKWARD, vector, row)
             for b, way, row in zip(layer.blocks, ways, rows, strict=True)
         )
         position, vectors = vector % layer.placed.layer.vectors, layer.placed.layer.vectors
-        operations = share(layer.backward_ops, position, vectors)
-        homes = layer.placed.column_homes
         yield from self._all(
             self._finish(
                 layer.blocks[home.tile],
                 (Phase.BACKWARD, home.layer, vector, home.tile),
-                rows[home.tile],
-                share(operations, h, len(homes)),
-                [(m, m.bits) for m in layer.gradients[h]],
+                layer.overlap_ops[h],
+                [(m, m.bits * share(positions, position, vectors)) for m, positions in layer.gradients[h]],
             )
-            for h, home in enumerate(homes)
+            for h, home in enumerate(layer.placed.column_homes)
         )
 
     def update(self, layer: LayerPlan, vector: int, rows: Sequence[int]) -> Steps:
-        """One vector pair of an update on all blocks of a layer."""
+        """One vector pair of an update on all blocks of a layer, and on a digital bias."""
         yield from self._all(self._pulse(b, vector, row) for b, row in zip(layer.blocks, rows, strict=True))
+        yield from self._at_homes(layer, Phase.UPDATE, vector, layer.bias_ops)
+
+    def _at_homes(
+        self,
+        layer: LayerPlan,
+        phase: Phase,
+        vector: int,
+        operations: int,
+        messages: Sequence[list[tuple[Message, int]]] | None = None,
+    ) -> Steps:
+        """Digital operations, shared among the row homes of a layer, then each home's messages."""
+        homes = layer.placed.row_homes
+        if operations or messages:
+            yield from self._all(
+                self._finish(
+                    layer.blocks[home.tile],
+                    (phase, home.layer, vector, home.tile),
+                    share(operations, h, len(homes)),
+                    messages[h] if messages else [],
+                )
+                for h, home in enumerate(homes)
+            )
 
     def _all(self, several: Iterable[Steps]) -> Steps:
         """Run all to the end at the same time."""
@@ -164,11 +192,12 @@ class Engine:
     def _multiply(
         self, plan: BlockPlan, way: Multiply, partial: Message | None, home: int, phase: Phase, vector: int, row: int
     ) -> Steps:
-        """One vector through one block: fetch, drive, convert, scale, and the partial sum to its home."""
+        """One vector through one block: manage, fetch, drive, convert, scale, and the partial sum to its home."""
         clock, log = self.clock, self.log.append
         layer, tile, passes = plan.block.layer, plan.block.tile, self._passes[row]
         key = (phase, layer, vector, tile)
         place = (row, layer, tile, phase, vector)
+        yield from self._compute(plan, key, self._algorithm_ops[row], place)
         if passes:
             yield from self._use(plan.buffer, key, way.fetch_ps, Op.FETCH, place, way.fetch_bits)
 
@@ -191,7 +220,7 @@ class Engine:
             adcs.release()
             log((Op.CONVERT, way.adcs, *place, converting, clock.now, passes * way.conversions))
 
-        operations = way.outputs * self._operations_per_output[plan.block.kind] + self._algorithm_ops[row]
+        operations = way.outputs * self._operations_per_output[plan.block.kind]
         yield from self._compute(plan, key, operations, place)
         if partial is not None:
             yield from self._deliver(partial, partial.bits, key, place)
@@ -202,6 +231,7 @@ class Engine:
         layer, tile, slots = plan.block.layer, plan.block.tile, self._slots[row]
         key = (Phase.UPDATE, layer, vector, tile)
         place = (row, layer, tile, Phase.UPDATE, vector)
+        yield from self._compute(plan, key, self._algorithm_ops[row], place)
         if not slots:
             return
         yield from self._use(plan.buffer, key, plan.update_fetch_ps, Op.FETCH, place, plan.update_fetch_bits)
@@ -216,12 +246,10 @@ class Engine:
         for drivers in (plan.row_drivers, plan.column_drivers):
             self.log.append((Op.PULSE, drivers, *place, start, self.clock.now, 0))
 
-    def _finish(
-        self, plan: BlockPlan, key: Key, row: int, operations: int, messages: list[tuple[Message, int]]
-    ) -> Steps:
-        """What follows at a home when all blocks of a vector are done: digital operations, then the messages."""
+    def _finish(self, plan: BlockPlan, key: Key, operations: int, messages: list[tuple[Message, int]]) -> Steps:
+        """What is done at one home: digital operations, then the messages."""
         phase, layer, vector, tile = key
-        place = (row, layer, tile, phase, vector)
+        place = (NO_ROW, layer, tile, phase, vector)
         yield from self._compute(plan, key, operations, place)
         for message, bits in messages:
             yield from self._deliver(message, bits, key, place)

@@ -169,6 +169,7 @@ _PRICES: dict[tuple[Op, str], Callable[[_Batch], Priced]] = {
     (Op.FETCH, "buffer"): _buffer_read,
     (Op.STORE, "buffer"): _buffer_write,
     (Op.DIGITAL, "digital unit"): _digital,
+    (Op.SEND, "port"): _send,
     (Op.SEND, "link"): _send,
     (Op.DRIVE, "array"): _drive_array,
     (Op.DRIVE, "row drivers"): _drive_lines,
@@ -195,6 +196,7 @@ class Pricer:
         self._columns = np.array([block.columns for block in blocks])
         self._kinds = np.array([block.kind for block in blocks])
         self._unit_kinds = sorted(set(plan.station_parts))
+        self._station_tile_kinds = np.array(plan.station_kinds)
         self._station_unit = np.array([self._unit_kinds.index(part) for part in plan.station_parts])
         self.standby = {part: round(watts * _ZJ_PER_PS) for part, watts in self._standby()}
         """Power that is drawn whatever happens, by part, in zJ/ps (nW): leakage, and circuits that are always on."""
@@ -225,24 +227,27 @@ class Pricer:
         """Tiles without weights are switched off; a digital unit or router counts with any of its tiles."""
         watts: dict[str, float] = {}
         used = {block.chip_tile: block.kind for block in self._plan.placement.blocks()}
+        always = [{s.name for s in kind.support if s.busy_during == "always"} for kind in self._chip.tiles]
         for k, parts in enumerate(self._bill.tiles):
             tiles = [tile for tile, kind in used.items() if kind == k]
             for name, part in parts.items():
                 per_unit = self._chip.tiles[k].digital.tiles_per_unit if name == "digital unit" else 1
                 units = len({tile // per_unit for tile in tiles})
-                watts[name] = watts.get(name, 0.0) + units * part.leakage_w
-        routers = len({tile // self._chip.mesh.tiles_per_router for tile in used})
-        watts["links"] = routers * self._bill.chip_wide["links"].card.leakage
+                running = part.full_power_w if name in always[k] else part.leakage_w
+                watts[name] = watts.get(name, 0.0) + units * running
+        nodes = len({tile // self._chip.mesh.tiles_per_router for tile in used})
+        watts["links"] = nodes * self._chip.mesh.lanes * self._bill.chip_wide["links"].card.leakage
         for support in self._chip.support:
-            part = self._bill.chip_wide[support.name]
-            watts[support.name] = part.full_power_w if support.busy_during == "always" else part.leakage_w
+            watts[support.name] = self._bill.chip_wide[support.name].full_power_w
         yield from ((name, w) for name, w in watts.items() if w)
 
     def _priced(self, events: Events, activity: Activity) -> Iterator[tuple[str, NDArray[np.intp], Integers]]:
         """(part, which events, energy of each), for every part that took energy."""
         block = self._first_block[events.layer] + events.tile
         units = self._station_unit[events.station]
-        group = (self._kinds[block] * len(Op) + events.op) * len(self._unit_kinds) + units
+        of_station = self._station_tile_kinds[events.station]
+        kinds = np.where(of_station >= 0, of_station, self._kinds[block])
+        group = (kinds * len(Op) + events.op) * len(self._unit_kinds) + units
         for which in np.unique(group):
             rest, unit = divmod(int(which), len(self._unit_kinds))
             k, op = divmod(rest, len(Op))
@@ -259,17 +264,24 @@ class Pricer:
             )
             for part, zeptojoules in _PRICES[Op(op), self._unit_kinds[unit]](batch):
                 yield part, members, zeptojoules
-            if self._unit_kinds[unit] in ("row drivers", "column drivers"):
-                continue  # support circuits go with the array, once
-            yield from self._support(Op(op), batch)
+            if self._unit_kinds[unit] not in (
+                "row drivers",
+                "column drivers",
+                "link",
+            ):  # with the array, the port: once
+                yield from self._support(Op(op), batch)
 
     def _support(self, op: Op, batch: _Batch) -> Iterator[tuple[str, NDArray[np.intp], Integers]]:
+        """Support circuits draw their power for as long as the operation takes, without waiting for other units."""
+        duration = batch.event("end") - batch.event("start")
+        if op == Op.DRIVE:
+            duration = batch.of("passes") * batch.kind.inputs.cycles * batch.parts["array"].actions["read"].latency_ps
         for support in batch.kind.support:
             if support.busy_during == op.name.lower():
                 part = batch.parts[support.name]
                 sharing = batch.kind.array.arrays if op in (Op.DRIVE, Op.CONVERT, Op.PULSE) else 1
-                zj_per_ps = part.full_power_w / sharing * _ZJ_PER_PS
-                yield part.name, batch.members, (batch.event("end") - batch.event("start")) * round(zj_per_ps)
+                zj_per_ps = part.units * (part.card.power or 0.0) / sharing * _ZJ_PER_PS
+                yield part.name, batch.members, duration * round(zj_per_ps)
 
 
 def _exact_sum(values: Integers) -> int:

@@ -7,12 +7,15 @@ here; it comes with each Activity row.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 
+import numpy as np
+
 from rpusim.arch.chip import TileKind
 from rpusim.arch.mapping import Block, PlacedLayer, Placement
-from rpusim.arch.network import INPUT
+from rpusim.arch.network import INPUT, Edge
 from rpusim.arch.quantity import picoseconds, transfer_picoseconds
 
 
@@ -90,16 +93,27 @@ class LayerPlan:
     placed: PlacedLayer
     blocks: tuple[BlockPlan, ...]
     outputs: tuple[tuple[tuple[Message, ...], ...], ...]
-    """outputs[e][h]: messages of row home h along the e-th edge to a later layer."""
+    """outputs[e][h]: messages of row home h along the e-th edge to a later layer, in bits per position."""
     emits: tuple[tuple[int, ...], ...]
     """emits[e][v]: positions completed by vector v along that edge."""
-    gradients: tuple[tuple[Message, ...], ...]
-    """gradients[h]: messages of column home h to the earlier layers, per vector."""
+    gradients: tuple[tuple[tuple[Message, int], ...], ...]
+    """gradients[h]: messages of column home h to earlier layers, in bits per position, with positions per sample."""
+    input_ops: int
+    """Digital operations per sample on the network's input, done before this layer (the first that reads it)."""
     forward_ops: int
-    """Digital operations per sample after the layer; backward does as many for the layers before."""
-    backward_ops: int
+    """Digital operations per sample that follow the layer."""
+    derivative_ops: int
+    """Digital operations per sample that turn what arrives as gradient into the layer's error: the derivative of what
+    follows the layer (as many operations as forward), and the sums of gradients from several branches."""
+    overlap_ops: tuple[int, ...]
+    """Per column home: additions per backward vector, where the windows of a convolution overlap."""
+    bias_ops: int
+    """Digital operations per update vector: a digital bias learns by arithmetic."""
     needs: tuple[tuple[int, tuple[int, ...]], ...]
     """(producer, last vector needed by each vector), for every producing layer."""
+    merges: tuple[tuple[int, tuple[int, ...]], ...]
+    """Where this layer sums other branches after its own: (other producer, its last vector needed before what follows
+    each vector of this layer can be done)."""
 
     @property
     def index(self) -> int:
@@ -115,7 +129,9 @@ class Plan:
     stations: tuple[str, ...]
     """Names, such as "tile 3 array 0" or "link (0,1)-(1,1)"."""
     station_parts: tuple[str, ...]
-    """The kind of unit each station is: array, row drivers, column drivers, ADC, digital unit, buffer, link."""
+    """The kind of unit each station is: array, row drivers, column drivers, ADC, digital unit, buffer, port, link."""
+    station_kinds: tuple[int, ...]
+    """The kind of tile each station belongs to; -1 for ports and links."""
 
     @property
     def bandwidth(self) -> tuple[int, ...]:
@@ -133,11 +149,13 @@ class _Stations:
 
     names: dict[str, int] = field(default_factory=dict)
     parts: list[str] = field(default_factory=list)
+    kinds: list[int] = field(default_factory=list)
 
-    def number(self, part: str, name: str) -> int:
+    def number(self, part: str, name: str, kind: int = -1) -> int:
         if name not in self.names:
             self.names[name] = len(self.parts)
             self.parts.append(part)
+            self.kinds.append(kind)
         return self.names[name]
 
 
@@ -146,53 +164,71 @@ def make_plan(placement: Placement) -> Plan:
     stations = _Stations()
     layers = []
     edges = placement.network.edges
+    network = placement.network
+    reads_input = next((e.consumer for e in edges if e.producer == INPUT), None)
     for placed in placement.layers:
+        layer = placed.layer
         later = [e for e in edges if e.producer == placed.index]
         earlier = [e for e in edges if e.consumer == placed.index and e.producer != INPUT]
-        outputs, emits = [], []
-        for edge in later:
-            outputs.append(_output_messages(stations, placement, placed, edge.consumer))
-            emits.append(tuple(int(n) for n in edge.emits))
-        gradients = tuple(
-            tuple(m for e in earlier for m in _gradient_messages(stations, placement, placed, home, e.producer))
-            for home in placed.column_homes
-        )
-        producers = [e.producer for e in earlier]
+        branch_sums = sum(int(e.emits.sum()) * layer.rows for e in later[1:])
+        overlapping = layer.window is not None and layer.window.kernel != (1, 1)
         layers.append(
             LayerPlan(
                 placed,
                 tuple(_block_plan(stations, placement, placed, block) for block in placed.blocks),
-                tuple(outputs),
-                tuple(emits),
-                gradients,
-                placement.network.digital_ops(placed.index),
-                sum(placement.network.digital_ops(p) for p in set(producers)),
+                tuple(_output_messages(stations, placement, placed, edge.consumer) for edge in later),
+                tuple(tuple(int(n) for n in edge.emits) for edge in later),
+                tuple(
+                    tuple(
+                        (m, int(e.emits.sum()))
+                        for e in earlier
+                        for m in _gradient_messages(stations, placement, placed, home, e.producer)
+                    )
+                    for home in placed.column_homes
+                ),
+                network.digital_ops(INPUT) if placed.index == reads_input else 0,
+                network.digital_ops(placed.index),
+                network.digital_ops(placed.index) + branch_sums,
+                tuple(home.columns if overlapping and earlier else 0 for home in placed.column_homes),
+                layer.rows if layer.bias and placement.bias == "digital" else 0,
                 tuple((e.producer, tuple(int(n) for n in e.needs)) for e in earlier),
+                tuple(_merges(edges, placed.index)),
             )
         )
-    return Plan(placement, tuple(layers), tuple(stations.names), tuple(stations.parts))
+    return Plan(placement, tuple(layers), tuple(stations.names), tuple(stations.parts), tuple(stations.kinds))
+
+
+def _merges(edges: tuple[Edge, ...], producer: int) -> Iterator[tuple[int, tuple[int, ...]]]:
+    """For a layer that does the sum of branches: which vectors of the others each of its own vectors waits for."""
+    for edge in edges:
+        others = [e for e in edges if e.consumer == edge.consumer and INPUT < e.producer < producer]
+        if edge.producer == producer and all(e.producer <= producer for e in edges if e.consumer == edge.consumer):
+            for other in others:
+                needed = np.full(len(edge.emits), -1)
+                np.maximum.at(needed, edge.needs[edge.needs >= 0], other.needs[edge.needs >= 0])
+                yield other.producer, tuple(np.maximum.accumulate(needed).tolist())
 
 
 def _block_plan(stations: _Stations, placement: Placement, placed: PlacedLayer, block: Block) -> BlockPlan:
     kind = placement.chip.tiles[block.kind]
     tile = f"tile {block.chip_tile}"
     where = f"{tile} array {block.array}"
-    row_drivers = stations.number("row drivers", f"{where} row drivers")
-    column_drivers = stations.number("column drivers", f"{where} column drivers")
+    row_drivers = stations.number("row drivers", f"{where} row drivers", block.kind)
+    column_drivers = stations.number("column drivers", f"{where} column drivers", block.kind)
     shared = kind.adc.shared_between_sides
-    row_adcs = stations.number("ADC", f"{where} ADCs" if shared else f"{where} row ADCs")
-    column_adcs = row_adcs if shared else stations.number("ADC", f"{where} column ADCs")
+    row_adcs = stations.number("ADC", f"{where} ADCs" if shared else f"{where} row ADCs", block.kind)
+    column_adcs = row_adcs if shared else stations.number("ADC", f"{where} column ADCs", block.kind)
     physical_rows = block.rows * kind.array.cells_per_weight
     row_home, column_home = placed.row_home(block), placed.column_home(block)
     both = block.rows + block.columns
     return BlockPlan(
         block=block,
         kind=kind,
-        array=stations.number("array", where),
+        array=stations.number("array", where, block.kind),
         row_drivers=row_drivers,
         column_drivers=column_drivers,
-        buffer=stations.number("buffer", f"{tile} buffer"),
-        digital=stations.number("digital unit", f"digital unit {_digital_unit(placement, block)}"),
+        buffer=stations.number("buffer", f"{tile} buffer", block.kind),
+        digital=stations.number("digital unit", f"digital unit {_digital_unit(placement, block)}", block.kind),
         forward=_multiply(kind, column_drivers, row_adcs, block.columns, physical_rows, block.rows),
         backward=_multiply(kind, row_drivers, column_adcs, block.rows, block.columns, block.columns)
         if kind.trains
@@ -205,10 +241,10 @@ def _block_plan(stations: _Stations, placement: Placement, placed: PlacedLayer, 
         column_home=column_home.tile,
         partial_forward=None
         if block is row_home
-        else _message(stations, placement, block, row_home, block.rows * kind.adc.bits),
+        else _message(stations, placement, block, row_home, block.rows * kind.digital.word_bits),
         partial_backward=None
         if block is column_home
-        else _message(stations, placement, block, column_home, block.columns * kind.adc.bits),
+        else _message(stations, placement, block, column_home, block.columns * kind.digital.word_bits),
     )
 
 
@@ -244,18 +280,20 @@ def _message(stations: _Stations, placement: Placement, source: Block, target: B
     return Message(
         _route(stations, placement, source.chip_tile, target.chip_tile),
         bits,
-        stations.number("buffer", f"tile {target.chip_tile} buffer"),
+        stations.number("buffer", f"tile {target.chip_tile} buffer", target.kind),
         target.kind,
     )
 
 
 def _route(stations: _Stations, placement: Placement, source: int, target: int) -> tuple[Hop, ...]:
-    """Links from one tile to another: first along the row of routers, then along the column."""
+    """From one tile to another: into the source's router, then links along the row of routers, then the column."""
+    if source == target:
+        return ()
     mesh = placement.chip.mesh
     row, column = divmod(source // mesh.tiles_per_router, mesh.columns)
     goal_row, goal_column = divmod(target // mesh.tiles_per_router, mesh.columns)
     latency = picoseconds(mesh.hop_latency)
-    route = []
+    route = [Hop(stations.number("port", f"port of tile {source}"), latency)]
     while (row, column) != (goal_row, goal_column):
         if column != goal_column:
             following = (row, column + (1 if goal_column > column else -1))
@@ -267,17 +305,17 @@ def _route(stations: _Stations, placement: Placement, source: int, target: int) 
     return tuple(route)
 
 
-def _overlap(rows: Block, column_start: int, column_stop: int, producer_rows: int, consumer_columns: int) -> int:
-    """How many of the producer's ``rows`` lie behind the consumer's columns [column_start, column_stop).
+def _behind(rows: Block, column_start: int, column_stop: int, producer_rows: int, consumer_columns: int) -> range:
+    """Which of the producer's ``rows`` lie behind the consumer's columns [column_start, column_stop).
 
     Each producer row (a channel, or an element) stands behind consumer_columns / producer_rows adjacent columns; where
     that does not divide (the positions were rearranged in between) every column is taken to need every row.
     """
     each, remainder = divmod(consumer_columns, producer_rows)
     if remainder or not each:
-        return rows.rows
+        return range(rows.row_start, rows.row_stop)
     first, last = column_start // each, -(-column_stop // each)
-    return max(0, min(last, rows.row_stop) - max(first, rows.row_start))
+    return range(max(first, rows.row_start), min(last, rows.row_stop))
 
 
 def _output_messages(
@@ -285,39 +323,47 @@ def _output_messages(
 ) -> tuple[tuple[Message, ...], ...]:
     """Per row home of the producer: the messages towards one consumer, in bits per completed position.
 
-    Where several branches are summed before the consumer, the latest producer does the sum: the earlier ones send their
-    results to its homes, and only it sends to the consumer's tiles.
+    A tile gets every row that any of its blocks needs, once. Where several branches are summed before the consumer, the
+    latest producer does the sum: the earlier ones send their results to its homes, and only it sends to the consumer.
     """
     consumer = placement.layers[consumer_index]
     merging = max(placement.network.predecessors(consumer_index))
-    targets = consumer.blocks if merging == producer.index else placement.layers[merging].row_homes
+    columns = consumer.layer.columns
     messages = []
     for home in producer.row_homes:
-        sent: dict[int, Message] = {}
+        needed: dict[int, set[int]] = {}
+        target_of: dict[int, Block] = {}
+        targets = consumer.blocks if merging == producer.index else placement.layers[merging].row_homes
         for target in targets:
             if merging == producer.index:
-                columns = consumer.layer.columns
-                rows = _overlap(home, target.column_start, target.column_stop, producer.layer.rows, columns)
+                rows = _behind(home, target.column_start, target.column_stop, producer.layer.rows, columns)
             else:
-                rows = max(0, min(home.row_stop, target.row_stop) - max(home.row_start, target.row_start))
-            bits = rows * placement.chip.tiles[target.kind].inputs.bits
-            if bits and (target.chip_tile not in sent or sent[target.chip_tile].bits < bits):
-                sent[target.chip_tile] = _message(stations, placement, home, target, bits)
-        messages.append(tuple(sent.values()))
+                rows = range(max(home.row_start, target.row_start), min(home.row_stop, target.row_stop))
+            needed.setdefault(target.chip_tile, set()).update(rows)
+            target_of.setdefault(target.chip_tile, target)
+        word = placement.chip.tiles[home.kind].digital.word_bits
+        messages.append(
+            tuple(
+                _message(stations, placement, home, target_of[tile], len(rows) * word)
+                for tile, rows in needed.items()
+                if rows
+            )
+        )
     return tuple(messages)
 
 
 def _gradient_messages(
     stations: _Stations, placement: Placement, consumer: PlacedLayer, home: Block, producer: int
 ) -> list[Message]:
-    """Input gradients of one column home of the consumer, to the tiles of the producer that hold those outputs."""
+    """Input gradients of one column home of the consumer, to the tiles of the producer that hold those outputs.
+
+    In bits per position: overlaps of a convolution's windows are added up before anything is sent.
+    """
     earlier = placement.layers[producer]
-    bits = placement.chip.tiles[home.kind].adc.bits
-    each = max(1, consumer.layer.columns // earlier.layer.rows)
+    word = placement.chip.tiles[home.kind].digital.word_bits
     messages = []
     for target in earlier.row_homes:
-        rows = _overlap(target, home.column_start, home.column_stop, earlier.layer.rows, consumer.layer.columns)
+        rows = _behind(target, home.column_start, home.column_stop, earlier.layer.rows, consumer.layer.columns)
         if rows:
-            columns = min(rows * each, home.columns)
-            messages.append(_message(stations, placement, home, target, columns * bits))
+            messages.append(_message(stations, placement, home, target, len(rows) * word))
     return messages

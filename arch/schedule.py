@@ -78,30 +78,37 @@ def _sequential(engine: Engine, work: Work) -> Steps:
         for sample in range(work.samples[step]):
             last_sample = sample == work.samples[step] - 1
             for layer in layers:
-                yield from _vectors(
-                    engine, engine.forward, layer, work.rows.get((step, Phase.FORWARD, layer.index)), sample
-                )
+                inputs = work.rows.get((step, Phase.FORWARD, layer.index))
+                yield from _sample(engine, engine.forward, layer, inputs, sample)
             for layer in reversed(layers):
                 errors = work.rows.get((step, Phase.BACKWARD, layer.index))
-                yield from _vectors(engine, engine.backward, layer, errors, sample)
                 pairs = work.rows.get((step, Phase.UPDATE, layer.index))
+                if errors or pairs:
+                    yield engine.clock.all_of(
+                        [engine.clock.process(engine.error(layer, v)) for v in _vectors(layer, sample)]
+                    )
+                yield from _sample(engine, engine.backward, layer, errors, sample)
                 if last_sample and pairs:
-                    updates.append(engine.clock.process(_vectors(engine, engine.update, layer, pairs, None)))
+                    updates.append(engine.clock.process(_all(engine, engine.update, layer, pairs, range(len(pairs)))))
         yield engine.clock.all_of(updates)
 
 
-def _vectors(
-    engine: Engine,
-    do: Callable[[LayerPlan, int, list[int]], Steps],
-    layer: LayerPlan,
-    rows: list[list[int]] | None,
-    sample: int | None,
-) -> Steps:
-    """All vectors of one sample (of all samples, if None) through one layer, as the units allow."""
+Do = Callable[[LayerPlan, int, list[int]], Steps]
+
+
+def _sample(engine: Engine, do: Do, layer: LayerPlan, rows: list[list[int]] | None, sample: int) -> Steps:
+    """All vectors of one sample through one layer, as the units allow; nothing if there are no rows."""
     if rows:
-        per_sample = layer.placed.layer.vectors
-        vectors = range(len(rows)) if sample is None else range(sample * per_sample, (sample + 1) * per_sample)
-        yield engine.clock.all_of([engine.clock.process(do(layer, v, rows[v])) for v in vectors])
+        yield from _all(engine, do, layer, rows, _vectors(layer, sample))
+
+
+def _all(engine: Engine, do: Do, layer: LayerPlan, rows: list[list[int]], vectors: range) -> Steps:
+    yield engine.clock.all_of([engine.clock.process(do(layer, v, rows[v])) for v in vectors])
+
+
+def _vectors(layer: LayerPlan, sample: int) -> range:
+    per_sample = layer.placed.layer.vectors
+    return range(sample * per_sample, (sample + 1) * per_sample)
 
 
 def _layer_pipelined(engine: Engine, work: Work) -> Steps:
@@ -115,7 +122,12 @@ def _layer_pipelined(engine: Engine, work: Work) -> Steps:
             if needs[position] >= 0:
                 from_sample = sample * engine.plan.layers[producer].placed.layer.vectors
                 yield arrived[step, producer, from_sample + needs[position]]
-        yield from engine.forward(layer, index, work.rows[step, Phase.FORWARD, layer.index][index])
+        others = [
+            arrived[step, other, sample * engine.plan.layers[other].placed.layer.vectors + needed[position]]
+            for other, needed in layer.merges
+            if needed[position] >= 0
+        ]
+        yield from engine.forward(layer, index, work.rows[step, Phase.FORWARD, layer.index][index], others)
         if before is not None:
             yield before
 

@@ -1,8 +1,7 @@
 """The buffer of a tile: inputs wait here for their array, outputs are written here.
 
-Modelled: one port of ``bandwidth`` for reads (a vector is fetched before it is driven) and the energy of every bit read
-and written. Not modelled yet: occupancy, bank conflicts, time to write (it overlaps the link transfer that brings the
-bits).
+Modelled: one port of ``bandwidth`` that is held by every read (a vector is fetched before it is driven) and every write
+(of results), and the energy of every bit. Not modelled: occupancy and bank conflicts; ``capacity`` is stated only.
 """
 
 from __future__ import annotations
@@ -24,6 +23,7 @@ class Buffer(Sourced):
     card: str
 
     def build(self, card: Card) -> Part:
+        card.check_bandwidth(self.banks, self.bandwidth)
         per_bit = self.banks / self.bandwidth
         actions = {name: card.action(name, per_bit) for name in ("read", "write")}
         return Part("buffer", self.banks, card, actions, busy_units=self.banks)

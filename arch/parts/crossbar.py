@@ -20,6 +20,7 @@ from pydantic import Field
 
 from rpusim.arch.parts.part import Action, Card, Part, Sourced
 from rpusim.arch.quantity import Seconds, picoseconds, zeptojoules
+from rpusim.errors import InputError
 
 
 class Crossbar(Sourced):
@@ -40,6 +41,11 @@ class Crossbar(Sourced):
     def build(self, card: Card, read_seconds: float, pulse_seconds: float | None) -> Part:
         """The array as a part; ``pulse_seconds`` is None on a chip that cannot update."""
         cells = self.rows * self.columns
+        if pulse_seconds is not None and card.power is not None:
+            raise InputError(
+                f"card {card.name} lumps an array that is read into one power, but this chip also sends pulses to it; "
+                "a card with electrical, or with energy for coincidence and half_select, is needed"
+            )
         if card.electrical is None:
             actions = {"read": card.action("read", read_seconds)}
             if pulse_seconds is not None:

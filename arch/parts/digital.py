@@ -16,12 +16,13 @@ from rpusim.arch.quantity import OperationsPerSecond
 
 
 class Digital(Sourced):
-    """One digital unit for every ``tiles_per_unit`` tiles."""
+    """One digital unit for every ``tiles_per_unit`` tiles; its results are ``word_bits`` wide wherever they travel."""
 
     rate: OperationsPerSecond
     lanes: Annotated[int, Field(ge=1)]
     tiles_per_unit: Annotated[int, Field(ge=1)]
     operations_per_output: Annotated[int, Field(ge=0)]
+    word_bits: Annotated[int, Field(ge=1, le=64)]
     card: str
 
     def build(self, card: Card) -> Part:

@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pydantic.fields import FieldInfo
 
 from rpusim.arch.quantity import (
+    BitsPerSecond,
     Dimension,
     Farads,
     JoulesOrZero,
@@ -90,7 +91,8 @@ class Card(Sourced):
     Energy is given in exactly one of three ways: ``energy`` per action, the ``power`` while busy
     (energy = power x busy time), or for a resistive cell its ``electrical`` circuit.
     A zero is refused unless ``zero_because`` says why it is one.
-    ``rated_bits`` and ``rated_rate`` bind a card to the converter it was taken from.
+    ``rated_bits`` and ``rated_rate`` bind a card to the converter it was taken from, ``rated_bandwidth`` to the memory
+    bank or router.
     """
 
     name: str
@@ -106,6 +108,7 @@ class Card(Sourced):
     zero_because: dict[str, str] = {}
     rated_bits: int | None = None
     rated_rate: SamplesPerSecond | None = None
+    rated_bandwidth: BitsPerSecond | None = None
 
     def numbers(self, where: str) -> Iterator[dict[str, Any]]:
         """As for every block; the source of a card's number also says how well it is known."""
@@ -137,6 +140,14 @@ class Card(Sourced):
                 f"card {self.name}: energy.{name} is missing; the chip does this action, so the card must price it"
             )
         return Action(picoseconds(seconds), zeptojoules(joules))
+
+    def check_bandwidth(self, units: int, bandwidth: float) -> None:
+        """InputError if ``units`` of what the card describes do not reach ``bandwidth`` (b/s) together."""
+        if self.rated_bandwidth is None or units * self.rated_bandwidth < bandwidth:
+            raise InputError(
+                f"a bandwidth of {bandwidth:g} b/s was given, but {units} x card {self.name} carry "
+                f"{units * (self.rated_bandwidth or 0):g} b/s (rated_bandwidth); more of them are needed"
+            )
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 2016).
 
 An update of one vector takes BL slots of (width + gap), once per polarity phase: up and down pulses need opposite
-polarities and are sent one after the other. ``bl`` is the longest train; management may send fewer slots.
+polarities and are sent one after the other. ``bl`` is the length of a train where a recipe does not set its own.
 Energy: ``slot`` per line and slot (the generator compares a random number), ``pulse`` per line and pulse that fires
 (driver logic); what the pulse charges and dissipates in the array is priced by the crossbar.
 """

@@ -1,7 +1,8 @@
 """Support circuits that are busy whenever something else is: shift-and-add, registers, a bus, a host link.
 
-They have no queue of their own. ``busy_during`` names the operation that keeps them busy; their energy is the card's
-power times that operation's time. ``always`` is for what runs as long as the chip does.
+They have no queue of their own. ``busy_during`` names the operation of the tile that keeps them busy; their energy is
+the card's power times the time that operation itself takes (waiting not counted). ``always`` is for what runs as long
+as the tile is in use, or the chip; on the chip there is nothing else.
 """
 
 from __future__ import annotations
@@ -15,17 +16,20 @@ from rpusim.errors import InputError
 
 
 class Support(Sourced):
-    """``count`` units ``per`` tile or chip."""
+    """``count`` units per tile, or on the chip."""
 
     name: str
     count: Annotated[int, Field(ge=1)]
-    per: Literal["tile", "chip"]
     busy_during: Literal["fetch", "drive", "convert", "digital", "send", "pulse", "always"]
     card: str
 
     def build(self, card: Card) -> Part:
         if card.power is None:
-            raise InputError(
-                f"card {card.name}: a support circuit ({self.name}) needs a card with power, not with energy"
-            )
+            raise InputError(f"card {card.name}: a support circuit ({self.name}) needs a card with power")
         return Part(self.name, self.count, card, {}, busy_units=self.count)
+
+
+class ChipSupport(Support):
+    """A support circuit that the chip has once, such as its host link."""
+
+    busy_during: Literal["always"]

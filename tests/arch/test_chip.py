@@ -48,6 +48,25 @@ def test_haensch_converters_and_array_draw_what_the_paper_says() -> None:
     assert watts_per_cell * 4000**2 == pytest.approx(0.667, rel=0.02)
 
 
+def test_a_training_chip_has_drivers_and_converters_on_both_sides() -> None:
+    parts = bill_of_parts(Chip.load("rpu-2016")).tiles[0]
+    assert parts["input drivers"].units == parts["pulse drivers"].units == parts["sample-and-hold"].units == 2 * 4096
+    assert parts["ADC"].units == 2 * 256
+    assert parts["ADC"].area_m2 == pytest.approx(512 * 1354e-12)
+    assert parts["array"].area_m2 == pytest.approx(4096**2 * 0.16e-12)
+
+
+def test_converters_shared_between_sides_are_there_once() -> None:
+    assert bill_of_parts(Chip.load("reram-512")).tiles[0]["ADC"].units == 32
+
+
+def test_a_digital_unit_of_four_tiles_is_there_once_for_them() -> None:
+    bill = bill_of_parts(Chip.load("reram-512"))
+    assert bill.total("area_m2")["digital unit"] == pytest.approx(64 / 4 * 700 * 0.00403e-6)
+    chip = bill.chip.model_copy(update={"tiles": (bill.chip.tiles[0].model_copy(update={"count": 3}),)})
+    assert bill_of_parts(chip).total("area_m2")["digital unit"] == pytest.approx(700 * 0.00403e-6)
+
+
 @pytest.mark.parametrize("name", presets())
 def test_every_number_of_a_preset_has_a_unit_and_a_source(name: str) -> None:
     rows = list(Chip.load(name).provenance())
@@ -103,6 +122,9 @@ OWN_CARD = {
 }
 
 
+SUPPORT = {"name": "ADC", "count": 1, "busy_during": "always", "card": "isaac-2016/bus", "source": "a test"}
+
+
 @pytest.mark.parametrize(
     ("edit", "sentence"),
     [
@@ -125,6 +147,21 @@ OWN_CARD = {
         (_set("tiles", 0, "source", None), r"tiles.0.source is missing"),
         (_set("tiles", 0, "sources", "cuont", "x"), r"sources names 'cuont', which is not a field"),
         (_set("tiles", []), r"tiles: got \[\], but .*at least 1 item"),
+        (
+            _set("tiles", 0, "digital", "card", "puma-2019/edram"),
+            r"part 'buffer', but one for 'digital unit'",
+        ),
+        (_set("tiles", 0, "array", "cell", "isaac-2016/array"), r"lumps an array .* but this chip also sends pulses"),
+        (
+            _set("tiles", 0, "buffer", "banks", 3),
+            r"buffer: a bandwidth of 5.12e\+11 b/s .* but 3 x card .* carry",
+        ),
+        (_set("mesh", "lanes", 1), r"mesh: a bandwidth of 5.12e\+11 b/s was given, but 1 x card puma-2019/router"),
+        (_set("tiles", 0, "support", [SUPPORT]), r"support: 'ADC' is the name of another part"),
+        (
+            _set("support", [{**SUPPORT, "busy_during": "digital"}]),
+            r"busy_during: got 'digital', but .*'always'",
+        ),
         (_set("cards", {"cell": OWN_CARD}), r"a card's energy is given in exactly one way"),
         (
             _set("cards", {"cell": {**OWN_CARD, "power": "0 W"}}),
@@ -141,7 +178,7 @@ def test_a_chip_file_that_cannot_be_used_gets_one_sentence(tmp_path: Path, edit:
 
 def test_a_card_without_the_cost_of_an_action_that_the_chip_does_is_an_error(tmp_path: Path) -> None:
     def edit(fields: Any) -> None:
-        fields["cards"] = {"mute": {**OWN_CARD, "energy": {"slot": "1 fJ"}}}
+        fields["cards"] = {"mute": {**OWN_CARD, "part": "pulse drivers", "energy": {"slot": "1 fJ"}}}
         fields["tiles"][0]["pulses"]["card"] = "mute"
 
     with pytest.raises(InputError, match=r"card mute: energy.pulse is missing; the chip does this action"):
