@@ -100,6 +100,28 @@ def capture(module: nn.Module, input_shape: Sequence[int], name: str = "") -> Ne
     return _Translator(name, shape, twin, _export(twin, shape)).network()
 
 
+def check_convertible(network: Network, module: nn.Module) -> None:
+    """Refuse a network that can be mapped and timed but not computed: every array belongs to one Linear or Conv2d."""
+    if isinstance(module, nn.Linear | nn.Conv2d):
+        raise InputError(
+            f"network: got a {type(module).__name__} by itself; accepted: a module that holds it, such as "
+            f"nn.Sequential(nn.{type(module).__name__}(...))"
+        )
+    modules, used = dict(module.named_modules()), dict[str, str]()
+    for layer in network.layers:
+        if layer.parameter in used:
+            raise InputError(
+                f"network: weight {layer.parameter!r} is used twice, which can be mapped and timed but not computed; "
+                "accepted: every layer with a weight of its own"
+            )
+        used[layer.parameter] = layer.name
+        if not isinstance(modules.get(layer.name), nn.Linear | nn.Conv2d):
+            raise InputError(
+                f"network: weight {layer.parameter!r} is used by a function, which can be mapped and timed but not "
+                "computed; accepted: nn.Linear and nn.Conv2d modules"
+            )
+
+
 def _meta_copy(module: nn.Module) -> nn.Module:
     """A copy whose tensors have shapes but no storage; tensors that are shared stay shared."""
     memo: dict[int, Any] = {}

@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from torch import nn
 
-from rpusim.arch.activity import ActivityLog
 from rpusim.arch.chip import Chip
-from rpusim.arch.mapping import Bias
+from rpusim.arch.mapping import Bias, Placement
 from rpusim.arch.mapping import place as place_network
 from rpusim.arch.plan import make_plan
+from rpusim.errors import InputError
 from rpusim.workloads import experiment as flow
 from rpusim.workloads import periphery, settings
-from rpusim.workloads.capture import capture
+from rpusim.workloads.capture import capture, check_convertible
+from rpusim.workloads.loop import LoopLog, in_order
 from rpusim.workloads.meter import Meter
-from rpusim.workloads.result import SCHEMA, Result, cost, operations_per_sample, package_version
+from rpusim.workloads.result import SCHEMA, Result, cost, operations, package_version
 from rpusim.workloads.settings import Experiment, Management
 
 MANAGED = Management(
@@ -46,21 +48,35 @@ def simulate(experiment: str | Path | Experiment = "fcn-digits", **changes: Any)
 class ChipMeter:
     """The chip under a placed module: what it has cost so far."""
 
-    def __init__(self, meter: Meter, log: ActivityLog, training: bool) -> None:
-        self._meter, self._log, self._training = meter, log, training
+    def __init__(self, meter: Meter, log: LoopLog) -> None:
+        self._meter, self._log = meter, log
+        self._steps = self._operations = 0
 
     def report(self) -> Result:
-        """Time, energy and area of everything the module did since it was placed (every vector is timed)."""
-        self._meter.add(self._log.take())
+        """Time, energy and area of everything the module did since it was placed (every vector is timed).
+
+        Training and inference count together; ``activity.inference_samples`` says how many samples were only inferred,
+        and ``throughput.operations_per_sample`` is the mean of what was done. InputError before the module has run.
+        """
         plan = self._meter.plan
         network = plan.placement.network
+        rows = self._log.take()
+        if len(rows):
+            rows = in_order(rows, [layer.vectors for layer in network.layers], self._steps)
+            self._steps = int(rows.step.max()) + 1
+            self._operations += operations(network, rows)
+            self._meter.add(rows)
+        if not self._meter.samples:
+            raise InputError("chip.report: the module has done nothing yet; run it first, model(x)")
+        first = plan.placement.layers[0]
+        inferred = self._log.inference_rows // first.layer.vectors
         document = {
             "schema": SCHEMA,
             "network": network.name,
             "chip": plan.placement.chip.name,
             "version": package_version(),
-            **cost(plan, self._meter.ledger(), self._meter.samples, operations_per_sample(network, self._training)),
-            "activity": self._meter.activity(),
+            **cost(plan, self._meter.ledger(), self._meter.samples, self._operations / self._meter.samples),
+            "activity": self._meter.activity() | {"inference_samples": inferred},
             "provenance": list(plan.placement.chip.provenance()),
         }
         return Result(document, self._meter.trace, plan.stations)
@@ -78,12 +94,37 @@ def place(
     """A copy of ``module`` on the arrays of ``chip``, to be trained in the user's own loop with `AnalogSGD`.
 
     ``input_shape`` is that of one sample. The copy has an attribute ``chip`` (`ChipMeter`): ``chip.report()`` says what
-    the training (forward, backward and update of every mini-batch) has cost.
+    everything it did has cost. What lies between two steps of the optimizer is one mini-batch, however often it went
+    forward and backward; calls in ``model.eval()`` or under ``torch.no_grad()`` are inference (see `loop`). On a chip
+    that only infers, such as isaac-2016, the copy is in evaluation mode and training it is an InputError.
     """
-    layout = place_network(
-        capture(module, tuple(input_shape)), chip if isinstance(chip, Chip) else Chip.load(chip), bias
-    )
-    log = ActivityLog()
-    analog = flow.analog_twin(module, layout, management, periphery.build_device(device), seed, log)
-    analog.chip = ChipMeter(Meter(make_plan(layout), "sequential"), log, layout.chip.trains)  # type: ignore[assignment]
-    return analog
+    _check("chip", chip, str | Path | Chip, "the name of a preset, a YAML file or a Chip")
+    _check("device", device, str | dict, "the name of a preset, or a mapping with 'model' and its parameters")
+    _check("management", management, Management, "a Management")
+    _check("seed", seed, int, "a whole number")
+    if bias not in get_args(Bias):
+        raise InputError(f"bias: got {bias!r}; accepted: {', '.join(get_args(Bias))}")
+    if isinstance(seed, bool) or not 0 <= seed <= settings.MOST_SEED:
+        raise InputError(f"seed: got {str(seed)[:40]}, but a whole number from 0 to {settings.MOST_SEED} is needed")
+    network = capture(module, input_shape)
+    check_convertible(network, module)
+    layout = place_network(network, chip if isinstance(chip, Chip) else Chip.load(chip), bias)
+    log = LoopLog(layout)
+    analog = flow.analog_twin(module, _with_pulses(layout), management, periphery.build_device(device), seed, log)
+    log.follow(analog)
+    analog.chip = ChipMeter(Meter(make_plan(layout), "sequential"), log)  # type: ignore[assignment]
+    return analog if layout.chip.trains else analog.eval()
+
+
+def _check(name: str, given: object, accepted: Any, words: str) -> None:
+    if not isinstance(given, accepted):
+        raise InputError(f"{name}: got {type(given).__name__} {str(given)[:60]!r}; accepted: {words}")
+
+
+def _with_pulses(layout: Placement) -> Placement:
+    """The placement as the numbers want it: a tile that only infers gets pulses, which `LoopLog` lets nobody use."""
+    if layout.chip.trains:
+        return layout
+    pulses = Chip.load("rpu-2016").tiles[0].pulses
+    tiles = tuple(kind if kind.trains else kind.model_copy(update={"pulses": pulses}) for kind in layout.chip.tiles)
+    return replace(layout, chip=layout.chip.model_copy(update={"tiles": tiles}))

@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 import yaml
 
+from rpusim.arch.activity import Activity, Phase
 from rpusim.arch.chip import bill_of_parts
 from rpusim.arch.events import Events, Op
 from rpusim.arch.ledger import Ledger
@@ -46,7 +47,7 @@ class Result:
         return self.document[key]
 
 
-def cost(plan: Plan, ledger: Ledger, samples: int, operations_per_sample: int) -> dict[str, Any]:
+def cost(plan: Plan, ledger: Ledger, samples: int, operations_per_sample: float) -> dict[str, Any]:
     """The part of a document that is about time, energy and area."""
     chip = plan.placement.chip
     total_s, total_j = ledger.time_ps / PICOSECONDS_PER_SECOND, ledger.total_zj / ZEPTOJOULES_PER_JOULE
@@ -72,7 +73,7 @@ def cost(plan: Plan, ledger: Ledger, samples: int, operations_per_sample: int) -
         "throughput": {
             "ops_per_s": operations_per_sample * samples / total_s,
             "ops_per_J": operations_per_sample * samples / total_j,
-            "operations_per_sample": operations_per_sample,
+            "operations_per_sample": round(operations_per_sample),
         },
         "area": {"total_m2": sum(area.values()), "by_part": dict(sorted(area.items(), key=lambda item: -item[1]))},
         "tiles": {
@@ -96,6 +97,13 @@ def operations_per_sample(network: Network, training: bool) -> int:
         inner = (any(p != INPUT for p in network.predecessors(i)) for i in range(len(network.layers)))
         macs += network.macs + sum(layer.macs for layer, has in zip(network.layers, inner, strict=True) if has)
     return 2 * macs
+
+
+def operations(network: Network, activity: Activity) -> int:
+    """Operations of what the arrays really did: 2 per multiply-accumulate of every vector, whichever its phase."""
+    of_layer = np.array([2 * layer.macs // layer.vectors for layer in network.layers], np.int64)
+    counted = (activity.tile == 0) & (activity.phase <= Phase.UPDATE)
+    return int((of_layer[activity.layer] * activity.count)[counted].sum())
 
 
 def placed_layers(placement: Placement) -> list[dict[str, Any]]:

@@ -16,6 +16,7 @@ from rpusim.arch.configuration import parse, read_yaml
 from rpusim.arch.parts.part import Sourced
 from rpusim.errors import InputError, nearest
 
+MOST_SEED = 2**63 - 1
 FOLDER = Path(__file__).parent / "experiments"
 
 
@@ -70,7 +71,7 @@ class Experiment(Sourced):
     recipe: Recipe
     management: Management
     timed_every: Annotated[int, Field(ge=1)]
-    seed: Annotated[int, Field(ge=0)]
+    seed: Annotated[int, Field(ge=0, le=MOST_SEED)]
 
 
 def presets() -> list[str]:

@@ -1,0 +1,233 @@
+"""An ordinary training loop, in whatever order it goes forward, evaluates and steps, has an account that adds up."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+import rpusim
+from rpusim.arch.activity import Activity, Phase
+from rpusim.errors import InputError
+from rpusim.workloads.loop import in_order
+
+SAMPLES = 3
+
+
+def network() -> nn.Module:
+    torch.manual_seed(0)
+    return nn.Sequential(nn.Conv2d(1, 2, 3), nn.Tanh(), nn.Flatten(), nn.Linear(8, 3))
+
+
+class Loop:
+    """A placed network with what a loop does to it."""
+
+    def __init__(self) -> None:
+        self.model = rpusim.place(network(), "rpu-2016", (1, 4, 4))
+        self.optimizer = rpusim.AnalogSGD(self.model, lr=0.1)
+        self.x = torch.rand(SAMPLES, 1, 4, 4)
+
+    def forward(self) -> torch.Tensor:
+        return self.model(self.x).square().sum()
+
+    def learn(self, times: int = 1, step: bool = True) -> None:
+        for _ in range(times):
+            self.forward().backward()
+        if step:
+            self.optimizer.step()
+
+    def evaluate(self) -> None:
+        self.model.eval()
+        with torch.no_grad():
+            self.model(self.x)
+        self.model.train()
+
+    def report(self) -> dict[str, Any]:
+        return self.model.chip.report().document
+
+
+MACS = 2 * 9 * 4 + 2 * 4, 3 * 8 + 3
+FORWARD = 2 * sum(MACS)
+TRAINING = 2 * FORWARD + 2 * MACS[1]
+
+
+def accumulate(loop: Loop) -> None:
+    loop.learn(2)
+
+
+def skip(loop: Loop) -> None:
+    loop.learn(step=False)
+    loop.optimizer.zero_grad()
+    loop.learn()
+
+
+def throw_away(loop: Loop) -> None:
+    loop.forward()
+    loop.learn()
+
+
+def train_evaluate_train(loop: Loop) -> None:
+    loop.learn()
+    loop.evaluate()
+    loop.learn()
+
+
+def evaluate_twice(loop: Loop) -> None:
+    loop.evaluate()
+    loop.evaluate()
+
+
+def evaluate_before_backward(loop: Loop) -> None:
+    loss = loop.forward()
+    loop.evaluate()
+    loss.backward()
+    loop.optimizer.step()
+
+
+def without_a_gradient(loop: Loop) -> None:
+    with torch.no_grad():
+        loop.forward()
+    loop.learn()
+
+
+def report_in_the_middle(loop: Loop) -> None:
+    loss = loop.forward()
+    loop.report()
+    loss.backward()
+    loop.report()
+    loop.optimizer.step()
+
+
+def forwards_then_backwards(loop: Loop) -> None:
+    losses = [loop.forward() for _ in range(3)]
+    for loss in losses:
+        loss.backward()
+    loop.report()
+    loop.optimizer.step()
+
+
+@pytest.mark.parametrize(
+    ("do", "forward", "backward", "update", "inference"),
+    [
+        (accumulate, 2, 2, 2, 0),
+        (skip, 2, 2, 1, 0),
+        (throw_away, 2, 1, 1, 0),
+        (train_evaluate_train, 3, 2, 2, 1),
+        (evaluate_twice, 2, 0, 0, 2),
+        (evaluate_before_backward, 2, 1, 1, 1),
+        (without_a_gradient, 2, 1, 1, 1),
+        (report_in_the_middle, 1, 1, 1, 0),
+        (forwards_then_backwards, 3, 3, 3, 0),
+    ],
+)
+def test_the_account_holds_every_pass_of_the_loop(
+    do: Callable[[Loop], None], forward: int, backward: int, update: int, inference: int
+) -> None:
+    loop = Loop()
+    do(loop)
+    found = loop.report()
+    activity = found["activity"]
+    conv, linear = 4, 1
+    assert activity["samples"] == SAMPLES * forward
+    assert activity["inference_samples"] == SAMPLES * inference
+    assert activity["vectors"] == SAMPLES * (forward * (conv + linear) + backward * linear)
+    assert activity["updates"] == SAMPLES * update * (conv + linear)
+    macs = forward * sum(MACS) + backward * MACS[1] + update * sum(MACS)
+    assert found["throughput"]["operations_per_sample"] == round(2 * macs / forward)
+    rate = found["throughput"]["ops_per_s"] * found["time"]["total_s"]
+    assert rate == pytest.approx(2 * macs * SAMPLES, rel=1e-12)
+
+
+def test_inference_costs_what_the_forward_pass_of_training_costs() -> None:
+    loop = Loop()
+    loop.evaluate()
+    once = loop.report()
+    assert once["throughput"]["operations_per_sample"] == FORWARD
+    assert set(once["energy"]["by_phase"]) <= {"forward", "standby"}
+    loop.evaluate()
+    twice = loop.report()
+    assert twice["time"]["per_sample_s"] == pytest.approx(once["time"]["per_sample_s"])
+
+
+def test_training_alone_counts_the_operations_of_an_experiment() -> None:
+    loop = Loop()
+    loop.learn()
+    assert loop.report()["throughput"]["operations_per_sample"] == TRAINING
+
+
+def test_a_report_before_any_work_is_refused() -> None:
+    with pytest.raises(InputError, match=r"chip\.report: the module has done nothing yet"):
+        Loop().report()
+
+
+def test_an_input_of_another_shape_is_refused_before_it_is_computed() -> None:
+    loop = Loop()
+    with pytest.raises(InputError, match=r"got shape \(3, 1, 5, 5\), but .*placed for samples of shape \(1, 4, 4\)"):
+        loop.model(torch.rand(3, 1, 5, 5))
+    loop.learn()
+    assert loop.report()["activity"]["samples"] == SAMPLES
+
+
+def test_a_chip_that_only_infers_takes_a_network_for_inference() -> None:
+    model = rpusim.place(network(), "isaac-2016", (1, 4, 4))
+    assert not model.training
+    y = model(torch.rand(SAMPLES, 1, 4, 4))
+    assert model.chip.report()["activity"]["inference_samples"] == SAMPLES
+    with pytest.raises(InputError, match="isaac-2016 has tiles without pulses and only infers"):
+        y.sum().backward()
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"module": nn.Linear(4, 2)}, r"got a Linear by itself; accepted: .*nn\.Sequential\(nn\.Linear"),
+        ({"module": 3}, "got a int, accepted: a torch.nn.Module"),
+        ({"bias": "analog"}, "bias: got 'analog'; accepted: column, digital"),
+        ({"device": 3}, "device: got int '3'; accepted: the name of a preset"),
+        ({"chip": 3}, "chip: got int '3'; accepted"),
+        ({"management": None}, "management: got NoneType"),
+        ({"seed": 10**30}, "seed: got 1000.*, but a whole number from 0 to"),
+        ({"seed": "one"}, "seed: got str 'one'"),
+        ({"input_shape": 0}, "input_shape is 0"),
+    ],
+)
+def test_what_cannot_be_placed_is_a_sentence(changes: dict[str, Any], sentence: str) -> None:
+    given: dict[str, Any] = {"module": nn.Sequential(nn.Linear(4, 2)), "chip": "rpu-2016", "input_shape": (4,)}
+    with pytest.raises(InputError, match=sentence):
+        rpusim.place(**given | changes)
+
+
+def test_shared_weights_are_refused_by_name() -> None:
+    class Twice(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.l = nn.Linear(3, 3)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return self.l(torch.tanh(self.l(x)))
+
+    with pytest.raises(InputError, match=r"weight 'l\.weight' is used twice"):
+        rpusim.place(Twice(), "rpu-2016", (3,))
+
+
+def test_pieces_of_a_step_have_the_same_samples_in_every_pass() -> None:
+    rows = Activity.rows(
+        step=7,
+        layer=[0, 0, 0, 1, 1, 1, 1, 0, 1],
+        phase=[Phase.FORWARD] * 6 + [Phase.BACKWARD, Phase.UPDATE, Phase.UPDATE],
+        vector=[0, 0, 1, 0, 0, 1, 0, 0, 0],
+    )
+    found = in_order(rows, [1, 1], first_step=5)
+    assert found.step.tolist() == [5, 5, 6, 5, 5, 6, 6, 6, 6]
+    assert found.vector.tolist() == [0, 1, 0, 0, 1, 0, 0, 0, 0]
+    assert np.array_equal(found.phase, rows.phase)
+
+
+def test_part_of_a_sample_is_refused() -> None:
+    rows = Activity.rows(layer=0, phase=Phase.FORWARD, vector=[0, 1, 2])
+    with pytest.raises(InputError, match="layer 0 saw 3 vectors in a mini-batch, but a sample has 2"):
+        in_order(rows, [2])
