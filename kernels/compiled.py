@@ -4,7 +4,7 @@ numba's disk cache has two gaps that matter here. It never hits for a function t
 function, so a loop cannot simply be handed a device's step; and it looks only at the file of the loop itself, so a
 change in a function that the loop calls goes unnoticed. Both are closed in the same way: `compile_loop` makes a *new
 function* from the loop's code in which the given names (such as ``step``) are globals, and whose qualified name carries
-a digest of every source that takes part. numba caches that function under that name.
+a digest of these names and of every source that takes part. numba caches that function under that name.
 """
 
 from __future__ import annotations
@@ -25,14 +25,17 @@ from rpusim.kernels import rng
 from rpusim.kernels.devices import elementwise
 
 
-@intrinsic
-def popcount(_context, word):
+def _popcount(_context, word):
     """The number of ones in a 32-bit word; one machine instruction, also for many words side by side."""
 
     def generate(_context, builder, _signature, arguments):
         return builder.ctpop(arguments[0])
 
     return types.uint32(types.uint32), generate
+
+
+# Typed as Any because its Python signature is not the one it is called with.
+popcount: Any = intrinsic(_popcount)
 
 
 @cache
@@ -46,28 +49,32 @@ def inlined(function: FunctionType) -> Any:
     return numba.njit(function, error_model="numpy")
 
 
-def compile_loop(template: Callable[..., Any], parallel: bool = False, **names: Any) -> Any:
+def compile_loop(
+    template: Callable[..., Any], parallel: bool = False, sources: tuple[str, ...] = (), **names: Any
+) -> Any:
     """Compile ``template`` with ``names`` as extra globals: functions (plain ones are compiled too) and integers.
 
-    Compiled functions must follow from the other names, as they do not count for the cache.
+    Compiled functions must follow from the other names, as they do not count for the cache. sources: further files
+    whose change makes what was cached stale.
     parallel: run the template's ``prange`` loops on numba's threads (otherwise they are ordinary loops). A parallel
     launch costs far more than a small tile, so callers keep both variants and choose by the amount of work.
     """
     assert isinstance(template, FunctionType)
-    sources = [str(rng.__file__), str(elementwise.__file__), __file__, inspect.getfile(template)]
+    files = [str(rng.__file__), str(elementwise.__file__), __file__, inspect.getfile(template), *sources]
     scope = dict(template.__globals__)
     tags = []
     for name, value in sorted(names.items()):
         scope[name] = value
         if isinstance(value, FunctionType):
-            sources.append(inspect.getfile(value))
+            files.append(inspect.getfile(value))
             scope[name] = inlined(value)
             tags.append(f"{name}_{value.__module__}.{value.__qualname__}")
         elif isinstance(value, int):
             tags.append(f"{name}_{value}")
-    label = "_".join([template.__qualname__, *tags, "parallel" if parallel else "serial", _digest(*sources)])
     made = FunctionType(template.__code__, scope, template.__name__, template.__defaults__)
-    made.__qualname__ = "".join(c if c.isalnum() else "_" for c in label)
+    tags.append(_digest(*files))
+    mark = hashlib.sha256("\0".join(tags).encode()).hexdigest()[:16]
+    made.__qualname__ = f"{template.__qualname__}_{'parallel' if parallel else 'serial'}_{mark}"
     made.__module__ = template.__module__
     made.__doc__ = template.__doc__
     # error_model: dividing by zero gives infinity as in numpy; the test for it would keep loops from being vectorised.
@@ -87,10 +94,14 @@ class Loop:
         self._parallel: Any = None
 
     def __call__(self, *arguments: Any, work: int = 0) -> Any:
+        return self.variant(work)(*arguments)
+
+    def variant(self, work: int) -> Any:
+        """The compiled function that is right for this amount of work."""
         if self._threshold is not None and work > self._threshold and numba.get_num_threads() > 1:
             if self._parallel is None:
                 self._parallel = compile_loop(self._template, parallel=True, **self._names)
-            return self._parallel(*arguments)
+            return self._parallel
         if self._serial is None:
             self._serial = compile_loop(self._template, **self._names)
-        return self._serial(*arguments)
+        return self._serial

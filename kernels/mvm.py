@@ -293,6 +293,8 @@ def multiply(
     from rpusim.kernels import mvm_numba, mvm_torch  # they need this module's types
 
     stages = mvm_numba if path == "numba" and mvm_numba.covers(io) and x.device.type == "cpu" else mvm_torch
+    if stages is mvm_numba and mvm_numba.simple(io):
+        return _simple(weights, x, io, lines, stream, first)
     managed = io.noise_management is not NoiseManagement.NONE and not io.is_perfect
     worst_case = io.bound_management is BoundManagement.ITERATIVE_WORST_CASE
     wants_sums = worst_case or io.noise_management is NoiseManagement.ABS_MAX_NP_SUM
@@ -328,6 +330,27 @@ def multiply(
     return Product(y, passes, seen.nonzero)
 
 
+def _simple(weights: Tensor, x: Tensor, io: IOParameters, lines: Lines, stream: tuple[int, ...], first: int) -> Product:
+    """`multiply` for the usual management of a training chip, with as few steps as possible between the loops."""
+    from rpusim.kernels import mvm_numba
+
+    u, alpha, todo, passes, active = mvm_numba.first_inputs(x, io, stream, first)
+    y = torch.zeros(x.shape[0], weights.shape[0])
+    if len(todo) == 0:
+        return Product(y, passes, active)
+    factor = alpha[todo]
+    clipped = mvm_numba.outputs(product(u, weights), y, todo, factor, io, lines, stream, first, 0)
+    reduction, round_number = 1.0, 0
+    while io.bound_management is BoundManagement.ITERATIVE and clipped.any():
+        if int(reduction) > io.max_bm_factor or (io.inp_step > 0.0 and reduction > io.max_bm_res / io.inp_step):
+            break
+        todo, reduction, round_number = todo[clipped], reduction * 2.0, round_number + 1
+        passes[todo] += 1
+        factor = alpha[todo] * np.float32(reduction)
+        clipped = mvm_numba.one_pass(weights, x, y, todo, factor, io, lines, stream, first, round_number)
+    return Product(y, passes, active)
+
+
 def product(u: Tensor, weights: Tensor) -> Tensor:
     """u (vectors, inputs) times weights (outputs, inputs) transposed, the one matrix product of both kinds of stages.
 
@@ -336,6 +359,8 @@ def product(u: Tensor, weights: Tensor) -> Tensor:
     if u.device.type != "cpu" or weights.numel() * u.shape[0] > _ONE_THREAD_PRODUCT:
         return torch.mm(u, weights.t())
     threads = torch.get_num_threads()
+    if threads == 1:
+        return torch.mm(u, weights.t())
     torch.set_num_threads(1)
     try:
         return torch.mm(u, weights.t())

@@ -7,15 +7,30 @@ two passes) is computed by `mvm_torch`. The arithmetic and the random numbers ar
 
 from __future__ import annotations
 
+from typing import Any
+
+import numba
 import numpy as np
 import torch
 from numba import prange
 from numpy.typing import NDArray
 
 from rpusim.kernels import rng
-from rpusim.kernels.compiled import Loop
-from rpusim.kernels.mvm import IOParameters, Lines, MVType, Statistics, WeightNoise, product
+from rpusim.kernels.compiled import Loop, compile_loop
+from rpusim.kernels.mvm import (
+    BoundManagement,
+    IOParameters,
+    Lines,
+    MVType,
+    NoiseManagement,
+    Statistics,
+    WeightNoise,
+    product,
+)
 from rpusim.kernels.rng import Purpose, nb_bits, nb_line_words, nb_normal, nb_step_words, nb_uniform
+
+# Injected by `compile_loop`; named here for the reader and for type checkers.
+inputs: Any = None
 
 # Converted numbers (about 1 ns each) above which a parallel launch pays even if another process has a core.
 _PARALLEL_WORK = 4_000_000
@@ -133,8 +148,52 @@ def _outputs(
             y[b, i] = line[i] * factor[n]
 
 
+def _prepare(
+    x,
+    managed,
+    threshold,
+    constant,
+    step,
+    bound,
+    sigma,
+    loss,
+    stochastic,
+    noise_key,
+    round_key,
+    first,
+    alpha,
+    passes,
+    active,
+    u,
+):
+    """Noise factors (none, constant, or the largest magnitude up to a threshold) and the inputs of the first pass.
+
+    Returns which vectors are multiplied at all; the first rows of ``u`` are theirs.
+    """
+    for b in prange(x.shape[0]):
+        largest, count = np.float32(0), 0
+        for value in x[b]:
+            largest = abs(value) if abs(value) > largest else largest
+            count += value != 0
+        active[b] = count
+        alpha[b] = min(largest, threshold) if managed else constant
+    todo, number = np.empty(x.shape[0], np.int64), 0
+    for b in range(x.shape[0]):
+        wanted = alpha[b] > 0 or sigma > 0
+        alpha[b] = alpha[b] if alpha[b] > 0 else np.float32(1)
+        passes[b] = 1 if wanted else 0
+        todo[number] = b
+        number += 1 if wanted else 0
+    todo = todo[:number]
+    inputs(x, todo, alpha[todo], step, bound, sigma, loss, stochastic, noise_key, round_key, first, 0, u)
+    return todo
+
+
 _STATISTICS = Loop(_statistics, _PARALLEL_WORK)
 _INPUTS = Loop(_inputs, _PARALLEL_WORK)
+_PREPARE = {
+    parallel: compile_loop(_prepare, parallel, inputs=compile_loop(_inputs, parallel)) for parallel in (False, True)
+}
 _OUTPUTS = Loop(_outputs, _PARALLEL_WORK)
 
 
@@ -146,6 +205,47 @@ def statistics(x: torch.Tensor, wants_sums: bool) -> Statistics:
     sums, nonzero = np.empty(vectors if wants_sums else 0, np.float32), np.empty(vectors, np.int32)
     _STATISTICS(values, wants_sums, largest_magnitude, largest, sums, nonzero, work=values.size)
     return Statistics(largest_magnitude, largest, sums if wants_sums else None, nonzero)
+
+
+def simple(io: IOParameters) -> bool:
+    """Whether noise and bound management are of the usual kinds, which `first_inputs` knows."""
+    usual = NoiseManagement.NONE, NoiseManagement.CONSTANT, NoiseManagement.ABS_MAX
+    bounds = BoundManagement.NONE, BoundManagement.ITERATIVE
+    return not io.is_perfect and io.noise_management in usual and io.bound_management in bounds
+
+
+def first_inputs(
+    x: torch.Tensor, io: IOParameters, stream: tuple[int, ...], first: int
+) -> tuple[torch.Tensor, NDArray[np.float32], NDArray[np.int64], NDArray[np.int32], NDArray[np.int32]]:
+    """Statistics, noise factors and converted inputs of the first pass in one go.
+
+    Returns (inputs of the vectors to multiply, factor of every vector, which vectors, passes of every vector: 1 or 0,
+    non-zero inputs of every vector).
+    """
+    f, vectors = np.float32, x.shape[0]
+    parallel = x.numel() > _PARALLEL_WORK and numba.get_num_threads() > 1
+    alpha, u = np.empty(vectors, f), np.empty(x.shape, f)
+    passes, active = np.empty(vectors, np.int32), np.empty(vectors, np.int32)
+    given = io.noise_management is NoiseManagement.CONSTANT and io.nm_thres > 0.0
+    todo = _PREPARE[parallel](
+        x.numpy(),
+        io.noise_management is NoiseManagement.ABS_MAX,
+        f(io.nm_thres if io.nm_thres > 0.0 else np.inf),
+        f(io.nm_thres if given else 1.0),
+        f(io.inp_step),
+        f(io.inp_bound),
+        f(io.inp_noise),
+        f(1.0 - io.inp_asymmetry),
+        io.inp_sto_round,
+        np.uint64(rng.key(*stream, Purpose.INPUT_NOISE)),
+        np.uint64(rng.key(*stream, Purpose.INPUT_ROUNDING)),
+        first,
+        alpha,
+        passes,
+        active,
+        u,
+    )
+    return torch.from_numpy(u[: len(todo)]), alpha, todo, passes, active
 
 
 def one_pass(
@@ -179,7 +279,22 @@ def one_pass(
         u,
         work=u.size,
     )
-    raw = product(torch.from_numpy(u), weights).numpy()
+    return outputs(product(torch.from_numpy(u), weights), y, todo, factor, io, lines, stream, first, round_number)
+
+
+def outputs(
+    sums: torch.Tensor,
+    y: torch.Tensor,
+    todo: NDArray[np.int64],
+    factor: NDArray[np.float32],
+    io: IOParameters,
+    lines: Lines,
+    stream: tuple[int, ...],
+    first: int,
+    round_number: int,
+) -> NDArray[np.bool_]:
+    """The read-out of the analog ``sums``, which are used up; returns which vectors clipped."""
+    f, raw = np.float32, sums.numpy()
     clipped = np.empty(len(todo), np.bool_)
     sigma = np.array([io.out_noise], np.float32) if lines.noise is None else lines.noise.numpy()
     _OUTPUTS(

@@ -63,11 +63,7 @@ def update(
             strength,
             float(x_row.abs().max()),
             float(d_row.abs().max()),
-            parameters.desired_bl,
-            parameters.update_management,
-            parameters.update_bl_management,
-            parameters.fixed_bl,
-            parameters.um_grad_scale,
+            *parameters.rule,
         )
         if slots == 0:
             continue

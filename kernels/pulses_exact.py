@@ -12,10 +12,8 @@ from typing import Any
 import numpy as np
 from numba import prange
 from numba.cpython.unsafe import numbers
-from numpy.typing import NDArray
 
-from rpusim.kernels.compiled import Loop
-from rpusim.kernels.pulses_lines import Trains
+from rpusim.kernels.compiled import popcount
 from rpusim.kernels.rng import nb_bits, nb_line_words, nb_normal, nb_step_words
 
 # Typed as Any because its Python signature is not the one it is called with.
@@ -32,43 +30,38 @@ _NEGATIVE = np.int32(1 << 30)
 _INDEX = np.int32((1 << 30) - 1)
 
 
-def _label(slots, offsets, base, first, words, numbers_):
-    """Per slot the random words of its vector, and its number within the vector."""
-    for b in range(len(slots)):
-        word_a, word_b = nb_step_words(base, first + b)
-        for k in range(slots[b]):
-            words[offsets[b] + k, 0], words[offsets[b] + k, 1] = word_a, word_b
-            numbers_[offsets[b] + k] = k
-
-
-def _list(positive, negative, total, entries, starts):
-    """entries[starts[s] : starts[s + 1]] are the lines that fired in slot s, in order."""
+def coincide(weights, cells, sigma, first_word, after_word, rows, columns, words, numbers_):
+    """Apply the coincidences of some words to the weights; the rest as returned by `pulses_lines.draw`."""
+    width = weights.shape[1]
+    ones = 0
+    for word in range(first_word, after_word):
+        for j in range(width):
+            ones += popcount(columns[0, word, j]) + popcount(columns[1, word, j])
+    # entries[starts[s] : starts[s + 1]] are the columns that fired in slot s of these words, in order.
+    entries, starts = np.empty(ones + 1, np.int32), np.empty(32 * (after_word - first_word) + 1, np.int64)
     at = np.int32(0)
-    for slot in range(total):
+    for slot in range(len(starts) - 1):
         shift = np.uint32(slot & 31)
-        plus, minus = positive[slot >> 5], negative[slot >> 5]
+        plus, minus = columns[0, first_word + (slot >> 5)], columns[1, first_word + (slot >> 5)]
         starts[slot] = at
-        for j in range(len(plus)):
+        for j in range(width):
             under = np.int32(np.uint32(minus[j] >> shift) & _ONE)
             entries[at] = np.int32(j) | np.int32(under << np.int32(30))
             at += np.int32(np.int32(np.uint32(plus[j] >> shift) & _ONE) | under)
-    starts[total] = at
-
-
-def _coincide(weights, cells, sigma, positive, negative, entries, starts, words, numbers_, flip):
-    """Apply the coincidences to the weights; positive, negative: the rows' words."""
+    starts[-1] = at
     for i in prange(weights.shape[0]):
-        noise = np.zeros(weights.shape[1], np.float32)
+        noise = np.zeros(width, np.float32)
         weight_row, cell_row = weights[i], cells[i]  # a cell: lower bound, upper bound, up and down parameters
-        for word in range(positive.shape[0]):
-            minus = negative[word, i]
-            left = np.uint32(positive[word, i] | minus)
+        for word in range(first_word, after_word):
+            minus = rows[1, word, i]
+            left = np.uint32(rows[0, word, i] | minus)
             while left != _ZERO:
                 shift = trailing_zeros(left)
                 slot = 32 * word + int(shift)
                 left = np.uint32(left & np.uint32(left - _ONE))
-                down_sign = _NEGATIVE if (np.uint32(minus >> np.uint32(shift)) & _ONE != _ZERO) != flip else np.int32(0)
-                hits = entries[starts[slot] : starts[slot + 1]]
+                down_sign = _NEGATIVE if np.uint32(minus >> np.uint32(shift)) & _ONE != _ZERO else np.int32(0)
+                here = slot - 32 * first_word
+                hits = entries[starts[here] : starts[here + 1]]
                 if sigma > 0:
                     a, c = nb_line_words(words[slot, 0], words[slot, 1], i, numbers_[slot])
                     for q in range(len(hits)):
@@ -86,7 +79,14 @@ def _coincide(weights, cells, sigma, positive, negative, entries, starts, words,
                     weight_row[j] = cell_row[cell + 1] if moved > cell_row[cell + 1] else moved
 
 
-def _count(weights, cells, sigma, x, d, slots, chances_d, chances_x, mean, base, first, flip, counts):
+def all_chunks(weights, cells, sigma, chunks, rows, columns, words, numbers_):
+    """Apply all that `pulses_lines.draw` has returned."""
+    for n in range(len(chunks)):
+        if chunks[n, 4] > 0:
+            coincide(weights, cells, sigma, chunks[n, 2], chunks[n, 3], rows, columns, words, numbers_)
+
+
+def count(weights, cells, sigma, x, d, slots, chances_d, chances_x, mean, base, first, flip, counts):
     """Apply a fixed number of coincidences per cell, as `pulses._counted`; counts[b, row] = (up, down)."""
     for i in prange(weights.shape[0]):
         for b in range(x.shape[0]):
@@ -120,33 +120,3 @@ def _count(weights, cells, sigma, x, d, slots, chances_d, chances_x, mean, base,
                     weight = cells[i, cell + 1] if moved > cells[i, cell + 1] else moved
                 weights[i, j] = weight
                 counts[b, i, 1 if down else 0] += int(number)
-
-
-_LABEL, _LIST = Loop(_label), Loop(_list)
-
-
-def labels(trains: Trains, base: np.uint64) -> tuple[NDArray[np.uint32], NDArray[np.int32]]:
-    """What the noise of each slot depends on: the words of its vector under the key ``base`` (slots, 2), its number."""
-    words, numbers_ = np.empty((trains.total, 2), np.uint32), np.empty(trains.total, np.int32)
-    _LABEL(trains.slots, trains.offsets, base, trains.first, words, numbers_)
-    return words, numbers_
-
-
-def coincide(
-    loop: Loop,
-    weights: NDArray[np.float32],
-    cells: NDArray[np.float32],
-    sigma: Any,
-    trains: Trains,
-    base: Any,
-    flip: Any,
-) -> None:
-    """Apply the trains to ``weights`` in place. loop: `_coincide` compiled for the device; cells: (rows, numbers)."""
-    columns = weights.shape[1]
-    entries = np.empty(trains.total * columns + 1, np.int32)
-    starts = np.empty(trains.total + 1, np.int64)
-    _LIST(trains.column_positive, trains.column_negative, trains.total, entries, starts)
-    words, numbers_ = labels(trains, base)
-    rows = trains.row_positive, trains.row_negative
-    work = trains.total * weights.size
-    loop(weights, cells, sigma, *rows, entries, starts, words, numbers_, flip, work=work)

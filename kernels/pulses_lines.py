@@ -17,19 +17,19 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rpusim.kernels import rng
-from rpusim.kernels.compiled import Loop
+from rpusim.kernels import rng, trains
+from rpusim.kernels.compiled import Loop, compile_loop, inlined
 from rpusim.kernels.rng import Purpose, nb_bits, nb_line_words, nb_step_words, nb_uniform
-from rpusim.kernels.trains import UpdateCounts, UpdateParameters, not_finite, train_gains
+from rpusim.kernels.trains import UpdateParameters, not_finite, train_gains
 
-# Injected by `compile_loop`; named here for the reader and for type checkers.
-gains: Any = None
+# `train_gains` compiled.
+gains: Any = inlined(train_gains)
 
 _ZERO, _ONE = np.uint32(0), np.uint32(1)
 _LARGEST = np.float32(np.finfo(np.float32).max)
 
 
-def _gains(x, d, strength, desired_bl, um, ublm, fixed_bl, grad_scale, slots, gain_d, gain_x):
+def find_gains(x, d, strength, desired_bl, um, ublm, fixed_bl, grad_scale, slots, gain_d, gain_x):
     """Slots and gains of every pair; returns all slots, or -1 if x or -2 if d holds NaN or infinite numbers."""
     total = 0
     for b in range(x.shape[0]):
@@ -49,7 +49,7 @@ def _gains(x, d, strength, desired_bl, um, ublm, fixed_bl, grad_scale, slots, ga
     return total
 
 
-def _chances(values, gain, step, stochastic, base, first, chances):
+def find_chances(values, gain, step, stochastic, base, first, chances):
     """Pulse probabilities of every line, rounded to the drivers' resolution."""
     half = np.float32(0.5)
     for b in range(values.shape[0]):
@@ -66,48 +66,138 @@ def _chances(values, gain, step, stochastic, base, first, chances):
                 row[j] = np.float32(np.rint(np.float32(row[j] / step)) * step)
 
 
-def _fire(values, chances, slots, offsets, base, first, positive, negative, tally, active, fired):
-    """Random bits of one side; tally[slot] = positive and negative lines that fired, the others as in UpdateCounts."""
-    lines = values.shape[1]
-    minus, touched = np.empty(lines, np.uint32), np.empty(lines, np.uint32)
-    positive[:], negative[:] = _ZERO, _ZERO
-    for b in range(values.shape[0]):
-        word_a, word_b = nb_step_words(base, first + b)
-        chance, value = chances[b], values[b]
-        for j in range(lines):
-            minus[j] = _ONE if value[j] < 0 else _ZERO
-            touched[j] = _ZERO
-        number = np.int64(0)
-        for k in range(slots[b]):
-            slot = offsets[b] + k
-            a, c = nb_line_words(word_a, word_b, 0, k)
-            shift = np.uint32(slot & 31)
-            plus_row, minus_row = positive[slot >> 5], negative[slot >> 5]
-            both, below = _ZERO, _ZERO
+def plan_chunks(slots, limit):
+    """Consecutive vectors that have at most ``limit`` slots together, but always at least one vector.
+
+    Returns rows of (first vector, vector after the last, first word, word after the last); words start at bit 0.
+    """
+    chunks, number, start, word = np.empty((len(slots), 4), np.int64), 0, 0, 0
+    while start < len(slots):
+        stop, total = start + 1, np.int64(slots[start])
+        while stop < len(slots) and total + slots[stop] <= limit:
+            total += slots[stop]
+            stop += 1
+        chunks[number, 0], chunks[number, 1] = start, stop
+        chunks[number, 2], chunks[number, 3] = word, word + (total + 31) // 32
+        word, start, number = chunks[number, 3], stop, number + 1
+    return chunks[:number]
+
+
+def fire(values, gain, step, stochastic, slots, chunks, keys, first, positive, negative, tally, active, fired):
+    """Random bits of one side; tally[slot] = positive and negative lines that fired, the others as in UpdateCounts.
+
+    positive, negative: words (words, padded lines), filled here; padding never fires. It spares the compiled loops the
+    slow remainder of a length that is no multiple of the machine's vectors. keys: of rounding and of firing.
+    """
+    lines, padded = values.shape[1], positive.shape[1]
+    minus, touched = np.zeros(padded, np.uint32), np.empty(padded, np.uint32)
+    chance, chances = np.zeros(padded, np.float32), np.empty((1, lines), np.float32)
+    for n in range(len(chunks)):
+        slot = 32 * chunks[n, 2]
+        for b in range(chunks[n, 0], chunks[n, 1]):
+            if slots[b] == 0:
+                continue
+            find_chances(values[b : b + 1], gain[b : b + 1], step, stochastic, keys[0], first + b, chances)
+            word_a, word_b = nb_step_words(keys[1], first + b)
             for j in range(lines):
-                bit = _ONE if nb_uniform(nb_bits(a, c, j)) < chance[j] else _ZERO
-                under = np.uint32(bit & minus[j])
-                touched[j] = np.uint32(touched[j] | bit)
-                plus_row[j] = np.uint32(plus_row[j] | np.uint32(np.uint32(bit ^ under) << shift))
-                minus_row[j] = np.uint32(minus_row[j] | np.uint32(under << shift))
-                both = np.uint32(both + bit)
-                below = np.uint32(below + under)
-            tally[slot, 0], tally[slot, 1] = np.int64(both) - np.int64(below), np.int64(below)
-            number += np.int64(both)
-        fired[b], active[b] = number, touched.sum()
+                minus[j] = _ONE if values[b, j] < 0 else _ZERO
+                chance[j] = chances[0, j]
+            for j in range(padded):
+                touched[j] = _ZERO
+            number = np.int64(0)
+            for k in range(slots[b]):
+                a, c = nb_line_words(word_a, word_b, 0, k)
+                shift = np.uint32(slot & 31)
+                plus_row, minus_row = positive[slot >> 5], negative[slot >> 5]
+                if shift == _ZERO:
+                    for j in range(padded):
+                        plus_row[j] = minus_row[j] = _ZERO
+                both, below = _ZERO, _ZERO
+                for j in range(padded):
+                    bit = _ONE if nb_uniform(nb_bits(a, c, j)) < chance[j] else _ZERO
+                    under = np.uint32(bit & minus[j])
+                    touched[j] = np.uint32(touched[j] | bit)
+                    plus_row[j] = np.uint32(plus_row[j] | np.uint32(np.uint32(bit ^ under) << shift))
+                    minus_row[j] = np.uint32(minus_row[j] | np.uint32(under << shift))
+                    both = np.uint32(both + bit)
+                    below = np.uint32(below + under)
+                tally[slot, 0], tally[slot, 1] = np.int64(both) - np.int64(below), np.int64(below)
+                number += np.int64(both)
+                slot += 1
+            total = _ZERO
+            for j in range(padded):
+                total = np.uint32(total + touched[j])
+            fired[b], active[b] = number, total
 
 
-def _meet(slots, offsets, rows, columns, flip, ups, downs):
-    """Coincidences of each vector from the tallies of rows and columns."""
-    for b in range(len(slots)):
-        for k in range(offsets[b], offsets[b] + slots[b]):
-            equal = rows[k, 0] * columns[k, 0] + rows[k, 1] * columns[k, 1]
-            unequal = rows[k, 0] * columns[k, 1] + rows[k, 1] * columns[k, 0]
-            ups[b] += equal if flip else unequal
-            downs[b] += unequal if flip else equal
+def draw(x, d, strength, rule, step_d, step_x, sto_round, keys, first, flip, limit, wide, narrow):
+    """All bits of a mini-batch, counted into the rows of `UpdateCounts`.
+
+    rule: what `train_gains` takes after the maxima. keys: of rounding rows and columns, of firing rows and columns, of
+    the noise of pulses. Returns (-1 if x or -2 if d holds NaN or infinite numbers, else all slots; chunks with their
+    number of pulses as a fifth column; words of rows and of columns (2, words, padded lines), positive and negative
+    lines, exchanged for the rows if ``flip``; per slot the random words of its vector, its number in the vector).
+    """
+    vectors = len(x)
+    slots, gain_d, gain_x = narrow[0], np.empty(vectors, np.float32), np.empty(vectors, np.float32)
+    desired_bl, um, ublm, fixed_bl, grad_scale = rule
+    total = find_gains(x, d, strength, desired_bl, um, ublm, fixed_bl, grad_scale, slots, gain_d, gain_x)
+    chunks = plan_chunks(slots, limit)
+    length = chunks[-1, 3] if total > 0 else 0
+    bits = 32 * length
+    rows = np.empty((2, length, (d.shape[1] + 15) // 16 * 16), np.uint32)
+    columns = np.empty((2, length, (x.shape[1] + 15) // 16 * 16), np.uint32)
+    words, numbers, table = (
+        np.empty((bits, 2), np.uint32),
+        np.empty(bits, np.int32),
+        np.zeros((len(chunks), 6), np.int64),
+    )
+    if total > 0:
+        row_keys, column_keys = keys[0::2], keys[1::2]
+        row_tally, column_tally = np.zeros((bits, 2), np.int64), np.zeros((bits, 2), np.int64)
+        plus, minus = (rows[1], rows[0]) if flip else (rows[0], rows[1])
+        fire(d, gain_d, step_d, sto_round, slots, chunks, row_keys, first, plus, minus, row_tally, narrow[1], narrow[3])
+        fire(
+            x,
+            gain_x,
+            step_x,
+            sto_round,
+            slots,
+            chunks,
+            column_keys,
+            first,
+            columns[0],
+            columns[1],
+            column_tally,
+            narrow[2],
+            narrow[4],
+        )
+        for n in range(len(chunks)):
+            table[n, :4] = chunks[n]
+            slot = 32 * chunks[n, 2]
+            for b in range(chunks[n, 0], chunks[n, 1]):
+                word_a, word_b = nb_step_words(keys[4], first + b)
+                for k in range(slots[b]):
+                    equal = row_tally[slot, 0] * column_tally[slot, 0] + row_tally[slot, 1] * column_tally[slot, 1]
+                    unequal = row_tally[slot, 0] * column_tally[slot, 1] + row_tally[slot, 1] * column_tally[slot, 0]
+                    wide[0, b] += equal if flip else unequal
+                    wide[1, b] += unequal if flip else equal
+                    words[slot, 0], words[slot, 1], numbers[slot] = word_a, word_b, k
+                    table[n, 4] += equal + unequal
+                    table[n, 5] += column_tally[slot, 1]
+                    slot += 1
+    return total, table, rows, columns, words, numbers
 
 
-_GAINS, _CHANCES, _FIRE, _MEET = Loop(_gains, gains=train_gains), Loop(_chances), Loop(_fire), Loop(_meet)
+_GAINS, _CHANCES = Loop(find_gains, sources=(trains.__file__,)), Loop(find_chances)
+DRAW = Loop(
+    draw,
+    sources=(trains.__file__,),
+    find_gains=find_gains,
+    find_chances=find_chances,
+    plan_chunks=plan_chunks,
+    fire=compile_loop(fire, find_chances=find_chances),
+)
 
 
 @dataclass(frozen=True)
@@ -141,11 +231,7 @@ class Drive:
             x,
             d,
             strength,
-            parameters.desired_bl,
-            parameters.update_management,
-            parameters.update_bl_management,
-            parameters.fixed_bl,
-            float(parameters.um_grad_scale),
+            *parameters.rule,
             slots,
             gain_d,
             gain_x,
@@ -160,58 +246,3 @@ class Drive:
                 _CHANCES(values, gain, np.float32(step), parameters.sto_round, key, first, chance)
             chances.append(chance)
         return Drive(x, d, slots, chances[0], chances[1], total)
-
-
-@dataclass(frozen=True)
-class Trains:
-    """The bits of some consecutive vectors; words (words, lines) as in equation 1.
-
-    slots, offsets: per vector its number of slots and its first slot. total: slots in all. first: the update counter
-    of the first vector.
-    """
-
-    slots: NDArray[np.int32]
-    offsets: NDArray[np.int64]
-    total: int
-    first: int
-    row_positive: NDArray[np.uint32]
-    row_negative: NDArray[np.uint32]
-    column_positive: NDArray[np.uint32]
-    column_negative: NDArray[np.uint32]
-
-    @staticmethod
-    def draw(drive: Drive, part: slice, lines: tuple[int, ...], first: int, flip: bool, counts: UpdateCounts) -> Trains:
-        """Draw the bits of the vectors ``part`` of ``drive``, and count into ``counts`` what they do.
-
-        lines: names the drivers to the random numbers. first: the update counter of the first vector of the part.
-        flip: the learning rate is negative.
-        """
-        slots = drive.slots[part]
-        offsets = np.zeros(len(slots) + 1, np.int64)
-        np.cumsum(slots, out=offsets[1:])
-        total = int(offsets[-1])
-        sides, tallies = [], []
-        for values, chances, purpose, active, fired in (
-            (drive.d, drive.chances_d, Purpose.ROW_PULSES, counts.active_rows, counts.row_pulses),
-            (drive.x, drive.chances_x, Purpose.COLUMN_PULSES, counts.active_columns, counts.column_pulses),
-        ):
-            words = np.empty((2, (total + 31) // 32, values.shape[1]), np.uint32)
-            tally = np.empty((total, 2), np.int64)
-            key = np.uint64(rng.key(*lines, purpose))
-            _FIRE(
-                values[part],
-                chances[part],
-                slots,
-                offsets,
-                key,
-                first,
-                words[0],
-                words[1],
-                tally,
-                active[part],
-                fired[part],
-            )
-            sides += [words[0], words[1]]
-            tallies.append(tally)
-        _MEET(slots, offsets, *tallies, flip, counts.coincidences_up[part], counts.coincidences_down[part])
-        return Trains(slots, offsets[:-1], total, first, *sides)

@@ -1,30 +1,30 @@
 """The pulsed update in compiled loops: the same pulses and the same numbers as `pulses.update`, fast on a CPU.
 
-`pulses_lines` makes the bits of rows and columns for a chunk of vectors; `pulses_exact` applies the coincidences one by
-one, `pulses_merged` many of a cell at once where that is the same. This file plans the chunks and chooses.
+`pulses_lines` makes the bits of rows and columns for all vectors; then, chunk by chunk, `pulses_exact` applies the
+coincidences one by one, or `pulses_merged` many of a cell at once where that is the same.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
 from functools import cache
 from typing import Any
 
+import numba
 import numpy as np
 import torch
 from numba import njit
 from numpy.typing import NDArray
 
-from rpusim.kernels import pulses_exact, rng
-from rpusim.kernels.compiled import Loop
+from rpusim.kernels import pulses_exact, pulses_lines, pulses_merged, rng
+from rpusim.kernels.compiled import Loop, compile_loop
 from rpusim.kernels.devices.base import Cells, PulsedDevice
 from rpusim.kernels.pulses import both_signs, floating_point
-from rpusim.kernels.pulses_lines import Drive, Trains
+from rpusim.kernels.pulses_lines import Drive
 from rpusim.kernels.rng import Purpose
-from rpusim.kernels.trains import PulseType, UpdateCounts, UpdateParameters
+from rpusim.kernels.trains import Execution, PulseType, UpdateCounts, UpdateParameters, not_finite
 
-# Bits are drawn for vectors of about this many slots x lines at a time, so that lists and words stay in the cache.
-_CHUNK_BITS = 1 << 20
+# Slots of a chunk: one by one, so that lists and words stay in the cache; merged, so that few cells must fall back.
+_EXACT_BITS, _MERGED_SLOTS = 1 << 20, 128
 # Work (cells x slots, about 1 ns each) above which a parallel launch pays even if another process has a core.
 _PARALLEL_WORK = 16_000_000
 
@@ -39,9 +39,28 @@ def reader(number: int) -> Any:
 
 
 @cache
-def _of_device(template: Callable[..., Any], step: Callable[..., Any], parameters: int, only_up: bool = False) -> Loop:
-    names = {"step": step, "read": reader(parameters), "PARAMETERS": parameters}
-    return Loop(template, _PARALLEL_WORK, **names, **({"ONLY_UP": 1} if only_up else {}))
+def loop_of(device_step: Any, parameters: int, only_up: bool, merging: bool, parallel: bool) -> Any:
+    """`all_chunks` of `pulses_merged` or `pulses_exact` for one step function; ``parallel``: rows on all threads."""
+    names: dict[str, Any] = {"step": device_step, "read": reader(parameters), "PARAMETERS": parameters}
+    if only_up:
+        names["ONLY_UP"] = 1
+    stages = {"coincide": compile_loop(pulses_exact.coincide, parallel, **names)}
+    if merging:
+        stages["merged_words"] = compile_loop(pulses_merged.merge, parallel, **names)
+    outer = pulses_merged.all_chunks if merging else pulses_exact.all_chunks
+    return compile_loop(outer, sources=(pulses_exact.__file__,), PARALLEL=int(parallel), **stages, **names)
+
+
+@cache
+def _count_loop(device_step: Any, parameters: int, only_up: bool) -> Loop:
+    names = {"step": device_step, "read": reader(parameters), "PARAMETERS": parameters}
+    return Loop(pulses_exact.count, _PARALLEL_WORK, **names, **({"ONLY_UP": 1} if only_up else {}))
+
+
+def _keys(drivers: tuple[int, ...], stream: tuple[int, ...]) -> NDArray[np.uint64]:
+    of_lines = Purpose.ROW_ROUNDING, Purpose.COLUMN_ROUNDING, Purpose.ROW_PULSES, Purpose.COLUMN_PULSES
+    of_cells = Purpose.PULSE_NOISE, Purpose.MERGED_NOISE
+    return np.array([rng.key(*drivers, p) for p in of_lines] + [rng.key(*stream, p) for p in of_cells], np.uint64)
 
 
 def update(
@@ -58,45 +77,55 @@ def update(
     only_up: bool = False,
 ) -> UpdateCounts:
     """As `pulses.update`: apply the pairs in order to ``weights``, in place; contiguous float32 tensors on the CPU."""
-    drivers, pulse_type = lines or stream, parameters.pulse_type
-    drive = Drive.plan(x.numpy(), d.numpy(), abs(learning_rate) / device.granularity, parameters, drivers, first)
-    counts = UpdateCounts.zeros(len(x))
-    if not pulse_type.pulsed:
-        bounds = cells if pulse_type is PulseType.NONE_WITH_DEVICE else None
-        return floating_point(weights, bounds, x, d, learning_rate, only_up, counts)
-    counts.slots[:] = drive.slots
-    if drive.total == 0:
-        return counts
-    w, cell = weights.numpy(), cells.pulse.numpy().reshape(len(weights), -1)
-    of_device = device.step, (cells.pulse.shape[2] - 2) // 2, *((True,) if only_up else ())
-    sigma, flip = np.float32(device.dw_min_std), learning_rate < 0
-    noise_key = np.uint64(rng.key(*stream, Purpose.PULSE_NOISE))
+    pulse_type, strength = parameters.pulse_type, abs(learning_rate) / device.granularity
+    flip, drivers = learning_rate < 0, lines or stream
     if not pulse_type.random:
-        mean = pulse_type is PulseType.MEAN_COUNT
-        _counted(
-            _of_device(pulses_exact._count, *of_device), w, cell, sigma, drive, mean, noise_key, first, flip, counts
-        )
+        counts = UpdateCounts.zeros(len(x))
+        drive = Drive.plan(x.numpy(), d.numpy(), strength, parameters, drivers, first)
+        if not pulse_type.pulsed:
+            bounds = cells if pulse_type is PulseType.NONE_WITH_DEVICE else None
+            return floating_point(weights, bounds, x, d, learning_rate, only_up, counts)
+    w, cell = weights.numpy(), cells.pulse.numpy().reshape(len(weights), -1)
+    of_device = device.step, (cells.pulse.shape[2] - 2) // 2, only_up
+    sigma = np.float32(device.dw_min_std)
+    if not pulse_type.random:
+        counts.slots[:] = drive.slots
+        if drive.total:
+            mean, noise_key = pulse_type is PulseType.MEAN_COUNT, np.uint64(rng.key(*stream, Purpose.PULSE_NOISE))
+            _counted(_count_loop(*of_device), w, cell, sigma, drive, mean, noise_key, first, flip, counts)
         return counts
 
-    coincide = _of_device(pulses_exact._coincide, *of_device)
-    for part in _chunks(drive.slots, _CHUNK_BITS // max(w.shape)):
-        trains = Trains.draw(drive, part, drivers, first + part.start, flip, counts)
-        pulses_exact.coincide(coincide, w, cell, sigma, trains, noise_key, flip)
+    merging = parameters.execution is Execution.MERGED and pulses_merged.covers(device)
+    limit = _MERGED_SLOTS if merging else max(1, _EXACT_BITS // max(w.shape))
+    parallel = w.size * min(limit, parameters.desired_bl * len(x)) > _PARALLEL_WORK and numba.get_num_threads() > 1
+    steps, keys = parameters.steps, _keys(drivers, stream)
+    wide, narrow = np.zeros((2, len(x)), np.int64), np.zeros((6, len(x)), np.int32)
+    counts = UpdateCounts.of(wide, narrow, np.zeros(len(x), np.bool_))
+    total, *bits = pulses_lines.DRAW(
+        x.numpy(),
+        d.numpy(),
+        strength,
+        parameters.rule,
+        np.float32(steps[0]),
+        np.float32(steps[1]),
+        parameters.sto_round,
+        keys,
+        first,
+        flip,
+        limit,
+        wide,
+        narrow,
+    )
+    if total < 0:
+        raise not_finite("input x" if total == -1 else "error d")
+    if total > 0:
+        more = (keys[5], first, counts.merged, counts.fallbacks) if merging else ()
+        loop_of(*of_device, merging, parallel)(w, cell, sigma, *bits, *more)
     if only_up:
-        counts.coincidences_down[:] = 0
+        wide[1] = 0
     if pulse_type is PulseType.STOCHASTIC:
         counts.separate_trains(both_signs(x).numpy())
     return counts
-
-
-def _chunks(slots: NDArray[np.int32], limit: int) -> Iterator[slice]:
-    """Consecutive vectors that have at most ``limit`` slots together, but always at least one vector."""
-    ends = np.cumsum(slots, dtype=np.int64)
-    start, before = 0, 0
-    while start < len(slots):
-        stop = max(start + 1, int(np.searchsorted(ends, before + limit, side="right")))
-        yield slice(start, stop)
-        start, before = stop, int(ends[stop - 1])
 
 
 def _counted(

@@ -100,6 +100,12 @@ class UpdateParameters:
         object.__setattr__(self, "execution", checks.choose(Execution, "execution", self.execution))
 
     @property
+    def rule(self) -> tuple[int, bool, bool, bool, float]:
+        """What `train_gains` takes after the maxima."""
+        managed = self.update_management, self.update_bl_management
+        return self.desired_bl, *managed, self.fixed_bl, float(self.um_grad_scale)
+
+    @property
     def steps(self) -> tuple[float, float]:
         """Rounding steps of the pulse probabilities of (d, x); 0: not rounded."""
         if not self.pulse_type.pulsed:
@@ -136,7 +142,11 @@ class UpdateCounts:
     @staticmethod
     def zeros(vectors: int) -> UpdateCounts:
         wide, narrow = np.zeros((2, vectors), np.int64), np.zeros((6, vectors), np.int32)
-        merged = np.zeros(vectors, np.bool_)
+        return UpdateCounts.of(wide, narrow, np.zeros(vectors, np.bool_))
+
+    @staticmethod
+    def of(wide: NDArray[np.int64], narrow: NDArray[np.int32], merged: NDArray[np.bool_]) -> UpdateCounts:
+        """From matrices: wide holds coincidences up and down, narrow the other counts in order."""
         return UpdateCounts(narrow[0], wide[0], wide[1], narrow[1], narrow[2], narrow[3], narrow[4], merged, narrow[5])
 
     def separate_trains(self, both_signs: NDArray[np.bool_]) -> None:

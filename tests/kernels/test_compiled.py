@@ -12,10 +12,10 @@ from rpusim.kernels.devices.linear_step import additive_step, multiplicative_ste
 
 PROGRAM = """
 import torch
-from rpusim.kernels import AnalogTile, preset, pulses_exact, pulses_numba
+from rpusim.kernels import AnalogTile, preset, pulses_numba
 tile = AnalogTile(4, 3, preset("ecram").config)
 tile.update(torch.ones(1, 3), torch.ones(1, 4), 0.1)
-stats = pulses_numba._of_device(pulses_exact._coincide, tile.config.device.step, 2)._serial.stats
+stats = pulses_numba.loop_of(tile.config.device.step, 2, False, False, False).stats
 print(sum(stats.cache_misses.values()), sum(stats.cache_hits.values()))
 """
 
@@ -32,10 +32,10 @@ def test_a_second_process_finds_the_loop_of_a_device_compiled(tmp_path):
 
 def test_loops_of_different_steps_have_different_names():
     loops = [
-        compiled.compile_loop(pulses_exact._coincide, step=step, PARAMETERS=number)
+        compiled.compile_loop(pulses_exact.coincide, step=step, PARAMETERS=number)
         for step, number in ((constant_step, 1), (additive_step, 2), (multiplicative_step, 2))
     ]
-    loops.append(compiled.compile_loop(pulses_exact._coincide, parallel=True, step=constant_step, PARAMETERS=1))
+    loops.append(compiled.compile_loop(pulses_exact.coincide, parallel=True, step=constant_step, PARAMETERS=1))
     assert len({loop.py_func.__qualname__ for loop in loops}) == 4
 
 

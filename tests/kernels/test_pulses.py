@@ -15,7 +15,6 @@ from rpusim.kernels import (
     SoftBounds,
     UpdateParameters,
     pulses,
-    pulses_exact,
     pulses_numba,
 )
 from rpusim.kernels.pulses import train_gains
@@ -167,7 +166,7 @@ def test_any_division_of_the_vectors_into_calls_gives_the_same_weights(update):
 
 
 def test_results_do_not_depend_on_the_number_of_threads(monkeypatch):
-    monkeypatch.setattr(pulses_numba._of_device(pulses_exact._coincide, ConstantStep().step, 1), "_threshold", 0)
+    monkeypatch.setattr(pulses_numba, "_PARALLEL_WORK", 0)
     x, d = torch.randn(5, 50), torch.randn(5, 40)
     results, threads = [], numba.get_num_threads()
     try:

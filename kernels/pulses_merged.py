@@ -1,0 +1,217 @@
+"""Pulses of a cell merged: many small steps as one large one, wherever that is the same in distribution.
+
+Of a chunk of vectors, a cell's n_u up and n_d down pulses are counted with popcounts of packed bits. A step that is
+linear in weight and noise, (b + m w) + (e + f w) sigma xi, then has a closed form for all of them together. With
+contraction a = -m_u per up and a = m_d per down pulse, lambda = -ln(1 - a), phi = lambda / a:
+
+    theta = n_u lambda_u + n_d lambda_d,   drift = n_u b_u phi_u - n_d b_d phi_d,   g = (1 - exp(-theta)) / theta
+    w'    = w + (drift - theta w) g + sqrt(V) xi                                                     (1)
+    V     = sigma^2 (n_u (e_u + f_u v)^2 + n_d (e_d + f_d v)^2) (1 - theta (n - 1) / n)              (2)
+
+with n = n_u + n_d and v the weight halfway. For a constant step (m = f = 0) this is exact. For one direction only, the
+mean is exact too; for both it is the mean over all orders of the pulses, to third order in a.
+
+That is the same as pulse after pulse only under conditions, tested for every cell. All must hold, or n = 1:
+
+    bounds  in no order of its pulses could the cell touch a bound: all steps towards it first, plus SIGMAS standard
+            deviations of their noise, stay inside. By Levy's inequality the walk leaves this strip with a probability
+            below 2e-9 per side.
+    slope   theta < SLOPE: steps change little on the way.
+    order   the most that their order can matter, n_u n_d |b_u m_d - b_d m_u| / 2, is below ORDER steps, or below half
+            of ORDER standard deviations of the noise.
+    shape   sigma^2 (n_u f_u^2 + n_d f_d^2) < SHAPE: multiplicative noise is still normal after many steps.
+
+A cell that fails takes its pulses one by one, in order, with the random numbers of `pulses_exact`: bit for bit what the
+exact execution does. Merged noise has numbers of its own, one per cell and chunk; so a merged result does not depend on
+the number of threads, but does on how vectors are divided into calls. The idea of merging equal pulses of a constant
+step is AIHWKit's (Rasch et al. 2021); popcounts over a mini-batch, slopes, conditions and fallback are ours.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numba import prange
+from numba.cpython.unsafe import numbers
+
+from rpusim.kernels.compiled import popcount
+from rpusim.kernels.devices import linear_step, soft_bounds_reference
+from rpusim.kernels.devices.base import PulsedDevice
+from rpusim.kernels.devices.constant_step import constant_step
+from rpusim.kernels.rng import nb_bits, nb_line_words, nb_normal, nb_step_words
+
+# Typed as Any because its Python signature is not the one it is called with.
+trailing_zeros: Any = numbers.trailing_zeros
+# Injected by `compile_loop`; named here for the reader and for type checkers.
+step: Any = None
+read: Any = None
+PARAMETERS = 0
+ONLY_UP = 0
+coincide: Any = None
+merged_words: Any = None
+
+# Steps that are linear in the weight and in the noise.
+LINEAR_STEPS: set[Callable[..., Any]] = {
+    constant_step,
+    linear_step.multiplicative_step,
+    linear_step.additive_step,
+    soft_bounds_reference.additive_step,
+}
+
+# Pulses per cell from which to merge is faster than to go one by one.
+_WORTH_MERGING = 0.5
+# Limits of the conditions, see above.
+SIGMAS, SLOPE, ORDER, SHAPE = 6.0, 0.1, 0.125, 0.01
+
+_F = np.float32
+_ZERO, _ONE = np.uint32(0), np.uint32(1)
+_0, _1, _2, _HALF, _THIRD, _SIXTH, _24TH = _F(0), _F(1), _F(2), _F(0.5), _F(1 / 3), _F(1 / 6), _F(1 / 24)
+_SIGMAS, _SLOPE, _ORDER, _SHAPE = _F(SIGMAS), _F(SLOPE), _F(ORDER), _F(SHAPE)
+
+
+def covers(device: PulsedDevice) -> bool:
+    """Whether pulses of this device can be merged at all."""
+    return device.step in LINEAR_STEPS
+
+
+def merge(weights, cells, sigma, first_word, after_word, rows, columns, words, numbers_, signed, base, first):
+    """Apply all coincidences of some words, given as by `pulses_lines.draw`; returns how many cells fell back.
+
+    signed: columns fired with negative values too. base, first: the key of merged noise, the counter of these vectors.
+    """
+    row_plus, row_minus, plus, minus = rows[0], rows[1], columns[0], columns[1]
+    width = weights.shape[1]
+    fallbacks = np.zeros(weights.shape[0], np.int32)
+    for i in prange(weights.shape[0]):
+        weight_row, cell_row = weights[i], cells[i]
+        up, down = np.zeros(width, np.int32), np.zeros(width, np.int32)
+        left_over = np.empty(width, np.uint32)
+        fired = False
+        for word in range(first_word, after_word):
+            above, below = row_plus[word, i], row_minus[word, i]
+            if above | below == _ZERO:
+                continue
+            fired = True
+            high, low = plus[word], minus[word]
+            if signed:
+                for j in range(width):
+                    up[j] += np.int32(popcount(np.uint32(np.uint32(high[j] & below) | np.uint32(low[j] & above))))
+                    down[j] += np.int32(popcount(np.uint32(np.uint32(high[j] & above) | np.uint32(low[j] & below))))
+            else:
+                for j in range(width):
+                    up[j] += np.int32(popcount(np.uint32(high[j] & below)))
+                    down[j] += np.int32(popcount(np.uint32(high[j] & above)))
+        if not fired:
+            continue
+
+        word_a, word_b = nb_step_words(base, first)
+        a, c = nb_line_words(word_a, word_b, i, 0)
+        number = _ZERO
+        for j in range(width):
+            cell = j * (2 + 2 * PARAMETERS)
+            weight, lowest, highest = weight_row[j], cell_row[cell], cell_row[cell + 1]
+            of_up, of_down = read(cell_row, cell + 2), read(cell_row, cell + 2 + PARAMETERS)
+            n_up, n_down = _F(up[j]), _F(0 if ONLY_UP else down[j])
+            n = n_up + n_down
+            b_up, b_down = _F(step(_0, _0, *of_up)), _F(step(_0, _0, *of_down))
+            e_up, e_down = _F(step(_0, _1, *of_up)) - b_up, _F(step(_0, _1, *of_down)) - b_down
+            if PARAMETERS > 1:
+                m_up, m_down = _F(step(_1, _0, *of_up)) - b_up, _F(step(_1, _0, *of_down)) - b_down
+                f_up = _F(step(_1, _1, *of_up)) - _F(step(_1, _0, *of_up)) - e_up
+                f_down = _F(step(_1, _1, *of_down)) - _F(step(_1, _0, *of_down)) - e_down
+                phi_up = _1 - m_up * (_HALF - m_up * _THIRD)
+                phi_down = _1 + m_down * (_HALF + m_down * _THIRD)
+                theta = n_down * m_down * phi_down - n_up * m_up * phi_up
+                drift = n_up * b_up * phi_up - n_down * b_down * phi_down
+                g = _1 - theta * (_HALF - theta * (_SIXTH - theta * _24TH))
+                move = (drift - theta * weight) * g
+                share = (n - _1) / (n if n > _1 else _1)
+                half = weight + _HALF * share * move
+                s_up, s_down = e_up + f_up * half, e_down + f_down * half
+                variance = (n_up * s_up * s_up + n_down * s_down * s_down) * (_1 - theta * share)
+                size_up, size_down = b_up + m_up * weight, b_down + m_down * weight
+                slope = n_up * abs(m_up) + n_down * abs(m_down)
+                slack = _1 + _2 * slope
+                travel = n_up * abs(size_up) + n_down * abs(size_down)
+                w_up, w_down = abs(e_up + f_up * weight), abs(e_down + f_down * weight)
+                w_up, w_down = w_up + abs(f_up) * travel * _2, w_down + abs(f_down) * travel * _2
+                widest = n_up * w_up * w_up + n_down * w_down * w_down
+            else:
+                move = n_up * b_up - n_down * b_down
+                widest = variance = n_up * e_up * e_up + n_down * e_down * e_down
+                size_up, size_down, slack, slope = b_up, b_down, _1, _0
+            spread = sigma * np.sqrt(variance if variance > _0 else _0)
+            moved = weight + move + spread * nb_normal(nb_bits(a, c, j))
+            moved = lowest if moved < lowest else moved
+            moved = highest if moved > highest else moved
+
+            rise = n_up * (size_up if size_up > _0 else _0) - n_down * (size_down if size_down < _0 else _0)
+            fall = n_down * (size_down if size_down > _0 else _0) - n_up * (size_up if size_up < _0 else _0)
+            reach = _SIGMAS * sigma * np.sqrt(widest)
+            bad = (weight + slack * rise + reach > highest) | (weight - slack * fall - reach < lowest)
+            if PARAMETERS > 1:
+                bad |= slope > _SLOPE
+                largest = b_up if b_up > b_down else b_down
+                largest = largest if largest > spread * _HALF else spread * _HALF
+                bad |= n_up * n_down * abs(b_up * m_down - b_down * m_up) * _HALF > _ORDER * largest
+                bad |= sigma * sigma * (n_up * f_up * f_up + n_down * f_down * f_down) > _SHAPE
+            one_by_one = _ONE if bad & (n > _1) else _ZERO
+            left_over[j] = one_by_one
+            number = np.uint32(number + one_by_one)
+            weight_row[j] = weight if (one_by_one != _ZERO) | (n == _0) else moved
+
+        fallbacks[i] = number
+        if number == _ZERO:
+            continue
+        for j in range(width):
+            if left_over[j] == _ZERO:
+                continue
+            cell = j * (2 + 2 * PARAMETERS)
+            weight = weight_row[j]
+            for word in range(first_word, after_word):
+                above, below = row_plus[word, i], row_minus[word, i]
+                downs = np.uint32(np.uint32(plus[word, j] & above) | np.uint32(minus[word, j] & below))
+                left = np.uint32(np.uint32(plus[word, j] & below) | np.uint32(minus[word, j] & above))
+                left = left if ONLY_UP else np.uint32(left | downs)
+                while left != _ZERO:
+                    shift = trailing_zeros(left)
+                    slot = 32 * word + int(shift)
+                    left = np.uint32(left & np.uint32(left - _ONE))
+                    is_down = np.uint32(downs >> np.uint32(shift)) & _ONE != _ZERO
+                    noise = _F(0)
+                    if sigma > 0:
+                        a, c = nb_line_words(words[slot, 0], words[slot, 1], i, numbers_[slot])
+                        noise = sigma * nb_normal(nb_bits(a, c, j))
+                    of_step = read(cell_row, cell + (2 + PARAMETERS if is_down else 2))
+                    size = _F(step(weight, noise, *of_step))
+                    moved = weight - size if is_down else weight + size
+                    moved = cell_row[cell] if moved < cell_row[cell] else moved
+                    weight = cell_row[cell + 1] if moved > cell_row[cell + 1] else moved
+            weight_row[j] = weight
+    return fallbacks.sum()
+
+
+def all_chunks(weights, cells, sigma, chunks, rows, columns, words, numbers_, base, first, merged, fallbacks):
+    """Apply all that `pulses_lines.draw` has returned: merged where that is faster; says where in ``merged``."""
+    for n in range(len(chunks)):
+        start, stop, first_word, after_word, pulses, signed = chunks[n]
+        if pulses > _WORTH_MERGING * weights.size:
+            merged[start:stop] = True
+            fallbacks[start] = merged_words(
+                weights,
+                cells,
+                sigma,
+                first_word,
+                after_word,
+                rows,
+                columns,
+                words,
+                numbers_,
+                signed > 0,
+                base,
+                first + start,
+            )
+        elif pulses > 0:
+            coincide(weights, cells, sigma, first_word, after_word, rows, columns, words, numbers_)

@@ -1,0 +1,196 @@
+"""Merged pulses: equal to pulses one by one in distribution, and bit for bit where a cell fails the conditions."""
+
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import stats
+
+from rpusim.kernels import (
+    ConstantStep,
+    LinearStep,
+    SoftBounds,
+    UpdateParameters,
+    device,
+    pulses,
+    pulses_merged,
+    pulses_numba,
+)
+from rpusim.kernels.devices import PowStep, SoftBoundsReference
+from rpusim.kernels.trains import Execution
+
+STREAM = (5, 1, 2)
+ROWS, COLUMNS = 64, 80
+EXACT = {"dw_min_dtod": 0.0, "up_down_dtod": 0.0, "w_max_dtod": 0.0, "w_min_dtod": 0.0}
+DEVICES = {
+    "constant": ConstantStep(dw_min=0.002),
+    "constant, large spread": ConstantStep(dw_min=0.002, dw_min_dtod=1.5, w_max_dtod=0.8, w_min_dtod=0.8),
+    "constant, tiny bounds": ConstantStep(dw_min=0.01, w_max=0.03, w_min=-0.03, w_max_dtod=1.0, w_min_dtod=1.0),
+    "linear": LinearStep(dw_min=0.002, gamma_up=0.3, gamma_down=0.5, gamma_up_dtod=0.3),
+    "linear, additive": LinearStep(dw_min=0.002, gamma_up=0.3, mult_noise=False, dw_min_std=2.0),
+    "soft bounds": SoftBounds(dw_min=0.002, w_max=1.0, w_min=-1.0),
+    "soft bounds, large spread": SoftBounds(dw_min=0.005, dw_min_dtod=1.0, w_max_dtod=0.9, w_min_dtod=0.9),
+    "soft bounds, reference": SoftBoundsReference(
+        dw_min=0.002, dw_min_std=3.75, w_max=1.25, w_min=-0.75, subtract_symmetry_point=True, reference_std=0.1
+    ),
+    "soft bounds, stuck cells": SoftBounds(dw_min=0.002, corrupt_devices_prob=0.2),
+    "ecram": device("ecram"),
+    "reram-sb": device("reram-sb"),
+}
+
+
+def _pairs(vectors, seed=0):
+    generator = torch.Generator().manual_seed(seed)
+    x = torch.rand(vectors, COLUMNS, generator=generator) - 0.3
+    return x, torch.randn(vectors, ROWS, generator=generator) * 0.3
+
+
+def _update(model, execution, x, d, weights, rate=0.05, stream=STREAM, first=0, **more):
+    cells = model.sample(d.shape[1], x.shape[1], STREAM)
+    weights = cells.clip(weights.clone())
+    parameters = UpdateParameters(execution=execution, **more)
+    counts = pulses_numba.update(weights, cells, model, x, d, rate, parameters, stream, first)
+    return weights, counts
+
+
+def _starts(model, kind):
+    cells = model.sample(ROWS, COLUMNS, STREAM)
+    middle = torch.zeros(ROWS, COLUMNS)
+    return cells.clip({"at 0": middle, "at the upper bound": middle + 1e3, "at the lower bound": middle - 1e3}[kind])
+
+
+@pytest.mark.parametrize("start", ["at 0", "at the upper bound", "at the lower bound"])
+@pytest.mark.parametrize("name", DEVICES)
+def test_merged_and_exact_changes_have_the_same_distribution(name, start):
+    """Same bits, other noise: 60 independent runs of each; 5,120 cells, pooled.
+
+    Three sums over the cells that are 0 on average if the distributions are the same: differences of the means, their
+    squares less what chance explains, and relative differences of the variances. Each stays within 4.5 standard errors.
+    """
+    model, runs = DEVICES[name], 60
+    x, d = _pairs(30)
+    weights, cells = _starts(model, start), model.sample(ROWS, COLUMNS, STREAM)
+    results = {}
+    for execution in Execution:
+        changes = np.empty((runs, ROWS, COLUMNS))
+        for run in range(runs):
+            stream = (9, run, execution == "merged")
+            moved = weights.clone()
+            parameters = UpdateParameters(execution=execution)
+            counts = pulses_numba.update(moved, cells, model, x, d, 0.05, parameters, stream, 0, lines=STREAM)
+            changes[run] = (moved - weights).double().numpy()
+        results[execution] = changes
+        assert counts.execution is execution
+    one, all_ = results[Execution.EXACT], results[Execution.MERGED]
+    gap, spreads = all_.mean(0) - one.mean(0), (one.var(0, ddof=1), all_.var(0, ddof=1))
+    by_chance = (spreads[0] + spreads[1]) / runs
+    free = by_chance > 1e-15
+    assert np.allclose(gap[~free], 0.0, atol=2e-6)
+    relative = (spreads[1] - spreads[0])[free] / (spreads[1] + spreads[0])[free]
+    for sample in (gap[free], gap[free] ** 2 - by_chance[free], relative):
+        assert abs(sample.mean()) < 4.5 * sample.std() / math.sqrt(sample.size)
+
+
+def test_cells_that_fall_back_do_bit_for_bit_what_the_exact_execution_does():
+    """With bounds in reach everywhere, only cells with a single pulse may differ, as their noise has other numbers."""
+    model = ConstantStep(dw_min=0.01, w_max=0.02, w_min=-0.02)
+    x, d = _pairs(20)
+    start = torch.zeros(ROWS, COLUMNS)
+    exact, _ = _update(model, "exact", x, d, start)
+    merged, counts = _update(model, "merged", x, d, start)
+    same = exact == merged
+    assert (~same).sum() <= same.numel() - counts.fallbacks.sum() < 0.1 * same.numel()
+
+
+def test_without_the_fallback_bounds_would_be_wrong():
+    """20 up pulses end at the bound, 20 down pulses then at the other; merged in spite of the bounds they cancel."""
+    model = ConstantStep(dw_min=0.01, w_max=0.05, w_min=-0.05, dw_min_std=0.0, **EXACT)
+    x, d = torch.ones(40, 8), torch.cat([-torch.ones(20, 8), torch.ones(20, 8)])
+    start = torch.zeros(8, 8)
+    parameters = {"rate": 0.01, "update_bl_management": False, "update_management": False, "desired_bl": 1}
+    exact, _ = _update(model, "exact", x, d, start, **parameters)
+    merged, counts = _update(model, "merged", x, d, start, **parameters)
+    assert torch.equal(exact, merged) and counts.fallbacks.sum() == 64
+    assert exact.abs().max() > 0.04
+    free, _ = _update(replace(model, w_max=50.0, w_min=-50.0), "merged", x, d, start, **parameters)
+    assert free.abs().max() < 1e-6  # that is what merging without the test for bounds would give
+
+
+def test_noise_free_merged_constant_steps_add_up():
+    model = ConstantStep(dw_min=0.001, dw_min_std=0.0, w_max=100.0, w_min=-100.0)
+    x, d = _pairs(30)
+    start = torch.zeros(ROWS, COLUMNS)
+    exact, exact_counts = _update(model, "exact", x, d, start)
+    merged, counts = _update(model, "merged", x, d, start)
+    assert torch.allclose(exact, merged, atol=1e-6) and counts.merged.all() and not counts.fallbacks.any()
+    for field in ("slots", "coincidences_up", "coincidences_down", "active_rows", "row_pulses", "column_pulses"):
+        assert np.array_equal(getattr(exact_counts, field), getattr(counts, field)), field
+
+
+@settings(max_examples=20, deadline=None)
+@given(name=st.sampled_from(sorted(DEVICES)), seed=st.integers(0, 100), rate=st.sampled_from([0.05, -0.05]))
+def test_noise_free_merged_weights_differ_from_exact_ones_by_less_than_the_order_can_matter(name, seed, rate):
+    """Both draw the same bits, few enough to be one chunk; ORDER steps, and rounding."""
+    model = type(DEVICES[name])(**{**vars(DEVICES[name]), "dw_min_std": 0.0})
+    x, d = _pairs(20, seed)
+    start = torch.rand(ROWS, COLUMNS) * 0.4 - 0.2
+    exact, _ = _update(model, "exact", x, d, start, rate, desired_bl=6)
+    merged, _ = _update(model, "merged", x, d, start, rate, desired_bl=6)
+    cells = model.sample(ROWS, COLUMNS, STREAM)
+    largest = torch.maximum(cells.parameters(up=True)[0].abs(), cells.parameters(up=False)[0].abs())
+    assert ((exact - merged).abs() <= 0.126 * largest + 3e-6).all()
+
+
+def test_merged_results_do_not_depend_on_threads(monkeypatch):
+    x, d = _pairs(30)
+    start = torch.zeros(ROWS, COLUMNS)
+    serial, _ = _update(DEVICES["linear"], "merged", x, d, start)
+    monkeypatch.setattr(pulses_numba, "_PARALLEL_WORK", 0)
+    threaded, _ = _update(DEVICES["linear"], "merged", x, d, start)
+    assert torch.equal(serial, threaded)
+
+
+@pytest.mark.parametrize(
+    ("model", "send", "why"),
+    [
+        (PowStep(), pulses_numba.update, "steps that are not linear"),
+        (ConstantStep(), pulses.update, "the torch path"),
+    ],
+)
+def test_what_cannot_merge_says_that_it_ran_exactly(model, send, why):
+    x, d = _pairs(5)
+    cells = model.sample(ROWS, COLUMNS, STREAM)
+    results = []
+    for execution in Execution:
+        weights = torch.zeros(ROWS, COLUMNS)
+        counts = send(weights, cells, model, x, d, 0.05, UpdateParameters(execution=execution), STREAM, 0)
+        assert counts.execution is Execution.EXACT
+        results.append(weights)
+    assert torch.equal(*results)
+
+
+@pytest.mark.parametrize("one_step", sorted(pulses_merged.LINEAR_STEPS, key=lambda f: f.__module__ + f.__name__))
+def test_steps_that_may_merge_are_linear_in_weight_and_in_noise(one_step):
+    numbers = one_step.__code__.co_argcount - 2
+    given = torch.rand(numbers, 1, dtype=torch.float64)
+    w = torch.linspace(-1, 1, 11, dtype=torch.float64)
+    for other in (0.0, 0.7):
+        along_weight = one_step(w, torch.full_like(w, other), *given)
+        along_noise = one_step(torch.full_like(w, other), w, *given)
+        for values in (along_weight, along_noise):
+            assert torch.allclose(torch.diff(values, n=2), torch.zeros(9, dtype=torch.float64), atol=1e-12)
+
+
+def test_merged_noise_is_normal():
+    """One cell's change over 2,000 independent cells: Kolmogorov-Smirnov against the closed form, p > 1e-4."""
+    model = ConstantStep(dw_min=0.001, w_max=100.0, w_min=-100.0, **EXACT)
+    x, d = torch.ones(40, 50), -torch.ones(40, 40)
+    parameters = {"rate": 0.001, "update_bl_management": False, "update_management": False, "desired_bl": 1}
+    weights, counts = _update(model, "merged", x, d, torch.zeros(40, 50), **parameters)
+    assert counts.merged.all()
+    z = (weights.numpy().ravel() / 0.001 - 40) / (0.3 * math.sqrt(40))
+    assert stats.kstest(z, "norm").pvalue > 1e-4
