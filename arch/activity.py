@@ -43,7 +43,7 @@ class Activity:
     row_pulses, column_pulses: pulses fired on all lines of a side over all slots of an update.
     passes:        analog passes of a multiplication: 1 + retries of bound management; 0 = skipped (all-zero vector).
     writes:        cells written by a transfer or by programming.
-    digital_ops:   digital operations that the algorithm itself asked for (not those of the network's layers).
+    digital_ops:   digital operations that algorithm and management asked for (not those of the network's layers).
     count:         how many identical vectors the row stands for; usually 1.
     """
 

@@ -57,7 +57,7 @@ def run(experiment: Experiment, watch: Watch = lambda stage, fraction: None) -> 
 
     network = capture(digital, input_shape, experiment.network)
     placement = place(network, Chip.load(experiment.chip), experiment.bias)
-    meter = Meter(make_plan(placement), "sequential", experiment.timed_every)
+    meter = Meter(make_plan(placement), "sequential", experiment.timed_every, experiment.management)
 
     cell = periphery.build_device(experiment.device)
     log = ActivityLog()

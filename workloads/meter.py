@@ -16,6 +16,8 @@ from rpusim.arch.events import Events
 from rpusim.arch.ledger import Ledger, Pricer
 from rpusim.arch.plan import Plan
 from rpusim.arch.schedule import Schedule, run
+from rpusim.workloads.periphery import with_management
+from rpusim.workloads.settings import Management
 
 TRACED_EVENTS = 20_000
 """How many events of the beginning of a run are kept for its folder."""
@@ -31,6 +33,7 @@ class Counts:
     updates: int = 0
     slots: int = 0
     coincidences: int = 0
+    digital_ops: int = 0
 
     def plus(self, activity: Activity) -> Counts:
         reads, updates = activity.phase != Phase.UPDATE, activity.phase == Phase.UPDATE
@@ -41,16 +44,20 @@ class Counts:
             self.updates + int(activity.count[updates].sum()),
             self.slots + int((activity.slots * activity.count)[updates].sum()),
             self.coincidences + int(((activity.coincidences_up + activity.coincidences_down) * activity.count).sum()),
+            self.digital_ops + int((activity.digital_ops * activity.count).sum()),
         )
 
 
 class Meter:
-    """Accumulates time and energy of a run on one plan."""
+    """Accumulates time and energy of a run on one plan; ``management`` adds its digital operations to every row."""
 
-    def __init__(self, plan: Plan, schedule: Schedule, timed_every: int = 1) -> None:
+    def __init__(
+        self, plan: Plan, schedule: Schedule, timed_every: int = 1, management: Management | None = None
+    ) -> None:
         self.plan = plan
         self.schedule = schedule
         self.timed_every = timed_every
+        self.management = management
         self.timed_samples = 0
         self.samples = 0
         self.counts = Counts()
@@ -62,6 +69,8 @@ class Meter:
         """Account for whole mini-batches."""
         if not len(activity):
             return
+        if self.management is not None:
+            activity = with_management(activity, self.plan.placement, self.management)
         self.counts = self.counts.plus(activity)
         self.samples += self._samples(activity)
         timed = activity.select(activity.step % self.timed_every == 0)

@@ -5,8 +5,12 @@ One description of the chip serves both sides: the bits that set an ADC's energy
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
+import numpy as np
+
+from rpusim.arch.activity import Activity, Phase
 from rpusim.arch.chip import Chip, TileKind
 from rpusim.arch.mapping import Bias, Placement
 from rpusim.errors import InputError
@@ -60,6 +64,29 @@ def layer_configurations(placement: Placement, management: Management, cell: Pul
     chip: Chip = placement.chip
     kinds = [analog_configuration(kind, management, cell, placement.bias) for kind in chip.tiles]
     return {placed.layer.name: kinds[placed.blocks[0].kind] for placed in placement.layers}
+
+
+_PER_INPUT = {"none": 0, "constant": 1, "abs_max": 2, "max": 2, "average_abs_max": 2, "abs_max_np_sum": 4}
+"""Digital operations of noise management per input: a scaling; the search for the largest; sums of either sign."""
+
+
+def with_management(activity: Activity, placement: Placement, management: Management) -> Activity:
+    """The same rows with the digital operations that management asks for, tile by tile.
+
+    Noise management: see `_PER_INPUT`; stochastic rounding: one addition per input; bound management: every repeated
+    pass scales its inputs again. An update turns each line's value into a firing probability (one multiplication); update
+    and BL management first look for the largest of each side (one comparison per line).
+    """
+    rows, columns = np.zeros(len(activity), np.int64), np.zeros(len(activity), np.int64)
+    for block in placement.blocks():
+        here = (activity.layer == block.layer) & (activity.tile == block.tile)
+        rows[here], columns[here] = block.rows, block.columns
+    inputs = np.where(activity.phase == Phase.FORWARD, columns, rows)
+    retries = np.maximum(activity.passes - 1, 0)
+    read = inputs * (_PER_INPUT[management.noise] + management.stochastic_rounding + retries)
+    update = (rows + columns) * (2 if management.update or management.update_bl else 1)
+    operations = np.where(activity.phase == Phase.UPDATE, update, read)
+    return replace(activity, digital_ops=activity.digital_ops + operations)
 
 
 def splits(placement: Placement) -> dict[str, tuple[tuple[int, ...], tuple[int, ...]]]:

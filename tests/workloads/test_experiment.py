@@ -200,6 +200,20 @@ class TestOneDescriptionOfTheChip:
         with pytest.raises(InputError, match="tiles 'isaac' have no pulses and cannot learn"):
             rpusim.simulate("fcn-digits", chip="isaac-2016", data=str(few_digits))
 
+    def test_management_costs_digital_operations(self) -> None:
+        """100 inputs, 20 outputs: a search and a scaling per input; stochastic rounding one more; per retry a scaling."""
+        network = torch.nn.Linear(100, 20, bias=False)
+        placement = place(capture(torch.nn.Sequential(network), (100,)), Chip.load("rpu-2016"))
+        phases = [Phase.FORWARD, Phase.FORWARD, Phase.BACKWARD, Phase.UPDATE]
+        rows = Activity.rows(phase=phases, passes=[1, 3, 1, 0])
+        managed = settings.load("fcn-digits").management
+        counted = periphery.with_management(rows, placement, managed).digital_ops
+        assert counted.tolist() == [3 * 100, 5 * 100, 3 * 20, 2 * 120]
+        plain = managed.model_copy(
+            update={"noise": "none", "stochastic_rounding": False, "update": False, "update_bl": False}
+        )
+        assert periphery.with_management(rows, placement, plain).digital_ops.tolist() == [0, 200, 0, 120]
+
 
 class TestBadExperiments:
     @pytest.mark.parametrize(
