@@ -2,6 +2,9 @@
 
 A column is read by a forward multiplication with a one-hot vector, a row by a backward one. The vector goes straight to
 the converters: noise and bound management are off, so output bound, resolution and noise act on the weights themselves.
+
+A single slice needs no product of the whole array. On the compiled path, with a periphery that has nothing but
+converters and output noise, a loop takes just the slice; it gives what `mvm.multiply` gives, to the bit.
 """
 
 from __future__ import annotations
@@ -9,11 +12,34 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+import numpy as np
 import torch
 
+from rpusim.kernels import mvm_numba, rng
+from rpusim.kernels.compiled import Loop
 from rpusim.kernels.mvm import BoundManagement, IOParameters, Lines, NoiseManagement, multiply
+from rpusim.kernels.rng import Purpose, nb_bits, nb_line_words, nb_normal, nb_step_words
 
 Tensor = torch.Tensor
+
+
+def _slice(cells, level, step, bound, sigma, scale, noise_key, count, out):
+    """One slice of weights driven with ``level``: output noise, rounding, clipping as in `mvm_numba`."""
+    word_a, word_b = nb_step_words(noise_key, count)
+    a, c = nb_line_words(word_a, word_b, 0, 0)
+    for i in range(len(cells)):
+        value = cells[i] * level
+        if sigma > 0:
+            value += nb_normal(nb_bits(a, c, i)) * sigma
+        if step > 0:
+            value = np.float32(np.rint(np.float32(value / step)) * step)
+        if bound > 0:
+            value = bound if value > bound else value
+            value = -bound if value < -bound else value
+        out[i] = value * scale
+
+
+_SLICE = Loop(_slice)
 
 
 class Reader:
@@ -24,12 +50,27 @@ class Reader:
         self.stream, self.by_columns = stream, by_columns
         self.slices, self.length = (columns, rows) if by_columns else (rows, columns)
         self._lines = Lines.sample(self.io, self.length, self.slices, stream)
+        io, f = self.io, np.float32
+        self._simple = mvm_numba.covers(io) and not (
+            io.inp_noise or io.inp_sto_round or io.out_noise_std or io.out_sto_round or io.out_asymmetry
+        )
+        # What the converter makes of an input of 1.
+        level = f(np.rint(f(1) / f(io.inp_step))) * f(io.inp_step) if io.inp_step > 0.0 else f(1)
+        level = min(level, f(io.inp_bound)) if io.inp_bound > 0.0 else level
+        self._numbers = (level, f(io.out_step), f(io.out_bound), f(io.out_noise), f(io.out_scale))
+        self._key = np.uint64(rng.key(*stream, Purpose.OUTPUT_NOISE))
 
     def read(self, weights: Tensor, slices: Sequence[int], first: int, path: str) -> Tensor:
         """The slices as the converters see them (len(slices), length); ``first`` counts the reads before."""
         if self.io.is_perfect:
             exact = weights[:, list(slices)].t() if self.by_columns else weights[list(slices)]
             return exact.clone() if self.io.out_scale == 1.0 else exact * self.io.out_scale
+        if self._simple and path == "numba":
+            matrix = weights.numpy().T if self.by_columns else weights.numpy()
+            out = np.empty((len(slices), self.length), np.float32)
+            for row, index in enumerate(slices):
+                _SLICE(matrix[index], *self._numbers, self._key, first + row, out[row])
+            return torch.from_numpy(out)
         return self.multiply(weights, self.one_hot(slices, weights.device), first, path)
 
     def multiply(self, weights: Tensor, vectors: Tensor, first: int, path: str) -> Tensor:

@@ -30,6 +30,7 @@ from rpusim.kernels import (
     Vector,
     configuration,
 )
+from rpusim.kernels.cells.reads import Reader
 from rpusim.kernels.devices import IdealDevice
 
 QUIET = {"dw_min_dtod": 0.0, "dw_min_std": 0.0, "up_down_dtod": 0.0, "w_max_dtod": 0.0, "w_min_dtod": 0.0}
@@ -365,6 +366,25 @@ def test_an_array_is_read_without_noise_and_bound_management():
     tile.cell.arrays[0].set_weights(torch.full((5, 6), 0.6))
     values = tile.cell.readers[0].read(tile.cell.arrays[0].weights, [2], 0, "numba")
     assert torch.equal(values, torch.full((1, 5), 0.25))
+
+
+@pytest.mark.parametrize("by_columns", [True, False])
+@pytest.mark.parametrize(
+    "io",
+    [
+        IOParameters(),
+        IOParameters(inp_res=1 / 6, out_res=1 / 30, out_bound=0.4, out_noise=0.1, out_scale=1.5),
+        IOParameters(inp_res=0.0, out_res=0.0, out_bound=0.0, out_noise=0.0),
+        IOParameters(inp_noise=0.1, out_noise_std=0.2),
+    ],
+)
+def test_reading_a_slice_is_multiplying_by_a_unit_vector(io, by_columns):
+    weights = torch.randn(7, 9)
+    reader = Reader(io, 7, 9, (1, 2), by_columns)
+    slices = [2, 0, 5]
+    for path in ("numba", "torch"):
+        product = reader.multiply(weights, reader.one_hot(slices, weights.device), 11, path)
+        assert torch.equal(reader.read(weights, slices, 11, "numba"), product)
 
 
 def test_choppers_flip_as_often_as_they_should():
