@@ -39,8 +39,7 @@ class DeviceArray(torch.nn.Module):
 
     def __init__(self, rows: int, columns: int, device: Device, stream: tuple[int, ...], path: str) -> None:
         super().__init__()
-        # Typed as pulsed, which all but the exact devices are; of these nobody asks for steps.
-        self.device, self.stream, self.path = cast(PulsedDevice, device), stream, path
+        self.device, self.stream, self.path = device, stream, path
         self._counters = dict.fromkeys(_COUNTERS, 0)
         self.clock = 0.0
         cells = device.sample(rows, columns, stream)
@@ -96,7 +95,7 @@ class DeviceArray(torch.nn.Module):
         counts = send(
             self.stored,
             self.cells,
-            self.device,
+            cast(PulsedDevice, self.device),  # of an exact device, which gets no pulses, no step is asked for
             x,
             d,
             learning_rate,

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from rpusim.kernels import checks
 from rpusim.kernels.cells.base import CellParameters
 from rpusim.kernels.cells.single import Single
-from rpusim.kernels.devices import ConstantStep, Device, PulsedDevice
+from rpusim.kernels.devices import ConstantStep, Device
 from rpusim.kernels.mvm import IOParameters
 from rpusim.kernels.pulses import UpdateParameters
 
@@ -24,7 +24,7 @@ class AnalogConfig:
     weight_scaling_omega: if > 0, weights are stored divided by s = max|W| / omega, and s is applied digitally.
     """
 
-    device: PulsedDevice = field(default_factory=ConstantStep)
+    device: Device = field(default_factory=ConstantStep)
     forward: IOParameters = field(default_factory=IOParameters)
     backward: IOParameters = field(default_factory=IOParameters)
     update: UpdateParameters = field(default_factory=UpdateParameters)

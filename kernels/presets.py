@@ -52,6 +52,7 @@ class Preset:
 
     @property
     def device(self) -> PulsedDevice:
+        assert isinstance(self.config.device, PulsedDevice), "no preset is made of exact devices"
         return self.config.device
 
 
