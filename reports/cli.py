@@ -1,4 +1,4 @@
-"""The command line: `rpusim run`, `map`, `time`, `report`, `presets`, `devices`, `schema`.
+"""The command line: `rpusim run`, `map`, `time`, `report`, `presets`, `devices`, `bench`, `schema`.
 
 Each command reads its input, calls one function of `rpusim.workloads`, and shows the document that comes back; with
 ``--json`` that document is all there is on stdout. Heavy imports are inside the commands, so that `--help` is quick.
@@ -210,6 +210,29 @@ def devices(name: str | None, pulses: int | None, cells: int, drawing: Path | No
     console.print(shown.table(document) if name is None else shown.response(document, console.width))
     if drawing is not None:
         click.echo(f"\n{drawing}")
+
+
+@main.command()
+@click.option("--network", "networks", multiple=True, default=("fcn", "lenet-2017"), show_default=True)
+@click.option("--preset", "names", multiple=True, default=("gokmen-vlasov", "ecram", "reram-sb"), show_default=True)
+@click.option("--batch", "batches", type=int, multiple=True, default=(1, 10, 100), show_default=True)
+@click.option("--threads", type=int, multiple=True, default=(1,), show_default=True)
+@click.option("--peer-python", metavar="PATH", help="A Python interpreter that has aihwkit, to compare with.")
+@click.option("--repeats", type=int, default=5, show_default=True, help="The median of so many counts.")
+@as_json
+def bench(networks: Any, names: Any, batches: Any, threads: Any, json_wanted: bool, **options: Any) -> None:
+    """Measure how fast training is on this machine.
+
+    Whole training steps, pulses one by one ("exact") and merged, beside plain floating-point torch and AIHWKit where
+    there is one. Options may be given several times.
+    """
+    from rpusim.reports.bench import line
+    from rpusim.workloads import bench as measured
+
+    show_row = (lambda row: None) if json_wanted else (lambda row: click.echo(line(row)))
+    rows = measured.run(networks, names, batches, threads, watch=show_row, **options)
+    if json_wanted:
+        emit(rows)
 
 
 @main.command()
