@@ -6,8 +6,10 @@ Inside the simulator quantities are SI floats, simulated time is integer picosec
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Annotated
 
 from pydantic import BeforeValidator
@@ -22,43 +24,71 @@ _NUMBER = re.compile(r"\s*([-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)\s*(\S*)\s*
 
 @dataclass(frozen=True, eq=False)
 class Dimension:
-    """What a quantity measures: its SI unit, the unit strings accepted for it, and an example for error messages."""
+    """What a quantity measures: its SI unit, the unit strings accepted for it, and an example for error messages.
+
+    Beyond ``smallest`` and ``largest`` a value other than zero is a slip, or less than the simulator resolves.
+    """
 
     name: str
     unit: str
     accepted: dict[str, float]
     example: str
+    smallest: str
+    largest: str
 
     def parse(self, given: object) -> float:
         """The SI value of ``given``, a string such as "80 ns"; a number without a unit is refused (ValueError)."""
         match = _NUMBER.fullmatch(given) if isinstance(given, str) else None
         if match and match[2] in self.accepted:
             # str(float) round trip: 5 * 1e-9 is 5.000000000000001e-09, "5e-9" is what was meant
-            return float(f"{float(match[1]) * self.accepted[match[2]]:.15g}")
+            value = float(f"{float(match[1]) * self.accepted[match[2]]:.15g}")
+            vanished = value == 0 and any(digit in "123456789" for digit in re.split("[eE]", match[1])[0])
+            if vanished or (value > 0 and not self.range[0] <= value <= self.range[1]) or value == -math.inf:
+                raise ValueError(
+                    f"got {given!r}, but {self.name} must be between {self.smallest} and {self.largest}, "
+                    f"such as {self.example!r}"
+                )
+            return value
         raise ValueError(
             f"got {given!r}, but {self.name} needs a number with its unit, such as {self.example!r} "
             f"(units: {', '.join(sorted(self.accepted, key=lambda unit: self.accepted[unit]))})"
         )
+
+    @cached_property
+    def range(self) -> tuple[float, float]:
+        """``smallest`` and ``largest`` in the SI unit."""
+        ends = [_NUMBER.fullmatch(end) for end in (self.smallest, self.largest)]
+        low, high = (float(f"{float(end[1]) * self.accepted[end[2]]:.15g}") for end in ends if end)
+        return low, high
 
 
 def _scaled(prefixes: str, *symbols: str) -> dict[str, float]:
     return {p + s: _PREFIXES[p] for s in symbols for p in [*prefixes, ""]}
 
 
-TIME = Dimension("a time", "s", _scaled("pnum", "s"), "80 ns")
-ENERGY = Dimension("an energy", "J", _scaled("zafpnum", "J"), "1.56 pJ")
-POWER = Dimension("a power", "W", _scaled("pnumk", "W"), "2 mW")
-AREA = Dimension("an area", "m2", {"nm2": 1e-18, "um2": 1e-12, "mm2": 1e-6, "cm2": 1e-4, "m2": 1.0}, "0.0012 mm2")
-LENGTH = Dimension("a length", "m", _scaled("num", "m"), "400 nm")
-VOLTAGE = Dimension("a voltage", "V", _scaled("um", "V"), "0.5 V")
-RESISTANCE = Dimension("a resistance", "Ohm", _scaled("kMG", "Ohm"), "24 MOhm")
-CAPACITANCE = Dimension("a capacitance", "F", _scaled("afpn", "F"), "80 aF")
-SAMPLE_RATE = Dimension("a sampling rate", "S/s", _scaled("kMG", "S/s"), "200 MS/s")
-OPERATION_RATE = Dimension("an operation rate", "op/s", _scaled("kMGT", "op/s"), "51.2 Gop/s")
-BIT_RATE = Dimension(
-    "a bandwidth", "b/s", _scaled("kMGT", "b/s") | {u: 8 * f for u, f in _scaled("kMGT", "B/s").items()}, "90 GB/s"
+TIME = Dimension("a time", "s", _scaled("pnum", "s"), "80 ns", "1 ps", "3600 s")
+ENERGY = Dimension("an energy", "J", _scaled("zafpnum", "J"), "1.56 pJ", "1 zJ", "1 J")
+POWER = Dimension("a power", "W", _scaled("pnumk", "W"), "2 mW", "1e-9 pW", "1000 kW")
+AREA = Dimension(
+    "an area", "m2", {"nm2": 1e-18, "um2": 1e-12, "mm2": 1e-6, "cm2": 1e-4, "m2": 1.0}, "0.0012 mm2", "1e-3 nm2", "1 m2"
 )
-MEMORY = Dimension("a memory size", "b", {"b": 1, "B": 8, "KB": 8 * 2**10, "MB": 8 * 2**20, "GB": 8 * 2**30}, "64 KB")
+LENGTH = Dimension("a length", "m", _scaled("num", "m"), "400 nm", "0.1 nm", "1 m")
+VOLTAGE = Dimension("a voltage", "V", _scaled("um", "V"), "0.5 V", "1 uV", "1000 V")
+RESISTANCE = Dimension("a resistance", "Ohm", _scaled("kMG", "Ohm"), "24 MOhm", "1e-3 Ohm", "1e6 GOhm")
+CAPACITANCE = Dimension("a capacitance", "F", _scaled("afpn", "F"), "80 aF", "1e-3 aF", "1 F")
+SAMPLE_RATE = Dimension("a sampling rate", "S/s", _scaled("kMG", "S/s"), "200 MS/s", "1 S/s", "1000 GS/s")
+OPERATION_RATE = Dimension("an operation rate", "op/s", _scaled("kMGT", "op/s"), "51.2 Gop/s", "1 op/s", "1e6 Top/s")
+BIT_RATE = Dimension(
+    "a bandwidth",
+    "b/s",
+    _scaled("kMGT", "b/s") | {u: 8 * f for u, f in _scaled("kMGT", "B/s").items()},
+    "90 GB/s",
+    "1 b/s",
+    "1e6 Tb/s",
+)
+MEMORY = Dimension(
+    "a memory size", "b", {"b": 1, "B": 8, "KB": 8 * 2**10, "MB": 8 * 2**20, "GB": 8 * 2**30}, "64 KB", "1 b", "1e9 GB"
+)
 
 
 def _quantity(dimension: Dimension, *, positive: bool) -> tuple[BeforeValidator, Dimension]:

@@ -5,10 +5,14 @@ Exit status: 0 done; 2 the input cannot be used (one sentence on stderr, nothing
 
 from __future__ import annotations
 
+import errno
+import io
+import os
 import sys
+import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from typing import Any, NoReturn
+from contextlib import contextmanager, redirect_stdout
+from typing import Any, NoReturn, TextIO
 
 import click
 
@@ -16,6 +20,9 @@ from rpusim.errors import InputError, nearest
 
 BAD_INPUT = 2
 INTERRUPTED = 130
+BROKEN_PIPE = 141
+STDOUT = 1
+STDOUT_REFUSES = (errno.ENOSPC, errno.EPIPE, errno.EIO, errno.EBADF)
 
 STAGES = {"digital": "floating point, to compare", "analog": "on the chip"}
 
@@ -26,8 +33,23 @@ class Commands(click.Group):
     def main(self, args: Any = None, prog_name: str | None = None, **extra: Any) -> Any:  # type: ignore[override]
         if not extra.pop("standalone_mode", True):
             return super().main(args, prog_name, standalone_mode=False, **extra)
+        for stream in (sys.stdout, sys.stderr):
+            if isinstance(stream, io.TextIOWrapper):
+                stream.reconfigure(errors="replace")  # a terminal that has no µ shows a question mark
         try:
-            sys.exit(super().main(args, prog_name, standalone_mode=False, **extra) or 0)
+            with warnings.catch_warnings():
+                if not sys.warnoptions:
+                    warnings.simplefilter("ignore")  # what torch thinks of a network is no part of our sentence
+                status = super().main(args, prog_name, standalone_mode=False, **extra) or 0
+            sys.stdout.flush()
+            sys.exit(status)
+        except OSError as error:
+            if error.filename is not None or error.errno not in STDOUT_REFUSES:
+                raise
+            os.dup2(os.open(os.devnull, os.O_WRONLY), STDOUT)  # what is still in the buffer has nowhere to go
+            if error.errno == errno.EPIPE:  # the reader has seen enough, as in `rpusim presets | head`
+                sys.exit(BROKEN_PIPE)
+            _leave(f"standard output cannot be written ({error.strerror})", BAD_INPUT)
         except InputError as error:
             _leave(str(error), BAD_INPUT)
         except click.ClickException as error:
@@ -46,6 +68,11 @@ class Commands(click.Group):
 def _leave(sentence: str, status: int) -> NoReturn:
     click.echo(f"rpusim: {' '.join(sentence.split())}", err=True)
     sys.exit(status)
+
+
+def aside() -> redirect_stdout[TextIO]:
+    """While a user's own code may run: what it prints goes to stderr, as stdout belongs to the document."""
+    return redirect_stdout(sys.stderr)
 
 
 @contextmanager

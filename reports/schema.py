@@ -14,6 +14,7 @@ from typing import Any, get_args
 
 from pydantic import BaseModel
 
+from rpusim.arch.configuration import shown
 from rpusim.arch.quantity import Dimension
 
 RESULT = Path(__file__).parent / "result.schema.json"
@@ -31,6 +32,39 @@ def schema_of(kind: str) -> dict[str, Any]:
     from rpusim.workloads.settings import Experiment
 
     return _of_model(Experiment)
+
+
+_KINDS: dict[str, type | tuple[type, ...]] = {
+    "object": dict,
+    "array": list,
+    "string": str,
+    "integer": int,
+    "number": (int, float),
+}
+
+
+def problem(document: Any, schema: dict[str, Any], where: str = "") -> str:
+    """The first thing in a document that is not as its schema says, in words; empty if all is well.
+
+    Knows what `result.schema.json` uses: type, const, required, properties, additionalProperties and items.
+    """
+    kind = schema.get("type")
+    if kind and (not isinstance(document, _KINDS[kind]) or (isinstance(document, bool))):
+        article = "an" if kind[0] in "aeiou" else "a"
+        return f"{where or 'the document'} is {shown(repr(document), 60)}, not {article} {kind}"
+    if "const" in schema and document != schema["const"]:
+        return f"{where} is {shown(repr(document), 60)}, not {schema['const']!r}"
+    inner: list[tuple[str, Any, dict[str, Any]]] = []
+    if isinstance(document, dict):
+        properties, others = schema.get("properties", {}), schema.get("additionalProperties", {})
+        start = f"{where}." if where else ""
+        missing = [key for key in schema.get("required", []) if key not in document]
+        if missing:
+            return f"{start}{missing[0]} is missing"
+        inner = [(f"{start}{key}", value, properties.get(key, others)) for key, value in document.items()]
+    elif isinstance(document, list):
+        inner = [(f"{where}.{number}", item, schema.get("items", {})) for number, item in enumerate(document)]
+    return next((found for place, value, one in inner if (found := problem(value, one, place))), "")
 
 
 def _of_model(model: type[BaseModel]) -> dict[str, Any]:

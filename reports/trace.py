@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zipfile
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -48,9 +49,18 @@ class Trace:
             with np.load(path, allow_pickle=False) as stored:
                 columns = {name: stored[name] for name in COLUMNS}
                 trace = Trace(columns, tuple(stored["stations"].tolist()), tuple(stored["ops"].tolist()))
-        except (OSError, ValueError, KeyError, zipfile.BadZipFile):
+                if not trace._is_whole():
+                    raise ValueError("columns that do not belong together")
+        except (OSError, ValueError, TypeError, KeyError, EOFError, zipfile.BadZipFile, zlib.error):
             raise InputError(f"{path}: cannot be read as events; give a folder that `rpusim run` wrote") from None
         return trace if len(trace) else None
+
+    def _is_whole(self) -> bool:
+        """Columns of integers, equally long, that name stations and operations which are there."""
+        columns = list(self.columns.values())
+        shaped = all(c.ndim == 1 and c.dtype.kind == "i" and len(c) == len(self) for c in columns)
+        named = (("station", self.stations), ("op", self.ops))
+        return shaped and all(((self[key] >= 0) & (self[key] < len(names))).all() for key, names in named)
 
     def first_sample(self, vectors: list[int]) -> Trace:
         """The events of the first sample alone; ``vectors`` is the number of vectors per sample of each layer.

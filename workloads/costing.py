@@ -11,6 +11,7 @@ import torch
 
 from rpusim.arch.assumption import STATEMENT, assumed_activity
 from rpusim.arch.chip import Chip, bill_of_parts
+from rpusim.arch.configuration import shown
 from rpusim.arch.mapping import Bias, Placement, place
 from rpusim.arch.plan import make_plan
 from rpusim.arch.schedule import Schedule
@@ -19,6 +20,9 @@ from rpusim.workloads import networks
 from rpusim.workloads.capture import capture
 from rpusim.workloads.meter import Meter
 from rpusim.workloads.result import SCHEMA, Result, cost, operations_per_sample, package_version, placed_layers
+
+MOST_ROWS = 20_000_000
+"""Rows of activity that are timed in one go, at some hundred bytes each."""
 
 
 def place_by_name(network: str, chip: str, bias: Bias = "column") -> Placement:
@@ -53,6 +57,10 @@ def time_network(
     placement = place_by_name(network, chip, bias)
     if samples < 1:
         raise InputError(f"samples: got {samples}, but at least 1 is needed")
+    passes = sum(block_layer.layer.vectors * len(block_layer.blocks) for block_layer in placement.layers)
+    most = max(1, MOST_ROWS // (passes * (3 if training else 1)))
+    if samples > most:
+        raise InputError(f"samples: got {shown(samples)}, but of this network at most {most} can be timed in one go")
     if training and not placement.chip.trains:
         raise InputError(f"chip: {placement.chip.name} has tiles without pulses and only infers; ask for inference")
     meter = Meter(make_plan(placement), schedule)

@@ -17,6 +17,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from rpusim.arch.configuration import shown
 from rpusim.errors import InputError, nearest
 
 SPLIT_SEED = 2016
@@ -82,15 +83,19 @@ def load(name_or_path: str | Path, flat: bool = False) -> Dataset:
     flat: samples as (values,) and not as (1, height, width).
     Raises `InputError` if there is no such data, or the files are not what they should be.
     """
-    folder = Path(name_or_path).expanduser()
+    try:
+        folder = Path(name_or_path).expanduser()
+        found = folder.is_dir()
+    except (OSError, RuntimeError, ValueError):  # a name too long, no such user, a NUL
+        folder, found = Path(name_or_path), False
     if name_or_path == "digits":
         data = _digits()
-    elif folder.is_dir():
+    elif found:
         data = _mnist(folder)
     else:
         accepted = ["digits", "a folder with MNIST IDX files"]
         raise InputError(
-            f"no data {str(name_or_path)!r} (there is no folder {folder.absolute()})"
+            f"no data {shown(repr(str(name_or_path)))} (there is no folder {shown(str(folder.absolute()))})"
             f"{nearest(str(name_or_path), accepted)}"
         )
     return data.shaped((math.prod(data.input_shape),)) if flat else data

@@ -19,6 +19,7 @@ from pathlib import Path
 
 from torch import nn
 
+from rpusim.arch.configuration import shown
 from rpusim.errors import InputError, nearest
 
 
@@ -151,11 +152,15 @@ def build(name: str) -> tuple[nn.Module, tuple[int, ...]]:
 
 def _from_file(path: str, function: str) -> tuple[nn.Module, tuple[int, ...]]:
     """What the user's function returns; whatever is wrong with it is said in one sentence."""
-    if not Path(path).is_file():
-        raise InputError(f"network: there is no file {path}; accepted: a name of the zoo, or file.py:function")
+    try:
+        there = Path(path).is_file()
+    except (OSError, ValueError):  # a name too long, a NUL
+        there = False
+    if not there:
+        raise InputError(f"network: there is no file {shown(path)}; accepted: a name of the zoo, or file.py:function")
     try:
         defined = runpy.run_path(path)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise InputError(f"network: {path} cannot be run ({type(error).__name__}: {_first_line(error)})") from error
     if not callable(defined.get(function)):
         functions = [key for key, value in defined.items() if callable(value) and not key.startswith("_")]
@@ -163,7 +168,7 @@ def _from_file(path: str, function: str) -> tuple[nn.Module, tuple[int, ...]]:
     try:
         module, input_shape = defined[function]()
         shape = tuple(int(size) for size in input_shape)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise InputError(
             f"network: {function} in {path} did not return (module, input_shape) "
             f"({type(error).__name__}: {_first_line(error)})"
@@ -173,5 +178,5 @@ def _from_file(path: str, function: str) -> tuple[nn.Module, tuple[int, ...]]:
     return module, shape
 
 
-def _first_line(error: Exception) -> str:
+def _first_line(error: BaseException) -> str:
     return next(iter(str(error).splitlines()), "")

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import io
 import json
+import math
 import shutil
 import tempfile
 import zipfile
@@ -21,6 +22,7 @@ import yaml
 
 from rpusim.arch.activity import Activity, Phase
 from rpusim.arch.chip import bill_of_parts
+from rpusim.arch.configuration import shown
 from rpusim.arch.events import Events, Op
 from rpusim.arch.ledger import Ledger
 from rpusim.arch.mapping import Placement
@@ -43,8 +45,20 @@ class Result:
     trace: Events | None
     stations: tuple[str, ...]
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "document", _finite(self.document))
+
     def __getitem__(self, key: str) -> Any:
         return self.document[key]
+
+
+def _finite(value: Any) -> Any:
+    """The same with infinities and NaN (a device may be ideal) as the words "inf", "-inf", "nan": JSON has none."""
+    if isinstance(value, dict):
+        return {key: _finite(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(item) for item in value]
+    return str(value) if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def cost(plan: Plan, ledger: Ledger, samples: int, operations_per_sample: float) -> dict[str, Any]:
@@ -182,7 +196,9 @@ def _writable(given: Path) -> Path:
         if isinstance(error, InputError):
             raise
         reason = getattr(error, "strerror", None) or error
-        raise InputError(f"--out: {_short(given)} cannot be written ({reason}); a writable folder is needed") from None
+        raise InputError(
+            f"--out: {shown(str(given))} cannot be written ({reason}); a writable folder is needed"
+        ) from None
     if foreign:
         raise InputError(
             f"--out: {given} exists and is not a run folder ({foreign}); a new or empty folder, or an earlier run to "
@@ -208,11 +224,6 @@ def _foreign(folder: Path) -> str:
     except InputError:
         return f"its {MARK} is not one of ours"
     return ""
-
-
-def _short(given: Path) -> str:
-    words = str(given).replace("\0", "\\0")
-    return words if len(words) <= 120 else f"{words[:100]}... ({len(words)} characters)"
 
 
 def save(result: Result, folder: Path, page: Callable[[dict[str, Any]], str] | None = None) -> None:
@@ -265,7 +276,7 @@ def read(folder: Path) -> dict[str, Any]:
         document = json.loads((folder / MARK).read_text(encoding="utf-8"), parse_constant=_no_number)
     except (OSError, ValueError, RecursionError):  # ValueError: not UTF-8, not JSON, NaN, a NUL in the path
         raise InputError(
-            f"{_short(folder)}: is not a run folder (no readable {MARK}); give a folder that `rpusim run` wrote"
+            f"{shown(str(folder))}: is not a run folder (no readable {MARK}); give a folder that `rpusim run` wrote"
         ) from None
     if not isinstance(document, dict):
         raise InputError(

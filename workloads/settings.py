@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field
 
-from rpusim.arch.configuration import parse, read_yaml
+from rpusim.arch.configuration import is_yaml, parse, read_yaml
 from rpusim.arch.parts.part import Sourced
 from rpusim.errors import InputError, nearest
 
@@ -82,7 +82,7 @@ def presets() -> list[str]:
 def load(name: str | Path) -> Experiment:
     """The experiment that ships under ``name``, or the one in the YAML file at that path."""
     path = Path(name)
-    if path.suffix not in (".yaml", ".yml"):
+    if not is_yaml(path):
         if str(name) not in presets():
             raise InputError(
                 f"experiment: none is named {str(name)!r}{nearest(str(name), presets())}, or give a .yaml file"

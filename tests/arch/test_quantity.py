@@ -47,3 +47,33 @@ def test_a_transfer_is_never_faster_than_the_bandwidth(bits: int, rate: int) -> 
 def test_time_and_energy_are_rounded_to_the_nearest_integer() -> None:
     assert quantity.picoseconds(80e-9) == 80_000
     assert quantity.zeptojoules(1.56e-12) == 1_560_000_000
+
+
+@pytest.mark.parametrize(
+    ("dimension", "given_", "sentence"),
+    [
+        (quantity.TIME, "1e400 ns", "a time must be between 1 ps and 3600 s, such as '80 ns'"),
+        (quantity.TIME, "99999999 s", "a time must be between 1 ps and 3600 s"),
+        (quantity.TIME, "0.4 ps", "a time must be between 1 ps and 3600 s"),
+        (quantity.TIME, "1e-400 s", "a time must be between 1 ps and 3600 s"),
+        (quantity.BIT_RATE, "0.1 b/s", "a bandwidth must be between 1 b/s and"),
+        (quantity.SAMPLE_RATE, "0.1 S/s", "a sampling rate must be between 1 S/s and"),
+        (quantity.OPERATION_RATE, "0.4 op/s", "an operation rate must be between 1 op/s and"),
+        (quantity.ENERGY, "1e400 J", "an energy must be between 1 zJ and 1 J"),
+        (quantity.MEMORY, "1e300 GB", "a memory size must be between 1 b and"),
+    ],
+)
+def test_what_the_simulator_cannot_resolve_is_refused_with_the_range(
+    dimension: Dimension, given_: str, sentence: str
+) -> None:
+    with pytest.raises(ValueError, match=sentence):
+        dimension.parse(given_)
+
+
+@pytest.mark.parametrize("dimension", [d for d in vars(quantity).values() if isinstance(d, Dimension)])
+def test_zero_the_ends_of_the_range_and_the_example_are_read(dimension: Dimension) -> None:
+    low, high = dimension.range
+    assert dimension.parse(dimension.smallest) == low
+    assert dimension.parse(dimension.largest) == high
+    assert low < dimension.parse(dimension.example) < high
+    assert dimension.parse(f"0 {dimension.unit}") == dimension.parse(f"0e9 {dimension.unit}") == 0

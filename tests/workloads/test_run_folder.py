@@ -64,7 +64,7 @@ class TestOnlyRunsOfOursAreReplaced:
         ("", "which is the current folder or around it"),
         ("..", "'..', which is the current folder or around it"),
         ("n" * 300, r"\(300 characters\) cannot be written \(File name too long\)"),
-        ("a\0b", r"a\\0b cannot be written"),
+        ("a\0b", r"a\\x00b cannot be written"),
     ],
 )
 def test_a_folder_that_cannot_be_one_is_refused_in_a_sentence(
