@@ -111,6 +111,11 @@ class ChoppedTransferCell(BufferedTransferCell):
             return [max(round(states / self.slices * -self.p.transfer_every), 1), 0]
         return super().periods(vectors)
 
+    @property
+    def regular(self) -> bool:
+        """Whether the choppers of the slices flip after a fixed number of cycles."""
+        return self.cycles_per_chop > 0 and not self.c.in_chop_random
+
     # --- the gradient onto A ------------------------------------------------------------------------------------------
 
     def learn(self, x: Tensor, d: Tensor, learning_rate: float, vectors: int) -> UpdateCounts:
@@ -196,8 +201,8 @@ class ChoppedTransferCell(BufferedTransferCell):
 
     def _flip(self, i: int) -> None:
         c, cycle = self.c, self.counters["cycle"]
-        regular = not c.in_chop_random and cycle % self.cycles_per_chop + 1 == self.cycles_per_chop
-        if (c.in_chop_prob > 0.0 and regular) or (c.in_chop_random and self._draws(cycle)[i] < c.in_chop_prob):
+        due = self.regular and cycle % self.cycles_per_chop + 1 == self.cycles_per_chop
+        if due or (c.in_chop_random and self._draws(cycle)[i] < c.in_chop_prob):
             self.slice_chopper[i] = -self.slice_chopper[i]
             self.flipped(i)
         if c.out_chop_prob > 0.0 and i == self.slices - 1:

@@ -72,6 +72,11 @@ class DynamicTransferCell(ChoppedTransferCell):
         self.register_buffer("fresh", torch.zeros(self.slices, dtype=torch.bool))
         self.tail = min(parameters.tail_weightening / self.cycles_per_chop, 1.0)
 
+    @property
+    def regular(self) -> bool:
+        """Always: random flips come on top."""
+        return True
+
     def accumulate(self, i: int, value: Tensor, learning_rate: float, extra: Extra, vector: int) -> None:
         a, cycle = self.a, self.counters["cycle"]
         by_columns = self.p.transfer_columns
