@@ -24,7 +24,8 @@ from rpusim.errors import InputError
 from rpusim.kernels import AnalogSGD, AnalogTile, PulsedDevice, convert
 from rpusim.workloads import data as datasets
 from rpusim.workloads import networks, periphery
-from rpusim.workloads.capture import capture
+from rpusim.workloads.capture import capture, check_convertible
+from rpusim.workloads.dry_run import check_learns, check_parameters
 from rpusim.workloads.meter import Meter
 from rpusim.workloads.result import SCHEMA, Result, cost, operations_per_sample, package_version
 from rpusim.workloads.settings import Experiment, Management
@@ -56,6 +57,7 @@ def run(experiment: Experiment, watch: Watch = lambda stage, fraction: None) -> 
     samples = datasets.load(experiment.data).shaped(input_shape)
 
     network = capture(digital, input_shape, experiment.network)
+    check_convertible(network, digital)
     placement = place(network, Chip.load(experiment.chip), experiment.bias)
     meter = Meter(make_plan(placement), "sequential", experiment.timed_every, experiment.management)
 
@@ -64,6 +66,8 @@ def run(experiment: Experiment, watch: Watch = lambda stage, fraction: None) -> 
     analog = analog_twin(digital, placement, experiment.management, cell, experiment.seed, log)
 
     batches = Batches(samples, experiment)
+    tried = analog_twin(digital, placement, experiment.management, cell, experiment.seed, ActivityLog())
+    dry_run(digital, tried, batches)
     reference = [
         epoch.test_error
         for epoch in train(digital, torch.optim.SGD(digital.parameters(), 1.0), batches, watch, "digital")
@@ -110,6 +114,14 @@ def run(experiment: Experiment, watch: Watch = lambda stage, fraction: None) -> 
     return Result(document, meter.trace, meter.plan.stations)
 
 
+def dry_run(digital: nn.Module, analog: nn.Module, batches: Batches) -> None:
+    """Refuse now, and not in the middle of a training, a network that cannot learn a mini-batch of these data."""
+    check_parameters(digital)
+    x, y = batches.smallest()
+    for module, where in ((digital, "the data"), (analog, "the data on the arrays")):
+        check_learns(module, x, y, batches.classes, where)
+
+
 def analog_twin(
     digital: nn.Module, placement: Placement, management: Management, cell: PulsedDevice, seed: int, log: ActivityLog
 ) -> nn.Module:
@@ -137,11 +149,17 @@ class Batches:
         self.recipe = experiment.recipe
         self._seed = experiment.seed
         self._x, self._y = torch.tensor(samples.train_x), torch.tensor(samples.train_y)
+        self.classes = samples.classes
         self.test_x, self.test_y = torch.tensor(samples.test_x), torch.tensor(samples.test_y)
 
     @property
     def per_epoch(self) -> int:
         return -(-len(self._y) // self.recipe.batch)
+
+    def smallest(self) -> tuple[torch.Tensor, torch.Tensor]:
+        """As many samples as the last mini-batch of an epoch has."""
+        size = len(self._y) % self.recipe.batch or self.recipe.batch
+        return self._x[:size], self._y[:size]
 
     def learning_rate(self, epoch: int) -> float:
         return self.recipe.learning_rate * 0.5 ** (epoch // self.recipe.halve_every)
