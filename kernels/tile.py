@@ -53,7 +53,10 @@ class AnalogTile(torch.nn.Module):
         if path not in PATHS:
             raise InputError(f"path: {path!r} was given; accepted are {', '.join(PATHS)}")
         self.rows, self.columns, self.config, self.path, self.log = rows, columns, config, path, log
-        self._backward_io = replace(config.backward, bound_management=BoundManagement.NONE)
+        # A digital weight is read exactly, whatever the periphery.
+        exactly: dict[str, Any] = {"is_perfect": True} if config.device.perfect_reads else {}
+        self._forward_io = replace(config.forward, **exactly)
+        self._backward_io = replace(config.backward, bound_management=BoundManagement.NONE, **exactly)
         self._name(seed, layer, tile)
         self._counters = {"forward": 0, "backward": 0}
         self.cell = config.cell.build(Site(rows, columns, config.device, config.update, self._stream, path))
@@ -94,7 +97,7 @@ class AnalogTile(torch.nn.Module):
         product = multiply(
             self.weights,
             x,
-            self.config.forward,
+            self._forward_io,
             self.forward_lines,
             self._forward_stream,
             self._counters["forward"],
@@ -192,5 +195,5 @@ class AnalogTile(torch.nn.Module):
         self._stream, self.layer, self.tile = (seed, layer, tile), layer, tile
         self._forward_stream = (*self._stream, int(Phase.FORWARD))
         self._backward_stream = (*self._stream, int(Phase.BACKWARD))
-        self.forward_lines = Lines.sample(self.config.forward, self.rows, self.columns, self._forward_stream)
+        self.forward_lines = Lines.sample(self._forward_io, self.rows, self.columns, self._forward_stream)
         self.backward_lines = Lines.sample(self._backward_io, self.columns, self.rows, self._backward_stream)

@@ -234,8 +234,9 @@ _STREAM = Loop(_stream)
 def ceiling(threads: int) -> Row:
     """How near the merged update comes to `_stream`, on 256 x 785 cells and 100 vectors."""
     rows, columns, vectors = 256, 785, 100
-    config = preset("gokmen-vlasov").config
-    cells = config.device.sample(rows, columns, (SEED,))
+    named = preset("gokmen-vlasov")
+    config, device = named.config, named.device
+    cells = device.sample(rows, columns, (SEED,))
     weights = cells.clip(torch.zeros(rows, columns))
     generator = torch.Generator().manual_seed(SEED)
     x, d = torch.rand(vectors, columns, generator=generator), torch.randn(vectors, rows, generator=generator) * 0.03
@@ -246,7 +247,7 @@ def ceiling(threads: int) -> Row:
 
     def update() -> None:
         sign[0] = -sign[0]
-        pulses_numba.update(weights, cells, config.device, x, d * sign[0], 0.01, parameters, (SEED,), 0)
+        pulses_numba.update(weights, cells, device, x, d * sign[0], 0.01, parameters, (SEED,), 0)
 
     works = {"stream": lambda: _STREAM(*words, flat, scratch), "update": update}
     found: dict[str, list[float]] = {name: [] for name in works}

@@ -47,10 +47,12 @@ class Device(ABC):
                  that reads see; drawn anew when the cell is touched. 0: they are the same.
     apply_write_noise_on_set: whether writing the weights directly has that noise too.
     reset_std:   standard deviation of what a reset leaves around its target. drift: relaxation with time.
+    perfect_reads: whether it is read exactly, past all periphery.
     granularity: the expected size of one pulse, which turns a learning rate into a number of pulses.
     """
 
     kind: ClassVar[str]
+    perfect_reads: ClassVar[bool] = False
     apply_write_noise_on_set: bool = True
     reset_std: float
     drift: Drift

@@ -8,7 +8,6 @@ forget: decay and diffusion per mini-batch, the same for all cells, and drift wi
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import ClassVar
 
 import torch
 
@@ -32,8 +31,6 @@ class ExactDevice(Device):
     lifetime: float = 0.0
     reset_std: float = 0.01
     drift: Drift = field(default_factory=Drift)
-
-    perfect_reads: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         for name in ("diffusion", "lifetime", "reset_std"):

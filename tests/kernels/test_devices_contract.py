@@ -12,6 +12,7 @@ import pytest
 import torch
 
 from rpusim.errors import InputError
+from rpusim.kernels import AnalogConfig, AnalogTile
 from rpusim.kernels.array import DeviceArray
 from rpusim.kernels.devices import (
     EXACT,
@@ -217,3 +218,13 @@ def test_exact_devices_are_those_without_pulses():
         counts = array.pulse(torch.tensor([[1.0, 2.0]]), torch.tensor([[3.0, -1.0]]), 0.5, UpdateParameters())
         assert torch.equal(array.weights, torch.tensor([[-1.5, -3.0], [0.5, 1.0]]))
         assert not counts.slots.any() and counts.active_rows[0] == 2
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_a_floating_point_device_is_read_exactly_and_an_ideal_one_through_its_periphery(path):
+    x, weights = torch.tensor([[0.3, -0.7]]), torch.tensor([[5.0, -0.25], [0.9, 0.8]])
+    for kind, exact in ((FloatingPointDevice, True), (IdealDevice, False)):
+        tile = AnalogTile(2, 2, AnalogConfig(device=kind()), path=path)
+        tile.set_weights(weights)
+        assert torch.allclose(tile.forward(x), x @ weights.t(), rtol=1e-6) == exact
+        assert torch.allclose(tile.backward(x), x @ weights, rtol=1e-6) == exact
