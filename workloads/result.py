@@ -171,10 +171,14 @@ def bottleneck(plan: Plan, ledger: Ledger) -> dict[str, Any]:
 
 
 def _layer_of(plan: Plan, station: str) -> str:
-    for placed in plan.placement.layers:
-        for block in placed.blocks:
-            if station.startswith(f"tile {block.chip_tile} array {block.array}"):
-                return f" (layer {placed.layer.name!r})"
+    """The layer whose array, drivers or converters this station is; nothing for what layers share."""
+    number = plan.stations.index(station)
+    for layer in plan.layers:
+        for block in layer.blocks:
+            directions = [m for m in (block.forward, block.backward) if m is not None]
+            own = (block.array, block.row_drivers, block.column_drivers, *(m.adcs for m in directions))
+            if number in own:
+                return f" (layer {layer.placed.layer.name!r})"
     return ""
 
 
