@@ -25,7 +25,7 @@ class Recipe(Sourced):
 
     epochs: Annotated[int, Field(ge=1)]
     batch: Annotated[int, Field(ge=1)]
-    learning_rate: Annotated[float, Field(gt=0)]
+    learning_rate: Annotated[float, Field(gt=0, allow_inf_nan=False)]
     halve_every: Annotated[int, Field(ge=1)]
 
 

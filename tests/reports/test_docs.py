@@ -40,6 +40,7 @@ def test_the_example_chip_runs_with_the_commands_beside_it(rpusim, pasted):
     ("old", "new", "row"),
     [
         ("integration: 20 ns", "integration: 20", "`integration: 20`"),
+        ("integration: 20 ns", "integration: 0.2 ps", "`integration: 0.2 ps`"),
         ("      bits: 5", "      bits: -5", "`bits: -5`"),
         ("      columns: 128", "      columns: 128\n      depth: 4", "`depth: 4` in an array"),
         ("      lanes: 16\n", "", "no `lanes`"),
@@ -98,3 +99,32 @@ def test_a_network_and_a_chip_of_ones_own_can_be_mapped(rpusim, pasted):
     outcome = rpusim("map", "mine.py:build", "--chip", "small-128.yaml")
     assert outcome.status == 0, outcome.stderr
     assert "2,010 weights on 2 arrays" in outcome.stdout
+
+
+def test_the_headline_figures_of_the_guide_are_those_of_the_cards():
+    import torch
+
+    from rpusim.arch.assumption import assumed_activity
+    from rpusim.arch.chip import Chip
+    from rpusim.arch.mapping import place
+    from rpusim.arch.plan import make_plan
+    from rpusim.workloads.capture import capture
+    from rpusim.workloads.costing import time_network
+    from rpusim.workloads.meter import Meter
+    from rpusim.workloads.result import cost, operations_per_sample
+
+    guide = (ROOT / "docs" / "results.md").read_text(encoding="utf-8")
+    with torch.device("meta"):
+        full = torch.nn.Sequential(torch.nn.Linear(4096, 4096, bias=False))
+    placement = place(capture(full, (4096,)), Chip.load("rpu-2016"))
+    meter = Meter(make_plan(placement), "sequential")
+    meter.add(assumed_activity(placement, 10, training=False))
+    found = cost(meter.plan, meter.ledger(), 10, operations_per_sample(placement.network, training=False))
+    (said,) = re.findall(r"forward at about (\d+) TOPS/W", guide)
+    assert found["throughput"]["ops_per_J"] == pytest.approx(float(said) * 1e12, rel=0.03)
+    parts, total = found["energy"]["by_part"], found["energy"]["total_J"]
+    assert parts["ADC"] / total == pytest.approx(3 / 5, abs=0.05)
+    assert parts["array"] / (total - parts["ADC"]) > 0.8
+
+    small = time_network("fcn", "rpu-2016", 10, True, "sequential")["energy"]
+    assert small["by_phase"]["standby"] / small["total_J"] > 0.5
