@@ -112,7 +112,8 @@ def place(
     log = LoopLog(layout)
     analog = flow.analog_twin(module, _with_pulses(layout), management, periphery.build_device(device), seed, log)
     log.follow(analog)
-    analog.chip = ChipMeter(Meter(make_plan(layout), "sequential", management=management), log)  # type: ignore[assignment]
+    meter = Meter(make_plan(layout), "sequential", management=management)
+    analog.chip = ChipMeter(meter, log)  # type: ignore[assignment]
     return analog if layout.chip.trains else analog.eval()
 
 
