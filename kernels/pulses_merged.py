@@ -62,6 +62,8 @@ LINEAR_STEPS: set[Callable[..., Any]] = {
 
 # Pulses per cell from which to merge is faster than to go one by one.
 _WORTH_MERGING = 0.5
+# Share of columns that fire below which only their cells are looked at.
+_FEW_LIT = 0.7
 # Limits of the conditions, see above.
 SIGMAS, SLOPE, ORDER, SHAPE = 6.0, 0.1, 0.125, 0.01
 
@@ -76,16 +78,38 @@ def covers(device: PulsedDevice) -> bool:
     return device.step in LINEAR_STEPS
 
 
-def merge(weights, cells, sigma, first_word, after_word, rows, columns, words, numbers_, signed, base, first):
-    """Apply all coincidences of some words, given as by `pulses_lines.draw`; returns how many cells fell back.
+def lit(columns, first_word, after_word, width):
+    """Columns that fire at all in some words, and these words of theirs: (columns, positive, negative)."""
+    ids, number = np.empty(width, np.int32), 0
+    for j in range(width):
+        any_bit = _ZERO
+        for word in range(first_word, after_word):
+            any_bit = np.uint32(any_bit | columns[0, word, j] | columns[1, word, j])
+        ids[number] = j
+        number += 1 if any_bit != _ZERO else 0
+    if number > _FEW_LIT * width:
+        number = width
+        for j in range(width):
+            ids[j] = j
+    plus = np.empty((after_word - first_word, number), np.uint32)
+    minus = np.empty((after_word - first_word, number), np.uint32)
+    for word in range(after_word - first_word):
+        for j in range(number):
+            plus[word, j] = columns[0, first_word + word, ids[j]]
+            minus[word, j] = columns[1, first_word + word, ids[j]]
+    return ids[:number], plus, minus
+
+
+def merge(weights, cells, sigma, first_word, after_word, rows, ids, plus, minus, words, numbers_, signed, base, first):
+    """Apply all coincidences of some words, given as by `draw` and `lit`; returns how many cells fell back.
 
     signed: columns fired with negative values too. base, first: the key of merged noise, the counter of these vectors.
     """
-    row_plus, row_minus, plus, minus = rows[0], rows[1], columns[0], columns[1]
-    width = weights.shape[1]
+    row_plus, row_minus, width = rows[0], rows[1], len(ids)
+    numbers_of_cell = 2 + 2 * PARAMETERS
+    all_lit = width == weights.shape[1]
     fallbacks = np.zeros(weights.shape[0], np.int32)
     for i in prange(weights.shape[0]):
-        weight_row, cell_row = weights[i], cells[i]
         up, down = np.zeros(width, np.int32), np.zeros(width, np.int32)
         left_over = np.empty(width, np.uint32)
         fired = False
@@ -94,7 +118,7 @@ def merge(weights, cells, sigma, first_word, after_word, rows, columns, words, n
             if above | below == _ZERO:
                 continue
             fired = True
-            high, low = plus[word], minus[word]
+            high, low = plus[word - first_word], minus[word - first_word]
             if signed:
                 for j in range(width):
                     up[j] += np.int32(popcount(np.uint32(np.uint32(high[j] & below) | np.uint32(low[j] & above))))
@@ -105,6 +129,13 @@ def merge(weights, cells, sigma, first_word, after_word, rows, columns, words, n
                     down[j] += np.int32(popcount(np.uint32(high[j] & above)))
         if not fired:
             continue
+        weight_row, cell_row = weights[i], cells[i]
+        if not all_lit:  # cells of lit columns side by side, so that the next loop stays vectorised
+            weight_row, cell_row = np.empty(width, np.float32), np.empty(width * numbers_of_cell, np.float32)
+            for j in range(width):
+                weight_row[j] = weights[i, ids[j]]
+                for k in range(numbers_of_cell):
+                    cell_row[j * numbers_of_cell + k] = cells[i, ids[j] * numbers_of_cell + k]
 
         word_a, word_b = nb_step_words(base, first)
         a, c = nb_line_words(word_a, word_b, i, 0)
@@ -143,7 +174,7 @@ def merge(weights, cells, sigma, first_word, after_word, rows, columns, words, n
                 widest = variance = n_up * e_up * e_up + n_down * e_down * e_down
                 size_up, size_down, slack, slope = b_up, b_down, _1, _0
             spread = sigma * np.sqrt(variance if variance > _0 else _0)
-            moved = weight + move + spread * nb_normal(nb_bits(a, c, j))
+            moved = weight + move + spread * nb_normal(nb_bits(a, c, ids[j]))
             moved = lowest if moved < lowest else moved
             moved = highest if moved > highest else moved
 
@@ -163,33 +194,39 @@ def merge(weights, cells, sigma, first_word, after_word, rows, columns, words, n
             weight_row[j] = weight if (one_by_one != _ZERO) | (n == _0) else moved
 
         fallbacks[i] = number
-        if number == _ZERO:
-            continue
-        for j in range(width):
-            if left_over[j] == _ZERO:
-                continue
-            cell = j * (2 + 2 * PARAMETERS)
-            weight = weight_row[j]
-            for word in range(first_word, after_word):
-                above, below = row_plus[word, i], row_minus[word, i]
-                downs = np.uint32(np.uint32(plus[word, j] & above) | np.uint32(minus[word, j] & below))
-                left = np.uint32(np.uint32(plus[word, j] & below) | np.uint32(minus[word, j] & above))
-                left = left if ONLY_UP else np.uint32(left | downs)
-                while left != _ZERO:
-                    shift = trailing_zeros(left)
-                    slot = 32 * word + int(shift)
-                    left = np.uint32(left & np.uint32(left - _ONE))
-                    is_down = np.uint32(downs >> np.uint32(shift)) & _ONE != _ZERO
-                    noise = _F(0)
-                    if sigma > 0:
-                        a, c = nb_line_words(words[slot, 0], words[slot, 1], i, numbers_[slot])
-                        noise = sigma * nb_normal(nb_bits(a, c, j))
-                    of_step = read(cell_row, cell + (2 + PARAMETERS if is_down else 2))
-                    size = _F(step(weight, noise, *of_step))
-                    moved = weight - size if is_down else weight + size
-                    moved = cell_row[cell] if moved < cell_row[cell] else moved
-                    weight = cell_row[cell + 1] if moved > cell_row[cell + 1] else moved
-            weight_row[j] = weight
+        if number > _ZERO:
+            for j in range(width):
+                if left_over[j] == _ZERO:
+                    continue
+                cell = j * (2 + 2 * PARAMETERS)
+                weight = weight_row[j]
+                for word in range(first_word, after_word):
+                    above, below = row_plus[word, i], row_minus[word, i]
+                    downs = np.uint32(
+                        np.uint32(plus[word - first_word, j] & above) | np.uint32(minus[word - first_word, j] & below)
+                    )
+                    left = np.uint32(
+                        np.uint32(plus[word - first_word, j] & below) | np.uint32(minus[word - first_word, j] & above)
+                    )
+                    left = left if ONLY_UP else np.uint32(left | downs)
+                    while left != _ZERO:
+                        shift = trailing_zeros(left)
+                        slot = 32 * word + int(shift)
+                        left = np.uint32(left & np.uint32(left - _ONE))
+                        is_down = np.uint32(downs >> np.uint32(shift)) & _ONE != _ZERO
+                        noise = _F(0)
+                        if sigma > 0:
+                            a, c = nb_line_words(words[slot, 0], words[slot, 1], i, numbers_[slot])
+                            noise = sigma * nb_normal(nb_bits(a, c, ids[j]))
+                        of_step = read(cell_row, cell + (2 + PARAMETERS if is_down else 2))
+                        size = _F(step(weight, noise, *of_step))
+                        moved = weight - size if is_down else weight + size
+                        moved = cell_row[cell] if moved < cell_row[cell] else moved
+                        weight = cell_row[cell + 1] if moved > cell_row[cell + 1] else moved
+                weight_row[j] = weight
+        if not all_lit:
+            for j in range(width):
+                weights[i, ids[j]] = weight_row[j]
     return fallbacks.sum()
 
 
@@ -197,7 +234,8 @@ def all_chunks(weights, cells, sigma, chunks, rows, columns, words, numbers_, ba
     """Apply all that `pulses_lines.draw` has returned: merged where that is faster; says where in ``merged``."""
     for n in range(len(chunks)):
         start, stop, first_word, after_word, pulses, signed = chunks[n]
-        if pulses > _WORTH_MERGING * weights.size:
+        ids, plus, minus = lit(columns, first_word, after_word, weights.shape[1])
+        if pulses > _WORTH_MERGING * weights.shape[0] * len(ids):
             merged[start:stop] = True
             fallbacks[start] = merged_words(
                 weights,
@@ -206,7 +244,9 @@ def all_chunks(weights, cells, sigma, chunks, rows, columns, words, numbers_, ba
                 first_word,
                 after_word,
                 rows,
-                columns,
+                ids,
+                plus,
+                minus,
                 words,
                 numbers_,
                 signed > 0,
