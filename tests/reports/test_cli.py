@@ -259,6 +259,7 @@ def test_a_real_process_prints_only_the_document(tmp_path):
 
 def test_interrupted_leaves_status_130_and_nothing_else(tmp_path):
     code = (
+        "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # a background job ignores it
         "import rpusim.workloads.experiment as flow\n"
         "real = flow.Batches\n"
         "def told(*a): print('training', flush=True); return real(*a)\n"
@@ -273,7 +274,10 @@ def test_interrupted_leaves_status_130_and_nothing_else(tmp_path):
         assert process.stdout.readline() == "training\n"
         time.sleep(0.5)
         process.send_signal(signal.SIGINT)
-        stdout, stderr = process.communicate(timeout=60)
+        try:
+            stdout, stderr = process.communicate(timeout=60)
+        finally:
+            process.kill()
     assert process.returncode == 130
     assert (stdout, stderr.lstrip("\n")) == ("", "rpusim: interrupted; nothing was written\n")
     assert list(tmp_path.iterdir()) == []
