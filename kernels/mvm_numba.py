@@ -7,6 +7,7 @@ two passes) is computed by `mvm_torch`. The arithmetic and the random numbers ar
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 import numba
@@ -31,6 +32,8 @@ from rpusim.kernels.rng import Purpose, nb_bits, nb_line_words, nb_normal, nb_st
 
 # Injected by `compile_loop`; named here for the reader and for type checkers.
 inputs: Any = None
+prepare: Any = None
+outputs_of: Any = None
 
 # Converted numbers (about 1 ns each) above which a parallel launch pays even if another process has a core.
 _PARALLEL_WORK = 4_000_000
@@ -189,12 +192,89 @@ def _prepare(
     return todo
 
 
+def _first(x, numbers, managed, stochastic, keys, first, alpha, passes, active, u):
+    """`_prepare` with its numbers as `_numbers` packs them."""
+    return prepare(
+        x,
+        managed,
+        numbers[0],
+        numbers[1],
+        numbers[2],
+        numbers[3],
+        numbers[4],
+        numbers[5],
+        stochastic,
+        keys[0],
+        keys[1],
+        first,
+        alpha,
+        passes,
+        active,
+        u,
+    )
+
+
+def _last(raw, todo, factor, numbers, sigma, stochastic, test_low, keys, first, round_number, y, clipped):
+    """`_outputs` with its numbers as `_numbers` packs them; ``factor`` lacks out_scale."""
+    scaled = factor * numbers[6]
+    outputs_of(
+        raw,
+        todo,
+        scaled,
+        numbers[7],
+        numbers[8],
+        sigma,
+        numbers[9],
+        stochastic,
+        test_low,
+        keys[2],
+        keys[3],
+        first,
+        round_number,
+        y,
+        clipped,
+    )
+
+
 _STATISTICS = Loop(_statistics, _PARALLEL_WORK)
 _INPUTS = Loop(_inputs, _PARALLEL_WORK)
-_PREPARE = {
-    parallel: compile_loop(_prepare, parallel, inputs=compile_loop(_inputs, parallel)) for parallel in (False, True)
-}
-_OUTPUTS = Loop(_outputs, _PARALLEL_WORK)
+_FIRST, _LAST = [], []
+for _several in (False, True):
+    _ready = compile_loop(_prepare, _several, inputs=compile_loop(_inputs, _several))
+    _FIRST.append(compile_loop(_first, PARALLEL=int(_several), prepare=_ready))
+    _LAST.append(compile_loop(_last, PARALLEL=int(_several), outputs_of=compile_loop(_outputs, _several)))
+
+
+@lru_cache(maxsize=4096)
+def _keys(stream: tuple[int, ...]) -> NDArray[np.uint64]:
+    """Keys of input noise, input rounding, output noise, output rounding."""
+    purposes = Purpose.INPUT_NOISE, Purpose.INPUT_ROUNDING, Purpose.OUTPUT_NOISE, Purpose.OUTPUT_ROUNDING
+    return np.array([rng.key(*stream, purpose) for purpose in purposes], np.uint64)
+
+
+# What a periphery means to the loops, by its id; the periphery is kept so that its id stays its own.
+_KNOWN: dict[int, tuple[IOParameters, NDArray[np.float32], NDArray[np.float32]]] = {}
+
+
+def _numbers(io: IOParameters) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Numbers of `_first` and `_last`, and the output noise; looked up once, because a call costs more than a loop."""
+    known = _KNOWN.get(id(io))
+    if known is None:
+        given = io.noise_management is NoiseManagement.CONSTANT and io.nm_thres > 0.0
+        numbers = (
+            io.nm_thres if io.nm_thres > 0.0 else np.inf,
+            io.nm_thres if given else 1.0,
+            io.inp_step,
+            io.inp_bound,
+            io.inp_noise,
+            1.0 - io.inp_asymmetry,
+            io.out_scale,
+            io.out_step,
+            io.out_bound,
+            1.0 - io.out_asymmetry,
+        )
+        known = _KNOWN[id(io)] = io, np.array(numbers, np.float32), np.array([io.out_noise], np.float32)
+    return known[1], known[2]
 
 
 def statistics(x: torch.Tensor, wants_sums: bool) -> Statistics:
@@ -222,28 +302,14 @@ def first_inputs(
     Returns (inputs of the vectors to multiply, factor of every vector, which vectors, passes of every vector: 1 or 0,
     non-zero inputs of every vector).
     """
-    f, vectors = np.float32, x.shape[0]
+    vectors = x.shape[0]
     parallel = x.numel() > _PARALLEL_WORK and numba.get_num_threads() > 1
-    alpha, u = np.empty(vectors, f), np.empty(x.shape, f)
-    passes, active = np.empty(vectors, np.int32), np.empty(vectors, np.int32)
-    given = io.noise_management is NoiseManagement.CONSTANT and io.nm_thres > 0.0
-    todo = _PREPARE[parallel](
-        x.numpy(),
-        io.noise_management is NoiseManagement.ABS_MAX,
-        f(io.nm_thres if io.nm_thres > 0.0 else np.inf),
-        f(io.nm_thres if given else 1.0),
-        f(io.inp_step),
-        f(io.inp_bound),
-        f(io.inp_noise),
-        f(1.0 - io.inp_asymmetry),
-        io.inp_sto_round,
-        np.uint64(rng.key(*stream, Purpose.INPUT_NOISE)),
-        np.uint64(rng.key(*stream, Purpose.INPUT_ROUNDING)),
-        first,
-        alpha,
-        passes,
-        active,
-        u,
+    alpha, u = np.empty(vectors, np.float32), np.empty(x.shape, np.float32)
+    passes, active = np.empty((2, vectors), np.int32)
+    managed = io.noise_management is NoiseManagement.ABS_MAX
+    numbers, _ = _numbers(io)
+    todo = _FIRST[parallel](
+        x.numpy(), numbers, managed, io.inp_sto_round, _keys(stream), first, alpha, passes, active, u
     )
     return torch.from_numpy(u[: len(todo)]), alpha, todo, passes, active
 
@@ -294,25 +360,12 @@ def outputs(
     round_number: int,
 ) -> NDArray[np.bool_]:
     """The read-out of the analog ``sums``, which are used up; returns which vectors clipped."""
-    f, raw = np.float32, sums.numpy()
-    clipped = np.empty(len(todo), np.bool_)
-    sigma = np.array([io.out_noise], np.float32) if lines.noise is None else lines.noise.numpy()
-    _OUTPUTS(
-        raw,
-        todo,
-        factor * f(io.out_scale),
-        f(io.out_step),
-        f(io.out_bound),
-        sigma,
-        f(1.0 - io.out_asymmetry),
-        io.out_sto_round,
-        io.bm_test_negative_bound,
-        np.uint64(rng.key(*stream, Purpose.OUTPUT_NOISE)),
-        np.uint64(rng.key(*stream, Purpose.OUTPUT_ROUNDING)),
-        first,
-        round_number,
-        y.numpy(),
-        clipped,
-        work=raw.size,
+    raw, clipped = sums.numpy(), np.empty(len(todo), np.bool_)
+    numbers, noise = _numbers(io)
+    sigma = noise if lines.noise is None else lines.noise.numpy()
+    parallel = raw.size > _PARALLEL_WORK and numba.get_num_threads() > 1
+    signs, flags = io.bm_test_negative_bound, io.out_sto_round
+    _LAST[parallel](
+        raw, todo, factor, numbers, sigma, flags, signs, _keys(stream), first, round_number, y.numpy(), clipped
     )
     return clipped

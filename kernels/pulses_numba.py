@@ -6,7 +6,7 @@ coincidences one by one, or `pulses_merged` many of a cell at once where that is
 
 from __future__ import annotations
 
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any
 
 import numba
@@ -58,6 +58,7 @@ def _count_loop(device_step: Any, parameters: int, only_up: bool) -> Loop:
     return Loop(pulses_exact.count, _PARALLEL_WORK, **names, **({"ONLY_UP": 1} if only_up else {}))
 
 
+@lru_cache(maxsize=4096)
 def _keys(drivers: tuple[int, ...], stream: tuple[int, ...]) -> NDArray[np.uint64]:
     of_lines = Purpose.ROW_ROUNDING, Purpose.COLUMN_ROUNDING, Purpose.ROW_PULSES, Purpose.COLUMN_PULSES
     of_cells = Purpose.PULSE_NOISE, Purpose.MERGED_NOISE
