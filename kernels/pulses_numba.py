@@ -99,7 +99,9 @@ def update(
 
     merging = parameters.execution is Execution.MERGED and pulses_merged.covers(device)
     limit = _MERGED_SLOTS if merging else max(1, _EXACT_BITS // max(w.shape))
-    parallel = w.size * min(limit, parameters.desired_bl * len(x)) > _PARALLEL_WORK and numba.get_num_threads() > 1
+    # To merge a chunk costs about as much as four slots one by one.
+    work = w.size * (4 if merging else min(limit, parameters.desired_bl * len(x)))
+    parallel = work > _PARALLEL_WORK and numba.get_num_threads() > 1
     steps, keys = parameters.steps, _keys(drivers, stream)
     wide, narrow = np.zeros((2, len(x)), np.int64), np.zeros((6, len(x)), np.int32)
     counts = UpdateCounts.of(wide, narrow, np.zeros(len(x), np.bool_))
