@@ -262,7 +262,8 @@ def test_interrupted_leaves_status_130_and_nothing_else(tmp_path):
         "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # a background job ignores it
         "import rpusim.workloads.experiment as flow\n"
         "real = flow.Batches\n"
-        "def told(*a): print('training', flush=True); return real(*a)\n"
+        "import sys\n"
+        "def told(*a): print('training', flush=True, file=sys.__stdout__); return real(*a)\n"
         "flow.Batches = told\n"
         "from rpusim.reports.cli import main\n"
         "main(['run', '--epochs', '1000', '--out', 'run'])"
