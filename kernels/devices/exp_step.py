@@ -80,12 +80,12 @@ class ExpStep(PulsedDevice):
 
     @property
     def granularity(self) -> float:
-        """The down step of the mean cell at weight 0, as in IBM's kit; dw_min if there is none.
+        """The down step of the mean cell at weight 0, asymmetry included, as in IBM's kit; dw_min if there is none.
 
         For a device whose up steps differ much from it (PCM), scale the learning rate or the granularity of a cell.
         """
         share = 1.0 - self.A_down * math.exp(-self.gamma_down * self.b)
-        return self.dw_min * share if share > 0.0 else self.dw_min
+        return self.dw_min * (1.0 - max(self.up_down, 0.0)) * share if share > 0.0 else self.dw_min
 
     def step_parameters(self, steps: Steps, draw: Draw) -> tuple[list[Tensor], list[Tensor]]:
         per_weight = over(torch.full_like(steps.up, 2.0 * self.a), steps.range)

@@ -96,6 +96,17 @@ def test_one_pulse_moves_the_weight_by_the_golden_step(model, golden, path):
         assert (array.weights - start)[0].tolist() == pytest.approx(expected, abs=1e-7)
 
 
+@pytest.mark.parametrize(("error", "change"), [(-1.0, 0.036890190), (1.0, -0.048387975)])
+def test_an_asymmetric_exponential_step_takes_as_many_pulses_as_in_ibms_kit(error, change):
+    """Learning rate 0.05, x = 1, no variation: executed on AIHWKit 1.1.0; the asymmetry is in the granularity."""
+    spreads = ("dw_min_dtod", "up_down_dtod", "w_max_dtod", "w_min_dtod", "dw_min_std", "write_noise_std")
+    mean = device("reram-es", **dict.fromkeys(spreads, 0.0))
+    implicit = UpdateParameters(desired_bl=100, pulse_type="deterministic_implicit")
+    array = DeviceArray(1, 1, mean, (0,), "numba")
+    array.pulse(torch.ones(1, 1), torch.full((1, 1), error), 0.05, implicit)
+    assert float(array.weights) == pytest.approx(change, abs=1e-8)
+
+
 def test_the_golden_granularity_of_an_exponential_step():
     assert quiet("exp-step").granularity == pytest.approx(0.00983424, abs=6e-9)
 
@@ -349,7 +360,7 @@ def test_presets_have_sources_and_their_published_numbers():
 @pytest.mark.parametrize(
     ("name", "states", "write_noise"),
     [
-        ("reram-es", 2 / (0.00135 * (1 + 0.081404 * math.exp(2.5))), 0.10125),
+        ("reram-es", 1004.3, 0.10125),  # Rasch et al. 2021: about 1000
         ("reram-sb", 1000, 0.112),
         ("capacitor", 400, 0),
         ("ecram", 1000, 0),
