@@ -74,8 +74,8 @@ def with_management(activity: Activity, placement: Placement, management: Manage
     """The same rows with the digital operations that management asks for, tile by tile.
 
     Noise management: see `_PER_INPUT`; stochastic rounding: one addition per input; bound management: every repeated
-    pass scales its inputs again. An update turns each line's value into a firing probability (one multiplication); update
-    and BL management first look for the largest of each side (one comparison per line).
+    pass scales its inputs again. An update turns each line's value into a firing probability (one multiplication);
+    update and BL management first look for the largest of each side (one comparison per line).
     """
     rows, columns = np.zeros(len(activity), np.int64), np.zeros(len(activity), np.int64)
     for block in placement.blocks():

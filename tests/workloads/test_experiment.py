@@ -201,7 +201,7 @@ class TestOneDescriptionOfTheChip:
             rpusim.simulate("fcn-digits", chip="isaac-2016", data=str(few_digits))
 
     def test_management_costs_digital_operations(self) -> None:
-        """100 inputs, 20 outputs: a search and a scaling per input; stochastic rounding one more; per retry a scaling."""
+        """100 inputs, 20 outputs: a search and a scaling per input; stochastic rounding one more; a retry one more."""
         network = torch.nn.Linear(100, 20, bias=False)
         placement = place(capture(torch.nn.Sequential(network), (100,)), Chip.load("rpu-2016"))
         phases = [Phase.FORWARD, Phase.FORWARD, Phase.BACKWARD, Phase.UPDATE]
