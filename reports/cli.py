@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from rpusim.errors import InputError
-from rpusim.reports.console import Commands, progress
+from rpusim.reports.console import Commands, aside, progress
 
 if TYPE_CHECKING:
     from rpusim.workloads.result import Result
@@ -65,7 +65,7 @@ def run(experiment: str, out: Path | None, json_wanted: bool, quiet: bool, **opt
     chosen = overridden(settings.load(experiment), given)
     folder = Path("runs") / chosen.name if out is None else out
     result.check_writable(folder)
-    with progress(not quiet) as watch:
+    with progress(not quiet) as watch, aside():
         from rpusim.workloads import experiment as flow
 
         found = flow.run(chosen, watch)
@@ -88,7 +88,8 @@ def map_(network: str, chip: str, bias: Any, json_wanted: bool) -> None:
     """
     from rpusim.workloads import costing
 
-    document = costing.map_network(network, chip, bias)
+    with aside():
+        document = costing.map_network(network, chip, bias)
     if json_wanted:
         emit(document)
     else:
@@ -130,7 +131,8 @@ def time(
         result.check_writable(out)
     if training is None:
         training = schedule == "sequential" and Chip.load(chip).trains
-    found = costing.time_network(network, chip, samples, training, schedule, bias)
+    with aside():
+        found = costing.time_network(network, chip, samples, training, schedule, bias)
     words = ["time", network, "--chip", chip, "--samples", str(samples), "--training" if training else "--inference"]
     words += ["--schedule", schedule, "--bias", bias]
     if out is not None:
@@ -149,16 +151,21 @@ def report(folder: Path, json_wanted: bool) -> None:
     Reads result.json (and events.npz) in DIR, prints the tables and writes report.html anew.
     """
     from rpusim.reports.page import page
+    from rpusim.reports.schema import problem, schema_of
     from rpusim.reports.trace import Trace
     from rpusim.workloads import result
 
     document = result.read(folder)
+    wrong = problem(document, schema_of("result"))
     try:
-        written = page(document, Trace.read(folder))
-    except (KeyError, TypeError, IndexError) as error:
+        written = "" if wrong else page(document, Trace.read(folder))
+    except InputError:
+        raise
+    except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, StopIteration) as error:
+        wrong = f"{type(error).__name__}: {error}"  # figures of the right kind that do not belong together
+    if wrong:
         raise InputError(
-            f"{folder / result.MARK}: is not a whole result ({type(error).__name__}: {error}); give a folder that "
-            "`rpusim run` wrote"
+            f"{folder / result.MARK}: is not a whole result ({wrong}); give a folder that `rpusim run` wrote"
         ) from None
     replace_text(folder / "report.html", written)
     show(document, json_wanted)
