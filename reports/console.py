@@ -8,15 +8,21 @@ from __future__ import annotations
 import errno
 import io
 import os
+import signal
 import sys
+import threading
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stdout
+from types import FrameType
+from types import FrameType
 from typing import Any, NoReturn, TextIO
 
 import click
 
 from rpusim.errors import InputError, nearest
+
+Watch = Callable[[str, float], None]
 
 BAD_INPUT = 2
 INTERRUPTED = 130
@@ -76,8 +82,43 @@ def aside() -> redirect_stdout[TextIO]:
 
 
 @contextmanager
-def progress(wanted: bool = True) -> Iterator[Callable[[str, float], None]]:
-    """Bars on stderr, one per stage, gone when done; nothing where stderr is not a terminal."""
+def progress(wanted: bool = True) -> Iterator[Watch]:
+    """Bars on stderr, one per stage, gone when done; nothing where stderr is not a terminal.
+
+    An interruption that was lost on its way is raised at the next sign of progress: compiled code swallows the first.
+    """
+    with _interruption() as interrupted, _bars(wanted) as show:
+
+        def watch(stage: str, fraction: float) -> None:
+            if interrupted():
+                raise KeyboardInterrupt
+            show(stage, fraction)
+
+        yield watch
+
+
+@contextmanager
+def _interruption() -> Iterator[Callable[[], bool]]:
+    """Whether Ctrl-C was pressed; it still raises KeyboardInterrupt where it can."""
+    before = signal.getsignal(signal.SIGINT)
+    if threading.current_thread() is not threading.main_thread() or not callable(before):
+        yield lambda: False
+        return
+    pressed: list[int] = []
+
+    def note(number: int, frame: FrameType | None) -> None:
+        pressed.append(number)
+        before(number, frame)
+
+    signal.signal(signal.SIGINT, note)
+    try:
+        yield lambda: bool(pressed)
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+@contextmanager
+def _bars(wanted: bool) -> Iterator[Watch]:
     if not (wanted and sys.stderr.isatty()):
         yield lambda stage, fraction: None
         return
