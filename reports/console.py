@@ -15,7 +15,6 @@ import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stdout
 from types import FrameType
-from types import FrameType
 from typing import Any, NoReturn, TextIO
 
 import click
