@@ -84,7 +84,8 @@ def aside() -> redirect_stdout[TextIO]:
 def progress(wanted: bool = True) -> Iterator[Watch]:
     """Bars on stderr, one per stage, gone when done; nothing where stderr is not a terminal.
 
-    An interruption that was lost on its way is raised at the next sign of progress: compiled code swallows the first.
+    Ctrl-C is heeded at the next sign of progress, at once if pressed again: raised inside numba or torch while they
+    compile, it would be lost.
     """
     with _interruption() as interrupted, _bars(wanted) as show:
 
@@ -98,7 +99,7 @@ def progress(wanted: bool = True) -> Iterator[Watch]:
 
 @contextmanager
 def _interruption() -> Iterator[Callable[[], bool]]:
-    """Whether Ctrl-C was pressed; it still raises KeyboardInterrupt where it can."""
+    """Whether Ctrl-C was pressed; the second time it raises KeyboardInterrupt wherever we are."""
     before = signal.getsignal(signal.SIGINT)
     if threading.current_thread() is not threading.main_thread() or not callable(before):
         yield lambda: False
@@ -106,8 +107,9 @@ def _interruption() -> Iterator[Callable[[], bool]]:
     pressed: list[int] = []
 
     def note(number: int, frame: FrameType | None) -> None:
+        if pressed:
+            before(number, frame)
         pressed.append(number)
-        before(number, frame)
 
     signal.signal(signal.SIGINT, note)
     try:
