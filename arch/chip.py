@@ -15,7 +15,7 @@ from typing import Annotated, Any
 from pydantic import Field, model_validator
 
 from rpusim.arch import cards
-from rpusim.arch.configuration import parse, read_yaml
+from rpusim.arch.configuration import is_yaml, parse, read_yaml
 from rpusim.arch.network import OPS_PER_ELEMENT
 from rpusim.arch.parts.adc import Adcs, SampleAndHold
 from rpusim.arch.parts.buffer import Buffer
@@ -92,7 +92,7 @@ class Chip(Sourced):
     def load(name: str | Path) -> Chip:
         """The chip that ships under ``name``, or the one in the YAML file at that path."""
         path = Path(name)
-        if path.suffix not in (".yaml", ".yml"):
+        if not is_yaml(path):
             if str(name) not in presets():
                 raise InputError(
                     f"chip: no preset is named {str(name)!r}{nearest(str(name), presets())}, or give a .yaml file"
