@@ -15,7 +15,7 @@ from typing import Annotated, Any
 from pydantic import Field, model_validator
 
 from rpusim.arch import cards
-from rpusim.arch.configuration import is_yaml, parse, read_yaml
+from rpusim.arch.configuration import find_yaml, parse, read_yaml, shipped
 from rpusim.arch.network import OPS_PER_ELEMENT
 from rpusim.arch.parts.adc import Adcs, SampleAndHold
 from rpusim.arch.parts.buffer import Buffer
@@ -26,7 +26,7 @@ from rpusim.arch.parts.link import Mesh
 from rpusim.arch.parts.part import Card, Part, Sourced
 from rpusim.arch.parts.pulses import Pulses
 from rpusim.arch.parts.support import ChipSupport, Support
-from rpusim.errors import InputError, nearest
+from rpusim.errors import InputError
 
 FOLDER = Path(__file__).parent / "chips"
 
@@ -91,13 +91,7 @@ class Chip(Sourced):
     @staticmethod
     def load(name: str | Path) -> Chip:
         """The chip that ships under ``name``, or the one in the YAML file at that path."""
-        path = Path(name)
-        if not is_yaml(path):
-            if str(name) not in presets():
-                raise InputError(
-                    f"chip: no preset is named {str(name)!r}{nearest(str(name), presets())}, or give a .yaml file"
-                )
-            path = FOLDER / f"{name}.yaml"
+        path = find_yaml(name, FOLDER, "chip: no preset")
         chip = parse(Chip, read_yaml(path), path.name)
         try:
             bill_of_parts(chip)  # every card found and complete, or an error here and now
@@ -119,7 +113,7 @@ class Chip(Sourced):
 
 def presets() -> list[str]:
     """Names of the chips that ship."""
-    return sorted(path.stem for path in FOLDER.glob("*.yaml"))
+    return shipped(FOLDER)
 
 
 @dataclass(frozen=True)

@@ -21,6 +21,25 @@ def is_yaml(path: Path) -> bool:
     return path.suffix.lower() in YAML_SUFFIXES
 
 
+def shipped(folder: Path) -> list[str]:
+    """Names of the YAML files that ship in ``folder``."""
+    return sorted(path.stem for path in folder.glob("*.yaml"))
+
+
+def find_yaml(name: str | Path, folder: Path, missing: str) -> Path:
+    """The YAML file at the path ``name``, or the one that ships in ``folder`` under it.
+
+    ``missing`` begins the sentence said if there is none, such as "chip: no preset".
+    """
+    path = Path(name)
+    if is_yaml(path):
+        return path
+    names = shipped(folder)
+    if str(name) not in names:
+        raise InputError(f"{missing} is named {str(name)!r}{nearest(str(name), names)}, or give a .yaml file")
+    return folder / f"{name}.yaml"
+
+
 def read_yaml(path: Path) -> dict[str, Any]:
     """The mapping in a YAML file; anything else is an InputError that names the file."""
     try:

@@ -133,7 +133,7 @@ class Plan:
     station_kinds: tuple[int, ...]
     """The kind of tile each station belongs to; -1 for ports and links."""
 
-    @property
+    @cached_property
     def bandwidth(self) -> tuple[int, ...]:
         """Buffer bandwidth of each tile kind (b/s)."""
         return tuple(round(kind.buffer.bandwidth) for kind in self.placement.chip.tiles)

@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field
 
-from rpusim.arch.configuration import is_yaml, parse, read_yaml
+from rpusim.arch.configuration import find_yaml, parse, read_yaml, shipped
 from rpusim.arch.parts.part import Sourced
 from rpusim.errors import InputError, nearest
 
@@ -76,18 +76,12 @@ class Experiment(Sourced):
 
 def presets() -> list[str]:
     """Names of the experiments that ship."""
-    return sorted(path.stem for path in FOLDER.glob("*.yaml"))
+    return shipped(FOLDER)
 
 
 def load(name: str | Path) -> Experiment:
     """The experiment that ships under ``name``, or the one in the YAML file at that path."""
-    path = Path(name)
-    if not is_yaml(path):
-        if str(name) not in presets():
-            raise InputError(
-                f"experiment: none is named {str(name)!r}{nearest(str(name), presets())}, or give a .yaml file"
-            )
-        path = FOLDER / f"{name}.yaml"
+    path = find_yaml(name, FOLDER, "experiment: none")
     return parse(Experiment, read_yaml(path), path.name)
 
 
