@@ -11,7 +11,8 @@ contraction a = -m_u per up and a = m_d per down pulse, lambda = -ln(1 - a), phi
 with n = n_u + n_d and v the weight halfway. For a constant step (m = f = 0) this is exact. For one direction only, the
 mean is exact too; for both it is the mean over all orders of the pulses, to third order in a.
 
-That is the same as pulse after pulse only under conditions, tested for every cell. All must hold, or n = 1:
+That is the same as pulse after pulse only under conditions, tested for every cell. All must hold; of a single pulse,
+only that of the slope, on which the series for phi and g depend:
 
     bounds  in no order of its pulses could the cell touch a bound: all steps towards it first, plus SIGMAS standard
             deviations of their noise, stay inside. By Levy's inequality the walk leaves this strip with a probability
@@ -188,7 +189,7 @@ def merge(weights, cells, sigma, first_word, after_word, rows, ids, plus, minus,
                 largest = largest if largest > spread * _HALF else spread * _HALF
                 bad |= n_up * n_down * abs(b_up * m_down - b_down * m_up) * _HALF > _ORDER * largest
                 bad |= sigma * sigma * (n_up * f_up * f_up + n_down * f_down * f_down) > _SHAPE
-            one_by_one = _ONE if bad & (n > _1) else _ZERO
+            one_by_one = _ONE if (bad & (n > _1)) | (slope > _SLOPE) else _ZERO
             left_over[j] = one_by_one
             number = np.uint32(number + one_by_one)
             weight_row[j] = weight if (one_by_one != _ZERO) | (n == _0) else moved
