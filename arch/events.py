@@ -15,6 +15,8 @@ class Op(IntEnum):
 
     FETCH: a vector from the buffer to the drivers. DRIVE: lines driven, array held. CONVERT: ADC rounds.
     DIGITAL: element operations. STORE: results into a buffer. SEND: a message over one link. PULSE: an update.
+    WRITE: rows of an array programmed, one after the other. MEMORY: a burst to or from DRAM. HOST: a transfer over the
+    host link.
     """
 
     FETCH = 0
@@ -24,6 +26,9 @@ class Op(IntEnum):
     STORE = 4
     SEND = 5
     PULSE = 6
+    WRITE = 7
+    MEMORY = 8
+    HOST = 9
 
 
 COLUMNS = ("op", "station", "row", "layer", "tile", "phase", "vector", "start", "end", "amount")
