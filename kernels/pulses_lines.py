@@ -30,7 +30,10 @@ _LARGEST = np.float32(np.finfo(np.float32).max)
 
 
 def find_gains(x, d, strength, desired_bl, um, ublm, fixed_bl, grad_scale, slots, gain_d, gain_x):
-    """Slots and gains of every pair; returns all slots, or -1 if x or -2 if d holds NaN or infinite numbers."""
+    """Slots and gains of every pair; returns all slots, or -1 if x or -2 if d holds NaN or infinite numbers.
+
+    strength: |learning rate| / granularity of every pair.
+    """
     total = 0
     for b in range(x.shape[0]):
         x_max, x_bad = np.float32(0), 0
@@ -43,7 +46,7 @@ def find_gains(x, d, strength, desired_bl, um, ublm, fixed_bl, grad_scale, slots
             d_bad += not abs(value) <= _LARGEST
         if x_bad or d_bad:
             return -1 if x_bad else -2
-        number, of_d, of_x = gains(strength, float(x_max), float(d_max), desired_bl, um, ublm, fixed_bl, grad_scale)
+        number, of_d, of_x = gains(strength[b], float(x_max), float(d_max), desired_bl, um, ublm, fixed_bl, grad_scale)
         slots[b], gain_d[b], gain_x[b] = number, np.float32(of_d), np.float32(of_x)
         total += number
     return total
@@ -133,7 +136,7 @@ def fire(values, gain, step, stochastic, slots, chunks, keys, first, positive, n
 def draw(x, d, strength, rule, step_d, step_x, sto_round, keys, first, flip, limit, wide, narrow):
     """All bits of a mini-batch, counted into the rows of `UpdateCounts`.
 
-    rule: what `train_gains` takes after the maxima. keys: of rounding rows and columns, of firing rows and columns, of
+    strength: as in `find_gains`. rule: what `train_gains` takes after the maxima. keys: of rounding rows and columns, of firing rows and columns, of
     the noise of pulses. Returns (-1 if x or -2 if d holds NaN or infinite numbers, else all slots; chunks with their
     number of pulses as a fifth column; words of rows and of columns (2, words, padded lines), positive and negative
     lines, exchanged for the rows if ``flip``; per slot the random words of its vector, its number in the vector).
@@ -230,7 +233,7 @@ class Drive:
         total = _GAINS(
             x,
             d,
-            strength,
+            np.full(vectors, strength),
             *parameters.rule,
             slots,
             gain_d,

@@ -108,7 +108,7 @@ def update(
     total, *bits = pulses_lines.DRAW(
         x.numpy(),
         d.numpy(),
-        strength,
+        np.full(len(x), strength),
         parameters.rule,
         np.float32(steps[0]),
         np.float32(steps[1]),

@@ -22,7 +22,7 @@ import torch
 
 from rpusim.errors import InputError
 from rpusim.kernels.cells.base import Extra, Site, UnitCell
-from rpusim.kernels.cells.transfer import Transfer, TransferCell
+from rpusim.kernels.cells.transfer import Transfer, TransferCell, Turn
 from rpusim.kernels.pulses import UpdateParameters
 
 Tensor = torch.Tensor
@@ -64,37 +64,41 @@ class BufferedTransferCell(TransferCell):
     """Arrays and buffers; buffer: (pairs of arrays, rows, columns) in units of weights. It survives `set_weights`."""
 
     buffer: Tensor
+    digital_ops_per_position = 2
 
     def __init__(self, parameters: BufferedTransfer, site: Site) -> None:
         super().__init__(parameters, site)
         self.b, self.pairs = parameters, parameters.number - int(parameters.no_self_transfer)
         self.register_buffer("buffer", torch.zeros(self.pairs, site.rows, site.columns))
 
-    def write(
-        self, index: int, to: int, slices: list[int], values: Tensor, rate: float, extra: Extra, vector: int
-    ) -> None:
-        granularity = self._arrays[to].device.granularity
-        gains = self.gamma[index], self.gamma[to]
-        rate = self.transfer_rate(index, rate) * (gains[0] / gains[1] if min(gains) > 0.0 else 1.0)
-        most, b = self.b.transfer_update.desired_bl, self.b
-        for read, i in enumerate(slices):
+    def gain(self, index: int, learning_rate: float) -> float:
+        """lr_C of equation 1."""
+        gains = self.gamma[index], self.gamma[self.target(index)]
+        rate = self.transfer_rate(index, learning_rate)
+        return rate * (gains[0] / gains[1] if min(gains) > 0.0 else 1.0)
+
+    def threshold(self, to: int) -> float:
+        """theta of equation 2."""
+        return self.b.thres_scale * float(self._arrays[to].device.granularity)
+
+    def write(self, index: int, turn: Turn, values: Tensor, extra: Extra, vector: int) -> None:
+        to, b = self.target(index), self.b
+        most, threshold = b.transfer_update.desired_bl, self.threshold(to)
+        for value, i in zip(values, turn.slices, strict=True):
             held = self.held(index, i)
-            omega = held + values[read] * rate
-            threshold = b.thres_scale * granularity
+            omega = held + value * turn.gain
             number = torch.trunc(omega / threshold).clamp_(-most, most)
             left = omega * b.momentum if b.forget_buffer else omega - number * ((1.0 - b.momentum) * threshold)
             held.copy_(torch.where(number == 0, omega, left))
-            self.send_number(to, i, number, granularity, extra, vector, 2 * self.length)
+            self.send_number(to, i, number, extra, vector)
 
     def held(self, index: int, i: int) -> Tensor:
         """Slice ``i`` of a buffer, not a copy."""
         return self.buffer[index, :, i] if self.p.transfer_columns else self.buffer[index, i]
 
-    def send_number(
-        self, to: int, i: int, number: Tensor, granularity: float, extra: Extra, vector: int, digital_ops: int
-    ) -> None:
+    def send_number(self, to: int, i: int, number: Tensor, extra: Extra, vector: int) -> None:
         """Equation 4, if there is anything to send."""
         if bool(number.any()):
-            self.send(to, [i], -number[None], self.b.step * granularity, extra, vector, digital_ops)
+            self.send(to, [i], -number[None], self.b.step * self._arrays[to].device.granularity, extra, vector)
         else:
-            extra.add(vector, passes=1, digital_ops=digital_ops)
+            extra.add(vector, passes=1, digital_ops=self.digital_ops)

@@ -23,6 +23,7 @@ Rasch, Carta, Fagbohungbe & Gokmen, "Fast and robust analog in-memory deep neura
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -31,6 +32,7 @@ import torch
 from rpusim.errors import InputError
 from rpusim.kernels.cells.base import Extra, Name, Site, UnitCell, joined
 from rpusim.kernels.cells.buffered import BufferedTransfer, BufferedTransferCell
+from rpusim.kernels.cells.transfer import Turn
 from rpusim.kernels.pulses import UpdateCounts
 
 Tensor = torch.Tensor
@@ -93,7 +95,6 @@ class ChoppedTransferCell(BufferedTransferCell):
         self.register_buffer("slice_chopper", torch.ones(self.slices))
         self.register_buffer("position_chopper", torch.ones(self.length))
         self.counters |= {"cycle": 0, "largest x": 0.0, "largest d": 0.0}
-        self._fast_rate = 0.0
         self._drawn: tuple[int, list[float]] = (-1, [])
         self.cycles_per_chop = max(math.ceil(1.0 / parameters.in_chop_prob), 2) if parameters.in_chop_prob else 0
 
@@ -119,28 +120,39 @@ class ChoppedTransferCell(BufferedTransferCell):
     # --- the gradient onto A ------------------------------------------------------------------------------------------
 
     def learn(self, x: Tensor, d: Tensor, learning_rate: float, vectors: int) -> UpdateCounts:
+        rates = self.fast_rates(x, d, learning_rate, vectors)
+        self._fast_rate = rates[-1]
+        x, d = self._chopped(x, d)
         if not self.c.auto_scale:
-            self._fast_rate = self.fast_rate(learning_rate)
-            return self.pulse(0, *self._chopped(x, d), self._fast_rate)
-        parts = []
-        for x_one, d_one in zip(x.split(1), d.split(1), strict=True):
-            self._fast_rate = self._scaled_rate(x_one, d_one, learning_rate, vectors)
-            parts.append(self.pulse(0, *self._chopped(x_one, d_one), self._fast_rate))
-        return joined(parts)
+            return self.pulse(0, x, d, rates[0])
+        pairs = zip(x.split(1), d.split(1), rates, strict=True)
+        return joined([self.pulse(0, x_one, d_one, rate) for x_one, d_one, rate in pairs])
+
+    @property
+    def choppers(self) -> tuple[Tensor, Tensor] | None:
+        """The signs of columns and rows; None: they never change."""
+        if not self._chops:
+            return None
+        sides = self.slice_chopper, self.position_chopper
+        return sides if self.p.transfer_columns else sides[::-1]
 
     def _chopped(self, x: Tensor, d: Tensor) -> tuple[Tensor, Tensor]:
         """Equation 1: the signs on the lines."""
-        if not self._chops:
-            return x, d
-        if self.p.transfer_columns:
-            return x * self.slice_chopper, d * self.position_chopper
-        return x * self.position_chopper, d * self.slice_chopper
+        signs = self.choppers
+        return (x, d) if signs is None else (x * signs[0], d * signs[1])
 
-    def _scaled_rate(self, x: Tensor, d: Tensor, learning_rate: float, vectors: int) -> float:
+    def fast_rates(self, x: Tensor, d: Tensor, learning_rate: float, vectors: int) -> Sequence[float]:
+        """Under auto_scale it follows the running means of the largest |x| and |d|, which go on with every vector."""
+        if not self.c.auto_scale:
+            return super().fast_rates(x, d, learning_rate, vectors)
+        largest = zip(x.abs().amax(1).tolist(), d.abs().amax(1).tolist(), strict=True)
+        return [self._scaled_rate(x_max, d_max, learning_rate, vectors) for x_max, d_max in largest]
+
+    def _scaled_rate(self, x_max: float, d_max: float, learning_rate: float, vectors: int) -> float:
         """The learning rate of A for one vector under auto_scale; the running means are updated first."""
         c, share = self.c, (1.0 - self.c.auto_momentum) / vectors
-        for name, values in (("largest x", x), ("largest d", d)):
-            new, mean = float(values.abs().max()), self.counters[name]
+        for name, new in (("largest x", x_max), ("largest d", d_max)):
+            mean = self.counters[name]
             if mean <= 0.0:
                 self.counters[name] = new
             elif new > 0.0:
@@ -155,7 +167,7 @@ class ChoppedTransferCell(BufferedTransferCell):
 
     # --- the transfer to C --------------------------------------------------------------------------------------------
 
-    def gain(self, learning_rate: float) -> float:
+    def gain(self, index: int, learning_rate: float) -> float:
         """kappa of equation 2."""
         c, (g_fast, g_slow) = self.c, (a.device.granularity for a in self._arrays)
         rate = abs(self.transfer_rate(0, learning_rate))
@@ -168,25 +180,22 @@ class ChoppedTransferCell(BufferedTransferCell):
             return rate / self._fast_rate / (threshold * g_slow / g_fast) if self._fast_rate else 0.0
         return float(rate / threshold)
 
-    def transfer(self, index: int, learning_rate: float, extra: Extra, vector: int) -> None:
-        """Equations 2 to 4 for the next slice, then its chopper."""
-        i, count = self.counters["slice 0"], self.counters["reads 0"]
-        value = self.readers[0].read(self._arrays[0].weights, [i], count, self.path_now)[0]
-        self.counters["reads 0"] = count + 1
-        self.accumulate(i, value, learning_rate, extra, vector)
-        if self._chops:
-            self._flip(i)
-        self.counters["slice 0"] = (i + 1) % self.slices
-        if i == self.slices - 1:
-            self.counters["cycle"] += 1
+    def threshold(self, to: int) -> float:
+        """The buffer counts in pulses."""
+        return 1.0
 
-    def accumulate(self, i: int, value: Tensor, learning_rate: float, extra: Extra, vector: int) -> None:
-        """Slice ``i`` was read as ``value``: equations 2 to 4."""
-        number = self.collect(i, value, self.gain(learning_rate), 0.0)
-        self.send_number(1, i, number, self._arrays[1].device.granularity, extra, vector, 2 * self.length)
+    def write(self, index: int, turn: Turn, values: Tensor, extra: Extra, vector: int) -> None:
+        """Equations 2 to 4 for the next slice."""
+        number = self.collect(turn.slices[0], values[0], turn.gain)
+        self.send_number(1, turn.slices[0], number, extra, vector)
 
-    def collect(self, i: int, value: Tensor, gain: float, limit: float) -> Tensor:
-        """Equations 2 and 3: the numbers of pulses. limit: of what stays where pulses were sent; 0: none."""
+    @property
+    def limit(self) -> float:
+        """What stays in the buffer where pulses were sent, at most; 0: no limit."""
+        return 0.0
+
+    def collect(self, i: int, value: Tensor, gain: float) -> Tensor:
+        """Equations 2 and 3: the numbers of pulses."""
         c, most, held = self.c, self.c.transfer_update.desired_bl, self.held(0, i)
         step = value * gain
         if self._chops:
@@ -194,18 +203,27 @@ class ChoppedTransferCell(BufferedTransferCell):
         omega = step if c.no_buffer else held + step
         number = torch.trunc(omega).clamp_(-most, most)
         left = omega * c.momentum if c.forget_buffer else omega - number * (1.0 - c.momentum)
-        if limit > 0.0 and not c.forget_buffer:
-            left = left.clamp(-limit, limit)
+        if self.limit > 0.0 and not c.forget_buffer:
+            left = left.clamp(-self.limit, self.limit)
         held.copy_(torch.where(number == 0, omega, left))
         return number
 
-    def _flip(self, i: int) -> None:
+    def advance(self, index: int, turn: Turn) -> None:
+        """The chopper of the slice may flip; after a cycle those of the positions too."""
+        super().advance(index, turn)
+        i, last = turn.slices[0], turn.slices[0] == self.slices - 1
+        if self._chops:
+            self._flip(i, last)
+        if last:
+            self.counters["cycle"] += 1
+
+    def _flip(self, i: int, last: bool) -> None:
         c, cycle = self.c, self.counters["cycle"]
         due = self.regular and cycle % self.cycles_per_chop + 1 == self.cycles_per_chop
         if due or (c.in_chop_random and self._draws(cycle)[i] < c.in_chop_prob):
             self.slice_chopper[i] = -self.slice_chopper[i]
             self.flipped(i)
-        if c.out_chop_prob > 0.0 and i == self.slices - 1:
+        if c.out_chop_prob > 0.0 and last:
             draws = self.uniform(Name.OUTPUT_CHOPPER, np.array([cycle]), self.length)[0]
             hit = (draws < c.out_chop_prob).to(self.position_chopper.device)
             self.position_chopper.copy_(torch.where(hit, -self.position_chopper, self.position_chopper))

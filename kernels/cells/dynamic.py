@@ -25,6 +25,7 @@ import torch
 from rpusim.errors import InputError
 from rpusim.kernels.cells.base import Extra, Site, UnitCell
 from rpusim.kernels.cells.chopped import ChoppedTransfer, ChoppedTransferCell
+from rpusim.kernels.cells.transfer import Turn
 
 Tensor = torch.Tensor
 
@@ -63,6 +64,7 @@ class DynamicTransferCell(ChoppedTransferCell):
     mean: Tensor
     past: Tensor
     fresh: Tensor
+    digital_ops_per_position = 4
 
     def __init__(self, parameters: DynamicTransfer, site: Site) -> None:
         super().__init__(parameters, site)
@@ -77,23 +79,36 @@ class DynamicTransferCell(ChoppedTransferCell):
         """Always: random flips come on top."""
         return True
 
-    def accumulate(self, i: int, value: Tensor, learning_rate: float, extra: Extra, vector: int) -> None:
-        a, cycle = self.a, self.counters["cycle"]
-        by_columns = self.p.transfer_columns
-        mean, past = ((m[:, i] if by_columns else m[i]) for m in (self.mean, self.past))
-        if self.fresh[i]:
-            past.copy_(mean)
-            self.fresh[i] = False
-        gain = self.gain(learning_rate)
-        if a.correct_accumulation:
+    @property
+    def limit(self) -> float:
+        return self.a.buffer_cap * self.a.transfer_update.desired_bl
+
+    def turn(self, index: int, learning_rate: float) -> Turn:
+        turn, cycle = super().turn(index, learning_rate), self.counters["cycle"]
+        return turn._replace(fresh=bool(self.fresh[turn.slices[0]]), writes=cycle > self.cycles_per_chop)
+
+    def gain(self, index: int, learning_rate: float) -> float:
+        gain, cycle = super().gain(index, learning_rate), self.counters["cycle"]
+        if self.a.correct_accumulation:
             gain /= min(cycle % self.cycles_per_chop + 1, 1.0 / self._arrays[0].device.granularity)
-        number = self.collect(i, value - past, gain, a.buffer_cap * a.transfer_update.desired_bl)
-        mean.mul_(1.0 - self.tail).add_(value, alpha=self.tail)
-        operations = 4 * self.length
-        if cycle > self.cycles_per_chop:
-            self.send_number(1, i, number, self._arrays[1].device.granularity, extra, vector, operations)
+        return gain
+
+    def write(self, index: int, turn: Turn, values: Tensor, extra: Extra, vector: int) -> None:
+        i, value, by_columns = turn.slices[0], values[0], self.p.transfer_columns
+        mean, past = ((m[:, i] if by_columns else m[i]) for m in (self.mean, self.past))
+        if turn.fresh:
+            past.copy_(mean)
+        number = self.collect(i, value - past, turn.gain)
+        mean.copy_(mean * (1.0 - self.tail) + value * self.tail)
+        if turn.writes:
+            self.send_number(1, i, number, extra, vector)
         else:
-            extra.add(vector, passes=1, digital_ops=operations)
+            extra.add(vector, passes=1, digital_ops=self.digital_ops)
+
+    def advance(self, index: int, turn: Turn) -> None:
+        if turn.fresh:
+            self.fresh[turn.slices[0]] = False
+        super().advance(index, turn)
 
     def flipped(self, i: int) -> None:
         self.fresh[i] = True

@@ -21,7 +21,9 @@ parameters named as in AIHWKit (Rasch et al. 2021), whose semantics are followed
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -29,6 +31,7 @@ import torch
 from rpusim.errors import InputError
 from rpusim.kernels import checks
 from rpusim.kernels.array import DeviceArray
+from rpusim.kernels.cells import transfer_numba
 from rpusim.kernels.cells.base import CellActivity, CellParameters, Extra, Name, Site, UnitCell, changed, joined
 from rpusim.kernels.cells.reads import Reader
 from rpusim.kernels.cells.zero_shift import ShiftedArray
@@ -122,10 +125,30 @@ class Transfer(CellParameters):
         return TransferCell(self, site)
 
 
+class Turn(NamedTuple):
+    """A transfer as far as it is known before anything is read.
+
+    slices: that are read, in order. count: reads of the array before. gain: what read-outs are multiplied by on their
+    way to the next array or buffer. fresh: the reference is taken anew first. writes: pulses are sent.
+    """
+
+    slices: list[int]
+    count: int
+    gain: float
+    fresh: bool = False
+    writes: bool = True
+
+
 class TransferCell(UnitCell):
-    """Arrays A, ..., C. What follows here is common to all transfer cells; `write` is what they differ in."""
+    """Arrays A, ..., C. What follows here is common to all transfer cells; `write` is what they differ in.
+
+    `step_by_step` is how they learn, vector after vector; `transfer_numba` does the same in compiled loops wherever it
+    can (`transfer_numba.covers`).
+    """
 
     visible: Tensor | None
+    # What a transfer costs in digital operations per position of the slice.
+    digital_ops_per_position = 0
 
     def __init__(self, parameters: Transfer, site: Site) -> None:
         arrays: list[DeviceArray | ShiftedArray] = list(parameters.make_arrays(site))
@@ -136,6 +159,7 @@ class TransferCell(UnitCell):
             arrays[0] = ShiftedArray(fast, reference, parameters.zero_shift_pairs)
         super().__init__(parameters, site, arrays)
         self.p, number = parameters, parameters.number
+        self._fast_rate = 0.0  # learning rate of A for the last vector
         self.gamma = parameters.gamma_vec or tuple(parameters.gamma ** (number - 1 - k) for k in range(number))
         hidden = not any(self.gamma[:-1]) and self.gamma[-1] == 1.0
         self.register_buffer("visible", None if hidden else torch.zeros(site.rows, site.columns))
@@ -163,6 +187,11 @@ class TransferCell(UnitCell):
             for k, (gamma, array) in enumerate(zip(self.gamma, self._arrays, strict=True)):
                 if gamma:
                     self.visible.add_(self.decoded(k, array.weights), alpha=gamma)
+
+    @property
+    def choppers(self) -> tuple[Tensor, Tensor] | None:
+        """Signs on columns and rows while A learns; None: there are none."""
+        return None
 
     def decoded(self, index: int, weights: Tensor) -> Tensor:
         """What the weights of an array stand for."""
@@ -198,12 +227,21 @@ class TransferCell(UnitCell):
             return self.p.fast_lr * learning_rate if self.p.scale_fast_lr else self.p.fast_lr
         return learning_rate
 
+    def fast_rates(self, x: Tensor, d: Tensor, learning_rate: float, vectors: int) -> Sequence[float]:
+        """The learning rate of A for each vector of a mini-batch of ``vectors``."""
+        return [self.fast_rate(learning_rate)] * len(x)
+
     def transfer_rate(self, index: int, learning_rate: float) -> float:
         """The learning rate of the transfer from array ``index``."""
         rate = self.p.transfer_lr_vec[index] if self.p.transfer_lr_vec else self.p.transfer_lr
         return rate * learning_rate if self.p.scale_transfer_lr else rate
 
     def update(self, x: Tensor, d: Tensor, learning_rate: float) -> CellActivity:
+        compiled = transfer_numba.covers(self, len(x))
+        return (transfer_numba.update if compiled else TransferCell.step_by_step)(self, x, d, learning_rate)
+
+    def step_by_step(self, x: Tensor, d: Tensor, learning_rate: float) -> CellActivity:
+        """As `update`, on any path and with any parameters."""
         vectors, start = len(x), self.counters["updates"]
         periods = self.periods(vectors)
         parts: list[UpdateCounts] = []
@@ -226,31 +264,57 @@ class TransferCell(UnitCell):
         """Equation 2 for vectors with no transfer between them, of a mini-batch of ``vectors``."""
         return self.pulse(0, x, d, self.fast_rate(learning_rate))
 
+    def turns(self, rates: Sequence[float], learning_rate: float) -> Iterator[tuple[int, Turn]]:
+        """The transfers of A that fall due in a mini-batch with these rates of A, each after its vector.
+
+        Counters move on with every vector, the state of the cycle after every transfer.
+        """
+        period = self.periods(len(rates))[0]
+        for vector, rate in enumerate(rates):
+            self._fast_rate = rate
+            self.counters["updates"] += 1
+            if period and self.counters["updates"] % period == 0:
+                turn = self.turn(0, learning_rate)
+                yield vector, turn
+                self.advance(0, turn)
+
+    def turn(self, index: int, learning_rate: float) -> Turn:
+        """The next transfer of array ``index``."""
+        first, count = self.counters[f"slice {index}"], self.counters[f"reads {index}"]
+        if self.p.random_selection:
+            step = np.array([count * self.p.number + index])
+            first = int(self.uniform(Name.CHOICE, step, 1)[0, 0] * self.slices)
+        slices = [(first + read) % self.slices for read in range(self.p.n_reads_per_transfer)]
+        return Turn(slices, count, self.gain(index, learning_rate))
+
+    def advance(self, index: int, turn: Turn) -> None:
+        """Go on in the cycle of array ``index``, after this transfer."""
+        self.counters[f"slice {index}"] = (turn.slices[-1] + 1) % self.slices
+        self.counters[f"reads {index}"] = turn.count + len(turn.slices)
+
+    def gain(self, index: int, learning_rate: float) -> float:
+        """What read-outs of array ``index`` are multiplied by."""
+        return self.transfer_rate(index, learning_rate)
+
     def transfer(self, index: int, learning_rate: float, extra: Extra, vector: int) -> None:
         """Read the next slices of array ``index`` and write them to the next array; ``vector`` made it due."""
-        p, to = self.p, min(index + 1, self.p.number - 1)
-        first = self.counters[f"slice {index}"]
-        count = self.counters[f"reads {index}"]
-        if p.random_selection:
-            step = np.array([count * p.number + index])
-            first = int(self.uniform(Name.CHOICE, step, 1)[0, 0] * self.slices)
-        slices = [(first + read) % self.slices for read in range(p.n_reads_per_transfer)]
-        source = self._arrays[index]
-        values = self.readers[index].read(source.weights, slices, count, self.path_now)
-        if p.with_reset_prob > 0.0:
-            source.reset(first, len(slices), p.with_reset_prob)
-        self.counters[f"slice {index}"] = (first + len(slices)) % self.slices
-        self.counters[f"reads {index}"] = count + len(slices)
-        self.write(index, to, slices, values, learning_rate, extra, vector)
+        turn, source = self.turn(index, learning_rate), self._arrays[index]
+        values = self.readers[index].read(source.weights, turn.slices, turn.count, self.path_now)
+        if self.p.with_reset_prob > 0.0:
+            source.reset(turn.slices[0], len(turn.slices), self.p.with_reset_prob)
+        self.write(index, turn, values, extra, vector)
+        self.advance(index, turn)
 
-    def write(
-        self, index: int, to: int, slices: list[int], values: Tensor, rate: float, extra: Extra, vector: int
-    ) -> None:
+    def write(self, index: int, turn: Turn, values: Tensor, extra: Extra, vector: int) -> None:
         """Equation 3: pulses of the read-out ``values`` (slices, length) straight to the next array."""
-        self.send(to, slices, -values, self.transfer_rate(index, rate), extra, vector, 0)
+        self.send(self.target(index), turn.slices, -values, turn.gain, extra, vector)
+
+    def target(self, index: int) -> int:
+        """The array that array ``index`` is transferred to."""
+        return min(index + 1, self.p.number - 1)
 
     def send(
-        self, to: int, slices: list[int], lines: Tensor, rate: float, extra: Extra, vector: int, digital_ops: int
+        self, to: int, slices: list[int], lines: Tensor, rate: float, extra: Extra, vector: int
     ) -> None:
         """Pulse slices of an array with one-hot vectors on one side and ``lines`` (slices, length) on the other."""
         target, hot = self._arrays[to], self.readers[0].one_hot(slices, lines.device)
@@ -260,7 +324,13 @@ class TransferCell(UnitCell):
         after = self._cut(target.weights, slices)
         for entry in range(len(slices)):
             writes = changed(before[entry], after[entry])
-            extra.add(vector, passes=1, writes=writes, digital_ops=digital_ops, counts=counts, entry=entry)
+            operations = self.digital_ops
+            extra.add(vector, passes=1, writes=writes, digital_ops=operations, counts=counts, entry=entry)
+
+    @property
+    def digital_ops(self) -> int:
+        """Digital operations per transferred slice."""
+        return self.digital_ops_per_position * self.length
 
     def _cut(self, weights: Tensor, slices: list[int]) -> Tensor:
         """Slices of a matrix (len(slices), length)."""
