@@ -21,8 +21,11 @@ from rpusim.arch.parts.adc import Adcs, SampleAndHold
 from rpusim.arch.parts.buffer import Buffer
 from rpusim.arch.parts.crossbar import Crossbar
 from rpusim.arch.parts.digital import Digital
+from rpusim.arch.parts.global_buffer import GlobalBuffer
+from rpusim.arch.parts.host import Host
 from rpusim.arch.parts.inputs import Inputs
 from rpusim.arch.parts.link import Mesh
+from rpusim.arch.parts.memory import Memory
 from rpusim.arch.parts.part import Card, Part, Sourced
 from rpusim.arch.parts.pulses import Pulses
 from rpusim.arch.parts.support import ChipSupport, Support
@@ -56,12 +59,18 @@ class TileKind(Sourced):
 
 
 class Chip(Sourced):
-    """The whole chip. ``cards`` are cost cards of its own, beside those of the library."""
+    """The whole chip. ``cards`` are cost cards of its own, beside those of the library.
+
+    ``global_buffer``, ``memory`` (off-chip DRAM) and ``host`` (its link) may be left out: then nothing is kept there.
+    """
 
     name: str
     title: str
     tiles: Annotated[tuple[TileKind, ...], Field(min_length=1)]
     mesh: Mesh
+    global_buffer: GlobalBuffer | None = None
+    memory: Memory | None = None
+    host: Host | None = None
     support: tuple[ChipSupport, ...] = ()
     cards: dict[str, Card] = {}
 
@@ -155,7 +164,14 @@ def bill_of_parts(chip: Chip) -> BillOfParts:
 
     tiles = tuple(_tile_parts(kind, build) for kind in chip.tiles)
     mesh = build("mesh", chip.mesh.card, "links", lambda card: chip.mesh.build(card, chip.tile_count))
-    chip_wide = [mesh, *(build(f"support.{s.name}", s.card, None, s.build) for s in chip.support)]
+    chip_wide = [mesh]
+    if chip.global_buffer:
+        chip_wide.append(build("global_buffer", chip.global_buffer.card, "buffer", chip.global_buffer.build))
+    if chip.memory:
+        chip_wide.append(build("memory", chip.memory.card, "DRAM", chip.memory.build))
+    if chip.host:
+        chip_wide.append(build("host", chip.host.card, "host link", chip.host.build))
+    chip_wide += [build(f"support.{s.name}", s.card, None, s.build) for s in chip.support]
     return BillOfParts(chip, tiles, _by_name(chip_wide, "support"))
 
 

@@ -78,7 +78,7 @@ class _Batch:
     columns: Integers
     kind: TileKind
     parts: dict[str, Part]
-    links: Part
+    chip_wide: dict[str, Part]
 
     def event(self, column: str) -> Integers:
         return getattr(self.events, column)[self.members]
@@ -90,6 +90,10 @@ class _Batch:
         """zJ of one action of one unit; 0 where a card lumps that action into another one."""
         action_cost = self.parts[part].actions.get(action)
         return action_cost.energy_zj if action_cost else 0
+
+    def chip_cost(self, part: str, action: str) -> int:
+        """zJ of one action of a part that the chip has once."""
+        return self.chip_wide[part].actions[action].energy_zj
 
     @property
     def forward(self) -> NDArray[np.bool_]:
@@ -112,7 +116,25 @@ def _digital(batch: _Batch) -> Priced:
 
 
 def _send(batch: _Batch) -> Priced:
-    yield "links", batch.event("amount") * batch.links.actions["bit"].energy_zj
+    yield "links", batch.event("amount") * batch.chip_cost("links", "bit")
+
+
+def _global_buffer_read(batch: _Batch) -> Priced:
+    yield "global buffer", batch.event("amount") * batch.chip_cost("global buffer", "read")
+
+
+def _global_buffer_write(batch: _Batch) -> Priced:
+    yield "global buffer", batch.event("amount") * batch.chip_cost("global buffer", "write")
+
+
+def _memory(batch: _Batch) -> Priced:
+    """Forward work writes what it has computed to DRAM; every other phase reads it (or the weights) back."""
+    read, write = batch.chip_cost("DRAM", "read"), batch.chip_cost("DRAM", "write")
+    yield "DRAM", batch.event("amount") * np.where(batch.forward, write, read)
+
+
+def _host(batch: _Batch) -> Priced:
+    yield "host link", batch.event("amount") * batch.chip_cost("host link", "bit")
 
 
 def _drive_array(batch: _Batch) -> Priced:
@@ -171,6 +193,10 @@ _PRICES: dict[tuple[Op, str], Callable[[_Batch], Priced]] = {
     (Op.DIGITAL, "digital unit"): _digital,
     (Op.SEND, "port"): _send,
     (Op.SEND, "link"): _send,
+    (Op.FETCH, "global buffer"): _global_buffer_read,
+    (Op.STORE, "global buffer"): _global_buffer_write,
+    (Op.MEMORY, "DRAM"): _memory,
+    (Op.HOST, "host link"): _host,
     (Op.DRIVE, "array"): _drive_array,
     (Op.DRIVE, "row drivers"): _drive_lines,
     (Op.DRIVE, "column drivers"): _drive_lines,
@@ -180,6 +206,9 @@ _PRICES: dict[tuple[Op, str], Callable[[_Batch], Priced]] = {
     (Op.PULSE, "column drivers"): _pulse_columns,
 }
 """What each kind of unit takes from the supply for each operation; an event without a price is an error."""
+
+_WITHOUT_SUPPORT = ("row drivers", "column drivers", "link", "global buffer", "DRAM", "host link")
+"""A tile's support circuits are busy with the array, and with the port, once; with the chip's own units never."""
 
 
 class Pricer:
@@ -237,6 +266,9 @@ class Pricer:
                 watts[name] = watts.get(name, 0.0) + units * running
         nodes = len({tile // self._chip.mesh.tiles_per_router for tile in used})
         watts["links"] = nodes * self._chip.mesh.lanes * self._bill.chip_wide["links"].card.leakage
+        for name in ("global buffer", "DRAM", "host link"):
+            if name in self._bill.chip_wide:
+                watts[name] = self._bill.chip_wide[name].leakage_w
         for support in self._chip.support:
             watts[support.name] = self._bill.chip_wide[support.name].full_power_w
         yield from ((name, w) for name, w in watts.items() if w)
@@ -260,15 +292,11 @@ class Pricer:
                 self._columns[block[members]],
                 self._chip.tiles[k],
                 self._bill.tiles[k],
-                self._bill.chip_wide["links"],
+                self._bill.chip_wide,
             )
             for part, zeptojoules in _PRICES[Op(op), self._unit_kinds[unit]](batch):
                 yield part, members, zeptojoules
-            if self._unit_kinds[unit] not in (
-                "row drivers",
-                "column drivers",
-                "link",
-            ):  # with the array, the port: once
+            if self._unit_kinds[unit] not in _WITHOUT_SUPPORT:
                 yield from self._support(Op(op), batch)
 
     def _support(self, op: Op, batch: _Batch) -> Iterator[tuple[str, NDArray[np.intp], Integers]]:

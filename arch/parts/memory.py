@@ -1,0 +1,34 @@
+"""Off-chip DRAM: what does not fit into the buffers waits here, such as the activations that an update still needs.
+
+Modelled: one port of ``bandwidth``, a fixed ``latency`` before each burst, energy per bit read and written, and the
+standby power of every device for the whole run. Not modelled: banks, rows, refresh as events, occupancy; ``capacity``
+is stated only. It takes no chip area; its card says so.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field
+
+from rpusim.arch.parts.part import Card, Part, Sourced
+from rpusim.arch.quantity import Bits, BitsPerSecond, SecondsOrZero, picoseconds, transfer_picoseconds
+
+
+class Memory(Sourced):
+    """``devices`` equal DRAM devices (or stacks) that together hold ``capacity`` and carry ``bandwidth``."""
+
+    capacity: Bits
+    bandwidth: BitsPerSecond
+    latency: SecondsOrZero
+    devices: Annotated[int, Field(ge=1)]
+    card: str
+
+    def transfer_ps(self, bits: int) -> int:
+        """How long one burst of ``bits`` holds the memory."""
+        return picoseconds(self.latency) + transfer_picoseconds(bits, self.bandwidth)
+
+    def build(self, card: Card) -> Part:
+        card.check_bandwidth(self.devices, self.bandwidth)
+        actions = {name: card.action(name, self.devices / self.bandwidth) for name in ("read", "write")}
+        return Part("DRAM", self.devices, card, actions, busy_units=self.devices)
