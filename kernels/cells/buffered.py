@@ -18,11 +18,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+import numpy as np
 import torch
 
 from rpusim.errors import InputError
 from rpusim.kernels.cells.base import Extra, Site, UnitCell
 from rpusim.kernels.cells.transfer import Transfer, TransferCell, Turn
+from rpusim.kernels.cells.transfer_loops import Collecting
 from rpusim.kernels.pulses import UpdateParameters
 
 Tensor = torch.Tensor
@@ -91,6 +93,23 @@ class BufferedTransferCell(TransferCell):
             left = omega * b.momentum if b.forget_buffer else omega - number * ((1.0 - b.momentum) * threshold)
             held.copy_(torch.where(number == 0, omega, left))
             self.send_number(to, i, number, extra, vector)
+
+    @property
+    def collecting(self) -> Collecting:
+        b, threshold, f = self.b, self.threshold(1), np.float32
+        return super().collecting._replace(
+            rate=b.step * self._arrays[1].device.granularity,
+            buffered=True,
+            forget=b.forget_buffer,
+            threshold=f(threshold),
+            most=f(b.transfer_update.desired_bl),
+            momentum=f(b.momentum),
+            spent=f((1.0 - b.momentum) * threshold),
+        )
+
+    @property
+    def memories(self) -> tuple[Tensor, ...]:
+        return (self.buffer[0],)
 
     def held(self, index: int, i: int) -> Tensor:
         """Slice ``i`` of a buffer, not a copy."""

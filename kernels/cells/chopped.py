@@ -33,6 +33,7 @@ from rpusim.errors import InputError
 from rpusim.kernels.cells.base import Extra, Name, Site, UnitCell, joined
 from rpusim.kernels.cells.buffered import BufferedTransfer, BufferedTransferCell
 from rpusim.kernels.cells.transfer import Turn
+from rpusim.kernels.cells.transfer_loops import Collecting
 from rpusim.kernels.pulses import UpdateCounts
 
 Tensor = torch.Tensor
@@ -111,6 +112,9 @@ class ChoppedTransferCell(BufferedTransferCell):
             states = self._arrays[0].device.num_states
             return [max(round(states / self.slices * -self.p.transfer_every), 1), 0]
         return super().periods(vectors)
+
+    def pulses_at_once(self, vectors: int) -> bool:
+        return super().pulses_at_once(vectors) and (vectors == 1 or not self.c.auto_scale)
 
     @property
     def regular(self) -> bool:
@@ -193,6 +197,10 @@ class ChoppedTransferCell(BufferedTransferCell):
     def limit(self) -> float:
         """What stays in the buffer where pulses were sent, at most; 0: no limit."""
         return 0.0
+
+    @property
+    def collecting(self) -> Collecting:
+        return super().collecting._replace(kept=not self.c.no_buffer, limit=np.float32(self.limit))
 
     def collect(self, i: int, value: Tensor, gain: float) -> Tensor:
         """Equations 2 and 3: the numbers of pulses."""

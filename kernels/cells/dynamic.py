@@ -20,12 +20,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 
 from rpusim.errors import InputError
 from rpusim.kernels.cells.base import Extra, Site, UnitCell
 from rpusim.kernels.cells.chopped import ChoppedTransfer, ChoppedTransferCell
 from rpusim.kernels.cells.transfer import Turn
+from rpusim.kernels.cells.transfer_loops import Collecting
 
 Tensor = torch.Tensor
 
@@ -104,6 +106,15 @@ class DynamicTransferCell(ChoppedTransferCell):
             self.send_number(1, i, number, extra, vector)
         else:
             extra.add(vector, passes=1, digital_ops=self.digital_ops)
+
+    @property
+    def collecting(self) -> Collecting:
+        shares = np.float32(1.0 - self.tail), np.float32(self.tail)
+        return super().collecting._replace(referred=True, old=shares[0], new=shares[1])
+
+    @property
+    def memories(self) -> tuple[Tensor, ...]:
+        return self.buffer[0], self.mean, self.past
 
     def advance(self, index: int, turn: Turn) -> None:
         if turn.fresh:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -21,6 +22,21 @@ from rpusim.kernels.mvm import BoundManagement, IOParameters, Lines, NoiseManage
 from rpusim.kernels.rng import Purpose, nb_bits, nb_line_words, nb_normal, nb_step_words
 
 Tensor = torch.Tensor
+
+
+class Reading(NamedTuple):
+    """What the periphery makes of a slice.
+
+    level: what the converter makes of an input of 1. step, bound, sigma: of the output's converter and its noise, each
+    0 if there is none. scale: digital, at the end. key: of the noise.
+    """
+
+    level: np.float32
+    step: np.float32
+    bound: np.float32
+    sigma: np.float32
+    scale: np.float32
+    key: np.uint64
 
 
 def _slice(cells, level, step, bound, sigma, scale, noise_key, count, out):
@@ -51,25 +67,26 @@ class Reader:
         self.slices, self.length = (columns, rows) if by_columns else (rows, columns)
         self._lines = Lines.sample(self.io, self.length, self.slices, stream)
         io, f = self.io, np.float32
-        self._simple = mvm_numba.covers(io) and not (
+        # Whether there is nothing but converters and output noise.
+        self.simple = mvm_numba.covers(io) and not (
             io.inp_noise or io.inp_sto_round or io.out_noise_std or io.out_sto_round or io.out_asymmetry
         )
-        # What the converter makes of an input of 1.
         level = f(np.rint(f(1) / f(io.inp_step))) * f(io.inp_step) if io.inp_step > 0.0 else f(1)
         level = min(level, f(io.inp_bound)) if io.inp_bound > 0.0 else level
-        self._numbers = (level, f(io.out_step), f(io.out_bound), f(io.out_noise), f(io.out_scale))
-        self._key = np.uint64(rng.key(*stream, Purpose.OUTPUT_NOISE))
+        key = np.uint64(rng.key(*stream, Purpose.OUTPUT_NOISE))
+        numbers = [f(0), f(0), f(0)] if io.is_perfect else [f(io.out_step), f(io.out_bound), f(io.out_noise)]
+        self.reading = Reading(f(1) if io.is_perfect else level, *numbers, f(io.out_scale), key)
 
     def read(self, weights: Tensor, slices: Sequence[int], first: int, path: str) -> Tensor:
         """The slices as the converters see them (len(slices), length); ``first`` counts the reads before."""
         if self.io.is_perfect:
             exact = weights[:, list(slices)].t() if self.by_columns else weights[list(slices)]
             return exact.clone() if self.io.out_scale == 1.0 else exact * self.io.out_scale
-        if self._simple and path == "numba":
+        if self.simple and path == "numba":
             matrix = weights.numpy().T if self.by_columns else weights.numpy()
             out = np.empty((len(slices), self.length), np.float32)
             for row, index in enumerate(slices):
-                _SLICE(matrix[index], *self._numbers, self._key, first + row, out[row])
+                _SLICE(matrix[index], *self.reading, first + row, out[row])
             return torch.from_numpy(out)
         return self.multiply(weights, self.one_hot(slices, weights.device), first, path)
 

@@ -34,6 +34,7 @@ from rpusim.kernels.array import DeviceArray
 from rpusim.kernels.cells import transfer_numba
 from rpusim.kernels.cells.base import CellActivity, CellParameters, Extra, Name, Site, UnitCell, changed, joined
 from rpusim.kernels.cells.reads import Reader
+from rpusim.kernels.cells.transfer_loops import Collecting
 from rpusim.kernels.cells.zero_shift import ShiftedArray
 from rpusim.kernels.mvm import IOParameters
 from rpusim.kernels.pulses import UpdateCounts, UpdateParameters
@@ -207,6 +208,23 @@ class TransferCell(UnitCell):
             self.counters[f"slice {k}"] = 0
         self.show()
 
+    # --- for the compiled loops ---------------------------------------------------------------------------------------
+
+    def pulses_at_once(self, vectors: int) -> bool:
+        """Whether A takes a mini-batch of ``vectors`` with one rate, and no transfer before its end."""
+        period = self.periods(vectors)[0]
+        return not period or self.counters["updates"] % period + vectors <= period
+
+    @property
+    def collecting(self) -> Collecting:
+        """What becomes of a read-out."""
+        return Collecting(digital_ops=self.digital_ops)
+
+    @property
+    def memories(self) -> tuple[Tensor, ...]:
+        """The digital memories (rows, columns) between A and C: of the buffer, the running mean and the reference."""
+        return ()
+
     # --- update -------------------------------------------------------------------------------------------------------
 
     def periods(self, vectors: int) -> list[int]:
@@ -313,9 +331,7 @@ class TransferCell(UnitCell):
         """The array that array ``index`` is transferred to."""
         return min(index + 1, self.p.number - 1)
 
-    def send(
-        self, to: int, slices: list[int], lines: Tensor, rate: float, extra: Extra, vector: int
-    ) -> None:
+    def send(self, to: int, slices: list[int], lines: Tensor, rate: float, extra: Extra, vector: int) -> None:
         """Pulse slices of an array with one-hot vectors on one side and ``lines`` (slices, length) on the other."""
         target, hot = self._arrays[to], self.readers[0].one_hot(slices, lines.device)
         before = self._cut(target.weights, slices).clone()
