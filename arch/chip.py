@@ -27,6 +27,7 @@ from rpusim.arch.parts.inputs import Inputs
 from rpusim.arch.parts.link import Mesh
 from rpusim.arch.parts.memory import Memory
 from rpusim.arch.parts.part import Card, Part, Sourced
+from rpusim.arch.parts.programming import Programming
 from rpusim.arch.parts.pulses import Pulses
 from rpusim.arch.parts.support import ChipSupport, Support
 from rpusim.errors import InputError
@@ -35,7 +36,10 @@ FOLDER = Path(__file__).parent / "chips"
 
 
 class TileKind(Sourced):
-    """``count`` equal tiles; without ``pulses`` they only infer, and have no drivers and converters for backward."""
+    """``count`` equal tiles; without ``pulses`` they only infer, and have no drivers and converters for backward.
+
+    ``programming`` says how weights are written into them; without it that is not counted.
+    """
 
     name: str
     count: Annotated[int, Field(ge=1)]
@@ -44,9 +48,21 @@ class TileKind(Sourced):
     sample_and_hold: SampleAndHold | None = None
     adc: Adcs
     pulses: Pulses | None = None
+    programming: Programming | None = None
     digital: Digital
     buffer: Buffer
     support: tuple[Support, ...] = ()
+
+    @model_validator(mode="after")
+    def _one_kind_of_driver(self) -> TileKind:
+        if self.programming and self.pulses and self.programming.card is not None:
+            raise ValueError(
+                f"programming.card: got {self.programming.card!r}, but a tile with pulses writes weights by the same "
+                f"drivers (card {self.pulses.card}); leave it out"
+            )
+        if self.programming and not self.pulses and self.programming.card is None:
+            raise ValueError("programming.card is missing; a tile without pulses needs drivers to write its weights")
+        return self
 
     @property
     def trains(self) -> bool:
@@ -183,11 +199,13 @@ def _tile_parts(kind: TileKind, build: Callable[..., Part]) -> dict[str, Part]:
     driven, read_out = (both, both) if kind.trains else (array.columns, array.rows)
     at_once = (longest, longest) if kind.trains else (array.columns, array.rows)
     pulse_seconds = kind.pulses.width if kind.pulses else None
+    writing = kind.programming
+    write_width = writing.width if writing else None
     read = kind.read_seconds
     read_sides = (array.rows, array.columns) if kind.trains else (array.rows,)
 
     parts = [
-        build(f"{where}.array", array.cell, "array", lambda card: array.build(card, read, pulse_seconds)),
+        build(f"{where}.array", array.cell, "array", lambda card: array.build(card, read, pulse_seconds, writing)),
         build(
             f"{where}.inputs",
             kind.inputs.card,
@@ -206,9 +224,15 @@ def _tile_parts(kind: TileKind, build: Callable[..., Part]) -> dict[str, Part]:
             lambda card: held.build(card, read_out * arrays, at_once[1] * arrays, read),
         )
         parts.append(made)
+    lines = (array.rows + array.columns) * arrays
     if pulses := kind.pulses:
-        lines = both * arrays
-        parts.append(build(f"{where}.pulses", pulses.card, "pulse drivers", lambda card: pulses.build(card, lines)))
+        made = build(
+            f"{where}.pulses", pulses.card, "pulse drivers", lambda card: pulses.build(card, lines, write_width)
+        )
+        parts.append(made)
+    elif writing:
+        made = build(f"{where}.programming", writing.card, "pulse drivers", lambda card: writing.drivers(card, lines))
+        parts.append(made)
     parts += [build(f"{where}.support.{s.name}", s.card, None, s.build) for s in kind.support]
     return _by_name(parts, f"{where}.support")
 

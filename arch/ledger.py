@@ -163,12 +163,19 @@ def _convert(batch: _Batch) -> Priced:
     yield "ADC", batch.event("amount") * batch.cost("ADC", "convert")
 
 
+def _turns(batch: _Batch) -> Integers | int:
+    """How often the columns send their trains: once, or where rows are addressed one by one, again for every row."""
+    pulses = batch.kind.pulses
+    assert pulses is not None, "an update on a tile without pulses"
+    return batch.rows if pulses.access == "row-by-row" else 1
+
+
 def _pulse_array(batch: _Batch) -> Priced:
     """Coincidences at full voltage, half-selected cells at half of it, lines charged."""
     array = batch.kind.array
     met = batch.of("coincidences_up") + batch.of("coincidences_down")
     half_selected = batch.of("row_pulses") * batch.columns + batch.of("column_pulses") * batch.rows - 2 * met
-    charged = batch.of("row_pulses") * array.columns + batch.of("column_pulses") * array.rows
+    charged = batch.of("row_pulses") * array.columns + _turns(batch) * batch.of("column_pulses") * array.rows
     yield (
         "array",
         met * batch.cost("array", "coincidence")
@@ -184,7 +191,24 @@ def _pulse_rows(batch: _Batch) -> Priced:
 
 def _pulse_columns(batch: _Batch) -> Priced:
     generated = batch.of("slots") * batch.columns * batch.cost("pulse drivers", "slot")
-    yield "pulse drivers", generated + batch.of("column_pulses") * batch.cost("pulse drivers", "pulse")
+    fired = batch.of("column_pulses") * batch.cost("pulse drivers", "pulse")
+    yield "pulse drivers", _turns(batch) * (generated + fired)
+
+
+def _write(batch: _Batch) -> Priced:
+    """An event's amount is the rows it wrote, each as often as it was pulsed; its row says how many cells."""
+    array, programming = batch.kind.array, batch.kind.programming
+    assert programming is not None, "a tile without programming was written to"
+    row_pulses = batch.event("amount")
+    cell_pulses = np.rint(batch.of("writes") * programming.iterations).astype(np.int64)
+    charged = row_pulses * array.columns + cell_pulses * array.rows
+    yield "array", cell_pulses * batch.cost("array", "write") + charged * batch.cost("array", "write_line_per_cell")
+    yield "pulse drivers", (row_pulses + cell_pulses) * batch.cost("pulse drivers", "write")
+
+
+def _with_the_array(batch: _Batch) -> Priced:
+    """Drivers that are held while the array is written: their energy is counted with it."""
+    return iter(())
 
 
 _PRICES: dict[tuple[Op, str], Callable[[_Batch], Priced]] = {
@@ -204,6 +228,9 @@ _PRICES: dict[tuple[Op, str], Callable[[_Batch], Priced]] = {
     (Op.PULSE, "array"): _pulse_array,
     (Op.PULSE, "row drivers"): _pulse_rows,
     (Op.PULSE, "column drivers"): _pulse_columns,
+    (Op.WRITE, "array"): _write,
+    (Op.WRITE, "row drivers"): _with_the_array,
+    (Op.WRITE, "column drivers"): _with_the_array,
 }
 """What each kind of unit takes from the supply for each operation; an event without a price is an error."""
 

@@ -7,7 +7,8 @@ Modelled for a resistive cell (card with ``electrical``), per cell of mean resis
   read         V_read^2 / R * t per driven cell and pass (every driven line counted at full duty: an upper bound for
   PWM), read_line    C V_read^2 per driven line, C = line capacitance per cell x cells crossed, coincidence  V_pulse^2
   / R * width per cell where a row and a column pulse meet, half_select  (V_pulse/2)^2 / R * width per cell that sees
-  only one of the two pulses, pulse_line   C (V_pulse/2)^2 per line and pulse.
+  only one of the two pulses, pulse_line   C (V_pulse/2)^2 per line and pulse; where it is programmed (`programming`),
+  write  V^2 / R * width and write_line  C V^2 at the programming voltage.
 A card with ``power`` instead lumps the whole array while it is read (ISAAC's table does); such an array cannot be
 pulsed. Not modelled here: dependence on the stored conductances and on PWM duty, sneak paths, wire resistance.
 """
@@ -19,6 +20,7 @@ from typing import Annotated
 from pydantic import Field
 
 from rpusim.arch.parts.part import Action, Card, Part, Sourced
+from rpusim.arch.parts.programming import Programming
 from rpusim.arch.quantity import Seconds, picoseconds, zeptojoules
 from rpusim.errors import InputError
 
@@ -38,18 +40,22 @@ class Crossbar(Sourced):
         """Outputs that one array can hold: weights sliced over several cells take as many rows."""
         return self.rows // self.cells_per_weight
 
-    def build(self, card: Card, read_seconds: float, pulse_seconds: float | None) -> Part:
-        """The array as a part; ``pulse_seconds`` is None on a chip that cannot update."""
+    def build(
+        self, card: Card, read_seconds: float, pulse_seconds: float | None, programming: Programming | None
+    ) -> Part:
+        """The array as a part; ``pulse_seconds`` is None on a chip that cannot update, as is ``programming``."""
         cells = self.rows * self.columns
-        if pulse_seconds is not None and card.power is not None:
+        if card.power is not None and (pulse_seconds is not None or programming):
             raise InputError(
                 f"card {card.name} lumps an array that is read into one power, but this chip also sends pulses to it; "
-                "a card with electrical, or with energy for coincidence and half_select, is needed"
+                "a card with electrical, or with energy for coincidence and half_select (and write), is needed"
             )
         if card.electrical is None:
             actions = {"read": card.action("read", read_seconds)}
             if pulse_seconds is not None:
                 actions |= {name: card.action(name, pulse_seconds) for name in ("coincidence", "half_select")}
+            if programming:
+                actions["write"] = card.action("write", programming.width)
             return Part("array", self.arrays, card, actions, busy_units=self.arrays)
         e = card.electrical
         read_ps = picoseconds(read_seconds)
@@ -63,5 +69,11 @@ class Crossbar(Sourced):
                 "coincidence": Action(pulse_ps, zeptojoules(e.pulse_voltage**2 / e.resistance * pulse_seconds)),
                 "half_select": Action(pulse_ps, zeptojoules(half**2 / e.resistance * pulse_seconds)),
                 "pulse_line_per_cell": Action(pulse_ps, zeptojoules(e.line_capacitance * half**2)),
+            }
+        if programming:
+            square, ps = programming.voltage**2, programming.pulse_ps
+            actions |= {
+                "write": Action(ps, zeptojoules(square / e.resistance * programming.width)),
+                "write_line_per_cell": Action(ps, zeptojoules(e.line_capacitance * square)),
             }
         return Part("array", self.arrays * cells, card, actions, busy_units=self.arrays * cells)

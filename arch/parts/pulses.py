@@ -3,13 +3,18 @@
 
 An update of one vector takes BL slots of (width + gap), once per polarity phase: up and down pulses need opposite
 polarities and are sent one after the other. ``bl`` is the length of a train where a recipe does not set its own.
+
+``access`` says how many rows that goes on in at once. ``parallel``: in all. ``row-by-row``: in one at a time, addressed
+by its access transistors, for cells that bear no half-selection; the columns then send their trains again for every
+row. A column pulse half-selects only the cell of the addressed row, but is sent as often as there are rows: as many
+cells are half-selected as in parallel, and the columns' lines, drivers and generators work rows times as much.
 Energy: ``slot`` per line and slot (the generator compares a random number), ``pulse`` per line and pulse that fires
 (driver logic); what the pulse charges and dissipates in the array is priced by the crossbar.
 """
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -24,6 +29,7 @@ class Pulses(Sourced):
     gap: SecondsOrZero
     polarity_phases: Annotated[int, Field(ge=1, le=4)]
     bl: Annotated[int, Field(ge=1)]
+    access: Literal["parallel", "row-by-row"] = "parallel"
     card: str
 
     @property
@@ -31,6 +37,13 @@ class Pulses(Sourced):
         """Simulated time of one pulse slot, all polarity phases included."""
         return (picoseconds(self.width) + picoseconds(self.gap)) * self.polarity_phases
 
-    def build(self, card: Card, lines: int) -> Part:
+    def turns(self, rows: int) -> int:
+        """How often the slots of one vector pass over an array of which ``rows`` rows learn."""
+        return rows if self.access == "row-by-row" else 1
+
+    def build(self, card: Card, lines: int, write_width: float | None) -> Part:
+        """``write_width`` is the width of the pulses that program the array (see `programming`), if any do."""
         actions = {name: card.action(name, self.width) for name in ("slot", "pulse")}
+        if write_width is not None:
+            actions["write"] = card.action("pulse", write_width)
         return Part("pulse drivers", lines, card, actions, busy_units=lines)

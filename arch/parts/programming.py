@@ -1,0 +1,39 @@
+"""Writing weights into an array: row after row, by pulses of one width and voltage, checked by reading if need be.
+
+One row is addressed at a time (its access transistors conduct, those of the others do not), so no other cell is
+half-selected. Its cells are pulsed together, ``iterations`` times in the mean. With ``verify`` a read of the row
+follows each pulse: that is driven and converted like every other read, and priced there.
+
+Modelled per written cell and pulse: V^2 / R * width in the cell (R the mean resistance of its card), C V^2 for the
+column line, C V^2 for the row line once per row and pulse, and a ``pulse`` of the driver at the end of each of those
+lines. Not modelled: that the worst cell of a row sets the number of its pulses, voltages that rise from pulse to pulse,
+the current of a phase-change reset.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field
+
+from rpusim.arch.parts.part import Card, Part, Sourced
+from rpusim.arch.quantity import Seconds, Volts, picoseconds
+
+
+class Programming(Sourced):
+    """How cells are written. ``card`` is that of the pulse drivers; a tile with ``pulses`` uses those, without it."""
+
+    width: Seconds
+    voltage: Volts
+    verify: bool
+    iterations: Annotated[float, Field(ge=1, le=1e6)]
+    card: str | None = None
+
+    @property
+    def pulse_ps(self) -> int:
+        """Simulated time of one write pulse, which holds the array and the drivers of both its sides."""
+        return picoseconds(self.width)
+
+    def drivers(self, card: Card, lines: int) -> Part:
+        """Pulse drivers of a tile that has none for updates."""
+        return Part("pulse drivers", lines, card, {"write": card.action("pulse", self.width)}, busy_units=lines)
