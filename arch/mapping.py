@@ -3,19 +3,47 @@
 A layer larger than an array is cut into balanced blocks (sizes differ by at most one); the blocks of one output range
 add up their partial sums in the digital unit of the first of them, their *home*. A bias is one more column of the
 matrix, fed with a constant 1, or is added digitally. Arrays are not shared between layers.
+
+A weight may live on several arrays at once, as the unit cells of Tiki-Taka or a one-sided pair do (`CellLayout`): each
+block then takes as many arrays. A layer may have replicas, which share its vectors among them (Rasch et al., Front.
+Neurosci. 13:753, 2019): each is a grid of blocks of its own.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import accumulate, product
 from typing import Literal
 
 from rpusim.arch.chip import Chip, TileKind
 from rpusim.arch.network import Network, WeightLayer
-from rpusim.errors import InputError
+from rpusim.errors import InputError, nearest
 
 Bias = Literal["column", "digital"]
+
+
+@dataclass(frozen=True)
+class CellLayout:
+    """What a unit cell needs of the chip, for every weight.
+
+    arrays:     how many arrays hold something of it.
+    visible:    which of them are read, together, by forward and backward passes.
+    learning:   which take the pulses of the gradient.
+    source, target: which is read, and which written, by a transfer.
+    words:      digital words kept per weight (hidden buffers, references, gradients not yet written).
+    """
+
+    name: str = "single"
+    arrays: int = 1
+    visible: tuple[int, ...] = (0,)
+    learning: tuple[int, ...] = (0,)
+    source: int = 0
+    target: int = 0
+    words: int = 0
+
+
+SINGLE = CellLayout()
 
 
 @dataclass(frozen=True)
@@ -32,9 +60,11 @@ class Block:
     kind: int
     """Index of the tile kind in the chip."""
     chip_tile: int
-    """Which tile of the chip, counted over all kinds."""
+    """Which tile of the chip, counted over all kinds; that of the first array, if there are several."""
     array: int
     """Which array within that tile."""
+    slots: tuple[tuple[int, int], ...] = ()
+    """Tile and array within it of every array of the unit cell."""
 
     @property
     def rows(self) -> int:
@@ -47,13 +77,20 @@ class Block:
 
 @dataclass(frozen=True)
 class PlacedLayer:
-    """A layer cut into a grid of ``len(row_splits)`` x ``len(column_splits)`` blocks."""
+    """A layer cut into a grid of ``len(row_splits)`` x ``len(column_splits)`` blocks; ``blocks`` are those of every
+    replica, one after the other."""
 
     layer: WeightLayer
     index: int
     row_splits: tuple[int, ...]
     column_splits: tuple[int, ...]
     blocks: tuple[Block, ...]
+    replicas: int = 1
+
+    @property
+    def grid(self) -> int:
+        """Blocks of one replica."""
+        return len(self.row_splits) * len(self.column_splits)
 
     def row_home(self, block: Block) -> Block:
         """Where forward partial sums of the block's outputs are added up: the first block of its row of blocks."""
@@ -61,15 +98,18 @@ class PlacedLayer:
 
     def column_home(self, block: Block) -> Block:
         """Where backward partial sums of the block's inputs are added up: the first block of its column of blocks."""
-        return self.blocks[block.tile % len(self.column_splits)]
+        replica, within = divmod(block.tile, self.grid)
+        return self.blocks[replica * self.grid + within % len(self.column_splits)]
 
     @property
     def row_homes(self) -> tuple[Block, ...]:
+        """Of all replicas in turn."""
         return self.blocks[:: len(self.column_splits)]
 
     @property
     def column_homes(self) -> tuple[Block, ...]:
-        return self.blocks[: len(self.column_splits)]
+        """Of all replicas in turn."""
+        return tuple(b for b in self.blocks if b.tile % self.grid < len(self.column_splits))
 
 
 @dataclass(frozen=True)
@@ -80,6 +120,7 @@ class Placement:
     chip: Chip
     bias: Bias
     layers: tuple[PlacedLayer, ...]
+    cell: CellLayout = SINGLE
 
     def blocks(self) -> Iterator[Block]:
         for layer in self.layers:
@@ -87,11 +128,11 @@ class Placement:
 
     @property
     def arrays_used(self) -> int:
-        return sum(len(layer.blocks) for layer in self.layers)
+        return sum(len(layer.blocks) for layer in self.layers) * self.cell.arrays
 
     @property
     def tiles_used(self) -> int:
-        return len({block.chip_tile for block in self.blocks()})
+        return len({tile for block in self.blocks() for tile, _ in block.slots})
 
     @property
     def utilisation(self) -> float:
@@ -113,12 +154,19 @@ def balanced(length: int, largest: int) -> tuple[int, ...]:
     return tuple(size + (i < extra) for i in range(parts))
 
 
-def place(network: Network, chip: Chip, bias: Bias = "column") -> Placement:
-    """Place every weight layer of ``network`` on ``chip``, in order.
+def place(
+    network: Network,
+    chip: Chip,
+    bias: Bias = "column",
+    cell: CellLayout = SINGLE,
+    replicas: Mapping[str, int] | None = None,
+) -> Placement:
+    """Place every weight layer of ``network`` on ``chip``, in order; ``replicas`` by layer name, 1 if not given.
 
     A layer goes to the fastest kind of tile of which one array holds it whole, else to the kind that needs the fewest
     arrays (the faster one, if equal). InputError if the chip has too few arrays.
     """
+    copies = _replicas(network, replicas or {})
     free = [kind.count * kind.array.arrays for kind in chip.tiles]
     first_tile = [sum(kind.count for kind in chip.tiles[:k]) for k in range(len(chip.tiles))]
     taken = [0] * len(chip.tiles)
@@ -128,7 +176,7 @@ def place(network: Network, chip: Chip, bias: Bias = "column") -> Placement:
         options = []
         for k, kind in enumerate(chip.tiles):
             rows_cut, columns_cut = _cuts(layer.rows, columns, kind)
-            needed = len(rows_cut) * len(columns_cut)
+            needed = len(rows_cut) * len(columns_cut) * copies[layer.name] * cell.arrays
             options.append((needed, kind.read_seconds * kind.inputs.cycles, k, rows_cut, columns_cut))
         fitting = [option for option in options if option[0] <= free[option[2]] - taken[option[2]]]
         if not fitting:
@@ -138,10 +186,27 @@ def place(network: Network, chip: Chip, bias: Bias = "column") -> Placement:
                 "is needed"
             )
         needed, _, k, rows_cut, columns_cut = min(fitting)
-        blocks = _blocks(index, rows_cut, columns_cut, k, taken[k], chip.tiles[k], first_tile[k])
+        grids = (rows_cut, columns_cut, copies[layer.name])
+        blocks = _blocks(index, *grids, k, taken[k], chip.tiles[k], first_tile[k], cell.arrays)
         taken[k] += needed
-        placed.append(PlacedLayer(layer, index, rows_cut, columns_cut, blocks))
-    return Placement(network, chip, bias, tuple(placed))
+        placed.append(PlacedLayer(layer, index, rows_cut, columns_cut, blocks, copies[layer.name]))
+    return Placement(network, chip, bias, tuple(placed), cell)
+
+
+def _replicas(network: Network, given: Mapping[str, int]) -> dict[str, int]:
+    """Copies of every layer; a replica without a vector of its own would be of no use."""
+    copies = dict.fromkeys((layer.name for layer in network.layers), 1)
+    for name, number in given.items():
+        if name not in copies:
+            raise InputError(f"replicas: {name!r} is not a layer of {network.name}{nearest(name, copies)}")
+        vectors = next(layer.vectors for layer in network.layers if layer.name == name)
+        if not isinstance(number, int) or not 1 <= number <= vectors:
+            raise InputError(
+                f"replicas: got {number!r} for layer {name!r}, but an integer from 1 to its {vectors} vectors per "
+                "sample is needed"
+            )
+        copies[name] = number
+    return copies
 
 
 def _cuts(rows: int, columns: int, kind: TileKind) -> tuple[tuple[int, ...], tuple[int, ...]]:
@@ -152,20 +217,20 @@ def _blocks(
     layer: int,
     rows_cut: tuple[int, ...],
     columns_cut: tuple[int, ...],
+    copies: int,
     k: int,
     taken: int,
     kind: TileKind,
     first_tile: int,
+    arrays: int,
 ) -> tuple[Block, ...]:
     blocks: list[Block] = []
-    row_start = 0
-    for rows in rows_cut:
-        column_start = 0
-        for columns in columns_cut:
-            slot = taken + len(blocks)
-            tile, array = divmod(slot, kind.array.arrays)
-            extent = (row_start, row_start + rows, column_start, column_start + columns)
-            blocks.append(Block(layer, len(blocks), *extent, kind=k, chip_tile=first_tile + tile, array=array))
-            column_start += columns
-        row_start += rows
+    row_ends, column_ends = list(accumulate(rows_cut)), list(accumulate(columns_cut))
+    for _, row_stop, column_stop in product(range(copies), row_ends, column_ends):
+        rows, columns = rows_cut[row_ends.index(row_stop)], columns_cut[column_ends.index(column_stop)]
+        extent = (row_stop - rows, row_stop, column_stop - columns, column_stop)
+        numbers = range(taken + len(blocks) * arrays, taken + (len(blocks) + 1) * arrays)
+        slots = tuple((first_tile + n // kind.array.arrays, n % kind.array.arrays) for n in numbers)
+        tile, array = slots[0]
+        blocks.append(Block(layer, len(blocks), *extent, kind=k, chip_tile=tile, array=array, slots=slots))
     return tuple(blocks)

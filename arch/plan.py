@@ -27,8 +27,6 @@ class Multiply:
     bits are driven while earlier ones are converted); ``tail`` is the last conversion. A retry repeats all of it.
     """
 
-    drivers: int
-    adcs: int
     fetch_bits: int
     fetch_ps: int
     lead_ps: int
@@ -62,14 +60,30 @@ class Message:
 
 
 @dataclass(frozen=True)
+class ArrayPlan:
+    """The stations of one array. The forward pass drives columns and reads rows, the backward pass the other way."""
+
+    array: int
+    row_drivers: int
+    column_drivers: int
+    row_adcs: int
+    column_adcs: int
+
+    def drivers(self, backward: bool) -> int:
+        return self.row_drivers if backward else self.column_drivers
+
+    def adcs(self, backward: bool) -> int:
+        return self.column_adcs if backward else self.row_adcs
+
+
+@dataclass(frozen=True)
 class BlockPlan:
     """Everything the engine needs to know of one block."""
 
     block: Block
     kind: TileKind
-    array: int
-    row_drivers: int
-    column_drivers: int
+    arrays: tuple[ArrayPlan, ...]
+    """Of its unit cells, see `mapping.CellLayout`."""
     buffer: int
     digital: int
     forward: Multiply
@@ -92,12 +106,14 @@ class LayerPlan:
 
     placed: PlacedLayer
     blocks: tuple[BlockPlan, ...]
-    outputs: tuple[tuple[tuple[Message, ...], ...], ...]
-    """outputs[e][h]: messages of row home h along the e-th edge to a later layer, in bits per position."""
+    outputs: tuple[tuple[tuple[tuple[Message, ...], ...], ...], ...]
+    """outputs[e][h][r]: messages of row home h along the e-th edge to replica r of a later layer, in bits per
+    position."""
     emits: tuple[tuple[int, ...], ...]
     """emits[e][v]: positions completed by vector v along that edge."""
-    gradients: tuple[tuple[tuple[Message, int], ...], ...]
-    """gradients[h]: messages of column home h to earlier layers, in bits per position, with positions per sample."""
+    gradients: tuple[tuple[tuple[int, int, tuple[Message, ...]], ...], ...]
+    """gradients[h]: of column home h to earlier layers (replica of that layer, positions per sample, messages in bits
+    per position)."""
     input_ops: int
     """Digital operations per sample on the network's input, done before this layer (the first that reads it)."""
     forward_ops: int
@@ -180,9 +196,9 @@ def make_plan(placement: Placement) -> Plan:
                 tuple(tuple(int(n) for n in edge.emits) for edge in later),
                 tuple(
                     tuple(
-                        (m, int(e.emits.sum()))
+                        (replica, int(e.emits.sum()), _gradient_messages(stations, placement, placed, home, homes))
                         for e in earlier
-                        for m in _gradient_messages(stations, placement, placed, home, e.producer)
+                        for replica, homes in enumerate(_homes_by_replica(placement.layers[e.producer]))
                     )
                     for home in placed.column_homes
                 ),
@@ -212,27 +228,17 @@ def _merges(edges: tuple[Edge, ...], producer: int) -> Iterator[tuple[int, tuple
 def _block_plan(stations: _Stations, placement: Placement, placed: PlacedLayer, block: Block) -> BlockPlan:
     kind = placement.chip.tiles[block.kind]
     tile = f"tile {block.chip_tile}"
-    where = f"{tile} array {block.array}"
-    row_drivers = stations.number("row drivers", f"{where} row drivers", block.kind)
-    column_drivers = stations.number("column drivers", f"{where} column drivers", block.kind)
-    shared = kind.adc.shared_between_sides
-    row_adcs = stations.number("ADC", f"{where} ADCs" if shared else f"{where} row ADCs", block.kind)
-    column_adcs = row_adcs if shared else stations.number("ADC", f"{where} column ADCs", block.kind)
     physical_rows = block.rows * kind.array.cells_per_weight
     row_home, column_home = placed.row_home(block), placed.column_home(block)
     both = block.rows + block.columns
     return BlockPlan(
         block=block,
         kind=kind,
-        array=stations.number("array", where, block.kind),
-        row_drivers=row_drivers,
-        column_drivers=column_drivers,
+        arrays=tuple(_array_plan(stations, kind, block.kind, *slot) for slot in block.slots),
         buffer=stations.number("buffer", f"{tile} buffer", block.kind),
         digital=stations.number("digital unit", f"digital unit {_digital_unit(placement, block)}", block.kind),
-        forward=_multiply(kind, column_drivers, row_adcs, block.columns, physical_rows, block.rows),
-        backward=_multiply(kind, row_drivers, column_adcs, block.rows, block.columns, block.columns)
-        if kind.trains
-        else None,
+        forward=_multiply(kind, block.columns, physical_rows, block.rows),
+        backward=_multiply(kind, block.rows, block.columns, block.columns) if kind.trains else None,
         update_fetch_bits=both * kind.inputs.bits,
         update_fetch_ps=transfer_picoseconds(both * kind.inputs.bits, kind.buffer.bandwidth),
         slot_ps=kind.pulses.slot_ps if kind.pulses else 0,
@@ -248,7 +254,23 @@ def _block_plan(stations: _Stations, placement: Placement, placed: PlacedLayer, 
     )
 
 
-def _multiply(kind: TileKind, drivers: int, adcs: int, driven: int, read: int, outputs: int) -> Multiply:
+def _array_plan(stations: _Stations, kind: TileKind, number: int, tile: int, array: int) -> ArrayPlan:
+    where = f"tile {tile} array {array}"
+    row_drivers = stations.number("row drivers", f"{where} row drivers", number)
+    column_drivers = stations.number("column drivers", f"{where} column drivers", number)
+    shared = kind.adc.shared_between_sides
+    row_adcs = stations.number("ADC", f"{where} ADCs" if shared else f"{where} row ADCs", number)
+    column_adcs = row_adcs if shared else stations.number("ADC", f"{where} column ADCs", number)
+    return ArrayPlan(stations.number("array", where, number), row_drivers, column_drivers, row_adcs, column_adcs)
+
+
+def _homes_by_replica(placed: PlacedLayer) -> list[tuple[Block, ...]]:
+    """The row homes of each replica."""
+    homes, each = placed.row_homes, len(placed.row_splits)
+    return [homes[r * each : (r + 1) * each] for r in range(placed.replicas)]
+
+
+def _multiply(kind: TileKind, driven: int, read: int, outputs: int) -> Multiply:
     """Durations of one pass: ``driven`` input lines, ``read`` lines to convert, ``outputs`` results."""
     rounds = min(kind.adc.lines_per_adc, read)
     convert = picoseconds(rounds / kind.adc.rate)
@@ -257,8 +279,6 @@ def _multiply(kind: TileKind, drivers: int, adcs: int, driven: int, read: int, o
     step = max(drive, convert) if kind.sample_and_hold else drive + convert
     bits = driven * kind.inputs.bits
     return Multiply(
-        drivers=drivers,
-        adcs=adcs,
         fetch_bits=bits,
         fetch_ps=transfer_picoseconds(bits, kind.buffer.bandwidth),
         lead_ps=drive,
@@ -320,50 +340,56 @@ def _behind(rows: Block, column_start: int, column_stop: int, producer_rows: int
 
 def _output_messages(
     stations: _Stations, placement: Placement, producer: PlacedLayer, consumer_index: int
-) -> tuple[tuple[Message, ...], ...]:
-    """Per row home of the producer: the messages towards one consumer, in bits per completed position.
+) -> tuple[tuple[tuple[Message, ...], ...], ...]:
+    """Per row home of the producer and replica at the other end: messages in bits per completed position.
 
     A tile gets every row that any of its blocks needs, once. Where several branches are summed before the consumer, the
     latest producer does the sum: the earlier ones send their results to its homes, and only it sends to the consumer.
     """
     consumer = placement.layers[consumer_index]
     merging = max(placement.network.predecessors(consumer_index))
+    sums = merging == producer.index
+    if sums:
+        grids = [consumer.blocks[r * consumer.grid : (r + 1) * consumer.grid] for r in range(consumer.replicas)]
+    else:
+        grids = _homes_by_replica(placement.layers[merging])
     columns = consumer.layer.columns
     messages = []
     for home in producer.row_homes:
-        needed: dict[int, set[int]] = {}
-        target_of: dict[int, Block] = {}
-        targets = consumer.blocks if merging == producer.index else placement.layers[merging].row_homes
-        for target in targets:
-            if merging == producer.index:
-                rows = _behind(home, target.column_start, target.column_stop, producer.layer.rows, columns)
-            else:
-                rows = range(max(home.row_start, target.row_start), min(home.row_stop, target.row_stop))
-            needed.setdefault(target.chip_tile, set()).update(rows)
-            target_of.setdefault(target.chip_tile, target)
         word = placement.chip.tiles[home.kind].digital.word_bits
-        messages.append(
-            tuple(
+        to_replicas = []
+        for targets in grids:
+            needed: dict[int, set[int]] = {}
+            target_of: dict[int, Block] = {}
+            for target in targets:
+                if sums:
+                    rows = _behind(home, target.column_start, target.column_stop, producer.layer.rows, columns)
+                else:
+                    rows = range(max(home.row_start, target.row_start), min(home.row_stop, target.row_stop))
+                needed.setdefault(target.chip_tile, set()).update(rows)
+                target_of.setdefault(target.chip_tile, target)
+            sent = (
                 _message(stations, placement, home, target_of[tile], len(rows) * word)
                 for tile, rows in needed.items()
                 if rows
             )
-        )
+            to_replicas.append(tuple(sent))
+        messages.append(tuple(to_replicas))
     return tuple(messages)
 
 
 def _gradient_messages(
-    stations: _Stations, placement: Placement, consumer: PlacedLayer, home: Block, producer: int
-) -> list[Message]:
-    """Input gradients of one column home of the consumer, to the tiles of the producer that hold those outputs.
+    stations: _Stations, placement: Placement, consumer: PlacedLayer, home: Block, targets: tuple[Block, ...]
+) -> tuple[Message, ...]:
+    """Input gradients of one column home of the consumer, to the tiles of one replica of the producer.
 
     In bits per position: overlaps of a convolution's windows are added up before anything is sent.
     """
-    earlier = placement.layers[producer]
+    producer = placement.layers[targets[0].layer]
     word = placement.chip.tiles[home.kind].digital.word_bits
     messages = []
-    for target in earlier.row_homes:
-        rows = _behind(target, home.column_start, home.column_stop, earlier.layer.rows, consumer.layer.columns)
+    for target in targets:
+        rows = _behind(target, home.column_start, home.column_stop, producer.layer.rows, consumer.layer.columns)
         if rows:
             messages.append(_message(stations, placement, home, target, len(rows) * word))
-    return messages
+    return tuple(messages)

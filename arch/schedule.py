@@ -1,4 +1,4 @@
-"""Which work waits for which: the schedules that the engine runs.
+"""Which work waits for which: the schedules, each a program of `flow`.
 
 ``sequential``
     The RPU papers' way. For each sample: forward through layer after layer, then backward; then the pulsed update of
@@ -7,133 +7,263 @@
 ``layer-pipelined``
     Inference only. Every vector of every sample starts as soon as the vectors it needs are there, so samples follow
     each other through the layers. A layer hands on its vectors in order.
+``minibatch-pipelined``
+    Training; the samples of a mini-batch follow each other through the layers, forward as above and backward sample by
+    sample. A layer updates when the backward passes of the whole mini-batch through it are done, and takes up the next
+    mini-batch after that. So the weights that a mini-batch sees are those of sequential training.
+``asynchronous``
+    Training without that barrier: a layer updates with every sample at once, while others are on their way, so that a
+    sample may come back to weights other than it went out with. As many samples are on their way as a mini-batch has.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-import simpy
 
+from rpusim.arch import deadlock
 from rpusim.arch.activity import Activity, Phase
-from rpusim.arch.engine import Engine, Steps
+from rpusim.arch.engine import Engine
 from rpusim.arch.events import Events
+from rpusim.arch.fast import FastEngine
+from rpusim.arch.flow import Done, Extras, Flow, Wait, Work
+from rpusim.arch.network import INPUT
 from rpusim.arch.plan import LayerPlan, Plan
+from rpusim.arch.program import ALWAYS, Integers, Program
 from rpusim.errors import InputError
 
-Schedule = Literal["sequential", "layer-pipelined"]
+Schedule = Literal["sequential", "layer-pipelined", "minibatch-pipelined", "asynchronous"]
+ENGINES = {"fast": FastEngine, "simpy": Engine}
 
 
-@dataclass(frozen=True)
-class Work:
-    """Activity rows as the schedules start them: rows[step, phase, layer] is, per vector, the row of each tile."""
-
-    steps: tuple[int, ...]
-    samples: dict[int, int]
-    rows: dict[tuple[int, int, int], list[list[int]]]
-
-
-def run(plan: Plan, activity: Activity, schedule: Schedule) -> Events:
+def run(plan: Plan, activity: Activity, schedule: Schedule, engine: str = "fast") -> Events:
     """Time ``activity`` on the chip. The clock starts at 0; the events say when each unit did what."""
-    if schedule == "layer-pipelined" and np.any(activity.phase != Phase.FORWARD):
+    program = compiled(plan, activity, schedule)
+    made = ENGINES[engine](program)
+    events = made.run()
+    if made.stuck:
+        raise InputError(deadlock.explain(program, plan, made.stuck))
+    return events
+
+
+def compiled(plan: Plan, activity: Activity, schedule: Schedule) -> Program:
+    """The program that does ``activity`` on the chip in the order of ``schedule``."""
+    trains = bool(np.any(activity.phase != Phase.FORWARD))
+    if schedule == "layer-pipelined" and trains:
         raise InputError(
-            "schedule: got 'layer-pipelined' for a training, but it is for inference only; accepted: sequential"
+            "schedule: got 'layer-pipelined' for a training, but it is for inference only; accepted: sequential, "
+            "minibatch-pipelined, asynchronous"
         )
-    work = _group(plan, activity)
-    engine = Engine(plan, activity)
-    start = {"sequential": _sequential, "layer-pipelined": _layer_pipelined}[schedule]
-    engine.clock.process(start(engine, work))
-    engine.clock.run()
-    return engine.log.take()
+    flow = Flow(plan, activity)
+    todo = _Todo(plan, activity)
+    if schedule == "sequential":
+        _sequential(flow, todo)
+    else:
+        _pipelined(flow, todo, at_once=schedule == "asynchronous")
+    return flow.builder.program()
 
 
-def _group(plan: Plan, activity: Activity) -> Work:
-    """Find the row of every (step, phase, layer, vector, tile); gaps are errors of the program that made the rows."""
-    assert np.all(activity.count == 1), "aggregated rows have to be expanded before they are scheduled"
-    columns = (activity.tile, activity.vector, activity.layer, activity.phase, activity.step)
-    order = np.lexsort(columns)
-    group = np.stack([c[order] for c in (activity.step, activity.phase, activity.layer)])
-    borders = np.flatnonzero(np.any(group[:, 1:] != group[:, :-1], axis=0)) + 1
-    rows: dict[tuple[int, int, int], list[list[int]]] = {}
-    samples: dict[int, int] = {}
-    for members in np.split(order, borders):
-        first = members[0]
-        step, phase, layer = (int(c[first]) for c in (activity.step, activity.phase, activity.layer))
-        tiles, per_sample = len(plan.layers[layer].blocks), plan.layers[layer].placed.layer.vectors
-        vectors = len(members) // tiles
-        whole = np.array_equal(activity.vector[members], np.repeat(np.arange(vectors), tiles))
-        assert whole and vectors % per_sample == 0, f"activity of layer {layer} in step {step} has gaps"
-        rows[step, phase, layer] = members.reshape(vectors, tiles).tolist()
-        samples[step] = max(samples.get(step, 0), vectors // per_sample)
-    return Work(tuple(sorted(samples)), samples, rows)
+class _Todo:
+    """Activity sorted by phase and layer, and how many samples every mini-batch has."""
+
+    def __init__(self, plan: Plan, activity: Activity) -> None:
+        assert np.all(activity.count == 1), "aggregated rows have to be expanded before they are scheduled"
+        self.layers = plan.layers
+        self.steps, step = np.unique(activity.step, return_inverse=True)
+        self._forms: dict[tuple[int, int], tuple[Integers, Integers, Integers]] = {}
+        samples = np.zeros(len(self.steps), np.int64)
+        main = activity.phase <= Phase.UPDATE
+        for layer in plan.layers:
+            for phase in (Phase.FORWARD, Phase.BACKWARD, Phase.UPDATE):
+                rows = np.flatnonzero((activity.layer == layer.index) & (activity.phase == phase))
+                if len(rows):
+                    form = self._forms[phase, layer.index] = _form(layer, rows, step, activity)
+                    np.maximum.at(samples, form[0], form[1] // layer.placed.layer.vectors + 1)
+        self.samples = samples
+        self.first = np.concatenate([[0], np.cumsum(samples)])
+        """The first sample of every step, counted through."""
+        self.step_of = np.repeat(np.arange(len(samples)), samples)
+        self._extras = {
+            layer.index: Extras(
+                *(a[rows].astype(np.int64) for a in (step, activity.vector, activity.tile)),
+                rows,
+                activity.phase[rows].astype(np.int64),
+            )
+            for layer in plan.layers
+            if len(rows := np.flatnonzero(~main & (activity.layer == layer.index)))
+        }
+
+    def work(self, phase: Phase, layer: LayerPlan) -> Work | None:
+        if (phase, layer.index) not in self._forms:
+            return None
+        step, vector, rows = self._forms[phase, layer.index]
+        sample = self.first[step] + vector // layer.placed.layer.vectors
+        return Work(layer, phase, step, sample, vector, rows)
+
+    def errors(self, layer: LayerPlan) -> Work | None:
+        """The vectors that have an error: those that go back, or learn."""
+        found = [w for phase in (Phase.BACKWARD, Phase.UPDATE) if (w := self.work(phase, layer))]
+        if not found:
+            return None
+        both = np.concatenate([np.stack([w.step, w.vector]) for w in found], axis=1)
+        step, vector = np.unique(both, axis=1)
+        sample = self.first[step] + vector // layer.placed.layer.vectors
+        return Work(layer, Phase.BACKWARD, step, sample, vector, None)
+
+    def extras(self, layer: LayerPlan) -> Extras | None:
+        return self._extras.get(layer.index)
 
 
-def _sequential(engine: Engine, work: Work) -> Steps:
-    layers = engine.plan.layers
-    for step in work.steps:
-        updates: list[simpy.Process] = []
-        for sample in range(work.samples[step]):
-            last_sample = sample == work.samples[step] - 1
-            for layer in layers:
-                inputs = work.rows.get((step, Phase.FORWARD, layer.index))
-                yield from _sample(engine, engine.forward, layer, inputs, sample)
-            for layer in reversed(layers):
-                errors = work.rows.get((step, Phase.BACKWARD, layer.index))
-                pairs = work.rows.get((step, Phase.UPDATE, layer.index))
-                if errors or pairs:
-                    yield engine.clock.all_of(
-                        [engine.clock.process(engine.error(layer, v)) for v in _vectors(layer, sample)]
-                    )
-                yield from _sample(engine, engine.backward, layer, errors, sample)
-                if last_sample and pairs:
-                    updates.append(engine.clock.process(_all(engine, engine.update, layer, pairs, range(len(pairs)))))
-        yield engine.clock.all_of(updates)
+def _form(layer: LayerPlan, rows: Integers, step: Integers, activity: Activity) -> tuple[Integers, Integers, Integers]:
+    """Step and vector of every vector, and its row on each block of its replica; gaps are errors of the program."""
+    placed = layer.placed
+    order = rows[np.lexsort((activity.tile[rows], activity.vector[rows], step[rows]))]
+    table = order.reshape(-1, placed.grid)
+    steps, vectors = step[table[:, 0]], activity.vector[table[:, 0]].astype(np.int64)
+    starts = np.flatnonzero(np.r_[True, steps[1:] != steps[:-1]])
+    expected = np.arange(len(vectors)) - np.repeat(starts, np.diff(np.r_[starts, len(vectors)]))
+    tiles = (vectors % placed.replicas * placed.grid)[:, None] + np.arange(placed.grid)
+    whole = np.array_equal(vectors, expected) and np.array_equal(activity.tile[table], tiles)
+    numbers = np.diff(np.r_[starts, len(vectors)])
+    assert whole and not np.any(numbers % placed.layer.vectors), f"activity of layer {layer.index} has gaps"
+    return steps.astype(np.int64), vectors, table
 
 
-Do = Callable[[LayerPlan, int, list[int]], Steps]
+def _last_of_samples(work: Work, samples: int) -> Integers:
+    """For every sample the number of its last vector in the work; -1 if it has none."""
+    last = np.full(samples, -1)
+    last[work.sample] = np.arange(len(work))  # in order, so the last one stays
+    return last
 
 
-def _sample(engine: Engine, do: Do, layer: LayerPlan, rows: list[list[int]] | None, sample: int) -> Steps:
-    """All vectors of one sample through one layer, as the units allow; nothing if there are no rows."""
-    if rows:
-        yield from _all(engine, do, layer, rows, _vectors(layer, sample))
+def _last_of_steps(work: Work, steps: int) -> Integers:
+    last = np.full(steps, -1)
+    last[work.step] = np.arange(len(work))
+    return last
 
 
-def _all(engine: Engine, do: Do, layer: LayerPlan, rows: list[list[int]], vectors: range) -> Steps:
-    yield engine.clock.all_of([engine.clock.process(do(layer, v, rows[v])) for v in vectors])
+def _sequential(flow: Flow, todo: _Todo) -> None:
+    samples = len(todo.step_of)
+    begin = flow.builder.count(samples)
+    # What each sample has to have done before its next stage: a counter, and how often it is raised.
+    before = [begin + np.arange(samples), np.ones(samples, np.int64)]
+
+    def stage(work: Work | None, do, *more) -> None:  # type: ignore[no-untyped-def]
+        if work is None:
+            return
+        done: Done = do(work, [Wait(before[0][work.sample], before[1][work.sample])], *more)
+        reached = done.by(_last_of_samples(work, samples))
+        there = np.asarray(reached.count) > 0
+        before[0], before[1] = np.where(there, reached.counter, before[0]), np.where(there, reached.count, before[1])
+
+    updates: list[Wait] = []
+    last_sample = todo.first[1:] - 1
+    for layer in todo.layers:
+        stage(todo.work(Phase.FORWARD, layer), flow.forward)
+    for layer in reversed(todo.layers):
+        stage(todo.errors(layer), flow.error)
+        stage(todo.work(Phase.BACKWARD, layer), flow.backward)
+        if pairs := todo.work(Phase.UPDATE, layer):
+            ready = last_sample[pairs.step]
+            start = Wait(before[0][ready], before[1][ready])
+            done = flow.update(pairs, [start], todo.extras(layer))
+            updates.append(done.by(_last_of_steps(pairs, len(todo.steps))))
+    _conduct(flow, todo, begin, Wait(*before), updates)
 
 
-def _vectors(layer: LayerPlan, sample: int) -> range:
-    per_sample = layer.placed.layer.vectors
-    return range(sample * per_sample, (sample + 1) * per_sample)
+def _conduct(flow: Flow, todo: _Todo, begin: int, ends: Wait, updates: Sequence[Wait]) -> None:
+    """Begin each sample when the one before it has ended; the first of a mini-batch when all updates have, too."""
+    samples = len(todo.step_of)
+    behind = np.arange(samples) - 1
+    first = np.isin(np.arange(samples), todo.first[1:])
+    with flow.builder.task(samples, Phase.FORWARD, 0, 0, np.arange(samples)) as task:
+        task.wait(*_shifted(ends, behind, behind >= 0))
+        for update in updates:
+            task.wait(*_shifted(update, todo.step_of - 1, first & (behind >= 0)))
+        task.raise_(begin + np.arange(samples))
 
 
-def _layer_pipelined(engine: Engine, work: Work) -> Steps:
-    clock = engine.clock
-    arrived: dict[tuple[int, int, int], simpy.Event] = {}  # (step, layer, vector): it and all before it are handed on
-    last: dict[int, simpy.Event] = {}
+def _shifted(wait: Wait, which: Integers, where: Integers) -> tuple[Integers, Integers]:
+    """Entries ``which`` of a wait; nothing to wait for where not ``where``."""
+    counter, count = np.asarray(wait.counter), np.asarray(wait.count)
+    return np.where(where, counter[which], ALWAYS), np.where(where, count[which], 0)
 
-    def vector(layer: LayerPlan, step: int, index: int, before: simpy.Event | None) -> Steps:
-        sample, position = divmod(index, layer.placed.layer.vectors)
-        for producer, needs in layer.needs:
-            if needs[position] >= 0:
-                from_sample = sample * engine.plan.layers[producer].placed.layer.vectors
-                yield arrived[step, producer, from_sample + needs[position]]
-        others = [
-            arrived[step, other, sample * engine.plan.layers[other].placed.layer.vectors + needed[position]]
-            for other, needed in layer.merges
-            if needed[position] >= 0
-        ]
-        yield from engine.forward(layer, index, work.rows[step, Phase.FORWARD, layer.index][index], others)
-        if before is not None:
-            yield before
 
-    for step in work.steps:
-        for layer in engine.plan.layers:
-            for index in range(len(work.rows[step, Phase.FORWARD, layer.index])):
-                process = clock.process(vector(layer, step, index, last.get(layer.index)))
-                arrived[step, layer.index, index] = last[layer.index] = process
-    yield clock.all_of(list(last.values()))
+def _pipelined(flow: Flow, todo: _Todo, at_once: bool) -> None:
+    """Every vector as soon as what it needs is there; see `layer-pipelined`, `minibatch-pipelined`, `asynchronous`."""
+    samples, network = len(todo.step_of), flow.plan.placement.network
+    learned = {layer.index: flow.builder.count(len(todo.steps)) for layer in todo.layers}
+    """Raised when the update of a layer with a mini-batch has ended."""
+    free = flow.builder.count(samples)
+    trains = {layer.index: todo.work(Phase.UPDATE, layer) for layer in todo.layers}
+
+    forwards: dict[int, tuple[Work, Done]] = {}
+    for layer in todo.layers:
+        work = todo.work(Phase.FORWARD, layer)
+        if work is None:
+            continue
+        start = [_needed(forwards[producer], work, np.array(needs)) for producer, needs in layer.needs]
+        merges = [_needed(forwards[other], work, np.array(needed)) for other, needed in layer.merges]
+        pairs = trains[layer.index]
+        if pairs is not None and not at_once:  # the weights of the mini-batch before have to be there
+            has = np.isin(np.arange(len(todo.steps)), pairs.step)
+            earlier = work.step - 1
+            known = (earlier >= 0) & has[earlier]
+            start.append(Wait(np.where(known, learned[layer.index] + earlier, ALWAYS), np.where(known, 1, 0)))
+        if pairs is not None and at_once:
+            start.append(Wait(free + work.sample))
+        forwards[layer.index] = work, flow.forward(work, start, merges)
+
+    backs: dict[int, tuple[Work, Done]] = {}
+    ends: list[Wait] = []
+    for layer in reversed(todo.layers):
+        errors = todo.errors(layer)
+        if errors is None:
+            continue
+        later = [e.consumer for e in network.edges if e.producer == layer.index and e.consumer in backs]
+        sources = [backs[consumer] for consumer in later]
+        if not sources:  # the loss: known when all that nobody reads has come out
+            outputs = {layer.index for layer in todo.layers} - {e.producer for e in network.edges if e.producer != INPUT}
+            sources = [forwards[output] for output in outputs if output in forwards]
+        start = [done.by(_last_of_samples(work, samples)[errors.sample]) for work, done in sources]
+        ready = errors, flow.error(errors, start)
+        back = todo.work(Phase.BACKWARD, layer)
+        if back is not None:
+            wait = ready[1].by(_last_of_samples(errors, samples)[back.sample])
+            ready = backs[layer.index] = back, flow.backward(back, [wait])
+        pairs = trains[layer.index]
+        if pairs is None:
+            continue
+        # Every vector after its own sample, or the whole mini-batch, has come back.
+        until = _last_of_samples(ready[0], samples)[pairs.sample if at_once else todo.first[1:][pairs.step] - 1]
+        done = flow.update(pairs, [ready[1].by(until)], todo.extras(layer))
+        steps = np.unique(pairs.step)
+        with flow.builder.task(len(steps), Phase.UPDATE, layer.index, 0, 0) as task:
+            task.wait(*vars(done.by(_last_of_steps(pairs, len(todo.steps))[steps])).values())
+            task.raise_(learned[layer.index] + steps)
+        ends.append(done.by(_last_of_samples(pairs, samples)))
+    if at_once:
+        _let_in(flow, todo, free, ends)
+
+
+def _needed(producer: tuple[Work, Done], work: Work, needs: Integers) -> Wait:
+    """The vector of the producer that each vector has to wait for."""
+    theirs, done = producer
+    first = np.full(int(theirs.sample.max()) + 1, -1)
+    first[theirs.sample[::-1]] = np.arange(len(theirs))[::-1]
+    needed = needs[work.position]
+    return done.by(np.where(needed >= 0, first[work.sample] + needed, -1))
+
+
+def _let_in(flow: Flow, todo: _Todo, free: int, ends: Sequence[Wait]) -> None:
+    """Let a sample in when the one a mini-batch before it has ended."""
+    samples = len(todo.step_of)
+    window = int(todo.samples.max(initial=1))
+    behind = np.arange(samples) - window
+    with flow.builder.task(samples, Phase.FORWARD, 0, 0, np.arange(samples)) as task:
+        for end in ends:
+            task.wait(*_shifted(end, behind, behind >= 0))
+        task.raise_(free + np.arange(samples))

@@ -144,7 +144,7 @@ def placed_layers(placement: Placement) -> list[dict[str, Any]]:
                 "vectors": layer.vectors,
                 "macs": layer.macs,
                 "weights": layer.weights,
-                "replicas": 1,
+                "replicas": placed.replicas,
                 "tiles": tiles,
             }
         )
@@ -175,9 +175,7 @@ def _layer_of(plan: Plan, station: str) -> str:
     number = plan.stations.index(station)
     for layer in plan.layers:
         for block in layer.blocks:
-            directions = [m for m in (block.forward, block.backward) if m is not None]
-            own = (block.array, block.row_drivers, block.column_drivers, *(m.adcs for m in directions))
-            if number in own:
+            if any(number in vars(array).values() for array in block.arrays):
                 return f" (layer {layer.placed.layer.name!r})"
     return ""
 

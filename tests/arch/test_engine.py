@@ -12,12 +12,14 @@ from hypothesis import strategies as st
 from rpusim.arch.activity import Activity, Phase
 from rpusim.arch.assumption import assumed_activity
 from rpusim.arch.chip import Chip
-from rpusim.arch.engine import Clock, Station
+from rpusim.arch.engine import Engine
 from rpusim.arch.events import Events, Op
+from rpusim.arch.fast import FastEngine
 from rpusim.arch.ledger import Ledger, Pricer
 from rpusim.arch.mapping import place
 from rpusim.arch.network import Network, Operation, WeightLayer, Window, connect
 from rpusim.arch.plan import Plan, make_plan
+from rpusim.arch.program import Builder
 from rpusim.arch.schedule import run
 from rpusim.errors import InputError
 
@@ -140,22 +142,19 @@ class TestClosedForms:
 class TestTieBreak:
     """Served first: the earlier request; among equal times by phase, layer, vector, tile, whoever asked first."""
 
-    @given(st.lists(st.tuples(*[st.integers(0, 2)] * 5), min_size=1, max_size=12, unique=True))
-    def test_a_station_serves_in_the_stated_order(self, requests: list[tuple[int, ...]]) -> None:
-        clock = Clock()
-        station = Station(clock)
-        served: list[tuple[int, ...]] = []
-
-        def customer(time: int, key: tuple[int, int, int, int]):  # type: ignore[no-untyped-def]
-            yield clock.timeout(time)
-            yield station.request(key)
-            served.append((time, *key))
-            yield clock.timeout(100)  # longer than any request waits to be made
-            station.release()
-
-        for time, *key in requests:
-            clock.process(customer(time, tuple(key)))
-        clock.run()
+    @given(
+        requests=st.lists(st.tuples(*[st.integers(0, 2)] * 5), min_size=1, max_size=12, unique=True),
+        engine=st.sampled_from([Engine, FastEngine]),
+    )
+    def test_a_station_serves_in_the_stated_order(self, requests: list[tuple[int, ...]], engine: type) -> None:
+        builder = Builder([1])
+        for time, phase, layer, vector, tile in requests:
+            with builder.task(1, Phase(phase), layer, tile, vector, row=time) as task:
+                task.hold(time)
+                task.use(0, Op.DIGITAL, 100, 1)  # longer than any request waits to be made
+        events = engine(builder.program()).run()
+        columns = (events.row, events.phase, events.layer, events.vector, events.tile)
+        served = list(zip(*(column.tolist() for column in columns), strict=True))
         first = min(time for time, *_ in requests)
         arrived_first = sorted(r for r in requests if r[0] == first)
         assert served == [arrived_first[0], *sorted(r for r in requests if r != arrived_first[0])]
