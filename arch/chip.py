@@ -169,10 +169,12 @@ class BillOfParts:
 def bill_of_parts(chip: Chip) -> BillOfParts:
     """Find every card and build every part; a card that is missing, or lacks a cost, is an InputError."""
 
-    def build(where: str, name: str, part: str | None, make: Callable[[Card], Part]) -> Part:
-        card = cards.find(name, chip.cards, f"{where}.card")
+    def build(where: str, name: str | Card, part: str | None, make: Callable[[Card], Part]) -> Part:
+        card = cards.find(name, chip.cards, f"{where}.card") if isinstance(name, str) else name
         if part is not None and card.part != part:
-            raise InputError(f"{where}.card: card {name} is for the part {card.part!r}, but one for {part!r} is needed")
+            raise InputError(
+                f"{where}.card: card {card.name} is for the part {card.part!r}, but one for {part!r} is needed"
+            )
         try:
             return make(card)
         except InputError as error:
@@ -204,6 +206,11 @@ def _tile_parts(kind: TileKind, build: Callable[..., Part]) -> dict[str, Part]:
     read = kind.read_seconds
     read_sides = (array.rows, array.columns) if kind.trains else (array.rows,)
 
+    try:
+        converter = kind.adc.found_or_estimated
+    except InputError as error:
+        raise InputError(f"{where}.adc.{error}") from None
+
     parts = [
         build(f"{where}.array", array.cell, "array", lambda card: array.build(card, read, pulse_seconds, writing)),
         build(
@@ -212,7 +219,7 @@ def _tile_parts(kind: TileKind, build: Callable[..., Part]) -> dict[str, Part]:
             "input drivers",
             lambda card: kind.inputs.build(card, driven * arrays, at_once[0] * arrays, read),
         ),
-        build(f"{where}.adc", kind.adc.card, "ADC", lambda card: kind.adc.build(card, read_sides, arrays)),
+        build(f"{where}.adc", converter, "ADC", lambda card: kind.adc.build(card, read_sides, arrays)),
         build(f"{where}.digital", kind.digital.card, "digital unit", kind.digital.build),
         build(f"{where}.buffer", kind.buffer.card, "buffer", kind.buffer.build),
     ]

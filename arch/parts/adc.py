@@ -5,6 +5,8 @@ the same converters read rows in the forward and columns in the backward pass. W
 free for the next vector as soon as its outputs are sampled; without one it is held until the last round. The numeric
 side of the same circuit is here too, so that it cannot disagree with the cost: ``bits`` and ``bound`` set the
 quantisation (2^bits - 2 steps over +-bound, in units of weight x full-scale input) and ``noise`` its Gaussian noise.
+
+``card`` names a cost card, or asks for one estimated from a survey of converters (see `adc_survey`).
 """
 
 from __future__ import annotations
@@ -13,6 +15,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from rpusim.arch.parts.adc_survey import CardOrEstimate
 from rpusim.arch.parts.part import Card, Part, Sourced
 from rpusim.arch.quantity import SamplesPerSecond
 from rpusim.errors import InputError
@@ -37,7 +40,12 @@ class Adcs(Sourced):
     shared_between_sides: bool
     bound: Annotated[float, Field(gt=0)]
     noise: Annotated[float, Field(ge=0)]
-    card: str
+    card: CardOrEstimate
+
+    @property
+    def found_or_estimated(self) -> str | Card:
+        """The name of a card, or the card that was estimated for these bits and this rate."""
+        return self.card if isinstance(self.card, str) else self.card.card(self.bits, self.rate)
 
     def count(self, lines: int) -> int:
         """Converters needed for a side of ``lines`` lines."""

@@ -1,0 +1,94 @@
+"""A converter estimated from B. Murmann's survey of published ADCs, where no card of a real one fits.
+
+The regression is that of the ADC plug-in of Accelergy (adc_data/model.yaml of 2024, which CiMLoop uses too): the line
+that the best published designs reach, so an OPTIMISTIC ENVELOPE in energy and in area; ISAAC's converter is smaller and
+Haensch's takes 46 times as much energy. With SNDR = 6.02 bits + 1.76 dB (1),
+
+  FoM     = min(213.78 - 2.872 ln f, 128.31 + 3.2205 bits)  dB, Schreier's figure of merit at the mean node      (2)
+  energy  = 10^((SNDR - FoM) / 10) / 2 * exp(24.5794 + 1.8800 ln node - 2.8291 ln bits)                          (3)
+  area    = exp(1.3462 + 0.9933 ln node + 0.1807 ln f + 0.2991 ln energy)                                        (4)
+
+with f in Hz, node in nm, energy in pJ per conversion and area in um2. Bits are effective ones; one converter works at
+the full rate. Not modelled: interleaving, input drivers, references, calibration.
+"""
+
+from __future__ import annotations
+
+from math import exp, log, log10
+from typing import Annotated, Literal
+
+from pydantic import Discriminator, Tag
+
+from rpusim.arch.parts.part import Card, Frozen
+from rpusim.arch.quantity import Metres
+from rpusim.errors import InputError
+
+SOURCE = (
+    "regression over Murmann's ADC survey (accelergy-adc-plug-in, adc_data/model.yaml of 2024), evaluated for this "
+    "converter; an optimistic envelope of the best published designs"
+)
+BITS, RATES, NODES = (4, 16), (1e3, 1e10), (7e-9, 250e-9)
+"""Where there are published designs to speak of."""
+
+
+def energy_per_conversion(bits: float, rate: float, node: float) -> float:
+    """Joules, by equations (1) to (3); ``rate`` in S/s, ``node`` in m."""
+    return _picojoules(bits, rate, node * 1e9) * 1e-12
+
+
+def area_of_converter(bits: float, rate: float, node: float) -> float:
+    """Square metres, by equation (4)."""
+    nanometres = node * 1e9
+    energy = _picojoules(bits, rate, nanometres)
+    return exp(1.3461916 + 0.99327947 * log(nanometres) + 0.18071539 * log(rate) + 0.29912426 * log(energy)) * 1e-12
+
+
+def _picojoules(bits: float, rate: float, nanometres: float) -> float:
+    signal_to_noise = 20 * bits * log10(2) + 10 * log10(1.5)
+    figure_of_merit = min(213.7806687 - 2.87190304 * log(rate), 128.3068287 + 3.22051150 * bits)
+    correction = exp(26.0496216 - 1.4702022 + 1.88003692 * log(nanometres) - 2.82912561 * log(bits))
+    return 10 ** ((signal_to_noise - figure_of_merit) / 10) / 2 * correction
+
+
+class Estimate(Frozen):
+    """In place of a card's name: the card of a converter as good as the best published ones in ``node``."""
+
+    estimate: Literal["murmann-survey"]
+    node: Metres
+
+    def card(self, bits: int, rate: float) -> Card:
+        """The card of one converter of these ``bits`` at ``rate`` (S/s); an InputError beyond what was published."""
+        for what, value, (low, high), unit in (
+            ("bits", bits, BITS, "bits"),
+            ("rate", rate, RATES, "S/s"),
+            ("card.node", self.node, NODES, "m"),
+        ):
+            if not low <= value <= high:
+                raise InputError(
+                    f"{what}: got {value:g} {unit}, but the survey's estimate holds from {low:g} to {high:g} {unit}; "
+                    "name a cost card instead"
+                )
+        return Card.model_validate(
+            {
+                "name": f"{self.estimate}({bits} bits, {rate / 1e6:g} MS/s, {self.node * 1e9:g} nm)",
+                "part": "ADC",
+                "unit": f"one {bits}-bit converter",
+                "node": f"{self.node * 1e9:.6g} nm",
+                "basis": "derived",
+                "energy": {"convert": f"{energy_per_conversion(bits, rate, self.node) * 1e12:.6g} pJ"},
+                "area": f"{area_of_converter(bits, rate, self.node) * 1e12:.6g} um2",
+                "leakage": "0 W",
+                "zero_because": {"leakage": "the survey has one power per converter; all of it is in the conversions"},
+                "rated_bits": bits,
+                "rated_rate": f"{rate:.15g} S/s",
+                "source": SOURCE,
+            }
+        )
+
+
+def _which(given: object) -> str:
+    return "Estimate" if isinstance(given, dict | Estimate) else "str"
+
+
+CardOrEstimate = Annotated[Annotated[str, Tag("str")] | Annotated[Estimate, Tag("Estimate")], Discriminator(_which)]
+"""What a block's ``card`` may be: a mapping is an `Estimate`, everything else the name of a card."""
