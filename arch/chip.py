@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -29,7 +30,9 @@ from rpusim.arch.parts.memory import Memory
 from rpusim.arch.parts.part import Card, Part, Sourced
 from rpusim.arch.parts.programming import Programming
 from rpusim.arch.parts.pulses import Pulses
+from rpusim.arch.parts.scaling import scaled
 from rpusim.arch.parts.support import ChipSupport, Support
+from rpusim.arch.quantity import Metres
 from rpusim.errors import InputError
 
 FOLDER = Path(__file__).parent / "chips"
@@ -38,7 +41,8 @@ FOLDER = Path(__file__).parent / "chips"
 class TileKind(Sourced):
     """``count`` equal tiles; without ``pulses`` they only infer, and have no drivers and converters for backward.
 
-    ``programming`` says how weights are written into them; without it that is not counted.
+    ``programming`` says how weights are written into them; without it that is not counted. ``scale_to`` is for this
+    kind what it is for the chip.
     """
 
     name: str
@@ -52,6 +56,7 @@ class TileKind(Sourced):
     digital: Digital
     buffer: Buffer
     support: tuple[Support, ...] = ()
+    scale_to: Metres | None = None
 
     @model_validator(mode="after")
     def _one_kind_of_driver(self) -> TileKind:
@@ -78,6 +83,7 @@ class Chip(Sourced):
     """The whole chip. ``cards`` are cost cards of its own, beside those of the library.
 
     ``global_buffer``, ``memory`` (off-chip DRAM) and ``host`` (its link) may be left out: then nothing is kept there.
+    With ``scale_to`` cards of digital circuits are scaled to that technology node (see `scaling`), else none is.
     """
 
     name: str
@@ -88,6 +94,7 @@ class Chip(Sourced):
     memory: Memory | None = None
     host: Host | None = None
     support: tuple[ChipSupport, ...] = ()
+    scale_to: Metres | None = None
     cards: dict[str, Card] = {}
 
     @model_validator(mode="before")
@@ -125,13 +132,16 @@ class Chip(Sourced):
         return chip
 
     def provenance(self) -> Iterator[dict[str, Any]]:
-        """Every number of the chip, its digital units and its cards: {field, value, unit, source}."""
+        """Every number of the chip, its digital units and its cards: {field, value, unit, source}.
+
+        Of a card that was scaled to another node there are both: the original, and the one that is used.
+        """
         yield from self.numbers("chip")
         for name, count in OPS_PER_ELEMENT.items():
             row = {"value": count.operations, "unit": "operations per element", "source": count.source}
             yield {"field": f"digital_operations.{name}", **row}
         bill = bill_of_parts(self)
-        used = {part.card.name: part.card for part in bill.all_parts()}
+        used = {card.name: card for card in (*bill.originals, *(part.card for part in bill.all_parts()))}
         for name in sorted(used):
             yield from used[name].numbers(f"cards.{name}")
 
@@ -148,6 +158,8 @@ class BillOfParts:
     chip: Chip
     tiles: tuple[dict[str, Part], ...]
     chip_wide: dict[str, Part]
+    originals: tuple[Card, ...] = ()
+    """Cards that were scaled, as they were before."""
 
     def all_parts(self) -> Iterator[Part]:
         for parts in self.tiles:
@@ -169,28 +181,33 @@ class BillOfParts:
 def bill_of_parts(chip: Chip) -> BillOfParts:
     """Find every card and build every part; a card that is missing, or lacks a cost, is an InputError."""
 
-    def build(where: str, name: str | Card, part: str | None, make: Callable[[Card], Part]) -> Part:
+    originals: list[Card] = []
+
+    def build(node: float | None, where: str, name: str | Card, part: str | None, make: Callable[[Card], Part]) -> Part:
         card = cards.find(name, chip.cards, f"{where}.card") if isinstance(name, str) else name
         if part is not None and card.part != part:
             raise InputError(
                 f"{where}.card: card {card.name} is for the part {card.part!r}, but one for {part!r} is needed"
             )
         try:
-            return make(card)
+            fitting = scaled(card, node) if node else card
+            if fitting is not card:
+                originals.append(card)
+            return make(fitting)
         except InputError as error:
             raise InputError(f"{where}: {error}") from None
 
-    tiles = tuple(_tile_parts(kind, build) for kind in chip.tiles)
-    mesh = build("mesh", chip.mesh.card, "links", lambda card: chip.mesh.build(card, chip.tile_count))
-    chip_wide = [mesh]
+    tiles = tuple(_tile_parts(kind, partial(build, kind.scale_to or chip.scale_to)) for kind in chip.tiles)
+    build_once = partial(build, chip.scale_to)
+    chip_wide = [build_once("mesh", chip.mesh.card, "links", lambda card: chip.mesh.build(card, chip.tile_count))]
     if chip.global_buffer:
-        chip_wide.append(build("global_buffer", chip.global_buffer.card, "buffer", chip.global_buffer.build))
+        chip_wide.append(build_once("global_buffer", chip.global_buffer.card, "buffer", chip.global_buffer.build))
     if chip.memory:
-        chip_wide.append(build("memory", chip.memory.card, "DRAM", chip.memory.build))
+        chip_wide.append(build_once("memory", chip.memory.card, "DRAM", chip.memory.build))
     if chip.host:
-        chip_wide.append(build("host", chip.host.card, "host link", chip.host.build))
-    chip_wide += [build(f"support.{s.name}", s.card, None, s.build) for s in chip.support]
-    return BillOfParts(chip, tiles, _by_name(chip_wide, "support"))
+        chip_wide.append(build_once("host", chip.host.card, "host link", chip.host.build))
+    chip_wide += [build_once(f"support.{s.name}", s.card, None, s.build) for s in chip.support]
+    return BillOfParts(chip, tiles, _by_name(chip_wide, "support"), tuple(originals))
 
 
 def _tile_parts(kind: TileKind, build: Callable[..., Part]) -> dict[str, Part]:

@@ -1,0 +1,96 @@
+"""Cards of digital circuits measured in one technology and used in another, where a chip asks for it (``scale_to``).
+
+Stillmaker & Baas 2017 (Integration 58:74-81) fitted simulations of inverter chains from 180 nm to 7 nm: energy per
+operation a V^2 + b V + c with coefficients per node (high-performance transistors below 65 nm), and factors of area.
+Used here: both, as nodeScale (NanoCAD, UCLA) tabulates them, at the nominal supply of each node in the predictive
+technology models; between two nodes of the tables the straight line in log-log. Rates stay what the chip says: nothing
+becomes faster.
+
+Scaled are digital circuits: drivers, digital units, on-chip memory, routers, support circuits. Not scaled: the cells of
+an array (wires set their size, their card its circuit), converters and sample-and-hold (noise, not the node, sets their
+energy: a converter can be estimated, see `adc_survey`), DRAM and host link (not of the chip's technology). Leakage is
+scaled like area: an assumption, the paper has no leakage.
+"""
+
+from __future__ import annotations
+
+from math import exp, log
+
+from rpusim.arch.parts.part import Card
+from rpusim.errors import InputError
+
+SOURCE = "Stillmaker & Baas 2017 (Integration 58:74-81)"
+ANALOG_OR_ELSEWHERE = ("array", "ADC", "sample-and-hold", "DRAM", "host link")
+"""Parts whose cards are left as they are."""
+
+_AREA = {180: 40, 130: 14, 90: 6.1, 65: 3.3, 45: 2.2, 32: 1, 20: 0.46, 16: 0.41, 14: 0.38, 10: 0.22, 7: 0.13}
+"""Area of a circuit over that at 32 nm, by node (nm)."""
+_ENERGY = {
+    180: (0.0, 24.64, -17.98, 1.8),
+    130: (7.171, -6.709, 2.904, 1.3),
+    90: (4.762, -4.781, 2.092, 1.2),
+    65: (3.755, -4.398, 1.975, 1.1),
+    45: (1.018, -0.3107, 0.1539, 1.0),
+    32: (0.8367, -0.4341, 0.1701, 0.9),
+    20: (0.373, -0.1582, 0.04104, 0.9),
+    16: (0.2958, -0.1241, 0.03024, 0.85),
+    14: (0.2363, -0.09675, 0.02239, 0.8),
+    10: (0.2068, -0.09311, 0.02375, 0.75),
+    7: (0.1776, -0.09097, 0.02447, 0.7),
+}
+"""a, b and c by node, and the nominal supply (V) of the node's predictive model."""
+
+
+def area_factor(node: float, target: float) -> float:
+    """Area at ``target`` over that at ``node`` (both in m)."""
+    return _between(_AREA, target) / _between(_AREA, node)
+
+
+def energy_factor(node: float, target: float) -> float:
+    """Energy of an operation at ``target`` over that at ``node`` (both in m), each at its nominal supply."""
+    energies = {n: a * v * v + b * v + c for n, (a, b, c, v) in _ENERGY.items()}
+    return _between(energies, target) / _between(energies, node)
+
+
+def scaled(card: Card, target: float) -> Card:
+    """The card as it would be at ``target``, named after it; the same card where nothing is to be scaled."""
+    if card.part in ANALOG_OR_ELSEWHERE or card.node == target:
+        return card
+    energy, area = energy_factor(card.node, target), area_factor(card.node, target)
+    how = (
+        f"scaled from {card.node * 1e9:g} nm: energy x {energy:.3g}, area x {area:.3g} by {SOURCE}, "
+        f"leakage x {area:.3g} (assumption: like area)"
+    )
+    return card.model_copy(
+        update={
+            "name": f"{card.name} at {target * 1e9:g} nm",
+            "node": target,
+            "basis": "derived",
+            "energy": {action: joules * energy for action, joules in card.energy.items()},
+            "power": None if card.power is None else card.power * energy,
+            "area": card.area * area,
+            "leakage": card.leakage * area,
+            "source": f"{card.source}; {how}",
+            "sources": {field: f"{source}; {how}" for field, source in card.sources.items() if field not in _AS_IS},
+        }
+    )
+
+
+_AS_IS = ("node", "rated_bits", "rated_rate", "rated_bandwidth")
+
+
+def _between(table: dict[int, float], node: float) -> float:
+    """The table's value at ``node`` (m), on the straight line in log-log between its neighbours."""
+    nanometres = node * 1e9
+    nodes = sorted(table)
+    if not nodes[0] <= nanometres <= nodes[-1]:
+        raise InputError(
+            f"scale_to: a card of {nanometres:g} nm was given or asked for, but {SOURCE} scales from {nodes[0]} nm to "
+            f"{nodes[-1]} nm"
+        )
+    above = next(n for n in nodes if n >= nanometres)
+    below = max(n for n in nodes if n <= nanometres)
+    if above == below:
+        return table[above]
+    share = log(nanometres / below) / log(above / below)
+    return exp((1 - share) * log(table[below]) + share * log(table[above]))
