@@ -11,18 +11,20 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import fields, replace
-from typing import Any, cast
+from operator import is_
+from typing import Any
 
 import torch
 
 from rpusim.errors import InputError
 from rpusim.kernels import checks, pulses, pulses_numba, rng, write_noise
-from rpusim.kernels.devices import Cells, Device, ExactDevice, PulsedDevice
+from rpusim.kernels.devices import Cells, Device, ExactDevice
 from rpusim.kernels.pulses import PulseType, UpdateCounts, UpdateParameters
 from rpusim.kernels.rng import Purpose
 
 Tensor = torch.Tensor
-_CELLS = tuple(field.name for field in fields(Cells))
+# Fields of the cells, and the buffers that hold them.
+_CELLS = {field.name: f"cell_{field.name}" for field in fields(Cells)}
 _COUNTERS = ("updates", "steps", "redraws", "resets", "drifts")
 
 
@@ -43,8 +45,9 @@ class DeviceArray(torch.nn.Module):
         self._counters = dict.fromkeys(_COUNTERS, 0)
         self.clock = 0.0
         cells = device.sample(rows, columns, stream)
-        for name in _CELLS:
-            self.register_buffer(f"cell_{name}", getattr(cells, name))
+        for name, buffer in _CELLS.items():
+            self.register_buffer(buffer, getattr(cells, name))
+        self._known: tuple[list[Tensor | None], Cells] | None = None  # the buffers when `cells` was last asked for
         start = cells.clip(torch.zeros(rows, columns))
         self.register_buffer("weights", start)
         self.register_buffer("persistent", start.clone() if device.write_noise > 0.0 else None)
@@ -56,13 +59,16 @@ class DeviceArray(torch.nn.Module):
     @property
     def cells(self) -> Cells:
         """The frozen per-cell parameters."""
-        held = self._buffers
-        return Cells(**{name: held[f"cell_{name}"] for name in _CELLS})  # type: ignore[arg-type]
+        held = list(map(self._buffers.__getitem__, _CELLS.values()))
+        if self._known is None or not all(map(is_, held, self._known[0])):
+            self._known = held, Cells(**dict(zip(_CELLS, held, strict=True)))  # type: ignore[arg-type]
+        return self._known[1]
 
     @property
     def stored(self) -> Tensor:
         """What pulses act on: the persistent weights, which without write noise are the weights."""
-        return self.weights if self.persistent is None else self.persistent
+        persistent = self._buffers["persistent"]
+        return self.weights if persistent is None else persistent
 
     def set_weights(self, weights: Tensor) -> None:
         """Write weights (rows, columns), limited to each cell's bounds (a stuck cell keeps its value)."""
@@ -90,12 +96,13 @@ class DeviceArray(torch.nn.Module):
         """
         if isinstance(self.device, ExactDevice):
             parameters = replace(parameters, pulse_type=PulseType.NONE)
-        before = None if self.persistent is None else self.persistent.clone()
+        stored = self.stored
+        before = None if stored is self.weights else stored.clone()
         send = pulses_numba.update if self.path_now == "numba" else pulses.update
         counts = send(
-            self.stored,
+            stored,
             self.cells,
-            cast(PulsedDevice, self.device),  # of an exact device, which gets no pulses, no step is asked for
+            self.device,
             x,
             d,
             learning_rate,
@@ -112,14 +119,16 @@ class DeviceArray(torch.nn.Module):
 
     def end_mini_batch(self) -> None:
         """What happens once per mini-batch whether or not there was an update: diffusion, then decay."""
-        cells, w, step = self.cells, self.stored, self._next("steps")
+        cells, step = self.cells, self._next("steps")
+        if cells.diffusion is None and cells.decay is None:
+            return
+        w = self.stored
         if cells.diffusion is not None:
             w.copy_(cells.clip(w + cells.diffusion * self._normal(Purpose.DIFFUSION, step)))
         if cells.decay is not None:
             target = 0.0 if cells.target is None else cells.target
             w.copy_(cells.clip((w - target) * cells.decay + target))
-        if cells.diffusion is not None or cells.decay is not None:
-            self._show()
+        self._show()
 
     def reset(
         self, first: int = 0, columns: int | None = None, probability: float = 1.0, only: Tensor | None = None
@@ -172,7 +181,7 @@ class DeviceArray(torch.nn.Module):
     @property
     def path_now(self) -> str:
         """The compiled path needs the CPU."""
-        return self.path if self.weights.device.type == "cpu" else "torch"
+        return self.path if self.weights.is_cpu else "torch"
 
     def _show(self, before: Tensor | None = None) -> None:
         """Draw the apparent weights anew, of cells that moved since ``before`` or of all."""

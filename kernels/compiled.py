@@ -12,7 +12,7 @@ from __future__ import annotations
 import hashlib
 import inspect
 from collections.abc import Callable
-from functools import cache
+from functools import cache, wraps
 from pathlib import Path
 from types import FunctionType
 from typing import Any
@@ -33,6 +33,9 @@ def _popcount(_context, word):
 
     return types.uint32(types.uint32), generate
 
+
+# Entries of a cache by identity.
+_MOST_KNOWN = 4096
 
 # Typed as Any because its Python signature is not the one it is called with.
 popcount: Any = intrinsic(_popcount)
@@ -79,6 +82,27 @@ def compile_loop(
     made.__doc__ = template.__doc__
     # error_model: dividing by zero gives infinity as in numpy; the test for it would keep loops from being vectorised.
     return numba.njit(cache=True, parallel=parallel, nogil=True, error_model="numpy")(made)
+
+
+def by_identity(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Remember what ``function`` makes of constant values by which objects they are, not by what they hold.
+
+    For configurations: to hash thirty fields takes longer than a small loop. The values are kept, so that no other
+    object takes their place in memory; all are forgotten when there are very many.
+    """
+    known: dict[tuple[int, ...], tuple[Any, tuple[Any, ...]]] = {}
+
+    @wraps(function)
+    def look_up(*values: Any) -> Any:
+        place = tuple(map(id, values))
+        found = known.get(place)
+        if found is None:
+            if len(known) >= _MOST_KNOWN:
+                known.clear()
+            found = known[place] = function(*values), values
+        return found[0]
+
+    return look_up
 
 
 class Loop:

@@ -11,15 +11,16 @@ d / s, so that the logical weight follows plain SGD.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from typing import Any, cast
 
 import torch
-from torch.nn import functional
 
 from rpusim.arch.activity import ActivityLog
 from rpusim.errors import InputError
 from rpusim.kernels import checks, rng
 from rpusim.kernels.config import AnalogConfig
+from rpusim.kernels.patches import Window
 from rpusim.kernels.tile import AnalogTile
 
 Tensor = torch.Tensor
@@ -38,24 +39,25 @@ def balanced_split(size: int, limit: int) -> Splits:
 
 
 class _AnalogProduct(torch.autograd.Function):
-    """y = W x on the tiles; backwards W^T d, if the input wants it, and the pair is kept for the update."""
+    """y = W x on the tiles, of all vectors in x; backwards W^T d, if the input wants it, and the pairs are kept."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, handle: Tensor, layer: AnalogLayer) -> Tensor:
-        ctx.layer = layer
-        ctx.save_for_backward(x)
-        return layer.analog_forward(x)
+        vectors = layer.vectors_of(x)
+        ctx.layer, ctx.shape = layer, x.shape
+        ctx.save_for_backward(vectors)
+        return layer.analog_forward(vectors)
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, None, None]:
-        (x,) = ctx.saved_tensors
+        (vectors,) = ctx.saved_tensors
         d = gradients[0].contiguous()
         layer: AnalogLayer = ctx.layer
-        layer.pairs.append((x, d))
-        return (layer.analog_backward(d) if ctx.needs_input_grad[0] else None), None, None
+        layer.pairs.append((vectors, d))
+        return (layer.input_of(layer.analog_backward(d), ctx.shape) if ctx.needs_input_grad[0] else None), None, None
 
 
-class AnalogLayer(torch.nn.Module):
+class AnalogLayer(torch.nn.Module, ABC):
     """A matrix of ``outputs`` x ``inputs`` on a grid of tiles, with a bias as a further column or digital.
 
     row_splits, column_splits: sizes of the blocks of outputs and of inputs (the bias column included); None: one block.
@@ -82,7 +84,7 @@ class AnalogLayer(torch.nn.Module):
         super().__init__()
         checks.instance("config", config, AnalogConfig)
         self.config, self.layer, self._seed = config, layer, seed
-        self.bias_column = bias and config.analog_bias
+        self.bias_column, self._digital_bias = bias and config.analog_bias, bias and not config.analog_bias
         self.rows, self.columns = outputs, inputs + int(self.bias_column)
         self.row_splits = _splits("row_splits", row_splits, self.rows)
         self.column_splits = _splits("column_splits", column_splits, self.columns)
@@ -91,7 +93,7 @@ class AnalogLayer(torch.nn.Module):
             for index, (height, width) in enumerate((h, w) for h in self.row_splits for w in self.column_splits)
         ]
         self.tiles = torch.nn.ModuleList(self._grid)
-        if bias and not config.analog_bias:
+        if self._digital_bias:
             self.bias = torch.nn.Parameter(torch.zeros(outputs))
         else:
             self.register_parameter("bias", None)
@@ -178,17 +180,23 @@ class AnalogLayer(torch.nn.Module):
         if self.config.weight_scaling_omega > 0.0:
             d = d / self.scale
         grid = iter(self._grid)
-        with torch.no_grad():
-            parts = _cut(x, self.column_splits)
-            for error in _cut(d, self.row_splits):
-                for x_part in parts:
-                    next(grid).update(x_part, error, learning_rate)
+        parts = _cut(x, self.column_splits)
+        for error in _cut(d, self.row_splits):
+            for x_part in parts:
+                next(grid).update(x_part, error, learning_rate)
 
     def end_mini_batch(self) -> None:
         """Let the cells diffuse and decay by one mini-batch."""
-        with torch.no_grad():
-            for tile in self._grid:
-                tile.end_mini_batch()
+        for tile in self._grid:
+            tile.end_mini_batch()
+
+    @abstractmethod
+    def vectors_of(self, x: Tensor) -> Tensor:
+        """What the columns are driven with (vectors, columns) for an input of the layer: float32, contiguous."""
+
+    @abstractmethod
+    def input_of(self, vectors: Tensor, shape: torch.Size) -> Tensor:
+        """The gradient of an input of this shape, from that of its `vectors_of` (vectors, columns)."""
 
     def _start(self, bias: bool) -> None:
         """torch's own initialisation of linear and convolution layers: uniform within +-1/sqrt(inputs)."""
@@ -201,11 +209,10 @@ class AnalogLayer(torch.nn.Module):
         return [b for row in matrix.split(self.row_splits, 0) for b in row.split(self.column_splits, 1)]
 
     def _product(self, x: Tensor) -> Tensor:
-        """The layer's product for x (vectors, inputs), with gradient; the bias column is fed with 1."""
-        if self.bias_column:
-            x = torch.cat([x, x.new_ones(len(x), 1)], dim=1)
-        y = cast(Tensor, _AnalogProduct.apply(x.to(torch.float32).contiguous(), self._handle, self))
-        return y if self.bias is None else y + self.bias
+        """The outputs (vectors, rows) for an input of the layer, with gradient."""
+        y = cast(Tensor, _AnalogProduct.apply(x, self._handle, self))
+        bias = self.bias if self._digital_bias else None
+        return y if bias is None else y + bias
 
     def __getstate__(self) -> dict[str, Any]:
         """Copies and files take neither unused pairs nor the autograd handle along."""
@@ -226,6 +233,7 @@ class AnalogLinear(AnalogLayer):
         checks.integer("out_features", out_features, low=1)
         super().__init__(out_features, in_features, bias, config, **options)
         self.in_features, self.out_features = in_features, out_features
+        self._ones = torch.ones(0, 1)  # what the bias column was fed with last
         self._start(bias)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -235,8 +243,19 @@ class AnalogLinear(AnalogLayer):
                 f"layer {self.layer}: an input of shape {tuple(x.shape)} was given; "
                 f"accepted is a last dimension of {self.in_features}"
             )
-        y = self._product(x.reshape(-1, self.in_features))
-        return y.reshape(*x.shape[:-1], self.out_features)
+        y = self._product(x)
+        return y if x.dim() == 2 else y.reshape(*x.shape[:-1], self.out_features)
+
+    def vectors_of(self, x: Tensor) -> Tensor:
+        x = x.reshape(-1, self.in_features).to(torch.float32)
+        if not self.bias_column:
+            return x.contiguous()
+        if self._ones.device != x.device or len(self._ones) != len(x):
+            self._ones = x.new_ones(len(x), 1)
+        return torch.cat((x, self._ones), 1)
+
+    def input_of(self, vectors: Tensor, shape: torch.Size) -> Tensor:
+        return vectors[:, : self.in_features].reshape(shape)
 
 
 class AnalogConv2d(AnalogLayer):
@@ -269,13 +288,12 @@ class AnalogConv2d(AnalogLayer):
         self.in_channels, self.out_channels, self.kernel_size = in_channels, out_channels, kernel
         self.stride, self.padding = _pair("stride", stride, 1), _pair("padding", padding, 0)
         self.dilation = _pair("dilation", dilation, 1)
+        self._window = Window(kernel, self.stride, self.padding, self.dilation)
         self._start(bias)
 
     def output_size(self, height: int, width: int) -> tuple[int, int]:
         """Output positions for an image of this size."""
-        sides = zip((height, width), self.kernel_size, self.stride, self.padding, self.dilation, strict=True)
-        high, wide = ((s + 2 * p - d * (k - 1) - 1) // t + 1 for s, k, t, p, d in sides)
-        return high, wide
+        return self._window.positions(height, width)
 
     def forward(self, x: Tensor) -> Tensor:
         """x (samples, in_channels, height, width) -> (samples, out_channels, height', width')."""
@@ -290,9 +308,14 @@ class AnalogConv2d(AnalogLayer):
                 f"layer {self.layer}: an image of {x.shape[2]} x {x.shape[3]} was given; "
                 f"accepted are images that the kernel {self.kernel_size} fits into"
             )
-        patches = functional.unfold(x, self.kernel_size, self.dilation, self.padding, self.stride)
-        y = self._product(patches.transpose(1, 2).reshape(-1, patches.shape[1]))
+        y = self._product(x)
         return y.reshape(len(x), height * width, self.out_channels).transpose(1, 2).reshape(len(x), -1, height, width)
+
+    def vectors_of(self, x: Tensor) -> Tensor:
+        return self._window.vectors(x, self.bias_column)
+
+    def input_of(self, vectors: Tensor, shape: torch.Size) -> Tensor:
+        return self._window.images(vectors, shape)
 
 
 def _cut(vectors: Tensor, splits: Splits) -> list[Tensor]:

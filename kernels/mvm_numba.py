@@ -17,13 +17,14 @@ from numba import prange
 from numpy.typing import NDArray
 
 from rpusim.kernels import rng
-from rpusim.kernels.compiled import Loop, compile_loop
-from rpusim.kernels.mvm import (
+from rpusim.kernels.compiled import Loop, by_identity, compile_loop
+from rpusim.kernels.periphery import (
     BoundManagement,
     IOParameters,
     Lines,
     MVType,
     NoiseManagement,
+    Product,
     Statistics,
     WeightNoise,
     product,
@@ -32,11 +33,14 @@ from rpusim.kernels.rng import Purpose, nb_bits, nb_line_words, nb_normal, nb_st
 
 # Injected by `compile_loop`; named here for the reader and for type checkers.
 inputs: Any = None
-prepare: Any = None
+largest: Any = None
 outputs_of: Any = None
 
 # Converted numbers (about 1 ns each) above which a parallel launch pays even if another process has a core.
 _PARALLEL_WORK = 4_000_000
+
+_ZERO, _ONE, _MAGNITUDE, _INFINITY = np.uint32(0), np.uint32(1), np.uint32(0x7FFFFFFF), np.uint32(0x7F800000)
+_TWO = np.float32(2)
 
 
 def covers(io: IOParameters) -> bool:
@@ -151,97 +155,66 @@ def _outputs(
             y[b, i] = line[i] * factor[n]
 
 
-def _prepare(
-    x,
-    managed,
-    threshold,
-    constant,
-    step,
-    bound,
-    sigma,
-    loss,
-    stochastic,
-    noise_key,
-    round_key,
-    first,
-    alpha,
-    passes,
-    active,
-    u,
-):
+def _largest(row):
+    """Largest magnitude of a row, and its non-zero values: (number, count).
+
+    Magnitudes compare like the integers of their bits, which unlike numbers have no NaN and so fill whole registers.
+    """
+    bits = row.view(np.uint32)
+    top, count = _ZERO, _ZERO
+    for j in range(len(bits)):
+        magnitude = np.uint32(bits[j] & _MAGNITUDE)
+        top = magnitude if magnitude > top else top
+        count = np.uint32(count + (_ONE if magnitude != _ZERO else _ZERO))
+    largest = np.uint32(top).view(np.float32)
+    if top > _INFINITY:  # NaN is passed over
+        largest = np.float32(0)
+        for value in row:
+            largest = abs(value) if abs(value) > largest else largest
+    return largest, count
+
+
+def _first(x, numbers, managed, stochastic, keys, first, passes, active, u, y):
     """Noise factors (none, constant, or the largest magnitude up to a threshold) and the inputs of the first pass.
 
-    Returns which vectors are multiplied at all; the first rows of ``u`` are theirs.
+    numbers: as `_numbers` packs them. Returns which vectors are multiplied at all and their factors; the first rows of
+    ``u`` are theirs, and the rows of the others in ``y`` become 0.
     """
+    sigma = numbers[4]
+    alpha = np.empty(x.shape[0], np.float32)
     for b in prange(x.shape[0]):
-        largest, count = np.float32(0), 0
-        for value in x[b]:
-            largest = abs(value) if abs(value) > largest else largest
-            count += value != 0
-        active[b] = count
-        alpha[b] = min(largest, threshold) if managed else constant
+        top, active[b] = largest(x[b])
+        alpha[b] = min(top, numbers[0]) if managed else numbers[1]
     todo, number = np.empty(x.shape[0], np.int64), 0
     for b in range(x.shape[0]):
         wanted = alpha[b] > 0 or sigma > 0
-        alpha[b] = alpha[b] if alpha[b] > 0 else np.float32(1)
         passes[b] = 1 if wanted else 0
         todo[number] = b
         number += 1 if wanted else 0
+        if not wanted:
+            y[b] = 0
     todo = todo[:number]
-    inputs(x, todo, alpha[todo], step, bound, sigma, loss, stochastic, noise_key, round_key, first, 0, u)
-    return todo
-
-
-def _first(x, numbers, managed, stochastic, keys, first, alpha, passes, active, u):
-    """`_prepare` with its numbers as `_numbers` packs them."""
-    return prepare(
-        x,
-        managed,
-        numbers[0],
-        numbers[1],
-        numbers[2],
-        numbers[3],
-        numbers[4],
-        numbers[5],
-        stochastic,
-        keys[0],
-        keys[1],
-        first,
-        alpha,
-        passes,
-        active,
-        u,
-    )
+    factor = alpha[todo]
+    for n in range(number):
+        factor[n] = factor[n] if factor[n] > 0 else np.float32(1)
+    inputs(x, todo, factor, numbers[2], numbers[3], sigma, numbers[5], stochastic, keys[0], keys[1], first, 0, u)
+    return todo, factor
 
 
 def _last(raw, todo, factor, numbers, sigma, stochastic, test_low, keys, first, round_number, y, clipped):
-    """`_outputs` with its numbers as `_numbers` packs them; ``factor`` lacks out_scale."""
+    """`_outputs` with its numbers as `_numbers` packs them; ``factor`` lacks out_scale. Returns how many clipped."""
+    step, bound, loss = numbers[7], numbers[8], numbers[9]
     scaled = factor * numbers[6]
-    outputs_of(
-        raw,
-        todo,
-        scaled,
-        numbers[7],
-        numbers[8],
-        sigma,
-        numbers[9],
-        stochastic,
-        test_low,
-        keys[2],
-        keys[3],
-        first,
-        round_number,
-        y,
-        clipped,
-    )
+    flags = stochastic, test_low
+    outputs_of(raw, todo, scaled, step, bound, sigma, loss, *flags, keys[2], keys[3], first, round_number, y, clipped)
+    return clipped.sum()
 
 
 _STATISTICS = Loop(_statistics, _PARALLEL_WORK)
 _INPUTS = Loop(_inputs, _PARALLEL_WORK)
 _FIRST, _LAST = [], []
 for _several in (False, True):
-    _ready = compile_loop(_prepare, _several, inputs=compile_loop(_inputs, _several))
-    _FIRST.append(compile_loop(_first, PARALLEL=int(_several), prepare=_ready))
+    _FIRST.append(compile_loop(_first, _several, largest=_largest, inputs=compile_loop(_inputs, _several)))
     _LAST.append(compile_loop(_last, PARALLEL=int(_several), outputs_of=compile_loop(_outputs, _several)))
 
 
@@ -252,29 +225,23 @@ def _keys(stream: tuple[int, ...]) -> NDArray[np.uint64]:
     return np.array([rng.key(*stream, purpose) for purpose in purposes], np.uint64)
 
 
-# What a periphery means to the loops, by its id; the periphery is kept so that its id stays its own.
-_KNOWN: dict[int, tuple[IOParameters, NDArray[np.float32], NDArray[np.float32]]] = {}
-
-
+@by_identity
 def _numbers(io: IOParameters) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Numbers of `_first` and `_last`, and the output noise; looked up once, because a call costs more than a loop."""
-    known = _KNOWN.get(id(io))
-    if known is None:
-        given = io.noise_management is NoiseManagement.CONSTANT and io.nm_thres > 0.0
-        numbers = (
-            io.nm_thres if io.nm_thres > 0.0 else np.inf,
-            io.nm_thres if given else 1.0,
-            io.inp_step,
-            io.inp_bound,
-            io.inp_noise,
-            1.0 - io.inp_asymmetry,
-            io.out_scale,
-            io.out_step,
-            io.out_bound,
-            1.0 - io.out_asymmetry,
-        )
-        known = _KNOWN[id(io)] = io, np.array(numbers, np.float32), np.array([io.out_noise], np.float32)
-    return known[1], known[2]
+    """Numbers of `_first` and `_last`, and the output noise."""
+    given = io.noise_management is NoiseManagement.CONSTANT and io.nm_thres > 0.0
+    numbers = (
+        io.nm_thres if io.nm_thres > 0.0 else np.inf,
+        io.nm_thres if given else 1.0,
+        io.inp_step,
+        io.inp_bound,
+        io.inp_noise,
+        1.0 - io.inp_asymmetry,
+        io.out_scale,
+        io.out_step,
+        io.out_bound,
+        1.0 - io.out_asymmetry,
+    )
+    return np.array(numbers, np.float32), np.array([io.out_noise], np.float32)
 
 
 def statistics(x: torch.Tensor, wants_sums: bool) -> Statistics:
@@ -287,31 +254,38 @@ def statistics(x: torch.Tensor, wants_sums: bool) -> Statistics:
     return Statistics(largest_magnitude, largest, sums if wants_sums else None, nonzero)
 
 
+@by_identity
 def simple(io: IOParameters) -> bool:
-    """Whether noise and bound management are of the usual kinds, which `first_inputs` knows."""
+    """Whether the periphery is covered, and its noise and bound management are those of `multiply`."""
     usual = NoiseManagement.NONE, NoiseManagement.CONSTANT, NoiseManagement.ABS_MAX
     bounds = BoundManagement.NONE, BoundManagement.ITERATIVE
-    return not io.is_perfect and io.noise_management in usual and io.bound_management in bounds
+    managed = io.noise_management in usual and io.bound_management in bounds
+    return covers(io) and managed and not io.is_perfect
 
 
-def first_inputs(
-    x: torch.Tensor, io: IOParameters, stream: tuple[int, ...], first: int
-) -> tuple[torch.Tensor, NDArray[np.float32], NDArray[np.int64], NDArray[np.int32], NDArray[np.int32]]:
-    """Statistics, noise factors and converted inputs of the first pass in one go.
-
-    Returns (inputs of the vectors to multiply, factor of every vector, which vectors, passes of every vector: 1 or 0,
-    non-zero inputs of every vector).
-    """
+def multiply(
+    weights: torch.Tensor, x: torch.Tensor, io: IOParameters, lines: Lines, stream: tuple[int, ...], first: int
+) -> Product:
+    """`mvm.multiply` for the usual management of a training chip, with as few steps as possible between the loops."""
     vectors = x.shape[0]
-    parallel = x.numel() > _PARALLEL_WORK and numba.get_num_threads() > 1
-    alpha, u = np.empty(vectors, np.float32), np.empty(x.shape, np.float32)
+    y, u = torch.empty(vectors, weights.shape[0]), np.empty(x.shape, np.float32)
     passes, active = np.empty((2, vectors), np.int32)
-    managed = io.noise_management is NoiseManagement.ABS_MAX
-    numbers, _ = _numbers(io)
-    todo = _FIRST[parallel](
-        x.numpy(), numbers, managed, io.inp_sto_round, _keys(stream), first, alpha, passes, active, u
-    )
-    return torch.from_numpy(u[: len(todo)]), alpha, todo, passes, active
+    managed, flag = io.noise_management is NoiseManagement.ABS_MAX, io.inp_sto_round
+    loop, numbers, keys = _variant(_FIRST, u.size), _numbers(io)[0], _keys(stream)
+    todo, factor = loop(x.numpy(), numbers, managed, flag, keys, first, passes, active, u, y.numpy())
+    if len(todo) == 0:
+        return Product(y, passes, active)
+    sums = product(torch.from_numpy(u[: len(todo)]), weights)
+    number, clipped = _read(sums, y, todo, factor, io, lines, stream, first, 0)
+    reduction, round_number = 1.0, 0
+    while number and io.bound_management is BoundManagement.ITERATIVE:
+        if int(reduction) > io.max_bm_factor or (io.inp_step > 0.0 and reduction > io.max_bm_res / io.inp_step):
+            break
+        todo, factor, reduction, round_number = todo[clipped], factor[clipped] * _TWO, reduction * 2.0, round_number + 1
+        passes[todo] += 1
+        sums = product(_converted(x, todo, factor, io, stream, first, round_number), weights)
+        number, clipped = _read(sums, y, todo, factor, io, lines, stream, first, round_number)
+    return Product(y, passes, active)
 
 
 def one_pass(
@@ -327,28 +301,28 @@ def one_pass(
     round_number: int,
 ) -> NDArray[np.bool_]:
     """As `mvm_torch.one_pass`."""
-    f = np.float32
+    sums = product(_converted(x, todo, factor, io, stream, first, round_number), weights)
+    return _read(sums, y, todo, factor, io, lines, stream, first, round_number)[1]
+
+
+def _converted(
+    x: torch.Tensor,
+    todo: NDArray[np.int64],
+    factor: NDArray[np.float32],
+    io: IOParameters,
+    stream: tuple[int, ...],
+    first: int,
+    round_number: int,
+) -> torch.Tensor:
+    """The inputs of the vectors ``todo``, divided by ``factor``, as the lines are driven with them."""
     u = np.empty((len(todo), x.shape[1]), np.float32)
-    _INPUTS(
-        x.numpy(),
-        todo,
-        factor,
-        f(io.inp_step),
-        f(io.inp_bound),
-        f(io.inp_noise),
-        f(1.0 - io.inp_asymmetry),
-        io.inp_sto_round,
-        np.uint64(rng.key(*stream, Purpose.INPUT_NOISE)),
-        np.uint64(rng.key(*stream, Purpose.INPUT_ROUNDING)),
-        first,
-        round_number,
-        u,
-        work=u.size,
-    )
-    return outputs(product(torch.from_numpy(u), weights), y, todo, factor, io, lines, stream, first, round_number)
+    numbers, keys = _numbers(io)[0], _keys(stream)
+    given = *numbers[2:6], io.inp_sto_round, keys[0], keys[1], first, round_number
+    _INPUTS(x.numpy(), todo, factor, *given, u, work=u.size)
+    return torch.from_numpy(u)
 
 
-def outputs(
+def _read(
     sums: torch.Tensor,
     y: torch.Tensor,
     todo: NDArray[np.int64],
@@ -358,14 +332,16 @@ def outputs(
     stream: tuple[int, ...],
     first: int,
     round_number: int,
-) -> NDArray[np.bool_]:
-    """The read-out of the analog ``sums``, which are used up; returns which vectors clipped."""
+) -> tuple[int, NDArray[np.bool_]]:
+    """The read-out of the analog ``sums``, which are used up; returns how many vectors clipped, and which."""
     raw, clipped = sums.numpy(), np.empty(len(todo), np.bool_)
     numbers, noise = _numbers(io)
     sigma = noise if lines.noise is None else lines.noise.numpy()
-    parallel = raw.size > _PARALLEL_WORK and numba.get_num_threads() > 1
-    signs, flags = io.bm_test_negative_bound, io.out_sto_round
-    _LAST[parallel](
-        raw, todo, factor, numbers, sigma, flags, signs, _keys(stream), first, round_number, y.numpy(), clipped
-    )
-    return clipped
+    loop, flags = _variant(_LAST, raw.size), (io.out_sto_round, io.bm_test_negative_bound)
+    count = loop(raw, todo, factor, numbers, sigma, *flags, _keys(stream), first, round_number, y.numpy(), clipped)
+    return count, clipped
+
+
+def _variant(loops: list[Any], work: int) -> Any:
+    """The serial or the parallel one of two compiled loops."""
+    return loops[work > _PARALLEL_WORK and numba.get_num_threads() > 1]

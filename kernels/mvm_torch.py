@@ -20,7 +20,7 @@ import torch
 from numpy.typing import NDArray
 
 from rpusim.kernels import rng
-from rpusim.kernels.mvm import IOParameters, Lines, MVType, Statistics, WeightNoise, product
+from rpusim.kernels.periphery import IOParameters, Lines, MVType, Statistics, WeightNoise, product
 from rpusim.kernels.rng import Purpose
 
 Tensor = torch.Tensor

@@ -38,17 +38,31 @@ class AnalogSGD(torch.optim.Optimizer):
 
     def zero_grad(self, set_to_none: bool = True) -> None:
         """Forget gradients and unused vector pairs."""
-        super().zero_grad(set_to_none)
+        if self.param_groups[0]["params"]:
+            super().zero_grad(set_to_none)
         for layer in self.layers:
             layer.pairs.clear()
 
-    @torch.no_grad()
     def step(self, closure: Callable[[], Any] | None = None) -> Any:  # type: ignore[override]
         """One mini-batch; returns the closure's loss if there is one."""
         loss = None
         if closure is not None:
             with torch.enable_grad():
                 loss = closure()
+        self._learn_digitally()
+        rate, logs = float(self.param_groups[0]["lr"]), {}
+        for layer in self.layers:
+            layer.pulsed_update(rate)
+            layer.end_mini_batch()
+            if layer.log is not None:
+                logs[id(layer.log)] = layer.log
+        for log in logs.values():
+            log.step += 1
+        return loss
+
+    @torch.no_grad()
+    def _learn_digitally(self) -> None:
+        """Plain SGD of the parameters."""
         (group,) = self.param_groups
         for parameter in group["params"]:
             if parameter.grad is None:
@@ -61,12 +75,3 @@ class AnalogSGD(torch.optim.Optimizer):
                     gradient.clone() if velocity is None else velocity.mul_(group["momentum"]).add_(gradient)
                 )
             parameter.add_(gradient, alpha=-group["lr"])
-        logs = {}
-        for layer in self.layers:
-            layer.pulsed_update(float(group["lr"]))
-            layer.end_mini_batch()
-            if layer.log is not None:
-                logs[id(layer.log)] = layer.log
-        for log in logs.values():
-            log.step += 1
-        return loss

@@ -21,7 +21,7 @@ import numpy as np
 import torch
 
 from rpusim.kernels import rng
-from rpusim.kernels.devices.base import Cells, PulsedDevice
+from rpusim.kernels.devices.base import Cells, Device, PulsedDevice
 from rpusim.kernels.rng import Purpose
 from rpusim.kernels.trains import Execution, PulseType, UpdateCounts, UpdateParameters, not_finite, train_gains
 
@@ -33,7 +33,7 @@ __all__ = ["Execution", "PulseType", "UpdateCounts", "UpdateParameters", "train_
 def update(
     weights: Tensor,
     cells: Cells,
-    device: PulsedDevice,
+    device: Device,
     x: Tensor,
     d: Tensor,
     learning_rate: float,
@@ -57,6 +57,7 @@ def update(
     if not pulse_type.pulsed:
         device_bounds = cells if pulse_type is PulseType.NONE_WITH_DEVICE else None
         return floating_point(weights, device_bounds, x, d, learning_rate, only_up, counts)
+    assert isinstance(device, PulsedDevice), "only an update in floating point needs no pulses"
     for vector, (x_row, d_row) in enumerate(zip(x, d, strict=True)):
         strength = abs(learning_rate) / device.granularity
         slots, gain_d, gain_x = train_gains(

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from rpusim.kernels import pulses_exact, pulses_lines, pulses_merged, rng
 from rpusim.kernels.compiled import Loop, compile_loop
-from rpusim.kernels.devices.base import Cells, PulsedDevice
+from rpusim.kernels.devices.base import Cells, Device, PulsedDevice
 from rpusim.kernels.pulses import both_signs, floating_point
 from rpusim.kernels.pulses_lines import Drive
 from rpusim.kernels.rng import Purpose
@@ -68,7 +68,7 @@ def _keys(drivers: tuple[int, ...], stream: tuple[int, ...]) -> NDArray[np.uint6
 def update(
     weights: torch.Tensor,
     cells: Cells,
-    device: PulsedDevice,
+    device: Device,
     x: torch.Tensor,
     d: torch.Tensor,
     learning_rate: float,
@@ -87,6 +87,7 @@ def update(
         if not pulse_type.pulsed:
             bounds = cells if pulse_type is PulseType.NONE_WITH_DEVICE else None
             return floating_point(weights, bounds, x, d, learning_rate, only_up, counts)
+    assert isinstance(device, PulsedDevice), "only an update in floating point needs no pulses"
     w, cell = weights.numpy(), cells.pulse.numpy().reshape(len(weights), -1)
     of_device = device.step, (cells.pulse.shape[2] - 2) // 2, only_up
     sigma = np.float32(device.dw_min_std)

@@ -60,6 +60,7 @@ class AnalogTile(torch.nn.Module):
         self._name(seed, layer, tile)
         self._counters = {"forward": 0, "backward": 0}
         self.cell = config.cell.build(Site(rows, columns, config.device, config.update, self._stream, path))
+        self.__dict__["cell"] = self.cell  # found without the detour that torch makes for submodules
         self.register_buffer("average", torch.full((1,), float("nan")))
 
     @property
@@ -166,6 +167,8 @@ class AnalogTile(torch.nn.Module):
         if given.dim() != 2 or given.shape[1] != lines:
             shape = tuple(given.shape)
             raise InputError(f"layer {self.layer}: {name} of shape {shape} was given; accepted is (vectors, {lines})")
+        if given.dtype is torch.float32 and not given.requires_grad and given.is_contiguous():
+            return given
         return given.detach().to(torch.float32).contiguous()
 
     def _write(self, phase: Phase, product: Product, **active: Any) -> None:
