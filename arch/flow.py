@@ -6,6 +6,10 @@
     update     both sides' registers loaded, all pulse slots at once over the array; a digital bias by arithmetic
     transfer   one slice of an array of the unit cell read, digital memory read and written, another array pulsed
 
+Beside them, where the chip has what it takes: samples come in from DRAM or over the host link; what an update needs and
+the buffers cannot keep is put away and comes back (`storage`); and space in the buffers of those that read a result is
+reserved before the vector that makes it is driven, so that a full buffer stalls its producer.
+
 Each function takes the vectors of one phase of one layer (`Work`), and what has to be there before each (`Wait`), and
 returns what others can wait for (`Done`). Which waits for which is decided in `schedule`.
 """
@@ -22,6 +26,7 @@ from rpusim.arch.events import Op
 from rpusim.arch.plan import ArrayPlan, BlockPlan, LayerPlan, Message, Multiply, Plan
 from rpusim.arch.program import ALWAYS, Builder, Integers, Operand, Task
 from rpusim.arch.quantity import PICOSECONDS_PER_SECOND, transfer_picoseconds
+from rpusim.arch.storage import Kept
 
 NO_ROW = -1
 """Stands in the row column of events that do not come from one row of activity."""
@@ -93,13 +98,21 @@ class Extras:
 
 
 class Flow:
-    """Adds tasks to ``builder`` for vectors of ``activity`` on the chip of ``plan``."""
+    """Adds tasks to ``builder`` for vectors of ``activity`` on the chip of ``plan``.
 
-    def __init__(self, plan: Plan, activity: Activity) -> None:
-        self.plan = plan
+    kept: what each layer keeps from forward pass to update (to multiplication, in inference); None: all of it streams
+    through, and space is reserved instead.
+    """
+
+    def __init__(self, plan: Plan, activity: Activity, kept: tuple[Kept, ...] | None) -> None:
+        self.plan, self.kept = plan, kept
+        self._trains = bool(np.any(activity.phase != Phase.FORWARD))
+        self._away: dict[int, list[int]] = {}
+        self._spaces: dict[int, int] = {}
         self.builder = Builder([1] * len(plan.stations))
         self._passes = activity.passes.astype(np.int64)
         self._slots = activity.slots.astype(np.int64)
+        self._activity = activity
         self._algorithm_ops = activity.digital_ops
         self._rates = [round(kind.digital.rate) for kind in plan.placement.chip.tiles]
 
@@ -108,9 +121,12 @@ class Flow:
     def forward(self, work: Work, start: Sequence[Wait], merges: Sequence[Wait] = ()) -> Done:
         """Vectors through a layer; ``merges``: other branches that have to be there before what follows (their sum)."""
         layer, sends = work.layer, []
+        if self.kept and self._put_away(work, start, self.kept[layer.index].input_bits) and not self._trains:
+            start = [self._bring_back(work, start)]
         if layer.input_ops:
             start = [self._at_homes(work, layer.placed.row_homes, start, self._shared(work, layer.input_ops)).all]
-        multiplied = self._multiplications(work, start)
+        multiplied = self._multiplications(work, self._reserved(work, start))
+        self._release(work, multiplied)
         for home in range(len(layer.placed.row_homes)):
             of_home = [
                 (replica, len(to), message, np.array(emits, np.int64)[work.position])
@@ -125,7 +141,10 @@ class Flow:
 
     def error(self, work: Work, start: Sequence[Wait]) -> Done:
         operations = self._shared(work, work.layer.derivative_ops)
-        return self._at_homes(work, work.layer.placed.row_homes, start, operations).done
+        done = self._at_homes(work, work.layer.placed.row_homes, start, operations).done
+        if self.kept:
+            self._put_away(work, [done.by(np.arange(len(work)))], self.kept[work.layer.index].error_bits)
+        return done
 
     def backward(self, work: Work, start: Sequence[Wait]) -> Done:
         layer = work.layer
@@ -144,6 +163,8 @@ class Flow:
 
     def update(self, work: Work, start: Sequence[Wait], extras: Extras | None = None) -> Done:
         layer, grid = work.layer, work.layer.placed.grid
+        if self._away.get(layer.index):
+            start = [*start, self._bring_back(work, start)]
         pulsed = self.builder.count(len(work))
         done: list[Wait] = [Wait(pulsed + np.arange(len(work)), grid)]
         for block in layer.blocks:
@@ -155,8 +176,10 @@ class Flow:
                 self._wait(task, start, chosen)
                 if order:
                     task.wait(order.read, order.read_before)
-                self._compute(task, block, self._algorithm_ops[rows])
-                arrays = [block.arrays[k] for k in self.plan.placement.cell.learning]
+                cell = self.plan.placement.cell
+                collected = 0 if cell.learning else cell.words * block.block.rows * block.block.columns
+                self._remember(task, block, collected, self._algorithm_ops[rows])
+                arrays = [block.arrays[k] for k in cell.learning]
                 self._pulse(task, block, arrays, self._slots[rows], block.update_fetch_bits, block.update_fetch_ps)
                 if order:
                     task.wait(order.pulsed, np.arange(len(rows)))
@@ -168,6 +191,140 @@ class Flow:
                 after[slice(None) if chosen is None else chosen] = order.transferred_after
                 done.append(Wait(order.written, np.maximum.accumulate(after)))
         return self._at_homes(work, layer.placed.row_homes, done, layer.bias_ops).done
+
+    # --- beside the phases --------------------------------------------------------------------------------------------
+
+    def bring_in(self, layers: Sequence[LayerPlan], samples: int, start: Sequence[Wait]) -> Wait | None:
+        """Samples of the network's input from DRAM, else from the host, to the tiles that read them; None if there is
+        neither, so that they are taken to be there. One counter per sample."""
+        messages = [(layer, message) for layer in layers for message in layer.inputs]
+        if not messages:
+            return None
+        part = "DRAM" if "DRAM" in self.plan.outside else "host link"
+        there, total = self.builder.count(samples), sum(m.bits for _, m in messages)
+        with self.builder.task(samples, Phase.FORWARD, messages[0][0].index, 0, np.arange(samples)) as task:
+            self._wait(task, start, None)
+            self._outside(task, part, total, reading=True)
+            for _, message in messages:
+                self._deliver(task, message, message.bits)
+            task.raise_(there + np.arange(samples))
+        return Wait(there + np.arange(samples))
+
+    def _outside(self, task: Task, part: str, bits: Operand, reading: bool) -> None:
+        """Bits to or from the global buffer, DRAM or the host."""
+        chip = self.plan.placement.chip
+        unit = {"global buffer": chip.global_buffer, "DRAM": chip.memory, "host link": chip.host}[part]
+        assert unit is not None
+        of_buffer = Op.FETCH if reading else Op.STORE
+        op = {"global buffer": of_buffer, "DRAM": Op.MEMORY, "host link": Op.HOST}[part]
+        task.use(self.plan.outside[part], op, _each(bits, unit.transfer_ps), bits)
+
+    def _put_away(self, work: Work, start: Sequence[Wait], total: int) -> bool:
+        """Take what belongs to samples that the buffers cannot keep to where they go; whether there are any."""
+        chosen = self._overflowing(work)
+        if not len(chosen) or not total:
+            return False
+        layer, bits = work.layer, np.broadcast_to(self._shared(work, total), len(work))[chosen]
+        counters = self.builder.count(int(work.sample.max()) + 1)
+        self._away.setdefault(layer.index, []).append(counters)
+        with self._task(work, layer.blocks[0], chosen) as task:
+            self._wait(task, start, chosen)
+            for hop in layer.to_edge:
+                on_link = _each(bits, lambda n: transfer_picoseconds(n, self.plan.link_bandwidth))
+                task.use(hop.station, Op.SEND, on_link + hop.latency_ps, bits)
+            self._outside(task, self._kept(layer).overflow, bits, reading=False)
+            task.raise_(counters + work.sample[chosen])
+        return True
+
+    def _bring_back(self, work: Work, start: Sequence[Wait]) -> Wait:
+        """Take what was put away back into the layer's buffer; what each vector of ``work`` has to wait for."""
+        chosen, layer = self._overflowing(work), work.layer
+        total = self._kept(layer).bits if self._trains else self._kept(layer).input_bits
+        bits = np.broadcast_to(self._shared(work, total), len(work))[chosen]
+        back = self.builder.count(1) if not len(chosen) else self.builder.count(len(work))
+        with self._task(work, layer.blocks[0], chosen) as task:
+            self._wait(task, start, chosen)
+            for counters in self._away[layer.index]:
+                task.wait(counters + work.sample[chosen], layer.placed.layer.vectors)
+            self._outside(task, self._kept(layer).overflow, bits, reading=True)
+            assert layer.from_edge is not None
+            self._deliver(task, layer.from_edge, bits)
+            task.raise_(back + chosen)
+        away = np.zeros(len(work), np.bool_)
+        away[chosen] = True
+        return Wait(np.where(away, back + np.arange(len(work)), ALWAYS), np.where(away, 1, 0))
+
+    def _kept(self, layer: LayerPlan) -> Kept:
+        assert self.kept is not None
+        return self.kept[layer.index]
+
+    def _overflowing(self, work: Work) -> Integers:
+        """Vectors of samples that do not fit, of a layer that has somewhere to put them."""
+        kept = self._kept(work.layer)
+        sample = work.vector // work.layer.placed.layer.vectors
+        return np.flatnonzero((sample >= kept.samples) & bool(kept.overflow))
+
+    def _reserved(self, work: Work, start: Sequence[Wait]) -> Sequence[Wait]:
+        """Reserve room for the results of every vector, at its homes' targets, before it is driven."""
+        layer = work.layer
+        wanted = [
+            [(m, m.bits * np.array(layer.emits[e], np.int64)[work.position]) for e, m in self._results(layer, home)]
+            for home in range(len(layer.placed.row_homes))
+        ]
+        if self.kept is not None or not any(wanted):
+            return start
+        reserved = self.builder.count(len(work)) + np.arange(len(work))
+        for home, block in enumerate(layer.placed.row_homes):
+            with self._task(work, layer.blocks[block.tile], None) as task:
+                self._wait(task, start, None)
+                for message, bits in sorted(wanted[home], key=lambda each: each[0].buffer):
+                    with task.unless_zero(bits) as done:
+                        if done:
+                            task.take(self._space(message), bits)
+                task.raise_(reserved)
+        return [Wait(reserved, len(layer.placed.row_homes))]
+
+    def _release(self, work: Work, multiplied: Wait) -> None:
+        """Give back the room of what a vector was the last to read, as soon as it is multiplied."""
+        if self.kept is not None:
+            return
+        layer, freed = work.layer, []
+        for producer, frees in layer.frees:
+            theirs = self.plan.layers[producer]
+            for home in range(len(theirs.placed.row_homes)):
+                for e, message in self._results(theirs, home):
+                    if self._consumers(theirs)[e] == layer.index:
+                        freed.append((message, message.bits * np.array(frees, np.int64)[work.position]))
+        if not freed:
+            return
+        with self._task(work, layer.blocks[0], None) as task:
+            self._wait(task, [multiplied], None)
+            for message, bits in freed:
+                with task.unless_zero(bits) as done:
+                    if done:
+                        task.give(self._space(message), bits)
+
+    def _results(self, layer: LayerPlan, home: int) -> list[tuple[int, Message]]:
+        """(edge, message) of results for which room is reserved: those of a layer without replicas for another one.
+
+        Partial results on their way to a sum of branches wait at its home; room for them is not counted.
+        """
+        found = []
+        for e, consumer in enumerate(self._consumers(layer)):
+            merging = max(self.plan.placement.network.predecessors(consumer))
+            if merging == layer.index and layer.placed.replicas == len(layer.outputs[e][home]) == 1:
+                found += [(e, message) for message in layer.outputs[e][home][0]]
+        return found
+
+    def _consumers(self, layer: LayerPlan) -> list[int]:
+        return [e.consumer for e in self.plan.placement.network.edges if e.producer == layer.index]
+
+    def _space(self, message: Message) -> int:
+        """The station that stands for the room in the buffer at a message's end, in bits."""
+        if message.buffer not in self._spaces:
+            self._spaces[message.buffer] = len(self.builder.capacity)
+            self.builder.capacity.append(int(self.plan.placement.chip.tiles[message.kind].buffer.capacity))
+        return self._spaces[message.buffer]
 
     # --- pieces of phases ---------------------------------------------------------------------------------------------
 
@@ -283,32 +440,60 @@ class Flow:
         return self._Order(*(self.builder.count(1) for _ in range(3)), after, extras, before, up_to)
 
     def _transfers(self, block: BlockPlan, order: _Order) -> None:
-        """Slices of one array of the unit cell read and accumulated, another one written, in program order."""
-        cell, extras, numbers = self.plan.placement.cell, order.extras, np.arange(len(order.after))
-        source, target = block.arrays[cell.source], block.arrays[cell.target]
-        rows, way = extras.row, block.forward
+        """What unit cells do between updates, in program order: one task for each phase and array."""
+        phase, array = order.extras.phase, self._activity.array[order.extras.row]
+        for number, k in np.unique(np.stack([phase, array]), axis=1).T.tolist():
+            self._transfer(block, order, Phase(number), k, np.flatnonzero((phase == number) & (array == k)))
+
+    def _transfer(self, block: BlockPlan, order: _Order, phase: Phase, k: int, chosen: Integers) -> None:
+        """Slices of array ``k`` read and accumulated, the arrays that come after it written; or itself (maintenance)."""
+        cell, rows = self.plan.placement.cell, order.extras.row[chosen]
+        transfer = phase == Phase.TRANSFER
+        by_row = transfer and cell.slices == "row"
+        way = block.backward if by_row else block.forward
+        assert way is not None, "activity of a chip that does not train"
+        targets = [block.arrays[target] for target in (cell.targets[k] if transfer else (k,))]
+        load = (way.outputs + (block.block.columns if cell.slices == "all" else 0)) * block.kind.inputs.bits
+        layer, tile, vector = block.block.layer, block.block.tile, order.extras.vector[chosen]
         passes, slots = self._passes[rows], self._slots[rows]
-        kept = cell.words * way.outputs * block.kind.digital.word_bits
-        kept_ps = transfer_picoseconds(kept, block.kind.buffer.bandwidth) if kept else 0
-        load = way.outputs * block.kind.inputs.bits
-        layer, tile = block.block.layer, block.block.tile
-        with self.builder.task(len(rows), Phase.TRANSFER, layer, tile, extras.vector, rows) as task:
-            task.wait(order.pulsed, order.after + 1)
-            task.wait(order.read, numbers)
+        with self.builder.task(len(rows), phase, layer, tile, vector, rows) as task:
+            task.wait(order.pulsed, order.after[chosen] + 1)
+            task.wait(order.read, chosen)
             with task.unless_zero(passes) as done:
                 if done:
-                    self._read(task, block, [source], way, passes, backward=False)
+                    self._read(task, block, [block.arrays[k]], way, passes, by_row)
             task.raise_(order.read)
-            with task.unless_zero(passes) as done:
-                if done and kept:
-                    task.use(block.buffer, Op.FETCH, kept_ps, kept)
-            self._compute(task, block, self._algorithm_ops[rows])
-            with task.unless_zero(passes) as done:
-                if done and kept:
-                    task.use(block.buffer, Op.STORE, kept_ps, kept)
-            task.wait(order.written, numbers)
-            self._pulse(task, block, [target], slots, load, transfer_picoseconds(load, block.kind.buffer.bandwidth))
+            self._remember(task, block, cell.words * way.outputs * transfer, self._algorithm_ops[rows])
+            task.wait(order.written, chosen)
+            self._erase(task, block, block.arrays[k], rows)
+            self._pulse(task, block, targets, slots, load, transfer_picoseconds(load, block.kind.buffer.bandwidth))
             task.raise_(order.written)
+
+    def _remember(self, task: Task, block: BlockPlan, words: int, operations: Operand) -> None:
+        """Digital memory read, worked on, and written."""
+        bits = words * block.kind.digital.word_bits
+        duration = transfer_picoseconds(bits, block.kind.buffer.bandwidth) if bits else 0
+        task.use(block.buffer, Op.FETCH, duration, bits)
+        self._compute(task, block, operations)
+        task.use(block.buffer, Op.STORE, duration, bits)
+
+    def _erase(self, task: Task, block: BlockPlan, array: ArrayPlan, rows: Integers) -> None:
+        """Cells reset without pulses of trains: programmed row by row, unverified."""
+        written = np.where(self._slots[rows] == 0, self._activity.writes[rows], 0)
+        programming = block.kind.programming
+        if programming is None or not written.any():
+            return
+        pulses = np.ceil(self._activity.active_rows[rows] * programming.iterations).astype(np.int64)
+        held = (array.array, array.row_drivers, array.column_drivers)
+        with task.unless_zero(written):
+            for station in held:
+                task.take(station)
+            task.note()
+            task.hold(pulses * programming.pulse_ps)
+            for station in held:
+                task.give(station)
+            for station in held:
+                task.log(Op.WRITE, station, pulses)
 
     @dataclass(frozen=True)
     class _Finished:

@@ -214,6 +214,8 @@ class Edge:
     emits:     int32, one per vector of the producer: how many positions become complete with this vector, a position
                being one value for each of the producer's rows. After pooling most vectors complete none. The sum is
                the number of positions the consumer reads. Empty for `INPUT`.
+    frees:     int32, one per vector of the consumer: how many of these positions no vector after it reads; the sum is
+               that of ``emits``. 0 for `INPUT`.
 
     Where several edges reach one consumer, their values were summed on the way by the digital unit of the latest of
     the producers: only that one sends to the consumer, the others send to it.
@@ -223,6 +225,7 @@ class Edge:
     consumer: int
     needs: IndexMap
     emits: IndexMap
+    frees: IndexMap
 
 
 @dataclass(frozen=True, eq=False)
@@ -283,7 +286,8 @@ class Network:
                 vectors, rows = (sender.vectors, sender.rows) if sender else (0, 1)
                 complete = np.bincount(index_map[index_map >= 0], minlength=vectors)
                 emits = (-(-complete // rows)).astype(np.int32)
-                found.append(Edge(producer, consumer, _fixed(_seen_by(layer, index_map)), _fixed(emits)))
+                frees = _freed(layer, index_map, emits)
+                found.append(Edge(producer, consumer, *map(_fixed, (_seen_by(layer, index_map), emits, frees))))
         return tuple(found)
 
     def predecessors(self, layer: int) -> tuple[int, ...]:
@@ -377,6 +381,17 @@ def _seen_by(layer: WeightLayer, index_map: IndexMap) -> IndexMap:
         return index_map.max(axis=-1).reshape(-1)
     assert layer.window is not None, "a conv2d has a window"
     return _slide(index_map.max(axis=0), layer.window, layer.shape[1:]).reshape(-1)
+
+
+def _freed(layer: WeightLayer, index_map: IndexMap, emits: IndexMap) -> IndexMap:
+    """For each vector of the layer the positions, of those that the producer's vectors completed, that it reads last."""
+    if not len(emits):
+        return np.zeros(layer.vectors, np.int32)
+    oldest = len(emits) - _seen_by(layer, (len(emits) - index_map).astype(np.int32))
+    needed_later = np.minimum.accumulate(oldest[::-1])[::-1]
+    needed_later = np.append(needed_later[1:], len(emits)).clip(0, len(emits))
+    complete = np.append(0, np.cumsum(emits))[needed_later]
+    return np.diff(complete, prepend=0).astype(np.int32)
 
 
 def _pass_through(operation: Operation, index_map: IndexMap) -> IndexMap:

@@ -7,8 +7,9 @@ here; it comes with each Activity row.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
@@ -127,6 +128,14 @@ class LayerPlan:
     """Digital operations per update vector: a digital bias learns by arithmetic."""
     needs: tuple[tuple[int, tuple[int, ...]], ...]
     """(producer, last vector needed by each vector), for every producing layer."""
+    frees: tuple[tuple[int, tuple[int, ...]], ...]
+    """(producer, positions that each vector is the last to read), for every producing layer."""
+    to_edge: tuple[Hop, ...]
+    """From the layer's first tile to the edge of the mesh, where DRAM, global buffer and host link are."""
+    from_edge: Message | None
+    """To that tile; its bits are 0, as they depend on what is sent. None if the chip has nothing at its edge."""
+    inputs: tuple[Message, ...]
+    """Of the network's input, to every tile that reads it: bits per sample."""
     merges: tuple[tuple[int, tuple[int, ...]], ...]
     """Where this layer sums other branches after its own: (other producer, its last vector needed before what follows
     each vector of this layer can be done)."""
@@ -148,6 +157,8 @@ class Plan:
     """The kind of unit each station is: array, row drivers, column drivers, ADC, digital unit, buffer, port, link."""
     station_kinds: tuple[int, ...]
     """The kind of tile each station belongs to; -1 for ports and links."""
+    outside: dict[str, int]
+    """Stations of the global buffer, DRAM and host link, where the chip has them."""
 
     @cached_property
     def bandwidth(self) -> tuple[int, ...]:
@@ -208,10 +219,19 @@ def make_plan(placement: Placement) -> Plan:
                 tuple(home.columns if overlapping and earlier else 0 for home in placed.column_homes),
                 layer.rows if layer.bias and placement.bias == "digital" else 0,
                 tuple((e.producer, tuple(int(n) for n in e.needs)) for e in earlier),
+                tuple((e.producer, tuple(int(n) for n in e.frees)) for e in earlier),
+                *_edge_traffic(stations, placement, placed),
                 tuple(_merges(edges, placed.index)),
             )
         )
-    return Plan(placement, tuple(layers), tuple(stations.names), tuple(stations.parts), tuple(stations.kinds))
+    chip = placement.chip
+    outside = {
+        part: stations.number(part, part)
+        for part, there in (("global buffer", chip.global_buffer), ("DRAM", chip.memory), ("host link", chip.host))
+        if there
+    }
+    names, parts, kinds = tuple(stations.names), tuple(stations.parts), tuple(stations.kinds)
+    return Plan(placement, tuple(layers), names, parts, kinds, outside)
 
 
 def _merges(edges: tuple[Edge, ...], producer: int) -> Iterator[tuple[int, tuple[int, ...]]]:
@@ -305,15 +325,59 @@ def _message(stations: _Stations, placement: Placement, source: Block, target: B
     )
 
 
-def _route(stations: _Stations, placement: Placement, source: int, target: int) -> tuple[Hop, ...]:
-    """From one tile to another: into the source's router, then links along the row of routers, then the column."""
+def _edge_traffic(
+    stations: _Stations, placement: Placement, placed: PlacedLayer
+) -> tuple[tuple[Hop, ...], Message | None, tuple[Message, ...]]:
+    """Ways between a layer and the edge, and the network's input to it, if the chip has anything at its edge."""
+    chip = placement.chip
+    if not (chip.global_buffer or chip.memory or chip.host):
+        return (), None, ()
+    first, reads = placed.blocks[0], INPUT in placement.network.predecessors(placed.index)
+    return (
+        _route(stations, placement, first.chip_tile, None),
+        _from_edge(stations, placement, first, 0),
+        _input_messages(stations, placement, placed) if reads and (chip.memory or chip.host) else (),
+    )
+
+
+def _from_edge(stations: _Stations, placement: Placement, target: Block, bits: int) -> Message:
+    """To a tile from the edge of the mesh, at its first router."""
+    route = _route(stations, placement, None, target.chip_tile)
+    return Message(route, bits, stations.number("buffer", f"tile {target.chip_tile} buffer", target.kind), target.kind)
+
+
+def _input_messages(stations: _Stations, placement: Placement, placed: PlacedLayer) -> tuple[Message, ...]:
+    """A sample of the network's input to every tile that reads it; replicas get their shares, rounded up."""
+    elements, columns = math.prod(placement.network.input_shape), placed.layer.columns
+    messages: dict[int, Message] = {}
+    for block in placed.blocks:
+        read = -(-elements * min(block.columns, columns) // (columns * placed.replicas))
+        bits = read * placement.chip.tiles[block.kind].digital.word_bits
+        earlier = messages.get(block.chip_tile)
+        shared = earlier is not None and any(
+            b.chip_tile == block.chip_tile and b.column_start == block.column_start and b.tile < block.tile
+            for b in placed.blocks
+        )
+        if earlier is None:
+            messages[block.chip_tile] = _from_edge(stations, placement, block, bits)
+        elif not shared:
+            messages[block.chip_tile] = replace(earlier, bits=earlier.bits + bits)
+    return tuple(messages.values())
+
+
+def _route(stations: _Stations, placement: Placement, source: int | None, target: int | None) -> tuple[Hop, ...]:
+    """From one tile to another: into the source's router, then links along the row of routers, then the column.
+
+    None: the edge of the mesh, which is at its first router.
+    """
     if source == target:
         return ()
     mesh = placement.chip.mesh
-    row, column = divmod(source // mesh.tiles_per_router, mesh.columns)
-    goal_row, goal_column = divmod(target // mesh.tiles_per_router, mesh.columns)
+    row, column = divmod((source or 0) // mesh.tiles_per_router, mesh.columns)
+    goal_row, goal_column = divmod((target or 0) // mesh.tiles_per_router, mesh.columns)
     latency = picoseconds(mesh.hop_latency)
-    route = [Hop(stations.number("port", f"port of tile {source}"), latency)]
+    entry = "port of the edge" if source is None else f"port of tile {source}"
+    route = [Hop(stations.number("port", entry), latency)]
     while (row, column) != (goal_row, goal_column):
         if column != goal_column:
             following = (row, column + (1 if goal_column > column else -1))

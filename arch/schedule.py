@@ -33,6 +33,7 @@ from rpusim.arch.flow import Done, Extras, Flow, Wait, Work
 from rpusim.arch.network import INPUT
 from rpusim.arch.plan import LayerPlan, Plan
 from rpusim.arch.program import ALWAYS, Integers, Program
+from rpusim.arch.storage import settle
 from rpusim.errors import InputError
 
 Schedule = Literal["sequential", "layer-pipelined", "minibatch-pipelined", "asynchronous"]
@@ -57,8 +58,9 @@ def compiled(plan: Plan, activity: Activity, schedule: Schedule) -> Program:
             "schedule: got 'layer-pipelined' for a training, but it is for inference only; accepted: sequential, "
             "minibatch-pipelined, asynchronous"
         )
-    flow = Flow(plan, activity)
     todo = _Todo(plan, activity)
+    kept = None if schedule == "layer-pipelined" else settle(plan.placement, int(todo.samples.max()), trains)
+    flow = Flow(plan, activity, kept)
     if schedule == "sequential":
         _sequential(flow, todo)
     else:
@@ -151,10 +153,16 @@ def _sequential(flow: Flow, todo: _Todo) -> None:
     # What each sample has to have done before its next stage: a counter, and how often it is raised.
     before = [begin + np.arange(samples), np.ones(samples, np.int64)]
 
-    def stage(work: Work | None, do, *more) -> None:  # type: ignore[no-untyped-def]
+    behind = np.arange(samples) - 1  # a sample is fetched while the one before it is at work
+    inputs = flow.bring_in(todo.layers, samples, [Wait(np.where(behind >= 0, begin + behind, ALWAYS), np.where(behind >= 0, 1, 0))])
+
+    def stage(work: Work | None, do) -> None:  # type: ignore[no-untyped-def]
         if work is None:
             return
-        done: Done = do(work, [Wait(before[0][work.sample], before[1][work.sample])], *more)
+        start = [Wait(before[0][work.sample], before[1][work.sample])]
+        if inputs and work.phase == Phase.FORWARD and work.layer.inputs:
+            start.append(inputs.of(work.sample))
+        done: Done = do(work, start)
         reached = done.by(_last_of_samples(work, samples))
         there = np.asarray(reached.count) > 0
         before[0], before[1] = np.where(there, reached.counter, before[0]), np.where(there, reached.count, before[1])
@@ -188,7 +196,7 @@ def _conduct(flow: Flow, todo: _Todo, begin: int, ends: Wait, updates: Sequence[
 
 def _shifted(wait: Wait, which: Integers, where: Integers) -> tuple[Integers, Integers]:
     """Entries ``which`` of a wait; nothing to wait for where not ``where``."""
-    counter, count = np.asarray(wait.counter), np.asarray(wait.count)
+    counter, count = np.asarray(wait.counter), np.broadcast_to(wait.count, np.shape(wait.counter))
     return np.where(where, counter[which], ALWAYS), np.where(where, count[which], 0)
 
 
@@ -200,12 +208,16 @@ def _pipelined(flow: Flow, todo: _Todo, at_once: bool) -> None:
     free = flow.builder.count(samples)
     trains = {layer.index: todo.work(Phase.UPDATE, layer) for layer in todo.layers}
 
+    inputs = flow.bring_in(todo.layers, samples, [])
+
     forwards: dict[int, tuple[Work, Done]] = {}
     for layer in todo.layers:
         work = todo.work(Phase.FORWARD, layer)
         if work is None:
             continue
         start = [_needed(forwards[producer], work, np.array(needs)) for producer, needs in layer.needs]
+        if inputs and layer.inputs:
+            start.append(inputs.of(work.sample))
         merges = [_needed(forwards[other], work, np.array(needed)) for other, needed in layer.merges]
         pairs = trains[layer.index]
         if pairs is not None and not at_once:  # the weights of the mini-batch before have to be there
