@@ -73,7 +73,7 @@ class BufferedTransferCell(TransferCell):
         self.b, self.pairs = parameters, parameters.number - int(parameters.no_self_transfer)
         self.register_buffer("buffer", torch.zeros(self.pairs, site.rows, site.columns))
 
-    def gain(self, index: int, learning_rate: float) -> float:
+    def gain(self, index: int, learning_rate: float, fast_rate: float) -> float:
         """lr_C of equation 1."""
         gains = self.gamma[index], self.gamma[self.target(index)]
         rate = self.transfer_rate(index, learning_rate)

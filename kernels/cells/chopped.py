@@ -96,6 +96,12 @@ class ChoppedTransferCell(BufferedTransferCell):
         self.register_buffer("slice_chopper", torch.ones(self.slices))
         self.register_buffer("position_chopper", torch.ones(self.length))
         self.counters |= {"cycle": 0, "largest x": 0.0, "largest d": 0.0}
+        c, (g_fast, g_slow) = parameters, (a.device.granularity for a in self._arrays)
+        # What a read-out is divided by in kappa, without and with corrected gradient magnitudes.
+        self._unit = float((c.buffer_granularity or 1.0) * g_fast)
+        if c.auto_granularity > 0.0:
+            self._unit *= c.auto_granularity / (self.slices * (abs(c.transfer_every) or 1.0))
+        self._corrected_unit = self._unit * g_slow / g_fast
         self._drawn: tuple[int, list[float]] = (-1, [])
         self.cycles_per_chop = max(math.ceil(1.0 / parameters.in_chop_prob), 2) if parameters.in_chop_prob else 0
 
@@ -171,18 +177,14 @@ class ChoppedTransferCell(BufferedTransferCell):
 
     # --- the transfer to C --------------------------------------------------------------------------------------------
 
-    def gain(self, index: int, learning_rate: float) -> float:
+    def gain(self, index: int, learning_rate: float, fast_rate: float) -> float:
         """kappa of equation 2."""
-        c, (g_fast, g_slow) = self.c, (a.device.granularity for a in self._arrays)
         rate = abs(self.transfer_rate(0, learning_rate))
         if min(self.gamma) > 0.0:
             rate *= self.gamma[0] / self.gamma[1]
-        threshold = (c.buffer_granularity or 1.0) * g_fast
-        if c.auto_granularity > 0.0:
-            threshold *= c.auto_granularity / (self.slices * (abs(c.transfer_every) or 1.0))
-        if c.correct_gradient_magnitudes:
-            return rate / self._fast_rate / (threshold * g_slow / g_fast) if self._fast_rate else 0.0
-        return float(rate / threshold)
+        if not self.c.correct_gradient_magnitudes:
+            return rate / self._unit
+        return rate / fast_rate / self._corrected_unit if fast_rate else 0.0
 
     def threshold(self, to: int) -> float:
         """The buffer counts in pulses."""

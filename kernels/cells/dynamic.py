@@ -85,12 +85,12 @@ class DynamicTransferCell(ChoppedTransferCell):
     def limit(self) -> float:
         return self.a.buffer_cap * self.a.transfer_update.desired_bl
 
-    def turn(self, index: int, learning_rate: float) -> Turn:
-        turn, cycle = super().turn(index, learning_rate), self.counters["cycle"]
+    def turn(self, index: int, learning_rate: float, fast_rate: float) -> Turn:
+        turn, cycle = super().turn(index, learning_rate, fast_rate), self.counters["cycle"]
         return turn._replace(fresh=bool(self.fresh[turn.slices[0]]), writes=cycle > self.cycles_per_chop)
 
-    def gain(self, index: int, learning_rate: float) -> float:
-        gain, cycle = super().gain(index, learning_rate), self.counters["cycle"]
+    def gain(self, index: int, learning_rate: float, fast_rate: float) -> float:
+        gain, cycle = super().gain(index, learning_rate, fast_rate), self.counters["cycle"]
         if self.a.correct_accumulation:
             gain /= min(cycle % self.cycles_per_chop + 1, 1.0 / self._arrays[0].device.granularity)
         return gain

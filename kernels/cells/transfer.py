@@ -160,7 +160,7 @@ class TransferCell(UnitCell):
             arrays[0] = ShiftedArray(fast, reference, parameters.zero_shift_pairs)
         super().__init__(parameters, site, arrays)
         self.p, number = parameters, parameters.number
-        self._fast_rate = 0.0  # learning rate of A for the last vector
+        self._fast_rate = 0.0  # learning rate of A for the last vector of `learn`
         self.gamma = parameters.gamma_vec or tuple(parameters.gamma ** (number - 1 - k) for k in range(number))
         hidden = not any(self.gamma[:-1]) and self.gamma[-1] == 1.0
         self.register_buffer("visible", None if hidden else torch.zeros(site.rows, site.columns))
@@ -280,43 +280,43 @@ class TransferCell(UnitCell):
 
     def learn(self, x: Tensor, d: Tensor, learning_rate: float, vectors: int) -> UpdateCounts:
         """Equation 2 for vectors with no transfer between them, of a mini-batch of ``vectors``."""
-        return self.pulse(0, x, d, self.fast_rate(learning_rate))
+        self._fast_rate = self.fast_rate(learning_rate)
+        return self.pulse(0, x, d, self._fast_rate)
 
     def turns(self, rates: Sequence[float], learning_rate: float) -> Iterator[tuple[int, Turn]]:
-        """The transfers of A that fall due in a mini-batch with these rates of A, each after its vector.
+        """The transfers of A that fall due in a mini-batch with these rates of A, each with its vector.
 
-        Counters move on with every vector, the state of the cycle after every transfer.
+        The state of the cycle moves on after each of them, the counter of vectors at the end.
         """
-        period = self.periods(len(rates))[0]
-        for vector, rate in enumerate(rates):
-            self._fast_rate = rate
-            self.counters["updates"] += 1
-            if period and self.counters["updates"] % period == 0:
-                turn = self.turn(0, learning_rate)
-                yield vector, turn
-                self.advance(0, turn)
+        start, period = self.counters["updates"], self.periods(len(rates))[0]
+        for vector in range(period - 1 - start % period, len(rates), period) if period else ():
+            turn = self.turn(0, learning_rate, rates[vector])
+            yield vector, turn
+            self.advance(0, turn)
+        self.counters["updates"] = start + len(rates)
 
-    def turn(self, index: int, learning_rate: float) -> Turn:
-        """The next transfer of array ``index``."""
+    def turn(self, index: int, learning_rate: float, fast_rate: float) -> Turn:
+        """The next transfer of array ``index``, after a vector for which A had the learning rate ``fast_rate``."""
         first, count = self.counters[f"slice {index}"], self.counters[f"reads {index}"]
         if self.p.random_selection:
             step = np.array([count * self.p.number + index])
             first = int(self.uniform(Name.CHOICE, step, 1)[0, 0] * self.slices)
-        slices = [(first + read) % self.slices for read in range(self.p.n_reads_per_transfer)]
-        return Turn(slices, count, self.gain(index, learning_rate))
+        reads = self.p.n_reads_per_transfer
+        slices = [first] if reads == 1 else [(first + read) % self.slices for read in range(reads)]
+        return Turn(slices, count, self.gain(index, learning_rate, fast_rate))
 
     def advance(self, index: int, turn: Turn) -> None:
         """Go on in the cycle of array ``index``, after this transfer."""
         self.counters[f"slice {index}"] = (turn.slices[-1] + 1) % self.slices
         self.counters[f"reads {index}"] = turn.count + len(turn.slices)
 
-    def gain(self, index: int, learning_rate: float) -> float:
+    def gain(self, index: int, learning_rate: float, fast_rate: float) -> float:
         """What read-outs of array ``index`` are multiplied by."""
         return self.transfer_rate(index, learning_rate)
 
     def transfer(self, index: int, learning_rate: float, extra: Extra, vector: int) -> None:
         """Read the next slices of array ``index`` and write them to the next array; ``vector`` made it due."""
-        turn, source = self.turn(index, learning_rate), self._arrays[index]
+        turn, source = self.turn(index, learning_rate, self._fast_rate), self._arrays[index]
         values = self.readers[index].read(source.weights, turn.slices, turn.count, self.path_now)
         if self.p.with_reset_prob > 0.0:
             source.reset(turn.slices[0], len(turn.slices), self.p.with_reset_prob)
