@@ -35,6 +35,7 @@ class Activity:
     layer, tile:   index of the weight layer in the network, and of the tile within the layer (row-major over the
                    layer's blocks of outputs x inputs).
     phase:         a `Phase`.
+    array:         which array of the unit cell a transfer reads, or maintenance reads and writes; else 0.
     vector:        index of the vector within its mini-batch: sample * vectors_per_sample + position.
     slots:         pulse slots (BL) really used; 0 outside updates.
     coincidences_up, coincidences_down: pulses that raised or lowered a weight, summed over the array.
@@ -51,6 +52,7 @@ class Activity:
     layer: NDArray[np.int32]
     tile: NDArray[np.int32]
     phase: NDArray[np.int32]
+    array: NDArray[np.int32]
     vector: NDArray[np.int32]
     slots: NDArray[np.int32]
     coincidences_up: NDArray[np.int64]

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from rpusim.arch.activity import Activity, Phase
 from rpusim.arch.chip import TileKind, bill_of_parts
 from rpusim.arch.events import Events, Op
+from rpusim.arch.mapping import CellLayout
 from rpusim.arch.parts.part import Part
 from rpusim.arch.plan import Plan
 
@@ -79,6 +80,7 @@ class _Batch:
     kind: TileKind
     parts: dict[str, Part]
     chip_wide: dict[str, Part]
+    cell: CellLayout
 
     def event(self, column: str) -> Integers:
         return getattr(self.events, column)[self.members]
@@ -98,6 +100,19 @@ class _Batch:
     @property
     def forward(self) -> NDArray[np.bool_]:
         return self.event("phase") == Phase.FORWARD
+
+    @property
+    def drives_columns(self) -> NDArray[np.bool_]:
+        """Of reads: whether columns are driven (forward, and slices that are columns) or rows."""
+        phase, by_row = self.event("phase"), self.cell.slices == "row"
+        return (phase == Phase.FORWARD) | (phase == Phase.MAINTENANCE) | ((phase == Phase.TRANSFER) & (not by_row))
+
+    @property
+    def driven(self) -> Integers:
+        """Lines driven by a read: the inputs that are not zero; the one line of a slice."""
+        inputs = np.where(self.drives_columns, self.of("active_columns"), self.of("active_rows"))
+        of_slice = self.columns if self.cell.slices == "all" else 1
+        return np.where(self.event("phase") > Phase.UPDATE, of_slice, inputs)
 
 
 Priced = Iterator[tuple[str, Integers]]
@@ -141,12 +156,12 @@ def _drive_array(batch: _Batch) -> Priced:
     """Cells that conduct, lines that are charged, outputs that are held; only cells with a weight conduct."""
     array, slices = batch.kind.array, batch.kind.array.cells_per_weight
     reads = batch.of("passes") * batch.kind.inputs.cycles
-    driven = np.where(batch.forward, batch.of("active_columns"), batch.of("active_rows"))
-    outputs = np.where(batch.forward, batch.rows, batch.columns) * slices
+    driven, by_columns = batch.driven, batch.drives_columns
+    outputs = np.where(by_columns, batch.rows, batch.columns) * slices
     if batch.parts["array"].card.electrical is None:
         yield "array", reads * batch.cost("array", "read")
     else:
-        crossed = np.where(batch.forward, array.rows, array.columns)
+        crossed = np.where(by_columns, array.rows, array.columns)
         per_line = outputs * batch.cost("array", "read") + crossed * batch.cost("array", "read_line_per_cell")
         yield "array", reads * driven * per_line
     if "sample-and-hold" in batch.parts:
@@ -154,8 +169,7 @@ def _drive_array(batch: _Batch) -> Priced:
 
 
 def _drive_lines(batch: _Batch) -> Priced:
-    driven = np.where(batch.forward, batch.of("active_columns"), batch.of("active_rows"))
-    drives = batch.of("passes") * batch.kind.inputs.cycles * driven
+    drives = batch.of("passes") * batch.kind.inputs.cycles * batch.driven
     yield "input drivers", drives * batch.cost("input drivers", "drive")
 
 
@@ -171,9 +185,12 @@ def _turns(batch: _Batch) -> Integers | int:
 
 
 def _pulse_array(batch: _Batch) -> Priced:
-    """Coincidences at full voltage, half-selected cells at half of it, lines charged."""
+    """Coincidences at full voltage, half-selected cells at half of it, lines charged.
+
+    Arrays that take the same trains share a row: its coincidences are counted with the first, which has an amount.
+    """
     array = batch.kind.array
-    met = batch.of("coincidences_up") + batch.of("coincidences_down")
+    met = np.where(batch.event("amount") > 0, batch.of("coincidences_up") + batch.of("coincidences_down"), 0)
     half_selected = batch.of("row_pulses") * batch.columns + batch.of("column_pulses") * batch.rows - 2 * met
     charged = batch.of("row_pulses") * array.columns + _turns(batch) * batch.of("column_pulses") * array.rows
     yield (
@@ -282,7 +299,7 @@ class Pricer:
     def _standby(self) -> Iterator[tuple[str, float]]:
         """Tiles without weights are switched off; a digital unit or router counts with any of its tiles."""
         watts: dict[str, float] = {}
-        used = {block.chip_tile: block.kind for block in self._plan.placement.blocks()}
+        used = {tile: block.kind for block in self._plan.placement.blocks() for tile, _ in block.slots}
         always = [{s.name for s in kind.support if s.busy_during == "always"} for kind in self._chip.tiles]
         for k, parts in enumerate(self._bill.tiles):
             tiles = [tile for tile, kind in used.items() if kind == k]
@@ -320,6 +337,7 @@ class Pricer:
                 self._chip.tiles[k],
                 self._bill.tiles[k],
                 self._bill.chip_wide,
+                self._plan.placement.cell,
             )
             for part, zeptojoules in _PRICES[Op(op), self._unit_kinds[unit]](batch):
                 yield part, members, zeptojoules

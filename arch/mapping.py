@@ -29,8 +29,9 @@ class CellLayout:
 
     arrays:     how many arrays hold something of it.
     visible:    which of them are read, together, by forward and backward passes.
-    learning:   which take the pulses of the gradient.
-    source, target: which is read, and which written, by a transfer.
+    learning:   which take the pulses of the gradient; none if it is collected digitally.
+    targets:    of every array, those that are written with what a transfer has read from it.
+    slices:     what a transfer reads and writes at a time: a column, a row, or all of an array.
     words:      digital words kept per weight (hidden buffers, references, gradients not yet written).
     """
 
@@ -38,8 +39,8 @@ class CellLayout:
     arrays: int = 1
     visible: tuple[int, ...] = (0,)
     learning: tuple[int, ...] = (0,)
-    source: int = 0
-    target: int = 0
+    targets: tuple[tuple[int, ...], ...] = ((0,),)
+    slices: Literal["column", "row", "all"] = "column"
     words: int = 0
 
 

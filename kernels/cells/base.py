@@ -109,14 +109,18 @@ class CellParameters(ABC):
 
 
 class Extra:
-    """Rows of the activity log besides those of the update: transfers, writes, refreshes."""
+    """Rows of the activity log besides those of the update: transfers, writes, refreshes.
+
+    array: which array the rows that come next read, or in maintenance read and write.
+    """
 
     def __init__(self) -> None:
+        self.array = 0
         self._rows: list[tuple[int, ...]] = []
 
     COLUMNS = (
         *("phase", "vector", "passes", "writes", "digital_ops", "slots", "coincidences_up", "coincidences_down"),
-        *("active_rows", "active_columns", "row_pulses", "column_pulses"),
+        *("active_rows", "active_columns", "row_pulses", "column_pulses", "array"),
     )
 
     def add(
@@ -132,8 +136,19 @@ class Extra:
     ) -> None:
         """One row: ``passes`` read, then the pulses of ``counts[entry]``, which changed ``writes`` cells."""
         head = (int(phase), vector, passes, writes, digital_ops)
-        pulses = (0,) * 7 if counts is None else tuple(int(getattr(counts, n)[entry]) for n in self.COLUMNS[5:])
-        self._rows.append(head + pulses)
+        pulses = (0,) * 7 if counts is None else tuple(int(getattr(counts, n)[entry]) for n in self.COLUMNS[5:-1])
+        self._rows.append((*head, *pulses, self.array))
+
+    def add_reset(self, vector: int, before: Tensor, after: Tensor) -> None:
+        """One row of maintenance: cells were reset without trains of pulses, in as many rows as ``active_rows``."""
+        moved = before != after
+        rows, cells = int(moved.any(1).sum()), int(moved.sum())
+        self._rows.append((int(Phase.MAINTENANCE), vector, 0, cells, 0, 0, 0, 0, rows, 0, 0, 0, self.array))
+
+    def add_from(self, other: Extra, vector: int) -> None:
+        """Rows that a cell within this one has made, as work after ``vector``."""
+        at = self.COLUMNS.index("vector")
+        self._rows += [(*row[:at], vector, *row[at + 1 :]) for row in other._rows]
 
     def __len__(self) -> int:
         return len(self._rows)

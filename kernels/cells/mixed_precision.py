@@ -146,7 +146,7 @@ class MixedPrecisionCell(UnitCell):
             before = self.inner.weights[busy].clone()
             done = self.inner.update(number[sends].contiguous(), hot, self.epsilon * self.m.transfer_lr)
             after = self.inner.weights[busy]
-        entry = 0
+        entry, extra.array = 0, 0
         for sent in sends:
             if sent and done is not None:
                 writes = changed(before[entry], after[entry])
@@ -154,6 +154,8 @@ class MixedPrecisionCell(UnitCell):
                 entry += 1
             else:
                 extra.add(vector, digital_ops=self.site.columns)
+        if done is not None:
+            extra.add_from(done.extra, vector)
         self.counters["row"] = (start + len(places)) % rows
         self.counters["transfers"] += 1
 

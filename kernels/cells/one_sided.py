@@ -129,7 +129,7 @@ class OneSidedCell(UnitCell):
         return together([self.pulse(k, x, d, way * learning_rate, **options) for k, way in ((0, -1.0), (1, 1.0))])
 
     def _refresh(self, extra: Extra, vector: int) -> None:
-        """Equation 3, column by column; resets and writes in the log are cells, reads are passes."""
+        """Equation 3, column by column. In the log each array is read, then reset, then written by pulses."""
         columns, count = self.site.columns, self.counters["reads"]
         everything = list(range(columns))
         minus, plus = (
@@ -144,13 +144,17 @@ class OneSidedCell(UnitCell):
         full &= torch.minimum(of_minus, of_plus) > self.o.refresh_lower_thres
         number = int(full.sum())
         self.counters["refreshed"] += number
-        extra.add(vector, passes=2 * columns, writes=2 * number, phase=Phase.MAINTENANCE)
+        for extra.array in (0, 1):
+            extra.add(vector, passes=columns, phase=Phase.MAINTENANCE)
         if not number:
             return
-        for array in self._arrays:
+        for extra.array, array in enumerate(self._arrays):
+            before = array.weights.clone()
             array.reset(only=full)
+            extra.add_reset(vector, before, array.weights)
         difference = torch.where(full, plus - minus, torch.zeros_like(plus))
-        for array, missing in zip(self._arrays, ((-difference).clamp(min=0.0), difference.clamp(min=0.0)), strict=True):
+        missing_of = (-difference).clamp(min=0.0), difference.clamp(min=0.0)
+        for extra.array, (array, missing) in enumerate(zip(self._arrays, missing_of, strict=True)):
             # One vector per column that has something to write; none of them touches another's cells.
             where = missing.any(0).nonzero()[:, 0].tolist()
             if where:

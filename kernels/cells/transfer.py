@@ -318,8 +318,11 @@ class TransferCell(UnitCell):
         """Read the next slices of array ``index`` and write them to the next array; ``vector`` made it due."""
         turn, source = self.turn(index, learning_rate, self._fast_rate), self._arrays[index]
         values = self.readers[index].read(source.weights, turn.slices, turn.count, self.path_now)
+        extra.array = index
         if self.p.with_reset_prob > 0.0:
+            before = source.weights.clone()
             source.reset(turn.slices[0], len(turn.slices), self.p.with_reset_prob)
+            extra.add_reset(vector, before, source.weights)
         self.write(index, turn, values, extra, vector)
         self.advance(index, turn)
 

@@ -286,8 +286,11 @@ def test_a_refresh_keeps_the_weight_and_empties_the_pair():
     assert tile.cell.counters["refreshed"] == 2
     rows = log.take()
     refresh = rows.select(rows.phase == Phase.MAINTENANCE)
-    assert refresh.passes.tolist() == [6, 0, 0] and refresh.writes.tolist() == [4, 1, 1]
-    assert refresh.coincidences_up.tolist() == [0, 40, 40]
+    # Both arrays are read column by column, reset in their only row, and written.
+    assert refresh.array.tolist() == [0, 1] * 3
+    assert refresh.passes.tolist() == [3, 3, 0, 0, 0, 0] and refresh.writes.tolist() == [0, 0, 2, 2, 1, 1]
+    assert refresh.active_rows.tolist()[2:4] == [1, 1]
+    assert refresh.coincidences_up.tolist() == [0, 0, 0, 0, 40, 40]
 
 
 @pytest.mark.parametrize(
