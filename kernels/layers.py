@@ -247,15 +247,17 @@ class AnalogLinear(AnalogLayer):
         return y if x.dim() == 2 else y.reshape(*x.shape[:-1], self.out_features)
 
     def vectors_of(self, x: Tensor) -> Tensor:
-        x = x.reshape(-1, self.in_features).to(torch.float32)
+        if x.dim() != 2 or x.dtype is not torch.float32:
+            x = x.reshape(-1, self.in_features).to(torch.float32)
         if not self.bias_column:
             return x.contiguous()
-        if self._ones.device != x.device or len(self._ones) != len(x):
-            self._ones = x.new_ones(len(x), 1)
+        if self._ones.shape[0] != x.shape[0] or self._ones.device != x.device:
+            self._ones = x.new_ones(x.shape[0], 1)
         return torch.cat((x, self._ones), 1)
 
     def input_of(self, vectors: Tensor, shape: torch.Size) -> Tensor:
-        return vectors[:, : self.in_features].reshape(shape)
+        gradient = vectors[:, : self.in_features] if self.bias_column else vectors
+        return gradient if len(shape) == 2 else gradient.reshape(shape)
 
 
 class AnalogConv2d(AnalogLayer):

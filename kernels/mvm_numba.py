@@ -268,13 +268,14 @@ def multiply(
 ) -> Product:
     """`mvm.multiply` for the usual management of a training chip, with as few steps as possible between the loops."""
     vectors = x.shape[0]
-    y, u = torch.empty(vectors, weights.shape[0]), np.empty(x.shape, np.float32)
+    y, u = np.empty((vectors, weights.shape[0]), np.float32), np.empty(x.shape, np.float32)
     passes, active = np.empty((2, vectors), np.int32)
     managed, flag = io.noise_management is NoiseManagement.ABS_MAX, io.inp_sto_round
     loop, numbers, keys = _variant(_FIRST, u.size), _numbers(io)[0], _keys(stream)
-    todo, factor = loop(x.numpy(), numbers, managed, flag, keys, first, passes, active, u, y.numpy())
+    todo, factor = loop(x.numpy(), numbers, managed, flag, keys, first, passes, active, u, y)
+    done = Product(torch.from_numpy(y), passes, active)
     if len(todo) == 0:
-        return Product(y, passes, active)
+        return done
     sums = product(torch.from_numpy(u[: len(todo)]), weights)
     number, clipped = _read(sums, y, todo, factor, io, lines, stream, first, 0)
     reduction, round_number = 1.0, 0
@@ -285,7 +286,7 @@ def multiply(
         passes[todo] += 1
         sums = product(_converted(x, todo, factor, io, stream, first, round_number), weights)
         number, clipped = _read(sums, y, todo, factor, io, lines, stream, first, round_number)
-    return Product(y, passes, active)
+    return done
 
 
 def one_pass(
@@ -302,7 +303,7 @@ def one_pass(
 ) -> NDArray[np.bool_]:
     """As `mvm_torch.one_pass`."""
     sums = product(_converted(x, todo, factor, io, stream, first, round_number), weights)
-    return _read(sums, y, todo, factor, io, lines, stream, first, round_number)[1]
+    return _read(sums, y.numpy(), todo, factor, io, lines, stream, first, round_number)[1]
 
 
 def _converted(
@@ -324,7 +325,7 @@ def _converted(
 
 def _read(
     sums: torch.Tensor,
-    y: torch.Tensor,
+    y: NDArray[np.float32],
     todo: NDArray[np.int64],
     factor: NDArray[np.float32],
     io: IOParameters,
@@ -338,7 +339,7 @@ def _read(
     numbers, noise = _numbers(io)
     sigma = noise if lines.noise is None else lines.noise.numpy()
     loop, flags = _variant(_LAST, raw.size), (io.out_sto_round, io.bm_test_negative_bound)
-    count = loop(raw, todo, factor, numbers, sigma, *flags, _keys(stream), first, round_number, y.numpy(), clipped)
+    count = loop(raw, todo, factor, numbers, sigma, *flags, _keys(stream), first, round_number, y, clipped)
     return count, clipped
 
 

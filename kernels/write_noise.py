@@ -22,10 +22,17 @@ Tensor = torch.Tensor
 # Cells (about 2 ns each) above which a parallel launch pays.
 _PARALLEL_WORK = 4_000_000
 
+_ZERO, _ONE = np.uint32(0), np.uint32(1)
+
 
 def _redraw(apparent, persistent, before, all_cells, sigma, base, step):
     word_a, word_b = nb_step_words(base, step)
     for i in prange(apparent.shape[0]):
+        moved = _ZERO
+        for j in range(apparent.shape[1]):
+            moved = np.uint32(moved + (_ONE if persistent[i, j] != before[i, j] else _ZERO))
+        if moved == _ZERO and not all_cells:
+            continue
         a, c = nb_line_words(word_a, word_b, i, 0)
         for j in range(apparent.shape[1]):
             fresh = persistent[i, j] + nb_normal(nb_bits(a, c, j)) * sigma
