@@ -16,7 +16,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from rpusim.kernels import pulses_exact, pulses_lines, pulses_merged, rng
-from rpusim.kernels.compiled import Loop, compile_loop
+from rpusim.kernels.compiled import Loop, by_identity, compile_loop
 from rpusim.kernels.devices.base import Cells, Device, PulsedDevice
 from rpusim.kernels.pulses import both_signs, floating_point
 from rpusim.kernels.pulses_lines import Drive
@@ -79,61 +79,73 @@ def update(
     only_up: bool = False,
 ) -> UpdateCounts:
     """As `pulses.update`: apply the pairs in order to ``weights``, in place; contiguous float32 tensors on the CPU."""
-    pulse_type, strength = parameters.pulse_type, abs(learning_rate) / device.granularity
-    flip, drivers = learning_rate < 0, lines or stream
-    if not pulse_type.random:
-        counts = UpdateCounts.zeros(len(x))
-        drive = Drive.plan(x.numpy(), d.numpy(), strength, parameters, drivers, first)
-        if not pulse_type.pulsed:
-            bounds = cells if pulse_type is PulseType.NONE_WITH_DEVICE else None
-            return floating_point(weights, bounds, x, d, learning_rate, only_up, counts)
+    if not parameters.pulse_type.random:
+        return _counted(weights, cells, device, x, d, learning_rate, parameters, stream, first, lines, only_up)
     assert isinstance(device, PulsedDevice), "only an update in floating point needs no pulses"
-    w, cell = weights.numpy(), cells.pulse.numpy().reshape(len(weights), -1)
-    of_device = device.step, (cells.pulse.shape[2] - 2) // 2, only_up
-    sigma = np.float32(device.dw_min_std)
-    if not pulse_type.random:
-        counts.slots[:] = drive.slots
-        if drive.total:
-            mean, noise_key = pulse_type is PulseType.MEAN_COUNT, np.uint64(rng.key(*stream, Purpose.PULSE_NOISE))
-            _counted(_count_loop(*of_device), w, cell, sigma, drive, mean, noise_key, first, flip, counts)
-        return counts
-
-    merging = parameters.execution is Execution.MERGED and pulses_merged.covers(device)
+    merging, sigma, rule, steps = _plan(device, parameters)
+    w, cell, vectors = weights.numpy(), cells.pulse.numpy(), x.shape[0]
     limit = _MERGED_SLOTS if merging else max(1, _EXACT_BITS // max(w.shape))
     # To merge a chunk costs about as much as four slots one by one.
-    work = w.size * (4 if merging else min(limit, parameters.desired_bl * len(x)))
+    work = w.size * (4 if merging else min(limit, parameters.desired_bl * vectors))
     parallel = work > _PARALLEL_WORK and numba.get_num_threads() > 1
-    steps, keys = parameters.steps, _keys(drivers, stream)
-    wide, narrow = np.zeros((2, len(x)), np.int64), np.zeros((6, len(x)), np.int32)
-    counts = UpdateCounts.of(wide, narrow, np.zeros(len(x), np.bool_))
-    total, *bits = pulses_lines.DRAW(
-        x.numpy(),
-        d.numpy(),
-        np.full(len(x), strength),
-        parameters.rule,
-        np.float32(steps[0]),
-        np.float32(steps[1]),
-        parameters.sto_round,
-        keys,
-        first,
-        flip,
-        limit,
-        wide,
-        narrow,
-    )
+    keys, flip = _keys(lines or stream, stream), learning_rate < 0
+    strength = np.full(vectors, abs(learning_rate) / device.granularity)
+    wide, narrow = np.zeros((2, vectors), np.int64), np.zeros((6, vectors), np.int32)
+    counts = UpdateCounts.of(wide, narrow, np.zeros(vectors, np.bool_))
+    of_lines = rule, *steps, parameters.sto_round, keys, first, flip, limit
+    total, *bits = pulses_lines.DRAW(x.numpy(), d.numpy(), strength, *of_lines, wide, narrow)
     if total < 0:
         raise not_finite("input x" if total == -1 else "error d")
     if total > 0:
         more = (keys[5], first, counts.merged, counts.fallbacks) if merging else ()
-        loop_of(*of_device, merging, parallel)(w, cell, sigma, *bits, *more)
+        loop = loop_of(device.step, (cell.shape[2] - 2) // 2, only_up, merging, parallel)
+        loop(w, cell.reshape(len(w), -1), sigma, *bits, *more)
     if only_up:
         wide[1] = 0
-    if pulse_type is PulseType.STOCHASTIC:
+    if parameters.pulse_type is PulseType.STOCHASTIC:
         counts.separate_trains(both_signs(x).numpy())
     return counts
 
 
+@by_identity
+def _plan(device: PulsedDevice, parameters: UpdateParameters) -> tuple[bool, np.float32, Any, tuple[np.float32, ...]]:
+    """What of an update follows from its configuration: (whether pulses merge, noise of one, rule, rounding steps)."""
+    merging = parameters.execution is Execution.MERGED and pulses_merged.covers(device)
+    return merging, np.float32(device.dw_min_std), parameters.rule, tuple(map(np.float32, parameters.steps))
+
+
 def _counted(
+    weights: torch.Tensor,
+    cells: Cells,
+    device: Device,
+    x: torch.Tensor,
+    d: torch.Tensor,
+    learning_rate: float,
+    parameters: UpdateParameters,
+    stream: tuple[int, ...],
+    first: int,
+    lines: tuple[int, ...] | None,
+    only_up: bool,
+) -> UpdateCounts:
+    """`update` by the pulse types that leave nothing to chance: a number of coincidences per cell, or none at all."""
+    pulse_type, counts = parameters.pulse_type, UpdateCounts.zeros(len(x))
+    drive = Drive.plan(
+        x.numpy(), d.numpy(), abs(learning_rate) / device.granularity, parameters, lines or stream, first
+    )
+    if not pulse_type.pulsed:
+        bounds = cells if pulse_type is PulseType.NONE_WITH_DEVICE else None
+        return floating_point(weights, bounds, x, d, learning_rate, only_up, counts)
+    assert isinstance(device, PulsedDevice), "only an update in floating point needs no pulses"
+    counts.slots[:] = drive.slots
+    if drive.total:
+        mean, noise_key = pulse_type is PulseType.MEAN_COUNT, np.uint64(rng.key(*stream, Purpose.PULSE_NOISE))
+        loop = _count_loop(device.step, (cells.pulse.shape[2] - 2) // 2, only_up)
+        w, cell, flip = weights.numpy(), cells.pulse.numpy().reshape(len(weights), -1), learning_rate < 0
+        _count(loop, w, cell, np.float32(device.dw_min_std), drive, mean, noise_key, first, flip, counts)
+    return counts
+
+
+def _count(
     loop: Loop,
     weights: NDArray[np.float32],
     cells: NDArray[np.float32],
@@ -145,7 +157,7 @@ def _counted(
     flip: bool,
     counts: UpdateCounts,
 ) -> None:
-    """The pulse types that fix the number of coincidences of a cell."""
+    """Send every cell its number of pulses, and count them."""
     tally = np.zeros((len(drive.x), len(weights), 2), np.int64)
     chances = drive.chances_d, drive.chances_x
     work = weights.size * len(drive.x)
