@@ -2,7 +2,8 @@
 
 Modelled: one port of ``bandwidth``, a fixed ``latency`` before each burst, energy per bit read and written, and the
 standby power of every device for the whole run. Not modelled: banks, rows, refresh as events, occupancy; ``capacity``
-is stated only. It takes no chip area; its card says so.
+is stated only. It takes no chip area; its card says so. Bits that a forward pass moves are priced as written, those of
+every other phase as read.
 """
 
 from __future__ import annotations
