@@ -57,10 +57,9 @@ def scaled(card: Card, target: float) -> Card:
     if card.part in ANALOG_OR_ELSEWHERE or card.node == target:
         return card
     energy, area = energy_factor(card.node, target), area_factor(card.node, target)
-    how = (
-        f"scaled from {card.node * 1e9:g} nm: energy x {energy:.3g}, area x {area:.3g} by {SOURCE}, "
-        f"leakage x {area:.3g} (assumption: like area)"
-    )
+    how = f"scaled from {card.node * 1e9:g} nm by {SOURCE}: energy x {energy:.3g}, area x {area:.3g}"
+    sources = {field: source if field in _RATED else f"{source}; {how}" for field, source in card.sources.items()}
+    leakage = f"{card.sources.get('leakage', card.source)}; {how}, leakage like area (assumption)"
     return card.model_copy(
         update={
             "name": f"{card.name} at {target * 1e9:g} nm",
@@ -71,12 +70,12 @@ def scaled(card: Card, target: float) -> Card:
             "area": card.area * area,
             "leakage": card.leakage * area,
             "source": f"{card.source}; {how}",
-            "sources": {field: f"{source}; {how}" for field, source in card.sources.items() if field not in _AS_IS},
+            "sources": {**sources, "leakage": leakage, "node": f"scale_to of the chip; {how}"},
         }
     )
 
 
-_AS_IS = ("node", "rated_bits", "rated_rate", "rated_bandwidth")
+_RATED = ("rated_bits", "rated_rate", "rated_bandwidth")
 
 
 def _between(table: dict[int, float], node: float) -> float:

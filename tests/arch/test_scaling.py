@@ -89,6 +89,8 @@ def test_the_provenance_has_the_original_and_the_scaled_figure(tmp_path: Path) -
     assert "Stillmaker & Baas 2017" in now["source"] and "scaled from 32 nm" in now["source"]
     assert now["source"].startswith(was["source"].removesuffix(" (published)"))
     assert rows["chip.scale_to"]["value"] == 14e-9
+    leakage = rows["cards.puma-2019/alu at 14 nm.leakage"]
+    assert "assumption" in leakage["source"] and "assumption" not in now["source"]
 
 
 @pytest.mark.parametrize("card", library().values(), ids=lambda card: card.name)
