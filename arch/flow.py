@@ -461,7 +461,7 @@ class Flow:
             task.wait(order.read, chosen)
             with task.unless_zero(passes) as done:
                 if done:
-                    self._read(task, block, [block.arrays[k]], way, passes, by_row)
+                    self._read(task, block, [block.arrays[a] for a in cell.read_for(k)], way, passes, by_row)
             task.raise_(order.read)
             self._remember(task, block, cell.words * way.outputs * transfer, self._algorithm_ops[rows])
             task.wait(order.written, chosen)

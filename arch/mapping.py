@@ -33,6 +33,7 @@ class CellLayout:
     targets:    of every array, those that are written with what a transfer has read from it.
     slices:     what a transfer reads and writes at a time: a column, a row, or all of an array.
     words:      digital words kept per weight (hidden buffers, references, gradients not yet written).
+    reference:  an array that is read together with array 0, whose symmetry points it holds; None: there is none.
     """
 
     name: str = "single"
@@ -42,6 +43,11 @@ class CellLayout:
     targets: tuple[tuple[int, ...], ...] = ((0,),)
     slices: Literal["column", "row", "all"] = "column"
     words: int = 0
+    reference: int | None = None
+
+    def read_for(self, array: int) -> tuple[int, ...]:
+        """Arrays that are read together when a transfer reads this one."""
+        return (array,) if array or self.reference is None else (array, self.reference)
 
 
 SINGLE = CellLayout()

@@ -21,14 +21,15 @@ from rpusim.arch.chip import Chip
 from rpusim.arch.mapping import Placement, place
 from rpusim.arch.plan import make_plan
 from rpusim.errors import InputError
-from rpusim.kernels import AnalogSGD, AnalogTile, PulsedDevice, convert
+from rpusim.kernels import AnalogSGD, AnalogTile, convert
 from rpusim.workloads import data as datasets
-from rpusim.workloads import networks, periphery
+from rpusim.workloads import networks, periphery, unit_cells
 from rpusim.workloads.capture import capture, check_convertible
 from rpusim.workloads.dry_run import check_learns, check_parameters
 from rpusim.workloads.meter import Meter
 from rpusim.workloads.result import SCHEMA, Result, cost, operations_per_sample, package_version
 from rpusim.workloads.settings import Experiment, Management
+from rpusim.workloads.unit_cells import UnitCells
 
 MINI_BATCHES_PER_PIECE = 128
 """How many mini-batches of activity are collected before the engine is called; changes nothing but the speed."""
@@ -58,15 +59,15 @@ def run(experiment: Experiment, watch: Watch = lambda stage, fraction: None) -> 
 
     network = capture(digital, input_shape, experiment.network)
     check_convertible(network, digital)
-    placement = place(network, Chip.load(experiment.chip), experiment.bias)
-    meter = Meter(make_plan(placement), "sequential", experiment.timed_every, experiment.management)
+    cells = unit_cells.build(experiment.device)
+    placement = place(network, Chip.load(experiment.chip), experiment.bias, cells.layout)
+    meter = Meter(make_plan(placement), experiment.schedule, experiment.timed_every, experiment.management)
 
-    cell = periphery.build_device(experiment.device)
     log = ActivityLog()
-    analog = analog_twin(digital, placement, experiment.management, cell, experiment.seed, log)
+    analog = analog_twin(digital, placement, experiment.management, cells, experiment.seed, log)
 
     batches = Batches(samples, experiment)
-    tried = analog_twin(digital, placement, experiment.management, cell, experiment.seed, ActivityLog())
+    tried = analog_twin(digital, placement, experiment.management, cells, experiment.seed, ActivityLog())
     dry_run(digital, tried, batches)
     reference = [
         epoch.test_error
@@ -104,7 +105,7 @@ def run(experiment: Experiment, watch: Watch = lambda stage, fraction: None) -> 
         "activity": meter.activity(),
         "provenance": [
             *experiment.numbers("experiment"),
-            *_device_numbers(cell, experiment),
+            *cells.provenance(),
             {"field": "data", "value": experiment.data, "unit": "1", "source": samples.source},
             *placement.chip.provenance(),
         ],
@@ -123,10 +124,10 @@ def dry_run(digital: nn.Module, analog: nn.Module, batches: Batches) -> None:
 
 
 def analog_twin(
-    digital: nn.Module, placement: Placement, management: Management, cell: PulsedDevice, seed: int, log: ActivityLog
+    digital: nn.Module, placement: Placement, management: Management, cells: UnitCells, seed: int, log: ActivityLog
 ) -> nn.Module:
     """A copy of ``digital`` whose weight layers are on the tiles of the placement, writing activity to ``log``."""
-    configurations = periphery.layer_configurations(placement, management, cell)
+    configurations = periphery.layer_configurations(placement, management, cells)
     analog = convert(
         digital,
         next(iter(configurations.values())),
@@ -220,10 +221,3 @@ def test_error(model: nn.Module, batches: Batches, log: ActivityLog | None) -> f
     if log is not None:
         log.take()
     return wrong / len(batches.test_y)
-
-
-def _device_numbers(cell: PulsedDevice, experiment: Experiment) -> Iterator[dict[str, object]]:
-    source = periphery.device_source(experiment.device)
-    for name, value in cell.numbers().items():
-        unit = "s" if name == "drift.t_0" else "1"
-        yield {"field": f"device.{name}", "value": value, "unit": unit, "source": source}

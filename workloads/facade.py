@@ -15,7 +15,7 @@ from rpusim.arch.mapping import place as place_network
 from rpusim.arch.plan import make_plan
 from rpusim.errors import InputError
 from rpusim.workloads import experiment as flow
-from rpusim.workloads import periphery, settings
+from rpusim.workloads import settings, unit_cells
 from rpusim.workloads.capture import capture, check_convertible
 from rpusim.workloads.loop import LoopLog, in_order
 from rpusim.workloads.meter import Meter
@@ -108,9 +108,10 @@ def place(
         raise InputError(f"seed: got {str(seed)[:40]}, but a whole number from 0 to {settings.MOST_SEED} is needed")
     network = capture(module, input_shape)
     check_convertible(network, module)
-    layout = place_network(network, chip if isinstance(chip, Chip) else Chip.load(chip), bias)
+    cells = unit_cells.build(device)
+    layout = place_network(network, chip if isinstance(chip, Chip) else Chip.load(chip), bias, cells.layout)
     log = LoopLog(layout)
-    analog = flow.analog_twin(module, _with_pulses(layout), management, periphery.build_device(device), seed, log)
+    analog = flow.analog_twin(module, _with_pulses(layout), management, cells, seed, log)
     log.follow(analog)
     meter = Meter(make_plan(layout), "sequential", management=management)
     analog.chip = ChipMeter(meter, log)  # type: ignore[assignment]

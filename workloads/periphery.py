@@ -14,28 +14,16 @@ from rpusim.arch.activity import Activity, Phase
 from rpusim.arch.chip import Chip, TileKind
 from rpusim.arch.mapping import Bias, Placement
 from rpusim.errors import InputError
-from rpusim.kernels import AnalogConfig, BoundManagement, IOParameters, PulsedDevice, UpdateParameters, device, preset
+from rpusim.kernels import AnalogConfig, BoundManagement, IOParameters, NoiseManagement, UpdateParameters
 from rpusim.workloads.settings import Management
+from rpusim.workloads.unit_cells import UnitCells, read_through
 
 
-def build_device(given: str | dict[str, Any]) -> PulsedDevice:
-    """The device of a preset's name, or of a mapping with ``model`` and its parameters."""
-    if isinstance(given, str):
-        return preset(given).device
-    parameters = dict(given)
-    model = parameters.pop("model", None)
-    if not isinstance(model, str):
-        raise InputError(f"device: got {given!r}, but a mapping needs 'model', such as model: constant-step")
-    return device(model, **parameters)
+def analog_configuration(kind: TileKind, management: Management, cells: UnitCells, bias: Bias) -> AnalogConfig:
+    """Kernel parameters of one kind of tile. An n-bit converter has 2^n - 2 steps over its signed range.
 
-
-def device_source(given: str | dict[str, Any]) -> str:
-    """Where the numbers of `build_device` come from."""
-    return preset(given).source if isinstance(given, str) else "given in the experiment, or the model's default"
-
-
-def analog_configuration(kind: TileKind, management: Management, cell: PulsedDevice, bias: Bias) -> AnalogConfig:
-    """Kernel parameters of one kind of tile. An n-bit converter has 2^n - 2 steps over its signed range."""
+    A transfer reads its array through the same converters, without management and with an input that needs no rounding.
+    """
     if kind.pulses is None:
         raise InputError(f"chip: tiles {kind.name!r} have no pulses and cannot learn; a chip with pulses is needed")
     circuit: dict[str, Any] = {
@@ -46,12 +34,17 @@ def analog_configuration(kind: TileKind, management: Management, cell: PulsedDev
         "out_noise": kind.adc.noise,
         "noise_management": management.noise,
     }
+    backward = IOParameters(**circuit, bound_management=BoundManagement.NONE)
+    of_slices = replace(backward, inp_sto_round=False, noise_management=NoiseManagement.NONE)
+    trains = cells.update or UpdateParameters(desired_bl=kind.pulses.bl)
     return AnalogConfig(
-        device=cell,
-        forward=IOParameters(**circuit, bound_management=BoundManagement(management.bound)),
-        backward=IOParameters(**circuit, bound_management=BoundManagement.NONE),
-        update=UpdateParameters(
-            desired_bl=management.bl or kind.pulses.bl,
+        device=cells.device,
+        cell=read_through(cells.cell, of_slices),
+        forward=replace(backward, bound_management=BoundManagement(management.bound)),
+        backward=backward,
+        update=replace(
+            trains,
+            desired_bl=management.bl or trains.desired_bl,
             update_management=management.update,
             update_bl_management=management.update_bl,
         ),
@@ -59,10 +52,10 @@ def analog_configuration(kind: TileKind, management: Management, cell: PulsedDev
     )
 
 
-def layer_configurations(placement: Placement, management: Management, cell: PulsedDevice) -> dict[str, AnalogConfig]:
+def layer_configurations(placement: Placement, management: Management, cells: UnitCells) -> dict[str, AnalogConfig]:
     """Kernel parameters for every layer of a placement, by layer name: those of the kind of tile it lies on."""
     chip: Chip = placement.chip
-    kinds = [analog_configuration(kind, management, cell, placement.bias) for kind in chip.tiles]
+    kinds = [analog_configuration(kind, management, cells, placement.bias) for kind in chip.tiles]
     return {placed.layer.name: kinds[placed.blocks[0].kind] for placed in placement.layers}
 
 
@@ -75,7 +68,9 @@ def with_management(activity: Activity, placement: Placement, management: Manage
 
     Noise management: see `_PER_INPUT`; stochastic rounding: one addition per input; bound management: every repeated
     pass scales its inputs again. An update turns each line's value into a firing probability (one multiplication);
-    update and BL management first look for the largest of each side (one comparison per line).
+    update and BL management first look for the largest of each side (one comparison per line); a gradient that is
+    collected digitally needs neither. A transfer that writes turns the values of its slice into probabilities; it is
+    read without management.
     """
     rows, columns = np.zeros(len(activity), np.int64), np.zeros(len(activity), np.int64)
     for block in placement.blocks():
@@ -84,8 +79,12 @@ def with_management(activity: Activity, placement: Placement, management: Manage
     inputs = np.where(activity.phase == Phase.FORWARD, columns, rows)
     retries = np.maximum(activity.passes - 1, 0)
     read = inputs * (_PER_INPUT[management.noise] + management.stochastic_rounding + retries)
-    update = (rows + columns) * (2 if management.update or management.update_bl else 1)
-    operations = np.where(activity.phase == Phase.UPDATE, update, read)
+    trains = (rows + columns) * (2 if management.update or management.update_bl else 1)
+    update = trains if placement.cell.learning else 0
+    written = np.where(activity.slots > 0, columns if placement.cell.slices == "row" else rows, 0)
+    operations = np.where(
+        activity.phase < Phase.UPDATE, read, np.where(activity.phase == Phase.UPDATE, update, written)
+    )
     return replace(activity, digital_ops=activity.digital_ops + operations)
 
 

@@ -10,7 +10,7 @@ import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field
 
 from rpusim.arch.configuration import find_yaml, parse, read_yaml, shipped
 from rpusim.arch.parts.part import Sourced
@@ -18,6 +18,15 @@ from rpusim.errors import InputError, nearest
 
 MOST_SEED = 2**63 - 1
 FOLDER = Path(__file__).parent / "experiments"
+
+
+def _with_fresh_weights(schedule: object) -> object:
+    if schedule == "asynchronous":
+        raise ValueError(
+            "got 'asynchronous', but a run computes every mini-batch with the weights that the one before it left; "
+            "accepted: sequential, minibatch-pipelined (asynchronous training is timed by `rpusim time`)"
+        )
+    return schedule
 
 
 class Recipe(Sourced):
@@ -56,7 +65,8 @@ def _file_name(name: str) -> str:
 class Experiment(Sourced):
     """Everything that a run needs; the same experiment gives the same result, byte for byte.
 
-    ``device`` is a preset's name, or a mapping with ``model`` and that model's parameters.
+    ``device`` is a configuration's name, or a mapping with ``model``, that model's parameters and a ``cell`` (see
+    `unit_cells`). ``schedule``: sequential or minibatch-pipelined, see `rpusim.arch.schedule`.
     ``timed_every``: the engine times every n-th mini-batch and takes the others to cost the same on average; 1 times
     all of them.
     """
@@ -70,6 +80,9 @@ class Experiment(Sourced):
     bias: Literal["column", "digital"]
     recipe: Recipe
     management: Management
+    schedule: Annotated[Literal["sequential", "minibatch-pipelined"], BeforeValidator(_with_fresh_weights)] = (
+        "sequential"
+    )
     timed_every: Annotated[int, Field(ge=1)]
     seed: Annotated[int, Field(ge=0, le=MOST_SEED)]
 

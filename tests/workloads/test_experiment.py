@@ -20,7 +20,7 @@ from rpusim.arch.plan import make_plan
 from rpusim.arch.schedule import run as run_schedule
 from rpusim.errors import InputError
 from rpusim.workloads import experiment as flow
-from rpusim.workloads import networks, periphery, result, settings
+from rpusim.workloads import networks, periphery, result, settings, unit_cells
 from rpusim.workloads.capture import capture
 from rpusim.workloads.meter import Meter
 
@@ -175,10 +175,10 @@ def activity_of(chosen: settings.Experiment) -> tuple[Activity, Any]:
     """The activity of a whole training, and the plan it runs on."""
     torch.manual_seed(0)
     module, shape = networks.build(chosen.network)
-    placement = place(capture(module, shape), Chip.load(chosen.chip), chosen.bias)
+    cells = unit_cells.build(chosen.device)
+    placement = place(capture(module, shape), Chip.load(chosen.chip), chosen.bias, cells.layout)
     log = ActivityLog()
-    device = periphery.build_device(chosen.device)
-    analog = flow.analog_twin(module, placement, chosen.management, device, chosen.seed, log)
+    analog = flow.analog_twin(module, placement, chosen.management, cells, chosen.seed, log)
     batches = flow.Batches(flow.datasets.load(chosen.data).shaped(shape), chosen)
     parts: list[Activity] = []
     optimizer = rpusim.AnalogSGD(analog, 1.0)
@@ -191,7 +191,7 @@ class TestOneDescriptionOfTheChip:
     def test_converter_bits_of_the_chip_are_those_of_the_numbers(self) -> None:
         kind = Chip.load("rpu-2016").tiles[0]
         management = settings.load("fcn-digits").management
-        config = periphery.analog_configuration(kind, management, periphery.build_device("rpu-baseline-2016"), "column")
+        config = periphery.analog_configuration(kind, management, unit_cells.build("rpu-baseline-2016"), "column")
         assert config.forward.inp_res == 1 / 30  # 5 bits
         assert config.forward.out_res == 1 / 510  # 9 bits
         assert (config.forward.out_bound, config.forward.out_noise) == (12, 0.06)
