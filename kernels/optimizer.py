@@ -49,7 +49,8 @@ class AnalogSGD(torch.optim.Optimizer):
         if closure is not None:
             with torch.enable_grad():
                 loss = closure()
-        self._learn_digitally()
+        if self.param_groups[0]["params"]:
+            self._learn_digitally()
         rate, logs = float(self.param_groups[0]["lr"]), {}
         for layer in self.layers:
             layer.pulsed_update(rate)

@@ -7,6 +7,7 @@ import sys
 import numpy as np
 
 from rpusim.kernels import compiled, pulses_exact
+from rpusim.kernels.compiled import by_identity
 from rpusim.kernels.devices.constant_step import constant_step
 from rpusim.kernels.devices.linear_step import additive_step, multiplicative_step
 
@@ -48,3 +49,16 @@ def test_a_loop_runs_in_parallel_only_above_its_threshold():
     values = np.zeros(3)
     loop(values, work=10)
     assert loop._serial is not None and loop._parallel is None and values.tolist() == [1, 1, 1]
+
+
+def test_what_follows_from_a_configuration_is_worked_out_once_per_object():
+    calls = []
+
+    @by_identity
+    def doubled(numbers):
+        calls.append(numbers)
+        return [2 * number for number in numbers]
+
+    one, other = [1, 2], [1, 2]
+    assert doubled(one) is doubled(one) and doubled(one) == [2, 4]
+    assert doubled(other) is not doubled(one) and len(calls) == 2

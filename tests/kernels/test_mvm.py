@@ -334,3 +334,9 @@ def test_what_the_fast_path_does_not_cover_takes_the_torch_path():
 def test_wrong_periphery_is_refused_by_name(options, message):
     with pytest.raises(InputError, match=message):
         IOParameters(**options)
+
+
+def test_a_vector_with_nan_gives_nan_and_leaves_the_others_alone():
+    x = torch.tensor([[float("nan"), 0.5], [0.5, 0.25]])
+    y = _multiply(x, IOParameters(), "numba").y
+    assert bool(torch.isnan(y[0]).all()) and bool(torch.isfinite(y[1]).all())
