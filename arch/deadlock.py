@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import networkx as nx
 
 from rpusim.arch.activity import Phase
@@ -25,13 +27,16 @@ def explain(program: Program, plan: Plan, stuck: dict[int, int]) -> str:
                 gives.setdefault((do == Do.GIVE, operand), []).append(process)
     for process, wanted in wants.items():
         waits_for.add_edges_from((process, other) for other in gives.get(wanted, ()) if other != process)
-    try:
-        cycle = [edge[0] for edge in nx.find_cycle(waits_for)]
-    except nx.NetworkXNoCycle:
-        cycle = [next(iter(stuck))]
-    told = [f"{_work(program, plan, p)} waits for {_what(plan, wants[p])}" for p in cycle[:6]]
-    more = f", and so on over {len(cycle)} in all" if len(cycle) > 6 else ""
-    return f"schedule: the work of this chip waits for itself: {'; '.join(told)}{more}; larger buffers are needed"
+    cycle = [edge[0] for edge in nx.find_cycle(waits_for)]
+    told: list[str] = []
+    for process, holder in pairwise([*cycle, cycle[0]]):
+        of_station, number = wants[process]
+        thing = f"{program.stations[number]}, which waits for " if of_station else ""
+        sentence = f"{_work(program, plan, process)} waits for {thing}{_work(program, plan, holder)}"
+        if _work(program, plan, process) != _work(program, plan, holder):
+            told.append(sentence)
+    more = f", and so on over {len(told)} in all" if len(told) > 4 else ""
+    return f"schedule: the work of this chip waits for itself: {'; '.join(told[:4])}{more}; larger buffers are needed"
 
 
 def _operand(program: Program, process: int, at: int) -> tuple[int, int]:
@@ -44,10 +49,4 @@ def _work(program: Program, plan: Plan, process: int) -> str:
     layer = plan.layers[int(program.layer[process])].placed.layer.name
     phase = Phase(int(program.phase[process])).name.lower()
     return f"{phase} of vector {int(program.vector[process])} of layer {layer!r}"
-
-
-def _what(plan: Plan, wanted: tuple[bool, int]) -> str:
-    of_station, number = wanted
-    return plan.stations[number] if of_station and number < len(plan.stations) else "work before it"
-
 

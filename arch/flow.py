@@ -108,8 +108,7 @@ class Flow:
         self.plan, self.kept = plan, kept
         self._trains = bool(np.any(activity.phase != Phase.FORWARD))
         self._away: dict[int, list[int]] = {}
-        self._spaces: dict[int, int] = {}
-        self.builder = Builder([1] * len(plan.stations))
+        self.builder = Builder(plan.stations)
         self._passes = activity.passes.astype(np.int64)
         self._slots = activity.slots.astype(np.int64)
         self._activity = activity
@@ -321,10 +320,8 @@ class Flow:
 
     def _space(self, message: Message) -> int:
         """The station that stands for the room in the buffer at a message's end, in bits."""
-        if message.buffer not in self._spaces:
-            self._spaces[message.buffer] = len(self.builder.capacity)
-            self.builder.capacity.append(int(self.plan.placement.chip.tiles[message.kind].buffer.capacity))
-        return self._spaces[message.buffer]
+        capacity = int(self.plan.placement.chip.tiles[message.kind].buffer.capacity)
+        return self.builder.pool(f"room in {self.plan.stations[message.buffer]}", capacity)
 
     # --- pieces of phases ---------------------------------------------------------------------------------------------
 
@@ -396,12 +393,13 @@ class Flow:
         with task.unless_zero(slots) as done:
             if not done:
                 return
+            assert block.kind.pulses is not None, "activity of a chip that does not train"
             task.use(block.buffer, Op.FETCH, fetch_ps, fetch_bits)
             held = [station for a in arrays for station in (a.array, a.row_drivers, a.column_drivers)]
             for station in held:
                 task.take(station)
             task.note()
-            task.hold(slots * block.slot_ps)
+            task.hold(slots * block.slot_ps * block.kind.pulses.turns(block.block.rows))
             for station in held:
                 task.give(station)
             for number, station in enumerate(held):

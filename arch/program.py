@@ -66,7 +66,7 @@ class Program:
     task:      of each process.
     key:       of each process: phase, layer, vector and tile packed into one number that orders requests.
     row, layer, tile, phase, vector: of each process, for its events.
-    capacity:  of each station.
+    stations, capacity: names of all stations, and how much of each there is.
     counters:  how many there are.
     """
 
@@ -80,6 +80,7 @@ class Program:
     tile: Integers
     phase: Integers
     vector: Integers
+    stations: tuple[str, ...]
     capacity: Integers
     counters: int
 
@@ -164,13 +165,14 @@ class Task:
 class Builder:
     """Collects tasks; `program` puts them together.
 
-    Columns are read when the program is made, so they may still be filled until then.
+    stations: names of units of which there is one each. Columns are read when the program is made, so they may still be
+    filled until then.
     """
 
-    def __init__(self, capacity: Sequence[int]) -> None:
+    def __init__(self, stations: Sequence[str]) -> None:
         self.code: list[list[int]] = []
-        self.capacity = list(capacity)
         self.counters = 1
+        self._stations = dict.fromkeys(stations, 1)
         self._columns: list[Integers] = []
         self._places: dict[int, int] = {}
         self._length = 0
@@ -181,6 +183,11 @@ class Builder:
         """``number`` new counters; returns the first."""
         self.counters += number
         return self.counters - number
+
+    def pool(self, name: str, capacity: int) -> int:
+        """The number of a station that there is more than one of, made if it is new."""
+        self._stations.setdefault(name, capacity)
+        return list(self._stations).index(name)
 
     def column(self, values: Integers) -> int:
         """The place of a column in the data; the same array is kept once."""
@@ -225,6 +232,7 @@ class Builder:
             tile=tile,
             phase=phase,
             vector=vector,
-            capacity=np.array(self.capacity, np.int64),
+            stations=tuple(self._stations),
+            capacity=np.array(list(self._stations.values()), np.int64),
             counters=self.counters,
         )

@@ -1,0 +1,181 @@
+"""Chips, networks and activity for hypothesis: small, and odd in every way that the engines have to cope with."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+from hypothesis import strategies as st
+
+from rpusim.arch.activity import Activity, Phase
+from rpusim.arch.assumption import assumed_activity
+from rpusim.arch.chip import Chip
+from rpusim.arch.mapping import SINGLE, CellLayout, Placement, place
+from rpusim.arch.network import Network, Operation, WeightLayer, Window, connect
+from rpusim.arch.parts.host import Host
+from rpusim.arch.plan import Plan, make_plan
+
+CELLS = (
+    SINGLE,
+    CellLayout("transfer", arrays=2, visible=(1,), targets=((1,), ())),
+    CellLayout("buffered-transfer", arrays=2, visible=(0, 1), targets=((1,), (0,)), slices="row", words=1),
+    CellLayout("one-sided", arrays=2, visible=(0, 1), learning=(0, 1), targets=((0,), (1,))),
+    CellLayout("mixed-precision", learning=(), slices="all", words=1),
+)
+
+
+def chain(*sizes: int) -> Network:
+    """Linear layers one after the other, nothing in between."""
+    steps = []
+    for i, (inputs, outputs) in enumerate(pairwise(sizes)):
+        before = f"layer{i - 1}" if i else "input"
+        steps.append((WeightLayer.linear(f"layer{i}", (inputs,), outputs, bias=False), (before,)))
+    return connect("chain", (sizes[0],), steps)
+
+
+def images(side: int, channels: int) -> Network:
+    """Two padded convolutions with pooling between them, then a linear layer."""
+    window, pool = Window((3, 3), padding=(1, 1)), Window((2, 2), stride=(2, 2))
+    half = side // 2
+    return connect(
+        "images",
+        (1, side, side),
+        [
+            (WeightLayer.conv2d("conv1", (1, side, side), channels, window), ("input",)),
+            (Operation.digital("tanh", "activation", (channels, side, side), detail="tanh"), ("conv1",)),
+            (Operation.digital("pool", "pool", (channels, side, side), (channels, half, half), "max", pool), ("tanh",)),
+            (WeightLayer.conv2d("conv2", (channels, half, half), channels, window), ("pool",)),
+            (Operation.digital("flat", "flatten", (channels, half, half), (channels * half * half,)), ("conv2",)),
+            (WeightLayer.linear("fc", (channels * half * half,), 10), ("flat",)),
+        ],
+    )
+
+
+def branches(long_branch_last: bool) -> Network:
+    """c(tanh(a2(a1(x)) + b(x))) with 16 values everywhere; the last of a2 and b does the sum."""
+    line = WeightLayer.linear
+    short = (line("b", (16,), 16, bias=False), ("input",))
+    long = (line("a2", (16,), 16, bias=False), ("a1",))
+    return connect(
+        "branches",
+        (16,),
+        [
+            (line("a1", (16,), 16, bias=False), ("input",)),
+            *([short, long] if long_branch_last else [long, short]),
+            (Operation.digital("sum", "add", (16,), inputs=2), ("a2", "b")),
+            (Operation.digital("tanh", "activation", (16,), detail="tanh"), ("sum",)),
+            (line("c", (16,), 16, bias=False), ("tanh",)),
+        ],
+    )
+
+
+def changed(chip: Chip, **blocks: Any) -> Chip:
+    """A chip whose (first) tile has some fields of its blocks replaced."""
+    kind = chip.tiles[0]
+    updates = {
+        name: None if fields is None else getattr(kind, name).model_copy(update=fields)
+        for name, fields in blocks.items()
+    }
+    return chip.model_copy(update={"tiles": (kind.model_copy(update={**updates, "count": 3000}),)})
+
+
+def with_outside(chip: Chip, parts: frozenset[str]) -> Chip:
+    """The chip with a global buffer, DRAM or host link of a chip that has them."""
+    donor = Chip.load("neurosim-vgg8")
+    host = Host(bandwidth="12 GB/s", latency="1 ns", links=4, card="puma-2019/hypertransport", source="made up for tests")
+    given = {"global_buffer": donor.global_buffer, "memory": donor.memory, "host": host}
+    return chip.model_copy(update={name: part if name in parts else None for name, part in given.items()})
+
+
+chips = st.builds(
+    lambda name, rows, columns, lines, shared, hold, capacity, outside: with_outside(
+        changed(
+            Chip.load(name),
+            array={"rows": rows, "columns": columns},
+            adc={"lines_per_adc": lines, "shared_between_sides": shared},
+            buffer={"capacity": capacity},
+            **({} if hold else {"sample_and_hold": None}),
+        ),
+        outside,
+    ),
+    st.sampled_from(["rpu-2016", "reram-512"]),
+    st.integers(8, 64),
+    st.integers(8, 64),
+    st.integers(1, 32),
+    st.booleans(),
+    st.booleans(),
+    st.sampled_from([512, 4_096, 1_000_000]),
+    st.frozensets(st.sampled_from(["global_buffer", "memory", "host"])),
+)
+networks = st.one_of(
+    st.lists(st.integers(1, 100), min_size=2, max_size=4).map(lambda sizes: chain(*sizes)),
+    st.builds(images, st.sampled_from([4, 6]), st.integers(1, 6)),
+    st.booleans().map(branches),
+)
+
+
+@st.composite
+def works(draw: st.DrawFn) -> tuple[Plan, Activity, str]:
+    """A plan, activity for it, and a schedule that takes it."""
+    network, chip = draw(networks), draw(chips)
+    training, cell = draw(st.booleans()), draw(st.sampled_from(CELLS))
+    replicas = {layer.name: draw(st.integers(1, min(layer.vectors, 3))) for layer in network.layers}
+    placement = place(network, chip, cell=cell, replicas=replicas)
+    activity = scattered(
+        replicated(placement, assumed_activity(one_replica(placement), draw(st.integers(1, 3)), training)),
+        placement,
+        draw(st.integers(0, 99)),
+    )
+    if training and draw(st.booleans()):
+        activity = one_mini_batch(activity, placement)
+    pipelined = st.sampled_from(["sequential", "minibatch-pipelined", "asynchronous"])
+    schedule = draw(pipelined if training else st.sampled_from(["sequential", "layer-pipelined"]))
+    return make_plan(placement), activity, schedule
+
+
+def one_replica(placement: Placement) -> Placement:
+    return place(placement.network, placement.chip, placement.bias, placement.cell)
+
+
+def replicated(placement: Placement, activity: Activity) -> Activity:
+    """The same rows, each on the blocks of the replica whose turn it is."""
+    layers = placement.layers
+    grid = np.array([placed.grid for placed in layers])[activity.layer]
+    replicas = np.array([placed.replicas for placed in layers])[activity.layer]
+    tile = activity.tile + activity.vector % replicas * grid
+    return Activity(**{**vars(activity), "tile": tile.astype(np.int32)})
+
+
+def one_mini_batch(activity: Activity, placement: Placement) -> Activity:
+    """All samples as one mini-batch, where every step had one."""
+    vectors = np.array([placed.layer.vectors for placed in placement.layers])[activity.layer]
+    replicas = np.array([placed.replicas for placed in placement.layers])[activity.layer]
+    grid = np.array([placed.grid for placed in placement.layers])[activity.layer]
+    vector = activity.vector + activity.step * vectors
+    tile = activity.tile % grid + vector % replicas * grid
+    columns = {"step": 0 * activity.step, "vector": vector.astype(np.int32), "tile": tile.astype(np.int32)}
+    return Activity(**{**vars(activity), **columns})
+
+
+def scattered(activity: Activity, placement: Placement, seed: int) -> Activity:
+    """The same rows with random passes (some skipped, some retried) and slots (some none); and transfers, if any."""
+    rng = np.random.default_rng(seed)
+    columns = {name: getattr(activity, name) for name in ("step", "layer", "tile", "phase", "vector")}
+    columns |= {name: getattr(activity, name) for name in ("active_rows", "active_columns")}
+    if placement.cell != SINGLE:
+        due = np.flatnonzero((activity.phase == Phase.UPDATE) & (rng.random(len(activity)) < 0.5))
+        columns = {name: np.concatenate([c, c[due]]) for name, c in columns.items()}
+        columns["phase"][len(activity) :] = rng.choice([Phase.TRANSFER, Phase.MAINTENANCE], len(due))
+        columns["array"] = np.zeros_like(columns["tile"])
+        sources = [array for array, targets in enumerate(placement.cell.targets) if targets]
+        columns["array"][len(activity) :] = rng.choice(sources, len(due))
+    phase, number = columns["phase"], len(columns["phase"])
+    passes = np.where(phase != Phase.UPDATE, rng.choice([0, 1, 1, 1, 2, 4], number), 0)
+    pulsed = phase >= (Phase.UPDATE if placement.cell.learning else Phase.TRANSFER)
+    slots = np.where(pulsed, rng.integers(0, 32, number), 0)
+    pulses = {"row_pulses": slots * columns["active_rows"], "column_pulses": slots * columns["active_columns"]}
+    met = slots * columns["active_rows"].astype(np.int64) * columns["active_columns"]
+    operations = rng.integers(0, 3, number) * 10
+    return Activity.rows(**columns, **pulses, passes=passes, slots=slots, coincidences_up=met, digital_ops=operations)
+

@@ -1,0 +1,136 @@
+"""What is beside the phases: inputs from outside, activations put away, room in buffers, transfers in their order."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from generated import chain, changed, images, one_mini_batch, with_outside
+
+from rpusim.arch.activity import Activity, Phase
+from rpusim.arch.assumption import assumed_activity
+from rpusim.arch.chip import Chip
+from rpusim.arch.events import Events, Op
+from rpusim.arch.mapping import CellLayout, place
+from rpusim.arch.network import Network
+from rpusim.arch.plan import Plan, make_plan
+from rpusim.arch.schedule import run
+from rpusim.arch.storage import settle
+from rpusim.errors import InputError
+
+CHIP = "rpu-2016"
+
+
+def timed(chip: Chip, network: Network, samples: int, schedule: str = "sequential") -> tuple[Plan, Events]:
+    """One mini-batch of training, or inference if the schedule is layer-pipelined."""
+    placement = place(network, chip)
+    activity = assumed_activity(placement, samples, training=schedule != "layer-pipelined")
+    plan = make_plan(placement)
+    return plan, run(plan, one_mini_batch(activity, placement), schedule)  # type: ignore[arg-type]
+
+
+def with_buffer(bits: int, *outside: str) -> Chip:
+    return with_outside(changed(Chip.load(CHIP), buffer={"capacity": bits}), frozenset(outside))
+
+
+class TestOutside:
+    def test_every_sample_comes_over_the_host_link_before_its_first_vector_is_driven(self) -> None:
+        _, events = timed(with_buffer(10**7, "host"), chain(64, 32, 16), 3)
+        word = Chip.load(CHIP).tiles[0].digital.word_bits
+        came = events.op == Op.HOST
+        assert events.amount[came].tolist() == [64 * word] * 3
+        driven = (events.op == Op.DRIVE) & (events.phase == Phase.FORWARD) & (events.layer == 0)
+        for sample in range(3):
+            assert events.end[came][sample] < events.start[driven & (events.vector == sample)].min()
+
+    def test_dram_gives_the_input_where_there_is_one(self) -> None:
+        _, events = timed(with_buffer(10**7, "host", "memory"), chain(64, 32), 2)
+        assert not np.any(events.op == Op.HOST) and np.sum(events.op == Op.MEMORY) == 2
+
+    def test_the_next_sample_is_fetched_while_one_is_at_work(self) -> None:
+        _, events = timed(with_buffer(10**7, "host"), chain(64, 32, 16), 3)
+        came = events.end[events.op == Op.HOST]
+        begun = [events.start[(events.op == Op.DRIVE) & (events.vector == s)].min() for s in range(3)]
+        assert came[1] < begun[1] and came[2] < begun[2]
+
+
+class TestStorage:
+    @pytest.mark.parametrize(("parts", "where"), [(["memory"], Op.MEMORY), (["memory", "global_buffer"], Op.STORE)])
+    def test_what_the_buffers_cannot_keep_goes_out_once_and_comes_back_once(self, parts: list[str], where: Op) -> None:
+        samples, network = 8, images(6, 4)
+        chip = with_buffer(12_000, *parts)
+        placement = place(network, chip)
+        kept = settle(placement, samples, training=True)
+        over = sum((samples - layer.samples) * layer.bits for layer in kept)
+        assert 0 < over and any(layer.samples for layer in kept)
+        plan, events = timed(chip, network, samples)
+        outside = plan.outside["DRAM" if where is Op.MEMORY else "global buffer"]
+        away = (events.station == outside) & (events.phase != Phase.UPDATE) & (events.op == where)
+        back = (events.station == outside) & (events.phase == Phase.UPDATE)
+        inputs = samples * sum(message.bits for layer in plan.layers for message in layer.inputs)
+        assert events.amount[back].sum() == over
+        assert events.amount[away].sum() == over + (inputs if where is Op.MEMORY else 0)
+
+    def test_an_update_waits_for_what_it_needs_from_outside(self) -> None:
+        network = images(6, 4)
+        quick, slow = (timed(with_buffer(bits, "memory"), network, 8)[1].makespan_ps for bits in (10**7, 600))
+        assert slow > quick
+
+    def test_a_chip_without_a_place_says_how_much_it_lacks(self) -> None:
+        kept = settle(place(images(6, 4), with_buffer(2_000)), 8, training=True)
+        assert all(layer.overflow == "" for layer in kept) and any(layer.lacking for layer in kept)
+
+
+class TestRoom:
+    """Of two convolutions in a pipeline the second is slower: a padded image of 36 vectors after pooling to 9."""
+
+    def test_a_full_buffer_stalls_its_producer_and_changes_nothing_else(self) -> None:
+        network = images(6, 4)
+        roomy, tight = (timed(with_buffer(bits), network, 6, "layer-pipelined") for bits in (10**7, 9 * 4 * 9))
+        assert tight[1].makespan_ps > roomy[1].makespan_ps
+        driven = [np.sum(events.op == Op.DRIVE) for _, events in (roomy, tight)]
+        assert driven[0] == driven[1]
+
+    def test_room_for_less_than_one_window_is_a_cycle_that_is_named(self) -> None:
+        with pytest.raises(InputError, match=r"waits for itself: .*conv.* waits for .*; larger buffers are needed"):
+            timed(with_buffer(9), images(6, 4), 1, "layer-pipelined")
+
+
+class TestTransfers:
+    plan = make_plan(
+        place(chain(32, 16), Chip.load(CHIP), cell=CellLayout("transfer", 2, visible=(1,), targets=((1,), ())))
+    )
+
+    def events(self, transfers: list[int]) -> Events:
+        """Four updates of a layer; a transfer after each of the given ones."""
+        updates = Activity.rows(phase=Phase.UPDATE, vector=np.arange(4), slots=10)
+        due = Activity.rows(phase=Phase.TRANSFER, vector=np.array(transfers), passes=1, slots=2, digital_ops=32)
+        return run(self.plan, Activity.concatenate([updates, due]), "sequential")
+
+    def test_the_array_is_read_between_the_pulses_of_its_vector_and_of_the_next(self) -> None:
+        events = self.events([0, 2, 2])
+        fast = events.station == self.plan.stations.index("tile 0 array 0")
+        order = np.argsort(events.start[fast])
+        done = list(zip(events.phase[fast][order].tolist(), events.vector[fast][order].tolist(), strict=True))
+        assert done == [(2, 0), (3, 0), (2, 1), (2, 2), (3, 2), (3, 2), (2, 3)]
+
+    def test_the_other_array_is_written_while_the_first_takes_the_next_pulses(self) -> None:
+        events = self.events([0])
+        read = (events.phase == Phase.TRANSFER) & (events.op == Op.DRIVE)
+        written = (events.phase == Phase.TRANSFER) & (events.op == Op.PULSE)
+        following = (events.phase == Phase.UPDATE) & (events.op == Op.PULSE) & (events.vector == 1)
+        assert events.start[following].min() >= events.end[read].max()
+        assert events.start[following].min() < events.start[written].min()
+        assert set(events.station[written]).isdisjoint(events.station[following])
+
+
+@pytest.mark.parametrize("schedule", ["sequential", "layer-pipelined", "minibatch-pipelined", "asynchronous"])
+@pytest.mark.parametrize("name", ["rpu-2016", "rpu-2017-bimodal", "isaac-2016", "reram-512"])
+def test_both_engines_give_the_same_events_on_chips_that_ship(name: str, schedule: str) -> None:
+    chip, training = Chip.load(name), schedule != "layer-pipelined"
+    if training and not chip.trains:
+        training = False
+    placement = place(images(8, 8), chip)
+    plan, activity = make_plan(placement), assumed_activity(placement, 3, training)
+    fast, definition = (run(plan, activity, schedule, engine) for engine in ("fast", "simpy"))  # type: ignore[arg-type]
+    for column, values in definition.columns().items():
+        assert np.array_equal(values, getattr(fast, column)), column
