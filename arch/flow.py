@@ -20,6 +20,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from rpusim.arch.activity import Activity, Phase
 from rpusim.arch.events import Op
@@ -88,13 +89,20 @@ class Work:
 
 @dataclass(frozen=True)
 class Extras:
-    """Transfers and maintenance of one layer in program order: (step, vector) they follow, tile, row of activity."""
+    """Transfers and maintenance of one layer in program order: (step, vector) they follow, tile, row of activity.
+
+    vector -1: before the mini-batch begins (programming, calibration, reads that measure drift).
+    """
 
     step: Integers
     vector: Integers
     tile: Integers
     row: Integers
     phase: Integers
+
+    def of(self, chosen: NDArray[np.bool_]) -> Extras | None:
+        """Some of them; None if there are none."""
+        return Extras(*(column[chosen] for column in vars(self).values())) if chosen.any() else None
 
 
 class Flow:
@@ -185,11 +193,29 @@ class Flow:
                     task.raise_(order.pulsed)
                 task.raise_(pick(done[0].counter, chosen))
             if order:
-                self._transfers(block, order)
+                self._extra_work(block, order)
                 after = np.zeros(len(work), np.int64)
                 after[slice(None) if chosen is None else chosen] = order.transferred_after
                 done.append(Wait(order.written, np.maximum.accumulate(after)))
         return self._at_homes(work, layer.placed.row_homes, done, layer.bias_ops).done
+
+    def prepare(self, layer: LayerPlan, extras: Extras, start: Wait) -> Done:
+        """Maintenance before mini-batches; ``start`` and what is returned have one entry per mini-batch, in order."""
+        steps = np.unique(extras.step)
+        done = Done(self.builder.count(int(steps.max()) + 1), len(np.unique(extras.tile)))
+        for block in layer.blocks:
+            mine = extras.of(extras.tile == block.block.tile)
+            if mine is None:
+                continue
+            none = np.zeros(0, np.int64)
+            counters = (self.builder.count(1) for _ in range(3))
+            order = self._Order(mine, start.of(mine.step), *counters, none, none)
+            self._extra_work(block, order)
+            until = np.searchsorted(mine.step, steps, side="right")
+            with self.builder.task(len(steps), Phase.MAINTENANCE, layer.index, block.block.tile, 0) as task:
+                task.wait(order.written, until)
+                task.raise_(done.first + steps)
+        return done
 
     # --- beside the phases --------------------------------------------------------------------------------------------
 
@@ -409,12 +435,12 @@ class Flow:
     class _Order:
         """Who waits for whom on one block whose unit cells transfer. Counters: pulsed, read, written."""
 
+        extras: Extras
+        ready: Wait
+        """What each transfer waits for: the update that made it due, and all before it."""
         pulsed: int
         read: int
         written: int
-        after: Integers
-        """Of each transfer: the update that made it due, by its place among the updates of this block."""
-        extras: Extras
         read_before: Integers
         """Of each update: how many transfers must have been read before it."""
         transferred_after: Integers
@@ -423,10 +449,9 @@ class Flow:
     def _order(self, work: Work, block: BlockPlan, extras: Extras | None, chosen: Integers | None) -> _Order | None:
         if extras is None:
             return None
-        mine = extras.tile == block.block.tile
-        if not mine.any():
+        extras = extras.of(extras.tile == block.block.tile)
+        if extras is None:
             return None
-        extras = Extras(*(getattr(extras, name)[mine] for name in ("step", "vector", "tile", "row", "phase")))
         width = 1 + max(int(work.vector.max()), int(extras.vector.max()))
         updates = pick(work.step, chosen) * width + pick(work.vector, chosen)
         after = np.searchsorted(updates, extras.step * width + extras.vector)
@@ -435,9 +460,10 @@ class Flow:
         )
         numbers = np.arange(len(updates))
         before, up_to = (np.searchsorted(after, numbers, side=side) for side in ("left", "right"))
-        return self._Order(*(self.builder.count(1) for _ in range(3)), after, extras, before, up_to)
+        pulsed, read, written = (self.builder.count(1) for _ in range(3))
+        return self._Order(extras, Wait(pulsed, after + 1), pulsed, read, written, before, up_to)
 
-    def _transfers(self, block: BlockPlan, order: _Order) -> None:
+    def _extra_work(self, block: BlockPlan, order: _Order) -> None:
         """What unit cells do between updates, in program order: one task for each phase and array."""
         phase, array = order.extras.phase, self._activity.array[order.extras.row]
         for number, k in np.unique(np.stack([phase, array]), axis=1).T.tolist():
@@ -455,7 +481,7 @@ class Flow:
         layer, tile, vector = block.block.layer, block.block.tile, order.extras.vector[chosen]
         passes, slots = self._passes[rows], self._slots[rows]
         with self.builder.task(len(rows), phase, layer, tile, vector, rows) as task:
-            task.wait(order.pulsed, order.after[chosen] + 1)
+            self._wait(task, [order.ready], chosen)
             task.wait(order.read, chosen)
             with task.unless_zero(passes) as done:
                 if done:

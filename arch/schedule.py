@@ -116,7 +116,14 @@ class _Todo:
         return Work(layer, Phase.BACKWARD, step, sample, vector, None)
 
     def extras(self, layer: LayerPlan) -> Extras | None:
-        return self._extras.get(layer.index)
+        """What follows updates."""
+        extras = self._extras.get(layer.index)
+        return extras and extras.of(extras.vector >= 0)
+
+    def preparations(self, layer: LayerPlan) -> Extras | None:
+        """What comes before mini-batches."""
+        extras = self._extras.get(layer.index)
+        return extras and extras.of(extras.vector < 0)
 
 
 def _form(layer: LayerPlan, rows: Integers, step: Integers, activity: Activity) -> tuple[Integers, Integers, Integers]:
@@ -162,6 +169,9 @@ def _sequential(flow: Flow, todo: _Todo) -> None:
         start = [Wait(before[0][work.sample], before[1][work.sample])]
         if inputs and work.phase == Phase.FORWARD and work.layer.inputs:
             start.append(inputs.of(work.sample))
+        if work.phase == Phase.FORWARD and (extras := todo.preparations(work.layer)):
+            firsts = todo.first[:-1]
+            start.append(_prepared(flow, work, extras, Wait(begin + firsts)))
         done: Done = do(work, start)
         reached = done.by(_last_of_samples(work, samples))
         there = np.asarray(reached.count) > 0
@@ -180,6 +190,13 @@ def _sequential(flow: Flow, todo: _Todo) -> None:
             done = flow.update(pairs, [start], todo.extras(layer))
             updates.append(done.by(_last_of_steps(pairs, len(todo.steps))))
     _conduct(flow, todo, begin, Wait(*before), updates)
+
+
+def _prepared(flow: Flow, work: Work, extras: Extras, start: Wait) -> Wait:
+    """For the vectors of mini-batches that something has to be done before: that it is."""
+    due = np.isin(work.step, extras.step)
+    wait = flow.prepare(work.layer, extras, start).by(work.step)
+    return Wait(np.where(due, wait.counter, ALWAYS), np.where(due, wait.count, 0))
 
 
 def _conduct(flow: Flow, todo: _Todo, begin: int, ends: Wait, updates: Sequence[Wait]) -> None:
@@ -227,6 +244,10 @@ def _pipelined(flow: Flow, todo: _Todo, at_once: bool) -> None:
             start.append(Wait(np.where(known, learned[layer.index] + earlier, ALWAYS), np.where(known, 1, 0)))
         if pairs is not None and at_once:
             start.append(Wait(free + work.sample))
+        if extras := todo.preparations(layer):
+            idle = learned[layer.index] + np.arange(len(todo.steps)) - 1
+            idle = np.where(pairs is not None and np.arange(len(idle)) > 0, idle, ALWAYS)
+            start.append(_prepared(flow, work, extras, Wait(idle, (idle != ALWAYS).astype(np.int64))))
         forwards[layer.index] = work, flow.forward(work, start, merges)
 
     backs: dict[int, tuple[Work, Done]] = {}

@@ -123,6 +123,28 @@ class TestTransfers:
         assert set(events.station[written]).isdisjoint(events.station[following])
 
 
+class TestMaintenance:
+    @pytest.mark.parametrize("schedule", ["sequential", "minibatch-pipelined", "asynchronous"])
+    def test_what_has_to_be_done_before_a_mini_batch_is_done_before_it(self, schedule: str) -> None:
+        """Programming before the first one, two reads that measure drift before the second."""
+        placement = place(chain(32, 16, 8), Chip.load(CHIP))
+        training = assumed_activity(placement, 2, training=True)
+        program = Activity.rows(phase=Phase.MAINTENANCE, vector=-1, layer=[0, 1], writes=512, active_rows=16)
+        reads = Activity.rows(phase=Phase.MAINTENANCE, step=1, vector=-1, layer=[1, 1], passes=[1, 3])
+        activity = Activity.concatenate([training, program, reads])
+        plan = make_plan(placement)
+        events = run(plan, activity, schedule)  # type: ignore[arg-type]
+        maintained, forward = events.phase == Phase.MAINTENANCE, events.phase == Phase.FORWARD
+        step = activity.step[events.row]
+        for layer, op, number in ((0, Op.WRITE, 0), (1, Op.WRITE, 0), (1, Op.CONVERT, 1)):
+            here = (events.layer == layer) & (events.row >= 0) & (step == number)
+            done = events.end[here & maintained & (events.op == op)]
+            assert len(done) and done.max() <= events.start[here & forward].min()
+        iterations = placement.chip.tiles[0].programming.iterations  # type: ignore[union-attr]
+        written = (events.op == Op.WRITE) & (events.station == plan.layers[0].blocks[0].arrays[0].array)
+        assert events.amount[written] == np.ceil(16 * iterations)
+
+
 @pytest.mark.parametrize("schedule", ["sequential", "layer-pipelined", "minibatch-pipelined", "asynchronous"])
 @pytest.mark.parametrize("name", ["rpu-2016", "rpu-2017-bimodal", "isaac-2016", "reram-512"])
 def test_both_engines_give_the_same_events_on_chips_that_ship(name: str, schedule: str) -> None:
