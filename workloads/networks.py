@@ -1,4 +1,4 @@
-"""The networks that the RPU papers were measured on, as plain torch modules, and two cut to scikit-learn's digits.
+"""The networks that papers of the field were measured on, as plain torch modules, and two cut to scikit-learn's digits.
 
 Each function returns a module with torch's own initial weights and float32; on ``torch.device("meta")`` it allocates
 nothing. `build` finds one by name. All end in a log-softmax over the classes, so the loss is `torch.nn.NLLLoss`.
@@ -16,8 +16,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import cast
 
-from torch import nn
+from torch import Tensor, nn
 
 from rpusim.arch.configuration import shown
 from rpusim.errors import InputError, nearest
@@ -112,6 +113,93 @@ def alexnet() -> nn.Module:
     )
 
 
+def rapa_cifar() -> nn.Module:
+    """Three convolutions with pooling on 32 x 32 images, as in Rasch, Gokmen, Rigotti & Haensch 2019, and a readout.
+
+    Arrays (bias column included) 32 x 76, 32 x 801, 64 x 801, 10 x 1025; 1024, 256, 64 and 1 vectors.
+    """
+    return _sequence(
+        conv1=nn.Conv2d(3, 32, 5, padding=2),
+        relu1=nn.ReLU(),
+        pool1=nn.MaxPool2d(2),
+        conv2=nn.Conv2d(32, 32, 5, padding=2),
+        relu2=nn.ReLU(),
+        pool2=nn.MaxPool2d(2),
+        conv3=nn.Conv2d(32, 64, 5, padding=2),
+        relu3=nn.ReLU(),
+        pool3=nn.MaxPool2d(2),
+        flatten=nn.Flatten(),
+        fc=nn.Linear(1024, 10),
+        log_softmax=nn.LogSoftmax(dim=1),
+    )
+
+
+def vgg8() -> nn.Module:
+    """The default network of DNN+NeuroSim V2 for CIFAR-10: six 3 x 3 convolutions, two linear layers, no biases.
+
+    Arrays 128 x 27, 128 x 1152, 256 x 1152, 256 x 2304, 512 x 2304, 512 x 4608, 1024 x 8192, 10 x 1024: 12,974,464
+    weights; 1024, 1024, 256, 256, 64, 64, 1 and 1 vectors.
+    """
+    layers: list[tuple[str, nn.Module]] = []
+    for block, (before, after) in enumerate([(3, 128), (128, 256), (256, 512)], start=1):
+        for half, inputs in (("a", before), ("b", after)):
+            layers.append((f"conv{block}{half}", nn.Conv2d(inputs, after, 3, padding=1, bias=False)))
+            layers.append((f"relu{block}{half}", nn.ReLU()))
+        layers.append((f"pool{block}", nn.MaxPool2d(2)))
+    return _sequence(
+        **dict(layers),
+        flatten=nn.Flatten(),
+        fc1=nn.Linear(8192, 1024, bias=False),
+        relu4=nn.ReLU(),
+        fc2=nn.Linear(1024, 10, bias=False),
+        log_softmax=nn.LogSoftmax(dim=1),
+    )
+
+
+class Bottleneck(nn.Module):
+    """1 x 1, 3 x 3 (which strides) and 1 x 1 convolutions with batch normalisation, beside a shortcut."""
+
+    def __init__(self, inputs: int, width: int, stride: int) -> None:
+        super().__init__()
+        outputs = 4 * width
+        self.conv1, self.norm1 = nn.Conv2d(inputs, width, 1, bias=False), nn.BatchNorm2d(width)
+        self.conv2, self.norm2 = nn.Conv2d(width, width, 3, stride, 1, bias=False), nn.BatchNorm2d(width)
+        self.conv3, self.norm3 = nn.Conv2d(width, outputs, 1, bias=False), nn.BatchNorm2d(outputs)
+        self.relu = nn.ReLU()
+        self.shortcut: nn.Module = nn.Identity()
+        if stride > 1 or inputs != outputs:
+            self.shortcut = _sequence(conv=nn.Conv2d(inputs, outputs, 1, stride, bias=False), norm=nn.BatchNorm2d(outputs))
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = self.relu(self.norm1(self.conv1(x)))
+        y = self.norm3(self.conv3(self.relu(self.norm2(self.conv2(y)))))
+        return cast(Tensor, self.relu(y + self.shortcut(x)))
+
+
+def resnet50() -> nn.Module:
+    """ResNet-50 (He et al. 2016) for 224 x 224 images and 1000 classes, strides in the 3 x 3 convolutions.
+
+    25.5 million weights in 53 convolutions and a linear layer.
+    """
+    layers: list[tuple[str, nn.Module]] = []
+    inputs = 64
+    for stage, (width, blocks) in enumerate([(64, 3), (128, 4), (256, 6), (512, 3)], start=1):
+        for block in range(blocks):
+            layers.append((f"stage{stage}{'abcdef'[block]}", Bottleneck(inputs, width, 2 if stage > 1 > block else 1)))
+            inputs = 4 * width
+    return _sequence(
+        conv=nn.Conv2d(3, 64, 7, stride=2, padding=3, bias=False),
+        norm=nn.BatchNorm2d(64),
+        relu=nn.ReLU(),
+        pool=nn.MaxPool2d(3, stride=2, padding=1),
+        **dict(layers),
+        mean=nn.AdaptiveAvgPool2d(1),
+        flatten=nn.Flatten(),
+        fc=nn.Linear(2048, 1000),
+        log_softmax=nn.LogSoftmax(dim=1),
+    )
+
+
 def _sequence(**layers: nn.Module) -> nn.Sequential:
     """A sequence whose layers have names, in which maps, reports and errors speak of them."""
     return nn.Sequential(OrderedDict(layers))
@@ -133,6 +221,11 @@ NETWORKS: dict[str, Entry] = {
     "fcn-digits": Entry(partial(fcn, 64), (64,), f"the hidden layers of {_FCN}, on 8 x 8 digits"),
     "lenet-2017": Entry(lenet_2017, (1, 28, 28), f"{_CNN}: the network trained on MNIST"),
     "lenet-digits": Entry(lenet_digits, (1, 8, 8), f"after {_CNN}, cut by us to 8 x 8 digits"),
+    "rapa-cifar": Entry(
+        rapa_cifar, (3, 32, 32), "Rasch, Gokmen, Rigotti & Haensch 2019, Front. Neurosci. 13:753; channels recalled"
+    ),
+    "vgg8": Entry(vgg8, (3, 32, 32), "DNN+NeuroSim V2.1 (NetWork.csv): its default training network on CIFAR-10"),
+    "resnet50": Entry(resnet50, (3, 224, 224), "He, Zhang, Ren & Sun 2016, CVPR: deep residual learning, 50 layers"),
     "alexnet": Entry(alexnet, (3, 227, 227), f"{_CNN}: the mapping example, after Krizhevsky et al. 2012"),
 }
 
