@@ -137,7 +137,7 @@ def rapa_cifar() -> nn.Module:
 def vgg8() -> nn.Module:
     """The default network of DNN+NeuroSim V2 for CIFAR-10: six 3 x 3 convolutions, two linear layers, no biases.
 
-    Arrays 128 x 27, 128 x 1152, 256 x 1152, 256 x 2304, 512 x 2304, 512 x 4608, 1024 x 8192, 10 x 1024: 12,974,464
+    Arrays 128 x 27, 128 x 1152, 256 x 1152, 256 x 2304, 512 x 2304, 512 x 4608, 1024 x 8192, 10 x 1024: 12,973,440
     weights; 1024, 1024, 256, 256, 64, 64, 1 and 1 vectors.
     """
     layers: list[tuple[str, nn.Module]] = []
