@@ -136,10 +136,11 @@ def fire(values, gain, step, stochastic, slots, chunks, keys, first, positive, n
 def draw(x, d, strength, rule, step_d, step_x, sto_round, keys, first, flip, limit, wide, narrow):
     """All bits of a mini-batch, counted into the rows of `UpdateCounts`.
 
-    strength: as in `find_gains`. rule: what `train_gains` takes after the maxima. keys: of rounding rows and columns, of firing rows and columns, of
-    the noise of pulses. Returns (-1 if x or -2 if d holds NaN or infinite numbers, else all slots; chunks with their
-    number of pulses as a fifth column; words of rows and of columns (2, words, padded lines), positive and negative
-    lines, exchanged for the rows if ``flip``; per slot the random words of its vector, its number in the vector).
+    strength: as in `find_gains`. rule: what `train_gains` takes after the maxima. keys: of rounding rows and
+    columns, of firing rows and columns, of the noise of pulses. Returns (-1 if x or -2 if d holds NaN or infinite
+    numbers, else all slots; chunks with their number of pulses as a fifth column; words of rows and of columns (2,
+    words, padded lines), positive and negative lines, exchanged for the rows if ``flip``; per slot the random words
+    of its vector, its number in the vector).
     """
     vectors = len(x)
     slots, gain_d, gain_x = narrow[0], np.empty(vectors, np.float32), np.empty(vectors, np.float32)

@@ -22,10 +22,11 @@ only that of the slope, on which the series for phi and g depend:
             of ORDER standard deviations of the noise.
     shape   sigma^2 (n_u f_u^2 + n_d f_d^2) < SHAPE: multiplicative noise is still normal after many steps.
 
-A cell that fails takes its pulses one by one, in order, with the random numbers of `pulses_exact`: bit for bit what the
-exact execution does. Merged noise has numbers of its own, one per cell and chunk; so a merged result does not depend on
-the number of threads, but does on how vectors are divided into calls. The idea of merging equal pulses of a constant
-step is AIHWKit's (Rasch et al. 2021); popcounts over a mini-batch, slopes, conditions and fallback are ours.
+A cell that fails is tried again with PART words at a time if the chunk is long; where it fails again it takes these
+pulses one by one, in order, with the random numbers of `pulses_exact`: bit for bit what the exact execution does.
+Merged noise has numbers of its own, one per cell and chunk (or part); so a merged result does not depend on the number
+of threads, but does on how vectors are divided into calls. The idea of merging equal pulses of a constant step is
+AIHWKit's (Rasch et al. 2021); popcounts over a mini-batch, slopes, conditions and fallback are ours.
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ import numpy as np
 from numba import prange
 from numba.cpython.unsafe import numbers
 
-from rpusim.kernels.compiled import popcount
+from rpusim.kernels.compiled import compile_loop, popcount
 from rpusim.kernels.devices import linear_step, soft_bounds_reference
 from rpusim.kernels.devices.base import PulsedDevice
 from rpusim.kernels.devices.constant_step import constant_step
@@ -65,6 +66,8 @@ LINEAR_STEPS: set[Callable[..., Any]] = {
 _WORTH_MERGING = 0.5
 # Share of columns that fire below which only their cells are looked at.
 _FEW_LIT = 0.7
+# Words of the parts in which cells that fail are merged again, if a chunk has more than twice as many.
+PART = 2
 # Limits of the conditions, see above.
 SIGMAS, SLOPE, ORDER, SHAPE = 6.0, 0.1, 0.125, 0.01
 
@@ -80,14 +83,19 @@ def covers(device: PulsedDevice) -> bool:
 
 
 def lit(columns, first_word, after_word, width):
-    """Columns that fire at all in some words, and these words of theirs: (columns, positive, negative)."""
-    ids, number = np.empty(width, np.int32), 0
+    """Columns that fire at all in some words, and these words of theirs: (columns, positive, negative, one_sign).
+
+    one_sign: no column fires with both signs.
+    """
+    ids, number, one_sign = np.empty(width, np.int32), 0, True
     for j in range(width):
-        any_bit = _ZERO
+        above, below = _ZERO, _ZERO
         for word in range(first_word, after_word):
-            any_bit = np.uint32(any_bit | columns[0, word, j] | columns[1, word, j])
+            above = np.uint32(above | columns[0, word, j])
+            below = np.uint32(below | columns[1, word, j])
         ids[number] = j
-        number += 1 if any_bit != _ZERO else 0
+        number += 1 if above | below != _ZERO else 0
+        one_sign &= (above == _ZERO) | (below == _ZERO)
     if number > _FEW_LIT * width:
         number = width
         for j in range(width):
@@ -98,147 +106,220 @@ def lit(columns, first_word, after_word, width):
         for j in range(number):
             plus[word, j] = columns[0, first_word + word, ids[j]]
             minus[word, j] = columns[1, first_word + word, ids[j]]
-    return ids[:number], plus, minus
+    return ids[:number], plus, minus, one_sign
 
 
-def merge(weights, cells, sigma, first_word, after_word, rows, ids, plus, minus, words, numbers_, signed, base, first):
+def count(row_plus, row_minus, plus, minus, signs, up, down):
+    """Up and down pulses of the cells of a row, in words (words,) of the row and (words, columns) of the columns.
+
+    signs: how the columns fire: 0: with both signs, 1: with one sign each, 2: with positive values only.
+    """
+    width = len(up)
+    for j in range(width):
+        up[j] = down[j] = 0
+    for word in range(len(plus)):
+        above, below = row_plus[word], row_minus[word]
+        if above | below == _ZERO:
+            continue
+        high, low = plus[word], minus[word]
+        if signs == 0:
+            for j in range(width):
+                up[j] += np.int32(popcount(np.uint32(np.uint32(high[j] & below) | np.uint32(low[j] & above))))
+                down[j] += np.int32(popcount(np.uint32(np.uint32(high[j] & above) | np.uint32(low[j] & below))))
+        else:
+            for j in range(width):
+                up[j] += np.int32(popcount(np.uint32(high[j] & below)))
+                down[j] += np.int32(popcount(np.uint32(high[j] & above)))
+
+
+def merge_cells(weight_row, cell_row, sigma, up, down, ids, a, c, left_over):
+    """Equations 1 and 2 for cells side by side; says in ``left_over`` which ones fail, returns how many.
+
+    ids: their columns; a, c: words of their noise.
+    """
+    number = _ZERO
+    for j in range(len(ids)):
+        cell = j * (2 + 2 * PARAMETERS)
+        weight, lowest, highest = weight_row[j], cell_row[cell], cell_row[cell + 1]
+        of_up, of_down = read(cell_row, cell + 2), read(cell_row, cell + 2 + PARAMETERS)
+        n_up, n_down = _F(up[j]), _F(0 if ONLY_UP else down[j])
+        n = n_up + n_down
+        b_up, b_down = _F(step(_0, _0, *of_up)), _F(step(_0, _0, *of_down))
+        e_up, e_down = _F(step(_0, _1, *of_up)) - b_up, _F(step(_0, _1, *of_down)) - b_down
+        if PARAMETERS > 1:
+            m_up, m_down = _F(step(_1, _0, *of_up)) - b_up, _F(step(_1, _0, *of_down)) - b_down
+            f_up = _F(step(_1, _1, *of_up)) - _F(step(_1, _0, *of_up)) - e_up
+            f_down = _F(step(_1, _1, *of_down)) - _F(step(_1, _0, *of_down)) - e_down
+            phi_up = _1 - m_up * (_HALF - m_up * _THIRD)
+            phi_down = _1 + m_down * (_HALF + m_down * _THIRD)
+            theta = n_down * m_down * phi_down - n_up * m_up * phi_up
+            drift = n_up * b_up * phi_up - n_down * b_down * phi_down
+            g = _1 - theta * (_HALF - theta * (_SIXTH - theta * _24TH))
+            move = (drift - theta * weight) * g
+            share = (n - _1) / (n if n > _1 else _1)
+            half = weight + _HALF * share * move
+            s_up, s_down = e_up + f_up * half, e_down + f_down * half
+            variance = (n_up * s_up * s_up + n_down * s_down * s_down) * (_1 - theta * share)
+            size_up, size_down = b_up + m_up * weight, b_down + m_down * weight
+            slope = n_up * abs(m_up) + n_down * abs(m_down)
+            slack = _1 + _2 * slope
+            travel = n_up * abs(size_up) + n_down * abs(size_down)
+            w_up, w_down = abs(e_up + f_up * weight), abs(e_down + f_down * weight)
+            w_up, w_down = w_up + abs(f_up) * travel * _2, w_down + abs(f_down) * travel * _2
+            widest = n_up * w_up * w_up + n_down * w_down * w_down
+        else:
+            move = n_up * b_up - n_down * b_down
+            widest = variance = n_up * e_up * e_up + n_down * e_down * e_down
+            size_up, size_down, slack, slope = b_up, b_down, _1, _0
+        spread = sigma * np.sqrt(variance if variance > _0 else _0)
+        moved = weight + move + spread * nb_normal(nb_bits(a, c, ids[j]))
+        moved = lowest if moved < lowest else moved
+        moved = highest if moved > highest else moved
+
+        rise = n_up * (size_up if size_up > _0 else _0) - n_down * (size_down if size_down < _0 else _0)
+        fall = n_down * (size_down if size_down > _0 else _0) - n_up * (size_up if size_up < _0 else _0)
+        reach = _SIGMAS * sigma * np.sqrt(widest)
+        bad = (weight + slack * rise + reach > highest) | (weight - slack * fall - reach < lowest)
+        if PARAMETERS > 1:
+            bad |= slope > _SLOPE
+            largest = b_up if b_up > b_down else b_down
+            largest = largest if largest > spread * _HALF else spread * _HALF
+            bad |= n_up * n_down * abs(b_up * m_down - b_down * m_up) * _HALF > _ORDER * largest
+            bad |= sigma * sigma * (n_up * f_up * f_up + n_down * f_down * f_down) > _SHAPE
+        one_by_one = _ONE if (bad & (n > _1)) | (slope > _SLOPE) else _ZERO
+        left_over[j] = one_by_one
+        number = np.uint32(number + one_by_one)
+        weight_row[j] = weight if (one_by_one != _ZERO) | (n == _0) else moved
+    return number
+
+
+def one_by_one(weight, cell_row, cell, sigma, i, column, first_word, row_plus, row_minus, plus, minus, words, numbers_):
+    """The weight of a cell after its pulses in order, as `pulses_exact.coincide`; plus, minus: words of its column."""
+    for word in range(len(plus)):
+        above, below = row_plus[word], row_minus[word]
+        downs = np.uint32(np.uint32(plus[word] & above) | np.uint32(minus[word] & below))
+        left = np.uint32(np.uint32(plus[word] & below) | np.uint32(minus[word] & above))
+        left = left if ONLY_UP else np.uint32(left | downs)
+        while left != _ZERO:
+            shift = trailing_zeros(left)
+            slot = 32 * (first_word + word) + int(shift)
+            left = np.uint32(left & np.uint32(left - _ONE))
+            is_down = np.uint32(downs >> np.uint32(shift)) & _ONE != _ZERO
+            noise = _F(0)
+            if sigma > 0:
+                a, c = nb_line_words(words[slot, 0], words[slot, 1], i, numbers_[slot])
+                noise = sigma * nb_normal(nb_bits(a, c, column))
+            of_step = read(cell_row, cell + (2 + PARAMETERS if is_down else 2))
+            size = _F(step(weight, noise, *of_step))
+            moved = weight - size if is_down else weight + size
+            moved = cell_row[cell] if moved < cell_row[cell] else moved
+            weight = cell_row[cell + 1] if moved > cell_row[cell + 1] else moved
+    return weight
+
+
+def in_parts(
+    weight_row, cell_row, sigma, i, ids, left_over, first_word, row_plus, row_minus, plus, minus, words, numbers_,
+    word_a, word_b,
+):  # fmt: skip
+    """Cells of a row that failed: merged again in parts of PART words, or else one by one; returns how often they were.
+
+    left_over: marks these cells; word_a, word_b: words of the noise of merged pulses.
+    """
+    which, per_cell, failed = np.flatnonzero(left_over), 2 + 2 * PARAMETERS, 0
+    number = len(which)
+    weight, cell, failing = np.empty(number, np.float32), np.empty(number * per_cell, np.float32), left_over[which]
+    for q in range(number):
+        weight[q] = weight_row[which[q]]
+        for k in range(per_cell):
+            cell[q * per_cell + k] = cell_row[which[q] * per_cell + k]
+    up, down, columns = np.empty(number, np.int32), np.empty(number, np.int32), ids[which]
+    size = PART if len(plus) > 2 * PART else len(plus)
+    for start in range(0, len(plus), size):
+        stop = min(start + size, len(plus))
+        above, below = row_plus[start:stop], row_minus[start:stop]
+        high, low = np.empty((stop - start, number), np.uint32), np.empty((stop - start, number), np.uint32)
+        for word in range(stop - start):
+            for q in range(number):
+                high[word, q], low[word, q] = plus[start + word, which[q]], minus[start + word, which[q]]
+        if size < len(plus):
+            count(above, below, high, low, 0, up, down)
+            a, c = nb_line_words(word_a, word_b, i, 1 + start // size)
+            failed += merge_cells(weight, cell, sigma, up, down, columns, a, c, failing)
+        else:
+            failed += number
+        for q in range(number):
+            if failing[q] != _ZERO:
+                weight[q] = one_by_one(
+                    weight[q], cell, q * per_cell, sigma, i, columns[q], first_word + start, above, below,
+                    high[:, q], low[:, q], words, numbers_,
+                )  # fmt: skip
+    for q in range(number):
+        weight_row[which[q]] = weight[q]
+    return failed
+
+
+def merge(weights, cells, sigma, first_word, after_word, rows, ids, plus, minus, words, numbers_, signs, base, first):
     """Apply all coincidences of some words, given as by `draw` and `lit`; returns how many cells fell back.
 
-    signed: columns fired with negative values too. base, first: the key of merged noise, the counter of these vectors.
+    signs: as in `count`. base, first: the key of merged noise, the counter of these vectors.
     """
-    row_plus, row_minus, width = rows[0], rows[1], len(ids)
-    numbers_of_cell = 2 + 2 * PARAMETERS
+    width, per_cell = len(ids), 2 + 2 * PARAMETERS
     all_lit = width == weights.shape[1]
+    # Columns with one sign each count as if it were positive; up and down are exchanged where it is not.
+    either, negative = (plus | minus if signs == 1 else plus), np.zeros(width, np.bool_)
+    if signs == 1:
+        for word in range(len(minus)):
+            for j in range(width):
+                negative[j] |= minus[word, j] != _ZERO
     fallbacks = np.zeros(weights.shape[0], np.int32)
     for i in prange(weights.shape[0]):
-        up, down = np.zeros(width, np.int32), np.zeros(width, np.int32)
-        left_over = np.empty(width, np.uint32)
-        fired = False
-        for word in range(first_word, after_word):
-            above, below = row_plus[word, i], row_minus[word, i]
-            if above | below == _ZERO:
-                continue
-            fired = True
-            high, low = plus[word - first_word], minus[word - first_word]
-            if signed:
-                for j in range(width):
-                    up[j] += np.int32(popcount(np.uint32(np.uint32(high[j] & below) | np.uint32(low[j] & above))))
-                    down[j] += np.int32(popcount(np.uint32(np.uint32(high[j] & above) | np.uint32(low[j] & below))))
-            else:
-                for j in range(width):
-                    up[j] += np.int32(popcount(np.uint32(high[j] & below)))
-                    down[j] += np.int32(popcount(np.uint32(high[j] & above)))
-        if not fired:
+        row_plus, row_minus = rows[0, first_word:after_word, i], rows[1, first_word:after_word, i]
+        any_bit = _ZERO
+        for word in range(len(row_plus)):
+            any_bit = np.uint32(any_bit | row_plus[word] | row_minus[word])
+        if any_bit == _ZERO:
             continue
+        up, down, left_over = np.empty(width, np.int32), np.empty(width, np.int32), np.empty(width, np.uint32)
+        count(row_plus, row_minus, either, minus, signs, up, down)
+        if signs == 1:
+            for j in range(width):
+                ups, downs = up[j], down[j]
+                up[j], down[j] = (downs, ups) if negative[j] else (ups, downs)
         weight_row, cell_row = weights[i], cells[i]
         if not all_lit:  # cells of lit columns side by side, so that the next loop stays vectorised
-            weight_row, cell_row = np.empty(width, np.float32), np.empty(width * numbers_of_cell, np.float32)
+            weight_row, cell_row = np.empty(width, np.float32), np.empty(width * per_cell, np.float32)
             for j in range(width):
                 weight_row[j] = weights[i, ids[j]]
-                for k in range(numbers_of_cell):
-                    cell_row[j * numbers_of_cell + k] = cells[i, ids[j] * numbers_of_cell + k]
-
+                for k in range(per_cell):
+                    cell_row[j * per_cell + k] = cells[i, ids[j] * per_cell + k]
         word_a, word_b = nb_step_words(base, first)
         a, c = nb_line_words(word_a, word_b, i, 0)
-        number = _ZERO
-        for j in range(width):
-            cell = j * (2 + 2 * PARAMETERS)
-            weight, lowest, highest = weight_row[j], cell_row[cell], cell_row[cell + 1]
-            of_up, of_down = read(cell_row, cell + 2), read(cell_row, cell + 2 + PARAMETERS)
-            n_up, n_down = _F(up[j]), _F(0 if ONLY_UP else down[j])
-            n = n_up + n_down
-            b_up, b_down = _F(step(_0, _0, *of_up)), _F(step(_0, _0, *of_down))
-            e_up, e_down = _F(step(_0, _1, *of_up)) - b_up, _F(step(_0, _1, *of_down)) - b_down
-            if PARAMETERS > 1:
-                m_up, m_down = _F(step(_1, _0, *of_up)) - b_up, _F(step(_1, _0, *of_down)) - b_down
-                f_up = _F(step(_1, _1, *of_up)) - _F(step(_1, _0, *of_up)) - e_up
-                f_down = _F(step(_1, _1, *of_down)) - _F(step(_1, _0, *of_down)) - e_down
-                phi_up = _1 - m_up * (_HALF - m_up * _THIRD)
-                phi_down = _1 + m_down * (_HALF + m_down * _THIRD)
-                theta = n_down * m_down * phi_down - n_up * m_up * phi_up
-                drift = n_up * b_up * phi_up - n_down * b_down * phi_down
-                g = _1 - theta * (_HALF - theta * (_SIXTH - theta * _24TH))
-                move = (drift - theta * weight) * g
-                share = (n - _1) / (n if n > _1 else _1)
-                half = weight + _HALF * share * move
-                s_up, s_down = e_up + f_up * half, e_down + f_down * half
-                variance = (n_up * s_up * s_up + n_down * s_down * s_down) * (_1 - theta * share)
-                size_up, size_down = b_up + m_up * weight, b_down + m_down * weight
-                slope = n_up * abs(m_up) + n_down * abs(m_down)
-                slack = _1 + _2 * slope
-                travel = n_up * abs(size_up) + n_down * abs(size_down)
-                w_up, w_down = abs(e_up + f_up * weight), abs(e_down + f_down * weight)
-                w_up, w_down = w_up + abs(f_up) * travel * _2, w_down + abs(f_down) * travel * _2
-                widest = n_up * w_up * w_up + n_down * w_down * w_down
-            else:
-                move = n_up * b_up - n_down * b_down
-                widest = variance = n_up * e_up * e_up + n_down * e_down * e_down
-                size_up, size_down, slack, slope = b_up, b_down, _1, _0
-            spread = sigma * np.sqrt(variance if variance > _0 else _0)
-            moved = weight + move + spread * nb_normal(nb_bits(a, c, ids[j]))
-            moved = lowest if moved < lowest else moved
-            moved = highest if moved > highest else moved
-
-            rise = n_up * (size_up if size_up > _0 else _0) - n_down * (size_down if size_down < _0 else _0)
-            fall = n_down * (size_down if size_down > _0 else _0) - n_up * (size_up if size_up < _0 else _0)
-            reach = _SIGMAS * sigma * np.sqrt(widest)
-            bad = (weight + slack * rise + reach > highest) | (weight - slack * fall - reach < lowest)
-            if PARAMETERS > 1:
-                bad |= slope > _SLOPE
-                largest = b_up if b_up > b_down else b_down
-                largest = largest if largest > spread * _HALF else spread * _HALF
-                bad |= n_up * n_down * abs(b_up * m_down - b_down * m_up) * _HALF > _ORDER * largest
-                bad |= sigma * sigma * (n_up * f_up * f_up + n_down * f_down * f_down) > _SHAPE
-            one_by_one = _ONE if (bad & (n > _1)) | (slope > _SLOPE) else _ZERO
-            left_over[j] = one_by_one
-            number = np.uint32(number + one_by_one)
-            weight_row[j] = weight if (one_by_one != _ZERO) | (n == _0) else moved
-
-        fallbacks[i] = number
-        if number > _ZERO:
-            for j in range(width):
-                if left_over[j] == _ZERO:
-                    continue
-                cell = j * (2 + 2 * PARAMETERS)
-                weight = weight_row[j]
-                for word in range(first_word, after_word):
-                    above, below = row_plus[word, i], row_minus[word, i]
-                    downs = np.uint32(
-                        np.uint32(plus[word - first_word, j] & above) | np.uint32(minus[word - first_word, j] & below)
-                    )
-                    left = np.uint32(
-                        np.uint32(plus[word - first_word, j] & below) | np.uint32(minus[word - first_word, j] & above)
-                    )
-                    left = left if ONLY_UP else np.uint32(left | downs)
-                    while left != _ZERO:
-                        shift = trailing_zeros(left)
-                        slot = 32 * word + int(shift)
-                        left = np.uint32(left & np.uint32(left - _ONE))
-                        is_down = np.uint32(downs >> np.uint32(shift)) & _ONE != _ZERO
-                        noise = _F(0)
-                        if sigma > 0:
-                            a, c = nb_line_words(words[slot, 0], words[slot, 1], i, numbers_[slot])
-                            noise = sigma * nb_normal(nb_bits(a, c, ids[j]))
-                        of_step = read(cell_row, cell + (2 + PARAMETERS if is_down else 2))
-                        size = _F(step(weight, noise, *of_step))
-                        moved = weight - size if is_down else weight + size
-                        moved = cell_row[cell] if moved < cell_row[cell] else moved
-                        weight = cell_row[cell + 1] if moved > cell_row[cell + 1] else moved
-                weight_row[j] = weight
+        if merge_cells(weight_row, cell_row, sigma, up, down, ids, a, c, left_over) > _ZERO:
+            fallbacks[i] = in_parts(
+                weight_row, cell_row, sigma, i, ids, left_over, first_word, row_plus, row_minus, plus, minus, words,
+                numbers_, word_a, word_b,
+            )  # fmt: skip
         if not all_lit:
             for j in range(width):
                 weights[i, ids[j]] = weight_row[j]
     return fallbacks.sum()
 
 
+def compiled_merge(parallel: bool, **names: Any) -> Any:
+    """`merge` for one device; names: as for `compile_loop`."""
+    stages = {"merge_cells": compile_loop(merge_cells, **names), "one_by_one": compile_loop(one_by_one, **names)}
+    parts = compile_loop(in_parts, count=count, **stages, **names)
+    return compile_loop(merge, parallel, count=count, in_parts=parts, merge_cells=stages["merge_cells"], **names)
+
+
 def all_chunks(weights, cells, sigma, chunks, rows, columns, words, numbers_, base, first, merged, fallbacks):
     """Apply all that `pulses_lines.draw` has returned: merged where that is faster; says where in ``merged``."""
     for n in range(len(chunks)):
         start, stop, first_word, after_word, pulses, signed = chunks[n]
-        ids, plus, minus = lit(columns, first_word, after_word, weights.shape[1])
+        ids, plus, minus, one_sign = lit(columns, first_word, after_word, weights.shape[1])
         if pulses > _WORTH_MERGING * weights.shape[0] * len(ids):
             merged[start:stop] = True
-            fallbacks[start] = merged_words(
+            fallbacks[start] += merged_words(
                 weights,
                 cells,
                 sigma,
@@ -250,7 +331,7 @@ def all_chunks(weights, cells, sigma, chunks, rows, columns, words, numbers_, ba
                 minus,
                 words,
                 numbers_,
-                signed > 0,
+                2 if signed == 0 else 1 if one_sign else 0,
                 base,
                 first + start,
             )

@@ -47,7 +47,7 @@ def loop_of(device_step: Any, parameters: int, only_up: bool, merging: bool, par
     stages = {"coincide": compile_loop(pulses_exact.coincide, parallel, **names)}
     if merging:
         stages["lit"] = pulses_merged.lit
-        stages["merged_words"] = compile_loop(pulses_merged.merge, parallel, **names)
+        stages["merged_words"] = pulses_merged.compiled_merge(parallel, **names)
     outer = pulses_merged.all_chunks if merging else pulses_exact.all_chunks
     return compile_loop(outer, sources=(pulses_exact.__file__,), PARALLEL=int(parallel), **stages, **names)
 

@@ -74,8 +74,9 @@ class Reader:
         level = f(np.rint(f(1) / f(io.inp_step))) * f(io.inp_step) if io.inp_step > 0.0 else f(1)
         level = min(level, f(io.inp_bound)) if io.inp_bound > 0.0 else level
         key = np.uint64(rng.key(*stream, Purpose.OUTPUT_NOISE))
-        numbers = [f(0), f(0), f(0)] if io.is_perfect else [f(io.out_step), f(io.out_bound), f(io.out_noise)]
-        self.reading = Reading(f(1) if io.is_perfect else level, *numbers, f(io.out_scale), key)
+        self.reading = Reading(level, f(io.out_step), f(io.out_bound), f(io.out_noise), f(io.out_scale), key)
+        if io.is_perfect:
+            self.reading = Reading(f(1), f(0), f(0), f(0), f(io.out_scale), key)
 
     def read(self, weights: Tensor, slices: Sequence[int], first: int, path: str) -> Tensor:
         """The slices as the converters see them (len(slices), length); ``first`` counts the reads before."""

@@ -129,12 +129,12 @@ class Transfer(CellParameters):
 class Turn(NamedTuple):
     """A transfer as far as it is known before anything is read.
 
-    slices: that are read, in order. count: reads of the array before. gain: what read-outs are multiplied by on their
+    slices: that are read, in order. reads: of the array before. gain: what read-outs are multiplied by on their
     way to the next array or buffer. fresh: the reference is taken anew first. writes: pulses are sent.
     """
 
     slices: list[int]
-    count: int
+    reads: int
     gain: float
     fresh: bool = False
     writes: bool = True
@@ -308,7 +308,7 @@ class TransferCell(UnitCell):
     def advance(self, index: int, turn: Turn) -> None:
         """Go on in the cycle of array ``index``, after this transfer."""
         self.counters[f"slice {index}"] = (turn.slices[-1] + 1) % self.slices
-        self.counters[f"reads {index}"] = turn.count + len(turn.slices)
+        self.counters[f"reads {index}"] = turn.reads + len(turn.slices)
 
     def gain(self, index: int, learning_rate: float, fast_rate: float) -> float:
         """What read-outs of array ``index`` are multiplied by."""
@@ -317,7 +317,7 @@ class TransferCell(UnitCell):
     def transfer(self, index: int, learning_rate: float, extra: Extra, vector: int) -> None:
         """Read the next slices of array ``index`` and write them to the next array; ``vector`` made it due."""
         turn, source = self.turn(index, learning_rate, self._fast_rate), self._arrays[index]
-        values = self.readers[index].read(source.weights, turn.slices, turn.count, self.path_now)
+        values = self.readers[index].read(source.weights, turn.slices, turn.reads, self.path_now)
         extra.array = index
         if self.p.with_reset_prob > 0.0:
             before = source.weights.clone()

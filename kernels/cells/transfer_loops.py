@@ -93,19 +93,19 @@ def split(columns, later, slots, chunks, events):
                 later[side, word, j] = np.uint32(bits & ~keep)
 
 
-def ones(columns, chunks, width):
+def ones(columns, chunks):
     """How often columns fire in each chunk."""
     found = np.zeros(len(chunks), np.int64)
     for n in range(len(chunks)):
         for word in range(chunks[n, 2], chunks[n, 3]):
             total = _ZERO
-            for j in range(width):
+            for j in range(columns.shape[2]):
                 total = np.uint32(total + popcount(columns[0, word, j]) + popcount(columns[1, word, j]))
             found[n] += np.int64(total)
     return found
 
 
-def _collect(values, gain, signs, held, how, column, number):
+def collect_column(values, gain, signs, held, how, column, number):
     """Equations 1 to 3 of `buffered`, `chopped`: the numbers of pulses; returns whether there are any."""
     busy = False
     for r in range(len(values)):
@@ -124,7 +124,7 @@ def _collect(values, gain, signs, held, how, column, number):
     return busy
 
 
-def _send(lines, column, rate, how, keys, update, weights, cells, row):
+def send_column(lines, column, rate, how, keys, update, weights, cells, row):
     """Pulses of one pair, ``lines`` and the unit vector of a column, in place; counts them into ``row`` of the log.
 
     keys: as `pulses_lines.draw` takes them. update: which update of the array this is.
@@ -177,7 +177,7 @@ def _send(lines, column, rate, how, keys, update, weights, cells, row):
     row[8], row[9] = active.sum(), row[11] > 0
 
 
-def _redraw(before, column, sigma, key, number, weights, apparent):
+def redraw_column(before, column, sigma, key, number, weights, apparent):
     """The apparent weights of a column anew where the persistent ones are not as ``before``; returns how many changed.
 
     Without write noise (sigma 0) both are the same array.

@@ -15,23 +15,22 @@ in distribution; write noise of A is then drawn anew once a round, not with ever
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import cache, lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numba
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from rpusim.kernels import pulses_lines, pulses_merged, pulses_numba, rng
+from rpusim.kernels import pulses_lines, pulses_merged, pulses_numba, rng, trains
 from rpusim.kernels.array import DeviceArray
 from rpusim.kernels.cells import reads, transfer_loops
 from rpusim.kernels.cells.base import CellActivity, Extra
-from rpusim.kernels.cells.transfer_loops import COLUMN, VECTOR, Collecting, Writing
+from rpusim.kernels.cells.transfer_loops import VECTOR, Writing
 from rpusim.kernels.compiled import Loop, compile_loop
 from rpusim.kernels.devices import PulsedDevice
-from rpusim.kernels.pulses import Execution, PulseType, UpdateCounts, UpdateParameters
+from rpusim.kernels.pulses import Execution, PulseType, UpdateCounts
 from rpusim.kernels.rng import Purpose
 from rpusim.kernels.trains import not_finite, train_gains
 
@@ -40,12 +39,15 @@ if TYPE_CHECKING:
 
 Tensor = torch.Tensor
 
+# Slots of a merged chunk; more than for a single array, whose pulses are fewer.
+_MERGED_SLOTS = 512
+
 _SPLIT, _ONES = Loop(transfer_loops.split), Loop(transfer_loops.ones)
 
 
 def covers(cell: TransferCell, vectors: int) -> bool:
     """Whether `update` can do what the cell's parameters ask for in a mini-batch of ``vectors``."""
-    p, parameters, arrays = cell.p, cell.site.update, cell.arrays
+    p, parameters, arrays = cell.p, cell.site.update, cell._arrays
     by_columns = p.number == 2 and p.transfer_columns and p.n_reads_per_transfer == 1
     in_turn = p.no_self_transfer and not p.random_selection and p.with_reset_prob == 0.0
     pulsed = all(isinstance(a, DeviceArray) and isinstance(a.device, PulsedDevice) for a in arrays)
@@ -53,20 +55,21 @@ def covers(cell: TransferCell, vectors: int) -> bool:
     simple = p.transfer_update.res <= 0.0 and cell.readers[0].simple and cell.path_now == "numba"
     if not (vectors and by_columns and in_turn and pulsed and compressed and simple):
         return False
-    # Exact write noise is drawn anew whenever A has been pulsed, so that it needs A in between.
+    # Exact write noise is drawn anew whenever A has been pulsed: also for cells that are not read next.
     return arrays[0].persistent is None or parameters.execution is Execution.MERGED or cell.pulses_at_once(vectors)
 
 
 def update(cell: TransferCell, x: Tensor, d: Tensor, learning_rate: float) -> CellActivity:
     """As `TransferCell.step_by_step`, for cells that `covers` knows."""
-    plan = _Plan(cell, x, d, learning_rate)
-    trains, transfers = _Trains(cell, plan), _Transfers(cell)
+    plan = _plan(cell, x, d, learning_rate)
+    trains = _Trains(cell, plan)
     log = np.zeros((len(plan.events), len(Extra.COLUMNS)), np.int64)
-    for start in range(0, max(len(plan.events), 1), cell.slices):
+    for start in range(0, max(len(log), 1), cell.slices):
         part = slice(start, start + cell.slices)
         trains.send(plan.events[part])
-        transfers.run(plan.events[part], plan.gains[part], plan.signs[part], log[part])
-    trains.finish()
+        _transfer(cell, plan.events[part], plan.gains[part], plan.signs[part], log[part])
+    if trains.left:
+        trains.send(plan.events[:0])
     cell.show()
     return CellActivity(trains.counts, extra=_Log(log))
 
@@ -85,39 +88,55 @@ class _Log(Extra):
         return dict(zip(self.COLUMNS, self._table.T, strict=True))
 
 
-class _Plan:
+class _Plan(NamedTuple):
     """What a mini-batch will do, as far as it is known before anything is read.
 
-    x, d: the vectors with their choppers. rates: learning rate of A per vector. events: per transfer the columns of
-    `transfer_loops`; gains, signs (transfers, rows): what its read-out is multiplied by.
+    x, d: the vectors with their choppers. rates: learning rate of A for each. events: the transfers, with the columns
+    of `transfer_loops`; gains (transfers,), signs (transfers, rows): what their read-outs are multiplied by.
     """
 
-    def __init__(self, cell: TransferCell, x: Tensor, d: Tensor, learning_rate: float) -> None:
-        self.x, self.d = x.numpy(), d.numpy()
-        rates = cell.fast_rates(x, d, learning_rate, len(x))
-        self.rates = np.array(rates)
-        signs = cell.choppers
-        if signs is not None:
-            on_columns, on_rows = (s.numpy() for s in signs)
-            given, (self.x, self.d) = (self.x, self.d), (np.empty_like(self.x), np.empty_like(self.d))
-        events, gains, of_events, start = [], [], [], 0
-        for vector, turn in cell.turns(rates, learning_rate):
-            column = turn.slices[0]
-            events.append((vector, column, turn.count, turn.fresh, turn.writes))
-            gains.append(turn.gain)
-            if signs is not None:
-                of_events.append(on_rows * on_columns[column])
-                self._chop(given, on_columns, on_rows, start, vector + 1)
-                start = vector + 1
-        if signs is not None:
-            self._chop(given, on_columns, on_rows, start, len(x))
-        self.events, self.gains = np.array(events, np.int64).reshape(-1, 5), np.array(gains)
-        plain = np.ones((len(events), cell.length), np.float32)
-        self.signs = np.array(of_events, np.float32) if of_events else plain
+    x: NDArray[np.float32]
+    d: NDArray[np.float32]
+    rates: NDArray[np.float64]
+    events: NDArray[np.int64]
+    gains: NDArray[np.float64]
+    signs: NDArray[np.float32]
 
-    def _chop(self, given: Any, on_columns: Any, on_rows: Any, start: int, stop: int) -> None:
-        for values, signs, made in zip(given, (on_columns, on_rows), (self.x, self.d), strict=True):
-            np.multiply(values[start:stop], signs, out=made[start:stop])
+
+def _plan(cell: TransferCell, x: Tensor, d: Tensor, learning_rate: float) -> _Plan:
+    """The plan of a mini-batch; the cell's counters and choppers move on to its end."""
+    rates, choppers = cell.fast_rates(x, d, learning_rate, len(x)), cell.choppers
+    on_columns, on_rows = (None, None) if choppers is None else (side.numpy() for side in choppers)
+    x_signed, d_signed = _Chopped(x.numpy(), on_columns), _Chopped(d.numpy(), on_rows)
+    events, gains, signs = [], [], []
+    for vector, turn in cell.turns(rates, learning_rate):
+        column = turn.slices[0]
+        events.append((vector, column, turn.reads, turn.fresh, turn.writes))
+        gains.append(turn.gain)
+        if on_columns is not None and on_rows is not None:
+            signs.append(on_rows * on_columns[column])
+        x_signed.until(vector + 1)
+        d_signed.until(vector + 1)
+    x_signed.until(len(x))
+    d_signed.until(len(x))
+    table = np.array(events, np.int64).reshape(-1, 5)
+    of_events = np.array(signs, np.float32) if signs else np.ones((len(events), cell.length), np.float32)
+    return _Plan(x_signed.values, d_signed.values, np.array(rates), table, np.array(gains), of_events)
+
+
+class _Chopped:
+    """Vectors with the signs that choppers had when they were sent. ``signs``: as they are now; None: no choppers."""
+
+    def __init__(self, given: NDArray[np.float32], signs: NDArray[np.float32] | None) -> None:
+        self._given, self._signs, self._done = given, signs, 0
+        self.values = given if signs is None else np.empty_like(given)
+
+    def until(self, vector: int) -> None:
+        """Vectors from where it last stopped up to this one have the signs of now."""
+        if self._signs is not None:
+            here = slice(self._done, vector)
+            np.multiply(self._given[here], self._signs, out=self.values[here])
+            self._done = vector
 
 
 @lru_cache(maxsize=4096)
@@ -128,82 +147,70 @@ def _keys(stream: tuple[int, ...]) -> NDArray[np.uint64]:
     return np.array([rng.key(*stream, purpose) for purpose in purposes], np.uint64)
 
 
-def _of_device(array: DeviceArray) -> tuple[Any, int]:
-    """The step function and the number of its parameters."""
-    assert isinstance(array.device, PulsedDevice)
-    return array.device.step, (array.cells.pulse.shape[2] - 2) // 2
+def _numbers(array: DeviceArray) -> tuple[Any, int, NDArray[np.float32]]:
+    """The step function of the device, the number of its parameters, and those of all cells."""
+    device, cells = array.device, array.get_buffer("cell_pulse")
+    assert isinstance(device, PulsedDevice)
+    return device.step, (cells.shape[2] - 2) // 2, cells.numpy().reshape(cells.shape[0], -1)
 
 
 class _Trains:
-    """The pulses of a mini-batch on array A, which are sent in parts. counts: as of any update."""
+    """The pulses of a mini-batch on array A, sent in parts. counts: as of any update; left: there are more."""
 
     def __init__(self, cell: TransferCell, plan: _Plan) -> None:
-        self.array: DeviceArray = cell.arrays[0]  # type: ignore[assignment]
-        device, parameters, vectors = self.array.device, cell.site.update, len(plan.x)
+        self._array: DeviceArray = cell._arrays[0]
+        device, parameters, vectors = self._array.device, cell.site.update, len(plan.x)
         assert isinstance(device, PulsedDevice)
-        self.sigma = np.float32(device.dw_min_std)
+        rows, columns = cell.site.rows, cell.site.columns
+        self._merging = parameters.execution is Execution.MERGED and pulses_merged.covers(device)
+        limit = _MERGED_SLOTS if self._merging else max(1, pulses_numba._EXACT_BITS // max(rows, columns))
+        # As in `pulses_numba.update`.
+        work = rows * columns * (4 if self._merging else min(limit, parameters.desired_bl * vectors))
+        self._parallel = work > pulses_numba._PARALLEL_WORK and numba.get_num_threads() > 1
+        wide, narrow = np.zeros((2, vectors), np.int64), np.zeros((6, vectors), np.int32)
+        self.counts = UpdateCounts.of(wide, narrow, np.zeros(vectors, np.bool_))
+        self._first, self._part, self.left = self._array._counters["updates"], 0, True
         rates = plan.rates * (device.granularity / cell.granularity)
-        self.merging = parameters.execution is Execution.MERGED and pulses_merged.covers(device)
-        size = self.array.weights.numel()
-        limit = (
-            pulses_numba._MERGED_SLOTS
-            if self.merging
-            else max(1, pulses_numba._EXACT_BITS // max(cell.site.rows, cell.site.columns))
+        total, self._chunks, self._rows, self._columns, *self._noise = pulses_lines.DRAW(
+            plan.x,
+            plan.d,
+            np.abs(rates) / device.granularity,
+            parameters.rule,
+            *(np.float32(step) for step in parameters.steps),
+            parameters.sto_round,
+            _keys(self._array.stream),
+            self._first,
+            bool(rates[0] < 0),
+            limit,
+            wide,
+            narrow,
         )
-        work = size * (4 if self.merging else min(limit, parameters.desired_bl * vectors))
-        self.parallel = work > pulses_numba._PARALLEL_WORK and numba.get_num_threads() > 1
-        wide, self.narrow = np.zeros((2, vectors), np.int64), np.zeros((6, vectors), np.int32)
-        self.counts = UpdateCounts.of(wide, self.narrow, np.zeros(vectors, np.bool_))
-        self.first = self.array._counters["updates"]
-        steps = parameters.steps
-        total, self.chunks, self.rows, self.columns, self.words, self.numbers = pulses_lines.DRAW(
-            plan.x, plan.d, np.abs(rates) / device.granularity, parameters.rule, np.float32(steps[0]),
-            np.float32(steps[1]), parameters.sto_round, _keys(self.array.stream), self.first, bool(rates[0] < 0),
-            limit, wide, self.narrow,
-        )  # fmt: skip
         if total < 0:
             raise not_finite("input x" if total == -1 else "error d")
-        self.array._counters["updates"] += vectors
-        self.part = 0
-        self.pulses = self.chunks[:, 4].copy()
-        self.ones = _ONES(self.columns, self.chunks, plan.x.shape[1])
-        self.left = True
+        self._array._counters["updates"] += vectors
+        self._pulses, self._ones = self._chunks[:, 4].copy(), _ONES(self._columns, self._chunks)
 
     def send(self, events: NDArray[np.int64]) -> None:
         """All that is left, but to the columns of ``events`` only that of the vectors up to the event."""
-        later = np.zeros_like(self.columns)
-        self.left = bool((events[:, VECTOR] < len(self.narrow[0]) - 1).any())
+        array, chunks, now = self._array, self._chunks, self._columns
+        self.left = bool((events[:, VECTOR] < len(self.counts.slots) - 1).any())
         if self.left:
-            _SPLIT(self.columns, later, self.narrow[0], self.chunks, events)
-        width = self.array.weights.shape[1]
-        found = _ONES(self.columns, self.chunks, width)
-        self.chunks[:, 4] = -(-self.pulses * found // np.maximum(self.ones, 1))
-        before = None if self.array.persistent is None else self.array.persistent.clone()
-        if len(self.chunks):
-            cells = self.array.cells.pulse.numpy().reshape(len(self.array.weights), -1)
-            loop = pulses_numba.loop_of(*_of_device(self.array), False, self.merging, self.parallel)
-            key = np.uint64(rng.key(*self.array.stream, Purpose.MERGED_NOISE, *((self.part,) if self.part else ())))
-            more = (key, self.first, self.counts.merged, self.counts.fallbacks) if self.merging else ()
-            loop(
-                self.array.stored.numpy(),
-                cells,
-                self.sigma,
-                self.chunks,
-                self.rows,
-                self.columns,
-                self.words,
-                self.numbers,
-                *more,
-            )
+            self._columns = np.zeros_like(now)
+            _SPLIT(now, self._columns, self.counts.slots, chunks, events)
+        if self.left or self._part:
+            chunks[:, 4] = -(-self._pulses * _ONES(now, chunks) // np.maximum(self._ones, 1))
+        before = None if array.persistent is None else array.persistent.clone()
+        if len(chunks):
+            step, parameters, cells = _numbers(array)
+            loop = pulses_numba.loop_of(step, parameters, False, self._merging, self._parallel)
+            sigma, more = np.float32(array.device.dw_min_std), ()  # type: ignore[attr-defined]
+            if self._merging:  # each part has noise of its own
+                name = (Purpose.MERGED_NOISE, self._part) if self._part else (Purpose.MERGED_NOISE,)
+                more = np.uint64(rng.key(*array.stream, *name)), self._first, self.counts.merged, self.counts.fallbacks  # type: ignore[assignment]
+            loop(array.stored.numpy(), cells, sigma, chunks, self._rows, now, *self._noise, *more)
         if before is not None:
-            self.array._show(before)
-        self.columns = later
-        self.part += 1
-
-    def finish(self) -> None:
-        """All that is left."""
-        if self.left:
-            self.send(np.zeros((0, 5), np.int64))
+            array._show(before)
+        self._part += 1
 
 
 @cache
@@ -211,45 +218,46 @@ def _transfer_loop(device_step: Any, parameters: int) -> Any:
     names: dict[str, Any] = {"step": device_step, "read": pulses_numba.reader(parameters), "PARAMETERS": parameters}
     return compile_loop(
         transfer_loops.transfers,
-        sources=(reads.__file__, rng.__file__),
+        sources=(reads.__file__, trains.__file__),
         read_slice=compile_loop(reads._slice),
-        collect=compile_loop(transfer_loops._collect),
-        send=compile_loop(transfer_loops._send, gains=train_gains, **names),
-        redraw=compile_loop(transfer_loops._redraw),
+        collect=compile_loop(transfer_loops.collect_column),
+        send=compile_loop(transfer_loops.send_column, gains=train_gains, **names),
+        redraw=compile_loop(transfer_loops.redraw_column),
         **names,
     )
 
 
-class _Transfers:
-    """The way from A through the buffer to C."""
+_NONE = np.zeros((0, 0), np.float32)
 
-    def __init__(self, cell: TransferCell) -> None:
-        self.cell = cell
 
-    def run(self, events, gains, signs, log) -> None:
-        source, target = self.cell.arrays
-        memories = [m.numpy() for m in self.cell.memories]
-        held = memories + [np.zeros((0, 0), np.float32)] * (3 - len(memories))
-        u = self.cell.p.transfer_update
-        d = target.device
-        writing = Writing(d.granularity, *u.rule, np.float32(d.dw_min_std), np.float32(d.write_noise))
-        sent = _transfer_loop(*_of_device(target))(
-            events,
-            gains,
-            signs,
-            source.weights.numpy(),
-            self.cell.readers[0].reading,
-            self.cell.collecting,
-            *held,
-            writing,
-            target.stored.numpy(),
-            target.weights.numpy(),
-            target.cells.pulse.numpy().reshape(len(target.weights), -1),
-            _keys(target.stream),
-            target._counters["updates"],
-            target._counters["redraws"],
-            log,
-        )
-        target._counters["updates"] += sent
-        if target.persistent is not None:
-            target._counters["redraws"] += sent
+def _transfer(
+    cell: TransferCell, events: NDArray[np.int64], gains: NDArray[np.float64], signs: NDArray[np.float32], log: Any
+) -> None:
+    """Read the columns of ``events`` and write them to array C; rows of the activity log go to ``log``."""
+    if not len(events):
+        return
+    (source, target), update = cell._arrays, cell.p.transfer_update
+    device, counters = target.device, target._counters
+    step, parameters, cells = _numbers(target)
+    memories = [memory.numpy() for memory in cell.memories]
+    noise = np.float32(device.dw_min_std), np.float32(device.write_noise)
+    sent = _transfer_loop(step, parameters)(
+        events,
+        gains,
+        signs,
+        source.weights.numpy(),
+        cell.readers[0].reading,
+        cell.collecting,
+        *memories,
+        *[_NONE] * (3 - len(memories)),
+        Writing(device.granularity, *update.rule, *noise),
+        target.stored.numpy(),
+        target.weights.numpy(),
+        cells,
+        _keys(target.stream),
+        counters["updates"],
+        counters["redraws"],
+        log,
+    )
+    counters["updates"] += sent
+    counters["redraws"] += sent if target.persistent is not None else 0
