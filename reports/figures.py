@@ -137,7 +137,21 @@ def activity(document: Document) -> list[Figure]:
             Figure("Pulse slots", f.count(slots), f"{f.significant(slots / updates)} per update"),
             Figure("Coincidences", f.count(coincidences), f"{f.significant(coincidences / updates)} per update"),
         ]
+    for phase in ("transfer", "maintenance"):
+        figures += _between(phase, counts.get(phase))
     return figures
+
+
+def _between(phase: str, counts: dict[str, int] | None) -> list[Figure]:
+    """What unit cells did between updates; nothing where they did nothing."""
+    if counts is None:
+        return []
+    pulses = f"{f.count(counts['slots'])} pulse slots, {f.count(counts['coincidences'])} coincidences"
+    return [
+        Figure(f"Slices read, {phase}", f.count(counts["slices_read"]), "a row or column of an array, or all of it"),
+        Figure(f"Slices written, {phase}", f.count(counts["slices_written"]), pulses),
+        Figure(f"Cells changed, {phase}", f.count(counts["cells_changed"]), "by those pulses, or by a reset"),
+    ]
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from rpusim.arch.activity import Activity, Phase
 from rpusim.arch.events import Events
@@ -24,6 +25,32 @@ TRACED_EVENTS = 20_000
 
 
 @dataclass(frozen=True)
+class Slices:
+    """What unit cells did between updates in one phase: slices read, slices written by pulses, the pulse slots and
+    coincidences of that, and cells that changed."""
+
+    slices_read: int = 0
+    slices_written: int = 0
+    slots: int = 0
+    coincidences: int = 0
+    cells_changed: int = 0
+
+    def plus(self, activity: Activity, phase: Phase) -> Slices:
+        rows = activity.select(activity.phase == phase)
+        return Slices(
+            self.slices_read + _total(rows, rows.passes),
+            self.slices_written + _total(rows, rows.slots > 0),
+            self.slots + _total(rows, rows.slots),
+            self.coincidences + _total(rows, rows.coincidences_up + rows.coincidences_down),
+            self.cells_changed + _total(rows, rows.writes),
+        )
+
+
+def _total(rows: Activity, column: NDArray[Any]) -> int:
+    return int((column * rows.count).sum())
+
+
+@dataclass(frozen=True)
 class Counts:
     """What the kernel did, summed over every mini-batch, timed or not."""
 
@@ -34,18 +61,28 @@ class Counts:
     slots: int = 0
     coincidences: int = 0
     digital_ops: int = 0
+    transfer: Slices = Slices()
+    maintenance: Slices = Slices()
 
     def plus(self, activity: Activity) -> Counts:
-        reads, updates = activity.phase != Phase.UPDATE, activity.phase == Phase.UPDATE
+        reads, updates = activity.select(activity.phase < Phase.UPDATE), activity.select(activity.phase == Phase.UPDATE)
         return Counts(
-            self.vectors + int(activity.count[reads].sum()),
-            self.passes + int((activity.passes * activity.count)[reads].sum()),
-            self.skipped + int(activity.count[reads & (activity.passes == 0)].sum()),
-            self.updates + int(activity.count[updates].sum()),
-            self.slots + int((activity.slots * activity.count)[updates].sum()),
-            self.coincidences + int(((activity.coincidences_up + activity.coincidences_down) * activity.count).sum()),
-            self.digital_ops + int((activity.digital_ops * activity.count).sum()),
+            self.vectors + int(reads.count.sum()),
+            self.passes + _total(reads, reads.passes),
+            self.skipped + _total(reads, reads.passes == 0),
+            self.updates + int(updates.count.sum()),
+            self.slots + _total(updates, updates.slots),
+            self.coincidences + _total(updates, updates.coincidences_up + updates.coincidences_down),
+            self.digital_ops + _total(activity, activity.digital_ops),
+            self.transfer.plus(activity, Phase.TRANSFER),
+            self.maintenance.plus(activity, Phase.MAINTENANCE),
         )
+
+    def document(self) -> dict[str, Any]:
+        """As numbers by name; transfer and maintenance only where there were any."""
+        between = {name: vars(value) for name, value in vars(self).items() if isinstance(value, Slices)}
+        numbers = {name: value for name, value in vars(self).items() if name not in between}
+        return numbers | {name: counts for name, counts in between.items() if any(counts.values())}
 
 
 class Meter:
@@ -85,7 +122,7 @@ class Meter:
     def activity(self) -> dict[str, Any]:
         """What was done and how much of it was timed, for a document."""
         timed = {"schedule": self.schedule, "timed_samples": self.timed_samples, "samples": self.samples}
-        return timed | {name: int(value) for name, value in vars(self.counts).items()}
+        return timed | self.counts.document()
 
     def _samples(self, activity: Activity) -> int:
         first = self.plan.layers[0].placed

@@ -127,13 +127,14 @@ def placed_layers(placement: Placement) -> list[dict[str, Any]]:
         layer = placed.layer
         tiles = [
             {
-                "tile": b.chip_tile,
-                "array": b.array,
+                "tile": tile,
+                "array": array,
                 "kind": placement.chip.tiles[b.kind].name,
                 "rows": [b.row_start, b.row_stop],
                 "columns": [b.column_start, b.column_stop],
             }
             for b in placed.blocks
+            for tile, array in b.slots
         ]
         layers.append(
             {
