@@ -115,8 +115,8 @@ def _plan(cell: TransferCell, x: Tensor, d: Tensor, learning_rate: float) -> _Pl
         gains.append(turn.gain)
         if on_columns is not None and on_rows is not None:
             signs.append(on_rows * on_columns[column])
-        x_signed.until(vector + 1)
-        d_signed.until(vector + 1)
+            x_signed.until(vector + 1)
+            d_signed.until(vector + 1)
     x_signed.until(len(x))
     d_signed.until(len(x))
     table = np.array(events, np.int64).reshape(-1, 5)
