@@ -286,7 +286,7 @@ class Flow:
     def _overflowing(self, work: Work) -> Integers:
         """Vectors of samples that do not fit, of a layer that has somewhere to put them."""
         kept = self._kept(work.layer)
-        sample = work.vector // work.layer.placed.layer.vectors
+        sample = work.vector // work.layer.placed.layer.vectors * self._trains  # else each sample is kept for itself
         return np.flatnonzero((sample >= kept.samples) & bool(kept.overflow))
 
     def _reserved(self, work: Work, start: Sequence[Wait]) -> Sequence[Wait]:

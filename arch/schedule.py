@@ -59,7 +59,8 @@ def compiled(plan: Plan, activity: Activity, schedule: Schedule) -> Program:
             "minibatch-pipelined, asynchronous"
         )
     todo = _Todo(plan, activity)
-    kept = None if schedule == "layer-pipelined" else settle(plan.placement, int(todo.samples.max()), trains)
+    at_once = int(todo.samples.max(initial=1)) if trains else 1
+    kept = None if schedule == "layer-pipelined" else settle(plan.placement, at_once, trains)
     flow = Flow(plan, activity, kept)
     if schedule == "sequential":
         _sequential(flow, todo)
