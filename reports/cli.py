@@ -28,6 +28,11 @@ as_json = click.option(
 )
 out_folder = click.option("--out", type=click.Path(path_type=Path), metavar="DIR", help="The run folder to write.")
 the_chip = "A preset (see `rpusim presets`) or a YAML file."
+the_device = "A way to train, such as ecram or ttv2-reram-sb (see `rpusim presets`)."
+device = click.option("--device", help=the_device)
+replicas = click.option(
+    "--replicas", metavar="LAYER=N,...", help="Copies of layers, which share the layer's vectors: conv1=16,conv2=4."
+)
 
 
 @click.group(cls=Commands, invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]})
@@ -48,8 +53,8 @@ def main(context: click.Context) -> None:
 @click.option("--seed", type=int, help="Seed of weights, devices and order of samples.")
 @click.option("--epochs", type=int, help="How many times to go through the training data.")
 @click.option("--chip", help=the_chip)
-@click.option("--device", help="A device preset, such as ecram.")
-@click.option("--data", help="'digits', or a folder with the four MNIST IDX files.")
+@device
+@click.option("--data", help="'digits' (8 x 8), 'digits-28' (enlarged), or a folder with the four MNIST IDX files.")
 @out_folder
 @as_json
 @click.option("--quiet", is_flag=True, help="No progress bar.")
@@ -80,8 +85,10 @@ def run(experiment: str, out: Path | None, json_wanted: bool, quiet: bool, **opt
 @click.argument("network")
 @click.option("--chip", required=True, help=the_chip)
 @click.option("--bias", type=click.Choice(["column", "digital"]), default="column", show_default=True)
+@device
+@replicas
 @as_json
-def map_(network: str, chip: str, bias: Any, json_wanted: bool) -> None:
+def map_(network: str, chip: str, bias: Any, device: str | None, replicas: str | None, json_wanted: bool) -> None:
     """Show where a network lies on a chip.
 
     Tiles, arrays, utilisation and area of NETWORK (see `rpusim presets`); no weight is allocated.
@@ -89,7 +96,7 @@ def map_(network: str, chip: str, bias: Any, json_wanted: bool) -> None:
     from rpusim.workloads import costing
 
     with aside():
-        document = costing.map_network(network, chip, bias)
+        document = costing.map_network(network, chip, bias, device, copies(replicas))
     if json_wanted:
         emit(document)
     else:
@@ -103,21 +110,26 @@ def map_(network: str, chip: str, bias: Any, json_wanted: bool) -> None:
 @click.option("--chip", required=True, help=the_chip)
 @click.option("--samples", type=int, default=1, show_default=True, help="How many samples to send through.")
 @click.option("--training/--inference", default=None, help="By default training, where the chip and schedule allow it.")
+@click.option("--batch", type=int, default=1, show_default=True, help="Samples of a mini-batch, in training.")
 @click.option(
-    "--schedule", type=click.Choice(["sequential", "layer-pipelined"]), default="sequential", show_default=True
+    "--schedule",
+    type=click.Choice(["sequential", "layer-pipelined", "minibatch-pipelined", "asynchronous"]),
+    default="sequential",
+    show_default=True,
 )
 @click.option("--bias", type=click.Choice(["column", "digital"]), default="column", show_default=True)
+@device
+@replicas
 @out_folder
 @as_json
 def time(
     network: str,
     chip: str,
-    samples: int,
     training: bool | None,
-    schedule: Any,
-    bias: Any,
+    replicas: str | None,
     out: Path | None,
     json_wanted: bool,
+    **options: Any,
 ) -> None:
     """Time and price a network, without learning.
 
@@ -130,11 +142,12 @@ def time(
     if out is not None:
         result.check_writable(out)
     if training is None:
-        training = schedule == "sequential" and Chip.load(chip).trains
+        training = options["schedule"] != "layer-pipelined" and Chip.load(chip).trains
     with aside():
-        found = costing.time_network(network, chip, samples, training, schedule, bias)
-    words = ["time", network, "--chip", chip, "--samples", str(samples), "--training" if training else "--inference"]
-    words += ["--schedule", schedule, "--bias", bias]
+        found = costing.time_network(network, chip, training=training, replicas=copies(replicas), **options)
+    words = ["time", network, "--chip", chip, "--training" if training else "--inference"]
+    for name, value in {**options, "replicas": replicas}.items():
+        words += [f"--{name}", str(value)] if value is not None else []
     if out is not None:
         keep(found, out, words)
     show(found.document, json_wanted)
@@ -271,6 +284,17 @@ def overridden(experiment: Experiment, given: dict[str, Any]) -> Experiment:
         chip, data = (given.get(name, getattr(experiment, name)) for name in ("chip", "data"))
         changes["title"] = f"{experiment.network} learns {data} on {chip}"
     return settings.changed(experiment, changes)
+
+
+def copies(given: str | None) -> dict[str, int]:
+    """Numbers by layer from "conv1=16,conv2=4"."""
+    found: dict[str, int] = {}
+    for part in given.split(",") if given else []:
+        layer, _, number = part.partition("=")
+        if not number.strip().isdecimal():
+            raise InputError(f"--replicas: got {part!r}, but LAYER=N is needed, such as conv1=16,conv2=4")
+        found[layer.strip()] = int(number)
+    return found
 
 
 def keep(found: Result, folder: Path, words: list[str]) -> None:

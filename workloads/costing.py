@@ -5,36 +5,55 @@ No weight is allocated, so networks far larger than this machine's memory can be
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import torch
 
-from rpusim.arch.assumption import STATEMENT, assumed_activity
+from rpusim.arch.assumption import PLAIN, STATEMENT, assumed_activity
 from rpusim.arch.chip import Chip, bill_of_parts
 from rpusim.arch.configuration import shown
-from rpusim.arch.mapping import Bias, Placement, place
+from rpusim.arch.mapping import SINGLE, Bias, Placement, place
 from rpusim.arch.plan import make_plan
 from rpusim.arch.schedule import Schedule
 from rpusim.errors import InputError
 from rpusim.workloads import networks
+from rpusim.workloads.assumed_cells import assumed, statement
 from rpusim.workloads.capture import capture
 from rpusim.workloads.meter import Meter
 from rpusim.workloads.result import SCHEMA, Result, cost, operations_per_sample, package_version, placed_layers
+from rpusim.workloads.unit_cells import Given, UnitCells, build
 
 MOST_ROWS = 20_000_000
 """Rows of activity that are timed in one go, at some hundred bytes each."""
 
 
-def place_by_name(network: str, chip: str, bias: Bias = "column") -> Placement:
-    """A network of the zoo on a chip (a preset or a YAML file)."""
+def place_by_name(
+    network: str,
+    chip: str,
+    bias: Bias = "column",
+    cells: UnitCells | None = None,
+    replicas: Mapping[str, int] | None = None,
+) -> Placement:
+    """A network of the zoo on a chip (a preset or a YAML file); one device per weight unless ``cells`` are given."""
     with torch.device("meta"):
         module, input_shape = networks.build(network)
-    return place(capture(module, input_shape, network), Chip.load(chip), bias)
+    layout = cells.layout if cells else SINGLE
+    return place(capture(module, input_shape, network), Chip.load(chip), bias, layout, replicas)
 
 
-def map_network(network: str, chip: str, bias: Bias = "column") -> dict[str, Any]:
-    """The placement as a document: every layer with its tiles, and totals."""
-    placement = place_by_name(network, chip, bias)
+def map_network(
+    network: str,
+    chip: str,
+    bias: Bias = "column",
+    device: Given | None = None,
+    replicas: Mapping[str, int] | None = None,
+) -> dict[str, Any]:
+    """The placement as a document: every layer with its tiles, and totals.
+
+    ``device``: a configuration or mapping, see `unit_cells`; ``replicas``: copies of layers, by name.
+    """
+    placement = place_by_name(network, chip, bias, build(device) if device else None, replicas)
     return {
         "network": network,
         "chip": placement.chip.name,
@@ -51,26 +70,40 @@ def map_network(network: str, chip: str, bias: Bias = "column") -> dict[str, Any
 
 
 def time_network(
-    network: str, chip: str, samples: int, training: bool, schedule: Schedule, bias: Bias = "column"
+    network: str,
+    chip: str,
+    samples: int,
+    training: bool,
+    schedule: Schedule,
+    bias: Bias = "column",
+    batch: int = 1,
+    device: Given | None = None,
+    replicas: Mapping[str, int] | None = None,
 ) -> Result:
-    """Time and energy of ``samples`` samples from the engine alone, with assumed activity (see `assumption`)."""
-    placement = place_by_name(network, chip, bias)
-    if samples < 1:
-        raise InputError(f"samples: got {samples}, but at least 1 is needed")
-    passes = sum(block_layer.layer.vectors * len(block_layer.blocks) for block_layer in placement.layers)
-    most = max(1, MOST_ROWS // (passes * (3 if training else 1)))
-    if samples > most:
-        raise InputError(f"samples: got {shown(samples)}, but of this network at most {most} can be timed in one go")
+    """Time and energy of ``samples`` samples from the engine alone, with assumed activity (see `assumption`).
+
+    ``batch``: samples of a mini-batch in training. ``device``, ``replicas``: as for `map_network`; unit cells are
+    assumed to do what `assumed_cells` says.
+    """
+    cells = build(device) if device else None
+    placement = place_by_name(network, chip, bias, cells, replicas)
+    for name, given in (("samples", samples), ("batch", batch)):
+        if given < 1:
+            raise InputError(f"{name}: got {given}, but at least 1 is needed")
     if training and not placement.chip.trains:
         raise InputError(f"chip: {placement.chip.name} has tiles without pulses and only infers; ask for inference")
+    learning = assumed(cells) if cells else PLAIN
+    most = max(1, MOST_ROWS // len(assumed_activity(placement, 1, training, 1, learning)))
+    if samples > most:
+        raise InputError(f"samples: got {shown(samples)}, but of this network at most {most} can be timed in one go")
     meter = Meter(make_plan(placement), schedule)
-    meter.add(assumed_activity(placement, samples, training))
+    meter.add(assumed_activity(placement, samples, training, batch, learning))
     document = {
         "schema": SCHEMA,
         "network": network,
         "chip": placement.chip.name,
         "version": package_version(),
-        "assumption": STATEMENT,
+        "assumption": statement(cells) if cells and training else STATEMENT,
         **cost(meter.plan, meter.ledger(), samples, operations_per_sample(placement.network, training)),
         "activity": meter.activity(),
         "provenance": list(placement.chip.provenance()),

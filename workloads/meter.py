@@ -19,6 +19,7 @@ from rpusim.arch.plan import Plan
 from rpusim.arch.schedule import Schedule, run
 from rpusim.workloads.periphery import with_management
 from rpusim.workloads.settings import Management
+from rpusim.workloads.staleness import Staleness, staleness
 
 TRACED_EVENTS = 20_000
 """How many events of the beginning of a run are kept for its folder."""
@@ -99,6 +100,8 @@ class Meter:
         self.samples = 0
         self.counts = Counts()
         self.trace: Events | None = None
+        self.staleness: Staleness | None = None
+        """Of asynchronous training that was timed in one piece."""
         self._timed = Ledger()
         self._price = Pricer(plan)
 
@@ -115,6 +118,8 @@ class Meter:
             return
         self.timed_samples += self._samples(timed)
         events = run(self.plan, timed, self.schedule)
+        if self.schedule == "asynchronous":
+            self.staleness = staleness(self.plan, timed, events)
         self._timed.merge(self._price(events, timed))
         if self.trace is None:
             self.trace = Events(**{name: column[:TRACED_EVENTS] for name, column in events.columns().items()})
@@ -122,7 +127,8 @@ class Meter:
     def activity(self) -> dict[str, Any]:
         """What was done and how much of it was timed, for a document."""
         timed = {"schedule": self.schedule, "timed_samples": self.timed_samples, "samples": self.samples}
-        return timed | self.counts.document()
+        stale = {"staleness": vars(self.staleness)} if self.staleness else {}
+        return timed | self.counts.document() | stale
 
     def _samples(self, activity: Activity) -> int:
         first = self.plan.layers[0].placed

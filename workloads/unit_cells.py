@@ -91,7 +91,9 @@ def build(given: Given) -> UnitCells:
 
 def _device(where: str, given: Any) -> PulsedDevice:
     if not isinstance(given, dict) or not isinstance(given.get("model"), str):
-        raise InputError(f"{where}: got {shown(repr(given))}, but a mapping needs 'model', such as model: constant-step")
+        raise InputError(
+            f"{where}: got {shown(repr(given))}, but a mapping needs 'model', such as model: constant-step"
+        )
     return device(given["model"], **{name: value for name, value in given.items() if name != "model"})
 
 

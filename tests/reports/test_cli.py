@@ -126,7 +126,7 @@ def test_time_leaves_a_run_folder_if_asked(rpusim, tmp_path):
     assert (folder / "report.html").is_file()
     again = rpusim("report", folder, "--json")
     assert json.loads(again.stdout)["command"].startswith(
-        "rpusim time fcn-digits --chip rpu-2016 --samples 1 --training"
+        "rpusim time fcn-digits --chip rpu-2016 --training --samples 1"
     )
 
 
