@@ -13,7 +13,7 @@ from rpusim.arch.program import Do, Program
 
 def explain(program: Program, plan: Plan, stuck: dict[int, int]) -> str:
     """``stuck``: processes that wait, and the instruction at which each does. The shortest cycle found is named."""
-    waits_for = nx.DiGraph()
+    waits_for: nx.DiGraph = nx.DiGraph()
     gives: dict[tuple[bool, int], list[int]] = {}
     wants: dict[int, tuple[bool, int]] = {}
     for process, at in stuck.items():
@@ -49,4 +49,3 @@ def _work(program: Program, plan: Plan, process: int) -> str:
     layer = plan.layers[int(program.layer[process])].placed.layer.name
     phase = Phase(int(program.phase[process])).name.lower()
     return f"{phase} of vector {int(program.vector[process])} of layer {layer!r}"
-

@@ -18,6 +18,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -470,7 +471,7 @@ class Flow:
             self._transfer(block, order, Phase(number), k, np.flatnonzero((phase == number) & (array == k)))
 
     def _transfer(self, block: BlockPlan, order: _Order, phase: Phase, k: int, chosen: Integers) -> None:
-        """Slices of array ``k`` read and accumulated, the arrays that come after it written; or itself (maintenance)."""
+        """Slices of array ``k`` read and accumulated, the arrays after it written; in maintenance, itself."""
         cell, rows = self.plan.placement.cell, order.extras.row[chosen]
         transfer = phase == Phase.TRANSFER
         by_row = transfer and cell.slices == "row"
@@ -599,6 +600,10 @@ def share(total: Operand, index: Operand, parts: int) -> Operand:
     return total * (index + 1) // parts - total * index // parts
 
 
+@overload
+def pick(values: Integers, chosen: Integers | None) -> Integers: ...
+@overload
+def pick(values: Operand, chosen: Integers | None) -> Operand: ...
 def pick(values: Operand, chosen: Integers | None) -> Operand:
     """Entries of a column; a number stays as it is."""
     return values if chosen is None or isinstance(values, int) else values[chosen]

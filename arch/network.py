@@ -384,7 +384,7 @@ def _seen_by(layer: WeightLayer, index_map: IndexMap) -> IndexMap:
 
 
 def _freed(layer: WeightLayer, index_map: IndexMap, emits: IndexMap) -> IndexMap:
-    """For each vector of the layer the positions, of those that the producer's vectors completed, that it reads last."""
+    """For each vector of the layer: how many positions that the producer completed it is the last to read."""
     if not len(emits):
         return np.zeros(layer.vectors, np.int32)
     oldest = len(emits) - _seen_by(layer, (len(emits) - index_map).astype(np.int32))

@@ -19,10 +19,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from rpusim.arch import deadlock
 from rpusim.arch.activity import Activity, Phase
@@ -30,14 +30,13 @@ from rpusim.arch.engine import Engine
 from rpusim.arch.events import Events
 from rpusim.arch.fast import FastEngine
 from rpusim.arch.flow import Done, Extras, Flow, Wait, Work
-from rpusim.arch.network import INPUT
 from rpusim.arch.plan import LayerPlan, Plan
 from rpusim.arch.program import ALWAYS, Integers, Program
 from rpusim.arch.storage import settle
 from rpusim.errors import InputError
 
 Schedule = Literal["sequential", "layer-pipelined", "minibatch-pipelined", "asynchronous"]
-ENGINES = {"fast": FastEngine, "simpy": Engine}
+ENGINES: dict[str, type[FastEngine] | type[Engine]] = {"fast": FastEngine, "simpy": Engine}
 
 
 def run(plan: Plan, activity: Activity, schedule: Schedule, engine: str = "fast") -> Events:
@@ -162,7 +161,9 @@ def _sequential(flow: Flow, todo: _Todo) -> None:
     before = [begin + np.arange(samples), np.ones(samples, np.int64)]
 
     behind = np.arange(samples) - 1  # a sample is fetched while the one before it is at work
-    inputs = flow.bring_in(todo.layers, samples, [Wait(np.where(behind >= 0, begin + behind, ALWAYS), np.where(behind >= 0, 1, 0))])
+    inputs = flow.bring_in(
+        todo.layers, samples, [Wait(np.where(behind >= 0, begin + behind, ALWAYS), np.where(behind >= 0, 1, 0))]
+    )
 
     def stage(work: Work | None, do) -> None:  # type: ignore[no-untyped-def]
         if work is None:
@@ -212,7 +213,7 @@ def _conduct(flow: Flow, todo: _Todo, begin: int, ends: Wait, updates: Sequence[
         task.raise_(begin + np.arange(samples))
 
 
-def _shifted(wait: Wait, which: Integers, where: Integers) -> tuple[Integers, Integers]:
+def _shifted(wait: Wait, which: Integers, where: NDArray[np.bool_]) -> tuple[Integers, Integers]:
     """Entries ``which`` of a wait; nothing to wait for where not ``where``."""
     counter, count = np.asarray(wait.counter), np.broadcast_to(wait.count, np.shape(wait.counter))
     return np.where(where, counter[which], ALWAYS), np.where(where, count[which], 0)
@@ -260,7 +261,9 @@ def _pipelined(flow: Flow, todo: _Todo, at_once: bool) -> None:
         later = [e.consumer for e in network.edges if e.producer == layer.index and e.consumer in backs]
         sources = [backs[consumer] for consumer in later]
         if not sources:  # the loss: known when all that nobody reads has come out
-            outputs = {layer.index for layer in todo.layers} - {e.producer for e in network.edges if e.producer != INPUT}
+            outputs = {layer.index for layer in todo.layers} - {
+                e.producer for e in network.edges if e.producer != INPUT
+            }
             sources = [forwards[output] for output in outputs if output in forwards]
         start = [done.by(_last_of_samples(work, samples)[errors.sample]) for work, done in sources]
         ready = errors, flow.error(errors, start)

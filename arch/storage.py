@@ -1,7 +1,7 @@
 """Where a layer's inputs and errors wait from the forward pass until the update that needs both.
 
-It is settled before a run, as a compiler would: of the samples of a mini-batch, each layer keeps as many as its share of
-its tiles' buffers holds (a tile's buffer is shared equally among its arrays in use); those of the others go to the
+It is settled before a run, as a compiler would: of the samples of a mini-batch, each layer keeps as many as its share
+of its tiles' buffers holds (a tile's buffer is shared equally among its arrays in use); those of the others go to the
 global buffer while that lasts, then to DRAM, and come back for the update. Inference that goes layer by layer keeps one
 sample's inputs in the same way. A chip without either is taken to find room, and the account says how much it lacked.
 """

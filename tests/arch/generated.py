@@ -83,7 +83,9 @@ def changed(chip: Chip, **blocks: Any) -> Chip:
 def with_outside(chip: Chip, parts: frozenset[str]) -> Chip:
     """The chip with a global buffer, DRAM or host link of a chip that has them."""
     donor = Chip.load("neurosim-vgg8")
-    host = Host(bandwidth="12 GB/s", latency="1 ns", links=4, card="puma-2019/hypertransport", source="made up for tests")
+    host = Host(
+        bandwidth="12 GB/s", latency="1 ns", links=4, card="puma-2019/hypertransport", source="made up for tests"
+    )
     given = {"global_buffer": donor.global_buffer, "memory": donor.memory, "host": host}
     return chip.model_copy(update={name: part if name in parts else None for name, part in given.items()})
 
@@ -178,4 +180,3 @@ def scattered(activity: Activity, placement: Placement, seed: int) -> Activity:
     met = slots * columns["active_rows"].astype(np.int64) * columns["active_columns"]
     operations = rng.integers(0, 3, number) * 10
     return Activity.rows(**columns, **pulses, passes=passes, slots=slots, coincidences_up=met, digital_ops=operations)
-

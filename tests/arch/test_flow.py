@@ -61,7 +61,7 @@ class TestStorage:
         placement = place(network, chip)
         kept = settle(placement, samples, training=True)
         over = sum((samples - layer.samples) * layer.bits for layer in kept)
-        assert 0 < over and any(layer.samples for layer in kept)
+        assert over > 0 and any(layer.samples for layer in kept)
         plan, events = timed(chip, network, samples)
         outside = plan.outside["DRAM" if where is Op.MEMORY else "global buffer"]
         away = (events.station == outside) & (events.phase != Phase.UPDATE) & (events.op == where)
