@@ -261,9 +261,7 @@ def _pipelined(flow: Flow, todo: _Todo, at_once: bool) -> None:
         later = [e.consumer for e in network.edges if e.producer == layer.index and e.consumer in backs]
         sources = [backs[consumer] for consumer in later]
         if not sources:  # the loss: known when all that nobody reads has come out
-            outputs = {layer.index for layer in todo.layers} - {
-                e.producer for e in network.edges if e.producer != INPUT
-            }
+            outputs = {layer.index for layer in todo.layers} - {e.producer for e in network.edges}
             sources = [forwards[output] for output in outputs if output in forwards]
         start = [done.by(_last_of_samples(work, samples)[errors.sample]) for work, done in sources]
         ready = errors, flow.error(errors, start)
