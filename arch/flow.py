@@ -188,7 +188,8 @@ class Flow:
                 collected = 0 if cell.learning else cell.words * block.block.rows * block.block.columns
                 self._remember(task, block, collected, self._algorithm_ops[rows])
                 arrays = [block.arrays[k] for k in cell.learning]
-                self._pulse(task, block, arrays, self._slots[rows], block.update_fetch_bits, block.update_fetch_ps)
+                load = block.update_fetch_bits, block.update_fetch_ps
+                self._pulse(task, block, arrays, self._slots[rows], *load, block.block.rows)
                 if order:
                     task.wait(order.pulsed, np.arange(len(rows)))
                     task.raise_(order.pulsed)
@@ -415,8 +416,12 @@ class Flow:
         slots: Integers,
         fetch_bits: int,
         fetch_ps: int,
+        rows: int,
     ) -> None:
-        """Trains for both sides from the buffer, then all slots at once; arrays that learn together share them."""
+        """Trains for both sides from the buffer, then all slots at once; arrays that learn together share them.
+
+        rows: how many of the array take part, which is how often the slots pass where that is done row by row.
+        """
         with task.unless_zero(slots) as done:
             if not done:
                 return
@@ -426,7 +431,7 @@ class Flow:
             for station in held:
                 task.take(station)
             task.note()
-            task.hold(slots * block.slot_ps * block.kind.pulses.turns(block.block.rows))
+            task.hold(slots * block.slot_ps * block.kind.pulses.turns(rows))
             for station in held:
                 task.give(station)
             for number, station in enumerate(held):
@@ -491,7 +496,8 @@ class Flow:
             self._remember(task, block, cell.words * way.outputs * transfer, self._algorithm_ops[rows])
             task.wait(order.written, chosen)
             self._erase(task, block, block.arrays[k], rows)
-            self._pulse(task, block, targets, slots, load, transfer_picoseconds(load, block.kind.buffer.bandwidth))
+            load_ps = transfer_picoseconds(load, block.kind.buffer.bandwidth)
+            self._pulse(task, block, targets, slots, load, load_ps, 1 if by_row else block.block.rows)
             task.raise_(order.written)
 
     def _remember(self, task: Task, block: BlockPlan, words: int, operations: Operand) -> None:
