@@ -28,7 +28,7 @@ from rpusim.arch.events import Op
 from rpusim.arch.plan import ArrayPlan, BlockPlan, LayerPlan, Message, Multiply, Plan
 from rpusim.arch.program import ALWAYS, Builder, Integers, Operand, Task
 from rpusim.arch.quantity import PICOSECONDS_PER_SECOND, transfer_picoseconds
-from rpusim.arch.storage import Kept
+from rpusim.arch.storage import Kept, too_small
 
 NO_ROW = -1
 """Stands in the row column of events that do not come from one row of activity."""
@@ -117,6 +117,7 @@ class Flow:
         self.plan, self.kept = plan, kept
         self._trains = bool(np.any(activity.phase != Phase.FORWARD))
         self._away: dict[int, list[int]] = {}
+        self._forgetful = too_small(plan.placement)
         self.builder = Builder(plan.stations)
         self._passes = activity.passes.astype(np.int64)
         self._slots = activity.slots.astype(np.int64)
@@ -173,6 +174,7 @@ class Flow:
         layer, grid = work.layer, work.layer.placed.grid
         if self._away.get(layer.index):
             start = [*start, self._bring_back(work, start)]
+        cell, last = self.plan.placement.cell, np.append(np.diff(work.step), 1)
         pulsed = self.builder.count(len(work))
         done: list[Wait] = [Wait(pulsed + np.arange(len(work)), grid)]
         for block in layer.blocks:
@@ -184,12 +186,15 @@ class Flow:
                 self._wait(task, start, chosen)
                 if order:
                     task.wait(order.read, order.read_before)
-                cell = self.plan.placement.cell
-                collected = 0 if cell.learning else cell.words * block.block.rows * block.block.columns
-                self._remember(task, block, collected, self._algorithm_ops[rows])
-                arrays = [block.arrays[k] for k in cell.learning]
                 load = block.update_fetch_bits, block.update_fetch_ps
-                self._pulse(task, block, arrays, self._slots[rows], *load, block.block.rows)
+                if cell.learning:
+                    self._compute(task, block, self._algorithm_ops[rows])
+                    arrays = [block.arrays[k] for k in cell.learning]
+                    self._pulse(task, block, arrays, self._slots[rows], *load, block.block.rows)
+                else:  # products are summed up vector by vector; the sum is kept once per mini-batch
+                    task.use(block.buffer, Op.FETCH, load[1], load[0])
+                    words = cell.words * block.block.rows * block.block.columns
+                    self._remember(task, block, pick(last, chosen) * words, self._algorithm_ops[rows])
                 if order:
                     task.wait(order.pulsed, np.arange(len(rows)))
                     task.raise_(order.pulsed)
@@ -500,13 +505,20 @@ class Flow:
             self._pulse(task, block, targets, slots, load, load_ps, 1 if by_row else block.block.rows)
             task.raise_(order.written)
 
-    def _remember(self, task: Task, block: BlockPlan, words: int, operations: Operand) -> None:
-        """Digital memory read, worked on, and written."""
+    def _remember(self, task: Task, block: BlockPlan, words: Operand, operations: Operand) -> None:
+        """Digital memory of the unit cells read, worked on, and written."""
         bits = words * block.kind.digital.word_bits
-        duration = transfer_picoseconds(bits, block.kind.buffer.bandwidth) if bits else 0
-        task.use(block.buffer, Op.FETCH, duration, bits)
+        self._recall(task, block, bits, reading=True)
         self._compute(task, block, operations)
-        task.use(block.buffer, Op.STORE, duration, bits)
+        self._recall(task, block, bits, reading=False)
+
+    def _recall(self, task: Task, block: BlockPlan, bits: Operand, reading: bool) -> None:
+        """It is in the tile's buffer, or in DRAM if it does not fit there and the chip has some."""
+        if block.block.chip_tile in self._forgetful and "DRAM" in self.plan.outside:
+            self._outside(task, "DRAM", bits, reading)
+        else:
+            duration = _each(bits, lambda n: transfer_picoseconds(n, self.plan.bandwidth[block.block.kind]))
+            task.use(block.buffer, Op.FETCH if reading else Op.STORE, duration, bits)
 
     def _erase(self, task: Task, block: BlockPlan, array: ArrayPlan, rows: Integers) -> None:
         """Cells reset without pulses of trains: programmed row by row, unverified."""

@@ -60,6 +60,16 @@ def settle(placement: Placement, samples: int, training: bool) -> tuple[Kept, ..
     return tuple(settled)
 
 
+def too_small(placement: Placement) -> set[int]:
+    """Tiles whose buffers are too small for the digital words of the unit cells on their arrays."""
+    kinds, held, room = placement.chip.tiles, Counter[int](), {}
+    for block in placement.blocks():
+        kind = kinds[block.kind]
+        held[block.chip_tile] += placement.cell.words * block.rows * block.columns * kind.digital.word_bits
+        room[block.chip_tile] = kind.buffer.capacity
+    return {tile for tile, bits in held.items() if bits > room[tile]}
+
+
 def input_elements(placement: Placement, placed: PlacedLayer) -> int:
     """Numbers that a layer reads per sample, each counted once, however many windows see it."""
     sizes = [1]
