@@ -1,19 +1,25 @@
 """What unit cells cost: time and energy per training sample of plain SGD, the Tiki-Taka family and mixed precision.
 
-Each row is one `rpusim run` of an epoch on a chip: the numeric kernel trains, and the engine times and prices what it
-did (every `TIMED_EVERY`-th sample). Networks of the MNIST papers, on scikit-learn's digits enlarged to 28 x 28; one
-epoch is enough for what cells do, not for what they learn.
+Each row is a run like `rpusim run --data digits-28 --epochs 1`: the numeric kernel trains, and the engine times and
+prices what it did. Networks of the MNIST papers, on the first of scikit-learn's digits enlarged to 28 x 28; enough for
+what cells do, not for what they learn.
 
-    python -m rpusim.workloads.cell_costs [--chip reram-512] [--of reram-sb] [--batch 1] [--network fcn]
+    python -m rpusim.workloads.cell_costs [--chip reram-512] [--of reram-sb] [--batch 1] [--samples 100] [--network fcn]
 """
 
 from __future__ import annotations
 
 import argparse
+import struct
+import tempfile
 from collections.abc import Iterator, Sequence
+from itertools import product
+from pathlib import Path
 from typing import Any
 
-from rpusim.workloads import experiment, settings
+import numpy as np
+
+from rpusim.workloads import data, experiment, settings
 
 NETWORKS = {"fcn": "fcn-digits", "lenet-2017": "lenet-digits"}
 """By network, the experiment whose recipe and management are taken."""
@@ -26,23 +32,37 @@ WAYS = {
     "AGAD": "agad-{}",
     "mixed precision": "mixed-precision-{}",
 }
-TIMED_EVERY = 20
+TIMED_EVERY = 5
+"""Of the samples, one is timed."""
 HEADINGS = ("network", "way to train", "arrays", "time", "energy", "of it at work", "transfer", "slices per vector")
 
 
-def rows(networks: Sequence[str], chip: str, device: str, batch: int) -> Iterator[dict[str, Any]]:
+def rows(
+    networks: Sequence[str], chip: str = "reram-512", device: str = "reram-sb", batch: int = 1, samples: int = 100
+) -> Iterator[dict[str, Any]]:
     """One for each network and way to train, as they come: figures per sample in s and J, shares as fractions.
 
     active_J: without standby. transfer_share: of active_J, with maintenance. slices_per_vector: transferred, for each
     vector that an array learned from.
     """
-    for network in networks:
-        base = settings.load(NETWORKS[network])
-        recipe = base.recipe.model_dump() | {"epochs": 1, "batch": batch}
-        common = {"network": network, "data": "digits-28", "chip": chip, "recipe": recipe}
-        for way, name in WAYS.items():
-            changes = common | {"device": name.format(device), "timed_every": max(TIMED_EVERY // batch, 1)}
+    with tempfile.TemporaryDirectory() as folder:
+        _some_digits(Path(folder), samples)
+        for network, (way, name) in product(networks, WAYS.items()):
+            base = settings.load(NETWORKS[network])
+            recipe = base.recipe.model_dump() | {"epochs": 1, "batch": batch}
+            changes = {"network": network, "data": folder, "chip": chip, "recipe": recipe}
+            changes |= {"device": name.format(device), "timed_every": max(TIMED_EVERY // batch, 1)}
             yield {"network": network, "way": way, **_figures(experiment.run(settings.changed(base, changes)).document)}
+
+
+def _some_digits(folder: Path, samples: int) -> None:
+    """The first ``samples`` digits, and one to test, as MNIST files."""
+    digits = data.load("digits-28")
+    for part, x, y in (("train", digits.train_x, digits.train_y), ("t10k", digits.test_x[:1], digits.test_y[:1])):
+        images, labels = (x[:samples, 0] * 255).astype(np.uint8), y[:samples].astype(np.uint8)
+        header = struct.pack(">IIII", 0x803, *images.shape)
+        (folder / f"{part}-images-idx3-ubyte").write_bytes(header + images.tobytes())
+        (folder / f"{part}-labels-idx1-ubyte").write_bytes(struct.pack(">II", 0x801, len(labels)) + labels.tobytes())
 
 
 def _figures(document: dict[str, Any]) -> dict[str, Any]:
@@ -83,10 +103,11 @@ def main() -> None:
     parser.add_argument("--chip", default="reram-512")
     parser.add_argument("--of", default="reram-sb", metavar="DEVICE")
     parser.add_argument("--batch", type=int, default=1)
+    parser.add_argument("--samples", type=int, default=100)
     parser.add_argument("--network", action="append", choices=list(NETWORKS))
     given = parser.parse_args()
     print(f"| {' | '.join(HEADINGS)} |\n|{'---|' * len(HEADINGS)}")
-    for row in rows(given.network or list(NETWORKS), given.chip, given.of, given.batch):
+    for row in rows(given.network or list(NETWORKS), given.chip, given.of, given.batch, given.samples):
         print(line(row), flush=True)
 
 
