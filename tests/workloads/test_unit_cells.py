@@ -136,11 +136,14 @@ class TestNothingIsLost:
             scaled = sum(ways[block[r]].outputs * 2 for r in read) if phase < Phase.UPDATE else 0
             assert own == activity.digital_ops[rows].sum() + scaled
 
-            kept = _kept(cell, phase, [b.block for b in first], activity, rows) * first[0].kind.digital.word_bits
-            for op in (Op.FETCH, Op.STORE) if phase > Phase.UPDATE or not cell.learning else ():
-                loaded = _loaded(cell, phase, first, activity, pulsed) if op == Op.FETCH else 0
-                in_rows = of(op, "buffer", phase, "row") >= 0
-                assert of(op, "buffer", phase)[in_rows].sum() == kept + loaded or phase < Phase.UPDATE
+            if phase >= Phase.UPDATE:
+                kept = cell.words * _words(cell, phase, first, activity.select(rows)) * first[0].kind.digital.word_bits
+                sent = pulsed if cell.learning or phase != Phase.UPDATE else rows
+                loaded = _values(cell, phase, first, activity.select(sent)) * first[0].kind.inputs.bits
+                fetched, stored = (
+                    of(op, "buffer", phase)[of(op, "buffer", phase, "row") >= 0] for op in (Op.FETCH, Op.STORE)
+                )
+                assert (fetched.sum(), stored.sum()) == (kept + loaded, kept)
 
     def test_phases_that_the_log_has_are_counted_and_priced(self, device: unit_cells.Given) -> None:
         plan, activity, _ = trained(device)
@@ -179,22 +182,22 @@ def _written(cell: Any, phase: Phase, array: int) -> tuple[int, ...]:
     return cell.targets[array] if phase == Phase.TRANSFER else (array,)
 
 
-def _kept(cell: Any, phase: Phase, blocks: Any, activity: Activity, rows: Any) -> int:
-    """Words of digital memory that are read, and written, for some rows of activity."""
-    if phase == Phase.UPDATE:
-        return sum(blocks[activity.layer[r]].rows * blocks[activity.layer[r]].columns for r in rows) * cell.words
+def _words(cell: Any, phase: Phase, first: Any, rows: Activity) -> int:
+    """Weights whose digital memory is read and written: slices that transfer, a gradient once per mini-batch."""
+    blocks = [b.block for b in first]
+    if phase == Phase.UPDATE and not cell.learning:
+        return len(np.unique(rows.step)) * sum(b.rows * b.columns for b in blocks)
     lengths = [b.columns if cell.slices == "row" else b.rows for b in blocks]
-    return sum(lengths[activity.layer[r]] for r in rows) * cell.words if phase == Phase.TRANSFER else 0
+    return sum(lengths[layer] for layer in rows.layer) if phase == Phase.TRANSFER else 0
 
 
-def _loaded(cell: Any, phase: Phase, first: Any, activity: Activity, pulsed: Any) -> int:
-    """Bits of the values that the drivers get before they pulse."""
-    blocks = [first[activity.layer[r]].block for r in pulsed]
-    if phase == Phase.TRANSFER and cell.slices == "row":
-        values = sum(b.columns for b in blocks)
-    else:
-        values = sum(b.rows + (b.columns if cell.slices == "all" else 0) for b in blocks)
-    return values * first[0].kind.inputs.bits
+def _values(cell: Any, phase: Phase, first: Any, rows: Activity) -> int:
+    """Values that the drivers, or the arithmetic of a digital gradient, get."""
+    blocks = [first[layer].block for layer in rows.layer]
+    if phase == Phase.UPDATE or cell.slices == "all":
+        return sum(b.rows + b.columns for b in blocks)
+    by_row = phase == Phase.TRANSFER and cell.slices == "row"
+    return sum(b.columns if by_row else b.rows for b in blocks)
 
 
 class TestLayout:
