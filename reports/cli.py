@@ -1,4 +1,4 @@
-"""The command line: `rpusim run`, `map`, `time`, `report`, `presets`, `devices`, `bench`, `schema`.
+"""The command line: `rpusim run`, `map`, `time`, `report`, `presets`, `devices`, `validate`, `bench`, `schema`.
 
 Each command reads its input, calls one function of `rpusim.workloads`, and shows the document that comes back; with
 ``--json`` that document is all there is on stdout. Heavy imports are inside the commands, so that `--help` is quick.
@@ -230,6 +230,27 @@ def devices(name: str | None, pulses: int | None, cells: int, drawing: Path | No
     console.print(shown.table(document) if name is None else shown.response(document, console.width))
     if drawing is not None:
         click.echo(f"\n{drawing}")
+
+
+@main.command()
+@as_json
+def validate(json_wanted: bool) -> None:
+    """Set published figures beside simulated ones.
+
+    Every row has its source and how well its figure is known; rows without a tolerance are for comparison. Exits 1 if
+    a row with one does not hold.
+    """
+    from rpusim.reports import tables
+    from rpusim.workloads.validate import cases
+
+    with aside():
+        rows = [case.row() for case in cases()]
+    if json_wanted:
+        emit({"rows": rows})
+    else:
+        tables.console().print(tables.validation(rows))
+    if any(row["ok"] is False for row in rows):
+        raise SystemExit(1)
 
 
 @main.command()

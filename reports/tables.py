@@ -42,6 +42,19 @@ def result(document: Document) -> RenderableType:
     )
 
 
+def validation(rows: list[Document]) -> RenderableType:
+    """Published figures beside simulated ones, and what there is to say about the difference."""
+    table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0))
+    for name in ("case", "published", "simulated", "unit", "difference", "", "source"):
+        table.add_column(name, justify="right" if name in ("published", "simulated", "difference") else "left")
+    for row in rows:
+        mark = {True: "holds", False: "does not hold", None: "for comparison"}[row["ok"]]
+        published, simulated = (f"{row[name]:.4g}" for name in ("published", "simulated"))
+        source = f"{row['source']} ({row['provenance']})" + (f"; {row['note']}" if row["note"] else "")
+        table.add_row(row["case"], published, simulated, row["unit"], f"{row['difference']:+.1%}", mark, source)
+    return table
+
+
 def placement(document: Document) -> RenderableType:
     """Where every layer lies, and the totals of the chip."""
     table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0))
