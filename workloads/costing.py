@@ -94,10 +94,16 @@ def time_network(
         raise InputError(f"chip: {placement.chip.name} has tiles without pulses and only infers; ask for inference")
     learning = assumed(cells) if cells else PLAIN
     most = max(1, MOST_ROWS // len(assumed_activity(placement, 1, training, 1, learning)))
-    if samples > most:
-        raise InputError(f"samples: got {shown(samples)}, but of this network at most {most} can be timed in one go")
-    meter = Meter(make_plan(placement), schedule)
-    meter.add(assumed_activity(placement, samples, training, batch, learning))
+    meter, size = Meter(make_plan(placement), schedule), batch if training else 1
+    if schedule == "sequential" and samples % size == 0 and size <= most:
+        meter.repeat(lambda n: assumed_activity(placement, n * size, training, size, learning), samples // size)
+    elif samples > most:
+        raise InputError(
+            f"samples: got {shown(samples)}, but of this network at most {most} can be timed in one go; of whole "
+            "mini-batches under the sequential schedule, any number can"
+        )
+    else:
+        meter.add(assumed_activity(placement, samples, training, batch, learning))
     document = {
         "schema": SCHEMA,
         "network": network,

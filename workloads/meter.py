@@ -6,12 +6,14 @@ taken to have cost the same per sample (with ``timed_every`` 1 nothing is taken,
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from rpusim.arch import steady
 from rpusim.arch.activity import Activity, Phase
 from rpusim.arch.events import Events
 from rpusim.arch.ledger import Ledger, Pricer
@@ -79,11 +81,21 @@ class Counts:
             self.maintenance.plus(activity, Phase.MAINTENANCE),
         )
 
+    def scaled(self, times: int, number: int) -> Counts:
+        """Those of ``times`` equal mini-batches from those of ``number``."""
+        return Counts(**{name: _scaled(value, times, number) for name, value in vars(self).items()})
+
     def document(self) -> dict[str, Any]:
         """As numbers by name; transfer and maintenance only where there were any."""
         between = {name: vars(value) for name, value in vars(self).items() if isinstance(value, Slices)}
         numbers = {name: value for name, value in vars(self).items() if name not in between}
         return numbers | {name: counts for name, counts in between.items() if any(counts.values())}
+
+
+def _scaled(value: Any, times: int, number: int) -> Any:
+    if isinstance(value, Slices):
+        return Slices(**{name: _scaled(count, times, number) for name, count in vars(value).items()})
+    return value * times // number
 
 
 class Meter:
@@ -103,6 +115,8 @@ class Meter:
         self.staleness: Staleness | None = None
         """Of asynchronous training that was timed in one piece."""
         self._timed = Ledger()
+        self._whole = False
+        """Whether the account already is that of all samples, though few were timed."""
         self._price = Pricer(plan)
 
     def add(self, activity: Activity) -> None:
@@ -130,14 +144,30 @@ class Meter:
         stale = {"staleness": vars(self.staleness)} if self.staleness else {}
         return timed | self.counts.document() | stale
 
+    def repeat(self, work: Callable[[int], Activity], times: int) -> None:
+        """Account for ``times`` equal mini-batches under the sequential schedule, ``work(n)`` being the first n.
+
+        As few of them are timed as it takes (see `steady`); the account is that of all of them.
+        """
+
+        def timed(number: int) -> Ledger:
+            activity = work(number)
+            return self._price(run(self.plan, activity, self.schedule), activity)
+
+        assert self.schedule == "sequential" and not self.samples, "only mini-batches with a barrier, and nothing else"
+        account, number = steady.account(timed, times)
+        self.add(work(number))
+        self._timed, self._whole = account, True
+        self.counts, self.samples = self.counts.scaled(times, number), self.samples * times // number
+
     def _samples(self, activity: Activity) -> int:
         first = self.plan.layers[0].placed
         rows = (activity.phase == Phase.FORWARD) & (activity.layer == 0)
-        return int(np.sum(activity.count[rows])) // (len(first.blocks) * first.layer.vectors)
+        return int(np.sum(activity.count[rows])) // (first.grid * first.layer.vectors)
 
     def ledger(self) -> Ledger:
         """The account of all samples so far; scaled up, cell by cell in integers, if only some were timed."""
-        if self.samples == self.timed_samples:
+        if self._whole or self.samples == self.timed_samples:
             return self._timed
         scaled = Ledger(peak_w=self._timed.peak_w)
 
