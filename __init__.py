@@ -5,8 +5,9 @@
     result["accuracy"]["test_error"], result["time"]["per_sample_s"], result["energy"]["per_sample_J"]
 
 ``simulate`` runs an experiment and ``save`` writes its run folder; ``Chip`` is a chip as data; ``AnalogLinear``,
-``AnalogConv2d``, ``AnalogSGD``, ``convert`` and ``place`` are the torch way. The sub-packages: ``arch`` (the chip and
-its engine), ``kernels`` (the numbers), ``workloads`` (what is run), ``reports`` (what a person sees).
+``AnalogConv2d``, ``AnalogSGD``, ``convert`` and ``place`` are the torch way; ``map_network`` and ``time_network`` train
+nothing. The sub-packages: ``arch`` (the chip and its engine), ``kernels`` (the numbers), ``workloads`` (what is run),
+``reports`` (what a person sees).
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from rpusim.kernels import AnalogConfig, AnalogConv2d, AnalogLinear, AnalogSGD, convert
     from rpusim.reports import save
     from rpusim.workloads.capture import capture
+    from rpusim.workloads.costing import map_network, time_network
     from rpusim.workloads.facade import place, simulate
     from rpusim.workloads.result import Result
     from rpusim.workloads.settings import Experiment
@@ -35,9 +37,11 @@ _HOMES = {
     "Result": "rpusim.workloads.result",
     "capture": "rpusim.workloads.capture",
     "convert": "rpusim.kernels",
+    "map_network": "rpusim.workloads.costing",
     "place": "rpusim.workloads.facade",
     "save": "rpusim.reports",
     "simulate": "rpusim.workloads.facade",
+    "time_network": "rpusim.workloads.costing",
 }
 
 __all__ = [
@@ -51,9 +55,11 @@ __all__ = [
     "Result",
     "capture",
     "convert",
+    "map_network",
     "place",
     "save",
     "simulate",
+    "time_network",
 ]
 
 

@@ -25,7 +25,7 @@ def catalogue() -> dict[str, list[Entry]]:
         "chips": [{"name": c.name, "title": c.title, "source": c.source} for c in chips],
         "devices": [
             {"name": name, "title": _device_title(preset), "source": preset.source}
-            for name, preset in devices.PRESETS.items()
+            for name, preset in devices.CONFIGURATIONS.items()
         ],
     }
 
@@ -39,4 +39,6 @@ def _device_title(preset: devices.Preset) -> str:
     device = preset.device
     kind = type(device).__name__
     words = "".join(f" {c.lower()}" if c.isupper() else c for c in kind).strip()
-    return f"{words} device, step {device.dw_min:g} between {device.w_min:g} and {device.w_max:g}"
+    cell = preset.config.cell
+    arrays = "" if cell.kind == "single" else f"{cell.kind} cells of {cell.arrays} x "
+    return f"{arrays}{words} device, step {device.dw_min:g} between {device.w_min:g} and {device.w_max:g}"

@@ -112,6 +112,11 @@ def what_was_timed(document: Document) -> str:
             f"{f.count(timed)} of {f.count(samples)} samples ({share}) were timed and priced event by event; the "
             f"others are taken to have cost the same on average. {schedule}"
         )
+    if stale := activity.get("staleness"):
+        sentence += (
+            f" When a layer learns from a sample, {f.significant(stale['mean'])} other samples on average (at most "
+            f"{stale['largest']}) have changed its weights since that sample went through."
+        )
     if "assumption" in document:
         sentence += f" Nothing was learned here: what the arrays did is {document['assumption']}."
     return sentence

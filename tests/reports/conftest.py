@@ -38,3 +38,12 @@ def timed():
     from rpusim.workloads.costing import time_network
 
     return time_network("lenet-digits", "reram-512", samples=2, training=True, schedule="sequential")
+
+
+@pytest.fixture(scope="session")
+def transferred():
+    """Two training samples of mixed precision on one-sided pairs, timed without computing, with stale weights."""
+    from rpusim.workloads.costing import time_network
+
+    options = {"batch": 2, "device": "mixed-precision-pcm"}
+    return time_network("lenet-digits", "reram-512", samples=2, training=True, schedule="asynchronous", **options)

@@ -130,6 +130,26 @@ def test_time_leaves_a_run_folder_if_asked(rpusim, tmp_path):
     )
 
 
+def test_time_takes_unit_cells_mini_batches_and_replicas(rpusim):
+    chosen = ("--device", "chopped-ttv2-ecram", "--replicas", "conv1=4", "--samples", 4, "--batch", 2)
+    outcome = rpusim(
+        "time", "lenet-digits", "--chip", "reram-512", *chosen, "--schedule", "minibatch-pipelined", "--json"
+    )
+    assert outcome.status == 0, outcome.stderr
+    document = json.loads(outcome.stdout)
+    assert document["layers"][0]["replicas"] == 4
+    assert len(document["layers"][0]["tiles"]) == 8  # with an array for A and one for C
+    assert document["activity"]["schedule"] == "minibatch-pipelined"
+    assert document["activity"]["transfer"]["slices_read"] == 4 * (64 + 16 + 1 + 1)
+    assert document["energy"]["by_phase"]["transfer"] > 0
+
+
+def test_a_table_shows_transfers_where_there_are_any(rpusim):
+    shown = rpusim("time", "fcn", "--chip", "reram-512", "--device", "tiki-taka-ecram").stdout
+    assert "transfer" in shown
+    assert "transfer" not in rpusim("time", "fcn", "--chip", "reram-512").stdout
+
+
 def test_presets_have_a_title_and_a_source(rpusim):
     lists = json.loads(rpusim("presets", "--json").stdout)
     assert set(lists) == {"experiments", "networks", "chips", "devices"}
@@ -138,7 +158,7 @@ def test_presets_have_a_title_and_a_source(rpusim):
         for entry in entries:
             assert entry["title"] and entry["source"], entry
     shown = rpusim("presets").stdout
-    for name in ("fcn-digits", "lenet-2017", "rpu-2016", "ecram"):
+    for name in ("fcn-digits", "lenet-2017", "rpu-2016", "ecram", "chopped-ttv2-reram-sb"):
         assert name in shown
 
 
@@ -156,6 +176,11 @@ BAD = {
         ("time", "fcn", "--chip", "rpu-2016", "--training", "--schedule", "layer-pipelined"),
         "sequential",
     ),
+    "replicas of no number": (("time", "fcn", "--chip", "rpu-2016", "--replicas", "fc1"), "LAYER=N"),
+    "replicas of no layer": (("map", "fcn", "--chip", "rpu-2016", "--replicas", "fc9=2"), "'fc9' is not a layer"),
+    "more replicas than vectors": (("map", "fcn", "--chip", "rpu-2016", "--replicas", "fc1=2"), "1 vectors"),
+    "unknown cell": (("time", "fcn", "--chip", "rpu-2016", "--device", "ttv2-ecrm"), "did you mean 'ttv2-ecram'"),
+    "an empty mini-batch": (("time", "fcn", "--chip", "rpu-2016", "--batch", "0"), "batch"),
     "no samples": (("time", "fcn", "--chip", "rpu-2016", "--samples", "0"), "samples"),
     "no epochs": (("run", "--epochs", "0"), "epochs"),
     "negative seed": (("run", "--seed", "-1"), "seed"),

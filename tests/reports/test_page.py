@@ -128,6 +128,17 @@ def test_without_training_there_is_no_curve_and_the_assumption_is_said(timed_htm
     assert timed.document["assumption"] in text
 
 
+def test_what_unit_cells_do_between_updates_is_counted_and_coloured(timed_html, transferred):
+    html = page(transferred.document, Trace.of(transferred))
+    text, counts = read(html).text, transferred["activity"]
+    for phase in ("transfer", "maintenance"):
+        for figure in figures._between(phase, counts[phase]):
+            assert f"{figure.label} {figure.note} {figure.text}" in text
+        assert f'class="{phase}"' in html
+        assert f"Slices read, {phase}" not in read(timed_html).text
+    assert f"(at most {counts['staleness']['largest']}) have changed its weights" in text
+
+
 def test_names_are_escaped(timed):
     document = timed.document | {"title": "<script>alert(1)</script>"}
     assert "<script>alert" not in page(document)

@@ -75,9 +75,10 @@ def test_a_quantity_without_its_unit_is_refused_by_the_schema_too(given):
     assert complaints(chip, schema, schema)
 
 
-def test_results_satisfy_the_schema_and_have_no_key_without_a_description(short_run, timed):
+def test_results_satisfy_the_schema_and_have_no_key_without_a_description(short_run, timed, transferred):
     schema = schema_of("result")
-    for document in (short_run.document, timed.document):
+    assert {"transfer", "maintenance", "staleness"} <= set(transferred["activity"])
+    for document in (short_run.document, timed.document, transferred.document):
         assert complaints(document, schema, schema) == []
         assert set(document) <= set(schema["properties"])
         for block in ("accuracy", "time", "energy", "power", "throughput", "area", "tiles", "bottleneck", "activity"):
