@@ -84,7 +84,7 @@ def catalogue(lists: dict[str, list[dict[str, Any]]]) -> RenderableType:
             if entry["source"] and entry["source"] != entry["title"]:
                 words.append(f"\n{entry['source']}", style="dim")
             row = Table.grid(padding=(0, 2))
-            row.add_column(width=20)
+            row.add_column(width=30)
             row.add_column()
             row.add_row(entry["name"], words)
             parts.append(Padding(row, (0, 0, 0, 2)))

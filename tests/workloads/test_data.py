@@ -135,3 +135,11 @@ def test_empty_and_impossible_data_are_refused():
         Dataset(x.copy(), y.copy(), x.copy(), y.copy(), 1, "made up")
     with pytest.raises(InputError, match="not finite numbers"):
         Dataset(x * np.nan, y.copy(), x.copy(), y.copy(), 2, "made up")
+
+
+def test_the_digits_come_enlarged_for_networks_made_for_mnist() -> None:
+    small, large = load("digits"), load("digits-28")
+    assert large.train_x.shape == (1437, 1, 28, 28)
+    assert np.allclose(large.train_x[:, :, ::27, ::27], small.train_x[:, :, ::7, ::7])  # the corners stay
+    assert large.train_x.max() <= 1.0 and np.array_equal(large.test_y, small.test_y)
+    assert "enlarged to 28 x 28" in large.source
