@@ -50,7 +50,7 @@ def rows(
         for network, (way, name) in product(networks, WAYS.items()):
             base = settings.load(NETWORKS[network])
             recipe = base.recipe.model_dump() | {"epochs": 1, "batch": batch}
-            changes = {"network": network, "data": folder, "chip": chip, "recipe": recipe}
+            changes: dict[str, Any] = {"network": network, "data": folder, "chip": chip, "recipe": recipe}
             changes |= {"device": name.format(device), "timed_every": max(TIMED_EVERY // batch, 1)}
             yield {"network": network, "way": way, **_figures(experiment.run(settings.changed(base, changes)).document)}
 

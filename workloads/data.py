@@ -128,7 +128,7 @@ def _enlarged(data: Dataset, size: int) -> Dataset:
     old = data.train_x.shape[-1]
     places = np.linspace(0, old - 1, size)
     weights = np.maximum(1.0 - np.abs(places[:, np.newaxis] - np.arange(old)), 0.0).astype(np.float32)
-    train, test = (weights @ x @ weights.T for x in (data.train_x, data.test_x))
+    train, test = ((weights @ x @ weights.T).astype(np.float32) for x in (data.train_x, data.test_x))
     source = f"{data.source}, enlarged to {size} x {size}"
     return Dataset(train, data.train_y, test, data.test_y, data.classes, source)
 
