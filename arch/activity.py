@@ -69,6 +69,11 @@ class Activity:
     def __len__(self) -> int:
         return len(self.layer)
 
+    @property
+    def trains(self) -> bool:
+        """Whether anything goes back or learns; programming alone is no training."""
+        return bool(np.any((self.phase == Phase.BACKWARD) | (self.phase == Phase.UPDATE)))
+
     def select(self, rows: ArrayLike) -> Activity:
         """The rows picked by an index or boolean array, in that order."""
         return Activity(**{name: getattr(self, name)[rows] for name in COLUMNS})

@@ -115,7 +115,7 @@ class Flow:
 
     def __init__(self, plan: Plan, activity: Activity, kept: tuple[Kept, ...] | None) -> None:
         self.plan, self.kept = plan, kept
-        self._trains = bool(np.any(activity.phase != Phase.FORWARD))
+        self._trains = activity.trains
         self._away: dict[int, list[int]] = {}
         self._forgetful = too_small(plan.placement)
         self.builder = Builder(plan.stations)

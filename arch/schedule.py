@@ -51,7 +51,7 @@ def run(plan: Plan, activity: Activity, schedule: Schedule, engine: str = "fast"
 
 def compiled(plan: Plan, activity: Activity, schedule: Schedule) -> Program:
     """The program that does ``activity`` on the chip in the order of ``schedule``."""
-    trains = bool(np.any(activity.phase != Phase.FORWARD))
+    trains = activity.trains
     if schedule == "layer-pipelined" and trains:
         raise InputError(
             "schedule: got 'layer-pipelined' for a training, but it is for inference only; accepted: sequential, "

@@ -1,0 +1,59 @@
+"""Arrays are written and calibrated before the first sample: counted from closed forms, and scheduled as work."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from rpusim.arch.activity import Activity, Phase
+from rpusim.arch.chip import Chip
+from rpusim.arch.mapping import Placement
+from rpusim.errors import InputError
+from rpusim.workloads import costing
+from rpusim.workloads.preparation import preparation
+from rpusim.workloads.unit_cells import Given, build
+
+SHIFTED = {"model": "soft-bounds", "dw_min": 0.002, "cell": {"kind": "transfer", "zero_shift_pairs": 50}}
+
+
+def prepared(device: Given | None = None, chip: str = "reram-512") -> tuple[Placement, Activity]:
+    cells = build(device) if device else None
+    placement = costing.place_by_name("fcn-digits", chip, cells=cells)
+    return placement, preparation(placement, cells)
+
+
+def test_every_weight_is_written_once_and_read_back_after_every_pulse_where_the_chip_verifies() -> None:
+    placement, rows = prepared()
+    programming = Chip.load("reram-512").tiles[0].programming
+    assert programming and programming.verify
+    assert rows.writes.sum() == sum(block.rows * block.columns for block in placement.blocks())
+    assert rows.passes.tolist() == [math.ceil(b.rows * programming.iterations) for b in placement.blocks()]
+    assert set(rows.phase) == {Phase.MAINTENANCE} and set(rows.vector) == {-1}
+
+
+def test_zero_shifting_sends_its_pairs_to_every_cell_and_writes_the_reference() -> None:
+    placement, rows = prepared(SHIFTED)
+    cells = sum(block.rows * block.columns for block in placement.blocks())
+    calibrating = rows.select(rows.slots > 0)
+    assert set(calibrating.slots) == {100}
+    assert calibrating.coincidences_up.sum() == calibrating.coincidences_down.sum() == 50 * cells
+    assert rows.writes.sum() == 2 * cells  # C and the reference of A; A itself starts where its symmetry points are
+    assert set(rows.array[rows.writes > 0]) == {1, placement.cell.reference}
+
+
+def test_it_takes_time_and_energy_before_the_first_sample_and_none_after() -> None:
+    plain, first, two = (
+        costing.time_network("fcn-digits", "reram-512", n, True, "sequential", program=program).document
+        for n, program in ((1, False), (1, True), (2, True))
+    )
+    assert "maintenance" not in plain["energy"]["by_phase"]
+    spent = [document["energy"]["by_phase"]["maintenance"] for document in (first, two)]
+    assert spent[0] == spent[1] > 0
+    longest = math.ceil(256 * 8.52)
+    assert first["time"]["total_s"] - plain["time"]["total_s"] == pytest.approx(longest * 1.04e-6, rel=0.01)
+
+
+def test_a_chip_that_does_not_say_how_it_is_written_is_refused() -> None:
+    with pytest.raises(InputError, match=r"'isaac' of isaac-2016 do not say how they are written"):
+        prepared(chip="isaac-2016")

@@ -1,0 +1,70 @@
+"""What is done to the arrays before the first sample: symmetry points found, weights and references written.
+
+Counted, not computed: every cell of a block is written, in as many pulses as the chip's `programming` takes in the
+mean; where it verifies, each pulse of a row is followed by a read of it. Zero-shifting (Kim et al. 2019) sends
+alternating pulses to all cells at once, reads the array row by row, and writes what it finds to the reference.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+from rpusim.arch.activity import Activity, Phase
+from rpusim.arch.mapping import Block, Placement
+from rpusim.errors import InputError
+from rpusim.workloads.unit_cells import UnitCells
+
+
+def preparation(placement: Placement, cells: UnitCells | None) -> Activity:
+    """Rows of maintenance for every block, before the first mini-batch."""
+    return Activity.concatenate(rows for block in placement.blocks() for rows in _of_block(placement, block, cells))
+
+
+def _of_block(placement: Placement, block: Block, cells: UnitCells | None) -> Iterator[Activity]:
+    pairs = getattr(cells.cell, "zero_shift_pairs", 0) if cells else 0
+    layout = placement.cell
+    written = [array for array in layout.visible if array != layout.reference]
+    if pairs and layout.reference is not None:
+        yield _alternating_pulses(block, pairs)
+        written.append(layout.reference)
+    for array in written:
+        yield _writing(placement, block, array)
+
+
+def _alternating_pulses(block: Block, pairs: int) -> Activity:
+    """On array 0, which is then read row by row."""
+    slots, met = 2 * pairs, pairs * block.rows * block.columns
+    return Activity.rows(
+        **_place(block),
+        slots=slots,
+        coincidences_up=met,
+        coincidences_down=met,
+        row_pulses=slots * block.rows,
+        column_pulses=slots * block.columns,
+        active_rows=block.rows,
+        active_columns=block.columns,
+        passes=block.rows,
+    )
+
+
+def _writing(placement: Placement, block: Block, array: int) -> Activity:
+    kind = placement.chip.tiles[block.kind]
+    if kind.programming is None:
+        raise InputError(
+            f"chip: tiles {kind.name!r} of {placement.chip.name} do not say how they are written; a programming block "
+            "is needed"
+        )
+    pulses = math.ceil(block.rows * kind.programming.iterations)
+    return Activity.rows(
+        **_place(block),
+        array=array,
+        writes=block.rows * block.columns,
+        active_rows=block.rows,
+        active_columns=block.columns,
+        passes=pulses if kind.programming.verify else 0,
+    )
+
+
+def _place(block: Block) -> dict[str, int]:
+    return {"phase": Phase.MAINTENANCE, "vector": -1, "layer": block.layer, "tile": block.tile}
