@@ -109,10 +109,11 @@ class _Batch:
 
     @property
     def driven(self) -> Integers:
-        """Lines driven by a read: the inputs that are not zero; the one line of a slice."""
+        """Lines driven by a read: the inputs that are not zero; the one line of a slice, or all if it is the array."""
+        phase = self.event("phase")
         inputs = np.where(self.drives_columns, self.of("active_columns"), self.of("active_rows"))
-        of_slice = self.columns if self.cell.slices == "all" else 1
-        return np.where(self.event("phase") > Phase.UPDATE, of_slice, inputs)
+        of_slice = np.where((phase == Phase.TRANSFER) & (self.cell.slices == "all"), self.columns, 1)
+        return np.where(phase > Phase.UPDATE, of_slice, inputs)
 
 
 Priced = Iterator[tuple[str, Integers]]
