@@ -28,6 +28,7 @@ from rpusim.arch.activity import Activity, Phase
 from rpusim.arch.critical_path import WAITING, CriticalPath, critical_path
 from rpusim.arch.events import Events, Op
 from rpusim.arch.ledger import Pricer
+from rpusim.arch.occupancy import converters, kept_bits
 from rpusim.arch.plan import Plan
 from rpusim.arch.profile import Integers, Profile
 from rpusim.arch.quantity import PICOSECONDS_PER_SECOND
@@ -66,6 +67,15 @@ class Analysis:
         return Profile.of_intervals(
             events.start, events.start + lasted, self.energy / lasted * _WATTS, events.makespan_ps, standby
         )
+
+    def details(self) -> dict[str, Integers]:
+        """Of every event: its energy (zJ), by how much it changes the bits kept in its tile's buffer when it ends, and
+        how many converters it uses."""
+        return {
+            "energy": self.energy,
+            "kept": kept_bits(self.plan, self.events),
+            "converters": converters(self.plan, self.activity, self.events),
+        }
 
     @cached_property
     def path(self) -> CriticalPath:
@@ -136,6 +146,7 @@ class Analysis:
         """The analysis as a part of a result document (SI floats)."""
         return {
             "time_s": _seconds(self.events.makespan_ps),
+            "events": len(self.events),
             "power": self._power_document(),
             "critical_path": self._path_document(),
             "utilisation": self._utilisation_document(),

@@ -103,6 +103,7 @@ def run(experiment: Experiment, watch: Watch = lambda stage, fraction: None) -> 
         },
         **cost(meter.plan, meter.ledger(), meter.samples, operations_per_sample(network, training=True)),
         "activity": meter.activity(),
+        "analysis": meter.analysis(),
         "provenance": [
             *experiment.numbers("experiment"),
             *cells.provenance(),
@@ -112,7 +113,7 @@ def run(experiment: Experiment, watch: Watch = lambda stage, fraction: None) -> 
         "wall": {"seconds": time.perf_counter() - began},
     }
     document["time"]["per_epoch_s"] = document["time"]["per_sample_s"] * len(samples.train_y)
-    return Result(document, meter.trace, meter.plan.stations)
+    return Result(document, meter.trace, meter.plan.stations, meter.details)
 
 
 def dry_run(digital: nn.Module, analog: nn.Module, batches: Batches) -> None:

@@ -77,9 +77,10 @@ class ChipMeter:
             "version": package_version(),
             **cost(plan, self._meter.ledger(), self._meter.samples, self._operations / self._meter.samples),
             "activity": self._meter.activity() | {"inference_samples": inferred},
+            "analysis": self._meter.analysis(),
             "provenance": list(plan.placement.chip.provenance()),
         }
-        return Result(document, self._meter.trace, plan.stations)
+        return Result(document, self._meter.trace, plan.stations, self._meter.details)
 
 
 def place(

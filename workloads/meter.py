@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from rpusim.arch import steady
 from rpusim.arch.activity import Activity, Phase
+from rpusim.arch.analysis import Analysis
 from rpusim.arch.events import Events
 from rpusim.arch.ledger import Ledger, Pricer
 from rpusim.arch.plan import Plan
@@ -25,6 +26,8 @@ from rpusim.workloads.staleness import Staleness, staleness
 
 TRACED_EVENTS = 20_000
 """How many events of the beginning of a run are kept for its folder."""
+ANALYSED_EVENTS = 1_000_000
+"""How many events of the beginning of a run are analysed."""
 
 
 @dataclass(frozen=True)
@@ -92,6 +95,13 @@ class Counts:
         return numbers | {name: counts for name, counts in between.items() if any(counts.values())}
 
 
+def _first(events: Events, number: int) -> Events:
+    """All, or a copy of the first ones, so that the rest need not be kept."""
+    if len(events) <= number:
+        return events
+    return Events(**{name: column[:number].copy() for name, column in events.columns().items()})
+
+
 def _scaled(value: Any, times: int, number: int) -> Any:
     if isinstance(value, Slices):
         return Slices(**{name: _scaled(count, times, number) for name, count in vars(value).items()})
@@ -102,7 +112,12 @@ class Meter:
     """Accumulates time and energy of a run on one plan; ``management`` adds its digital operations to every row."""
 
     def __init__(
-        self, plan: Plan, schedule: Schedule, timed_every: int = 1, management: Management | None = None
+        self,
+        plan: Plan,
+        schedule: Schedule,
+        timed_every: int = 1,
+        management: Management | None = None,
+        traced: int = TRACED_EVENTS,
     ) -> None:
         self.plan = plan
         self.schedule = schedule
@@ -111,7 +126,9 @@ class Meter:
         self.timed_samples = 0
         self.samples = 0
         self.counts = Counts()
-        self.trace: Events | None = None
+        self.traced = traced
+        self.beginning: Analysis | None = None
+        """Of the first piece that was timed."""
         self.staleness: Staleness | None = None
         """Of asynchronous training that was timed in one piece."""
         self._timed = Ledger()
@@ -135,14 +152,30 @@ class Meter:
         if self.schedule == "asynchronous":
             self.staleness = staleness(self.plan, timed, events)
         self._timed.merge(self._price(events, timed))
-        if self.trace is None:
-            self.trace = Events(**{name: column[:TRACED_EVENTS] for name, column in events.columns().items()})
+        if self.beginning is None:
+            kept = _first(events, max(self.traced, ANALYSED_EVENTS))
+            self.beginning = Analysis(self.plan, self._price, kept, timed)
+
+    @property
+    def trace(self) -> Events | None:
+        """The first events of the first piece that was timed."""
+        return _first(self.beginning.events, self.traced) if self.beginning else None
+
+    @property
+    def details(self) -> dict[str, NDArray[np.int64]]:
+        """Of every event of the trace: see `Analysis.details`."""
+        found = self.beginning.details() if self.beginning else {}
+        return {name: column[: self.traced] for name, column in found.items()}
 
     def activity(self) -> dict[str, Any]:
         """What was done and how much of it was timed, for a document."""
         timed = {"schedule": self.schedule, "timed_samples": self.timed_samples, "samples": self.samples}
         stale = {"staleness": vars(self.staleness)} if self.staleness else {}
         return timed | self.counts.document() | stale
+
+    def analysis(self) -> dict[str, Any]:
+        """Of the beginning of what was timed, for a document."""
+        return self.beginning.document() if self.beginning else {}
 
     def repeat(self, work: Callable[[int], Activity], times: int) -> None:
         """Account for ``times`` equal mini-batches under the sequential schedule, ``work(n)`` being the first n.

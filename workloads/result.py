@@ -12,7 +12,7 @@ import shutil
 import tempfile
 import zipfile
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -39,11 +39,15 @@ RUN_FILES = (MARK, "config.resolved.yaml", "events.npz", "report.html")
 
 @dataclass(frozen=True)
 class Result:
-    """``document`` is what result.json holds; ``trace`` the first events of the run, ``stations`` their units."""
+    """``document`` is what result.json holds; ``trace`` the first events of the run, ``stations`` their units.
+
+    details: of every event of the trace, see `Analysis.details`.
+    """
 
     document: dict[str, Any]
     trace: Events | None
     stations: tuple[str, ...]
+    details: dict[str, np.ndarray] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "document", _finite(self.document))
@@ -82,6 +86,7 @@ def cost(plan: Plan, ledger: Ledger, samples: int, operations_per_sample: float)
             "by_part": joules(0),
             "by_phase": joules(1),
             "by_layer": joules(2),
+            "matrix": _matrix(ledger),
         },
         "power": {"average_W": total_j / total_s, "peak_W": ledger.peak_w},
         "throughput": {
@@ -99,6 +104,13 @@ def cost(plan: Plan, ledger: Ledger, samples: int, operations_per_sample: float)
         "layers": placed_layers(plan.placement),
         "bottleneck": bottleneck(plan, ledger),
     }
+
+
+def _matrix(ledger: Ledger) -> list[dict[str, Any]]:
+    """Energy by part, phase and layer at once, largest first."""
+    ordered = sorted(ledger.energy.items(), key=lambda item: -item[1])
+    names = ("part", "phase", "layer", "J")
+    return [dict(zip(names, (*key, zj / ZEPTOJOULES_PER_JOULE), strict=True)) for key, zj in ordered if zj]
 
 
 def operations_per_sample(network: Network, training: bool) -> int:
@@ -244,7 +256,7 @@ def save(result: Result, folder: Path, page: Callable[[dict[str, Any]], str] | N
         (fresh / "config.resolved.yaml").write_text(settled, encoding="utf-8")
         if result.trace is not None:
             names = {"stations": np.array(result.stations), "ops": np.array([op.name for op in Op])}
-            _save_arrays(fresh / "events.npz", result.trace.columns() | names)
+            _save_arrays(fresh / "events.npz", result.trace.columns() | result.details | names)
         if page is not None:
             (fresh / "report.html").write_text(page(document), encoding="utf-8")
         if folder.exists():
