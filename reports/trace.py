@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import zipfile
 import zlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -16,15 +16,18 @@ from rpusim.errors import InputError
 from rpusim.workloads.result import Result
 
 FILE = "events.npz"
+DETAILS = ("energy", "kept", "converters")
+"""Columns that a trace may have besides, see `Analysis.details`."""
 
 
 @dataclass(frozen=True)
 class Trace:
-    """Event columns (see `rpusim.arch.events`), with the names of stations and operations."""
+    """Event columns (see `rpusim.arch.events`), with the names of stations and operations; details where known."""
 
     columns: dict[str, NDArray[np.int64]]
     stations: tuple[str, ...]
     ops: tuple[str, ...]
+    details: dict[str, NDArray[np.int64]] = field(default_factory=dict)
 
     def __getitem__(self, column: str) -> NDArray[np.int64]:
         return self.columns[column]
@@ -37,7 +40,7 @@ class Trace:
         """The trace that a result carries, if it has one."""
         if result.trace is None or not len(result.trace):
             return None
-        return Trace(result.trace.columns(), result.stations, tuple(op.name for op in Op))
+        return Trace(result.trace.columns(), result.stations, tuple(op.name for op in Op), result.details)
 
     @staticmethod
     def read(folder: Path) -> Trace | None:
@@ -48,7 +51,8 @@ class Trace:
         try:
             with np.load(path, allow_pickle=False) as stored:
                 columns = {name: stored[name] for name in COLUMNS}
-                trace = Trace(columns, tuple(stored["stations"].tolist()), tuple(stored["ops"].tolist()))
+                details = {name: stored[name] for name in DETAILS if name in stored}
+                trace = Trace(columns, tuple(stored["stations"].tolist()), tuple(stored["ops"].tolist()), details)
                 if not trace._is_whole():
                     raise ValueError("columns that do not belong together")
         except (OSError, ValueError, TypeError, KeyError, EOFError, zipfile.BadZipFile, zlib.error):
@@ -57,7 +61,7 @@ class Trace:
 
     def _is_whole(self) -> bool:
         """Columns of integers, equally long, that name stations and operations which are there."""
-        columns = list(self.columns.values())
+        columns = [*self.columns.values(), *self.details.values()]
         shaped = all(c.ndim == 1 and c.dtype.kind == "i" and len(c) == len(self) for c in columns)
         named = (("station", self.stations), ("op", self.ops))
         return shaped and all(((self[key] >= 0) & (self[key] < len(names))).all() for key, names in named)
@@ -75,4 +79,11 @@ class Trace:
             again &= self["start"] >= self["start"][updates].min()
             if again.any():
                 mine &= self["start"] < self["start"][again].min()
-        return Trace({name: column[mine] for name, column in self.columns.items()}, self.stations, self.ops)
+        return self.of_rows(mine)
+
+    def of_rows(self, chosen: NDArray[np.bool_]) -> Trace:
+        """Some of the events."""
+        columns, details = (
+            {name: column[chosen] for name, column in of.items()} for of in (self.columns, self.details)
+        )
+        return Trace(columns, self.stations, self.ops, details)
