@@ -5,11 +5,13 @@ No weight is allocated, so networks far larger than this machine's memory can be
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from typing import Any
 
 import torch
 
+from rpusim.arch.activity import EMPTY, Activity
 from rpusim.arch.assumption import PLAIN, STATEMENT, assumed_activity
 from rpusim.arch.chip import Chip, bill_of_parts
 from rpusim.arch.configuration import shown
@@ -20,7 +22,8 @@ from rpusim.errors import InputError
 from rpusim.workloads import networks
 from rpusim.workloads.assumed_cells import assumed, statement
 from rpusim.workloads.capture import capture
-from rpusim.workloads.meter import Meter
+from rpusim.workloads.meter import TRACED_EVENTS, Meter
+from rpusim.workloads.preparation import preparation
 from rpusim.workloads.result import SCHEMA, Result, cost, operations_per_sample, package_version, placed_layers
 from rpusim.workloads.unit_cells import Given, UnitCells, build
 
@@ -79,11 +82,14 @@ def time_network(
     batch: int = 1,
     device: Given | None = None,
     replicas: Mapping[str, int] | None = None,
+    whole: bool = False,
+    program: bool = False,
 ) -> Result:
     """Time and energy of ``samples`` samples from the engine alone, with assumed activity (see `assumption`).
 
     ``batch``: samples of a mini-batch in training. ``device``, ``replicas``: as for `map_network`; unit cells are
-    assumed to do what `assumed_cells` says.
+    assumed to do what `assumed_cells` says. ``whole``: every sample is timed, and every event of it traced.
+    ``program``: calibrate and write the arrays first, see `preparation`.
     """
     cells = build(device) if device else None
     placement = place_by_name(network, chip, bias, cells, replicas)
@@ -94,16 +100,22 @@ def time_network(
         raise InputError(f"chip: {placement.chip.name} has tiles without pulses and only infers; ask for inference")
     learning = assumed(cells) if cells else PLAIN
     most = max(1, MOST_ROWS // len(assumed_activity(placement, 1, training, 1, learning)))
-    meter, size = Meter(make_plan(placement), schedule), batch if training else 1
-    if schedule == "sequential" and samples % size == 0 and size <= most:
-        meter.repeat(lambda n: assumed_activity(placement, n * size, training, size, learning), samples // size)
+    meter = Meter(make_plan(placement), schedule, traced=sys.maxsize if whole else TRACED_EVENTS)
+    size = batch if training else 1
+    before = preparation(placement, cells) if program else EMPTY
+
+    def work(number: int) -> Activity:
+        return Activity.concatenate([before, assumed_activity(placement, number, training, batch, learning)])
+
+    if not whole and schedule == "sequential" and samples % size == 0 and size <= most:
+        meter.repeat(lambda number: work(number * size), samples // size)
     elif samples > most:
         raise InputError(
             f"samples: got {shown(samples)}, but of this network at most {most} can be timed in one go; of whole "
             "mini-batches under the sequential schedule, any number can"
         )
     else:
-        meter.add(assumed_activity(placement, samples, training, batch, learning))
+        meter.add(work(samples))
     document = {
         "schema": SCHEMA,
         "network": network,
@@ -112,6 +124,7 @@ def time_network(
         "assumption": statement(cells) if cells and training else STATEMENT,
         **cost(meter.plan, meter.ledger(), samples, operations_per_sample(placement.network, training)),
         "activity": meter.activity(),
+        "analysis": meter.analysis(),
         "provenance": list(placement.chip.provenance()),
     }
-    return Result(document, meter.trace, meter.plan.stations)
+    return Result(document, meter.trace, meter.plan.stations, meter.details)
