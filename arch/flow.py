@@ -160,11 +160,10 @@ class Flow:
         multiplied = self._multiplications(work, start)
         sends = []
         for of_home in layer.gradients:
-            replicas = 1 + max((replica for replica, *_ in of_home), default=0)
             sends.append(
                 [
                     (replica, replicas, message, self._shared(work, positions))
-                    for replica, positions, messages in of_home
+                    for replica, replicas, positions, messages in of_home
                     for message in messages
                 ]
             )
@@ -573,10 +572,10 @@ class Flow:
                 else:
                     self._compute(task, block, share(pick(operations, chosen), h % each, each))
                 for replica, replicas, message, positions in sends[h] if sends else ():
-                    bits = message.bits * np.broadcast_to(positions, len(work))
+                    bits = message.bits * pick(np.broadcast_to(positions, len(work)), chosen)
                     if replicas > 1:
-                        bits = np.where(work.vector % replicas == replica, bits, 0)
-                    self._deliver(task, message, pick(bits, chosen))
+                        bits = np.where(pick(work.vector, chosen) % replicas == replica, bits, 0)
+                    self._deliver(task, message, bits)
                 task.raise_(pick(finished, chosen))
                 self._wait(task, [before], chosen)
                 task.raise_(pick(done.first + np.arange(len(work)), chosen))

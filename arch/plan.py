@@ -112,9 +112,9 @@ class LayerPlan:
     position."""
     emits: tuple[tuple[int, ...], ...]
     """emits[e][v]: positions completed by vector v along that edge."""
-    gradients: tuple[tuple[tuple[int, int, tuple[Message, ...]], ...], ...]
-    """gradients[h]: of column home h to earlier layers (replica of that layer, positions per sample, messages in bits
-    per position)."""
+    gradients: tuple[tuple[tuple[int, int, int, tuple[Message, ...]], ...], ...]
+    """gradients[h]: of column home h to earlier layers (replica of that layer, of how many, positions per sample,
+    messages in bits per position)."""
     input_ops: int
     """Digital operations per sample on the network's input, done before this layer (the first that reads it)."""
     forward_ops: int
@@ -207,9 +207,15 @@ def make_plan(placement: Placement) -> Plan:
                 tuple(tuple(int(n) for n in edge.emits) for edge in later),
                 tuple(
                     tuple(
-                        (replica, int(e.emits.sum()), _gradient_messages(stations, placement, placed, home, homes))
+                        (
+                            replica,
+                            placement.layers[e.producer].replicas,
+                            int(e.emits.sum()),
+                            _gradient_messages(stations, placement, placed, home, homes),
+                        )
                         for e in earlier
                         for replica, homes in enumerate(_homes_by_replica(placement.layers[e.producer]))
+                        if _share_a_vector(placed, home, replica, placement.layers[e.producer].replicas)
                     )
                     for home in placed.column_homes
                 ),
@@ -288,6 +294,11 @@ def _homes_by_replica(placed: PlacedLayer) -> list[tuple[Block, ...]]:
     """The row homes of each replica."""
     homes, each = placed.row_homes, len(placed.row_splits)
     return [homes[r * each : (r + 1) * each] for r in range(placed.replicas)]
+
+
+def _share_a_vector(placed: PlacedLayer, home: Block, replica: int, replicas: int) -> bool:
+    """Whether some vector's turn comes at the replica of ``home`` and at one of so many of another layer."""
+    return (home.tile // placed.grid - replica) % math.gcd(placed.replicas, replicas) == 0
 
 
 def _multiply(kind: TileKind, driven: int, read: int, outputs: int) -> Multiply:
@@ -421,8 +432,11 @@ def _output_messages(
     messages = []
     for home in producer.row_homes:
         word = placement.chip.tiles[home.kind].digital.word_bits
-        to_replicas = []
-        for targets in grids:
+        to_replicas: list[tuple[Message, ...]] = []
+        for replica, targets in enumerate(grids):
+            if not _share_a_vector(producer, home, replica, len(grids)):
+                to_replicas.append(())
+                continue
             needed: dict[int, set[int]] = {}
             target_of: dict[int, Block] = {}
             for target in targets:
