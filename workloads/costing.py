@@ -26,6 +26,7 @@ from rpusim.workloads.meter import TRACED_EVENTS, Meter
 from rpusim.workloads.preparation import preparation
 from rpusim.workloads.result import SCHEMA, Result, cost, operations_per_sample, package_version, placed_layers
 from rpusim.workloads.unit_cells import Given, UnitCells, build
+from rpusim.workloads.what_if import compared
 
 MOST_ROWS = 20_000_000
 """Rows of activity that are timed in one go, at some hundred bytes each."""
@@ -84,12 +85,14 @@ def time_network(
     replicas: Mapping[str, int] | None = None,
     whole: bool = False,
     program: bool = False,
+    what_if: bool = False,
 ) -> Result:
     """Time and energy of ``samples`` samples from the engine alone, with assumed activity (see `assumption`).
 
     ``batch``: samples of a mini-batch in training. ``device``, ``replicas``: as for `map_network`; unit cells are
     assumed to do what `assumed_cells` says. ``whole``: every sample is timed, and every event of it traced.
-    ``program``: calibrate and write the arrays first, see `preparation`.
+    ``program``: calibrate and write the arrays first, see `preparation`. ``what_if``: time it on changed chips as well,
+    see `what_if`.
     """
     cells = build(device) if device else None
     placement = place_by_name(network, chip, bias, cells, replicas)
@@ -100,22 +103,28 @@ def time_network(
         raise InputError(f"chip: {placement.chip.name} has tiles without pulses and only infers; ask for inference")
     learning = assumed(cells) if cells else PLAIN
     most = max(1, MOST_ROWS // len(assumed_activity(placement, 1, training, 1, learning)))
-    meter = Meter(make_plan(placement), schedule, traced=sys.maxsize if whole else TRACED_EVENTS)
     size = batch if training else 1
     before = preparation(placement, cells) if program else EMPTY
 
     def work(number: int) -> Activity:
         return Activity.concatenate([before, assumed_activity(placement, number, training, batch, learning)])
 
-    if not whole and schedule == "sequential" and samples % size == 0 and size <= most:
-        meter.repeat(lambda number: work(number * size), samples // size)
-    elif samples > most:
+    steady = not whole and schedule == "sequential" and samples % size == 0 and size <= most
+    if not steady and samples > most:
         raise InputError(
             f"samples: got {shown(samples)}, but of this network at most {most} can be timed in one go; of whole "
             "mini-batches under the sequential schedule, any number can"
         )
-    else:
-        meter.add(work(samples))
+
+    def metered(placement: Placement) -> Meter:
+        meter = Meter(make_plan(placement), schedule, traced=sys.maxsize if whole else TRACED_EVENTS)
+        if steady:
+            meter.repeat(lambda number: work(number * size), samples // size)
+        else:
+            meter.add(work(samples))
+        return meter
+
+    meter = metered(placement)
     document = {
         "schema": SCHEMA,
         "network": network,
@@ -127,4 +136,7 @@ def time_network(
         "analysis": meter.analysis(),
         "provenance": list(placement.chip.provenance()),
     }
+    if what_if:
+        outcomes = compared(placement, meter.ledger(), lambda changed: metered(changed).ledger())
+        document["what_if"] = [outcome.document() for outcome in outcomes]
     return Result(document, meter.trace, meter.plan.stations, meter.details)
