@@ -25,8 +25,9 @@ def _of_block(placement: Placement, block: Block, cells: UnitCells | None) -> It
     pairs = getattr(cells.cell, "zero_shift_pairs", 0) if cells else 0
     layout = placement.cell
     written = [array for array in layout.visible if array != layout.reference]
-    if pairs and layout.reference is not None:
+    if pairs:
         yield _alternating_pulses(block, pairs)
+    if pairs and layout.reference is not None:  # that of a reference cell is visible, and among the others
         written.append(layout.reference)
     for array in written:
         yield _writing(placement, block, array)

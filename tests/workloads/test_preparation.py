@@ -42,6 +42,13 @@ def test_zero_shifting_sends_its_pairs_to_every_cell_and_writes_the_reference() 
     assert set(rows.array[rows.writes > 0]) == {1, placement.cell.reference}
 
 
+def test_the_reference_of_a_reference_cell_is_written_once() -> None:
+    cell = {"model": "soft-bounds", "dw_min": 0.002, "cell": {"kind": "reference", "zero_shift_pairs": 50}}
+    placement, rows = prepared(cell)
+    assert rows.slots.max() == 100
+    assert rows.writes.sum() == 2 * sum(block.rows * block.columns for block in placement.blocks())
+
+
 def test_it_takes_time_and_energy_before_the_first_sample_and_none_after() -> None:
     plain, first, two = (
         costing.time_network("fcn-digits", "reram-512", n, True, "sequential", program=program).document
