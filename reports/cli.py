@@ -1,4 +1,5 @@
-"""The command line: `rpusim run`, `map`, `time`, `report`, `presets`, `devices`, `validate`, `bench`, `schema`.
+"""The command line: `rpusim run`, `map`, `time`, `trace`, `report`, `presets`, `devices`, `validate`, `bench` and
+`schema`.
 
 Each command reads its input, calls one function of `rpusim.workloads`, and shows the document that comes back; with
 ``--json`` that document is all there is on stdout. Heavy imports are inside the commands, so that `--help` is quick.
@@ -33,6 +34,26 @@ device = click.option("--device", help=the_device)
 replicas = click.option(
     "--replicas", metavar="LAYER=N,...", help="Copies of layers, which share the layer's vectors: conv1=16,conv2=4."
 )
+
+
+def how_it_is_timed(command: Any) -> Any:
+    """The options of everything that times a network."""
+    schedules = click.Choice(["sequential", "layer-pipelined", "minibatch-pipelined", "asynchronous"])
+    options = [
+        click.option("--samples", type=int, default=1, show_default=True, help="How many samples to send through."),
+        click.option(
+            "--training/--inference", default=None, help="By default training, where the chip and schedule allow it."
+        ),
+        click.option("--batch", type=int, default=1, show_default=True, help="Samples of a mini-batch, in training."),
+        click.option("--schedule", type=schedules, default="sequential", show_default=True),
+        click.option("--bias", type=click.Choice(["column", "digital"]), default="column", show_default=True),
+        device,
+        replicas,
+        click.option("--program", is_flag=True, help="Calibrate and write the arrays first, as scheduled work."),
+    ]
+    for option in reversed(options):
+        command = option(command)
+    return command
 
 
 @click.group(cls=Commands, invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]})
@@ -108,51 +129,81 @@ def map_(network: str, chip: str, bias: Any, device: str | None, replicas: str |
 @main.command()
 @click.argument("network")
 @click.option("--chip", required=True, help=the_chip)
-@click.option("--samples", type=int, default=1, show_default=True, help="How many samples to send through.")
-@click.option("--training/--inference", default=None, help="By default training, where the chip and schedule allow it.")
-@click.option("--batch", type=int, default=1, show_default=True, help="Samples of a mini-batch, in training.")
-@click.option(
-    "--schedule",
-    type=click.Choice(["sequential", "layer-pipelined", "minibatch-pipelined", "asynchronous"]),
-    default="sequential",
-    show_default=True,
-)
-@click.option("--bias", type=click.Choice(["column", "digital"]), default="column", show_default=True)
-@device
-@replicas
+@how_it_is_timed
+@click.option("--what-if", is_flag=True, help="Time it on changed chips, too: twice the ADCs, lanes, bandwidth.")
 @out_folder
 @as_json
-def time(
-    network: str,
-    chip: str,
-    training: bool | None,
-    replicas: str | None,
-    out: Path | None,
-    json_wanted: bool,
-    **options: Any,
-) -> None:
+def time(network: str, chip: str, training: bool | None, out: Path | None, json_wanted: bool, **options: Any) -> None:
     """Time and price a network, without learning.
 
     The event engine runs samples of NETWORK; what the arrays do with them is assumed, not computed, and the result
     says so.
     """
-    from rpusim.arch.chip import Chip
-    from rpusim.workloads import costing, result
+    from rpusim.workloads import result
 
     if out is not None:
         result.check_writable(out)
-    if training is None:
-        training = options["schedule"] != "layer-pipelined" and Chip.load(chip).trains
-    with aside():
-        found = costing.time_network(network, chip, training=training, replicas=copies(replicas), **options)
+    training = learns(chip, training, options["schedule"])
+    found = timed(network, chip, training, **options)
     words = ["time", network, "--chip", chip, "--training" if training else "--inference"]
-    for name, value in {**options, "replicas": replicas}.items():
-        words += [f"--{name}", str(value)] if value is not None else []
+    for name, value in options.items():
+        option = f"--{name.replace('_', '-')}"
+        words += [] if value is None or value is False else [option] if value is True else [option, str(value)]
     if out is not None:
         keep(found, out, words)
     show(found.document, json_wanted)
     if out is not None and not json_wanted:
         click.echo(f"\n{out / 'report.html'}")
+
+
+@main.command()
+@click.argument("folder", type=click.Path(path_type=Path), metavar="[DIR]", required=False)
+@click.option("--network", help="In place of DIR: a network to time, with the options of `rpusim time`.")
+@click.option("--chip", help=the_chip)
+@how_it_is_timed
+@click.option("--window", metavar="FROM:TO", help="Only what goes on between these times, such as 1us:3us.")
+@click.option(
+    "--stretch", is_flag=True, help="Show a picosecond as a nanosecond: Perfetto's clock has no shorter time."
+)
+@click.option("--out", type=click.Path(path_type=Path), metavar="FILE", help="A .json or (smaller) .pftrace file.")
+@as_json
+def trace(
+    folder: Path | None,
+    network: str | None,
+    chip: str | None,
+    window: str | None,
+    stretch: bool,
+    out: Path | None,
+    json_wanted: bool,
+    **options: Any,
+) -> None:
+    """Write a trace to look at in ui.perfetto.dev.
+
+    Of the first events of the run in DIR, or of every event of a network that is timed for it: a lane for each unit,
+    and power, converters in use and bits in buffers over time. Without --out it goes to DIR/trace. A name without
+    .json or .pftrace gets the first, or of many events the second.
+    """
+    from rpusim.reports import trace_file
+    from rpusim.reports.trace import Trace
+    from rpusim.workloads import result
+
+    trace_file.check_suffix(out)
+    shown_part = trace_file.window_of(window)
+    if (folder is None and not (network and chip and out)) or (folder is not None and (network or chip)):
+        raise InputError("trace: give a run folder, or --network, --chip and --out; see `rpusim trace --help`")
+    if folder is not None:
+        document, events = result.read(folder), Trace.read(folder)
+    else:
+        assert network and chip
+        options["training"] = learns(chip, options["training"], options["schedule"])
+        found = timed(network, chip, whole=True, **options)
+        document, events = found.document, Trace.of(found)
+    lanes = trace_file.lanes_of(events, document, shown_part, stretch)
+    written = trace_file.summary(lanes, trace_file.write(lanes, out or Path(folder or "", "trace")))
+    if json_wanted:
+        emit(written)
+    else:
+        click.echo(trace_file.sentence(written))
 
 
 @main.command()
@@ -316,6 +367,21 @@ def copies(given: str | None) -> dict[str, int]:
             raise InputError(f"--replicas: got {part!r}, but LAYER=N is needed, such as conv1=16,conv2=4")
         found[layer.strip()] = int(number)
     return found
+
+
+def learns(chip: str, training: bool | None, schedule: str) -> bool:
+    """Whether a timing is of training; if nothing was said, where the chip and the schedule allow it."""
+    from rpusim.arch.chip import Chip
+
+    return training if training is not None else schedule != "layer-pipelined" and Chip.load(chip).trains
+
+
+def timed(network: str, chip: str, training: bool, replicas: str | None, **options: Any) -> Result:
+    """What `costing.time_network` finds."""
+    from rpusim.workloads import costing
+
+    with aside():
+        return costing.time_network(network, chip, training=training, replicas=copies(replicas), **options)
 
 
 def keep(found: Result, folder: Path, words: list[str]) -> None:

@@ -3,23 +3,21 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from rpusim.arch.activity import Phase
 from rpusim.errors import InputError
+from rpusim.reports import format as f
 from rpusim.reports.trace import Trace
-from rpusim.reports.trace_lanes import Lanes, Window
+from rpusim.reports.trace_lanes import ALL, Lanes, Window
 
 JSON, PROTOBUF = ".json", ".pftrace"
 MOST_IN_JSON = 100_000
 """Slices; of more, protobuf is written where the name of the file does not say otherwise."""
 
 
-def lanes_of(
-    trace: Trace | None, document: dict[str, Any], window: str | None = None, stretched: bool = False
-) -> Lanes:
+def lanes_of(trace: Trace | None, document: dict[str, Any], window: Window = ALL, stretched: bool = False) -> Lanes:
     """What is shown of the trace of a result."""
     if trace is None:
         raise InputError("the run has no events to show")
@@ -28,20 +26,24 @@ def lanes_of(
     if any(column.min() < 0 or column.max() >= number for column, number in within):
         raise InputError("the events are of another network than the result beside them; give a whole run folder")
     standby = document.get("analysis", {}).get("power", {}).get("standby_W", 0.0)
-    return Lanes(trace, layers, standby, Window.parse(window) if window else Window(), stretched)
+    return Lanes(trace, layers, standby, window, stretched)
+
+
+def window_of(given: str | None) -> Window:
+    """All of the time, if none was given."""
+    return ALL if given is None else Window.parse(given)
 
 
 def check_suffix(path: Path | None) -> None:
-    """A file's name has to say which format it is in."""
-    if path is not None and path.suffix not in (JSON, PROTOBUF):
+    """A file's name says which format it is in, or nothing."""
+    if path is not None and path.suffix not in ("", JSON, PROTOBUF):
         raise InputError(f"--out: got {str(path)!r}, but a file that ends in {JSON} or {PROTOBUF} is needed")
 
 
-def write(lanes: Lanes, path: Path | None, beside: Path) -> Path:
-    """Write to ``path``; if not given, to trace.json or trace.pftrace in the folder ``beside``. Returns where."""
-    if path is None:
-        path = beside / f"trace{JSON if len(lanes) <= MOST_IN_JSON else PROTOBUF}"
+def write(lanes: Lanes, path: Path) -> Path:
+    """Write to ``path``, whose name gets an ending if it has none. Returns where."""
     check_suffix(path)
+    path = path if path.suffix else path.with_suffix(JSON if len(lanes) <= MOST_IN_JSON else PROTOBUF)
     _replace(path, _content(lanes, path.suffix))
     return path
 
@@ -65,16 +67,22 @@ def _replace(path: Path, content: bytes) -> None:
         fresh.unlink(missing_ok=True)
 
 
-def summary(lanes: Lanes, path: Path) -> Sequence[tuple[str, str]]:
-    """What was written, in a few words."""
-    from rpusim.reports import format as f
+def summary(lanes: Lanes, path: Path) -> dict[str, Any]:
+    """What was written."""
+    begin, end = int(lanes.trace["start"].min()), int(lanes.trace["end"].max())
+    return {
+        "file": str(path),
+        "slices": len(lanes),
+        "lanes": len(lanes.lanes),
+        "counters": len(lanes.counters),
+        "from_s": begin * 1e-12,
+        "to_s": end * 1e-12,
+    }
 
-    trace = lanes.trace
-    begin, end = (int(trace[column].min() if column == "start" else trace[column].max()) for column in ("start", "end"))
-    return [
-        ("file", str(path)),
-        ("slices", f.count(len(lanes))),
-        ("lanes", f"{f.count(len(lanes.lanes))} units"),
-        ("counters", f.count(len(lanes.counters))),
-        ("from", f"{f.si(begin * 1e-12, 's')} to {f.si(end * 1e-12, 's')}"),
-    ]
+
+def sentence(written: dict[str, Any]) -> str:
+    """The same in words."""
+    return (
+        f"{f.count(written['slices'])} slices of {f.count(written['lanes'])} units and {written['counters']} counters, "
+        f"{f.si(written['from_s'], 's')} to {f.si(written['to_s'], 's')}\n\n{written['file']}"
+    )

@@ -91,6 +91,9 @@ class Window:
         return trace.of_rows(chosen)
 
 
+ALL = Window()
+
+
 @dataclass(frozen=True)
 class Lanes:
     """All that is shown. ``layers``: their names; ``standby_w``: power drawn whatever happens (W)."""
@@ -98,7 +101,7 @@ class Lanes:
     whole: Trace
     layers: Sequence[str]
     standby_w: float = 0.0
-    window: Window = Window()
+    window: Window = ALL
     stretched: bool = False
 
     @cached_property

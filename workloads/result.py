@@ -33,7 +33,7 @@ from rpusim.errors import InputError
 
 SCHEMA = "rpusim-result-1"
 MARK = "result.json"
-RUN_FILES = (MARK, "config.resolved.yaml", "events.npz", "report.html")
+RUN_FILES = (MARK, "config.resolved.yaml", "events.npz", "report.html", "trace.json", "trace.pftrace")
 """All that a run folder holds. A folder with anything else in it is somebody's, and is never replaced."""
 
 

@@ -96,7 +96,7 @@ class TestWindow:
 
     def test_counters_begin_with_the_value_they_have_then(self, timed):
         whole = trace_file.lanes_of(Trace.of(timed), timed.document)
-        part = trace_file.lanes_of(Trace.of(timed), timed.document, "1us:2us")
+        part = trace_file.lanes_of(Trace.of(timed), timed.document, Window.parse("1us:2us"))
         for all_of_it, some in zip(whole.counters, part.counters, strict=True):
             assert all_of_it.name == some.name
             ticks, values = zip(*part.samples(some), strict=True)
@@ -253,11 +253,51 @@ class TestProtobuf:
 class TestFile:
     def test_a_name_that_says_no_format_is_refused(self, lanes, tmp_path):
         with pytest.raises(InputError, match=r"--out: got .*trace\.txt.*\.json or \.pftrace"):
-            trace_file.write(lanes, tmp_path / "trace.txt", tmp_path)
+            trace_file.write(lanes, tmp_path / "trace.txt")
         assert list(tmp_path.iterdir()) == []
 
     def test_of_many_slices_it_is_protobuf(self, lanes, tmp_path, monkeypatch):
-        assert trace_file.write(lanes, None, tmp_path).name == "trace.json"
+        assert trace_file.write(lanes, tmp_path / "trace").name == "trace.json"
         monkeypatch.setattr(trace_file, "MOST_IN_JSON", 10)
-        assert trace_file.write(lanes, None, tmp_path).name == "trace.pftrace"
-        assert trace_file.write(lanes, tmp_path / "x.json", tmp_path).name == "x.json"
+        assert trace_file.write(lanes, tmp_path / "trace").name == "trace.pftrace"
+        assert trace_file.write(lanes, tmp_path / "x.json").name == "x.json"
+
+
+class TestCommand:
+    def test_a_run_folder_gets_its_trace_and_can_still_be_replaced(self, rpusim, tmp_path):
+        folder = tmp_path / "timed"
+        timing = ("time", "fcn", "--chip", "rpu-2016", "--out", folder)
+        assert rpusim(*timing).status == 0
+        outcome = rpusim("trace", folder, "--json")
+        assert outcome.status == 0, outcome.stderr
+        written = json.loads(outcome.stdout)
+        assert written["file"] == str(folder / "trace.json")
+        events = json.loads((folder / "trace.json").read_text())["traceEvents"]
+        assert sum(event["ph"] == "X" for event in events) == written["slices"]
+        assert {event["name"] for event in events if event["ph"] == "C"} >= {"power (W)", "ADCs in use"}
+        assert rpusim(*timing).status == 0
+        assert not (folder / "trace.json").exists()
+
+    def test_of_a_network_every_sample_is_shown(self, rpusim, tmp_path):
+        chosen = ("--network", "fcn", "--chip", "rpu-2016", "--samples", 9, "--out", tmp_path / "fcn.pftrace")
+        written = json.loads(rpusim("trace", *chosen, "--json").stdout)
+        assert written["slices"] == 9 * (33 + 22)
+        assert (tmp_path / "fcn.pftrace").stat().st_size > 10_000
+
+    @pytest.mark.parametrize(
+        ("given", "said"),
+        [
+            ([], "give a run folder, or --network, --chip and --out"),
+            (["--network", "fcn"], "give a run folder, or --network, --chip and --out"),
+            (["--network", "fcn", "--chip", "rpu-2016", "--out", "x.txt"], "--out: got 'x.txt'"),
+            (["--network", "fcn", "--chip", "rpu-2016", "--out", "x", "--window", "1:2"], "a time needs a number"),
+            (["--network", "fcn", "--chip", "rpu-2016", "--out", "no/x.json"], "cannot be written"),
+            (["."], "is not a run folder"),
+        ],
+    )
+    def test_what_cannot_be_done_is_one_sentence(self, rpusim, tmp_path, monkeypatch, given, said):
+        monkeypatch.chdir(tmp_path)
+        outcome = rpusim("trace", *given)
+        assert outcome.status == 2
+        assert said in outcome.stderr and outcome.stderr.count("\n") == 1
+        assert list(tmp_path.iterdir()) == []
