@@ -17,6 +17,7 @@ from rpusim.reports.trace import Trace
 WIDTH = 960.0
 _CURVE_HEIGHT, _LEFT, _RIGHT, _TOP, _BOTTOM = 300.0, 58.0, 178.0, 40.0, 40.0
 _LANE, _NAMES = 17.0, 215.0
+_POWER_HEIGHT = 150.0
 MOST_LANES = 40
 MOST_ARRAYS = 300
 """Beyond these, a drawing says how much it leaves out."""
@@ -167,6 +168,31 @@ def _time_ticks(end: int) -> list[int]:
     """Round times from 0 to ``end``, at most seven."""
     step = next(m * 10**e for e in range(19) for m in (1, 2, 5) if end / (m * 10**e) <= 6)
     return list(range(0, end + 1, step))
+
+
+def power(document: Document) -> str:
+    """Mean power over time, standby below it, and the peak as a line."""
+    analysis = document["analysis"]
+    shown, watts = analysis["power"], analysis["power"]["over_time_W"]
+    height, base = _POWER_HEIGHT, _POWER_HEIGHT - 24
+    across, up = (WIDTH - _LEFT - 12) / len(watts), (base - 18) / shown["peak_W"]
+    end = round(analysis["time_s"] * 1e12)
+    parts = []
+    for tick in _time_ticks(end):
+        at = _LEFT + tick / end * across * len(watts)
+        parts.append(element("line", x1=at, x2=at, y1=18.0, y2=base, class_="grid"))
+        parts.append(text(f.si(tick * 1e-12, "s") if tick else "0", at, height - 8, text_anchor="middle"))
+    outline = [(_LEFT + (i + side) * across, base - value * up) for i, value in enumerate(watts) for side in (0, 1)]
+    right = _LEFT + len(watts) * across
+    area = [(_LEFT, base), *outline, (right, base)]
+    parts.append(element("path", d=path(area), class_="watts"))
+    standby = base - shown["standby_W"] * up
+    parts.append(element("rect", x=_LEFT, y=standby, width=right - _LEFT, height=base - standby, class_="standby"))
+    parts.append(element("line", x1=_LEFT, x2=right, y1=18.0, y2=18.0, class_="axis", stroke_dasharray="2 3"))
+    for watt, y in ((shown["peak_W"], 18.0), (shown["standby_W"], standby)):
+        parts.append(text(f.si(watt, "W"), _LEFT - 8, y + 4, text_anchor="end"))
+    label = f"Power over time; peak {f.si(shown['peak_W'], 'W')}, standby {f.si(shown['standby_W'], 'W')}"
+    return drawing(*parts, width=WIDTH, height=height, label=label)
 
 
 def arrays(document: Document) -> tuple[list[dict[str, Any]], int]:

@@ -7,11 +7,12 @@ printed and read without a network. The template holds no arithmetic; figures co
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from rpusim.reports import charts, figures
+from rpusim.reports import charts, figures, insight
 from rpusim.reports import format as f
 from rpusim.reports.figures import Document
 from rpusim.reports.trace import Trace
@@ -49,6 +50,7 @@ def page(document: Document, events: Trace | None = None) -> str:
             ("by phase", "phase", "phases", figures.energy_per_sample(document, "by_phase")),
             ("by layer", "layer", "phases", figures.energy_per_sample(document, "by_layer")),
         ],
+        **_insight(document),
         areas=figures.area_by_part(document),
         layers=list(figures.layer_rows(document)),
         arrays=[layer | {"squares": [Markup(s) for s in layer["squares"]]} for layer in squares],
@@ -64,6 +66,22 @@ def page(document: Document, events: Trace | None = None) -> str:
         wall=f.si(wall["seconds"], "s") if wall else "",
         version=document["version"],
     )
+
+
+def _insight(document: Document) -> dict[str, Any]:
+    """What is shown of the analysis; nothing of a document without one."""
+    if not document.get("analysis"):
+        return {"analysed": False, "what_if": []}
+    return {
+        "analysed": True,
+        "path_shares": [(by, insight.path_shares(document, f"by_{by}")) for by in ("part", "phase", "layer")],
+        "power": Markup(charts.power(document)),
+        "peak": insight.peak_sentence(document),
+        "utilisation": insight.utilisation(document),
+        "rooflines": insight.rooflines(document),
+        "matrices": [(side, insight.matrix(document, side)) for side in ("part", "layer")],
+        "what_if": insight.what_if(document),
+    }
 
 
 def _curve_rows(curve: list[dict[str, float]]) -> list[list[str]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 from rich.columns import Columns
@@ -10,7 +11,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from rpusim.reports import figures
+from rpusim.reports import figures, insight
 from rpusim.reports import format as f
 from rpusim.reports.figures import Document, Share
 
@@ -38,6 +39,7 @@ def result(document: Document) -> RenderableType:
             padding=(0, 4, 1, 0),
         ),
         Text(document["bottleneck"]["sentence"]),
+        *_insight(document),
         Text(figures.what_was_timed(document), style="dim"),
     )
 
@@ -53,6 +55,15 @@ def validation(rows: list[Document]) -> RenderableType:
         source = f"{row['source']} ({row['provenance']})" + (f"; {row['note']}" if row["note"] else "")
         table.add_row(row["case"], published, simulated, row["unit"], f"{row['difference']:+.1%}", mark, source)
     return table
+
+
+def _insight(document: Document) -> Iterator[RenderableType]:
+    """The critical path and the peak in a sentence each; what if something were changed."""
+    if document.get("analysis"):
+        yield Text(insight.path_sentence(document))
+        yield Text(insight.peak_sentence(document))
+    if outcomes := insight.what_if(document):
+        yield Group("", Text("what if", style="bold"), *(Text(sentence) for sentence in outcomes), "")
 
 
 def placement(document: Document) -> RenderableType:

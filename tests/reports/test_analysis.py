@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
-import pytest
+import re
+from html import escape
 
+import pytest
+from rich.console import Console
+
+from rpusim.reports import charts, insight, tables
+from rpusim.reports.page import page
 from rpusim.reports.schema import schema_of
+from rpusim.workloads.costing import time_network
 
 
 def described(value, schema):
@@ -40,3 +47,47 @@ def test_the_matrix_sums_to_every_breakdown(timed):
     for column, by in (("part", "by_part"), ("phase", "by_phase"), ("layer", "by_layer")):
         for name, joules in energy[by].items():
             assert sum(row["J"] for row in energy["matrix"] if row[column] == name) == pytest.approx(joules)
+
+
+@pytest.fixture(scope="module")
+def asked():
+    return time_network("lenet-digits", "reram-512", 2, training=True, schedule="sequential", what_if=True)
+
+
+def test_the_page_shows_path_power_and_what_if(asked):
+    html = page(asked.document)
+    for sentence in (insight.peak_sentence(asked.document), *insight.what_if(asked.document)):
+        assert escape(sentence) in html
+    for by in ("by_part", "by_phase", "by_layer"):
+        for share in insight.path_shares(asked.document, by):
+            assert share.text in html and share.percent in html
+    for row in (*insight.utilisation(asked.document), *insight.rooflines(asked.document)):
+        assert all(f">{cell}</" in html for cell in row)
+
+
+def test_so_does_the_terminal(asked, capsys):
+    Console(width=400).print(tables.result(asked.document))
+    shown = capsys.readouterr().out
+    for sentence in (insight.path_sentence(asked.document), insight.peak_sentence(asked.document)):
+        assert sentence in shown
+    assert all(sentence in shown for sentence in insight.what_if(asked.document))
+
+
+def test_a_document_without_analysis_is_shown_without(asked):
+    old = {key: value for key, value in asked.document.items() if key not in ("analysis", "what_if")}
+    assert "Power over time" not in page(old)
+    with Console(width=200).capture() as capture:
+        Console(width=200).print(tables.result(old))
+    assert "critical path" not in capture.get()
+
+
+def test_the_drawing_of_power_stays_inside_its_frame(asked):
+    heights = [float(y) for y in re.findall(r"[ML][\d.-]+,([\d.-]+)", charts.power(asked.document))]
+    assert len(heights) == 2 + 2 * len(asked["analysis"]["power"]["over_time_W"])
+    assert min(heights) >= 18 and max(heights) <= 126
+
+
+def test_the_matrix_has_every_part_and_phase(asked):
+    table = insight.matrix(asked.document, "part")
+    assert [name for name, _ in table.rows] == list(asked["energy"]["by_part"])
+    assert table.phases == list(asked["energy"]["by_phase"])
