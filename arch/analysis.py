@@ -138,9 +138,11 @@ class Analysis:
 
     def _covered(self, chosen: NDArray[np.bool_]) -> int:
         """Time (ps) during which any of these events went on."""
-        start, end = self.events.start[chosen], self.events.end[chosen]
-        on = Profile.of_intervals(start, end, np.ones(len(start), np.int64), self.events.makespan_ps)
-        return int(np.diff(on.times)[on.values > 0].sum())
+        order = np.flatnonzero(chosen)
+        order = order[np.argsort(self.events.start[order], kind="stable")]
+        start, end = self.events.start[order], np.maximum.accumulate(self.events.end[order])
+        before = np.concatenate([start[:1], end[:-1]])
+        return int(np.maximum(end - np.maximum(start, before), 0).sum())
 
     def document(self) -> dict[str, Any]:
         """The analysis as a part of a result document (SI floats)."""

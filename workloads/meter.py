@@ -26,7 +26,7 @@ from rpusim.workloads.staleness import Staleness, staleness
 
 TRACED_EVENTS = 20_000
 """How many events of the beginning of a run are kept for its folder."""
-ANALYSED_EVENTS = 1_000_000
+ANALYSED_EVENTS = 300_000
 """How many events of the beginning of a run are analysed."""
 
 

@@ -102,7 +102,7 @@ class TestCriticalPath:
     def test_where_nothing_ended_it_says_waiting(self) -> None:
         late = events({"start": 5, "end": 10}, {"station": 1, "start": 15, "end": 20})
         path = critical_path(late)
-        assert path.by(np.array(["first", "second"])) == {"waiting": 10, "first": 5, "second": 5}
+        assert path.by(["first", "second"], times(0, 1)) == {"waiting": 10, "first": 5, "second": 5}
 
     def test_of_nothing_there_is_none(self) -> None:
         assert len(critical_path(events())) == 0
