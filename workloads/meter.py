@@ -6,8 +6,10 @@ taken to have cost the same per sample (with ``timed_every`` 1 nothing is taken,
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -26,8 +28,11 @@ from rpusim.workloads.staleness import Staleness, staleness
 
 TRACED_EVENTS = 20_000
 """How many events of the beginning of a run are kept for its folder."""
+TRACED_MINI_BATCHES = 64
+"""How many mini-batches of the beginning of a run are traced and analysed."""
+
 ANALYSED_EVENTS = 300_000
-"""How many events of the beginning of a run are analysed."""
+"""How many of their events, at most."""
 
 
 @dataclass(frozen=True)
@@ -127,8 +132,9 @@ class Meter:
         self.samples = 0
         self.counts = Counts()
         self.traced = traced
-        self.beginning: Analysis | None = None
-        """Of the first piece that was timed."""
+        self._first: list[Activity] = []
+        self._to_trace = TRACED_MINI_BATCHES if traced == TRACED_EVENTS else sys.maxsize
+        """Mini-batches that are still to be added to them."""
         self.staleness: Staleness | None = None
         """Of asynchronous training that was timed in one piece."""
         self._timed = Ledger()
@@ -152,13 +158,23 @@ class Meter:
         if self.schedule == "asynchronous":
             self.staleness = staleness(self.plan, timed, events)
         self._timed.merge(self._price(events, timed))
-        if self.beginning is None:
-            kept = _first(events, max(self.traced, ANALYSED_EVENTS))
-            self.beginning = Analysis(self.plan, self._price, kept, timed)
+        steps = np.unique(timed.step)[: self._to_trace]
+        if len(steps):
+            self._first.append(timed.select(np.isin(timed.step, steps)))
+            self._to_trace -= len(steps)
+
+    @cached_property
+    def beginning(self) -> Analysis | None:
+        """Of the first mini-batches that were timed, the same in however many pieces they came."""
+        activity = Activity.concatenate(self._first)
+        if not len(activity):
+            return None
+        events = _first(run(self.plan, activity, self.schedule), max(self.traced, ANALYSED_EVENTS))
+        return Analysis(self.plan, self._price, events, activity)
 
     @property
     def trace(self) -> Events | None:
-        """The first events of the first piece that was timed."""
+        """The first events of the first mini-batches that were timed."""
         return _first(self.beginning.events, self.traced) if self.beginning else None
 
     @property

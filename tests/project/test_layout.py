@@ -20,7 +20,7 @@ ALLOWED = {
 """Imports point one way: reports -> workloads -> arch and kernels; kernels know only the Activity of arch."""
 
 FORBIDDEN = {
-    "arch": {"torch", "numba"},
+    "arch": {"torch"},
     "kernels": {"simpy", "networkx", "pydantic"},
     "workloads": set(),
     "reports": set(),
