@@ -73,7 +73,7 @@ class Analysis:
         how many converters it uses."""
         return {
             "energy": self.energy,
-            "kept": kept_bits(self.plan, self.events),
+            "kept": kept_bits(self.plan, self.activity, self.events),
             "converters": converters(self.plan, self.activity, self.events),
         }
 

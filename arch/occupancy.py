@@ -7,9 +7,11 @@ it is taken to be there, partial sums on their way to a sum, and the digital mem
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 
 import numpy as np
+from numpy.typing import NDArray
 
 from rpusim.arch.activity import Activity, Phase
 from rpusim.arch.events import Events, Op
@@ -30,55 +32,94 @@ def converters(plan: Plan, activity: Activity, events: Events) -> Integers:
     return found
 
 
-def kept_bits(plan: Plan, events: Events) -> Integers:
+def kept_bits(plan: Plan, activity: Activity, events: Events) -> Integers:
     """By how much each event, when it ends, changes the bits kept in the buffer of its tile."""
     change = np.zeros(len(events), np.int64)
     trains = bool(np.any(events.phase == Phase.UPDATE))
-    stored = (events.op == Op.STORE) & (events.row < 0)
+    stored = (events.op == Op.STORE) & (events.row < 0) & ~_network_input(plan, events)
     for layer in plan.layers:
-        for phase, sources in ((Phase.FORWARD, _producers(plan, layer)), (Phase.BACKWARD, _consumers(plan, layer))):
-            for source in sources:
-                frees = dict(layer.frees).get(source, ()) if not trains else ()
-                arriving = stored & (events.phase == phase) & (events.layer == source)
-                for station in {block.buffer for block in layer.blocks}:
-                    mine = np.flatnonzero(arriving & (events.station == station))
-                    change[mine] = events.amount[mine]
-                    _release(change, events, layer, station, int(events.amount[mine].sum()), frees)
+        sample = _samples(layer, activity)
+        for phase, source, sent in _arrivals(plan, layer):
+            frees = () if trains else dict(layer.frees).get(source, ())
+            arriving = stored & (events.phase == phase) & (events.layer == source)
+            for buffer in sent:
+                mine = arriving & (events.station == buffer)
+                change[mine] = events.amount[mine]
+                _release(change, events, layer, buffer, sent[buffer], frees, sample)
     return change
 
 
-def _producers(plan: Plan, layer: LayerPlan) -> Iterator[int]:
-    """Layers whose results come to this one directly, not by way of a sum of branches that another one does."""
-    before = [e.producer for e in plan.placement.network.edges if e.consumer == layer.index]
-    yield from (p for p in before if p >= 0 and p == max(before))
+def _network_input(plan: Plan, events: Events) -> NDArray[np.bool_]:
+    """Samples that come from DRAM or the host."""
+    found = np.zeros(len(events), np.bool_)
+    for layer in plan.layers:
+        for message in layer.inputs:
+            mine = (events.station == message.buffer) & (events.amount == message.bits)
+            found |= mine & (events.phase == Phase.FORWARD) & (events.op == Op.STORE)
+    return found
 
 
-def _consumers(plan: Plan, layer: LayerPlan) -> Iterator[int]:
-    yield from (e.consumer for e in plan.placement.network.edges if e.producer == layer.index)
+def _arrivals(plan: Plan, layer: LayerPlan) -> Iterator[tuple[Phase, int, dict[int, int]]]:
+    """What comes to a layer: phase, layer that sends it, and bits per sample by the buffer that it comes to.
+
+    Results of a layer whose sum with others another one does go there first, and are not counted.
+    """
+    edges = plan.placement.network.edges
+    before = [e.producer for e in edges if e.consumer == layer.index]
+    for source in (p for p in before if p >= 0 and p == max(before)):
+        producer = plan.layers[source]
+        number = [e.consumer for e in edges if e.producer == source].index(layer.index)
+        positions, sent = sum(producer.emits[number]), Counter[int]()
+        for to_replicas in producer.outputs[number]:
+            for message in (m for messages in to_replicas for m in messages):
+                sent[message.buffer] += message.bits * positions // (len(to_replicas) * producer.placed.replicas)
+        yield Phase.FORWARD, source, sent
+    for source in (e.consumer for e in edges if e.producer == layer.index):
+        consumer, sent = plan.layers[source], Counter()
+        own = {block.buffer for block in layer.blocks}
+        for of_home in consumer.gradients:
+            for _, replicas, positions, messages in of_home:
+                for message in (m for m in messages if m.buffer in own):
+                    sent[message.buffer] += message.bits * positions // (replicas * consumer.placed.replicas)
+        yield Phase.BACKWARD, source, sent
+
+
+def _samples(layer: LayerPlan, activity: Activity) -> Integers:
+    """The sample that each row of activity belongs to, counted through; means nothing for rows of other layers."""
+    steps, step = np.unique(activity.step, return_inverse=True)
+    of_step = activity.vector // layer.placed.layer.vectors
+    samples = np.zeros(len(steps), np.int64)
+    mine = (activity.layer == layer.index) & (activity.phase <= Phase.UPDATE)
+    np.maximum.at(samples, step[mine], of_step[mine] + 1)
+    return (np.cumsum(samples) - samples)[step] + of_step
 
 
 def _release(
-    change: Integers, events: Events, layer: LayerPlan, buffer: int, arrived: int, frees: tuple[int, ...]
+    change: Integers,
+    events: Events,
+    layer: LayerPlan,
+    buffer: int,
+    per_sample: int,
+    frees: tuple[int, ...],
+    samples: Integers,
 ) -> None:
-    """Take ``arrived`` bits out again, sample by sample, with the vectors that the layer uses on this tile.
+    """Take the bits of every sample out again, with the vectors that the layer uses on this tile.
 
     frees: positions that each vector is the last to read; if not given, a sample's updates free it in equal shares.
+    samples: of each row of activity.
     """
     block = next(b for b in layer.blocks if b.buffer == buffer)
     op, phase = (Op.DRIVE, Phase.FORWARD) if frees else (Op.PULSE, Phase.UPDATE)
     used = (events.op == op) & (events.phase == phase) & (events.layer == layer.index)
     arrays = [array.array for array in block.arrays]
     users = np.flatnonzero(used & (events.amount > 0) & np.isin(events.station, arrays))
-    if not len(users) or not arrived:
+    if not len(users) or not per_sample:
         return
     users = users[np.unique(events.row[users], return_index=True)[1]]  # of arrays that work together the first
     users = users[np.argsort(events.start[users], kind="stable")]
     vectors = layer.placed.layer.vectors
     share = np.cumsum(frees or np.ones(vectors, np.int64))
-    vector = events.vector[users]
-    again = np.concatenate([[0], np.cumsum(np.diff(vector) <= 0)])  # a new mini-batch
-    sample = again * (int(vector.max()) // vectors + 1) + vector // vectors
-    samples = int(sample[-1]) + 1
-    freed = arrived * (sample * int(share[-1]) + share[vector % vectors]) // (samples * int(share[-1]))
+    read = per_sample * share[events.vector[users] % vectors] // int(share[-1])
+    freed = per_sample * samples[events.row[users]] + read
     freed = np.maximum.accumulate(freed)
     np.subtract.at(change, users, np.diff(np.concatenate([[0], freed])))

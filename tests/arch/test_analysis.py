@@ -145,7 +145,7 @@ class TestLaws:
             found = run(plan, activity, schedule)
         except InputError:
             assume(False)
-        change = kept_bits(plan, found)
+        change = kept_bits(plan, activity, found)
         assert change.sum() >= 0
         assert np.all(change[found.op == Op.STORE] >= 0)
 
@@ -184,7 +184,7 @@ def test_utilisation_of_a_unit_is_its_busy_time_over_the_makespan(training: Anal
 
 
 def test_a_buffer_is_empty_when_all_samples_are_learned(training: Analysis) -> None:
-    change = kept_bits(training.plan, training.events)
+    change = kept_bits(training.plan, training.activity, training.events)
     assert change.sum() == 0
     profile = Profile.of_changes(training.events.end, change, training.events.makespan_ps)
     assert profile.values.min() >= 0
@@ -194,9 +194,18 @@ def test_a_buffer_is_empty_when_all_samples_are_learned(training: Analysis) -> N
     assert profile.peak[1] >= inputs
 
 
+def test_what_a_buffer_keeps_does_not_depend_on_what_comes_later(training: Analysis) -> None:
+    number = 1000
+    beginning = Events(**{name: column[:number] for name, column in training.events.columns().items()})
+    assert np.array_equal(
+        kept_bits(training.plan, training.activity, beginning),
+        kept_bits(training.plan, training.activity, training.events)[:number],
+    )
+
+
 def test_in_inference_a_buffer_is_empty_when_the_last_window_has_been_read() -> None:
     found = analysed(images(8, 4), "reram-512", 4, False, "layer-pipelined")
-    change = kept_bits(found.plan, found.events)
+    change = kept_bits(found.plan, found.activity, found.events)
     profile = Profile.of_changes(found.events.end, change, found.events.makespan_ps)
     assert change.sum() == 0
     assert profile.values.min() >= 0
