@@ -137,6 +137,8 @@ class Meter:
         """Mini-batches that are still to be added to them."""
         self.staleness: Staleness | None = None
         """Of asynchronous training that was timed in one piece."""
+        self._first_events: Events | None = None
+        """Those of `beginning`, where they came in one piece that was timed anyway."""
         self._timed = Ledger()
         self._whole = False
         """Whether the account already is that of all samples, though few were timed."""
@@ -158,8 +160,11 @@ class Meter:
         if self.schedule == "asynchronous":
             self.staleness = staleness(self.plan, timed, events)
         self._timed.merge(self._price(events, timed))
-        steps = np.unique(timed.step)[: self._to_trace]
+        every = np.unique(timed.step)
+        steps = every[: self._to_trace]
         if len(steps):
+            alone = not self._first and len(steps) == len(every)
+            self._first_events = _first(events, self._most) if alone else None
             self._first.append(timed.select(np.isin(timed.step, steps)))
             self._to_trace -= len(steps)
 
@@ -169,8 +174,15 @@ class Meter:
         activity = Activity.concatenate(self._first)
         if not len(activity):
             return None
-        events = _first(run(self.plan, activity, self.schedule), max(self.traced, ANALYSED_EVENTS))
+        events = self._first_events
+        if events is None:
+            events = _first(run(self.plan, activity, self.schedule), self._most)
         return Analysis(self.plan, self._price, events, activity)
+
+    @property
+    def _most(self) -> int:
+        """Events that are kept."""
+        return max(self.traced, ANALYSED_EVENTS)
 
     @property
     def trace(self) -> Events | None:
