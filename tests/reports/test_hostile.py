@@ -12,6 +12,7 @@ import pytest
 
 from rpusim.reports.schema import problem, schema_of
 
+FLOWING = "layer-pipelined"
 NETWORK = """
 import sys, warnings
 from torch import nn
@@ -110,7 +111,11 @@ def test_events_that_are_none_are_refused(rpusim, short_run, tmp_path, content):
         (("run", "--seed", str(10**30)), "seed: got 1000"),
         (("map", "n" * 5000 + ".py:f", "--chip", "rpu-2016"), "there is no file"),
         (("map", "fcn", "--chip", "a\0b.yaml"), "cannot be read"),
-        (("time", "fcn", "--chip", "rpu-2016", "--samples", str(10**15)), "at most"),
+        (
+            ("time", "fcn", "--chip", "rpu-2016", "--samples", str(10**15), "--inference", "--schedule", FLOWING),
+            "at most",
+        ),
+        (("trace", "--network", "fcn", "--chip", "rpu-2016", "--samples", str(10**15), "--out", "x.json"), "at most"),
     ],
 )
 def test_absurd_arguments_are_refused(rpusim, tmp_path, monkeypatch, arguments, said):
