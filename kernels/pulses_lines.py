@@ -22,11 +22,21 @@ from rpusim.kernels.compiled import Loop, compile_loop, inlined
 from rpusim.kernels.rng import Purpose, nb_bits, nb_line_words, nb_step_words, nb_uniform
 from rpusim.kernels.trains import UpdateParameters, not_finite, train_gains
 
-# `train_gains` compiled.
+# Compiled, to be called from the loops.
 gains: Any = inlined(train_gains)
 
 _ZERO, _ONE = np.uint32(0), np.uint32(1)
-_LARGEST = np.float32(np.finfo(np.float32).max)
+_MAGNITUDE, _INFINITY = np.uint32(0x7FFFFFFF), np.uint32(0x7F800000)
+
+
+@inlined
+def top(row):
+    """The bits of the largest magnitude of a row. As integers they are in the order of the numbers, NaN on top."""
+    bits, found = row.view(np.uint32), _ZERO
+    for j in range(len(bits)):
+        magnitude = np.uint32(bits[j] & _MAGNITUDE)
+        found = magnitude if magnitude > found else found
+    return np.uint32(found)
 
 
 def find_gains(x, d, strength, desired_bl, um, ublm, fixed_bl, grad_scale, slots, gain_d, gain_x):
@@ -36,16 +46,10 @@ def find_gains(x, d, strength, desired_bl, um, ublm, fixed_bl, grad_scale, slots
     """
     total = 0
     for b in range(x.shape[0]):
-        x_max, x_bad = np.float32(0), 0
-        for value in x[b]:
-            x_max = max(x_max, abs(value))
-            x_bad += not abs(value) <= _LARGEST
-        d_max, d_bad = np.float32(0), 0
-        for value in d[b]:
-            d_max = max(d_max, abs(value))
-            d_bad += not abs(value) <= _LARGEST
-        if x_bad or d_bad:
-            return -1 if x_bad else -2
+        x_max, d_max = np.uint32(top(x[b])), np.uint32(top(d[b]))
+        if x_max >= _INFINITY or d_max >= _INFINITY:
+            return -1 if x_max >= _INFINITY else -2
+        x_max, d_max = np.uint32(x_max).view(np.float32), np.uint32(d_max).view(np.float32)
         number, of_d, of_x = gains(strength[b], float(x_max), float(d_max), desired_bl, um, ublm, fixed_bl, grad_scale)
         slots[b], gain_d[b], gain_x[b] = number, np.float32(of_d), np.float32(of_x)
         total += number
@@ -69,21 +73,35 @@ def find_chances(values, gain, step, stochastic, base, first, chances):
                 row[j] = np.float32(np.rint(np.float32(row[j] / step)) * step)
 
 
-def plan_chunks(slots, limit):
-    """Consecutive vectors that have at most ``limit`` slots together, but always at least one vector.
+def plan_chunks(slots, limit, alone):
+    """Consecutive vectors that have at most ``limit`` slots together; those that have at least ``alone``, each alone.
 
     Returns rows of (first vector, vector after the last, first word, word after the last); words start at bit 0.
     """
     chunks, number, start, word = np.empty((len(slots), 4), np.int64), 0, 0, 0
     while start < len(slots):
         stop, total = start + 1, np.int64(slots[start])
-        while stop < len(slots) and total + slots[stop] <= limit:
+        while slots[start] < alone and stop < len(slots) and slots[stop] < alone and total + slots[stop] <= limit:
             total += slots[stop]
             stop += 1
         chunks[number, 0], chunks[number, 1] = start, stop
         chunks[number, 2], chunks[number, 3] = word, word + (total + 31) // 32
         word, start, number = chunks[number, 3], stop, number + 1
     return chunks[:number]
+
+
+def fire_once(row, gain, a, c, place, plus_row, minus_row):
+    """Bits of a vector with a single slot, bit ``place`` of the words; how many positive, negative lines fired."""
+    shift, both, below = np.uint32(place), _ZERO, _ZERO
+    for j in range(len(row)):
+        value = row[j]
+        bit = _ONE if nb_uniform(nb_bits(a, c, j)) < gain * abs(value) else _ZERO
+        under = np.uint32(bit & (_ONE if value < 0 else _ZERO))
+        plus_row[j] = np.uint32(plus_row[j] | np.uint32(np.uint32(bit ^ under) << shift))
+        minus_row[j] = np.uint32(minus_row[j] | np.uint32(under << shift))
+        both = np.uint32(both + bit)
+        below = np.uint32(below + under)
+    return np.int64(both) - np.int64(below), np.int64(below)
 
 
 def fire(values, gain, step, stochastic, slots, chunks, keys, first, positive, negative, tally, active, fired):
@@ -100,8 +118,18 @@ def fire(values, gain, step, stochastic, slots, chunks, keys, first, positive, n
         for b in range(chunks[n, 0], chunks[n, 1]):
             if slots[b] == 0:
                 continue
-            find_chances(values[b : b + 1], gain[b : b + 1], step, stochastic, keys[0], first + b, chances)
             word_a, word_b = nb_step_words(keys[1], first + b)
+            if slots[b] == 1 and step <= 0:
+                a, c = nb_line_words(word_a, word_b, 0, 0)
+                if slot & 31 == 0:
+                    positive[slot >> 5, :] = _ZERO
+                    negative[slot >> 5, :] = _ZERO
+                ones = fire_once(values[b], gain[b], a, c, slot & 31, positive[slot >> 5], negative[slot >> 5])
+                tally[slot, 0], tally[slot, 1] = ones
+                fired[b] = active[b] = ones[0] + ones[1]
+                slot += 1
+                continue
+            find_chances(values[b : b + 1], gain[b : b + 1], step, stochastic, keys[0], first + b, chances)
             for j in range(lines):
                 minus[j] = _ONE if values[b, j] < 0 else _ZERO
                 chance[j] = chances[0, j]
@@ -133,7 +161,7 @@ def fire(values, gain, step, stochastic, slots, chunks, keys, first, positive, n
             fired[b], active[b] = number, total
 
 
-def draw(x, d, strength, rule, step_d, step_x, sto_round, keys, first, flip, limit, wide, narrow):
+def draw(x, d, strength, rule, step_d, step_x, sto_round, keys, first, flip, limit, alone, wide, narrow):
     """All bits of a mini-batch, counted into the rows of `UpdateCounts`.
 
     strength: as in `find_gains`. rule: what `train_gains` takes after the maxima. keys: of rounding rows and
@@ -146,7 +174,7 @@ def draw(x, d, strength, rule, step_d, step_x, sto_round, keys, first, flip, lim
     slots, gain_d, gain_x = narrow[0], np.empty(vectors, np.float32), np.empty(vectors, np.float32)
     desired_bl, um, ublm, fixed_bl, grad_scale = rule
     total = find_gains(x, d, strength, desired_bl, um, ublm, fixed_bl, grad_scale, slots, gain_d, gain_x)
-    chunks = plan_chunks(slots, limit)
+    chunks = plan_chunks(slots, limit, alone)
     length = chunks[-1, 3] if total > 0 else 0
     bits = 32 * length
     rows = np.empty((2, length, (d.shape[1] + 15) // 16 * 16), np.uint32)
@@ -200,7 +228,7 @@ DRAW = Loop(
     find_gains=find_gains,
     find_chances=find_chances,
     plan_chunks=plan_chunks,
-    fire=compile_loop(fire, find_chances=find_chances),
+    fire=compile_loop(fire, find_chances=find_chances, fire_once=fire_once),
 )
 
 

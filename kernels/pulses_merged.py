@@ -9,21 +9,28 @@ contraction a = -m_u per up and a = m_d per down pulse, lambda = -ln(1 - a), phi
     V     = sigma^2 (n_u (e_u + f_u v)^2 + n_d (e_d + f_d v)^2) (1 - theta (n - 1) / n)              (2)
 
 with n = n_u + n_d and v the weight halfway. For a constant step (m = f = 0) this is exact. For one direction only, the
-mean is exact too; for both it is the mean over all orders of the pulses, to third order in a.
+mean is exact too; for both it is the mean over all orders of the pulses, to third order in a. The order of words is
+known, so the mean moves by what it changes, to the same order:
+
+    w'   += (n_du - n_ud) (b_u m_d - b_d m_u) / 2                                                    (3)
+
+with n_du pairs of pulses in different words of which the down pulse comes first, and n_ud of the others.
 
 That is the same as pulse after pulse only under conditions, tested for every cell. All must hold; of a single pulse,
 only that of the slope, on which the series for phi and g depend:
 
     bounds  in no order of its pulses could the cell touch a bound: all steps towards it first, plus SIGMAS standard
             deviations of their noise, stay inside. By Levy's inequality the walk leaves this strip with a probability
-            below 2e-9 per side.
-    slope   theta < SLOPE: steps change little on the way.
-    order   the most that their order can matter, n_u n_d |b_u m_d - b_d m_u| / 2, is below ORDER steps, or below half
-            of ORDER standard deviations of the noise.
+            below 6.4e-5 per side; where it does, the mean is off by less than 1.5e-5 of that deviation.
+    slope   n_u |m_u| + n_d |m_d| < SLOPE: steps change little on the way.
+    order   what the order of the n_m pairs of an up and a down pulse within a word can matter, and what (3) can be off,
+            (n_m + slope n_u n_d) |b_u m_d - b_d m_u| / 2 in all, is below ORDER steps, or below half of ORDER standard
+            deviations of the noise.
     shape   sigma^2 (n_u f_u^2 + n_d f_d^2) < SHAPE: multiplicative noise is still normal after many steps.
 
 A cell that fails is tried again with PART words at a time if the chunk is long; where it fails again it takes these
-pulses one by one, in order, with the random numbers of `pulses_exact`: bit for bit what the exact execution does.
+pulses one by one, in order, with the random numbers of `pulses_exact`: bit for bit what the exact execution does. Long
+trains are merged vector by vector (`pulses_vectors`): a cell then has pulses of one direction, and there is no order.
 Merged noise has numbers of its own, one per cell and chunk (or part); so a merged result does not depend on the number
 of threads, but does on how vectors are divided into calls. The idea of merging equal pulses of a constant step is
 AIHWKit's (Rasch et al. 2021); popcounts over a mini-batch, slopes, conditions and fallback are ours.
@@ -36,23 +43,25 @@ from typing import Any
 
 import numpy as np
 from numba import prange
-from numba.cpython.unsafe import numbers
 
+from rpusim.kernels import pulses_vectors
 from rpusim.kernels.compiled import compile_loop, popcount
 from rpusim.kernels.devices import linear_step, soft_bounds_reference
 from rpusim.kernels.devices.base import PulsedDevice
 from rpusim.kernels.devices.constant_step import constant_step
+from rpusim.kernels.pulses_vectors import SIGMAS, SMOOTH_STEPS
 from rpusim.kernels.rng import nb_bits, nb_line_words, nb_normal, nb_step_words
 
-# Typed as Any because its Python signature is not the one it is called with.
-trailing_zeros: Any = numbers.trailing_zeros
 # Injected by `compile_loop`; named here for the reader and for type checkers.
 step: Any = None
 read: Any = None
 PARAMETERS = 0
 ONLY_UP = 0
+SMOOTH = 0
 coincide: Any = None
 merged_words: Any = None
+one_vector_each: Any = None
+one_by_one: Any = None
 
 # Steps that are linear in the weight and in the noise.
 LINEAR_STEPS: set[Callable[..., Any]] = {
@@ -69,7 +78,7 @@ _FEW_LIT = 0.7
 # Words of the parts in which cells that fail are merged again, if a chunk has more than twice as many.
 PART = 2
 # Limits of the conditions, see above.
-SIGMAS, SLOPE, ORDER, SHAPE = 6.0, 0.1, 0.125, 0.01
+SLOPE, ORDER, SHAPE = 0.1, 0.125, 0.01
 
 _F = np.float32
 _ZERO, _ONE = np.uint32(0), np.uint32(1)
@@ -79,7 +88,7 @@ _SIGMAS, _SLOPE, _ORDER, _SHAPE = _F(SIGMAS), _F(SLOPE), _F(ORDER), _F(SHAPE)
 
 def covers(device: PulsedDevice) -> bool:
     """Whether pulses of this device can be merged at all."""
-    return device.step in LINEAR_STEPS
+    return device.step in LINEAR_STEPS or device.step in SMOOTH_STEPS
 
 
 def lit(columns, first_word, after_word, width):
@@ -109,14 +118,16 @@ def lit(columns, first_word, after_word, width):
     return ids[:number], plus, minus, one_sign
 
 
-def count(row_plus, row_minus, plus, minus, signs, up, down):
+def count(row_plus, row_minus, plus, minus, signs, up, down, turned, mixed):
     """Up and down pulses of the cells of a row, in words (words,) of the row and (words, columns) of the columns.
 
-    signs: how the columns fire: 0: with both signs, 1: with one sign each, 2: with positive values only.
+    signs: how the columns fire: 0: with both signs, 1: with one sign each, 2: with positive values only. turned: pairs
+    of pulses in different words, the down pulse first, less those with the up pulse first; mixed: pairs of up and down
+    pulses in the same word.
     """
     width = len(up)
     for j in range(width):
-        up[j] = down[j] = 0
+        up[j] = down[j] = turned[j] = mixed[j] = 0
     for word in range(len(plus)):
         above, below = row_plus[word], row_minus[word]
         if above | below == _ZERO:
@@ -124,15 +135,25 @@ def count(row_plus, row_minus, plus, minus, signs, up, down):
         high, low = plus[word], minus[word]
         if signs == 0:
             for j in range(width):
-                up[j] += np.int32(popcount(np.uint32(np.uint32(high[j] & below) | np.uint32(low[j] & above))))
-                down[j] += np.int32(popcount(np.uint32(np.uint32(high[j] & above) | np.uint32(low[j] & below))))
+                ups = np.int32(popcount(np.uint32(np.uint32(high[j] & below) | np.uint32(low[j] & above))))
+                downs = np.int32(popcount(np.uint32(np.uint32(high[j] & above) | np.uint32(low[j] & below))))
+                if PARAMETERS > 1:
+                    turned[j] += np.int32(np.int32(ups * down[j]) - np.int32(downs * up[j]))
+                    mixed[j] += np.int32(ups * downs)
+                up[j] += ups
+                down[j] += downs
         else:
             for j in range(width):
-                up[j] += np.int32(popcount(np.uint32(high[j] & below)))
-                down[j] += np.int32(popcount(np.uint32(high[j] & above)))
+                ups = np.int32(popcount(np.uint32(high[j] & below)))
+                downs = np.int32(popcount(np.uint32(high[j] & above)))
+                if PARAMETERS > 1:
+                    turned[j] += np.int32(np.int32(ups * down[j]) - np.int32(downs * up[j]))
+                    mixed[j] += np.int32(ups * downs)
+                up[j] += ups
+                down[j] += downs
 
 
-def merge_cells(weight_row, cell_row, sigma, up, down, ids, a, c, left_over):
+def merge_cells(weight_row, cell_row, sigma, up, down, turned, mixed, ids, a, c, left_over):
     """Equations 1 and 2 for cells side by side; says in ``left_over`` which ones fail, returns how many.
 
     ids: their columns; a, c: words of their noise.
@@ -155,7 +176,8 @@ def merge_cells(weight_row, cell_row, sigma, up, down, ids, a, c, left_over):
             theta = n_down * m_down * phi_down - n_up * m_up * phi_up
             drift = n_up * b_up * phi_up - n_down * b_down * phi_down
             g = _1 - theta * (_HALF - theta * (_SIXTH - theta * _24TH))
-            move = (drift - theta * weight) * g
+            swap = _HALF * (b_up * m_down - b_down * m_up)
+            move = (drift - theta * weight) * g + swap * _F(turned[j])
             share = (n - _1) / (n if n > _1 else _1)
             half = weight + _HALF * share * move
             s_up, s_down = e_up + f_up * half, e_down + f_down * half
@@ -184,7 +206,7 @@ def merge_cells(weight_row, cell_row, sigma, up, down, ids, a, c, left_over):
             bad |= slope > _SLOPE
             largest = b_up if b_up > b_down else b_down
             largest = largest if largest > spread * _HALF else spread * _HALF
-            bad |= n_up * n_down * abs(b_up * m_down - b_down * m_up) * _HALF > _ORDER * largest
+            bad |= abs(swap) * (_F(mixed[j]) + slope * n_up * n_down) > _ORDER * largest
             bad |= sigma * sigma * (n_up * f_up * f_up + n_down * f_down * f_down) > _SHAPE
         one_by_one = _ONE if (bad & (n > _1)) | (slope > _SLOPE) else _ZERO
         left_over[j] = one_by_one
@@ -193,35 +215,11 @@ def merge_cells(weight_row, cell_row, sigma, up, down, ids, a, c, left_over):
     return number
 
 
-def one_by_one(weight, cell_row, cell, sigma, i, column, first_word, row_plus, row_minus, plus, minus, words, numbers_):
-    """The weight of a cell after its pulses in order, as `pulses_exact.coincide`; plus, minus: words of its column."""
-    for word in range(len(plus)):
-        above, below = row_plus[word], row_minus[word]
-        downs = np.uint32(np.uint32(plus[word] & above) | np.uint32(minus[word] & below))
-        left = np.uint32(np.uint32(plus[word] & below) | np.uint32(minus[word] & above))
-        left = left if ONLY_UP else np.uint32(left | downs)
-        while left != _ZERO:
-            shift = trailing_zeros(left)
-            slot = 32 * (first_word + word) + int(shift)
-            left = np.uint32(left & np.uint32(left - _ONE))
-            is_down = np.uint32(downs >> np.uint32(shift)) & _ONE != _ZERO
-            noise = _F(0)
-            if sigma > 0:
-                a, c = nb_line_words(words[slot, 0], words[slot, 1], i, numbers_[slot])
-                noise = sigma * nb_normal(nb_bits(a, c, column))
-            of_step = read(cell_row, cell + (2 + PARAMETERS if is_down else 2))
-            size = _F(step(weight, noise, *of_step))
-            moved = weight - size if is_down else weight + size
-            moved = cell_row[cell] if moved < cell_row[cell] else moved
-            weight = cell_row[cell + 1] if moved > cell_row[cell + 1] else moved
-    return weight
-
-
 def in_parts(
     weight_row, cell_row, sigma, i, ids, left_over, first_word, row_plus, row_minus, plus, minus, words, numbers_,
     word_a, word_b,
 ):  # fmt: skip
-    """Cells of a row that failed: merged again in parts of PART words, or else one by one; returns how often they were.
+    """Cells of a row that failed: merged again in parts of PART words, or else one by one; returns how often that was.
 
     left_over: marks these cells; word_a, word_b: words of the noise of merged pulses.
     """
@@ -233,6 +231,7 @@ def in_parts(
         for k in range(per_cell):
             cell[q * per_cell + k] = cell_row[which[q] * per_cell + k]
     up, down, columns = np.empty(number, np.int32), np.empty(number, np.int32), ids[which]
+    turned, mixed = np.empty(number, np.int32), np.empty(number, np.int32)
     size = PART if len(plus) > 2 * PART else len(plus)
     for start in range(0, len(plus), size):
         stop = min(start + size, len(plus))
@@ -242,9 +241,9 @@ def in_parts(
             for q in range(number):
                 high[word, q], low[word, q] = plus[start + word, which[q]], minus[start + word, which[q]]
         if size < len(plus):
-            count(above, below, high, low, 0, up, down)
+            count(above, below, high, low, 0, up, down, turned, mixed)
             a, c = nb_line_words(word_a, word_b, i, 1 + start // size)
-            failed += merge_cells(weight, cell, sigma, up, down, columns, a, c, failing)
+            failed += merge_cells(weight, cell, sigma, up, down, turned, mixed, columns, a, c, failing)
         else:
             failed += number
         for q in range(number):
@@ -280,10 +279,12 @@ def merge(weights, cells, sigma, first_word, after_word, rows, ids, plus, minus,
         if any_bit == _ZERO:
             continue
         up, down, left_over = np.empty(width, np.int32), np.empty(width, np.int32), np.empty(width, np.uint32)
-        count(row_plus, row_minus, either, minus, signs, up, down)
+        turned, mixed = np.empty(width, np.int32), np.empty(width, np.int32)
+        count(row_plus, row_minus, either, minus, signs, up, down, turned, mixed)
         if signs == 1:
             for j in range(width):
                 ups, downs = up[j], down[j]
+                turned[j] = -turned[j] if negative[j] else turned[j]
                 up[j], down[j] = (downs, ups) if negative[j] else (ups, downs)
         weight_row, cell_row = weights[i], cells[i]
         if not all_lit:  # cells of lit columns side by side, so that the next loop stays vectorised
@@ -294,7 +295,7 @@ def merge(weights, cells, sigma, first_word, after_word, rows, ids, plus, minus,
                     cell_row[j * per_cell + k] = cells[i, ids[j] * per_cell + k]
         word_a, word_b = nb_step_words(base, first)
         a, c = nb_line_words(word_a, word_b, i, 0)
-        if merge_cells(weight_row, cell_row, sigma, up, down, ids, a, c, left_over) > _ZERO:
+        if merge_cells(weight_row, cell_row, sigma, up, down, turned, mixed, ids, a, c, left_over) > _ZERO:
             fallbacks[i] = in_parts(
                 weight_row, cell_row, sigma, i, ids, left_over, first_word, row_plus, row_minus, plus, minus, words,
                 numbers_, word_a, word_b,
@@ -305,35 +306,63 @@ def merge(weights, cells, sigma, first_word, after_word, rows, ids, plus, minus,
     return fallbacks.sum()
 
 
-def compiled_merge(parallel: bool, **names: Any) -> Any:
-    """`merge` for one device; names: as for `compile_loop`."""
-    stages = {"merge_cells": compile_loop(merge_cells, **names), "one_by_one": compile_loop(one_by_one, **names)}
-    parts = compile_loop(in_parts, count=count, **stages, **names)
-    return compile_loop(merge, parallel, count=count, in_parts=parts, merge_cells=stages["merge_cells"], **names)
+def stages(parallel: bool, **names: Any) -> dict[str, Any]:
+    """What `all_chunks` calls, for one device; names: as for `compile_loop`."""
+    of_vector = {
+        "train": compile_loop(
+            pulses_vectors.take_train,
+            decay=pulses_vectors.decay,
+            lanes=pulses_vectors.lanes_of(names["PARAMETERS"]),
+            choose=pulses_vectors.chooser(names["PARAMETERS"]),
+            **names,
+        ),
+        "one_by_one": compile_loop(pulses_vectors.one_after_the_other, **names),
+    }
+    sources = (pulses_vectors.__file__,)
+    found = {
+        "lit": lit,
+        "one_vector_each": compile_loop(
+            pulses_vectors.take_vectors, parallel, fired_columns=pulses_vectors.fired_columns, **of_vector, **names
+        ),
+    }
+    if not names["SMOOTH"]:
+        cells = {"merge_cells": compile_loop(merge_cells, **names), "count": compile_loop(count, **names)}
+        parts = compile_loop(in_parts, one_by_one=of_vector["one_by_one"], **cells, **names)
+        found["merged_words"] = compile_loop(merge, parallel, sources, in_parts=parts, **cells, **names)
+    return found
 
 
-def all_chunks(weights, cells, sigma, chunks, rows, columns, words, numbers_, base, first, merged, fallbacks):
-    """Apply all that `pulses_lines.draw` has returned: merged where that is faster; says where in ``merged``."""
-    for n in range(len(chunks)):
+def all_chunks(
+    weights, cells, sigma, chunks, rows, columns, words, numbers_, slots, alone, base, first, merged, fallbacks
+):
+    """Apply all that `pulses_lines.draw` has returned: merged where that is faster; says where in ``merged``.
+
+    slots: of every vector. alone: how many make a chunk of one vector, see `pulses_lines.plan_chunks`.
+    """
+    n = 0
+    while n < len(chunks):
         start, stop, first_word, after_word, pulses, signed = chunks[n]
+        after = n
+        while after < len(chunks) and chunks[after, 1] - chunks[after, 0] == 1 and slots[chunks[after, 0]] >= alone:
+            merged[chunks[after, 0]] |= chunks[after, 4] > 0
+            after += 1
+        if after > n:
+            alone_here = chunks[n:after]
+            one_vector_each(weights, cells, sigma, alone_here, rows, columns, words, numbers_, base, first, fallbacks)
+            n = after
+            continue
         ids, plus, minus, one_sign = lit(columns, first_word, after_word, weights.shape[1])
-        if pulses > _WORTH_MERGING * weights.shape[0] * len(ids):
+        dense = pulses > _WORTH_MERGING * weights.shape[0] * len(ids)
+        if dense and stop - start == 1:
+            merged[start] = True
+            alone_here = chunks[n : n + 1]
+            one_vector_each(weights, cells, sigma, alone_here, rows, columns, words, numbers_, base, first, fallbacks)
+        elif dense and SMOOTH == 0:
             merged[start:stop] = True
             fallbacks[start] += merged_words(
-                weights,
-                cells,
-                sigma,
-                first_word,
-                after_word,
-                rows,
-                ids,
-                plus,
-                minus,
-                words,
-                numbers_,
-                2 if signed == 0 else 1 if one_sign else 0,
-                base,
-                first + start,
-            )
+                weights, cells, sigma, first_word, after_word, rows, ids, plus, minus, words,
+                numbers_, 2 if signed == 0 else 1 if one_sign else 0, base, first + start,
+            )  # fmt: skip
         elif pulses > 0:
             coincide(weights, cells, sigma, first_word, after_word, rows, columns, words, numbers_)
+        n += 1

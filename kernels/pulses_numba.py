@@ -15,18 +15,22 @@ import torch
 from numba import njit
 from numpy.typing import NDArray
 
-from rpusim.kernels import pulses_exact, pulses_lines, pulses_merged, rng
+from rpusim.kernels import pulses_exact, pulses_lines, pulses_merged, pulses_vectors, rng
 from rpusim.kernels.compiled import Loop, by_identity, compile_loop
 from rpusim.kernels.devices.base import Cells, Device, PulsedDevice
+from rpusim.kernels.devices.constant_step import constant_step
 from rpusim.kernels.pulses import both_signs, floating_point
 from rpusim.kernels.pulses_lines import Drive
 from rpusim.kernels.rng import Purpose
 from rpusim.kernels.trains import Execution, PulseType, UpdateCounts, UpdateParameters, not_finite
 
-# Slots of a chunk: one by one, so that lists and words stay in the cache; merged, so that few cells must fall back.
-_EXACT_BITS, _MERGED_SLOTS = 1 << 20, 128
+# Bits of a chunk whose pulses go one by one: lists and words stay in the cache.
+_EXACT_BITS = 1 << 20
+# Slots of a merged chunk, so that few cells must fall back. Slots of a vector from which it is merged alone: of
+# constant steps, whose order is nothing; of linear ones; of others, which merge in no other way.
+_MERGED_SLOTS, _ALONE_CONSTANT, _ALONE, _ALONE_SMOOTH = 160, 128, 40, 3
 # Work (cells x slots, about 1 ns each) above which a parallel launch pays even if another process has a core.
-_PARALLEL_WORK = 16_000_000
+PARALLEL_WORK = 16_000_000
 
 
 @cache
@@ -46,16 +50,29 @@ def loop_of(device_step: Any, parameters: int, only_up: bool, merging: bool, par
         names["ONLY_UP"] = 1
     stages = {"coincide": compile_loop(pulses_exact.coincide, parallel, **names)}
     if merging:
-        stages["lit"] = pulses_merged.lit
-        stages["merged_words"] = pulses_merged.compiled_merge(parallel, **names)
-    outer = pulses_merged.all_chunks if merging else pulses_exact.all_chunks
-    return compile_loop(outer, sources=(pulses_exact.__file__,), PARALLEL=int(parallel), **stages, **names)
+        names["SMOOTH"] = int(device_step in pulses_vectors.SMOOTH_STEPS)
+        names["RELATIVE"] = int(device_step in pulses_vectors.RELATIVE_STEPS)
+        stages |= pulses_merged.stages(parallel, **names)
+    outer, sources = pulses_merged.all_chunks if merging else pulses_exact.all_chunks, (pulses_exact.__file__,)
+    return compile_loop(outer, False, (*sources, pulses_vectors.__file__), PARALLEL=int(parallel), **stages, **names)
+
+
+def chunking(merging: bool, device: PulsedDevice, lines: int, most: int = _MERGED_SLOTS) -> tuple[int, int]:
+    """Most slots of a chunk, and slots of a vector that is a chunk by itself.
+
+    lines: the longer side of the array. most: slots of a merged chunk.
+    """
+    if not merging:
+        return max(1, _EXACT_BITS // lines), 1 << 30
+    if device.step in pulses_vectors.SMOOTH_STEPS:
+        return most, _ALONE_SMOOTH
+    return most, _ALONE_CONSTANT if device.step is constant_step else _ALONE
 
 
 @cache
 def _count_loop(device_step: Any, parameters: int, only_up: bool) -> Loop:
     names = {"step": device_step, "read": reader(parameters), "PARAMETERS": parameters}
-    return Loop(pulses_exact.count, _PARALLEL_WORK, **names, **({"ONLY_UP": 1} if only_up else {}))
+    return Loop(pulses_exact.count, PARALLEL_WORK, **names, **({"ONLY_UP": 1} if only_up else {}))
 
 
 @lru_cache(maxsize=4096)
@@ -84,20 +101,20 @@ def update(
     assert isinstance(device, PulsedDevice), "only an update in floating point needs no pulses"
     merging, sigma, rule, steps = _plan(device, parameters)
     w, cell, vectors = weights.numpy(), cells.pulse.numpy(), x.shape[0]
-    limit = _MERGED_SLOTS if merging else max(1, _EXACT_BITS // max(w.shape))
+    limit, alone = chunking(merging, device, max(w.shape))
     # To merge a chunk costs about as much as four slots one by one.
     work = w.size * (4 if merging else min(limit, parameters.desired_bl * vectors))
-    parallel = work > _PARALLEL_WORK and numba.get_num_threads() > 1
+    parallel = work > PARALLEL_WORK and numba.get_num_threads() > 1
     keys, flip = _keys(lines or stream, stream), learning_rate < 0
     strength = np.full(vectors, abs(learning_rate) / device.granularity)
     wide, narrow = np.zeros((2, vectors), np.int64), np.zeros((6, vectors), np.int32)
     counts = UpdateCounts.of(wide, narrow, np.zeros(vectors, np.bool_))
-    of_lines = rule, *steps, parameters.sto_round, keys, first, flip, limit
+    of_lines = rule, *steps, parameters.sto_round, keys, first, flip, limit, alone
     total, *bits = pulses_lines.DRAW(x.numpy(), d.numpy(), strength, *of_lines, wide, narrow)
     if total < 0:
         raise not_finite("input x" if total == -1 else "error d")
     if total > 0:
-        more = (keys[5], first, counts.merged, counts.fallbacks) if merging else ()
+        more = (counts.slots, alone, keys[5], first, counts.merged, counts.fallbacks) if merging else ()
         loop = loop_of(device.step, (cell.shape[2] - 2) // 2, only_up, merging, parallel)
         loop(w, cell.reshape(len(w), -1), sigma, *bits, *more)
     if only_up:

@@ -163,10 +163,10 @@ class _Trains:
         assert isinstance(device, PulsedDevice)
         rows, columns = cell.site.rows, cell.site.columns
         self._merging = parameters.execution is Execution.MERGED and pulses_merged.covers(device)
-        limit = _MERGED_SLOTS if self._merging else max(1, pulses_numba._EXACT_BITS // max(rows, columns))
+        limit, self._alone = pulses_numba.chunking(self._merging, device, max(rows, columns), _MERGED_SLOTS)
         # As in `pulses_numba.update`.
         work = rows * columns * (4 if self._merging else min(limit, parameters.desired_bl * vectors))
-        self._parallel = work > pulses_numba._PARALLEL_WORK and numba.get_num_threads() > 1
+        self._parallel = work > pulses_numba.PARALLEL_WORK and numba.get_num_threads() > 1
         wide, narrow = np.zeros((2, vectors), np.int64), np.zeros((6, vectors), np.int32)
         self.counts = UpdateCounts.of(wide, narrow, np.zeros(vectors, np.bool_))
         self._first, self._part, self.left = self._array._counters["updates"], 0, True
@@ -182,6 +182,7 @@ class _Trains:
             self._first,
             bool(rates[0] < 0),
             limit,
+            self._alone,
             wide,
             narrow,
         )
@@ -205,8 +206,10 @@ class _Trains:
             loop = pulses_numba.loop_of(step, parameters, False, self._merging, self._parallel)
             sigma, more = np.float32(array.device.dw_min_std), ()  # type: ignore[attr-defined]
             if self._merging:  # each part has noise of its own
+                counts = self.counts
                 name = (Purpose.MERGED_NOISE, self._part) if self._part else (Purpose.MERGED_NOISE,)
-                more = np.uint64(rng.key(*array.stream, *name)), self._first, self.counts.merged, self.counts.fallbacks  # type: ignore[assignment]
+                key = np.uint64(rng.key(*array.stream, *name))
+                more = counts.slots, self._alone, key, self._first, counts.merged, counts.fallbacks  # type: ignore[assignment]
             loop(array.stored.numpy(), cells, sigma, chunks, self._rows, now, *self._noise, *more)
         if before is not None:
             array._show(before)

@@ -175,7 +175,7 @@ def test_results_do_not_depend_on_threads(monkeypatch, execution):
     config = replace(config, update=replace(config.update, execution=execution))
     tiles = [AnalogTile(40, 30, config) for _ in range(2)]
     tiles[0].update(*_pairs(0, 50, 40, 30), 0.1)
-    monkeypatch.setattr(pulses_numba, "_PARALLEL_WORK", 0)
+    monkeypatch.setattr(pulses_numba, "PARALLEL_WORK", 0)
     tiles[1].update(*_pairs(0, 50, 40, 30), 0.1)
     assert _same(*tiles)
 

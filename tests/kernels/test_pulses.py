@@ -166,7 +166,7 @@ def test_any_division_of_the_vectors_into_calls_gives_the_same_weights(update):
 
 
 def test_results_do_not_depend_on_the_number_of_threads(monkeypatch):
-    monkeypatch.setattr(pulses_numba, "_PARALLEL_WORK", 0)
+    monkeypatch.setattr(pulses_numba, "PARALLEL_WORK", 0)
     x, d = torch.randn(5, 50), torch.randn(5, 40)
     results, threads = [], numba.get_num_threads()
     try:
