@@ -175,22 +175,23 @@ def power(document: Document) -> str:
     analysis = document["analysis"]
     shown, watts = analysis["power"], analysis["power"]["over_time_W"]
     height, base = _POWER_HEIGHT, _POWER_HEIGHT - 24
-    across, up = (WIDTH - _LEFT - 12) / len(watts), (base - 18) / shown["peak_W"]
+    left = _LEFT + 24  # room for three digits and a unit
+    across, up = (WIDTH - left - 40) / len(watts), (base - 18) / shown["peak_W"]
     end = round(analysis["time_s"] * 1e12)
     parts = []
     for tick in _time_ticks(end):
-        at = _LEFT + tick / end * across * len(watts)
+        at = left + tick / end * across * len(watts)
         parts.append(element("line", x1=at, x2=at, y1=18.0, y2=base, class_="grid"))
         parts.append(text(f.si(tick * 1e-12, "s") if tick else "0", at, height - 8, text_anchor="middle"))
-    outline = [(_LEFT + (i + side) * across, base - value * up) for i, value in enumerate(watts) for side in (0, 1)]
-    right = _LEFT + len(watts) * across
-    area = [(_LEFT, base), *outline, (right, base)]
+    outline = [(left + (i + side) * across, base - value * up) for i, value in enumerate(watts) for side in (0, 1)]
+    right = left + len(watts) * across
+    area = [(left, base), *outline, (right, base)]
     parts.append(element("path", d=path(area), class_="watts"))
     standby = base - shown["standby_W"] * up
-    parts.append(element("rect", x=_LEFT, y=standby, width=right - _LEFT, height=base - standby, class_="standby"))
-    parts.append(element("line", x1=_LEFT, x2=right, y1=18.0, y2=18.0, class_="axis", stroke_dasharray="2 3"))
+    parts.append(element("rect", x=left, y=standby, width=right - left, height=base - standby, class_="standby"))
+    parts.append(element("line", x1=left, x2=right, y1=18.0, y2=18.0, class_="axis", stroke_dasharray="2 3"))
     for watt, y in ((shown["peak_W"], 18.0), (shown["standby_W"], standby)):
-        parts.append(text(f.si(watt, "W"), _LEFT - 8, y + 4, text_anchor="end"))
+        parts.append(text(f.si(watt, "W"), left - 8, y + 4, text_anchor="end"))
     label = f"Power over time; peak {f.si(shown['peak_W'], 'W')}, standby {f.si(shown['standby_W'], 'W')}"
     return drawing(*parts, width=WIDTH, height=height, label=label)
 
