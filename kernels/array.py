@@ -33,7 +33,7 @@ class DeviceArray(torch.nn.Module):
 
     stream: names the array to the random numbers. path: "numba" or "torch", see `AnalogTile`.
     Attributes: weights (rows, columns) float32 without unit, as reads see them; persistent, the same without write
-    noise, or None if the device has none; cells; clock, the seconds that `drift` let pass.
+    noise, or None if the device has none; cells; clock, the seconds that `drift` let pass; counters, of what was done.
     """
 
     weights: Tensor
@@ -42,7 +42,7 @@ class DeviceArray(torch.nn.Module):
     def __init__(self, rows: int, columns: int, device: Device, stream: tuple[int, ...], path: str) -> None:
         super().__init__()
         self.device, self.stream, self.path = device, stream, path
-        self._counters = dict.fromkeys(_COUNTERS, 0)
+        self.counters = dict.fromkeys(_COUNTERS, 0)
         self.clock = 0.0
         cells = device.sample(rows, columns, stream)
         for name, buffer in _CELLS.items():
@@ -77,7 +77,7 @@ class DeviceArray(torch.nn.Module):
             if self.persistent is not None and not self.device.apply_write_noise_on_set:
                 self.weights.copy_(self.persistent)
             else:
-                self._show()
+                self.show()
 
     def pulse(
         self,
@@ -108,13 +108,13 @@ class DeviceArray(torch.nn.Module):
             learning_rate,
             parameters,
             self.stream,
-            self._counters["updates"],
+            self.counters["updates"],
             lines,
             only_up,
         )
-        self._counters["updates"] += x.shape[0]
+        self.counters["updates"] += x.shape[0]
         if before is not None:
-            self._show(before)
+            self.show(before)
         return counts
 
     def end_mini_batch(self) -> None:
@@ -128,7 +128,7 @@ class DeviceArray(torch.nn.Module):
         if cells.decay is not None:
             target = 0.0 if cells.target is None else cells.target
             w.copy_(cells.clip((w - target) * cells.decay + target))
-        self._show()
+        self.show()
 
     def reset(
         self, first: int = 0, columns: int | None = None, probability: float = 1.0, only: Tensor | None = None
@@ -153,7 +153,7 @@ class DeviceArray(torch.nn.Module):
         target = 0.0 if cells.target is None else cells.target
         fresh = cells.clip(target + self.device.reset_std * self._normal(Purpose.RESET, 2 * number + 1))
         w.copy_(torch.where(chosen, fresh, w))
-        self._show()
+        self.show()
 
     def drift(self, elapsed: float) -> None:
         """Let ``elapsed`` seconds pass in which nothing is written: the weights relax, see `Drift`."""
@@ -176,14 +176,14 @@ class DeviceArray(torch.nn.Module):
             fresh = fresh + law.w_noise_std * self._normal(Purpose.DRIFT, 2 * number + 1)
         w.copy_(cells.clip(fresh))
         last.copy_(w)
-        self._show()
+        self.show()
 
     @property
     def path_now(self) -> str:
         """The compiled path needs the CPU."""
         return self.path if self.weights.is_cpu else "torch"
 
-    def _show(self, before: Tensor | None = None) -> None:
+    def show(self, before: Tensor | None = None) -> None:
         """Draw the apparent weights anew, of cells that moved since ``before`` or of all."""
         if self.persistent is not None:
             base, number = rng.key(*self.stream, Purpose.WRITE_NOISE), self._next("redraws")
@@ -191,8 +191,8 @@ class DeviceArray(torch.nn.Module):
             write_noise.redraw(self.weights, self.persistent, before, noise, base, number, self.path_now)
 
     def _next(self, counter: str) -> int:
-        self._counters[counter] += 1
-        return self._counters[counter] - 1
+        self.counters[counter] += 1
+        return self.counters[counter] - 1
 
     def _normal(self, purpose: Purpose, step: int) -> Tensor:
         return self._draw(rng.normal_matrix, purpose, step)
@@ -202,8 +202,8 @@ class DeviceArray(torch.nn.Module):
 
     def get_extra_state(self) -> dict[str, Any]:
         """The counters and the name, which travel with `state_dict`."""
-        return {**self._counters, "clock": self.clock, "stream": self.stream}
+        return {**self.counters, "clock": self.clock, "stream": self.stream}
 
     def set_extra_state(self, state: dict[str, Any]) -> None:
-        self._counters = {name: state.get(name, 0) for name in _COUNTERS}
+        self.counters = {name: state.get(name, 0) for name in _COUNTERS}
         self.clock, self.stream = state.get("clock", 0.0), tuple(state["stream"])

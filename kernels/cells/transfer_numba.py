@@ -169,7 +169,7 @@ class _Trains:
         self._parallel = work > pulses_numba.PARALLEL_WORK and numba.get_num_threads() > 1
         wide, narrow = np.zeros((2, vectors), np.int64), np.zeros((6, vectors), np.int32)
         self.counts = UpdateCounts.of(wide, narrow, np.zeros(vectors, np.bool_))
-        self._first, self._part, self.left = self._array._counters["updates"], 0, True
+        self._first, self._part, self.left = self._array.counters["updates"], 0, True
         rates = plan.rates * (device.granularity / cell.granularity)
         total, self._chunks, self._rows, self._columns, *self._noise = pulses_lines.DRAW(
             plan.x,
@@ -188,7 +188,7 @@ class _Trains:
         )
         if total < 0:
             raise not_finite("input x" if total == -1 else "error d")
-        self._array._counters["updates"] += vectors
+        self._array.counters["updates"] += vectors
         self._pulses, self._ones = self._chunks[:, 4].copy(), _ONES(self._columns, self._chunks)
 
     def send(self, events: NDArray[np.int64]) -> None:
@@ -212,7 +212,7 @@ class _Trains:
                 more = counts.slots, self._alone, key, self._first, counts.merged, counts.fallbacks  # type: ignore[assignment]
             loop(array.stored.numpy(), cells, sigma, chunks, self._rows, now, *self._noise, *more)
         if before is not None:
-            array._show(before)
+            array.show(before)
         self._part += 1
 
 
@@ -240,7 +240,7 @@ def _transfer(
     if not len(events):
         return
     (source, target), update = cell._arrays, cell.p.transfer_update
-    device, counters = target.device, target._counters
+    device, counters = target.device, target.counters
     step, parameters, cells = _numbers(target)
     memories = [memory.numpy() for memory in cell.memories]
     noise = np.float32(device.dw_min_std), np.float32(device.write_noise)
