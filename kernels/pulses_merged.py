@@ -344,20 +344,18 @@ def all_chunks(
         start, stop, first_word, after_word, pulses, signed = chunks[n]
         after = n
         while after < len(chunks) and chunks[after, 1] - chunks[after, 0] == 1 and slots[chunks[after, 0]] >= alone:
-            merged[chunks[after, 0]] |= chunks[after, 4] > 0
             after += 1
-        if after > n:
-            alone_here = chunks[n:after]
-            one_vector_each(weights, cells, sigma, alone_here, rows, columns, words, numbers_, base, first, fallbacks)
+        # A single one is not worth to turn rows into columns.
+        if after > n + 1 or (SMOOTH and after > n):
+            of_run = chunks[n:after]
+            for chunk in of_run:
+                merged[chunk[0]] |= chunk[4] > 0
+            one_vector_each(weights, cells, sigma, of_run, rows, columns, words, numbers_, base, first, fallbacks)
             n = after
             continue
         ids, plus, minus, one_sign = lit(columns, first_word, after_word, weights.shape[1])
         dense = pulses > _WORTH_MERGING * weights.shape[0] * len(ids)
-        if dense and stop - start == 1:
-            merged[start] = True
-            alone_here = chunks[n : n + 1]
-            one_vector_each(weights, cells, sigma, alone_here, rows, columns, words, numbers_, base, first, fallbacks)
-        elif dense and SMOOTH == 0:
+        if dense and SMOOTH == 0:
             merged[start:stop] = True
             fallbacks[start] += merged_words(
                 weights, cells, sigma, first_word, after_word, rows, ids, plus, minus, words,
