@@ -10,7 +10,7 @@ Beside them, where the chip has what it takes: samples come in from DRAM or over
 the buffers cannot keep is put away and comes back (`storage`); and space in the buffers of those that read a result is
 reserved before the vector that makes it is driven, so that a full buffer stalls its producer.
 
-Each function takes the vectors of one phase of one layer (`Work`), and the gates that have to be open before each, and
+Each function takes the vectors of one phase of one layer (`Work`), and what has to be there before each (`Wait`), and
 returns what others can wait for (`Done`). Which waits for which is decided in `schedule`.
 """
 
@@ -25,7 +25,6 @@ from numpy.typing import NDArray
 
 from rpusim.arch.activity import Activity, Phase
 from rpusim.arch.events import Op
-from rpusim.arch.mapping import Block
 from rpusim.arch.plan import ArrayPlan, BlockPlan, LayerPlan, Message, Multiply, Plan
 from rpusim.arch.program import ALWAYS, Builder, Integers, Operand, Task
 from rpusim.arch.quantity import PICOSECONDS_PER_SECOND, transfer_picoseconds
@@ -36,14 +35,28 @@ NO_ROW = -1
 
 
 @dataclass(frozen=True)
+class Wait:
+    """Until ``counter`` was raised ``count`` times; numbers, or one for each vector of the work that waits."""
+
+    counter: Operand
+    count: Operand = 1
+
+    def of(self, chosen: Integers | None) -> Wait:
+        """That of some of the vectors; None: all."""
+        return Wait(pick(self.counter, chosen), pick(self.count, chosen))
+
+
+@dataclass(frozen=True)
 class Done:
-    """Vector i and all before it are done when gate ``first`` + i is open; the gate before the first always is."""
+    """Vector i and all before it are done when counter ``first`` + i has been raised ``full`` times."""
 
     first: int
+    full: int
 
-    def by(self, vectors: Integers) -> Integers:
-        """The gates of these vectors; those below 0 are not waited for."""
-        return np.where(vectors >= 0, self.first + vectors, ALWAYS)
+    def by(self, vectors: Integers) -> Wait:
+        """Wait for these vectors; those below 0 are not waited for."""
+        there = vectors >= 0
+        return Wait(np.where(there, self.first + vectors, ALWAYS), np.where(there, self.full, 0))
 
 
 @dataclass(frozen=True)
@@ -114,14 +127,15 @@ class Flow:
 
     # --- phases -------------------------------------------------------------------------------------------------------
 
-    def forward(self, work: Work, start: Sequence[Operand], merges: Sequence[Operand] = ()) -> Done:
+    def forward(self, work: Work, start: Sequence[Wait], merges: Sequence[Wait] = ()) -> Done:
         """Vectors through a layer; ``merges``: other branches that have to be there before what follows (their sum)."""
         layer, sends = work.layer, []
         if self.kept and self._put_away(work, start, self.kept[layer.index].input_bits) and not self._trains:
             start = [self._bring_back(work, start)]
         if layer.input_ops:
-            start = [self._prepared_inputs(work, start)]
-        start = self._reserved(work, start)
+            start = [self._at_homes(work, layer.placed.row_homes, start, self._shared(work, layer.input_ops)).all]
+        multiplied = self._multiplications(work, self._reserved(work, start))
+        self._release(work, multiplied)
         for home in range(len(layer.placed.row_homes)):
             of_home = [
                 (replica, len(to), message, np.array(emits, np.int64)[work.position])
@@ -131,18 +145,20 @@ class Flow:
                 for message in messages
             ]
             sends.append(of_home)
-        homes = self._homes(work, layer.placed.row_homes, self._shared(work, layer.forward_ops), sends, merges)
-        return self._multiplied(work, start, homes)
+        operations = self._shared(work, layer.forward_ops)
+        return self._at_homes(work, layer.placed.row_homes, [multiplied, *merges], operations, sends).done
 
-    def error(self, work: Work, start: Sequence[Operand]) -> Done:
+    def error(self, work: Work, start: Sequence[Wait]) -> Done:
         operations = self._shared(work, work.layer.derivative_ops)
-        done = self._at_homes(work, self._homes(work, work.layer.placed.row_homes, operations), start)
+        done = self._at_homes(work, work.layer.placed.row_homes, start, operations).done
         if self.kept:
             self._put_away(work, [done.by(np.arange(len(work)))], self.kept[work.layer.index].error_bits)
         return done
 
-    def backward(self, work: Work, start: Sequence[Operand]) -> Done:
-        layer, sends = work.layer, []
+    def backward(self, work: Work, start: Sequence[Wait]) -> Done:
+        layer = work.layer
+        multiplied = self._multiplications(work, start)
+        sends = []
         for of_home in layer.gradients:
             sends.append(
                 [
@@ -151,17 +167,15 @@ class Flow:
                     for message in messages
                 ]
             )
-        return self._multiplied(work, start, self._homes(work, layer.placed.column_homes, layer.overlap_ops, sends))
+        return self._at_homes(work, layer.placed.column_homes, [multiplied], layer.overlap_ops, sends).done
 
-    def update(self, work: Work, start: Sequence[Operand], extras: Extras | None = None) -> Done:
+    def update(self, work: Work, start: Sequence[Wait], extras: Extras | None = None) -> Done:
         layer, grid = work.layer, work.layer.placed.grid
         if self._away.get(layer.index):
             start = [*start, self._bring_back(work, start)]
         cell, last = self.plan.placement.cell, np.append(np.diff(work.step), 1)
-        arithmetic = bool(layer.bias_ops) or extras is not None
-        done = Done(self._ordered(work))
-        pulsed = self._gates(work) if arithmetic else np.empty(0, np.int64)
-        waits: list[Operand] = [pulsed]
+        pulsed = self.builder.count(len(work))
+        done: list[Wait] = [Wait(pulsed + np.arange(len(work)), grid)]
         for block in layer.blocks:
             chosen = work.of_replica(block.block.tile // grid)
             assert work.rows is not None
@@ -170,7 +184,7 @@ class Flow:
             with self._task(work, block, chosen, rows) as task:
                 self._wait(task, start, chosen)
                 if order:
-                    task.wait(order.read.before(order.read_before))
+                    task.wait(order.read, order.read_before)
                 load = block.update_fetch_bits, block.update_fetch_ps
                 if cell.learning:
                     self._compute(task, block, self._algorithm_ops[rows])
@@ -181,57 +195,51 @@ class Flow:
                     words = cell.words * block.block.rows * block.block.columns
                     self._remember(task, block, pick(last, chosen) * words, self._algorithm_ops[rows])
                 if order:
-                    numbers = np.arange(len(rows))
-                    task.wait(order.pulsed.before(numbers))
-                    task.raise_(order.pulsed.first + numbers)
-                if arithmetic:
-                    task.raise_(pick(pulsed, chosen))
-                else:
-                    self._in_order(task, done, chosen, len(work))
+                    task.wait(order.pulsed, np.arange(len(rows)))
+                    task.raise_(order.pulsed)
+                task.raise_(pick(done[0].counter, chosen))
             if order:
                 self._extra_work(block, order)
                 after = np.zeros(len(work), np.int64)
                 after[slice(None) if chosen is None else chosen] = order.transferred_after
-                waits.append(order.written.before(np.maximum.accumulate(after)))
-        if not arithmetic:
-            return done
-        return self._at_homes(work, self._homes(work, layer.placed.row_homes, layer.bias_ops), waits, done)
+                done.append(Wait(order.written, np.maximum.accumulate(after)))
+        return self._at_homes(work, layer.placed.row_homes, done, layer.bias_ops).done
 
-    def prepare(self, layer: LayerPlan, extras: Extras, start: Integers) -> Done:
-        """Maintenance before mini-batches; ``start`` and what is returned have one gate per mini-batch, in order."""
+    def prepare(self, layer: LayerPlan, extras: Extras, start: Wait) -> Done:
+        """Maintenance before mini-batches; ``start`` and what is returned have one entry per mini-batch, in order."""
         steps = np.unique(extras.step)
-        done = Done(self.builder.gates(int(steps.max()) + 1))
+        done = Done(self.builder.count(int(steps.max()) + 1), len(np.unique(extras.tile)))
         for block in layer.blocks:
             mine = extras.of(extras.tile == block.block.tile)
             if mine is None:
                 continue
             none = np.zeros(0, np.int64)
-            pulsed, read, written = (self._serial(len(mine.step)) for _ in range(3))
-            order = self._Order(mine, start[mine.step], pulsed, read, written, none, none)
+            counters = (self.builder.count(1) for _ in range(3))
+            order = self._Order(mine, start.of(mine.step), *counters, none, none)
             self._extra_work(block, order)
             until = np.searchsorted(mine.step, steps, side="right")
             with self.builder.task(len(steps), Phase.MAINTENANCE, layer.index, block.block.tile, 0) as task:
-                task.wait(order.written.before(until))
+                task.wait(order.written, until)
                 task.raise_(done.first + steps)
         return done
 
     # --- beside the phases --------------------------------------------------------------------------------------------
 
-    def bring_in(self, layers: Sequence[LayerPlan], samples: int, start: Sequence[Operand]) -> Integers | None:
+    def bring_in(self, layers: Sequence[LayerPlan], samples: int, start: Sequence[Wait]) -> Wait | None:
         """Samples of the network's input from DRAM, else from the host, to the tiles that read them; None if there is
-        neither, so that they are taken to be there. One gate per sample."""
+        neither, so that they are taken to be there. One counter per sample."""
         messages = [(layer, message) for layer in layers for message in layer.inputs]
         if not messages:
             return None
         part = "DRAM" if "DRAM" in self.plan.outside else "host link"
-        there, total = self.builder.gates(samples), sum(m.bits for _, m in messages)
+        there, total = self.builder.count(samples), sum(m.bits for _, m in messages)
         with self.builder.task(samples, Phase.FORWARD, messages[0][0].index, 0, np.arange(samples)) as task:
             self._wait(task, start, None)
             self._outside(task, part, total, reading=True)
             for _, message in messages:
                 self._deliver(task, message, message.bits)
             task.raise_(there + np.arange(samples))
-        return there + np.arange(samples)
+        return Wait(there + np.arange(samples))
 
     def _outside(self, task: Task, part: str, bits: Operand, reading: bool) -> None:
         """Bits to or from the global buffer, DRAM or the host."""
@@ -242,38 +250,40 @@ class Flow:
         op = {"global buffer": of_buffer, "DRAM": Op.MEMORY, "host link": Op.HOST}[part]
         task.use(self.plan.outside[part], op, _each(bits, unit.transfer_ps), bits)
 
-    def _put_away(self, work: Work, start: Sequence[Operand], total: int) -> bool:
+    def _put_away(self, work: Work, start: Sequence[Wait], total: int) -> bool:
         """Take what belongs to samples that the buffers cannot keep to where they go; whether there are any."""
         chosen = self._overflowing(work)
         if not len(chosen) or not total:
             return False
         layer, bits = work.layer, np.broadcast_to(self._shared(work, total), len(work))[chosen]
-        away = self.builder.gates(int(work.sample.max()) + 1)
-        self._away.setdefault(layer.index, []).append(away)
+        counters = self.builder.count(int(work.sample.max()) + 1)
+        self._away.setdefault(layer.index, []).append(counters)
         with self._task(work, layer.blocks[0], chosen) as task:
             self._wait(task, start, chosen)
             for hop in layer.to_edge:
                 on_link = _each(bits, lambda n: transfer_picoseconds(n, self.plan.link_bandwidth))
                 task.use(hop.station, Op.SEND, on_link + hop.latency_ps, bits)
             self._outside(task, self._kept(layer).overflow, bits, reading=False)
-            task.raise_(away + work.sample[chosen])
+            task.raise_(counters + work.sample[chosen])
         return True
 
-    def _bring_back(self, work: Work, start: Sequence[Operand]) -> Integers:
+    def _bring_back(self, work: Work, start: Sequence[Wait]) -> Wait:
         """Take what was put away back into the layer's buffer; what each vector of ``work`` has to wait for."""
         chosen, layer = self._overflowing(work), work.layer
         total = self._kept(layer).bits if self._trains else self._kept(layer).input_bits
         bits = np.broadcast_to(self._shared(work, total), len(work))[chosen]
-        back = self._gates(work)
+        back = self.builder.count(1) if not len(chosen) else self.builder.count(len(work))
         with self._task(work, layer.blocks[0], chosen) as task:
             self._wait(task, start, chosen)
-            for away in self._away[layer.index]:
-                task.wait(away + work.sample[chosen])
+            for counters in self._away[layer.index]:
+                task.wait(counters + work.sample[chosen], layer.placed.layer.vectors)
             self._outside(task, self._kept(layer).overflow, bits, reading=True)
             assert layer.from_edge is not None
             self._deliver(task, layer.from_edge, bits)
-            task.raise_(back[chosen])
-        return back  # of the others nobody raises the gates: they are open
+            task.raise_(back + chosen)
+        away = np.zeros(len(work), np.bool_)
+        away[chosen] = True
+        return Wait(np.where(away, back + np.arange(len(work)), ALWAYS), np.where(away, 1, 0))
 
     def _kept(self, layer: LayerPlan) -> Kept:
         assert self.kept is not None
@@ -285,7 +295,7 @@ class Flow:
         sample = work.vector // work.layer.placed.layer.vectors * self._trains  # else each sample is kept for itself
         return np.flatnonzero((sample >= kept.samples) & bool(kept.overflow))
 
-    def _reserved(self, work: Work, start: Sequence[Operand]) -> Sequence[Operand]:
+    def _reserved(self, work: Work, start: Sequence[Wait]) -> Sequence[Wait]:
         """Reserve room for the results of every vector, at its homes' targets, before it is driven."""
         layer = work.layer
         wanted = [
@@ -294,7 +304,7 @@ class Flow:
         ]
         if self.kept is not None or not any(wanted):
             return start
-        reserved = self._gates(work)
+        reserved = self.builder.count(len(work)) + np.arange(len(work))
         for home, block in enumerate(layer.placed.row_homes):
             with self._task(work, layer.blocks[block.tile], None) as task:
                 self._wait(task, start, None)
@@ -303,22 +313,22 @@ class Flow:
                         if done:
                             task.take(self._space(message), bits)
                 task.raise_(reserved)
-        return [reserved]
+        return [Wait(reserved, len(layer.placed.row_homes))]
 
-    def _freed(self, work: Work) -> list[tuple[Message, Integers]]:
-        """The room of what each vector is the last to read."""
+    def _release(self, work: Work, multiplied: Wait) -> None:
+        """Give back the room of what a vector was the last to read, as soon as it is multiplied."""
+        if self.kept is not None:
+            return
         layer, freed = work.layer, []
-        for producer, frees in layer.frees if self.kept is None and work.phase == Phase.FORWARD else ():
+        for producer, frees in layer.frees:
             theirs = self.plan.layers[producer]
             for home in range(len(theirs.placed.row_homes)):
                 for e, message in self._results(theirs, home):
                     if self._consumers(theirs)[e] == layer.index:
                         freed.append((message, message.bits * np.array(frees, np.int64)[work.position]))
-        return freed
-
-    def _release(self, work: Work, multiplied: Operand, freed: Sequence[tuple[Message, Integers]]) -> None:
-        """Give it back as soon as the vector is multiplied."""
-        with self._task(work, work.layer.blocks[0], None) as task:
+        if not freed:
+            return
+        with self._task(work, layer.blocks[0], None) as task:
             self._wait(task, [multiplied], None)
             for message, bits in freed:
                 with task.unless_zero(bits) as done:
@@ -347,78 +357,44 @@ class Flow:
 
     # --- pieces of phases ---------------------------------------------------------------------------------------------
 
-    @dataclass(frozen=True)
-    class _Homes:
-        """What is done where partial sums meet, once they are there.
-
-        blocks: the homes, of one replica after the other. operations: digital ones, of a vector, to be shared among the
-        homes of its replica; or of each home, a tuple. sends: of each home (replica that gets it, of how many, message,
-        how many positions). merges: other branches that have to be there first (for their sum).
-        """
-
-        blocks: tuple[BlockPlan, ...]
-        operations: Operand | tuple[int, ...]
-        sends: Sequence[Sequence[tuple[int, int, Message, Operand]]]
-        merges: Sequence[Operand]
-
-    def _homes(
-        self,
-        work: Work,
-        homes: Sequence[Block],
-        operations: Operand | tuple[int, ...],
-        sends: Sequence[Sequence[tuple[int, int, Message, Operand]]] = (),
-        merges: Sequence[Operand] = (),
-    ) -> _Homes:
-        return self._Homes(tuple(work.layer.blocks[home.tile] for home in homes), operations, sends, merges)
-
-    def _multiplied(self, work: Work, start: Sequence[Operand], homes: _Homes) -> Done:
-        """One vector through all blocks of its replica, partial sums added up at their homes, and what is done there.
-
-        A block that is the only one of its replica goes on as its own home.
-        """
-        grid, freed = work.layer.placed.grid, self._freed(work)
-        done, alone = Done(self._ordered(work)), grid == 1
-        multiplied = np.empty(0, np.int64) if alone and not freed else self._gates(work)
-        for number, block in enumerate(work.layer.blocks):
-            chosen = work.of_replica(number // grid)
+    def _multiplications(self, work: Work, start: Sequence[Wait]) -> Wait:
+        """One vector through all blocks of its replica, partial sums added up at their homes."""
+        backward = work.phase == Phase.BACKWARD
+        counters = self.builder.count(len(work)) + np.arange(len(work))
+        grid = work.layer.placed.grid
+        for block in work.layer.blocks:
+            chosen = work.of_replica(block.block.tile // grid)
             assert work.rows is not None
-            rows = pick(work.rows[:, number % grid], chosen)
+            rows = pick(work.rows[:, block.block.tile % grid], chosen)
+            way, partial, home = block.forward, block.partial_forward, block.row_home
+            if backward:
+                assert block.backward is not None, "activity of a chip that does not train"
+                way, partial, home = block.backward, block.partial_backward, block.column_home
             with self._task(work, block, chosen, rows) as task:
                 self._wait(task, start, chosen)
-                self._multiply(task, block, rows, work)
-                if len(multiplied):
-                    task.raise_(pick(multiplied, chosen))
-                if alone:
-                    self._at_home(task, work, homes, number, chosen, done)
-        if freed:
-            self._release(work, multiplied, freed)
-        return done if alone else self._at_homes(work, homes, [multiplied], done)
-
-    def _multiply(self, task: Task, block: BlockPlan, rows: Integers, work: Work) -> None:
-        """Fetch, drive, convert and scale; a partial sum goes to its home and is added there."""
-        way, partial, home = block.forward, block.partial_forward, block.row_home
-        if work.phase == Phase.BACKWARD:
-            assert block.backward is not None, "activity of a chip that does not train"
-            way, partial, home = block.backward, block.partial_backward, block.column_home
-        self._compute(task, block, self._algorithm_ops[rows])
-        passes = self._passes[rows]
-        with task.unless_zero(passes) as done:
-            if done:
-                task.use(block.buffer, Op.FETCH, way.fetch_ps, way.fetch_bits)
-                visible = [block.arrays[k] for k in self.plan.placement.cell.visible]
-                self._read(task, block, visible, way, passes, work.phase == Phase.BACKWARD)
-        self._compute(task, block, way.outputs * block.kind.digital.operations_per_output)
-        if partial is not None:
-            self._deliver(task, partial, partial.bits)
-            self._compute(task, work.layer.blocks[home], way.outputs)
+                self._compute(task, block, self._algorithm_ops[rows])
+                passes = self._passes[rows]
+                with task.unless_zero(passes) as done:
+                    if done:
+                        task.use(block.buffer, Op.FETCH, way.fetch_ps, way.fetch_bits)
+                        visible = [block.arrays[k] for k in self.plan.placement.cell.visible]
+                        self._read(task, block, visible, way, passes, backward)
+                self._compute(task, block, way.outputs * block.kind.digital.operations_per_output)
+                if partial is not None:
+                    self._deliver(task, partial, partial.bits)
+                    self._compute(task, work.layer.blocks[home], way.outputs)
+                task.raise_(pick(counters, chosen))
+        return Wait(counters, grid)
 
     def _read(
         self, task: Task, block: BlockPlan, arrays: Sequence[ArrayPlan], way: Multiply, passes: Operand, backward: bool
     ) -> None:
         """Drive arrays that hang on the same converters (those of the last), and convert."""
         adcs = arrays[-1].adcs(backward)
+        drivers = [array.drivers(backward) for array in arrays]
         for array in arrays:
             task.take(array.array)
+            task.take(array.drivers(backward))
         task.note(0)
         task.hold(way.lead_ps)
         task.take(adcs)
@@ -426,12 +402,15 @@ class Flow:
         task.hold((passes - 1) * way.pass_ps + way.overlap_ps + (0 if block.sample_and_hold else way.tail_ps))
         for array in arrays:
             task.give(array.array)
-        driven = [(array.array, passes) for array in arrays]
-        task.log(Op.DRIVE, [*driven, *((array.drivers(backward), 0) for array in arrays)], register=0)
+            task.give(array.drivers(backward))
+        for array in arrays:
+            task.log(Op.DRIVE, array.array, passes, 0)
+        for station in drivers:
+            task.log(Op.DRIVE, station, 0, 0)
         if block.sample_and_hold:
             task.hold(way.tail_ps)
         task.give(adcs)
-        task.log(Op.CONVERT, [(adcs, passes * way.conversions)], register=1)
+        task.log(Op.CONVERT, adcs, passes * way.conversions, 1)
 
     def _pulse(
         self,
@@ -447,56 +426,31 @@ class Flow:
 
         rows: how many of the array take part, which is how often the slots pass where that is done row by row.
         """
-        if not np.any(slots):
-            return
-        assert block.kind.pulses is not None, "activity of a chip that does not train"
-        fetched = slots > 0
-        task.use(block.buffer, Op.FETCH, fetch_ps * fetched, fetch_bits * fetched)
-        duration = slots * block.slot_ps * block.kind.pulses.turns(rows)
-        first, *others = arrays
-        if not others:
-            task.use(first.array, Op.PULSE, duration, slots, also=(first.row_drivers, first.column_drivers))
-            return
-        with task.unless_zero(slots):
-            parts = [(part, 0) for a in arrays for part in (a.array, a.row_drivers, a.column_drivers)]
-            self._write(task, Op.PULSE, arrays, duration, [(first.array, slots), *parts[1:]])
-
-    @staticmethod
-    def _write(
-        task: Task, op: Op, arrays: Sequence[ArrayPlan], duration: Operand, amounts: Sequence[tuple[int, Operand]]
-    ) -> None:
-        """Hold arrays at the same time."""
-        for array in arrays:
-            task.take(array.array)
-        task.note()
-        task.hold(duration)
-        for array in arrays:
-            task.give(array.array)
-        task.log(op, amounts)
-
-    @dataclass(frozen=True)
-    class _Serial:
-        """Gates that open one after the other: number n (from ``first`` on) as the last of n + 1."""
-
-        first: int
-
-        def before(self, numbers: Integers) -> Integers:
-            """Open when so many are: all before that number."""
-            return np.where(numbers > 0, self.first + numbers - 1, ALWAYS)
-
-    def _serial(self, number: int) -> _Serial:
-        return self._Serial(self.builder.gates(number))
+        with task.unless_zero(slots) as done:
+            if not done:
+                return
+            assert block.kind.pulses is not None, "activity of a chip that does not train"
+            task.use(block.buffer, Op.FETCH, fetch_ps, fetch_bits)
+            held = [station for a in arrays for station in (a.array, a.row_drivers, a.column_drivers)]
+            for station in held:
+                task.take(station)
+            task.note()
+            task.hold(slots * block.slot_ps * block.kind.pulses.turns(rows))
+            for station in held:
+                task.give(station)
+            for number, station in enumerate(held):
+                task.log(Op.PULSE, station, slots if number == 0 else 0)
 
     @dataclass(frozen=True)
     class _Order:
-        """Who waits for whom on one block whose unit cells transfer. Pulsed, read and written one after the other."""
+        """Who waits for whom on one block whose unit cells transfer. Counters: pulsed, read, written."""
 
         extras: Extras
-        ready: Integers
+        ready: Wait
         """What each transfer waits for: the update that made it due, and all before it."""
-        pulsed: Flow._Serial
-        read: Flow._Serial
-        written: Flow._Serial
+        pulsed: int
+        read: int
+        written: int
         read_before: Integers
         """Of each update: how many transfers must have been read before it."""
         transferred_after: Integers
@@ -516,9 +470,8 @@ class Flow:
         )
         numbers = np.arange(len(updates))
         before, up_to = (np.searchsorted(after, numbers, side=side) for side in ("left", "right"))
-        pulsed = self._serial(len(updates))
-        read, written = (self._serial(len(after)) for _ in range(2))
-        return self._Order(extras, pulsed.first + after, pulsed, read, written, before, up_to)
+        pulsed, read, written = (self.builder.count(1) for _ in range(3))
+        return self._Order(extras, Wait(pulsed, after + 1), pulsed, read, written, before, up_to)
 
     def _extra_work(self, block: BlockPlan, order: _Order) -> None:
         """What unit cells do between updates, in program order: one task for each phase and array."""
@@ -539,17 +492,17 @@ class Flow:
         passes, slots = self._passes[rows], self._slots[rows]
         with self.builder.task(len(rows), phase, layer, tile, vector, rows) as task:
             self._wait(task, [order.ready], chosen)
-            task.wait(order.read.before(chosen))
+            task.wait(order.read, chosen)
             with task.unless_zero(passes) as done:
                 if done:
                     self._read(task, block, [block.arrays[a] for a in cell.read_for(k)], way, passes, by_row)
-            task.raise_(order.read.first + chosen)
+            task.raise_(order.read)
             self._remember(task, block, cell.words * way.outputs * transfer, self._algorithm_ops[rows])
-            task.wait(order.written.before(chosen))
+            task.wait(order.written, chosen)
             self._erase(task, block, block.arrays[k], rows)
             load_ps = transfer_picoseconds(load, block.kind.buffer.bandwidth)
             self._pulse(task, block, targets, slots, load, load_ps, 1 if by_row else block.block.rows)
-            task.raise_(order.written.first + chosen)
+            task.raise_(order.written)
 
     def _remember(self, task: Task, block: BlockPlan, words: Operand, operations: Operand) -> None:
         """Digital memory of the unit cells read, worked on, and written."""
@@ -573,62 +526,60 @@ class Flow:
         if programming is None or not written.any():
             return
         pulses = np.ceil(self._activity.active_rows[rows] * programming.iterations).astype(np.int64)
-        parts = (array.array, array.row_drivers, array.column_drivers)
+        held = (array.array, array.row_drivers, array.column_drivers)
         with task.unless_zero(written):
-            self._write(task, Op.WRITE, [array], pulses * programming.pulse_ps, [(part, pulses) for part in parts])
+            for station in held:
+                task.take(station)
+            task.note()
+            task.hold(pulses * programming.pulse_ps)
+            for station in held:
+                task.give(station)
+            for station in held:
+                task.log(Op.WRITE, station, pulses)
 
-    def _prepared_inputs(self, work: Work, start: Sequence[Operand]) -> Integers:
-        """Digital operations on the network's input, at the homes of the layer that reads it first."""
-        homes, ready = work.layer.placed.row_homes, self._gates(work)
-        operations, each = self._shared(work, work.layer.input_ops), len(homes) // work.layer.placed.replicas
-        for number, home in enumerate(homes):
-            chosen, block = work.of_replica(number // each), work.layer.blocks[home.tile]
+    @dataclass(frozen=True)
+    class _Finished:
+        """all: every vector by itself; done: in order."""
+
+        all: Wait
+        done: Done
+
+    def _at_homes(
+        self,
+        work: Work,
+        homes: Sequence[object],
+        start: Sequence[Wait],
+        operations: Operand | Sequence[int],
+        sends: Sequence[Sequence[tuple[int, int, Message, Operand]]] = (),
+    ) -> _Finished:
+        """Digital operations of every vector, shared among the homes of its replica; then each home's messages.
+
+        operations: of a vector, to be shared; or of each home, a sequence. sends: (replica that gets it, of how many,
+        message, how many positions).
+        """
+        layer = work.layer
+        each = len(homes) // layer.placed.replicas
+        finished = self.builder.count(len(work)) + np.arange(len(work))
+        done = Done(self.builder.count(len(work)), each)
+        before = done.by(np.arange(len(work)) - 1)
+        for h, home in enumerate(homes):
+            block = layer.blocks[home.tile]  # type: ignore[attr-defined]
+            chosen = work.of_replica(h // each)
             with self._task(work, block, chosen) as task:
                 self._wait(task, start, chosen)
-                self._compute(task, block, share(pick(operations, chosen), number % each, each))
-                task.raise_(pick(ready, chosen))
-        return ready
-
-    def _at_homes(self, work: Work, homes: _Homes, start: Sequence[Operand], done: Done | None = None) -> Done:
-        """A task of its own for every home."""
-        done = done or Done(self._ordered(work))
-        each = len(homes.blocks) // work.layer.placed.replicas
-        for number, block in enumerate(homes.blocks):
-            chosen = work.of_replica(number // each)
-            with self._task(work, block, chosen) as task:
-                self._wait(task, start, chosen)
-                self._at_home(task, work, homes, number, chosen, done)
-        return done
-
-    def _at_home(self, task: Task, work: Work, homes: _Homes, number: int, chosen: Integers | None, done: Done) -> None:
-        """Digital operations of every vector, then messages."""
-        block, each, task.row = homes.blocks[number], len(homes.blocks) // work.layer.placed.replicas, NO_ROW
-        self._wait(task, homes.merges, chosen)
-        if isinstance(homes.operations, tuple):
-            self._compute(task, block, homes.operations[number])
-        else:
-            self._compute(task, block, share(pick(homes.operations, chosen), number % each, each))
-        for replica, replicas, message, positions in homes.sends[number] if homes.sends else ():
-            bits = message.bits * pick(np.broadcast_to(positions, len(work)), chosen)
-            if replicas > 1:
-                bits = np.where(pick(work.vector, chosen) % replicas == replica, bits, 0)
-            self._deliver(task, message, bits)
-        self._in_order(task, done, chosen, len(work))
-
-    @staticmethod
-    def _in_order(task: Task, done: Done, chosen: Integers | None, vectors: int) -> None:
-        """Say that a vector is done when all before it are."""
-        gates = pick(done.first + np.arange(vectors), chosen)
-        task.wait(gates - 1)
-        task.raise_(gates)
-
-    def _ordered(self, work: Work) -> int:
-        """Gates for `Done`."""
-        return self.builder.gates(len(work) + 1) + 1
-
-    def _gates(self, work: Work) -> Integers:
-        """One for every vector."""
-        return self.builder.gates(len(work)) + np.arange(len(work))
+                if isinstance(operations, tuple):
+                    self._compute(task, block, operations[h])
+                else:
+                    self._compute(task, block, share(pick(operations, chosen), h % each, each))
+                for replica, replicas, message, positions in sends[h] if sends else ():
+                    bits = message.bits * pick(np.broadcast_to(positions, len(work)), chosen)
+                    if replicas > 1:
+                        bits = np.where(pick(work.vector, chosen) % replicas == replica, bits, 0)
+                    self._deliver(task, message, bits)
+                task.raise_(pick(finished, chosen))
+                self._wait(task, [before], chosen)
+                task.raise_(pick(done.first + np.arange(len(work)), chosen))
+        return self._Finished(Wait(finished, each), done)
 
     def _shared(self, work: Work, total: int) -> Operand:
         """Of ``total`` per sample, each vector's share."""
@@ -640,9 +591,9 @@ class Flow:
         return self.builder.task(len(vector), work.phase, work.layer.index, block.block.tile, vector, rows)
 
     @staticmethod
-    def _wait(task: Task, gates: Sequence[Operand], chosen: Integers | None) -> None:
-        for gate in gates:
-            task.wait(pick(gate, chosen))
+    def _wait(task: Task, waits: Sequence[Wait], chosen: Integers | None) -> None:
+        for wait in waits:
+            task.wait(*vars(wait.of(chosen)).values())
 
     def _compute(self, task: Task, block: BlockPlan, operations: Operand) -> None:
         """Element operations in the block's digital unit."""
@@ -654,9 +605,11 @@ class Flow:
         """A message over each link of its route in turn, then into the buffer at its end."""
         on_link = _each(bits, lambda n: transfer_picoseconds(n, self.plan.link_bandwidth))
         to_store = _each(bits, lambda n: transfer_picoseconds(n, self.plan.bandwidth[message.kind]))
-        for hop in message.route:
-            task.use(hop.station, Op.SEND, on_link + hop.latency_ps, bits)
-        task.use(message.buffer, Op.STORE, to_store, bits)
+        with task.unless_zero(bits) as done:
+            if done:
+                for hop in message.route:
+                    task.use(hop.station, Op.SEND, on_link + hop.latency_ps, bits)
+                task.use(message.buffer, Op.STORE, to_store, bits)
 
 
 def share(total: Operand, index: Operand, parts: int) -> Operand:

@@ -1,16 +1,15 @@
 """A program: what every unit of a chip does for every vector, as short lists of instructions. Two engines run it.
 
 A *task* is such a list, written once for a block or a home of a layer, and run by many *processes*, one per vector.
-Numbers that differ from vector to vector (passes, pulse slots, which gate) are columns with one entry per process.
+Numbers that differ from vector to vector (passes, pulse slots, which counter) are columns with one entry per process.
 
-    WAIT   until a gate is open                               RAISE  a gate, which opens when all have that do so
+    WAIT   until a counter has been raised often enough       RAISE  a counter by one
     TAKE   so much of a station, waiting in its queue         GIVE   it back
-    USE    take a station, hold it, give it back, log that    HOLD   on for so many picoseconds
-    SKIP   some instructions if a number is 0                 NOTE   the time in a register
-    LOG    events that began at the noted time
+    HOLD   on for so many picoseconds                         SKIP   some instructions if a number is 0
+    NOTE   the time in a register                             LOG    an event that began at the noted time
 
-*Stations* are arrays, ADCs, digital units, ports, links (of which one vector takes all) and buffers (of which it takes
-bits). Drivers are part of the array that they belong to: whoever has the array has them.
+*Stations* are arrays, drivers, ADCs, digital units, ports, links (of which one vector takes all) and buffers (of which
+it takes bits). *Counters* are how processes wait for each other.
 
 Time advances from tick to tick; a tick has rounds. In a round every process that can go on does so until it has to wait
 or is done; then all stations hand out what is free, to the first in their queues only. The order in a queue is: request
@@ -24,7 +23,6 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import IntEnum
-from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,34 +38,22 @@ Operand = int | Integers
 class Do(IntEnum):
     """Instructions; operands are (a, b), see the module."""
 
-    WAIT = 0  # gate a
-    RAISE = 1  # gate a
+    WAIT = 0  # counter a, how often raised b
+    RAISE = 1  # counter a
     TAKE = 2  # station a, how much b
     GIVE = 3  # station a, how much b
-    USE = 4  # station a, b picoseconds; nothing if b is 0
-    HOLD = 5  # b picoseconds
-    SKIP = 6  # a instructions if b is 0
-    NOTE = 7  # in the register
-    LOG = 8  # from the time in the register
+    HOLD = 4  # b picoseconds
+    SKIP = 5  # a instructions if b is 0
+    NOTE = 6  # register a
+    LOG = 7  # station a, amount b; operation and register besides
 
 
-INSTRUCTION = ("do", "a", "a_column", "b", "b_column", "slot", "register")
-"""Columns of the code. A column operand is a place in `Program.data` to which the process's number is added; `ALONE`
-stands for the number given, `COUNTED` for that number plus the process's own. slot: of the first process, if it logs.
-"""
-ALONE, COUNTED = -1, -2
-
-LOGGED = ("slot", "task", "op", "station", "amount", "amount_column", "row", "row_column")
-"""Columns of what is logged: times in the slots of a task's processes are events of one operation of one station."""
-
-HEAD = ("phase", "layer", "tile", "vector", "vector_column")
-"""Columns of what is the same for all processes of a task, or is a column of its own."""
+INSTRUCTION = ("do", "a", "a_column", "b", "b_column", "op", "register")
+"""Columns of the code. A column operand is a place in `Program.data` to which the process's number is added, or -1."""
 
 REGISTERS = 2
 ALWAYS = 0
-"""A gate that nobody raises, and that is open."""
-NEVER = -1
-"""The start of what was not done."""
+"""A counter that nobody waits long for: it is never raised, and waited for with a count of 0."""
 
 
 @dataclass(frozen=True)
@@ -77,104 +63,58 @@ class Program:
     code:      (instructions, len(INSTRUCTION)).
     data:      all columns, one after the other.
     tasks:     (tasks, 4): first instruction, instruction after the last, first process, processes.
-    heads:     (tasks, len(HEAD)).
-    logged:    (kinds of events, len(LOGGED)).
-    slots:     how many times there are to log.
-    raises:    of each gate: how often it is raised before it opens.
+    task:      of each process.
+    key:       of each process: phase, layer, vector and tile packed into one number that orders requests.
+    row, layer, tile, phase, vector: of each process, for its events.
     stations, capacity: names of all stations, and how much of each there is.
+    counters:  how many there are.
     """
 
     code: Integers
-    data: NDArray[np.int32] | Integers
+    data: Integers
     tasks: Integers
-    heads: Integers
-    logged: Integers
-    slots: int
-    raises: NDArray[np.int32]
+    task: NDArray[np.int32]
+    key: Integers
+    row: Integers
+    layer: Integers
+    tile: Integers
+    phase: Integers
+    vector: Integers
     stations: tuple[str, ...]
     capacity: Integers
+    counters: int
 
     @property
     def processes(self) -> int:
-        return int(self.tasks[:, 3].sum())
+        return len(self.task)
 
-    @cached_property
-    def keys(self) -> Integers:
-        """Of each task: phase, layer and tile packed into a number; with the vector it orders requests."""
-        phase, layer, tile = self.heads[:, :3].T
-        return phase << 59 | layer << 45 | tile
-
-    def key(self, process: int) -> int:
-        """What orders requests of a process made at the same time."""
-        return int(self.keys[self.task_of(process)]) | self.of(process, "vector") << 16
-
-    def task_of(self, process: int) -> int:
-        return int(np.searchsorted(self.tasks[:, 2], process, side="right")) - 1
-
-    def of(self, process: int, name: str) -> int:
-        """A number from the head of the process's task."""
-        task = self.task_of(process)
-        head = dict(zip(HEAD, self.heads[task].tolist(), strict=True))
-        return self.operand(head[name], head.get(f"{name}_column", ALONE), process - int(self.tasks[task, 2]))
-
-    def operand(self, value: int, column: int, number: int) -> int:
-        """For process ``number`` of its task."""
-        if column == COUNTED:
-            return value + number
-        return value if column == ALONE else value + int(self.data[column + number])
-
-    def events(self, start: Integers, end: Integers) -> Events:
-        """The times in the slots as events, ordered by end; then by task, and by place in it."""
-        parts = list(self._parts(start, end))
-        columns = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]} if parts else {}
-        if not columns:
-            return Events(*(np.empty(0, np.int64) for _ in range(10)))
-        order = np.argsort(columns["end"], kind="stable")
-        return Events(**{name: column[order] for name, column in columns.items()})
-
-    def _parts(self, start: Integers, end: Integers) -> Iterator[dict[str, Integers]]:
-        for slot, task, op, station, amount, amount_column, row, row_column in self.logged.tolist():
-            size = int(self.tasks[task, 3])
-            done = np.flatnonzero(start[slot : slot + size] != NEVER)
-            phase, layer, tile, vector, vector_column = self.heads[task].tolist()
-
-            def column(value: int, column: int = ALONE, done: Integers = done) -> Integers:
-                if column == ALONE:
-                    return np.full(len(done), value)
-                return value + (done if column == COUNTED else self.data[column + done].astype(np.int64))
-
-            yield {
-                "op": column(op),
-                "station": column(station),
-                "row": column(row, row_column),
-                "layer": column(layer),
-                "tile": column(tile),
-                "phase": column(phase),
-                "vector": column(vector, vector_column),
-                "start": start[slot + done],
-                "end": end[slot + done],
-                "amount": column(amount, amount_column),
-            }
+    def events(self, process: Integers, place: Integers, start: Integers, end: Integers, amount: Integers) -> Events:
+        """What an engine has logged (which process, at which instruction), as events ordered by end, then process."""
+        order = np.lexsort((place, process, end))
+        process, place = process[order], place[order]
+        code = self.code[place]
+        number = process - self.tasks[self.task[process], 2]
+        station = code[:, 1] + np.where(code[:, 2] >= 0, self.data[np.maximum(code[:, 2], 0) + number], 0)
+        of_process = {name: getattr(self, name)[process] for name in ("row", "layer", "tile", "phase", "vector")}
+        return Events(
+            op=code[:, 5], station=station, start=start[order], end=end[order], amount=amount[order], **of_process
+        )
 
 
 class Task:
     """Writes the instructions of one task; each method adds some.
 
-    Durations and amounts may be numbers or columns (one entry per process); what is 0 for all is left out. ``row`` (of
-    activity) is that of the events logged from then on.
+    Durations and amounts may be numbers or columns (one entry per process); what is 0 for all is left out.
     """
 
-    def __init__(self, builder: Builder, processes: int, row: Operand) -> None:
-        self._builder, self._code, self._processes, self.row = builder, builder.code, processes, row
-        self.raised: list[Operand] = []
+    def __init__(self, builder: Builder) -> None:
+        self._builder, self._code = builder, builder.code
 
-    def wait(self, gate: Operand) -> None:
-        if np.any(gate != ALWAYS):
-            self._add(Do.WAIT, gate)
+    def wait(self, counter: Operand, count: Operand = 1) -> None:
+        self._add(Do.WAIT, counter, count)
 
-    def raise_(self, gate: Operand) -> None:
-        self.raised.append(gate)
-        self._add(Do.RAISE, gate)
+    def raise_(self, counter: Operand) -> None:
+        self._add(Do.RAISE, counter)
 
     def take(self, station: int, amount: Operand = 1) -> None:
         self._add(Do.TAKE, station, amount)
@@ -187,22 +127,10 @@ class Task:
             self._add(Do.HOLD, 0, duration)
 
     def note(self, register: int = 0) -> None:
-        self._add(Do.NOTE, register=register)
+        self._add(Do.NOTE, register)
 
-    def log(self, op: Op, amounts: Sequence[tuple[int, Operand]], register: int = 0) -> None:
-        """One event for each (station, amount), from the noted time until now."""
-        self._add(Do.LOG, slot=self._slot(op, amounts), register=register)
-
-    def use(self, station: int, op: Op, duration: Operand, amount: Operand, also: Sequence[int] = ()) -> None:
-        """Wait for a station, hold it for a time, give it back; nothing where the amount is 0.
-
-        also: stations that are part of it, with events of the same times and no amount.
-        """
-        duration = np.where(np.asarray(amount) > 0, duration, 0)
-        assert np.all((duration > 0) | (np.asarray(amount) == 0)), "what is done takes time"
-        if np.any(duration):
-            slot = self._slot(op, [(station, amount), *((part, 0) for part in also)])
-            self._add(Do.USE, station, duration if duration.ndim else int(duration), slot)
+    def log(self, op: Op, station: int, amount: Operand, register: int = 0) -> None:
+        self._add(Do.LOG, station, amount, op, register)
 
     @contextmanager
     def unless_zero(self, number: Operand) -> Iterator[bool]:
@@ -210,59 +138,56 @@ class Task:
         if isinstance(number, int) or np.all(number):
             yield bool(np.any(number))
             return
-        at, gates = len(self._code), len(self.raised)
+        at = len(self._code)
         self._add(Do.SKIP, 0, number)
         yield bool(np.any(number))
-        assert len(self.raised) == gates, "a gate that is not always raised would never open"
         self._code[at][1] = len(self._code) - at - 1
 
-    def _slot(self, op: Op, amounts: Sequence[tuple[int, Operand]]) -> int:
-        for station, amount in amounts:
-            self._builder.log([op, station, *self.operand(amount), *self.operand(self.row)])
-        return self._builder.slot(self._processes)
+    def use(self, station: int, op: Op, duration: Operand, amount: Operand) -> None:
+        """Wait for a station, hold it for a time, give it back; nothing where the amount is 0."""
+        with self.unless_zero(amount) as done:
+            if done:
+                self.take(station)
+                self.note()
+                self.hold(duration)
+                self.give(station)
+                self.log(op, station, amount)
 
-    def _add(self, do: Do, a: Operand = 0, b: Operand = 0, slot: int = 0, register: int = 0) -> None:
-        self._code.append([do, *self.operand(a), *self.operand(b), slot, register])
+    def _add(self, do: Do, a: Operand = 0, b: Operand = 0, op: int = 0, register: int = 0) -> None:
+        self._code.append([do, *self._operand(a), *self._operand(b), op, register])
 
-    def operand(self, operand: Operand) -> tuple[int, int]:
-        """As (number, column); the column is spared where one number, or counting, says the same."""
-        if not isinstance(operand, np.ndarray):
-            return int(operand), ALONE
-        first, last = (int(operand[0]), int(operand[-1])) if len(operand) else (0, 0)
-        if first == last and np.all(operand == first):
-            return first, ALONE
-        if last - first == len(operand) - 1 and np.array_equal(operand, np.arange(first, last + 1)):
-            return first, COUNTED
-        return 0, self._builder.column(operand)
+    def _operand(self, operand: Operand) -> tuple[int, int]:
+        if isinstance(operand, np.ndarray):
+            return 0, self._builder.column(operand)
+        return int(operand), -1
 
 
 class Builder:
     """Collects tasks; `program` puts them together.
 
-    stations: names of units of which there is one each.
+    stations: names of units of which there is one each. Columns are read when the program is made, so they may still be
+    filled until then.
     """
 
     def __init__(self, stations: Sequence[str]) -> None:
         self.code: list[list[int]] = []
-        self._gates = 1
-        self._stations = {name: (number, 1) for number, name in enumerate(stations)}
+        self.counters = 1
+        self._stations = dict.fromkeys(stations, 1)
         self._columns: list[Integers] = []
         self._places: dict[int, int] = {}
         self._length = 0
         self._tasks: list[list[int]] = []
-        self._heads: list[list[int]] = []
-        self._logged: list[list[int]] = []
-        self._slots = 0
-        self._raised: list[tuple[int, list[Operand]]] = []
+        self._heads: list[tuple[int, int, int, Operand, Operand]] = []
 
-    def gates(self, number: int) -> int:
-        """``number`` new gates; returns the first."""
-        self._gates += number
-        return self._gates - number
+    def count(self, number: int) -> int:
+        """``number`` new counters; returns the first."""
+        self.counters += number
+        return self.counters - number
 
     def pool(self, name: str, capacity: int) -> int:
         """The number of a station that there is more than one of, made if it is new."""
-        return self._stations.setdefault(name, (len(self._stations), capacity))[0]
+        self._stations.setdefault(name, capacity)
+        return list(self._stations).index(name)
 
     def column(self, values: Integers) -> int:
         """The place of a column in the data; the same array is kept once."""
@@ -272,50 +197,42 @@ class Builder:
             self._length += len(values)
         return self._places[id(values)]
 
-    def slot(self, processes: int) -> int:
-        """Times to log for so many processes; returns the first."""
-        self._slots += processes
-        return self._slots - processes
-
-    def log(self, what: list[int]) -> None:
-        """What the next `slot` is for, in the task that is being written."""
-        self._logged.append([self._slots, len(self._tasks), *what])
-
     @contextmanager
     def task(
         self, processes: int, phase: Phase, layer: int, tile: int, vector: Operand, row: Operand = -1
     ) -> Iterator[Task]:
-        """A task of so many processes; ``vector`` orders its requests; see `Task` for ``row``."""
-        start, logged = len(self.code), len(self._logged)
+        """A task of so many processes; ``vector`` and ``row`` (of activity) go to its requests and events."""
+        start = len(self.code)
         first = self._tasks[-1][2] + self._tasks[-1][3] if self._tasks else 0
-        assert layer < 1 << 14 and tile < 1 << 16 and np.max(vector, initial=0) < 1 << 29
-        task = Task(self, processes, row)
-        yield task
+        yield Task(self)
         if processes and len(self.code) > start:
-            self._heads.append([phase, layer, tile, *task.operand(vector)])
             self._tasks.append([start, len(self.code), first, processes])
-            self._raised.append((processes, task.raised))
+            self._heads.append((phase, layer, tile, vector, row))
         else:
-            del self.code[start:], self._logged[logged:]
+            del self.code[start:]
 
     def program(self) -> Program:
-        data = np.concatenate([np.zeros(1, np.int64), *self._columns])[1:]
-        small = not len(data) or np.abs(data).max() < 1 << 31
+        sizes = [task[3] for task in self._tasks]
+
+        def spread(values: Sequence[Operand]) -> Integers:
+            parts = [np.broadcast_to(np.asarray(v, np.int64), n) for v, n in zip(values, sizes, strict=True)]
+            return np.concatenate(parts) if parts else np.empty(0, np.int64)
+
+        heads = list(zip(*self._heads, strict=True)) or [()] * 5
+        phase, layer, tile, vector, row = (spread(head) for head in heads)
+        assert not len(layer) or (layer.max() < 1 << 14 and tile.max() < 1 << 16 and vector.max() < 1 << 29)
         return Program(
             code=np.array(self.code, np.int64).reshape(-1, len(INSTRUCTION)),
-            data=data.astype(np.int32) if small else data,
+            data=np.concatenate(self._columns).astype(np.int64) if self._columns else np.zeros(1, np.int64),
             tasks=np.array(self._tasks, np.int64).reshape(-1, 4),
-            heads=np.array(self._heads, np.int64).reshape(-1, len(HEAD)),
-            logged=np.array(self._logged, np.int64).reshape(-1, len(LOGGED)),
-            slots=self._slots,
-            raises=self._raises(),
+            task=np.repeat(np.arange(len(sizes), dtype=np.int32), sizes),
+            key=phase << 59 | layer << 45 | vector << 16 | tile,
+            row=row,
+            layer=layer,
+            tile=tile,
+            phase=phase,
+            vector=vector,
             stations=tuple(self._stations),
-            capacity=np.array([capacity for _, capacity in self._stations.values()], np.int64),
+            capacity=np.array(list(self._stations.values()), np.int64),
+            counters=self.counters,
         )
-
-    def _raises(self) -> NDArray[np.int32]:
-        found = np.zeros(self._gates, np.int32)
-        for processes, raised in self._raised:
-            for gate in raised:
-                np.add.at(found, gate, processes if isinstance(gate, int) else 1)
-        return found

@@ -29,7 +29,7 @@ from rpusim.arch.activity import Activity, Phase
 from rpusim.arch.engine import Engine
 from rpusim.arch.events import Events
 from rpusim.arch.fast import FastEngine
-from rpusim.arch.flow import Done, Extras, Flow, Work
+from rpusim.arch.flow import Done, Extras, Flow, Wait, Work
 from rpusim.arch.plan import LayerPlan, Plan
 from rpusim.arch.program import ALWAYS, Integers, Program
 from rpusim.arch.storage import settle
@@ -156,27 +156,30 @@ def _last_of_steps(work: Work, steps: int) -> Integers:
 
 def _sequential(flow: Flow, todo: _Todo) -> None:
     samples = len(todo.step_of)
-    begin = flow.builder.gates(samples) + np.arange(samples)
-    before = begin
-    """What each sample has to have done before its next stage."""
+    begin = flow.builder.count(samples)
+    # What each sample has to have done before its next stage: a counter, and how often it is raised.
+    before = [begin + np.arange(samples), np.ones(samples, np.int64)]
 
-    # A sample is fetched while the one before it is at work.
-    inputs = flow.bring_in(todo.layers, samples, [np.concatenate([[ALWAYS], begin[:-1]])])
+    behind = np.arange(samples) - 1  # a sample is fetched while the one before it is at work
+    inputs = flow.bring_in(
+        todo.layers, samples, [Wait(np.where(behind >= 0, begin + behind, ALWAYS), np.where(behind >= 0, 1, 0))]
+    )
 
     def stage(work: Work | None, do) -> None:  # type: ignore[no-untyped-def]
-        nonlocal before
         if work is None:
             return
-        start = [before[work.sample]]
-        if inputs is not None and work.phase == Phase.FORWARD and work.layer.inputs:
-            start.append(inputs[work.sample])
+        start = [Wait(before[0][work.sample], before[1][work.sample])]
+        if inputs and work.phase == Phase.FORWARD and work.layer.inputs:
+            start.append(inputs.of(work.sample))
         if work.phase == Phase.FORWARD and (extras := todo.preparations(work.layer)):
-            start.append(_prepared(flow, work, extras, begin[todo.first[:-1]]))
+            firsts = todo.first[:-1]
+            start.append(_prepared(flow, work, extras, Wait(begin + firsts)))
         done: Done = do(work, start)
         reached = done.by(_last_of_samples(work, samples))
-        before = np.where(reached != ALWAYS, reached, before)
+        there = np.asarray(reached.count) > 0
+        before[0], before[1] = np.where(there, reached.counter, before[0]), np.where(there, reached.count, before[1])
 
-    updates: list[Integers] = []
+    updates: list[Wait] = []
     last_sample = todo.first[1:] - 1
     for layer in todo.layers:
         stage(todo.work(Phase.FORWARD, layer), flow.forward)
@@ -184,40 +187,44 @@ def _sequential(flow: Flow, todo: _Todo) -> None:
         stage(todo.errors(layer), flow.error)
         stage(todo.work(Phase.BACKWARD, layer), flow.backward)
         if pairs := todo.work(Phase.UPDATE, layer):
-            done = flow.update(pairs, [before[last_sample[pairs.step]]], todo.extras(layer))
+            ready = last_sample[pairs.step]
+            start = Wait(before[0][ready], before[1][ready])
+            done = flow.update(pairs, [start], todo.extras(layer))
             updates.append(done.by(_last_of_steps(pairs, len(todo.steps))))
-    _conduct(flow, todo, begin, before, updates)
+    _conduct(flow, todo, begin, Wait(*before), updates)
 
 
-def _prepared(flow: Flow, work: Work, extras: Extras, start: Integers) -> Integers:
+def _prepared(flow: Flow, work: Work, extras: Extras, start: Wait) -> Wait:
     """For the vectors of mini-batches that something has to be done before: that it is."""
     due = np.isin(work.step, extras.step)
-    return np.where(due, flow.prepare(work.layer, extras, start).by(work.step), ALWAYS)
+    wait = flow.prepare(work.layer, extras, start).by(work.step)
+    return Wait(np.where(due, wait.counter, ALWAYS), np.where(due, wait.count, 0))
 
 
-def _conduct(flow: Flow, todo: _Todo, begin: Integers, ends: Integers, updates: Sequence[Integers]) -> None:
+def _conduct(flow: Flow, todo: _Todo, begin: int, ends: Wait, updates: Sequence[Wait]) -> None:
     """Begin each sample when the one before it has ended; the first of a mini-batch when all updates have, too."""
     samples = len(todo.step_of)
     behind = np.arange(samples) - 1
     first = np.isin(np.arange(samples), todo.first[1:])
     with flow.builder.task(samples, Phase.FORWARD, 0, 0, np.arange(samples)) as task:
-        task.wait(_shifted(ends, behind, behind >= 0))
+        task.wait(*_shifted(ends, behind, behind >= 0))
         for update in updates:
-            task.wait(_shifted(update, todo.step_of - 1, first & (behind >= 0)))
-        task.raise_(begin)
+            task.wait(*_shifted(update, todo.step_of - 1, first & (behind >= 0)))
+        task.raise_(begin + np.arange(samples))
 
 
-def _shifted(gates: Integers, which: Integers, where: NDArray[np.bool_]) -> Integers:
-    """Gates number ``which``; nothing to wait for where not ``where``."""
-    return np.where(where, gates[which], ALWAYS)
+def _shifted(wait: Wait, which: Integers, where: NDArray[np.bool_]) -> tuple[Integers, Integers]:
+    """Entries ``which`` of a wait; nothing to wait for where not ``where``."""
+    counter, count = np.asarray(wait.counter), np.broadcast_to(wait.count, np.shape(wait.counter))
+    return np.where(where, counter[which], ALWAYS), np.where(where, count[which], 0)
 
 
 def _pipelined(flow: Flow, todo: _Todo, at_once: bool) -> None:
     """Every vector as soon as what it needs is there; see `layer-pipelined`, `minibatch-pipelined`, `asynchronous`."""
     samples, network = len(todo.step_of), flow.plan.placement.network
-    learned = {layer.index: flow.builder.gates(len(todo.steps)) for layer in todo.layers}
+    learned = {layer.index: flow.builder.count(len(todo.steps)) for layer in todo.layers}
     """Raised when the update of a layer with a mini-batch has ended."""
-    free = flow.builder.gates(samples) + np.arange(samples)
+    free = flow.builder.count(samples)
     trains = {layer.index: todo.work(Phase.UPDATE, layer) for layer in todo.layers}
 
     inputs = flow.bring_in(todo.layers, samples, [])
@@ -228,25 +235,25 @@ def _pipelined(flow: Flow, todo: _Todo, at_once: bool) -> None:
         if work is None:
             continue
         start = [_needed(forwards[producer], work, np.array(needs)) for producer, needs in layer.needs]
-        if inputs is not None and layer.inputs:
-            start.append(inputs[work.sample])
+        if inputs and layer.inputs:
+            start.append(inputs.of(work.sample))
         merges = [_needed(forwards[other], work, np.array(needed)) for other, needed in layer.merges]
         pairs = trains[layer.index]
         if pairs is not None and not at_once:  # the weights of the mini-batch before have to be there
             has = np.isin(np.arange(len(todo.steps)), pairs.step)
             earlier = work.step - 1
             known = (earlier >= 0) & has[earlier]
-            start.append(np.where(known, learned[layer.index] + earlier, ALWAYS))
+            start.append(Wait(np.where(known, learned[layer.index] + earlier, ALWAYS), np.where(known, 1, 0)))
         if pairs is not None and at_once:
-            start.append(free[work.sample])
+            start.append(Wait(free + work.sample))
         if extras := todo.preparations(layer):
             idle = learned[layer.index] + np.arange(len(todo.steps)) - 1
             idle = np.where(pairs is not None and np.arange(len(idle)) > 0, idle, ALWAYS)
-            start.append(_prepared(flow, work, extras, idle))
+            start.append(_prepared(flow, work, extras, Wait(idle, (idle != ALWAYS).astype(np.int64))))
         forwards[layer.index] = work, flow.forward(work, start, merges)
 
     backs: dict[int, tuple[Work, Done]] = {}
-    ends: list[Integers] = []
+    ends: list[Wait] = []
     for layer in reversed(todo.layers):
         errors = todo.errors(layer)
         if errors is None:
@@ -270,14 +277,14 @@ def _pipelined(flow: Flow, todo: _Todo, at_once: bool) -> None:
         done = flow.update(pairs, [ready[1].by(until)], todo.extras(layer))
         steps = np.unique(pairs.step)
         with flow.builder.task(len(steps), Phase.UPDATE, layer.index, 0, 0) as task:
-            task.wait(done.by(_last_of_steps(pairs, len(todo.steps))[steps]))
+            task.wait(*vars(done.by(_last_of_steps(pairs, len(todo.steps))[steps])).values())
             task.raise_(learned[layer.index] + steps)
         ends.append(done.by(_last_of_samples(pairs, samples)))
     if at_once:
         _let_in(flow, todo, free, ends)
 
 
-def _needed(producer: tuple[Work, Done], work: Work, needs: Integers) -> Integers:
+def _needed(producer: tuple[Work, Done], work: Work, needs: Integers) -> Wait:
     """The vector of the producer that each vector has to wait for."""
     theirs, done = producer
     first = np.full(int(theirs.sample.max()) + 1, -1)
@@ -286,12 +293,12 @@ def _needed(producer: tuple[Work, Done], work: Work, needs: Integers) -> Integer
     return done.by(np.where(needed >= 0, first[work.sample] + needed, -1))
 
 
-def _let_in(flow: Flow, todo: _Todo, free: Integers, ends: Sequence[Integers]) -> None:
+def _let_in(flow: Flow, todo: _Todo, free: int, ends: Sequence[Wait]) -> None:
     """Let a sample in when the one a mini-batch before it has ended."""
     samples = len(todo.step_of)
     window = int(todo.samples.max(initial=1))
     behind = np.arange(samples) - window
     with flow.builder.task(samples, Phase.FORWARD, 0, 0, np.arange(samples)) as task:
         for end in ends:
-            task.wait(_shifted(end, behind, behind >= 0))
-        task.raise_(free)
+            task.wait(*_shifted(end, behind, behind >= 0))
+        task.raise_(free + np.arange(samples))
