@@ -20,7 +20,8 @@ That holds under conditions, tested for every cell that takes more than one puls
             1 / (1 - a) of (2) to 1e-4.
     shape   in (2), sigma^2 n m^2 < SHAPE: the noise is still normal after many steps.
     bend    smooth steps: n times what the middle of w - h and w + h is off the straight line is below ORDER steps, or
-            below half of ORDER standard deviations of the noise. All steps together are off by less.
+            below half of ORDER standard deviations of the noise. Where the curvature is that of the whole stretch, all
+            steps together are off by less.
 
 Cells that fail take these pulses one by one, as in `pulses_exact`. Merged noise has a number for each vector and cell.
 """

@@ -53,7 +53,8 @@ class Execution(StrEnum):
 
     EXACT:  every pulse on its own, in order.
     MERGED: pulses of one cell at once wherever that is provably the same in distribution, in order elsewhere (see
-            `pulses_merged`); compiled path only, and only for devices whose step is linear in the weight.
+            `pulses_merged`, `pulses_vectors`); compiled path only, and only for steps that are linear in the weight or
+            exponential, with noise relative to them.
     """
 
     EXACT = "exact"
