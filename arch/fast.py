@@ -147,7 +147,7 @@ def _run(code, data, tasks, task, key, capacity, counters, most, registers):  # 
                     times[0, logged], times[1, logged], times[2, logged] = noted[process, code[here - 1, 6]], now, b
                     logged += 1
             else:
-                here = -1
+                here = np.int64(-1)
             # Of a process that waits, the instruction after the one that made it wait.
             at[process] = here
         if touches > 0:

@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 
 from rpusim.arch.activity import Activity, Phase
 from rpusim.arch.events import Op
+from rpusim.arch.mapping import Block
 from rpusim.arch.plan import ArrayPlan, BlockPlan, LayerPlan, Message, Multiply, Plan
 from rpusim.arch.program import ALWAYS, Builder, Integers, Operand, Task
 from rpusim.arch.quantity import PICOSECONDS_PER_SECOND, transfer_picoseconds
@@ -214,8 +215,8 @@ class Flow:
             if mine is None:
                 continue
             none = np.zeros(0, np.int64)
-            counters = (self.builder.count(1) for _ in range(3))
-            order = self._Order(mine, start.of(mine.step), *counters, none, none)
+            pulsed, read, written = (self.builder.count(1) for _ in range(3))
+            order = self._Order(mine, start.of(mine.step), pulsed, read, written, none, none)
             self._extra_work(block, order)
             until = np.searchsorted(mine.step, steps, side="right")
             with self.builder.task(len(steps), Phase.MAINTENANCE, layer.index, block.block.tile, 0) as task:
@@ -547,9 +548,9 @@ class Flow:
     def _at_homes(
         self,
         work: Work,
-        homes: Sequence[object],
+        homes: Sequence[Block],
         start: Sequence[Wait],
-        operations: Operand | Sequence[int],
+        operations: Operand | tuple[int, ...],
         sends: Sequence[Sequence[tuple[int, int, Message, Operand]]] = (),
     ) -> _Finished:
         """Digital operations of every vector, shared among the homes of its replica; then each home's messages.
@@ -563,7 +564,7 @@ class Flow:
         done = Done(self.builder.count(len(work)), each)
         before = done.by(np.arange(len(work)) - 1)
         for h, home in enumerate(homes):
-            block = layer.blocks[home.tile]  # type: ignore[attr-defined]
+            block = layer.blocks[home.tile]
             chosen = work.of_replica(h // each)
             with self._task(work, block, chosen) as task:
                 self._wait(task, start, chosen)

@@ -90,9 +90,11 @@ class _Todo:
         self.step_of = np.repeat(np.arange(len(samples)), samples)
         self._extras = {
             layer.index: Extras(
-                *(a[rows].astype(np.int64) for a in (step, activity.vector, activity.tile)),
-                rows,
-                activity.phase[rows].astype(np.int64),
+                step=step[rows],
+                vector=activity.vector[rows].astype(np.int64),
+                tile=activity.tile[rows].astype(np.int64),
+                row=rows,
+                phase=activity.phase[rows].astype(np.int64),
             )
             for layer in plan.layers
             if len(rows := np.flatnonzero(~main & (activity.layer == layer.index)))
