@@ -242,12 +242,7 @@ class TestLaws:
     @settings(max_examples=100, deadline=None, phases=WITHOUT_SHRINKING)
     def test_laws(self, work: tuple[Plan, Activity, str]) -> None:
         plan, activity, schedule = work
-        program = compiled(plan, activity, schedule)
-        engines = Engine(program), FastEngine(program)
-        definition, events = (engine.run() for engine in engines)
-        assert engines[0].stuck == engines[1].stuck
-        for name, column in definition.columns().items():
-            assert np.array_equal(column, getattr(events, name)), name
+        program, engines, events = both_engines(plan, activity, schedule)
         assert_no_unit_does_two_things_at_once(events)
         if engines[0].stuck:
             with pytest.raises(InputError, match=r"waits for itself: .* waits for .*larger buffers"):
@@ -263,6 +258,12 @@ class TestLaws:
         assert events.makespan_ps >= critical_path(program)
         assert_all_work_is_done(plan, activity, events)
 
+    @pytest.mark.slow
+    @given(works())
+    @settings(max_examples=2_000, deadline=None, phases=WITHOUT_SHRINKING)
+    def test_both_engines_agree_on_two_thousand_cases(self, work: tuple[Plan, Activity, str]) -> None:
+        both_engines(*work)
+
     @given(works(), st.sampled_from([2, 3]))
     @settings(max_examples=100, deadline=None, phases=WITHOUT_SHRINKING)
     def test_more_servers_of_every_unit_never_make_a_chain_slower(
@@ -277,6 +278,17 @@ class TestLaws:
         slow, fast = FastEngine(program), FastEngine(more)
         before, after = slow.run().makespan_ps, fast.run().makespan_ps
         assert slow.stuck or after <= before
+
+
+def both_engines(plan: Plan, activity: Activity, schedule: str) -> tuple[Program, tuple[Engine, FastEngine], Events]:
+    """The same program on both: they agree on every event, and on what never ends."""
+    program = compiled(plan, activity, schedule)  # type: ignore[arg-type]
+    engines = Engine(program), FastEngine(program)
+    definition, events = (engine.run() for engine in engines)
+    assert engines[0].stuck == engines[1].stuck
+    for name, column in definition.columns().items():
+        assert np.array_equal(column, getattr(events, name)), name
+    return program, engines, events
 
 
 def critical_path(program: Program) -> int:
