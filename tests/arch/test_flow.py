@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from generated import chain, changed, images, one_mini_batch, with_outside
+from generated import chain, changed, images, one_mini_batch, replicated, with_outside
 
 from rpusim.arch.activity import Activity, Phase
 from rpusim.arch.assumption import assumed_activity
@@ -75,6 +75,23 @@ class TestStorage:
         quick, slow = (timed(with_buffer(bits, "memory"), network, 8)[1].makespan_ps for bits in (10**7, 600))
         assert slow > quick
 
+    def test_no_pulse_before_what_it_needs_is_back_and_no_error_goes_out_before_it_is_there(self) -> None:
+        plan, events = timed(with_buffer(600, "memory"), images(6, 4), 8)
+        dram = events.station == plan.outside["DRAM"]
+        computed = (events.op == Op.DIGITAL) & (events.phase == Phase.BACKWARD)
+        pulsed, checked = events.op == Op.PULSE, 0
+        for layer in range(2):
+            for vector in np.unique(events.vector[dram & (events.layer == layer)]):
+                mine = (events.layer == layer) & (events.vector == vector)
+                back = events.end[mine & dram & (events.phase == Phase.UPDATE)]
+                if len(back):
+                    assert back.max() <= events.start[mine & pulsed].min()
+                away = events.start[mine & dram & (events.phase == Phase.BACKWARD)]
+                if layer == 0 and len(away):  # nothing but its errors is computed on the way back
+                    assert events.end[mine & computed].max() <= away.min()
+                    checked += 1
+        assert checked > 10
+
     def test_a_chip_without_a_place_says_how_much_it_lacks(self) -> None:
         kept = settle(place(images(6, 4), with_buffer(2_000)), 8, training=True)
         assert all(layer.overflow == "" for layer in kept) and any(layer.lacking for layer in kept)
@@ -93,6 +110,20 @@ class TestRoom:
     def test_room_for_less_than_one_window_is_a_cycle_that_is_named(self) -> None:
         with pytest.raises(InputError, match=r"waits for itself: .*conv.* waits for .*; larger buffers are needed"):
             timed(with_buffer(9), images(6, 4), 1, "layer-pipelined")
+
+
+class TestReplicas:
+    def test_results_go_to_the_replica_whose_turn_it_is(self) -> None:
+        network = images(6, 4)
+        replicas = {"conv1": 2, "conv2": 3}
+        placement = place(network, changed(Chip.load(CHIP)), replicas=replicas)
+        plan = make_plan(placement)
+        activity = replicated(placement, assumed_activity(place(network, placement.chip), 1, training=False))
+        events = run(plan, activity, "sequential")
+        buffers = [plan.stations.index(f"tile {block.chip_tile} buffer") for block in placement.layers[1].blocks]
+        stored = (events.op == Op.STORE) & (events.layer == 0) & (events.phase == Phase.FORWARD)
+        assert stored.sum() == 9  # positions after pooling
+        assert events.station[stored].tolist() == [buffers[v % 3] for v in events.vector[stored]]
 
 
 class TestTransfers:
