@@ -303,7 +303,8 @@ class Pricer:
         used = {tile: block.kind for block in self._plan.placement.blocks() for tile, _ in block.slots}
         always = [{s.name for s in kind.support if s.busy_during == "always"} for kind in self._chip.tiles]
         for k, parts in enumerate(self._bill.tiles):
-            tiles = [tile for tile, kind in used.items() if kind == k]
+            first = sum(kind.count for kind in self._chip.tiles[:k])
+            tiles = [tile - first for tile, kind in used.items() if kind == k]
             for name, part in parts.items():
                 per_unit = self._chip.tiles[k].digital.tiles_per_unit if name == "digital unit" else 1
                 units = len({tile // per_unit for tile in tiles})

@@ -368,6 +368,7 @@ def _input_messages(stations: _Stations, placement: Placement, placed: PlacedLay
         shared = earlier is not None and any(
             b.chip_tile == block.chip_tile and b.column_start == block.column_start and b.tile < block.tile
             for b in placed.blocks
+            if b.tile // placed.grid == block.tile // placed.grid
         )
         if earlier is None:
             messages[block.chip_tile] = _from_edge(stations, placement, block, bits)

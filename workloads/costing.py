@@ -57,7 +57,7 @@ def map_network(
 
     ``device``: a configuration or mapping, see `unit_cells`; ``replicas``: copies of layers, by name.
     """
-    placement = place_by_name(network, chip, bias, build(device) if device else None, replicas)
+    placement = place_by_name(network, chip, bias, build(device) if device is not None else None, replicas)
     return {
         "network": network,
         "chip": placement.chip.name,
@@ -94,13 +94,17 @@ def time_network(
     ``program``: calibrate and write the arrays first, see `preparation`. ``what_if``: time it on changed chips as well,
     see `what_if`.
     """
-    cells = build(device) if device else None
+    cells = build(device) if device is not None else None
     placement = place_by_name(network, chip, bias, cells, replicas)
     for name, given in (("samples", samples), ("batch", batch)):
         if given < 1:
             raise InputError(f"{name}: got {given}, but at least 1 is needed")
     if training and not placement.chip.trains:
         raise InputError(f"chip: {placement.chip.name} has tiles without pulses and only infers; ask for inference")
+    if not training and schedule in ("minibatch-pipelined", "asynchronous"):
+        raise InputError(
+            f"schedule: got {schedule!r} for inference, but it is for training; accepted: sequential, layer-pipelined"
+        )
     learning = assumed(cells) if cells else PLAIN
     most = max(1, MOST_ROWS // len(assumed_activity(placement, 1, training, 1, learning)))
     size = batch if training else 1

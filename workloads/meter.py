@@ -89,9 +89,9 @@ class Counts:
             self.maintenance.plus(activity, Phase.MAINTENANCE),
         )
 
-    def scaled(self, times: int, number: int) -> Counts:
-        """Those of ``times`` equal mini-batches from those of ``number``."""
-        return Counts(**{name: _scaled(value, times, number) for name, value in vars(self).items()})
+    def grown(self, before: Counts, times: int) -> Counts:
+        """Those of so many more mini-batches, each adding what the last one added to ``before``."""
+        return Counts(**{name: _grown(value, getattr(before, name), times) for name, value in vars(self).items()})
 
     def document(self) -> dict[str, Any]:
         """As numbers by name; transfer and maintenance only where there were any."""
@@ -107,10 +107,10 @@ def _first(events: Events, number: int) -> Events:
     return Events(**{name: column[:number].copy() for name, column in events.columns().items()})
 
 
-def _scaled(value: Any, times: int, number: int) -> Any:
+def _grown(value: Any, before: Any, times: int) -> Any:
     if isinstance(value, Slices):
-        return Slices(**{name: _scaled(count, times, number) for name, count in vars(value).items()})
-    return value * times // number
+        return Slices(**{name: _grown(count, getattr(before, name), times) for name, count in vars(value).items()})
+    return value + times * (value - before)
 
 
 class Meter:
@@ -219,7 +219,10 @@ class Meter:
         account, number = steady.account(timed, times)
         self.add(work(number))
         self._timed, self._whole = account, True
-        self.counts, self.samples = self.counts.scaled(times, number), self.samples * times // number
+        self.samples = self.samples * times // number
+        if number > 1:  # what was done once, before the first of them, is in both
+            before = Counts().plus(work(number - 1))
+            self.counts = self.counts.grown(before, times - number)
 
     def _samples(self, activity: Activity) -> int:
         first = self.plan.layers[0].placed

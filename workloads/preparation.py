@@ -1,8 +1,9 @@
 """What is done to the arrays before the first sample: symmetry points found, weights and references written.
 
 Counted, not computed: every cell of a block is written, in as many pulses as the chip's `programming` takes in the
-mean; where it verifies, each pulse of a row is followed by a read of it. Zero-shifting (Kim et al. 2019) sends
-alternating pulses to all cells at once, reads the array row by row, and writes what it finds to the reference.
+mean; where it verifies, the array is read column by column after every round of pulses. Zero-shifting (Kim et al. 2019)
+sends alternating pulses to all cells at once, reads the array column by column, and writes what it finds to the
+reference. Weights that are sliced over several cells are counted as one cell each.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ def _of_block(placement: Placement, block: Block, cells: UnitCells | None) -> It
 
 
 def _alternating_pulses(block: Block, pairs: int) -> Activity:
-    """On array 0, which is then read row by row."""
+    """On array 0, which is then read column by column."""
     slots, met = 2 * pairs, pairs * block.rows * block.columns
     return Activity.rows(
         **_place(block),
@@ -45,7 +46,7 @@ def _alternating_pulses(block: Block, pairs: int) -> Activity:
         column_pulses=slots * block.columns,
         active_rows=block.rows,
         active_columns=block.columns,
-        passes=block.rows,
+        passes=block.columns,
     )
 
 
@@ -56,14 +57,14 @@ def _writing(placement: Placement, block: Block, array: int) -> Activity:
             f"chip: tiles {kind.name!r} of {placement.chip.name} do not say how they are written; a programming block "
             "is needed"
         )
-    pulses = math.ceil(block.rows * kind.programming.iterations)
+    reads = math.ceil(block.columns * kind.programming.iterations)
     return Activity.rows(
         **_place(block),
         array=array,
         writes=block.rows * block.columns,
         active_rows=block.rows,
         active_columns=block.columns,
-        passes=pulses if kind.programming.verify else 0,
+        passes=reads if kind.programming.verify else 0,
     )
 
 

@@ -371,13 +371,20 @@ def _neurosim() -> Iterator[Case]:
             lambda: _epoch().joules,
             "with the standby power of DRAM, digital units and buffers, which NeuroSim leaves out",
         ),
-        ("energy without standby", 88.6, "J", lambda: _epoch().joules_without_standby, "see the next row"),
+        (
+            "energy without standby",
+            88.6,
+            "J",
+            lambda: _epoch().joules_without_standby,
+            "see the next row, also for what is left out",
+        ),
         (
             "energy of DRAM without standby",
             76.0,
             "J",
             lambda: _epoch().joules_dram,
-            "NeuroSim moves every image's weight gradient through DRAM; here the sum of a mini-batch goes once",
+            "NeuroSim moves every image's weight gradient through DRAM, here the sum of a mini-batch goes once; "
+            "found from mini-batches of 1 and 2, so without some 8 J for activations that do not fit in those of 200",
         ),
     ]
     for name, published, unit, simulated, note in rows:

@@ -1,8 +1,8 @@
 """Writing weights into an array: row after row, by pulses of one width and voltage, checked by reading if need be.
 
 One row is addressed at a time (its access transistors conduct, those of the others do not), so no other cell is
-half-selected. Its cells are pulsed together, ``iterations`` times in the mean. With ``verify`` a read of the row
-follows each pulse: that is driven and converted like every other read, and priced there.
+half-selected. Its cells are pulsed together, ``iterations`` times in the mean. With ``verify`` the array is read,
+column by column, after every round of pulses: driven and converted like every other read, and priced there.
 
 Modelled per written cell and pulse: V^2 / R * width in the cell (R the mean resistance of its card), C V^2 for the
 column line, C V^2 for the row line once per row and pulse, and a ``pulse`` of the driver at the end of each of those

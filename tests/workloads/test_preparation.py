@@ -28,7 +28,7 @@ def test_every_weight_is_written_once_and_read_back_after_every_pulse_where_the_
     programming = Chip.load("reram-512").tiles[0].programming
     assert programming and programming.verify
     assert rows.writes.sum() == sum(block.rows * block.columns for block in placement.blocks())
-    assert rows.passes.tolist() == [math.ceil(b.rows * programming.iterations) for b in placement.blocks()]
+    assert rows.passes.tolist() == [math.ceil(b.columns * programming.iterations) for b in placement.blocks()]
     assert set(rows.phase) == {Phase.MAINTENANCE} and set(rows.vector) == {-1}
 
 
@@ -57,8 +57,14 @@ def test_it_takes_time_and_energy_before_the_first_sample_and_none_after() -> No
     assert "maintenance" not in plain["energy"]["by_phase"]
     spent = [document["energy"]["by_phase"]["maintenance"] for document in (first, two)]
     assert spent[0] == spent[1] > 0
-    longest = math.ceil(256 * 8.52)
-    assert first["time"]["total_s"] - plain["time"]["total_s"] == pytest.approx(longest * 1.04e-6, rel=0.01)
+    longest = math.ceil(256 * 8.52) * 1e-6 + math.ceil(65 * 8.52) * 40e-9  # pulses of the rows, reads of the columns
+    assert first["time"]["total_s"] - plain["time"]["total_s"] == pytest.approx(longest, rel=0.001)
+
+
+def test_work_that_is_done_once_is_counted_once_for_any_number_of_samples() -> None:
+    activity = costing.time_network("fcn-digits", "reram-512", 10_000, True, "sequential", program=True)["activity"]
+    assert activity["maintenance"]["cells_changed"] == 256 * 65 + 128 * 257 + 10 * 129
+    assert activity["updates"] == 3 * 10_000
 
 
 def test_a_chip_that_does_not_say_how_it_is_written_is_refused() -> None:
