@@ -41,14 +41,14 @@ def assumed(cells: UnitCells) -> Learning:
     )
 
 
-def steady(cells: UnitCells) -> bool:
+def all_alike(cells: UnitCells) -> bool:
     """Whether every mini-batch is like the one before: nothing falls due between updates with a period of its own."""
     return not list(_between(cells, cells.cell, 1, 1, 1))
 
 
 def statement(cells: UnitCells) -> str:
     """The assumptions in words."""
-    if steady(cells):
+    if all_alike(cells):
         return STATEMENT
     return (
         f"{STATEMENT}; {cells.cell.kind} cells: what they do between updates at its fixed periods, thresholds crossed "

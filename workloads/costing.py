@@ -20,7 +20,7 @@ from rpusim.arch.plan import make_plan
 from rpusim.arch.schedule import Schedule
 from rpusim.errors import InputError
 from rpusim.workloads import networks
-from rpusim.workloads.assumed_cells import assumed, statement
+from rpusim.workloads.assumed_cells import all_alike, assumed, statement
 from rpusim.workloads.capture import capture
 from rpusim.workloads.meter import TRACED_EVENTS, Meter
 from rpusim.workloads.preparation import preparation
@@ -114,10 +114,11 @@ def time_network(
         return Activity.concatenate([before, assumed_activity(placement, number, training, batch, learning)])
 
     steady = not whole and schedule == "sequential" and samples % size == 0 and size <= most
+    steady = steady and (cells is None or all_alike(cells))
     if not steady and samples > most:
         raise InputError(
             f"samples: got {shown(samples)}, but of this network at most {most} can be timed in one go; of whole "
-            "mini-batches under the sequential schedule, any number can"
+            "mini-batches under the sequential schedule, if cells do nothing between updates, any number can"
         )
 
     def metered(placement: Placement) -> Meter:

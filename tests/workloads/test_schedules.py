@@ -164,3 +164,20 @@ class TestReplicas:
         document = costing.map_network("rapa-cifar", "reram-512", replicas={"conv1": 16})
         assert [layer["replicas"] for layer in document["layers"]] == [16, 1, 1, 1]
         assert len(document["layers"][0]["tiles"]) == 16
+
+
+@pytest.mark.parametrize("cell", [{"kind": "one-sided", "refresh_every": 8}, {"kind": "transfer", "transfer_every": 7}])
+def test_what_falls_due_rarely_is_not_lost_when_many_samples_are_timed(cell: dict[str, Any]) -> None:
+    device = {"model": "soft-bounds", "cell": cell}
+    timed = [
+        costing.time_network("fcn-digits", "reram-512", 40, True, "sequential", device=device, whole=whole).document
+        for whole in (True, False)
+    ]
+    assert timed[0]["time"] == timed[1]["time"] and timed[0]["energy"] == timed[1]["energy"]
+    assert {"transfer", "maintenance"} & set(timed[1]["energy"]["by_phase"])
+
+
+@pytest.mark.parametrize("schedule", ["minibatch-pipelined", "asynchronous"])
+def test_schedules_of_training_are_refused_for_inference(schedule: Any) -> None:
+    with pytest.raises(InputError, match=rf"got '{schedule}' for inference.*accepted: sequential, layer-pipelined"):
+        costing.time_network("fcn", "reram-512", 2, False, schedule)
