@@ -8,7 +8,6 @@ Each command reads its input, calls one function of `rpusim.workloads`, and show
 from __future__ import annotations
 
 import json
-import os
 import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from rpusim.errors import InputError
+from rpusim.reports import files
 from rpusim.reports.console import Commands, aside, progress
 
 if TYPE_CHECKING:
@@ -231,7 +231,7 @@ def report(folder: Path, json_wanted: bool) -> None:
         raise InputError(
             f"{folder / result.MARK}: is not a whole result ({wrong}); give a folder that `rpusim run` wrote"
         ) from None
-    replace_text(folder / "report.html", written)
+    files.replace(folder / "report.html", written)
     show(document, json_wanted)
     if not json_wanted:
         click.echo(f"\n{folder / 'report.html'}")
@@ -273,7 +273,7 @@ def devices(name: str | None, pulses: int | None, cells: int, drawing: Path | No
         raise InputError("--pulses and --svg draw one device; give its NAME as well (see `rpusim devices`)")
     document: Any = shown.overview() if name is None else shown.describe(name, pulses, cells)
     if drawing is not None:
-        replace_text(drawing, shown.svg(document))
+        files.replace(drawing, shown.svg(document))
     if json_wanted:
         emit(document)
         return
@@ -390,20 +390,6 @@ def keep(found: Result, folder: Path, words: list[str]) -> None:
 
     found.document["command"] = shlex.join(["rpusim", *words])
     save(found, folder)
-
-
-def replace_text(path: Path, text: str) -> None:
-    """Write a file whole or not at all; what the file system refuses becomes a sentence."""
-    fresh = path.with_name(f".{path.name}-{os.getpid()}")
-    try:
-        fresh.write_text(text, encoding="utf-8")
-        os.replace(fresh, path)
-    except OSError as error:
-        raise InputError(
-            f"{path}: cannot be written ({error.strerror or error}); a writable folder is needed"
-        ) from None
-    finally:
-        fresh.unlink(missing_ok=True)
 
 
 def show(document: dict[str, Any], json_wanted: bool) -> None:

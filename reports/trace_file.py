@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Any
 
 from rpusim.arch.activity import Phase
 from rpusim.errors import InputError
+from rpusim.reports import files
 from rpusim.reports import format as f
 from rpusim.reports.trace import Trace
 from rpusim.reports.trace_lanes import ALL, Lanes, Window
@@ -44,7 +44,7 @@ def write(lanes: Lanes, path: Path) -> Path:
     """Write to ``path``, whose name gets an ending if it has none. Returns where."""
     check_suffix(path)
     path = path if path.suffix else path.with_suffix(JSON if len(lanes) <= MOST_IN_JSON else PROTOBUF)
-    _replace(path, _content(lanes, path.suffix))
+    files.replace(path, _content(lanes, path.suffix))
     return path
 
 
@@ -52,19 +52,6 @@ def _content(lanes: Lanes, suffix: str) -> bytes:
     from rpusim.reports import trace_json, trace_protobuf
 
     return trace_json.write(lanes).encode() if suffix == JSON else trace_protobuf.write(lanes)
-
-
-def _replace(path: Path, content: bytes) -> None:
-    fresh = path.with_name(f".{path.name}-{os.getpid()}")
-    try:
-        fresh.write_bytes(content)
-        os.replace(fresh, path)
-    except OSError as error:
-        raise InputError(
-            f"{path}: cannot be written ({error.strerror or error}); a writable folder is needed"
-        ) from None
-    finally:
-        fresh.unlink(missing_ok=True)
 
 
 def summary(lanes: Lanes, path: Path) -> dict[str, Any]:
