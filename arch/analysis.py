@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 
 from rpusim.arch.activity import Activity, Phase
 from rpusim.arch.critical_path import WAITING, CriticalPath, critical_path
-from rpusim.arch.events import Events, Op
+from rpusim.arch.events import Events, Op, covered_ps
 from rpusim.arch.ledger import Pricer
 from rpusim.arch.occupancy import converters, kept_bits
 from rpusim.arch.plan import Plan
@@ -55,7 +55,7 @@ class Analysis:
     def energy(self) -> Integers:
         """Of each event, all parts together (zJ)."""
         total = np.zeros(len(self.events), np.int64)
-        for _, members, zeptojoules in self.pricer._priced(self.events, self.activity):
+        for _, members, zeptojoules in self.pricer.priced(self.events, self.activity):
             total[members] += zeptojoules
         return total
 
@@ -105,11 +105,11 @@ class Analysis:
     def rooflines(self) -> list[Roofline]:
         """Of every layer that did something."""
         events = self.events
-        rows, columns = self._block_sizes()
+        rows, columns = self.plan.block_sizes
         activity = self.activity
         worked = (activity.phase <= Phase.UPDATE) & ((activity.passes > 0) | (activity.slots > 0))
         operations = np.zeros(len(self.plan.layers), np.int64)
-        block = self._first_block[activity.layer] + activity.tile
+        block = self.plan.first_block[activity.layer] + activity.tile
         np.add.at(operations, activity.layer, np.where(worked, 2 * rows[block] * columns[block] * activity.count, 0))
         on_array = np.array([part in ("array", "ADC") for part in self.plan.station_parts])[events.station]
         moves = np.isin(events.op, _MOVES)
@@ -117,32 +117,20 @@ class Analysis:
         for layer in self.plan.layers:
             mine = events.layer == layer.index
             if operations[layer.index] and np.any(mine & moves):
-                times = self._busiest(mine & on_array), self._busiest(mine & moves), self._covered(mine)
+                times = (
+                    self._busiest(mine & on_array),
+                    self._busiest(mine & moves),
+                    covered_ps(events.start[mine], events.end[mine]),
+                )
                 moved = int(events.amount[mine & moves].sum())
                 found.append(Roofline(layer.placed.layer.name, int(operations[layer.index]), moved, *times))
         return found
-
-    @cached_property
-    def _first_block(self) -> Integers:
-        return np.cumsum([0, *(len(layer.blocks) for layer in self.plan.layers)])
-
-    def _block_sizes(self) -> tuple[Integers, Integers]:
-        blocks = [block.block for layer in self.plan.layers for block in layer.blocks]
-        return np.array([b.rows for b in blocks]), np.array([b.columns for b in blocks])
 
     def _busiest(self, chosen: NDArray[np.bool_]) -> int:
         """Time (ps) that the busiest unit spent with these events."""
         busy = np.zeros(len(self.plan.stations), np.int64)
         np.add.at(busy, self.events.station[chosen], self.events.duration[chosen])
         return int(busy.max())
-
-    def _covered(self, chosen: NDArray[np.bool_]) -> int:
-        """Time (ps) during which any of these events went on."""
-        order = np.flatnonzero(chosen)
-        order = order[np.argsort(self.events.start[order], kind="stable")]
-        start, end = self.events.start[order], np.maximum.accumulate(self.events.end[order])
-        before = np.concatenate([start[:1], end[:-1]])
-        return int(np.maximum(end - np.maximum(start, before), 0).sum())
 
     def document(self) -> dict[str, Any]:
         """The analysis as a part of a result document (SI floats)."""

@@ -177,6 +177,11 @@ class BillOfParts:
             totals[name] = totals.get(name, 0.0) + getattr(part, figure)
         return totals
 
+    @property
+    def area_m2(self) -> float:
+        """Of the whole chip."""
+        return sum(self.total("area_m2").values())
+
 
 def bill_of_parts(chip: Chip) -> BillOfParts:
     """Find every card and build every part; a card that is missing, or lacks a cost, is an InputError."""

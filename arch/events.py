@@ -1,8 +1,7 @@
-"""What happened when: one row per operation of a unit, in growing integer columns, never a Python object each."""
+"""What happened when: one row per operation of a unit, in integer columns, never a Python object each."""
 
 from __future__ import annotations
 
-from array import array
 from dataclasses import dataclass
 from enum import IntEnum
 
@@ -39,19 +38,6 @@ layer, tile: the block that caused it. phase, vector: of that block's work. star
 """
 
 
-class EventLog:
-    """Rows appended while the engine runs."""
-
-    def __init__(self) -> None:
-        self._numbers = array("q")
-        self.append = self._numbers.extend
-
-    def take(self) -> Events:
-        """The rows as columns, ordered as they were recorded (by end time)."""
-        table = np.frombuffer(self._numbers, np.int64).reshape(-1, len(COLUMNS)).T.copy()
-        return Events(**dict(zip(COLUMNS, table, strict=True)))
-
-
 @dataclass(frozen=True)
 class Events:
     """Columns of equal length (int64); see `COLUMNS`."""
@@ -86,3 +72,13 @@ class Events:
 
     def columns(self) -> dict[str, NDArray[np.int64]]:
         return {name: getattr(self, name) for name in COLUMNS}
+
+
+def covered_ps(start: NDArray[np.int64], end: NDArray[np.int64]) -> int:
+    """Total time covered by intervals, overlaps counted once."""
+    if not len(start):
+        return 0
+    order = np.argsort(start, kind="stable")
+    start, end = start[order], np.maximum.accumulate(end[order])
+    before = np.concatenate([start[:1], end[:-1]])
+    return int(np.maximum(end - np.maximum(start, before), 0).sum())

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from rpusim.arch.activity import Activity, Phase
 from rpusim.arch.chip import TileKind, bill_of_parts
-from rpusim.arch.events import Events, Op
+from rpusim.arch.events import Events, Op, covered_ps
 from rpusim.arch.mapping import CellLayout
 from rpusim.arch.parts.part import Part
 from rpusim.arch.plan import Plan
@@ -119,38 +119,20 @@ class _Batch:
 Priced = Iterator[tuple[str, Integers]]
 
 
-def _buffer_read(batch: _Batch) -> Priced:
-    yield "buffer", batch.event("amount") * batch.cost("buffer", "read")
+def _by_amount(part: str, action: str, once: bool = False) -> Callable[[_Batch], Priced]:
+    """As many actions as the event's amount says; ``once``: of a part that the chip has once."""
 
+    def priced(batch: _Batch) -> Priced:
+        cost = batch.chip_cost(part, action) if once else batch.cost(part, action)
+        yield part, batch.event("amount") * cost
 
-def _buffer_write(batch: _Batch) -> Priced:
-    yield "buffer", batch.event("amount") * batch.cost("buffer", "write")
-
-
-def _digital(batch: _Batch) -> Priced:
-    yield "digital unit", batch.event("amount") * batch.cost("digital unit", "operation")
-
-
-def _send(batch: _Batch) -> Priced:
-    yield "links", batch.event("amount") * batch.chip_cost("links", "bit")
-
-
-def _global_buffer_read(batch: _Batch) -> Priced:
-    yield "global buffer", batch.event("amount") * batch.chip_cost("global buffer", "read")
-
-
-def _global_buffer_write(batch: _Batch) -> Priced:
-    yield "global buffer", batch.event("amount") * batch.chip_cost("global buffer", "write")
+    return priced
 
 
 def _memory(batch: _Batch) -> Priced:
     """Forward work writes what it has computed to DRAM; every other phase reads it (or the weights) back."""
     read, write = batch.chip_cost("DRAM", "read"), batch.chip_cost("DRAM", "write")
     yield "DRAM", batch.event("amount") * np.where(batch.forward, write, read)
-
-
-def _host(batch: _Batch) -> Priced:
-    yield "host link", batch.event("amount") * batch.chip_cost("host link", "bit")
 
 
 def _drive_array(batch: _Batch) -> Priced:
@@ -174,15 +156,10 @@ def _drive_lines(batch: _Batch) -> Priced:
     yield "input drivers", drives * batch.cost("input drivers", "drive")
 
 
-def _convert(batch: _Batch) -> Priced:
-    yield "ADC", batch.event("amount") * batch.cost("ADC", "convert")
-
-
 def _turns(batch: _Batch) -> Integers | int:
     """How often the columns send their trains: once, or where rows are addressed one by one, again for every row."""
-    pulses = batch.kind.pulses
-    assert pulses is not None, "an update on a tile without pulses"
-    return batch.rows if pulses.access == "row-by-row" else 1
+    assert batch.kind.pulses is not None, "an update on a tile without pulses"
+    return batch.kind.pulses.turns(batch.rows)
 
 
 def _pulse_array(batch: _Batch) -> Priced:
@@ -230,19 +207,19 @@ def _with_the_array(batch: _Batch) -> Priced:
 
 
 _PRICES: dict[tuple[Op, str], Callable[[_Batch], Priced]] = {
-    (Op.FETCH, "buffer"): _buffer_read,
-    (Op.STORE, "buffer"): _buffer_write,
-    (Op.DIGITAL, "digital unit"): _digital,
-    (Op.SEND, "port"): _send,
-    (Op.SEND, "link"): _send,
-    (Op.FETCH, "global buffer"): _global_buffer_read,
-    (Op.STORE, "global buffer"): _global_buffer_write,
+    (Op.FETCH, "buffer"): _by_amount("buffer", "read"),
+    (Op.STORE, "buffer"): _by_amount("buffer", "write"),
+    (Op.DIGITAL, "digital unit"): _by_amount("digital unit", "operation"),
+    (Op.SEND, "port"): _by_amount("links", "bit", once=True),
+    (Op.SEND, "link"): _by_amount("links", "bit", once=True),
+    (Op.FETCH, "global buffer"): _by_amount("global buffer", "read", once=True),
+    (Op.STORE, "global buffer"): _by_amount("global buffer", "write", once=True),
     (Op.MEMORY, "DRAM"): _memory,
-    (Op.HOST, "host link"): _host,
+    (Op.HOST, "host link"): _by_amount("host link", "bit", once=True),
     (Op.DRIVE, "array"): _drive_array,
     (Op.DRIVE, "row drivers"): _drive_lines,
     (Op.DRIVE, "column drivers"): _drive_lines,
-    (Op.CONVERT, "ADC"): _convert,
+    (Op.CONVERT, "ADC"): _by_amount("ADC", "convert"),
     (Op.PULSE, "array"): _pulse_array,
     (Op.PULSE, "row drivers"): _pulse_rows,
     (Op.PULSE, "column drivers"): _pulse_columns,
@@ -264,11 +241,7 @@ class Pricer:
         self._chip = plan.placement.chip
         self._bill = bill_of_parts(self._chip)
         self._layers = [layer.placed.layer.name for layer in plan.layers]
-        blocks = list(plan.placement.blocks())
-        self._first_block = np.cumsum([0, *(len(layer.blocks) for layer in plan.layers)])
-        self._rows = np.array([block.rows for block in blocks])
-        self._columns = np.array([block.columns for block in blocks])
-        self._kinds = np.array([block.kind for block in blocks])
+        self._kinds = np.array([block.kind for block in plan.placement.blocks()])
         self._unit_kinds = sorted(set(plan.station_parts))
         self._station_tile_kinds = np.array(plan.station_kinds)
         self._station_unit = np.array([self._unit_kinds.index(part) for part in plan.station_parts])
@@ -279,7 +252,7 @@ class Pricer:
         """The ledger of a piece of work; its time is the makespan of the events."""
         ledger = Ledger(time_ps=events.makespan_ps)
         power = np.zeros(len(events))
-        for part, members, zeptojoules in self._priced(events, activity):
+        for part, members, zeptojoules in self.priced(events, activity):
             power[members] += zeptojoules / np.maximum(events.duration[members], 1)
             groups = events.phase[members] * len(self._layers) + events.layer[members]
             for group in np.unique(groups):
@@ -293,7 +266,7 @@ class Pricer:
         units = self._station_unit[events.station]
         for number, unit in enumerate(self._unit_kinds):
             members = units == number
-            ledger.occupied_ps[unit] = _union(events.start[members], events.end[members])
+            ledger.occupied_ps[unit] = covered_ps(events.start[members], events.end[members])
         ledger.peak_w = (_peak(events, power) + sum(self.standby.values())) / _ZJ_PER_PS
         return ledger
 
@@ -319,9 +292,10 @@ class Pricer:
             watts[support.name] = self._bill.chip_wide[support.name].full_power_w
         yield from ((name, w) for name, w in watts.items() if w)
 
-    def _priced(self, events: Events, activity: Activity) -> Iterator[tuple[str, NDArray[np.intp], Integers]]:
+    def priced(self, events: Events, activity: Activity) -> Iterator[tuple[str, NDArray[np.intp], Integers]]:
         """(part, which events, energy of each), for every part that took energy."""
-        block = self._first_block[events.layer] + events.tile
+        block = self._plan.first_block[events.layer] + events.tile
+        rows, columns = self._plan.block_sizes
         units = self._station_unit[events.station]
         of_station = self._station_tile_kinds[events.station]
         kinds = np.where(of_station >= 0, of_station, self._kinds[block])
@@ -334,8 +308,8 @@ class Pricer:
                 members,
                 events,
                 activity,
-                self._rows[block[members]],
-                self._columns[block[members]],
+                rows[block[members]],
+                columns[block[members]],
                 self._chip.tiles[k],
                 self._bill.tiles[k],
                 self._bill.chip_wide,
@@ -373,13 +347,3 @@ def _peak(events: Events, power: NDArray[np.float64]) -> float:
     change = np.concatenate([-power, power])
     order = np.argsort(times, kind="stable")  # at equal times what ends is taken away first
     return float(np.cumsum(change[order]).max())
-
-
-def _union(start: Integers, end: Integers) -> int:
-    """Total time covered by the intervals, overlaps counted once."""
-    if not len(start):
-        return 0
-    order = np.argsort(start, kind="stable")
-    start, end = start[order], np.maximum.accumulate(end[order])
-    before = np.concatenate([start[:1], end[:-1]])
-    return int(np.maximum(end - np.maximum(start, before), 0).sum())

@@ -13,11 +13,12 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
+from numpy.typing import NDArray
 
 from rpusim.arch.chip import TileKind
 from rpusim.arch.mapping import Block, PlacedLayer, Placement
 from rpusim.arch.network import INPUT, Edge
-from rpusim.arch.quantity import picoseconds, transfer_picoseconds
+from rpusim.arch.quantity import picoseconds
 
 
 @dataclass(frozen=True)
@@ -29,7 +30,6 @@ class Multiply:
     """
 
     fetch_bits: int
-    fetch_ps: int
     lead_ps: int
     overlap_ps: int
     tail_ps: int
@@ -70,6 +70,11 @@ class ArrayPlan:
     row_adcs: int
     column_adcs: int
 
+    @property
+    def sides(self) -> tuple[int, int, int]:
+        """What is held to pulse or write it: the array and the drivers of both its sides."""
+        return self.array, self.row_drivers, self.column_drivers
+
     def drivers(self, backward: bool) -> int:
         return self.row_drivers if backward else self.column_drivers
 
@@ -90,7 +95,6 @@ class BlockPlan:
     forward: Multiply
     backward: Multiply | None
     update_fetch_bits: int
-    update_fetch_ps: int
     slot_ps: int
     sample_and_hold: bool
     row_home: int
@@ -164,6 +168,17 @@ class Plan:
     def bandwidth(self) -> tuple[int, ...]:
         """Buffer bandwidth of each tile kind (b/s)."""
         return tuple(round(kind.buffer.bandwidth) for kind in self.placement.chip.tiles)
+
+    @cached_property
+    def first_block(self) -> NDArray[np.int64]:
+        """Of every layer, the place of its first block among all blocks, and how many there are."""
+        return np.cumsum([0, *(len(layer.blocks) for layer in self.layers)])
+
+    @cached_property
+    def block_sizes(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Rows and columns (weights) of all blocks."""
+        blocks = list(self.placement.blocks())
+        return np.array([block.rows for block in blocks]), np.array([block.columns for block in blocks])
 
     @cached_property
     def link_bandwidth(self) -> int:
@@ -266,7 +281,6 @@ def _block_plan(stations: _Stations, placement: Placement, placed: PlacedLayer, 
         forward=_multiply(kind, block.columns, physical_rows, block.rows),
         backward=_multiply(kind, block.rows, block.columns, block.columns) if kind.trains else None,
         update_fetch_bits=both * kind.inputs.bits,
-        update_fetch_ps=transfer_picoseconds(both * kind.inputs.bits, kind.buffer.bandwidth),
         slot_ps=kind.pulses.slot_ps if kind.pulses else 0,
         sample_and_hold=kind.sample_and_hold is not None,
         row_home=row_home.tile,
@@ -311,7 +325,6 @@ def _multiply(kind: TileKind, driven: int, read: int, outputs: int) -> Multiply:
     bits = driven * kind.inputs.bits
     return Multiply(
         fetch_bits=bits,
-        fetch_ps=transfer_picoseconds(bits, kind.buffer.bandwidth),
         lead_ps=drive,
         overlap_ps=(cycles - 1) * step,
         tail_ps=convert,

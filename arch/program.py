@@ -19,10 +19,11 @@ order in which an engine happens to run processes.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import IntEnum
+from typing import overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -54,6 +55,31 @@ INSTRUCTION = ("do", "a", "a_column", "b", "b_column", "op", "register")
 REGISTERS = 2
 ALWAYS = 0
 """A counter that nobody waits long for: it is never raised, and waited for with a count of 0."""
+
+
+@overload
+def pick(values: Integers, chosen: Integers | None) -> Integers: ...
+@overload
+def pick(values: Operand, chosen: Integers | None) -> Operand: ...
+def pick(values: Operand, chosen: Integers | None) -> Operand:
+    """Entries of a column, None: all; a number stays as it is."""
+    return values if chosen is None or isinstance(values, int) else values[chosen]
+
+
+@dataclass(frozen=True)
+class Wait:
+    """Until ``counter`` was raised ``count`` times; numbers, or one for each process that waits."""
+
+    counter: Operand
+    count: Operand = 1
+
+    def of(self, chosen: Integers | None) -> Wait:
+        """That of some of the processes; None: all."""
+        return Wait(pick(self.counter, chosen), pick(self.count, chosen))
+
+    def where(self, needed: NDArray[np.bool_]) -> Wait:
+        """Only where needed; nothing to wait for elsewhere."""
+        return Wait(np.where(needed, self.counter, ALWAYS), np.where(needed, self.count, 0))
 
 
 @dataclass(frozen=True)
@@ -113,6 +139,10 @@ class Task:
     def wait(self, counter: Operand, count: Operand = 1) -> None:
         self._add(Do.WAIT, counter, count)
 
+    def wait_for(self, waits: Iterable[Wait]) -> None:
+        for wait in waits:
+            self.wait(wait.counter, wait.count)
+
     def raise_(self, counter: Operand) -> None:
         self._add(Do.RAISE, counter)
 
@@ -147,11 +177,18 @@ class Task:
         """Wait for a station, hold it for a time, give it back; nothing where the amount is 0."""
         with self.unless_zero(amount) as done:
             if done:
-                self.take(station)
-                self.note()
-                self.hold(duration)
-                self.give(station)
-                self.log(op, station, amount)
+                self.use_together([station], op, duration, [amount])
+
+    def use_together(self, stations: Sequence[int], op: Op, duration: Operand, amounts: Sequence[Operand]) -> None:
+        """Wait for stations one after the other, hold all of them for a time, give them back; an event for each."""
+        for station in stations:
+            self.take(station)
+        self.note()
+        self.hold(duration)
+        for station in stations:
+            self.give(station)
+        for station, amount in zip(stations, amounts, strict=True):
+            self.log(op, station, amount)
 
     def _add(self, do: Do, a: Operand = 0, b: Operand = 0, op: int = 0, register: int = 0) -> None:
         self._code.append([do, *self._operand(a), *self._operand(b), op, register])
@@ -172,7 +209,7 @@ class Builder:
     def __init__(self, stations: Sequence[str]) -> None:
         self.code: list[list[int]] = []
         self.counters = 1
-        self._stations = dict.fromkeys(stations, 1)
+        self._stations, self._capacity = {name: number for number, name in enumerate(stations)}, [1] * len(stations)
         self._columns: list[Integers] = []
         self._places: dict[int, int] = {}
         self._length = 0
@@ -186,8 +223,10 @@ class Builder:
 
     def pool(self, name: str, capacity: int) -> int:
         """The number of a station that there is more than one of, made if it is new."""
-        self._stations.setdefault(name, capacity)
-        return list(self._stations).index(name)
+        if name not in self._stations:
+            self._stations[name] = len(self._stations)
+            self._capacity.append(capacity)
+        return self._stations[name]
 
     def column(self, values: Integers) -> int:
         """The place of a column in the data; the same array is kept once."""
@@ -233,6 +272,6 @@ class Builder:
             phase=phase,
             vector=vector,
             stations=tuple(self._stations),
-            capacity=np.array(list(self._stations.values()), np.int64),
+            capacity=np.array(self._capacity, np.int64),
             counters=self.counters,
         )

@@ -18,21 +18,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
 from rpusim.arch import deadlock
 from rpusim.arch.activity import Activity, Phase
 from rpusim.arch.engine import Engine
 from rpusim.arch.events import Events
 from rpusim.arch.fast import FastEngine
-from rpusim.arch.flow import Done, Extras, Flow, Wait, Work
+from rpusim.arch.flow import Flow
 from rpusim.arch.plan import LayerPlan, Plan
-from rpusim.arch.program import ALWAYS, Integers, Program
+from rpusim.arch.program import Integers, Program, Wait
 from rpusim.arch.storage import settle
+from rpusim.arch.work import Done, Extras, Work
 from rpusim.errors import InputError
 
 Schedule = Literal["sequential", "layer-pipelined", "minibatch-pipelined", "asynchronous"]
@@ -143,16 +143,10 @@ def _form(layer: LayerPlan, rows: Integers, step: Integers, activity: Activity) 
     return steps.astype(np.int64), vectors, table
 
 
-def _last_of_samples(work: Work, samples: int) -> Integers:
-    """For every sample the number of its last vector in the work; -1 if it has none."""
-    last = np.full(samples, -1)
-    last[work.sample] = np.arange(len(work))  # in order, so the last one stays
-    return last
-
-
-def _last_of_steps(work: Work, steps: int) -> Integers:
-    last = np.full(steps, -1)
-    last[work.step] = np.arange(len(work))
+def _last(of: Integers, number: int) -> Integers:
+    """For every sample (or step) the place of its last vector, ``of`` saying which each belongs to; -1: it has none."""
+    last = np.full(number, -1)
+    last[of] = np.arange(len(of))  # in order, so the last one stays
     return last
 
 
@@ -163,11 +157,9 @@ def _sequential(flow: Flow, todo: _Todo) -> None:
     before = [begin + np.arange(samples), np.ones(samples, np.int64)]
 
     behind = np.arange(samples) - 1  # a sample is fetched while the one before it is at work
-    inputs = flow.bring_in(
-        todo.layers, samples, [Wait(np.where(behind >= 0, begin + behind, ALWAYS), np.where(behind >= 0, 1, 0))]
-    )
+    inputs = flow.bring_in(todo.layers, samples, [Wait(begin + behind).where(behind >= 0)])
 
-    def stage(work: Work | None, do) -> None:  # type: ignore[no-untyped-def]
+    def stage(work: Work | None, do: Callable[[Work, Sequence[Wait]], Done]) -> None:
         if work is None:
             return
         start = [Wait(before[0][work.sample], before[1][work.sample])]
@@ -176,8 +168,7 @@ def _sequential(flow: Flow, todo: _Todo) -> None:
         if work.phase == Phase.FORWARD and (extras := todo.preparations(work.layer)):
             firsts = todo.first[:-1]
             start.append(_prepared(flow, work, extras, Wait(begin + firsts)))
-        done: Done = do(work, start)
-        reached = done.by(_last_of_samples(work, samples))
+        reached = do(work, start).by(_last(work.sample, samples))
         there = np.asarray(reached.count) > 0
         before[0], before[1] = np.where(there, reached.counter, before[0]), np.where(there, reached.count, before[1])
 
@@ -192,15 +183,14 @@ def _sequential(flow: Flow, todo: _Todo) -> None:
             ready = last_sample[pairs.step]
             start = Wait(before[0][ready], before[1][ready])
             done = flow.update(pairs, [start], todo.extras(layer))
-            updates.append(done.by(_last_of_steps(pairs, len(todo.steps))))
+            updates.append(done.by(_last(pairs.step, len(todo.steps))))
     _conduct(flow, todo, begin, Wait(*before), updates)
 
 
 def _prepared(flow: Flow, work: Work, extras: Extras, start: Wait) -> Wait:
     """For the vectors of mini-batches that something has to be done before: that it is."""
     due = np.isin(work.step, extras.step)
-    wait = flow.prepare(work.layer, extras, start).by(work.step)
-    return Wait(np.where(due, wait.counter, ALWAYS), np.where(due, wait.count, 0))
+    return flow.prepare(work.layer, extras, start).by(work.step).where(due)
 
 
 def _conduct(flow: Flow, todo: _Todo, begin: int, ends: Wait, updates: Sequence[Wait]) -> None:
@@ -209,16 +199,9 @@ def _conduct(flow: Flow, todo: _Todo, begin: int, ends: Wait, updates: Sequence[
     behind = np.arange(samples) - 1
     first = np.isin(np.arange(samples), todo.first[1:])
     with flow.builder.task(samples, Phase.FORWARD, 0, 0, np.arange(samples)) as task:
-        task.wait(*_shifted(ends, behind, behind >= 0))
-        for update in updates:
-            task.wait(*_shifted(update, todo.step_of - 1, first & (behind >= 0)))
+        task.wait_for([ends.of(behind).where(behind >= 0)])
+        task.wait_for(update.of(todo.step_of - 1).where(first & (behind >= 0)) for update in updates)
         task.raise_(begin + np.arange(samples))
-
-
-def _shifted(wait: Wait, which: Integers, where: NDArray[np.bool_]) -> tuple[Integers, Integers]:
-    """Entries ``which`` of a wait; nothing to wait for where not ``where``."""
-    counter, count = np.asarray(wait.counter), np.broadcast_to(wait.count, np.shape(wait.counter))
-    return np.where(where, counter[which], ALWAYS), np.where(where, count[which], 0)
 
 
 def _pipelined(flow: Flow, todo: _Todo, at_once: bool) -> None:
@@ -245,13 +228,13 @@ def _pipelined(flow: Flow, todo: _Todo, at_once: bool) -> None:
             has = np.isin(np.arange(len(todo.steps)), pairs.step)
             earlier = work.step - 1
             known = (earlier >= 0) & has[earlier]
-            start.append(Wait(np.where(known, learned[layer.index] + earlier, ALWAYS), np.where(known, 1, 0)))
+            start.append(Wait(learned[layer.index] + earlier).where(known))
         if pairs is not None and at_once:
             start.append(Wait(free + work.sample))
         if extras := todo.preparations(layer):
-            idle = learned[layer.index] + np.arange(len(todo.steps)) - 1
-            idle = np.where(pairs is not None and np.arange(len(idle)) > 0, idle, ALWAYS)
-            start.append(_prepared(flow, work, extras, Wait(idle, (idle != ALWAYS).astype(np.int64))))
+            steps = np.arange(len(todo.steps))
+            idle = Wait(learned[layer.index] + steps - 1).where((steps > 0) & (pairs is not None))
+            start.append(_prepared(flow, work, extras, idle))
         forwards[layer.index] = work, flow.forward(work, start, merges)
 
     backs: dict[int, tuple[Work, Done]] = {}
@@ -265,23 +248,23 @@ def _pipelined(flow: Flow, todo: _Todo, at_once: bool) -> None:
         if not sources:  # the loss: known when all that nobody reads has come out
             outputs = {layer.index for layer in todo.layers} - {e.producer for e in network.edges}
             sources = [forwards[output] for output in outputs if output in forwards]
-        start = [done.by(_last_of_samples(work, samples)[errors.sample]) for work, done in sources]
+        start = [done.by(_last(work.sample, samples)[errors.sample]) for work, done in sources]
         ready = errors, flow.error(errors, start)
         back = todo.work(Phase.BACKWARD, layer)
         if back is not None:
-            wait = ready[1].by(_last_of_samples(errors, samples)[back.sample])
+            wait = ready[1].by(_last(errors.sample, samples)[back.sample])
             ready = backs[layer.index] = back, flow.backward(back, [wait])
         pairs = trains[layer.index]
         if pairs is None:
             continue
         # Every vector after its own sample, or the whole mini-batch, has come back.
-        until = _last_of_samples(ready[0], samples)[pairs.sample if at_once else todo.first[1:][pairs.step] - 1]
+        until = _last(ready[0].sample, samples)[pairs.sample if at_once else todo.first[1:][pairs.step] - 1]
         done = flow.update(pairs, [ready[1].by(until)], todo.extras(layer))
         steps = np.unique(pairs.step)
         with flow.builder.task(len(steps), Phase.UPDATE, layer.index, 0, 0) as task:
-            task.wait(*vars(done.by(_last_of_steps(pairs, len(todo.steps))[steps])).values())
+            task.wait_for([done.by(_last(pairs.step, len(todo.steps))[steps])])
             task.raise_(learned[layer.index] + steps)
-        ends.append(done.by(_last_of_samples(pairs, samples)))
+        ends.append(done.by(_last(pairs.sample, samples)))
     if at_once:
         _let_in(flow, todo, free, ends)
 
@@ -301,6 +284,5 @@ def _let_in(flow: Flow, todo: _Todo, free: int, ends: Sequence[Wait]) -> None:
     window = int(todo.samples.max(initial=1))
     behind = np.arange(samples) - window
     with flow.builder.task(samples, Phase.FORWARD, 0, 0, np.arange(samples)) as task:
-        for end in ends:
-            task.wait(*_shifted(end, behind, behind >= 0))
+        task.wait_for(end.of(behind).where(behind >= 0) for end in ends)
         task.raise_(free + np.arange(samples))

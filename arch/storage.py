@@ -8,6 +8,7 @@ sample's inputs in the same way. A chip without either is taken to find room, an
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from dataclasses import dataclass
 
@@ -72,14 +73,11 @@ def too_small(placement: Placement) -> set[int]:
 
 def input_elements(placement: Placement, placed: PlacedLayer) -> int:
     """Numbers that a layer reads per sample, each counted once, however many windows see it."""
-    sizes = [1]
-    for edge in placement.network.edges:
-        if edge.consumer == placed.index:
-            if edge.producer == INPUT:
-                size = 1
-                for length in placement.network.input_shape:
-                    size *= length
-            else:
-                size = int(edge.emits.sum()) * placement.layers[edge.producer].layer.rows
-            sizes.append(size)
+    sizes = [
+        math.prod(placement.network.input_shape)
+        if edge.producer == INPUT
+        else int(edge.emits.sum()) * placement.layers[edge.producer].layer.rows
+        for edge in placement.network.edges
+        if edge.consumer == placed.index
+    ]
     return max(sizes)

@@ -68,7 +68,7 @@ def map_network(
             "tiles": placement.tiles_used,
             "arrays": placement.arrays_used,
             "utilisation": placement.utilisation,
-            "area_m2": sum(bill_of_parts(placement.chip).total("area_m2").values()),
+            "area_m2": bill_of_parts(placement.chip).area_m2,
         },
     }
 

@@ -150,16 +150,23 @@ class Meter:
             return
         if self.management is not None:
             activity = with_management(activity, self.plan.placement, self.management)
-        self.counts = self.counts.plus(activity)
-        self.samples += self._samples(activity)
+        self._count(activity)
         timed = activity.select(activity.step % self.timed_every == 0)
         if not len(timed):
             return
-        self.timed_samples += self._samples(timed)
         events = run(self.plan, timed, self.schedule)
         if self.schedule == "asynchronous":
             self.staleness = staleness(self.plan, timed, events)
         self._timed.merge(self._price(events, timed))
+        self._keep(timed, events)
+
+    def _count(self, activity: Activity) -> None:
+        self.counts = self.counts.plus(activity)
+        self.samples += self._samples(activity)
+
+    def _keep(self, timed: Activity, events: Events) -> None:
+        """Keep what is to be traced and analysed of what was timed."""
+        self.timed_samples += self._samples(timed)
         every = np.unique(timed.step)
         steps = every[: self._to_trace]
         if len(steps):
@@ -211,18 +218,21 @@ class Meter:
         As few of them are timed as it takes (see `steady`); the account is that of all of them.
         """
 
+        pieces: list[tuple[Activity, Events]] = []  # the last two
+
         def timed(number: int) -> Ledger:
             activity = work(number)
-            return self._price(run(self.plan, activity, self.schedule), activity)
+            pieces[:] = [*pieces[-1:], (activity, run(self.plan, activity, self.schedule))]
+            return self._price(pieces[-1][1], activity)
 
         assert self.schedule == "sequential" and not self.samples, "only mini-batches with a barrier, and nothing else"
-        account, number = steady.account(timed, times)
-        self.add(work(number))
-        self._timed, self._whole = account, True
+        self._timed, number = steady.account(timed, times)
+        self._whole = True
+        self._count(pieces[-1][0])
+        self._keep(*pieces[-1])
         self.samples = self.samples * times // number
         if number > 1:  # what was done once, before the first of them, is in both
-            before = Counts().plus(work(number - 1))
-            self.counts = self.counts.grown(before, times - number)
+            self.counts = self.counts.grown(Counts().plus(pieces[0][0]), times - number)
 
     def _samples(self, activity: Activity) -> int:
         first = self.plan.layers[0].placed

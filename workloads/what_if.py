@@ -64,13 +64,13 @@ def compared(placement: Placement, before: Ledger, account: Callable[[Placement]
 
     before: the account on the placement's own chip. account: of the same work on another chip.
     """
-    found = []
+    found, area = [], bill_of_parts(placement.chip).area_m2
     for name, chip in changes(placement.chip):
         after = account(_on(placement, chip))
         outcome = Outcome(
             name,
             before.time_ps / after.time_ps,
-            _area(chip) / _area(placement.chip),
+            bill_of_parts(chip).area_m2 / area,
             after.total_zj / before.total_zj,
         )
         if chip.tiles[0].pulses == placement.chip.tiles[0].pulses or outcome.speedup >= 1 + NOTICED:
@@ -94,10 +94,6 @@ def _with_tiles(chip: Chip, **change: Callable[[Any], dict[str, Any]]) -> Chip:
         )
 
     return chip.model_copy(update={"tiles": tuple(changed(kind) for kind in chip.tiles)})
-
-
-def _area(chip: Chip) -> float:
-    return sum(bill_of_parts(chip).total("area_m2").values())
 
 
 def _short(ratio: float) -> str:

@@ -14,12 +14,16 @@ Energy: ``slot`` per line and slot (the generator compares a random number), ``p
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, TypeVar
 
+import numpy as np
+from numpy.typing import NDArray
 from pydantic import Field
 
 from rpusim.arch.parts.part import Card, Part, Sourced
 from rpusim.arch.quantity import Seconds, SecondsOrZero, picoseconds
+
+Rows = TypeVar("Rows", int, NDArray[np.int64])
 
 
 class Pulses(Sourced):
@@ -37,7 +41,7 @@ class Pulses(Sourced):
         """Simulated time of one pulse slot, all polarity phases included."""
         return (picoseconds(self.width) + picoseconds(self.gap)) * self.polarity_phases
 
-    def turns(self, rows: int) -> int:
+    def turns(self, rows: Rows) -> Rows | int:
         """How often the slots of one vector pass over an array of which ``rows`` rows learn."""
         return rows if self.access == "row-by-row" else 1
 

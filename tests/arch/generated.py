@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from array import array
 from itertools import pairwise
 from typing import Any
 
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 from rpusim.arch.activity import Activity, Phase
 from rpusim.arch.assumption import assumed_activity
 from rpusim.arch.chip import Chip
+from rpusim.arch.events import COLUMNS, Events
 from rpusim.arch.mapping import SINGLE, CellLayout, Placement, place
 from rpusim.arch.network import Network, Operation, WeightLayer, Window, connect
 from rpusim.arch.parts.host import Host
@@ -23,6 +25,19 @@ CELLS = (
     CellLayout("one-sided", arrays=2, visible=(0, 1), learning=(0, 1), targets=((0,), (1,))),
     CellLayout("mixed-precision", learning=(), slices="all", words=1),
 )
+
+
+class EventLog:
+    """Events written by hand, row by row."""
+
+    def __init__(self) -> None:
+        self._numbers = array("q")
+        self.append = self._numbers.extend
+
+    def take(self) -> Events:
+        """The rows as columns, in the order in which they were written."""
+        table = np.frombuffer(self._numbers, np.int64).reshape(-1, len(COLUMNS)).T.copy()
+        return Events(**dict(zip(COLUMNS, table, strict=True)))
 
 
 def chain(*sizes: int) -> Network:

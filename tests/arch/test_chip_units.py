@@ -8,10 +8,11 @@ from typing import Any
 
 import pytest
 import yaml
+from generated import EventLog
 
 from rpusim.arch.activity import EMPTY, Phase
 from rpusim.arch.chip import FOLDER, Chip, bill_of_parts
-from rpusim.arch.events import EventLog, Op
+from rpusim.arch.events import Op
 from rpusim.arch.ledger import STANDBY, Ledger, Pricer
 from rpusim.arch.mapping import place
 from rpusim.arch.network import WeightLayer, connect

@@ -7,10 +7,11 @@ from typing import Any
 
 import pytest
 import yaml
+from generated import EventLog
 
 from rpusim.arch.activity import Activity, Phase
 from rpusim.arch.chip import FOLDER, Chip, TileKind, bill_of_parts
-from rpusim.arch.events import EventLog, Op
+from rpusim.arch.events import Op
 from rpusim.arch.ledger import Ledger, Pricer
 from rpusim.arch.mapping import place
 from rpusim.arch.network import WeightLayer, connect

@@ -6,11 +6,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+from generated import EventLog
 
 from rpusim.arch.activity import Activity, Phase
 from rpusim.arch.assumption import assumed_activity
 from rpusim.arch.chip import BillOfParts, Chip, bill_of_parts
-from rpusim.arch.events import EventLog, Events, Op
+from rpusim.arch.events import Events, Op
 from rpusim.arch.ledger import Ledger, Pricer
 from rpusim.arch.mapping import place
 from rpusim.arch.network import Network, Operation, WeightLayer, Window, connect

@@ -1,0 +1,136 @@
+"""What the units of a chip do for one task: arrays read, pulsed and written, numbers computed, bits moved and kept."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from rpusim.arch.events import Op
+from rpusim.arch.plan import ArrayPlan, BlockPlan, Hop, Message, Multiply, Plan
+from rpusim.arch.program import Integers, Operand, Task
+from rpusim.arch.quantity import PICOSECONDS_PER_SECOND, transfer_picoseconds
+from rpusim.arch.storage import too_small
+
+
+class Units:
+    """Of one chip; every method adds its instructions to a task. Numbers may be columns, one entry per process."""
+
+    def __init__(self, plan: Plan) -> None:
+        self._plan = plan
+        self._rates = [round(kind.digital.rate) for kind in plan.placement.chip.tiles]
+        self._forgetful = too_small(plan.placement)
+
+    # --- arrays -------------------------------------------------------------------------------------------------------
+
+    def read(
+        self, task: Task, block: BlockPlan, arrays: Sequence[ArrayPlan], way: Multiply, passes: Operand, backward: bool
+    ) -> None:
+        """Drive arrays that hang on the same converters (those of the last), and convert."""
+        adcs = arrays[-1].adcs(backward)
+        for array in arrays:
+            task.take(array.array)
+            task.take(array.drivers(backward))
+        task.note(0)
+        task.hold(way.lead_ps)
+        task.take(adcs)
+        task.note(1)
+        task.hold((passes - 1) * way.pass_ps + way.overlap_ps + (0 if block.sample_and_hold else way.tail_ps))
+        for array in arrays:
+            task.give(array.array)
+            task.give(array.drivers(backward))
+        for array in arrays:
+            task.log(Op.DRIVE, array.array, passes, 0)
+        for array in arrays:
+            task.log(Op.DRIVE, array.drivers(backward), 0, 0)
+        if block.sample_and_hold:
+            task.hold(way.tail_ps)
+        task.give(adcs)
+        task.log(Op.CONVERT, adcs, passes * way.conversions, 1)
+
+    def pulse(
+        self, task: Task, block: BlockPlan, arrays: Sequence[ArrayPlan], slots: Integers, bits: int, rows: int
+    ) -> None:
+        """Trains of ``bits`` for both sides from the buffer, then all slots at once; arrays that learn together share
+        them.
+
+        rows: how many of the array take part, which is how often the slots pass where that is done row by row.
+        """
+        with task.unless_zero(slots) as done:
+            if done:
+                assert block.kind.pulses is not None, "activity of a chip that does not train"
+                self.recall(task, block, bits, reading=True)
+                held = [station for array in arrays for station in array.sides]
+                duration = slots * block.slot_ps * block.kind.pulses.turns(rows)
+                task.use_together(held, Op.PULSE, duration, [slots, *[0] * (len(held) - 1)])
+
+    def write(self, task: Task, block: BlockPlan, array: ArrayPlan, cells: Integers, rows: Integers) -> None:
+        """So many cells of so many rows, programmed row by row, unverified; nothing on a tile without programming."""
+        programming = block.kind.programming
+        if programming is None or not cells.any():
+            return
+        pulses = np.ceil(rows * programming.iterations).astype(np.int64)
+        with task.unless_zero(cells):
+            task.use_together(array.sides, Op.WRITE, pulses * programming.pulse_ps, [pulses] * len(array.sides))
+
+    # --- numbers and bits ---------------------------------------------------------------------------------------------
+
+    def compute(self, task: Task, block: BlockPlan, operations: Operand) -> None:
+        """Element operations in the block's digital unit."""
+        rate = self._rates[block.block.kind]
+        duration = each(operations, lambda n: -(-n * PICOSECONDS_PER_SECOND // rate))
+        task.use(block.digital, Op.DIGITAL, duration, operations)
+
+    def recall(self, task: Task, block: BlockPlan, bits: Operand, reading: bool) -> None:
+        """Bits out of the tile's buffer, or into it."""
+        duration = each(bits, lambda n: transfer_picoseconds(n, self._plan.bandwidth[block.block.kind]))
+        task.use(block.buffer, Op.FETCH if reading else Op.STORE, duration, bits)
+
+    def remember(self, task: Task, block: BlockPlan, words: Operand, operations: Operand) -> None:
+        """Digital memory of the unit cells read, worked on, and written.
+
+        It is in the tile's buffer, or in DRAM if it does not fit there and the chip has some.
+        """
+        bits = words * block.kind.digital.word_bits
+        elsewhere = block.block.chip_tile in self._forgetful and "DRAM" in self._plan.outside
+
+        def access(reading: bool) -> None:
+            if elsewhere:
+                self.outside(task, "DRAM", bits, reading)
+            else:
+                self.recall(task, block, bits, reading)
+
+        access(reading=True)
+        self.compute(task, block, operations)
+        access(reading=False)
+
+    def send(self, task: Task, route: Sequence[Hop], bits: Operand) -> None:
+        """Over each link of a route in turn."""
+        on_link = each(bits, lambda n: transfer_picoseconds(n, self._plan.link_bandwidth))
+        for hop in route:
+            task.use(hop.station, Op.SEND, on_link + hop.latency_ps, bits)
+
+    def deliver(self, task: Task, message: Message, bits: Operand) -> None:
+        """Over the links, then into the buffer at their end."""
+        with task.unless_zero(bits) as done:
+            if done:
+                self.send(task, message.route, bits)
+                to_store = each(bits, lambda n: transfer_picoseconds(n, self._plan.bandwidth[message.kind]))
+                task.use(message.buffer, Op.STORE, to_store, bits)
+
+    def outside(self, task: Task, part: str, bits: Operand, reading: bool) -> None:
+        """Bits to or from the global buffer, DRAM or the host."""
+        chip = self._plan.placement.chip
+        unit = {"global buffer": chip.global_buffer, "DRAM": chip.memory, "host link": chip.host}[part]
+        assert unit is not None
+        of_buffer = Op.FETCH if reading else Op.STORE
+        op = {"global buffer": of_buffer, "DRAM": Op.MEMORY, "host link": Op.HOST}[part]
+        task.use(self._plan.outside[part], op, each(bits, unit.transfer_ps), bits)
+
+
+def each(values: Operand, function: Callable[[int], int]) -> Operand:
+    """An exact function of integers, applied to a number or to every entry; 0 of 0."""
+    if isinstance(values, int):
+        return int(function(values)) if values else 0
+    different, places = np.unique(values, return_inverse=True)
+    return np.array([function(int(v)) if v else 0 for v in different], np.int64)[places]

@@ -1,0 +1,80 @@
+"""The work of one phase of one layer, as `schedule` hands it to `flow`: which vectors, and what others wait for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rpusim.arch.activity import Phase
+from rpusim.arch.plan import LayerPlan
+from rpusim.arch.program import Integers, Operand, Wait
+
+
+@dataclass(frozen=True)
+class Done:
+    """Vector i and all before it are done when counter ``first`` + i has been raised ``full`` times."""
+
+    first: int
+    full: int
+
+    def by(self, vectors: Integers) -> Wait:
+        """Wait for these vectors; those below 0 are not waited for."""
+        return Wait(self.first + vectors, self.full).where(vectors >= 0)
+
+
+@dataclass(frozen=True)
+class Work:
+    """The vectors of one phase of one layer, over all mini-batches, in order; each array has one entry per vector.
+
+    step, sample: counted from the first of the program. vector: within its mini-batch. rows: (vectors, blocks of a
+    replica) rows of activity; None where nothing is recorded.
+    """
+
+    layer: LayerPlan
+    phase: Phase
+    step: Integers
+    sample: Integers
+    vector: Integers
+    rows: Integers | None
+
+    def __len__(self) -> int:
+        return len(self.vector)
+
+    @property
+    def position(self) -> Integers:
+        """Within its sample."""
+        return self.vector % self.layer.placed.layer.vectors
+
+    def shared(self, total: int) -> Operand:
+        """Of ``total`` per sample, each vector's share."""
+        return share(total, self.position, self.layer.placed.layer.vectors) if total else 0
+
+    def of_replica(self, number: int) -> Integers | None:
+        """Which vectors a replica does: they take turns. None: all."""
+        replicas = self.layer.placed.replicas
+        return None if replicas == 1 else np.flatnonzero(self.vector % replicas == number)
+
+
+@dataclass(frozen=True)
+class Extras:
+    """Transfers and maintenance of one layer in program order: (step, vector) they follow, tile, row of activity.
+
+    vector -1: before the mini-batch begins (programming, calibration, reads that measure drift).
+    """
+
+    step: Integers
+    vector: Integers
+    tile: Integers
+    row: Integers
+    phase: Integers
+
+    def of(self, chosen: NDArray[np.bool_]) -> Extras | None:
+        """Some of them; None if there are none."""
+        return Extras(*(column[chosen] for column in vars(self).values())) if chosen.any() else None
+
+
+def share(total: Operand, index: Operand, parts: int) -> Operand:
+    """The ``index``-th of ``parts`` integer shares of ``total``; the shares add up to it exactly."""
+    return total * (index + 1) // parts - total * index // parts
