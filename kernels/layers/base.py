@@ -20,7 +20,6 @@ from rpusim.arch.activity import ActivityLog
 from rpusim.errors import InputError
 from rpusim.kernels import checks, rng
 from rpusim.kernels.config import AnalogConfig
-from rpusim.kernels.patches import Window
 from rpusim.kernels.tile import AnalogTile
 
 Tensor = torch.Tensor
@@ -223,103 +222,6 @@ class AnalogLayer(torch.nn.Module, ABC):
         self._handle = torch.zeros((), requires_grad=True)
 
 
-class AnalogLinear(AnalogLayer):
-    """y = x W^T + b on cross-point arrays; stands in for torch.nn.Linear. Options as for `AnalogLayer`."""
-
-    def __init__(
-        self, in_features: int, out_features: int, config: AnalogConfig, *, bias: bool = True, **options: Any
-    ) -> None:
-        checks.integer("in_features", in_features, low=1)
-        checks.integer("out_features", out_features, low=1)
-        super().__init__(out_features, in_features, bias, config, **options)
-        self.in_features, self.out_features = in_features, out_features
-        self._ones = torch.ones(0, 1)  # what the bias column was fed with last
-        self._start(bias)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """x (..., in_features) -> (..., out_features)."""
-        if x.shape[-1] != self.in_features:
-            raise InputError(
-                f"layer {self.layer}: an input of shape {tuple(x.shape)} was given; "
-                f"accepted is a last dimension of {self.in_features}"
-            )
-        y = self._product(x)
-        return y if x.dim() == 2 else y.reshape(*x.shape[:-1], self.out_features)
-
-    def vectors_of(self, x: Tensor) -> Tensor:
-        if x.dim() != 2 or x.dtype is not torch.float32:
-            x = x.reshape(-1, self.in_features).to(torch.float32)
-        if not self.bias_column:
-            return x.contiguous()
-        if self._ones.shape[0] != x.shape[0] or self._ones.device != x.device:
-            self._ones = x.new_ones(x.shape[0], 1)
-        return torch.cat((x, self._ones), 1)
-
-    def input_of(self, vectors: Tensor, shape: torch.Size) -> Tensor:
-        gradient = vectors[:, : self.in_features] if self.bias_column else vectors
-        return gradient if len(shape) == 2 else gradient.reshape(shape)
-
-
-class AnalogConv2d(AnalogLayer):
-    """A two-dimensional convolution on cross-point arrays; stands in for torch.nn.Conv2d with groups=1.
-
-    The matrix is (out_channels) x (in_channels * kernel height * kernel width), one vector per output position.
-    """
-
-    def __init__(
-        self,
-        in_channels: int,
-        out_channels: int,
-        kernel_size: int | tuple[int, int],
-        config: AnalogConfig,
-        *,
-        stride: int | tuple[int, int] = 1,
-        padding: int | tuple[int, int] = 0,
-        dilation: int | tuple[int, int] = 1,
-        groups: int = 1,
-        bias: bool = True,
-        **options: Any,
-    ) -> None:
-        if groups != 1:
-            raise InputError(f"groups: {groups!r} was given; accepted is 1")
-        checks.integer("in_channels", in_channels, low=1)
-        checks.integer("out_channels", out_channels, low=1)
-        kernel = _pair("kernel_size", kernel_size, 1)
-        inputs = in_channels * kernel[0] * kernel[1]
-        super().__init__(out_channels, inputs, bias, config, **options)
-        self.in_channels, self.out_channels, self.kernel_size = in_channels, out_channels, kernel
-        self.stride, self.padding = _pair("stride", stride, 1), _pair("padding", padding, 0)
-        self.dilation = _pair("dilation", dilation, 1)
-        self._window = Window(kernel, self.stride, self.padding, self.dilation)
-        self._start(bias)
-
-    def output_size(self, height: int, width: int) -> tuple[int, int]:
-        """Output positions for an image of this size."""
-        return self._window.positions(height, width)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """x (samples, in_channels, height, width) -> (samples, out_channels, height', width')."""
-        if x.dim() != 4 or x.shape[1] != self.in_channels:
-            raise InputError(
-                f"layer {self.layer}: an input of shape {tuple(x.shape)} was given; "
-                f"accepted is (samples, {self.in_channels}, height, width)"
-            )
-        height, width = self.output_size(x.shape[2], x.shape[3])
-        if height < 1 or width < 1:
-            raise InputError(
-                f"layer {self.layer}: an image of {x.shape[2]} x {x.shape[3]} was given; "
-                f"accepted are images that the kernel {self.kernel_size} fits into"
-            )
-        y = self._product(x)
-        return y.reshape(len(x), height * width, self.out_channels).transpose(1, 2).reshape(len(x), -1, height, width)
-
-    def vectors_of(self, x: Tensor) -> Tensor:
-        return self._window.vectors(x, self.bias_column)
-
-    def input_of(self, vectors: Tensor, shape: torch.Size) -> Tensor:
-        return self._window.images(vectors, shape)
-
-
 def _cut(vectors: Tensor, splits: Splits) -> list[Tensor]:
     """Blocks of the lines, each contiguous."""
     if len(splits) == 1:
@@ -336,10 +238,3 @@ def _splits(field: str, given: Splits | None, size: int) -> Splits:
             f"{field}: {tuple(given)!r} was given; accepted are positive block sizes that add up to {size}"
         )
     return tuple(given)
-
-
-def _pair(field: str, given: int | tuple[int, int], low: int) -> tuple[int, int]:
-    pair = (given, given) if isinstance(given, int) else tuple(given)
-    if len(pair) != 2 or not all(isinstance(v, int) and v >= low for v in pair):
-        raise InputError(f"{field}: {given!r} was given; accepted is an integer >= {low} or a pair of them")
-    return pair[0], pair[1]

@@ -1,0 +1,51 @@
+"""AnalogLinear: a matrix product on cross-point arrays."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+from rpusim.errors import InputError
+from rpusim.kernels import checks
+from rpusim.kernels.config import AnalogConfig
+from rpusim.kernels.layers.base import AnalogLayer
+
+Tensor = torch.Tensor
+
+
+class AnalogLinear(AnalogLayer):
+    """y = x W^T + b on cross-point arrays; stands in for torch.nn.Linear. Options as for `AnalogLayer`."""
+
+    def __init__(
+        self, in_features: int, out_features: int, config: AnalogConfig, *, bias: bool = True, **options: Any
+    ) -> None:
+        checks.integer("in_features", in_features, low=1)
+        checks.integer("out_features", out_features, low=1)
+        super().__init__(out_features, in_features, bias, config, **options)
+        self.in_features, self.out_features = in_features, out_features
+        self._ones = torch.ones(0, 1)  # what the bias column was fed with last
+        self._start(bias)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """x (..., in_features) -> (..., out_features)."""
+        if x.shape[-1] != self.in_features:
+            raise InputError(
+                f"layer {self.layer}: an input of shape {tuple(x.shape)} was given; "
+                f"accepted is a last dimension of {self.in_features}"
+            )
+        y = self._product(x)
+        return y if x.dim() == 2 else y.reshape(*x.shape[:-1], self.out_features)
+
+    def vectors_of(self, x: Tensor) -> Tensor:
+        if x.dim() != 2 or x.dtype is not torch.float32:
+            x = x.reshape(-1, self.in_features).to(torch.float32)
+        if not self.bias_column:
+            return x.contiguous()
+        if self._ones.shape[0] != x.shape[0] or self._ones.device != x.device:
+            self._ones = x.new_ones(x.shape[0], 1)
+        return torch.cat((x, self._ones), 1)
+
+    def input_of(self, vectors: Tensor, shape: torch.Size) -> Tensor:
+        gradient = vectors[:, : self.in_features] if self.bias_column else vectors
+        return gradient if len(shape) == 2 else gradient.reshape(shape)
