@@ -4,11 +4,11 @@ Everything here is counted from what the engine logged and the pricer priced; no
 layer, over all phases of the piece:
 
     operations         2 for every weight of an array and vector that met (a multiply-accumulate, or an update of it)
-    moved              bits that its vectors took out of and put into buffers, and sent over ports and links
+    moved              bits that its vectors took out of and put into buffers and DRAM, and sent over ports and links
     intensity          operations / moved
     array roof         operations / time that the layer held its busiest array, or the converters of one: its speed if
                        these never waited
-    movement roof      intensity x (moved / time that the layer held its busiest buffer, port or link), so its speed if
+    movement roof      intensity x (moved / time that the layer held its busiest memory, port or link), so its speed if
                        nothing but movement took time
     reached            operations / time during which any unit worked for the layer
 

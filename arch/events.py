@@ -12,10 +12,9 @@ from numpy.typing import NDArray
 class Op(IntEnum):
     """What a unit did.
 
-    FETCH: a vector from the buffer to the drivers. DRIVE: lines driven, array held. CONVERT: ADC rounds.
-    DIGITAL: element operations. STORE: results into a buffer. SEND: a message over one link. PULSE: an update.
-    WRITE: rows of an array programmed, one after the other. MEMORY: a burst to or from DRAM. HOST: a transfer over the
-    host link.
+    FETCH: bits read from a buffer, the global buffer or DRAM. DRIVE: lines driven, array held. CONVERT: ADC rounds.
+    DIGITAL: element operations. STORE: bits written to one of these memories. SEND: a message over one link. PULSE: an
+    update. WRITE: rows of an array programmed, one after the other. HOST: a transfer over the host link.
     """
 
     FETCH = 0
@@ -26,8 +25,7 @@ class Op(IntEnum):
     SEND = 5
     PULSE = 6
     WRITE = 7
-    MEMORY = 8
-    HOST = 9
+    HOST = 8
 
 
 COLUMNS = ("op", "station", "row", "layer", "tile", "phase", "vector", "start", "end", "amount")

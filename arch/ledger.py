@@ -98,10 +98,6 @@ class _Batch:
         return self.chip_wide[part].actions[action].energy_zj
 
     @property
-    def forward(self) -> NDArray[np.bool_]:
-        return self.event("phase") == Phase.FORWARD
-
-    @property
     def drives_columns(self) -> NDArray[np.bool_]:
         """Of reads: whether columns are driven (forward, and slices that are columns) or rows."""
         phase, by_row = self.event("phase"), self.cell.slices == "row"
@@ -127,12 +123,6 @@ def _by_amount(part: str, action: str, once: bool = False) -> Callable[[_Batch],
         yield part, batch.event("amount") * cost
 
     return priced
-
-
-def _memory(batch: _Batch) -> Priced:
-    """Forward work writes what it has computed to DRAM; every other phase reads it (or the weights) back."""
-    read, write = batch.chip_cost("DRAM", "read"), batch.chip_cost("DRAM", "write")
-    yield "DRAM", batch.event("amount") * np.where(batch.forward, write, read)
 
 
 def _drive_array(batch: _Batch) -> Priced:
@@ -214,7 +204,8 @@ _PRICES: dict[tuple[Op, str], Callable[[_Batch], Priced]] = {
     (Op.SEND, "link"): _by_amount("links", "bit", once=True),
     (Op.FETCH, "global buffer"): _by_amount("global buffer", "read", once=True),
     (Op.STORE, "global buffer"): _by_amount("global buffer", "write", once=True),
-    (Op.MEMORY, "DRAM"): _memory,
+    (Op.FETCH, "DRAM"): _by_amount("DRAM", "read", once=True),
+    (Op.STORE, "DRAM"): _by_amount("DRAM", "write", once=True),
     (Op.HOST, "host link"): _by_amount("host link", "bit", once=True),
     (Op.DRIVE, "array"): _drive_array,
     (Op.DRIVE, "row drivers"): _drive_lines,

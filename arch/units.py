@@ -123,8 +123,8 @@ class Units:
         chip = self._plan.placement.chip
         unit = {"global buffer": chip.global_buffer, "DRAM": chip.memory, "host link": chip.host}[part]
         assert unit is not None
-        of_buffer = Op.FETCH if reading else Op.STORE
-        op = {"global buffer": of_buffer, "DRAM": Op.MEMORY, "host link": Op.HOST}[part]
+        of_memory = Op.FETCH if reading else Op.STORE
+        op = Op.HOST if part == "host link" else of_memory
         task.use(self._plan.outside[part], op, each(bits, unit.transfer_ps), bits)
 
 

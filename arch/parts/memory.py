@@ -2,8 +2,7 @@
 
 Modelled: one port of ``bandwidth``, a fixed ``latency`` before each burst, energy per bit read and written, and the
 standby power of every device for the whole run. Not modelled: banks, rows, refresh as events, occupancy; ``capacity``
-is stated only. It takes no chip area; its card says so. Bits that a forward pass moves are priced as written, those of
-every other phase as read.
+is stated only. It takes no chip area; its card says so.
 """
 
 from __future__ import annotations

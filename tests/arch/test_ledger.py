@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from rpusim.arch.activity import Activity, Phase
-from rpusim.arch.chip import Chip
+from rpusim.arch.chip import Chip, bill_of_parts
 from rpusim.arch.events import Events, Op
 from rpusim.arch.ledger import STANDBY, Ledger, Pricer
 from rpusim.arch.mapping import place
@@ -233,3 +233,44 @@ class TestAccount:
 
         values = np.full(1000, 2**62, np.int64)
         assert _exact_sum(values) == 1000 * 2**62
+
+
+class TestSharedUnits:
+    """A hundred tiles, two to a digital unit, two to a router of three lanes; the layer lies on tiles 0, 1 and 2."""
+
+    @pytest.fixture
+    def shared(self) -> tuple[Chip, Plan]:
+        rpu = Chip.load("rpu-2016")
+        kind = rpu.tiles[0]
+        digital = kind.digital.model_copy(update={"tiles_per_unit": 2})
+        array = kind.array.model_copy(update={"rows": 32, "columns": 32, "arrays": 1})
+        mesh = rpu.mesh.model_copy(update={"tiles_per_router": 2, "lanes": 3, "bandwidth": rpu.mesh.bandwidth / 10})
+        tile = kind.model_copy(update={"digital": digital, "array": array, "count": 101})
+        chip = rpu.model_copy(update={"tiles": (tile,), "mesh": mesh})
+        network = connect("one", (96,), [(WeightLayer.linear("fc", (96,), 32, bias=False), ("input",))])
+        plan = make_plan(place(network, chip))
+        assert plan.placement.tiles_used == 3
+        return chip, plan
+
+    def test_standby_counts_a_digital_unit_and_every_lane_of_a_router_once_for_its_tiles(
+        self, shared: tuple[Chip, Plan]
+    ) -> None:
+        chip, plan = shared
+        bill, standby = bill_of_parts(chip), Pricer(plan).standby
+        nanowatts = 1e9
+        assert standby["digital unit"] == round(2 * bill.tiles[0]["digital unit"].leakage_w * nanowatts)
+        assert standby["links"] == round(2 * 3 * bill.chip_wide["links"].card.leakage * nanowatts)
+        assert standby["buffer"] == round(3 * bill.tiles[0]["buffer"].leakage_w * nanowatts)
+
+    @pytest.mark.parametrize("figure", ["leakage_w", "area_m2", "full_power_w"])
+    def test_the_bill_counts_them_so_for_the_whole_chip(self, shared: tuple[Chip, Plan], figure: str) -> None:
+        bill = bill_of_parts(shared[0])
+        units, routers = 51, 51 * 3  # of 101 tiles
+        assert bill.total(figure)["digital unit"] == pytest.approx(
+            units * getattr(bill.tiles[0]["digital unit"], figure), rel=1e-12
+        )
+        assert bill.chip_wide["links"].units == routers
+        if figure != "full_power_w":
+            per_router = {"leakage_w": "leakage", "area_m2": "area"}[figure]
+            one = getattr(bill.chip_wide["links"].card, per_router)
+            assert bill.total(figure)["links"] == pytest.approx(routers * one, rel=1e-12)
