@@ -13,7 +13,7 @@ from torch import nn
 from rpusim.arch.activity import ActivityLog
 from rpusim.errors import InputError
 from rpusim.kernels import checks
-from rpusim.kernels.config import AnalogConfig
+from rpusim.kernels.config import LayerConfig
 from rpusim.kernels.layers import AnalogConv2d, AnalogLayer, AnalogLinear, Splits
 
 ACCEPTED = "accepted are nn.Linear and nn.Conv2d with groups=1"
@@ -21,11 +21,11 @@ ACCEPTED = "accepted are nn.Linear and nn.Conv2d with groups=1"
 
 def convert(
     module: nn.Module,
-    config: AnalogConfig,
+    config: LayerConfig,
     *,
     include: Iterable[str] | None = None,
     exclude: Iterable[str] | None = None,
-    per_layer: Mapping[str, AnalogConfig] | None = None,
+    per_layer: Mapping[str, LayerConfig] | None = None,
     seed: int = 0,
     path: str = "numba",
     splits: Mapping[str, tuple[Splits | None, Splits | None]] | None = None,
@@ -41,7 +41,7 @@ def convert(
     InputError: a weight layer that cannot be analog (exclude it), weights that are not finite, an unknown name.
     """
     checks.instance("module", module, nn.Module)
-    checks.instance("config", config, AnalogConfig)
+    checks.instance("config", config, LayerConfig)
     found = _weight_layers(module, _patterns("include", include), _patterns("exclude", exclude))
     names = {name for names in found.values() for name in names}
     for field, given in (("per_layer", per_layer), ("splits", splits)):
@@ -129,7 +129,7 @@ def _check_weights(name: str, layer: nn.Module) -> None:
             raise InputError(f"{full}: NaN or infinite weights were given; accepted are finite numbers")
 
 
-def _analog(layer: nn.Module, config: AnalogConfig, options: dict[str, Any]) -> AnalogLayer:
+def _analog(layer: nn.Module, config: LayerConfig, options: dict[str, Any]) -> AnalogLayer:
     bias = layer.bias is not None
     analog: AnalogLayer
     if isinstance(layer, nn.Linear):

@@ -1,15 +1,16 @@
-"""AnalogTile: cross-points with their periphery on both sides, the unit that a chip is made of.
+"""Tiles: cross-points with their periphery on both sides, the unit that a chip is made of.
 
-The same cells multiply forwards (y = W x), backwards (z = W^T d) and learn in place from pulses on rows and columns;
-how they learn, and from how many devices, is the unit cell's affair (`rpusim.kernels.cells`).
+The same cells multiply forwards (y = W x) and backwards (z = W^T d). Those of an `AnalogTile` also learn in place from
+pulses on rows and columns; how, and from how many devices, is the unit cell's affair (`rpusim.kernels.cells`).
 A tile counts the vectors of each kind that it has seen; these counters and its name (seed, layer, tile) fix all its
 random numbers, so that a tile restored from its state continues bit for bit. What it did it writes to an activity log.
 """
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -18,79 +19,83 @@ from rpusim.arch.activity import ActivityLog, Phase
 from rpusim.errors import InputError
 from rpusim.kernels.array import DeviceArray
 from rpusim.kernels.cells.base import Site
-from rpusim.kernels.config import AnalogConfig
 from rpusim.kernels.devices import Cells
 from rpusim.kernels.mvm import BoundManagement, Lines, Product, multiply
+
+if TYPE_CHECKING:
+    from rpusim.kernels.config import AnalogConfig, LayerConfig
 
 Tensor = torch.Tensor
 PATHS = ("numba", "torch")
 
 
-class AnalogTile(torch.nn.Module):
-    """``rows`` x ``columns`` unit cells; rows are outputs, columns inputs.
+class Tile(torch.nn.Module, ABC):
+    """``rows`` x ``columns`` cells with their periphery; rows are outputs, columns inputs.
 
     seed, layer, tile: name the array to the random numbers; layer and tile also stand in the activity log.
+    place: of the tile's first row and column in the layer's matrix.
     path: "numba" (compiled, on the CPU) or "torch" (the specification; any device).
-    log:  receives one row per vector and phase, and rows of what the cell did besides; None: nothing is written.
-    Attributes: cell (the devices and how they learn); forward_lines, backward_lines.
+    log:  receives one row per vector and phase, and rows of what was done besides; None: nothing is written.
+    exact_reads: the weights are digital, and read exactly whatever the periphery.
+    Attributes: forward_lines, backward_lines; weight, the parameter that torch trains, or None if the tile learns by
+    pulses.
     """
 
     average: Tensor
+    weight: torch.nn.Parameter | None
 
     def __init__(
         self,
         rows: int,
         columns: int,
-        config: AnalogConfig,
+        config: LayerConfig,
         *,
         seed: int = 0,
         layer: int = 0,
         tile: int = 0,
+        place: tuple[int, int] = (0, 0),
         path: str = "numba",
         log: ActivityLog | None = None,
+        exact_reads: bool = False,
     ) -> None:
         super().__init__()
         if path not in PATHS:
             raise InputError(f"path: {path!r} was given; accepted are {', '.join(PATHS)}")
-        self.rows, self.columns, self.config, self.path, self.log = rows, columns, config, path, log
-        # A digital weight is read exactly, whatever the periphery.
-        exactly: dict[str, Any] = {"is_perfect": True} if config.device.perfect_reads else {}
+        self.rows, self.columns, self.place, self.path, self.log = rows, columns, place, path, log
+        exactly: dict[str, Any] = {"is_perfect": True} if exact_reads else {}
         self._forward_io = replace(config.forward, **exactly)
         self._backward_io = replace(config.backward, bound_management=BoundManagement.NONE, **exactly)
         self._name(seed, layer, tile)
         self._counters = {"forward": 0, "backward": 0}
-        self.cell = config.cell.build(Site(rows, columns, config.device, config.update, self._stream, path))
-        self.__dict__["cell"] = self.cell  # found without the detour that torch makes for submodules
+        self.register_parameter("weight", None)
         self.register_buffer("average", torch.full((1,), float("nan")))
 
     @property
+    @abstractmethod
     def weights(self) -> Tensor:
-        """The visible weights (rows, columns), not a copy."""
-        return self.cell.weights
-
-    @property
-    def array(self) -> DeviceArray:
-        """The array that takes the pulses: the only one of a single device, the first one of other cells."""
-        array: DeviceArray = self.cell.arrays[0]  # type: ignore[assignment]
-        return array
-
-    @property
-    def cells(self) -> Cells:
-        """The frozen per-cell parameters of `array`."""
-        return self.array.cells
+        """The weights (rows, columns) that a multiplication sees, not a copy."""
 
     def set_weights(self, weights: Tensor) -> None:
         """Write weights (rows, columns), limited to each cell's bounds (a stuck cell keeps its value)."""
-        if weights.shape != self.weights.shape:
+        if weights.shape != (self.rows, self.columns):
             shape = tuple(weights.shape)
             raise InputError(
                 f"layer {self.layer}: weights of shape {shape} were given; accepted is {(self.rows, self.columns)}"
             )
-        self.cell.set_weights(weights)
+        self._set_weights(weights)
+
+    @abstractmethod
+    def _set_weights(self, weights: Tensor) -> None:
+        """`set_weights` with weights of the right shape."""
 
     def get_weights(self) -> Tensor:
         """A copy of the stored weights (rows, columns)."""
         return self.weights.clone()
+
+    @property
+    def path_now(self) -> str:
+        """The compiled path needs the CPU."""
+        return self.path if self.weights.is_cpu else "torch"
 
     def forward(self, x: Tensor) -> Tensor:
         """Multiply vectors: x (vectors, columns) -> y (vectors, rows)."""
@@ -103,7 +108,7 @@ class AnalogTile(torch.nn.Module):
             self._forward_stream,
             self._counters["forward"],
             self.average,
-            self.cell.path_now,
+            self.path_now,
         )
         self._counters["forward"] += x.shape[0]
         self._write(Phase.FORWARD, product, active_columns=product.active, active_rows=self.rows)
@@ -120,47 +125,17 @@ class AnalogTile(torch.nn.Module):
             self._backward_stream,
             self._counters["backward"],
             self.average,
-            self.cell.path_now,
+            self.path_now,
         )
         self._counters["backward"] += d.shape[0]
         self._write(Phase.BACKWARD, product, active_rows=product.active, active_columns=self.columns)
         return product.y
 
     def update(self, x: Tensor, d: Tensor, learning_rate: float) -> None:
-        """Learn from pairs in order: W <- W - learning_rate d x^T, the way of the cell; shapes as for `forward` and
-        `backward`. The pairs are one mini-batch."""
-        x, d = self._vectors("x", x, self.columns), self._vectors("d", d, self.rows)
-        if x.shape[0] != d.shape[0]:
-            raise InputError(
-                f"layer {self.layer}: {x.shape[0]} vectors x and {d.shape[0]} vectors d were given; accepted are pairs"
-            )
-        try:
-            done = self.cell.update(x, d, learning_rate)
-        except InputError as error:
-            raise InputError(f"layer {self.layer}: {error}") from None
-        if self.log is not None:
-            counts = done.update
-            self.log.append(
-                x.shape[0],
-                layer=self.layer,
-                tile=self.tile,
-                phase=Phase.UPDATE,
-                vector=np.arange(x.shape[0], dtype=np.int32),
-                slots=counts.slots,
-                coincidences_up=counts.coincidences_up,
-                coincidences_down=counts.coincidences_down,
-                active_rows=counts.active_rows,
-                active_columns=counts.active_columns,
-                row_pulses=counts.row_pulses,
-                column_pulses=counts.column_pulses,
-                digital_ops=done.digital_ops,
-            )
-            if len(done.extra):
-                self.log.append(len(done.extra), layer=self.layer, tile=self.tile, **done.extra.columns())
+        """Learn from pairs in order, if the tile learns by pulses; shapes as for `forward` and `backward`."""
 
     def end_mini_batch(self) -> None:
-        """What happens once per mini-batch whether or not there was an update: diffusion, then decay."""
-        self.cell.end_mini_batch()
+        """What happens once per mini-batch whether or not there was an update."""
 
     def _vectors(self, name: str, given: Tensor, lines: int) -> Tensor:
         """The vectors as the stages want them: (vectors, lines), contiguous float32."""
@@ -200,3 +175,73 @@ class AnalogTile(torch.nn.Module):
         self._backward_stream = (*self._stream, int(Phase.BACKWARD))
         self.forward_lines = Lines.sample(self._forward_io, self.rows, self.columns, self._forward_stream)
         self.backward_lines = Lines.sample(self._backward_io, self.columns, self.rows, self._backward_stream)
+
+
+class AnalogTile(Tile):
+    """A tile whose cells learn in place; parameters as for `Tile`. Attributes: config; cell (the devices and how they
+    learn)."""
+
+    def __init__(self, rows: int, columns: int, config: AnalogConfig, **options: Any) -> None:
+        super().__init__(rows, columns, config, exact_reads=config.device.perfect_reads, **options)
+        self.config = config
+        self.cell = config.cell.build(Site(rows, columns, config.device, config.update, self._stream, self.path))
+        self.__dict__["cell"] = self.cell  # found without the detour that torch makes for submodules
+
+    @property
+    def weights(self) -> Tensor:
+        """The visible weights (rows, columns), not a copy."""
+        return self.cell.weights
+
+    @property
+    def array(self) -> DeviceArray:
+        """The array that takes the pulses: the only one of a single device, the first one of other cells."""
+        array: DeviceArray = self.cell.arrays[0]  # type: ignore[assignment]
+        return array
+
+    @property
+    def cells(self) -> Cells:
+        """The frozen per-cell parameters of `array`."""
+        return self.array.cells
+
+    @property
+    def path_now(self) -> str:
+        return self.cell.path_now
+
+    def _set_weights(self, weights: Tensor) -> None:
+        self.cell.set_weights(weights)
+
+    def update(self, x: Tensor, d: Tensor, learning_rate: float) -> None:
+        """Learn from pairs in order: W <- W - learning_rate d x^T, the way of the cell; shapes as for `forward` and
+        `backward`. The pairs are one mini-batch."""
+        x, d = self._vectors("x", x, self.columns), self._vectors("d", d, self.rows)
+        if x.shape[0] != d.shape[0]:
+            raise InputError(
+                f"layer {self.layer}: {x.shape[0]} vectors x and {d.shape[0]} vectors d were given; accepted are pairs"
+            )
+        try:
+            done = self.cell.update(x, d, learning_rate)
+        except InputError as error:
+            raise InputError(f"layer {self.layer}: {error}") from None
+        if self.log is not None:
+            counts = done.update
+            self.log.append(
+                x.shape[0],
+                layer=self.layer,
+                tile=self.tile,
+                phase=Phase.UPDATE,
+                vector=np.arange(x.shape[0], dtype=np.int32),
+                slots=counts.slots,
+                coincidences_up=counts.coincidences_up,
+                coincidences_down=counts.coincidences_down,
+                active_rows=counts.active_rows,
+                active_columns=counts.active_columns,
+                row_pulses=counts.row_pulses,
+                column_pulses=counts.column_pulses,
+                digital_ops=done.digital_ops,
+            )
+            if len(done.extra):
+                self.log.append(len(done.extra), layer=self.layer, tile=self.tile, **done.extra.columns())
+
+    def end_mini_batch(self) -> None:
+        """What happens once per mini-batch whether or not there was an update: diffusion, then decay."""
+        self.cell.end_mini_batch()

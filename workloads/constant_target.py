@@ -78,7 +78,9 @@ def run(algorithm: str, offset: float, *, states: int = 20, seed: int = 0, vecto
         subtract_symmetry_point=True,
         reference_std=offset,
     )
-    config = AnalogConfig(slow, perfect, perfect, UpdateParameters(desired_bl=5), cell=_cell(algorithm, fast, slow))
+    config = AnalogConfig(
+        slow, UpdateParameters(desired_bl=5), _cell(algorithm, fast, slow), forward=perfect, backward=perfect
+    )
     tile = AnalogTile(SIZE, SIZE, config, seed=seed, log=log)
     generator = torch.Generator().manual_seed(seed)
     target = (0.3 * torch.randn(SIZE, SIZE, generator=generator)).clamp(-0.8, 0.8)

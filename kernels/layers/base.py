@@ -2,16 +2,18 @@
 
 A layer's matrix is cut into a grid of tiles. Each tile has its own converters and its own noise management; partial
 sums over a row of the grid are added digitally. A convolution is unfolded: every output position is one vector (in
-raster order, sample by sample). The forward and backward passes of autograd are the analog ones of the tiles; instead
-of a gradient, a layer keeps the pairs (x, d) of the mini-batch, and `AnalogSGD` sends them to the tiles as pulses.
+raster order, sample by sample). The forward and backward passes of autograd are the analog ones of the tiles. Where
+tiles learn by pulses, a layer keeps the pairs (x, d) of the mini-batch instead of a gradient, and `AnalogSGD` sends
+them to the tiles; tiles that only infer have a parameter, which gets the gradient d x^T for any optimizer of torch.
 
-With a mapping scale s (weight_scaling_omega) the tiles hold W / s: forward and backward multiply by s, and updates get
-d / s, so that the logical weight follows plain SGD.
+With a mapping scale s (weight_scaling_omega) the tiles hold W / s: forward and backward multiply by s, and what is
+learned from is d / s, so that the logical weight follows plain SGD.
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from itertools import accumulate
 from typing import Any, cast
 
 import torch
@@ -19,8 +21,8 @@ import torch
 from rpusim.arch.activity import ActivityLog
 from rpusim.errors import InputError
 from rpusim.kernels import checks, rng
-from rpusim.kernels.config import AnalogConfig
-from rpusim.kernels.tile import AnalogTile
+from rpusim.kernels.config import LayerConfig
+from rpusim.kernels.periphery import product
 
 Tensor = torch.Tensor
 Splits = tuple[int, ...]
@@ -38,22 +40,26 @@ def balanced_split(size: int, limit: int) -> Splits:
 
 
 class _AnalogProduct(torch.autograd.Function):
-    """y = W x on the tiles, of all vectors in x; backwards W^T d, if the input wants it, and the pairs are kept."""
+    """y = W x on the tiles, of all vectors in x; backwards W^T d, if the input wants it, and the pairs are kept or make
+    the gradients of ``weights``, the tiles' parameters."""
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, handle: Tensor, layer: AnalogLayer) -> Tensor:
+    def forward(ctx: Any, x: Tensor, handle: Tensor, layer: AnalogLayer, *weights: Tensor) -> Tensor:
         vectors = layer.vectors_of(x)
         ctx.layer, ctx.shape = layer, x.shape
         ctx.save_for_backward(vectors)
         return layer.analog_forward(vectors)
 
     @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, None, None]:
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         (vectors,) = ctx.saved_tensors
         d = gradients[0].contiguous()
         layer: AnalogLayer = ctx.layer
+        back = layer.input_of(layer.analog_backward(d), ctx.shape) if ctx.needs_input_grad[0] else None
+        if layer.trained:
+            return back, None, None, *layer.weight_gradients(vectors, d)
         layer.pairs.append((vectors, d))
-        return (layer.input_of(layer.analog_backward(d), ctx.shape) if ctx.needs_input_grad[0] else None), None, None
+        return back, None, None
 
 
 class AnalogLayer(torch.nn.Module, ABC):
@@ -71,7 +77,7 @@ class AnalogLayer(torch.nn.Module, ABC):
         outputs: int,
         inputs: int,
         bias: bool,
-        config: AnalogConfig,
+        config: LayerConfig,
         *,
         row_splits: Splits | None = None,
         column_splits: Splits | None = None,
@@ -81,15 +87,20 @@ class AnalogLayer(torch.nn.Module, ABC):
         log: ActivityLog | None = None,
     ) -> None:
         super().__init__()
-        checks.instance("config", config, AnalogConfig)
+        checks.instance("config", config, LayerConfig)
         self.config, self.layer, self._seed = config, layer, seed
         self.bias_column, self._digital_bias = bias and config.analog_bias, bias and not config.analog_bias
         self.rows, self.columns = outputs, inputs + int(self.bias_column)
         self.row_splits = _splits("row_splits", row_splits, self.rows)
         self.column_splits = _splits("column_splits", column_splits, self.columns)
+        blocks = [
+            (height, width, (row, column))
+            for height, row in zip(self.row_splits, accumulate(self.row_splits, initial=0), strict=False)
+            for width, column in zip(self.column_splits, accumulate(self.column_splits, initial=0), strict=False)
+        ]
         self._grid = [
-            AnalogTile(height, width, config, seed=seed, layer=layer, tile=index, path=path, log=log)
-            for index, (height, width) in enumerate((h, w) for h in self.row_splits for w in self.column_splits)
+            config.tile(height, width, seed=seed, layer=layer, tile=index, place=place, path=path, log=log)
+            for index, (height, width, place) in enumerate(blocks)
         ]
         self.tiles = torch.nn.ModuleList(self._grid)
         if self._digital_bias:
@@ -100,6 +111,11 @@ class AnalogLayer(torch.nn.Module, ABC):
         self.pairs: list[tuple[Tensor, Tensor]] = []
         # Makes autograd call backward even if the input needs no gradient, as in the first layer.
         self._handle = torch.zeros((), requires_grad=True)
+
+    @property
+    def trained(self) -> list[torch.nn.Parameter]:
+        """The tiles' weights, where torch trains them; empty where they learn by pulses."""
+        return [tile.weight for tile in self._grid if tile.weight is not None]
 
     @property
     def log(self) -> ActivityLog | None:
@@ -137,7 +153,7 @@ class AnalogLayer(torch.nn.Module, ABC):
     def get_weights(self) -> tuple[Tensor, Tensor | None]:
         """The logical weights (outputs, inputs) and bias (outputs,) as the tiles hold them."""
         grid, width = self._grid, len(self.column_splits)
-        rows = [torch.cat([t.weights for t in grid[r : r + width]], 1) for r in range(0, len(grid), width)]
+        rows = [torch.cat([t.get_weights() for t in grid[r : r + width]], 1) for r in range(0, len(grid), width)]
         matrix = torch.cat(rows, 0) * self.scale
         if self.bias_column:
             return matrix[:, :-1], matrix[:, -1].clone()
@@ -176,13 +192,12 @@ class AnalogLayer(torch.nn.Module, ABC):
             return
         x = pairs[0][0] if len(pairs) == 1 else torch.cat([x for x, _ in pairs])
         d = pairs[0][1] if len(pairs) == 1 else torch.cat([d for _, d in pairs])
-        if self.config.weight_scaling_omega > 0.0:
-            d = d / self.scale
-        grid = iter(self._grid)
-        parts = _cut(x, self.column_splits)
-        for error in _cut(d, self.row_splits):
-            for x_part in parts:
-                next(grid).update(x_part, error, learning_rate)
+        for tile, (x_part, d_part) in zip(self._grid, self._pairs_of_tiles(x, d), strict=True):
+            tile.update(x_part, d_part, learning_rate)
+
+    def weight_gradients(self, x: Tensor, d: Tensor) -> list[Tensor]:
+        """Of the tiles' parameters, from vectors x (vectors, columns) and errors d (vectors, rows)."""
+        return [product(d_part.t(), x_part.t()) for x_part, d_part in self._pairs_of_tiles(x, d)]
 
     def end_mini_batch(self) -> None:
         """Let the cells diffuse and decay by one mini-batch."""
@@ -204,12 +219,19 @@ class AnalogLayer(torch.nn.Module, ABC):
         start = (rng.uniform_matrix(base, 0, self.rows, inputs + 1) * 2.0 - 1.0) * inputs**-0.5
         self.set_weights(start[:, :-1], start[:, -1] if bias else None)
 
+    def _pairs_of_tiles(self, x: Tensor, d: Tensor) -> list[tuple[Tensor, Tensor]]:
+        """What each tile learns from."""
+        if self.config.weight_scaling_omega > 0.0:
+            d = d / self.scale
+        parts = _cut(x, self.column_splits)
+        return [(x_part, d_part) for d_part in _cut(d, self.row_splits) for x_part in parts]
+
     def _blocks(self, matrix: Tensor) -> list[Tensor]:
         return [b for row in matrix.split(self.row_splits, 0) for b in row.split(self.column_splits, 1)]
 
     def _product(self, x: Tensor) -> Tensor:
         """The outputs (vectors, rows) for an input of the layer, with gradient."""
-        y = cast(Tensor, _AnalogProduct.apply(x, self._handle, self))
+        y = cast(Tensor, _AnalogProduct.apply(x, self._handle, self, *self.trained))
         bias = self.bias if self._digital_bias else None
         return y if bias is None else y + bias
 

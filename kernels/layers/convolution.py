@@ -8,7 +8,7 @@ import torch
 
 from rpusim.errors import InputError
 from rpusim.kernels import checks
-from rpusim.kernels.config import AnalogConfig
+from rpusim.kernels.config import LayerConfig
 from rpusim.kernels.layers.base import AnalogLayer
 from rpusim.kernels.patches import Window
 
@@ -26,7 +26,7 @@ class AnalogConv2d(AnalogLayer):
         in_channels: int,
         out_channels: int,
         kernel_size: int | tuple[int, int],
-        config: AnalogConfig,
+        config: LayerConfig,
         *,
         stride: int | tuple[int, int] = 1,
         padding: int | tuple[int, int] = 0,

@@ -8,7 +8,7 @@ import torch
 
 from rpusim.errors import InputError
 from rpusim.kernels import checks
-from rpusim.kernels.config import AnalogConfig
+from rpusim.kernels.config import LayerConfig
 from rpusim.kernels.layers.base import AnalogLayer
 
 Tensor = torch.Tensor
@@ -18,7 +18,7 @@ class AnalogLinear(AnalogLayer):
     """y = x W^T + b on cross-point arrays; stands in for torch.nn.Linear. Options as for `AnalogLayer`."""
 
     def __init__(
-        self, in_features: int, out_features: int, config: AnalogConfig, *, bias: bool = True, **options: Any
+        self, in_features: int, out_features: int, config: LayerConfig, *, bias: bool = True, **options: Any
     ) -> None:
         checks.integer("in_features", in_features, low=1)
         checks.integer("out_features", out_features, low=1)

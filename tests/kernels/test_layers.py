@@ -26,9 +26,9 @@ from rpusim.kernels import (
 IDEAL = ConstantStep(w_max=10, w_min=-10, dw_min_dtod=0, dw_min_std=0, up_down_dtod=0, w_max_dtod=0, w_min_dtod=0)
 PERFECT = AnalogConfig(
     IDEAL,
-    IOParameters(is_perfect=True),
-    IOParameters(is_perfect=True),
-    UpdateParameters(pulse_type="none_with_device"),
+    forward=IOParameters(is_perfect=True),
+    backward=IOParameters(is_perfect=True),
+    update=UpdateParameters(pulse_type="none_with_device"),
 )
 REAL = preset("gokmen-vlasov").config
 

@@ -44,7 +44,9 @@ def test_each_vector_leaves_one_row_per_phase():
 
 @pytest.mark.parametrize("path", ["numba", "torch"])
 def test_a_tile_restored_from_its_state_continues_bit_for_bit(path):
-    config = AnalogConfig(SoftBounds(diffusion=0.01, lifetime=100.0), IOParameters(noise_management="average_abs_max"))
+    config = AnalogConfig(
+        SoftBounds(diffusion=0.01, lifetime=100.0), forward=IOParameters(noise_management="average_abs_max")
+    )
     one = AnalogTile(5, 4, config, seed=1, path=path)
 
     def run(tile, seed):
