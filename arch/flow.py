@@ -1,7 +1,7 @@
 """What one vector does, phase by phase, as tasks of a program: the order of operations on the units of a chip.
 
     forward    manage, fetch, drive, convert, scale; partial sums to their home; what follows the layer; results sent
-    error      what arrived as gradient becomes the layer's error: derivatives, sums of branches
+    error      what arrived as gradient becomes the layer's error (derivatives, sums of branches); sent to its blocks
     backward   as forward on the other side; overlapping windows summed; gradients sent
     update     both sides' registers loaded, all pulse slots at once over the array; a digital bias by arithmetic
     transfer   one slice of an array of the unit cell read, digital memory read and written, another array pulsed
@@ -77,8 +77,10 @@ class Flow:
         return self._at_homes(work, layer.placed.row_homes, [multiplied, *merges], operations, sends).done
 
     def error(self, work: Work, start: Sequence[Wait]) -> Done:
+        """What arrived as gradient made the layer's error, and sent to all blocks that need it."""
         operations = work.shared(work.layer.derivative_ops)
-        done = self._at_homes(work, work.layer.placed.row_homes, start, operations).done
+        sends = [[(0, 1, message, 1) for message in of_home] for of_home in work.layer.errors]
+        done = self._at_homes(work, work.layer.placed.row_homes, start, operations, sends).done
         if self.kept:
             self._put_away(work, [done.by(np.arange(len(work)))], self.kept[work.layer.index].error_bits)
         return done

@@ -82,6 +82,10 @@ def _arrivals(plan: Plan, layer: LayerPlan) -> Iterator[tuple[Phase, int, dict[i
                 for message in (m for m in messages if m.buffer in own):
                     sent[message.buffer] += message.bits * positions // (replicas * consumer.placed.replicas)
         yield Phase.BACKWARD, source, sent
+    sent = Counter()
+    for message in (m for of_home in layer.errors for m in of_home):
+        sent[message.buffer] += message.bits * layer.placed.layer.vectors // layer.placed.replicas
+    yield Phase.BACKWARD, layer.index, sent
 
 
 def _samples(layer: LayerPlan, activity: Activity) -> Integers:

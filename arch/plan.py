@@ -126,6 +126,9 @@ class LayerPlan:
     derivative_ops: int
     """Digital operations per sample that turn what arrives as gradient into the layer's error: the derivative of what
     follows the layer (as many operations as forward), and the sums of gradients from several branches."""
+    errors: tuple[tuple[Message, ...], ...]
+    """errors[h]: of row home h to the other tiles that hold its rows, in bits per vector: they need the layer's error to
+    go back and to learn."""
     overlap_ops: tuple[int, ...]
     """Per column home: additions per backward vector, where the windows of a convolution overlap."""
     bias_ops: int
@@ -237,6 +240,7 @@ def make_plan(placement: Placement) -> Plan:
                 network.digital_ops(INPUT) if placed.index == reads_input else 0,
                 network.digital_ops(placed.index),
                 network.digital_ops(placed.index) + branch_sums,
+                tuple(_error_messages(stations, placement, placed, home) for home in placed.row_homes),
                 tuple(home.columns if overlapping and earlier else 0 for home in placed.column_homes),
                 layer.rows if layer.bias and placement.bias == "digital" else 0,
                 tuple((e.producer, tuple(int(n) for n in e.needs)) for e in earlier),
@@ -468,6 +472,16 @@ def _output_messages(
             to_replicas.append(tuple(sent))
         messages.append(tuple(to_replicas))
     return tuple(messages)
+
+
+def _error_messages(
+    stations: _Stations, placement: Placement, placed: PlacedLayer, home: Block
+) -> tuple[Message, ...]:
+    """The layer's error from a row home, where it is computed, to the other tiles of its row of blocks, once each."""
+    bits = home.rows * placement.chip.tiles[home.kind].digital.word_bits
+    row = placed.blocks[home.tile : home.tile + len(placed.column_splits)]
+    tiles = {block.chip_tile: block for block in reversed(row) if block.chip_tile != home.chip_tile}
+    return tuple(_message(stations, placement, home, block, bits) for block in reversed(tiles.values()))
 
 
 def _gradient_messages(
