@@ -43,7 +43,7 @@ class Activity:
                    that fired at least once.
     row_pulses, column_pulses: pulses fired on all lines of a side over all slots of an update.
     passes:        analog passes of a multiplication: 1 + retries of bound management; 0 = skipped (all-zero vector).
-    writes:        cells written by a transfer or by programming.
+    writes:        weights of one array written by a transfer or by programming, however many cells hold each.
     digital_ops:   digital operations that algorithm and management asked for (not those of the network's layers).
     count:         how many identical vectors the row stands for; usually 1.
     """

@@ -46,11 +46,13 @@ class Between:
 class Learning:
     """What unit cells are assumed to do with a vector's gradient, and between updates.
 
-    bl: pulse slots of an update; None: as many as the chip's own train has. operations: digital operations of an
-    update, by rows and columns of the block. between: by rows, columns, and vectors of the block in a mini-batch.
+    bl: pulse slots of an update; None: as many as the chip's own train has. arrays: how many take every coincidence of
+    an update. operations: digital operations of an update, by rows and columns of the block. between: by rows, columns,
+    and vectors of the block in a mini-batch.
     """
 
     bl: int | None = None
+    arrays: int = 1
     operations: Callable[[int, int], int] = lambda rows, columns: 0
     between: Callable[[int, int, int], Iterable[Between]] = lambda rows, columns, vectors: ()
 
@@ -58,9 +60,9 @@ class Learning:
 PLAIN = Learning()
 
 
-def trains(slots: int, rows: int, columns: int) -> dict[str, int]:
-    """Columns of `Activity` for a pulse train on ``rows`` and ``columns`` lines."""
-    met = round(slots * FIRING_PROBABILITY**2 * rows * columns)
+def trains(slots: int, rows: int, columns: int, arrays: int = 1) -> dict[str, int]:
+    """Columns of `Activity` for a pulse train on ``rows`` and ``columns`` lines, of so many arrays together."""
+    met = arrays * round(slots * FIRING_PROBABILITY**2 * rows * columns)
     return {
         "slots": slots,
         "coincidences_up": met // 2,
@@ -91,7 +93,7 @@ def assumed_activity(
                 parts.append(where.rows(phase=Phase.BACKWARD, passes=1))
             bl = (learning.bl or pulses.bl) if placement.cell.learning else 0
             operations = learning.operations(block.rows, block.columns)
-            sent = trains(bl, block.rows, block.columns)
+            sent = trains(bl, block.rows, block.columns, learning.arrays)
             parts.append(where.rows(phase=Phase.UPDATE, digital_ops=operations, **sent))
             parts.append(where.between(learning.between(block.rows, block.columns, -(-per_step // placed.replicas))))
     return Activity.concatenate(parts)

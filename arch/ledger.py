@@ -98,6 +98,11 @@ class _Batch:
         return self.chip_wide[part].actions[action].energy_zj
 
     @property
+    def slices(self) -> int:
+        """Rows of cells that hold a row of weights."""
+        return self.kind.array.cells_per_weight
+
+    @property
     def drives_columns(self) -> NDArray[np.bool_]:
         """Of reads: whether columns are driven (forward, and slices that are columns) or rows."""
         phase, by_row = self.event("phase"), self.cell.slices == "row"
@@ -105,11 +110,11 @@ class _Batch:
 
     @property
     def driven(self) -> Integers:
-        """Lines driven by a read: the inputs that are not zero; the one line of a slice, or all if it is the array."""
+        """Lines driven by a read: the inputs that are not zero; the one input of a transfer, or all if it reads all."""
         phase = self.event("phase")
         inputs = np.where(self.drives_columns, self.of("active_columns"), self.of("active_rows"))
         of_slice = np.where((phase == Phase.TRANSFER) & (self.cell.slices == "all"), self.columns, 1)
-        return np.where(phase > Phase.UPDATE, of_slice, inputs)
+        return np.where(phase > Phase.UPDATE, of_slice, inputs) * np.where(self.drives_columns, 1, self.slices)
 
 
 Priced = Iterator[tuple[str, Integers]]
@@ -127,10 +132,10 @@ def _by_amount(part: str, action: str, once: bool = False) -> Callable[[_Batch],
 
 def _drive_array(batch: _Batch) -> Priced:
     """Cells that conduct, lines that are charged, outputs that are held; only cells with a weight conduct."""
-    array, slices = batch.kind.array, batch.kind.array.cells_per_weight
+    array = batch.kind.array
     reads = batch.of("passes") * batch.kind.inputs.cycles
     driven, by_columns = batch.driven, batch.drives_columns
-    outputs = np.where(by_columns, batch.rows, batch.columns) * slices
+    outputs = np.where(by_columns, batch.rows * batch.slices, batch.columns)
     if batch.parts["array"].card.electrical is None:
         yield "array", reads * batch.cost("array", "read")
     else:
@@ -146,21 +151,30 @@ def _drive_lines(batch: _Batch) -> Priced:
     yield "input drivers", drives * batch.cost("input drivers", "drive")
 
 
-def _turns(batch: _Batch) -> Integers | int:
-    """How often the columns send their trains: once, or where rows are addressed one by one, again for every row."""
-    assert batch.kind.pulses is not None, "an update on a tile without pulses"
-    return batch.kind.pulses.turns(batch.rows)
+def _turns(batch: _Batch) -> tuple[Integers | int, Integers]:
+    """How often the columns send their trains, and how many rows of cells see them and have generators at work.
+
+    Once, and all rows; or where rows are addressed one by one, again for every row: all of them, or the one row of
+    weights that a transfer writes.
+    """
+    pulses = batch.kind.pulses
+    assert pulses is not None, "an update on a tile without pulses"
+    one_row = (batch.event("phase") == Phase.TRANSFER) & (batch.cell.slices == "row") & (pulses.access == "row-by-row")
+    rows = np.where(one_row, 1, batch.rows) * batch.slices
+    return pulses.turns(rows), rows
 
 
 def _pulse_array(batch: _Batch) -> Priced:
     """Coincidences at full voltage, half-selected cells at half of it, lines charged.
 
-    Arrays that take the same trains share a row: its coincidences are counted with the first, which has an amount.
+    Arrays that take the same trains share a row: its coincidences are counted with the first, which has an amount. All
+    cells of a sliced weight take them.
     """
-    array = batch.kind.array
+    array, (turns, rows) = batch.kind.array, _turns(batch)
     met = np.where(batch.event("amount") > 0, batch.of("coincidences_up") + batch.of("coincidences_down"), 0)
-    half_selected = batch.of("row_pulses") * batch.columns + batch.of("column_pulses") * batch.rows - 2 * met
-    charged = batch.of("row_pulses") * array.columns + _turns(batch) * batch.of("column_pulses") * array.rows
+    met, row_pulses = met * batch.slices, batch.of("row_pulses") * batch.slices
+    half_selected = row_pulses * batch.columns + batch.of("column_pulses") * rows - 2 * met
+    charged = row_pulses * array.columns + turns * batch.of("column_pulses") * array.rows
     yield (
         "array",
         met * batch.cost("array", "coincidence")
@@ -170,22 +184,25 @@ def _pulse_array(batch: _Batch) -> Priced:
 
 
 def _pulse_rows(batch: _Batch) -> Priced:
-    generated = batch.of("slots") * batch.rows * batch.cost("pulse drivers", "slot")
-    yield "pulse drivers", generated + batch.of("row_pulses") * batch.cost("pulse drivers", "pulse")
+    _, rows = _turns(batch)
+    generated = batch.of("slots") * rows * batch.cost("pulse drivers", "slot")
+    fired = batch.of("row_pulses") * batch.slices * batch.cost("pulse drivers", "pulse")
+    yield "pulse drivers", generated + fired
 
 
 def _pulse_columns(batch: _Batch) -> Priced:
     generated = batch.of("slots") * batch.columns * batch.cost("pulse drivers", "slot")
     fired = batch.of("column_pulses") * batch.cost("pulse drivers", "pulse")
-    yield "pulse drivers", _turns(batch) * (generated + fired)
+    turns, _ = _turns(batch)
+    yield "pulse drivers", turns * (generated + fired)
 
 
 def _write(batch: _Batch) -> Priced:
-    """An event's amount is the rows it wrote, each as often as it was pulsed; its row says how many cells."""
+    """An event's amount is the rows it wrote, each as often as it was pulsed; its row says how many weights."""
     array, programming = batch.kind.array, batch.kind.programming
     assert programming is not None, "a tile without programming was written to"
     row_pulses = batch.event("amount")
-    cell_pulses = np.rint(batch.of("writes") * programming.iterations).astype(np.int64)
+    cell_pulses = np.rint(batch.of("writes") * batch.slices * programming.iterations).astype(np.int64)
     charged = row_pulses * array.columns + cell_pulses * array.rows
     yield "array", cell_pulses * batch.cost("array", "write") + charged * batch.cost("array", "write_line_per_cell")
     yield "pulse drivers", (row_pulses + cell_pulses) * batch.cost("pulse drivers", "write")

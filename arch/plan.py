@@ -127,8 +127,8 @@ class LayerPlan:
     """Digital operations per sample that turn what arrives as gradient into the layer's error: the derivative of what
     follows the layer (as many operations as forward), and the sums of gradients from several branches."""
     errors: tuple[tuple[Message, ...], ...]
-    """errors[h]: of row home h to the other tiles that hold its rows, in bits per vector: they need the layer's error to
-    go back and to learn."""
+    """errors[h]: of row home h to the other tiles of its row of blocks, which need the layer's error to go back and to
+    learn: messages in bits per vector."""
     overlap_ops: tuple[int, ...]
     """Per column home: additions per backward vector, where the windows of a convolution overlap."""
     bias_ops: int
@@ -474,9 +474,7 @@ def _output_messages(
     return tuple(messages)
 
 
-def _error_messages(
-    stations: _Stations, placement: Placement, placed: PlacedLayer, home: Block
-) -> tuple[Message, ...]:
+def _error_messages(stations: _Stations, placement: Placement, placed: PlacedLayer, home: Block) -> tuple[Message, ...]:
     """The layer's error from a row home, where it is computed, to the other tiles of its row of blocks, once each."""
     bits = home.rows * placement.chip.tiles[home.kind].digital.word_bits
     row = placed.blocks[home.tile : home.tile + len(placed.column_splits)]

@@ -11,6 +11,7 @@ from rpusim.arch.plan import ArrayPlan, BlockPlan, Hop, Message, Multiply, Plan
 from rpusim.arch.program import Integers, Operand, Task
 from rpusim.arch.quantity import PICOSECONDS_PER_SECOND, transfer_picoseconds
 from rpusim.arch.storage import too_small
+from rpusim.errors import InputError
 
 
 class Units:
@@ -54,23 +55,30 @@ class Units:
         """Trains of ``bits`` for both sides from the buffer, then all slots at once; arrays that learn together share
         them.
 
-        rows: how many of the array take part, which is how often the slots pass where that is done row by row.
+        rows: how many rows of weights take part; the slots pass once for each of their rows of cells where that is done
+        row by row.
         """
         with task.unless_zero(slots) as done:
             if done:
                 assert block.kind.pulses is not None, "activity of a chip that does not train"
                 self.recall(task, block, bits, reading=True)
                 held = [station for array in arrays for station in array.sides]
-                duration = slots * block.slot_ps * block.kind.pulses.turns(rows)
+                turns = block.kind.pulses.turns(rows * block.kind.array.cells_per_weight)
+                duration = slots * block.slot_ps * turns
                 task.use_together(held, Op.PULSE, duration, [slots, *[0] * (len(held) - 1)])
 
-    def write(self, task: Task, block: BlockPlan, array: ArrayPlan, cells: Integers, rows: Integers) -> None:
-        """So many cells of so many rows, programmed row by row, unverified; nothing on a tile without programming."""
-        programming = block.kind.programming
-        if programming is None or not cells.any():
+    def write(self, task: Task, block: BlockPlan, array: ArrayPlan, weights: Integers, rows: Integers) -> None:
+        """So many weights of so many rows, programmed row of cells by row of cells, unverified."""
+        if not weights.any():
             return
-        pulses = np.ceil(rows * programming.iterations).astype(np.int64)
-        with task.unless_zero(cells):
+        kind, programming = block.kind, block.kind.programming
+        if programming is None:
+            raise InputError(
+                f"chip: tiles {kind.name!r} of {self._plan.placement.chip.name} do not say how they are written, but "
+                "their unit cells are reset; a programming block is needed"
+            )
+        pulses = np.ceil(rows * kind.array.cells_per_weight * programming.iterations).astype(np.int64)
+        with task.unless_zero(weights):
             task.use_together(array.sides, Op.WRITE, pulses * programming.pulse_ps, [pulses] * len(array.sides))
 
     # --- numbers and bits ---------------------------------------------------------------------------------------------

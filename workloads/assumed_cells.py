@@ -21,10 +21,11 @@ from rpusim.kernels.cells import (
     MixedPrecision,
     OneSided,
     Transfer,
+    Vector,
 )
 from rpusim.kernels.cells.buffered import BufferedTransferCell
 from rpusim.kernels.cells.dynamic import DynamicTransferCell
-from rpusim.workloads.unit_cells import UnitCells
+from rpusim.workloads.unit_cells import UnitCells, layout
 
 CROSSING_PROBABILITY = 0.1
 """Of one position of a slice that is read. A guess: on the digits it is 0.45 in a fully connected network and 0.04 in a
@@ -36,9 +37,17 @@ def assumed(cells: UnitCells) -> Learning:
     collects = isinstance(cells.cell, MixedPrecision)
     return Learning(
         cells.update.desired_bl if cells.update else None,
+        _together(cells.cell),
         operations=lambda rows, columns: 2 * rows * columns + rows if collects else 0,
         between=lambda rows, columns, vectors: _between(cells, cells.cell, rows, columns, vectors),
     )
+
+
+def _together(cell: CellParameters) -> int:
+    """How many arrays take every coincidence: all that learn from the same trains (of a one-sided pair either does)."""
+    if isinstance(cell, MixedPrecision):
+        return _together(cell.inner)
+    return len(layout(cell).learning) if isinstance(cell, Vector) else 1
 
 
 def all_alike(cells: UnitCells) -> bool:
@@ -75,13 +84,15 @@ def _between(cells: UnitCells, cell: CellParameters, rows: int, columns: int, ve
 def _row_writes(cell: MixedPrecision, rows: int, columns: int, vectors: int) -> Between:
     """Every row of the gradient in memory is examined; those in which a threshold was crossed are written."""
     share, pulses = _crossed(columns)
+    sent = pulses["coincidences_up"] + pulses["coincidences_down"]
+    met = {name: pulses[name] * _together(cell.inner) for name in ("coincidences_up", "coincidences_down")}
     return Between(
         Phase.TRANSFER,
         cell.transfer_every * vectors,
         slices=min(cell.n_rows_per_transfer or rows, rows),
         written=share,
         read={"digital_ops": columns},
-        write=pulses | {"row_pulses": 1, "column_pulses": pulses["coincidences_up"] + pulses["coincidences_down"]},
+        write=pulses | met | {"row_pulses": 1, "column_pulses": sent},
     )
 
 

@@ -3,7 +3,7 @@
 Counted, not computed: every cell of a block is written, in as many pulses as the chip's `programming` takes in the
 mean; where it verifies, the array is read column by column after every round of pulses. Zero-shifting (Kim et al. 2019)
 sends alternating pulses to all cells at once, reads the array column by column, and writes what it finds to the
-reference. Weights that are sliced over several cells are counted as one cell each.
+reference.
 """
 
 from __future__ import annotations

@@ -152,6 +152,20 @@ class TestTransfers:
         assert events.start[following].min() < events.start[written].min()
         assert set(events.station[written]).isdisjoint(events.station[following])
 
+    @pytest.mark.parametrize("schedule", ["sequential", "minibatch-pipelined", "asynchronous"])
+    def test_the_next_mini_batch_waits_until_the_last_transfer_is_written(self, schedule: str) -> None:
+        """One vector to a mini-batch; a long train is written after each, on an array that nobody else pulses."""
+        forward = Activity.rows(phase=Phase.FORWARD, step=np.arange(3), passes=1)
+        updates = Activity.rows(phase=Phase.UPDATE, step=np.arange(3), slots=10)
+        due = Activity.rows(phase=Phase.TRANSFER, step=np.arange(3), passes=1, slots=500, digital_ops=32)
+        activity = Activity.concatenate([forward, updates, due])
+        events = run(self.plan, activity, schedule)  # type: ignore[arg-type]
+        step = activity.step[events.row]
+        written = (events.row >= 0) & (events.phase == Phase.TRANSFER) & (events.op == Op.PULSE)
+        fetched = (events.row >= 0) & (events.phase == Phase.FORWARD) & (events.op == Op.FETCH)
+        for number in range(2):
+            assert events.start[fetched & (step == number + 1)].min() >= events.end[written & (step == number)].max()
+
 
 class TestMaintenance:
     @pytest.mark.parametrize("schedule", ["sequential", "minibatch-pipelined", "asynchronous"])

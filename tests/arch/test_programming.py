@@ -13,10 +13,11 @@ from rpusim.arch.activity import Activity, Phase
 from rpusim.arch.chip import FOLDER, Chip, TileKind, bill_of_parts
 from rpusim.arch.events import Op
 from rpusim.arch.ledger import Ledger, Pricer
-from rpusim.arch.mapping import place
+from rpusim.arch.mapping import SINGLE, CellLayout, place
 from rpusim.arch.network import WeightLayer, connect
 from rpusim.arch.parts.programming import Programming
 from rpusim.arch.plan import Plan, make_plan
+from rpusim.arch.schedule import run
 from rpusim.errors import InputError
 
 ROWS, COLUMNS = 100, 200
@@ -55,14 +56,14 @@ def with_tiles(chip: Chip, *kinds: TileKind) -> Chip:
     return chip.model_copy(update={"tiles": kinds})
 
 
-def planned(chip: Chip) -> Plan:
+def planned(chip: Chip, cell: CellLayout = SINGLE) -> Plan:
     layer = WeightLayer.linear("fc", (COLUMNS,), ROWS, bias=False)
-    return make_plan(place(connect("one", (COLUMNS,), [(layer, ("input",))]), chip))
+    return make_plan(place(connect("one", (COLUMNS,), [(layer, ("input",))]), chip, cell=cell))
 
 
-def priced(chip: Chip, op: Op, amount: int, **row: int) -> Ledger:
+def priced(chip: Chip, op: Op, amount: int, cell: CellLayout = SINGLE, **row: int) -> Ledger:
     """One event of the array and one of the drivers of each side, for one row of activity."""
-    plan, log = planned(chip), EventLog()
+    plan, log = planned(chip, cell), EventLog()
     for unit, count in (("array", amount), ("row drivers", 0), ("column drivers", 0)):
         log.append((op, plan.station_parts.index(unit), 0, 0, 0, row["phase"], 0, 0, 1000, count))
     return Pricer(plan)(log.take(), Activity.rows(**row))
@@ -96,6 +97,99 @@ class TestRowByRow:
         assert pulses and pulses.turns(100) == 100
         silent = Chip.load("rpu-2016").tiles[0].pulses
         assert silent and silent.turns(100) == 1
+
+
+class TestTransfersRowByRow:
+    """A slice that is a row is one turn of a tile that addresses rows one by one, a column one turn of every row."""
+
+    ROW = UPDATE | {"phase": Phase.TRANSFER, "row_pulses": 10, "active_rows": 1}
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def chip(cls, tmp_path_factory: pytest.TempPathFactory) -> Chip:
+        return edited(tmp_path_factory.mktemp("chips"), "rpu-2016", pulses={"access": "row-by-row"})
+
+    @staticmethod
+    def cell(slices: Any) -> CellLayout:
+        return CellLayout("transfer", 2, visible=(1,), targets=((1,), ()), slices=slices)
+
+    @pytest.mark.parametrize(("slices", "turns"), [("row", 1), ("column", ROWS)])
+    def test_the_slots_pass_once_for_every_row_that_is_written(self, chip: Chip, slices: str, turns: int) -> None:
+        plan = planned(chip, self.cell(slices))
+        update = Activity.rows(phase=Phase.UPDATE, slots=3)
+        due = Activity.rows(phase=Phase.TRANSFER, slots=10)
+        events = run(plan, Activity.concatenate([update, due]), "sequential")
+        pulsed = (events.op == Op.PULSE) & (events.phase == Phase.TRANSFER)
+        assert set(events.duration[pulsed]) == {10 * 1_000 * 2 * turns}
+
+    @pytest.mark.parametrize(("slices", "turns"), [("row", 1), ("column", ROWS)])
+    def test_drivers_and_half_selected_cells_are_those_of_the_rows_that_are_written(
+        self, chip: Chip, slices: str, turns: int
+    ) -> None:
+        ledger = priced(chip, Op.PULSE, 10, self.cell(slices), **self.ROW)
+        rows = 10 * turns * 9_000_000 + 10 * 5_100_000
+        columns = 10 * COLUMNS * 9_000_000 + 90 * 5_100_000
+        assert ledger.energy["pulse drivers", "transfer", "fc"] == rows + turns * columns
+        full, half = round(1 / 24e6 * 1e-9 * 1e21), round(0.25 / 24e6 * 1e-9 * 1e21)
+        half_selected = 10 * COLUMNS + 90 * turns - 2 * 80
+        charged = (10 + turns * 90) * 4096 * CHARGE
+        assert ledger.energy["array", "transfer", "fc"] == 80 * full + half_selected * half + charged
+
+
+class TestSlicedWeights:
+    """A weight held by four cells, one below the other: all of them take its pulses and are written."""
+
+    SLICES = 4
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def chips(cls, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Chip]:
+        array = {"cells_per_weight": cls.SLICES}
+        return {
+            access: edited(tmp_path_factory.mktemp(access), "rpu-2016", array=array, pulses={"access": access})
+            for access in ("parallel", "row-by-row")
+        }
+
+    def test_an_update_pulses_every_cell_of_a_weight(self, chips: dict[str, Chip]) -> None:
+        ledger = priced(chips["parallel"], Op.PULSE, 10, **UPDATE)
+        full, half = round(1 / 24e6 * 1e-9 * 1e21), round(0.25 / 24e6 * 1e-9 * 1e21)
+        half_selected = self.SLICES * (40 * COLUMNS + 90 * ROWS - 2 * 80)
+        charged = (self.SLICES * 40 + 90) * 4096 * CHARGE
+        expected = self.SLICES * 80 * full + half_selected * half + charged
+        assert ledger.energy["array", "update", "fc"] == expected
+        drivers = 10 * (self.SLICES * ROWS + COLUMNS) * 9_000_000 + (self.SLICES * 40 + 90) * 5_100_000
+        assert ledger.energy["pulse drivers", "update", "fc"] == drivers
+
+    def test_row_by_row_there_are_as_many_turns_as_rows_of_cells(self, chips: dict[str, Chip]) -> None:
+        events = run(planned(chips["row-by-row"]), Activity.rows(phase=Phase.UPDATE, slots=10), "sequential")
+        assert set(events.duration[events.op == Op.PULSE]) == {10 * 1_000 * 2 * self.SLICES * ROWS}
+        ledger = priced(chips["row-by-row"], Op.PULSE, 10, **UPDATE)
+        rows = self.SLICES * (10 * ROWS * 9_000_000 + 40 * 5_100_000)
+        columns = self.SLICES * ROWS * (10 * COLUMNS * 9_000_000 + 90 * 5_100_000)
+        assert ledger.energy["pulse drivers", "update", "fc"] == rows + columns
+
+    def test_every_cell_of_a_weight_is_written(self, chips: dict[str, Chip]) -> None:
+        chip = chips["parallel"]
+        row = Activity.rows(phase=Phase.MAINTENANCE, vector=-1, writes=ROWS * COLUMNS, active_rows=ROWS)
+        forward = Activity.rows(phase=Phase.FORWARD, passes=1)
+        plan = planned(chip)
+        activity = Activity.concatenate([row, forward])
+        events = run(plan, activity, "sequential")
+        written = events.op == Op.WRITE
+        assert set(events.amount[written]) == {300 * self.SLICES * ROWS}
+        assert set(events.duration[written]) == {300 * self.SLICES * ROWS * 1_000}
+        cells, line = 300 * self.SLICES * ROWS * COLUMNS, round(80e-18 * 1e21)
+        expected = cells * round(1 / 24e6 * 1e-9 * 1e21) + (300 * self.SLICES * ROWS + cells) * 4096 * line
+        assert Pricer(plan)(events, activity).energy["array", "maintenance", "fc"] == expected
+
+    def test_going_back_drives_every_row_of_cells_and_reads_columns_once(self, chips: dict[str, Chip]) -> None:
+        plan = planned(chips["parallel"])
+        activity = Activity.rows(phase=Phase.BACKWARD, passes=1, active_rows=60)
+        ledger = Pricer(plan)(run(plan, activity, "sequential"), activity)
+        assert ledger.energy["input drivers", "backward", "fc"] == self.SLICES * 60 * 72_300_000
+        assert ledger.energy["sample-and-hold", "backward", "fc"] == COLUMNS * 81_000_000
+        per_cell, per_line = round(1.0**2 / 24e6 * 80e-9 * 1e21), 4096 * round(80e-18 * 1.0**2 * 1e21)
+        assert ledger.energy["array", "backward", "fc"] == self.SLICES * 60 * (COLUMNS * per_cell + per_line)
 
 
 class TestWrite:
@@ -141,6 +235,14 @@ class TestWrite:
         drivers = bill_of_parts(with_tiles(chip, kind)).tiles[0]["pulse drivers"]
         assert drivers.units == 1024
         assert set(drivers.actions) == {"write"}
+
+    def test_cells_are_not_reset_on_a_chip_that_says_nothing_of_programming(self) -> None:
+        chip = Chip.load(self.CHIP)
+        silent = with_tiles(chip, chip.tiles[0].model_copy(update={"programming": None}))
+        update = Activity.rows(phase=Phase.UPDATE, slots=1)
+        reset = Activity.rows(phase=Phase.MAINTENANCE, writes=3, active_rows=2)
+        with pytest.raises(InputError, match=r"tiles 'reram' of .* do not say how they are written, .* are reset"):
+            run(planned(silent), Activity.concatenate([update, reset]), "sequential")
 
     def test_a_chip_that_says_nothing_of_programming_cannot_be_written(self) -> None:
         chip = Chip.load(self.CHIP)

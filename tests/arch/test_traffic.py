@@ -6,12 +6,11 @@ import numpy as np
 import pytest
 from generated import chain, changed, one_mini_batch
 
-from rpusim.arch.activity import Activity, Phase
+from rpusim.arch.activity import Phase
 from rpusim.arch.assumption import assumed_activity
 from rpusim.arch.chip import Chip
 from rpusim.arch.events import Events, Op
 from rpusim.arch.mapping import CellLayout, Placement, place
-from rpusim.arch.network import Network
 from rpusim.arch.plan import Plan, make_plan
 from rpusim.arch.schedule import run
 
@@ -35,7 +34,7 @@ def stored(plan: Plan, events: Events, layer: int, phase: Phase) -> dict[str, in
 
 
 class TestErrors:
-    """A layer with more inputs than an array has columns is a row of blocks; its error is known at the first of them."""
+    """A layer with more inputs than an array has columns is a row of blocks; its error is known at the first."""
 
     @pytest.mark.parametrize("cell", [CellLayout(), CellLayout("mixed-precision", learning=(), slices="row", words=1)])
     def test_every_tile_of_a_row_of_blocks_gets_its_rows_of_every_error(self, cell: CellLayout) -> None:

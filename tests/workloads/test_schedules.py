@@ -14,7 +14,7 @@ from rpusim.arch.activity import Activity, Phase
 from rpusim.arch.assumption import assumed_activity
 from rpusim.arch.chip import Chip
 from rpusim.arch.events import COLUMNS, Events, Op
-from rpusim.arch.mapping import place
+from rpusim.arch.mapping import SINGLE, CellLayout, place
 from rpusim.arch.network import WeightLayer, connect
 from rpusim.arch.plan import Plan, make_plan
 from rpusim.errors import InputError
@@ -76,6 +76,7 @@ class TestStaleness:
         start = np.array([0, 10, 20, 25, 35, 45])
         columns = {name: np.zeros(6, np.int64) for name in COLUMNS} | {
             "op": np.array([Op.DRIVE] * 3 + [Op.PULSE] * 3),
+            "station": np.full(6, plan.layers[0].blocks[0].arrays[0].array),
             "row": np.arange(6),
             "phase": activity.phase.astype(np.int64),
             "start": start,
@@ -90,14 +91,39 @@ class TestStaleness:
         assert found["largest"] <= batch - 1
         assert (found["mean"] > 0) == (batch > 1)
 
+    @pytest.mark.parametrize(("pulsed", "stale"), [(0, [0, 0, 0]), (1, [0, 1, 2])])
+    def test_where_cells_transfer_what_writes_the_visible_array_counts(self, pulsed: int, stale: list[int]) -> None:
+        """As above, with pulses on A (array 0), which nobody reads, at once followed by those on C or on A again."""
+        plan = one_layer(CellLayout("transfer", 2, visible=(1,), targets=((1,), ())))
+        arrays = [array.array for array in plan.layers[0].blocks[0].arrays]
+        phases = [Phase.FORWARD] * 3 + [Phase.UPDATE] * 3 + [Phase.TRANSFER] * 3
+        activity = Activity.rows(phase=phases, vector=[0, 1, 2] * 3)
+        start = np.array([0, 10, 20, 25, 35, 45, 27, 37, 47])
+        columns = {name: np.zeros(9, np.int64) for name in COLUMNS} | {
+            "op": np.array([Op.DRIVE] * 3 + [Op.PULSE] * 6),
+            "station": np.array([arrays[1]] * 3 + [arrays[0]] * 3 + [arrays[pulsed]] * 3),
+            "row": np.arange(9),
+            "phase": activity.phase.astype(np.int64),
+            "start": start,
+            "end": start + 5,
+        }
+        found = staleness(plan, activity, Events(**columns))
+        assert (found.mean, found.largest) == (np.mean(stale), max(stale))
+
+    @pytest.mark.parametrize("device", ["mixed-precision-reram-sb", "tiki-taka-reram-sb"])
+    def test_no_cell_learns_from_fresher_weights_than_it_writes(self, device: str) -> None:
+        """A transfer after every mini-batch of two, mixed precision's or Tiki-Taka's."""
+        timed = costing.time_network("fcn", "reram-512", 20, True, "asynchronous", batch=2, device=device)
+        assert 0 < timed["activity"]["staleness"]["mean"] < timed["activity"]["staleness"]["largest"] == 1
+
     def test_is_said_of_asynchronous_training_only(self) -> None:
         found = costing.time_network("fcn", "reram-512", 4, True, "minibatch-pipelined", batch=2)
         assert "staleness" not in found["activity"]
 
 
-def one_layer() -> Plan:
+def one_layer(cell: CellLayout = SINGLE) -> Plan:
     network = connect("one", (4,), [(WeightLayer.linear("fc", (4,), 3, bias=False), ("input",))])
-    return make_plan(place(network, Chip.load("rpu-2016")))
+    return make_plan(place(network, Chip.load("rpu-2016"), cell=cell))
 
 
 @pytest.fixture(scope="module")

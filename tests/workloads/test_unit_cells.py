@@ -346,6 +346,28 @@ class TestAssumedCells:
         made: Any = cell.build(site)
         assert assumed_cells.periods(cells, cell, made.slices, made.length, vectors) == made.periods(vectors)
 
+    @pytest.mark.parametrize(
+        ("cell", "arrays"),
+        [
+            ({"kind": "vector", "number": 3}, 3),
+            ({"kind": "vector", "number": 3, "policy": "single_random"}, 1),
+            ({"kind": "one-sided"}, 1),  # a coincidence raises either of the pair
+            ({"kind": "mixed-precision", "inner": {"kind": "vector", "number": 2}}, 2),
+        ],
+    )
+    def test_every_array_that_learns_from_a_train_takes_its_coincidences(self, cell: Any, arrays: int) -> None:
+        single: dict[str, Any] = {"kind": "mixed-precision"} if "inner" in cell else {"kind": "single"}
+        found = []
+        for given in (cell, single):
+            cells = unit_cells.build({"model": "soft-bounds", "cell": given})
+            placement = costing.place_by_name("fcn", CHIP, cells=cells)
+            found.append(assumed_activity(placement, 2, True, 1, assumed_cells.assumed(cells)))
+        for way in ("coincidences_up", "coincidences_down"):
+            ours, theirs = (getattr(rows, way).sum() for rows in found)
+            assert theirs > 0 and abs(ours - arrays * theirs) <= arrays * len(found[0])
+        for name in ("slots", "row_pulses", "column_pulses"):
+            assert np.array_equal(getattr(found[0], name), getattr(found[1], name))
+
     def test_time_says_what_it_assumes(self) -> None:
         said = costing.time_network("fcn", CHIP, 2, True, "sequential", device="chopped-ttv2-ecram")["assumption"]
         assert "thresholds crossed with probability" in said
