@@ -17,13 +17,14 @@ Gokmen, "Enabling training of neural networks on noisy hardware", Front. Artif. 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import torch
 
 from rpusim.errors import InputError
 from rpusim.kernels.cells.base import Extra, Site, UnitCell
-from rpusim.kernels.cells.transfer import Transfer, TransferCell, Turn
+from rpusim.kernels.cells.transfer import Numbers, Transfer, TransferCell, Turn
 from rpusim.kernels.cells.transfer_loops import Collecting
 from rpusim.kernels.pulses import UpdateParameters
 
@@ -73,7 +74,7 @@ class BufferedTransferCell(TransferCell):
         self.b, self.pairs = parameters, parameters.number - int(parameters.no_self_transfer)
         self.register_buffer("buffer", torch.zeros(self.pairs, site.rows, site.columns))
 
-    def gain(self, index: int, learning_rate: float, fast_rate: float) -> float:
+    def gain(self, index: int, learning_rate: float, fast_rate: Numbers, ahead: Any = 0) -> Numbers:
         """lr_C of equation 1."""
         gains = self.gamma[index], self.gamma[self.target(index)]
         rate = self.transfer_rate(index, learning_rate)

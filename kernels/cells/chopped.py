@@ -23,20 +23,25 @@ Rasch, Carta, Fagbohungbe & Gokmen, "Fast and robust analog in-memory deep neura
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from rpusim.errors import InputError
+from rpusim.kernels import rng
 from rpusim.kernels.cells.base import Extra, Name, Site, UnitCell, joined
 from rpusim.kernels.cells.buffered import BufferedTransfer, BufferedTransferCell
-from rpusim.kernels.cells.transfer import Turn
-from rpusim.kernels.cells.transfer_loops import Collecting
+from rpusim.kernels.cells.transfer import Numbers, Turn
+from rpusim.kernels.cells.transfer_loops import Collecting, chop, follow
+from rpusim.kernels.compiled import Loop
 from rpusim.kernels.pulses import UpdateCounts
 
 Tensor = torch.Tensor
+
+_FOLLOW, _CHOP = Loop(follow), Loop(chop)
 
 
 @dataclass(frozen=True)
@@ -130,7 +135,7 @@ class ChoppedTransferCell(BufferedTransferCell):
     # --- the gradient onto A ------------------------------------------------------------------------------------------
 
     def learn(self, x: Tensor, d: Tensor, learning_rate: float, vectors: int) -> UpdateCounts:
-        rates = self.fast_rates(x, d, learning_rate, vectors)
+        rates = self.fast_rates(x, d, learning_rate, vectors).tolist()
         self._fast_rate = rates[-1]
         x, d = self._chopped(x, d)
         if not self.c.auto_scale:
@@ -151,40 +156,65 @@ class ChoppedTransferCell(BufferedTransferCell):
         signs = self.choppers
         return (x, d) if signs is None else (x * signs[0], d * signs[1])
 
-    def fast_rates(self, x: Tensor, d: Tensor, learning_rate: float, vectors: int) -> Sequence[float]:
+    def signed(
+        self, x: Tensor, d: Tensor, events: NDArray[np.int64]
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
+        choppers, c = self.choppers, self.c
+        if choppers is None:
+            return super().signed(x, d, events)
+        on_columns, on_rows = (side.numpy() for side in choppers)
+        signs = np.empty((len(events), self.length), np.float32)
+        x_signed, d_signed = np.empty(x.shape, np.float32), np.empty(d.shape, np.float32)
+        keys = [np.uint64(rng.key(*self.site.stream, name)) for name in (Name.INPUT_CHOPPER, Name.OUTPUT_CHOPPER)]
+        period, chances = (
+            self.cycles_per_chop if self.regular else 0,
+            (c.in_chop_prob * c.in_chop_random, c.out_chop_prob),
+        )
+        _CHOP(
+            x.numpy(), d.numpy(), events, on_columns, on_rows, self._fresh, self.counters["cycle"], period, *chances,
+            *keys, x_signed, d_signed, signs,
+        )  # fmt: skip
+        return x_signed, d_signed, signs
+
+    @property
+    def _fresh(self) -> NDArray[np.bool_]:
+        """Slices that have flipped since they were read, if that matters."""
+        return np.zeros(0, np.bool_)
+
+    def skip(self, vectors: int, transfers: int) -> None:
+        self.counters["cycle"] = int(self.cycle(transfers))
+        super().skip(vectors, transfers)
+
+    def cycle(self, ahead: Any = 0) -> Any:
+        """The cycle through all slices, ``ahead`` transfers after the next one."""
+        return self.counters["cycle"] + (self.counters["slice 0"] + ahead) // self.slices
+
+    def fast_rates(self, x: Tensor, d: Tensor, learning_rate: float, vectors: int) -> NDArray[np.float64]:
         """Under auto_scale it follows the running means of the largest |x| and |d|, which go on with every vector."""
         if not self.c.auto_scale:
             return super().fast_rates(x, d, learning_rate, vectors)
-        largest = zip(x.abs().amax(1).tolist(), d.abs().amax(1).tolist(), strict=True)
-        return [self._scaled_rate(x_max, d_max, learning_rate, vectors) for x_max, d_max in largest]
-
-    def _scaled_rate(self, x_max: float, d_max: float, learning_rate: float, vectors: int) -> float:
-        """The learning rate of A for one vector under auto_scale; the running means are updated first."""
-        c, share = self.c, (1.0 - self.c.auto_momentum) / vectors
-        for name, new in (("largest x", x_max), ("largest d", d_max)):
-            mean = self.counters[name]
-            if mean <= 0.0:
-                self.counters[name] = new
-            elif new > 0.0:
-                self.counters[name] = (1.0 - share) * mean + share * new
+        c, share, product = self.c, (1.0 - self.c.auto_momentum) / vectors, np.ones(len(x))
+        for name, side in (("largest x", x), ("largest d", d)):
+            largest = side.abs().amax(1).cpu().numpy().astype(np.float64)
+            self.counters[name] = _FOLLOW(self.counters[name], share, largest)
+            product *= largest
         if c.fast_lr <= 0.0:
-            return learning_rate
-        rate = c.fast_lr * self.site.update.desired_bl * self._arrays[0].device.granularity
-        product = self.counters["largest x"] * self.counters["largest d"]
-        if product > 0.0:
-            rate /= product
-        return rate * learning_rate if c.scale_fast_lr else float(rate)
+            return np.full(len(x), learning_rate)
+        rates = np.full(len(x), c.fast_lr * self.site.update.desired_bl * self._arrays[0].device.granularity)
+        np.divide(rates, product, out=rates, where=product > 0.0)
+        return rates * learning_rate if c.scale_fast_lr else rates
 
     # --- the transfer to C --------------------------------------------------------------------------------------------
 
-    def gain(self, index: int, learning_rate: float, fast_rate: float) -> float:
+    def gain(self, index: int, learning_rate: float, fast_rate: Numbers, ahead: Any = 0) -> Numbers:
         """kappa of equation 2."""
         rate = abs(self.transfer_rate(0, learning_rate))
         if min(self.gamma) > 0.0:
             rate *= self.gamma[0] / self.gamma[1]
         if not self.c.correct_gradient_magnitudes:
             return rate / self._unit
-        return rate / fast_rate / self._corrected_unit if fast_rate else 0.0
+        given = np.asarray(fast_rate)
+        return np.divide(rate, given, out=np.zeros(given.shape), where=given != 0.0) / self._corrected_unit
 
     def threshold(self, to: int) -> float:
         """The buffer counts in pulses."""

@@ -19,14 +19,16 @@ Rasch, Carta, Fagbohungbe & Gokmen, Nat. Commun. 15:7133 (2024).
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from rpusim.errors import InputError
 from rpusim.kernels.cells.base import Extra, Site, UnitCell
 from rpusim.kernels.cells.chopped import ChoppedTransfer, ChoppedTransferCell
-from rpusim.kernels.cells.transfer import Turn
+from rpusim.kernels.cells.transfer import Numbers, Turn
 from rpusim.kernels.cells.transfer_loops import Collecting
 
 Tensor = torch.Tensor
@@ -86,13 +88,17 @@ class DynamicTransferCell(ChoppedTransferCell):
         return self.a.buffer_cap * self.a.transfer_update.desired_bl
 
     def turn(self, index: int, learning_rate: float, fast_rate: float) -> Turn:
-        turn, cycle = super().turn(index, learning_rate, fast_rate), self.counters["cycle"]
-        return turn._replace(fresh=bool(self.fresh[turn.slices[0]]), writes=cycle > self.cycles_per_chop)
+        turn = super().turn(index, learning_rate, fast_rate)
+        return turn._replace(fresh=bool(self.fresh[turn.slices[0]]))
 
-    def gain(self, index: int, learning_rate: float, fast_rate: float) -> float:
-        gain, cycle = super().gain(index, learning_rate, fast_rate), self.counters["cycle"]
+    def writes(self, ahead: Any = 0) -> Any:
+        return self.cycle(ahead) > self.cycles_per_chop
+
+    def gain(self, index: int, learning_rate: float, fast_rate: Numbers, ahead: Any = 0) -> Numbers:
+        gain = super().gain(index, learning_rate, fast_rate, ahead)
         if self.a.correct_accumulation:
-            gain /= min(cycle % self.cycles_per_chop + 1, 1.0 / self._arrays[0].device.granularity)
+            most = 1.0 / self._arrays[0].device.granularity
+            gain = gain / np.minimum(self.cycle(ahead) % self.cycles_per_chop + 1, most)
         return gain
 
     def write(self, index: int, turn: Turn, values: Tensor, extra: Extra, vector: int) -> None:
@@ -115,6 +121,11 @@ class DynamicTransferCell(ChoppedTransferCell):
     @property
     def memories(self) -> tuple[Tensor, ...]:
         return self.buffer[0], self.mean, self.past
+
+    @property
+    def _fresh(self) -> NDArray[np.bool_]:
+        fresh: NDArray[np.bool_] = self.fresh.numpy()
+        return fresh
 
     def advance(self, index: int, turn: Turn) -> None:
         if turn.fresh:

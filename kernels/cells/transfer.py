@@ -21,12 +21,12 @@ parameters named as in AIHWKit (Rasch et al. 2021), whose semantics are followed
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from rpusim.errors import InputError
 from rpusim.kernels import checks
@@ -34,12 +34,14 @@ from rpusim.kernels.array import DeviceArray
 from rpusim.kernels.cells import transfer_numba
 from rpusim.kernels.cells.base import CellActivity, CellParameters, Extra, Name, Site, UnitCell, changed, joined
 from rpusim.kernels.cells.reads import Reader
-from rpusim.kernels.cells.transfer_loops import Collecting
+from rpusim.kernels.cells.transfer_loops import COLUMN, COUNT, VECTOR, WRITES, Collecting
 from rpusim.kernels.cells.zero_shift import ShiftedArray
 from rpusim.kernels.mvm import IOParameters
 from rpusim.kernels.pulses import UpdateCounts, UpdateParameters
 
 Tensor = torch.Tensor
+# A number, or one for each of several transfers.
+Numbers = float | NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -215,6 +217,28 @@ class TransferCell(UnitCell):
         period = self.periods(vectors)[0]
         return not period or self.counters["updates"] % period + vectors <= period
 
+    def schedule(self, rates: NDArray[np.float64], learning_rate: float) -> tuple[NDArray[np.int64], Numbers]:
+        """The transfers of A that fall due in a mini-batch with these rates of A, as `transfer_loops` wants them, and
+        what their read-outs are multiplied by."""
+        start, period = self.counters["updates"], self.periods(len(rates))[0]
+        due = np.arange(period - 1 - start % period, len(rates), period) if period else np.empty(0, np.int64)
+        ahead, events = np.arange(len(due)), np.zeros((len(due), 5), np.int64)
+        events[:, VECTOR], events[:, COLUMN] = due, (self.counters["slice 0"] + ahead) % self.slices
+        events[:, COUNT], events[:, WRITES] = self.counters["reads 0"] + ahead, self.writes(ahead)
+        return events, self.gain(0, learning_rate, rates[due], ahead)
+
+    def signed(
+        self, x: Tensor, d: Tensor, events: NDArray[np.int64]
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
+        """The vectors as the lines are driven with them, and signs (events, rows) of what the scheduled events read."""
+        return x.numpy(), d.numpy(), np.ones((len(events), self.length), np.float32)
+
+    def skip(self, vectors: int, transfers: int) -> None:
+        """Count vectors and transfers of a mini-batch that the compiled loops have made."""
+        self.counters["updates"] += vectors
+        self.counters["reads 0"] += transfers
+        self.counters["slice 0"] = (self.counters["slice 0"] + transfers) % self.slices
+
     @property
     def collecting(self) -> Collecting:
         """What becomes of a read-out."""
@@ -245,9 +269,9 @@ class TransferCell(UnitCell):
             return self.p.fast_lr * learning_rate if self.p.scale_fast_lr else self.p.fast_lr
         return learning_rate
 
-    def fast_rates(self, x: Tensor, d: Tensor, learning_rate: float, vectors: int) -> Sequence[float]:
+    def fast_rates(self, x: Tensor, d: Tensor, learning_rate: float, vectors: int) -> NDArray[np.float64]:
         """The learning rate of A for each vector of a mini-batch of ``vectors``."""
-        return [self.fast_rate(learning_rate)] * len(x)
+        return np.full(len(x), self.fast_rate(learning_rate))
 
     def transfer_rate(self, index: int, learning_rate: float) -> float:
         """The learning rate of the transfer from array ``index``."""
@@ -283,18 +307,6 @@ class TransferCell(UnitCell):
         self._fast_rate = self.fast_rate(learning_rate)
         return self.pulse(0, x, d, self._fast_rate)
 
-    def turns(self, rates: Sequence[float], learning_rate: float) -> Iterator[tuple[int, Turn]]:
-        """The transfers of A that fall due in a mini-batch with these rates of A, each with its vector.
-
-        The state of the cycle moves on after each of them, the counter of vectors at the end.
-        """
-        start, period = self.counters["updates"], self.periods(len(rates))[0]
-        for vector in range(period - 1 - start % period, len(rates), period) if period else ():
-            turn = self.turn(0, learning_rate, rates[vector])
-            yield vector, turn
-            self.advance(0, turn)
-        self.counters["updates"] = start + len(rates)
-
     def turn(self, index: int, learning_rate: float, fast_rate: float) -> Turn:
         """The next transfer of array ``index``, after a vector for which A had the learning rate ``fast_rate``."""
         first, count = self.counters[f"slice {index}"], self.counters[f"reads {index}"]
@@ -303,16 +315,20 @@ class TransferCell(UnitCell):
             first = int(self.uniform(Name.CHOICE, step, 1)[0, 0] * self.slices)
         reads = self.p.n_reads_per_transfer
         slices = [first] if reads == 1 else [(first + read) % self.slices for read in range(reads)]
-        return Turn(slices, count, self.gain(index, learning_rate, fast_rate))
+        return Turn(slices, count, float(self.gain(index, learning_rate, fast_rate)), writes=bool(self.writes()))
 
     def advance(self, index: int, turn: Turn) -> None:
         """Go on in the cycle of array ``index``, after this transfer."""
         self.counters[f"slice {index}"] = (turn.slices[-1] + 1) % self.slices
         self.counters[f"reads {index}"] = turn.reads + len(turn.slices)
 
-    def gain(self, index: int, learning_rate: float, fast_rate: float) -> float:
-        """What read-outs of array ``index`` are multiplied by."""
+    def gain(self, index: int, learning_rate: float, fast_rate: Numbers, ahead: Any = 0) -> Numbers:
+        """What read-outs of array ``index`` are multiplied by, ``ahead`` transfers after the next one."""
         return self.transfer_rate(index, learning_rate)
+
+    def writes(self, ahead: Any = 0) -> Any:
+        """Whether C is written, ``ahead`` transfers after the next one."""
+        return ahead >= 0
 
     def transfer(self, index: int, learning_rate: float, extra: Extra, vector: int) -> None:
         """Read the next slices of array ``index`` and write them to the next array; ``vector`` made it due."""

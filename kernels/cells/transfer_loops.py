@@ -71,6 +71,54 @@ class Writing(NamedTuple):
     write_noise: np.float32
 
 
+def follow(mean, share, values):
+    """Replace ``values`` by a running mean that starts at ``mean``; what is not positive does not count."""
+    for b in range(len(values)):
+        if mean <= 0.0:
+            mean = values[b]
+        elif values[b] > 0.0:
+            mean = (1.0 - share) * mean + share * values[b]
+        values[b] = mean
+    return mean
+
+
+def chop(
+    x, d, events, on_columns, on_rows, fresh, cycle, period, chance, row_chance, key, row_key, x_signed, d_signed, signs
+):  # fmt: skip
+    """The signs of choppers on vectors, and on what ``events`` read; flips them as `chopped` tells.
+
+    on_columns, on_rows: the choppers as they are now, changed here. fresh: columns that have flipped since they were
+    read, empty if nobody asks. cycle: the number of the first event's cycle. period: every how many of them a column
+    flips; chance, row_chance: probabilities of flipping by chance; key, row_key: of these.
+    """
+    done, width = 0, len(on_columns)
+    for e in range(len(events) + 1):
+        stop = events[e, VECTOR] + 1 if e < len(events) else len(x)
+        for b in range(done, stop):
+            for j in range(width):
+                x_signed[b, j] = x[b, j] * on_columns[j]
+            for r in range(len(on_rows)):
+                d_signed[b, r] = d[b, r] * on_rows[r]
+        done = stop
+        if e == len(events):
+            break
+        column = events[e, COLUMN]
+        for r in range(len(on_rows)):
+            signs[e, r] = on_rows[r] * on_columns[column]
+        word_a, word_b = nb_step_words(key, cycle)
+        a, c = nb_line_words(word_a, word_b, 0, 0)
+        flips = (period > 0 and cycle % period + 1 == period) or nb_uniform(nb_bits(a, c, column)) < chance
+        on_columns[column] = -on_columns[column] if flips else on_columns[column]
+        if len(fresh):
+            events[e, FRESH], fresh[column] = fresh[column], flips
+        if column == width - 1:
+            word_a, word_b = nb_step_words(row_key, cycle)
+            a, c = nb_line_words(word_a, word_b, 0, 0)
+            for r in range(len(on_rows)):
+                on_rows[r] = -on_rows[r] if nb_uniform(nb_bits(a, c, r)) < row_chance else on_rows[r]
+            cycle += 1
+
+
 def split(columns, later, slots, chunks, events):
     """Move the bits of each event's column that belong to vectors after the event from ``columns`` to ``later``.
 

@@ -105,38 +105,11 @@ class _Plan(NamedTuple):
 
 def _plan(cell: TransferCell, x: Tensor, d: Tensor, learning_rate: float) -> _Plan:
     """The plan of a mini-batch; the cell's counters and choppers move on to its end."""
-    rates, choppers = cell.fast_rates(x, d, learning_rate, len(x)), cell.choppers
-    on_columns, on_rows = (None, None) if choppers is None else (side.numpy() for side in choppers)
-    x_signed, d_signed = _Chopped(x.numpy(), on_columns), _Chopped(d.numpy(), on_rows)
-    events, gains, signs = [], [], []
-    for vector, turn in cell.turns(rates, learning_rate):
-        column = turn.slices[0]
-        events.append((vector, column, turn.reads, turn.fresh, turn.writes))
-        gains.append(turn.gain)
-        if on_columns is not None and on_rows is not None:
-            signs.append(on_rows * on_columns[column])
-            x_signed.until(vector + 1)
-            d_signed.until(vector + 1)
-    x_signed.until(len(x))
-    d_signed.until(len(x))
-    table = np.array(events, np.int64).reshape(-1, 5)
-    of_events = np.array(signs, np.float32) if signs else np.ones((len(events), cell.length), np.float32)
-    return _Plan(x_signed.values, d_signed.values, np.array(rates), table, np.array(gains), of_events)
-
-
-class _Chopped:
-    """Vectors with the signs that choppers had when they were sent. ``signs``: as they are now; None: no choppers."""
-
-    def __init__(self, given: NDArray[np.float32], signs: NDArray[np.float32] | None) -> None:
-        self._given, self._signs, self._done = given, signs, 0
-        self.values = given if signs is None else np.empty_like(given)
-
-    def until(self, vector: int) -> None:
-        """Vectors from where it last stopped up to this one have the signs of now."""
-        if self._signs is not None:
-            here = slice(self._done, vector)
-            np.multiply(self._given[here], self._signs, out=self.values[here])
-            self._done = vector
+    rates = cell.fast_rates(x, d, learning_rate, len(x))
+    events, gain = cell.schedule(rates, learning_rate)
+    x_signed, d_signed, signs = cell.signed(x, d, events)
+    cell.skip(len(x), len(events))
+    return _Plan(x_signed, d_signed, rates, events, np.full(len(events), gain), signs)
 
 
 @lru_cache(maxsize=4096)
