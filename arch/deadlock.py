@@ -17,10 +17,9 @@ def explain(program: Program, plan: Plan, stuck: dict[int, int]) -> str:
     gives: dict[tuple[bool, int], list[int]] = {}
     wants: dict[int, tuple[bool, int]] = {}
     for process, at in stuck.items():
-        task = int(program.task[process])
-        stop = int(program.tasks[task, 1])
+        stop = int(program.tasks[program.task_of(process), 1])
         do, operand = _operand(program, process, at)
-        wants[process] = (do == Do.TAKE, operand)
+        wants[process] = (do in (Do.TAKE, Do.USE), operand)
         for later in range(at + 1, stop):
             do, operand = _operand(program, process, later)
             if do in (Do.GIVE, Do.RAISE):
@@ -41,11 +40,9 @@ def explain(program: Program, plan: Plan, stuck: dict[int, int]) -> str:
 
 def _operand(program: Program, process: int, at: int) -> tuple[int, int]:
     do, a, column = (int(v) for v in program.code[at, :3])
-    first = int(program.tasks[program.task[process], 2])
-    return do, a + (int(program.data[column + process - first]) if column >= 0 else 0)
+    return do, program.operand(a, column, process - int(program.tasks[program.task_of(process), 2]))
 
 
 def _work(program: Program, plan: Plan, process: int) -> str:
-    layer = plan.layers[int(program.layer[process])].placed.layer.name
-    phase = Phase(int(program.phase[process])).name.lower()
-    return f"{phase} of vector {int(program.vector[process])} of layer {layer!r}"
+    layer, phase, vector = (program.of(process, name) for name in ("layer", "phase", "vector"))
+    return f"{Phase(phase).name.lower()} of vector {vector} of layer {plan.layers[layer].placed.layer.name!r}"

@@ -7,7 +7,6 @@ loops, and is what runs by default.
 
 from __future__ import annotations
 
-from array import array
 from collections.abc import Generator
 from heapq import heappop, heappush
 from typing import Any
@@ -16,7 +15,7 @@ import numpy as np
 import simpy
 
 from rpusim.arch.events import Events
-from rpusim.arch.program import REGISTERS, Do, Program
+from rpusim.arch.program import ALONE, COUNTED, NEVER, REGISTERS, Do, Integers, Program
 
 Steps = Generator[simpy.Event, Any, None]
 
@@ -95,78 +94,82 @@ class Engine:
         self._clock = Clock()
         self._stations = [Station(self._clock, capacity) for capacity in program.capacity.tolist()]
         self._code, self._data = program.code.tolist(), program.data.tolist()
-        self._raised = [0] * program.counters
-        self._sleeping: dict[int, list[tuple[int, int, simpy.Event | None]]] = {}
-        self._log = array("q")
+        self._closed = program.raises.tolist()
+        self._sleeping: dict[int, list[Steps | simpy.Event]] = {}
+        self._start, self._end = np.full(program.slots, NEVER), np.full(program.slots, NEVER)
         self.stuck: dict[int, int] = {}
         """After the run: processes that still wait, and the instruction at which they do."""
 
     def run(self) -> Events:
         """All events; see `stuck` for what never came to an end."""
-        for process in range(self._program.processes):
-            self._wake(process)
+        return self._program.events(*self.times())
+
+    def times(self) -> tuple[Integers, Integers]:
+        """Start and end in every slot of the program."""
+        for task, (_, _, first, number) in enumerate(self._program.tasks.tolist()):
+            for process in range(first, first + number):
+                self._begin(process, task, process - first)
         self._clock.run()
-        columns = np.frombuffer(self._log, np.int64).reshape(-1, 5).T
-        return self._program.events(*columns)
+        return self._start, self._end
 
-    def _wake(self, process: int) -> None:
-        """Start a process, or let it sleep on if it would wait at once."""
-        task = int(self._program.task[process])
-        start, _, first, _ = self._program.tasks[task].tolist()
-        self.stuck[process] = start
-        do, a, a_column, b, b_column, *_ = self._code[start]
-        if do == Do.WAIT:
-            counter = a + self._data[a_column + process - first] if a_column >= 0 else a
-            count = b + self._data[b_column + process - first] if b_column >= 0 else b
-            if self._raised[counter] < count:
-                self._sleeping.setdefault(counter, []).append((count, process, None))
-                return
-        self._clock.process(self._steps(process, task))
+    def _begin(self, process: int, task: int, number: int) -> None:
+        """Start a process; one that would wait at once for a gate begins when that opens."""
+        steps = self._steps(process, task, number)
+        do, a, column, *_ = self._code[int(self._program.tasks[task, 0])]
+        gate = self._program.operand(a, column, number)
+        if do == Do.WAIT and self._closed[gate]:
+            self.stuck[process] = int(self._program.tasks[task, 0])
+            self._sleeping.setdefault(gate, []).append(steps)
+        else:
+            self._clock.process(steps)
 
-    def _steps(self, process: int, task: int) -> Steps:
-        program, clock, data = self._program, self._clock, self._data
-        at, stop, first, _ = program.tasks[task].tolist()
-        number, key, noted = process - first, int(program.key[process]), [0] * REGISTERS
+    def _steps(self, process: int, task: int, number: int) -> Steps:
+        program, clock, data, stations = self._program, self._clock, self._data, self._stations
+        at, stop, *_ = program.tasks[task].tolist()
+        key, noted = int(program.keys[process]), [0] * REGISTERS
         while at < stop:
             self.stuck[process] = at
-            do, a, a_column, b, b_column, _, register = self._code[at]
-            if a_column >= 0:
-                a += data[a_column + number]
-            if b_column >= 0:
-                b += data[b_column + number]
+            do, a, a_column, b, b_column, slot, register = self._code[at]
+            if a_column != ALONE:
+                a += number if a_column == COUNTED else data[a_column + number]
+            if b_column != ALONE:
+                b += number if b_column == COUNTED else data[b_column + number]
             if do == Do.WAIT:
-                if self._raised[a] < b:
+                if self._closed[a]:
                     event = clock.event()
-                    self._sleeping.setdefault(a, []).append((b, process, event))
+                    self._sleeping.setdefault(a, []).append(event)
                     yield event
             elif do == Do.RAISE:
                 self._raise(a)
             elif do == Do.TAKE:
-                yield self._stations[a].take(key, process, b)
+                yield stations[a].take(key, process, b)
             elif do == Do.GIVE:
-                self._stations[a].give(b)
+                stations[a].give(b)
+            elif do == Do.USE:
+                if b:
+                    yield stations[a].take(key, process)
+                    self._start[slot + number] = clock.now
+                    yield clock.timeout(b)
+                    stations[a].give()
+                    self._end[slot + number] = clock.now
             elif do == Do.HOLD:
                 if b:
                     yield clock.timeout(b)
             elif do == Do.SKIP:
                 at += a if b == 0 else 0
             elif do == Do.NOTE:
-                noted[a] = clock.now
+                noted[register] = clock.now
             elif do == Do.LOG:
-                self._log.extend((process, at, noted[register], clock.now, b))
+                self._start[slot + number], self._end[slot + number] = noted[register], clock.now
             at += 1
         del self.stuck[process]
 
-    def _raise(self, counter: int) -> None:
-        self._raised[counter] += 1
-        sleeping = self._sleeping.pop(counter, ())
-        rest = [sleeper for sleeper in sleeping if sleeper[0] > self._raised[counter]]
-        if rest:
-            self._sleeping[counter] = rest
-        for count, process, event in sleeping:
-            if count > self._raised[counter]:
-                continue
-            if event is None:
-                self._wake(process)
+    def _raise(self, gate: int) -> None:
+        self._closed[gate] -= 1
+        if self._closed[gate]:
+            return
+        for sleeper in self._sleeping.pop(gate, ()):
+            if isinstance(sleeper, simpy.Event):
+                sleeper.succeed()
             else:
-                event.succeed()
+                self._clock.process(sleeper)

@@ -10,7 +10,7 @@ Beside them, where the chip has what it takes: samples come in from DRAM or over
 the buffers cannot keep is put away and comes back (`storage`); and space in the buffers of those that read a result is
 reserved before the vector that makes it is driven, so that a full buffer stalls its producer.
 
-Each function takes the vectors of one phase of one layer (`Work`), and what has to be there before each (`Wait`), and
+Each function takes the vectors of one phase of one layer (`Work`), and the gates that have to be open before each, and
 returns what others can wait for (`Done`). Which waits for which is decided in `schedule`; what a single unit does is in
 `units`.
 """
@@ -26,7 +26,7 @@ import numpy as np
 from rpusim.arch.activity import Activity, Phase
 from rpusim.arch.mapping import Block
 from rpusim.arch.plan import BlockPlan, LayerPlan, Message, Plan
-from rpusim.arch.program import Builder, Integers, Operand, Task, Wait, pick
+from rpusim.arch.program import Builder, Integers, Operand, Task, only, pick
 from rpusim.arch.storage import Kept
 from rpusim.arch.units import Units
 from rpusim.arch.work import Done, Extras, Work, share
@@ -55,15 +55,14 @@ class Flow:
 
     # --- phases -------------------------------------------------------------------------------------------------------
 
-    def forward(self, work: Work, start: Sequence[Wait], merges: Sequence[Wait] = ()) -> Done:
+    def forward(self, work: Work, start: Sequence[Operand], merges: Sequence[Operand] = ()) -> Done:
         """Vectors through a layer; ``merges``: other branches that have to be there before what follows (their sum)."""
         layer, sends = work.layer, []
         if self.kept and self._put_away(work, start, self.kept[layer.index].input_bits) and not self._trains:
             start = [self._bring_back(work, start)]
         if layer.input_ops:
-            start = [self._at_homes(work, layer.placed.row_homes, start, work.shared(layer.input_ops)).all]
-        multiplied = self._multiplications(work, self._reserved(work, start))
-        self._release(work, multiplied)
+            start = [self._inputs_prepared(work, start)]
+        start = self._reserved(work, start)
         for home in range(len(layer.placed.row_homes)):
             of_home = [
                 (replica, len(to), message, np.array(emits, np.int64)[work.position])
@@ -73,22 +72,20 @@ class Flow:
                 for message in messages
             ]
             sends.append(of_home)
-        operations = work.shared(layer.forward_ops)
-        return self._at_homes(work, layer.placed.row_homes, [multiplied, *merges], operations, sends).done
+        homes = self._homes(work, layer.placed.row_homes, work.shared(layer.forward_ops), sends, merges)
+        return self._multiplied(work, start, homes)
 
-    def error(self, work: Work, start: Sequence[Wait]) -> Done:
+    def error(self, work: Work, start: Sequence[Operand]) -> Done:
         """What arrived as gradient made the layer's error, and sent to all blocks that need it."""
         operations = work.shared(work.layer.derivative_ops)
         sends = [[(0, 1, message, 1) for message in of_home] for of_home in work.layer.errors]
-        done = self._at_homes(work, work.layer.placed.row_homes, start, operations, sends).done
+        done = self._at_homes(work, self._homes(work, work.layer.placed.row_homes, operations, sends), start)
         if self.kept:
             self._put_away(work, [done.by(np.arange(len(work)))], self.kept[work.layer.index].error_bits)
         return done
 
-    def backward(self, work: Work, start: Sequence[Wait]) -> Done:
-        layer = work.layer
-        multiplied = self._multiplications(work, start)
-        sends = []
+    def backward(self, work: Work, start: Sequence[Operand]) -> Done:
+        layer, sends = work.layer, []
         for of_home in layer.gradients:
             sends.append(
                 [
@@ -97,24 +94,25 @@ class Flow:
                     for message in messages
                 ]
             )
-        return self._at_homes(work, layer.placed.column_homes, [multiplied], layer.overlap_ops, sends).done
+        return self._multiplied(work, start, self._homes(work, layer.placed.column_homes, layer.overlap_ops, sends))
 
-    def update(self, work: Work, start: Sequence[Wait], extras: Extras | None = None) -> Done:
+    def update(self, work: Work, start: Sequence[Operand], extras: Extras | None = None) -> Done:
         layer, grid = work.layer, work.layer.placed.grid
         if self._away.get(layer.index):
             start = [*start, self._bring_back(work, start)]
         cell, last = self.plan.placement.cell, np.append(np.diff(work.step), 1)
-        pulsed = self.builder.count(len(work))
-        done: list[Wait] = [Wait(pulsed + np.arange(len(work)), grid)]
+        arithmetic = bool(layer.bias_ops) or extras is not None
+        done, pulsed = self._ordered(work), self._gates(work) if arithmetic else np.empty(0, np.int64)
+        waits: list[Operand] = [pulsed]
         for block in layer.blocks:
             chosen = work.of_replica(block.block.tile // grid)
             assert work.rows is not None
             rows = pick(work.rows[:, block.block.tile % grid], chosen)
             order = self._order(work, block, extras, chosen)
             with self._task(work, block, chosen, rows) as task:
-                task.wait_for(wait.of(chosen) for wait in start)
+                task.wait_for(start, chosen)
                 if order:
-                    task.wait(order.read, order.read_before)
+                    task.wait(order.read.before(order.read_before))
                 if cell.learning:
                     self._units.compute(task, block, self._algorithm_ops[rows])
                     arrays = [block.arrays[k] for k in cell.learning]
@@ -124,84 +122,88 @@ class Flow:
                     words = cell.words * block.block.rows * block.block.columns
                     self._units.remember(task, block, pick(last, chosen) * words, self._algorithm_ops[rows])
                 if order:
-                    task.wait(order.pulsed, np.arange(len(rows)))
-                    task.raise_(order.pulsed)
-                task.raise_(pick(done[0].counter, chosen))
+                    numbers = np.arange(len(rows))
+                    task.wait(order.pulsed.before(numbers))
+                    task.raise_(order.pulsed.first + numbers)
+                if arithmetic:
+                    task.raise_(pick(pulsed, chosen))
+                else:
+                    self._in_order(task, done, chosen, len(work))
             if order:
                 self._extra_work(block, order)
                 after = np.zeros(len(work), np.int64)
                 after[slice(None) if chosen is None else chosen] = order.transferred_after
-                done.append(Wait(order.written, np.maximum.accumulate(after)))
-        return self._at_homes(work, layer.placed.row_homes, done, layer.bias_ops).done
+                waits.append(order.written.before(np.maximum.accumulate(after)))
+        if not arithmetic:
+            return done
+        return self._at_homes(work, self._homes(work, layer.placed.row_homes, layer.bias_ops), waits, done)
 
-    def prepare(self, layer: LayerPlan, extras: Extras, start: Wait) -> Done:
-        """Maintenance before mini-batches; ``start`` and what is returned have one entry per mini-batch, in order."""
+    def prepare(self, layer: LayerPlan, extras: Extras, start: Integers) -> Done:
+        """Maintenance before mini-batches; ``start`` and what is returned have one gate per mini-batch, in order."""
         steps = np.unique(extras.step)
-        done = Done(self.builder.count(int(steps.max()) + 1), len(np.unique(extras.tile)))
+        done = Done(self.builder.gates(int(steps.max()) + 1))
         for block in layer.blocks:
             mine = extras.of(extras.tile == block.block.tile)
             if mine is None:
                 continue
             none = np.zeros(0, np.int64)
-            pulsed, read, written = (self.builder.count(1) for _ in range(3))
-            order = self._Order(mine, start.of(mine.step), pulsed, read, written, none, none)
+            pulsed, read, written = (self._serial(len(mine.step)) for _ in range(3))
+            order = self._Order(mine, start[mine.step], pulsed, read, written, none, none)
             self._extra_work(block, order)
             until = np.searchsorted(mine.step, steps, side="right")
             with self.builder.task(len(steps), Phase.MAINTENANCE, layer.index, block.block.tile, 0) as task:
-                task.wait(order.written, until)
+                task.wait(order.written.before(until))
                 task.raise_(done.first + steps)
         return done
 
     # --- beside the phases --------------------------------------------------------------------------------------------
 
-    def bring_in(self, layers: Sequence[LayerPlan], samples: int, start: Sequence[Wait]) -> Wait | None:
+    def bring_in(self, layers: Sequence[LayerPlan], samples: int, start: Sequence[Operand]) -> Integers | None:
         """Samples of the network's input from DRAM, else from the host, to the tiles that read them; None if there is
-        neither, so that they are taken to be there. One counter per sample."""
+        neither, so that they are taken to be there. One gate per sample."""
         messages = [(layer, message) for layer in layers for message in layer.inputs]
         if not messages:
             return None
         part = "DRAM" if "DRAM" in self.plan.outside else "host link"
-        there, total = self.builder.count(samples), sum(m.bits for _, m in messages)
+        there, total = self.builder.gates(samples), sum(m.bits for _, m in messages)
         with self.builder.task(samples, Phase.FORWARD, messages[0][0].index, 0, np.arange(samples)) as task:
             task.wait_for(start)
             self._units.outside(task, part, total, reading=True)
             for _, message in messages:
                 self._units.deliver(task, message, message.bits)
             task.raise_(there + np.arange(samples))
-        return Wait(there + np.arange(samples))
+        return there + np.arange(samples)
 
-    def _put_away(self, work: Work, start: Sequence[Wait], total: int) -> bool:
+    def _put_away(self, work: Work, start: Sequence[Operand], total: int) -> bool:
         """Take what belongs to samples that the buffers cannot keep to where they go; whether there are any."""
         chosen = self._overflowing(work)
         if not len(chosen) or not total:
             return False
         layer, bits = work.layer, np.broadcast_to(work.shared(total), len(work))[chosen]
-        counters = self.builder.count(int(work.sample.max()) + 1)
-        self._away.setdefault(layer.index, []).append(counters)
+        away = self.builder.gates(int(work.sample.max()) + 1)
+        self._away.setdefault(layer.index, []).append(away)
         with self._task(work, layer.blocks[0], chosen) as task:
-            task.wait_for(wait.of(chosen) for wait in start)
+            task.wait_for(start, chosen)
             self._units.send(task, layer.to_edge, bits)
             self._units.outside(task, self._kept(layer).overflow, bits, reading=False)
-            task.raise_(counters + work.sample[chosen])
+            task.raise_(away + work.sample[chosen])
         return True
 
-    def _bring_back(self, work: Work, start: Sequence[Wait]) -> Wait:
+    def _bring_back(self, work: Work, start: Sequence[Operand]) -> Integers:
         """Take what was put away back into the layer's buffer; what each vector of ``work`` has to wait for."""
         chosen, layer = self._overflowing(work), work.layer
         total = self._kept(layer).bits if self._trains else self._kept(layer).input_bits
         bits = np.broadcast_to(work.shared(total), len(work))[chosen]
-        back = self.builder.count(len(work))
+        back = self._gates(work)
         with self._task(work, layer.blocks[0], chosen) as task:
-            task.wait_for(wait.of(chosen) for wait in start)
-            for counters in self._away[layer.index]:
-                task.wait(counters + work.sample[chosen], layer.placed.layer.vectors)
+            task.wait_for(start, chosen)
+            for away in self._away[layer.index]:
+                task.wait(away + work.sample[chosen])
             self._units.outside(task, self._kept(layer).overflow, bits, reading=True)
             assert layer.from_edge is not None
             self._units.deliver(task, layer.from_edge, bits)
-            task.raise_(back + chosen)
-        away = np.zeros(len(work), np.bool_)
-        away[chosen] = True
-        return Wait(back + np.arange(len(work))).where(away)
+            task.raise_(back[chosen])
+        return back  # of the others nobody raises the gates: they are open
 
     def _kept(self, layer: LayerPlan) -> Kept:
         assert self.kept is not None
@@ -213,7 +215,7 @@ class Flow:
         sample = work.vector // work.layer.placed.layer.vectors * self._trains  # else each sample is kept for itself
         return np.flatnonzero((sample >= kept.samples) & bool(kept.overflow))
 
-    def _reserved(self, work: Work, start: Sequence[Wait]) -> Sequence[Wait]:
+    def _reserved(self, work: Work, start: Sequence[Operand]) -> Sequence[Operand]:
         """Reserve room for the results of every vector, at its homes' targets, before it is driven."""
         layer = work.layer
         wanted = [
@@ -222,7 +224,7 @@ class Flow:
         ]
         if self.kept is not None or not any(wanted):
             return start
-        reserved = self.builder.count(len(work)) + np.arange(len(work))
+        reserved = self._gates(work)
         for home, block in enumerate(layer.placed.row_homes):
             with self._task(work, layer.blocks[block.tile], None) as task:
                 task.wait_for(start)
@@ -231,23 +233,23 @@ class Flow:
                         if done:
                             task.take(self._space(message), bits)
                 task.raise_(reserved)
-        return [Wait(reserved, len(layer.placed.row_homes))]
+        return [reserved]
 
-    def _release(self, work: Work, multiplied: Wait) -> None:
-        """Give back the room of what a vector was the last to read, as soon as it is multiplied."""
-        if self.kept is not None:
-            return
+    def _freed(self, work: Work) -> list[tuple[Message, Integers]]:
+        """The room of what each vector is the last to read."""
         layer, freed = work.layer, []
-        for producer, frees in layer.frees:
+        for producer, frees in layer.frees if self.kept is None and work.phase == Phase.FORWARD else ():
             theirs = self.plan.layers[producer]
             for home in range(len(theirs.placed.row_homes)):
                 for e, message in self._results(theirs, home):
                     if self._consumers(theirs)[e] == layer.index:
                         freed.append((message, message.bits * np.array(frees, np.int64)[work.position]))
-        if not freed:
-            return
-        with self._task(work, layer.blocks[0], None) as task:
-            task.wait_for([multiplied])
+        return freed
+
+    def _release(self, work: Work, multiplied: Integers, freed: Sequence[tuple[Message, Integers]]) -> None:
+        """Give it back as soon as the vector is multiplied."""
+        with self._task(work, work.layer.blocks[0], None) as task:
+            task.wait(multiplied)
             for message, bits in freed:
                 with task.unless_zero(bits) as done:
                     if done:
@@ -275,45 +277,95 @@ class Flow:
 
     # --- pieces of phases ---------------------------------------------------------------------------------------------
 
-    def _multiplications(self, work: Work, start: Sequence[Wait]) -> Wait:
-        """One vector through all blocks of its replica, partial sums added up at their homes."""
-        backward = work.phase == Phase.BACKWARD
-        counters = self.builder.count(len(work)) + np.arange(len(work))
-        grid = work.layer.placed.grid
-        for block in work.layer.blocks:
-            chosen = work.of_replica(block.block.tile // grid)
+    @dataclass(frozen=True)
+    class _Homes:
+        """What is done where partial sums meet, once they are there.
+
+        blocks: the homes, of one replica after the other. operations: digital ones, of a vector, to be shared among the
+        homes of its replica; or of each home, a tuple. sends: of each home (replica that gets it, of how many, message,
+        how many positions). merges: other branches that have to be there first (for their sum).
+        """
+
+        blocks: tuple[BlockPlan, ...]
+        operations: Operand | tuple[int, ...]
+        sends: Sequence[Sequence[tuple[int, int, Message, Operand]]]
+        merges: Sequence[Operand]
+
+    def _homes(
+        self,
+        work: Work,
+        homes: Sequence[Block],
+        operations: Operand | tuple[int, ...],
+        sends: Sequence[Sequence[tuple[int, int, Message, Operand]]] = (),
+        merges: Sequence[Operand] = (),
+    ) -> _Homes:
+        return self._Homes(tuple(work.layer.blocks[home.tile] for home in homes), operations, sends, merges)
+
+    def _multiplied(self, work: Work, start: Sequence[Operand], homes: _Homes) -> Done:
+        """One vector through all blocks of its replica, partial sums added up at their homes, and what is done there.
+
+        A block that is the only one of its replica goes on as its own home.
+        """
+        grid, freed, done = work.layer.placed.grid, self._freed(work), self._ordered(work)
+        alone = grid == 1
+        multiplied = np.empty(0, np.int64) if alone and not freed else self._gates(work)
+        for number, block in enumerate(work.layer.blocks):
+            chosen = work.of_replica(number // grid)
             assert work.rows is not None
-            rows = pick(work.rows[:, block.block.tile % grid], chosen)
-            way, partial, home = block.forward, block.partial_forward, block.row_home
-            if backward:
-                assert block.backward is not None, "activity of a chip that does not train"
-                way, partial, home = block.backward, block.partial_backward, block.column_home
+            rows = pick(work.rows[:, number % grid], chosen)
             with self._task(work, block, chosen, rows) as task:
-                task.wait_for(wait.of(chosen) for wait in start)
-                self._units.compute(task, block, self._algorithm_ops[rows])
-                passes = self._passes[rows]
-                with task.unless_zero(passes) as done:
-                    if done:
-                        self._units.recall(task, block, way.fetch_bits, reading=True)
-                        visible = [block.arrays[k] for k in self.plan.placement.cell.visible]
-                        self._units.read(task, block, visible, way, passes, backward)
-                self._units.compute(task, block, way.outputs * block.kind.digital.operations_per_output)
-                if partial is not None:
-                    self._units.deliver(task, partial, partial.bits)
-                    self._units.compute(task, work.layer.blocks[home], way.outputs)
-                task.raise_(pick(counters, chosen))
-        return Wait(counters, grid)
+                task.wait_for(start, chosen)
+                self._multiply(task, block, rows, work)
+                if len(multiplied):
+                    task.raise_(pick(multiplied, chosen))
+                if alone:
+                    self._at_home(task, work, homes, number, chosen, done)
+        if freed:
+            self._release(work, multiplied, freed)
+        return done if alone else self._at_homes(work, homes, [multiplied], done)
+
+    def _multiply(self, task: Task, block: BlockPlan, rows: Integers, work: Work) -> None:
+        """Fetch, drive, convert and scale; a partial sum goes to its home and is added there."""
+        backward = work.phase == Phase.BACKWARD
+        way, partial, home = block.forward, block.partial_forward, block.row_home
+        if backward:
+            assert block.backward is not None, "activity of a chip that does not train"
+            way, partial, home = block.backward, block.partial_backward, block.column_home
+        self._units.compute(task, block, self._algorithm_ops[rows])
+        passes = self._passes[rows]
+        with task.unless_zero(passes) as done:
+            if done:
+                self._units.recall(task, block, way.fetch_bits, reading=True)
+                visible = [block.arrays[k] for k in self.plan.placement.cell.visible]
+                self._units.read(task, block, visible, way, passes, backward)
+        self._units.compute(task, block, way.outputs * block.kind.digital.operations_per_output)
+        if partial is not None:
+            self._units.deliver(task, partial, partial.bits)
+            self._units.compute(task, work.layer.blocks[home], way.outputs)
+
+    @dataclass(frozen=True)
+    class _Serial:
+        """Gates that open one after the other: number n (from ``first`` on) as the last of n + 1."""
+
+        first: int
+
+        def before(self, numbers: Integers) -> Integers:
+            """Open when so many are: all before that number."""
+            return only(numbers > 0, self.first + numbers - 1)
+
+    def _serial(self, number: int) -> _Serial:
+        return self._Serial(self.builder.gates(number))
 
     @dataclass(frozen=True)
     class _Order:
-        """Who waits for whom on one block whose unit cells transfer. Counters: pulsed, read, written."""
+        """Who waits for whom on one block whose unit cells transfer. Pulsed, read and written one after the other."""
 
         extras: Extras
-        ready: Wait
+        ready: Integers
         """What each transfer waits for: the update that made it due, and all before it."""
-        pulsed: int
-        read: int
-        written: int
+        pulsed: Flow._Serial
+        read: Flow._Serial
+        written: Flow._Serial
         read_before: Integers
         """Of each update: how many transfers must have been read before it."""
         transferred_after: Integers
@@ -333,8 +385,8 @@ class Flow:
         )
         numbers = np.arange(len(updates))
         before, up_to = (np.searchsorted(after, numbers, side=side) for side in ("left", "right"))
-        pulsed, read, written = (self.builder.count(1) for _ in range(3))
-        return self._Order(extras, Wait(pulsed, after + 1), pulsed, read, written, before, up_to)
+        pulsed, read, written = (self._serial(number) for number in (len(updates), len(after), len(after)))
+        return self._Order(extras, pulsed.first + after, pulsed, read, written, before, up_to)
 
     def _extra_work(self, block: BlockPlan, order: _Order) -> None:
         """What unit cells do between updates, in program order: one task for each phase and array."""
@@ -354,62 +406,71 @@ class Flow:
         layer, tile, vector = block.block.layer, block.block.tile, order.extras.vector[chosen]
         passes, slots = self._passes[rows], self._slots[rows]
         with self.builder.task(len(rows), phase, layer, tile, vector, rows) as task:
-            task.wait_for([order.ready.of(chosen)])
-            task.wait(order.read, chosen)
+            task.wait(order.ready[chosen])
+            task.wait(order.read.before(chosen))
             with task.unless_zero(passes) as done:
                 if done:
                     self._units.read(task, block, [block.arrays[a] for a in cell.read_for(k)], way, passes, by_row)
-            task.raise_(order.read)
+            task.raise_(order.read.first + chosen)
             self._units.remember(task, block, cell.words * way.outputs * transfer, self._algorithm_ops[rows])
-            task.wait(order.written, chosen)
+            task.wait(order.written.before(chosen))
             reset = np.where(slots == 0, self._activity.writes[rows], 0)  # without the pulses of a train
             self._units.write(task, block, block.arrays[k], reset, self._activity.active_rows[rows].astype(np.int64))
             self._units.pulse(task, block, targets, slots, load, 1 if by_row else block.block.rows)
-            task.raise_(order.written)
+            task.raise_(order.written.first + chosen)
 
-    @dataclass(frozen=True)
-    class _Finished:
-        """all: every vector by itself; done: in order."""
-
-        all: Wait
-        done: Done
-
-    def _at_homes(
-        self,
-        work: Work,
-        homes: Sequence[Block],
-        start: Sequence[Wait],
-        operations: Operand | tuple[int, ...],
-        sends: Sequence[Sequence[tuple[int, int, Message, Operand]]] = (),
-    ) -> _Finished:
-        """Digital operations of every vector, shared among the homes of its replica; then each home's messages.
-
-        operations: of a vector, to be shared; or of each home, a sequence. sends: (replica that gets it, of how many,
-        message, how many positions).
-        """
-        layer = work.layer
-        each = len(homes) // layer.placed.replicas
-        finished = self.builder.count(len(work)) + np.arange(len(work))
-        done = Done(self.builder.count(len(work)), each)
-        before = done.by(np.arange(len(work)) - 1)
-        for h, home in enumerate(homes):
-            block = layer.blocks[home.tile]
-            chosen = work.of_replica(h // each)
+    def _inputs_prepared(self, work: Work, start: Sequence[Operand]) -> Integers:
+        """Digital operations on the network's input, at the homes of the layer that reads it first."""
+        homes, ready = work.layer.placed.row_homes, self._gates(work)
+        operations, each = work.shared(work.layer.input_ops), len(homes) // work.layer.placed.replicas
+        for number, home in enumerate(homes):
+            chosen, block = work.of_replica(number // each), work.layer.blocks[home.tile]
             with self._task(work, block, chosen) as task:
-                task.wait_for(wait.of(chosen) for wait in start)
-                if isinstance(operations, tuple):
-                    self._units.compute(task, block, operations[h])
-                else:
-                    self._units.compute(task, block, share(pick(operations, chosen), h % each, each))
-                for replica, replicas, message, positions in sends[h] if sends else ():
-                    bits = message.bits * pick(np.broadcast_to(positions, len(work)), chosen)
-                    if replicas > 1:
-                        bits = np.where(pick(work.vector, chosen) % replicas == replica, bits, 0)
-                    self._units.deliver(task, message, bits)
-                task.raise_(pick(finished, chosen))
-                task.wait_for([before.of(chosen)])
-                task.raise_(pick(done.first + np.arange(len(work)), chosen))
-        return self._Finished(Wait(finished, each), done)
+                task.wait_for(start, chosen)
+                self._units.compute(task, block, share(pick(operations, chosen), number % each, each))
+                task.raise_(pick(ready, chosen))
+        return ready
+
+    def _at_homes(self, work: Work, homes: _Homes, start: Sequence[Operand], done: Done | None = None) -> Done:
+        """A task of its own for every home."""
+        done = done or self._ordered(work)
+        each = len(homes.blocks) // work.layer.placed.replicas
+        for number, block in enumerate(homes.blocks):
+            chosen = work.of_replica(number // each)
+            with self._task(work, block, chosen) as task:
+                task.wait_for(start, chosen)
+                self._at_home(task, work, homes, number, chosen, done)
+        return done
+
+    def _at_home(self, task: Task, work: Work, homes: _Homes, number: int, chosen: Integers | None, done: Done) -> None:
+        """Digital operations of every vector, then messages."""
+        block, each, task.row = homes.blocks[number], len(homes.blocks) // work.layer.placed.replicas, NO_ROW
+        task.wait_for(homes.merges, chosen)
+        if isinstance(homes.operations, tuple):
+            self._units.compute(task, block, homes.operations[number])
+        else:
+            self._units.compute(task, block, share(pick(homes.operations, chosen), number % each, each))
+        for replica, replicas, message, positions in homes.sends[number] if homes.sends else ():
+            bits = message.bits * pick(np.broadcast_to(positions, len(work)), chosen)
+            if replicas > 1:
+                bits = np.where(pick(work.vector, chosen) % replicas == replica, bits, 0)
+            self._units.deliver(task, message, bits)
+        self._in_order(task, done, chosen, len(work))
+
+    @staticmethod
+    def _in_order(task: Task, done: Done, chosen: Integers | None, vectors: int) -> None:
+        """Say that a vector is done when all before it are."""
+        gates = pick(done.first + np.arange(vectors), chosen)
+        task.wait(gates - 1)
+        task.raise_(gates)
+
+    def _ordered(self, work: Work) -> Done:
+        """Of every vector; the gate before the first is open."""
+        return Done(self.builder.gates(len(work) + 1) + 1)
+
+    def _gates(self, work: Work) -> Integers:
+        """One for every vector."""
+        return self.builder.gates(len(work)) + np.arange(len(work))
 
     def _task(
         self, work: Work, block: BlockPlan, chosen: Integers | None, rows: Operand = NO_ROW

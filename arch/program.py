@@ -1,15 +1,16 @@
 """A program: what every unit of a chip does for every vector, as short lists of instructions. Two engines run it.
 
 A *task* is such a list, written once for a block or a home of a layer, and run by many *processes*, one per vector.
-Numbers that differ from vector to vector (passes, pulse slots, which counter) are columns with one entry per process.
+Numbers that differ from vector to vector (passes, pulse slots, which gate) are columns with one entry per process.
 
-    WAIT   until a counter has been raised often enough       RAISE  a counter by one
+    WAIT   until a gate is open                               RAISE  a gate, which opens when all have that do so
     TAKE   so much of a station, waiting in its queue         GIVE   it back
-    HOLD   on for so many picoseconds                         SKIP   some instructions if a number is 0
-    NOTE   the time in a register                             LOG    an event that began at the noted time
+    USE    take a station, hold it, give it back, log that    HOLD   on for so many picoseconds
+    SKIP   some instructions if a number is 0                 NOTE   the time in a register
+    LOG    events that began at the noted time
 
-*Stations* are arrays, drivers, ADCs, digital units, ports, links (of which one vector takes all) and buffers (of which
-it takes bits). *Counters* are how processes wait for each other.
+*Stations* are arrays, ADCs, digital units, ports, links (of which one vector takes all) and buffers (of which it takes
+bits). Drivers are part of the array that they belong to: whoever has the array has them.
 
 Time advances from tick to tick; a tick has rounds. In a round every process that can go on does so until it has to wait
 or is done; then all stations hand out what is free, to the first in their queues only. The order in a queue is: request
@@ -23,6 +24,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import IntEnum
+from functools import cached_property
 from typing import overload
 
 import numpy as np
@@ -39,22 +41,34 @@ Operand = int | Integers
 class Do(IntEnum):
     """Instructions; operands are (a, b), see the module."""
 
-    WAIT = 0  # counter a, how often raised b
-    RAISE = 1  # counter a
+    WAIT = 0  # gate a
+    RAISE = 1  # gate a
     TAKE = 2  # station a, how much b
     GIVE = 3  # station a, how much b
-    HOLD = 4  # b picoseconds
-    SKIP = 5  # a instructions if b is 0
-    NOTE = 6  # register a
-    LOG = 7  # station a, amount b; operation and register besides
+    USE = 4  # station a, b picoseconds; nothing if b is 0
+    HOLD = 5  # b picoseconds
+    SKIP = 6  # a instructions if b is 0
+    NOTE = 7  # in the register
+    LOG = 8  # from the time in the register
 
 
-INSTRUCTION = ("do", "a", "a_column", "b", "b_column", "op", "register")
-"""Columns of the code. A column operand is a place in `Program.data` to which the process's number is added, or -1."""
+INSTRUCTION = ("do", "a", "a_column", "b", "b_column", "slot", "register")
+"""Columns of the code. A column operand is a place in `Program.data` to which the process's number is added; `ALONE`
+stands for the number given, `COUNTED` for that number plus the process's own. slot: of the first process, if it logs.
+"""
+ALONE, COUNTED = -1, -2
+
+LOGGED = ("slot", "task", "op", "station", "amount", "amount_column", "row", "row_column")
+"""Columns of what is logged: times in the slots of a task's processes are events of one operation of one station."""
+
+HEAD = ("phase", "layer", "tile", "vector", "vector_column")
+"""Columns of what is the same for all processes of a task, or is a column of its own."""
 
 REGISTERS = 2
 ALWAYS = 0
-"""A counter that nobody waits long for: it is never raised, and waited for with a count of 0."""
+"""A gate that nobody raises, and that is open."""
+NEVER = -1
+"""The start of what was not done."""
 
 
 @overload
@@ -66,20 +80,9 @@ def pick(values: Operand, chosen: Integers | None) -> Operand:
     return values if chosen is None or isinstance(values, int) else values[chosen]
 
 
-@dataclass(frozen=True)
-class Wait:
-    """Until ``counter`` was raised ``count`` times; numbers, or one for each process that waits."""
-
-    counter: Operand
-    count: Operand = 1
-
-    def of(self, chosen: Integers | None) -> Wait:
-        """That of some of the processes; None: all."""
-        return Wait(pick(self.counter, chosen), pick(self.count, chosen))
-
-    def where(self, needed: NDArray[np.bool_]) -> Wait:
-        """Only where needed; nothing to wait for elsewhere."""
-        return Wait(np.where(needed, self.counter, ALWAYS), np.where(needed, self.count, 0))
+def only(needed: NDArray[np.bool_], gates: Operand) -> Integers:
+    """Gates to wait for where needed; nothing to wait for elsewhere."""
+    return np.where(needed, gates, ALWAYS)
 
 
 @dataclass(frozen=True)
@@ -89,62 +92,107 @@ class Program:
     code:      (instructions, len(INSTRUCTION)).
     data:      all columns, one after the other.
     tasks:     (tasks, 4): first instruction, instruction after the last, first process, processes.
-    task:      of each process.
-    key:       of each process: phase, layer, vector and tile packed into one number that orders requests.
-    row, layer, tile, phase, vector: of each process, for its events.
+    heads:     (tasks, len(HEAD)).
+    logged:    (kinds of events, len(LOGGED)).
+    slots:     how many times there are to log.
+    raises:    of each gate: how often it is raised before it opens.
     stations, capacity: names of all stations, and how much of each there is.
-    counters:  how many there are.
     """
 
     code: Integers
-    data: Integers
+    data: NDArray[np.int32] | Integers
     tasks: Integers
-    task: NDArray[np.int32]
-    key: Integers
-    row: Integers
-    layer: Integers
-    tile: Integers
-    phase: Integers
-    vector: Integers
+    heads: Integers
+    logged: Integers
+    slots: int
+    raises: NDArray[np.int32]
     stations: tuple[str, ...]
     capacity: Integers
-    counters: int
 
     @property
     def processes(self) -> int:
-        return len(self.task)
+        return int(self.tasks[:, 3].sum())
 
-    def events(self, process: Integers, place: Integers, start: Integers, end: Integers, amount: Integers) -> Events:
-        """What an engine has logged (which process, at which instruction), as events ordered by end, then process."""
-        order = np.lexsort((place, process, end))
-        process, place = process[order], place[order]
-        code = self.code[place]
-        number = process - self.tasks[self.task[process], 2]
-        station = code[:, 1] + np.where(code[:, 2] >= 0, self.data[np.maximum(code[:, 2], 0) + number], 0)
-        of_process = {name: getattr(self, name)[process] for name in ("row", "layer", "tile", "phase", "vector")}
+    @cached_property
+    def keys(self) -> Integers:
+        """Of each process: phase, layer, vector and tile packed into one number that orders requests."""
+        keys = np.empty(self.processes, np.int64)
+        for (_, _, first, size), head in zip(self.tasks.tolist(), self.heads.tolist(), strict=True):
+            phase, layer, tile, vector, column = head
+            vectors = self.columns(np.full(size, vector), np.full(size, column), np.arange(size))
+            keys[first : first + size] = phase << 59 | layer << 45 | vectors << 16 | tile
+        return keys
+
+    def task_of(self, process: int) -> int:
+        return int(np.searchsorted(self.tasks[:, 2], process, side="right")) - 1
+
+    def of(self, process: int, name: str) -> int:
+        """A number from the head of the process's task."""
+        task = self.task_of(process)
+        head = dict(zip(HEAD, self.heads[task].tolist(), strict=True))
+        return self.operand(head[name], head.get(f"{name}_column", ALONE), process - int(self.tasks[task, 2]))
+
+    def operand(self, value: int, column: int, number: int) -> int:
+        """For process ``number`` of its task."""
+        if column == COUNTED:
+            return value + number
+        return value if column == ALONE else value + int(self.data[column + number])
+
+    def columns(self, value: Integers, column: Integers, numbers: Integers) -> Integers:
+        """As `operand`, of many."""
+        found = value + np.where(column == COUNTED, numbers, 0)
+        if np.any(own := column >= 0):
+            found[own] += self.data[column[own] + numbers[own]]
+        return found
+
+    def events(self, start: Integers, end: Integers) -> Events:
+        """The times in the slots as events, ordered by end; then by task, and by place in it."""
+        sizes = self.tasks[self.logged[:, 1], 3]
+        kind = np.repeat(np.arange(len(sizes)), sizes)
+        number = np.arange(len(kind)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
+        slot = self.logged[kind, 0] + number
+        done = np.flatnonzero(start[slot] != NEVER)
+        done = done[np.argsort(end[slot[done]], kind="stable")]
+        kind, number, slot = kind[done], number[done], slot[done]
+        _, task, op, station, amount, amount_column, row, row_column = self.logged.T
+        phase, layer, tile, vector, vector_column = self.heads[task].T
         return Events(
-            op=code[:, 5], station=station, start=start[order], end=end[order], amount=amount[order], **of_process
+            op=op[kind],
+            station=station[kind],
+            row=self.columns(row[kind], row_column[kind], number),
+            layer=layer[kind],
+            tile=tile[kind],
+            phase=phase[kind],
+            vector=self.columns(vector[kind], vector_column[kind], number),
+            start=start[slot],
+            end=end[slot],
+            amount=self.columns(amount[kind], amount_column[kind], number),
         )
 
 
 class Task:
     """Writes the instructions of one task; each method adds some.
 
-    Durations and amounts may be numbers or columns (one entry per process); what is 0 for all is left out.
+    Durations and amounts may be numbers or columns (one entry per process); what is 0 for all is left out. ``row`` (of
+    activity) is that of the events logged from then on.
     """
 
-    def __init__(self, builder: Builder) -> None:
-        self._builder, self._code = builder, builder.code
+    def __init__(self, builder: Builder, processes: int, row: Operand) -> None:
+        self._builder, self._code, self._processes, self.row = builder, builder.code, processes, row
+        self.raised: list[Operand] = []
 
-    def wait(self, counter: Operand, count: Operand = 1) -> None:
-        self._add(Do.WAIT, counter, count)
+    def wait(self, gate: Operand) -> None:
+        if np.any(gate != ALWAYS):
+            self._add(Do.WAIT, gate)
 
-    def wait_for(self, waits: Iterable[Wait]) -> None:
-        for wait in waits:
-            self.wait(wait.counter, wait.count)
+    def wait_for(self, gates: Iterable[Operand], chosen: Integers | None = None) -> None:
+        """For all of them, or for the chosen entries of each."""
+        for gate in gates:
+            self.wait(pick(gate, chosen))
 
-    def raise_(self, counter: Operand) -> None:
-        self._add(Do.RAISE, counter)
+    def raise_(self, gate: Operand) -> None:
+        self.raised.append(gate)
+        self._add(Do.RAISE, gate)
 
     def take(self, station: int, amount: Operand = 1) -> None:
         self._add(Do.TAKE, station, amount)
@@ -157,10 +205,38 @@ class Task:
             self._add(Do.HOLD, 0, duration)
 
     def note(self, register: int = 0) -> None:
-        self._add(Do.NOTE, register)
+        self._add(Do.NOTE, register=register)
 
-    def log(self, op: Op, station: int, amount: Operand, register: int = 0) -> None:
-        self._add(Do.LOG, station, amount, op, register)
+    def log(self, op: Op, amounts: Sequence[tuple[int, Operand]], register: int = 0) -> None:
+        """One event for each (station, amount), from the noted time until now."""
+        self._add(Do.LOG, slot=self._slot(op, amounts), register=register)
+
+    def use(self, station: int, op: Op, duration: Operand, amount: Operand) -> None:
+        """Wait for a station, hold it for a time, give it back; nothing where the amount is 0."""
+        duration = np.where(np.asarray(amount) > 0, duration, 0)
+        assert np.all((duration > 0) | (np.asarray(amount) == 0)), "what is done takes time"
+        self.use_together([station], op, duration if duration.ndim else int(duration), [(station, amount)])
+
+    def use_together(
+        self, stations: Sequence[int], op: Op, duration: Operand, amounts: Sequence[tuple[int, Operand]]
+    ) -> None:
+        """Wait for stations one after the other, hold all of them for a time, give them back; nothing where that is 0.
+
+        amounts: (station, amount) of each event; of stations that are part of those held, too.
+        """
+        if not np.any(duration):
+            return
+        if len(stations) == 1:
+            self._add(Do.USE, stations[0], duration, self._slot(op, amounts))
+            return
+        with self.unless_zero(duration):
+            for station in stations:
+                self.take(station)
+            self.note()
+            self.hold(duration)
+            for station in stations:
+                self.give(station)
+            self.log(op, amounts)
 
     @contextmanager
     def unless_zero(self, number: Operand) -> Iterator[bool]:
@@ -168,65 +244,59 @@ class Task:
         if isinstance(number, int) or np.all(number):
             yield bool(np.any(number))
             return
-        at = len(self._code)
+        at, gates = len(self._code), len(self.raised)
         self._add(Do.SKIP, 0, number)
         yield bool(np.any(number))
+        assert len(self.raised) == gates, "a gate that is not always raised would never open"
         self._code[at][1] = len(self._code) - at - 1
 
-    def use(self, station: int, op: Op, duration: Operand, amount: Operand) -> None:
-        """Wait for a station, hold it for a time, give it back; nothing where the amount is 0."""
-        with self.unless_zero(amount) as done:
-            if done:
-                self.use_together([station], op, duration, [amount])
+    def _slot(self, op: Op, amounts: Sequence[tuple[int, Operand]]) -> int:
+        for station, amount in amounts:
+            self._builder.log([op, station, *self.operand(amount), *self.operand(self.row)])
+        return self._builder.slot(self._processes)
 
-    def use_together(self, stations: Sequence[int], op: Op, duration: Operand, amounts: Sequence[Operand]) -> None:
-        """Wait for stations one after the other, hold all of them for a time, give them back; an event for each."""
-        for station in stations:
-            self.take(station)
-        self.note()
-        self.hold(duration)
-        for station in stations:
-            self.give(station)
-        for station, amount in zip(stations, amounts, strict=True):
-            self.log(op, station, amount)
+    def _add(self, do: Do, a: Operand = 0, b: Operand = 0, slot: int = 0, register: int = 0) -> None:
+        self._code.append([do, *self.operand(a), *self.operand(b), slot, register])
 
-    def _add(self, do: Do, a: Operand = 0, b: Operand = 0, op: int = 0, register: int = 0) -> None:
-        self._code.append([do, *self._operand(a), *self._operand(b), op, register])
-
-    def _operand(self, operand: Operand) -> tuple[int, int]:
-        if isinstance(operand, np.ndarray):
-            return 0, self._builder.column(operand)
-        return int(operand), -1
+    def operand(self, operand: Operand) -> tuple[int, int]:
+        """As (number, column); the column is spared where one number, or counting, says the same."""
+        if not isinstance(operand, np.ndarray):
+            return int(operand), ALONE
+        first, last = (int(operand[0]), int(operand[-1])) if len(operand) else (0, 0)
+        if first == last and np.all(operand == first):
+            return first, ALONE
+        if last - first == len(operand) - 1 and np.array_equal(operand, np.arange(first, last + 1)):
+            return first, COUNTED
+        return 0, self._builder.column(operand)
 
 
 class Builder:
     """Collects tasks; `program` puts them together.
 
-    stations: names of units of which there is one each. Columns are read when the program is made, so they may still be
-    filled until then.
+    stations: names of units of which there is one each.
     """
 
     def __init__(self, stations: Sequence[str]) -> None:
         self.code: list[list[int]] = []
-        self.counters = 1
-        self._stations, self._capacity = {name: number for number, name in enumerate(stations)}, [1] * len(stations)
+        self._gates = 1
+        self._stations = {name: (number, 1) for number, name in enumerate(stations)}
         self._columns: list[Integers] = []
         self._places: dict[int, int] = {}
         self._length = 0
         self._tasks: list[list[int]] = []
-        self._heads: list[tuple[int, int, int, Operand, Operand]] = []
+        self._heads: list[list[int]] = []
+        self._logged: list[list[int]] = []
+        self._slots = 0
+        self._raised: list[tuple[int, list[Operand]]] = []
 
-    def count(self, number: int) -> int:
-        """``number`` new counters; returns the first."""
-        self.counters += number
-        return self.counters - number
+    def gates(self, number: int) -> int:
+        """``number`` new gates; returns the first."""
+        self._gates += number
+        return self._gates - number
 
     def pool(self, name: str, capacity: int) -> int:
         """The number of a station that there is more than one of, made if it is new."""
-        if name not in self._stations:
-            self._stations[name] = len(self._stations)
-            self._capacity.append(capacity)
-        return self._stations[name]
+        return self._stations.setdefault(name, (len(self._stations), capacity))[0]
 
     def column(self, values: Integers) -> int:
         """The place of a column in the data; the same array is kept once."""
@@ -236,42 +306,50 @@ class Builder:
             self._length += len(values)
         return self._places[id(values)]
 
+    def slot(self, processes: int) -> int:
+        """Times to log for so many processes; returns the first."""
+        self._slots += processes
+        return self._slots - processes
+
+    def log(self, what: list[int]) -> None:
+        """What the next `slot` is for, in the task that is being written."""
+        self._logged.append([self._slots, len(self._tasks), *what])
+
     @contextmanager
     def task(
         self, processes: int, phase: Phase, layer: int, tile: int, vector: Operand, row: Operand = -1
     ) -> Iterator[Task]:
-        """A task of so many processes; ``vector`` and ``row`` (of activity) go to its requests and events."""
-        start = len(self.code)
+        """A task of so many processes; ``vector`` orders its requests; see `Task` for ``row``."""
+        start, logged = len(self.code), len(self._logged)
         first = self._tasks[-1][2] + self._tasks[-1][3] if self._tasks else 0
-        yield Task(self)
+        assert layer < 1 << 14 and tile < 1 << 16 and np.max(vector, initial=0) < 1 << 29
+        task = Task(self, processes, row)
+        yield task
         if processes and len(self.code) > start:
+            self._heads.append([phase, layer, tile, *task.operand(vector)])
             self._tasks.append([start, len(self.code), first, processes])
-            self._heads.append((phase, layer, tile, vector, row))
+            self._raised.append((processes, task.raised))
         else:
-            del self.code[start:]
+            del self.code[start:], self._logged[logged:]
 
     def program(self) -> Program:
-        sizes = [task[3] for task in self._tasks]
-
-        def spread(values: Sequence[Operand]) -> Integers:
-            parts = [np.broadcast_to(np.asarray(v, np.int64), n) for v, n in zip(values, sizes, strict=True)]
-            return np.concatenate(parts) if parts else np.empty(0, np.int64)
-
-        heads = list(zip(*self._heads, strict=True)) or [()] * 5
-        phase, layer, tile, vector, row = (spread(head) for head in heads)
-        assert not len(layer) or (layer.max() < 1 << 14 and tile.max() < 1 << 16 and vector.max() < 1 << 29)
+        data = np.concatenate([np.zeros(1, np.int64), *self._columns])[1:]
+        small = not len(data) or np.abs(data).max() < 1 << 31
         return Program(
             code=np.array(self.code, np.int64).reshape(-1, len(INSTRUCTION)),
-            data=np.concatenate(self._columns).astype(np.int64) if self._columns else np.zeros(1, np.int64),
+            data=data.astype(np.int32) if small else data,
             tasks=np.array(self._tasks, np.int64).reshape(-1, 4),
-            task=np.repeat(np.arange(len(sizes), dtype=np.int32), sizes),
-            key=phase << 59 | layer << 45 | vector << 16 | tile,
-            row=row,
-            layer=layer,
-            tile=tile,
-            phase=phase,
-            vector=vector,
+            heads=np.array(self._heads, np.int64).reshape(-1, len(HEAD)),
+            logged=np.array(self._logged, np.int64).reshape(-1, len(LOGGED)),
+            slots=self._slots,
+            raises=self._raises(),
             stations=tuple(self._stations),
-            capacity=np.array(self._capacity, np.int64),
-            counters=self.counters,
+            capacity=np.array([capacity for _, capacity in self._stations.values()], np.int64),
         )
+
+    def _raises(self) -> NDArray[np.int32]:
+        found = np.zeros(self._gates, np.int32)
+        for processes, raised in self._raised:
+            for gate in raised:
+                np.add.at(found, gate, processes if isinstance(gate, int) else 1)
+        return found

@@ -30,7 +30,7 @@ from rpusim.arch.events import Events
 from rpusim.arch.fast import FastEngine
 from rpusim.arch.flow import Flow
 from rpusim.arch.plan import LayerPlan, Plan
-from rpusim.arch.program import Integers, Program, Wait
+from rpusim.arch.program import ALWAYS, Integers, Operand, Program, only
 from rpusim.arch.storage import settle
 from rpusim.arch.work import Done, Extras, Work
 from rpusim.errors import InputError
@@ -152,27 +152,26 @@ def _last(of: Integers, number: int) -> Integers:
 
 def _sequential(flow: Flow, todo: _Todo) -> None:
     samples = len(todo.step_of)
-    begin = flow.builder.count(samples)
-    # What each sample has to have done before its next stage: a counter, and how often it is raised.
-    before = [begin + np.arange(samples), np.ones(samples, np.int64)]
+    begin = flow.builder.gates(samples) + np.arange(samples)
+    before = begin
+    """What each sample has to have done before its next stage."""
 
-    behind = np.arange(samples) - 1  # a sample is fetched while the one before it is at work
-    inputs = flow.bring_in(todo.layers, samples, [Wait(begin + behind).where(behind >= 0)])
+    # A sample is fetched while the one before it is at work.
+    inputs = flow.bring_in(todo.layers, samples, [only(begin > begin[0], begin - 1)])
 
-    def stage(work: Work | None, do: Callable[[Work, Sequence[Wait]], Done]) -> None:
+    def stage(work: Work | None, do: Callable[[Work, Sequence[Operand]], Done]) -> None:
+        nonlocal before
         if work is None:
             return
-        start = [Wait(before[0][work.sample], before[1][work.sample])]
-        if inputs and work.phase == Phase.FORWARD and work.layer.inputs:
-            start.append(inputs.of(work.sample))
+        start = [before[work.sample]]
+        if inputs is not None and work.phase == Phase.FORWARD and work.layer.inputs:
+            start.append(inputs[work.sample])
         if work.phase == Phase.FORWARD and (extras := todo.preparations(work.layer)):
-            firsts = todo.first[:-1]
-            start.append(_prepared(flow, work, extras, Wait(begin + firsts)))
+            start.append(_prepared(flow, work, extras, begin[todo.first[:-1]]))
         reached = do(work, start).by(_last(work.sample, samples))
-        there = np.asarray(reached.count) > 0
-        before[0], before[1] = np.where(there, reached.counter, before[0]), np.where(there, reached.count, before[1])
+        before = np.where(reached != ALWAYS, reached, before)
 
-    updates: list[Wait] = []
+    updates: list[Integers] = []
     last_sample = todo.first[1:] - 1
     for layer in todo.layers:
         stage(todo.work(Phase.FORWARD, layer), flow.forward)
@@ -180,36 +179,34 @@ def _sequential(flow: Flow, todo: _Todo) -> None:
         stage(todo.errors(layer), flow.error)
         stage(todo.work(Phase.BACKWARD, layer), flow.backward)
         if pairs := todo.work(Phase.UPDATE, layer):
-            ready = last_sample[pairs.step]
-            start = Wait(before[0][ready], before[1][ready])
-            done = flow.update(pairs, [start], todo.extras(layer))
+            done = flow.update(pairs, [before[last_sample[pairs.step]]], todo.extras(layer))
             updates.append(done.by(_last(pairs.step, len(todo.steps))))
-    _conduct(flow, todo, begin, Wait(*before), updates)
+    _conduct(flow, todo, begin, before, updates)
 
 
-def _prepared(flow: Flow, work: Work, extras: Extras, start: Wait) -> Wait:
+def _prepared(flow: Flow, work: Work, extras: Extras, start: Integers) -> Integers:
     """For the vectors of mini-batches that something has to be done before: that it is."""
     due = np.isin(work.step, extras.step)
-    return flow.prepare(work.layer, extras, start).by(work.step).where(due)
+    return only(due, flow.prepare(work.layer, extras, start).by(work.step))
 
 
-def _conduct(flow: Flow, todo: _Todo, begin: int, ends: Wait, updates: Sequence[Wait]) -> None:
+def _conduct(flow: Flow, todo: _Todo, begin: Integers, ends: Integers, updates: Sequence[Integers]) -> None:
     """Begin each sample when the one before it has ended; the first of a mini-batch when all updates have, too."""
     samples = len(todo.step_of)
     behind = np.arange(samples) - 1
     first = np.isin(np.arange(samples), todo.first[1:])
     with flow.builder.task(samples, Phase.FORWARD, 0, 0, np.arange(samples)) as task:
-        task.wait_for([ends.of(behind).where(behind >= 0)])
-        task.wait_for(update.of(todo.step_of - 1).where(first & (behind >= 0)) for update in updates)
-        task.raise_(begin + np.arange(samples))
+        task.wait(only(behind >= 0, ends[behind]))
+        task.wait_for(only(first & (behind >= 0), update[todo.step_of - 1]) for update in updates)
+        task.raise_(begin)
 
 
 def _pipelined(flow: Flow, todo: _Todo, at_once: bool) -> None:
     """Every vector as soon as what it needs is there; see `layer-pipelined`, `minibatch-pipelined`, `asynchronous`."""
     samples, network = len(todo.step_of), flow.plan.placement.network
-    learned = {layer.index: flow.builder.count(len(todo.steps)) for layer in todo.layers}
+    learned = {layer.index: flow.builder.gates(len(todo.steps)) for layer in todo.layers}
     """Raised when the update of a layer with a mini-batch has ended."""
-    free = flow.builder.count(samples)
+    free = flow.builder.gates(samples) + np.arange(samples)
     trains = {layer.index: todo.work(Phase.UPDATE, layer) for layer in todo.layers}
 
     inputs = flow.bring_in(todo.layers, samples, [])
@@ -220,25 +217,25 @@ def _pipelined(flow: Flow, todo: _Todo, at_once: bool) -> None:
         if work is None:
             continue
         start = [_needed(forwards[producer], work, np.array(needs)) for producer, needs in layer.needs]
-        if inputs and layer.inputs:
-            start.append(inputs.of(work.sample))
+        if inputs is not None and layer.inputs:
+            start.append(inputs[work.sample])
         merges = [_needed(forwards[other], work, np.array(needed)) for other, needed in layer.merges]
         pairs = trains[layer.index]
         if pairs is not None and not at_once:  # the weights of the mini-batch before have to be there
             has = np.isin(np.arange(len(todo.steps)), pairs.step)
             earlier = work.step - 1
             known = (earlier >= 0) & has[earlier]
-            start.append(Wait(learned[layer.index] + earlier).where(known))
+            start.append(only(known, learned[layer.index] + earlier))
         if pairs is not None and at_once:
-            start.append(Wait(free + work.sample))
+            start.append(free[work.sample])
         if extras := todo.preparations(layer):
             steps = np.arange(len(todo.steps))
-            idle = Wait(learned[layer.index] + steps - 1).where((steps > 0) & (pairs is not None))
+            idle = only((steps > 0) & (pairs is not None), learned[layer.index] + steps - 1)
             start.append(_prepared(flow, work, extras, idle))
         forwards[layer.index] = work, flow.forward(work, start, merges)
 
     backs: dict[int, tuple[Work, Done]] = {}
-    ends: list[Wait] = []
+    ends: list[Integers] = []
     for layer in reversed(todo.layers):
         errors = todo.errors(layer)
         if errors is None:
@@ -262,14 +259,14 @@ def _pipelined(flow: Flow, todo: _Todo, at_once: bool) -> None:
         done = flow.update(pairs, [ready[1].by(until)], todo.extras(layer))
         steps = np.unique(pairs.step)
         with flow.builder.task(len(steps), Phase.UPDATE, layer.index, 0, 0) as task:
-            task.wait_for([done.by(_last(pairs.step, len(todo.steps))[steps])])
+            task.wait(done.by(_last(pairs.step, len(todo.steps))[steps]))
             task.raise_(learned[layer.index] + steps)
         ends.append(done.by(_last(pairs.sample, samples)))
     if at_once:
         _let_in(flow, todo, free, ends)
 
 
-def _needed(producer: tuple[Work, Done], work: Work, needs: Integers) -> Wait:
+def _needed(producer: tuple[Work, Done], work: Work, needs: Integers) -> Integers:
     """The vector of the producer that each vector has to wait for."""
     theirs, done = producer
     first = np.full(int(theirs.sample.max()) + 1, -1)
@@ -278,11 +275,11 @@ def _needed(producer: tuple[Work, Done], work: Work, needs: Integers) -> Wait:
     return done.by(np.where(needed >= 0, first[work.sample] + needed, -1))
 
 
-def _let_in(flow: Flow, todo: _Todo, free: int, ends: Sequence[Wait]) -> None:
+def _let_in(flow: Flow, todo: _Todo, free: Integers, ends: Sequence[Integers]) -> None:
     """Let a sample in when the one a mini-batch before it has ended."""
     samples = len(todo.step_of)
     window = int(todo.samples.max(initial=1))
     behind = np.arange(samples) - window
     with flow.builder.task(samples, Phase.FORWARD, 0, 0, np.arange(samples)) as task:
-        task.wait_for(end.of(behind).where(behind >= 0) for end in ends)
-        task.raise_(free + np.arange(samples))
+        task.wait_for(only(behind >= 0, end[behind]) for end in ends)
+        task.raise_(free)

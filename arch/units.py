@@ -31,7 +31,6 @@ class Units:
         adcs = arrays[-1].adcs(backward)
         for array in arrays:
             task.take(array.array)
-            task.take(array.drivers(backward))
         task.note(0)
         task.hold(way.lead_ps)
         task.take(adcs)
@@ -39,15 +38,12 @@ class Units:
         task.hold((passes - 1) * way.pass_ps + way.overlap_ps + (0 if block.sample_and_hold else way.tail_ps))
         for array in arrays:
             task.give(array.array)
-            task.give(array.drivers(backward))
-        for array in arrays:
-            task.log(Op.DRIVE, array.array, passes, 0)
-        for array in arrays:
-            task.log(Op.DRIVE, array.drivers(backward), 0, 0)
+        driven = [(array.array, passes) for array in arrays]
+        task.log(Op.DRIVE, [*driven, *((array.drivers(backward), 0) for array in arrays)], register=0)
         if block.sample_and_hold:
             task.hold(way.tail_ps)
         task.give(adcs)
-        task.log(Op.CONVERT, adcs, passes * way.conversions, 1)
+        task.log(Op.CONVERT, [(adcs, passes * way.conversions)], register=1)
 
     def pulse(
         self, task: Task, block: BlockPlan, arrays: Sequence[ArrayPlan], slots: Integers, bits: int, rows: int
@@ -58,14 +54,14 @@ class Units:
         rows: how many rows of weights take part; the slots pass once for each of their rows of cells where that is done
         row by row.
         """
-        with task.unless_zero(slots) as done:
-            if done:
-                assert block.kind.pulses is not None, "activity of a chip that does not train"
-                self.recall(task, block, bits, reading=True)
-                held = [station for array in arrays for station in array.sides]
-                turns = block.kind.pulses.turns(rows * block.kind.array.cells_per_weight)
-                duration = slots * block.slot_ps * turns
-                task.use_together(held, Op.PULSE, duration, [slots, *[0] * (len(held) - 1)])
+        if not slots.any():
+            return
+        assert block.kind.pulses is not None, "activity of a chip that does not train"
+        self.recall(task, block, np.where(slots > 0, bits, 0), reading=True)
+        duration = slots * block.slot_ps * block.kind.pulses.turns(rows * block.kind.array.cells_per_weight)
+        held = [side for array in arrays for side in array.sides]
+        amounts = [(side, slots if number == 0 else 0) for number, side in enumerate(held)]
+        task.use_together([array.array for array in arrays], Op.PULSE, duration, amounts)
 
     def write(self, task: Task, block: BlockPlan, array: ArrayPlan, weights: Integers, rows: Integers) -> None:
         """So many weights of so many rows, programmed row of cells by row of cells, unverified."""
@@ -78,8 +74,9 @@ class Units:
                 "their unit cells are reset; a programming block is needed"
             )
         pulses = np.ceil(rows * kind.array.cells_per_weight * programming.iterations).astype(np.int64)
-        with task.unless_zero(weights):
-            task.use_together(array.sides, Op.WRITE, pulses * programming.pulse_ps, [pulses] * len(array.sides))
+        pulses = np.where(weights > 0, pulses, 0)
+        amounts = [(side, pulses) for side in array.sides]
+        task.use_together([array.array], Op.WRITE, pulses * programming.pulse_ps, amounts)
 
     # --- numbers and bits ---------------------------------------------------------------------------------------------
 
@@ -120,11 +117,9 @@ class Units:
 
     def deliver(self, task: Task, message: Message, bits: Operand) -> None:
         """Over the links, then into the buffer at their end."""
-        with task.unless_zero(bits) as done:
-            if done:
-                self.send(task, message.route, bits)
-                to_store = each(bits, lambda n: transfer_picoseconds(n, self._plan.bandwidth[message.kind]))
-                task.use(message.buffer, Op.STORE, to_store, bits)
+        self.send(task, message.route, bits)
+        to_store = each(bits, lambda n: transfer_picoseconds(n, self._plan.bandwidth[message.kind]))
+        task.use(message.buffer, Op.STORE, to_store, bits)
 
     def outside(self, task: Task, part: str, bits: Operand, reading: bool) -> None:
         """Bits to or from the global buffer, DRAM or the host."""

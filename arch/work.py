@@ -9,19 +9,18 @@ from numpy.typing import NDArray
 
 from rpusim.arch.activity import Phase
 from rpusim.arch.plan import LayerPlan
-from rpusim.arch.program import Integers, Operand, Wait
+from rpusim.arch.program import Integers, Operand, only
 
 
 @dataclass(frozen=True)
 class Done:
-    """Vector i and all before it are done when counter ``first`` + i has been raised ``full`` times."""
+    """Vector i and all before it are done when gate ``first`` + i is open."""
 
     first: int
-    full: int
 
-    def by(self, vectors: Integers) -> Wait:
-        """Wait for these vectors; those below 0 are not waited for."""
-        return Wait(self.first + vectors, self.full).where(vectors >= 0)
+    def by(self, vectors: Integers) -> Integers:
+        """The gates of these vectors; those below 0 are not waited for."""
+        return only(vectors >= 0, self.first + vectors)
 
 
 @dataclass(frozen=True)

@@ -311,8 +311,11 @@ def validate(json_wanted: bool) -> None:
 @click.option("--threads", type=int, multiple=True, default=(1,), show_default=True)
 @click.option("--peer-python", metavar="PATH", help="A Python interpreter that has aihwkit, to compare with.")
 @click.option("--repeats", type=int, default=5, show_default=True, help="The median of so many counts.")
+@click.option("--engine", is_flag=True, help="The event engines instead; other options do not matter.")
 @as_json
-def bench(networks: Any, names: Any, batches: Any, threads: Any, json_wanted: bool, **options: Any) -> None:
+def bench(
+    networks: Any, names: Any, batches: Any, threads: Any, engine: bool, json_wanted: bool, **options: Any
+) -> None:
     """Measure how fast training is on this machine.
 
     Whole training steps, pulses one by one ("exact") and merged, beside plain floating-point torch and AIHWKit where
@@ -320,9 +323,13 @@ def bench(networks: Any, names: Any, batches: Any, threads: Any, json_wanted: bo
     """
     from rpusim.reports.bench import line
     from rpusim.workloads import bench as measured
+    from rpusim.workloads import bench_engine
 
     show_row = (lambda row: None) if json_wanted else (lambda row: click.echo(line(row)))
-    rows = measured.run(networks, names, batches, threads, watch=show_row, **options)
+    if engine:
+        rows = bench_engine.run(watch=show_row)
+    else:
+        rows = measured.run(networks, names, batches, threads, watch=show_row, **options)
     if json_wanted:
         emit(rows)
 

@@ -235,6 +235,52 @@ class TestSchedules:
         assert times[1] < times[0] and times[2] < times[0]
 
 
+class TestServedOnSight:
+    """What the fast engine does without a calendar, and where it has to start again with one."""
+
+    @given(
+        room=st.integers(2, 12),
+        amounts=st.lists(st.integers(1, 2), min_size=1, max_size=30),
+        first=st.integers(1, 9),
+        second=st.integers(1, 9),
+    )
+    @settings(deadline=None)
+    def test_a_pool_stalls_those_who_find_it_empty(
+        self, room: int, amounts: list[int], first: int, second: int
+    ) -> None:
+        builder, number = Builder(["maker", "reader"]), len(amounts)
+        made, wanted = builder.gates(number) + np.arange(number), np.array(amounts)
+        with builder.task(number, Phase.FORWARD, 0, 0, np.arange(number)) as task:
+            task.take(builder.pool("room", room), wanted)
+            task.use(0, Op.DIGITAL, first, 1)
+            task.raise_(made)
+        with builder.task(number, Phase.FORWARD, 1, 0, np.arange(number)) as task:
+            task.wait(made)
+            task.use(1, Op.DIGITAL, second, 1)
+            task.give(builder.pool("room", room), wanted)
+        program = builder.program()
+        fast = FastEngine(program)
+        for found, expected in zip(fast.times(), Engine(program).times(), strict=True):
+            assert np.array_equal(found, expected)
+        assert fast.on_sight and not fast.stuck
+
+    def test_requests_out_of_order_are_noticed(self) -> None:
+        """The second process asks first, since it does not have to wait."""
+        builder = Builder(["unit"])
+        with builder.task(2, Phase.FORWARD, 0, 0, np.arange(2)) as task:
+            task.hold(np.array([100, 0]))
+            task.use(0, Op.DIGITAL, 10, 1)
+        fast = FastEngine(builder.program())
+        assert fast.run().start.tolist() == [0, 100] and not fast.on_sight
+
+    def test_a_day_is_left_to_the_definition(self) -> None:
+        builder, day = Builder(["unit"]), 86_400 * 10**12
+        with builder.task(1, Phase.FORWARD, 0, 0, 0) as task:
+            task.hold(day)
+            task.use(0, Op.DIGITAL, 10, 1)
+        assert FastEngine(builder.program()).run().start.tolist() == [day]
+
+
 class TestLaws:
     """For generated chips, unit cells, replicas, networks, schedules and activity, on both engines."""
 

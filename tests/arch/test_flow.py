@@ -8,7 +8,7 @@ from generated import chain, changed, images, one_mini_batch, replicated, with_o
 
 from rpusim.arch.activity import Activity, Phase
 from rpusim.arch.assumption import assumed_activity
-from rpusim.arch.chip import Chip
+from rpusim.arch.chip import Chip, presets
 from rpusim.arch.events import Events, Op
 from rpusim.arch.mapping import CellLayout, place
 from rpusim.arch.network import Network
@@ -16,6 +16,7 @@ from rpusim.arch.plan import Plan, make_plan
 from rpusim.arch.schedule import run
 from rpusim.arch.storage import settle
 from rpusim.errors import InputError
+from rpusim.workloads.costing import place_by_name
 
 CHIP = "rpu-2016"
 
@@ -197,6 +198,22 @@ def test_both_engines_give_the_same_events_on_chips_that_ship(name: str, schedul
         training = False
     placement = place(images(8, 8), chip)
     plan, activity = make_plan(placement), assumed_activity(placement, 3, training)
+    fast, definition = (run(plan, activity, schedule, engine) for engine in ("fast", "simpy"))  # type: ignore[arg-type]
+    for column, values in definition.columns().items():
+        assert np.array_equal(values, getattr(fast, column)), column
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("schedule", ["sequential", "layer-pipelined", "minibatch-pipelined", "asynchronous"])
+@pytest.mark.parametrize("network", ["fcn", "fcn-digits", "lenet-digits", "lenet-2017", "rapa-cifar"])
+@pytest.mark.parametrize("name", presets())
+def test_both_engines_agree_on_what_ships(name: str, network: str, schedule: str) -> None:
+    try:
+        placement = place_by_name(network, name)
+    except InputError as too_large:
+        pytest.skip(str(too_large))
+    training = schedule != "layer-pipelined" and placement.chip.trains
+    plan, activity = make_plan(placement), assumed_activity(placement, 2, training, 2)
     fast, definition = (run(plan, activity, schedule, engine) for engine in ("fast", "simpy"))  # type: ignore[arg-type]
     for column, values in definition.columns().items():
         assert np.array_equal(values, getattr(fast, column)), column
