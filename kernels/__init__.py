@@ -13,7 +13,7 @@ and from pulse to pulse, and weights are bounded. These modules compute that, ve
     devices/   what a pulse does to a cross-point (one file per device)     pulses   from (x, d) to pulses
     cells/     how many devices share a cross-point, and how they learn (Tiki-Taka and others, one file per cell)
     mvm        multiplication with all its imperfections                    tile     cells with their periphery
-    layers     AnalogLinear, AnalogConv2d on grids of tiles                 optimizer  AnalogSGD
+    layers/    torch's layers on grids of tiles, one file per kind           optimizer  AnalogSGD
     convert    makes any torch module analog                                presets  named devices with sources
     rng        random numbers that depend on the place only                 compiled  numba and its disk cache
 
@@ -62,7 +62,8 @@ from rpusim.kernels.devices import (
     SoftBoundsPmax,
     SoftBoundsReference,
 )
-from rpusim.kernels.layers import AnalogConv2d, AnalogLayer, AnalogLinear, balanced_split
+from rpusim.kernels.input_range import InputRange
+from rpusim.kernels.layers import AnalogConv1d, AnalogConv2d, AnalogConv3d, AnalogLayer, AnalogLinear, balanced_split
 from rpusim.kernels.mvm import BoundManagement, IOParameters, MVType, NoiseManagement, WeightNoise
 from rpusim.kernels.optimizer import AnalogSGD
 from rpusim.kernels.presets import CONFIGURATIONS, PRESETS, Preset, configuration, device, preset
@@ -74,7 +75,9 @@ __all__ = [
     "CONFIGURATIONS",
     "PRESETS",
     "AnalogConfig",
+    "AnalogConv1d",
     "AnalogConv2d",
+    "AnalogConv3d",
     "AnalogLayer",
     "AnalogLinear",
     "AnalogSGD",
@@ -93,6 +96,7 @@ __all__ = [
     "Hamiltonian",
     "IOParameters",
     "IdealDevice",
+    "InputRange",
     "LinearStep",
     "MVType",
     "MixedPrecision",

@@ -9,10 +9,12 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from typing import Any
 
+from rpusim.errors import InputError
 from rpusim.kernels import checks
 from rpusim.kernels.cells.base import CellParameters
 from rpusim.kernels.cells.single import Single
 from rpusim.kernels.devices import ConstantStep, Device
+from rpusim.kernels.input_range import InputRange
 from rpusim.kernels.mvm import IOParameters
 from rpusim.kernels.pulses import UpdateParameters
 from rpusim.kernels.tile import AnalogTile, Tile
@@ -24,19 +26,37 @@ class LayerConfig(ABC):
 
     forward, backward: the periphery in the two directions; bound management is always off in backward.
     analog_bias: keep the bias as a last column of the array, fed with 1 (else digital, and trained digitally).
-    weight_scaling_omega: if > 0, weights are stored divided by s = max|W| / omega, and s is applied digitally.
+    max_rows, max_columns: the largest tile; a larger layer is cut into balanced blocks. None: no limit.
+    weight_scaling_omega: if > 0, weights are stored divided by s = max|W| / omega, and s is applied digitally;
+    weight_scaling_columnwise: an s of its own for every output (a column of the array as chips are drawn).
+    learn_out_scaling: a digital factor of the outputs, 1 at first and learned; out_scaling_columnwise: one per output.
+    input_range: inputs are clipped to a range, which may be learned, and divided by it; the bias has to be digital.
     """
 
     forward: IOParameters = field(default_factory=IOParameters)
     backward: IOParameters = field(default_factory=IOParameters)
     analog_bias: bool = True
+    max_rows: int | None = None
+    max_columns: int | None = None
     weight_scaling_omega: float = 0.0
+    weight_scaling_columnwise: bool = False
+    learn_out_scaling: bool = False
+    out_scaling_columnwise: bool = False
+    input_range: InputRange | None = None
 
     def __post_init__(self) -> None:
         checks.instance("forward", self.forward, IOParameters)
         checks.instance("backward", self.backward, IOParameters)
-        checks.flag("analog_bias", self.analog_bias)
+        for name in ("analog_bias", "weight_scaling_columnwise", "learn_out_scaling", "out_scaling_columnwise"):
+            checks.flag(name, getattr(self, name))
+        for name in ("max_rows", "max_columns"):
+            if getattr(self, name) is not None:
+                checks.integer(name, getattr(self, name), low=1)
         checks.number("weight_scaling_omega", self.weight_scaling_omega, low=0.0)
+        if self.input_range is not None:
+            checks.instance("input_range", self.input_range, InputRange)
+            if self.analog_bias:
+                raise InputError("input_range: it was given with analog_bias=True; accepted is a digital bias, False")
 
     @abstractmethod
     def tile(self, rows: int, columns: int, **options: Any) -> Tile:
@@ -50,7 +70,7 @@ class AnalogConfig(LayerConfig):
     device:   what a cross-point is made of.
     cell:     how many devices stand at a cross-point and how they learn together (`rpusim.kernels.cells`).
     update:   how updates are pulsed.
-    forward, backward, analog_bias, weight_scaling_omega: as for `LayerConfig`.
+    Everything else: as for `LayerConfig`.
     """
 
     device: Device = field(default_factory=ConstantStep)

@@ -14,9 +14,10 @@ from rpusim.arch.activity import ActivityLog
 from rpusim.errors import InputError
 from rpusim.kernels import checks
 from rpusim.kernels.config import LayerConfig
-from rpusim.kernels.layers import AnalogConv2d, AnalogLayer, AnalogLinear, Splits
+from rpusim.kernels.layers import AnalogConv1d, AnalogConv2d, AnalogConv3d, AnalogLayer, AnalogLinear, Splits
 
-ACCEPTED = "accepted are nn.Linear and nn.Conv2d with groups=1"
+ACCEPTED = "accepted are nn.Linear and nn.Conv1d, 2d and 3d"
+_CONVOLUTIONS = (AnalogConv1d, AnalogConv2d, AnalogConv3d)
 
 
 def convert(
@@ -31,7 +32,7 @@ def convert(
     splits: Mapping[str, tuple[Splits | None, Splits | None]] | None = None,
     log: ActivityLog | None = None,
 ) -> nn.Module:
-    """A copy of ``module`` whose nn.Linear and nn.Conv2d layers are analog, with the same weights (within the bounds).
+    """A copy of ``module`` whose linear and convolution layers are analog, with the same weights (within the bounds).
 
     include, exclude: names of layers as in ``named_modules``, or patterns such as ``"encoder.*"``; excluded ones, with
     all that is inside them, stay digital. per_layer: a configuration of its own for a layer. seed: names all random
@@ -108,17 +109,7 @@ def _weight_layers(
 
 def _check_kind(name: str, part: nn.Module) -> None:
     where, kind = name or "module", type(part).__name__
-    if isinstance(part, nn.Conv2d):
-        if part.groups != 1:
-            raise InputError(
-                f"{where}: nn.Conv2d with groups={part.groups} cannot be analog; {ACCEPTED}, or exclude it"
-            )
-        if part.padding_mode != "zeros" or part.padding == "same":
-            given = part.padding_mode if part.padding_mode != "zeros" else part.padding
-            raise InputError(
-                f"{where}: padding {given!r} cannot be analog; accepted are numbers of zeros, or exclude it"
-            )
-    elif not isinstance(part, nn.Linear):
+    if not isinstance(part, nn.Linear | nn.Conv1d | nn.Conv2d | nn.Conv3d):
         raise InputError(f"{where}: {kind} cannot be analog; {ACCEPTED}, or exclude it")
 
 
@@ -135,17 +126,18 @@ def _analog(layer: nn.Module, config: LayerConfig, options: dict[str, Any]) -> A
     if isinstance(layer, nn.Linear):
         analog = AnalogLinear(layer.in_features, layer.out_features, config, bias=bias, **options)
     else:
-        assert isinstance(layer, nn.Conv2d)
-        padding = 0 if isinstance(layer.padding, str) else layer.padding
-        analog = AnalogConv2d(
+        assert isinstance(layer, nn.Conv1d | nn.Conv2d | nn.Conv3d)
+        analog = _CONVOLUTIONS[layer.weight.dim() - 3](
             layer.in_channels,
             layer.out_channels,
-            layer.kernel_size,  # type: ignore[arg-type]
+            layer.kernel_size,
             config,
-            stride=layer.stride,  # type: ignore[arg-type]
-            padding=padding,  # type: ignore[arg-type]
-            dilation=layer.dilation,  # type: ignore[arg-type]
+            stride=layer.stride,
+            padding=layer.padding,
+            dilation=layer.dilation,
+            groups=layer.groups,
             bias=bias,
+            padding_mode=layer.padding_mode,
             **options,
         )
     analog.set_weights(layer.weight.cpu(), None if layer.bias is None else layer.bias.cpu())

@@ -6,14 +6,16 @@ raster order, sample by sample). The forward and backward passes of autograd are
 tiles learn by pulses, a layer keeps the pairs (x, d) of the mini-batch instead of a gradient, and `AnalogSGD` sends
 them to the tiles; tiles that only infer have a parameter, which gets the gradient d x^T for any optimizer of torch.
 
-With a mapping scale s (weight_scaling_omega) the tiles hold W / s: forward and backward multiply by s, and what is
-learned from is d / s, so that the logical weight follows plain SGD.
+Around the grid stand digital factors (`LayerConfig`). With a range R of the inputs, a learned output scale a and a
+mapping scale s, y = a R s (W_a clip(x, -R, R) / R) + b, where W_a is what the tiles hold. Backward multiplies by a R s,
+and what is learned from is d a R / s, so that s W_a follows plain SGD; a, R and a digital b are torch parameters.
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from itertools import accumulate
+from operator import itemgetter
 from typing import Any, cast
 
 import torch
@@ -22,6 +24,7 @@ from rpusim.arch.activity import ActivityLog
 from rpusim.errors import InputError
 from rpusim.kernels import checks, rng
 from rpusim.kernels.config import LayerConfig
+from rpusim.kernels.input_range import LearnedRange
 from rpusim.kernels.periphery import product
 
 Tensor = torch.Tensor
@@ -46,7 +49,8 @@ class _AnalogProduct(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, handle: Tensor, layer: AnalogLayer, *weights: Tensor) -> Tensor:
         vectors = layer.vectors_of(x)
-        ctx.layer, ctx.shape = layer, x.shape
+        ctx.layer, ctx.shape, ctx.call = layer, x.shape, layer.calls
+        layer.calls += 1
         ctx.save_for_backward(vectors)
         return layer.analog_forward(vectors)
 
@@ -58,18 +62,23 @@ class _AnalogProduct(torch.autograd.Function):
         back = layer.input_of(layer.analog_backward(d), ctx.shape) if ctx.needs_input_grad[0] else None
         if layer.trained:
             return back, None, None, *layer.weight_gradients(vectors, d)
-        layer.pairs.append((vectors, d))
+        layer.pairs.append((ctx.call, vectors, d))
         return back, None, None
 
 
 class AnalogLayer(torch.nn.Module, ABC):
     """A matrix of ``outputs`` x ``inputs`` on a grid of tiles, with a bias as a further column or digital.
 
-    row_splits, column_splits: sizes of the blocks of outputs and of inputs (the bias column included); None: one block.
-    pairs: the (x, d) of backward passes that no update has used yet.
+    groups: so many equal parts of the outputs read inputs of their own, each through tiles of its own; ``inputs`` is
+    what one output reads.
+    row_splits, column_splits: sizes of the blocks of outputs and of inputs (the bias column included); None: as few as
+    the configuration's largest tile allows. A block of outputs lies within one group.
+    pairs: the (call, x, d) of backward passes that no update has used yet; calls of the layer are counted.
+    scale: the mapping scale s, one or one per output; out_scale, input_range: None unless configured.
     """
 
     bias: torch.nn.Parameter | None
+    out_scale: torch.nn.Parameter | None
     scale: Tensor
 
     def __init__(
@@ -79,6 +88,7 @@ class AnalogLayer(torch.nn.Module, ABC):
         bias: bool,
         config: LayerConfig,
         *,
+        groups: int = 1,
         row_splits: Splits | None = None,
         column_splits: Splits | None = None,
         seed: int = 0,
@@ -88,11 +98,12 @@ class AnalogLayer(torch.nn.Module, ABC):
     ) -> None:
         super().__init__()
         checks.instance("config", config, LayerConfig)
-        self.config, self.layer, self._seed = config, layer, seed
+        self.config, self.layer, self.path, self._seed = config, layer, path, seed
         self.bias_column, self._digital_bias = bias and config.analog_bias, bias and not config.analog_bias
-        self.rows, self.columns = outputs, inputs + int(self.bias_column)
-        self.row_splits = _splits("row_splits", row_splits, self.rows)
-        self.column_splits = _splits("column_splits", column_splits, self.columns)
+        self.rows, self.columns, self.groups = outputs, inputs + int(self.bias_column), groups
+        self.row_splits = _splits("row_splits", row_splits, self.rows, config.max_rows, groups)
+        self.column_splits = _splits("column_splits", column_splits, self.columns, config.max_columns)
+        self._groups = _group_of_each(self.row_splits, groups)
         blocks = [
             (height, width, (row, column))
             for height, row in zip(self.row_splits, accumulate(self.row_splits, initial=0), strict=False)
@@ -107,8 +118,13 @@ class AnalogLayer(torch.nn.Module, ABC):
             self.bias = torch.nn.Parameter(torch.zeros(outputs))
         else:
             self.register_parameter("bias", None)
-        self.register_buffer("scale", torch.ones(()))
-        self.pairs: list[tuple[Tensor, Tensor]] = []
+        self._scaled = config.weight_scaling_omega > 0.0
+        self.register_buffer("scale", torch.ones((outputs,) if config.weight_scaling_columnwise else ()))
+        out_scale = torch.ones((outputs,) if config.out_scaling_columnwise else ())
+        self.out_scale = torch.nn.Parameter(out_scale) if config.learn_out_scaling else None
+        self.input_range = None if config.input_range is None else LearnedRange(config.input_range)
+        self.calls = 0
+        self.pairs: list[tuple[int, Tensor, Tensor]] = []
         # Makes autograd call backward even if the input needs no gradient, as in the first layer.
         self._handle = torch.zeros((), requires_grad=True)
 
@@ -143,10 +159,12 @@ class AnalogLayer(torch.nn.Module, ABC):
             with torch.no_grad():
                 self.bias.copy_(bias)
         with torch.no_grad():
-            if self.config.weight_scaling_omega > 0.0:
-                largest = float(weight.abs().max())
-                self.scale.fill_(largest / self.config.weight_scaling_omega if largest > 0.0 else 1.0)
-            scaled = weight / self.scale.to(weight.device)
+            if self._scaled:
+                largest = weight.abs().amax(dim=1 if self.scale.dim() else (0, 1)) / self.config.weight_scaling_omega
+                self.scale.copy_(torch.where(largest > 0.0, largest, 1.0))
+            if self.out_scale is not None:
+                self.out_scale.fill_(1.0)
+            scaled = weight / self.scale.reshape(-1, 1).to(weight.device)
         for tile, block in zip(self._grid, self._blocks(scaled), strict=True):
             tile.set_weights(block)
 
@@ -154,49 +172,54 @@ class AnalogLayer(torch.nn.Module, ABC):
         """The logical weights (outputs, inputs) and bias (outputs,) as the tiles hold them."""
         grid, width = self._grid, len(self.column_splits)
         rows = [torch.cat([t.get_weights() for t in grid[r : r + width]], 1) for r in range(0, len(grid), width)]
-        matrix = torch.cat(rows, 0) * self.scale
+        matrix = torch.cat(rows, 0) * self.scale.reshape(-1, 1)
+        if self.out_scale is not None:
+            matrix = matrix * self.out_scale.detach().reshape(-1, 1)
         if self.bias_column:
             return matrix[:, :-1], matrix[:, -1].clone()
         return matrix, None if self.bias is None else self.bias.detach().clone()
 
     def analog_forward(self, x: Tensor) -> Tensor:
-        """The grid's product for x (vectors, columns), partial sums in floating point."""
-        parts = _cut(x, self.column_splits)
-        grid = iter(self._grid)
+        """The grid's product for x (vectors, groups x columns), partial sums in floating point."""
+        parts = self._inputs(x)
+        grid, width = iter(self._grid), len(self.column_splits)
         rows = []
-        for _ in self.row_splits:
-            total = next(grid).forward(parts[0])
-            for part in parts[1:]:
+        for group in self._groups:
+            total = next(grid).forward(parts[group * width])
+            for part in parts[group * width + 1 : (group + 1) * width]:
                 total = total + next(grid).forward(part)
             rows.append(total)
         y = rows[0] if len(rows) == 1 else torch.cat(rows, dim=1)
-        return y * self.scale if self.config.weight_scaling_omega > 0.0 else y
+        return y * self.scale if self._scaled else y
 
     def analog_backward(self, d: Tensor) -> Tensor:
         """The grid's transposed product for d (vectors, rows)."""
-        if self.config.weight_scaling_omega > 0.0:
+        if self._scaled:
             d = d * self.scale
-        grid, width = self._grid, len(self.column_splits)
-        columns: list[Tensor | None] = [None] * width
-        for row, error in enumerate(_cut(d, self.row_splits)):
-            for column in range(width):
-                result, so_far = grid[row * width + column].backward(error), columns[column]
+        grid, width = iter(self._grid), len(self.column_splits)
+        columns: list[Tensor | None] = [None] * (width * self.groups)
+        for group, error in zip(self._groups, _cut(d, self.row_splits), strict=True):
+            for column in range(group * width, (group + 1) * width):
+                result, so_far = next(grid).backward(error), columns[column]
                 columns[column] = result if so_far is None else so_far + result
         gathered = cast(list[Tensor], columns)
-        return gathered[0] if width == 1 else torch.cat(gathered, dim=1)
+        return gathered[0] if len(gathered) == 1 else torch.cat(gathered, dim=1)
 
     def pulsed_update(self, learning_rate: float) -> None:
-        """Send all kept pairs to the tiles as pulses, in order, and forget them; rate 0 only forgets."""
+        """Send all kept pairs to the tiles as pulses, in the order of the forward passes, and forget them.
+
+        Rate 0 only forgets."""
         pairs, self.pairs = self.pairs, []
         if not pairs or learning_rate == 0.0:
             return
-        x = pairs[0][0] if len(pairs) == 1 else torch.cat([x for x, _ in pairs])
-        d = pairs[0][1] if len(pairs) == 1 else torch.cat([d for _, d in pairs])
+        pairs.sort(key=itemgetter(0))
+        x = pairs[0][1] if len(pairs) == 1 else torch.cat([x for _, x, _ in pairs])
+        d = pairs[0][2] if len(pairs) == 1 else torch.cat([d for _, _, d in pairs])
         for tile, (x_part, d_part) in zip(self._grid, self._pairs_of_tiles(x, d), strict=True):
             tile.update(x_part, d_part, learning_rate)
 
     def weight_gradients(self, x: Tensor, d: Tensor) -> list[Tensor]:
-        """Of the tiles' parameters, from vectors x (vectors, columns) and errors d (vectors, rows)."""
+        """Of the tiles' parameters, from vectors x (vectors, groups x columns) and errors d (vectors, rows)."""
         return [product(d_part.t(), x_part.t()) for x_part, d_part in self._pairs_of_tiles(x, d)]
 
     def end_mini_batch(self) -> None:
@@ -206,7 +229,7 @@ class AnalogLayer(torch.nn.Module, ABC):
 
     @abstractmethod
     def vectors_of(self, x: Tensor) -> Tensor:
-        """What the columns are driven with (vectors, columns) for an input of the layer: float32, contiguous."""
+        """What drives the columns (vectors, groups x columns) for an input of the layer: float32, contiguous."""
 
     @abstractmethod
     def input_of(self, vectors: Tensor, shape: torch.Size) -> Tensor:
@@ -221,17 +244,28 @@ class AnalogLayer(torch.nn.Module, ABC):
 
     def _pairs_of_tiles(self, x: Tensor, d: Tensor) -> list[tuple[Tensor, Tensor]]:
         """What each tile learns from."""
-        if self.config.weight_scaling_omega > 0.0:
+        if self._scaled:
             d = d / self.scale
-        parts = _cut(x, self.column_splits)
-        return [(x_part, d_part) for d_part in _cut(d, self.row_splits) for x_part in parts]
+        parts, width = self._inputs(x), len(self.column_splits)
+        errors = zip(self._groups, _cut(d, self.row_splits), strict=True)
+        return [(part, d_part) for group, d_part in errors for part in parts[group * width : (group + 1) * width]]
 
     def _blocks(self, matrix: Tensor) -> list[Tensor]:
         return [b for row in matrix.split(self.row_splits, 0) for b in row.split(self.column_splits, 1)]
 
+    def _inputs(self, vectors: Tensor) -> list[Tensor]:
+        """What the tiles of each group read, group after group."""
+        return _cut(vectors, self.column_splits if self.groups == 1 else self.column_splits * self.groups)
+
     def _product(self, x: Tensor) -> Tensor:
         """The outputs (vectors, rows) for an input of the layer, with gradient."""
-        y = cast(Tensor, _AnalogProduct.apply(x, self._handle, self, *self.trained))
+        if self.input_range is None:
+            y = cast(Tensor, _AnalogProduct.apply(x, self._handle, self, *self.trained))
+        else:
+            x, limit = self.input_range(x)
+            y = cast(Tensor, _AnalogProduct.apply(x, self._handle, self, *self.trained)) * limit
+        if self.out_scale is not None:
+            y = y * self.out_scale
         bias = self.bias if self._digital_bias else None
         return y if bias is None else y + bias
 
@@ -251,12 +285,27 @@ def _cut(vectors: Tensor, splits: Splits) -> list[Tensor]:
     return [part.contiguous() for part in vectors.split(splits, dim=1)]
 
 
-def _splits(field: str, given: Splits | None, size: int) -> Splits:
+def _splits(field: str, given: Splits | None, size: int, limit: int | None, groups: int = 1) -> Splits:
     if given is None:
-        return (size,)
+        each = size // groups
+        return balanced_split(each, limit or each) * groups
     good = all(isinstance(block, int) and block > 0 for block in given)
     if not good or sum(given) != size:
         raise InputError(
             f"{field}: {tuple(given)!r} was given; accepted are positive block sizes that add up to {size}"
         )
     return tuple(given)
+
+
+def _group_of_each(row_splits: Splits, groups: int) -> tuple[int, ...]:
+    """The group that each block of outputs lies in."""
+    each = sum(row_splits) // groups
+    found, end = [], 0
+    for block in row_splits:
+        found.append(end // each)
+        end += block
+        if (end - 1) // each != found[-1]:
+            raise InputError(
+                f"row_splits: {row_splits!r} was given; accepted are blocks within groups of {each} outputs"
+            )
+    return tuple(found)

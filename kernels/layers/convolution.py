@@ -1,10 +1,17 @@
-"""Convolutions on cross-point arrays: every output position is one vector."""
+"""Convolutions on cross-point arrays: every output position is one vector, in raster order, sample by sample.
+
+The matrix is (out_channels) x (in_channels / groups * kernel volume). Groups stand on tiles of their own, so that no
+cross-point is spent on the zeros between them, and none of those learns. Padding with anything but zeros, and "same"
+padding of an even window, is done digitally before the array.
+"""
 
 from __future__ import annotations
 
-from typing import Any
+import math
+from typing import Any, ClassVar
 
 import torch
+from torch.nn import functional
 
 from rpusim.errors import InputError
 from rpusim.kernels import checks
@@ -13,70 +20,127 @@ from rpusim.kernels.layers.base import AnalogLayer
 from rpusim.kernels.patches import Window
 
 Tensor = torch.Tensor
+Sizes = tuple[int, ...]
+_PADDINGS = ("zeros", "reflect", "replicate", "circular")
+_AXES = ("depth", "height", "width")
 
 
-class AnalogConv2d(AnalogLayer):
-    """A two-dimensional convolution on cross-point arrays; stands in for torch.nn.Conv2d with groups=1.
+class AnalogConvolution(AnalogLayer):
+    """What convolutions over one, two and three axes share; arguments as for torch's, options as for `AnalogLayer`."""
 
-    The matrix is (out_channels) x (in_channels * kernel height * kernel width), one vector per output position.
-    """
+    axes: ClassVar[int]
 
     def __init__(
         self,
         in_channels: int,
         out_channels: int,
-        kernel_size: int | tuple[int, int],
+        kernel_size: int | Sizes,
         config: LayerConfig,
         *,
-        stride: int | tuple[int, int] = 1,
-        padding: int | tuple[int, int] = 0,
-        dilation: int | tuple[int, int] = 1,
+        stride: int | Sizes = 1,
+        padding: int | Sizes | str = 0,
+        dilation: int | Sizes = 1,
         groups: int = 1,
         bias: bool = True,
+        padding_mode: str = "zeros",
         **options: Any,
     ) -> None:
-        if groups != 1:
-            raise InputError(f"groups: {groups!r} was given; accepted is 1")
-        checks.integer("in_channels", in_channels, low=1)
-        checks.integer("out_channels", out_channels, low=1)
-        kernel = _pair("kernel_size", kernel_size, 1)
-        inputs = in_channels * kernel[0] * kernel[1]
-        super().__init__(out_channels, inputs, bias, config, **options)
+        for field, given in (("in_channels", in_channels), ("out_channels", out_channels), ("groups", groups)):
+            checks.integer(field, given, low=1)
+        if in_channels % groups or out_channels % groups:
+            raise InputError(
+                f"groups: {groups} was given for {in_channels} channels in and {out_channels} out; "
+                "accepted is a number that divides both"
+            )
+        if padding_mode not in _PADDINGS:
+            raise InputError(f"padding_mode: {padding_mode!r} was given; accepted are {', '.join(_PADDINGS)}")
+        kernel = self._sizes("kernel_size", kernel_size, 1)
+        inputs = in_channels // groups * math.prod(kernel)
+        super().__init__(out_channels, inputs, bias, config, groups=groups, **options)
         self.in_channels, self.out_channels, self.kernel_size = in_channels, out_channels, kernel
-        self.stride, self.padding = _pair("stride", stride, 1), _pair("padding", padding, 0)
-        self.dilation = _pair("dilation", dilation, 1)
-        self._window = Window(kernel, self.stride, self.padding, self.dilation)
+        self.stride, self.dilation = self._sizes("stride", stride, 1), self._sizes("dilation", dilation, 1)
+        self.padding, self.padding_mode = padding, padding_mode
+        before, after = self._paddings()
+        # What the window itself puts around an image is zeros, and equal at both ends.
+        digital = before != after or (padding_mode != "zeros" and any(before))
+        self._window = Window(kernel, self.stride, (0,) * self.axes if digital else before, self.dilation)
+        ends = zip(reversed(before), reversed(after), strict=True)
+        self._frame = [size for pair in ends for size in pair] if digital else []  # as torch's pad wants it
         self._start(bias)
 
-    def output_size(self, height: int, width: int) -> tuple[int, int]:
-        """Output positions for an image of this size."""
-        return self._window.positions(height, width)
+    def output_size(self, *sizes: int) -> Sizes:
+        """Output positions along each axis for an image of this size."""
+        framed = [size + sum(self._frame[2 * axis : 2 * axis + 2]) for axis, size in enumerate(reversed(sizes))]
+        return self._window.positions(*reversed(framed))
 
     def forward(self, x: Tensor) -> Tensor:
-        """x (samples, in_channels, height, width) -> (samples, out_channels, height', width')."""
-        if x.dim() != 4 or x.shape[1] != self.in_channels:
+        """x (samples, in_channels, ...) -> (samples, out_channels, ...); a single sample may come without its axis."""
+        if x.dim() == self.axes + 1 and x.shape[0] == self.in_channels:
+            return self.forward(x.unsqueeze(0)).squeeze(0)
+        if x.dim() != self.axes + 2 or x.shape[1] != self.in_channels:
+            axes = ", ".join(_AXES[-self.axes :])
             raise InputError(
                 f"layer {self.layer}: an input of shape {tuple(x.shape)} was given; "
-                f"accepted is (samples, {self.in_channels}, height, width)"
+                f"accepted is (samples, {self.in_channels}, {axes})"
             )
-        height, width = self.output_size(x.shape[2], x.shape[3])
-        if height < 1 or width < 1:
+        positions = self.output_size(*x.shape[2:])
+        if min(positions) < 1:
             raise InputError(
-                f"layer {self.layer}: an image of {x.shape[2]} x {x.shape[3]} was given; "
+                f"layer {self.layer}: an image of {' x '.join(map(str, x.shape[2:]))} was given; "
                 f"accepted are images that the kernel {self.kernel_size} fits into"
             )
+        if self._frame:
+            x = functional.pad(x, self._frame, "constant" if self.padding_mode == "zeros" else self.padding_mode)
         y = self._product(x)
-        return y.reshape(len(x), height * width, self.out_channels).transpose(1, 2).reshape(len(x), -1, height, width)
+        return y.reshape(len(x), -1, self.out_channels).transpose(1, 2).reshape(len(x), -1, *positions)
 
     def vectors_of(self, x: Tensor) -> Tensor:
-        return self._window.vectors(x, self.bias_column)
+        if self.groups == 1 or not self.bias_column:
+            return self._window.vectors(x, self.bias_column, self.path)
+        vectors = self._window.vectors(x, False, self.path)
+        each = vectors.reshape(len(vectors), self.groups, -1)
+        return torch.cat([each, each.new_ones(len(vectors), self.groups, 1)], 2).flatten(1)
 
     def input_of(self, vectors: Tensor, shape: torch.Size) -> Tensor:
-        return self._window.images(vectors, shape)
+        if self.groups > 1 and self.bias_column:
+            vectors = vectors.reshape(len(vectors), self.groups, -1)[..., :-1].flatten(1)
+        return self._window.images(vectors, shape, self.path)
+
+    def _paddings(self) -> tuple[Sizes, Sizes]:
+        """How many positions are added before the first one and after the last one along each axis."""
+        if not isinstance(self.padding, str):
+            before = self._sizes("padding", self.padding, 0)
+            return before, before
+        if self.padding not in ("same", "valid"):
+            raise InputError(f"padding: {self.padding!r} was given; accepted are numbers, 'same' and 'valid'")
+        if self.padding == "valid":
+            return (0,) * self.axes, (0,) * self.axes
+        if max(self.stride) > 1:
+            raise InputError(f"padding: 'same' was given with stride {self.stride}; accepted is stride 1")
+        total = [d * (k - 1) for d, k in zip(self.dilation, self.kernel_size, strict=True)]
+        return tuple(t // 2 for t in total), tuple(t - t // 2 for t in total)
+
+    @classmethod
+    def _sizes(cls, field: str, given: int | Sizes, low: int) -> Sizes:
+        sizes = (given,) * cls.axes if isinstance(given, int) else tuple(given)
+        if len(sizes) != cls.axes or not all(isinstance(v, int) and v >= low for v in sizes):
+            raise InputError(f"{field}: {given!r} was given; accepted is an integer >= {low} or {cls.axes} of them")
+        return sizes
 
 
-def _pair(field: str, given: int | tuple[int, int], low: int) -> tuple[int, int]:
-    pair = (given, given) if isinstance(given, int) else tuple(given)
-    if len(pair) != 2 or not all(isinstance(v, int) and v >= low for v in pair):
-        raise InputError(f"{field}: {given!r} was given; accepted is an integer >= {low} or a pair of them")
-    return pair[0], pair[1]
+class AnalogConv1d(AnalogConvolution):
+    """A convolution over sequences; stands in for torch.nn.Conv1d."""
+
+    axes = 1
+
+
+class AnalogConv2d(AnalogConvolution):
+    """A convolution over images; stands in for torch.nn.Conv2d."""
+
+    axes = 2
+
+
+class AnalogConv3d(AnalogConvolution):
+    """A convolution over volumes; stands in for torch.nn.Conv3d."""
+
+    axes = 3

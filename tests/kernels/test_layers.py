@@ -269,8 +269,6 @@ def _with_nan():
     [
         (_with_nan(), {}, "0.bias: NaN or infinite weights were given"),
         (nn.Sequential(nn.ConvTranspose2d(1, 1, 2)), {}, "0: ConvTranspose2d cannot be analog; accepted are nn.Linear"),
-        (nn.Sequential(nn.Conv2d(2, 2, 1, groups=2)), {}, "0: nn.Conv2d with groups=2 cannot be analog"),
-        (nn.Sequential(nn.Conv2d(2, 2, 3, padding_mode="circular")), {}, "0: padding 'circular' cannot be analog"),
         (nn.Sequential(nn.ReLU()), {}, "Sequential has no layer to convert"),
         (nn.Sequential(nn.Linear(2, 2)), {"exclude": ["1"]}, "exclude: no layer is called '1'"),
         (nn.Sequential(nn.Linear(2, 2)), {"splits": {"fc": ((1, 1), None)}}, "splits: no analog layer is called 'fc'"),
@@ -297,7 +295,10 @@ def test_unsupported_layers_can_stay_digital():
         ),
         (lambda: AnalogConv2d(3, 2, 2, REAL)(torch.rand(1, 4, 5, 5)), r"accepted is \(samples, 3, height, width\)"),
         (lambda: AnalogConv2d(1, 2, 9, REAL)(torch.rand(1, 1, 5, 5)), "an image of 5 x 5 was given"),
-        (lambda: AnalogConv2d(4, 4, 2, REAL, groups=2), "groups: 2 was given; accepted is 1"),
+        (
+            lambda: AnalogConv2d(4, 4, 2, REAL, groups=3),
+            "groups: 3 was given for 4 channels in and 4 out; accepted is a number that divides",
+        ),
         (lambda: AnalogConv2d(4, 4, 2, REAL, stride=0), "stride: 0 was given"),
         (lambda: AnalogLinear(3, 2, REAL, column_splits=(2, 1)), r"column_splits: \(2, 1\) was given; .* add up to 4"),
         (lambda: AnalogSGD([torch.zeros(1)], lr=0.1), r"model: list was given; accepted is the torch module itself"),

@@ -1,0 +1,102 @@
+"""The range of a layer's inputs: what the converters of its arrays are set to, instead of a factor for every vector.
+
+    x -> clip(x, -R, R) / R,    and the outputs of the arrays times R
+
+R starts from the data, then it is learned: errors d_in that come back at inputs beyond the range, and would have wanted
+them larger, widen it; a decay narrows it while nearly all inputs are within. Errors pass the clipping unchanged.
+
+Rasch et al., "Hardware-aware training for large-scale and diverse deep learning inference workloads using in-memory
+computing-based accelerators", Nature Communications 14:5282 (2023).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, cast
+
+import torch
+
+from rpusim.kernels import checks
+
+Tensor = torch.Tensor
+
+# The narrowest range that learning can lead to: inputs are divided by it.
+_NARROWEST = 1e-6
+
+
+@dataclass(frozen=True)
+class InputRange:
+    """How a layer's input range R begins and learns.
+
+    learn:          whether R is learned at all, after its beginning.
+    init_value:     R before any data was seen.
+    init_from_data, init_std_alpha: over so many first mini-batches of training R is the mean of init_std_alpha times
+    the standard deviation of the inputs, and is not learned yet.
+    decay, input_min_percentage: the gradient grows by decay x R if more than this fraction of the inputs is within R.
+    gradient_scale, gradient_relative: if relative, what clipped inputs want is multiplied by gradient_scale x R.
+    """
+
+    learn: bool = True
+    init_value: float = 3.0
+    init_from_data: int = 100
+    init_std_alpha: float = 3.0
+    decay: float = 0.001
+    input_min_percentage: float = 0.95
+    gradient_scale: float = 1.0
+    gradient_relative: bool = True
+
+    def __post_init__(self) -> None:
+        for field in ("learn", "gradient_relative"):
+            checks.flag(field, getattr(self, field))
+        for field in ("init_value", "init_std_alpha"):
+            checks.number(field, getattr(self, field), above=0.0)
+        for field in ("decay", "gradient_scale"):
+            checks.number(field, getattr(self, field), low=0.0)
+        checks.integer("init_from_data", self.init_from_data, low=0)
+        checks.number("input_min_percentage", self.input_min_percentage, low=0.0, high=1.0)
+
+
+class _Clip(torch.autograd.Function):
+    """clip(x, -R, R) / R; backwards the error as if nothing were clipped, and the gradient of R."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, learned: Tensor, limit: Tensor, rule: InputRange) -> Tensor:
+        ctx.save_for_backward(x, limit)
+        ctx.rule = rule
+        return x.clamp(-limit, limit) / limit
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor | None, None, None]:
+        x, limit = ctx.saved_tensors
+        error, rule = gradients[0] / limit, cast(InputRange, ctx.rule)
+        if not ctx.needs_input_grad[1]:
+            return error, None, None, None
+        want = error[x >= limit].clamp(max=0.0).sum() - error[x <= -limit].clamp(min=0.0).sum()
+        if rule.gradient_relative:
+            want = want * limit * rule.gradient_scale
+        if rule.decay > 0.0 and float((x.abs() < limit).float().mean()) > rule.input_min_percentage:
+            want = want + rule.decay * limit
+        return error, want, None, None
+
+
+class LearnedRange(torch.nn.Module):
+    """The range of one layer. limit: R, a torch parameter; batches: how many its beginning has seen."""
+
+    batches: Tensor
+
+    def __init__(self, rule: InputRange) -> None:
+        super().__init__()
+        self.rule = rule
+        self.limit = torch.nn.Parameter(torch.tensor(float(rule.init_value)), requires_grad=rule.learn)
+        self.register_buffer("batches", torch.zeros((), dtype=torch.int64))
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Inputs of any shape, clipped to R and divided by it; and this R."""
+        beginning = self.training and torch.is_grad_enabled() and int(self.batches) < self.rule.init_from_data
+        if beginning and x.numel() > 1 and float(deviation := x.detach().std()) > 0.0:
+            with torch.no_grad():
+                seen = int(self.batches)
+                self.limit.copy_((self.limit * seen + self.rule.init_std_alpha * deviation) / (seen + 1))
+                self.batches += 1
+        limit = self.limit.detach().clamp(min=_NARROWEST)  # a copy, as calls may follow before errors come back
+        return cast(Tensor, _Clip.apply(x, limit if beginning else self.limit, limit, self.rule)), limit
