@@ -136,7 +136,8 @@ def _drive_array(batch: _Batch) -> Priced:
     reads = batch.of("passes") * batch.kind.inputs.cycles
     driven, by_columns = batch.driven, batch.drives_columns
     outputs = np.where(by_columns, batch.rows * batch.slices, batch.columns)
-    if batch.parts["array"].card.electrical is None:
+    card = batch.parts["array"].card
+    if card.electrical is None and card.cmos is None:
         yield "array", reads * batch.cost("array", "read")
     else:
         crossed = np.where(by_columns, array.rows, array.columns)

@@ -19,7 +19,7 @@ ZEPTOJOULES_PER_JOULE = 10**21
 
 _PREFIXES = {"f": 1e-15, "p": 1e-12, "n": 1e-9, "u": 1e-6, "µ": 1e-6, "m": 1e-3, "": 1.0, "k": 1e3, "M": 1e6, "G": 1e9}
 _PREFIXES |= {"T": 1e12, "P": 1e15, "a": 1e-18, "z": 1e-21}
-_NUMBER = re.compile(r"\s*([-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)\s*(\S*)\s*")
+_NUMBER = re.compile(r"\s*([-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)\s*(\S*(?: \S+)?)\s*")
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,6 +76,16 @@ LENGTH = Dimension("a length", "m", _scaled("num", "m"), "400 nm", "0.1 nm", "1 
 VOLTAGE = Dimension("a voltage", "V", _scaled("um", "V"), "0.5 V", "1 uV", "1000 V")
 RESISTANCE = Dimension("a resistance", "Ohm", _scaled("kMG", "Ohm"), "24 MOhm", "1e-3 Ohm", "1e6 GOhm")
 CAPACITANCE = Dimension("a capacitance", "F", _scaled("afpn", "F"), "80 aF", "1e-3 aF", "1 F")
+CURRENT = Dimension("a current", "A", _scaled("zafpnum", "A"), "100 nA", "1 zA", "1000 A")
+DENSITY = Dimension(
+    "a capacitance density",
+    "F/m2",
+    {"fF/um2": 1e-3, "nF/mm2": 1e-3, "F/m2": 1.0},
+    "200 fF/um2",
+    "1e-6 F/m2",
+    "1e3 F/m2",
+)
+MATCHING = Dimension("a matching coefficient", "V m", {"mV um": 1e-9, "V m": 1.0}, "1.5 mV um", "1e-15 V m", "1e-3 V m")
 SAMPLE_RATE = Dimension("a sampling rate", "S/s", _scaled("kMG", "S/s"), "200 MS/s", "1 S/s", "1000 GS/s")
 OPERATION_RATE = Dimension("an operation rate", "op/s", _scaled("kMGT", "op/s"), "51.2 Gop/s", "1 op/s", "1e6 Top/s")
 BIT_RATE = Dimension(
@@ -112,6 +122,10 @@ Metres = Annotated[float, *_quantity(LENGTH, positive=True)]
 Volts = Annotated[float, *_quantity(VOLTAGE, positive=True)]
 Ohms = Annotated[float, *_quantity(RESISTANCE, positive=True)]
 Farads = Annotated[float, *_quantity(CAPACITANCE, positive=True)]
+Amperes = Annotated[float, *_quantity(CURRENT, positive=True)]
+SquareMetres = Annotated[float, *_quantity(AREA, positive=True)]
+FaradsPerSquareMetre = Annotated[float, *_quantity(DENSITY, positive=True)]
+VoltMetres = Annotated[float, *_quantity(MATCHING, positive=True)]
 SamplesPerSecond = Annotated[float, *_quantity(SAMPLE_RATE, positive=True)]
 OperationsPerSecond = Annotated[float, *_quantity(OPERATION_RATE, positive=True)]
 BitsPerSecond = Annotated[float, *_quantity(BIT_RATE, positive=True)]

@@ -47,6 +47,7 @@ from rpusim.kernels.config import AnalogConfig
 from rpusim.kernels.convert import convert
 from rpusim.kernels.devices import (
     Cells,
+    CmosRpu,
     ConstantStep,
     Device,
     Drift,
@@ -87,6 +88,7 @@ __all__ = [
     "CellParameters",
     "Cells",
     "ChoppedTransfer",
+    "CmosRpu",
     "ConstantStep",
     "Device",
     "Drift",

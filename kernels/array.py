@@ -19,6 +19,7 @@ import torch
 from rpusim.errors import InputError
 from rpusim.kernels import checks, pulses, pulses_numba, rng, write_noise
 from rpusim.kernels.devices import Cells, Device, ExactDevice
+from rpusim.kernels.leakage import leak
 from rpusim.kernels.pulses import PulseType, UpdateCounts, UpdateParameters
 from rpusim.kernels.rng import Purpose
 
@@ -33,7 +34,7 @@ class DeviceArray(torch.nn.Module):
 
     stream: names the array to the random numbers. path: "numba" or "torch", see `AnalogTile`.
     Attributes: weights (rows, columns) float32 without unit, as reads see them; persistent, the same without write
-    noise, or None if the device has none; cells; clock, the seconds that `drift` let pass; counters, of what was done.
+    noise, or None if the device has none; cells; clock, the seconds that `elapse` let pass; counters, of what was done.
     """
 
     weights: Tensor
@@ -48,9 +49,11 @@ class DeviceArray(torch.nn.Module):
         for name, buffer in _CELLS.items():
             self.register_buffer(buffer, getattr(cells, name))
         self._known: tuple[list[Tensor | None], Cells] | None = None  # the buffers when `cells` was last asked for
+        self._shortest: tuple[Tensor | None, float] = (None, 0.0)  # retention of the cells, and the smallest of them
         start = cells.clip(torch.zeros(rows, columns))
         self.register_buffer("weights", start)
         self.register_buffer("persistent", start.clone() if device.write_noise > 0.0 else None)
+        self.register_buffer("residue", torch.zeros(rows, columns) if cells.retention is not None else None)
         drifts = cells.drift is not None
         self.register_buffer("drift_origin", start.clone() if drifts else None)
         self.register_buffer("drift_last", start.clone() if drifts else None)
@@ -74,6 +77,8 @@ class DeviceArray(torch.nn.Module):
         """Write weights (rows, columns), limited to each cell's bounds (a stuck cell keeps its value)."""
         with torch.no_grad():
             self.stored.copy_(self.cells.clip(weights.to(self.weights.device, torch.float32)))
+            if (residue := self._buffers["residue"]) is not None:
+                residue.zero_()
             if self.persistent is not None and not self.device.apply_write_noise_on_set:
                 self.weights.copy_(self.persistent)
             else:
@@ -155,10 +160,32 @@ class DeviceArray(torch.nn.Module):
         w.copy_(torch.where(chosen, fresh, w))
         self.show()
 
-    def drift(self, elapsed: float) -> None:
-        """Let ``elapsed`` seconds pass in which nothing is written: the weights relax, see `Drift`."""
-        checks.number("elapsed", elapsed, low=0.0)
-        self.clock += elapsed
+    @property
+    def volatile(self) -> bool:
+        """Whether time alone moves its weights."""
+        return self.cells.retention is not None or self.cells.drift is not None
+
+    def elapse(self, seconds: float) -> None:
+        """Let ``seconds`` pass: what cells hold leaks away (`leakage`), weights that nothing writes drift (`Drift`).
+
+        Negative seconds take back what was let pass too early; leakage is undone exactly.
+        """
+        checks.number("seconds", seconds)
+        self.clock += seconds
+        if seconds and self.cells.retention is not None:
+            self._leak(seconds)
+        if self.cells.drift is not None:
+            self._drift()
+
+    def _leak(self, seconds: float) -> None:
+        cells, residue = self.cells, self._buffers["residue"]
+        assert cells.retention is not None and cells.target is not None and residue is not None
+        if self._shortest[0] is not cells.retention:
+            self._shortest = cells.retention, float(cells.retention.min())
+        leak(self.stored, residue, cells.retention, cells.target, seconds, self._shortest[1], self.path_now)
+        self.show()
+
+    def _drift(self) -> None:
         cells, w, held = self.cells, self.stored, self._buffers
         origin, last, since = held["drift_origin"], held["drift_last"], held["drift_since"]
         if cells.drift is None or origin is None or last is None or since is None:
@@ -207,3 +234,4 @@ class DeviceArray(torch.nn.Module):
     def set_extra_state(self, state: dict[str, Any]) -> None:
         self.counters = {name: state.get(name, 0) for name in _COUNTERS}
         self.clock, self.stream = state.get("clock", 0.0), tuple(state["stream"])
+        self._shortest = None, 0.0

@@ -177,14 +177,16 @@ def configuration(name: str) -> Preset:
     return CONFIGURATIONS[name]
 
 
-def device(name: str, **parameters: Any) -> PulsedDevice:
-    """A device from the name of its kind or of a preset, with parameters changed.
+def device(name: str | PulsedDevice, **parameters: Any) -> PulsedDevice:
+    """A device from the name of its kind or of a preset, or a given one, with parameters changed.
 
     >>> device("constant-step", dw_min=0.002).num_states
     600.0
     """
     base: Any
-    if name in DEVICES:
+    if isinstance(name, PulsedDevice):
+        base, name = name, name.kind
+    elif name in DEVICES:
         base = DEVICES[name].device
     elif name in PRESETS:
         base = PRESETS[name].device

@@ -137,6 +137,14 @@ class Tile(torch.nn.Module, ABC):
     def end_mini_batch(self) -> None:
         """What happens once per mini-batch whether or not there was an update."""
 
+    @property
+    def volatile(self) -> bool:
+        """Whether time alone moves its weights."""
+        return False
+
+    def elapse(self, seconds: float) -> None:
+        """Let ``seconds`` pass: what the cells hold leaks away and drifts."""
+
     def _vectors(self, name: str, given: Tensor, lines: int) -> Tensor:
         """The vectors as the stages want them: (vectors, lines), contiguous float32."""
         if given.dim() != 2 or given.shape[1] != lines:
@@ -245,3 +253,10 @@ class AnalogTile(Tile):
     def end_mini_batch(self) -> None:
         """What happens once per mini-batch whether or not there was an update: diffusion, then decay."""
         self.cell.end_mini_batch()
+
+    @property
+    def volatile(self) -> bool:
+        return self.cell.volatile
+
+    def elapse(self, seconds: float) -> None:
+        self.cell.elapse(seconds)

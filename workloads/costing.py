@@ -46,6 +46,10 @@ def place_by_name(
     return place(capture(module, input_shape, network), Chip.load(chip), bias, layout, replicas)
 
 
+def _cells(device: Given | None, chip: str) -> UnitCells | None:
+    return None if device is None else build(device, Chip.load(chip))
+
+
 def map_network(
     network: str,
     chip: str,
@@ -57,7 +61,7 @@ def map_network(
 
     ``device``: a configuration or mapping, see `unit_cells`; ``replicas``: copies of layers, by name.
     """
-    placement = place_by_name(network, chip, bias, build(device) if device is not None else None, replicas)
+    placement = place_by_name(network, chip, bias, _cells(device, chip), replicas)
     return {
         "network": network,
         "chip": placement.chip.name,
@@ -94,7 +98,7 @@ def time_network(
     ``program``: calibrate and write the arrays first, see `preparation`. ``what_if``: time it on changed chips as well,
     see `what_if`.
     """
-    cells = build(device) if device is not None else None
+    cells = _cells(device, chip)
     placement = place_by_name(network, chip, bias, cells, replicas)
     for name, given in (("samples", samples), ("batch", batch)):
         if given < 1:

@@ -59,8 +59,9 @@ def run(experiment: Experiment, watch: Watch = lambda stage, fraction: None) -> 
 
     network = capture(digital, input_shape, experiment.network)
     check_convertible(network, digital)
-    cells = unit_cells.build(experiment.device)
-    placement = place(network, Chip.load(experiment.chip), experiment.bias, cells.layout)
+    chip = Chip.load(experiment.chip)
+    cells = unit_cells.build(experiment.device, chip)
+    placement = place(network, chip, experiment.bias, cells.layout)
     meter = Meter(make_plan(placement), experiment.schedule, experiment.timed_every, experiment.management)
 
     log = ActivityLog()

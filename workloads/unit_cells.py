@@ -5,6 +5,9 @@ A user gives the name of a configuration (`rpusim.kernels.presets.CONFIGURATIONS
 with a device ``model``, its parameters and, unless every cross-point is a single device, a ``cell``:
 
     device: {model: soft-bounds, dw_min: 0.002, cell: {kind: chopped-transfer, in_chop_prob: 0.05}}
+
+The name, or the model, ``chip`` stands for the cells that the chip has: what follows from their circuit, where the chip
+says what it is (`rpusim.arch.parts.cmos_cell`), so that currents and capacitances are written in one place.
 """
 
 from __future__ import annotations
@@ -14,10 +17,11 @@ from dataclasses import dataclass, fields, replace
 from functools import singledispatch
 from typing import Any
 
+from rpusim.arch.chip import Chip, bill_of_parts
 from rpusim.arch.configuration import shown
 from rpusim.arch.mapping import CellLayout
 from rpusim.errors import InputError, nearest
-from rpusim.kernels import IOParameters, PulsedDevice, UpdateParameters, device
+from rpusim.kernels import CmosRpu, IOParameters, PulsedDevice, UpdateParameters, device
 from rpusim.kernels.cells import (
     CELLS,
     BufferedTransfer,
@@ -35,6 +39,10 @@ from rpusim.kernels.cells import (
 from rpusim.kernels.presets import CONFIGURATIONS
 
 Given = str | dict[str, Any]
+
+OF_THE_CHIP = "chip"
+"""The name of the device that the chip's own cells are."""
+_SECONDS = ("device.drift.t_0", "device.retention")
 
 
 @dataclass(frozen=True)
@@ -57,7 +65,7 @@ class UnitCells:
         """Every number with its source."""
         of_device = {f"device.{name}": value for name, value in self.device.numbers().items()}
         for field, value in {**of_device, **_numbers("device.cell", self.cell)}.items():
-            unit = "s" if field == "device.drift.t_0" else "1"
+            unit = "s" if field in _SECONDS else "1"
             yield {"field": field, "value": value, "unit": unit, "source": self.source}
 
 
@@ -76,28 +84,48 @@ def _numbers(where: str, values: Any) -> dict[str, object]:
 # --- as a user names them ---------------------------------------------------------------------------------------------
 
 
-def build(given: Given) -> UnitCells:
-    """The unit cells of a configuration's name, or of a mapping (see the module)."""
-    if isinstance(given, str):
+def build(given: Given, chip: Chip | None = None) -> UnitCells:
+    """The unit cells of a configuration's name, or of a mapping (see the module), on a chip."""
+    if isinstance(given, str) and given != OF_THE_CHIP:
         if given not in CONFIGURATIONS:
-            raise InputError(f"device: {shown(repr(given))} is unknown{nearest(given, CONFIGURATIONS)}")
+            raise InputError(f"device: {shown(repr(given))} is unknown{nearest(given, [*CONFIGURATIONS, OF_THE_CHIP])}")
         found = CONFIGURATIONS[given]
         return UnitCells(found.device, found.config.cell, found.config.update, found.source)
-    parameters = dict(given)
+    parameters = {"model": given} if isinstance(given, str) else dict(given)
     cell = parameters.pop("cell", {"kind": Single.kind})
     source = "given in the experiment, or the model's default"
-    return UnitCells(_device("device", parameters), _cell("device.cell", cell), None, source)
+    if chip and parameters.get("model") == OF_THE_CHIP:
+        source = f"follows from the circuit of the cells of {chip.name}, or given in the experiment"
+    return UnitCells(_device("device", parameters, chip), _cell("device.cell", cell, chip), None, source)
 
 
-def _device(where: str, given: Any) -> PulsedDevice:
+def of_the_chip(chip: Chip | None) -> PulsedDevice:
+    """The device that the chip's cells are, by their circuit; InputError if it does not say, or has several kinds."""
+    if chip is None:
+        raise InputError("device: got 'chip', but there is no chip here; name a device")
+    bill = bill_of_parts(chip)
+    numbers: list[dict[str, Any] | None] = []
+    for kind, parts in zip(chip.tiles, bill.tiles, strict=True):
+        circuit = parts["array"].card.cmos
+        numbers.append(circuit.of_device(kind.pulses.width) if circuit and kind.pulses else None)
+    if numbers[0] is None or any(other != numbers[0] for other in numbers):
+        raise InputError(
+            f"device: got 'chip', but the cells of {chip.name} are not all of one kind whose circuit (cmos) says how "
+            "they learn; name a device"
+        )
+    return CmosRpu(**numbers[0])
+
+
+def _device(where: str, given: Any, chip: Chip | None) -> PulsedDevice:
     if not isinstance(given, dict) or not isinstance(given.get("model"), str):
         raise InputError(
             f"{where}: got {shown(repr(given))}, but a mapping needs 'model', such as model: constant-step"
         )
-    return device(given["model"], **{name: value for name, value in given.items() if name != "model"})
+    model = of_the_chip(chip) if given["model"] == OF_THE_CHIP else given["model"]
+    return device(model, **{name: value for name, value in given.items() if name != "model"})
 
 
-def _cell(where: str, given: Any) -> CellParameters:
+def _cell(where: str, given: Any, chip: Chip | None) -> CellParameters:
     """A cell of its kind and parameters. Reads of its arrays go through the chip's converters: nobody states them."""
     kind = given.get("kind") if isinstance(given, dict) else None
     if kind not in CELLS:
@@ -111,18 +139,18 @@ def _cell(where: str, given: Any) -> CellParameters:
             continue
         if name not in accepted:
             raise InputError(f"{where}: {kind} has no parameter {name!r}{nearest(name, accepted)}")
-        values[name] = _parameter(f"{where}.{name}", value, defaults[name])
+        values[name] = _parameter(f"{where}.{name}", value, defaults[name], chip)
     return _made(where, made, values)
 
 
-def _parameter(where: str, value: Any, default: Any) -> Any:
+def _parameter(where: str, value: Any, default: Any, chip: Chip | None) -> Any:
     """What a mapping in a file stands for where the cell wants a cell, devices or pulse trains."""
     if isinstance(default, CellParameters):
-        return _cell(where, value)
+        return _cell(where, value, chip)
     if where.endswith(".devices"):
         if not isinstance(value, list):
             raise InputError(f"{where}: got {shown(repr(value))}, but a list of devices is needed")
-        return tuple(_device(f"{where}.{number}", one) for number, one in enumerate(value))
+        return tuple(_device(f"{where}.{number}", one, chip) for number, one in enumerate(value))
     if isinstance(default, UpdateParameters):
         names = [field.name for field in fields(default)]
         unknown = [name for name in value if name not in names] if isinstance(value, dict) else [value]

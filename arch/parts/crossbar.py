@@ -9,8 +9,11 @@ Modelled for a resistive cell (card with ``electrical``), per cell of mean resis
   / R * width per cell where a row and a column pulse meet, half_select  (V_pulse/2)^2 / R * width per cell that sees
   only one of the two pulses, pulse_line   C (V_pulse/2)^2 per line and pulse; where it is programmed (`programming`),
   write  V^2 / R * width and write_line  C V^2 at the programming voltage.
-A card with ``power`` instead lumps the whole array while it is read (ISAAC's table does); such an array cannot be
-pulsed. Not modelled here: dependence on the stored conductances and on PWM duty, sneak paths, wire resistance.
+A capacitor cell (card with ``cmos``, see `cmos_cell`) is read through its transistor, and pulsed by lines that switch
+its gates from ground to the supply; a cell that sees one of two pulses does nothing. It is programmed by the pulses
+that train it. A card with ``power`` instead lumps the whole array while it is read (ISAAC's table does); such an array
+cannot be pulsed. Not modelled here: dependence on the stored conductances and on PWM duty, sneak paths, wire
+resistance.
 """
 
 from __future__ import annotations
@@ -19,6 +22,7 @@ from typing import Annotated
 
 from pydantic import Field
 
+from rpusim.arch.parts.cmos_cell import CmosCell
 from rpusim.arch.parts.part import Action, Card, Part, Sourced
 from rpusim.arch.parts.programming import Programming
 from rpusim.arch.quantity import Seconds, picoseconds, zeptojoules
@@ -50,6 +54,9 @@ class Crossbar(Sourced):
                 f"card {card.name} lumps an array that is read into one power, but this chip also sends pulses to it; "
                 "a card with electrical, or with energy for coincidence and half_select (and write), is needed"
             )
+        if card.cmos is not None:
+            capacitors = self._capacitors(card.cmos, read_seconds, pulse_seconds, programming)
+            return Part("array", self.arrays * cells, card, capacitors, busy_units=self.arrays * cells)
         if card.electrical is None:
             actions = {"read": card.action("read", read_seconds)}
             if pulse_seconds is not None:
@@ -77,3 +84,22 @@ class Crossbar(Sourced):
                 "write_line_per_cell": Action(ps, zeptojoules(e.line_capacitance * square)),
             }
         return Part("array", self.arrays * cells, card, actions, busy_units=self.arrays * cells)
+
+    def _capacitors(
+        self, cell: CmosCell, read_seconds: float, pulse_seconds: float | None, programming: Programming | None
+    ) -> dict[str, Action]:
+        """What an array of capacitor cells does."""
+        read_ps, switched = picoseconds(read_seconds), zeptojoules(cell.line_capacitance * cell.supply**2)
+        actions = {
+            "read": Action(read_ps, zeptojoules(cell.read(read_seconds))),
+            "read_line_per_cell": Action(read_ps, zeptojoules(cell.line_capacitance * cell.read_voltage**2)),
+        }
+        if pulse_seconds is not None:
+            pulse_ps = picoseconds(pulse_seconds)
+            actions["coincidence"] = Action(pulse_ps, zeptojoules(cell.coincidence(pulse_seconds)))
+            actions["pulse_line_per_cell"] = Action(pulse_ps, switched)
+        if programming:
+            ps = programming.pulse_ps
+            actions["write"] = Action(ps, zeptojoules(cell.coincidence(programming.width)))
+            actions["write_line_per_cell"] = Action(ps, switched)
+        return actions

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
-from pydantic.fields import FieldInfo
+from pydantic import Field, model_validator
 
+from rpusim.arch.parts.cmos_cell import CmosCell
+from rpusim.arch.parts.sourced import Frozen, Sourced
 from rpusim.arch.quantity import (
     BitsPerSecond,
-    Dimension,
     Farads,
     JoulesOrZero,
     Metres,
@@ -29,51 +29,7 @@ from rpusim.arch.quantity import (
 )
 from rpusim.errors import InputError
 
-
-class Frozen(BaseModel):
-    """Base of every configuration model: immutable, and unknown fields are errors."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class Sourced(Frozen):
-    """A block of a configuration whose numbers have a source: the block's, or a field's own where it differs."""
-
-    source: str = Field(min_length=3)
-    sources: dict[str, str] = {}
-
-    @model_validator(mode="after")
-    def _sources_name_fields(self) -> Sourced:
-        unknown = sorted(set(self.sources) - set(type(self).model_fields))
-        if unknown:
-            raise ValueError(f"sources names {unknown[0]!r}, which is not a field of this block")
-        return self
-
-    def numbers(self, where: str) -> Iterator[dict[str, Any]]:
-        """Every number of this block and of the blocks inside it: {field, value, unit, source}."""
-        for name, field in type(self).model_fields.items():
-            value = getattr(self, name)
-            here = f"{where}.{name}" if where else name
-            source = self.sources.get(name, self.source)
-            if isinstance(value, Sourced):
-                yield from value.numbers(here)
-            elif isinstance(value, tuple) and value and isinstance(value[0], Sourced):
-                for i, item in enumerate(value):
-                    yield from item.numbers(f"{here}.{getattr(item, 'name', i)}")
-            elif isinstance(value, Electrical):
-                for part, inner in type(value).model_fields.items():
-                    yield _number(f"{here}.{part}", getattr(value, part), inner, source)
-            elif isinstance(value, bool | int | float):
-                yield _number(here, value, field, source)
-            elif isinstance(value, dict) and name == "energy":
-                for action, joules in value.items():
-                    yield {"field": f"{here}.{action}", "value": joules, "unit": "J", "source": source}
-
-
-def _number(where: str, value: float, field: FieldInfo, source: str) -> dict[str, Any]:
-    found = [*field.metadata, *(m for a in get_args(field.annotation) for m in getattr(a, "__metadata__", ()))]
-    unit = next((m.unit for m in found if isinstance(m, Dimension)), "1")
-    return {"field": where, "value": value, "unit": unit, "source": source}
+__all__ = ["Action", "Card", "Electrical", "Frozen", "Part", "Sourced"]
 
 
 class Electrical(Frozen):
@@ -88,8 +44,9 @@ class Electrical(Frozen):
 class Card(Sourced):
     """What one unit of a part costs, with the technology node and the source of the figures.
 
-    Energy is given in exactly one of three ways: ``energy`` per action, the ``power`` while busy
-    (energy = power x busy time), or for a resistive cell its ``electrical`` circuit.
+    Energy is given in exactly one of four ways: ``energy`` per action, the ``power`` while busy
+    (energy = power x busy time), for a resistive cell its ``electrical`` circuit, or for a capacitor cell its ``cmos``
+    circuit, from which area and leakage follow as well.
     A zero is refused unless ``zero_because`` says why it is one.
     ``rated_bits`` and ``rated_rate`` bind a card to the converter it was taken from, ``rated_bandwidth`` to the memory
     bank or router.
@@ -103,6 +60,7 @@ class Card(Sourced):
     energy: dict[str, JoulesOrZero] = {}
     power: WattsOrZero | None = None
     electrical: Electrical | None = None
+    cmos: CmosCell | None = None
     area: SquareMetresOrZero
     leakage: WattsOrZero
     zero_because: dict[str, str] = {}
@@ -115,11 +73,24 @@ class Card(Sourced):
         for row in super().numbers(where):
             yield {**row, "source": f"{row['source']} ({self.basis})"}
 
+    @model_validator(mode="before")
+    @classmethod
+    def _of_the_circuit(cls, fields: Any) -> Any:
+        if not isinstance(fields, dict) or not isinstance(fields.get("cmos"), dict):
+            return fields
+        given = [name for name in ("area", "leakage") if name in fields]
+        if given:
+            raise ValueError(f"{given[0]} follows from cmos, the circuit of the cell; leave it out")
+        cell = CmosCell.model_validate(fields["cmos"])
+        return {**fields, "area": f"{cell.area:.15g} m2", "leakage": f"{cell.standby:.15g} W"}
+
     @model_validator(mode="after")
     def _complete(self) -> Card:
-        if bool(self.energy) + (self.power is not None) + (self.electrical is not None) != 1:
+        ways = bool(self.energy), self.power is not None, self.electrical is not None, self.cmos is not None
+        if sum(ways) != 1:
             raise ValueError(
-                "a card's energy is given in exactly one way: energy (per action), power (while busy) or electrical"
+                "a card's energy is given in exactly one way: energy (per action), power (while busy), electrical or "
+                "cmos"
             )
         costs: dict[str, float] = {"area": self.area, "leakage": self.leakage, **self.energy}
         if self.power is not None:

@@ -8,6 +8,7 @@ when one array is read and another written, and how their weights combine. Its p
     cell.set_weights(w)           program it
     cell.update(x, d, lr)         learn from pairs in order; returns what happened (`CellActivity`)
     cell.end_mini_batch()         decay and diffusion of every array
+    cell.elapse(seconds)          leakage and drift of every array
 
 Everything that a cell remembers (arrays, buffers, choppers, counters) is in its ``state_dict``; random numbers depend
 on its name and counters only. So a restored cell continues bit for bit, also in the middle of a transfer cycle.
@@ -201,6 +202,17 @@ class UnitCell(torch.nn.Module, ABC):
         """What happens once per mini-batch: diffusion and decay of every array."""
         for array in self._arrays:
             array.end_mini_batch()
+        self.show()
+
+    @property
+    def volatile(self) -> bool:
+        """Whether time alone moves its weights."""
+        return any(array.volatile for array in self._arrays)
+
+    def elapse(self, seconds: float) -> None:
+        """Let time pass: see `DeviceArray.elapse`."""
+        for array in self._arrays:
+            array.elapse(seconds)
         self.show()
 
     def show(self) -> None:

@@ -106,6 +106,15 @@ class ShiftedArray(torch.nn.Module):
         """As `DeviceArray.reset`, of A."""
         self.array.reset(first, columns, probability)
 
+    @property
+    def volatile(self) -> bool:
+        return self.array.volatile or self.reference.volatile
+
+    def elapse(self, seconds: float) -> None:
+        """Leakage and drift of both arrays."""
+        self.array.elapse(seconds)
+        self.reference.elapse(seconds)
+
     def end_mini_batch(self) -> None:
         """Diffusion and decay of both arrays."""
         self.array.end_mini_batch()

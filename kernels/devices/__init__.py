@@ -1,6 +1,7 @@
 """Devices: what one pulse does to one cross-point. One file per device; `base` tells what a device is made of."""
 
 from rpusim.kernels.devices.base import Cells, Device, PulsedDevice
+from rpusim.kernels.devices.cmos_rpu import CmosRpu
 from rpusim.kernels.devices.constant_step import ConstantStep
 from rpusim.kernels.devices.drift import Drift
 from rpusim.kernels.devices.exact import ExactDevice, FloatingPointDevice, IdealDevice
@@ -25,6 +26,7 @@ PULSED: dict[str, type[PulsedDevice]] = {
         PowStepReference,
         ExpStep,
         PiecewiseStep,
+        CmosRpu,
     )
 }
 EXACT: dict[str, type[ExactDevice]] = {kind.kind: kind for kind in (IdealDevice, FloatingPointDevice)}
@@ -35,6 +37,7 @@ __all__ = [
     "KINDS",
     "PULSED",
     "Cells",
+    "CmosRpu",
     "ConstantStep",
     "Device",
     "Drift",

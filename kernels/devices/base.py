@@ -14,8 +14,8 @@ and compiled by numba for float32 scalars; so it is plain arithmetic of its argu
 is not rectified.
 
 Weights have no unit (normalised conductance). Modelled: step size and its asymmetry, bounds, stuck cells, write noise,
-decay and diffusion per mini-batch, reset, drift. Not modelled: half-select disturbance, dependence on pulse amplitude,
-temperature.
+decay and diffusion per mini-batch, leakage and drift with time, reset. Not modelled: half-select disturbance,
+dependence on pulse amplitude, temperature.
 
 Sources: Gokmen & Vlasov, Front. Neurosci. 10:333 (2016) for the variations; the parameters are named as in IBM's analog
 hardware acceleration kit (Rasch et al. 2021), whose semantics are followed.
@@ -25,7 +25,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import ClassVar
 
 import torch
@@ -104,6 +104,8 @@ class PulsedDevice(Device):
     lifetime, lifetime_dtod: decay time in mini-batches (0: no decay; up to 1: gone after one mini-batch), its spread.
     reset, reset_dtod, reset_std: the weight that decay and reset end at, its spread over cells, and the spread of a
                        reset around it (all absolute).
+    retention, retention_dtod: time constant in seconds with which what a cell holds leaks away, towards the same weight
+                       (0: it keeps it); its spread, that of its logarithm.
     write_noise_std:   noise of the apparent weight around the persistent one, in units of dw_min.
     apply_write_noise_on_set: whether it is also drawn when weights are written directly.
     drift:             relaxation with time, see `Drift`.
@@ -133,6 +135,8 @@ class PulsedDevice(Device):
     write_noise_std: float = 0.0
     apply_write_noise_on_set: bool = True
     drift: Drift = field(default_factory=Drift)
+    retention: float = 0.0
+    retention_dtod: float = 0.0
 
     def __post_init__(self) -> None:
         for name in ("dw_min_dtod_log_normal", "enforce_consistency", "perfect_bias", "apply_write_noise_on_set"):
@@ -142,7 +146,8 @@ class PulsedDevice(Device):
             checks.number(name, getattr(self, name), low=0.0)
         for name in ("corrupt_devices_range", "diffusion_dtod", "lifetime", "lifetime_dtod", "reset_dtod", "reset_std"):
             checks.number(name, getattr(self, name), low=0.0)
-        checks.number("write_noise_std", self.write_noise_std, low=0.0)
+        for name in ("write_noise_std", "retention", "retention_dtod"):
+            checks.number(name, getattr(self, name), low=0.0)
         checks.number("up_down", self.up_down, low=-1.0, high=1.0)
         checks.number("w_max", self.w_max, low=0.0)
         checks.number("w_min", self.w_min, high=0.0)
@@ -198,8 +203,16 @@ class PulsedDevice(Device):
         if self.lifetime > 0.0:
             time = self.lifetime * (1.0 + self.lifetime_dtod * draw.normal())
             decay = torch.where(time > 1.0, 1.0 - 1.0 / time, torch.zeros(()))
-        cells = Cells(pulse.contiguous(), decay, target, diffusion, self.drift.exponents(draw))
-        return self.referred(cells, draw)
+        exponents = self.drift.exponents(draw)
+        cells = Cells(pulse.contiguous(), decay, target, diffusion, exponents)
+        return self.referred(self.leaking(cells, draw), draw)
+
+    def leaking(self, cells: Cells, draw: Draw) -> Cells:
+        """The cells with the time constant of each, where they leak."""
+        if self.retention == 0.0:
+            return cells
+        rest = cells.clip(torch.zeros_like(cells.bound_min) if cells.target is None else cells.target)
+        return replace(cells, target=rest, retention=self.retention * torch.exp(self.retention_dtod * draw.normal()))
 
     def _steps(self, draw: Draw) -> Steps:
         """The variation that all pulsed devices have."""

@@ -18,9 +18,10 @@ class Cells:
     pulse:     per cell: lower bound, upper bound, parameters of an up step, parameters of a down step. They lie side by
                side because a pulse touches all numbers of one cell.
     decay:     factor per mini-batch by which a weight approaches ``target``; None: no decay.
-    target:    the weight that decay and reset end at; None: 0.
+    target:    the weight that decay, leakage and reset end at; None: 0.
     diffusion: standard deviation of the random walk per mini-batch; None: no diffusion.
     drift:     exponent of the drift with time; None: no drift.
+    retention: time constant of leakage in seconds; None: no leakage.
     """
 
     pulse: Tensor
@@ -28,6 +29,7 @@ class Cells:
     target: Tensor | None = None
     diffusion: Tensor | None = None
     drift: Tensor | None = None
+    retention: Tensor | None = None
 
     @property
     def bound_min(self) -> Tensor:

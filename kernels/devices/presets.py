@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from rpusim.kernels.devices.base import PulsedDevice
+from rpusim.kernels.devices.cmos_rpu import CmosRpu
 from rpusim.kernels.devices.constant_step import ConstantStep
 from rpusim.kernels.devices.exp_step import ExpStep
 from rpusim.kernels.devices.linear_step import LinearStep
@@ -95,6 +96,24 @@ DEVICES: dict[str, DevicePreset] = {
                 lifetime_dtod=0.3,
             ),
             "Li et al., VLSI 2018, fit of AIHWKit",
+        ),
+        DevicePreset(
+            "cmos-rpu-2017",
+            "capacitor between two current sources, leaking with time",
+            CmosRpu(
+                dw_min=0.0012,
+                dw_min_std=0.30265851488765355,
+                w_max=0.6,
+                w_min=-0.6,
+                gamma_up=0.05,
+                gamma_down=0.05,
+                current_dtod=0.1,
+                capacitance_dtod=0.07,
+                offset_dtod=0.012,
+                retention=1.0,
+                leakage_dtod=0.2558427881104495,
+            ),
+            "follows from the circuit on the chip cmos-rpu-2017: Kim et al., MWSCAS 2017; Li et al., VLSI 2018",
         ),
         DevicePreset(
             "ecram",

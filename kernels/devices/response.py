@@ -42,7 +42,9 @@ class Response:
 def mean_device(device: PulsedDevice) -> PulsedDevice:
     """The device without variation between cells; its noise from pulse to pulse is left as it is."""
     alike: dict[str, Any] = {
-        field.name: 0.0 for field in fields(device) if field.name.endswith("_dtod") or field.name == "reference_std"
+        field.name: 0.0
+        for field in fields(device)
+        if field.init and (field.name.endswith("_dtod") or field.name == "reference_std")
     }
     return replace(device, **alike, corrupt_devices_prob=0.0)
 

@@ -93,6 +93,7 @@ def test_the_presets_that_ship_are_those_promised() -> None:
         "hermes-2021",
         "haensch-2018",
         "neurosim-vgg8",
+        "cmos-rpu-2017",
     }
     assert set(presets()) == shipped
 

@@ -350,6 +350,7 @@ def test_unknown_names_are_answered_with_the_nearest():
 def test_presets_have_sources_and_their_published_numbers():
     assert all(entry.source and entry.name == name for name, entry in {**PRESETS, **DEVICES}.items())
     names = "reram-es reram-sb capacitor ecram ecram-mo idealized gokmen-vlasov pcm reram-array-om reram-array-hfo2"
+    names += " cmos-rpu-2017"
     assert set(DEVICES) == set(names.split())
     assert set(DEVICES) - set(PRESETS) == {"pcm"}
     assert device("gokmen-vlasov").dw_min == 0.0016
@@ -364,6 +365,7 @@ def test_presets_have_sources_and_their_published_numbers():
         ("reram-sb", 1000, 0.112),
         ("capacitor", 400, 0),
         ("ecram", 1000, 0),
+        ("cmos-rpu-2017", 1000, 0),  # Li et al. 2018: about 1000 required
         ("ecram-mo", 7089, 0),
         ("idealized", 10000, 0),
         ("gokmen-vlasov", 1250, 0),

@@ -17,6 +17,7 @@ from rpusim.kernels.array import DeviceArray
 from rpusim.kernels.devices import (
     EXACT,
     KINDS,
+    CmosRpu,
     ConstantStep,
     Drift,
     ExactDevice,
@@ -65,6 +66,8 @@ ZOO = [
     ExpStep(dw_min_std=2.0, **NOISY),
     ExpStep(dw_min_std_add=0.001, dw_min_std_slope=0.01),
     PiecewiseStep(**CURVE, **NOISY),
+    PowStep(retention=20.0, retention_dtod=0.5, reset=0.1, **NOISY),
+    CmosRpu(gamma_up=0.3, gamma_down=0.1, retention=200.0, leakage_dtod=0.3, offset_dtod=0.02, capacitance_dtod=0.1),
     IdealDevice(diffusion=0.01, lifetime=20.0),
     FloatingPointDevice(drift=Drift(0.05)),
     "biolek-step",
@@ -127,7 +130,7 @@ class TestEveryDevice:
             array.pulse(*vectors(number), 2.0 * (-1) ** (number // 2), UpdateParameters(31))
             array.end_mini_batch()
             array.reset(number, 3, 0.5)
-            array.drift(10.0)
+            array.elapse(10.0)
             assert torch.isfinite(array.weights).all()
             assert (array.stored >= array.cells.bound_min).all() and (array.stored <= array.cells.bound_max).all()
 
@@ -137,6 +140,7 @@ class TestEveryDevice:
             return
         free = {"dw_min": 0.02, "up_down": 0.3} if fields_given(model, "dw_min") else {}
         spread = {"w_max_dtod": 0.1, "w_min_dtod": 0.1, "dw_min_dtod": 0.1, "up_down_dtod": 0.05}
+        spread = {name: value for name, value in spread.items() if fields_given(model, name)}
         quiet = replace(model, **free, **spread, dw_min_std=0.0, write_noise_std=0.0)
         cells = quiet.sample(10, 10, (0, 0, 0))
         goal, silent = quiet.symmetry_point(cells), torch.zeros(10, 10)
@@ -157,7 +161,7 @@ class TestEveryDevice:
             array.pulse(*vectors(seed), 0.05, UpdateParameters(31))
             array.end_mini_batch()
             array.reset(0, 2, 0.5)
-            array.drift(3.0)
+            array.elapse(3.0)
 
         one, other = array_of(model, path), DeviceArray(6, 9, model, (9, 9, 9), path)
         go_on(one, 0)
