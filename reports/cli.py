@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from rpusim.errors import InputError
-from rpusim.reports import files
-from rpusim.reports.console import Commands, aside, progress
+from rpusim.reports.console import Commands, aside, interruptible, progress
+from rpusim.workloads import files
 
 if TYPE_CHECKING:
     from rpusim.workloads.result import Result
@@ -83,20 +83,23 @@ def run(experiment: str, out: Path | None, json_wanted: bool, quiet: bool, **opt
     """Train a network on a chip, and price it.
 
     EXPERIMENT is one that ships (see `rpusim presets`) or a YAML file; without it, fcn-digits. Options replace what it
-    says. Results go to runs/EXPERIMENT, or to --out.
+    says. Results go to runs/EXPERIMENT, or to --out. A run that was stopped or killed goes on when the same command is
+    given again: until it is done, its state is in runs/EXPERIMENT.checkpoint.
     """
-    from rpusim.workloads import result, settings
+    from rpusim.workloads import checkpoint, result, settings
 
     given = {name: value for name, value in options.items() if value is not None}
     chosen = overridden(settings.load(experiment), given)
     folder = Path("runs") / chosen.name if out is None else out
     result.check_writable(folder)
-    with progress(not quiet) as watch, aside():
+    kept = checkpoint.beside(folder)
+    with progress(not quiet) as watch, aside(), interruptible(kept):
         from rpusim.workloads import experiment as flow
 
-        found = flow.run(chosen, watch)
+        found = flow.run(chosen, watch, kept)
     command = ["run", experiment, *(word for name, value in given.items() for word in (f"--{name}", str(value)))]
     keep(found, folder, command)
+    kept.unlink(missing_ok=True)
     show(found.document, json_wanted)
     if not json_wanted:
         click.echo(f"\n{folder / 'report.html'}")

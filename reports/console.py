@@ -14,6 +14,7 @@ import threading
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stdout
+from pathlib import Path
 from types import FrameType
 from typing import Any, NoReturn, TextIO
 
@@ -59,8 +60,9 @@ class Commands(click.Group):
             _leave(str(error), BAD_INPUT)
         except click.ClickException as error:
             _leave(error.format_message(), error.exit_code if error.exit_code != 1 else BAD_INPUT)
-        except (click.Abort, KeyboardInterrupt):
-            _leave("interrupted; nothing was written", INTERRUPTED)
+        except (click.Abort, KeyboardInterrupt) as interruption:
+            said = (interruption.__cause__ or interruption).args  # click raises Abort from what it was
+            _leave(f"interrupted; {said[0] if said else 'nothing was written'}", INTERRUPTED)
 
     def resolve_command(
         self, context: click.Context, arguments: list[str]
@@ -95,6 +97,17 @@ def progress(wanted: bool = True) -> Iterator[Watch]:
             show(stage, fraction)
 
         yield watch
+
+
+@contextmanager
+def interruptible(checkpoint: Path) -> Iterator[None]:
+    """Say how a run that is interrupted after its first checkpoint goes on."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        if checkpoint.exists():
+            raise KeyboardInterrupt(f"the same command goes on from {checkpoint}") from None
+        raise
 
 
 @contextmanager

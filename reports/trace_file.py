@@ -7,10 +7,10 @@ from typing import Any
 
 from rpusim.arch.activity import Phase
 from rpusim.errors import InputError
-from rpusim.reports import files
 from rpusim.reports import format as f
 from rpusim.reports.trace import Trace
 from rpusim.reports.trace_lanes import ALL, Lanes, Window
+from rpusim.workloads import files
 
 JSON, PROTOBUF = ".json", ".pftrace"
 MOST_IN_JSON = 100_000

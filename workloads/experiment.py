@@ -6,10 +6,14 @@ schedules and prices: `Activity` is all that passes from one to the other.
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -25,6 +29,7 @@ from rpusim.kernels import AnalogSGD, AnalogTile, convert
 from rpusim.workloads import data as datasets
 from rpusim.workloads import networks, periphery, unit_cells
 from rpusim.workloads.capture import capture, check_convertible
+from rpusim.workloads.checkpoint import Checkpoint, digest
 from rpusim.workloads.dry_run import check_learns, check_parameters
 from rpusim.workloads.meter import Meter
 from rpusim.workloads.result import SCHEMA, Result, cost, operations_per_sample, package_version
@@ -50,8 +55,12 @@ def _one_thread() -> Iterator[None]:
 
 
 @_one_thread()
-def run(experiment: Experiment, watch: Watch = lambda stage, fraction: None) -> Result:
-    """Train the experiment's network on its chip, and in floating point beside it; price every event of it."""
+def run(experiment: Experiment, watch: Watch = lambda stage, fraction: None, kept: Path | None = None) -> Result:
+    """Train the experiment's network on its chip, and in floating point beside it; price every event of it.
+
+    kept: a file in which the state is kept meanwhile; a run that was killed goes on from there (see `checkpoint`). It
+    stays until whoever has saved the result removes it.
+    """
     began = time.perf_counter()
     torch.manual_seed(experiment.seed)
     digital, input_shape = networks.build(experiment.network)
@@ -66,27 +75,42 @@ def run(experiment: Experiment, watch: Watch = lambda stage, fraction: None) -> 
 
     log = ActivityLog()
     analog = analog_twin(digital, placement, experiment.management, cells, experiment.seed, log)
+    checkpoint = Checkpoint(kept, inputs_of(experiment, digital, samples, placement, cells))
+    state = checkpoint.load()
 
     batches = Batches(samples, experiment)
     tried = analog_twin(digital, placement, experiment.management, cells, experiment.seed, ActivityLog())
     dry_run(digital, tried, batches)
-    reference = [
-        epoch.test_error
-        for epoch in train(digital, torch.optim.SGD(digital.parameters(), 1.0), batches, watch, "digital")
+    stages = [
+        Training("digital", digital, torch.optim.SGD(digital.parameters(), 1.0)),
+        Training("analog", analog, AnalogSGD(analog, 1.0), log, meter),
     ]
-    curve = []
-    for epoch in train(analog, AnalogSGD(analog, 1.0), batches, watch, "analog", lambda: meter.add(log.take()), log):
-        ledger = meter.ledger()
-        curve.append(
-            {
-                "epoch": epoch.number,
-                "seconds": ledger.time_ps * 1e-12,
-                "joules": ledger.total_zj * 1e-21,
-                "train_loss": epoch.train_loss,
-                "test_error": epoch.test_error,
-                "test_error_floating_point": reference[epoch.number - 1],
-            }
-        )
+    if state is not None:
+        began -= state["wall"]
+        for stage, before in zip(stages, state["stages"], strict=True):
+            stage.load_state_dict(before)
+        torch.set_rng_state(state["random"])
+
+    def keep() -> None:
+        if checkpoint.due:
+            checkpoint.save(
+                {
+                    "stages": [stage.state_dict() for stage in stages],
+                    "random": torch.get_rng_state(),
+                    "wall": time.perf_counter() - began,
+                }
+            )
+
+    try:
+        for stage in stages:
+            train(stage, batches, watch, keep)
+    except InputError:  # it cannot go on
+        checkpoint.remove()
+        raise
+    reference = [epoch["test_error"] for epoch in stages[0].curve]
+    curve = [
+        epoch | {"test_error_floating_point": error} for epoch, error in zip(stages[1].curve, reference, strict=True)
+    ]
 
     document = {
         "schema": SCHEMA,
@@ -115,6 +139,25 @@ def run(experiment: Experiment, watch: Watch = lambda stage, fraction: None) -> 
     }
     document["time"]["per_epoch_s"] = document["time"]["per_sample_s"] * len(samples.train_y)
     return Result(document, meter.trace, meter.plan.stations, meter.details)
+
+
+def inputs_of(
+    experiment: Experiment, digital: nn.Module, samples: datasets.Dataset, placement: Placement, cells: UnitCells
+) -> dict[str, str]:
+    """All that the result depends on, by name; what a name stands for may have changed since, so contents as well."""
+    fields: dict[str, str] = {}
+    for name, value in experiment.model_dump().items():
+        parts = value if name in ("recipe", "management") else {"": value}
+        fields |= {f"{name}.{part}".rstrip("."): str(given) for part, given in parts.items()}
+    numbers = [*cells.provenance(), *placement.chip.provenance()]
+    contents = {
+        "network": digest(repr(digital), *digital.state_dict().values()),
+        "chip": digest(placement.chip.model_dump_json(), json.dumps(numbers, default=str)),
+        "device": digest(repr(cells)),
+        "data": digest(samples.train_x, samples.train_y, samples.test_x, samples.test_y),
+    }
+    versions = {"rpusim": package_version(), "torch": str(torch.__version__), "numpy": np.__version__}
+    return fields | {f"content of the {name}": value for name, value in contents.items()} | versions
 
 
 def dry_run(digital: nn.Module, analog: nn.Module, batches: Batches) -> None:
@@ -156,7 +199,13 @@ class Batches:
         self.test_x, self.test_y = torch.tensor(samples.test_x), torch.tensor(samples.test_y)
 
     @property
+    def samples(self) -> int:
+        """Of an epoch."""
+        return len(self._y)
+
+    @property
     def per_epoch(self) -> int:
+        """Mini-batches."""
         return -(-len(self._y) // self.recipe.batch)
 
     def smallest(self) -> tuple[torch.Tensor, torch.Tensor]:
@@ -174,45 +223,84 @@ class Batches:
             yield self._x[chosen], self._y[chosen]
 
 
-@dataclass(frozen=True)
-class Epoch:
-    number: int
-    train_loss: float
-    test_error: float
+@dataclass
+class Training:
+    """A model in training, and how far it has come. log, meter: of a model on a chip.
+
+    curve: what each epoch that is done led to. mini_batches: done of the next one; loss: summed over their samples.
+    """
+
+    name: str
+    model: nn.Module
+    optimizer: torch.optim.Optimizer
+    log: ActivityLog | None = None
+    meter: Meter | None = None
+    mini_batches: int = 0
+    loss: float = 0.0
+    curve: list[dict[str, Any]] = field(default_factory=list)
+
+    def settle(self) -> None:
+        """Account for the activity so far."""
+        if self.log is not None and self.meter is not None:
+            self.meter.add(self.log.take())
+
+    def end_epoch(self, loss: float, error: float) -> None:
+        """Note what the epoch led to, and at which cost."""
+        point: dict[str, Any] = {"epoch": len(self.curve) + 1}
+        if self.meter is not None:
+            ledger = self.meter.ledger()
+            point |= {"seconds": ledger.time_ps * 1e-12, "joules": ledger.total_zj * 1e-21}
+        self.curve.append(point | {"train_loss": loss, "test_error": error})
+        self.mini_batches, self.loss = 0, 0.0
+
+    def state_dict(self) -> dict[str, Any]:
+        """All that it takes to go on; activity has been accounted for by then."""
+        assert not self.log, "activity that nobody has accounted for"
+        return {
+            "model": self.model.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "meter": self.meter and self.meter.state_dict(),
+            "log_step": self.log.step if self.log is not None else 0,
+            **{name: getattr(self, name) for name in ("mini_batches", "loss", "curve")},
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from what `state_dict` gave."""
+        self.model.load_state_dict(state["model"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.mini_batches, self.loss, self.curve = state["mini_batches"], state["loss"], state["curve"]
+        if self.meter is not None and self.log is not None:
+            self.meter.load_state_dict(state["meter"])
+            self.log.step = state["log_step"]
 
 
-def train(
-    model: nn.Module,
-    optimizer: torch.optim.Optimizer,
-    batches: Batches,
-    watch: Watch,
-    stage: str,
-    settle: Callable[[], None] = lambda: None,
-    log: ActivityLog | None = None,
-) -> Iterator[Epoch]:
-    """Train epoch by epoch; ``settle`` is called every few mini-batches to account for the activity so far."""
-    loss_function = nn.NLLLoss()
-    for epoch in range(batches.recipe.epochs):
+def train(training: Training, batches: Batches, watch: Watch, keep: Callable[[], None] = lambda: None) -> None:
+    """Train from where it stands to the end. Every few mini-batches activity is accounted for; then ``keep`` is called,
+    when nothing but the training's state is needed to go on."""
+    loss_function, recipe, model = nn.NLLLoss(), batches.recipe, training.model
+    for epoch in range(len(training.curve), recipe.epochs):
         model.train()
-        optimizer.param_groups[0]["lr"] = batches.learning_rate(epoch)
-        total = 0.0
-        for number, (x, y) in enumerate(batches.epoch(epoch)):
-            optimizer.zero_grad()
+        training.optimizer.param_groups[0]["lr"] = batches.learning_rate(epoch)
+        for x, y in islice(batches.epoch(epoch), training.mini_batches, None):
+            training.optimizer.zero_grad()
             loss = loss_function(model(x), y)
             if not torch.isfinite(loss):
                 raise InputError(
-                    f"recipe.learning_rate: got {batches.recipe.learning_rate}, with which the {stage} training "
+                    f"recipe.learning_rate: got {recipe.learning_rate}, with which the {training.name} training "
                     f"diverged in epoch {epoch + 1}; a smaller rate is needed"
                 )
             loss.backward()
-            optimizer.step()
-            total += float(loss.detach()) * len(y)
-            if (number + 1) % MINI_BATCHES_PER_PIECE == 0:
-                settle()
-                watch(stage, (epoch + (number + 1) / batches.per_epoch) / batches.recipe.epochs)
-        settle()
-        yield Epoch(epoch + 1, total / len(batches._y), test_error(model, batches, log))
-        watch(stage, (epoch + 1) / batches.recipe.epochs)
+            training.optimizer.step()
+            training.loss += float(loss.detach()) * len(y)
+            training.mini_batches += 1
+            if training.mini_batches % MINI_BATCHES_PER_PIECE == 0:
+                training.settle()
+                keep()
+                watch(training.name, (epoch + training.mini_batches / batches.per_epoch) / recipe.epochs)
+        training.settle()
+        training.end_epoch(training.loss / batches.samples, test_error(model, batches, training.log))
+        keep()
+        watch(training.name, (epoch + 1) / recipe.epochs)
 
 
 @torch.no_grad()

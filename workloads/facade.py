@@ -34,15 +34,22 @@ MANAGED = Management(
 """Noise, bound and update management as in Gokmen, Onen & Haensch 2017 and Rasch et al. 2021."""
 
 
-def simulate(experiment: str | Path | Experiment = "fcn-digits", **changes: Any) -> Result:
+def simulate(
+    experiment: str | Path | Experiment = "fcn-digits", *, checkpoint: str | Path | None = None, **changes: Any
+) -> Result:
     """Train an experiment's network on its chip: accuracy, time, energy and area in one `Result`.
 
     ``experiment`` is the name of one that ships, a YAML file, or an `Experiment`; ``changes`` replace its fields, such
-    as ``chip="reram-512"`` or ``seed=1``, and those of its recipe, such as ``epochs=5``. InputError on what cannot be
+    as ``chip="reram-512"`` or ``seed=1``, and those of its recipe, such as ``epochs=5``. ``checkpoint``: a file that
+    keeps the state meanwhile; the same call goes on from it after the process was killed. InputError on what cannot be
     used.
     """
     chosen = experiment if isinstance(experiment, Experiment) else settings.load(experiment)
-    return flow.run(settings.changed(chosen, changes))
+    kept = Path(checkpoint) if checkpoint is not None else None
+    found = flow.run(settings.changed(chosen, changes), kept=kept)
+    if kept is not None:
+        kept.unlink(missing_ok=True)
+    return found
 
 
 class ChipMeter:

@@ -8,15 +8,15 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass, replace
-from functools import cached_property
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from rpusim.arch import steady
-from rpusim.arch.activity import Activity, Phase
+from rpusim.arch.activity import COLUMNS, Activity, Phase
 from rpusim.arch.analysis import Analysis
 from rpusim.arch.events import Events
 from rpusim.arch.ledger import Ledger, Pricer
@@ -93,6 +93,12 @@ class Counts:
         """Those of so many more mini-batches, each adding what the last one added to ``before``."""
         return Counts(**{name: _grown(value, getattr(before, name), times) for name, value in vars(self).items()})
 
+    @staticmethod
+    def of(numbers: dict[str, Any]) -> Counts:
+        """Those that `asdict` made numbers of."""
+        slices: dict[str, Any] = {n: Slices(**value) for n, value in numbers.items() if isinstance(value, dict)}
+        return Counts(**numbers | slices)
+
     def document(self) -> dict[str, Any]:
         """As numbers by name; transfer and maintenance only where there were any."""
         between = {name: vars(value) for name, value in vars(self).items() if isinstance(value, Slices)}
@@ -139,6 +145,7 @@ class Meter:
         """Of asynchronous training that was timed in one piece."""
         self._first_events: Events | None = None
         """Those of `beginning`, where they came in one piece that was timed anyway."""
+        self._beginning: Analysis | None = None
         self._timed = Ledger()
         self._whole = False
         """Whether the account already is that of all samples, though few were timed."""
@@ -174,17 +181,18 @@ class Meter:
             self._first_events = _first(events, self._most) if alone else None
             self._first.append(timed.select(np.isin(timed.step, steps)))
             self._to_trace -= len(steps)
+            self._beginning = None
 
-    @cached_property
+    @property
     def beginning(self) -> Analysis | None:
         """Of the first mini-batches that were timed, the same in however many pieces they came."""
         activity = Activity.concatenate(self._first)
-        if not len(activity):
-            return None
-        events = self._first_events
-        if events is None:
-            events = _first(run(self.plan, activity, self.schedule), self._most)
-        return Analysis(self.plan, self._price, events, activity)
+        if self._beginning is None and len(activity):
+            events = self._first_events
+            if events is None:
+                events = _first(run(self.plan, activity, self.schedule), self._most)
+            self._beginning = Analysis(self.plan, self._price, events, activity)
+        return self._beginning
 
     @property
     def _most(self) -> int:
@@ -233,6 +241,30 @@ class Meter:
         self.samples = self.samples * times // number
         if number > 1:  # what was done once, before the first of them, is in both
             self.counts = self.counts.grown(Counts().plus(pieces[0][0]), times - number)
+
+    def state_dict(self) -> dict[str, Any]:
+        """The account so far, in numbers and tensors; a meter of the same plan goes on from it, to the byte."""
+        first = Activity.concatenate(self._first)
+        return {
+            "samples": self.samples,
+            "timed_samples": self.timed_samples,
+            "counts": asdict(self.counts),
+            "ledger": asdict(self._timed),
+            "whole": self._whole,
+            "first": {name: torch.from_numpy(getattr(first, name)) for name in COLUMNS},
+            "to_trace": self._to_trace,
+            "staleness": self.staleness and asdict(self.staleness),
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from what `state_dict` gave."""
+        self.samples, self.timed_samples = state["samples"], state["timed_samples"]
+        self.counts, self._whole, self._to_trace = Counts.of(state["counts"]), state["whole"], state["to_trace"]
+        self._timed = Ledger()
+        self._timed.merge(Ledger(**state["ledger"]))
+        self._first = [Activity(**{name: column.numpy() for name, column in state["first"].items()})]
+        self._first_events = self._beginning = None
+        self.staleness = Staleness(**state["staleness"]) if state["staleness"] else None
 
     def _samples(self, activity: Activity) -> int:
         first = self.plan.layers[0].placed

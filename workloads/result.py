@@ -30,6 +30,7 @@ from rpusim.arch.network import INPUT, Network
 from rpusim.arch.plan import Plan
 from rpusim.arch.quantity import PICOSECONDS_PER_SECOND, ZEPTOJOULES_PER_JOULE
 from rpusim.errors import InputError
+from rpusim.workloads import files
 
 SCHEMA = "rpusim-result-1"
 MARK = "result.json"
@@ -245,7 +246,7 @@ def save(result: Result, folder: Path, page: Callable[[dict[str, Any]], str] | N
     """Write result.json, config.resolved.yaml, events.npz and (with ``page``) report.html: all, or nothing."""
     folder = _writable(folder)
     folder.parent.mkdir(parents=True, exist_ok=True)
-    fresh = Path(tempfile.mkdtemp(prefix=".rpusim-", dir=folder.parent))
+    fresh = files.fresh_folder(folder.parent)
     try:
         fresh.chmod(0o755)
         document = result.document

@@ -76,7 +76,7 @@ def test_the_default_folder_is_named_after_the_experiment(rpusim, short_run, tmp
     from rpusim.workloads.result import Result
 
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(experiment, "run", lambda chosen, watch: Result(dict(short_run.document), None, ()))
+    monkeypatch.setattr(experiment, "run", lambda chosen, watch, kept: Result(dict(short_run.document), None, ()))
     outcome = rpusim("run")
     assert outcome.status == 0, outcome.stderr
     assert (tmp_path / "runs" / "fcn-digits" / "report.html").is_file()
@@ -282,7 +282,7 @@ def test_a_real_process_prints_only_the_document(tmp_path):
     assert "Traceback" not in wrong.stderr
 
 
-def test_interrupted_leaves_status_130_and_nothing_else(tmp_path):
+def test_interrupted_leaves_status_130_and_what_it_goes_on_from(tmp_path):
     code = (
         "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # a background job ignores it
         "import rpusim.workloads.experiment as flow\n"
@@ -305,5 +305,8 @@ def test_interrupted_leaves_status_130_and_nothing_else(tmp_path):
         finally:
             process.kill()
     assert process.returncode == 130
-    assert (stdout, stderr.lstrip("\n")) == ("", "rpusim: interrupted; nothing was written\n")
-    assert list(tmp_path.iterdir()) == []
+    assert (stdout, stderr.lstrip("\n")) == (
+        "",
+        "rpusim: interrupted; the same command goes on from run.checkpoint\n",
+    )
+    assert [path.name for path in tmp_path.iterdir()] == ["run.checkpoint"]

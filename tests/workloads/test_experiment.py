@@ -181,9 +181,12 @@ def activity_of(chosen: settings.Experiment) -> tuple[Activity, Any]:
     analog = flow.analog_twin(module, placement, chosen.management, cells, chosen.seed, log)
     batches = flow.Batches(flow.datasets.load(chosen.data).shaped(shape), chosen)
     parts: list[Activity] = []
-    optimizer = rpusim.AnalogSGD(analog, 1.0)
-    for _ in flow.train(analog, optimizer, batches, lambda *_: None, "analog", lambda: parts.append(log.take()), log):
-        pass
+
+    class Recorded(flow.Training):
+        def settle(self) -> None:
+            parts.append(log.take())
+
+    flow.train(Recorded("analog", analog, rpusim.AnalogSGD(analog, 1.0), log), batches, lambda *_: None)
     return Activity.concatenate(parts), make_plan(placement)
 
 
