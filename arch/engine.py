@@ -19,6 +19,8 @@ from rpusim.arch.program import ALONE, COUNTED, NEVER, REGISTERS, Do, Integers, 
 
 Steps = Generator[simpy.Event, Any, None]
 
+_WAIT, _RAISE, _TAKE, _GIVE, _USE, _HOLD, _SKIP, _NOTE, _LOG = (int(do) for do in Do)  # compared often
+
 _AFTER_EVERYTHING = 2
 """A simpy priority below NORMAL: runs when the tick has nothing else left."""
 
@@ -96,7 +98,7 @@ class Engine:
         self._code, self._data = program.code.tolist(), program.data.tolist()
         self._closed = program.raises.tolist()
         self._sleeping: dict[int, list[Steps | simpy.Event]] = {}
-        self._start, self._end = np.full(program.slots, NEVER), np.full(program.slots, NEVER)
+        self._start, self._end = [NEVER] * program.slots, [NEVER] * program.slots
         self.stuck: dict[int, int] = {}
         """After the run: processes that still wait, and the instruction at which they do."""
 
@@ -106,60 +108,66 @@ class Engine:
 
     def times(self) -> tuple[Integers, Integers]:
         """Start and end in every slot of the program."""
-        for task, (_, _, first, number) in enumerate(self._program.tasks.tolist()):
-            for process in range(first, first + number):
-                self._begin(process, task, process - first)
+        keys = self._program.keys.tolist()
+        for start, stop, first, size in self._program.tasks.tolist():
+            for number in range(size):
+                self.stuck[first + number] = start
+                self._begin(self._steps(first + number, number, keys[first + number], start, stop), start, number)
         self._clock.run()
-        return self._start, self._end
+        return np.array(self._start, np.int64), np.array(self._end, np.int64)
 
-    def _begin(self, process: int, task: int, number: int) -> None:
+    def _begin(self, steps: Steps, start: int, number: int) -> None:
         """Start a process; one that would wait at once for a gate begins when that opens."""
-        steps = self._steps(process, task, number)
-        do, a, column, *_ = self._code[int(self._program.tasks[task, 0])]
-        gate = self._program.operand(a, column, number)
-        if do == Do.WAIT and self._closed[gate]:
-            self.stuck[process] = int(self._program.tasks[task, 0])
-            self._sleeping.setdefault(gate, []).append(steps)
-        else:
-            self._clock.process(steps)
+        do, gate, column, *_ = self._code[start]
+        if do == _WAIT:
+            gate = self._operand(gate, column, number)
+            if self._closed[gate]:
+                self._sleeping.setdefault(gate, []).append(steps)
+                return
+        self._clock.process(steps)
 
-    def _steps(self, process: int, task: int, number: int) -> Steps:
-        program, clock, data, stations = self._program, self._clock, self._data, self._stations
-        at, stop, *_ = program.tasks[task].tolist()
-        key, noted = int(program.keys[process]), [0] * REGISTERS
+    def _operand(self, value: int, column: int, number: int) -> int:
+        if column == ALONE:
+            return value
+        return value + (number if column == COUNTED else self._data[column + number])
+
+    def _steps(self, process: int, number: int, key: int, at: int, stop: int) -> Steps:
+        clock, stations, noted = self._clock, self._stations, [0] * REGISTERS
         while at < stop:
-            self.stuck[process] = at
             do, a, a_column, b, b_column, slot, register = self._code[at]
             if a_column != ALONE:
-                a += number if a_column == COUNTED else data[a_column + number]
+                a = self._operand(a, a_column, number)
             if b_column != ALONE:
-                b += number if b_column == COUNTED else data[b_column + number]
-            if do == Do.WAIT:
+                b = self._operand(b, b_column, number)
+            if do == _WAIT:
                 if self._closed[a]:
+                    self.stuck[process] = at
                     event = clock.event()
                     self._sleeping.setdefault(a, []).append(event)
                     yield event
-            elif do == Do.RAISE:
-                self._raise(a)
-            elif do == Do.TAKE:
-                yield stations[a].take(key, process, b)
-            elif do == Do.GIVE:
-                stations[a].give(b)
-            elif do == Do.USE:
+            elif do == _USE:
                 if b:
+                    self.stuck[process] = at
                     yield stations[a].take(key, process)
                     self._start[slot + number] = clock.now
                     yield clock.timeout(b)
                     stations[a].give()
                     self._end[slot + number] = clock.now
-            elif do == Do.HOLD:
+            elif do == _RAISE:
+                self._raise(a)
+            elif do == _TAKE:
+                self.stuck[process] = at
+                yield stations[a].take(key, process, b)
+            elif do == _GIVE:
+                stations[a].give(b)
+            elif do == _HOLD:
                 if b:
                     yield clock.timeout(b)
-            elif do == Do.SKIP:
+            elif do == _SKIP:
                 at += a if b == 0 else 0
-            elif do == Do.NOTE:
+            elif do == _NOTE:
                 noted[register] = clock.now
-            elif do == Do.LOG:
+            else:
                 self._start[slot + number], self._end[slot + number] = noted[register], clock.now
             at += 1
         del self.stuck[process]
