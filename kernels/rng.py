@@ -46,6 +46,10 @@ class Purpose(IntEnum):
     WRITE_NOISE = 15
     RESET = 16
     DRIFT = 17
+    PROGRAMMING = 18
+    FROZEN = 19
+    AGEING = 20
+    MODIFIER = 21
 
 
 # --- host: keys -------------------------------------------------------------------------------------------------------

@@ -21,6 +21,7 @@ from rpusim.kernels.array import DeviceArray
 from rpusim.kernels.cells.base import Site
 from rpusim.kernels.devices import Cells
 from rpusim.kernels.mvm import BoundManagement, Lines, Product, multiply
+from rpusim.kernels.periphery import product
 
 if TYPE_CHECKING:
     from rpusim.kernels.config import AnalogConfig, LayerConfig
@@ -100,7 +101,7 @@ class Tile(torch.nn.Module, ABC):
     def forward(self, x: Tensor) -> Tensor:
         """Multiply vectors: x (vectors, columns) -> y (vectors, rows)."""
         x = self._vectors("x", x, self.columns)
-        product = multiply(
+        done = multiply(
             self.weights,
             x,
             self._forward_io,
@@ -111,13 +112,13 @@ class Tile(torch.nn.Module, ABC):
             self.path_now,
         )
         self._counters["forward"] += x.shape[0]
-        self._write(Phase.FORWARD, product, active_columns=product.active, active_rows=self.rows)
-        return product.y
+        self._write(Phase.FORWARD, done, active_columns=done.active, active_rows=self.rows)
+        return done.y
 
     def backward(self, d: Tensor) -> Tensor:
         """Multiply errors by the transposed array: d (vectors, rows) -> (vectors, columns). No bound management."""
         d = self._vectors("d", d, self.rows)
-        product = multiply(
+        done = multiply(
             self.weights.t(),
             d,
             self._backward_io,
@@ -128,11 +129,15 @@ class Tile(torch.nn.Module, ABC):
             self.path_now,
         )
         self._counters["backward"] += d.shape[0]
-        self._write(Phase.BACKWARD, product, active_rows=product.active, active_columns=self.columns)
-        return product.y
+        self._write(Phase.BACKWARD, done, active_rows=done.active, active_columns=self.columns)
+        return done.y
 
     def update(self, x: Tensor, d: Tensor, learning_rate: float) -> None:
         """Learn from pairs in order, if the tile learns by pulses; shapes as for `forward` and `backward`."""
+
+    def gradient(self, x: Tensor, d: Tensor) -> Tensor:
+        """That of ``weight`` (rows, columns), if torch trains it; shapes as for `forward` and `backward`."""
+        return product(d.t(), x.t())
 
     def end_mini_batch(self) -> None:
         """What happens once per mini-batch whether or not there was an update."""
@@ -154,16 +159,16 @@ class Tile(torch.nn.Module, ABC):
             return given
         return given.detach().to(torch.float32).contiguous()
 
-    def _write(self, phase: Phase, product: Product, **active: Any) -> None:
+    def _write(self, phase: Phase, done: Product, **active: Any) -> None:
         if self.log is not None:
-            vectors = len(product.passes)
+            vectors = len(done.passes)
             self.log.append(
                 vectors,
                 layer=self.layer,
                 tile=self.tile,
                 phase=phase,
                 vector=np.arange(vectors, dtype=np.int32),
-                passes=product.passes,
+                passes=done.passes,
                 **active,
             )
 

@@ -25,7 +25,6 @@ from rpusim.errors import InputError
 from rpusim.kernels import checks, rng
 from rpusim.kernels.config import LayerConfig
 from rpusim.kernels.input_range import LearnedRange
-from rpusim.kernels.periphery import product
 
 Tensor = torch.Tensor
 Splits = tuple[int, ...]
@@ -220,7 +219,7 @@ class AnalogLayer(torch.nn.Module, ABC):
 
     def weight_gradients(self, x: Tensor, d: Tensor) -> list[Tensor]:
         """Of the tiles' parameters, from vectors x (vectors, groups x columns) and errors d (vectors, rows)."""
-        return [product(d_part.t(), x_part.t()) for x_part, d_part in self._pairs_of_tiles(x, d)]
+        return [tile.gradient(*pair) for tile, pair in zip(self._grid, self._pairs_of_tiles(x, d), strict=True)]
 
     def end_mini_batch(self) -> None:
         """Let the cells diffuse and decay by one mini-batch."""

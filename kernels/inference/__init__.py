@@ -1,0 +1,98 @@
+"""Inference: weights that are trained in software, programmed into conductances, and drift while they are used.
+
+converters/  which conductances stand for a weight     noise/      what becomes of them
+modifiers/   what trains a network to bear it          tile        cells with their periphery
+clipping, remapping   weights kept in range            compensation  drift measured and made up for
+config       all of it in one value                    model       `program` and `drift`
+presets      named configurations with sources         draw        random numbers by place
+
+model = convert(torch_module, InferenceConfig())
+program(model); drift(model, 86400.0); model.eval()(x)
+"""
+
+from rpusim.kernels.inference.clipping import CLIPS, ChannelMaxClip, Clip, FixedClip, GaussianClip
+from rpusim.kernels.inference.compensation import (
+    COMPENSATIONS,
+    Compensation,
+    GlobalCompensation,
+    PerColumnCompensation,
+)
+from rpusim.kernels.inference.config import InferenceConfig
+from rpusim.kernels.inference.converters import (
+    CONVERTERS,
+    Converter,
+    CustomPair,
+    DualPair,
+    NPair,
+    SingleDevice,
+    SinglePair,
+)
+from rpusim.kernels.inference.model import drift, program
+from rpusim.kernels.inference.modifiers import (
+    MODIFIERS,
+    AddNormal,
+    Discretize,
+    DoReFa,
+    DropConnect,
+    Modifier,
+    MultNormal,
+    PCMNoise,
+    Poly,
+    ProgNoise,
+)
+from rpusim.kernels.inference.noise import (
+    NOISE_MODELS,
+    PCM,
+    CustomDriftPCM,
+    Hermes,
+    NoiseModel,
+    PowerLaw,
+    ReRamCMO,
+    ReRamWan2022,
+    StateIndependent,
+)
+from rpusim.kernels.inference.remapping import Remap
+from rpusim.kernels.inference.tile import InferenceTile
+
+__all__ = [
+    "CLIPS",
+    "COMPENSATIONS",
+    "CONVERTERS",
+    "MODIFIERS",
+    "NOISE_MODELS",
+    "PCM",
+    "AddNormal",
+    "ChannelMaxClip",
+    "Clip",
+    "Compensation",
+    "Converter",
+    "CustomDriftPCM",
+    "CustomPair",
+    "Discretize",
+    "DoReFa",
+    "DropConnect",
+    "DualPair",
+    "FixedClip",
+    "GaussianClip",
+    "GlobalCompensation",
+    "Hermes",
+    "InferenceConfig",
+    "InferenceTile",
+    "Modifier",
+    "MultNormal",
+    "NPair",
+    "NoiseModel",
+    "PCMNoise",
+    "PerColumnCompensation",
+    "Poly",
+    "PowerLaw",
+    "ProgNoise",
+    "ReRamCMO",
+    "ReRamWan2022",
+    "Remap",
+    "SingleDevice",
+    "SinglePair",
+    "StateIndependent",
+    "drift",
+    "program",
+]

@@ -1,0 +1,24 @@
+"""AddNormal: W + std_dev W_max xi, the modifier that is used most."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from rpusim.kernels import checks
+from rpusim.kernels.inference.modifiers.base import CellDraw, Modifier, Tensor
+
+
+@dataclass(frozen=True)
+class AddNormal(Modifier):
+    """std_dev: relative to the largest weight."""
+
+    std_dev: float
+
+    kind = "add-normal"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        checks.number("std_dev", self.std_dev, low=0.0)
+
+    def modified(self, weights: Tensor, largest: float, draw: CellDraw) -> Tensor:
+        return weights + (self.std_dev * largest) * draw.normal()

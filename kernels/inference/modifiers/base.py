@@ -1,0 +1,45 @@
+"""What every weight modifier does: disturb a copy of the weights, from which the next mini-batch is computed.
+
+    modified = modifier.modified(weights, largest, draw)
+
+Forward and backward passes of a mini-batch see the same modified copy, and what they find is learned by the clean
+weights: so the network gets used to weights that are not quite what they should be. Joshi et al., Nat. Commun. 11:2473
+(2020). Several modifiers act one after the other.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+
+from rpusim.kernels import checks
+from rpusim.kernels.inference.draw import CellDraw
+
+Tensor = torch.Tensor
+
+
+@dataclass(frozen=True, kw_only=True)
+class Modifier(ABC):
+    """A weight modifier; a frozen dataclass in a file of its own. ``kind`` is its name.
+
+    assumed_wmax: the largest weight that deviations and steps relate to; None: that of the tile at the time.
+    """
+
+    assumed_wmax: float | None = None
+
+    kind: ClassVar[str]
+
+    def __post_init__(self) -> None:
+        if self.assumed_wmax is not None:
+            checks.number("assumed_wmax", self.assumed_wmax, above=0.0)
+
+    def largest(self, clean: Tensor) -> float:
+        """What deviations and steps relate to."""
+        return float(clean.abs().max()) if self.assumed_wmax is None else self.assumed_wmax
+
+    @abstractmethod
+    def modified(self, weights: Tensor, largest: float, draw: CellDraw) -> Tensor:
+        """The weights (rows, columns) disturbed; ``largest`` is that of the clean weights."""

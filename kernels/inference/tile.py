@@ -1,0 +1,232 @@
+"""InferenceTile: cells that are programmed once, drift, and are read; trained in software before.
+
+Its life, with the times at which random numbers are drawn:
+
+    training     a mini-batch sees modified weights, torch's optimizer moves the clean ones; then clip, remap, modify
+    `program`    weights to conductances, with the noise of programming; the answer to known inputs is measured
+    `drift`      what the conductances are so many seconds after programming; measured again, the outputs are scaled
+    evaluation   multiplies with what was programmed, and with clean weights as long as nothing is
+
+The weights that are converted at a later time are those that programming left, fitted to the conductance range anew;
+so the devices of a pair that should hold nothing weigh as part of the pair. Each call of `drift` starts from
+programming. What is trained is W, and what the array holds W / scale; ``scale``, a factor for each row, is that of
+remapping.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from rpusim.arch.activity import Phase
+from rpusim.kernels.inference.draw import CellDraw
+from rpusim.kernels.mvm import Product, multiply
+from rpusim.kernels.rng import Purpose
+from rpusim.kernels.tile import Tile
+
+if TYPE_CHECKING:
+    from rpusim.kernels.inference.config import InferenceConfig
+
+Tensor = torch.Tensor
+# Stands where others have the number of the tile: cells draw by their place in the layer.
+_WHOLE_LAYER = -1
+
+
+class InferenceTile(Tile):
+    """A tile that only infers; parameters as for `Tile`.
+
+    Attributes: config; weight, the parameter that is trained; scale (rows,); programmed, whether it is; factor (rows,),
+    that of drift compensation.
+    """
+
+    weight: torch.nn.Parameter
+    scale: Tensor
+    modified: Tensor | None
+    reference: Tensor
+    left: Tensor
+    held: Tensor
+    frozen: Tensor
+    baseline: Tensor
+    factor: Tensor
+
+    def __init__(self, rows: int, columns: int, config: InferenceConfig, **options: Any) -> None:
+        super().__init__(rows, columns, config, **options)
+        self.config = config
+        self.programmed = self._learned = False
+        self._counters |= {"modifications": 0, "programmings": 0, "drifts": 0, "reads": 0}
+        self._fit: tuple[float, ...] = ()
+        devices = config.converter.devices
+        self.weight = torch.nn.Parameter(torch.zeros(rows, columns))
+        self.register_buffer("scale", torch.ones(rows))
+        self.register_buffer("modified", torch.zeros(rows, columns) if config.modifiers else None)
+        self.register_buffer("left", torch.zeros(rows, columns))  # by programming
+        self.register_buffer("held", torch.zeros(rows, columns))  # now
+        self.register_buffer("frozen", torch.zeros(devices, rows, columns))
+        self.register_buffer("baseline", torch.ones(rows))
+        self.register_buffer("factor", torch.ones(rows))
+
+    # --- weights ------------------------------------------------------------------------------------------------------
+
+    @property
+    def stored(self) -> Tensor:
+        """The clean weights in units of the array (rows, columns)."""
+        return self.weight.detach() if self.config.remap is None else self.weight.detach() / self.scale[:, None]
+
+    @property
+    def weights(self) -> Tensor:
+        if self.programmed and not self.training:
+            return self.held
+        if self.modified is not None and (self.training or self.config.modify_in_evaluation):
+            return self.modified
+        return self.stored
+
+    def _set_weights(self, weights: Tensor) -> None:
+        with torch.no_grad():
+            self.weight.copy_(weights)
+        self.scale.fill_(1.0)
+        self.programmed = self._learned = False
+        self._modify()
+
+    def get_weights(self) -> Tensor:
+        """A copy of the trained weights (rows, columns), without what programming did to them."""
+        self.end_mini_batch()
+        return self.weight.detach().clone()
+
+    # --- training -----------------------------------------------------------------------------------------------------
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Multiply vectors: x (vectors, columns) -> y (vectors, rows)."""
+        self.end_mini_batch()
+        y = super().forward(x)
+        if self.config.remap is not None:
+            y = y * self.scale
+        return y * self.factor if self.programmed and not self.training else y
+
+    def backward(self, d: Tensor) -> Tensor:
+        """Multiply errors by the transposed array: d (vectors, rows) -> (vectors, columns)."""
+        return super().backward(d if self.config.remap is None else d * self.scale)
+
+    def gradient(self, x: Tensor, d: Tensor) -> Tensor:
+        self._learned, self.programmed = True, False
+        return super().gradient(x, d)
+
+    def end_mini_batch(self) -> None:
+        """Clip, remap and modify, if the weights may have learned since the last time."""
+        if not self._learned:
+            return
+        self._learned = False
+        with torch.no_grad():
+            if self.config.clip is not None:
+                bound = self.config.clip.bound(self.stored) * self.scale[:, None]
+                self.weight.copy_(torch.minimum(torch.maximum(self.weight, -bound), bound))
+            if self.config.remap is not None:
+                self.scale.copy_(self.config.remap.scales(self.weight))
+        self._modify()
+
+    def _modify(self) -> None:
+        """Draw the modified copy for the next mini-batch."""
+        if self.modified is None:
+            return
+        clean = weights = self.stored
+        number = self._next("modifications")
+        for position, modifier in enumerate(self.config.modifiers):
+            draw = self._draw(Purpose.MODIFIER, number, position)
+            weights = modifier.modified(weights, modifier.largest(clean), draw)
+        self.modified.copy_(weights)
+
+    # --- programming and drift ----------------------------------------------------------------------------------------
+
+    @torch.no_grad()
+    def program(self) -> None:
+        """Write the weights into the cells, as well as programming can, and measure their answer to known inputs."""
+        self.end_mini_batch()
+        noise, converter, weights = self.config.noise, self.config.converter, self.stored
+        number = self._next("programmings")
+        self._fit = converter.fit(weights)
+        if noise is None:
+            self.left.copy_(weights)
+        else:
+            left = []
+            for device, target in enumerate(converter.conductances(weights, self._fit)):
+                left.append(noise.programmed(target, self._draw(Purpose.PROGRAMMING, number, device)))
+                self.frozen[device] = noise.frozen(target, self._draw(Purpose.FROZEN, number, device))
+            self.left.copy_(converter.weights(left, self._fit))
+        self.held.copy_(self.left)
+        self.factor.fill_(1.0)
+        self.programmed = True
+        self._log(
+            writes=self.rows * self.columns,
+            passes=math.ceil(self.columns * self.config.verifications),
+        )
+        compensation = self.config.compensation
+        if compensation is not None:
+            exact = compensation.exact_reference
+            self.baseline.copy_(compensation.average(weights.t() if exact else self._answers()))
+
+    @torch.no_grad()
+    def drift(self, seconds: float) -> None:
+        """Let the cells be as they are ``seconds`` after programming; programs them first if nothing is programmed."""
+        noise, converter = self.config.noise, self.config.converter
+        if noise is not None:
+            noise.check_time(seconds)
+        if not self.programmed:
+            self.program()
+        number = self._next("drifts")
+        if noise is not None:
+            fit = self._fit if noise.around_target else converter.fit(self.left)
+            now = [
+                noise.after(conductance, self.frozen[device], seconds, self._draw(Purpose.AGEING, number, device))
+                for device, conductance in enumerate(converter.conductances(self.left, fit))
+            ]
+            self.held.copy_(converter.weights(now, fit))
+        compensation = self.config.compensation
+        if compensation is not None:
+            self.factor.copy_(self.baseline / compensation.average(self._answers()))
+
+    def _answers(self) -> Tensor:
+        """What the array answers (columns, rows) to each input line alone, through its periphery."""
+        done = multiply(
+            self.held,
+            torch.eye(self.columns, device=self.held.device),
+            self._forward_io,
+            self.forward_lines,
+            (*self._stream, int(Phase.MAINTENANCE)),
+            self._counters["reads"],
+            self.average.clone(),
+            self.path_now,
+        )
+        self._counters["reads"] += self.columns
+        self._log(passes=int(done.passes.sum()), digital_ops=self.rows * self.columns)
+        return done.y
+
+    # --- random numbers, activity, state ------------------------------------------------------------------------------
+
+    def _next(self, counter: str) -> int:
+        self._counters[counter] += 1
+        return self._counters[counter] - 1
+
+    def _draw(self, purpose: Purpose, number: int, device: int) -> CellDraw:
+        seed, layer, _ = self._stream
+        name = (seed, layer, _WHOLE_LAYER, int(purpose), number, device)
+        return CellDraw(self.rows, self.columns, name, self.place, self.weight.device)
+
+    def _log(self, **columns: int) -> None:
+        """One row of maintenance."""
+        if self.log is not None:
+            where = {"layer": self.layer, "tile": self.tile, "phase": Phase.MAINTENANCE, "vector": -1}
+            self.log.append(1, **where, active_rows=self.rows, active_columns=self.columns, **columns)
+
+    def _write(self, phase: Phase, done: Product, **active: Any) -> None:
+        """Training happens in software, which costs the chip nothing."""
+        if not self.training:
+            super()._write(phase, done, **active)
+
+    def get_extra_state(self) -> dict[str, Any]:
+        state = {"programmed": self.programmed, "learned": self._learned, "fit": self._fit}
+        return {**super().get_extra_state(), **state}
+
+    def set_extra_state(self, state: dict[str, Any]) -> None:
+        super().set_extra_state(state)
+        self.programmed, self._learned, self._fit = state["programmed"], state["learned"], tuple(state["fit"])
