@@ -64,7 +64,21 @@ from rpusim.kernels.devices import (
     SoftBoundsReference,
 )
 from rpusim.kernels.input_range import InputRange
-from rpusim.kernels.layers import AnalogConv1d, AnalogConv2d, AnalogConv3d, AnalogLayer, AnalogLinear, balanced_split
+from rpusim.kernels.layers import (
+    AnalogConv1d,
+    AnalogConv2d,
+    AnalogConv3d,
+    AnalogGRU,
+    AnalogGRUCell,
+    AnalogLayer,
+    AnalogLinear,
+    AnalogLSTM,
+    AnalogLSTMCell,
+    AnalogMultiheadAttention,
+    AnalogRNN,
+    AnalogRNNCell,
+    balanced_split,
+)
 from rpusim.kernels.mvm import BoundManagement, IOParameters, MVType, NoiseManagement, WeightNoise
 from rpusim.kernels.optimizer import AnalogSGD
 from rpusim.kernels.presets import CONFIGURATIONS, PRESETS, Preset, configuration, device, preset
@@ -79,8 +93,15 @@ __all__ = [
     "AnalogConv1d",
     "AnalogConv2d",
     "AnalogConv3d",
+    "AnalogGRU",
+    "AnalogGRUCell",
+    "AnalogLSTM",
+    "AnalogLSTMCell",
     "AnalogLayer",
     "AnalogLinear",
+    "AnalogMultiheadAttention",
+    "AnalogRNN",
+    "AnalogRNNCell",
     "AnalogSGD",
     "AnalogTile",
     "BoundManagement",

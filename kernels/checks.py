@@ -29,6 +29,12 @@ def choose(kind: type[Choice], field: str, given: object) -> Choice:
         raise InputError(f"{field}: {given!r} is unknown; {nearest(given, list(kind))}") from None
 
 
+def one_of(field: str, given: str, accepted: Iterable[str]) -> None:
+    """Require one of some words."""
+    if given not in accepted:
+        raise InputError(f"{field}: {given!r} was given; {nearest(given, accepted)}")
+
+
 def number(
     field: str, given: object, *, low: float = -math.inf, high: float = math.inf, above: float | None = None
 ) -> None:

@@ -144,7 +144,7 @@ class AnalogLayer(torch.nn.Module, ABC):
 
     def set_weights(self, weight: Tensor, bias: Tensor | None = None) -> None:
         """Write the logical weights (outputs, inputs) and bias (outputs,), limited by the cells' bounds."""
-        weight = weight.detach().reshape(self.rows, -1).to(torch.float32)
+        weight = weight.detach().reshape(self.rows, -1).to(self.scale.device, torch.float32)
         expected = self.columns - int(self.bias_column)
         if weight.shape[1] != expected:
             raise InputError(f"weight: {weight.shape[1]} inputs per output were given; accepted is {expected}")
@@ -163,7 +163,7 @@ class AnalogLayer(torch.nn.Module, ABC):
                 self.scale.copy_(torch.where(largest > 0.0, largest, 1.0))
             if self.out_scale is not None:
                 self.out_scale.fill_(1.0)
-            scaled = weight / self.scale.reshape(-1, 1).to(weight.device)
+            scaled = weight / self.scale.reshape(-1, 1)
         for tile, block in zip(self._grid, self._blocks(scaled), strict=True):
             tile.set_weights(block)
 
@@ -234,11 +234,11 @@ class AnalogLayer(torch.nn.Module, ABC):
     def input_of(self, vectors: Tensor, shape: torch.Size) -> Tensor:
         """The gradient of an input of this shape, from that of its `vectors_of` (vectors, columns)."""
 
-    def _start(self, bias: bool) -> None:
-        """torch's own initialisation of linear and convolution layers: uniform within +-1/sqrt(inputs)."""
+    def _start(self, bias: bool, bound: float | None = None) -> None:
+        """Uniform weights; torch's bound for linear and convolution layers is 1/sqrt(inputs)."""
         inputs = self.columns - int(self.bias_column)
         base = rng.key(self._seed, self.layer, rng.Purpose.INITIAL_WEIGHTS)
-        start = (rng.uniform_matrix(base, 0, self.rows, inputs + 1) * 2.0 - 1.0) * inputs**-0.5
+        start = (rng.uniform_matrix(base, 0, self.rows, inputs + 1) * 2.0 - 1.0) * (bound or inputs**-0.5)
         self.set_weights(start[:, :-1], start[:, -1] if bias else None)
 
     def _pairs_of_tiles(self, x: Tensor, d: Tensor) -> list[tuple[Tensor, Tensor]]:

@@ -52,8 +52,7 @@ class AnalogConvolution(AnalogLayer):
                 f"groups: {groups} was given for {in_channels} channels in and {out_channels} out; "
                 "accepted is a number that divides both"
             )
-        if padding_mode not in _PADDINGS:
-            raise InputError(f"padding_mode: {padding_mode!r} was given; accepted are {', '.join(_PADDINGS)}")
+        checks.one_of("padding_mode", padding_mode, _PADDINGS)
         kernel = self._sizes("kernel_size", kernel_size, 1)
         inputs = in_channels // groups * math.prod(kernel)
         super().__init__(out_channels, inputs, bias, config, groups=groups, **options)
@@ -67,6 +66,25 @@ class AnalogConvolution(AnalogLayer):
         ends = zip(reversed(before), reversed(after), strict=True)
         self._frame = [size for pair in ends for size in pair] if digital else []  # as torch's pad wants it
         self._start(bias)
+
+    @classmethod
+    def of(cls, module: Any, config: LayerConfig, **options: Any) -> AnalogConvolution:
+        """One that stands in for a torch layer, with its weights."""
+        analog = cls(
+            module.in_channels,
+            module.out_channels,
+            module.kernel_size,
+            config,
+            stride=module.stride,
+            padding=module.padding,
+            dilation=module.dilation,
+            groups=module.groups,
+            bias=module.bias is not None,
+            padding_mode=module.padding_mode,
+            **options,
+        )
+        analog.set_weights(module.weight, module.bias)
+        return analog
 
     def output_size(self, *sizes: int) -> Sizes:
         """Output positions along each axis for an image of this size."""

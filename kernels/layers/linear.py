@@ -15,17 +15,34 @@ Tensor = torch.Tensor
 
 
 class AnalogLinear(AnalogLayer):
-    """y = x W^T + b on cross-point arrays; stands in for torch.nn.Linear. Options as for `AnalogLayer`."""
+    """y = x W^T + b on cross-point arrays; stands in for torch.nn.Linear.
+
+    start: bound of the uniform first weights; None: torch's. Options as for `AnalogLayer`.
+    """
 
     def __init__(
-        self, in_features: int, out_features: int, config: LayerConfig, *, bias: bool = True, **options: Any
+        self,
+        in_features: int,
+        out_features: int,
+        config: LayerConfig,
+        *,
+        bias: bool = True,
+        start: float | None = None,
+        **options: Any,
     ) -> None:
         checks.integer("in_features", in_features, low=1)
         checks.integer("out_features", out_features, low=1)
         super().__init__(out_features, in_features, bias, config, **options)
         self.in_features, self.out_features = in_features, out_features
         self._ones = torch.ones(0, 1)  # what the bias column was fed with last
-        self._start(bias)
+        self._start(bias, start)
+
+    @classmethod
+    def of(cls, module: torch.nn.Linear, config: LayerConfig, **options: Any) -> AnalogLinear:
+        """One that stands in for a torch layer, with its weights."""
+        analog = cls(module.in_features, module.out_features, config, bias=module.bias is not None, **options)
+        analog.set_weights(module.weight, module.bias)
+        return analog
 
     def forward(self, x: Tensor) -> Tensor:
         """x (..., in_features) -> (..., out_features)."""

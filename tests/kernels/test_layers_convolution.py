@@ -4,38 +4,14 @@ from dataclasses import replace
 
 import pytest
 import torch
+from perfect import PERFECT, assert_trains_alike
 from torch import nn
 
 from rpusim.arch.activity import ActivityLog, Phase
 from rpusim.errors import InputError
-from rpusim.kernels import AnalogConfig, AnalogConv1d, AnalogConv2d, AnalogConv3d, AnalogSGD, IOParameters, convert
-from rpusim.kernels.devices import FloatingPointDevice
+from rpusim.kernels import AnalogConv1d, AnalogConv2d, AnalogConv3d
 
-_EXACT = IOParameters(is_perfect=True)
-PERFECT = AnalogConfig(FloatingPointDevice(), forward=_EXACT, backward=_EXACT)
 SIZES = (9, 8, 7)
-
-
-def trained(module, x, steps=2, rate=0.1):
-    """Outputs, input gradients and weights after steps of SGD."""
-    analog = any(hasattr(part, "tiles") for part in module.modules())
-    optimizer = AnalogSGD(module, rate) if analog else torch.optim.SGD(module.parameters(), rate)
-    outcome = []
-    for _ in range(steps):
-        given = x.clone().requires_grad_()
-        optimizer.zero_grad()
-        y = module(given)
-        (y**2).mean().backward()
-        optimizer.step()
-        outcome += [y.detach(), given.grad]
-    return outcome
-
-
-def assert_trains_alike(digital, config, x, **options):
-    analog = convert(digital, config, **options)
-    for ours, theirs in zip(trained(analog, x), trained(digital, x), strict=True):
-        assert ours.shape == theirs.shape
-        torch.testing.assert_close(ours, theirs, atol=1e-5, rtol=1e-5)
 
 
 @pytest.mark.filterwarnings("ignore:Using padding='same' with even kernel lengths")
@@ -71,8 +47,7 @@ def test_tiles_of_a_grouped_convolution_lie_within_its_groups_and_change_nothing
     digital = nn.Conv2d(6, 12, 3, groups=3, bias=bias)
     config = replace(PERFECT, max_rows=3, max_columns=8)
     x = torch.randn(2, 6, 5, 4)
-    assert_trains_alike(digital, config, x, path=path)
-    analog = convert(digital, config)
+    analog = assert_trains_alike(digital, config, x, path=path)
     assert analog.row_splits == (2, 2) * 3 and analog.column_splits == ((7, 6, 6) if bias else (6, 6, 6))
     assert len(analog.tiles) == 6 * 3
 

@@ -1,0 +1,165 @@
+"""Multi-head attention: the four projections on arrays, the products of activations in digital units.
+
+Queries, keys and values have matrices of their own, also where they come from the same sequence; each position is one
+vector through each of them, sequence by sequence.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any, cast
+
+import torch
+from torch.nn import functional
+
+from rpusim.errors import InputError
+from rpusim.kernels import checks
+from rpusim.kernels.config import LayerConfig
+from rpusim.kernels.layers.base import AnalogLayer
+from rpusim.kernels.layers.linear import AnalogLinear
+from rpusim.kernels.layers.several import add_matrices
+
+Tensor = torch.Tensor
+_PROJECTIONS = ("q_proj", "k_proj", "v_proj", "out_proj")
+
+
+class AnalogMultiheadAttention(torch.nn.Module):
+    """softmax(Q K^T / sqrt(d) + mask) V; stands in for torch.nn.MultiheadAttention, whose arguments it takes.
+
+    The matrices are ``q_proj``, ``k_proj``, ``v_proj`` and ``out_proj``; options as for `add_matrices`.
+    """
+
+    # What torch's transformer layers ask before they take a shorter path around the arrays: there is none.
+    in_proj_weight = in_proj_bias = None
+    _qkv_same_embed_dim = False
+
+    q_proj: AnalogLinear
+    k_proj: AnalogLinear
+    v_proj: AnalogLinear
+    out_proj: AnalogLinear
+    bias_k: torch.nn.Parameter | None
+    bias_v: torch.nn.Parameter | None
+
+    def __init__(
+        self,
+        embed_dim: int,
+        num_heads: int,
+        config: LayerConfig,
+        *,
+        dropout: float = 0.0,
+        bias: bool = True,
+        add_bias_kv: bool = False,
+        add_zero_attn: bool = False,
+        kdim: int | None = None,
+        vdim: int | None = None,
+        batch_first: bool = False,
+        **options: Any,
+    ) -> None:
+        super().__init__()
+        self.embed_dim, self.num_heads, self.dropout = embed_dim, num_heads, dropout
+        self.kdim, self.vdim = embed_dim if kdim is None else kdim, embed_dim if vdim is None else vdim
+        for field in ("embed_dim", "num_heads", "kdim", "vdim"):
+            checks.integer(field, getattr(self, field), low=1)
+        checks.number("dropout", dropout, low=0.0, high=1.0)
+        if embed_dim % num_heads:
+            raise InputError(
+                f"num_heads: {num_heads} was given for embed_dim {embed_dim}; accepted is a number that divides it"
+            )
+        self.batch_first, self.add_zero_attn, self.head_dim = batch_first, add_zero_attn, embed_dim // num_heads
+        inputs = (embed_dim, self.kdim, self.vdim, embed_dim)
+        sizes = {name: (size, embed_dim, bias) for name, size in zip(_PROJECTIONS, inputs, strict=True)}
+        add_matrices(self, sizes, config, **options)
+        for name in ("bias_k", "bias_v"):  # one more key and value, learned digitally
+            start = torch.nn.Parameter(torch.nn.init.xavier_normal_(torch.empty(1, 1, embed_dim)))
+            self.register_parameter(name, start if add_bias_kv else None)
+
+    @classmethod
+    def of(cls, module: Any, config: LayerConfig, **options: Any) -> AnalogMultiheadAttention:
+        """One that stands in for a torch layer, with its weights."""
+        analog = cls(
+            module.embed_dim,
+            module.num_heads,
+            config,
+            dropout=module.dropout,
+            bias=module.in_proj_bias is not None,
+            add_bias_kv=module.bias_k is not None,
+            add_zero_attn=module.add_zero_attn,
+            kdim=module.kdim,
+            vdim=module.vdim,
+            batch_first=module.batch_first,
+            **options,
+        )
+        if module.in_proj_weight is not None:
+            weights = module.in_proj_weight.chunk(3)
+        else:
+            weights = module.q_proj_weight, module.k_proj_weight, module.v_proj_weight
+        biases = (None,) * 3 if module.in_proj_bias is None else module.in_proj_bias.chunk(3)
+        given = (*zip(weights, biases, strict=True), (module.out_proj.weight, module.out_proj.bias))
+        for name, (weight, bias) in zip(_PROJECTIONS, given, strict=True):
+            cast(AnalogLayer, analog.get_submodule(name)).set_weights(weight, bias)
+        with torch.no_grad():
+            for ours, theirs in ((analog.bias_k, module.bias_k), (analog.bias_v, module.bias_v)):
+                if ours is not None:
+                    ours.copy_(theirs)
+        return analog
+
+    @staticmethod
+    def matrices(layer: torch.nn.Module) -> tuple[str, ...]:
+        """Names of the matrices that stand in for those of a torch layer."""
+        return _PROJECTIONS
+
+    def forward(
+        self,
+        query: Tensor,
+        key: Tensor,
+        value: Tensor,
+        key_padding_mask: Tensor | None = None,
+        need_weights: bool = True,
+        attn_mask: Tensor | None = None,
+        average_attn_weights: bool = True,
+        is_causal: bool = False,
+    ) -> tuple[Tensor, Tensor | None]:
+        """As torch's: the output, and the weights of attention or None. ``is_causal`` only says what the mask is."""
+        if is_causal and attn_mask is None:
+            raise InputError("is_causal: True was given without attn_mask; accepted is True with the causal mask")
+        single = query.dim() == 2
+        if single:
+            query, key, value = (x.unsqueeze(0) for x in (query, key, value))
+            key_padding_mask = None if key_padding_mask is None else key_padding_mask.unsqueeze(0)
+        elif not self.batch_first:
+            query, key, value = (x.transpose(0, 1) for x in (query, key, value))
+        q, k, v = self.q_proj(query), self.k_proj(key), self.v_proj(value)
+        more = []  # keys and values that are no positions of the sequence
+        if self.bias_k is not None and self.bias_v is not None:
+            more.append((self.bias_k, self.bias_v))
+        if self.add_zero_attn:
+            more.append((k.new_zeros(1, 1, 1), v.new_zeros(1, 1, 1)))
+        for of_keys, of_values in more:
+            each = len(k), 1, self.embed_dim
+            k, v = torch.cat([k, of_keys.expand(each)], 1), torch.cat([v, of_values.expand(each)], 1)
+        q, k, v = (x.unflatten(2, (self.num_heads, self.head_dim)).transpose(1, 2) for x in (q, k, v))
+        scores = q @ k.transpose(2, 3) / math.sqrt(self.head_dim)
+        if key_padding_mask is not None:
+            mask = _added("key_padding_mask", key_padding_mask, [(len(q), key.shape[1])], len(more))
+            scores = scores + mask[:, None, None]
+        if attn_mask is not None:
+            scored = query.shape[1], key.shape[1]
+            mask = _added("attn_mask", attn_mask, [scored, (len(q) * self.num_heads, *scored)], len(more))
+            scores = scores + (mask if mask.dim() == 2 else mask.unflatten(0, (len(q), self.num_heads)))
+        weights = functional.dropout(scores.softmax(3), self.dropout, self.training)
+        y = self.out_proj((weights @ v).transpose(1, 2).flatten(2))
+        seen = (weights.mean(1) if average_attn_weights else weights) if need_weights else None
+        if single:
+            return y.squeeze(0), None if seen is None else seen.squeeze(0)
+        return (y if self.batch_first else y.transpose(0, 1)), seen
+
+
+def _added(field: str, mask: Tensor, accepted: Sequence[tuple[int, ...]], more: int) -> Tensor:
+    """What a mask adds to the scores: nothing for the keys that are no positions, which come last."""
+    if tuple(mask.shape) not in accepted:
+        shapes = " or ".join(map(str, accepted))
+        raise InputError(f"{field}: a shape of {tuple(mask.shape)} was given; accepted is {shapes}")
+    if mask.dtype is torch.bool:
+        mask = torch.zeros(mask.shape, device=mask.device).masked_fill(mask, -math.inf)
+    return functional.pad(mask, (0, more))
