@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from rpusim.arch.engine import Engine
 from rpusim.arch.events import Events
-from rpusim.arch.program import ALONE, COUNTED, NEVER, REGISTERS, Do, Integers, Program
+from rpusim.arch.program import ALONE, COUNTED, NEVER, NO_SLOT, REGISTERS, Do, Integers, Program
 
 NOBODY = -1
 _WAIT, _RAISE, _TAKE, _GIVE, _USE, _HOLD, _SKIP, _NOTE, _LOG = (int(do) for do in Do)
@@ -110,7 +110,7 @@ class FastEngine:
         state = np.array([NOBODY, NOBODY, 0, 0])
         gifts = np.empty((_most_gifts(p, by_calendar | single), 3), np.int64)
         calendar = np.empty((len(processes) + len(stations), 3), np.int64)
-        start, end = np.full(p.slots, NEVER), np.empty(p.slots, np.int64)
+        start, end = np.full(p.slots, NEVER), np.full(p.slots, NEVER)
         outcome = _run(code, p.data, processes, gates, stations, gifts, calendar, state, start, end)
         return outcome, processes[:, _AT], start, end
 
@@ -440,6 +440,8 @@ def _run(code, data, processes, gates, stations, gifts, calendar, state, start, 
                     _sleep(processes, gates, gate, process, here, now)
                     break
                 now = max(now, gates[gate, _OPENED])
+                if code[here, _SLOT] != NO_SLOT:
+                    end[code[here, _SLOT] + number] = now >> _TICK
             elif do == _RAISE:
                 gate = _number(data, code[here, _A], code[here, _A_COLUMN], number)
                 gates[gate, _OPENED] = max(gates[gate, _OPENED], now)
@@ -492,6 +494,8 @@ def _run(code, data, processes, gates, stations, gifts, calendar, state, start, 
                         break
                     elif not _give_on_sight(code, data, processes, stations, gifts, state, station, 1, now):
                         return _DISORDER
+                elif code[here, _SLOT] != NO_SLOT:
+                    end[code[here, _SLOT] + number] = now >> _TICK
             elif do == _GIVE:
                 station = code[here, _A]
                 if stations[station, _SINGLE]:
@@ -512,6 +516,8 @@ def _run(code, data, processes, gates, stations, gifts, calendar, state, start, 
                     if tick > _LAST_TICK:
                         return _TOO_LARGE
                     now = tick << _TICK
+                if code[here, _SLOT] != NO_SLOT:
+                    end[code[here, _SLOT] + number] = now >> _TICK
             elif do == _SKIP:
                 if _number(data, code[here, _B], code[here, _B_COLUMN], number) == 0:
                     here += code[here, _A]

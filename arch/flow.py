@@ -62,7 +62,8 @@ class Flow:
             start = [self._bring_back(work, start)]
         if layer.input_ops:
             start = [self._inputs_prepared(work, start)]
-        start = self._reserved(work, start)
+        fetched = self._gates(work) if self.kept is None else None
+        start = self._reserved(work, start, fetched)
         for home in range(len(layer.placed.row_homes)):
             of_home = [
                 (replica, len(to), message, np.array(emits, np.int64)[work.position])
@@ -73,7 +74,7 @@ class Flow:
             ]
             sends.append(of_home)
         homes = self._homes(work, layer.placed.row_homes, work.shared(layer.forward_ops), sends, merges)
-        return self._multiplied(work, start, homes)
+        return self._multiplied(work, start, homes, fetched)
 
     def error(self, work: Work, start: Sequence[Operand]) -> Done:
         """What arrived as gradient made the layer's error, and sent to all blocks that need it."""
@@ -215,19 +216,23 @@ class Flow:
         sample = work.vector // work.layer.placed.layer.vectors * self._trains  # else each sample is kept for itself
         return np.flatnonzero((sample >= kept.samples) & bool(kept.overflow))
 
-    def _reserved(self, work: Work, start: Sequence[Operand]) -> Sequence[Operand]:
-        """Reserve room for the results of every vector, at its homes' targets, before it is driven."""
+    def _reserved(self, work: Work, start: Sequence[Operand], fetched: Integers | None) -> Sequence[Operand]:
+        """Reserve room for the results of every vector, at its homes' targets, before it is driven.
+
+        But not long before: only when all but one of the vectors before it have been fetched.
+        """
         layer = work.layer
         wanted = [
             [(m, m.bits * np.array(layer.emits[e], np.int64)[work.position]) for e, m in self._results(layer, home)]
             for home in range(len(layer.placed.row_homes))
         ]
-        if self.kept is not None or not any(wanted):
+        if fetched is None or not any(wanted):
             return start
-        reserved = self._gates(work)
+        reserved, second = self._gates(work), np.arange(len(work)) >= 2
         for home, block in enumerate(layer.placed.row_homes):
             with self._task(work, layer.blocks[block.tile], None) as task:
                 task.wait_for(start)
+                task.wait(only(second, fetched - 2))
                 for message, bits in sorted(wanted[home], key=lambda each: each[0].buffer):
                     with task.unless_zero(bits) as done:
                         if done:
@@ -301,10 +306,10 @@ class Flow:
     ) -> _Homes:
         return self._Homes(tuple(work.layer.blocks[home.tile] for home in homes), operations, sends, merges)
 
-    def _multiplied(self, work: Work, start: Sequence[Operand], homes: _Homes) -> Done:
+    def _multiplied(self, work: Work, start: Sequence[Operand], homes: _Homes, fetched: Integers | None = None) -> Done:
         """One vector through all blocks of its replica, partial sums added up at their homes, and what is done there.
 
-        A block that is the only one of its replica goes on as its own home.
+        A block that is the only one of its replica goes on as its own home. fetched: gates to open on the way.
         """
         grid, freed, done = work.layer.placed.grid, self._freed(work), self._ordered(work)
         alone = grid == 1
@@ -315,7 +320,7 @@ class Flow:
             rows = pick(work.rows[:, number % grid], chosen)
             with self._task(work, block, chosen, rows) as task:
                 task.wait_for(start, chosen)
-                self._multiply(task, block, rows, work)
+                self._multiply(task, block, rows, work, None if fetched is None else pick(fetched, chosen))
                 if len(multiplied):
                     task.raise_(pick(multiplied, chosen))
                 if alone:
@@ -324,7 +329,7 @@ class Flow:
             self._release(work, multiplied, freed)
         return done if alone else self._at_homes(work, homes, [multiplied], done)
 
-    def _multiply(self, task: Task, block: BlockPlan, rows: Integers, work: Work) -> None:
+    def _multiply(self, task: Task, block: BlockPlan, rows: Integers, work: Work, fetched: Integers | None) -> None:
         """Fetch, drive, convert and scale; a partial sum goes to its home and is added there."""
         backward = work.phase == Phase.BACKWARD
         way, partial, home = block.forward, block.partial_forward, block.row_home
@@ -336,6 +341,10 @@ class Flow:
         with task.unless_zero(passes) as done:
             if done:
                 self._units.recall(task, block, way.fetch_bits, reading=True)
+        if fetched is not None:
+            task.raise_(fetched)
+        with task.unless_zero(passes) as done:
+            if done:
                 visible = [block.arrays[k] for k in self.plan.placement.cell.visible]
                 self._units.read(task, block, visible, way, passes, backward)
         self._units.compute(task, block, way.outputs * block.kind.digital.operations_per_output)

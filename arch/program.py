@@ -22,7 +22,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import IntEnum
 from functools import cached_property
 from typing import overload
@@ -54,7 +54,8 @@ class Do(IntEnum):
 
 INSTRUCTION = ("do", "a", "a_column", "b", "b_column", "slot", "register")
 """Columns of the code. A column operand is a place in `Program.data` to which the process's number is added; `ALONE`
-stands for the number given, `COUNTED` for that number plus the process's own. slot: of the first process, if it logs.
+stands for the number given, `COUNTED` for that number plus the process's own. slot: of the first process, if it logs
+(or if the program is `Program.traced`), else `NO_SLOT`.
 """
 ALONE, COUNTED = -1, -2
 
@@ -65,6 +66,7 @@ HEAD = ("phase", "layer", "tile", "vector", "vector_column")
 """Columns of what is the same for all processes of a task, or is a column of its own."""
 
 REGISTERS = 2
+NO_SLOT = -1
 ALWAYS = 0
 """A gate that nobody raises, and that is open."""
 NEVER = -1
@@ -122,6 +124,16 @@ class Program:
             vectors = self.columns(np.full(size, vector), np.full(size, column), np.arange(size))
             keys[first : first + size] = phase << 59 | layer << 45 | vectors << 16 | tile
         return keys
+
+    def traced(self) -> Program:
+        """The same, except that all for which a process may have to wait has slots for when it was over."""
+        code, slots = self.code.copy(), self.slots
+        for start, stop, _, size in self.tasks.tolist():
+            for at in range(start, stop):
+                if code[at, 0] in (Do.WAIT, Do.TAKE, Do.HOLD):
+                    code[at, INSTRUCTION.index("slot")] = slots
+                    slots += size
+        return replace(self, code=code, slots=slots)
 
     def task_of(self, process: int) -> int:
         return int(np.searchsorted(self.tasks[:, 2], process, side="right")) - 1
@@ -255,7 +267,7 @@ class Task:
             self._builder.log([op, station, *self.operand(amount), *self.operand(self.row)])
         return self._builder.slot(self._processes)
 
-    def _add(self, do: Do, a: Operand = 0, b: Operand = 0, slot: int = 0, register: int = 0) -> None:
+    def _add(self, do: Do, a: Operand = 0, b: Operand = 0, slot: int = NO_SLOT, register: int = 0) -> None:
         self._code.append([do, *self.operand(a), *self.operand(b), slot, register])
 
     def operand(self, operand: Operand) -> tuple[int, int]:

@@ -124,6 +124,7 @@ class TestTieBreak:
         requests=st.lists(st.tuples(*[st.integers(0, 2)] * 5), min_size=1, max_size=12, unique=True),
         engine=st.sampled_from([Engine, FastEngine]),
     )
+    @settings(deadline=None)
     def test_a_station_serves_in_the_stated_order(self, requests: list[tuple[int, ...]], engine: type) -> None:
         builder = Builder(["unit"])
         for time, phase, layer, vector, tile in requests:

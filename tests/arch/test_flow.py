@@ -98,14 +98,17 @@ class TestStorage:
 
 
 class TestRoom:
-    """Of two convolutions in a pipeline the second is slower: a padded image of 36 vectors after pooling to 9."""
+    """Of two layers in a pipeline the second is slower: 512 outputs at one operation per nanosecond."""
 
     def test_a_full_buffer_stalls_its_producer_and_changes_nothing_else(self) -> None:
-        network = images(6, 4)
-        roomy, tight = (timed(with_buffer(bits), network, 6, "layer-pipelined") for bits in (10**7, 9 * 4 * 9))
-        assert tight[1].makespan_ps > roomy[1].makespan_ps
-        driven = [np.sum(events.op == Op.DRIVE) for _, events in (roomy, tight)]
-        assert driven[0] == driven[1]
+        def chip(bits: int) -> Chip:
+            return changed(Chip.load(CHIP), buffer={"capacity": bits}, digital={"rate": 1e9})
+
+        roomy, tight = (timed(chip(bits), chain(16, 16, 512), 20, "layer-pipelined")[1] for bits in (10**7, 3 * 16 * 9))
+        first = {name: (e.op == Op.DRIVE) & (e.layer == 0) for name, e in (("roomy", roomy), ("tight", tight))}
+        assert tight.start[first["tight"]].max() > 2 * roomy.start[first["roomy"]].max()
+        assert tight.makespan_ps == roomy.makespan_ps  # the second layer never lacks work
+        assert len(tight) == len(roomy)
 
     def test_room_for_less_than_one_window_is_a_cycle_that_is_named(self) -> None:
         with pytest.raises(InputError, match=r"waits for itself: .*conv.* waits for .*; larger buffers are needed"):
