@@ -25,11 +25,13 @@ import numpy as np
 
 from rpusim.arch.activity import Activity, Phase
 from rpusim.arch.mapping import Block
-from rpusim.arch.plan import BlockPlan, LayerPlan, Message, Plan
+from rpusim.arch.plan import BlockPlan, LayerPlan, Plan
 from rpusim.arch.program import Builder, Integers, Operand, Task, only, pick
 from rpusim.arch.storage import Kept
+from rpusim.arch.traffic import Message
+from rpusim.arch.turns import share
 from rpusim.arch.units import Units
-from rpusim.arch.work import Done, Extras, Work, share
+from rpusim.arch.work import Done, Extras, Work
 
 NO_ROW = -1
 """Stands in the row column of events that do not come from one row of activity."""
@@ -57,45 +59,30 @@ class Flow:
 
     def forward(self, work: Work, start: Sequence[Operand], merges: Sequence[Operand] = ()) -> Done:
         """Vectors through a layer; ``merges``: other branches that have to be there before what follows (their sum)."""
-        layer, sends = work.layer, []
+        layer = work.layer
         if self.kept and self._put_away(work, start, self.kept[layer.index].input_bits) and not self._trains:
             start = [self._bring_back(work, start)]
         if layer.input_ops:
             start = [self._inputs_prepared(work, start)]
         fetched = self._gates(work) if self.kept is None else None
         start = self._reserved(work, start, fetched)
-        for home in range(len(layer.placed.row_homes)):
-            of_home = [
-                (replica, len(to), message, np.array(emits, np.int64)[work.position])
-                for way, emits in zip(layer.outputs, layer.emits, strict=True)
-                for to in [way[home]]
-                for replica, messages in enumerate(to)
-                for message in messages
-            ]
-            sends.append(of_home)
+        sends = [[m for way in layer.outputs for m in way[home]] for home in range(len(layer.placed.row_homes))]
         homes = self._homes(work, layer.placed.row_homes, work.shared(layer.forward_ops), sends, merges)
         return self._multiplied(work, start, homes, fetched)
 
     def error(self, work: Work, start: Sequence[Operand]) -> Done:
         """What arrived as gradient made the layer's error, and sent to all blocks that need it."""
         operations = work.shared(work.layer.derivative_ops)
-        sends = [[(0, 1, message, 1) for message in of_home] for of_home in work.layer.errors]
-        done = self._at_homes(work, self._homes(work, work.layer.placed.row_homes, operations, sends), start)
+        homes = self._homes(work, work.layer.placed.row_homes, operations, work.layer.errors)
+        done = self._at_homes(work, homes, start)
         if self.kept:
             self._put_away(work, [done.by(np.arange(len(work)))], self.kept[work.layer.index].error_bits)
         return done
 
     def backward(self, work: Work, start: Sequence[Operand]) -> Done:
-        layer, sends = work.layer, []
-        for of_home in layer.gradients:
-            sends.append(
-                [
-                    (replica, replicas, message, work.shared(positions))
-                    for replica, replicas, positions, messages in of_home
-                    for message in messages
-                ]
-            )
-        return self._multiplied(work, start, self._homes(work, layer.placed.column_homes, layer.overlap_ops, sends))
+        layer = work.layer
+        homes = self._homes(work, layer.placed.column_homes, layer.overlap_ops, layer.gradients)
+        return self._multiplied(work, start, homes)
 
     def update(self, work: Work, start: Sequence[Operand], extras: Extras | None = None) -> Done:
         layer, grid = work.layer, work.layer.placed.grid
@@ -159,19 +146,20 @@ class Flow:
 
     # --- beside the phases --------------------------------------------------------------------------------------------
 
-    def bring_in(self, layers: Sequence[LayerPlan], samples: int, start: Sequence[Operand]) -> Integers | None:
+    def bring_in(self, layers: Sequence[LayerPlan], number: Integers, start: Sequence[Operand]) -> Integers | None:
         """Samples of the network's input from DRAM, else from the host, to the tiles that read them; None if there is
-        neither, so that they are taken to be there. One gate per sample."""
+        neither, so that they are taken to be there. ``number``: of each within its mini-batch. One gate per sample."""
         messages = [(layer, message) for layer in layers for message in layer.inputs]
         if not messages:
             return None
         part = "DRAM" if "DRAM" in self.plan.outside else "host link"
-        there, total = self.builder.gates(samples), sum(m.bits for _, m in messages)
+        samples, bits = len(number), [message.sent(number, number * 0) for _, message in messages]
+        there, total = self.builder.gates(samples), np.sum(bits, 0)
         with self.builder.task(samples, Phase.FORWARD, messages[0][0].index, 0, np.arange(samples)) as task:
             task.wait_for(start)
             self._units.outside(task, part, total, reading=True)
-            for _, message in messages:
-                self._units.deliver(task, message, message.bits)
+            for (_, message), own in zip(messages, bits, strict=True):
+                self._units.deliver(task, message, own)
             task.raise_(there + np.arange(samples))
         return there + np.arange(samples)
 
@@ -223,7 +211,7 @@ class Flow:
         """
         layer = work.layer
         wanted = [
-            [(m, m.bits * np.array(layer.emits[e], np.int64)[work.position]) for e, m in self._results(layer, home)]
+            [(message, work.bits(message)) for _, message in self._results(layer, home)]
             for home in range(len(layer.placed.row_homes))
         ]
         if fetched is None or not any(wanted):
@@ -268,8 +256,8 @@ class Flow:
         found = []
         for e, consumer in enumerate(self._consumers(layer)):
             merging = max(self.plan.placement.network.predecessors(consumer))
-            if merging == layer.index and layer.placed.replicas == len(layer.outputs[e][home]) == 1:
-                found += [(e, message) for message in layer.outputs[e][home][0]]
+            if merging == layer.index and layer.placed.replicas == self.plan.layers[consumer].placed.replicas == 1:
+                found += [(e, message) for message in layer.outputs[e][home]]
         return found
 
     def _consumers(self, layer: LayerPlan) -> list[int]:
@@ -287,13 +275,13 @@ class Flow:
         """What is done where partial sums meet, once they are there.
 
         blocks: the homes, of one replica after the other. operations: digital ones, of a vector, to be shared among the
-        homes of its replica; or of each home, a tuple. sends: of each home (replica that gets it, of how many, message,
-        how many positions). merges: other branches that have to be there first (for their sum).
+        homes of its replica; or of each home, a tuple. sends: messages of each home. merges: other branches that have
+        to be there first (for their sum).
         """
 
         blocks: tuple[BlockPlan, ...]
         operations: Operand | tuple[int, ...]
-        sends: Sequence[Sequence[tuple[int, int, Message, Operand]]]
+        sends: Sequence[Sequence[Message]]
         merges: Sequence[Operand]
 
     def _homes(
@@ -301,7 +289,7 @@ class Flow:
         work: Work,
         homes: Sequence[Block],
         operations: Operand | tuple[int, ...],
-        sends: Sequence[Sequence[tuple[int, int, Message, Operand]]] = (),
+        sends: Sequence[Sequence[Message]] = (),
         merges: Sequence[Operand] = (),
     ) -> _Homes:
         return self._Homes(tuple(work.layer.blocks[home.tile] for home in homes), operations, sends, merges)
@@ -459,11 +447,8 @@ class Flow:
             self._units.compute(task, block, homes.operations[number])
         else:
             self._units.compute(task, block, share(pick(homes.operations, chosen), number % each, each))
-        for replica, replicas, message, positions in homes.sends[number] if homes.sends else ():
-            bits = message.bits * pick(np.broadcast_to(positions, len(work)), chosen)
-            if replicas > 1:
-                bits = np.where(pick(work.vector, chosen) % replicas == replica, bits, 0)
-            self._units.deliver(task, message, bits)
+        for message in homes.sends[number] if homes.sends else ():
+            self._units.deliver(task, message, work.bits(message, chosen))
         self._in_order(task, done, chosen, len(work))
 
     @staticmethod

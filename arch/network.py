@@ -91,6 +91,13 @@ class Window:
         places = (taps + self.stride[axis] * position for position in range(outputs))
         return [place[(place >= 0) & (place < length)] for place in places]
 
+    def under(self, axis: int, tap: int, length: int, outputs: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+        """Along an axis, for one place in the window: output positions that see an input there, and which."""
+        position = np.arange(outputs)
+        place = self.stride[axis] * position + self.dilation[axis] * tap - self.padding[axis]
+        inside = (place >= 0) & (place < length)
+        return position[inside], place[inside]
+
 
 @dataclass(frozen=True)
 class Operation:
@@ -192,6 +199,30 @@ class WeightLayer(Operation):
         """Output positions, and so vectors through the array, per sample; 1 for a plain linear layer."""
         return math.prod(self.shape) // self.rows
 
+    def readers(self, shape: Sequence[int], turns: int = 1) -> NDArray[np.bool_]:
+        """Which values of an input of this ``shape`` its vectors read, by turn (vector modulo ``turns``).
+
+        (turns, *shape), with 1 in place of the axis that every vector reads as a whole.
+        """
+        if self.window is None:
+            places = np.arange(self.vectors).reshape(*shape[:-1], 1) % turns
+            return places == np.arange(turns).reshape(-1, *[1] * len(shape))
+        turn = np.arange(self.vectors).reshape(self.shape[1:]) % turns
+        read = np.zeros((turns, 1, *shape[1:]), np.bool_)
+        for tap in np.ndindex(self.window.kernel):
+            down, across = (self.window.under(i, tap[i], shape[i + 1], self.shape[i + 1]) for i in (0, 1))
+            read[turn[np.ix_(down[0], across[0])], 0, down[1][:, None], across[1]] = True
+        return read
+
+    def completed(self, index_map: IndexMap, read: NDArray[np.bool_]) -> IndexMap:
+        """How many positions each of its vectors completes of the values that are ``read`` of an `Network.arriving`."""
+        alike = index_map.ndim == 3 and index_map.strides[0] == 0 and read.shape[0] == 1  # in all channels
+        times = len(index_map) if alike else 1
+        index_map = index_map[:1] if alike else index_map
+        there = (index_map >= 0) & read
+        values = times * np.bincount(index_map[there], minlength=self.vectors)
+        return (-(-values // self.rows)).astype(np.int32)
+
     @property
     def weights(self) -> int:
         """Trained numbers, biases included."""
@@ -213,7 +244,7 @@ class Edge:
                so for `INPUT`; also where a window sees nothing but padding).
     emits:     int32, one per vector of the producer: how many positions become complete with this vector, a position
                being one value for each of the producer's rows. After pooling most vectors complete none. The sum is
-               the number of positions the consumer reads. Empty for `INPUT`.
+               the number of positions the consumer reads; those between its windows do not count. Empty for `INPUT`.
     frees:     int32, one per vector of the consumer: how many of these positions no vector after it reads; the sum is
                that of ``emits``. 0 for `INPUT`.
 
@@ -280,15 +311,17 @@ class Network:
         """Every dependence between weight layers, ordered by consumer, then producer."""
         found = []
         for consumer, layer in enumerate(self.layers):
-            (source,) = self.graph.predecessors(layer.name)
-            for producer, index_map in sorted(self._index_maps[source].items()):
-                sender = None if producer == INPUT else self.layers[producer]
-                vectors, rows = (sender.vectors, sender.rows) if sender else (0, 1)
-                complete = np.bincount(index_map[index_map >= 0], minlength=vectors)
-                emits = (-(-complete // rows)).astype(np.int32)
+            for producer, index_map in sorted(self.arriving(consumer).items()):
+                read = layer.readers(index_map.shape)[0]
+                emits = np.zeros(0, np.int32) if producer == INPUT else self.layers[producer].completed(index_map, read)
                 frees = _freed(layer, index_map, emits)
                 found.append(Edge(producer, consumer, *map(_fixed, (_seen_by(layer, index_map), emits, frees))))
         return tuple(found)
+
+    def arriving(self, layer: int) -> dict[int, IndexMap]:
+        """By producer (or `INPUT`): for every value that stands before a layer, the vector that completes it."""
+        (source,) = self.graph.predecessors(self.layers[layer].name)
+        return self._index_maps[source]
 
     def predecessors(self, layer: int) -> tuple[int, ...]:
         """Weight layers that this one reads, through digital operations; `INPUT` if it reads the sample too."""

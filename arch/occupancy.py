@@ -17,6 +17,7 @@ from rpusim.arch.activity import Activity, Phase
 from rpusim.arch.events import Events, Op
 from rpusim.arch.plan import LayerPlan, Plan
 from rpusim.arch.profile import Integers
+from rpusim.arch.traffic import Message
 
 
 def converters(plan: Plan, activity: Activity, events: Events) -> Integers:
@@ -54,7 +55,8 @@ def _network_input(plan: Plan, events: Events) -> NDArray[np.bool_]:
     found = np.zeros(len(events), np.bool_)
     for layer in plan.layers:
         for message in layer.inputs:
-            mine = (events.station == message.buffer) & (events.amount == message.bits)
+            sizes = np.unique(message.bits * message.positions.table.astype(np.int64))
+            mine = (events.station == message.buffer) & np.isin(events.amount, sizes)
             found |= mine & (events.phase == Phase.FORWARD) & (events.op == Op.STORE)
     return found
 
@@ -69,23 +71,22 @@ def _arrivals(plan: Plan, layer: LayerPlan) -> Iterator[tuple[Phase, int, dict[i
     for source in (p for p in before if p >= 0 and p == max(before)):
         producer = plan.layers[source]
         number = [e.consumer for e in edges if e.producer == source].index(layer.index)
-        positions, sent = sum(producer.emits[number]), Counter[int]()
-        for to_replicas in producer.outputs[number]:
-            for message in (m for messages in to_replicas for m in messages):
-                sent[message.buffer] += message.bits * positions // (len(to_replicas) * producer.placed.replicas)
-        yield Phase.FORWARD, source, sent
+        yield Phase.FORWARD, source, _sent(producer, producer.outputs[number])
+    own = {block.buffer for block in layer.blocks}
     for source in (e.consumer for e in edges if e.producer == layer.index):
-        consumer, sent = plan.layers[source], Counter()
-        own = {block.buffer for block in layer.blocks}
-        for of_home in consumer.gradients:
-            for _, replicas, positions, messages in of_home:
-                for message in (m for m in messages if m.buffer in own):
-                    sent[message.buffer] += message.bits * positions // (replicas * consumer.placed.replicas)
-        yield Phase.BACKWARD, source, sent
-    sent = Counter()
-    for message in (m for of_home in layer.errors for m in of_home):
-        sent[message.buffer] += message.bits * layer.placed.layer.vectors // layer.placed.replicas
-    yield Phase.BACKWARD, layer.index, sent
+        back = _sent(plan.layers[source], plan.layers[source].gradients)
+        yield Phase.BACKWARD, source, {buffer: bits for buffer, bits in back.items() if buffer in own}
+    yield Phase.BACKWARD, layer.index, _sent(layer, layer.errors)
+
+
+def _sent(layer: LayerPlan, messages: tuple[tuple[Message, ...], ...]) -> dict[int, int]:
+    """Bits that homes of a layer send with the first sample, by buffer."""
+    sent, replicas = Counter[int](), layer.placed.replicas
+    for number, of_home in enumerate(messages):
+        own = np.arange(number * replicas // len(messages), layer.placed.layer.vectors, replicas)
+        for message in of_home:
+            sent[message.buffer] += int(message.sent(own * 0, own).sum())
+    return sent
 
 
 def _samples(layer: LayerPlan, activity: Activity) -> Integers:

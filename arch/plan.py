@@ -7,9 +7,8 @@ here; it comes with each Activity row.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
@@ -19,6 +18,7 @@ from rpusim.arch.chip import TileKind
 from rpusim.arch.mapping import Block, PlacedLayer, Placement
 from rpusim.arch.network import INPUT, Edge
 from rpusim.arch.quantity import picoseconds
+from rpusim.arch.traffic import Hop, Message, Stations, Traffic
 
 
 @dataclass(frozen=True)
@@ -40,24 +40,6 @@ class Multiply:
     @property
     def pass_ps(self) -> int:
         return self.lead_ps + self.overlap_ps + self.tail_ps
-
-
-@dataclass(frozen=True)
-class Hop:
-    station: int
-    latency_ps: int
-
-
-@dataclass(frozen=True)
-class Message:
-    """Results from one block's tile to another tile: ``bits`` for every position that is complete."""
-
-    route: tuple[Hop, ...]
-    bits: int
-    buffer: int
-    """Station of the buffer port that takes it."""
-    kind: int
-    """Tile kind of that buffer (for its bandwidth)."""
 
 
 @dataclass(frozen=True)
@@ -111,21 +93,17 @@ class LayerPlan:
 
     placed: PlacedLayer
     blocks: tuple[BlockPlan, ...]
-    outputs: tuple[tuple[tuple[tuple[Message, ...], ...], ...], ...]
-    """outputs[e][h][r]: messages of row home h along the e-th edge to replica r of a later layer, in bits per
-    position."""
-    emits: tuple[tuple[int, ...], ...]
-    """emits[e][v]: positions completed by vector v along that edge."""
-    gradients: tuple[tuple[tuple[int, int, int, tuple[Message, ...]], ...], ...]
-    """gradients[h]: of column home h to earlier layers (replica of that layer, of how many, positions per sample,
-    messages in bits per position)."""
+    outputs: tuple[tuple[tuple[Message, ...], ...], ...]
+    """outputs[e][h]: messages of row home h along the e-th edge to later layers, in bits per position."""
+    gradients: tuple[tuple[Message, ...], ...]
+    """gradients[h]: messages of column home h to earlier layers, in bits per position."""
     input_ops: int
     """Digital operations per sample on the network's input, done before this layer (the first that reads it)."""
     forward_ops: int
     """Digital operations per sample that follow the layer."""
     derivative_ops: int
     """Digital operations per sample that turn what arrives as gradient into the layer's error: the derivative of what
-    follows the layer (as many operations as forward), and the sums of gradients from several branches."""
+    follows the layer (as many operations as forward), and the sums of gradients from several branches and replicas."""
     errors: tuple[tuple[Message, ...], ...]
     """errors[h]: of row home h to the other tiles of its row of blocks, which need the layer's error to go back and to
     learn: messages in bits per vector."""
@@ -142,7 +120,8 @@ class LayerPlan:
     from_edge: Message | None
     """To that tile; its bits are 0, as they depend on what is sent. None if the chip has nothing at its edge."""
     inputs: tuple[Message, ...]
-    """Of the network's input, to every tile that reads it: bits per sample."""
+    """Of the network's input, to every tile that reads it; a sample is sent as a vector would be, positions are its
+    elements."""
     merges: tuple[tuple[int, tuple[int, ...]], ...]
     """Where this layer sums other branches after its own: (other producer, its last vector needed before what follows
     each vector of this layer can be done)."""
@@ -188,68 +167,37 @@ class Plan:
         return round(self.placement.chip.mesh.bandwidth)
 
 
-@dataclass
-class _Stations:
-    """Hands out station numbers by name while a plan is made."""
-
-    names: dict[str, int] = field(default_factory=dict)
-    parts: list[str] = field(default_factory=list)
-    kinds: list[int] = field(default_factory=list)
-
-    def number(self, part: str, name: str, kind: int = -1) -> int:
-        if name not in self.names:
-            self.names[name] = len(self.parts)
-            self.parts.append(part)
-            self.kinds.append(kind)
-        return self.names[name]
-
-
 def make_plan(placement: Placement) -> Plan:
     """Work out stations, durations and routes for a placement."""
-    stations = _Stations()
-    layers = []
-    edges = placement.network.edges
-    network = placement.network
-    reads_input = next((e.consumer for e in edges if e.producer == INPUT), None)
+    stations, network, chip = Stations(), placement.network, placement.chip
+    traffic, layers = Traffic(stations, placement), []
+    at_edge, supplied = chip.global_buffer or chip.memory or chip.host, chip.memory or chip.host
+    reads_input = network.successors(INPUT)
     for placed in placement.layers:
-        layer = placed.layer
-        later = [e for e in edges if e.producer == placed.index]
-        earlier = [e for e in edges if e.consumer == placed.index and e.producer != INPUT]
-        branch_sums = sum(int(e.emits.sum()) * layer.rows for e in later[1:])
+        layer, index, first = placed.layer, placed.index, placed.blocks[0]
+        later = [e for e in network.edges if e.producer == index]
+        earlier = [e for e in network.edges if e.consumer == index and e.producer != INPUT]
         overlapping = layer.window is not None and layer.window.kernel != (1, 1)
         layers.append(
             LayerPlan(
-                placed,
-                tuple(_block_plan(stations, placement, placed, block) for block in placed.blocks),
-                tuple(_output_messages(stations, placement, placed, edge.consumer) for edge in later),
-                tuple(tuple(int(n) for n in edge.emits) for edge in later),
-                tuple(
-                    tuple(
-                        (
-                            replica,
-                            placement.layers[e.producer].replicas,
-                            int(e.emits.sum()),
-                            _gradient_messages(stations, placement, placed, home, homes),
-                        )
-                        for e in earlier
-                        for replica, homes in enumerate(_homes_by_replica(placement.layers[e.producer]))
-                        if _share_a_vector(placed, home, replica, placement.layers[e.producer].replicas)
-                    )
-                    for home in placed.column_homes
-                ),
-                network.digital_ops(INPUT) if placed.index == reads_input else 0,
-                network.digital_ops(placed.index),
-                network.digital_ops(placed.index) + branch_sums,
-                tuple(_error_messages(stations, placement, placed, home) for home in placed.row_homes),
-                tuple(home.columns if overlapping and earlier else 0 for home in placed.column_homes),
-                layer.rows if layer.bias and placement.bias == "digital" else 0,
-                tuple((e.producer, tuple(int(n) for n in e.needs)) for e in earlier),
-                tuple((e.producer, tuple(int(n) for n in e.frees)) for e in earlier),
-                *_edge_traffic(stations, placement, placed),
-                tuple(_merges(edges, placed.index)),
+                placed=placed,
+                blocks=tuple(_block_plan(stations, traffic, placement, placed, block) for block in placed.blocks),
+                outputs=tuple(traffic.results(placed, edge.consumer) for edge in later),
+                gradients=traffic.gradients(placed, [e.producer for e in earlier]),
+                input_ops=network.digital_ops(INPUT) if index == min(reads_input, default=INPUT) else 0,
+                forward_ops=network.digital_ops(index),
+                derivative_ops=network.digital_ops(index) + traffic.gradient_sums(placed, later),
+                errors=traffic.errors(placed),
+                overlap_ops=tuple(home.columns if overlapping and earlier else 0 for home in placed.column_homes),
+                bias_ops=layer.rows if layer.bias and placement.bias == "digital" else 0,
+                needs=tuple((e.producer, tuple(e.needs.tolist())) for e in earlier),
+                frees=tuple((e.producer, tuple(e.frees.tolist())) for e in earlier),
+                to_edge=traffic.route(first, None) if at_edge else (),
+                from_edge=traffic.message(None, first, 0) if at_edge else None,
+                inputs=traffic.inputs(placed) if supplied and index in reads_input else (),
+                merges=tuple(_merges(network.edges, index)),
             )
         )
-    chip = placement.chip
     outside = {
         part: stations.number(part, part)
         for part, there in (("global buffer", chip.global_buffer), ("DRAM", chip.memory), ("host link", chip.host))
@@ -270,7 +218,9 @@ def _merges(edges: tuple[Edge, ...], producer: int) -> Iterator[tuple[int, tuple
                 yield other.producer, tuple(np.maximum.accumulate(needed).tolist())
 
 
-def _block_plan(stations: _Stations, placement: Placement, placed: PlacedLayer, block: Block) -> BlockPlan:
+def _block_plan(
+    stations: Stations, traffic: Traffic, placement: Placement, placed: PlacedLayer, block: Block
+) -> BlockPlan:
     kind = placement.chip.tiles[block.kind]
     tile = f"tile {block.chip_tile}"
     physical_rows = block.rows * kind.array.cells_per_weight
@@ -291,14 +241,14 @@ def _block_plan(stations: _Stations, placement: Placement, placed: PlacedLayer, 
         column_home=column_home.tile,
         partial_forward=None
         if block is row_home
-        else _message(stations, placement, block, row_home, block.rows * kind.digital.word_bits),
+        else traffic.message(block, row_home, block.rows * kind.digital.word_bits),
         partial_backward=None
         if block is column_home
-        else _message(stations, placement, block, column_home, block.columns * kind.digital.word_bits),
+        else traffic.message(block, column_home, block.columns * kind.digital.word_bits),
     )
 
 
-def _array_plan(stations: _Stations, kind: TileKind, number: int, tile: int, array: int) -> ArrayPlan:
+def _array_plan(stations: Stations, kind: TileKind, number: int, tile: int, array: int) -> ArrayPlan:
     where = f"tile {tile} array {array}"
     row_drivers = stations.number("row drivers", f"{where} row drivers", number)
     column_drivers = stations.number("column drivers", f"{where} column drivers", number)
@@ -306,17 +256,6 @@ def _array_plan(stations: _Stations, kind: TileKind, number: int, tile: int, arr
     row_adcs = stations.number("ADC", f"{where} ADCs" if shared else f"{where} row ADCs", number)
     column_adcs = row_adcs if shared else stations.number("ADC", f"{where} column ADCs", number)
     return ArrayPlan(stations.number("array", where, number), row_drivers, column_drivers, row_adcs, column_adcs)
-
-
-def _homes_by_replica(placed: PlacedLayer) -> list[tuple[Block, ...]]:
-    """The row homes of each replica."""
-    homes, each = placed.row_homes, len(placed.row_splits)
-    return [homes[r * each : (r + 1) * each] for r in range(placed.replicas)]
-
-
-def _share_a_vector(placed: PlacedLayer, home: Block, replica: int, replicas: int) -> bool:
-    """Whether some vector's turn comes at the replica of ``home`` and at one of so many of another layer."""
-    return (home.tile // placed.grid - replica) % math.gcd(placed.replicas, replicas) == 0
 
 
 def _multiply(kind: TileKind, driven: int, read: int, outputs: int) -> Multiply:
@@ -342,158 +281,3 @@ def _digital_unit(placement: Placement, block: Block) -> str:
     first = sum(kind.count for kind in kinds[: block.kind])
     kind = kinds[block.kind]
     return f"{kind.name} {(block.chip_tile - first) // kind.digital.tiles_per_unit}"
-
-
-def _message(stations: _Stations, placement: Placement, source: Block, target: Block, bits: int) -> Message:
-    return Message(
-        _route(stations, placement, source.chip_tile, target.chip_tile),
-        bits,
-        stations.number("buffer", f"tile {target.chip_tile} buffer", target.kind),
-        target.kind,
-    )
-
-
-def _edge_traffic(
-    stations: _Stations, placement: Placement, placed: PlacedLayer
-) -> tuple[tuple[Hop, ...], Message | None, tuple[Message, ...]]:
-    """Ways between a layer and the edge, and the network's input to it, if the chip has anything at its edge."""
-    chip = placement.chip
-    if not (chip.global_buffer or chip.memory or chip.host):
-        return (), None, ()
-    first, reads = placed.blocks[0], INPUT in placement.network.predecessors(placed.index)
-    return (
-        _route(stations, placement, first.chip_tile, None),
-        _from_edge(stations, placement, first, 0),
-        _input_messages(stations, placement, placed) if reads and (chip.memory or chip.host) else (),
-    )
-
-
-def _from_edge(stations: _Stations, placement: Placement, target: Block, bits: int) -> Message:
-    """To a tile from the edge of the mesh, at its first router."""
-    route = _route(stations, placement, None, target.chip_tile)
-    return Message(route, bits, stations.number("buffer", f"tile {target.chip_tile} buffer", target.kind), target.kind)
-
-
-def _input_messages(stations: _Stations, placement: Placement, placed: PlacedLayer) -> tuple[Message, ...]:
-    """A sample of the network's input to every tile that reads it; replicas get their shares, rounded up."""
-    elements, columns = math.prod(placement.network.input_shape), placed.layer.columns
-    messages: dict[int, Message] = {}
-    for block in placed.blocks:
-        read = -(-elements * min(block.columns, columns) // (columns * placed.replicas))
-        bits = read * placement.chip.tiles[block.kind].digital.word_bits
-        earlier = messages.get(block.chip_tile)
-        shared = earlier is not None and any(
-            b.chip_tile == block.chip_tile and b.column_start == block.column_start and b.tile < block.tile
-            for b in placed.blocks
-            if b.tile // placed.grid == block.tile // placed.grid
-        )
-        if earlier is None:
-            messages[block.chip_tile] = _from_edge(stations, placement, block, bits)
-        elif not shared:
-            messages[block.chip_tile] = replace(earlier, bits=earlier.bits + bits)
-    return tuple(messages.values())
-
-
-def _route(stations: _Stations, placement: Placement, source: int | None, target: int | None) -> tuple[Hop, ...]:
-    """From one tile to another: into the source's router, then links along the row of routers, then the column.
-
-    None: the edge of the mesh, which is at its first router.
-    """
-    if source == target:
-        return ()
-    mesh = placement.chip.mesh
-    row, column = divmod((source or 0) // mesh.tiles_per_router, mesh.columns)
-    goal_row, goal_column = divmod((target or 0) // mesh.tiles_per_router, mesh.columns)
-    latency = picoseconds(mesh.hop_latency)
-    entry = "port of the edge" if source is None else f"port of tile {source}"
-    route = [Hop(stations.number("port", entry), latency)]
-    while (row, column) != (goal_row, goal_column):
-        if column != goal_column:
-            following = (row, column + (1 if goal_column > column else -1))
-        else:
-            following = (row + (1 if goal_row > row else -1), column)
-        name = f"link ({row},{column})-({following[0]},{following[1]})"
-        route.append(Hop(stations.number("link", name), latency))
-        row, column = following
-    return tuple(route)
-
-
-def _behind(rows: Block, column_start: int, column_stop: int, producer_rows: int, consumer_columns: int) -> range:
-    """Which of the producer's ``rows`` lie behind the consumer's columns [column_start, column_stop).
-
-    Each producer row (a channel, or an element) stands behind consumer_columns / producer_rows adjacent columns; where
-    that does not divide (the positions were rearranged in between) every column is taken to need every row.
-    """
-    each, remainder = divmod(consumer_columns, producer_rows)
-    if remainder or not each:
-        return range(rows.row_start, rows.row_stop)
-    first, last = column_start // each, -(-column_stop // each)
-    return range(max(first, rows.row_start), min(last, rows.row_stop))
-
-
-def _output_messages(
-    stations: _Stations, placement: Placement, producer: PlacedLayer, consumer_index: int
-) -> tuple[tuple[tuple[Message, ...], ...], ...]:
-    """Per row home of the producer and replica at the other end: messages in bits per completed position.
-
-    A tile gets every row that any of its blocks needs, once. Where several branches are summed before the consumer, the
-    latest producer does the sum: the earlier ones send their results to its homes, and only it sends to the consumer.
-    """
-    consumer = placement.layers[consumer_index]
-    merging = max(placement.network.predecessors(consumer_index))
-    sums = merging == producer.index
-    if sums:
-        grids = [consumer.blocks[r * consumer.grid : (r + 1) * consumer.grid] for r in range(consumer.replicas)]
-    else:
-        grids = _homes_by_replica(placement.layers[merging])
-    columns = consumer.layer.columns
-    messages = []
-    for home in producer.row_homes:
-        word = placement.chip.tiles[home.kind].digital.word_bits
-        to_replicas: list[tuple[Message, ...]] = []
-        for replica, targets in enumerate(grids):
-            if not _share_a_vector(producer, home, replica, len(grids)):
-                to_replicas.append(())
-                continue
-            needed: dict[int, set[int]] = {}
-            target_of: dict[int, Block] = {}
-            for target in targets:
-                if sums:
-                    rows = _behind(home, target.column_start, target.column_stop, producer.layer.rows, columns)
-                else:
-                    rows = range(max(home.row_start, target.row_start), min(home.row_stop, target.row_stop))
-                needed.setdefault(target.chip_tile, set()).update(rows)
-                target_of.setdefault(target.chip_tile, target)
-            sent = (
-                _message(stations, placement, home, target_of[tile], len(rows) * word)
-                for tile, rows in needed.items()
-                if rows
-            )
-            to_replicas.append(tuple(sent))
-        messages.append(tuple(to_replicas))
-    return tuple(messages)
-
-
-def _error_messages(stations: _Stations, placement: Placement, placed: PlacedLayer, home: Block) -> tuple[Message, ...]:
-    """The layer's error from a row home, where it is computed, to the other tiles of its row of blocks, once each."""
-    bits = home.rows * placement.chip.tiles[home.kind].digital.word_bits
-    row = placed.blocks[home.tile : home.tile + len(placed.column_splits)]
-    tiles = {block.chip_tile: block for block in reversed(row) if block.chip_tile != home.chip_tile}
-    return tuple(_message(stations, placement, home, block, bits) for block in reversed(tiles.values()))
-
-
-def _gradient_messages(
-    stations: _Stations, placement: Placement, consumer: PlacedLayer, home: Block, targets: tuple[Block, ...]
-) -> tuple[Message, ...]:
-    """Input gradients of one column home of the consumer, to the tiles of one replica of the producer.
-
-    In bits per position: overlaps of a convolution's windows are added up before anything is sent.
-    """
-    producer = placement.layers[targets[0].layer]
-    word = placement.chip.tiles[home.kind].digital.word_bits
-    messages = []
-    for target in targets:
-        rows = _behind(target, home.column_start, home.column_stop, producer.layer.rows, consumer.layer.columns)
-        if rows:
-            messages.append(_message(stations, placement, home, target, len(rows) * word))
-    return tuple(messages)

@@ -88,6 +88,8 @@ class _Todo:
         self.first = np.concatenate([[0], np.cumsum(samples)])
         """The first sample of every step, counted through."""
         self.step_of = np.repeat(np.arange(len(samples)), samples)
+        self.number = np.arange(len(self.step_of)) - self.first[self.step_of]
+        """Of every sample within its mini-batch."""
         self._extras = {
             layer.index: Extras(
                 step=step[rows],
@@ -157,7 +159,7 @@ def _sequential(flow: Flow, todo: _Todo) -> None:
     """What each sample has to have done before its next stage."""
 
     # A sample is fetched while the one before it is at work.
-    inputs = flow.bring_in(todo.layers, samples, [only(begin > begin[0], begin - 1)])
+    inputs = flow.bring_in(todo.layers, todo.number, [only(begin > begin[0], begin - 1)])
 
     def stage(work: Work | None, do: Callable[[Work, Sequence[Operand]], Done]) -> None:
         nonlocal before
@@ -209,7 +211,7 @@ def _pipelined(flow: Flow, todo: _Todo, at_once: bool) -> None:
     free = flow.builder.gates(samples) + np.arange(samples)
     trains = {layer.index: todo.work(Phase.UPDATE, layer) for layer in todo.layers}
 
-    inputs = flow.bring_in(todo.layers, samples, [])
+    inputs = flow.bring_in(todo.layers, todo.number, [])
 
     forwards: dict[int, tuple[Work, Done]] = {}
     for layer in todo.layers:

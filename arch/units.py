@@ -7,10 +7,11 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from rpusim.arch.events import Op
-from rpusim.arch.plan import ArrayPlan, BlockPlan, Hop, Message, Multiply, Plan
+from rpusim.arch.plan import ArrayPlan, BlockPlan, Multiply, Plan
 from rpusim.arch.program import Integers, Operand, Task
 from rpusim.arch.quantity import PICOSECONDS_PER_SECOND, transfer_picoseconds
 from rpusim.arch.storage import too_small
+from rpusim.arch.traffic import Hop, Message
 from rpusim.errors import InputError
 
 

@@ -9,7 +9,9 @@ from numpy.typing import NDArray
 
 from rpusim.arch.activity import Phase
 from rpusim.arch.plan import LayerPlan
-from rpusim.arch.program import Integers, Operand, only
+from rpusim.arch.program import Integers, Operand, only, pick
+from rpusim.arch.traffic import Message
+from rpusim.arch.turns import share
 
 
 @dataclass(frozen=True)
@@ -50,6 +52,10 @@ class Work:
         """Of ``total`` per sample, each vector's share."""
         return share(total, self.position, self.layer.placed.layer.vectors) if total else 0
 
+    def bits(self, message: Message, chosen: Integers | None = None) -> Integers:
+        """What its vectors, or some of them, send by a message."""
+        return message.sent(*np.divmod(pick(self.vector, chosen), self.layer.placed.layer.vectors))
+
     def of_replica(self, number: int) -> Integers | None:
         """Which vectors a replica does: they take turns. None: all."""
         replicas = self.layer.placed.replicas
@@ -72,8 +78,3 @@ class Extras:
     def of(self, chosen: NDArray[np.bool_]) -> Extras | None:
         """Some of them; None if there are none."""
         return Extras(*(column[chosen] for column in vars(self).values())) if chosen.any() else None
-
-
-def share(total: Operand, index: Operand, parts: int) -> Operand:
-    """The ``index``-th of ``parts`` integer shares of ``total``; the shares add up to it exactly."""
-    return total * (index + 1) // parts - total * index // parts

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from generated import chain, changed, images, one_mini_batch, replicated, with_outside
+from generated import chain, changed, images, one_mini_batch, with_outside
 
 from rpusim.arch.activity import Activity, Phase
 from rpusim.arch.assumption import assumed_activity
@@ -113,20 +113,6 @@ class TestRoom:
     def test_room_for_less_than_one_window_is_a_cycle_that_is_named(self) -> None:
         with pytest.raises(InputError, match=r"waits for itself: .*conv.* waits for .*; larger buffers are needed"):
             timed(with_buffer(9), images(6, 4), 1, "layer-pipelined")
-
-
-class TestReplicas:
-    def test_results_go_to_the_replica_whose_turn_it_is(self) -> None:
-        network = images(6, 4)
-        replicas = {"conv1": 2, "conv2": 3}
-        placement = place(network, changed(Chip.load(CHIP)), replicas=replicas)
-        plan = make_plan(placement)
-        activity = replicated(placement, assumed_activity(place(network, placement.chip), 1, training=False))
-        events = run(plan, activity, "sequential")
-        buffers = [plan.stations.index(f"tile {block.chip_tile} buffer") for block in placement.layers[1].blocks]
-        stored = (events.op == Op.STORE) & (events.layer == 0) & (events.phase == Phase.FORWARD)
-        assert stored.sum() == 9  # positions after pooling
-        assert events.station[stored].tolist() == [buffers[v % 3] for v in events.vector[stored]]
 
 
 class TestTransfers:

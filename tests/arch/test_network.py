@@ -295,10 +295,15 @@ def brute_force(network: Network):
         elif operation.kind in ("conv2d", "linear"):
             index = network.layer_index(operation.name)
             (values,) = arriving
-            reads[index] = values
+            places = np.empty(values.shape, dtype=object)
+            for place in np.ndindex(values.shape):
+                places[place] = place
+            reads[index] = set()
             positions = list(np.ndindex(operation.shape[1:])) if operation.kind == "conv2d" else [()]
             for vector, position in enumerate(positions):
                 seen = window_values(operation, values, position) if position else list(enumerate(values))
+                under = window_values(operation, places, position) if position else list(enumerate(places))
+                reads[index] |= {place for _, place in under}
                 waits[index, vector] = frozenset().union(*(value for _, value in seen))
                 for row in range(operation.rows):
                     out[(row, *position)] = frozenset([(index, vector)])
@@ -311,6 +316,8 @@ def brute_force(network: Network):
         else:
             for place in np.ndindex(operation.shape):
                 out[place] = frozenset().union(*(values[place] for values in arriving))
+        if operation.kind in ("conv2d", "linear"):
+            reads[index] = [values[place] for place in reads[index]]
         sets[operation.name] = out
     return waits, reads
 
@@ -329,7 +336,7 @@ def test_needs_and_emits_agree_with_pushing_sets_of_vectors_through(network):
         if e.producer != INPUT:
             producer = network.layers[e.producer]
             complete = np.zeros(producer.vectors, int)
-            for value in reads[e.consumer].flat:
+            for value in reads[e.consumer]:
                 vectors = [v for layer, v in value if layer == e.producer]
                 if vectors:
                     complete[max(vectors)] += 1

@@ -1,27 +1,36 @@
-"""What goes from tile to tile: errors to every block that needs them, results to every replica that reads them."""
+"""What goes from tile to tile: errors to every block that needs them, results to every replica that reads them.
+
+What replicas read is found a second time, window by window.
+"""
 
 from __future__ import annotations
 
+from collections import Counter
+from typing import Any
+
 import numpy as np
 import pytest
-from generated import chain, changed, one_mini_batch
+from generated import chain, changed, images, one_mini_batch, one_replica, replicated, with_outside
 
 from rpusim.arch.activity import Phase
 from rpusim.arch.assumption import assumed_activity
 from rpusim.arch.chip import Chip
 from rpusim.arch.events import Events, Op
 from rpusim.arch.mapping import CellLayout, Placement, place
+from rpusim.arch.network import Network, Operation, WeightLayer, Window, connect
 from rpusim.arch.plan import Plan, make_plan
 from rpusim.arch.schedule import run
 
 WORD = Chip.load("reram-512").tiles[0].digital.word_bits
 
 
-def trained(placement: Placement, samples: int, schedule: str = "sequential") -> tuple[Plan, Events]:
-    """One mini-batch of training."""
+def trained(
+    placement: Placement, samples: int, schedule: str = "sequential", training: bool = True
+) -> tuple[Plan, Events]:
+    """One mini-batch."""
     plan = make_plan(placement)
-    activity = one_mini_batch(assumed_activity(placement, samples, training=True), placement)
-    return plan, run(plan, activity, schedule)  # type: ignore[arg-type]
+    activity = one_mini_batch(assumed_activity(one_replica(placement), samples, training), one_replica(placement))
+    return plan, run(plan, replicated(placement, activity), schedule)  # type: ignore[arg-type]
 
 
 def stored(plan: Plan, events: Events, layer: int, phase: Phase) -> dict[str, int]:
@@ -71,3 +80,138 @@ class TestErrors:
         came = events.end[(events.op == Op.STORE) & (events.phase == Phase.BACKWARD)]
         pulsed = (events.op == Op.PULSE) & (events.tile > 0)
         assert len(came) == 2 and events.start[pulsed].min() >= came.max()
+
+
+SAMPLES = 3
+SIDE, CHANNELS = 6, 4
+NEXT = SIDE // 2
+"""Of the image that the second convolution of `images` reads, after pooling."""
+
+
+def windows(side: int) -> list[set[tuple[int, int]]]:
+    """Positions of a square image under each 3 x 3 window with a margin of one, in raster order."""
+    inside = range(side)
+    return [
+        {(y, x) for y in range(row - 1, row + 2) for x in range(column - 1, column + 2) if y in inside and x in inside}
+        for row in inside
+        for column in inside
+    ]
+
+
+def read(side: int, replicas: int) -> Counter[tuple[int, int, int, int]]:
+    """(sample, replica, row, column) of what each replica has to get; vectors of a mini-batch are counted through."""
+    vectors = side * side
+    return Counter(
+        {
+            (sample, (sample * vectors + vector) % replicas, *place)
+            for sample in range(SAMPLES)
+            for vector, under in enumerate(windows(side))
+            for place in under
+        }
+    )
+
+
+def replicas_of(first: int, second: int, chip: Chip | None = None, network: Network | None = None) -> Placement:
+    names = {"conv1": first, "conv2": second}
+    return place(network or images(SIDE, CHANNELS), chip or changed(Chip.load("reram-512")), replicas=names)
+
+
+def buffers(placement: Placement, layer: int) -> list[str]:
+    return [f"tile {block.chip_tile} buffer" for block in placement.layers[layer].blocks]
+
+
+@pytest.mark.parametrize(("first", "second"), [(1, 1), (1, 3), (2, 3), (4, 2), (36, 9), (5, 4)])
+class TestReplicas:
+    """Among them numbers that do not divide 36 and 9 vectors: turns then move on from sample to sample."""
+
+    def test_every_replica_gets_each_position_that_it_reads_once(self, first: int, second: int) -> None:
+        placement = replicas_of(first, second)
+        plan, events = trained(placement, SAMPLES, training=False)
+        needed = Counter(replica for _, replica, *_ in read(NEXT, second))
+        expected = {buffers(placement, 1)[replica]: n * CHANNELS * WORD for replica, n in needed.items()}
+        assert stored(plan, events, 0, Phase.FORWARD) == expected
+
+    def test_a_position_is_sent_by_the_vector_that_completes_it(self, first: int, second: int) -> None:
+        """The last of the four that are pooled."""
+        placement = replicas_of(first, second)
+        plan, events = trained(placement, SAMPLES, training=False)
+        sent = Counter(
+            (sample * SIDE**2 + (2 * y + 1) * SIDE + 2 * x + 1, buffers(placement, 1)[replica])
+            for sample, replica, y, x in read(NEXT, second)
+        )
+        chosen = (events.op == Op.STORE) & (events.row < 0) & (events.layer == 0)
+        stations = [plan.stations[station] for station in events.station[chosen]]
+        assert Counter(zip(events.vector[chosen].tolist(), stations, strict=True)) == sent
+
+    def test_every_replica_sends_back_its_part_of_the_gradient_of_what_it_has_read(
+        self, first: int, second: int
+    ) -> None:
+        placement = replicas_of(first, second)
+        plan, events = trained(placement, SAMPLES)
+        parts = Counter(
+            (sample * SIDE**2 + (2 * y + 1) * SIDE + 2 * x + 1) % first for sample, _, y, x in read(NEXT, second)
+        )
+        expected = {buffers(placement, 0)[replica]: n * CHANNELS * WORD for replica, n in parts.items()}
+        assert stored(plan, events, 1, Phase.BACKWARD) == expected
+
+    def test_parts_of_a_gradient_are_added_up_where_they_arrive(self, first: int, second: int) -> None:
+        placement = replicas_of(first, second)
+        ops = [make_plan(each).layers[0].derivative_ops for each in (one_replica(placement), placement)]
+        parts = len(read(NEXT, second)) // SAMPLES
+        assert ops[1] - ops[0] == (parts - NEXT**2) * CHANNELS
+
+    def test_every_replica_gets_what_it_reads_of_the_networks_input(self, first: int, second: int) -> None:
+        chip = with_outside(changed(Chip.load("reram-512")), frozenset(["host"]))
+        placement = replicas_of(first, second, chip)
+        plan, events = trained(placement, SAMPLES, training=False)
+        needed = Counter((sample, replica) for sample, replica, *_ in read(SIDE, first))
+        stations = {name: replica for replica, name in enumerate(buffers(placement, 0))}
+        chosen = (events.op == Op.STORE) & (events.layer == 0) & (events.row < 0)
+        found: Counter[tuple[int, int]] = Counter()
+        for station, sample, bits in zip(
+            events.station[chosen], events.vector[chosen].tolist(), events.amount[chosen].tolist(), strict=True
+        ):
+            if plan.stations[station] in stations:
+                found[sample, stations[plan.stations[station]]] += bits
+        assert found == Counter({key: n * WORD for key, n in needed.items()})
+        assert events.amount[events.op == Op.HOST].sum() == sum(needed.values()) * WORD
+
+
+def test_replicas_on_one_tile_share_what_was_sent_to_it() -> None:
+    """Three of them, and with the next layer four arrays: all of the first tile of theirs."""
+    array: dict[str, Any] = {"arrays": 4}
+    placement = replicas_of(4, 3, changed(Chip.load("reram-512"), array=array))
+    plan, events = trained(placement, SAMPLES, training=False)
+    assert stored(plan, events, 0, Phase.FORWARD) == {"tile 1 buffer": SAMPLES * NEXT**2 * CHANNELS * WORD}
+
+
+def test_what_no_window_reads_is_not_sent() -> None:
+    """A kernel of one with a stride of two reads every second row and column."""
+    steps = [
+        (WeightLayer.conv2d("conv1", (1, 6, 6), 4, Window((3, 3), padding=(1, 1))), ("input",)),
+        (WeightLayer.conv2d("conv2", (4, 6, 6), 4, Window((1, 1), stride=(2, 2))), ("conv1",)),
+    ]
+    plan, events = trained(replicas_of(1, 1, network=connect("skips", (1, 6, 6), steps)), 1, training=False)
+    assert list(stored(plan, events, 0, Phase.FORWARD).values()) == [9 * 4 * WORD]
+
+
+@pytest.mark.parametrize(("first", "second"), [(1, 1), (3, 2), (5, 4)])
+def test_a_branch_is_sent_to_the_replica_that_does_the_sum(first: int, second: int) -> None:
+    """The second convolution adds the first one's results to its own, position by position, and sends all on."""
+    window, shape = Window((3, 3), padding=(1, 1)), (4, SIDE, SIDE)
+    steps = [
+        (WeightLayer.conv2d("conv1", (1, SIDE, SIDE), 4, window), ("input",)),
+        (WeightLayer.conv2d("conv2", (1, SIDE, SIDE), 4, window), ("input",)),
+        (Operation.digital("sum", "add", shape, inputs=2), ("conv1", "conv2")),
+        (WeightLayer.conv2d("conv3", shape, 4, window), ("sum",)),
+    ]
+    placement = replicas_of(first, second, network=connect("sums", (1, SIDE, SIDE), steps))
+    plan, events = trained(placement, SAMPLES, training=False)
+    done = Counter(vector % second for vector in range(SAMPLES * SIDE**2))
+    expected = {buffers(placement, 1)[replica]: n * 4 * WORD for replica, n in done.items()}
+    assert stored(plan, events, 0, Phase.FORWARD) == expected
+    chosen = (events.op == Op.STORE) & (events.row < 0) & (events.layer == 0)
+    to = [plan.stations[station] for station in events.station[chosen]]
+    assert to == [buffers(placement, 1)[vector % second] for vector in events.vector[chosen]]
+    sent = stored(plan, events, 1, Phase.FORWARD)
+    assert list(sent.values()) == [SAMPLES * SIDE**2 * 4 * WORD]
