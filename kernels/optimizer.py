@@ -10,6 +10,7 @@ import torch
 from rpusim.errors import InputError
 from rpusim.kernels import checks
 from rpusim.kernels.layers import AnalogLayer
+from rpusim.kernels.layers.gradient import PulsedGradient
 
 
 class AnalogSGD(torch.optim.Optimizer):
@@ -18,6 +19,8 @@ class AnalogSGD(torch.optim.Optimizer):
     model: the module (not its parameters, as analog weights are no torch parameters).
     lr: learning rate of both; may be changed by torch's schedulers or in ``param_groups``.
     momentum, weight_decay: for the digital parameters only; arrays have neither.
+
+    What a loop does to gradients, clipping say, is done to the pulses, see `layers.gradient`.
 
     One `step` sends all vector pairs since the last one in sample order, then lets cells diffuse and decay by one
     mini-batch, and counts one mini-batch in the activity logs. With lr == 0 nothing is sent. Unlike gradients, pairs
@@ -33,7 +36,7 @@ class AnalogSGD(torch.optim.Optimizer):
         checks.number("momentum", momentum, low=0.0)
         checks.number("weight_decay", weight_decay, low=0.0)
         self.layers = [module for module in model.modules() if isinstance(module, AnalogLayer)]
-        group = {"params": [p for p in model.parameters() if p.requires_grad]}
+        group = {"params": [p for p in model.parameters() if p.requires_grad and not isinstance(p, PulsedGradient)]}
         super().__init__([group], {"lr": lr, "momentum": momentum, "weight_decay": weight_decay})
 
     def zero_grad(self, set_to_none: bool = True) -> None:
@@ -41,7 +44,8 @@ class AnalogSGD(torch.optim.Optimizer):
         if self.param_groups[0]["params"]:
             super().zero_grad(set_to_none)
         for layer in self.layers:
-            layer.pairs.clear()
+            if layer.gradient is not None:
+                layer.gradient.clear()
 
     def step(self, closure: Callable[[], Any] | None = None) -> Any:  # type: ignore[override]
         """One mini-batch; returns the closure's loss if there is one."""

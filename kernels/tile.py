@@ -132,7 +132,7 @@ class Tile(torch.nn.Module, ABC):
         self._write(Phase.BACKWARD, done, active_rows=done.active, active_columns=self.columns)
         return done.y
 
-    def update(self, x: Tensor, d: Tensor, learning_rate: float) -> None:
+    def update(self, x: Tensor, d: Tensor, learning_rate: float, operations: int = 0) -> None:
         """Learn from pairs in order, if the tile learns by pulses; shapes as for `forward` and `backward`."""
 
     def gradient(self, x: Tensor, d: Tensor) -> Tensor:
@@ -223,9 +223,9 @@ class AnalogTile(Tile):
     def _set_weights(self, weights: Tensor) -> None:
         self.cell.set_weights(weights)
 
-    def update(self, x: Tensor, d: Tensor, learning_rate: float) -> None:
+    def update(self, x: Tensor, d: Tensor, learning_rate: float, operations: int = 0) -> None:
         """Learn from pairs in order: W <- W - learning_rate d x^T, the way of the cell; shapes as for `forward` and
-        `backward`. The pairs are one mini-batch."""
+        `backward`. The pairs are one mini-batch. operations: digital ones that were done for each before."""
         x, d = self._vectors("x", x, self.columns), self._vectors("d", d, self.rows)
         if x.shape[0] != d.shape[0]:
             raise InputError(
@@ -250,7 +250,7 @@ class AnalogTile(Tile):
                 active_columns=counts.active_columns,
                 row_pulses=counts.row_pulses,
                 column_pulses=counts.column_pulses,
-                digital_ops=done.digital_ops,
+                digital_ops=done.digital_ops + operations,
             )
             if len(done.extra):
                 self.log.append(len(done.extra), layer=self.layer, tile=self.tile, **done.extra.columns())

@@ -15,7 +15,6 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from itertools import accumulate
-from operator import itemgetter
 from typing import Any, cast
 
 import torch
@@ -25,6 +24,7 @@ from rpusim.errors import InputError
 from rpusim.kernels import checks, rng
 from rpusim.kernels.config import LayerConfig
 from rpusim.kernels.input_range import LearnedRange
+from rpusim.kernels.layers.gradient import PulsedGradient, operations_of_norm
 
 Tensor = torch.Tensor
 Splits = tuple[int, ...]
@@ -46,7 +46,7 @@ class _AnalogProduct(torch.autograd.Function):
     the gradients of ``weights``, the tiles' parameters."""
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, handle: Tensor, layer: AnalogLayer, *weights: Tensor) -> Tensor:
+    def forward(ctx: Any, x: Tensor, gradient: Tensor | None, layer: AnalogLayer, *weights: Tensor) -> Tensor:
         vectors = layer.vectors_of(x)
         ctx.layer, ctx.shape, ctx.call = layer, x.shape, layer.calls
         layer.calls += 1
@@ -59,9 +59,10 @@ class _AnalogProduct(torch.autograd.Function):
         d = gradients[0].contiguous()
         layer: AnalogLayer = ctx.layer
         back = layer.input_of(layer.analog_backward(d), ctx.shape) if ctx.needs_input_grad[0] else None
-        if layer.trained:
+        if layer.gradient is None:
             return back, None, None, *layer.weight_gradients(vectors, d)
-        layer.pairs.append((ctx.call, vectors, d))
+        if ctx.needs_input_grad[1]:
+            layer.gradient.append(ctx.call, vectors, d)
         return back, None, None
 
 
@@ -72,11 +73,13 @@ class AnalogLayer(torch.nn.Module, ABC):
     what one output reads.
     row_splits, column_splits: sizes of the blocks of outputs and of inputs (the bias column included); None: as few as
     the configuration's largest tile allows. A block of outputs lies within one group.
-    pairs: the (call, x, d) of backward passes that no update has used yet; calls of the layer are counted.
+    gradient: the pairs of backward passes that no update has used yet, as a parameter; None where torch trains the
+    tiles' weights. calls: how often the layer was called.
     scale: the mapping scale s, one or one per output; out_scale, input_range: None unless configured.
     """
 
     bias: torch.nn.Parameter | None
+    gradient: PulsedGradient | None
     out_scale: torch.nn.Parameter | None
     scale: Tensor
 
@@ -123,9 +126,13 @@ class AnalogLayer(torch.nn.Module, ABC):
         self.out_scale = torch.nn.Parameter(out_scale) if config.learn_out_scaling else None
         self.input_range = None if config.input_range is None else LearnedRange(config.input_range)
         self.calls = 0
-        self.pairs: list[tuple[int, Tensor, Tensor]] = []
-        # Makes autograd call backward even if the input needs no gradient, as in the first layer.
-        self._handle = torch.zeros((), requires_grad=True)
+        # It also makes autograd call backward where the input needs no gradient, as in the first layer.
+        self.register_parameter("gradient", None if self.trained else PulsedGradient(self))
+
+    @property
+    def learns(self) -> bool | None:
+        """Whether pulses change the weights; None where torch trains them."""
+        return None if self.gradient is None else self.gradient.requires_grad
 
     @property
     def trained(self) -> list[torch.nn.Parameter]:
@@ -208,17 +215,22 @@ class AnalogLayer(torch.nn.Module, ABC):
         """Send all kept pairs to the tiles as pulses, in the order of the forward passes, and forget them.
 
         Rate 0 only forgets."""
-        pairs, self.pairs = self.pairs, []
-        if not pairs or learning_rate == 0.0:
+        waiting = None if self.gradient is None else self.gradient.use_up()
+        if waiting is None or learning_rate == 0.0:
             return
-        pairs.sort(key=itemgetter(0))
-        x = pairs[0][1] if len(pairs) == 1 else torch.cat([x for _, x, _ in pairs])
-        d = pairs[0][2] if len(pairs) == 1 else torch.cat([d for _, _, d in pairs])
-        for tile, (x_part, d_part) in zip(self._grid, self._pairs_of_tiles(x, d), strict=True):
-            tile.update(x_part, d_part, learning_rate)
+        d = waiting.d / self.scale if self._scaled else waiting.d
+        for tile, (x_part, d_part) in zip(self._grid, self._pairs_of_tiles(waiting.x, d), strict=True):
+            operations = operations_of_norm(tile.rows, tile.columns, len(d)) if waiting.measured else 0
+            tile.update(x_part, d_part, learning_rate, operations)
+
+    def gradient_norm(self, x: Tensor, d: Tensor) -> Tensor:
+        """The Frobenius norm of the gradient of s W_a from vectors x (vectors, groups x columns) and errors d."""
+        parts = [tile.gradient(*pair) for tile, pair in zip(self._grid, self._pairs_of_tiles(x, d), strict=True)]
+        return torch.stack([part.square().sum() for part in parts]).sum().sqrt()
 
     def weight_gradients(self, x: Tensor, d: Tensor) -> list[Tensor]:
         """Of the tiles' parameters, from vectors x (vectors, groups x columns) and errors d (vectors, rows)."""
+        d = d / self.scale if self._scaled else d
         return [tile.gradient(*pair) for tile, pair in zip(self._grid, self._pairs_of_tiles(x, d), strict=True)]
 
     def end_mini_batch(self) -> None:
@@ -242,9 +254,7 @@ class AnalogLayer(torch.nn.Module, ABC):
         self.set_weights(start[:, :-1], start[:, -1] if bias else None)
 
     def _pairs_of_tiles(self, x: Tensor, d: Tensor) -> list[tuple[Tensor, Tensor]]:
-        """What each tile learns from."""
-        if self._scaled:
-            d = d / self.scale
+        """The part of each tile."""
         parts, width = self._inputs(x), len(self.column_splits)
         errors = zip(self._groups, _cut(d, self.row_splits), strict=True)
         return [(part, d_part) for group, d_part in errors for part in parts[group * width : (group + 1) * width]]
@@ -259,22 +269,25 @@ class AnalogLayer(torch.nn.Module, ABC):
     def _product(self, x: Tensor) -> Tensor:
         """The outputs (vectors, rows) for an input of the layer, with gradient."""
         if self.input_range is None:
-            y = cast(Tensor, _AnalogProduct.apply(x, self._handle, self, *self.trained))
+            y = cast(Tensor, _AnalogProduct.apply(x, self.gradient, self, *self.trained))
         else:
             x, limit = self.input_range(x)
-            y = cast(Tensor, _AnalogProduct.apply(x, self._handle, self, *self.trained)) * limit
+            y = cast(Tensor, _AnalogProduct.apply(x, self.gradient, self, *self.trained)) * limit
         if self.out_scale is not None:
             y = y * self.out_scale
         bias = self.bias if self._digital_bias else None
         return y if bias is None else y + bias
 
     def __getstate__(self) -> dict[str, Any]:
-        """Copies and files take neither unused pairs nor the autograd handle along."""
-        return {**self.__dict__, "pairs": [], "_handle": None}
+        """Copies and files take unused pairs not along."""
+        return self.__dict__ | {"_parameters": self._parameters | {"gradient": self.learns}}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         super().__setstate__(state)
-        self._handle = torch.zeros((), requires_grad=True)
+        learns: Any = self._parameters.pop("gradient")
+        self.register_parameter("gradient", None if learns is None else PulsedGradient(self))
+        if self.gradient is not None:
+            self.gradient.requires_grad_(learns)
 
 
 def _cut(vectors: Tensor, splits: Splits) -> list[Tensor]:

@@ -1,0 +1,112 @@
+"""What stands among a module's parameters for the gradient of weights that learn by pulses.
+
+Arrays never hold a gradient: they get pairs (x, d), and the pulses of all pairs together change the weights by
+-lr G on average, with G = sum of d x^T. What a training loop does to gradients before the step is done to ||G||, the
+Frobenius norm, and the errors d follow in proportion, so that pulses stand for the gradient that the loop asked for:
+
+    nn.utils.clip_grad_norm_(model.parameters(), c)   every d is multiplied by min(1, c / norm), with the norm over all
+                                                      parameters, digital ones and biases in arrays included
+    nn.utils.clip_grad_value_(model.parameters(), c)  the norm of each layer becomes at most c (elements of G are
+                                                      nowhere, so that they cannot be clipped one by one)
+    p.grad *= c                                       d is multiplied by c
+    model.zero_grad(), optimizer.zero_grad()          pairs are forgotten
+    p.requires_grad_(False)                           the layer is frozen: no pairs are kept
+
+A cell that scales its gradients by itself (``auto_scale``) undoes most of that.
+"""
+
+from __future__ import annotations
+
+from operator import itemgetter
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import torch
+
+from rpusim.errors import InputError
+
+if TYPE_CHECKING:
+    from rpusim.kernels.layers.base import AnalogLayer
+
+Tensor = torch.Tensor
+
+
+class Waiting(NamedTuple):
+    """Pairs in the order of the forward passes: x (vectors, columns of all groups), d (vectors, rows).
+
+    measured: whether somebody asked for the norm of their gradient.
+    """
+
+    x: Tensor
+    d: Tensor
+    measured: bool
+
+
+class PulsedGradient(torch.nn.Parameter):
+    """A parameter of one number, 0, whose ``grad`` is the norm of the gradient that the waiting pairs make up.
+
+    None where no pairs wait. The norm is worked out when somebody asks for it.
+    """
+
+    layer: AnalogLayer
+
+    def __new__(cls, layer: AnalogLayer) -> PulsedGradient:
+        made: PulsedGradient = super().__new__(cls, torch.zeros(()), True)
+        made.layer = layer
+        made.clear()
+        return made
+
+    def clear(self) -> None:
+        """Forget all pairs."""
+        self._pairs: list[tuple[int, Tensor, Tensor]] = []
+        self._norm: Tensor | None = None  # as given to the loop, which may have changed it
+        self._found, self._measured = 0.0, False
+
+    def append(self, call: int, x: Tensor, d: Tensor) -> None:
+        """Add pairs of the layer's call of that number."""
+        if self.item() != 0.0:
+            raise InputError(
+                f"layer {self.layer.layer}: an optimizer of torch has made a step, but arrays learn by pulses; "
+                "accepted is rpusim.AnalogSGD(model, lr)"
+            )
+        self._follow()
+        self._pairs.append((call, x, d))
+
+    def use_up(self) -> Waiting | None:
+        """All pairs, which are then forgotten; None if there are none."""
+        self._follow()
+        pairs, measured = sorted(self._pairs, key=itemgetter(0)), self._measured
+        self.clear()
+        if not pairs:
+            return None
+        _, x, d = zip(*pairs, strict=True)
+        return Waiting(x[0], d[0], measured) if len(pairs) == 1 else Waiting(torch.cat(x), torch.cat(d), measured)
+
+    def _follow(self) -> None:
+        """Errors follow what was done to the norm since it was asked for."""
+        if self._norm is None:
+            return
+        factor = float(self._norm) / self._found if self._found else 1.0
+        if factor != 1.0:
+            self._pairs = [(call, x, d * factor) for call, x, d in self._pairs]
+        self._norm = None
+
+    @property
+    def grad(self) -> Tensor | None:  # type: ignore[override]
+        if self._norm is None and self._pairs:
+            x, d = (torch.cat(side) for side in zip(*((x, d) for _, x, d in self._pairs), strict=True))
+            self._norm, self._measured = self.layer.gradient_norm(x, d).detach(), True
+            self._found = float(self._norm)
+        return self._norm
+
+    @grad.setter
+    def grad(self, given: Any) -> None:
+        if given is None:
+            self.clear()
+        elif self.grad is not None:
+            self._norm = given
+
+
+def operations_of_norm(rows: int, columns: int, vectors: int) -> int:
+    """Digital multiplications per pair for the norm of a tile's gradient, from the products of all pairs of vectors or
+    from the gradient itself, whichever are fewer; and to scale d."""
+    return min((vectors + 1) // 2 * (rows + columns), rows * columns) + rows
