@@ -64,11 +64,11 @@ class Flow:
             start = [self._bring_back(work, start)]
         if layer.input_ops:
             start = [self._inputs_prepared(work, start)]
-        fetched = self._gates(work) if self.kept is None else None
-        start = self._reserved(work, start, fetched)
+        begun = self._gates(work) if self.kept is None else None
+        start = self._reserved(work, start, begun)
         sends = [[m for way in layer.outputs for m in way[home]] for home in range(len(layer.placed.row_homes))]
         homes = self._homes(work, layer.placed.row_homes, work.shared(layer.forward_ops), sends, merges)
-        return self._multiplied(work, start, homes, fetched)
+        return self._multiplied(work, start, homes, begun)
 
     def error(self, work: Work, start: Sequence[Operand]) -> Done:
         """What arrived as gradient made the layer's error, and sent to all blocks that need it."""
@@ -204,23 +204,23 @@ class Flow:
         sample = work.vector // work.layer.placed.layer.vectors * self._trains  # else each sample is kept for itself
         return np.flatnonzero((sample >= kept.samples) & bool(kept.overflow))
 
-    def _reserved(self, work: Work, start: Sequence[Operand], fetched: Integers | None) -> Sequence[Operand]:
+    def _reserved(self, work: Work, start: Sequence[Operand], begun: Integers | None) -> Sequence[Operand]:
         """Reserve room for the results of every vector, at its homes' targets, before it is driven.
 
-        But not long before: only when all but one of the vectors before it have been fetched.
+        But not long before: only when all but one of the vectors before it are being driven, or were.
         """
         layer = work.layer
         wanted = [
             [(message, work.bits(message)) for _, message in self._results(layer, home)]
             for home in range(len(layer.placed.row_homes))
         ]
-        if fetched is None or not any(wanted):
+        if begun is None or not any(wanted):
             return start
         reserved, second = self._gates(work), np.arange(len(work)) >= 2
         for home, block in enumerate(layer.placed.row_homes):
             with self._task(work, layer.blocks[block.tile], None) as task:
                 task.wait_for(start)
-                task.wait(only(second, fetched - 2))
+                task.wait(only(second, begun - 2))
                 for message, bits in sorted(wanted[home], key=lambda each: each[0].buffer):
                     with task.unless_zero(bits) as done:
                         if done:
@@ -294,10 +294,10 @@ class Flow:
     ) -> _Homes:
         return self._Homes(tuple(work.layer.blocks[home.tile] for home in homes), operations, sends, merges)
 
-    def _multiplied(self, work: Work, start: Sequence[Operand], homes: _Homes, fetched: Integers | None = None) -> Done:
+    def _multiplied(self, work: Work, start: Sequence[Operand], homes: _Homes, begun: Integers | None = None) -> Done:
         """One vector through all blocks of its replica, partial sums added up at their homes, and what is done there.
 
-        A block that is the only one of its replica goes on as its own home. fetched: gates to open on the way.
+        A block that is the only one of its replica goes on as its own home. begun: gates to open on the way.
         """
         grid, freed, done = work.layer.placed.grid, self._freed(work), self._ordered(work)
         alone = grid == 1
@@ -308,7 +308,7 @@ class Flow:
             rows = pick(work.rows[:, number % grid], chosen)
             with self._task(work, block, chosen, rows) as task:
                 task.wait_for(start, chosen)
-                self._multiply(task, block, rows, work, None if fetched is None else pick(fetched, chosen))
+                self._multiply(task, block, rows, work, None if begun is None else pick(begun, chosen))
                 if len(multiplied):
                     task.raise_(pick(multiplied, chosen))
                 if alone:
@@ -317,7 +317,7 @@ class Flow:
             self._release(work, multiplied, freed)
         return done if alone else self._at_homes(work, homes, [multiplied], done)
 
-    def _multiply(self, task: Task, block: BlockPlan, rows: Integers, work: Work, fetched: Integers | None) -> None:
+    def _multiply(self, task: Task, block: BlockPlan, rows: Integers, work: Work, begun: Integers | None) -> None:
         """Fetch, drive, convert and scale; a partial sum goes to its home and is added there."""
         backward = work.phase == Phase.BACKWARD
         way, partial, home = block.forward, block.partial_forward, block.row_home
@@ -329,12 +329,12 @@ class Flow:
         with task.unless_zero(passes) as done:
             if done:
                 self._units.recall(task, block, way.fetch_bits, reading=True)
-        if fetched is not None:
-            task.raise_(fetched)
-        with task.unless_zero(passes) as done:
-            if done:
                 visible = [block.arrays[k] for k in self.plan.placement.cell.visible]
-                self._units.read(task, block, visible, way, passes, backward)
+                self._units.read(task, block, visible, way, passes, backward, begun)
+        if begun is not None:
+            with task.unless_zero(np.where(passes == 0, 1, 0)) as skipped:
+                if skipped:
+                    task.raise_(begun)
         self._units.compute(task, block, way.outputs * block.kind.digital.operations_per_output)
         if partial is not None:
             self._units.deliver(task, partial, partial.bits)

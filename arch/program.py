@@ -36,6 +36,7 @@ from rpusim.arch.events import Events, Op
 Integers = NDArray[np.int64]
 Operand = int | Integers
 """A number, or one for each process of a task."""
+Chosen = Integers | NDArray[np.bool_] | None
 
 
 class Do(IntEnum):
@@ -74,10 +75,10 @@ NEVER = -1
 
 
 @overload
-def pick(values: Integers, chosen: Integers | None) -> Integers: ...
+def pick(values: Integers, chosen: Chosen) -> Integers: ...
 @overload
-def pick(values: Operand, chosen: Integers | None) -> Operand: ...
-def pick(values: Operand, chosen: Integers | None) -> Operand:
+def pick(values: Operand, chosen: Chosen) -> Operand: ...
+def pick(values: Operand, chosen: Chosen) -> Operand:
     """Entries of a column, None: all; a number stays as it is."""
     return values if chosen is None or isinstance(values, int) else values[chosen]
 
@@ -191,7 +192,9 @@ class Task:
 
     def __init__(self, builder: Builder, processes: int, row: Operand) -> None:
         self._builder, self._code, self._processes, self.row = builder, builder.code, processes, row
-        self.raised: list[Operand] = []
+        self.raised: list[tuple[Operand, NDArray[np.bool_] | None]] = []
+        """Gates, and which processes raise them; None: all."""
+        self._doing: NDArray[np.bool_] | None = None
 
     def wait(self, gate: Operand) -> None:
         if np.any(gate != ALWAYS):
@@ -203,7 +206,7 @@ class Task:
             self.wait(pick(gate, chosen))
 
     def raise_(self, gate: Operand) -> None:
-        self.raised.append(gate)
+        self.raised.append((gate, self._doing))
         self._add(Do.RAISE, gate)
 
     def take(self, station: int, amount: Operand = 1) -> None:
@@ -256,11 +259,11 @@ class Task:
         if isinstance(number, int) or np.all(number):
             yield bool(np.any(number))
             return
-        at, gates = len(self._code), len(self.raised)
+        assert self._doing is None, "nothing inside is skipped by fewer"
+        at, self._doing = len(self._code), number != 0
         self._add(Do.SKIP, 0, number)
         yield bool(np.any(number))
-        assert len(self.raised) == gates, "a gate that is not always raised would never open"
-        self._code[at][1] = len(self._code) - at - 1
+        self._doing, self._code[at][1] = None, len(self._code) - at - 1
 
     def _slot(self, op: Op, amounts: Sequence[tuple[int, Operand]]) -> int:
         for station, amount in amounts:
@@ -299,7 +302,7 @@ class Builder:
         self._heads: list[list[int]] = []
         self._logged: list[list[int]] = []
         self._slots = 0
-        self._raised: list[tuple[int, list[Operand]]] = []
+        self._raised: list[tuple[int, Operand, NDArray[np.bool_] | None]] = []
 
     def gates(self, number: int) -> int:
         """``number`` new gates; returns the first."""
@@ -340,7 +343,7 @@ class Builder:
         if processes and len(self.code) > start:
             self._heads.append([phase, layer, tile, *task.operand(vector)])
             self._tasks.append([start, len(self.code), first, processes])
-            self._raised.append((processes, task.raised))
+            self._raised += [(processes, gate, doing) for gate, doing in task.raised]
         else:
             del self.code[start:], self._logged[logged:]
 
@@ -361,7 +364,7 @@ class Builder:
 
     def _raises(self) -> NDArray[np.int32]:
         found = np.zeros(self._gates, np.int32)
-        for processes, raised in self._raised:
-            for gate in raised:
-                np.add.at(found, gate, processes if isinstance(gate, int) else 1)
+        for processes, gate, doing in self._raised:
+            number = processes if doing is None else int(np.sum(doing))
+            np.add.at(found, pick(gate, doing), number if isinstance(gate, int) else 1)
         return found

@@ -26,12 +26,21 @@ class Units:
     # --- arrays -------------------------------------------------------------------------------------------------------
 
     def read(
-        self, task: Task, block: BlockPlan, arrays: Sequence[ArrayPlan], way: Multiply, passes: Operand, backward: bool
+        self,
+        task: Task,
+        block: BlockPlan,
+        arrays: Sequence[ArrayPlan],
+        way: Multiply,
+        passes: Operand,
+        backward: bool,
+        begun: Operand | None = None,
     ) -> None:
-        """Drive arrays that hang on the same converters (those of the last), and convert."""
+        """Drive arrays that hang on the same converters (those of the last), and convert; ``begun``: a gate to open."""
         adcs = arrays[-1].adcs(backward)
         for array in arrays:
             task.take(array.array)
+        if begun is not None:
+            task.raise_(begun)
         task.note(0)
         task.hold(way.lead_ps)
         task.take(adcs)

@@ -1,0 +1,159 @@
+"""When a machine repeats itself: its state at one time is that of an earlier time, some samples further on.
+
+What a machine does next depends on its state alone: which process is where in its instructions, how long those that
+hold on still do, and in what order the others queue. Where all samples are alike, a state that comes back with every
+process replaced by the one so many samples later therefore comes back for ever. What happened between the two times is
+then done again as often as there are samples, and need not be run: it is found exactly, from the first few.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rpusim.arch.activity import Phase
+from rpusim.arch.program import Do, Integers, Program
+
+_GATE, _STATION, _TIME = range(3)
+"""What a process waits for."""
+
+
+@dataclass(frozen=True)
+class Period:
+    """What is done from tick ``start`` up to tick ``stop``, ``samples`` of them, is what is done ever after."""
+
+    start: int
+    stop: int
+    samples: int
+
+    @property
+    def ps(self) -> int:
+        return self.stop - self.start
+
+
+@dataclass(frozen=True)
+class _History:
+    """Of the processes of one task: when each of its waits was over (waits, processes); of what kind they are.
+
+    station: of each wait, if it is for one. notes: (wait after which the time is noted, wait before it is logged).
+    once: whether it belongs to what is done before all samples.
+    """
+
+    over: Integers
+    kind: Integers
+    station: Integers
+    notes: tuple[tuple[int, int], ...]
+    keys: Integers
+    once: bool
+
+    def waits(self, tick: int) -> Integers:
+        """For which of its waits each process waits then."""
+        return (self.over < tick).sum(axis=0)
+
+    def left(self, waits: Integers, tick: int) -> Integers:
+        """Time until processes that hold on at ``tick`` go on, 0 of others; and since when what they log goes on."""
+        numbers = np.arange(len(waits))
+        last = len(self.over) - 1
+        holds = (waits <= last) & (self.kind[np.minimum(waits, last)] == _TIME)
+        left = [np.where(holds, self.over[np.minimum(waits, last), numbers] - tick, 0)]
+        for noted, logged in self.notes:
+            left.append(np.where((waits > noted) & (waits <= logged), tick - self.over[noted], 0))
+        return np.stack(left)
+
+
+def find(program: Program, start: Integers, end: Integers, samples: int) -> Period | None:
+    """The first period of a traced program (see `Program.traced`) of so many equal samples, from its times."""
+    histories = list(_histories(program, start, end))
+    every = [h for h in histories if h.over.shape[1] % samples == 0 and not h.once]
+    if not every or samples < 3:
+        return None
+    last = max(every, key=lambda history: int(history.over[-1, -1])).over[-1]
+    ticks = (last[len(last) // samples - 1 :: len(last) // samples] + 1).tolist()
+    for number in range(1, samples - 1):
+        for first in range(samples - 1 - number):
+            period = Period(ticks[first], ticks[first + number], number)
+            if _recurs(histories, period, samples):
+                return period
+    return None
+
+
+def _histories(program: Program, start: Integers, end: Integers) -> Iterator[_History]:
+    keys = program.keys
+    for (first, stop, process, size), head in zip(program.tasks.tolist(), program.heads.tolist(), strict=True):
+        over: list[Integers] = []
+        kind: list[int] = []
+        station: list[int] = []
+        noted: dict[int, int] = {}
+        notes: list[tuple[int, int]] = []
+        for do, a, _, _, _, slot, register in program.code[first:stop].tolist():
+            if do == Do.USE:
+                over += [start[slot : slot + size], end[slot : slot + size]]
+                kind += [_STATION, _TIME]
+                station += [a, a]
+            elif do in (Do.WAIT, Do.TAKE, Do.HOLD):
+                over.append(end[slot : slot + size])
+                kind.append({Do.WAIT: _GATE, Do.TAKE: _STATION, Do.HOLD: _TIME}[Do(do)])
+                station.append(a)
+            elif do == Do.NOTE:
+                noted[register] = len(over) - 1
+            elif do == Do.LOG:
+                notes.append((noted[register], len(over) - 1))
+        if over:  # what was skipped was over with what came before it
+            times = np.maximum.accumulate(np.maximum(np.stack(over), 0), axis=0)
+            once = head[0] == Phase.MAINTENANCE
+            of_task = keys[process : process + size]
+            yield _History(times, np.array(kind), np.array(station), tuple(notes), of_task, once)
+
+
+def _recurs(histories: list[_History], period: Period, samples: int) -> bool:
+    """Whether the state at the end of a period is that at its start, so many samples further on."""
+    before, after = [], []
+    for number, history in enumerate(histories):
+        waits = history.waits(period.start)
+        if history.once:
+            if np.any(waits < len(history.over)):
+                return False
+            continue
+        shift, rest = divmod(history.over.shape[1] * period.samples, samples)
+        later = history.waits(period.stop)
+        if rest or not _goes_on(history, waits, later, shift):
+            return False
+        left, left_later = history.left(waits, period.start), history.left(later, period.stop)
+        if not np.array_equal(left[:, :-shift], left_later[:, shift:]):
+            return False
+        before.append(_queue(history, waits[:-shift], number))
+        after.append(_queue(history, later[shift:], number, shift))
+    return np.array_equal(_in_order(before), _in_order(after))
+
+
+def _goes_on(history: _History, waits: Integers, later: Integers, shift: int) -> bool:
+    """Whether every process is where the one ``shift`` before it was; the last ones have not begun to be dealt with."""
+    done = len(history.over)
+    last = waits[-shift:]
+    return (
+        np.array_equal(waits[:-shift], later[shift:])
+        and bool(np.all(later[:shift] == done))
+        and np.array_equal(last, later[-shift:])
+        and bool(np.all(last < done))
+        and bool(np.all(history.kind[np.minimum(last, done - 1)] != _TIME))
+    )
+
+
+def _queue(history: _History, waits: Integers, number: int, first: int = 0) -> Integers:
+    """Of processes from ``first`` on that wait for stations: station, since when, key; then task and place in it."""
+    last = len(history.over) - 1
+    queued = np.flatnonzero((waits <= last) & (history.kind[np.minimum(waits, last)] == _STATION))
+    process, at = queued + first, waits[queued]
+    since = np.where(at > 0, history.over[np.maximum(at - 1, 0), process], 0)
+    where = np.stack([np.full(len(queued), number), queued])
+    return np.vstack([history.station[at], since, history.keys[process], where])
+
+
+def _in_order(queues: list[Integers]) -> NDArray[np.int64]:
+    """(station, task, place) of all that wait, first those first served."""
+    station, since, key, task, place = np.concatenate(queues, axis=1)
+    order = np.lexsort((place, task, key, since, station))
+    return np.stack([station, task, place])[:, order]
