@@ -5,9 +5,9 @@
     result["accuracy"]["test_error"], result["time"]["per_sample_s"], result["energy"]["per_sample_J"]
 
 ``simulate`` runs an experiment and ``save`` writes its run folder; ``Chip`` is a chip as data; ``AnalogLinear``,
-``AnalogConv2d``, ``AnalogSGD``, ``convert`` and ``place`` are the torch way; ``map_network`` and ``time_network`` train
-nothing. The sub-packages: ``arch`` (the chip and its engine), ``kernels`` (the numbers), ``workloads`` (what is run),
-``reports`` (what a person sees).
+``AnalogConv2d``, ``AnalogSGD``, ``convert`` and ``place`` are the torch way; ``program`` and ``drift`` are for models
+that only infer (``InferenceConfig``); ``map_network`` and ``time_network`` train nothing. The sub-packages: ``arch``
+(the chip and its engine), ``kernels`` (the numbers), ``workloads`` (what is run), ``reports`` (what a person sees).
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from rpusim.arch.chip import Chip
     from rpusim.errors import InputError
     from rpusim.kernels import AnalogConfig, AnalogConv2d, AnalogLinear, AnalogSGD, convert
+    from rpusim.kernels.inference import InferenceConfig, drift, program
     from rpusim.reports import save
     from rpusim.workloads.capture import capture
     from rpusim.workloads.costing import map_network, time_network
@@ -33,12 +34,15 @@ _HOMES = {
     "AnalogSGD": "rpusim.kernels",
     "Chip": "rpusim.arch.chip",
     "Experiment": "rpusim.workloads.settings",
+    "InferenceConfig": "rpusim.kernels.inference",
     "InputError": "rpusim.errors",
     "Result": "rpusim.workloads.result",
     "capture": "rpusim.workloads.capture",
     "convert": "rpusim.kernels",
+    "drift": "rpusim.kernels.inference",
     "map_network": "rpusim.workloads.costing",
     "place": "rpusim.workloads.facade",
+    "program": "rpusim.kernels.inference",
     "save": "rpusim.reports",
     "simulate": "rpusim.workloads.facade",
     "time_network": "rpusim.workloads.costing",
@@ -51,12 +55,15 @@ __all__ = [
     "AnalogSGD",
     "Chip",
     "Experiment",
+    "InferenceConfig",
     "InputError",
     "Result",
     "capture",
     "convert",
+    "drift",
     "map_network",
     "place",
+    "program",
     "save",
     "simulate",
     "time_network",

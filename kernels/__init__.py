@@ -15,6 +15,7 @@ and from pulse to pulse, and weights are bounded. These modules compute that, ve
     mvm        multiplication with all its imperfections                    tile     cells with their periphery
     layers/    torch's layers on grids of tiles, one file per kind           optimizer  AnalogSGD
     convert    makes any torch module analog                                presets  named devices with sources
+    inference/ weights as conductances that drift, and training for it
     rng        random numbers that depend on the place only                 compiled  numba and its disk cache
 
 ``pulses`` and ``mvm`` are written twice: in torch, the readable specification, which also runs on a GPU, and in numba,

@@ -1,4 +1,4 @@
-"""What ships with rpusim: experiments, networks, chips and devices, each with its title and its source."""
+"""What ships with rpusim: experiments, networks, chips, devices, and ways to infer, each with its title and source."""
 
 from __future__ import annotations
 
@@ -7,13 +7,15 @@ from functools import partial
 
 from rpusim.arch import chip
 from rpusim.kernels import presets as devices
+from rpusim.kernels.inference import INFERENCE
 from rpusim.workloads import networks, settings
 
 Entry = dict[str, str]
 
 
 def catalogue() -> dict[str, list[Entry]]:
-    """The lists that `rpusim presets` shows: {experiments, networks, chips, devices: [{name, title, source}]}."""
+    """The lists that `rpusim presets` shows: {experiments, networks, chips, devices, inference: [{name, title,
+    source}]}."""
     experiments = [settings.load(name) for name in settings.presets()]
     chips = [chip.Chip.load(name) for name in chip.presets()]
     return {
@@ -26,6 +28,9 @@ def catalogue() -> dict[str, list[Entry]]:
         "devices": [
             {"name": name, "title": _device_title(preset), "source": preset.source}
             for name, preset in devices.CONFIGURATIONS.items()
+        ],
+        "inference": [
+            {"name": name, "title": preset.title, "source": preset.source} for name, preset in INFERENCE.items()
         ],
     }
 

@@ -245,7 +245,7 @@ def report(folder: Path, json_wanted: bool) -> None:
 def presets(json_wanted: bool) -> None:
     """List what ships with rpusim.
 
-    Experiments, networks, chips and devices, each with its title and source.
+    Experiments, networks, chips, devices and ways to infer, each with its title and source.
     """
     from rpusim.reports.catalogue import catalogue
 

@@ -51,6 +51,7 @@ from rpusim.kernels.inference.noise import (
     ReRamWan2022,
     StateIndependent,
 )
+from rpusim.kernels.inference.presets import INFERENCE, InferencePreset, inference
 from rpusim.kernels.inference.remapping import Remap
 from rpusim.kernels.inference.tile import InferenceTile
 
@@ -58,6 +59,7 @@ __all__ = [
     "CLIPS",
     "COMPENSATIONS",
     "CONVERTERS",
+    "INFERENCE",
     "MODIFIERS",
     "NOISE_MODELS",
     "PCM",
@@ -77,6 +79,7 @@ __all__ = [
     "GlobalCompensation",
     "Hermes",
     "InferenceConfig",
+    "InferencePreset",
     "InferenceTile",
     "Modifier",
     "MultNormal",
@@ -94,5 +97,6 @@ __all__ = [
     "SinglePair",
     "StateIndependent",
     "drift",
+    "inference",
     "program",
 ]

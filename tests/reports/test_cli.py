@@ -152,13 +152,13 @@ def test_a_table_shows_transfers_where_there_are_any(rpusim):
 
 def test_presets_have_a_title_and_a_source(rpusim):
     lists = json.loads(rpusim("presets", "--json").stdout)
-    assert set(lists) == {"experiments", "networks", "chips", "devices"}
+    assert set(lists) == {"experiments", "networks", "chips", "devices", "inference"}
     for kind, entries in lists.items():
         assert entries, kind
         for entry in entries:
             assert entry["title"] and entry["source"], entry
     shown = rpusim("presets").stdout
-    for name in ("fcn-digits", "lenet-2017", "rpu-2016", "ecram", "chopped-ttv2-reram-sb"):
+    for name in ("fcn-digits", "lenet-2017", "rpu-2016", "ecram", "chopped-ttv2-reram-sb", "standard-hwa"):
         assert name in shown
 
 
