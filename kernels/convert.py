@@ -123,7 +123,9 @@ class _Choice:
 
     def check_all_used(self) -> None:
         for field, key in self.unused:
-            raise InputError(f"{field}: no analog layer is called {_said(key)}; {checks.nearest(key, self.known)}")
+            raise InputError(
+                f"{field}: no analog layer is called {_said(key)}; {checks.nearest(_said(key), self.known)}"
+            )
 
 
 def _keys(field: str, given: Iterable[Key] | None) -> list[Key] | None:
@@ -167,13 +169,15 @@ def _layers(
         if include is not None and not inside:
             continue
         if analog is None:
-            raise InputError(f"{name or 'module'}: {type(part).__name__} cannot be analog; {ACCEPTED}, or exclude it")
+            why = "has a forward of its own and" if isinstance(part, tuple(KINDS)) else ""
+            what = " ".join([type(part).__name__, why]).strip()
+            raise InputError(f"{name or 'module'}: {what} cannot be analog; {ACCEPTED}, or exclude it")
         found.setdefault(part, (analog, []))[1].append(name)
     for field, given in (("include", include), ("exclude", exclude)):
         for key in given or []:
             if key not in used:
                 known = [name for name, part in module.named_modules() if name and not list(part.children())]
-                raise InputError(f"{field}: no layer is called {_said(key)}; {checks.nearest(key, known)}")
+                raise InputError(f"{field}: no layer is called {_said(key)}; {checks.nearest(_said(key), known)}")
     return {part: kind_and_names for part, kind_and_names in found.items() if part not in kept}
 
 

@@ -276,7 +276,14 @@ class AnalogLayer(torch.nn.Module, ABC):
         if self.out_scale is not None:
             y = y * self.out_scale
         bias = self.bias if self._digital_bias else None
-        return y if bias is None else y + bias
+        if bias is not None:
+            y = y + bias
+        return y if y.dtype is x.dtype else y.to(x.dtype)
+
+    def __getattr__(self, name: str) -> Any:
+        if name == "weight":
+            raise AttributeError("an analog layer has no weight that torch could use; see get_weights and set_weights")
+        return super().__getattr__(name)
 
     def __getstate__(self) -> dict[str, Any]:
         """Copies and files take unused pairs not along."""
