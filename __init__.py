@@ -74,6 +74,8 @@ def __getattr__(name: str) -> Any:
     """Import a public name when it is first used: torch alone takes two seconds."""
     if name not in _HOMES:
         raise AttributeError(f"module 'rpusim' has no attribute {name!r}")
+    if _HOMES[name].startswith("rpusim.workloads"):
+        import_module("rpusim.reports.notebook")  # what comes from there looks like something in a notebook
     return getattr(import_module(_HOMES[name]), name)
 
 

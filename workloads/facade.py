@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -17,9 +18,10 @@ from rpusim.errors import InputError
 from rpusim.workloads import experiment as flow
 from rpusim.workloads import settings, unit_cells
 from rpusim.workloads.capture import capture, check_convertible
+from rpusim.workloads.checkpoint import digest
 from rpusim.workloads.loop import LoopLog, in_order
 from rpusim.workloads.meter import Meter
-from rpusim.workloads.result import SCHEMA, Result, cost, operations, package_version
+from rpusim.workloads.result import SCHEMA, Result, cost, operations, package_version, placed_layers
 from rpusim.workloads.settings import Experiment, Management
 
 MANAGED = Management(
@@ -59,27 +61,26 @@ class ChipMeter:
         self._meter, self._log = meter, log
         self._steps = self._operations = 0
 
+    def _repr_html_(self) -> str | None:
+        """What a notebook shows: the report in a small table."""
+        self._settle()
+        return self.report()._repr_html_() if self._meter.samples else None
+
     def report(self) -> Result:
         """Time, energy and area of everything the module did since it was placed (every vector is timed).
 
         Training and inference count together; ``activity.inference_samples`` says how many samples were only inferred,
         and ``throughput.operations_per_sample`` is the mean of what was done. InputError before the module has run.
         """
-        plan = self._meter.plan
-        network = plan.placement.network
-        rows = self._log.take()
-        if len(rows):
-            rows = in_order(rows, [layer.vectors for layer in network.layers], self._steps)
-            self._steps = int(rows.step.max()) + 1
-            self._operations += operations(network, rows)
-            self._meter.add(rows)
+        self._settle()
         if not self._meter.samples:
             raise InputError("chip.report: the module has done nothing yet; run it first, model(x)")
+        plan = self._meter.plan
         first = plan.placement.layers[0]
         inferred = self._log.inference_rows // first.layer.vectors
         document = {
             "schema": SCHEMA,
-            "network": network.name,
+            "network": plan.placement.network.name,
             "chip": plan.placement.chip.name,
             "version": package_version(),
             **cost(plan, self._meter.ledger(), self._meter.samples, self._operations / self._meter.samples),
@@ -88,6 +89,43 @@ class ChipMeter:
             "provenance": list(plan.placement.chip.provenance()),
         }
         return Result(document, self._meter.trace, plan.stations, self._meter.details)
+
+    def state_dict(self) -> dict[str, Any]:
+        """The account so far, for ``torch.save`` beside the module's and the optimizer's."""
+        self._settle()
+        return {
+            "of": self._placed(),
+            "meter": self._meter.state_dict(),
+            "steps": self._steps,
+            "operations": self._operations,
+            "inference_rows": self._log.inference_rows,
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from an account that `state_dict` gave. InputError if it is of another network or chip."""
+        if not isinstance(state, dict) or state.get("of") != self._placed():
+            raise InputError(
+                "chip.load_state_dict: the state is of another network, chip or placement; accepted is what "
+                "model.chip.state_dict() gave of a module placed in the same way"
+            )
+        self._log.take()
+        self._meter.load_state_dict(state["meter"])
+        self._steps, self._operations = state["steps"], state["operations"]
+        self._log.inference_rows = state["inference_rows"]
+
+    def _settle(self) -> None:
+        """Account for what was done since the last time."""
+        rows, network = self._log.take(), self._meter.plan.placement.network
+        if len(rows):
+            rows = in_order(rows, [layer.vectors for layer in network.layers], self._steps)
+            self._steps = int(rows.step.max()) + 1
+            self._operations += operations(network, rows)
+            self._meter.add(rows)
+
+    def _placed(self) -> str:
+        """A short name for what was placed, and how."""
+        placement = self._meter.plan.placement
+        return digest(placement.chip.model_dump_json(), json.dumps(placed_layers(placement)))
 
 
 def place(

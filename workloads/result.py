@@ -38,7 +38,11 @@ RUN_FILES = (MARK, "config.resolved.yaml", "events.npz", "report.html", "trace.j
 """All that a run folder holds. A folder with anything else in it is somebody's, and is never replaced."""
 
 
-@dataclass(frozen=True)
+VIEWS: dict[str, Callable[[dict[str, Any]], str]] = {}
+"""How a document is shown, by kind of text; filled by `rpusim.reports`, as nothing here knows what things look like."""
+
+
+@dataclass(frozen=True, repr=False)
 class Result:
     """``document`` is what result.json holds; ``trace`` the first events of the run, ``stations`` their units.
 
@@ -55,6 +59,14 @@ class Result:
 
     def __getitem__(self, key: str) -> Any:
         return self.document[key]
+
+    def __repr__(self) -> str:
+        return f"<Result: {self.document.get('network')} on {self.document.get('chip')}>"
+
+    def _repr_html_(self) -> str | None:
+        """What a notebook shows."""
+        view = VIEWS.get("text/html")
+        return view(self.document) if view else None
 
 
 def _finite(value: Any) -> Any:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
 import torch
 from torch import nn
+from torch.utils.data import DataLoader, TensorDataset
 
 import rpusim
 from rpusim.arch.activity import Activity, Phase
@@ -231,3 +234,88 @@ def test_part_of_a_sample_is_refused() -> None:
     rows = Activity.rows(layer=0, phase=Phase.FORWARD, vector=[0, 1, 2])
     with pytest.raises(InputError, match="layer 0 saw 3 vectors in a mini-batch, but a sample has 2"):
         in_order(rows, [2])
+
+
+class TestAnOrdinaryLoop:
+    """DataLoader, a loss and a scheduler of torch, clipping, evaluation, `torch.save`."""
+
+    def parts(self) -> tuple[nn.Module, Any, Any]:
+        model = rpusim.place(network(), "rpu-2016", (1, 4, 4), device="ecram")
+        optimizer = rpusim.AnalogSGD(model, lr=0.1)
+        return model, optimizer, torch.optim.lr_scheduler.StepLR(optimizer, 1, gamma=0.5)
+
+    def epochs(self, number: int, model: nn.Module, optimizer: Any, scheduler: Any) -> None:
+        torch.manual_seed(number)
+        samples = TensorDataset(torch.rand(10, 1, 4, 4), torch.arange(10) % 3)
+        for _ in range(number):
+            model.train()
+            for x, y in DataLoader(samples, batch_size=4, shuffle=True):
+                optimizer.zero_grad()
+                nn.functional.cross_entropy(model(x), y, label_smoothing=0.1).backward()
+                nn.utils.clip_grad_norm_(model.parameters(), 0.5)
+                optimizer.step()
+            scheduler.step()
+            model.eval()
+            with torch.no_grad():
+                model(torch.rand(3, 1, 4, 4))
+
+    def test_reports_come_as_often_as_one_likes(self) -> None:
+        parts = self.parts()
+        self.epochs(1, *parts)
+        first = parts[0].chip.report()
+        assert parts[0].chip.report().document == first.document
+        self.epochs(2, *parts)
+        second = parts[0].chip.report()
+        assert second["activity"]["samples"] == 3 * first["activity"]["samples"] == 3 * 13
+        assert second["analysis"]["time_s"] == pytest.approx(3 * first["analysis"]["time_s"], rel=0.05)
+        whole = self.parts()
+        self.epochs(1, *whole)
+        self.epochs(2, *whole)
+        assert whole[0].chip.report().document == second.document
+
+    def test_what_was_saved_goes_on_to_the_byte(self, tmp_path: Path) -> None:
+        whole, before = self.parts(), self.parts()
+        self.epochs(1, *whole)
+        self.epochs(2, *whole)
+        self.epochs(1, *before)
+        things = (before[0], before[0].chip, *before[1:])
+        torch.save([thing.state_dict() for thing in things], tmp_path / "saved")
+        after = self.parts()
+        for thing, state in zip((after[0], after[0].chip, *after[1:]), torch.load(tmp_path / "saved"), strict=True):
+            thing.load_state_dict(state)
+        self.epochs(2, *after)
+        found, expected = after[0].chip.report(), whole[0].chip.report()
+        assert found.document == expected.document
+        assert found.trace is not None and expected.trace is not None
+        for name, column in expected.trace.columns().items():
+            assert np.array_equal(found.trace.columns()[name], column), name
+        for one, other in zip(after[0].buffers(), whole[0].buffers(), strict=True):
+            assert torch.equal(one, other)
+
+    def test_an_account_of_another_chip_is_refused(self) -> None:
+        model, other = self.parts()[0], rpusim.place(network(), "reram-512", (1, 4, 4))
+        for state in (other.chip.state_dict(), {}, None):
+            with pytest.raises(InputError, match="the state is of another network, chip or placement; accepted"):
+                model.chip.load_state_dict(state)
+
+
+class TestNotebook:
+    def test_a_module_that_did_nothing_shows_nothing(self) -> None:
+        assert Loop().model.chip._repr_html_() is None
+
+    def test_the_chip_shows_what_its_report_says(self) -> None:
+        loop = Loop()
+        loop.learn()
+        shown = loop.model.chip._repr_html_()
+        assert shown is not None and shown == loop.model.chip.report()._repr_html_()
+        for words in ("Time per sample", "Energy per sample", "Area", "rpu-2016", "set the pace"):
+            assert words in shown
+        ElementTree.fromstring(shown)
+        assert len(repr(loop.model.chip.report())) < 100
+
+    def test_names_are_words_and_no_markup(self) -> None:
+        loop = Loop()
+        loop.learn()
+        document = loop.report() | {"title": "<script>alert(1)</script>"}
+        shown = rpusim.Result(document, None, ())._repr_html_()
+        assert shown is not None and "<script>" not in shown and "&lt;script&gt;" in shown
