@@ -27,6 +27,8 @@ CHIP = "chip"
 Integers = NDArray[np.int64]
 _ZJ_PER_PS = 10**9
 """One watt for one picosecond, in zeptojoules."""
+_PW = 1000
+"""Picowatts in a zeptojoule per picosecond."""
 
 
 @dataclass
@@ -349,10 +351,13 @@ def _exact_sum(values: Integers) -> int:
 
 
 def _peak(events: Events, power: NDArray[np.float64]) -> float:
-    """Largest sum of the power of simultaneous events (zJ/ps); an event counts from its start up to its end."""
+    """Largest sum of the power of simultaneous events (zJ/ps); an event counts from its start up to its end.
+
+    Summed in whole picowatts, so that it does not depend on what came before.
+    """
     if not len(events):
         return 0.0
-    times = np.concatenate([events.end, events.start])
-    change = np.concatenate([-power, power])
+    times, whole = np.concatenate([events.end, events.start]), np.rint(power * _PW).astype(np.int64)
+    change = np.concatenate([-whole, whole])
     order = np.argsort(times, kind="stable")  # at equal times what ends is taken away first
-    return float(np.cumsum(change[order]).max())
+    return int(np.cumsum(change[order]).max()) / _PW

@@ -94,6 +94,17 @@ def test_the_python_in_the_readme_runs(tmp_path, monkeypatch, capsys):
     assert (tmp_path / "runs" / "reram" / "report.html").is_file()
 
 
+def test_the_loop_of_ones_own_learns_and_is_saved(tmp_path, monkeypatch, capsys):
+    (code,) = blocks((ROOT / "docs" / "own-loop.md").read_text(encoding="utf-8"), "python")
+    monkeypatch.chdir(tmp_path)
+    exec(code, {})
+    *epochs, cost = capsys.readouterr().out.splitlines()
+    found = [float(line.split()[1]) for line in epochs]
+    assert len(found) == 5 and found[-1] > max(found[0], 0.5)
+    assert cost.endswith(" J")
+    assert (tmp_path / "state.pt").is_file()
+
+
 def test_a_network_and_a_chip_of_ones_own_can_be_mapped(rpusim, pasted):
     Path("mine.py").write_text("from torch import nn\ndef build():\n    return nn.Linear(200, 10), (200,)\n")
     outcome = rpusim("map", "mine.py:build", "--chip", "small-128.yaml")
