@@ -27,6 +27,7 @@ from rpusim.arch.parts.host import Host
 from rpusim.arch.parts.inputs import Inputs
 from rpusim.arch.parts.link import Mesh
 from rpusim.arch.parts.memory import Memory
+from rpusim.arch.parts.mux import Mux
 from rpusim.arch.parts.part import Card, Part, Sourced
 from rpusim.arch.parts.programming import Programming
 from rpusim.arch.parts.pulses import Pulses
@@ -50,6 +51,7 @@ class TileKind(Sourced):
     array: Crossbar
     inputs: Inputs
     sample_and_hold: SampleAndHold | None = None
+    mux: Mux | None = None
     adc: Adcs
     pulses: Pulses | None = None
     programming: Programming | None = None
@@ -67,6 +69,12 @@ class TileKind(Sourced):
             )
         if self.programming and not self.pulses and self.programming.card is None:
             raise ValueError("programming.card is missing; a tile without pulses needs drivers to write its weights")
+        return self
+
+    @model_validator(mode="after")
+    def _something_to_choose(self) -> TileKind:
+        if self.mux and self.adc.lines_per_adc == 1:
+            raise ValueError("mux was given, but with adc.lines_per_adc 1 every line has a converter; leave it out")
         return self
 
     @property
@@ -251,6 +259,15 @@ def _tile_parts(kind: TileKind, build: Callable[..., Part]) -> dict[str, Part]:
             held.card,
             "sample-and-hold",
             lambda card: held.build(card, read_out * arrays, at_once[1] * arrays, read),
+        )
+        parts.append(made)
+    if mux := kind.mux:
+        busy = next(part.busy_units for part in parts if part.name == "ADC")
+        made = build(
+            f"{where}.mux",
+            mux.card,
+            "multiplexer",
+            lambda card: mux.build(card, read_out * arrays, busy, kind.adc.rate),
         )
         parts.append(made)
     lines = (array.rows + array.columns) * arrays

@@ -149,6 +149,13 @@ def _drive_array(batch: _Batch) -> Priced:
         yield "sample-and-hold", reads * outputs * batch.cost("sample-and-hold", "hold")
 
 
+def _convert(batch: _Batch) -> Priced:
+    """Every conversion first switches its line to the converter, where the chip counts the switches."""
+    yield "ADC", batch.event("amount") * batch.cost("ADC", "convert")
+    if "multiplexer" in batch.parts:
+        yield "multiplexer", batch.event("amount") * batch.cost("multiplexer", "select")
+
+
 def _drive_lines(batch: _Batch) -> Priced:
     drives = batch.of("passes") * batch.kind.inputs.cycles * batch.driven
     yield "input drivers", drives * batch.cost("input drivers", "drive")
@@ -230,7 +237,7 @@ _PRICES: dict[tuple[Op, str], Callable[[_Batch], Priced]] = {
     (Op.DRIVE, "array"): _drive_array,
     (Op.DRIVE, "row drivers"): _drive_lines,
     (Op.DRIVE, "column drivers"): _drive_lines,
-    (Op.CONVERT, "ADC"): _by_amount("ADC", "convert"),
+    (Op.CONVERT, "ADC"): _convert,
     (Op.PULSE, "array"): _pulse_array,
     (Op.PULSE, "row drivers"): _pulse_rows,
     (Op.PULSE, "column drivers"): _pulse_columns,

@@ -8,7 +8,7 @@ becomes faster.
 
 Scaled are digital circuits: drivers, digital units, on-chip memory, routers, support circuits. Not scaled: the cells of
 an array (wires set their size, their card its circuit), converters and sample-and-hold (noise, not the node, sets their
-energy: a converter can be estimated, see `adc_survey`), DRAM and host link (not of the chip's technology). Leakage is
+energy: a converter can be estimated, see `adc_survey`), multiplexers (their resistance sets their width), DRAM and host link (not of the chip's technology). Leakage is
 scaled like area: an assumption, the paper has no leakage.
 """
 
@@ -20,7 +20,7 @@ from rpusim.arch.parts.part import Card
 from rpusim.errors import InputError
 
 SOURCE = "Stillmaker & Baas 2017 (Integration 58:74-81)"
-ANALOG_OR_ELSEWHERE = ("array", "ADC", "sample-and-hold", "DRAM", "host link")
+ANALOG_OR_ELSEWHERE = ("array", "ADC", "sample-and-hold", "multiplexer", "DRAM", "host link")
 """Parts whose cards are left as they are."""
 
 _AREA = {180: 40, 130: 14, 90: 6.1, 65: 3.3, 45: 2.2, 32: 1, 20: 0.46, 16: 0.41, 14: 0.38, 10: 0.22, 7: 0.13}
