@@ -8,8 +8,8 @@ becomes faster.
 
 Scaled are digital circuits: drivers, digital units, on-chip memory, routers, support circuits. Not scaled: the cells of
 an array (wires set their size, their card its circuit), converters and sample-and-hold (noise, not the node, sets their
-energy: a converter can be estimated, see `adc_survey`), multiplexers (their resistance sets their width), DRAM and host link (not of the chip's technology). Leakage is
-scaled like area: an assumption, the paper has no leakage.
+energy: a converter can be estimated, see `adc_survey`), multiplexers (their resistance sets their width), DRAM and host
+link (not of the chip's technology). Leakage is scaled like area: an assumption, the paper has no leakage.
 """
 
 from __future__ import annotations
