@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from enum import StrEnum
 from typing import Any, TypeVar
 
-from rpusim.errors import InputError
+from rpusim.errors import InputError, few
 
 Choice = TypeVar("Choice", bound=StrEnum)
 
@@ -16,9 +16,10 @@ Choice = TypeVar("Choice", bound=StrEnum)
 def nearest(name: object, known: Iterable[str]) -> str:
     """The accepted names as a half sentence, led by the most similar one: ``did you mean 'x'? accepted are x, y``."""
     names = sorted(str(each) for each in known)
+    accepted = few(str(name), names)
     similar = difflib.get_close_matches(str(name), names, n=1, cutoff=0.4)
     hint = f"did you mean {similar[0]!r}? " if similar else ""
-    return f"{hint}accepted are {', '.join(names)}"
+    return f"{hint}accepted are {accepted}"
 
 
 def choose(kind: type[Choice], field: str, given: object) -> Choice:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.core import ParameterSource
 
 from rpusim.errors import InputError
 from rpusim.reports.console import Commands, aside, interruptible, progress
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from rpusim.workloads.settings import Experiment
 
 GIVEN = "given on the command line"
+THE_OPTIONS = {"training": "--training/--inference"}
+"""What the command line calls a parameter, where that is not its name."""
 
 as_json = click.option(
     "--json", "json_wanted", is_flag=True, help="Print one JSON document on stdout and nothing else."
@@ -190,6 +193,13 @@ def trace(
     from rpusim.reports.trace import Trace
     from rpusim.workloads import result
 
+    context = click.get_current_context()
+    timing = [name for name in options if context.get_parameter_source(name) is not ParameterSource.DEFAULT]
+    if folder is not None and timing and not (network or chip):
+        raise InputError(
+            f"trace: got {THE_OPTIONS.get(timing[0], f'--{timing[0]}')} for {folder}, which was timed already; it goes "
+            "with --network and --chip"
+        )
     trace_file.check_suffix(out)
     shown_part = trace_file.window_of(window)
     if (folder is None and not (network and chip and out)) or (folder is not None and (network or chip)):
@@ -372,10 +382,12 @@ def copies(given: str | None) -> dict[str, int]:
     """Numbers by layer from "conv1=16,conv2=4"."""
     found: dict[str, int] = {}
     for part in given.split(",") if given else []:
-        layer, _, number = part.partition("=")
-        if not number.strip().isdecimal():
+        layer, _, number = (word.strip() for word in part.partition("="))
+        if not number.isdecimal():
             raise InputError(f"--replicas: got {part!r}, but LAYER=N is needed, such as conv1=16,conv2=4")
-        found[layer.strip()] = int(number)
+        if layer in found:
+            raise InputError(f"--replicas: got {layer!r} twice, but a number for each layer is needed")
+        found[layer] = int(number)
     return found
 
 

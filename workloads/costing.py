@@ -103,6 +103,8 @@ def time_network(
     for name, given in (("samples", samples), ("batch", batch)):
         if given < 1:
             raise InputError(f"{name}: got {given}, but at least 1 is needed")
+    if not training and batch > 1:
+        raise InputError(f"batch: got {batch} for inference, but mini-batches are for training; accepted: 1")
     if training and not placement.chip.trains:
         raise InputError(f"chip: {placement.chip.name} has tiles without pulses and only infers; ask for inference")
     if not training and schedule in ("minibatch-pipelined", "asynchronous"):

@@ -12,9 +12,13 @@ import math
 from collections.abc import Iterator
 
 from rpusim.arch.activity import Activity, Phase
+from rpusim.arch.configuration import shown
 from rpusim.arch.mapping import Block, Placement
 from rpusim.errors import InputError
 from rpusim.workloads.unit_cells import UnitCells
+
+MOST_COUNT = 2**31 - 1
+"""Pulses of a side in one row of activity."""
 
 
 def preparation(placement: Placement, cells: UnitCells | None) -> Activity:
@@ -27,6 +31,12 @@ def _of_block(placement: Placement, block: Block, cells: UnitCells | None) -> It
     layout = placement.cell
     written = [array for array in layout.visible if array != layout.reference]
     if pairs:
+        most = MOST_COUNT // (2 * max(block.rows, block.columns))
+        if pairs > most:
+            raise InputError(
+                f"device.cell.zero_shift_pairs: got {shown(pairs)}, but the pulses of at most {most} pairs can be "
+                f"counted on an array of {block.rows} x {block.columns}"
+            )
         yield _alternating_pulses(block, pairs)
     if pairs and layout.reference is not None:  # that of a reference cell is visible, and among the others
         written.append(layout.reference)

@@ -172,3 +172,48 @@ def test_infinities_are_words_in_a_document(tmp_path):
     numbers = [{"field": "device.w_max", "value": float("inf")}, {"field": "x", "value": float("nan")}]
     save(Result({"schema": SCHEMA, "provenance": numbers}, None, ()), tmp_path / "run")
     assert [row["value"] for row in read(tmp_path / "run")["provenance"]] == ["inf", "nan"]
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (("--samples", 3), "trace: got --samples for "),
+        (("--device", "ecram"), "trace: got --device for "),
+        (("--inference",), "trace: got --training/--inference for "),
+        (("--program",), "which was timed already; it goes with --network and --chip"),
+    ],
+)
+def test_a_run_that_was_timed_is_not_traced_with_other_options(rpusim, short_run, tmp_path, options, said):
+    is_one_refusal(rpusim("trace", short_run.folder, *options, "--out", tmp_path / "x.json"), said)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("--replicas", "conv1=2,conv1=4"), "--replicas: got 'conv1' twice"),
+        (("--inference", "--batch", 4), "batch: got 4 for inference, but mini-batches are for training; accepted: 1"),
+        (("--device", "zzz"), " more\n"),
+    ],
+)
+def test_what_would_be_ignored_or_goes_on_and_on_is_refused_in_short(rpusim, arguments, said):
+    outcome = rpusim("time", "lenet-digits", "--chip", "reram-512", *arguments)
+    is_one_refusal(outcome, said)
+    assert len(outcome.stderr) < 300
+
+
+def test_pulses_that_cannot_be_counted_are_refused():
+    from rpusim.errors import InputError
+    from rpusim.workloads.costing import time_network
+
+    cell = {"kind": "transfer", "zero_shift_pairs": 10**9}
+    with pytest.raises(InputError, match=r"zero_shift_pairs: got 1000000000, but the pulses of at most \d+ pairs can"):
+        time_network(
+            "fcn-digits",
+            "reram-512",
+            1,
+            True,
+            "sequential",
+            device={"model": "soft-bounds", "cell": cell},
+            program=True,
+        )
