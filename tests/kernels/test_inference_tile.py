@@ -3,6 +3,9 @@
 import copy
 import io
 import math
+import re
+from dataclasses import fields
+from pathlib import Path
 
 import pytest
 import torch
@@ -11,8 +14,14 @@ from torch import nn
 from rpusim.arch.activity import ActivityLog, Phase
 from rpusim.errors import InputError
 from rpusim.kernels import AnalogConfig, AnalogSGD, IOParameters, convert
+from rpusim.kernels.config import LayerConfig
 from rpusim.kernels.inference import (
+    CLIPS,
+    COMPENSATIONS,
+    CONVERTERS,
     INFERENCE,
+    MODIFIERS,
+    NOISE_MODELS,
     PCM,
     AddNormal,
     CustomDriftPCM,
@@ -376,3 +385,26 @@ def test_a_year_of_drift_moves_outputs_and_compensation_brings_most_back():
 def test_what_cannot_be_done_is_refused_in_one_sentence(act, said):
     with pytest.raises(InputError, match=said):
         act()
+
+
+GUIDE = (Path(__file__).parents[2] / "docs" / "inference.md").read_text(encoding="utf-8")
+
+
+def test_the_examples_of_the_guide_run_and_come_closer_the_sooner_they_are_asked(capsys):
+    pasted = {}
+    for block in re.findall(r"^```python\n(.*?)^```$", GUIDE, flags=re.DOTALL | re.MULTILINE):
+        exec(compile(block, "inference.md", "exec"), pasted)
+    errors = [float(line.split()[1]) for line in capsys.readouterr().out.splitlines()]
+    assert len(errors) == 4 and errors[0] < errors[-1]
+    offset, weights = pasted["Offset"](), torch.randn(4, 5)
+    fit = offset.fit(weights)
+    assert torch.allclose(offset.weights(offset.conductances(weights, fit), fit), weights, atol=1e-6)
+
+
+def test_every_kind_is_named_in_the_guide():
+    for registry in (NOISE_MODELS, CONVERTERS, COMPENSATIONS, MODIFIERS, CLIPS):
+        for kind in registry.values():
+            assert f"`{kind.__name__}`" in GUIDE
+    for field in fields(InferenceConfig):
+        if field.name not in {inherited.name for inherited in fields(LayerConfig)}:
+            assert f"`{field.name}`" in GUIDE, field.name
