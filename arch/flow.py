@@ -6,9 +6,10 @@
     update     both sides' registers loaded, all pulse slots at once over the array; a digital bias by arithmetic
     transfer   one slice of an array of the unit cell read, digital memory read and written, another array pulsed
 
-Beside them, where the chip has what it takes: samples come in from DRAM or over the host link; what an update needs and
-the buffers cannot keep is put away and comes back (`storage`); and space in the buffers of those that read a result is
-reserved before the vector that makes it is driven, so that a full buffer stalls its producer.
+Beside them, where the chip has what it takes: samples come in from DRAM or over the host link when there is room for
+them; what an update needs and the buffers cannot keep is put away and comes back (`storage`); and where nothing has to
+be kept, space in the buffers of those that read a result is reserved before the vector that makes it is driven, so that
+a full buffer stalls its producer.
 
 Each function takes the vectors of one phase of one layer (`Work`), and the gates that have to be open before each, and
 returns what others can wait for (`Done`). Which waits for which is decided in `schedule`; what a single unit does is in
@@ -17,7 +18,8 @@ returns what others can wait for (`Done`). Which waits for which is decided in `
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
@@ -27,7 +29,7 @@ from rpusim.arch.activity import Activity, Phase
 from rpusim.arch.mapping import Block
 from rpusim.arch.plan import BlockPlan, LayerPlan, Plan
 from rpusim.arch.program import Builder, Integers, Operand, Task, only, pick
-from rpusim.arch.storage import Kept
+from rpusim.arch.storage import Held, Kept, sent
 from rpusim.arch.traffic import Message
 from rpusim.arch.turns import share
 from rpusim.arch.units import Units
@@ -40,14 +42,18 @@ NO_ROW = -1
 class Flow:
     """Adds tasks to ``builder`` for vectors of ``activity`` on the chip of ``plan``.
 
-    kept: what each layer keeps from forward pass to update (to multiplication, in inference); None: all of it streams
-    through, and space is reserved instead.
+    kept: what each layer keeps from forward pass to update (to multiplication, in inference). streams: nothing has to
+    be kept, and space is reserved for what is on its way instead.
     """
 
-    def __init__(self, plan: Plan, activity: Activity, kept: tuple[Kept, ...] | None) -> None:
-        self.plan, self.kept = plan, kept
+    def __init__(self, plan: Plan, activity: Activity, kept: tuple[Kept, ...], streams: bool) -> None:
+        self.plan, self.kept, self._streams = plan, kept, streams
         self._trains = activity.trains
         self._away: dict[int, list[int]] = {}
+        self._read: dict[int, Integers] = {}
+        """Of layers that read the network's input: a gate per sample, open when they have read it."""
+        self._input_room = Counter[int]()
+        """Bits of buffers (by station) that it takes."""
         self._units = Units(plan)
         self.builder = Builder(plan.stations)
         self._passes = activity.passes.astype(np.int64)
@@ -60,11 +66,12 @@ class Flow:
     def forward(self, work: Work, start: Sequence[Operand], merges: Sequence[Operand] = ()) -> Done:
         """Vectors through a layer; ``merges``: other branches that have to be there before what follows (their sum)."""
         layer = work.layer
-        if self.kept and self._put_away(work, start, self.kept[layer.index].input_bits) and not self._trains:
+        self._put_away(work, start)
+        if not self._trains and len(self._overflowing(work)):
             start = [self._bring_back(work, start)]
         if layer.input_ops:
             start = [self._inputs_prepared(work, start)]
-        begun = self._gates(work) if self.kept is None else None
+        begun = self._gates(work) if self._streams else None
         start = self._reserved(work, start, begun)
         sends = [[m for way in layer.outputs for m in way[home]] for home in range(len(layer.placed.row_homes))]
         homes = self._homes(work, layer.placed.row_homes, work.shared(layer.forward_ops), sends, merges)
@@ -75,8 +82,7 @@ class Flow:
         operations = work.shared(work.layer.derivative_ops)
         homes = self._homes(work, work.layer.placed.row_homes, operations, work.layer.errors)
         done = self._at_homes(work, homes, start)
-        if self.kept:
-            self._put_away(work, [done.by(np.arange(len(work)))], self.kept[work.layer.index].error_bits)
+        self._put_away(work, [done.by(np.arange(len(work)))])
         return done
 
     def backward(self, work: Work, start: Sequence[Operand]) -> Done:
@@ -86,7 +92,7 @@ class Flow:
 
     def update(self, work: Work, start: Sequence[Operand], extras: Extras | None = None) -> Done:
         layer, grid = work.layer, work.layer.placed.grid
-        if self._away.get(layer.index):
+        if len(self._overflowing(work)):
             start = [*start, self._bring_back(work, start)]
         cell, last = self.plan.placement.cell, np.append(np.diff(work.step), 1)
         arithmetic = bool(layer.bias_ops) or extras is not None
@@ -146,63 +152,94 @@ class Flow:
 
     # --- beside the phases --------------------------------------------------------------------------------------------
 
-    def bring_in(self, layers: Sequence[LayerPlan], number: Integers, start: Sequence[Operand]) -> Integers | None:
+    def bring_in(
+        self, works: Sequence[Work], number: Integers, start: Sequence[Operand], left: Sequence[Integers]
+    ) -> Integers | None:
         """Samples of the network's input from DRAM, else from the host, to the tiles that read them; None if there is
-        neither, so that they are taken to be there. ``number``: of each within its mini-batch. One gate per sample."""
-        messages = [(layer, message) for layer in layers for message in layer.inputs]
-        if not messages:
-            return None
-        part = "DRAM" if "DRAM" in self.plan.outside else "host link"
-        samples, bits = len(number), [message.sent(number, number * 0) for _, message in messages]
-        there, total = self.builder.gates(samples), np.sum(bits, 0)
-        with self.builder.task(samples, Phase.FORWARD, messages[0][0].index, 0, np.arange(samples)) as task:
-            task.wait_for(start)
-            self._units.outside(task, part, total, reading=True)
-            for (_, message), own in zip(messages, bits, strict=True):
-                self._units.deliver(task, message, own)
-            task.raise_(there + np.arange(samples))
-        return there + np.arange(samples)
+        neither, so that they are taken to be there. One gate per sample. What comes from DRAM is read there once, for
+        all tiles.
 
-    def _put_away(self, work: Work, start: Sequence[Operand], total: int) -> bool:
-        """Take what belongs to samples that the buffers cannot keep to where they go; whether there are any."""
-        chosen = self._overflowing(work)
-        if not len(chosen) or not total:
-            return False
-        layer, bits = work.layer, np.broadcast_to(work.shared(total), len(work))[chosen]
+        works: forward, of the layers that read the input. number: of every sample within its mini-batch. start: of
+        every sample. left: for each of these layers, until what it kept of the mini-batch before is out of its buffers.
+        Beside the samples that stay until their update, as many come in as there is room for (`Kept.ahead`).
+        """
+        readers = [(work, gone) for work, gone in zip(works, left, strict=True) if not self._as_needed(work.layer)]
+        part = next((part for part in ("DRAM", "host link") if part in self.plan.outside), None)
+        if not readers or part is None:
+            return None
+        samples, waits = np.arange(len(number)), list(start)
+        for work, gone in readers:
+            layer, kept = work.layer, self.kept[work.layer.index]
+            stays = self._trains & (number >= kept.ahead) & (number < kept.samples)
+            read = self._read[layer.index] = self.builder.gates(len(samples)) + samples
+            waits += [only(stays, gone), only(~stays & (samples >= kept.ahead), read - kept.ahead)]
+            if self._streams:
+                share = {layer.blocks[one.block].buffer: one.share for of_replica in kept.held for one in of_replica}
+                for buffer, bits in sent([layer.inputs], 1, 1).items():
+                    self._input_room[buffer] += min(kept.ahead * bits, share[buffer])
+        there, first = self.builder.gates(len(samples)) + samples, readers[0][0].layer
+        total = max(self.kept[work.layer.index].input_bits for work, _ in readers)
+        with self.builder.task(len(samples), Phase.FORWARD, first.index, 0, samples) as task:
+            task.wait_for(waits)
+            self._units.outside(task, part, total, reading=True)
+            for message in (message for work, _ in readers for message in work.layer.inputs):
+                self._units.deliver(task, message, message.sent(number, number * 0))
+            task.raise_(there)
+        return there
+
+    def _as_needed(self, layer: LayerPlan) -> bool:
+        """Whether the network's input is read from DRAM vector by vector, as there is no room for a whole sample."""
+        return self.kept[layer.index].reread and not self._trains and not self._streams
+
+    def _put_away(self, work: Work, start: Sequence[Operand]) -> None:
+        """Take inputs, or errors, of samples that do not stay to where they go, from the first tiles that hold them."""
+        layer, kept = work.layer, self.kept[work.layer.index]
+        forward = work.phase == Phase.FORWARD
+        overflowing = self._overflowing(work)
+        if not len(overflowing) or (forward and kept.reread):
+            return
         away = self.builder.gates(int(work.sample.max()) + 1)
         self._away.setdefault(layer.index, []).append(away)
-        with self._task(work, layer.blocks[0], chosen) as task:
-            task.wait_for(start, chosen)
-            self._units.send(task, layer.to_edge, bits)
-            self._units.outside(task, self._kept(layer).overflow, bits, reading=False)
-            task.raise_(away + work.sample[chosen])
-        return True
+        for held, chosen in self._by_replica(work, overflowing):
+            total: Operand = 0
+            with self._task(work, layer.blocks[held[0].block], chosen) as task:
+                task.wait_for(start, chosen)
+                for one in held:
+                    bits = pick(work.shared(one.own_input_bits if forward else one.own_error_bits), chosen)
+                    self._units.recall(task, layer.blocks[one.block], bits, reading=True)
+                    self._units.send(task, layer.to_edge[one.block], bits)
+                    total = total + bits
+                self._units.outside(task, kept.overflow, total, reading=False)
+                task.raise_(away + work.sample[chosen])
 
     def _bring_back(self, work: Work, start: Sequence[Operand]) -> Integers:
-        """Take what was put away back into the layer's buffer; what each vector of ``work`` has to wait for."""
-        chosen, layer = self._overflowing(work), work.layer
-        total = self._kept(layer).bits if self._trains else self._kept(layer).input_bits
-        bits = np.broadcast_to(work.shared(total), len(work))[chosen]
+        """Take one copy of what was put away to all tiles that hold it; what each vector of ``work`` waits for."""
+        layer, kept = work.layer, self.kept[work.layer.index]
         back = self._gates(work)
-        with self._task(work, layer.blocks[0], chosen) as task:
-            task.wait_for(start, chosen)
-            for away in self._away[layer.index]:
-                task.wait(away + work.sample[chosen])
-            self._units.outside(task, self._kept(layer).overflow, bits, reading=True)
-            assert layer.from_edge is not None
-            self._units.deliver(task, layer.from_edge, bits)
-            task.raise_(back[chosen])
+        for held, chosen in self._by_replica(work, self._overflowing(work)):
+            with self._task(work, layer.blocks[held[0].block], chosen) as task:
+                task.wait_for(start, chosen)
+                for away in self._away.get(layer.index, ()):
+                    task.wait(away + work.sample[chosen])
+                self._units.outside(task, kept.overflow, pick(work.shared(kept.bits), chosen), reading=True)
+                for one in held:
+                    self._units.deliver(task, layer.from_edge[one.block], pick(work.shared(one.bits), chosen))
+                task.raise_(back[chosen])
         return back  # of the others nobody raises the gates: they are open
 
-    def _kept(self, layer: LayerPlan) -> Kept:
-        assert self.kept is not None
-        return self.kept[layer.index]
-
     def _overflowing(self, work: Work) -> Integers:
-        """Vectors of samples that do not fit, of a layer that has somewhere to put them."""
-        kept = self._kept(work.layer)
+        """Vectors of samples that do not stay, of a layer that has somewhere to put them."""
+        kept = self.kept[work.layer.index]
         sample = work.vector // work.layer.placed.layer.vectors * self._trains  # else each sample is kept for itself
-        return np.flatnonzero((sample >= kept.samples) & bool(kept.overflow))
+        return np.flatnonzero((sample >= kept.samples) & bool(kept.overflow) & (not self._streams))
+
+    def _by_replica(self, work: Work, chosen: Integers) -> Iterator[tuple[tuple[Held, ...], Integers]]:
+        """What the tiles of each replica hold, and those of the chosen vectors that are its turn."""
+        placed = work.layer.placed
+        for replica, held in enumerate(self.kept[work.layer.index].held):
+            turn = chosen[work.vector[chosen] % placed.replicas == replica]
+            if len(turn):
+                yield held, turn
 
     def _reserved(self, work: Work, start: Sequence[Operand], begun: Integers | None) -> Sequence[Operand]:
         """Reserve room for the results of every vector, at its homes' targets, before it is driven.
@@ -231,7 +268,7 @@ class Flow:
     def _freed(self, work: Work) -> list[tuple[Message, Integers]]:
         """The room of what each vector is the last to read."""
         layer, freed = work.layer, []
-        for producer, frees in layer.frees if self.kept is None and work.phase == Phase.FORWARD else ():
+        for producer, frees in layer.frees if self._streams and work.phase == Phase.FORWARD else ():
             theirs = self.plan.layers[producer]
             for home in range(len(theirs.placed.row_homes)):
                 for e, message in self._results(theirs, home):
@@ -264,9 +301,10 @@ class Flow:
         return [e.consumer for e in self.plan.placement.network.edges if e.producer == layer.index]
 
     def _space(self, message: Message) -> int:
-        """The station that stands for the room in the buffer at a message's end, in bits."""
+        """The station that stands for the room in the buffer at a message's end, in bits; the input's is not in it."""
         capacity = int(self.plan.placement.chip.tiles[message.kind].buffer.capacity)
-        return self.builder.pool(f"room in {self.plan.stations[message.buffer]}", capacity)
+        room = capacity - self._input_room[message.buffer]
+        return self.builder.pool(f"room in {self.plan.stations[message.buffer]}", room)
 
     # --- pieces of phases ---------------------------------------------------------------------------------------------
 
@@ -302,6 +340,7 @@ class Flow:
         grid, freed, done = work.layer.placed.grid, self._freed(work), self._ordered(work)
         alone = grid == 1
         multiplied = np.empty(0, np.int64) if alone and not freed else self._gates(work)
+        read = self._read.get(work.layer.index) if work.phase == Phase.FORWARD else None
         for number, block in enumerate(work.layer.blocks):
             chosen = work.of_replica(number // grid)
             assert work.rows is not None
@@ -311,6 +350,8 @@ class Flow:
                 self._multiply(task, block, rows, work, None if begun is None else pick(begun, chosen))
                 if len(multiplied):
                     task.raise_(pick(multiplied, chosen))
+                if read is not None:
+                    task.raise_(read[pick(work.sample, chosen)])
                 if alone:
                     self._at_home(task, work, homes, number, chosen, done)
         if freed:

@@ -1,13 +1,13 @@
 """How full buffers are, and how many converters work, by event: what a log of events does not say itself.
 
 A tile's buffer takes in results for the layers on it (a STORE), and holds them until they have been used for the last
-time: in inference by the last window that sees them, in training by the update. Not counted: the network's input where
-it is taken to be there, partial sums on their way to a sum, and the digital memory of unit cells.
+time: in inference by the last window that sees them, in training by the update, as if those that wait elsewhere
+meanwhile (`storage`) had stayed. Not counted: the network's input where it is taken to be there, partial sums on their
+way to a sum, and the digital memory of unit cells.
 """
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator
 
 import numpy as np
@@ -17,7 +17,7 @@ from rpusim.arch.activity import Activity, Phase
 from rpusim.arch.events import Events, Op
 from rpusim.arch.plan import LayerPlan, Plan
 from rpusim.arch.profile import Integers
-from rpusim.arch.traffic import Message
+from rpusim.arch.storage import sent
 
 
 def converters(plan: Plan, activity: Activity, events: Events) -> Integers:
@@ -40,20 +40,20 @@ def kept_bits(plan: Plan, activity: Activity, events: Events) -> Integers:
     stored = (events.op == Op.STORE) & (events.row < 0) & ~_network_input(plan, events)
     for layer in plan.layers:
         sample = _samples(layer, activity)
-        for phase, source, sent in _arrivals(plan, layer):
+        for phase, source, arrived in _arrivals(plan, layer):
             frees = () if trains else dict(layer.frees).get(source, ())
             arriving = stored & (events.phase == phase) & (events.layer == source)
-            for buffer in sent:
+            for buffer in arrived:
                 mine = arriving & (events.station == buffer)
                 change[mine] = events.amount[mine]
-                _release(change, events, layer, buffer, sent[buffer], frees, sample)
+                _release(change, events, layer, buffer, arrived[buffer], frees, sample)
     return change
 
 
 def _network_input(plan: Plan, events: Events) -> NDArray[np.bool_]:
     """Samples that come from DRAM or the host."""
     found = np.zeros(len(events), np.bool_)
-    for layer in plan.layers:
+    for layer in plan.layers if {"DRAM", "host link"} & plan.outside.keys() else ():
         for message in layer.inputs:
             sizes = np.unique(message.bits * message.positions.table.astype(np.int64))
             mine = (events.station == message.buffer) & np.isin(events.amount, sizes)
@@ -71,22 +71,16 @@ def _arrivals(plan: Plan, layer: LayerPlan) -> Iterator[tuple[Phase, int, dict[i
     for source in (p for p in before if p >= 0 and p == max(before)):
         producer = plan.layers[source]
         number = [e.consumer for e in edges if e.producer == source].index(layer.index)
-        yield Phase.FORWARD, source, _sent(producer, producer.outputs[number])
+        yield Phase.FORWARD, source, sent(producer.outputs[number], *_turns(producer))
     own = {block.buffer for block in layer.blocks}
     for source in (e.consumer for e in edges if e.producer == layer.index):
-        back = _sent(plan.layers[source], plan.layers[source].gradients)
+        back = sent(plan.layers[source].gradients, *_turns(plan.layers[source]))
         yield Phase.BACKWARD, source, {buffer: bits for buffer, bits in back.items() if buffer in own}
-    yield Phase.BACKWARD, layer.index, _sent(layer, layer.errors)
+    yield Phase.BACKWARD, layer.index, sent(layer.errors, *_turns(layer))
 
 
-def _sent(layer: LayerPlan, messages: tuple[tuple[Message, ...], ...]) -> dict[int, int]:
-    """Bits that homes of a layer send with the first sample, by buffer."""
-    sent, replicas = Counter[int](), layer.placed.replicas
-    for number, of_home in enumerate(messages):
-        own = np.arange(number * replicas // len(messages), layer.placed.layer.vectors, replicas)
-        for message in of_home:
-            sent[message.buffer] += int(message.sent(own * 0, own).sum())
-    return sent
+def _turns(layer: LayerPlan) -> tuple[int, int]:
+    return layer.placed.replicas, layer.placed.layer.vectors
 
 
 def _samples(layer: LayerPlan, activity: Activity) -> Integers:
@@ -124,7 +118,9 @@ def _release(
     users = users[np.argsort(events.start[users], kind="stable")]
     vectors = layer.placed.layer.vectors
     share = np.cumsum(frees or np.ones(vectors, np.int64))
-    read = per_sample * share[events.vector[users] % vectors] // int(share[-1])
+    position = events.vector[users] % vectors
+    position[position >= vectors - layer.placed.replicas] = vectors - 1  # the last one of the sample here
+    read = per_sample * share[position] // int(share[-1])
     freed = per_sample * samples[events.row[users]] + read
     freed = np.maximum.accumulate(freed)
     np.subtract.at(change, users, np.diff(np.concatenate([[0], freed])))

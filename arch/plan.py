@@ -115,13 +115,15 @@ class LayerPlan:
     """(producer, last vector needed by each vector), for every producing layer."""
     frees: tuple[tuple[int, tuple[int, ...]], ...]
     """(producer, positions that each vector is the last to read), for every producing layer."""
-    to_edge: tuple[Hop, ...]
-    """From the layer's first tile to the edge of the mesh, where DRAM, global buffer and host link are."""
-    from_edge: Message | None
-    """To that tile; its bits are 0, as they depend on what is sent. None if the chip has nothing at its edge."""
+    to_edge: tuple[tuple[Hop, ...], ...]
+    """From the tile of every block to the edge of the mesh, where DRAM, global buffer and host link are."""
+    from_edge: tuple[Message, ...]
+    """To these tiles; their bits are 0, as they depend on what is sent."""
     inputs: tuple[Message, ...]
     """Of the network's input, to every tile that reads it; a sample is sent as a vector would be, positions are its
-    elements."""
+    elements. Not sent on a chip that has neither DRAM nor host link."""
+    reads: int
+    """Numbers of a sample, each counted once, however many windows, blocks and replicas read it."""
     merges: tuple[tuple[int, tuple[int, ...]], ...]
     """Where this layer sums other branches after its own: (other producer, its last vector needed before what follows
     each vector of this layer can be done)."""
@@ -171,10 +173,9 @@ def make_plan(placement: Placement) -> Plan:
     """Work out stations, durations and routes for a placement."""
     stations, network, chip = Stations(), placement.network, placement.chip
     traffic, layers = Traffic(stations, placement), []
-    at_edge, supplied = chip.global_buffer or chip.memory or chip.host, chip.memory or chip.host
     reads_input = network.successors(INPUT)
     for placed in placement.layers:
-        layer, index, first = placed.layer, placed.index, placed.blocks[0]
+        layer, index = placed.layer, placed.index
         later = [e for e in network.edges if e.producer == index]
         earlier = [e for e in network.edges if e.consumer == index and e.producer != INPUT]
         overlapping = layer.window is not None and layer.window.kernel != (1, 1)
@@ -192,9 +193,10 @@ def make_plan(placement: Placement) -> Plan:
                 bias_ops=layer.rows if layer.bias and placement.bias == "digital" else 0,
                 needs=tuple((e.producer, tuple(e.needs.tolist())) for e in earlier),
                 frees=tuple((e.producer, tuple(e.frees.tolist())) for e in earlier),
-                to_edge=traffic.route(first, None) if at_edge else (),
-                from_edge=traffic.message(None, first, 0) if at_edge else None,
-                inputs=traffic.inputs(placed) if supplied and index in reads_input else (),
+                to_edge=tuple(traffic.route(block, None) for block in placed.blocks),
+                from_edge=tuple(traffic.message(None, block, 0) for block in placed.blocks),
+                inputs=traffic.inputs(placed) if index in reads_input else (),
+                reads=traffic.read(placed),
                 merges=tuple(_merges(network.edges, index)),
             )
         )

@@ -59,8 +59,7 @@ def compiled(plan: Plan, activity: Activity, schedule: Schedule) -> Program:
         )
     todo = _Todo(plan, activity)
     at_once = int(todo.samples.max(initial=1)) if trains else 1
-    kept = None if schedule == "layer-pipelined" else settle(plan.placement, at_once, trains)
-    flow = Flow(plan, activity, kept)
+    flow = Flow(plan, activity, settle(plan, at_once, trains), streams=schedule == "layer-pipelined")
     if schedule == "sequential":
         _sequential(flow, todo)
     else:
@@ -101,6 +100,11 @@ class _Todo:
             for layer in plan.layers
             if len(rows := np.flatnonzero(~main & (activity.layer == layer.index)))
         }
+
+    def readers(self) -> list[Work]:
+        """The forward work of layers that read the network's input."""
+        works = (self.work(Phase.FORWARD, layer) for layer in self.layers if layer.inputs)
+        return [work for work in works if work]
 
     def work(self, phase: Phase, layer: LayerPlan) -> Work | None:
         if (phase, layer.index) not in self._forms:
@@ -159,7 +163,9 @@ def _sequential(flow: Flow, todo: _Todo) -> None:
     """What each sample has to have done before its next stage."""
 
     # A sample is fetched while the one before it is at work.
-    inputs = flow.bring_in(todo.layers, todo.number, [only(begin > begin[0], begin - 1)])
+    readers = todo.readers()
+    learned = begin[todo.first[todo.step_of]]
+    inputs = flow.bring_in(readers, todo.number, [only(begin > begin[0], begin - 1)], [learned] * len(readers))
 
     def stage(work: Work | None, do: Callable[[Work, Sequence[Operand]], Done]) -> None:
         nonlocal before
@@ -211,7 +217,15 @@ def _pipelined(flow: Flow, todo: _Todo, at_once: bool) -> None:
     free = flow.builder.gates(samples) + np.arange(samples)
     trains = {layer.index: todo.work(Phase.UPDATE, layer) for layer in todo.layers}
 
-    inputs = flow.bring_in(todo.layers, todo.number, [])
+    def learned_before(layer: LayerPlan, step: Integers) -> Integers:
+        """The weights that the mini-batch before has left are there, and its samples out of the layer's buffers."""
+        pairs = trains[layer.index]
+        known = np.isin(np.arange(len(todo.steps)), [] if pairs is None else pairs.step)
+        return only((step > 0) & known[step - 1], learned[layer.index] + step - 1)
+
+    readers = todo.readers()
+    left = [free if at_once else learned_before(work.layer, todo.step_of) for work in readers]
+    inputs = flow.bring_in(readers, todo.number, [], left)
 
     forwards: dict[int, tuple[Work, Done]] = {}
     for layer in todo.layers:
@@ -223,13 +237,8 @@ def _pipelined(flow: Flow, todo: _Todo, at_once: bool) -> None:
             start.append(inputs[work.sample])
         merges = [_needed(forwards[other], work, np.array(needed)) for other, needed in layer.merges]
         pairs = trains[layer.index]
-        if pairs is not None and not at_once:  # the weights of the mini-batch before have to be there
-            has = np.isin(np.arange(len(todo.steps)), pairs.step)
-            earlier = work.step - 1
-            known = (earlier >= 0) & has[earlier]
-            start.append(only(known, learned[layer.index] + earlier))
-        if pairs is not None and at_once:
-            start.append(free[work.sample])
+        if pairs is not None:
+            start.append(free[work.sample] if at_once else learned_before(layer, work.step))
         if extras := todo.preparations(layer):
             steps = np.arange(len(todo.steps))
             idle = only((steps > 0) & (pairs is not None), learned[layer.index] + steps - 1)

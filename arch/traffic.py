@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from functools import cache
 
 from rpusim.arch.mapping import Block, PlacedLayer, Placement
-from rpusim.arch.network import Edge
+from rpusim.arch.network import INPUT, Edge
 from rpusim.arch.program import Integers
 from rpusim.arch.quantity import picoseconds
 from rpusim.arch.turns import ONE, Amount, Inputs, exchange, to_sum
@@ -63,6 +63,8 @@ class Traffic:
     def __init__(self, stations: Stations, placement: Placement) -> None:
         self._stations, self._placement = stations, placement
         self._network, self._layers = placement.network, placement.layers
+        chip = placement.chip
+        self._edge = bool(chip.global_buffer or chip.memory or chip.host)
         self._replicas = tuple(layer.replicas for layer in placement.layers)
         self._exchange = cache(lambda producer, consumer: exchange(self._network, producer, consumer, self._replicas))
 
@@ -76,10 +78,10 @@ class Traffic:
     def route(self, source: Block | None, target: Block | None) -> tuple[Hop, ...]:
         """Into the source's router, then links along the row of routers, then the column.
 
-        None: the edge of the mesh, which is at its first router.
+        None: the edge of the mesh, which is at its first router; no way leads there if the chip has nothing at it.
         """
         start, goal = (block and block.chip_tile for block in (source, target))
-        if start == goal:
+        if start == goal or (None in (start, goal) and not self._edge):
             return ()
         mesh = self._placement.chip.mesh
         row, column = divmod((start or 0) // mesh.tiles_per_router, mesh.columns)
@@ -179,6 +181,18 @@ class Traffic:
                 amount = inputs.needed(sharing, number)
                 messages.append(self.message(None, first[tile], self._word(first[tile]), amount))
         return tuple(messages)
+
+    def read(self, placed: PlacedLayer) -> int:
+        """Numbers of a sample that a layer reads; where it reads a sum, those of its largest part."""
+        found, everyone = [], range(placed.replicas)
+        for producer in self._network.predecessors(placed.index):
+            if producer == INPUT:
+                inputs = Inputs(self._network, placed.index, placed.replicas)
+                found.append(int(inputs.needed(everyone, placed.layer.columns).table.sum()))
+            else:
+                positions = self._exchange(producer, placed.index).sent(everyone).table.sum()
+                found.append(int(positions) * self._layers[producer].layer.rows)
+        return max(found)
 
     def _word(self, block: Block) -> int:
         return self._placement.chip.tiles[block.kind].digital.word_bits

@@ -99,7 +99,7 @@ def area_by_part(document: Document) -> list[Share]:
 
 
 def what_was_timed(document: Document) -> str:
-    """One or two sentences on what stands behind time and energy."""
+    """A few sentences on what stands behind time and energy."""
     activity = document["activity"]
     samples, timed = activity["samples"], activity["timed_samples"]
     schedule = f"Schedule: {activity['schedule']}."
@@ -117,6 +117,9 @@ def what_was_timed(document: Document) -> str:
             f" When a layer learns from a sample, {f.significant(stale['mean'])} other samples on average (at most "
             f"{stale['largest']}) have changed its weights since that sample went through."
         )
+    storage = document.get("storage", {})
+    if any(value for key, value in storage.items() if key.endswith("_b")):
+        sentence += f" {storage['sentence']}"
     if "assumption" in document:
         sentence += f" Nothing was learned here: what the arrays did is {document['assumption']}."
     return sentence

@@ -144,6 +144,7 @@ def time_network(
         "assumption": statement(cells) if cells and training else STATEMENT,
         **cost(meter.plan, meter.ledger(), samples, operations_per_sample(placement.network, training)),
         "activity": meter.activity(),
+        "storage": meter.storage(),
         "analysis": meter.analysis(),
         "provenance": list(placement.chip.provenance()),
     }

@@ -128,6 +128,7 @@ def run(experiment: Experiment, watch: Watch = lambda stage, fraction: None, kep
         },
         **cost(meter.plan, meter.ledger(), meter.samples, operations_per_sample(network, training=True)),
         "activity": meter.activity(),
+        "storage": meter.storage(),
         "analysis": meter.analysis(),
         "provenance": [
             *experiment.numbers("experiment"),

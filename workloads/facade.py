@@ -85,6 +85,7 @@ class ChipMeter:
             "version": package_version(),
             **cost(plan, self._meter.ledger(), self._meter.samples, self._operations / self._meter.samples),
             "activity": self._meter.activity() | {"inference_samples": inferred},
+            "storage": self._meter.storage(),
             "analysis": self._meter.analysis(),
             "provenance": list(plan.placement.chip.provenance()),
         }

@@ -22,6 +22,7 @@ from rpusim.arch.events import Events
 from rpusim.arch.ledger import Ledger, Pricer
 from rpusim.arch.plan import Plan
 from rpusim.arch.schedule import Schedule, run
+from rpusim.workloads import storage
 from rpusim.workloads.periphery import with_management
 from rpusim.workloads.settings import Management
 from rpusim.workloads.staleness import Staleness, staleness
@@ -136,6 +137,8 @@ class Meter:
         self.management = management
         self.timed_samples = 0
         self.samples = 0
+        self.mini_batch = 0
+        """Samples of the largest that learned."""
         self.counts = Counts()
         self.traced = traced
         self._first: list[Activity] = []
@@ -170,6 +173,9 @@ class Meter:
     def _count(self, activity: Activity) -> None:
         self.counts = self.counts.plus(activity)
         self.samples += self._samples(activity)
+        if activity.trains:
+            last = activity.vector[(activity.phase == Phase.FORWARD) & (activity.layer == 0)].max(initial=-1)
+            self.mini_batch = max(self.mini_batch, (int(last) + 1) // self.plan.layers[0].placed.layer.vectors)
 
     def _keep(self, timed: Activity, events: Events) -> None:
         """Keep what is to be traced and analysed of what was timed."""
@@ -216,6 +222,11 @@ class Meter:
         stale = {"staleness": vars(self.staleness)} if self.staleness else {}
         return timed | self.counts.document() | stale
 
+    def storage(self) -> dict[str, Any]:
+        """Where what is needed again waits meanwhile, for a document."""
+        streams = self.schedule == "layer-pipelined"
+        return storage.document(self.plan, self.mini_batch or int(not streams), training=self.mini_batch > 0)
+
     def analysis(self) -> dict[str, Any]:
         """Of the beginning of what was timed, for a document."""
         return self.beginning.document() if self.beginning else {}
@@ -248,6 +259,7 @@ class Meter:
         return {
             "samples": self.samples,
             "timed_samples": self.timed_samples,
+            "mini_batch": self.mini_batch,
             "counts": asdict(self.counts),
             "ledger": asdict(self._timed),
             "whole": self._whole,
@@ -258,7 +270,8 @@ class Meter:
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on from what `state_dict` gave."""
-        self.samples, self.timed_samples = state["samples"], state["timed_samples"]
+        self.samples, self.mini_batch = state["samples"], state["mini_batch"]
+        self.timed_samples = state["timed_samples"]
         self.counts, self._whole, self._to_trace = Counts.of(state["counts"]), state["whole"], state["to_trace"]
         self._timed = Ledger()
         self._timed.merge(Ledger(**state["ledger"]))

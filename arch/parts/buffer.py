@@ -1,7 +1,8 @@
 """The buffer of a tile: inputs wait here for their array, outputs are written here.
 
 Modelled: one port of ``bandwidth`` that is held by every read (a vector is fetched before it is driven) and every write
-(of results), and the energy of every bit. Not modelled: occupancy and bank conflicts; ``capacity`` is stated only.
+(of results), the energy of every bit, and that it holds no more than its ``capacity`` (see `storage` and `flow`). Not
+modelled: bank conflicts.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """The global buffer: on-chip memory that all tiles share, between them and the DRAM.
 
 Modelled like a tile's buffer (see `buffer`): one port of ``bandwidth`` that is held by every read and write, and the
-energy of every bit. Not modelled: occupancy, bank conflicts, and the wires to the tiles (those are the mesh's).
+energy of every bit. What it holds is settled before a run (see `storage`). Not modelled: bank conflicts, and the wires
+to the tiles (those are the mesh's).
 """
 
 from __future__ import annotations

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from generated import chain, images, works
+from generated import chain, images, replicated, works
 from hypothesis import HealthCheck, assume, given, settings
 
 from rpusim.arch.activity import Activity
@@ -218,3 +218,13 @@ def test_converters_at_work_are_the_lines_read_over_the_lines_each_serves(traini
     assert np.array_equal(found > 0, training.events.op == Op.CONVERT)
     last = found[(training.events.layer == 2) & (training.events.op == Op.CONVERT) & (training.events.phase == 0)]
     assert set(last.tolist()) == {adc.count(10)}
+
+
+def test_buffers_of_replicas_that_send_to_replicas_are_empty_at_the_end() -> None:
+    """Of two replicas each sends to one of two."""
+    network, chip = images(8, 4), Chip.load("reram-512")
+    placement = place(network, chip, replicas={"conv1": 2, "conv2": 2})
+    activity = replicated(placement, assumed_activity(place(network, chip), 4, True))
+    found = analysis(make_plan(placement), activity, "sequential")
+    change = kept_bits(found.plan, found.activity, found.events)
+    assert np.count_nonzero(change) and change.sum() == 0

@@ -183,7 +183,7 @@ def test_checkpoints_take_at_most_a_twentieth_of_the_time(tmp_path: Path, monkey
 def test_all_that_a_meter_knows_is_kept_or_can_be_made_again(few_digits: Path) -> None:
     """A new attribute of the meter has to be put into its state, or here."""
     made_again = {"plan", "schedule", "timed_every", "management", "traced", "_price", "_first_events", "_beginning"}
-    kept = {"samples", "timed_samples", "counts", "_timed", "_whole", "_first", "_to_trace", "staleness"}
+    kept = {"samples", "timed_samples", "mini_batch", "counts", "_timed", "_whole", "_first", "_to_trace", "staleness"}
     names = set(vars(_meter()))
     assert names == made_again | kept
 
