@@ -78,7 +78,7 @@ class Flow:
         return self._multiplied(work, start, homes, begun)
 
     def error(self, work: Work, start: Sequence[Operand]) -> Done:
-        """What arrived as gradient made the layer's error, and sent to all blocks that need it."""
+        """Make what arrived as gradient the layer's error, and send it to all blocks that need it."""
         operations = work.shared(work.layer.derivative_ops)
         homes = self._homes(work, work.layer.placed.row_homes, operations, work.layer.errors)
         done = self._at_homes(work, homes, start)
