@@ -192,13 +192,14 @@ class Tile(torch.nn.Module, ABC):
 
 class AnalogTile(Tile):
     """A tile whose cells learn in place; parameters as for `Tile`. Attributes: config; cell (the devices and how they
-    learn)."""
+    learn); history: a list in which the arguments of updates are noted, for who wants to repeat them, or None."""
 
     def __init__(self, rows: int, columns: int, config: AnalogConfig, **options: Any) -> None:
         super().__init__(rows, columns, config, exact_reads=config.device.perfect_reads, **options)
         self.config = config
         self.cell = config.cell.build(Site(rows, columns, config.device, config.update, self._stream, self.path))
         self.__dict__["cell"] = self.cell  # found without the detour that torch makes for submodules
+        self.history: list[tuple[Tensor, Tensor, float, int]] | None = None
 
     @property
     def weights(self) -> Tensor:
@@ -231,6 +232,8 @@ class AnalogTile(Tile):
             raise InputError(
                 f"layer {self.layer}: {x.shape[0]} vectors x and {d.shape[0]} vectors d were given; accepted are pairs"
             )
+        if self.history is not None:
+            self.history.append((x, d, learning_rate, operations))
         try:
             done = self.cell.update(x, d, learning_rate)
         except InputError as error:

@@ -98,6 +98,15 @@ def area_by_part(document: Document) -> list[Share]:
     return [Share(name, f.area(value), value / total) for name, value in document["area"]["by_part"].items()]
 
 
+def _timing(activity: dict[str, Any]) -> str:
+    """Which mini-batches were timed, and what that may be off."""
+    errors = activity.get("sampling_error_95", {})
+    known = [f"{name} +-{f.percent(error)}" for name, error in errors.items() if error is not None]
+    return f"timing: {activity['timing']}" + (
+        f"; {', '.join(known)} with 95 % confidence" if known else "; error unknown"
+    )
+
+
 def what_was_timed(document: Document) -> str:
     """A few sentences on what stands behind time and energy."""
     activity = document["activity"]
@@ -110,8 +119,10 @@ def what_was_timed(document: Document) -> str:
         share = f.percent(timed / samples)
         sentence = (
             f"{f.count(timed)} of {f.count(samples)} samples ({share}) were timed and priced event by event; the "
-            f"others are taken to have cost the same on average. {schedule}"
+            f"others are taken to have cost the same on average ({_timing(activity)}). {schedule}"
         )
+    if "idle_s" in activity:
+        sentence += f" For {f.si(activity['idle_s'], 's')} of the time the chip stood still."
     if stale := activity.get("staleness"):
         sentence += (
             f" When a layer learns from a sample, {f.significant(stale['mean'])} other samples on average (at most "

@@ -51,7 +51,8 @@ def rows(
             base = settings.load(NETWORKS[network])
             recipe = base.recipe.model_dump() | {"epochs": 1, "batch": batch}
             changes: dict[str, Any] = {"network": network, "data": folder, "chip": chip, "recipe": recipe}
-            changes |= {"device": name.format(device), "timed_every": max(TIMED_EVERY // batch, 1)}
+            every = TIMED_EVERY // batch
+            changes |= {"device": name.format(device), "timing": {"sampled": every} if every > 1 else "every"}
             yield {"network": network, "way": way, **_figures(experiment.run(settings.changed(base, changes)).document)}
 
 

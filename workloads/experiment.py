@@ -30,14 +30,12 @@ from rpusim.workloads import data as datasets
 from rpusim.workloads import networks, periphery, unit_cells
 from rpusim.workloads.capture import capture, check_convertible
 from rpusim.workloads.checkpoint import Checkpoint, digest
+from rpusim.workloads.coupling import MINI_BATCHES_PER_PIECE, Coupling
 from rpusim.workloads.dry_run import check_learns, check_parameters
 from rpusim.workloads.meter import Meter
 from rpusim.workloads.result import SCHEMA, Result, cost, operations_per_sample, package_version
-from rpusim.workloads.settings import Experiment, Management
+from rpusim.workloads.settings import Experiment, Idle, Management
 from rpusim.workloads.unit_cells import UnitCells
-
-MINI_BATCHES_PER_PIECE = 128
-"""How many mini-batches of activity are collected before the engine is called; changes nothing but the speed."""
 
 Watch = Callable[[str, float], None]
 """Called with the name of the stage and the fraction of it that is done."""
@@ -71,7 +69,7 @@ def run(experiment: Experiment, watch: Watch = lambda stage, fraction: None, kep
     chip = Chip.load(experiment.chip)
     cells = unit_cells.build(experiment.device, chip)
     placement = place(network, chip, experiment.bias, cells.layout)
-    meter = Meter(make_plan(placement), experiment.schedule, experiment.timed_every, experiment.management)
+    meter = Meter(make_plan(placement), experiment.schedule, experiment.timing, experiment.management)
 
     log = ActivityLog()
     analog = analog_twin(digital, placement, experiment.management, cells, experiment.seed, log)
@@ -83,7 +81,7 @@ def run(experiment: Experiment, watch: Watch = lambda stage, fraction: None, kep
     dry_run(digital, tried, batches)
     stages = [
         Training("digital", digital, torch.optim.SGD(digital.parameters(), 1.0)),
-        Training("analog", analog, AnalogSGD(analog, 1.0), log, meter),
+        Training("analog", analog, AnalogSGD(analog, 1.0), log, Coupling(analog, meter, log.take, experiment.elapse)),
     ]
     if state is not None:
         began -= state["wall"]
@@ -103,7 +101,7 @@ def run(experiment: Experiment, watch: Watch = lambda stage, fraction: None, kep
 
     try:
         for stage in stages:
-            train(stage, batches, watch, keep)
+            train(stage, batches, watch, keep, experiment.idle)
     except InputError:  # it cannot go on
         checkpoint.remove()
         raise
@@ -226,7 +224,7 @@ class Batches:
 
 @dataclass
 class Training:
-    """A model in training, and how far it has come. log, meter: of a model on a chip.
+    """A model in training, and how far it has come. log, coupling: of a model on a chip, to its clock.
 
     curve: what each epoch that is done led to. mini_batches: done of the next one; loss: summed over their samples.
     """
@@ -235,21 +233,33 @@ class Training:
     model: nn.Module
     optimizer: torch.optim.Optimizer
     log: ActivityLog | None = None
-    meter: Meter | None = None
+    coupling: Coupling | None = None
     mini_batches: int = 0
     loss: float = 0.0
     curve: list[dict[str, Any]] = field(default_factory=list)
 
+    def step(self) -> None:
+        """Learn from a mini-batch."""
+        if self.coupling:
+            self.coupling.step(self.optimizer.step)
+        else:
+            self.optimizer.step()
+
     def settle(self) -> None:
         """Account for the activity so far."""
-        if self.log is not None and self.meter is not None:
-            self.meter.add(self.log.take())
+        if self.coupling:
+            self.coupling.settle()
+
+    def idle(self, seconds: float) -> None:
+        """Let the chip stand still."""
+        if self.coupling and seconds:
+            self.coupling.idle(seconds)
 
     def end_epoch(self, loss: float, error: float) -> None:
         """Note what the epoch led to, and at which cost."""
         point: dict[str, Any] = {"epoch": len(self.curve) + 1}
-        if self.meter is not None:
-            ledger = self.meter.ledger()
+        if self.coupling:
+            ledger = self.coupling.meter.ledger()
             point |= {"seconds": ledger.time_ps * 1e-12, "joules": ledger.total_zj * 1e-21}
         self.curve.append(point | {"train_loss": loss, "test_error": error})
         self.mini_batches, self.loss = 0, 0.0
@@ -260,7 +270,7 @@ class Training:
         return {
             "model": self.model.state_dict(),
             "optimizer": self.optimizer.state_dict(),
-            "meter": self.meter and self.meter.state_dict(),
+            "coupling": self.coupling and self.coupling.state_dict(),
             "log_step": self.log.step if self.log is not None else 0,
             **{name: getattr(self, name) for name in ("mini_batches", "loss", "curve")},
         }
@@ -270,19 +280,27 @@ class Training:
         self.model.load_state_dict(state["model"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.mini_batches, self.loss, self.curve = state["mini_batches"], state["loss"], state["curve"]
-        if self.meter is not None and self.log is not None:
-            self.meter.load_state_dict(state["meter"])
+        if self.coupling:
+            self.coupling.load_state_dict(state["coupling"])
+        if self.log is not None:
             self.log.step = state["log_step"]
 
 
-def train(training: Training, batches: Batches, watch: Watch, keep: Callable[[], None] = lambda: None) -> None:
+def train(
+    training: Training,
+    batches: Batches,
+    watch: Watch,
+    keep: Callable[[], None] = lambda: None,
+    idle: Idle | None = None,
+) -> None:
     """Train from where it stands to the end. Every few mini-batches activity is accounted for; then ``keep`` is called,
-    when nothing but the training's state is needed to go on."""
+    when nothing but the training's state is needed to go on. idle: when the chip stands still."""
     loss_function, recipe, model = nn.NLLLoss(), batches.recipe, training.model
     for epoch in range(len(training.curve), recipe.epochs):
         model.train()
         training.optimizer.param_groups[0]["lr"] = batches.learning_rate(epoch)
         for x, y in islice(batches.epoch(epoch), training.mini_batches, None):
+            training.idle(idle.per_mini_batch if idle else 0.0)
             training.optimizer.zero_grad()
             loss = loss_function(model(x), y)
             if not torch.isfinite(loss):
@@ -291,7 +309,7 @@ def train(training: Training, batches: Batches, watch: Watch, keep: Callable[[],
                     f"diverged in epoch {epoch + 1}; a smaller rate is needed"
                 )
             loss.backward()
-            training.optimizer.step()
+            training.step()
             training.loss += float(loss.detach()) * len(y)
             training.mini_batches += 1
             if training.mini_batches % MINI_BATCHES_PER_PIECE == 0:
@@ -300,6 +318,7 @@ def train(training: Training, batches: Batches, watch: Watch, keep: Callable[[],
                 watch(training.name, (epoch + training.mini_batches / batches.per_epoch) / recipe.epochs)
         training.settle()
         training.end_epoch(training.loss / batches.samples, test_error(model, batches, training.log))
+        training.idle(sum(pause.time for pause in idle.pauses if pause.after_epoch == epoch + 1) if idle else 0.0)
         keep()
         watch(training.name, (epoch + 1) / recipe.epochs)
 

@@ -10,6 +10,7 @@ from typing import Any, get_args
 
 from torch import nn
 
+from rpusim.arch.activity import Activity
 from rpusim.arch.chip import Chip
 from rpusim.arch.mapping import Bias, Placement
 from rpusim.arch.mapping import place as place_network
@@ -17,8 +18,10 @@ from rpusim.arch.plan import make_plan
 from rpusim.errors import InputError
 from rpusim.workloads import experiment as flow
 from rpusim.workloads import settings, unit_cells
+from rpusim.workloads import timing as sampling
 from rpusim.workloads.capture import capture, check_convertible
 from rpusim.workloads.checkpoint import digest
+from rpusim.workloads.coupling import Coupling
 from rpusim.workloads.loop import LoopLog, in_order
 from rpusim.workloads.meter import Meter
 from rpusim.workloads.result import SCHEMA, Result, cost, operations, package_version, placed_layers
@@ -55,24 +58,40 @@ def simulate(
 
 
 class ChipMeter:
-    """The chip under a placed module: what it has cost so far."""
+    """The chip under a placed module: what it has cost so far, and its clock, by which its weights leak and drift."""
 
-    def __init__(self, meter: Meter, log: LoopLog) -> None:
+    def __init__(self, module: nn.Module, meter: Meter, log: LoopLog) -> None:
         self._meter, self._log = meter, log
         self._steps = self._operations = 0
+        self._coupling = Coupling(module, meter, self._take)
+        log.when_over = self._coupling.stepped
+
+    def _take(self) -> Activity:
+        """What was done since this was last asked, in order."""
+        rows, network = self._log.take(), self._meter.plan.placement.network
+        if len(rows):
+            rows = in_order(rows, [layer.vectors for layer in network.layers], self._steps)
+            self._steps = int(rows.step.max()) + 1
+            self._operations += operations(network, rows)
+        return rows
+
+    def idle(self, seconds: float) -> None:
+        """Let the chip stand still, as while data are loaded: weights leak and drift, standby is drawn."""
+        self._coupling.idle(seconds)
 
     def _repr_html_(self) -> str | None:
         """What a notebook shows: the report in a small table."""
-        self._settle()
+        self._coupling.settle()
         return self.report()._repr_html_() if self._meter.samples else None
 
     def report(self) -> Result:
-        """Time, energy and area of everything the module did since it was placed (every vector is timed).
+        """Time, energy and area of everything the module did since it was placed (all of it is timed, or
+        what ``timing`` says).
 
         Training and inference count together; ``activity.inference_samples`` says how many samples were only inferred,
         and ``throughput.operations_per_sample`` is the mean of what was done. InputError before the module has run.
         """
-        self._settle()
+        self._coupling.settle()
         if not self._meter.samples:
             raise InputError("chip.report: the module has done nothing yet; run it first, model(x)")
         plan = self._meter.plan
@@ -93,10 +112,10 @@ class ChipMeter:
 
     def state_dict(self) -> dict[str, Any]:
         """The account so far, for ``torch.save`` beside the module's and the optimizer's."""
-        self._settle()
+        self._coupling.settle()
         return {
             "of": self._placed(),
-            "meter": self._meter.state_dict(),
+            "coupling": self._coupling.state_dict(),
             "steps": self._steps,
             "operations": self._operations,
             "inference_rows": self._log.inference_rows,
@@ -110,18 +129,9 @@ class ChipMeter:
                 "model.chip.state_dict() gave of a module placed in the same way"
             )
         self._log.take()
-        self._meter.load_state_dict(state["meter"])
+        self._coupling.load_state_dict(state["coupling"])
         self._steps, self._operations = state["steps"], state["operations"]
         self._log.inference_rows = state["inference_rows"]
-
-    def _settle(self) -> None:
-        """Account for what was done since the last time."""
-        rows, network = self._log.take(), self._meter.plan.placement.network
-        if len(rows):
-            rows = in_order(rows, [layer.vectors for layer in network.layers], self._steps)
-            self._steps = int(rows.step.max()) + 1
-            self._operations += operations(network, rows)
-            self._meter.add(rows)
 
     def _placed(self) -> str:
         """A short name for what was placed, and how."""
@@ -137,13 +147,15 @@ def place(
     management: Management = MANAGED,
     bias: Bias = "column",
     seed: int = 0,
+    timing: Any = "every",
 ) -> nn.Module:
     """A copy of ``module`` on the arrays of ``chip``, to be trained in the user's own loop with `AnalogSGD`.
 
     ``input_shape`` is that of one sample. The copy has an attribute ``chip`` (`ChipMeter`): ``chip.report()`` says what
     everything it did has cost. What lies between two steps of the optimizer is one mini-batch, however often it went
     forward and backward; calls in ``model.eval()`` or under ``torch.no_grad()`` are inference (see `loop`). On a chip
-    that only infers, such as isaac-2016, the copy is in evaluation mode and training it is an InputError.
+    that only infers, such as isaac-2016, the copy is in evaluation mode and training it is an InputError. ``timing``:
+    "every", "steady", or such as {"sampled": 10}: which mini-batches the engine times (see `timing`).
     """
     _check("chip", chip, str | Path | Chip, "the name of a preset, a YAML file or a Chip")
     _check("device", device, str | dict, "the name of a preset, or a mapping with 'model' and its parameters")
@@ -161,8 +173,8 @@ def place(
     log = LoopLog(layout)
     analog = flow.analog_twin(module, _with_pulses(layout), management, cells, seed, log)
     log.follow(analog)
-    meter = Meter(make_plan(layout), "sequential", management=management)
-    analog.chip = ChipMeter(meter, log)  # type: ignore[assignment]
+    meter = Meter(make_plan(layout), "sequential", sampling.parse(timing), management)
+    analog.chip = ChipMeter(analog, meter, log)  # type: ignore[assignment]
     return analog if layout.chip.trains else analog.eval()
 
 

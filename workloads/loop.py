@@ -15,7 +15,7 @@ consecutively and cuts it so that in each piece all passes have the same samples
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -41,6 +41,8 @@ class LoopLog(ActivityLog):
         self._count = 0
         self._open: int | None = None
         self._asked: int | None = None
+        self.when_over: Callable[[], None] = lambda: None
+        """Called when a mini-batch is over."""
         super().__init__()
 
     @property  # type: ignore[override]
@@ -55,6 +57,7 @@ class LoopLog(ActivityLog):
     @step.setter
     def step(self, _: int) -> None:
         self._open = None
+        self.when_over()
 
     def _new(self) -> int:
         self._count += 1

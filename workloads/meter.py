@@ -1,7 +1,7 @@
 """The meter: takes what the kernel did, has the engine time it, and keeps the account.
 
-Activity arrives mini-batch after mini-batch; every ``timed_every``-th is scheduled as events and priced, the others are
-taken to have cost the same per sample (with ``timed_every`` 1 nothing is taken, everything is timed).
+Activity arrives mini-batch after mini-batch; which of them are scheduled as events and priced `timing` says, the others
+are taken to have cost the same per sample. Time in which nothing is done (`Meter.idle`) costs standby.
 """
 
 from __future__ import annotations
@@ -19,13 +19,16 @@ from rpusim.arch import steady
 from rpusim.arch.activity import COLUMNS, Activity, Phase
 from rpusim.arch.analysis import Analysis
 from rpusim.arch.events import Events
-from rpusim.arch.ledger import Ledger, Pricer
+from rpusim.arch.ledger import CHIP, STANDBY, Ledger, Pricer
 from rpusim.arch.plan import Plan
+from rpusim.arch.quantity import PICOSECONDS_PER_SECOND, ZEPTOJOULES_PER_JOULE
 from rpusim.arch.schedule import Schedule, run
 from rpusim.workloads import storage
+from rpusim.workloads import timing as sampling
 from rpusim.workloads.periphery import with_management
 from rpusim.workloads.settings import Management
 from rpusim.workloads.staleness import Staleness, staleness
+from rpusim.workloads.timing import Timing
 
 TRACED_EVENTS = 20_000
 """How many events of the beginning of a run are kept for its folder."""
@@ -127,18 +130,19 @@ class Meter:
         self,
         plan: Plan,
         schedule: Schedule,
-        timed_every: int = 1,
+        timing: Timing = "every",
         management: Management | None = None,
         traced: int = TRACED_EVENTS,
     ) -> None:
         self.plan = plan
         self.schedule = schedule
-        self.timed_every = timed_every
+        self.timing = timing
         self.management = management
         self.timed_samples = 0
         self.samples = 0
         self.mini_batch = 0
         """Samples of the largest that learned."""
+        self.mini_batches = 0
         self.counts = Counts()
         self.traced = traced
         self._first: list[Activity] = []
@@ -149,26 +153,50 @@ class Meter:
         self._first_events: Events | None = None
         """Those of `beginning`, where they came in one piece that was timed anyway."""
         self._beginning: Analysis | None = None
-        self._timed = Ledger()
+        self._timed, self._idle = Ledger(), Ledger()
+        self._seconds: list[float] = []
+        """Of every mini-batch that was timed, if not all are."""
+        self._joules: list[float] = []
         self._whole = False
         """Whether the account already is that of all samples, though few were timed."""
         self._price = Pricer(plan)
 
-    def add(self, activity: Activity) -> None:
-        """Account for whole mini-batches."""
+    def add(self, activity: Activity) -> tuple[Activity, Events] | None:
+        """Account for whole mini-batches; what was timed of them, and its events, if anything was."""
         if not len(activity):
-            return
+            return None
         if self.management is not None:
             activity = with_management(activity, self.plan.placement, self.management)
         self._count(activity)
-        timed = activity.select(activity.step % self.timed_every == 0)
+        self.mini_batches += len(np.unique(activity.step))
+        timed = activity.select(sampling.timed(self.timing, activity.step))
         if not len(timed):
-            return
+            return None
         events = run(self.plan, timed, self.schedule)
         if self.schedule == "asynchronous":
             self.staleness = staleness(self.plan, timed, events)
         self._timed.merge(self._price(events, timed))
+        if self.timing != "every":
+            self._note(timed, events)
         self._keep(timed, events)
+        return timed, events
+
+    def _note(self, timed: Activity, events: Events) -> None:
+        """Time and energy of each mini-batch; an event counts with the one in whose time it begins."""
+        bounds = sampling.bounds(events, timed.step)
+        power = sum(self._price.standby.values())
+        energy = np.diff(bounds) * float(power)
+        of_event = np.clip(np.searchsorted(bounds, events.start, side="right") - 1, 0, len(energy) - 1)
+        for _, members, zeptojoules in self._price.priced(events, timed):
+            energy += np.bincount(of_event[members], zeptojoules, len(energy))
+        self._seconds += (np.diff(bounds) / PICOSECONDS_PER_SECOND).tolist()
+        self._joules += (energy / ZEPTOJOULES_PER_JOULE).tolist()
+
+    def idle(self, time_ps: int) -> None:
+        """Let time pass in which nothing is done; every part draws its standby."""
+        self._idle.time_ps += time_ps
+        for part, zj_per_ps in self._price.standby.items():
+            self._idle.add(part, STANDBY, CHIP, zj_per_ps * time_ps)
 
     def _count(self, activity: Activity) -> None:
         self.counts = self.counts.plus(activity)
@@ -218,7 +246,15 @@ class Meter:
 
     def activity(self) -> dict[str, Any]:
         """What was done and how much of it was timed, for a document."""
-        timed = {"schedule": self.schedule, "timed_samples": self.timed_samples, "samples": self.samples}
+        timed: dict[str, Any] = {
+            "schedule": self.schedule,
+            "timed_samples": self.timed_samples,
+            "samples": self.samples,
+        }
+        if self.mini_batches:
+            timed |= sampling.documented(self.timing, self.mini_batches, self._seconds, self._joules)
+        if self._idle.time_ps:
+            timed["idle_s"] = self._idle.time_ps / PICOSECONDS_PER_SECOND
         stale = {"staleness": vars(self.staleness)} if self.staleness else {}
         return timed | self.counts.document() | stale
 
@@ -261,7 +297,10 @@ class Meter:
             "timed_samples": self.timed_samples,
             "mini_batch": self.mini_batch,
             "counts": asdict(self.counts),
+            "mini_batches": self.mini_batches,
             "ledger": asdict(self._timed),
+            "idle": asdict(self._idle),
+            "sample": (self._seconds, self._joules),
             "whole": self._whole,
             "first": {name: torch.from_numpy(getattr(first, name)) for name in COLUMNS},
             "to_trace": self._to_trace,
@@ -273,8 +312,10 @@ class Meter:
         self.samples, self.mini_batch = state["samples"], state["mini_batch"]
         self.timed_samples = state["timed_samples"]
         self.counts, self._whole, self._to_trace = Counts.of(state["counts"]), state["whole"], state["to_trace"]
-        self._timed = Ledger()
+        self.mini_batches, (self._seconds, self._joules) = state["mini_batches"], state["sample"]
+        self._timed, self._idle = Ledger(), Ledger()
         self._timed.merge(Ledger(**state["ledger"]))
+        self._idle.merge(Ledger(**state["idle"]))
         self._first = [Activity(**{name: column.numpy() for name, column in state["first"].items()})]
         self._first_events = self._beginning = None
         self.staleness = Staleness(**state["staleness"]) if state["staleness"] else None
@@ -285,7 +326,14 @@ class Meter:
         return int(np.sum(activity.count[rows])) // (first.grid * first.layer.vectors)
 
     def ledger(self) -> Ledger:
-        """The account of all samples so far; scaled up, cell by cell in integers, if only some were timed."""
+        """The account of all samples and all idle time so far; what was timed of the samples is scaled up, cell by cell
+        in integers, if it was not all of them."""
+        whole = Ledger(peak_w=self._timed.peak_w)
+        for part in (self._scaled(), self._idle):
+            whole.merge(part)
+        return whole
+
+    def _scaled(self) -> Ledger:
         if self._whole or self.samples == self.timed_samples:
             return self._timed
         scaled = Ledger(peak_w=self._timed.peak_w)

@@ -10,11 +10,13 @@ import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field, field_serializer
 
 from rpusim.arch.configuration import find_yaml, parse, read_yaml, shipped
 from rpusim.arch.parts.part import Sourced
+from rpusim.arch.quantity import Seconds, SecondsOrZero
 from rpusim.errors import InputError, nearest
+from rpusim.workloads.timing import Timing
 
 MOST_SEED = 2**63 - 1
 FOLDER = Path(__file__).parent / "experiments"
@@ -53,6 +55,28 @@ class Management(Sourced):
     bl: Annotated[int, Field(ge=1)] | None = None
 
 
+class Pause(Sourced):
+    """The chip stands still for ``time`` after an epoch, with its weights in the arrays."""
+
+    after_epoch: Annotated[int, Field(ge=1)]
+    time: Seconds
+
+    @field_serializer("time")
+    def _with_unit(self, time: float) -> str:
+        return f"{time!r} s"
+
+
+class Idle(Sourced):
+    """Time in which nothing is computed: ``per_mini_batch`` before each one (its data are loaded), and ``pauses``."""
+
+    per_mini_batch: SecondsOrZero
+    pauses: tuple[Pause, ...] = ()
+
+    @field_serializer("per_mini_batch")
+    def _with_unit(self, time: float) -> str:
+        return f"{time!r} s"
+
+
 def _file_name(name: str) -> str:
     if not re.fullmatch(r"[^\W_][\w .+=,-]{0,99}", name) or name != name.strip():
         raise ValueError(
@@ -67,8 +91,8 @@ class Experiment(Sourced):
 
     ``device`` is a configuration's name, or a mapping with ``model``, that model's parameters and a ``cell`` (see
     `unit_cells`). ``schedule``: sequential or minibatch-pipelined, see `rpusim.arch.schedule`.
-    ``timed_every``: the engine times every n-th mini-batch and takes the others to cost the same on average; 1 times
-    all of them.
+    ``timing``: every, sampled or steady, see `timing`. ``elapse``: what leaks and drifts does so after every
+    mini-batch, or before every vector of an update, see `coupling`. ``idle``: time in which the chip waits.
     """
 
     name: Annotated[str, AfterValidator(_file_name)]
@@ -83,7 +107,9 @@ class Experiment(Sourced):
     schedule: Annotated[Literal["sequential", "minibatch-pipelined"], BeforeValidator(_with_fresh_weights)] = (
         "sequential"
     )
-    timed_every: Annotated[int, Field(ge=1)]
+    timing: Timing = "every"
+    elapse: Literal["mini-batch", "vector"] = "mini-batch"
+    idle: Idle | None = None
     seed: Annotated[int, Field(ge=0, le=MOST_SEED)]
 
 

@@ -21,6 +21,9 @@ from rpusim.workloads import checkpoint, settings
 from rpusim.workloads import experiment as flow
 from rpusim.workloads.meter import Meter
 
+PAUSE = {"after_epoch": 1, "time": "0.3 s", "source": "a test"}
+IDLE = {"per_mini_batch": "1 ms", "pauses": [PAUSE], "source": "a test"}
+
 
 class Stop(Exception):
     """What a test stops a run with."""
@@ -63,7 +66,9 @@ def often(monkeypatch: pytest.MonkeyPatch) -> None:
         ("rpu-baseline-2016", {"epochs": 1}),
         ("ttv2-reram-sb", {"chip": "reram-512", "batch": 3}),
         ("agad-reram-sb", {"chip": "reram-512", "epochs": 1}),
-        ("mixed-precision-pcm", {"chip": "reram-512", "batch": 7, "timed_every": 3}),
+        ("chip", {"chip": "cmos-rpu-2017", "idle": IDLE}),
+        ("chip", {"chip": "cmos-rpu-2017", "batch": 2, "epochs": 1, "elapse": "vector"}),
+        ("mixed-precision-pcm", {"chip": "reram-512", "batch": 7, "timing": {"sampled": 3}}),
     ],
 )
 def test_a_run_stopped_anywhere_ends_with_the_same_bytes(
@@ -182,8 +187,9 @@ def test_checkpoints_take_at_most_a_twentieth_of_the_time(tmp_path: Path, monkey
 
 def test_all_that_a_meter_knows_is_kept_or_can_be_made_again(few_digits: Path) -> None:
     """A new attribute of the meter has to be put into its state, or here."""
-    made_again = {"plan", "schedule", "timed_every", "management", "traced", "_price", "_first_events", "_beginning"}
+    made_again = {"plan", "schedule", "timing", "management", "traced", "_price", "_first_events", "_beginning"}
     kept = {"samples", "timed_samples", "mini_batch", "counts", "_timed", "_whole", "_first", "_to_trace", "staleness"}
+    kept |= {"mini_batches", "_idle", "_seconds", "_joules"}
     names = set(vars(_meter()))
     assert names == made_again | kept
 

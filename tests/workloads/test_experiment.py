@@ -23,6 +23,7 @@ from rpusim.workloads import experiment as flow
 from rpusim.workloads import networks, periphery, result, settings, unit_cells
 from rpusim.workloads.capture import capture
 from rpusim.workloads.meter import Meter
+from rpusim.workloads.timing import Sampled
 
 
 @pytest.fixture(scope="module")
@@ -162,7 +163,7 @@ class TestWhatTheNumbersDoIsWhatTheClockCounts:
         activity, plan = activity_of(
             settings.changed(settings.load("fcn-digits"), {"data": str(few_digits), "epochs": 1})
         )
-        whole, sampled = Meter(plan, "sequential"), Meter(plan, "sequential", timed_every=5)
+        whole, sampled = Meter(plan, "sequential"), Meter(plan, "sequential", timing=Sampled(sampled=5))
         for meter in (whole, sampled):
             meter.add(activity)
         assert sampled.timed_samples == 12
@@ -186,7 +187,8 @@ def activity_of(chosen: settings.Experiment) -> tuple[Activity, Any]:
         def settle(self) -> None:
             parts.append(log.take())
 
-    flow.train(Recorded("analog", analog, rpusim.AnalogSGD(analog, 1.0), log), batches, lambda *_: None)
+    flow.train(Recorded("analog", analog, rpusim.AnalogSGD(analog, 1.0)), batches, lambda *_: None)
+    # What was logged after the last mini-batch is the test set.
     return Activity.concatenate(parts), make_plan(placement)
 
 
