@@ -31,7 +31,7 @@ from rpusim.arch.fast import FastEngine
 from rpusim.arch.flow import Flow
 from rpusim.arch.plan import LayerPlan, Plan
 from rpusim.arch.program import ALWAYS, Integers, Operand, Program, only
-from rpusim.arch.storage import settle
+from rpusim.arch.storage import Kept, settle
 from rpusim.arch.work import Done, Extras, Work
 from rpusim.errors import InputError
 
@@ -39,9 +39,18 @@ Schedule = Literal["sequential", "layer-pipelined", "minibatch-pipelined", "asyn
 ENGINES: dict[str, type[FastEngine] | type[Engine]] = {"fast": FastEngine, "simpy": Engine}
 
 
-def run(plan: Plan, activity: Activity, schedule: Schedule, engine: str = "fast") -> Events:
-    """Time ``activity`` on the chip. The clock starts at 0; the events say when each unit did what."""
-    program = compiled(plan, activity, schedule)
+def run(
+    plan: Plan,
+    activity: Activity,
+    schedule: Schedule,
+    engine: str = "fast",
+    kept: tuple[Kept, ...] | None = None,
+) -> Events:
+    """Time ``activity`` on the chip. The clock starts at 0; the events say when each unit did what.
+
+    kept: what layers keep of a mini-batch, if it is not to be settled for those of ``activity``.
+    """
+    program = compiled(plan, activity, schedule, kept)
     made = ENGINES[engine](program)
     events = made.run()
     if made.stuck:
@@ -49,7 +58,7 @@ def run(plan: Plan, activity: Activity, schedule: Schedule, engine: str = "fast"
     return events
 
 
-def compiled(plan: Plan, activity: Activity, schedule: Schedule) -> Program:
+def compiled(plan: Plan, activity: Activity, schedule: Schedule, kept: tuple[Kept, ...] | None = None) -> Program:
     """The program that does ``activity`` on the chip in the order of ``schedule``."""
     trains = activity.trains
     if schedule == "layer-pipelined" and trains:
@@ -59,7 +68,8 @@ def compiled(plan: Plan, activity: Activity, schedule: Schedule) -> Program:
         )
     todo = _Todo(plan, activity)
     at_once = int(todo.samples.max(initial=1)) if trains else 1
-    flow = Flow(plan, activity, settle(plan, at_once, trains), streams=schedule == "layer-pipelined")
+    kept = kept or settle(plan, at_once, trains)
+    flow = Flow(plan, activity, kept, streams=schedule == "layer-pipelined")
     if schedule == "sequential":
         _sequential(flow, todo)
     else:
