@@ -85,7 +85,7 @@ class Block:
 @dataclass(frozen=True)
 class PlacedLayer:
     """A layer cut into a grid of ``len(row_splits)`` x ``len(column_splits)`` blocks; ``blocks`` are those of every
-    replica, one after the other."""
+    replica, one after the other. Groups of a convolution have blocks of their own, with the same ranges of columns."""
 
     layer: WeightLayer
     index: int
@@ -105,8 +105,9 @@ class PlacedLayer:
 
     def column_home(self, block: Block) -> Block:
         """Where backward partial sums of the block's inputs are added up: the first block of its column of blocks."""
-        replica, within = divmod(block.tile, self.grid)
-        return self.blocks[replica * self.grid + within % len(self.column_splits)]
+        of_group = self.grid // self.layer.groups
+        first = block.tile - block.tile % of_group
+        return self.blocks[first + block.tile % of_group % len(self.column_splits)]
 
     @property
     def row_homes(self) -> tuple[Block, ...]:
@@ -116,7 +117,12 @@ class PlacedLayer:
     @property
     def column_homes(self) -> tuple[Block, ...]:
         """Of all replicas in turn."""
-        return tuple(b for b in self.blocks if b.tile % self.grid < len(self.column_splits))
+        of_group = self.grid // self.layer.groups
+        return tuple(b for b in self.blocks if b.tile % of_group < len(self.column_splits))
+
+    def group(self, block: Block) -> int:
+        """Which of the layer's groups a block belongs to."""
+        return block.row_start // (self.layer.rows // self.layer.groups)
 
 
 @dataclass(frozen=True)
@@ -182,7 +188,7 @@ def place(
         columns = layer.columns + (layer.bias and bias == "column")
         options = []
         for k, kind in enumerate(chip.tiles):
-            rows_cut, columns_cut = _cuts(layer.rows, columns, kind)
+            rows_cut, columns_cut = _cuts(layer, columns, kind)
             needed = len(rows_cut) * len(columns_cut) * copies[layer.name] * cell.arrays
             options.append((needed, kind.read_seconds * kind.inputs.cycles, k, rows_cut, columns_cut))
         fitting = [option for option in options if option[0] <= free[option[2]] - taken[option[2]]]
@@ -216,8 +222,9 @@ def _replicas(network: Network, given: Mapping[str, int]) -> dict[str, int]:
     return copies
 
 
-def _cuts(rows: int, columns: int, kind: TileKind) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    return balanced(rows, kind.array.weight_rows), balanced(columns, kind.array.columns)
+def _cuts(layer: WeightLayer, columns: int, kind: TileKind) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    of_group = balanced(layer.rows // layer.groups, kind.array.weight_rows)
+    return of_group * layer.groups, balanced(columns, kind.array.columns)
 
 
 def _blocks(

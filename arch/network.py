@@ -1,8 +1,8 @@
 """The network as the chip sees it: weight layers, the digital operations between them, and what waits for what.
 
-A `Network` is a graph of operations on ONE sample (no batch dimension anywhere). Linear and conv2d operations are
-*weight layers*: they become cross-point arrays, and each of their output positions is one vector sent through the
-array. Everything else (activations, pooling, sums...) is done by digital units and costs `digital_ops`.
+A `Network` is a graph of operations on ONE sample (no batch dimension anywhere). Linear, convolution and recurrent
+operations are *weight layers*: they become cross-point arrays, and each of their output positions is one vector sent
+through the array. Everything else (activations, pooling, sums...) is done by digital units and costs `digital_ops`.
 
 The mapper reads `Network.layers`; scheduler and engine also read `Network.edges`, which say for every vector of a
 layer the last vector of each earlier layer it has to wait for. That is found exactly, by sending through the digital
@@ -63,30 +63,30 @@ OPS_PER_ELEMENT: dict[str, OpsPerElement] = {
 _ELEMENTWISE = ("activation", "batch_norm", "dropout", "identity", "output")
 _MERGING = ("add", "multiply")
 _FREE = ("input", "flatten", "dropout", "identity", "output")
-KINDS = ("input", "linear", "conv2d", *_ELEMENTWISE, *_MERGING, "pool", "flatten", "softmax")
+_CONVOLUTIONS = ("conv1d", "conv2d", "conv3d")
+KINDS = ("input", "linear", *_CONVOLUTIONS, "recurrent", *_ELEMENTWISE, *_MERGING, "pool", "flatten", "softmax")
 
 
 @dataclass(frozen=True)
 class Window:
-    """The sliding window of a convolution or a pooling; every field is (vertical, horizontal), in positions.
+    """The sliding window of a convolution or a pooling; every field has one entry per axis, in positions.
 
     ``padding`` is what is added before the first row and column; how much follows the last is settled by the
     operation's output shape, so ceiling mode and uneven "same" padding need no field of their own.
     """
 
-    kernel: tuple[int, int]
-    stride: tuple[int, int] = (1, 1)
-    padding: tuple[int, int] = (0, 0)
-    dilation: tuple[int, int] = (1, 1)
+    kernel: tuple[int, ...]
+    stride: tuple[int, ...] = (1, 1)
+    padding: tuple[int, ...] = (0, 0)
+    dilation: tuple[int, ...] = (1, 1)
 
-    def output_size(self, height: int, width: int) -> tuple[int, int]:
+    def output_size(self, *sizes: int) -> tuple[int, ...]:
         """Output positions over an image of this size with equal padding on both ends, rounded down."""
-        sizes = zip((height, width), self.kernel, self.stride, self.padding, self.dilation, strict=True)
-        rows, columns = ((n + 2 * p - d * (k - 1) - 1) // s + 1 for n, k, s, p, d in sizes)
-        return rows, columns
+        sides = zip(sizes, self.kernel, self.stride, self.padding, self.dilation, strict=True)
+        return tuple((n + 2 * p - d * (k - 1) - 1) // s + 1 for n, k, s, p, d in sides)
 
     def reach(self, axis: int, length: int, outputs: int) -> list[NDArray[np.intp]]:
-        """For each output position along axis 0 or 1, the input positions (of ``length``) under the window."""
+        """For each output position along an axis, the input positions (of ``length``) under the window."""
         taps = self.dilation[axis] * np.arange(self.kernel[axis]) - self.padding[axis]
         places = (taps + self.stride[axis] * position for position in range(outputs))
         return [place[(place >= 0) & (place < length)] for place in places]
@@ -106,7 +106,7 @@ class Operation:
     kind:         one of `KINDS`.
     shape:        of the output for one sample: (features,), (time, features) or (channels, height, width).
     detail:       which one of the kind, such as "sigmoid" or "max".
-    window:       of a conv2d or a sliding pooling.
+    window:       of a convolution or a sliding pooling.
     axes:         axes of the sample over which a softmax or a mean runs. A pooling with neither window nor axes is
                   adaptive: its windows share the last two axes of the input evenly.
     digital_ops:  digital operations per sample, see `OPS_PER_ELEMENT`; 0 for weight layers (the analog side and
@@ -120,6 +120,11 @@ class Operation:
     window: Window | None = None
     axes: tuple[int, ...] = ()
     digital_ops: int = 0
+
+    @property
+    def pooled(self) -> int:
+        """How many of the last axes a pooling slides over."""
+        return 2 if self.window is None else len(self.window.kernel)
 
     @staticmethod
     def digital(
@@ -161,12 +166,14 @@ class WeightLayer(Operation):
     rows, columns:  of the weight matrix: outputs x inputs per vector, the bias column NOT counted.
     bias:           whether each output adds a trained bias.
     parameter:      full name of the torch weight, such as "features.0.weight"; equal for layers that share it.
+    groups:         so many equal parts of the rows read inputs of their own (``columns`` each).
     """
 
     rows: int = 0
     columns: int = 0
     bias: bool = True
     parameter: str = ""
+    groups: int = 1
 
     @staticmethod
     def linear(name: str, input_shape: Sequence[int], rows: int, bias: bool = True, parameter: str = "") -> WeightLayer:
@@ -176,7 +183,7 @@ class WeightLayer(Operation):
         return WeightLayer(name, "linear", (*places, rows), rows=rows, columns=columns, bias=bias, parameter=parameter)
 
     @staticmethod
-    def conv2d(
+    def convolution(
         name: str,
         input_shape: Sequence[int],
         rows: int,
@@ -184,14 +191,20 @@ class WeightLayer(Operation):
         bias: bool = True,
         parameter: str = "",
         shape: Sequence[int] | None = None,
+        groups: int = 1,
     ) -> WeightLayer:
-        """A convolution over (channels, height, width); ``shape`` only where padding differs at the two ends."""
-        channels, height, width = input_shape
-        output = (rows, *window.output_size(height, width)) if shape is None else tuple(shape)
-        columns = channels * math.prod(window.kernel)
-        parameter = parameter or f"{name}.weight"
+        """Over (channels, one to three axes); ``shape`` only where padding differs at the two ends."""
+        channels, *sizes = input_shape
         return WeightLayer(
-            name, "conv2d", output, "", window, rows=rows, columns=columns, bias=bias, parameter=parameter
+            name,
+            f"conv{len(sizes)}d",
+            (rows, *window.output_size(*sizes)) if shape is None else tuple(shape),
+            window=window,
+            rows=rows,
+            columns=channels // groups * math.prod(window.kernel),
+            bias=bias,
+            parameter=parameter or f"{name}.weight",
+            groups=groups,
         )
 
     @property
@@ -210,13 +223,13 @@ class WeightLayer(Operation):
         turn = np.arange(self.vectors).reshape(self.shape[1:]) % turns
         read = np.zeros((turns, 1, *shape[1:]), np.bool_)
         for tap in np.ndindex(self.window.kernel):
-            down, across = (self.window.under(i, tap[i], shape[i + 1], self.shape[i + 1]) for i in (0, 1))
-            read[turn[np.ix_(down[0], across[0])], 0, down[1][:, None], across[1]] = True
+            sides = [self.window.under(i, at, shape[i + 1], self.shape[i + 1]) for i, at in enumerate(tap)]
+            read[:, 0][turn[np.ix_(*(output for output, _ in sides))], *np.ix_(*(place for _, place in sides))] = True
         return read
 
     def completed(self, index_map: IndexMap, read: NDArray[np.bool_]) -> IndexMap:
         """How many positions each of its vectors completes of the values that are ``read`` of an `Network.arriving`."""
-        alike = index_map.ndim == 3 and index_map.strides[0] == 0 and read.shape[0] == 1  # in all channels
+        alike = index_map.ndim > 1 and index_map.strides[0] == 0 and read.shape[0] == 1  # in all channels
         times = len(index_map) if alike else 1
         index_map = index_map[:1] if alike else index_map
         there = (index_map >= 0) & read
@@ -403,16 +416,15 @@ def _shares(length: int, outputs: int) -> list[NDArray[np.intp]]:
 def _numbered(layer: WeightLayer) -> IndexMap:
     """The layer's own vectors in its output shape: all rows of a position are complete together."""
     numbers = np.arange(layer.vectors, dtype=np.int32)
-    if layer.kind == "conv2d":
+    if layer.window is not None:
         return np.broadcast_to(numbers.reshape(1, *layer.shape[1:]), layer.shape)
     return np.broadcast_to(numbers.reshape(*layer.shape[:-1], 1), layer.shape)
 
 
 def _seen_by(layer: WeightLayer, index_map: IndexMap) -> IndexMap:
     """For each vector of the layer the largest number among the inputs that it reads."""
-    if layer.kind == "linear":
+    if layer.window is None:
         return index_map.max(axis=-1).reshape(-1)
-    assert layer.window is not None, "a conv2d has a window"
     return _slide(index_map.max(axis=0), layer.window, layer.shape[1:]).reshape(-1)
 
 
@@ -436,19 +448,21 @@ def _pass_through(operation: Operation, index_map: IndexMap) -> IndexMap:
     if operation.kind == "pool" and operation.axes:
         return index_map.max(axis=operation.axes).reshape(operation.shape)
     if operation.kind == "pool":
-        same = index_map.ndim > 2 and index_map.strides[0] == 0  # all channels alike: look at one
-        slid = _slide(index_map[:1] if same else index_map, operation.window, operation.shape[-2:])
+        axes = operation.pooled
+        same = index_map.ndim > axes and index_map.strides[0] == 0  # all channels alike: look at one
+        slid = _slide(index_map[:1] if same else index_map, operation.window, operation.shape[-axes:])
         return np.broadcast_to(slid, operation.shape)
     return np.broadcast_to(index_map, operation.shape)
 
 
 def _slide(index_map: IndexMap, window: Window | None, outputs: Sequence[int]) -> IndexMap:
-    """Maximum over windows on the last two axes, adaptive ones if none is given; -1 where one sees only padding."""
-    for axis in (0, 1):
-        length, count = index_map.shape[axis - 2], outputs[axis]
+    """Maximum over windows on the last axes, adaptive ones if none is given; -1 where one sees only padding."""
+    for axis, count in enumerate(outputs):
+        along = axis - len(outputs)
+        length = index_map.shape[along]
         places = _shares(length, count) if window is None else window.reach(axis, length, count)
-        columns = [index_map.take(place, axis=axis - 2).max(axis=axis - 2, initial=-1) for place in places]
-        index_map = np.stack(columns, axis=axis - 2)
+        columns = [index_map.take(place, axis=along).max(axis=along, initial=-1) for place in places]
+        index_map = np.stack(columns, axis=along)
     return index_map
 
 
@@ -482,7 +496,7 @@ def _check(network: Network) -> None:
     if sum(operation.kind == "input" for operation in network.operations) != 1:
         raise InputError(f"{where} has no input or more than one, accepted: one")
     if not network.layers:
-        raise InputError(f"{where} has no weight layer to put on an array, accepted: at least one linear or conv2d")
+        raise InputError(f"{where} has no weight layer to put on an array, accepted: at least one")
 
 
 def _fits(operation: Operation, source: tuple[int, ...]) -> bool:
@@ -490,11 +504,12 @@ def _fits(operation: Operation, source: tuple[int, ...]) -> bool:
     if isinstance(operation, WeightLayer) and operation.kind == "linear":
         return operation.shape == (*source[:-1], operation.rows) and source[-1] == operation.columns
     if isinstance(operation, WeightLayer):
-        if operation.window is None or len(source) != 3 or len(operation.shape) != 3:
+        if operation.window is None or not len(source) == len(operation.shape) == len(operation.window.kernel) + 1:
             return False
         inputs = source[0] * math.prod(operation.window.kernel)
-        return operation.shape[0] == operation.rows and inputs == operation.columns
-    if operation.kind in ("linear", "conv2d"):
+        whole = operation.rows % operation.groups == source[0] % operation.groups == 0
+        return whole and operation.shape[0] == operation.rows and inputs == operation.columns * operation.groups
+    if operation.kind in ("linear", *_CONVOLUTIONS):
         return False
     if operation.kind == "flatten":
         return math.prod(operation.shape) == math.prod(source)
@@ -502,7 +517,8 @@ def _fits(operation: Operation, source: tuple[int, ...]) -> bool:
         kept = [size for axis, size in enumerate(source) if axis not in operation.axes]
         return math.prod(kept) == math.prod(operation.shape)
     if operation.kind == "pool":
-        return len(source) >= 2 and operation.shape[:-2] == source[:-2]
+        axes = operation.pooled
+        return len(source) >= axes and operation.shape[:-axes] == source[:-axes]
     if operation.kind in _MERGING:
         sizes = zip(reversed(source), reversed(operation.shape), strict=False)
         return len(source) <= len(operation.shape) and all(size in (1, full) for size, full in sizes)

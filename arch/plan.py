@@ -178,7 +178,7 @@ def make_plan(placement: Placement) -> Plan:
         layer, index = placed.layer, placed.index
         later = [e for e in network.edges if e.producer == index]
         earlier = [e for e in network.edges if e.consumer == index and e.producer != INPUT]
-        overlapping = layer.window is not None and layer.window.kernel != (1, 1)
+        overlapping = layer.window is not None and max(layer.window.kernel) > 1
         layers.append(
             LayerPlan(
                 placed=placed,

@@ -119,7 +119,7 @@ class Traffic:
         def needed(home: Block, target: Block) -> range:
             if receiver.index == merging:
                 return range(max(home.row_start, target.row_start), min(home.row_stop, target.row_stop))
-            return behind(home, target, producer.layer.rows, receiver.layer.columns)
+            return behind(home, target, producer, receiver)
 
         each = len(producer.row_splits)
         wanted = [list(_wanted(home, targets, receiver.grid, needed)) for home in producer.row_homes[:each]]
@@ -149,11 +149,11 @@ class Traffic:
         """
         found: list[list[Message]] = [[] for _ in consumer.column_homes]
         for number, home in enumerate(consumer.column_homes):
-            own = number // len(consumer.column_splits)
+            own = number * consumer.replicas // len(consumer.column_homes)
             for producer in (self._layers[index] for index in earlier):
                 between, each = self._exchange(producer.index, consumer.index), len(producer.row_splits)
                 for place, target in enumerate(producer.row_homes):
-                    rows = behind(target, home, producer.layer.rows, consumer.layer.columns)
+                    rows = behind(target, home, producer, consumer)
                     if rows and between.pairs[own, place // each]:
                         bits = len(rows) * self._word(home)
                         found[number].append(self.message(home, target, bits, between.sent_back(place // each)))
@@ -167,15 +167,16 @@ class Traffic:
 
     def inputs(self, placed: PlacedLayer) -> tuple[Message, ...]:
         """A sample of the network's input from the edge to every tile that reads it; positions are elements."""
-        columns: dict[int, dict[tuple[int, int], set[int]]] = {}
+        columns: dict[int, dict[tuple[int, int, int], set[int]]] = {}
         for block in placed.blocks:
             own = columns.setdefault(block.chip_tile, {})
-            own.setdefault((block.column_start, block.columns), set()).add(block.tile // placed.grid)
+            part = placed.group(block), block.column_start, block.columns
+            own.setdefault(part, set()).add(block.tile // placed.grid)
         inputs, messages = Inputs(self._network, placed.index, placed.replicas), []
         first = {block.chip_tile: block for block in reversed(placed.blocks)}
         for tile, own in columns.items():
             together = Counter[frozenset[int]]()
-            for (_, number), replicas in own.items():
+            for (_, _, number), replicas in own.items():
                 together[frozenset(replicas)] += min(number, placed.layer.columns)
             for sharing, number in together.items():
                 amount = inputs.needed(sharing, number)
@@ -198,16 +199,19 @@ class Traffic:
         return self._placement.chip.tiles[block.kind].digital.word_bits
 
 
-def behind(rows: Block, columns: Block, producer_rows: int, consumer_columns: int) -> range:
+def behind(rows: Block, columns: Block, producer: PlacedLayer, consumer: PlacedLayer) -> range:
     """Which of a producer's ``rows`` lie behind the ``columns`` of a block of a consumer.
 
-    Each producer row (a channel, or an element) stands behind consumer_columns / producer_rows adjacent columns; where
-    that does not divide (the positions were rearranged in between) every column is taken to need every row.
+    Each producer row (a channel, or an element) stands behind a number of adjacent columns, of all groups together;
+    where that is no whole number (the positions were rearranged in between) every column is taken to need every row.
     """
-    each, remainder = divmod(consumer_columns, producer_rows)
+    layer = consumer.layer
+    each, remainder = divmod(layer.columns * layer.groups, producer.layer.rows)
     if remainder or not each:
         return range(rows.row_start, rows.row_stop)
-    first, last = columns.column_start // each, -(-columns.column_stop // each)
+    before = consumer.group(columns) * layer.columns
+    start, stop = before + columns.column_start, before + min(columns.column_stop, layer.columns)
+    first, last = start // each, -(-stop // each)
     return range(max(first, rows.row_start), min(last, rows.row_stop))
 
 

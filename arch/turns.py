@@ -151,7 +151,7 @@ class Inputs:
         self._values = self._read[0].size
 
     def needed(self, replicas: Iterable[int], columns: int) -> Amount:
-        """Elements of a sample, of ``columns`` of the layer's columns, where these replicas are."""
+        """Elements of a sample, of ``columns`` of the columns of all groups, where these replicas are."""
         chosen, turns = sorted(set(replicas)), self._replicas
         if len(chosen) == turns:
             numbers = [int(self._read.any(0).sum())]
@@ -160,6 +160,6 @@ class Inputs:
                 int(self._read[[(turn + other - chosen[0]) % turns for other in chosen]].any(0).sum())
                 for turn in range(turns)
             ]
-        of = self._values * self._layer.columns
+        of = self._values * self._layer.columns * self._layer.groups
         table = [[-(-self._elements * number * columns // of)] for number in numbers]
         return Amount(np.array(table, np.int32), chosen[0], self._layer.vectors)

@@ -43,8 +43,10 @@ _ACTIVATIONS = (
     "log_sigmoid threshold clamp clamp_min clamp_max abs neg exp"
 )
 _POOLS = {
+    "max_pool1d": "max",
     "max_pool2d": "max",
     "max_pool2d_with_indices": "max",
+    "avg_pool1d": "average",
     "avg_pool2d": "average",
     "adaptive_avg_pool2d": "average",
     "adaptive_max_pool2d": "max",
@@ -55,7 +57,7 @@ _DROPOUTS = "dropout feature_dropout alpha_dropout feature_alpha_dropout"
 _IDENTITIES = "contiguous clone detach alias to _to_copy"
 ACCEPTED: dict[str, tuple[str, str]] = {
     "linear": ("linear", ""),
-    "conv2d": ("conv2d", ""),
+    **{name: (name, "") for name in ("conv1d", "conv2d", "conv3d")},
     **{name: ("activation", name) for name in _ACTIVATIONS.split()},
     **{name: ("pool", detail) for name, detail in _POOLS.items()},
     **{name: ("flatten", name) for name in _RESHAPES.split()},
@@ -70,10 +72,11 @@ ACCEPTED: dict[str, tuple[str, str]] = {
 """Traced operation (the name after ``aten.``) -> kind and detail of the network's operation."""
 
 _MODULES = (
-    "Linear Conv2d ReLU ReLU6 Sigmoid Tanh LeakyReLU ELU GELU SiLU Hardtanh Hardsigmoid Hardswish Softplus PReLU Mish "
-    "MaxPool2d AvgPool2d AdaptiveAvgPool2d AdaptiveMaxPool2d BatchNorm1d BatchNorm2d Dropout Dropout2d Flatten "
-    "Unflatten Identity Softmax LogSoftmax"
+    "Linear Conv1d Conv2d Conv3d ReLU ReLU6 Sigmoid Tanh LeakyReLU ELU GELU SiLU Hardtanh Hardsigmoid Hardswish "
+    "Softplus PReLU Mish MaxPool1d MaxPool2d AvgPool1d AvgPool2d AdaptiveAvgPool2d AdaptiveMaxPool2d BatchNorm1d "
+    "BatchNorm2d Dropout Dropout2d Flatten Unflatten Identity Softmax LogSoftmax"
 )
+_WEIGHT_LAYERS = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)
 ACCEPTED_MODULES = tuple(_MODULES.split())
 ACCEPTED_FUNCTIONS = tuple(name for name in ACCEPTED if not name.startswith("_"))
 
@@ -81,7 +84,7 @@ ACCEPTED_FUNCTIONS = tuple(name for name in ACCEPTED if not name.startswith("_")
 def capture(module: nn.Module, input_shape: Sequence[int], name: str = "") -> Network:
     """Trace a module into a `Network`; weights are neither read nor allocated.
 
-    module:       Linear and Conv2d (any stride, padding and dilation; groups=1) joined by the operations of
+    module:       Linear and convolutions (any stride, padding, dilation and groups) joined by the operations of
                   `ACCEPTED`, as modules or as functions, taking one tensor and returning one. It may live on the
                   meta device. It is traced as in evaluation mode.
     input_shape:  of one sample, such as (1, 28, 28).
@@ -101,8 +104,8 @@ def capture(module: nn.Module, input_shape: Sequence[int], name: str = "") -> Ne
 
 
 def check_convertible(network: Network, module: nn.Module) -> None:
-    """Refuse a network that can be mapped and timed but not computed: every array belongs to one Linear or Conv2d."""
-    if isinstance(module, nn.Linear | nn.Conv2d):
+    """Refuse a network that can be mapped and timed but not computed: every array belongs to one layer of its own."""
+    if isinstance(module, _WEIGHT_LAYERS):
         raise InputError(
             f"network: got a {type(module).__name__} by itself; accepted: a module that holds it, such as "
             f"nn.Sequential(nn.{type(module).__name__}(...))"
@@ -115,10 +118,10 @@ def check_convertible(network: Network, module: nn.Module) -> None:
                 "accepted: every layer with a weight of its own"
             )
         used[layer.parameter] = layer.name
-        if not isinstance(modules.get(layer.name), nn.Linear | nn.Conv2d):
+        if not isinstance(modules.get(layer.name), _WEIGHT_LAYERS):
             raise InputError(
                 f"network: weight {layer.parameter!r} is used by a function, which can be mapped and timed but not "
-                "computed; accepted: nn.Linear and nn.Conv2d modules"
+                "computed; accepted: nn.Linear, nn.Conv1d, nn.Conv2d and nn.Conv3d modules"
             )
 
 
@@ -257,7 +260,7 @@ class _Translator:
         ):  # the batch axis of one would meet an axis of the other's sample
             raise InputError(self.mixes_samples(node))
         operation: Operation
-        if kind in ("linear", "conv2d"):
+        if kind == "linear" or kind.startswith("conv"):
             operation = self.weight_layer(node, kind, sources[0], shape, given)
         else:
             name, (window, axes) = self.unique(self.digital_name(node)), self.extent(node, kind, given)
@@ -284,19 +287,18 @@ class _Translator:
         rows, bias = weight.meta["val"].shape[0], given["bias"] is not None
         if kind == "linear":
             return WeightLayer.linear(name, source.shape, rows, bias, parameter)
-        if given["groups"] != 1:
-            groups = given["groups"]
-            raise InputError(f"{self.subject(node)}: groups={groups} is not supported yet, accepted: groups=1")
-        if len(source.shape) != 3:
-            raise InputError(f"{self.subject(node)} reads a sample of shape {source.shape}, accepted: 3 sizes")
-        kernel, stride, dilation = tuple(weight.meta["val"].shape[2:]), _pair(given["stride"]), _pair(given["dilation"])
+        kernel = tuple(weight.meta["val"].shape[2:])
+        axes = len(kernel)
+        if len(source.shape) != axes + 1:
+            raise InputError(f"{self.subject(node)} reads a sample of shape {source.shape}, accepted: {axes + 1} sizes")
+        stride, dilation = _sizes(given["stride"], axes), _sizes(given["dilation"], axes)
         padding = given["padding"]
         if padding == "same":  # torch puts the odd position after the last one
-            before = (dilation[0] * (kernel[0] - 1) // 2, dilation[1] * (kernel[1] - 1) // 2)
+            before = tuple(d * (k - 1) // 2 for d, k in zip(dilation, kernel, strict=True))
         else:
-            before = (0, 0) if padding == "valid" else _pair(padding)
-        window = Window(kernel, stride, before, dilation)
-        return WeightLayer.conv2d(name, source.shape, rows, window, bias, parameter, shape)
+            before = (0,) * axes if padding == "valid" else _sizes(padding, axes)
+        window, groups = Window(kernel, stride, before, dilation), given["groups"]
+        return WeightLayer.convolution(name, source.shape, rows, window, bias, parameter, shape, groups)
 
     def sample_shape(self, node: fx.Node) -> tuple[int, ...]:
         """Shape of the node's (first) value for one sample."""
@@ -309,9 +311,10 @@ class _Translator:
     def extent(self, node: fx.Node, kind: str, given: dict[str, Any]) -> tuple[Window | None, tuple[int, ...]]:
         """Window of a sliding pooling, or axes of the sample that a softmax or mean runs over."""
         if kind == "pool" and "kernel_size" in given:
-            kernel = _pair(given["kernel_size"])
-            stride = _pair(given["stride"]) if given["stride"] else kernel
-            return Window(kernel, stride, _pair(given["padding"]), _pair(given.get("dilation", 1))), ()
+            over = 1 if _operation_name(node).endswith("1d") else 2
+            kernel = _sizes(given["kernel_size"], over)
+            stride = _sizes(given["stride"], over) if given["stride"] else kernel
+            return Window(kernel, stride, _sizes(given["padding"], over), _sizes(given.get("dilation", 1), over)), ()
         if kind != "softmax" and _operation_name(node) != "mean":
             return None, ()
         dimensions = len(node.all_input_nodes[0].meta["val"].shape)
@@ -385,6 +388,6 @@ def _arguments(node: fx.Node) -> dict[str, Any]:
     return {argument.name: given.get(argument.name, argument.default_value) for argument in schema}
 
 
-def _pair(value: Any) -> tuple[int, int]:
+def _sizes(value: Any, axes: int) -> tuple[int, ...]:
     sizes = [value] if isinstance(value, int) else list(value)
-    return int(sizes[0]), int(sizes[-1])
+    return tuple(int(size) for size in (sizes * axes if len(sizes) == 1 else sizes))

@@ -57,10 +57,10 @@ def images(side: int, channels: int) -> Network:
         "images",
         (1, side, side),
         [
-            (WeightLayer.conv2d("conv1", (1, side, side), channels, window), ("input",)),
+            (WeightLayer.convolution("conv1", (1, side, side), channels, window), ("input",)),
             (Operation.digital("tanh", "activation", (channels, side, side), detail="tanh"), ("conv1",)),
             (Operation.digital("pool", "pool", (channels, side, side), (channels, half, half), "max", pool), ("tanh",)),
-            (WeightLayer.conv2d("conv2", (channels, half, half), channels, window), ("pool",)),
+            (WeightLayer.convolution("conv2", (channels, half, half), channels, window), ("pool",)),
             (Operation.digital("flat", "flatten", (channels, half, half), (channels * half * half,)), ("conv2",)),
             (WeightLayer.linear("fc", (channels * half * half,), 10), ("flat",)),
         ],

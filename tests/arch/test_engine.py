@@ -376,7 +376,7 @@ def alexnet_like() -> Network:
     """The matrices and vector counts of AlexNet as Gokmen, Onen & Haensch 2017 map it (arrays without bias)."""
 
     def conv(name: str, shape: tuple[int, int, int], rows: int, k: int, stride: int, pad: int) -> WeightLayer:
-        return WeightLayer.conv2d(name, shape, rows, Window((k, k), (stride, stride), (pad, pad)), bias=False)
+        return WeightLayer.convolution(name, shape, rows, Window((k, k), (stride, stride), (pad, pad)), bias=False)
 
     def pool(name: str, channels: int, side: int, out: int) -> Operation:
         return Operation.digital(

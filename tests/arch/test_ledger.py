@@ -175,8 +175,8 @@ class TestSplitLayers:
     def test_overlapping_windows_are_summed_before_gradients_are_sent(self) -> None:
         window = Window((3, 3), padding=(1, 1))
         steps = [
-            (WeightLayer.conv2d("a", (2, 4, 4), 3, window, bias=False), ("input",)),
-            (WeightLayer.conv2d("b", (3, 4, 4), 5, window, bias=False), ("a",)),
+            (WeightLayer.convolution("a", (2, 4, 4), 3, window, bias=False), ("input",)),
+            (WeightLayer.convolution("b", (3, 4, 4), 5, window, bias=False), ("a",)),
         ]
         rows = Activity.rows(layer=1, phase=Phase.BACKWARD, vector=np.arange(16), passes=1, active_rows=5)
         _, _, ledger = account(connect("convs", (2, 4, 4), steps), "rpu-2016", rows)

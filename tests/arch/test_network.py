@@ -18,7 +18,7 @@ HALVING = Window((2, 2), stride=(2, 2))
 
 
 def conv(name, shape, rows, window=SAME_3X3):
-    return WeightLayer.conv2d(name, shape, rows, window)
+    return WeightLayer.convolution(name, shape, rows, window)
 
 
 def edge(network, producer, consumer):
@@ -240,7 +240,7 @@ def random_networks(draw):
         window = Window(draw(pairs), draw(pairs), draw(st.tuples(st.integers(0, 1), st.integers(0, 1))), draw(pairs))
         sources = (source,)
         if kind == "conv2d" and min(window.output_size(*shape[1:])) >= 1:
-            operation = WeightLayer.conv2d(name, shape, draw(st.integers(1, 2)), window)
+            operation = WeightLayer.convolution(name, shape, draw(st.integers(1, 2)), window)
         elif kind == "pool" and min(window.output_size(*shape[1:])) >= 1:
             operation = Operation.digital(
                 name, "pool", shape, (shape[0], *window.output_size(*shape[1:])), "max", window

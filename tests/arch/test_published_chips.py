@@ -117,7 +117,7 @@ def vgg8() -> Network:
     steps: list[Any] = []
     side, channels, before = 32, 3, "input"
     for number, (width, pooled) in enumerate([(128, 0), (128, 1), (256, 0), (256, 1), (512, 0), (512, 1)]):
-        layer = WeightLayer.conv2d(f"conv{number}", (channels, side, side), width, window, bias=False)
+        layer = WeightLayer.convolution(f"conv{number}", (channels, side, side), width, window, bias=False)
         steps.append((layer, (before,)))
         before, channels = f"conv{number}", width
         if pooled:

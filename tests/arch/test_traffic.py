@@ -188,8 +188,8 @@ def test_replicas_on_one_tile_share_what_was_sent_to_it() -> None:
 def test_what_no_window_reads_is_not_sent() -> None:
     """A kernel of one with a stride of two reads every second row and column."""
     steps = [
-        (WeightLayer.conv2d("conv1", (1, 6, 6), 4, Window((3, 3), padding=(1, 1))), ("input",)),
-        (WeightLayer.conv2d("conv2", (4, 6, 6), 4, Window((1, 1), stride=(2, 2))), ("conv1",)),
+        (WeightLayer.convolution("conv1", (1, 6, 6), 4, Window((3, 3), padding=(1, 1))), ("input",)),
+        (WeightLayer.convolution("conv2", (4, 6, 6), 4, Window((1, 1), stride=(2, 2))), ("conv1",)),
     ]
     plan, events = trained(replicas_of(1, 1, network=connect("skips", (1, 6, 6), steps)), 1, training=False)
     assert list(stored(plan, events, 0, Phase.FORWARD).values()) == [9 * 4 * WORD]
@@ -200,10 +200,10 @@ def test_a_branch_is_sent_to_the_replica_that_does_the_sum(first: int, second: i
     """The second convolution adds the first one's results to its own, position by position, and sends all on."""
     window, shape = Window((3, 3), padding=(1, 1)), (4, SIDE, SIDE)
     steps = [
-        (WeightLayer.conv2d("conv1", (1, SIDE, SIDE), 4, window), ("input",)),
-        (WeightLayer.conv2d("conv2", (1, SIDE, SIDE), 4, window), ("input",)),
+        (WeightLayer.convolution("conv1", (1, SIDE, SIDE), 4, window), ("input",)),
+        (WeightLayer.convolution("conv2", (1, SIDE, SIDE), 4, window), ("input",)),
         (Operation.digital("sum", "add", shape, inputs=2), ("conv1", "conv2")),
-        (WeightLayer.conv2d("conv3", shape, 4, window), ("sum",)),
+        (WeightLayer.convolution("conv3", shape, 4, window), ("sum",)),
     ]
     placement = replicas_of(first, second, network=connect("sums", (1, SIDE, SIDE), steps))
     plan, events = trained(placement, SAMPLES, training=False)
@@ -215,3 +215,33 @@ def test_a_branch_is_sent_to_the_replica_that_does_the_sum(first: int, second: i
     assert to == [buffers(placement, 1)[vector % second] for vector in events.vector[chosen]]
     sent = stored(plan, events, 1, Phase.FORWARD)
     assert list(sent.values()) == [SAMPLES * SIDE**2 * 4 * WORD]
+
+
+@pytest.mark.parametrize("groups", [1, 2, 4])
+def test_groups_get_and_send_back_only_their_own_channels(groups: int) -> None:
+    """One array on a tile: the input's channels go to the tile of their group, and their gradients come back once."""
+    window = Window((3, 3), padding=(1, 1))
+    steps = [
+        (WeightLayer.convolution("first", (1, 4, 4), 8, window), ("input",)),
+        (WeightLayer.convolution("grouped", (8, 4, 4), 12, window, groups=groups), ("first",)),
+    ]
+    placement = place(connect("grouped", (1, 4, 4), steps), Chip.load("reram-512"))
+    blocks = placement.layers[1].blocks
+    assert [(block.row_start, block.rows, block.columns) for block in blocks] == [
+        (group * 12 // groups, 12 // groups, 8 // groups * 9 + 1) for group in range(groups)
+    ]
+    assert placement.layers[1].column_homes == blocks
+    plan, events = trained(placement, 2)
+    each = 2 * 16 * 8 // groups * WORD
+    assert stored(plan, events, 0, Phase.FORWARD) == {name: each for name in buffers(placement, 1)}
+    assert stored(plan, events, 1, Phase.BACKWARD) == {buffers(placement, 0)[0]: each * groups}
+
+
+def test_a_large_group_is_cut_within_itself() -> None:
+    steps = [
+        (WeightLayer.convolution("grouped", (1400, 1), 1200, Window((1,), (1,), (0,), (1,)), groups=2), ("input",))
+    ]
+    (placed,) = place(connect("grouped", (1400, 1), steps), Chip.load("reram-512")).layers
+    assert placed.row_splits == (300, 300) * 2 and placed.column_splits == (351, 350)
+    assert [placed.column_home(block).tile for block in placed.blocks] == [0, 1, 0, 1, 4, 5, 4, 5]
+    assert [block.tile for block in placed.column_homes] == [0, 1, 4, 5]
