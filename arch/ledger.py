@@ -19,6 +19,8 @@ from rpusim.arch.events import Events, Op, covered_ps
 from rpusim.arch.mapping import CellLayout
 from rpusim.arch.parts.part import Part
 from rpusim.arch.plan import Plan
+from rpusim.arch.recurrence import Period
+from rpusim.arch.tally import Repeats, Tally, busy_together
 
 STANDBY = "standby"
 CHIP = "chip"
@@ -269,24 +271,57 @@ class Pricer:
     def __call__(self, events: Events, activity: Activity) -> Ledger:
         """The ledger of a piece of work; its time is the makespan of the events."""
         ledger = Ledger(time_ps=events.makespan_ps)
+        power = self._add(ledger, events, activity, np.ones(len(events), np.int64), 1)
+        self._stand_by(ledger)
+        units = self._station_unit[events.station]
+        for number, unit in enumerate(self._unit_kinds):
+            members = units == number
+            ledger.occupied_ps[unit] = covered_ps(events.start[members], events.end[members])
+        ledger.peak_w = self._watts(_peak(events, power))
+        return ledger
+
+    def repeated(self, tally: Tally, activity: Activity, period: Period | None = None, times: int = 0) -> Ledger:
+        """The ledger of times that were tallied, and of what is done in a period so many times more."""
+        ledger = Ledger(time_ps=tally.makespan_ps)
+        power = self._add(ledger, tally.events, activity, tally.count, 1)
+        since, until = (period.start, period.stop) if period else (0, 0)
+        if period:
+            self._add(ledger, tally.events, activity, tally.within, times)
+            ledger.time_ps += times * period.ps
+        self._stand_by(ledger)
+        lanes = tally.lanes(_picowatts(power), self._station_unit)
+        covered, within, peak = busy_together(lanes, Repeats.none(len(lanes.first)), since, until)
+        for number, unit in enumerate(self._unit_kinds):
+            ledger.occupied_ps[unit] = int(covered[number]) + times * int(within[number])
+        ledger.peak_w = self._watts(peak / _PW)
+        return ledger
+
+    def _add(
+        self, ledger: Ledger, events: Events, activity: Activity, count: Integers, times: int
+    ) -> NDArray[np.float64]:
+        """Energy and busy time of events, each ``count`` x ``times`` times; returns their power (zJ/ps)."""
         power = np.zeros(len(events))
         for part, members, zeptojoules in self.priced(events, activity):
             power[members] += zeptojoules / np.maximum(events.duration[members], 1)
             groups = events.phase[members] * len(self._layers) + events.layer[members]
             for group in np.unique(groups):
                 phase, layer = divmod(int(group), len(self._layers))
-                energy = _exact_sum(zeptojoules[groups == group])
+                chosen = groups == group
+                energy = times * _exact_sum(zeptojoules[chosen], count[members[chosen]])
                 ledger.add(part, Phase(phase).name.lower(), self._layers[layer], energy)
+        busy_ps = np.zeros(len(self._plan.stations), np.int64)
+        np.add.at(busy_ps, events.station, events.duration * count)
+        for name, station_ps in zip(self._plan.stations, busy_ps.tolist(), strict=True):
+            ledger.busy_ps[name] = ledger.busy_ps.get(name, 0) + times * station_ps
+        return power
+
+    def _stand_by(self, ledger: Ledger) -> None:
         for part, zj_per_ps in self.standby.items():
             ledger.add(part, STANDBY, CHIP, zj_per_ps * ledger.time_ps)
-        busy = events.busy_ps(len(self._plan.stations))
-        ledger.busy_ps = {name: int(b) for name, b in zip(self._plan.stations, busy, strict=True)}
-        units = self._station_unit[events.station]
-        for number, unit in enumerate(self._unit_kinds):
-            members = units == number
-            ledger.occupied_ps[unit] = covered_ps(events.start[members], events.end[members])
-        ledger.peak_w = (_peak(events, power) + sum(self.standby.values())) / _ZJ_PER_PS
-        return ledger
+
+    def _watts(self, peak: float) -> float:
+        """Of a peak in zJ/ps, with what is drawn whatever happens."""
+        return (peak + sum(self.standby.values())) / _ZJ_PER_PS
 
     def _standby(self) -> Iterator[tuple[str, float]]:
         """Tiles without weights are switched off; a digital unit or router counts with any of its tiles."""
@@ -351,10 +386,10 @@ class Pricer:
                 yield part.name, batch.members, duration * round(zj_per_ps)
 
 
-def _exact_sum(values: Integers) -> int:
-    """Sum of non-negative int64 values that may exceed int64."""
+def _exact_sum(values: Integers, count: Integers) -> int:
+    """Sum of non-negative int64 values, each so many times, that may exceed int64."""
     low = values & 0xFFFFFFFF
-    return (int((values >> 32).sum()) << 32) + int(low.sum())
+    return (int(((values >> 32) * count).sum()) << 32) + int((low * count).sum())
 
 
 def _peak(events: Events, power: NDArray[np.float64]) -> float:
@@ -364,7 +399,11 @@ def _peak(events: Events, power: NDArray[np.float64]) -> float:
     """
     if not len(events):
         return 0.0
-    times, whole = np.concatenate([events.end, events.start]), np.rint(power * _PW).astype(np.int64)
+    times, whole = np.concatenate([events.end, events.start]), _picowatts(power)
     change = np.concatenate([-whole, whole])
     order = np.argsort(times, kind="stable")  # at equal times what ends is taken away first
     return int(np.cumsum(change[order]).max()) / _PW
+
+
+def _picowatts(power: NDArray[np.float64]) -> Integers:
+    return np.rint(power * _PW).astype(np.int64)

@@ -158,14 +158,16 @@ class Program:
             found[own] += self.data[column[own] + numbers[own]]
         return found
 
-    def events(self, start: Integers, end: Integers) -> Events:
-        """The times in the slots as events, ordered by end; then by task, and by place in it."""
+    def events(self, start: Integers, end: Integers, most: int | None = None) -> Events:
+        """The times in the slots as events, ordered by end; then by task, and by place in it; ``most``: the first."""
         sizes = self.tasks[self.logged[:, 1], 3]
         kind = np.repeat(np.arange(len(sizes)), sizes)
         number = np.arange(len(kind)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
         slot = self.logged[kind, 0] + number
         done = np.flatnonzero(start[slot] != NEVER)
-        done = done[np.argsort(end[slot[done]], kind="stable")]
+        if most is not None and len(done) > most:
+            done = done[end[slot[done]] <= np.partition(end[slot[done]], most)[most]]
+        done = done[np.argsort(end[slot[done]], kind="stable")][:most]
         kind, number, slot = kind[done], number[done], slot[done]
         _, task, op, station, amount, amount_column, row, row_column = self.logged.T
         phase, layer, tile, vector, vector_column = self.heads[task].T

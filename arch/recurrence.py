@@ -71,7 +71,7 @@ def find(program: Program, start: Integers, end: Integers, samples: int) -> Peri
     if not every or samples < 3:
         return None
     last = max(every, key=lambda history: int(history.over[-1, -1])).over[-1]
-    ticks = (last[len(last) // samples - 1 :: len(last) // samples] + 1).tolist()
+    ticks = (last[len(last) // samples - 1 :: len(last) // samples]).tolist()
     for number in range(1, samples - 1):
         for first in range(samples - 1 - number):
             period = Period(ticks[first], ticks[first + number], number)
@@ -130,15 +130,19 @@ def _recurs(histories: list[_History], period: Period, samples: int) -> bool:
 
 
 def _goes_on(history: _History, waits: Integers, later: Integers, shift: int) -> bool:
-    """Whether every process is where the one ``shift`` before it was; the last ones have not begun to be dealt with."""
-    done = len(history.over)
+    """Whether every process is where the one ``shift`` before it was; the last ones have not begun anything.
+
+    So they are where any further processes would be, if there were more samples.
+    """
     last = waits[-shift:]
+    passed = int(last.max())
     return (
         np.array_equal(waits[:-shift], later[shift:])
-        and bool(np.all(later[:shift] == done))
+        and bool(np.all(later[:shift] == len(history.over)))
         and np.array_equal(last, later[-shift:])
-        and bool(np.all(last < done))
-        and bool(np.all(history.kind[np.minimum(last, done - 1)] != _TIME))
+        and bool(np.all(history.kind[: passed + 1] != _TIME))
+        and bool(np.all(history.kind[:passed] == _GATE))
+        and not np.any(history.over[:passed, -shift:])
     )
 
 

@@ -51,11 +51,16 @@ def run(
     kept: what layers keep of a mini-batch, if it is not to be settled for those of ``activity``.
     """
     program = compiled(plan, activity, schedule, kept)
+    return program.events(*times(plan, program, engine))
+
+
+def times(plan: Plan, program: Program, engine: str = "fast") -> tuple[Integers, Integers]:
+    """When what is in each slot of the program began and ended; a deadlock is explained."""
     made = ENGINES[engine](program)
-    events = made.run()
+    found = made.times()
     if made.stuck:
         raise InputError(deadlock.explain(program, plan, made.stuck))
-    return events
+    return found
 
 
 def compiled(plan: Plan, activity: Activity, schedule: Schedule, kept: tuple[Kept, ...] | None = None) -> Program:

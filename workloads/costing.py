@@ -119,12 +119,12 @@ def time_network(
     def work(number: int) -> Activity:
         return Activity.concatenate([before, assumed_activity(placement, number, training, batch, learning)])
 
-    steady = not whole and schedule == "sequential" and samples % size == 0 and size <= most
-    steady = steady and (cells is None or all_alike(cells))
+    alike = samples % size == 0 and size <= most and (cells is None or all_alike(cells))
+    steady = alike and not whole and (samples > most or schedule != "asynchronous")  # staleness is that of all
     if not steady and samples > most:
         raise InputError(
             f"samples: got {shown(samples)}, but of this network at most {most} can be timed in one go; of whole "
-            "mini-batches under the sequential schedule, if cells do nothing between updates, any number can"
+            "mini-batches, if cells do nothing between updates, any number can"
         )
 
     def metered(placement: Placement) -> Meter:

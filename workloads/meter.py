@@ -268,26 +268,19 @@ class Meter:
         return self.beginning.document() if self.beginning else {}
 
     def repeat(self, work: Callable[[int], Activity], times: int) -> None:
-        """Account for ``times`` equal mini-batches under the sequential schedule, ``work(n)`` being the first n.
+        """Account for ``times`` equal samples of inference or mini-batches, ``work(n)`` being the first n.
 
         As few of them are timed as it takes (see `steady`); the account is that of all of them.
         """
-
-        pieces: list[tuple[Activity, Events]] = []  # the last two
-
-        def timed(number: int) -> Ledger:
-            activity = work(number)
-            pieces[:] = [*pieces[-1:], (activity, run(self.plan, activity, self.schedule))]
-            return self._price(pieces[-1][1], activity)
-
-        assert self.schedule == "sequential" and not self.samples, "only mini-batches with a barrier, and nothing else"
-        self._timed, number = steady.account(timed, times)
-        self._whole = True
-        self._count(pieces[-1][0])
-        self._keep(*pieces[-1])
-        self.samples = self.samples * times // number
-        if number > 1:  # what was done once, before the first of them, is in both
-            self.counts = self.counts.grown(Counts().plus(pieces[0][0]), times - number)
+        assert not self.samples, "only equal work, and nothing else"
+        timed = steady.timed(self.plan, self.schedule, work, times)
+        self._timed, self._whole = timed.ledger(self._price), True
+        self._count(timed.activity)
+        self._keep(timed.activity, timed.events(self._most))
+        if times > timed.pieces:  # what was done once, before the first of them, is in both
+            self.samples = self.samples * times // timed.pieces
+            fewer = Counts().plus(work(timed.pieces - 1))
+            self.counts = self.counts.grown(fewer, times - timed.pieces)
 
     def state_dict(self) -> dict[str, Any]:
         """The account so far, in numbers and tensors; a meter of the same plan goes on from it, to the byte."""

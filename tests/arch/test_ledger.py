@@ -232,7 +232,7 @@ class TestAccount:
         from rpusim.arch.ledger import _exact_sum
 
         values = np.full(1000, 2**62, np.int64)
-        assert _exact_sum(values) == 1000 * 2**62
+        assert _exact_sum(values, np.full(1000, 3)) == 3000 * 2**62
 
 
 class TestSharedUnits:

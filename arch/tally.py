@@ -1,0 +1,325 @@
+"""What the times of a program come to, without a row for every event.
+
+Events of one kind that took equally long, with equal amounts and equal rows of activity, are a *group*: one event that
+stands for so many. Units that are busy at the same time, and the power that they draw together, are found by going
+through starts and ends in order of time; those of one kind are in order already, so they are merged as sorted lists
+are. Times of equal units that work in step are gone through once.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields, replace
+
+import numpy as np
+from numba import njit
+
+from rpusim.arch.activity import Activity
+from rpusim.arch.events import Events
+from rpusim.arch.program import ALONE, COUNTED, NEVER, Integers, Program
+
+_APART = ("step", "layer", "tile", "phase", "vector", "count")
+"""Columns of activity that say when and where, not what was done."""
+_REMEMBERED = 8
+"""Groups of a kind that an event is compared with, the latest; others like it may make another group."""
+
+
+@dataclass(frozen=True)
+class Repeats:
+    """Of each lane: what happened from ``since`` up to ``until`` happens ``times`` more, one after the other.
+
+    before: how much later all of the lane happens than its times say, as other lanes repeat what comes before it.
+    """
+
+    since: Integers
+    until: Integers
+    times: Integers
+    before: Integers
+
+    @staticmethod
+    def none(lanes: int) -> Repeats:
+        return Repeats(*np.zeros((4, lanes), np.int64))
+
+
+@dataclass(frozen=True)
+class Lanes:
+    """Times in the slots of one instruction each: first slot, and slots; starts and ends in order, with what is drawn.
+
+    kinds: of units that are busy, one bit for each.
+    """
+
+    first: Integers
+    size: Integers
+    kinds: Integers
+    start: Integers
+    end: Integers
+    rising: Integers
+    falling: Integers
+
+
+class Tally:
+    """Of times that an engine found for a program of ``activity``.
+
+    events: one of each group. count: how many each stands for; within: how many of those ended since ``since`` and
+    before ``until``.
+    """
+
+    def __init__(
+        self, program: Program, start: Integers, end: Integers, activity: Activity, since: int = 0, until: int = 0
+    ) -> None:
+        logged, data = program.logged, program.data
+        self._sizes = program.tasks[logged[:, 1], 3]
+        slots = int((logged[:, 0] + self._sizes).max(initial=0))  # a traced program has more, for other times
+        self._program, self._start, self._end = program, start[:slots], end[:slots]
+        self._member = np.empty(int(self._sizes.sum()), np.int32)
+        kind, number, row, amount, self.count, self.within = _survey(
+            logged, self._sizes, data, _alike(activity), start, end, since, until, self._member
+        )
+        slot, task, op, station = logged[kind, :4].T
+        phase, layer, tile, vector, vector_column = program.heads[task].T
+        self.events = Events(
+            op=op,
+            station=station,
+            row=row,
+            layer=layer,
+            tile=tile,
+            phase=phase,
+            vector=program.columns(vector, vector_column, number),
+            start=start[slot + number],
+            end=end[slot + number],
+            amount=amount,
+        )
+
+    @property
+    def makespan_ps(self) -> int:
+        return int(self._end.max(initial=0))
+
+    def lanes(self, power: Integers, kind_of_station: Integers) -> Lanes:
+        """``power``: of each group; ``kind_of_station``: the kind of unit that each station is."""
+        logged = self._program.logged
+        first, kinds = np.unique(logged[:, 0], return_inverse=True)
+        size, bits = np.zeros(len(first), np.int64), np.zeros(len(first), np.int64)
+        size[kinds] = self._sizes
+        np.bitwise_or.at(bits, kinds, 1 << kind_of_station[logged[:, 3]])
+        drawn = np.zeros(len(self._start), np.int64)
+        _draw(logged, self._sizes, self._member, power, drawn)
+        lanes = Lanes(first, size, bits, self._start, self._end, drawn, drawn)
+        return _sorted(_in_step(lanes))
+
+
+def _alike(activity: Activity) -> Integers:
+    """Of each row: the first row that says the same of what was done."""
+    mixed = np.zeros(len(activity), np.uint64)
+    columns = [getattr(activity, f.name) for f in fields(activity) if f.name not in _APART]
+    for column in columns:
+        mixed = (mixed ^ column.astype(np.uint64)) * np.uint64(0x9E3779B97F4A7C15)
+        mixed ^= mixed >> np.uint64(29)
+    _, first, which = np.unique(mixed, return_index=True, return_inverse=True)
+    alike: Integers = first[which]
+    assert all(np.array_equal(column, column[alike]) for column in columns), "two rows are not what they seem"
+    return alike
+
+
+def _in_step(lanes: Lanes) -> Lanes:
+    """Of lanes with the same times only the first, with the power of all."""
+    seen: dict[tuple[int, ...], list[int]] = {}
+    bits, drawn = lanes.kinds.copy(), lanes.rising
+    keys = _digests(lanes.first, lanes.size, lanes.start, lanes.end).tolist()
+    for lane, (key, kinds) in enumerate(zip(map(tuple, keys), bits.tolist(), strict=True)):
+        here = slice(lanes.first[lane], lanes.first[lane] + lanes.size[lane])
+        for other in seen.setdefault(key, []):
+            there = slice(lanes.first[other], lanes.first[other] + lanes.size[other])
+            if all(np.array_equal(times[here], times[there]) for times in (lanes.start, lanes.end)):
+                drawn[there] += drawn[here]
+                bits[other] |= kinds
+                break
+        else:
+            seen[key].append(lane)
+    kept = np.sort(np.concatenate([*map(np.array, seen.values()), np.empty(0, np.int64)]).astype(np.int64))
+    return replace(lanes, first=lanes.first[kept], size=lanes.size[kept], kinds=bits[kept])
+
+
+def _sorted(lanes: Lanes) -> Lanes:
+    """Starts and ends of every lane in order."""
+    odd = np.flatnonzero(~_ordered(lanes.first, lanes.size, lanes.start, lanes.end))
+    if not len(odd):
+        return lanes
+    start, end, rising, falling = lanes.start.copy(), lanes.end.copy(), lanes.rising.copy(), lanes.falling.copy()
+    for first, size in zip(lanes.first[odd].tolist(), lanes.size[odd].tolist(), strict=True):
+        here = slice(first, first + size)
+        for times, powers in ((start, rising), (end, falling)):
+            order = np.argsort(times[here], kind="stable")
+            times[here], powers[here] = times[here][order], powers[here][order]
+    return replace(lanes, start=start, end=end, rising=rising, falling=falling)
+
+
+def busy_together(lanes: Lanes, repeats: Repeats, since: int, until: int) -> tuple[Integers, Integers, int]:
+    """Picoseconds during which any unit of each kind is busy, in all and from ``since`` up to ``until``; peak power."""
+    return _sweep(
+        *(lanes.first, lanes.size, lanes.kinds, lanes.start, lanes.end, lanes.rising, lanes.falling),
+        *(repeats.since, repeats.until, repeats.times, repeats.before),
+        *(since, until),
+    )
+
+
+@njit(cache=True)
+def _of(data, value, column, number):  # type: ignore[no-untyped-def]
+    if column == ALONE:
+        return value
+    if column == COUNTED:
+        return value + number
+    return value + data[column + number]
+
+
+@njit(cache=True)
+def _survey(logged, sizes, data, alike, start, end, since, until, member):  # type: ignore[no-untyped-def]
+    most = len(member)  # what is not written to takes no memory
+    kinds, numbers, rows = np.empty(most, np.int64), np.empty(most, np.int64), np.empty(most, np.int64)
+    amounts, lasting, same = np.empty(most, np.int64), np.empty(most, np.int64), np.empty(most, np.int64)
+    count, within = np.empty(most, np.int64), np.empty(most, np.int64)
+    groups, at = 0, 0
+    for kind in range(len(logged)):
+        slot, first = logged[kind, 0], groups
+        for number in range(sizes[kind]):
+            began, ended = start[slot + number], end[slot + number]
+            if began == NEVER:
+                member[at] = -1
+                at += 1
+                continue
+            amount = _of(data, logged[kind, 4], logged[kind, 5], number)
+            row = _of(data, logged[kind, 6], logged[kind, 7], number)
+            like = alike[row] if row >= 0 else -1
+            group, last = groups - 1, max(first, groups - _REMEMBERED)
+            while group >= last and not (
+                amounts[group] == amount and lasting[group] == ended - began and same[group] == like
+            ):
+                group -= 1
+            if group < last:
+                group = groups
+                groups += 1
+                kinds[group], numbers[group], rows[group], amounts[group] = kind, number, row, amount
+                lasting[group], same[group], count[group], within[group] = ended - began, like, 0, 0
+            count[group] += 1
+            if since <= ended < until:
+                within[group] += 1
+            member[at] = group
+            at += 1
+    return kinds[:groups], numbers[:groups], rows[:groups], amounts[:groups], count[:groups], within[:groups]
+
+
+@njit(cache=True)
+def _draw(logged, sizes, member, power, drawn):  # type: ignore[no-untyped-def]
+    """Add to each slot the power of its events."""
+    at = 0
+    for kind in range(len(logged)):
+        for number in range(sizes[kind]):
+            if member[at] >= 0:
+                drawn[logged[kind, 0] + number] += power[member[at]]
+            at += 1
+
+
+@njit(cache=True)
+def _digests(first, size, start, end):  # type: ignore[no-untyped-def]
+    """Numbers that are the same for lanes with the same times, and nearly always differ otherwise."""
+    found = np.zeros((len(first), 3), np.int64)
+    for lane in range(len(first)):
+        found[lane, 0] = size[lane]
+        for slot in range(first[lane], first[lane] + size[lane]):
+            found[lane, 1] = found[lane, 1] * 31 + start[slot]
+            found[lane, 2] = found[lane, 2] * 31 + end[slot]
+    return found
+
+
+@njit(cache=True)
+def _ordered(first, size, start, end):  # type: ignore[no-untyped-def]
+    found = np.ones(len(first), np.bool_)
+    for lane in range(len(first)):
+        began, ended = -1, -1
+        for slot in range(first[lane], first[lane] + size[lane]):
+            if start[slot] != NEVER:
+                if start[slot] < began or end[slot] < ended:
+                    found[lane] = False
+                    break
+                began, ended = start[slot], end[slot]
+    return found
+
+
+@njit(cache=True)
+def _sift(heap, owner, hole, size):  # type: ignore[no-untyped-def]
+    """Move an entry down to its place."""
+    key, stream = heap[hole], owner[hole]
+    while True:
+        child = 2 * hole + 1
+        if child >= size:
+            break
+        if child + 1 < size and heap[child + 1] < heap[child]:
+            child += 1
+        if heap[child] >= key:
+            break
+        heap[hole], owner[hole] = heap[child], owner[child]
+        hole = child
+    heap[hole], owner[hole] = key, stream
+
+
+@njit(cache=True)
+def _sweep(  # type: ignore[no-untyped-def]
+    first, size, bits, start, end, rising, falling, since, until, times, before, window_start, window_end
+):
+    """Each lane has two streams, of starts (even) and ends; at equal times what ends comes first."""
+    lanes = len(first)
+    at, rounds = np.empty(2 * lanes, np.int64), np.zeros(2 * lanes, np.int64)
+    back = np.full(2 * lanes, -1)  # where what is repeated begins
+    heap, owner, entries = np.empty(2 * lanes, np.int64), np.empty(2 * lanes, np.int64), 0
+    working, opened, covered = np.zeros(64, np.int64), np.zeros(64, np.int64), np.zeros(64, np.int64)
+    inside = np.zeros(64, np.int64)
+    power, peak = 0, 0
+    for stream in range(2 * lanes):
+        lane = stream >> 1
+        at[stream] = first[lane]
+        while at[stream] < first[lane] + size[lane] and start[at[stream]] == NEVER:
+            at[stream] += 1
+        if at[stream] < first[lane] + size[lane]:
+            tick = (start if stream & 1 == 0 else end)[at[stream]]
+            if since[lane] <= tick < until[lane]:
+                back[stream] = at[stream]
+            heap[entries], owner[entries] = (tick + before[lane]) * 2 + 1 - (stream & 1), stream
+            entries += 1
+    for entry in range(entries // 2 - 1, -1, -1):
+        _sift(heap, owner, entry, entries)
+    while entries > 0:
+        tick, stream = heap[0] >> 1, owner[0]
+        lane, slot, begins = stream >> 1, at[stream], stream & 1 == 0
+        power += rising[slot] if begins else -falling[slot]
+        peak = max(peak, power)
+        kinds, kind = bits[lane], 0
+        while kinds > 0:
+            if kinds & 1:
+                working[kind] += 1 if begins else -1
+                if begins and working[kind] == 1:
+                    opened[kind] = tick
+                elif not begins and working[kind] == 0:
+                    covered[kind] += tick - opened[kind]
+                    overlap = min(tick, window_end) - max(opened[kind], window_start)
+                    if overlap > 0:
+                        inside[kind] += overlap
+            kinds >>= 1
+            kind += 1
+        # The next of this stream, perhaps once more from where what is repeated begins.
+        stop = first[lane] + size[lane]
+        column = start if begins else end
+        slot += 1
+        while slot < stop and start[slot] == NEVER:
+            slot += 1
+        if back[stream] >= 0 and rounds[stream] < times[lane] and (slot == stop or column[slot] >= until[lane]):
+            slot = back[stream]
+            rounds[stream] += 1
+        if slot < stop:
+            if back[stream] < 0 and since[lane] <= column[slot] < until[lane]:
+                back[stream] = slot
+            at[stream] = slot
+            later = column[slot] + before[lane] + rounds[stream] * (until[lane] - since[lane])
+            heap[0] = later * 2 + (1 if begins else 0)
+        else:
+            entries -= 1
+            heap[0], owner[0] = heap[entries], owner[entries]
+        _sift(heap, owner, 0, entries)
+    return covered, inside, peak
