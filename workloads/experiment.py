@@ -25,13 +25,15 @@ from rpusim.arch.chip import Chip
 from rpusim.arch.mapping import Placement, place
 from rpusim.arch.plan import make_plan
 from rpusim.errors import InputError
-from rpusim.kernels import AnalogSGD, AnalogTile, convert
+from rpusim.kernels import AnalogSGD, convert
+from rpusim.kernels.tile import Tile
 from rpusim.workloads import data as datasets
 from rpusim.workloads import networks, periphery, unit_cells
 from rpusim.workloads.capture import capture, check_convertible
 from rpusim.workloads.checkpoint import Checkpoint, digest
 from rpusim.workloads.coupling import MINI_BATCHES_PER_PIECE, Coupling
 from rpusim.workloads.dry_run import check_learns, check_parameters
+from rpusim.workloads.inference import InferenceCells
 from rpusim.workloads.meter import Meter
 from rpusim.workloads.result import SCHEMA, Result, cost, operations_per_sample, package_version
 from rpusim.workloads.settings import Experiment, Idle, Management
@@ -168,7 +170,12 @@ def dry_run(digital: nn.Module, analog: nn.Module, batches: Batches) -> None:
 
 
 def analog_twin(
-    digital: nn.Module, placement: Placement, management: Management, cells: UnitCells, seed: int, log: ActivityLog
+    digital: nn.Module,
+    placement: Placement,
+    management: Management,
+    cells: UnitCells | InferenceCells,
+    seed: int,
+    log: ActivityLog,
 ) -> nn.Module:
     """A copy of ``digital`` whose weight layers are on the tiles of the placement, writing activity to ``log``."""
     configurations = periphery.layer_configurations(placement, management, cells)
@@ -182,7 +189,7 @@ def analog_twin(
     )
     for placed in placement.layers:
         for tile in analog.get_submodule(placed.layer.name).modules():
-            if isinstance(tile, AnalogTile):
+            if isinstance(tile, Tile):
                 tile.layer = placed.index  # in order of execution, as the engine counts
     return analog
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, get_args
 
@@ -12,20 +11,23 @@ from torch import nn
 
 from rpusim.arch.activity import Activity
 from rpusim.arch.chip import Chip
-from rpusim.arch.mapping import Bias, Placement
+from rpusim.arch.mapping import Bias
 from rpusim.arch.mapping import place as place_network
 from rpusim.arch.plan import make_plan
 from rpusim.errors import InputError
+from rpusim.kernels.inference import INFERENCE, InferenceConfig
 from rpusim.workloads import experiment as flow
-from rpusim.workloads import settings, unit_cells
+from rpusim.workloads import inference, settings, unit_cells
 from rpusim.workloads import timing as sampling
 from rpusim.workloads.capture import capture, check_convertible
 from rpusim.workloads.checkpoint import digest
 from rpusim.workloads.coupling import Coupling
+from rpusim.workloads.inference import EXACT, InferenceCells
 from rpusim.workloads.loop import LoopLog, in_order
 from rpusim.workloads.meter import Meter
 from rpusim.workloads.result import SCHEMA, Result, cost, operations, package_version, placed_layers
 from rpusim.workloads.settings import Experiment, Management
+from rpusim.workloads.unit_cells import UnitCells
 
 MANAGED = Management(
     stochastic_rounding=False,
@@ -37,6 +39,9 @@ MANAGED = Management(
     source="default of place",
 )
 """Noise, bound and update management as in Gokmen, Onen & Haensch 2017 and Rasch et al. 2021."""
+
+DEVICE = "rpu-baseline-2016"
+"""The device of `place` on chips that train."""
 
 
 def simulate(
@@ -143,7 +148,7 @@ def place(
     module: nn.Module,
     chip: str | Path | Chip,
     input_shape: Sequence[int],
-    device: str | dict[str, Any] = "rpu-baseline-2016",
+    device: str | dict[str, Any] | InferenceConfig | None = None,
     management: Management = MANAGED,
     bias: Bias = "column",
     seed: int = 0,
@@ -153,12 +158,18 @@ def place(
 
     ``input_shape`` is that of one sample. The copy has an attribute ``chip`` (`ChipMeter`): ``chip.report()`` says what
     everything it did has cost. What lies between two steps of the optimizer is one mini-batch, however often it went
-    forward and backward; calls in ``model.eval()`` or under ``torch.no_grad()`` are inference (see `loop`). On a chip
-    that only infers, such as isaac-2016, the copy is in evaluation mode and training it is an InputError. ``timing``:
+    forward and backward; calls in ``model.eval()`` or under ``torch.no_grad()`` are inference (see `loop`). ``timing``:
     "every", "steady", or such as {"sampled": 10}: which mini-batches the engine times (see `timing`).
+
+    ``device`` names a way to train (by default `DEVICE`) or to infer, such as inference-pcm, or is an
+    `InferenceConfig`; on a chip that only infers, such as isaac-2016, cells are exact by default. A copy that infers is
+    in evaluation mode; ``program`` and ``drift`` it, and what they write and read is in the account. Training it is
+    hardware-aware training in software, which costs the chip nothing.
     """
     _check("chip", chip, str | Path | Chip, "the name of a preset, a YAML file or a Chip")
-    _check("device", device, str | dict, "the name of a preset, or a mapping with 'model' and its parameters")
+    if device is not None:
+        accepted = "the name of a preset, a mapping with 'model' and its parameters, or an InferenceConfig"
+        _check("device", device, str | dict | InferenceConfig, accepted)
     _check("management", management, Management, "a Management")
     _check("seed", seed, int, "a whole number")
     if bias not in get_args(Bias):
@@ -168,14 +179,14 @@ def place(
     network = capture(module, input_shape)
     check_convertible(network, module)
     chip = chip if isinstance(chip, Chip) else Chip.load(chip)
-    cells = unit_cells.build(device, chip)
+    cells = _cells(device, chip)
     layout = place_network(network, chip, bias, cells.layout)
     log = LoopLog(layout)
-    analog = flow.analog_twin(module, _with_pulses(layout), management, cells, seed, log)
+    analog = flow.analog_twin(module, layout, management, cells, seed, log)
     log.follow(analog)
     meter = Meter(make_plan(layout), "sequential", sampling.parse(timing), management)
     analog.chip = ChipMeter(analog, meter, log)  # type: ignore[assignment]
-    return analog if layout.chip.trains else analog.eval()
+    return analog.eval() if isinstance(cells, InferenceCells) else analog
 
 
 def _check(name: str, given: object, accepted: Any, words: str) -> None:
@@ -183,10 +194,17 @@ def _check(name: str, given: object, accepted: Any, words: str) -> None:
         raise InputError(f"{name}: got {type(given).__name__} {str(given)[:60]!r}; accepted: {words}")
 
 
-def _with_pulses(layout: Placement) -> Placement:
-    """The placement as the numbers want it: a tile that only infers gets pulses, which `LoopLog` lets nobody use."""
-    if layout.chip.trains:
-        return layout
-    pulses = Chip.load("rpu-2016").tiles[0].pulses
-    tiles = tuple(kind if kind.trains else kind.model_copy(update={"pulses": pulses}) for kind in layout.chip.tiles)
-    return replace(layout, chip=layout.chip.model_copy(update={"tiles": tiles}))
+def _cells(device: str | dict[str, Any] | InferenceConfig | None, chip: Chip) -> UnitCells | InferenceCells:
+    """What stands at the cross-points: cells that learn, or that are programmed and read."""
+    if device is None:
+        return unit_cells.build(DEVICE, chip) if chip.trains else InferenceCells(EXACT, "without any error")
+    if found := inference.cells(device):
+        return found
+    assert not isinstance(device, InferenceConfig)
+    learning = unit_cells.build(device, chip)
+    if not chip.trains:
+        raise InputError(
+            f"device: got {str(device)[:60]!r}, but {chip.name} has tiles without pulses and only infers; accepted: "
+            f"{', '.join(INFERENCE)}, or an InferenceConfig"
+        )
+    return learning

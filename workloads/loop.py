@@ -5,6 +5,7 @@ What a mini-batch is, the loop decides: everything between two steps of the opti
 * gradients that are accumulated over several forward and backward passes are one mini-batch of all their vectors;
 * what runs in ``model.eval()`` or under ``torch.no_grad()`` is inference, each call a mini-batch of its own, wherever
   it comes;
+* maintenance between mini-batches (cells programmed, drift measured) comes before the next one, and waits for it;
 * a forward pass whose error never comes back (its loss was thrown away) is timed as what it was: a forward pass. Of a
   mini-batch that has more samples forward than backward, the last ones are taken to be those that learned.
 
@@ -17,6 +18,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -24,6 +26,7 @@ from numpy.typing import ArrayLike, NDArray
 from torch import nn
 
 from rpusim.arch.activity import Activity, ActivityLog, Phase
+from rpusim.arch.chip import TileKind
 from rpusim.arch.mapping import Placement
 from rpusim.errors import InputError
 
@@ -38,6 +41,11 @@ class LoopLog(ActivityLog):
         self.inference_rows = 0
         """Rows of the first array that were inference."""
         self._chip, self._shape = placement.chip, placement.network.input_shape
+        self._kinds: dict[Any, TileKind] = {
+            (block.layer, block.tile): placement.chip.tiles[block.kind] for block in placement.blocks()
+        }
+        self._waiting: list[tuple[int, dict[str, ArrayLike]]] = []
+        """Maintenance between mini-batches, which belongs to the next one."""
         self._count = 0
         self._open: int | None = None
         self._asked: int | None = None
@@ -65,13 +73,26 @@ class LoopLog(ActivityLog):
 
     def append(self, length: int, **columns: ArrayLike) -> None:
         phase = columns.get("phase")
-        if not self._chip.trains and not np.all(np.equal(phase, Phase.FORWARD)):  # type: ignore[arg-type]
-            raise InputError(
-                f"chip: {self._chip.name} has tiles without pulses and only infers; to train, one with pulses is needed"
-            )
-        if self._asked is not None and columns.get("layer") == 0 and columns.get("tile") == 0:
+        if self._asked is None and self._open is None and np.all(np.equal(phase, Phase.MAINTENANCE)):  # type: ignore[arg-type]
+            self._check_written(columns)
+            self._waiting.append((length, columns))
+            return
+        for waited in self._waiting:
+            super().append(waited[0], **waited[1])
+        self._waiting.clear()
+        first = columns.get("layer") == 0 and columns.get("tile") == 0
+        if self._asked is not None and first and np.all(np.equal(phase, Phase.FORWARD)):  # type: ignore[arg-type]
             self.inference_rows += length
         super().append(length, **columns)
+
+    def _check_written(self, columns: dict[str, ArrayLike]) -> None:
+        """Refuse to write cells for nothing."""
+        kind = self._kinds.get((columns.get("layer"), columns.get("tile")))
+        if np.any(columns.get("writes", 0)) and kind is not None and kind.programming is None:
+            raise InputError(
+                f"chip: tiles {kind.name!r} of {self._chip.name} do not say how they are written; a programming block "
+                "is needed"
+            )
 
     def follow(self, module: nn.Module) -> None:
         """Be told of every call of ``module``, which writes to this log."""

@@ -6,41 +6,49 @@ One description of the chip serves both sides: the bits that set an ADC's energy
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 
 from rpusim.arch.activity import Activity, Phase
-from rpusim.arch.chip import Chip, TileKind
+from rpusim.arch.chip import TileKind
 from rpusim.arch.mapping import Bias, Placement
 from rpusim.errors import InputError
 from rpusim.kernels import AnalogConfig, BoundManagement, IOParameters, NoiseManagement, UpdateParameters
+from rpusim.kernels.config import LayerConfig
+from rpusim.workloads import inference
+from rpusim.workloads.inference import InferenceCells
 from rpusim.workloads.settings import Management
 from rpusim.workloads.unit_cells import UnitCells, read_through
 
 
+def converters(kind: TileKind, management: Management) -> IOParameters:
+    """The periphery that a kind of tile reads through. An n-bit converter has 2^n - 2 steps over its signed range."""
+    return IOParameters(
+        inp_res=1 / (2**kind.inputs.bits - 2),
+        inp_sto_round=management.stochastic_rounding,
+        out_res=1 / (2**kind.adc.bits - 2),
+        out_bound=kind.adc.bound,
+        out_noise=kind.adc.noise,
+        noise_management=NoiseManagement(management.noise),
+        bound_management=BoundManagement(management.bound),
+    )
+
+
 def analog_configuration(kind: TileKind, management: Management, cells: UnitCells, bias: Bias) -> AnalogConfig:
-    """Kernel parameters of one kind of tile. An n-bit converter has 2^n - 2 steps over its signed range.
+    """Kernel parameters of one kind of tile.
 
     A transfer reads its array through the same converters, without management and with an input that needs no rounding.
     """
     if kind.pulses is None:
         raise InputError(f"chip: tiles {kind.name!r} have no pulses and cannot learn; a chip with pulses is needed")
-    circuit: dict[str, Any] = {
-        "inp_res": 1 / (2**kind.inputs.bits - 2),
-        "inp_sto_round": management.stochastic_rounding,
-        "out_res": 1 / (2**kind.adc.bits - 2),
-        "out_bound": kind.adc.bound,
-        "out_noise": kind.adc.noise,
-        "noise_management": management.noise,
-    }
-    backward = IOParameters(**circuit, bound_management=BoundManagement.NONE)
+    forward = converters(kind, management)
+    backward = replace(forward, bound_management=BoundManagement.NONE)
     of_slices = replace(backward, inp_sto_round=False, noise_management=NoiseManagement.NONE)
     trains = cells.update or UpdateParameters(desired_bl=kind.pulses.bl)
     return AnalogConfig(
         device=cells.device,
         cell=read_through(cells.cell, of_slices),
-        forward=replace(backward, bound_management=BoundManagement(management.bound)),
+        forward=forward,
         backward=backward,
         update=replace(
             trains,
@@ -52,10 +60,17 @@ def analog_configuration(kind: TileKind, management: Management, cells: UnitCell
     )
 
 
-def layer_configurations(placement: Placement, management: Management, cells: UnitCells) -> dict[str, AnalogConfig]:
+def layer_configurations(
+    placement: Placement, management: Management, cells: UnitCells | InferenceCells
+) -> dict[str, LayerConfig]:
     """Kernel parameters for every layer of a placement, by layer name: those of the kind of tile it lies on."""
-    chip: Chip = placement.chip
-    kinds = [analog_configuration(kind, management, cells, placement.bias) for kind in chip.tiles]
+
+    def of_kind(kind: TileKind) -> LayerConfig:
+        if isinstance(cells, InferenceCells):
+            return inference.configuration(cells, kind, converters(kind, management), placement.bias)
+        return analog_configuration(kind, management, cells, placement.bias)
+
+    kinds = [of_kind(kind) for kind in placement.chip.tiles]
     return {placed.layer.name: kinds[placed.blocks[0].kind] for placed in placement.layers}
 
 

@@ -142,6 +142,8 @@ class InferenceTile(Tile):
     def program(self) -> None:
         """Write the weights into the cells, as well as programming can, and measure their answer to known inputs."""
         self.end_mini_batch()
+        reads = math.ceil(self.columns * self.config.verifications)
+        self._log(writes=self.rows * self.columns, passes=reads)
         noise, converter, weights = self.config.noise, self.config.converter, self.stored
         number = self._next("programmings")
         self._fit = converter.fit(weights)
@@ -156,10 +158,6 @@ class InferenceTile(Tile):
         self.held.copy_(self.left)
         self.factor.fill_(1.0)
         self.programmed = True
-        self._log(
-            writes=self.rows * self.columns,
-            passes=math.ceil(self.columns * self.config.verifications),
-        )
         compensation = self.config.compensation
         if compensation is not None:
             exact = compensation.exact_reference
@@ -219,8 +217,8 @@ class InferenceTile(Tile):
             self.log.append(1, **where, active_rows=self.rows, active_columns=self.columns, **columns)
 
     def _write(self, phase: Phase, done: Product, **active: Any) -> None:
-        """Training happens in software, which costs the chip nothing."""
-        if not self.training:
+        """Training happens in software, and errors go back there, which costs the chip nothing."""
+        if not self.training and phase == Phase.FORWARD:
             super()._write(phase, done, **active)
 
     def get_extra_state(self) -> dict[str, Any]:

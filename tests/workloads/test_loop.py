@@ -176,12 +176,46 @@ def test_an_input_of_another_shape_is_refused_before_it_is_computed() -> None:
 
 
 def test_a_chip_that_only_infers_takes_a_network_for_inference() -> None:
+    """Cells are exact unless they are named; training is done in software, off the clock."""
     model = rpusim.place(network(), "isaac-2016", (1, 4, 4))
     assert not model.training
     y = model(torch.rand(SAMPLES, 1, 4, 4))
-    assert model.chip.report()["activity"]["inference_samples"] == SAMPLES
-    with pytest.raises(InputError, match="isaac-2016 has tiles without pulses and only infers"):
-        y.sum().backward()
+    report = model.chip.report()
+    assert report["activity"]["inference_samples"] == SAMPLES
+    y.sum().backward()
+    model.train()(torch.rand(SAMPLES, 1, 4, 4)).sum().backward()
+    assert model.chip.report()["energy"] == report["energy"]
+    with pytest.raises(InputError, match=r"device: got 'ecram', but isaac-2016 has tiles .* accepted: inference-pcm"):
+        rpusim.place(network(), "isaac-2016", (1, 4, 4), device="ecram")
+
+
+def test_programming_and_measuring_drift_are_on_the_clock_before_the_next_call() -> None:
+    """Written and verified as the chip does it; a pass for every column of every tile whenever drift is measured."""
+    x = torch.rand(SAMPLES, 1, 4, 4)
+
+    def reported(*acts: Callable[[nn.Module], object]) -> Any:
+        model = rpusim.place(network(), "reram-512", (1, 4, 4), device="inference-reram-wan-2022")
+        for act in acts:
+            act(model)
+        model(x)
+        return model.chip.report()
+
+    acts = (rpusim.program, lambda model: rpusim.drift(model, 86400.0))
+    bare, programmed, drifted = (reported(*acts[:number]) for number in range(3))
+    times = [of["time"]["total_s"] for of in (bare, programmed, drifted)]
+    energies = [of["energy"]["by_phase"].get("maintenance", 0.0) for of in (bare, programmed, drifted)]
+    assert times == sorted(times) and 0.0 == energies[0] < energies[1] < energies[2]
+    assert times[1] > 8.52e-6  # a single cell takes so many pulses of a microsecond
+    reads = [of["activity"]["maintenance"]["slices_read"] for of in (programmed, drifted)]
+    assert reads[1] - reads[0] == 10 + 9  # columns of the convolution and of the linear layer, with their biases
+    assert drifted["activity"]["digital_ops"] > programmed["activity"]["digital_ops"]
+    assert {of["activity"]["inference_samples"] for of in (bare, programmed, drifted)} == {SAMPLES}
+
+
+def test_cells_are_not_written_where_a_chip_does_not_say_how() -> None:
+    model = rpusim.place(network(), "isaac-2016", (1, 4, 4), device="inference-pcm")
+    with pytest.raises(InputError, match="'isaac' of isaac-2016 do not say how they are written"):
+        rpusim.program(model)
 
 
 @pytest.mark.parametrize(
