@@ -124,10 +124,10 @@ class DeviceArray(torch.nn.Module):
 
     def end_mini_batch(self) -> None:
         """What happens once per mini-batch whether or not there was an update: diffusion, then decay."""
-        cells, step = self.cells, self._next("steps")
-        if cells.diffusion is None and cells.decay is None:
+        step, held = self._next("steps"), self._buffers
+        if held["cell_diffusion"] is None and held["cell_decay"] is None:
             return
-        w = self.stored
+        cells, w = self.cells, self.stored
         if cells.diffusion is not None:
             w.copy_(cells.clip(w + cells.diffusion * self._normal(Purpose.DIFFUSION, step)))
         if cells.decay is not None:

@@ -8,7 +8,7 @@ two passes) is computed by `mvm_torch`. The arithmetic and the random numbers ar
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import numba
 import numpy as np
@@ -177,8 +177,8 @@ def _largest(row):
 def _first(x, numbers, managed, stochastic, keys, first, passes, active, u, y):
     """Noise factors (none, constant, or the largest magnitude up to a threshold) and the inputs of the first pass.
 
-    numbers: as `_numbers` packs them. Returns which vectors are multiplied at all and their factors; the first rows of
-    ``u`` are theirs, and the rows of the others in ``y`` become 0.
+    numbers: as `_Constants` holds them. Returns which vectors are multiplied at all and their factors; the first rows
+    of ``u`` are theirs, and the rows of the others in ``y`` become 0.
     """
     sigma = numbers[4]
     alpha = np.empty(x.shape[0], np.float32)
@@ -202,7 +202,7 @@ def _first(x, numbers, managed, stochastic, keys, first, passes, active, u, y):
 
 
 def _last(raw, todo, factor, numbers, sigma, stochastic, test_low, keys, first, round_number, y, clipped):
-    """`_outputs` with its numbers as `_numbers` packs them; ``factor`` lacks out_scale. Returns how many clipped."""
+    """`_outputs` with its numbers as `_Constants` holds them; ``factor`` lacks out_scale. Returns how many clipped."""
     step, bound, loss = numbers[7], numbers[8], numbers[9]
     scaled = factor * numbers[6]
     flags = stochastic, test_low
@@ -225,9 +225,20 @@ def _keys(stream: tuple[int, ...]) -> NDArray[np.uint64]:
     return np.array([rng.key(*stream, purpose) for purpose in purposes], np.uint64)
 
 
+class _Constants(NamedTuple):
+    """What a periphery asks of the loops: numbers of `_first` and `_last`; output noise; flags of `_first` (inputs are
+    managed, rounded by chance) and of `_last` (outputs are rounded by chance, tested for negative bounds too); what the
+    input is divided by at most."""
+
+    numbers: NDArray[np.float32]
+    noise: NDArray[np.float32]
+    first_flags: tuple[bool, bool]
+    last_flags: tuple[bool, bool]
+    most: float
+
+
 @by_identity
-def _numbers(io: IOParameters) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Numbers of `_first` and `_last`, and the output noise."""
+def _constants(io: IOParameters) -> _Constants:
     given = io.noise_management is NoiseManagement.CONSTANT and io.nm_thres > 0.0
     numbers = (
         io.nm_thres if io.nm_thres > 0.0 else np.inf,
@@ -241,7 +252,12 @@ def _numbers(io: IOParameters) -> tuple[NDArray[np.float32], NDArray[np.float32]
         io.out_bound,
         1.0 - io.out_asymmetry,
     )
-    return np.array(numbers, np.float32), np.array([io.out_noise], np.float32)
+    finest, most = io.max_bm_res / io.inp_step if io.inp_step > 0.0 else np.inf, 1.0
+    while io.bound_management is BoundManagement.ITERATIVE and int(most) <= io.max_bm_factor and most <= finest:
+        most *= 2.0
+    managed = io.noise_management is NoiseManagement.ABS_MAX, io.inp_sto_round
+    noise, read = np.array([io.out_noise], np.float32), (io.out_sto_round, io.bm_test_negative_bound)
+    return _Constants(np.array(numbers, np.float32), noise, managed, read, most)
 
 
 def statistics(x: torch.Tensor, wants_sums: bool) -> Statistics:
@@ -267,25 +283,22 @@ def multiply(
     weights: torch.Tensor, x: torch.Tensor, io: IOParameters, lines: Lines, stream: tuple[int, ...], first: int
 ) -> Product:
     """`mvm.multiply` for the usual management of a training chip, with as few steps as possible between the loops."""
-    vectors = x.shape[0]
+    vectors, constants, keys = x.shape[0], _constants(io), _keys(stream)
     y, u = np.empty((vectors, weights.shape[0]), np.float32), np.empty(x.shape, np.float32)
     passes, active = np.empty((2, vectors), np.int32)
-    managed, flag = io.noise_management is NoiseManagement.ABS_MAX, io.inp_sto_round
-    loop, numbers, keys = _variant(_FIRST, u.size), _numbers(io)[0], _keys(stream)
-    todo, factor = loop(x.numpy(), numbers, managed, flag, keys, first, passes, active, u, y)
+    loop = _variant(_FIRST, u.size)
+    todo, factor = loop(x.numpy(), constants.numbers, *constants.first_flags, keys, first, passes, active, u, y)
     done = Product(torch.from_numpy(y), passes, active)
     if len(todo) == 0:
         return done
-    sums = product(torch.from_numpy(u[: len(todo)]), weights)
-    number, clipped = _read(sums, y, todo, factor, io, lines, stream, first, 0)
+    sums = product(torch.from_numpy(u if len(todo) == vectors else u[: len(todo)]), weights)
+    number, clipped = _read(sums, y, todo, factor, constants, lines, keys, first, 0)
     reduction, round_number = 1.0, 0
-    while number and io.bound_management is BoundManagement.ITERATIVE:
-        if int(reduction) > io.max_bm_factor or (io.inp_step > 0.0 and reduction > io.max_bm_res / io.inp_step):
-            break
+    while number and reduction < constants.most:
         todo, factor, reduction, round_number = todo[clipped], factor[clipped] * _TWO, reduction * 2.0, round_number + 1
         passes[todo] += 1
-        sums = product(_converted(x, todo, factor, io, stream, first, round_number), weights)
-        number, clipped = _read(sums, y, todo, factor, io, lines, stream, first, round_number)
+        sums = product(_converted(x, todo, factor, io, keys, first, round_number), weights)
+        number, clipped = _read(sums, y, todo, factor, constants, lines, keys, first, round_number)
     return done
 
 
@@ -302,8 +315,9 @@ def one_pass(
     round_number: int,
 ) -> NDArray[np.bool_]:
     """As `mvm_torch.one_pass`."""
-    sums = product(_converted(x, todo, factor, io, stream, first, round_number), weights)
-    return _read(sums, y.numpy(), todo, factor, io, lines, stream, first, round_number)[1]
+    keys = _keys(stream)
+    sums = product(_converted(x, todo, factor, io, keys, first, round_number), weights)
+    return _read(sums, y.numpy(), todo, factor, _constants(io), lines, keys, first, round_number)[1]
 
 
 def _converted(
@@ -311,14 +325,13 @@ def _converted(
     todo: NDArray[np.int64],
     factor: NDArray[np.float32],
     io: IOParameters,
-    stream: tuple[int, ...],
+    keys: NDArray[np.uint64],
     first: int,
     round_number: int,
 ) -> torch.Tensor:
     """The inputs of the vectors ``todo``, divided by ``factor``, as the lines are driven with them."""
     u = np.empty((len(todo), x.shape[1]), np.float32)
-    numbers, keys = _numbers(io)[0], _keys(stream)
-    given = *numbers[2:6], io.inp_sto_round, keys[0], keys[1], first, round_number
+    given = *_constants(io).numbers[2:6], io.inp_sto_round, keys[0], keys[1], first, round_number
     _INPUTS(x.numpy(), todo, factor, *given, u, work=u.size)
     return torch.from_numpy(u)
 
@@ -328,19 +341,17 @@ def _read(
     y: NDArray[np.float32],
     todo: NDArray[np.int64],
     factor: NDArray[np.float32],
-    io: IOParameters,
+    constants: _Constants,
     lines: Lines,
-    stream: tuple[int, ...],
+    keys: NDArray[np.uint64],
     first: int,
     round_number: int,
 ) -> tuple[int, NDArray[np.bool_]]:
     """The read-out of the analog ``sums``, which are used up; returns how many vectors clipped, and which."""
-    raw, clipped = sums.numpy(), np.empty(len(todo), np.bool_)
-    numbers, noise = _numbers(io)
+    raw, clipped, (numbers, noise, _, flags, _) = sums.numpy(), np.empty(len(todo), np.bool_), constants
     sigma = noise if lines.noise is None else lines.noise.numpy()
-    loop, flags = _variant(_LAST, raw.size), (io.out_sto_round, io.bm_test_negative_bound)
-    count = loop(raw, todo, factor, numbers, sigma, *flags, _keys(stream), first, round_number, y, clipped)
-    return count, clipped
+    loop = _variant(_LAST, raw.size)
+    return loop(raw, todo, factor, numbers, sigma, *flags, keys, first, round_number, y, clipped), clipped
 
 
 def _variant(loops: list[Any], work: int) -> Any:

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch.nn import functional
 
 from rpusim.errors import InputError
 from rpusim.kernels import checks, rng
@@ -247,8 +249,7 @@ class Lines:
         return Lines(noise, offset, curvature, negative)
 
 
-@dataclass(frozen=True)
-class Product:
+class Product(NamedTuple):
     """Outputs (vectors, outputs); analog passes per vector (0: skipped); non-zero inputs per vector."""
 
     y: Tensor
@@ -271,13 +272,11 @@ def product(u: Tensor, weights: Tensor) -> Tensor:
 
     Small products run on one thread: to wake a second one takes longer, milliseconds if another process has its core.
     """
-    if u.device.type != "cpu" or weights.numel() * u.shape[0] > _ONE_THREAD_PRODUCT:
-        return torch.mm(u, weights.t())
     threads = torch.get_num_threads()
-    if threads == 1:
-        return torch.mm(u, weights.t())
+    if threads == 1 or not u.is_cpu or weights.numel() * u.shape[0] > _ONE_THREAD_PRODUCT:
+        return functional.linear(u, weights)
     torch.set_num_threads(1)
     try:
-        return torch.mm(u, weights.t())
+        return functional.linear(u, weights)
     finally:
         torch.set_num_threads(threads)

@@ -15,7 +15,7 @@ import torch
 from numba import njit
 from numpy.typing import NDArray
 
-from rpusim.kernels import pulses_exact, pulses_lines, pulses_merged, pulses_vectors, rng
+from rpusim.kernels import pulses_exact, pulses_lines, pulses_merged, pulses_vectors, rng, trains
 from rpusim.kernels.compiled import Loop, by_identity, compile_loop
 from rpusim.kernels.devices.base import Cells, Device, PulsedDevice
 from rpusim.kernels.devices.constant_step import constant_step
@@ -23,6 +23,11 @@ from rpusim.kernels.pulses import both_signs, floating_point
 from rpusim.kernels.pulses_lines import Drive
 from rpusim.kernels.rng import Purpose
 from rpusim.kernels.trains import Execution, PulseType, UpdateCounts, UpdateParameters, not_finite
+
+# Injected by `compile_loop`; named here for the reader and for type checkers.
+draw: Any = None
+apply: Any = None
+MERGING = 0
 
 # Bits of a chunk whose pulses go one by one: lists and words stay in the cache.
 _EXACT_BITS = 1 << 20
@@ -55,6 +60,38 @@ def loop_of(device_step: Any, parameters: int, only_up: bool, merging: bool, par
         stages |= pulses_merged.stages(parallel, **names)
     outer, sources = pulses_merged.all_chunks if merging else pulses_exact.all_chunks, (pulses_exact.__file__,)
     return compile_loop(outer, False, (*sources, pulses_vectors.__file__), PARALLEL=int(parallel), **stages, **names)
+
+
+def send(
+    weights, cells, sigma, x, d, strength, rule, step_d, step_x, sto_round, keys, first, flip, limit, alone, wide,
+    narrow, merged,
+):  # fmt: skip
+    """Draw the bits of a mini-batch and apply them; arguments and result as of `pulses_lines.draw` and `all_chunks`."""
+    each = np.full(len(x), strength)
+    total, chunks, rows, columns, words, numbers_ = draw(
+        x, d, each, rule, step_d, step_x, sto_round, keys, first, flip, limit, alone, wide, narrow
+    )
+    if total > 0:
+        if MERGING:
+            apply(
+                weights, cells, sigma, chunks, rows, columns, words, numbers_, narrow[0], alone, keys[5], first, merged,
+                narrow[5],
+            )  # fmt: skip
+        else:
+            apply(weights, cells, sigma, chunks, rows, columns, words, numbers_)
+    return total
+
+
+@cache
+def send_loop(device_step: Any, parameters: int, only_up: bool, merging: bool, parallel: bool) -> Any:
+    """`send` for one step function, as `loop_of`."""
+    made = loop_of(device_step, parameters, only_up, merging, parallel)
+    names: dict[str, Any] = {"step": device_step, "PARAMETERS": parameters, "ONLY_UP": int(only_up)}
+    sources = [str(m.__file__) for m in (pulses_lines, trains, pulses_exact, pulses_merged, pulses_vectors)]
+    return compile_loop(
+        send, False, tuple(sources), draw=pulses_lines.DRAW.variant(0), apply=made, MERGING=int(merging),
+        PARALLEL=int(parallel), **names,
+    )  # fmt: skip
 
 
 def chunking(merging: bool, device: PulsedDevice, lines: int, most: int = _MERGED_SLOTS) -> tuple[int, int]:
@@ -105,18 +142,14 @@ def update(
     # To merge a chunk costs about as much as four slots one by one.
     work = w.size * (4 if merging else min(limit, parameters.desired_bl * vectors))
     parallel = work > PARALLEL_WORK and numba.get_num_threads() > 1
-    keys, flip = _keys(lines or stream, stream), learning_rate < 0
-    strength = np.full(vectors, abs(learning_rate) / device.granularity)
-    wide, narrow = np.zeros((2, vectors), np.int64), np.zeros((6, vectors), np.int32)
-    counts = UpdateCounts.of(wide, narrow, np.zeros(vectors, np.bool_))
-    of_lines = rule, *steps, parameters.sto_round, keys, first, flip, limit, alone
-    total, *bits = pulses_lines.DRAW(x.numpy(), d.numpy(), strength, *of_lines, wide, narrow)
+    wide, narrow, merged = np.zeros((2, vectors), np.int64), np.zeros((6, vectors), np.int32), np.zeros(vectors, bool)
+    send = send_loop(device.step, (cell.shape[2] - 2) // 2, only_up, merging, parallel)
+    strength, flip = abs(learning_rate) / device.granularity, learning_rate < 0
+    of_lines = strength, rule, *steps, parameters.sto_round, _keys(lines or stream, stream), first, flip, limit, alone
+    total = send(w, cell.reshape(len(w), -1), sigma, x.numpy(), d.numpy(), *of_lines, wide, narrow, merged)
     if total < 0:
         raise not_finite("input x" if total == -1 else "error d")
-    if total > 0:
-        more = (counts.slots, alone, keys[5], first, counts.merged, counts.fallbacks) if merging else ()
-        loop = loop_of(device.step, (cell.shape[2] - 2) // 2, only_up, merging, parallel)
-        loop(w, cell.reshape(len(w), -1), sigma, *bits, *more)
+    counts = UpdateCounts.of(wide, narrow, merged)
     if only_up:
         wide[1] = 0
     if parameters.pulse_type is PulseType.STOCHASTIC:

@@ -100,16 +100,16 @@ class Tile(torch.nn.Module, ABC):
 
     def forward(self, x: Tensor) -> Tensor:
         """Multiply vectors: x (vectors, columns) -> y (vectors, rows)."""
-        x = self._vectors("x", x, self.columns)
+        x, weights = self._vectors("x", x, self.columns), self.weights
         done = multiply(
-            self.weights,
+            weights,
             x,
             self._forward_io,
             self.forward_lines,
             self._forward_stream,
             self._counters["forward"],
-            self.average,
-            self.path_now,
+            self._buffers["average"],
+            self.path if weights.is_cpu else "torch",
         )
         self._counters["forward"] += x.shape[0]
         self._write(Phase.FORWARD, done, active_columns=done.active, active_rows=self.rows)
@@ -117,16 +117,16 @@ class Tile(torch.nn.Module, ABC):
 
     def backward(self, d: Tensor) -> Tensor:
         """Multiply errors by the transposed array: d (vectors, rows) -> (vectors, columns). No bound management."""
-        d = self._vectors("d", d, self.rows)
+        d, weights = self._vectors("d", d, self.rows), self.weights
         done = multiply(
-            self.weights.t(),
+            weights.t(),
             d,
             self._backward_io,
             self.backward_lines,
             self._backward_stream,
             self._counters["backward"],
-            self.average,
-            self.path_now,
+            self._buffers["average"],
+            self.path if weights.is_cpu else "torch",
         )
         self._counters["backward"] += d.shape[0]
         self._write(Phase.BACKWARD, done, active_rows=done.active, active_columns=self.columns)
@@ -216,10 +216,6 @@ class AnalogTile(Tile):
     def cells(self) -> Cells:
         """The frozen per-cell parameters of `array`."""
         return self.array.cells
-
-    @property
-    def path_now(self) -> str:
-        return self.cell.path_now
 
     def _set_weights(self, weights: Tensor) -> None:
         self.cell.set_weights(weights)

@@ -16,7 +16,7 @@ import torch
 from rpusim.kernels import AnalogTile, preset, pulses_numba
 tile = AnalogTile(4, 3, preset("ecram").config)
 tile.update(torch.ones(1, 3), torch.ones(1, 4), 0.1)
-stats = pulses_numba.loop_of(tile.config.device.step, 2, False, False, False).stats
+stats = pulses_numba.send_loop(tile.config.device.step, 2, False, False, False).stats
 print(sum(stats.cache_misses.values()), sum(stats.cache_hits.values()))
 """
 
