@@ -427,3 +427,7 @@ def show(document: dict[str, Any], json_wanted: bool) -> None:
 def emit(document: Any) -> None:
     """One JSON document on stdout."""
     click.echo(json.dumps(document, indent=1, allow_nan=False))
+
+
+if __name__ == "__main__":
+    main()

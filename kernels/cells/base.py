@@ -92,6 +92,11 @@ class CellParameters(ABC):
     def arrays(self) -> int:
         """How many arrays a cell has."""
 
+    @property
+    def resets(self) -> bool:
+        """Whether cells may be reset without trains of pulses, so that something has to write them."""
+        return False
+
     @abstractmethod
     def build(self, site: Site) -> UnitCell:
         """The cell for one tile."""

@@ -73,6 +73,10 @@ class MixedPrecision(CellParameters):
     def arrays(self) -> int:
         return self.inner.arrays
 
+    @property
+    def resets(self) -> bool:
+        return self.inner.resets
+
     def build(self, site: Site) -> UnitCell:
         return MixedPrecisionCell(self, site)
 

@@ -72,6 +72,10 @@ class OneSided(CellParameters):
     def arrays(self) -> int:
         return 2
 
+    @property
+    def resets(self) -> bool:
+        return self.refresh_every > 0
+
     def build(self, site: Site) -> UnitCell:
         return OneSidedCell(self, site)
 

@@ -124,6 +124,10 @@ class Transfer(CellParameters):
     def arrays(self) -> int:
         return self.number
 
+    @property
+    def resets(self) -> bool:
+        return self.with_reset_prob > 0.0
+
     def build(self, site: Site) -> UnitCell:
         return TransferCell(self, site)
 

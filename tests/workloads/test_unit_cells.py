@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -261,6 +262,29 @@ class TestWhatTheUserGives:
         assert config.cell.kind == "chopped-transfer"
         assert config.cell.transfer_forward.out_res == config.forward.out_res == 1 / 254  # 8 bits
         assert flow.periphery.analog_configuration(kind, management, cells, "column").update.desired_bl == 31
+
+    @pytest.mark.parametrize(
+        ("cell", "resets"),
+        [
+            ({"kind": "one-sided", "refresh_every": 1000}, True),
+            ({"kind": "one-sided"}, False),
+            ({"kind": "transfer", "with_reset_prob": 0.1}, True),
+            ({"kind": "transfer"}, False),
+            ({"kind": "mixed-precision", "inner": {"kind": "one-sided", "refresh_every": 1000}}, True),
+        ],
+    )
+    def test_cells_that_are_reset_need_a_tile_that_says_how_it_is_written(
+        self, cell: dict[str, Any], resets: bool
+    ) -> None:
+        """It is said before anything is computed, not when the first cell is reset."""
+        management = settings.load("fcn-digits").management
+        cells = unit_cells.build({"model": "soft-bounds", "cell": cell})
+        kind = Chip.load(CHIP).tiles[0]
+        assert flow.periphery.analog_configuration(kind, management, cells, "column")
+        kind = kind.model_copy(update={"programming": None})
+        sentence = f"tiles 'reram' do not say how they are written, but cells of kind '{cell['kind']}' are reset"
+        with pytest.raises(InputError, match=sentence) if resets else nullcontext():
+            flow.periphery.analog_configuration(kind, management, cells, "column")
 
     def test_a_mapping_may_name_a_cell_with_its_parameters(self) -> None:
         cell = unit_cells.build(
