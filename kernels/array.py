@@ -49,6 +49,7 @@ class DeviceArray(torch.nn.Module):
         for name, buffer in _CELLS.items():
             self.register_buffer(buffer, getattr(cells, name))
         self._known: tuple[list[Tensor | None], Cells] | None = None  # the buffers when `cells` was last asked for
+        self._before: write_noise.Before | None = None
         self._shortest: tuple[Tensor | None, float] = (None, 0.0)  # retention of the cells, and the smallest of them
         start = cells.clip(torch.zeros(rows, columns))
         self.register_buffer("weights", start)
@@ -102,21 +103,15 @@ class DeviceArray(torch.nn.Module):
         if isinstance(self.device, ExactDevice):
             parameters = replace(parameters, pulse_type=PulseType.NONE)
         stored = self.stored
-        before = None if stored is self.weights else stored.clone()
-        send = pulses_numba.update if self.path_now == "numba" else pulses.update
-        counts = send(
-            stored,
-            self.cells,
-            self.device,
-            x,
-            d,
-            learning_rate,
-            parameters,
-            self.stream,
-            self.counters["updates"],
-            lines,
-            only_up,
-        )
+        before, name = self.before, (self.stream, self.counters["updates"], lines, only_up)
+        if self.path_now == "numba":
+            counts = pulses_numba.update(
+                stored, self.cells, self.device, x, d, learning_rate, parameters, *name, before=before
+            )
+        else:
+            if before is not None:
+                before.keep(stored)
+            counts = pulses.update(stored, self.cells, self.device, x, d, learning_rate, parameters, *name)
         self.counters["updates"] += x.shape[0]
         if before is not None:
             self.show(before)
@@ -210,7 +205,15 @@ class DeviceArray(torch.nn.Module):
         """The compiled path needs the CPU."""
         return self.path if self.weights.is_cpu else "torch"
 
-    def show(self, before: Tensor | None = None) -> None:
+    @property
+    def before(self) -> write_noise.Before | None:
+        """Room for what the weights were, to `show` which have moved; None without write noise."""
+        persistent = self._buffers["persistent"]
+        if persistent is not None and (self._before is None or self._before.weights.device != persistent.device):
+            self._before = write_noise.Before(persistent)
+        return self._before
+
+    def show(self, before: write_noise.Before | None = None) -> None:
         """Draw the apparent weights anew, of cells that moved since ``before`` or of all."""
         if self.persistent is not None:
             base, number = rng.key(*self.stream, Purpose.WRITE_NOISE), self._next("redraws")

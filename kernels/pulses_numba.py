@@ -23,7 +23,10 @@ from rpusim.kernels.pulses import both_signs, floating_point
 from rpusim.kernels.pulses_lines import Drive
 from rpusim.kernels.rng import Purpose
 from rpusim.kernels.trains import Execution, PulseType, UpdateCounts, UpdateParameters, not_finite
+from rpusim.kernels.write_noise import Before
 
+# Instead of a `Before`, if nobody asks.
+_NOTHING = np.zeros((0, 0), np.float32), np.zeros(0, np.bool_)
 # Injected by `compile_loop`; named here for the reader and for type checkers.
 draw: Any = None
 apply: Any = None
@@ -64,13 +67,23 @@ def loop_of(device_step: Any, parameters: int, only_up: bool, merging: bool, par
 
 def send(
     weights, cells, sigma, x, d, strength, rule, step_d, step_x, sto_round, keys, first, flip, limit, alone, wide,
-    narrow, merged,
+    narrow, merged, before, fired,
 ):  # fmt: skip
-    """Draw the bits of a mini-batch and apply them; arguments and result as of `pulses_lines.draw` and `all_chunks`."""
+    """Draw the bits of a mini-batch and apply them; arguments and result as of `pulses_lines.draw` and `all_chunks`.
+
+    before, fired: receive the weights of rows that fire, and which these are; empty if nobody asks.
+    """
     each = np.full(len(x), strength)
     total, chunks, rows, columns, words, numbers_ = draw(
         x, d, each, rule, step_d, step_x, sto_round, keys, first, flip, limit, alone, wide, narrow
     )
+    for i in range(len(fired)):
+        bits = np.uint32(0)
+        for word in range(rows.shape[1]):
+            bits = np.uint32(bits | rows[0, word, i] | rows[1, word, i])
+        fired[i] = bits != 0
+        if fired[i]:
+            before[i] = weights[i]
     if total > 0:
         if MERGING:
             apply(
@@ -131,9 +144,15 @@ def update(
     first: int,
     lines: tuple[int, ...] | None = None,
     only_up: bool = False,
+    before: Before | None = None,
 ) -> UpdateCounts:
-    """As `pulses.update`: apply the pairs in order to ``weights``, in place; contiguous float32 tensors on the CPU."""
+    """As `pulses.update`: apply the pairs in order to ``weights``, in place; contiguous float32 tensors on the CPU.
+
+    before: receives the weights as they were, of the rows that fire.
+    """
     if not parameters.pulse_type.random:
+        if before is not None:
+            before.keep(weights)
         return _counted(weights, cells, device, x, d, learning_rate, parameters, stream, first, lines, only_up)
     assert isinstance(device, PulsedDevice), "only an update in floating point needs no pulses"
     merging, sigma, rule, steps = _plan(device, parameters)
@@ -146,7 +165,8 @@ def update(
     send = send_loop(device.step, (cell.shape[2] - 2) // 2, only_up, merging, parallel)
     strength, flip = abs(learning_rate) / device.granularity, learning_rate < 0
     of_lines = strength, rule, *steps, parameters.sto_round, _keys(lines or stream, stream), first, flip, limit, alone
-    total = send(w, cell.reshape(len(w), -1), sigma, x.numpy(), d.numpy(), *of_lines, wide, narrow, merged)
+    kept = _NOTHING if before is None else (before.weights.numpy(), before.rows)
+    total = send(w, cell.reshape(len(w), -1), sigma, x.numpy(), d.numpy(), *of_lines, wide, narrow, merged, *kept)
     if total < 0:
         raise not_finite("input x" if total == -1 else "error d")
     counts = UpdateCounts.of(wide, narrow, merged)

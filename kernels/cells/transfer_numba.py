@@ -173,7 +173,9 @@ class _Trains:
             _SPLIT(now, self._columns, self.counts.slots, chunks, events)
         if self.left or self._part:
             chunks[:, 4] = -(-self._pulses * _ONES(now, chunks) // np.maximum(self._ones, 1))
-        before = None if array.persistent is None else array.persistent.clone()
+        before = array.before
+        if before is not None:
+            before.keep(array.stored)
         if len(chunks):
             step, parameters, cells = _numbers(array)
             loop = pulses_numba.loop_of(step, parameters, False, self._merging, self._parallel)
