@@ -72,6 +72,15 @@ POWER = Dimension("a power", "W", _scaled("pnumk", "W"), "2 mW", "1e-9 pW", "100
 AREA = Dimension(
     "an area", "m2", {"nm2": 1e-18, "um2": 1e-12, "mm2": 1e-6, "cm2": 1e-4, "m2": 1.0}, "0.0012 mm2", "1e-3 nm2", "1 m2"
 )
+_DAY = 86400.0
+AGE = Dimension(
+    "a time",
+    "s",
+    {"s": 1.0, "min": 60.0, "h": 3600.0, "day": _DAY, "month": 30 * _DAY, "year": 365 * _DAY},
+    "1 day",
+    "1e-3 s",
+    "1000 year",
+)
 LENGTH = Dimension("a length", "m", _scaled("num", "m"), "400 nm", "0.1 nm", "1 m")
 VOLTAGE = Dimension("a voltage", "V", _scaled("um", "V"), "0.5 V", "1 uV", "1000 V")
 RESISTANCE = Dimension("a resistance", "Ohm", _scaled("kMG", "Ohm"), "24 MOhm", "1e-3 Ohm", "1e6 GOhm")
@@ -115,6 +124,8 @@ def _quantity(dimension: Dimension, *, positive: bool) -> tuple[BeforeValidator,
 # Types for pydantic fields. The Dimension stays in the annotation, so that a resolved configuration can print its unit.
 Seconds = Annotated[float, *_quantity(TIME, positive=True)]
 SecondsOrZero = Annotated[float, *_quantity(TIME, positive=False)]
+Age = Annotated[float, *_quantity(AGE, positive=False)]
+"""Seconds that nobody simulates, such as those since weights were programmed."""
 JoulesOrZero = Annotated[float, *_quantity(ENERGY, positive=False)]
 WattsOrZero = Annotated[float, *_quantity(POWER, positive=False)]
 SquareMetresOrZero = Annotated[float, *_quantity(AREA, positive=False)]

@@ -71,6 +71,44 @@ def learning_curve(curve: list[dict[str, Any]]) -> str:
     )
 
 
+def aging_curve(points: list[dict[str, Any]], floating_point: float) -> str:
+    """Test error against the logarithm of time since programming, beside that of floating point."""
+    times = [point["seconds_since_programming"] for point in points]
+    errors = [point["test_error"] for point in points]
+    height_of = _error_axis([*errors, floating_point])
+    right, base = WIDTH - _RIGHT, _CURVE_HEIGHT - _BOTTOM
+    first = min((time for time in times if time > 0), default=1.0) / 10  # where no time at all is drawn
+    last = max(*times, 10 * first)
+
+    def x(time: float) -> float:
+        return _LEFT + (right - _LEFT) * math.log(max(time, first) / first) / math.log(last / first)
+
+    parts = [
+        element("line", x1=_LEFT, x2=right, y1=y, y2=y, class_="grid")
+        + text(f"{tick * 100:g}%", _LEFT - 8, y + 4, text_anchor="end")
+        for tick, y in height_of.ticks
+    ]
+    level = height_of(floating_point)
+    parts.append(element("path", d=path([(_LEFT, level), (right, level)]), class_="line reference", fill="none"))
+    places = [(x(time), height_of(error)) for time, error in zip(times, errors, strict=True)]
+    parts.append(element("path", d=path(places), class_="line analog", fill="none"))
+    for time, error, (at, y) in zip(times, errors, places, strict=True):
+        words = f"{f.age(time)} after programming: {f.percent(error)} test error"
+        parts.append(element("circle", tip(words), cx=at, cy=y, r=4.0, class_="analog"))
+    written = -math.inf
+    for time in sorted(set(times)):
+        if x(time) > written + 60.0:
+            written = x(time)
+            parts.append(text(f.age(time), written, base + 18, text_anchor="middle"))
+    labels = _apart([places[-1][1], level], 17.0)
+    for (name, tone, error), label in zip(
+        (("on the chip", "analog", errors[-1]), ("floating point", "reference", floating_point)), labels, strict=True
+    ):
+        parts.append(text(f"{name} {f.percent(error)}", right + 12, label + 4, class_=f"label {tone}"))
+    said = f"Test error over time since programming; after {f.age(times[-1])} {f.percent(errors[-1])}"
+    return drawing(*parts, width=WIDTH, height=_CURVE_HEIGHT, label=said)
+
+
 class _error_axis:
     """Error to height: logarithmic where errors span a wide range and none is zero, else linear from zero."""
 

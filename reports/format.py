@@ -53,6 +53,20 @@ def si(value: float, unit: str, digits: int = 3) -> str:
     return f"{significant(value / 10.0**power, digits)} {_PREFIXES[power]}{unit}".rstrip()
 
 
+_AGES = {"year": 365 * 86400.0, "month": 30 * 86400.0, "day": 86400.0, "hour": 3600.0, "minute": 60.0, "second": 1.0}
+
+
+def age(seconds: float) -> str:
+    """A time as people say it, in the largest unit of which it is at least one.
+
+    >>> age(86400.0), age(7200.0), age(0.0)
+    ('1 day', '2 hours', '0 seconds')
+    """
+    unit, size = next(((name, size) for name, size in _AGES.items() if seconds >= size), ("second", 1.0))
+    number = significant(seconds / size).rstrip("0").rstrip(".") if seconds % size else f"{seconds / size:.0f}"
+    return f"{number} {unit}{'' if number == '1' else 's'}"
+
+
 def area(square_metres: float) -> str:
     """An area in mm² (one decimal from 100 on), µm² or nm²: prefixes of squares go in steps of a million.
 

@@ -42,8 +42,9 @@ def page(document: Document, events: Trace | None = None) -> str:
         headlines=figures.headlines(document),
         bottleneck=document["bottleneck"]["sentence"],
         timed=figures.what_was_timed(document),
-        curve=Markup(charts.learning_curve(accuracy["curve"])) if accuracy else "",
+        curve=Markup(charts.learning_curve(accuracy["curve"])) if accuracy and accuracy["curve"] else "",
         curve_rows=_curve_rows(accuracy["curve"]) if accuracy else [],
+        **_aging(accuracy),
         test_samples=f.count(accuracy["test_samples"]) if accuracy else "",
         breakdowns=[
             ("Energy per sample by part", "part", "", figures.energy_per_sample(document, "by_part")),
@@ -82,6 +83,25 @@ def _insight(document: Document) -> dict[str, Any]:
         "matrices": [(side, insight.matrix(document, side)) for side in ("part", "layer")],
         "what_if": insight.what_if(document),
     }
+
+
+def _aging(accuracy: Document | None) -> dict[str, Any]:
+    """Error and cost over the time since programming, of a network that was programmed."""
+    points = accuracy.get("aging", []) if accuracy else []
+    if not accuracy or not points:
+        return {"aging": "", "aging_rows": []}
+    rows = [
+        [
+            f.age(point["seconds_since_programming"]),
+            f.percent(point["test_error"]),
+            f.si(point["seconds_per_inference"], "s"),
+            f.si(point["joules_per_inference"], "J"),
+            f.si(point["maintenance_seconds"], "s"),
+            f.si(point["maintenance_joules"], "J"),
+        ]
+        for point in points
+    ]
+    return {"aging": Markup(charts.aging_curve(points, accuracy["test_error_floating_point"])), "aging_rows": rows}
 
 
 def _curve_rows(curve: list[dict[str, float]]) -> list[list[str]]:

@@ -58,9 +58,15 @@ def _one_thread() -> Iterator[None]:
 def run(experiment: Experiment, watch: Watch = lambda stage, fraction: None, kept: Path | None = None) -> Result:
     """Train the experiment's network on its chip, and in floating point beside it; price every event of it.
 
+    An experiment with ``inference`` is trained in software, programmed and used instead (see `inference_run`).
+
     kept: a file in which the state is kept meanwhile; a run that was killed goes on from there (see `checkpoint`). It
     stays until whoever has saved the result removes it.
     """
+    if experiment.inference is not None:
+        from rpusim.workloads import inference_run
+
+        return inference_run.run(experiment, watch)
     began = time.perf_counter()
     torch.manual_seed(experiment.seed)
     digital, input_shape = networks.build(experiment.network)

@@ -10,11 +10,11 @@ import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field, field_serializer
+from pydantic import AfterValidator, BeforeValidator, Field, field_serializer, model_validator
 
 from rpusim.arch.configuration import find_yaml, parse, read_yaml, shipped
 from rpusim.arch.parts.part import Sourced
-from rpusim.arch.quantity import Seconds, SecondsOrZero
+from rpusim.arch.quantity import Age, Seconds, SecondsOrZero
 from rpusim.errors import InputError, nearest
 from rpusim.workloads.timing import Timing
 
@@ -77,6 +77,30 @@ class Idle(Sourced):
         return f"{time!r} s"
 
 
+class Retraining(Sourced):
+    """Hardware-aware training: more ``epochs`` with noise of ``noise`` times the largest weight, and weights clipped at
+    ``clip`` standard deviations (0: not at all)."""
+
+    epochs: Annotated[int, Field(ge=1)]
+    learning_rate: Annotated[float, Field(gt=0, allow_inf_nan=False)]
+    noise: Annotated[float, Field(ge=0, allow_inf_nan=False)]
+    clip: Annotated[float, Field(ge=0, allow_inf_nan=False)]
+
+
+class Use(Sourced):
+    """The network is trained in software, programmed, and tested at each of ``times`` after that, in this order.
+
+    ``retraining``: for the cells that it is programmed into; without it, it is programmed as it is.
+    """
+
+    times: Annotated[tuple[Age, ...], Field(min_length=1)]
+    retraining: Retraining | None = None
+
+    @field_serializer("times")
+    def _with_unit(self, times: tuple[float, ...]) -> list[str]:
+        return [f"{time!r} s" for time in times]
+
+
 def _file_name(name: str) -> str:
     if not re.fullmatch(r"[^\W_][\w .+=,-]{0,99}", name) or name != name.strip():
         raise ValueError(
@@ -93,6 +117,8 @@ class Experiment(Sourced):
     `unit_cells`). ``schedule``: sequential or minibatch-pipelined, see `rpusim.arch.schedule`.
     ``timing``: every, sampled or steady, see `timing`. ``elapse``: what leaks and drifts does so after every
     mini-batch, or before every vector of an update, see `coupling`. ``idle``: time in which the chip waits.
+    ``inference``: the chip does not learn, but is programmed and used; ``device`` then names how, and the recipe is
+    that of training in software.
     """
 
     name: Annotated[str, AfterValidator(_file_name)]
@@ -110,7 +136,20 @@ class Experiment(Sourced):
     timing: Timing = "every"
     elapse: Literal["mini-batch", "vector"] = "mini-batch"
     idle: Idle | None = None
+    inference: Use | None = None
     seed: Annotated[int, Field(ge=0, le=MOST_SEED)]
+
+    @model_validator(mode="after")
+    def _nothing_is_ignored(self) -> Experiment:
+        if self.inference is not None:
+            for name in ("schedule", "timing", "elapse", "idle"):
+                default = type(self).model_fields[name].default
+                if getattr(self, name) != default:
+                    raise ValueError(
+                        f"{name}: got {getattr(self, name)!r} in an experiment with inference, where it would be "
+                        f"ignored; accepted: {default!r}"
+                    )
+        return self
 
 
 def presets() -> list[str]:
