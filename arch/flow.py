@@ -71,8 +71,8 @@ class Flow:
             start = [self._bring_back(work, start)]
         if layer.input_ops:
             start = [self._inputs_prepared(work, start)]
-        begun = self._gates(work) if self._streams else None
-        start = self._reserved(work, start, begun)
+        begun = self._gates(work)
+        start = self._reserved(work, [*start, self._turn(work, begun)])
         sends = [[m for way in layer.outputs for m in way[home]] for home in range(len(layer.placed.row_homes))]
         homes = self._homes(work, layer.placed.row_homes, work.shared(layer.forward_ops), sends, merges)
         return self._multiplied(work, start, homes, begun)
@@ -88,7 +88,8 @@ class Flow:
     def backward(self, work: Work, start: Sequence[Operand]) -> Done:
         layer = work.layer
         homes = self._homes(work, layer.placed.column_homes, layer.overlap_ops, layer.gradients)
-        return self._multiplied(work, start, homes)
+        begun = self._gates(work)
+        return self._multiplied(work, [*start, self._turn(work, begun)], homes, begun)
 
     def update(self, work: Work, start: Sequence[Operand], extras: Extras | None = None) -> Done:
         layer, grid = work.layer, work.layer.placed.grid
@@ -98,6 +99,7 @@ class Flow:
         arithmetic = bool(layer.bias_ops) or extras is not None
         done, pulsed = self._ordered(work), self._gates(work) if arithmetic else np.empty(0, np.int64)
         waits: list[Operand] = [pulsed]
+        start = [*start, self._turn(work, pulsed if arithmetic else done.first + np.arange(len(work)))]
         for block in layer.blocks:
             chosen = work.of_replica(block.block.tile // grid)
             assert work.rows is not None
@@ -241,23 +243,25 @@ class Flow:
             if len(turn):
                 yield held, turn
 
-    def _reserved(self, work: Work, start: Sequence[Operand], begun: Integers | None) -> Sequence[Operand]:
-        """Reserve room for the results of every vector, at its homes' targets, before it is driven.
+    def _turn(self, work: Work, begun: Integers) -> Integers:
+        """What a vector waits for so that it is not fetched long before it can be driven: registers hold one vector
+        while another is driven, so the one before the last on the same replica must have begun."""
+        lag, numbers = 2 * work.layer.placed.replicas, np.arange(len(work))
+        return only(numbers >= lag, begun - lag)
 
-        But not long before: only when all but one of the vectors before it are being driven, or were.
-        """
+    def _reserved(self, work: Work, start: Sequence[Operand]) -> Sequence[Operand]:
+        """Reserve room for the results of every vector, at its homes' targets, before it is driven."""
         layer = work.layer
         wanted = [
             [(message, work.bits(message)) for _, message in self._results(layer, home)]
             for home in range(len(layer.placed.row_homes))
         ]
-        if begun is None or not any(wanted):
+        if not self._streams or not any(wanted):
             return start
-        reserved, second = self._gates(work), np.arange(len(work)) >= 2
+        reserved = self._gates(work)
         for home, block in enumerate(layer.placed.row_homes):
             with self._task(work, layer.blocks[block.tile], None) as task:
                 task.wait_for(start)
-                task.wait(only(second, begun - 2))
                 for message, bits in sorted(wanted[home], key=lambda each: each[0].buffer):
                     with task.unless_zero(bits) as done:
                         if done:
@@ -332,7 +336,7 @@ class Flow:
     ) -> _Homes:
         return self._Homes(tuple(work.layer.blocks[home.tile] for home in homes), operations, sends, merges)
 
-    def _multiplied(self, work: Work, start: Sequence[Operand], homes: _Homes, begun: Integers | None = None) -> Done:
+    def _multiplied(self, work: Work, start: Sequence[Operand], homes: _Homes, begun: Integers) -> Done:
         """One vector through all blocks of its replica, partial sums added up at their homes, and what is done there.
 
         A block that is the only one of its replica goes on as its own home. begun: gates to open on the way.
@@ -347,7 +351,7 @@ class Flow:
             rows = pick(work.rows[:, number % grid], chosen)
             with self._task(work, block, chosen, rows) as task:
                 task.wait_for(start, chosen)
-                self._multiply(task, block, rows, work, None if begun is None else pick(begun, chosen))
+                self._multiply(task, block, rows, work, pick(begun, chosen))
                 if len(multiplied):
                     task.raise_(pick(multiplied, chosen))
                 if read is not None:
@@ -358,7 +362,7 @@ class Flow:
             self._release(work, multiplied, freed)
         return done if alone else self._at_homes(work, homes, [multiplied], done)
 
-    def _multiply(self, task: Task, block: BlockPlan, rows: Integers, work: Work, begun: Integers | None) -> None:
+    def _multiply(self, task: Task, block: BlockPlan, rows: Integers, work: Work, begun: Integers) -> None:
         """Fetch, drive, convert and scale; a partial sum goes to its home and is added there."""
         backward = work.phase == Phase.BACKWARD
         way, partial, home = block.forward, block.partial_forward, block.row_home
@@ -372,10 +376,9 @@ class Flow:
                 self._units.recall(task, block, way.fetch_bits, reading=True)
                 visible = [block.arrays[k] for k in self.plan.placement.cell.visible]
                 self._units.read(task, block, visible, way, passes, backward, begun)
-        if begun is not None:
-            with task.unless_zero(np.where(passes == 0, 1, 0)) as skipped:
-                if skipped:
-                    task.raise_(begun)
+        with task.unless_zero(np.where(passes == 0, 1, 0)) as skipped:
+            if skipped:
+                task.raise_(begun)
         self._units.compute(task, block, way.outputs * block.kind.digital.operations_per_output)
         if partial is not None:
             self._units.deliver(task, partial, partial.bits)

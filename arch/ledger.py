@@ -19,8 +19,7 @@ from rpusim.arch.events import Events, Op, covered_ps
 from rpusim.arch.mapping import CellLayout
 from rpusim.arch.parts.part import Part
 from rpusim.arch.plan import Plan
-from rpusim.arch.recurrence import Period
-from rpusim.arch.tally import Repeats, Tally, busy_together
+from rpusim.arch.tally import Tally, busy_together
 
 STANDBY = "standby"
 CHIP = "chip"
@@ -271,7 +270,7 @@ class Pricer:
     def __call__(self, events: Events, activity: Activity) -> Ledger:
         """The ledger of a piece of work; its time is the makespan of the events."""
         ledger = Ledger(time_ps=events.makespan_ps)
-        power = self._add(ledger, events, activity, np.ones(len(events), np.int64), 1)
+        power = self._add(ledger, events, activity, np.ones(len(events), np.int64))
         self._stand_by(ledger)
         units = self._station_unit[events.station]
         for number, unit in enumerate(self._unit_kinds):
@@ -280,26 +279,18 @@ class Pricer:
         ledger.peak_w = self._watts(_peak(events, power))
         return ledger
 
-    def repeated(self, tally: Tally, activity: Activity, period: Period | None = None, times: int = 0) -> Ledger:
-        """The ledger of times that were tallied, and of what is done in a period so many times more."""
+    def tallied(self, tally: Tally, activity: Activity) -> Ledger:
+        """The ledger of times that were tallied, with what is repeated of them."""
         ledger = Ledger(time_ps=tally.makespan_ps)
-        power = self._add(ledger, tally.events, activity, tally.count, 1)
-        since, until = (period.start, period.stop) if period else (0, 0)
-        if period:
-            self._add(ledger, tally.events, activity, tally.within, times)
-            ledger.time_ps += times * period.ps
+        power = self._add(ledger, tally.events, activity, tally.count)
         self._stand_by(ledger)
-        lanes = tally.lanes(_picowatts(power), self._station_unit)
-        covered, within, peak = busy_together(lanes, Repeats.none(len(lanes.first)), since, until)
-        for number, unit in enumerate(self._unit_kinds):
-            ledger.occupied_ps[unit] = int(covered[number]) + times * int(within[number])
+        covered, peak = busy_together(tally.lanes(_picowatts(power), self._station_unit), tally.repeats)
+        ledger.occupied_ps = {unit: int(covered[number]) for number, unit in enumerate(self._unit_kinds)}
         ledger.peak_w = self._watts(peak / _PW)
         return ledger
 
-    def _add(
-        self, ledger: Ledger, events: Events, activity: Activity, count: Integers, times: int
-    ) -> NDArray[np.float64]:
-        """Energy and busy time of events, each ``count`` x ``times`` times; returns their power (zJ/ps)."""
+    def _add(self, ledger: Ledger, events: Events, activity: Activity, count: Integers) -> NDArray[np.float64]:
+        """Energy and busy time of events that each stand for ``count``; returns the power of each (zJ/ps)."""
         power = np.zeros(len(events))
         for part, members, zeptojoules in self.priced(events, activity):
             power[members] += zeptojoules / np.maximum(events.duration[members], 1)
@@ -307,12 +298,11 @@ class Pricer:
             for group in np.unique(groups):
                 phase, layer = divmod(int(group), len(self._layers))
                 chosen = groups == group
-                energy = times * _exact_sum(zeptojoules[chosen], count[members[chosen]])
+                energy = _exact_sum(zeptojoules[chosen], count[members[chosen]])
                 ledger.add(part, Phase(phase).name.lower(), self._layers[layer], energy)
         busy_ps = np.zeros(len(self._plan.stations), np.int64)
         np.add.at(busy_ps, events.station, events.duration * count)
-        for name, station_ps in zip(self._plan.stations, busy_ps.tolist(), strict=True):
-            ledger.busy_ps[name] = ledger.busy_ps.get(name, 0) + times * station_ps
+        ledger.busy_ps = dict(zip(self._plan.stations, busy_ps.tolist(), strict=True))
         return power
 
     def _stand_by(self, ledger: Ledger) -> None:
@@ -388,8 +378,14 @@ class Pricer:
 
 def _exact_sum(values: Integers, count: Integers) -> int:
     """Sum of non-negative int64 values, each so many times, that may exceed int64."""
-    low = values & 0xFFFFFFFF
-    return (int(((values >> 32) * count).sum()) << 32) + int((low * count).sum())
+    total = 0
+    for much, values_shift in ((values >> 32, 32), (values & 0xFFFFFFFF, 0)):
+        for many, count_shift in ((count >> 24, 24), (count & 0xFFFFFF, 0)):
+            products = much * many  # below 2**56 where counts are below 2**48
+            total += (
+                (int((products >> 24).sum()) << 24) + int((products & 0xFFFFFF).sum())
+            ) << values_shift + count_shift
+    return total
 
 
 def _peak(events: Events, power: NDArray[np.float64]) -> float:

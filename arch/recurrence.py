@@ -35,19 +35,32 @@ class Period:
 
 
 @dataclass(frozen=True)
-class _History:
+class History:
     """Of the processes of one task: when each of its waits was over (waits, processes); of what kind they are.
 
-    station: of each wait, if it is for one. notes: (wait after which the time is noted, wait before it is logged).
-    once: whether it belongs to what is done before all samples.
+    task: its number. station: of each wait, if it is for one. notes: (wait after which the time is noted, wait before
+    it is logged). once: whether it belongs to what is done before all samples.
     """
 
+    task: int
+    phase: int
+    layer: int
     over: Integers
     kind: Integers
     station: Integers
     notes: tuple[tuple[int, int], ...]
     keys: Integers
     once: bool
+
+    @property
+    def used(self) -> list[int]:
+        """Stations."""
+        return [int(station) for station in np.unique(self.station[self.kind == _STATION])]
+
+    def last_used(self, stations: set[int]) -> int:
+        """When it had the last to do with any of these stations."""
+        mine = np.isin(self.station, list(stations)) & (self.kind != _GATE)
+        return int(self.over[np.flatnonzero(mine).max() :].max()) if mine.any() else 0
 
     def waits(self, tick: int) -> Integers:
         """For which of its waits each process waits then."""
@@ -64,25 +77,26 @@ class _History:
         return np.stack(left)
 
 
-def find(program: Program, start: Integers, end: Integers, samples: int) -> Period | None:
-    """The first period of a traced program (see `Program.traced`) of so many equal samples, from its times."""
-    histories = list(_histories(program, start, end))
+def find(histories: list[History], samples: int, origin: int = 0) -> Period | None:
+    """The first period of tasks that do so many equal samples and have to do with no others from ``origin`` on."""
     every = [h for h in histories if h.over.shape[1] % samples == 0 and not h.once]
     if not every or samples < 3:
         return None
     last = max(every, key=lambda history: int(history.over[-1, -1])).over[-1]
-    ticks = (last[len(last) // samples - 1 :: len(last) // samples]).tolist()
+    ticks = last[len(last) // samples - 1 :: len(last) // samples].tolist()
     for number in range(1, samples - 1):
         for first in range(samples - 1 - number):
             period = Period(ticks[first], ticks[first + number], number)
-            if _recurs(histories, period, samples):
+            if _recurs(histories, period, samples, origin):
                 return period
     return None
 
 
-def _histories(program: Program, start: Integers, end: Integers) -> Iterator[_History]:
+def histories(program: Program, start: Integers, end: Integers) -> Iterator[History]:
+    """Of a traced program, from its times."""
     keys = program.keys
-    for (first, stop, process, size), head in zip(program.tasks.tolist(), program.heads.tolist(), strict=True):
+    heads = program.heads.tolist()
+    for task, (first, stop, process, size) in enumerate(program.tasks.tolist()):
         over: list[Integers] = []
         kind: list[int] = []
         station: list[int] = []
@@ -103,12 +117,12 @@ def _histories(program: Program, start: Integers, end: Integers) -> Iterator[_Hi
                 notes.append((noted[register], len(over) - 1))
         if over:  # what was skipped was over with what came before it
             times = np.maximum.accumulate(np.maximum(np.stack(over), 0), axis=0)
-            once = head[0] == Phase.MAINTENANCE
-            of_task = keys[process : process + size]
-            yield _History(times, np.array(kind), np.array(station), tuple(notes), of_task, once)
+            phase, layer, *_ = heads[task]
+            of_task, once = keys[process : process + size], phase == Phase.MAINTENANCE
+            yield History(task, phase, layer, times, np.array(kind), np.array(station), tuple(notes), of_task, once)
 
 
-def _recurs(histories: list[_History], period: Period, samples: int) -> bool:
+def _recurs(histories: list[History], period: Period, samples: int, origin: int) -> bool:
     """Whether the state at the end of a period is that at its start, so many samples further on."""
     before, after = [], []
     for number, history in enumerate(histories):
@@ -119,7 +133,7 @@ def _recurs(histories: list[_History], period: Period, samples: int) -> bool:
             continue
         shift, rest = divmod(history.over.shape[1] * period.samples, samples)
         later = history.waits(period.stop)
-        if rest or not _goes_on(history, waits, later, shift):
+        if rest or not _goes_on(history, waits, later, shift, origin):
             return False
         left, left_later = history.left(waits, period.start), history.left(later, period.stop)
         if not np.array_equal(left[:, :-shift], left_later[:, shift:]):
@@ -129,7 +143,7 @@ def _recurs(histories: list[_History], period: Period, samples: int) -> bool:
     return np.array_equal(_in_order(before), _in_order(after))
 
 
-def _goes_on(history: _History, waits: Integers, later: Integers, shift: int) -> bool:
+def _goes_on(history: History, waits: Integers, later: Integers, shift: int, origin: int) -> bool:
     """Whether every process is where the one ``shift`` before it was; the last ones have not begun anything.
 
     So they are where any further processes would be, if there were more samples.
@@ -142,11 +156,11 @@ def _goes_on(history: _History, waits: Integers, later: Integers, shift: int) ->
         and np.array_equal(last, later[-shift:])
         and bool(np.all(history.kind[: passed + 1] != _TIME))
         and bool(np.all(history.kind[:passed] == _GATE))
-        and not np.any(history.over[:passed, -shift:])
+        and bool(np.all(history.over[:passed, -shift:] <= origin))
     )
 
 
-def _queue(history: _History, waits: Integers, number: int, first: int = 0) -> Integers:
+def _queue(history: History, waits: Integers, number: int, first: int = 0) -> Integers:
     """Of processes from ``first`` on that wait for stations: station, since when, key; then task and place in it."""
     last = len(history.over) - 1
     queued = np.flatnonzero((waits <= last) & (history.kind[np.minimum(waits, last)] == _STATION))

@@ -1,24 +1,30 @@
-"""Steady state: many equal pieces of work, of which so few are timed as it takes to see what goes on repeating itself.
+"""Steady state: much equal work, of which so little is timed as it takes to see what goes on repeating itself.
 
 The pieces are samples, or mini-batches in training. A few of them are run as a program that also says when whatever was
 waited for was there; if the state of the machine comes back (see `recurrence`), what was done in between is done again
 for all pieces that were left out. The account is that of all of them, to the picosecond and zeptojoule.
+
+A large mini-batch of sequential training is found in the same way from one of a few samples. It has parts that have
+nothing to do with each other while they repeat themselves, each with a period of its own: the samples that go out and
+come back one by one, and then the updates of every layer.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 
-from rpusim.arch import recurrence
-from rpusim.arch.activity import Activity
+import networkx as nx
+
+from rpusim.arch.activity import Activity, Phase
 from rpusim.arch.events import Events
 from rpusim.arch.ledger import Ledger, Pricer
 from rpusim.arch.plan import Plan
 from rpusim.arch.program import Integers, Program
-from rpusim.arch.recurrence import Period
+from rpusim.arch.recurrence import History, find, histories
 from rpusim.arch.schedule import Schedule, compiled, times
-from rpusim.arch.tally import Tally
+from rpusim.arch.storage import Kept, settle
+from rpusim.arch.tally import Repeats, Tally
 
 FIRST = 4
 """Pieces that are tried first; a period needs one before it, and one that it leaves alone."""
@@ -26,26 +32,19 @@ FIRST = 4
 
 @dataclass(frozen=True)
 class Timed:
-    """``pieces`` of ``total`` that were run, and what of it is repeated; None: nothing, as all were run."""
+    """``pieces`` that were run as a program, and what of it is repeated; None: nothing, as all were run."""
 
     program: Program
     activity: Activity
     start: Integers
     end: Integers
     pieces: int
-    total: int
-    period: Period | None = None
-
-    @property
-    def repeats(self) -> int:
-        """How many more periods all pieces take."""
-        return (self.total - self.pieces) // self.period.samples if self.period else 0
+    repeats: Repeats | None = None
 
     def ledger(self, price: Pricer) -> Ledger:
         """Of all pieces."""
-        since, until = (self.period.start, self.period.stop) if self.period else (0, 0)
-        tally = Tally(self.program, self.start, self.end, self.activity, since, until)
-        return price.repeated(tally, self.activity, self.period, self.repeats)
+        tally = Tally(self.program, self.start, self.end, self.activity, self.repeats)
+        return price.tallied(tally, self.activity)
 
     def events(self, most: int) -> Events:
         """The first that ended, at most so many, of the pieces that were run."""
@@ -56,21 +55,66 @@ def timed(plan: Plan, schedule: Schedule, work: Callable[[int], Activity], total
     """Time ``total`` equal pieces of work; ``work``: the activity of the first so many."""
     pieces = FIRST
     while pieces < total:
-        found = _tried(plan, schedule, work, pieces, total)
-        if found.period is not None:
-            if over := (total - pieces) % found.period.samples:
-                found = _tried(plan, schedule, work, pieces + over, total)
-            if found.period is not None and not (total - found.pieces) % found.period.samples:
-                return found
-        pieces *= 2
-    return _tried(plan, schedule, work, total, total)
+        tried = _traced(plan, schedule, work(pieces), pieces)
+        period = find(list(histories(tried.program, tried.start, tried.end)), pieces)
+        if period is not None and not (total - pieces) % period.samples:
+            more = (total - pieces) // period.samples
+            return replace(tried, repeats=Repeats.of(len(tried.program.tasks), period.start, period.stop, more))
+        pieces = pieces * 2 if period is None else pieces + (total - pieces) % period.samples
+    return _traced(plan, schedule, work(total), total)
 
 
-def _tried(plan: Plan, schedule: Schedule, work: Callable[[int], Activity], pieces: int, total: int) -> Timed:
-    activity = work(pieces)
-    program = compiled(plan, activity, schedule)
-    if pieces < total:
-        program = program.traced()
-    start, end = times(plan, program)
-    period = recurrence.find(program, start, end, pieces) if pieces < total else None
-    return Timed(program, activity, start, end, pieces, total, period)
+def timed_batch(plan: Plan, work: Callable[[int], Activity], samples: int) -> Timed | None:
+    """Time one mini-batch of sequential training; ``work``: that of a mini-batch of so many samples. None if not all
+    of its samples are stored alike, or nothing repeats itself soon."""
+    kept, pieces = settle(plan, samples, training=True), FIRST
+    if any(layer.overflow for layer in kept):
+        return None
+    while pieces <= min(4 * FIRST, samples - 1):
+        tried = _traced(plan, "sequential", work(pieces), pieces, kept)
+        repeats = _parts_repeated(tried, samples)
+        if repeats is not None:
+            return replace(tried, repeats=repeats)
+        pieces += FIRST
+    return None
+
+
+def _traced(
+    plan: Plan, schedule: Schedule, activity: Activity, pieces: int, kept: tuple[Kept, ...] | None = None
+) -> Timed:
+    program = compiled(plan, activity, schedule, kept).traced()
+    return Timed(program, activity, *times(plan, program), pieces)
+
+
+def _parts_repeated(tried: Timed, samples: int) -> Repeats | None:
+    """What of a mini-batch is repeated so that it has so many samples."""
+    of_all = list(histories(tried.program, tried.start, tried.end))
+    going = [history for history in of_all if history.phase < Phase.UPDATE]
+    period, more = find(going, tried.pieces), samples - tried.pieces
+    learning = list(_apart([history for history in of_all if history.phase == Phase.UPDATE]))
+    begins = [min(int(history.over.min()) for history in part) for part in learning]
+    if period is None or more % period.samples or min(begins, default=0) < period.stop:
+        return None
+    repeats = Repeats.of(len(tried.program.tasks), period.start, period.stop, more // period.samples)
+    later = int(repeats.later[0]) if len(repeats.later) else 0
+    for part, begin in zip(learning, begins, strict=True):
+        tasks = [history.task for history in part]
+        stations = {station for history in part for station in history.used}
+        others = [history for history in of_all if history.task not in tasks and stations & set(history.used)]
+        period = find(part, tried.pieces, begin)
+        if period is None or more % period.samples or any(h.last_used(stations) > begin for h in others):
+            return None
+        numbers = period.start, period.stop, more // period.samples, later
+        for column, number in zip(vars(repeats).values(), numbers, strict=True):
+            column[tasks] = number
+    return repeats
+
+
+def _apart(tasks: list[History]) -> Iterator[list[History]]:
+    """Tasks that have a layer or a station in common, and so may have to do with each other."""
+    common: nx.Graph = nx.Graph()
+    for place, history in enumerate(tasks):
+        common.add_edges_from((place, ("station", station)) for station in history.used)
+        common.add_edge(place, ("layer", history.layer))
+    for connected in nx.connected_components(common):
+        yield [tasks[place] for place in sorted(place for place in connected if isinstance(place, int))]

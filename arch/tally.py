@@ -25,9 +25,9 @@ _REMEMBERED = 8
 
 @dataclass(frozen=True)
 class Repeats:
-    """Of each lane: what happened from ``since`` up to ``until`` happens ``times`` more, one after the other.
+    """Of each task: what happened from ``since`` up to ``until`` happens ``times`` more, one after the other.
 
-    before: how much later all of the lane happens than its times say, as other lanes repeat what comes before it.
+    before: how much later all of the task happens than its times say, as others repeat what comes before it.
     """
 
     since: Integers
@@ -36,20 +36,35 @@ class Repeats:
     before: Integers
 
     @staticmethod
-    def none(lanes: int) -> Repeats:
-        return Repeats(*np.zeros((4, lanes), np.int64))
+    def of(tasks: int, since: int = 0, until: int = 0, times: int = 0) -> Repeats:
+        """The same of all tasks."""
+        return Repeats(*(np.full(tasks, number) for number in (since, until, times, 0)))
+
+    def pick(self, tasks: Integers) -> Repeats:
+        return Repeats(*(column[tasks] for column in vars(self).values()))
+
+    @property
+    def later(self) -> Integers:
+        """By how much what comes after is."""
+        return self.before + self.times * (self.until - self.since)
+
+    @property
+    def alike(self) -> bool:
+        """Whether all of the machine repeats the same time."""
+        return all(np.all(column == column[:1]) for column in vars(self).values())
 
 
 @dataclass(frozen=True)
 class Lanes:
     """Times in the slots of one instruction each: first slot, and slots; starts and ends in order, with what is drawn.
 
-    kinds: of units that are busy, one bit for each.
+    kinds: of units that are busy, one bit for each. task: that of the first, if several are in step.
     """
 
     first: Integers
     size: Integers
     kinds: Integers
+    task: Integers
     start: Integers
     end: Integers
     rising: Integers
@@ -59,21 +74,23 @@ class Lanes:
 class Tally:
     """Of times that an engine found for a program of ``activity``.
 
-    events: one of each group. count: how many each stands for; within: how many of those ended since ``since`` and
-    before ``until``.
+    events: one of each group. count: how many each stands for, with those that are repeated.
     """
 
     def __init__(
-        self, program: Program, start: Integers, end: Integers, activity: Activity, since: int = 0, until: int = 0
+        self, program: Program, start: Integers, end: Integers, activity: Activity, repeats: Repeats | None = None
     ) -> None:
+        self.repeats = repeats or Repeats.of(len(program.tasks))
         logged, data = program.logged, program.data
-        self._sizes = program.tasks[logged[:, 1], 3]
+        self._slots, self._sizes = logged[:, 0], program.tasks[logged[:, 1], 3]
         slots = int((logged[:, 0] + self._sizes).max(initial=0))  # a traced program has more, for other times
         self._program, self._start, self._end = program, start[:slots], end[:slots]
         self._member = np.empty(int(self._sizes.sum()), np.int32)
-        kind, number, row, amount, self.count, self.within = _survey(
-            logged, self._sizes, data, _alike(activity), start, end, since, until, self._member
+        of_kind = self.repeats.pick(logged[:, 1])
+        kind, number, row, amount, count, within = _survey(
+            logged, self._sizes, data, _alike(activity), start, end, of_kind.since, of_kind.until, self._member
         )
+        self.count = count + of_kind.times[kind] * within
         slot, task, op, station = logged[kind, :4].T
         phase, layer, tile, vector, vector_column = program.heads[task].T
         self.events = Events(
@@ -91,7 +108,11 @@ class Tally:
 
     @property
     def makespan_ps(self) -> int:
-        return int(self._end.max(initial=0))
+        ends = np.array(
+            [self._end[slot : slot + size].max() for slot, size in zip(self._slots, self._sizes, strict=True)]
+        )
+        repeats = self.repeats.pick(self._program.logged[:, 1])
+        return int((ends + np.where(ends >= repeats.since, repeats.later, repeats.before)).max(initial=0))
 
     def lanes(self, power: Integers, kind_of_station: Integers) -> Lanes:
         """``power``: of each group; ``kind_of_station``: the kind of unit that each station is."""
@@ -100,9 +121,11 @@ class Tally:
         size, bits = np.zeros(len(first), np.int64), np.zeros(len(first), np.int64)
         size[kinds] = self._sizes
         np.bitwise_or.at(bits, kinds, 1 << kind_of_station[logged[:, 3]])
+        task = np.zeros(len(first), np.int64)
+        task[kinds] = logged[:, 1]
         drawn = np.zeros(len(self._start), np.int64)
         _draw(logged, self._sizes, self._member, power, drawn)
-        lanes = Lanes(first, size, bits, self._start, self._end, drawn, drawn)
+        lanes = Lanes(first, size, bits, task, self._start, self._end, drawn, drawn)
         return _sorted(_in_step(lanes))
 
 
@@ -135,7 +158,7 @@ def _in_step(lanes: Lanes) -> Lanes:
         else:
             seen[key].append(lane)
     kept = np.sort(np.concatenate([*map(np.array, seen.values()), np.empty(0, np.int64)]).astype(np.int64))
-    return replace(lanes, first=lanes.first[kept], size=lanes.size[kept], kinds=bits[kept])
+    return replace(lanes, first=lanes.first[kept], size=lanes.size[kept], task=lanes.task[kept], kinds=bits[kept])
 
 
 def _sorted(lanes: Lanes) -> Lanes:
@@ -152,13 +175,16 @@ def _sorted(lanes: Lanes) -> Lanes:
     return replace(lanes, start=start, end=end, rising=rising, falling=falling)
 
 
-def busy_together(lanes: Lanes, repeats: Repeats, since: int, until: int) -> tuple[Integers, Integers, int]:
-    """Picoseconds during which any unit of each kind is busy, in all and from ``since`` up to ``until``; peak power."""
-    return _sweep(
+def busy_together(lanes: Lanes, repeats: Repeats) -> tuple[Integers, int]:
+    """Picoseconds during which any unit of each kind is busy, and the most that is drawn at once."""
+    since, until = (int(repeats.since[0]), int(repeats.until[0])) if repeats.alike and len(repeats.since) else (0, 0)
+    of_lane = Repeats.of(len(lanes.first)) if repeats.alike else repeats.pick(lanes.task)
+    covered, within, most = _sweep(
         *(lanes.first, lanes.size, lanes.kinds, lanes.start, lanes.end, lanes.rising, lanes.falling),
-        *(repeats.since, repeats.until, repeats.times, repeats.before),
-        *(since, until),
+        *(of_lane.since, of_lane.until, of_lane.times, of_lane.before, since, until),
     )
+    # What the whole machine repeats need not be gone through.
+    return covered + (int(repeats.times[0]) * within if repeats.alike and len(repeats.times) else 0), most
 
 
 @njit(cache=True)
@@ -199,7 +225,7 @@ def _survey(logged, sizes, data, alike, start, end, since, until, member):  # ty
                 kinds[group], numbers[group], rows[group], amounts[group] = kind, number, row, amount
                 lasting[group], same[group], count[group], within[group] = ended - began, like, 0, 0
             count[group] += 1
-            if since <= ended < until:
+            if since[kind] <= ended < until[kind]:
                 within[group] += 1
             member[at] = group
             at += 1
