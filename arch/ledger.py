@@ -7,7 +7,7 @@ weights are taken to be switched off.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -59,15 +59,25 @@ class Ledger:
             totals[key[column]] = totals.get(key[column], 0) + value
         return dict(sorted(totals.items(), key=lambda item: -item[1]))
 
+    @staticmethod
+    def total(parts: Iterable[tuple[int, Ledger]]) -> Ledger:
+        """So many times each of these accounts, one after the other; less than none: so often taken away."""
+        total = Ledger()
+        for times, ledger in parts:
+            for key, value in ledger.energy.items():
+                total.add(*key, times * value)
+            total.time_ps += times * ledger.time_ps
+            for mine, theirs in ((total.busy_ps, ledger.busy_ps), (total.occupied_ps, ledger.occupied_ps)):
+                for name, value in theirs.items():
+                    mine[name] = mine.get(name, 0) + times * value
+            total.peak_w = max(total.peak_w, ledger.peak_w)
+        return total
+
     def merge(self, later: Ledger) -> None:
         """Append work that began when this ledger's work had ended."""
-        for key, value in later.energy.items():
-            self.add(*key, value)
-        self.time_ps += later.time_ps
-        for mine, theirs in ((self.busy_ps, later.busy_ps), (self.occupied_ps, later.occupied_ps)):
-            for name, busy in theirs.items():
-                mine[name] = mine.get(name, 0) + busy
-        self.peak_w = max(self.peak_w, later.peak_w)
+        both = Ledger.total([(1, self), (1, later)])
+        for name, value in vars(both).items():
+            setattr(self, name, value)
 
 
 @dataclass(frozen=True)

@@ -13,8 +13,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 
 import networkx as nx
+import numpy as np
 
 from rpusim.arch.activity import Activity, Phase
 from rpusim.arch.events import Events
@@ -28,6 +30,8 @@ from rpusim.arch.tally import Repeats, Tally
 
 FIRST = 4
 """Pieces that are tried first; a period needs one before it, and one that it leaves alone."""
+LARGE = 2 * FIRST
+"""Mini-batches of more samples than that are found from their parts."""
 
 
 @dataclass(frozen=True)
@@ -46,9 +50,36 @@ class Timed:
         tally = Tally(self.program, self.start, self.end, self.activity, self.repeats)
         return price.tallied(tally, self.activity)
 
+    def with_periods(self, times: int) -> Timed:
+        """With so many periods more than were run."""
+        assert self.repeats is not None
+        return replace(self, repeats=replace(self.repeats, times=np.full_like(self.repeats.times, times)))
+
     def events(self, most: int) -> Events:
         """The first that ended, at most so many, of the pieces that were run."""
         return self.program.events(self.start, self.end, most)
+
+
+def account(
+    plan: Plan, schedule: Schedule, price: Pricer, work: Callable[[int, int], Activity], pieces: int, size: int = 1
+) -> tuple[Ledger, Timed]:
+    """The account of so many equal mini-batches of ``size`` samples (or samples of inference), and what was run for it.
+
+    work: the activity of the first so many mini-batches of so many samples.
+    """
+    found = timed_batch(plan, partial(work, 1), size) if schedule == "sequential" and size > LARGE else None
+    few = timed(plan, schedule, lambda number: work(number, 1 if found else size), pieces)
+    if found is None or (pieces > 1 and few.repeats is None):
+        few = timed(plan, schedule, lambda number: work(number, size), pieces) if found else few
+        return few.ledger(price), few
+    parts = [(pieces, found.ledger(price))]
+    if pieces > 1:
+        # What the first costs more or less than the others, as its first sample is not fetched while another is at
+        # work, is seen from mini-batches of one sample.
+        first = _traced(plan, schedule, work(1, 1), 1)
+        growth = [(1, few.with_periods(2)), (-1, few.with_periods(1)), (-1, first)]
+        parts += [(sign * (pieces - 1), timed.ledger(price)) for sign, timed in growth]
+    return Ledger.total(parts), found
 
 
 def timed(plan: Plan, schedule: Schedule, work: Callable[[int], Activity], total: int) -> Timed:
@@ -91,9 +122,15 @@ def _parts_repeated(tried: Timed, samples: int) -> Repeats | None:
     of_all = list(histories(tried.program, tried.start, tried.end))
     going = [history for history in of_all if history.phase < Phase.UPDATE]
     period, more = find(going, tried.pieces), samples - tried.pieces
+    once = [history for history in of_all if history.once]
     learning = list(_apart([history for history in of_all if history.phase == Phase.UPDATE]))
     begins = [min(int(history.over.min()) for history in part) for part in learning]
-    if period is None or more % period.samples or min(begins, default=0) < period.stop:
+    if (
+        period is None
+        or more % period.samples
+        or min(begins, default=0) < period.stop
+        or any(int(history.over.max()) > period.start for history in once)
+    ):
         return None
     repeats = Repeats.of(len(tried.program.tasks), period.start, period.stop, more // period.samples)
     later = int(repeats.later[0]) if len(repeats.later) else 0
@@ -104,7 +141,7 @@ def _parts_repeated(tried: Timed, samples: int) -> Repeats | None:
         period = find(part, tried.pieces, begin)
         if period is None or more % period.samples or any(h.last_used(stations) > begin for h in others):
             return None
-        numbers = period.start, period.stop, more // period.samples, later
+        numbers = period.start, period.stop, more // period.samples, later, 0
         for column, number in zip(vars(repeats).values(), numbers, strict=True):
             column[tasks] = number
     return repeats

@@ -28,17 +28,19 @@ class Repeats:
     """Of each task: what happened from ``since`` up to ``until`` happens ``times`` more, one after the other.
 
     before: how much later all of the task happens than its times say, as others repeat what comes before it.
+    whole: whether the machine does nothing else meanwhile, which is true of one such time at most.
     """
 
     since: Integers
     until: Integers
     times: Integers
     before: Integers
+    whole: Integers
 
     @staticmethod
     def of(tasks: int, since: int = 0, until: int = 0, times: int = 0) -> Repeats:
-        """The same of all tasks."""
-        return Repeats(*(np.full(tasks, number) for number in (since, until, times, 0)))
+        """The whole machine."""
+        return Repeats(*(np.full(tasks, number) for number in (since, until, times, 0, 1)))
 
     def pick(self, tasks: Integers) -> Repeats:
         return Repeats(*(column[tasks] for column in vars(self).values()))
@@ -47,11 +49,6 @@ class Repeats:
     def later(self) -> Integers:
         """By how much what comes after is."""
         return self.before + self.times * (self.until - self.since)
-
-    @property
-    def alike(self) -> bool:
-        """Whether all of the machine repeats the same time."""
-        return all(np.all(column == column[:1]) for column in vars(self).values())
 
 
 @dataclass(frozen=True)
@@ -177,14 +174,16 @@ def _sorted(lanes: Lanes) -> Lanes:
 
 def busy_together(lanes: Lanes, repeats: Repeats) -> tuple[Integers, int]:
     """Picoseconds during which any unit of each kind is busy, and the most that is drawn at once."""
-    since, until = (int(repeats.since[0]), int(repeats.until[0])) if repeats.alike and len(repeats.since) else (0, 0)
-    of_lane = Repeats.of(len(lanes.first)) if repeats.alike else repeats.pick(lanes.task)
+    whole = np.flatnonzero(repeats.whole)
+    since, until, times = (int(c[whole[0]]) if len(whole) else 0 for c in (repeats.since, repeats.until, repeats.times))
+    # What the whole machine repeats need not be gone through more than once.
+    mine = repeats.pick(lanes.task)
+    again, before = np.where(mine.whole, 0, mine.times), np.where(mine.whole, 0, mine.before - times * (until - since))
     covered, within, most = _sweep(
         *(lanes.first, lanes.size, lanes.kinds, lanes.start, lanes.end, lanes.rising, lanes.falling),
-        *(of_lane.since, of_lane.until, of_lane.times, of_lane.before, since, until),
+        *(mine.since, mine.until, again, before, since, until),
     )
-    # What the whole machine repeats need not be gone through.
-    return covered + (int(repeats.times[0]) * within if repeats.alike and len(repeats.times) else 0), most
+    return covered + times * within, most
 
 
 @njit(cache=True)

@@ -116,8 +116,8 @@ def time_network(
     size = batch if training else 1
     before = preparation(placement, cells) if program else EMPTY
 
-    def work(number: int) -> Activity:
-        return Activity.concatenate([before, assumed_activity(placement, number, training, batch, learning)])
+    def work(number: int, size: int) -> Activity:
+        return Activity.concatenate([before, assumed_activity(placement, number * size, training, size, learning)])
 
     alike = samples % size == 0 and size <= most and (cells is None or all_alike(cells))
     steady = alike and not whole and (samples > most or schedule != "asynchronous")  # staleness is that of all
@@ -130,9 +130,9 @@ def time_network(
     def metered(placement: Placement) -> Meter:
         meter = Meter(make_plan(placement), schedule, traced=sys.maxsize if whole else TRACED_EVENTS)
         if steady:
-            meter.repeat(lambda number: work(number * size), samples // size)
+            meter.repeat(work, samples // size, size)
         else:
-            meter.add(work(samples))
+            meter.add(Activity.concatenate([before, assumed_activity(placement, samples, training, batch, learning)]))
         return meter
 
     meter = metered(placement)

@@ -267,20 +267,23 @@ class Meter:
         """Of the beginning of what was timed, for a document."""
         return self.beginning.document() if self.beginning else {}
 
-    def repeat(self, work: Callable[[int], Activity], times: int) -> None:
-        """Account for ``times`` equal samples of inference or mini-batches, ``work(n)`` being the first n.
+    def repeat(self, work: Callable[[int, int], Activity], times: int, size: int = 1) -> None:
+        """Account for ``times`` equal mini-batches of ``size`` samples, or samples of inference.
 
-        As few of them are timed as it takes (see `steady`); the account is that of all of them.
+        work: the first so many mini-batches of so many samples. As little of it is timed as it takes (see `steady`);
+        the account is that of all of it.
         """
         assert not self.samples, "only equal work, and nothing else"
-        timed = steady.timed(self.plan, self.schedule, work, times)
-        self._timed, self._whole = timed.ledger(self._price), True
+        self._timed, timed = steady.account(self.plan, self.schedule, self._price, work, times, size)
+        self._whole = True
         self._count(timed.activity)
         self._keep(timed.activity, timed.events(self._most))
-        if times > timed.pieces:  # what was done once, before the first of them, is in both
-            self.samples = self.samples * times // timed.pieces
-            fewer = Counts().plus(work(timed.pieces - 1))
-            self.counts = self.counts.grown(fewer, times - timed.pieces)
+        samples = self.samples
+        if times * size > samples:  # what was done once, before the first of them, is in both
+            fewer = work(1, samples - 1) if size > samples else work(samples // size - 1, size)
+            step = self._samples(timed.activity) - self._samples(fewer)
+            self.counts = self.counts.grown(Counts().plus(fewer), (times * size - samples) // step)
+            self.samples = times * size
 
     def state_dict(self) -> dict[str, Any]:
         """The account so far, in numbers and tensors; a meter of the same plan goes on from it, to the byte."""

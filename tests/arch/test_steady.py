@@ -14,6 +14,7 @@ from rpusim.arch.assumption import assumed_activity
 from rpusim.arch.chip import Chip
 from rpusim.arch.ledger import Ledger, Pricer
 from rpusim.arch.mapping import Placement, place
+from rpusim.arch.network import Network
 from rpusim.arch.plan import make_plan
 from rpusim.arch.schedule import run
 from rpusim.errors import InputError
@@ -72,6 +73,28 @@ def test_few_are_timed_for_a_million(training: bool, chip: str, batch: int) -> N
         found = Pieces(place(images(8, 8), Chip.load(chip)), training, schedule, batch).timed(1_000_000)
         assert found.pieces <= 16, schedule
         assert found.repeats is not None and found.repeats.later[0] > 10**12  # more than a microsecond each
+
+
+@given(network=networks, chip=chips, data=st.data(), samples=st.integers(9, 24), batches=st.integers(1, 4))
+@settings(max_examples=30, deadline=None, phases=(Stage.explicit, Stage.reuse, Stage.generate))
+def test_a_large_mini_batch_costs_what_its_parts_add_up_to(
+    network: Network, chip: Chip, data: st.DataObject, samples: int, batches: int
+) -> None:
+    replicas = {layer.name: data.draw(st.integers(1, min(layer.vectors, 3))) for layer in network.layers}
+    large = Pieces(place(network, chip, replicas=replicas), True, "sequential", samples)
+
+    def work(number: int, size: int) -> Activity:
+        return assumed_activity(large.plan.placement, number * size, True, size)
+
+    found, _ = steady.account(large.plan, "sequential", large.price, work, batches, samples)
+    assert found == large.all(batches)
+
+
+@pytest.mark.parametrize("chip", ["rpu-2016", "reram-512"])
+def test_four_samples_of_a_large_mini_batch_are_timed(chip: str) -> None:
+    plan = make_plan(place(images(8, 8), Chip.load(chip)))
+    found = steady.timed_batch(plan, lambda number: assumed_activity(plan.placement, number, True, number), 1000)
+    assert found is not None and found.pieces == 4
 
 
 def test_a_single_one_is_just_timed() -> None:
