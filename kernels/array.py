@@ -39,6 +39,7 @@ class DeviceArray(torch.nn.Module):
 
     weights: Tensor
     persistent: Tensor | None
+    taken: Tensor | None
 
     def __init__(self, rows: int, columns: int, device: Device, stream: tuple[int, ...], path: str) -> None:
         super().__init__()
@@ -53,6 +54,7 @@ class DeviceArray(torch.nn.Module):
         self._shortest: tuple[Tensor | None, float] = (None, 0.0)  # retention of the cells, and the smallest of them
         start = cells.clip(torch.zeros(rows, columns))
         self.register_buffer("weights", start)
+        self.register_buffer("taken", None)
         self.register_buffer("persistent", start.clone() if device.write_noise > 0.0 else None)
         self.register_buffer("residue", torch.zeros(rows, columns) if cells.retention is not None else None)
         drifts = cells.drift is not None
@@ -85,6 +87,11 @@ class DeviceArray(torch.nn.Module):
             else:
                 self.show()
 
+    def count_wear(self) -> None:
+        """From now on, count the pulses that every cell takes: ``taken`` (rows, columns)."""
+        if self.taken is None:
+            self.taken = torch.zeros(self.weights.shape, dtype=torch.int32, device=self.weights.device)
+
     def pulse(
         self,
         x: Tensor,
@@ -103,7 +110,7 @@ class DeviceArray(torch.nn.Module):
         if isinstance(self.device, ExactDevice):
             parameters = replace(parameters, pulse_type=PulseType.NONE)
         stored = self.stored
-        before, name = self.before, (self.stream, self.counters["updates"], lines, only_up)
+        before, name = self.before, (self.stream, self.counters["updates"], lines, only_up, self._buffers["taken"])
         if self.path_now == "numba":
             counts = pulses_numba.update(
                 stored, self.cells, self.device, x, d, learning_rate, parameters, *name, before=before
@@ -153,6 +160,8 @@ class DeviceArray(torch.nn.Module):
         target = 0.0 if cells.target is None else cells.target
         fresh = cells.clip(target + self.device.reset_std * self._normal(Purpose.RESET, 2 * number + 1))
         w.copy_(torch.where(chosen, fresh, w))
+        if self.taken is not None:
+            self.taken += chosen
         self.show()
 
     @property

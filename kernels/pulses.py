@@ -42,13 +42,15 @@ def update(
     first: int,
     lines: tuple[int, ...] | None = None,
     only_up: bool = False,
+    taken: Tensor | None = None,
 ) -> UpdateCounts:
     """Apply the pairs of a mini-batch in order to ``weights`` (rows, columns), in place; the torch specification.
 
     x: (vectors, columns); d: (vectors, rows). stream: names the array to the random numbers; first: the update counter
     of the first pair, so that any division of the pairs into calls gives the same weights. lines: names the bits of
     rows and columns, which arrays on the same drivers share; None: ``stream``, which always names the noise. only_up:
-    the array takes no down pulses, as one of a one-sided pair.
+    the array takes no down pulses, as one of a one-sided pair. taken: (rows, columns) int32, to which the pulses of
+    every cell are added.
     """
     for name, values in (("input x", x), ("error d", d)):
         if not bool(torch.isfinite(values).all()):
@@ -72,7 +74,7 @@ def update(
         chance_d = drivers.chance(d_row.abs() * float(np.float32(gain_d)), of_rows=True)
         chance_x = drivers.chance(x_row.abs() * float(np.float32(gain_x)), of_rows=False)
         up = (torch.sign(d_row)[:, None] * torch.sign(x_row) * math.copysign(1.0, learning_rate)) < 0
-        pulse = _Pulse(weights, cells, device, up, stream, first + vector, only_up)
+        pulse = _Pulse(weights, cells, device, up, stream, first + vector, only_up, taken)
         if pulse_type.random:
             fired_d, fired_x = drivers.fire(chance_d, slots, of_rows=True), drivers.fire(chance_x, slots, of_rows=False)
             for number in range(slots):
@@ -162,7 +164,9 @@ class _Pulse:
         stream: tuple[int, ...],
         step: int,
         only_up: bool,
+        taken: Tensor | None,
     ) -> None:
+        self._taken = taken
         self._weights, self._cells, self._device, self._up = weights, cells, device, up
         self._only_up = only_up
         directions = zip(cells.parameters(up=True), cells.parameters(up=False), strict=True)
@@ -175,6 +179,8 @@ class _Pulse:
     def send(self, hit: Tensor, number: int) -> None:
         """One pulse to every cell of the boolean matrix ``hit``; ``number`` tells pulses of the pair apart."""
         hit = hit & self._up if self._only_up else hit
+        if self._taken is not None:
+            self._taken += hit
         noise = torch.zeros_like(self._weights)
         if self._device.dw_min_std > 0.0:
             noise = rng.normal(rng.bits(self._words, self._rows, self._columns, number)) * self._device.dw_min_std
@@ -186,16 +192,20 @@ class _Pulse:
         self.downs += int(hit.sum()) - ups
 
 
+def coincidences(chance_d: Tensor, chance_x: Tensor, slots: int, pulse_type: PulseType) -> Tensor:
+    """How many pulses meet in each cell (rows, columns), where nothing is left to chance."""
+    if pulse_type is PulseType.MEAN_COUNT:
+        line_d, line_x = (torch.clamp(torch.round(chance * slots), max=slots) for chance in (chance_d, chance_x))
+        return torch.round(line_d[:, None] / max(slots, 1) * line_x)
+    return torch.round(torch.clamp(chance_d, max=1.0)[:, None] * torch.clamp(chance_x, max=1.0) * slots)
+
+
 def _counted(
     pulse: _Pulse, chance_d: Tensor, chance_x: Tensor, slots: int, pulse_type: PulseType
 ) -> tuple[Tensor, Tensor]:
     """A fixed number of coincidences per cell; returns the pulses that the lines stand for."""
-    line_d = torch.clamp(torch.round(chance_d * slots), max=slots)
-    line_x = torch.clamp(torch.round(chance_x * slots), max=slots)
-    if pulse_type is PulseType.MEAN_COUNT:
-        coincidences = torch.round(line_d[:, None] / slots * line_x)
-    else:
-        coincidences = torch.round(torch.clamp(chance_d, max=1.0)[:, None] * torch.clamp(chance_x, max=1.0) * slots)
-    for number in range(int(coincidences.max())):
-        pulse.send(coincidences > number, number)
+    met = coincidences(chance_d, chance_x, slots, pulse_type)
+    for number in range(int(met.max())):
+        pulse.send(met > number, number)
+    line_d, line_x = (torch.clamp(torch.round(chance * slots), max=slots) for chance in (chance_d, chance_x))
     return line_d, line_x

@@ -15,11 +15,11 @@ import torch
 from numba import njit
 from numpy.typing import NDArray
 
-from rpusim.kernels import pulses_exact, pulses_lines, pulses_merged, pulses_vectors, rng, trains
+from rpusim.kernels import pulses_exact, pulses_lines, pulses_merged, pulses_vectors, rng, trains, wear
 from rpusim.kernels.compiled import Loop, by_identity, compile_loop
 from rpusim.kernels.devices.base import Cells, Device, PulsedDevice
 from rpusim.kernels.devices.constant_step import constant_step
-from rpusim.kernels.pulses import both_signs, floating_point
+from rpusim.kernels.pulses import both_signs, coincidences, floating_point
 from rpusim.kernels.pulses_lines import Drive
 from rpusim.kernels.rng import Purpose
 from rpusim.kernels.trains import Execution, PulseType, UpdateCounts, UpdateParameters, not_finite
@@ -30,7 +30,11 @@ _NOTHING = np.zeros((0, 0), np.float32), np.zeros(0, np.bool_)
 # Injected by `compile_loop`; named here for the reader and for type checkers.
 draw: Any = None
 apply: Any = None
+tally: Any = None
 MERGING = 0
+ONLY_UP = 0
+
+_UNCOUNTED = np.zeros((0, 0), np.int32)
 
 # Bits of a chunk whose pulses go one by one: lists and words stay in the cache.
 _EXACT_BITS = 1 << 20
@@ -67,10 +71,11 @@ def loop_of(device_step: Any, parameters: int, only_up: bool, merging: bool, par
 
 def send(
     weights, cells, sigma, x, d, strength, rule, step_d, step_x, sto_round, keys, first, flip, limit, alone, wide,
-    narrow, merged, before, fired,
+    narrow, merged, taken, before, fired,
 ):  # fmt: skip
     """Draw the bits of a mini-batch and apply them; arguments and result as of `pulses_lines.draw` and `all_chunks`.
 
+    taken: pulses of every cell, or empty if nobody counts them.
     before, fired: receive the weights of rows that fire, and which these are; empty if nobody asks.
     """
     each = np.full(len(x), strength)
@@ -92,6 +97,8 @@ def send(
             )  # fmt: skip
         else:
             apply(weights, cells, sigma, chunks, rows, columns, words, numbers_)
+        if len(taken):
+            tally(taken, rows, columns, ONLY_UP)
     return total
 
 
@@ -100,10 +107,10 @@ def send_loop(device_step: Any, parameters: int, only_up: bool, merging: bool, p
     """`send` for one step function, as `loop_of`."""
     made = loop_of(device_step, parameters, only_up, merging, parallel)
     names: dict[str, Any] = {"step": device_step, "PARAMETERS": parameters, "ONLY_UP": int(only_up)}
-    sources = [str(m.__file__) for m in (pulses_lines, trains, pulses_exact, pulses_merged, pulses_vectors)]
+    sources = [str(m.__file__) for m in (pulses_lines, trains, pulses_exact, pulses_merged, pulses_vectors, wear)]
     return compile_loop(
-        send, False, tuple(sources), draw=pulses_lines.DRAW.variant(0), apply=made, MERGING=int(merging),
-        PARALLEL=int(parallel), **names,
+        send, False, tuple(sources), draw=pulses_lines.DRAW.variant(0), apply=made,
+        tally=compile_loop(wear.tally, parallel), MERGING=int(merging), PARALLEL=int(parallel), **names,
     )  # fmt: skip
 
 
@@ -144,6 +151,7 @@ def update(
     first: int,
     lines: tuple[int, ...] | None = None,
     only_up: bool = False,
+    taken: torch.Tensor | None = None,
     before: Before | None = None,
 ) -> UpdateCounts:
     """As `pulses.update`: apply the pairs in order to ``weights``, in place; contiguous float32 tensors on the CPU.
@@ -153,7 +161,7 @@ def update(
     if not parameters.pulse_type.random:
         if before is not None:
             before.keep(weights)
-        return _counted(weights, cells, device, x, d, learning_rate, parameters, stream, first, lines, only_up)
+        return _counted(weights, cells, device, x, d, learning_rate, parameters, stream, first, lines, only_up, taken)
     assert isinstance(device, PulsedDevice), "only an update in floating point needs no pulses"
     merging, sigma, rule, steps = _plan(device, parameters)
     w, cell, vectors = weights.numpy(), cells.pulse.numpy(), x.shape[0]
@@ -165,7 +173,8 @@ def update(
     send = send_loop(device.step, (cell.shape[2] - 2) // 2, only_up, merging, parallel)
     strength, flip = abs(learning_rate) / device.granularity, learning_rate < 0
     of_lines = strength, rule, *steps, parameters.sto_round, _keys(lines or stream, stream), first, flip, limit, alone
-    kept = _NOTHING if before is None else (before.weights.numpy(), before.rows)
+    counted = _UNCOUNTED if taken is None else taken.numpy()
+    kept = (counted, *_NOTHING) if before is None else (counted, before.weights.numpy(), before.rows)
     total = send(w, cell.reshape(len(w), -1), sigma, x.numpy(), d.numpy(), *of_lines, wide, narrow, merged, *kept)
     if total < 0:
         raise not_finite("input x" if total == -1 else "error d")
@@ -196,6 +205,7 @@ def _counted(
     first: int,
     lines: tuple[int, ...] | None,
     only_up: bool,
+    taken: torch.Tensor | None,
 ) -> UpdateCounts:
     """`update` by the pulse types that leave nothing to chance: a number of coincidences per cell, or none at all."""
     pulse_type, counts = parameters.pulse_type, UpdateCounts.zeros(len(x))
@@ -212,6 +222,11 @@ def _counted(
         loop = _count_loop(device.step, (cells.pulse.shape[2] - 2) // 2, only_up)
         w, cell, flip = weights.numpy(), cells.pulse.numpy().reshape(len(weights), -1), learning_rate < 0
         _count(loop, w, cell, np.float32(device.dw_min_std), drive, mean, noise_key, first, flip, counts)
+    if taken is not None:
+        for vector, slots in enumerate(drive.slots.tolist()):
+            chance_d, chance_x = (torch.from_numpy(of[vector]) for of in (drive.chances_d, drive.chances_x))
+            met = coincidences(chance_d, chance_x, slots, pulse_type)
+            taken += (met * ((d[vector][:, None] * x[vector] * learning_rate < 0) if only_up else 1)).int()
     return counts
 
 

@@ -172,10 +172,11 @@ def collect_column(values, gain, signs, held, how, column, number):
     return busy
 
 
-def send_column(lines, column, rate, how, keys, update, weights, cells, row):
+def send_column(lines, column, rate, how, keys, update, weights, cells, taken, row):
     """Pulses of one pair, ``lines`` and the unit vector of a column, in place; counts them into ``row`` of the log.
 
-    keys: as `pulses_lines.draw` takes them. update: which update of the array this is.
+    keys: as `pulses_lines.draw` takes them. update: which update of the array this is. taken: pulses of every cell, or
+    empty if nobody counts them.
     """
     largest = _F(0)
     for value in lines:
@@ -214,6 +215,8 @@ def send_column(lines, column, rate, how, keys, update, weights, cells, row):
                 continue
             down, noise, weight = (lines[r] < 0) == flip, _F(0), weights[r, column]
             row[7 if down else 6] += 1
+            if len(taken):
+                taken[r, column] += 1
             if how.sigma > 0:
                 a, c = nb_line_words(noise_words[0], noise_words[1], r, k)
                 noise = how.sigma * nb_normal(nb_bits(a, c, column))
@@ -247,13 +250,14 @@ def redraw_column(before, column, sigma, key, number, weights, apparent):
 
 def transfers(
     events, rates, signs, source, reading, collecting, buffer, mean, past, writing, weights, apparent, cells, keys,
-    updates, redraws, log,
+    updates, redraws, taken, log,
 ):  # fmt: skip
     """Run ``events`` in order; returns how often C was pulsed.
 
     rates, signs: of every event, see `transfer.Turn`; source: what reads see of A. buffer, mean, past: see the cells.
     weights, apparent: persistent and apparent weights of C; cells: its parameters; keys: those of `pulses_lines.draw`
-    and of write noise; updates, redraws: C's counters. log: rows (events, 12) of `Extra.COLUMNS`, filled here.
+    and of write noise; updates, redraws: C's counters; taken: the pulses of its cells.
+    log: rows (events, 12) of `Extra.COLUMNS`, filled here.
     """
     length, sent = len(weights), 0
     values, number, before = np.empty(length, np.float32), np.empty(length, np.float32), np.empty(length, np.float32)
@@ -279,7 +283,7 @@ def transfers(
             for r in range(length):
                 before[r], number[r] = weights[r, column], -number[r]
             rate = collecting.rate if collecting.buffered else rates[e]
-            send(number, column, rate, writing, keys, updates + sent, weights, cells, log[e])
+            send(number, column, rate, writing, keys, updates + sent, weights, cells, taken, log[e])
             log[e, 3] = redraw(before, column, writing.write_noise, keys[6], redraws + sent, weights, apparent)
             sent += 1
     return sent

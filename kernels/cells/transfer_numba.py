@@ -23,7 +23,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from rpusim.kernels import pulses_lines, pulses_merged, pulses_numba, rng, trains
+from rpusim.kernels import pulses_lines, pulses_merged, pulses_numba, rng, trains, wear
 from rpusim.kernels.array import DeviceArray
 from rpusim.kernels.cells import reads, transfer_loops
 from rpusim.kernels.cells.base import CellActivity, Extra
@@ -162,6 +162,8 @@ class _Trains:
         if total < 0:
             raise not_finite("input x" if total == -1 else "error d")
         self._array.counters["updates"] += vectors
+        if self._array.taken is not None and total:
+            wear.count(self._array.taken.numpy(), self._rows, self._columns)
         self._pulses, self._ones = self._chunks[:, 4].copy(), _ONES(self._columns, self._chunks)
 
     def send(self, events: NDArray[np.int64]) -> None:
@@ -205,7 +207,7 @@ def _transfer_loop(device_step: Any, parameters: int) -> Any:
     )
 
 
-_NONE = np.zeros((0, 0), np.float32)
+_NONE, _UNCOUNTED = np.zeros((0, 0), np.float32), np.zeros((0, 0), np.int32)
 
 
 def _transfer(
@@ -235,6 +237,7 @@ def _transfer(
         _keys(target.stream),
         counters["updates"],
         counters["redraws"],
+        _UNCOUNTED if target.taken is None else target.taken.numpy(),
         log,
     )
     counters["updates"] += sent
