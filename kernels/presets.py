@@ -44,11 +44,15 @@ BASELINE_IO = IOParameters(
 
 @dataclass(frozen=True)
 class Preset:
-    """A named device with the periphery and update it was published with, and where the numbers come from."""
+    """A named device with the periphery and update it was published with, and where the numbers come from.
+
+    of: the name of the device that its cells are made of.
+    """
 
     name: str
     config: AnalogConfig
     source: str
+    of: str
 
     @property
     def device(self) -> PulsedDevice:
@@ -66,7 +70,7 @@ ONE_SIDED = ("pcm",)
 PRESETS: dict[str, Preset] = {
     preset.name: preset
     for preset in (
-        *(Preset(name, _training(of.device), of.source) for name, of in DEVICES.items() if name not in ONE_SIDED),
+        *(Preset(name, _training(of.device), of.source, name) for name, of in DEVICES.items() if name not in ONE_SIDED),
         Preset(
             "rpu-baseline-2016",
             AnalogConfig(
@@ -77,6 +81,7 @@ PRESETS: dict[str, Preset] = {
             ),
             "Gokmen & Vlasov, Front. Neurosci. 10:333 (2016): RPU-baseline model, 1200 states, BL 10; "
             "the DAC's 5 bits from secondary texts",
+            "rpu-baseline-2016",
         ),
     )
 }
@@ -146,7 +151,7 @@ def _configurations() -> dict[str, Preset]:
         if isinstance(cell, Transfer) and isinstance(chosen, SoftBoundsReference):
             chosen = replace(chosen, subtract_symmetry_point=True)
         config = replace(_training(chosen), cell=cell, update=UpdateParameters(desired_bl=bl))
-        found[name] = Preset(name, config, f"{of_device.source}; {_ALGORITHMS[family]}; parameters of AIHWKit")
+        found[name] = Preset(name, config, f"{of_device.source}; {_ALGORITHMS[family]}; parameters of AIHWKit", of)
 
     for of, tuning in _TUNINGS.items():
         common: dict[str, Any] = {"transfer_forward": TRAINING_IO, "auto_scale": True}

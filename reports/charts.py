@@ -15,16 +15,18 @@ from rpusim.reports.svg import drawing, element, path, text, tip
 from rpusim.reports.trace import Trace
 
 WIDTH = 960.0
-_CURVE_HEIGHT, _LEFT, _RIGHT, _TOP, _BOTTOM = 300.0, 58.0, 178.0, 40.0, 40.0
+_CURVE_HEIGHT, _LEFT, _RIGHT, _TOP, _BOTTOM = 330.0, 58.0, 178.0, 70.0, 40.0
 _LANE, _NAMES = 17.0, 215.0
 _POWER_HEIGHT = 150.0
+_SCALES = (("chip time", "seconds", "s"), ("chip energy", "joules", "J"), ("pulses per cell", "pulses_per_cell", ""))
+"""What a learning curve is drawn against besides epochs, each with a scale of its own along the top."""
 MOST_LANES = 40
 MOST_ARRAYS = 300
 """Beyond these, a drawing says how much it leaves out."""
 
 
 def learning_curve(curve: list[dict[str, Any]]) -> str:
-    """Test error against epochs, on the chip and in floating point, with the simulated time along the top."""
+    """Test error against epochs, on the chip and in floating point; along the top what they cost until then."""
     series = [
         ("on the chip", "analog", [point["test_error"] for point in curve]),
         ("floating point", "reference", [point["test_error_floating_point"] for point in curve]),
@@ -32,6 +34,7 @@ def learning_curve(curve: list[dict[str, Any]]) -> str:
     height_of = _error_axis([error for _, _, errors in series for error in errors])
     last = curve[-1]["epoch"]
     right = WIDTH - _RIGHT
+    scales = [scale for scale in _SCALES if scale[1] in curve[0]]
 
     def x(epoch: float) -> float:
         return _LEFT + (right - _LEFT) * (epoch / last)
@@ -48,11 +51,13 @@ def learning_curve(curve: list[dict[str, Any]]) -> str:
             continue
         at = x(point["epoch"])
         parts.append(text(str(point["epoch"]), at, base + 18, text_anchor="middle"))
-        parts.append(text(f.si(point["seconds"], "s"), at, _TOP - 12, text_anchor="middle"))
+        for scale, (_, quantity, unit) in enumerate(scales):
+            parts.append(text(f.si(point[quantity], unit), at, _TOP - 12 - 15 * scale, text_anchor="middle"))
         parts.append(element("line", x1=at, x2=at, y1=_TOP - 6, y2=_TOP, class_="axis"))
         parts.append(element("line", x1=at, x2=at, y1=base, y2=base + 5, class_="axis"))
     parts.append(text("epochs", _LEFT - 8, base + 18, text_anchor="end", class_="axis-name"))
-    parts.append(text("chip time", right + 36, _TOP - 12, class_="axis-name"))
+    for scale, (name, _, _) in enumerate(scales):
+        parts.append(text(name, right + 36, _TOP - 12 - 15 * scale, class_="axis-name"))
 
     ends = [height_of(errors[-1]) for _, _, errors in series]
     labels = _apart(ends, 17.0)
@@ -232,6 +237,28 @@ def power(document: Document) -> str:
         parts.append(text(f.si(watt, "W"), left - 8, y + 4, text_anchor="end"))
     label = f"Power over time; peak {f.si(shown['peak_W'], 'W')}, standby {f.si(shown['standby_W'], 'W')}"
     return drawing(*parts, width=WIDTH, height=height, label=label)
+
+
+def wear(histogram: list[dict[str, int]]) -> str:
+    """How many cells took how many pulses, in bins that double."""
+    base, most = _POWER_HEIGHT - 24, max(max(row["cells"] for row in histogram), 1)
+    across = (WIDTH - _LEFT - 40) / max(len(histogram), 8)
+    every = -(-len(histogram) // 12)
+    parts = [element("line", x1=_LEFT, x2=_LEFT + across * len(histogram), y1=base, y2=base, class_="axis")]
+    for number, row in enumerate(histogram):
+        x, height = _LEFT + number * across, (base - 18) * row["cells"] / most
+        last = row["below"] - 1
+        span = f.count(last) if last == row["from"] else f"{f.count(row['from'])} to {f.count(last)}"
+        words = f"{f.count(row['cells'])} cells took {span} pulse{'s' if last != 1 else ''}"
+        bar = {"x": x + 1, "y": base - height, "width": across - 2, "height": height}
+        parts.append(element("rect", tip(words), class_="block", **bar))
+        if number % every == 0:
+            many = f.count(row["from"]) if row["from"] < 1000 else f.si(row["from"], "")
+            parts.append(text(many, x + across / 2, base + 16, text_anchor="middle"))
+    parts.append(text(f.count(most), _LEFT - 8, 22, text_anchor="end"))
+    parts.append(text("pulses", _LEFT - 8, base + 16, text_anchor="end", class_="axis-name"))
+    label = f"How many cells took how many pulses, in {len(histogram)} bins that double; {f.count(most)} in the fullest"
+    return drawing(*parts, width=WIDTH, height=_POWER_HEIGHT, label=label)
 
 
 def arrays(document: Document) -> tuple[list[dict[str, Any]], int]:

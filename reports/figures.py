@@ -84,6 +84,55 @@ def headlines(document: Document) -> list[Figure]:
     ]
 
 
+def reached(document: Document) -> list[list[str]]:
+    """What it took to get the test error down to round numbers: a row of texts for each that was reached."""
+    return [
+        [
+            percent_of(row["test_error"]),
+            str(row["epoch"]),
+            f.si(row["seconds"], "s"),
+            f.si(row["joules"], "J"),
+            f.significant(row["pulses_per_cell"]),
+        ]
+        for row in document.get("accuracy", {}).get("reached", [])
+    ]
+
+
+def reached_sentence(document: Document) -> str:
+    """The lowest round error that was reached, and its cost; empty if there is none."""
+    rows = reached(document)
+    if not rows:
+        return ""
+    error, epoch, seconds, joules, pulses = rows[-1]
+    return (
+        f"A test error of {error} is reached in epoch {epoch}, after {seconds}, {joules} and {pulses} pulses per cell."
+    )
+
+
+def percent_of(error: float) -> str:
+    """A round share: 50%, 0.5%."""
+    return f"{100 * error:g}%"
+
+
+def wear(document: Document) -> str:
+    """How worn the cells are, and how long they last; empty if nothing was learned."""
+    found = document.get("endurance")
+    if not found:
+        return ""
+    sentence = (
+        f"Cells took {f.significant(found['mean'])} pulses on average, the most-pulsed one {f.count(found['largest'])}"
+    )
+    if "pulses_to_failure" not in found:
+        return f"{sentence}; {found['source']}."
+    if "lifetime" not in found:
+        return f"{sentence}."
+    life = found["lifetime"]
+    return (
+        f"{sentence}: if a cell lasts {f.power_of_ten(found['pulses_to_failure'])} pulses, it is worn "
+        f"out after {f.age(life['seconds'])} of training like this, or {f.power_of_ten(life['samples'])} samples."
+    )
+
+
 def energy_per_sample(document: Document, by: str) -> list[Share]:
     """``by`` is "by_part", "by_phase" or "by_layer"."""
     energy = document["energy"]

@@ -53,17 +53,30 @@ def si(value: float, unit: str, digits: int = 3) -> str:
     return f"{significant(value / 10.0**power, digits)} {_PREFIXES[power]}{unit}".rstrip()
 
 
+def power_of_ten(value: float) -> str:
+    """A large number whose size matters more than its digits.
+
+    >>> power_of_ten(1e11), power_of_ten(1.44e10), power_of_ten(250)
+    ('10^11', '1.4 × 10^10', '250')
+    """
+    if value < 1e6:
+        return significant(value)
+    digits, _, exponent = f"{value:.1e}".partition("e")
+    return f"10^{int(exponent)}" if digits == "1.0" else f"{digits} × 10^{int(exponent)}"
+
+
 _AGES = {"year": 365 * 86400.0, "month": 30 * 86400.0, "day": 86400.0, "hour": 3600.0, "minute": 60.0, "second": 1.0}
 
 
 def age(seconds: float) -> str:
     """A time as people say it, in the largest unit of which it is at least one.
 
-    >>> age(86400.0), age(7200.0), age(0.0)
-    ('1 day', '2 hours', '0 seconds')
+    >>> age(86400.0), age(7200.0), age(0.0), age(100.4 * 365 * 86400)
+    ('1 day', '2 hours', '0 seconds', '100 years')
     """
     unit, size = next(((name, size) for name, size in _AGES.items() if seconds >= size), ("second", 1.0))
-    number = significant(seconds / size).rstrip("0").rstrip(".") if seconds % size else f"{seconds / size:.0f}"
+    number = significant(seconds / size)
+    number = number.rstrip("0").rstrip(".") if "." in number else number
     return f"{number} {unit}{'' if number == '1' else 's'}"
 
 

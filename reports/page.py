@@ -46,6 +46,11 @@ def page(document: Document, events: Trace | None = None) -> str:
         curve_rows=_curve_rows(accuracy["curve"]) if accuracy else [],
         **_aging(accuracy),
         test_samples=f.count(accuracy["test_samples"]) if accuracy else "",
+        reached=figures.reached(document),
+        wear=figures.wear(document),
+        wear_drawing=Markup(charts.wear(document["endurance"]["histogram"])) if "endurance" in document else "",
+        endurance=document.get("endurance"),
+        wear_rows=_wear_rows(document),
         breakdowns=[
             ("Energy per sample by part", "part", "", figures.energy_per_sample(document, "by_part")),
             ("by phase", "phase", "phases", figures.energy_per_sample(document, "by_phase")),
@@ -113,6 +118,20 @@ def _curve_rows(curve: list[dict[str, float]]) -> list[list[str]]:
             f.significant(point["train_loss"]),
             f.si(point["seconds"], "s"),
             f.si(point["joules"], "J"),
+            f.significant(point["pulses_per_cell"]) if "pulses_per_cell" in point else "",
         ]
         for point in curve
+    ]
+
+
+def _wear_rows(document: Document) -> list[list[str]]:
+    return [
+        [
+            row["layer"],
+            str(row["array"]),
+            f.count(row["cells"]),
+            *(f.significant(row[n]) for n in ("mean", "median")),
+            f.count(row["largest"]),
+        ]
+        for row in document.get("endurance", {}).get("arrays", [])
     ]

@@ -28,7 +28,7 @@ from rpusim.errors import InputError
 from rpusim.kernels import AnalogSGD, convert
 from rpusim.kernels.tile import Tile
 from rpusim.workloads import data as datasets
-from rpusim.workloads import networks, periphery, unit_cells
+from rpusim.workloads import endurance, networks, periphery, unit_cells
 from rpusim.workloads.capture import capture, check_convertible
 from rpusim.workloads.checkpoint import Checkpoint, digest
 from rpusim.workloads.coupling import MINI_BATCHES_PER_PIECE, Coupling
@@ -38,6 +38,8 @@ from rpusim.workloads.meter import Meter
 from rpusim.workloads.result import SCHEMA, Result, cost, operations_per_sample, package_version
 from rpusim.workloads.settings import Experiment, Idle, Management
 from rpusim.workloads.unit_cells import UnitCells
+
+ROUND_ERRORS = (0.5, 0.3, 0.2, 0.1, 0.05, 0.03, 0.02, 0.01, 0.005)
 
 Watch = Callable[[str, float], None]
 """Called with the name of the stage and the fraction of it that is done."""
@@ -131,10 +133,12 @@ def run(experiment: Experiment, watch: Watch = lambda stage, fraction: None, kep
             "test_error_floating_point": reference[-1],
             "test_samples": len(samples.test_y),
             "curve": curve,
+            "reached": reached(curve),
         },
         **cost(meter.plan, meter.ledger(), meter.samples, operations_per_sample(network, training=True)),
         "activity": meter.activity(),
         "storage": meter.storage(),
+        "endurance": endurance.document(analog, placement, cells.endurance, curve[-1]["seconds"], meter.samples),
         "analysis": meter.analysis(),
         "provenance": [
             *experiment.numbers("experiment"),
@@ -167,6 +171,13 @@ def inputs_of(
     return fields | {f"content of the {name}": value for name, value in contents.items()} | versions
 
 
+def reached(curve: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """What it took to get the test error down to round numbers: the first epoch that ended there, the cost by then."""
+    names = ("epoch", "seconds", "joules", "pulses_per_cell")
+    firsts = ((error, next((p for p in curve if p["test_error"] <= error), None)) for error in ROUND_ERRORS)
+    return [{"test_error": error, **{name: point[name] for name in names}} for error, point in firsts if point]
+
+
 def dry_run(digital: nn.Module, analog: nn.Module, batches: Batches) -> None:
     """Refuse now, and not in the middle of a training, a network that cannot learn a mini-batch of these data."""
     check_parameters(digital)
@@ -193,6 +204,7 @@ def analog_twin(
         splits=periphery.splits(placement),
         log=log,
     )
+    endurance.count(analog)
     for placed in placement.layers:
         for tile in analog.get_submodule(placed.layer.name).modules():
             if isinstance(tile, Tile):
@@ -274,6 +286,7 @@ class Training:
         if self.coupling:
             ledger = self.coupling.meter.ledger()
             point |= {"seconds": ledger.time_ps * 1e-12, "joules": ledger.total_zj * 1e-21}
+            point["pulses_per_cell"] = endurance.pulses_per_cell(self.model)
         self.curve.append(point | {"train_loss": loss, "test_error": error})
         self.mini_batches, self.loss = 0, 0.0
 

@@ -16,12 +16,13 @@ from rpusim.arch.mapping import place as place_network
 from rpusim.arch.plan import make_plan
 from rpusim.errors import InputError
 from rpusim.kernels.inference import INFERENCE, InferenceConfig
+from rpusim.workloads import endurance, inference, settings, unit_cells
 from rpusim.workloads import experiment as flow
-from rpusim.workloads import inference, settings, unit_cells
 from rpusim.workloads import timing as sampling
 from rpusim.workloads.capture import capture, check_convertible
 from rpusim.workloads.checkpoint import digest
 from rpusim.workloads.coupling import Coupling
+from rpusim.workloads.endurance import Endurance
 from rpusim.workloads.inference import EXACT, InferenceCells
 from rpusim.workloads.loop import LoopLog, in_order
 from rpusim.workloads.meter import Meter
@@ -65,8 +66,8 @@ def simulate(
 class ChipMeter:
     """The chip under a placed module: what it has cost so far, and its clock, by which its weights leak and drift."""
 
-    def __init__(self, module: nn.Module, meter: Meter, log: LoopLog) -> None:
-        self._meter, self._log = meter, log
+    def __init__(self, module: nn.Module, meter: Meter, log: LoopLog, lasts: Endurance | None) -> None:
+        self._module, self._meter, self._log, self._lasts = module, meter, log, lasts
         self._steps = self._operations = 0
         self._coupling = Coupling(module, meter, self._take)
         log.when_over = self._coupling.stepped
@@ -102,7 +103,7 @@ class ChipMeter:
         plan = self._meter.plan
         first = plan.placement.layers[0]
         inferred = self._log.inference_rows // first.layer.vectors
-        document = {
+        document: dict[str, Any] = {
             "schema": SCHEMA,
             "network": plan.placement.network.name,
             "chip": plan.placement.chip.name,
@@ -113,6 +114,9 @@ class ChipMeter:
             "analysis": self._meter.analysis(),
             "provenance": list(plan.placement.chip.provenance()),
         }
+        if self._lasts is not None:
+            seconds, samples = document["time"]["total_s"], self._meter.samples
+            document["endurance"] = endurance.document(self._module, plan.placement, self._lasts, seconds, samples)
         return Result(document, self._meter.trace, plan.stations, self._meter.details)
 
     def state_dict(self) -> dict[str, Any]:
@@ -185,7 +189,8 @@ def place(
     analog = flow.analog_twin(module, layout, management, cells, seed, log)
     log.follow(analog)
     meter = Meter(make_plan(layout), "sequential", sampling.parse(timing), management)
-    analog.chip = ChipMeter(analog, meter, log)  # type: ignore[assignment]
+    lasts = cells.endurance if isinstance(cells, UnitCells) else None
+    analog.chip = ChipMeter(analog, meter, log, lasts)  # type: ignore[assignment]
     return analog.eval() if isinstance(cells, InferenceCells) else analog
 
 

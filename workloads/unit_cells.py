@@ -6,6 +6,8 @@ with a device ``model``, its parameters and, unless every cross-point is a singl
 
     device: {model: soft-bounds, dw_min: 0.002, cell: {kind: chopped-transfer, in_chop_prob: 0.05}}
 
+``endurance`` is how many pulses a cell takes; without it, that of the device's name, or an assumption.
+
 The name, or the model, ``chip`` stands for the cells that the chip has: what follows from their circuit, where the chip
 says what it is (`rpusim.arch.parts.cmos_cell`), so that currents and capacitances are written in one place.
 """
@@ -37,6 +39,7 @@ from rpusim.kernels.cells import (
     Vector,
 )
 from rpusim.kernels.presets import CONFIGURATIONS
+from rpusim.workloads.endurance import ASSUMED, CHARGE, OF_DEVICES, Endurance
 
 Given = str | dict[str, Any]
 
@@ -50,12 +53,14 @@ class UnitCells:
     """What stands at the cross-points of every array, and how it is trained.
 
     update: how the gradient is pulsed; None: as the chip does by itself. source: where the numbers come from.
+    endurance: how many pulses a cell takes.
     """
 
     device: PulsedDevice
     cell: CellParameters
     update: UpdateParameters | None
     source: str
+    endurance: Endurance
 
     @property
     def layout(self) -> CellLayout:
@@ -67,6 +72,8 @@ class UnitCells:
         for field, value in {**of_device, **_numbers("device.cell", self.cell)}.items():
             unit = "s" if field in _SECONDS else "1"
             yield {"field": field, "value": value, "unit": unit, "source": self.source}
+        pulses, source = self.endurance.pulses, self.endurance.source
+        yield {"field": "device.endurance", "value": pulses, "unit": "1", "source": source}
 
 
 def _numbers(where: str, values: Any) -> dict[str, object]:
@@ -90,13 +97,26 @@ def build(given: Given, chip: Chip | None = None) -> UnitCells:
         if given not in CONFIGURATIONS:
             raise InputError(f"device: {shown(repr(given))} is unknown{nearest(given, [*CONFIGURATIONS, OF_THE_CHIP])}")
         found = CONFIGURATIONS[given]
-        return UnitCells(found.device, found.config.cell, found.config.update, found.source)
+        lasts = OF_DEVICES.get(found.of, ASSUMED)
+        return UnitCells(found.device, found.config.cell, found.config.update, found.source, lasts)
     parameters = {"model": given} if isinstance(given, str) else dict(given)
     cell = parameters.pop("cell", {"kind": Single.kind})
     source = "given in the experiment, or the model's default"
     if chip and parameters.get("model") == OF_THE_CHIP:
         source = f"follows from the circuit of the cells of {chip.name}, or given in the experiment"
-    return UnitCells(_device("device", parameters, chip), _cell("device.cell", cell, chip), None, source)
+    lasts = _endurance(parameters.pop("endurance", None), parameters.get("model"))
+    return UnitCells(_device("device", parameters, chip), _cell("device.cell", cell, chip), None, source, lasts)
+
+
+def _endurance(given: Any, model: Any) -> Endurance:
+    """As given, or that of the device's name."""
+    if given is None:
+        return CHARGE if model == OF_THE_CHIP else OF_DEVICES.get(str(model), ASSUMED)
+    if isinstance(given, bool) or not isinstance(given, int | float) or not given > 0:
+        raise InputError(
+            f"device.endurance: got {shown(repr(given))}, but a number of pulses above 0 is needed, such as 1.0e+9"
+        )
+    return Endurance(float(given), "given in the experiment")
 
 
 def of_the_chip(chip: Chip | None) -> PulsedDevice:

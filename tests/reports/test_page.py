@@ -177,6 +177,7 @@ def test_a_learning_curve_stays_inside_its_frame(errors):
             "epoch": i + 1,
             "seconds": (i + 1) * 1e-3,
             "joules": (i + 1) * 1e-6,
+            "pulses_per_cell": 40.0 * i,
             "train_loss": 1.0,
             "test_error": error,
             "test_error_floating_point": error / 2,
@@ -186,7 +187,7 @@ def test_a_learning_curve_stays_inside_its_frame(errors):
     drawn = charts.learning_curve(curve)
     heights = [float(y) for y in re.findall(r'cy="([\d.-]+)"', drawn)]
     assert len(heights) == 2 * len(errors)
-    assert all(40 <= y <= 260 for y in heights)
+    assert all(70 <= y <= 290 for y in heights)
     assert "nan" not in drawn
 
 
