@@ -50,6 +50,7 @@ class Flow:
         self.plan, self.kept, self._streams = plan, kept, streams
         self._trains = activity.trains
         self._away: dict[int, list[int]] = {}
+        self._through_time: dict[int, tuple[Integers, Integers]] = {}
         self._read: dict[int, Integers] = {}
         """Of layers that read the network's input: a gate per sample, open when they have read it."""
         self._input_room = Counter[int]()
@@ -71,25 +72,45 @@ class Flow:
             start = [self._bring_back(work, start)]
         if layer.input_ops:
             start = [self._inputs_prepared(work, start)]
+        fed = None
+        if layer.echo:  # each vector after the output of the step before
+            fed = self._gates(work)
+            start = [*start, only(work.position > 0, fed - 1)]
         begun = self._gates(work)
         start = self._reserved(work, [*start, self._turn(work, begun)])
         sends = [[m for way in layer.outputs for m in way[home]] for home in range(len(layer.placed.row_homes))]
-        homes = self._homes(work, layer.placed.row_homes, work.shared(layer.forward_ops), sends, merges)
+        homes = self._homes(
+            work, layer.placed.row_homes, work.shared(layer.forward_ops), sends, merges, fed, layer.echo
+        )
         return self._multiplied(work, start, homes, begun)
 
     def error(self, work: Work, start: Sequence[Operand]) -> Done:
-        """Make what arrived as gradient the layer's error, and send it to all blocks that need it."""
-        operations = work.shared(work.layer.derivative_ops)
-        homes = self._homes(work, work.layer.placed.row_homes, operations, work.layer.errors)
+        """Make what arrived as gradient the layer's error, and send it to all blocks that need it.
+
+        Of a recurrent layer, errors go back through time: each after the multiplication of the one of the step after,
+        which `backward` does as soon as there is that error, whatever else it is told to wait for.
+        """
+        operations, known = work.shared(work.layer.derivative_ops), None
+        if work.layer.echo:
+            known, back = self._gates(work), self._gates(work)
+            self._through_time[work.layer.index] = known, back
+            start = [*start, only(work.position < work.layer.placed.layer.vectors - 1, back + 1)]
+        homes = self._homes(work, work.layer.placed.row_homes, operations, work.layer.errors, (), known)
         done = self._at_homes(work, homes, start)
         self._put_away(work, [done.by(np.arange(len(work)))])
         return done
 
     def backward(self, work: Work, start: Sequence[Operand]) -> Done:
         layer = work.layer
-        homes = self._homes(work, layer.placed.column_homes, layer.overlap_ops, layer.gradients)
-        begun = self._gates(work)
-        return self._multiplied(work, [*start, self._turn(work, begun)], homes, begun)
+        begun, back = self._gates(work), None
+        if layer.echo:
+            known, back = self._through_time[layer.index]
+            start = [known]  # errors take turns already, the last step first
+            assert len(known) == len(work), "a step of a recurrent layer that does not go back"
+        else:
+            start = [*start, self._turn(work, begun)]
+        homes = self._homes(work, layer.placed.column_homes, layer.overlap_ops, layer.gradients, (), back)
+        return self._multiplied(work, start, homes, begun)
 
     def update(self, work: Work, start: Sequence[Operand], extras: Extras | None = None) -> Done:
         layer, grid = work.layer, work.layer.placed.grid
@@ -318,13 +339,16 @@ class Flow:
 
         blocks: the homes, of one replica after the other. operations: digital ones, of a vector, to be shared among the
         homes of its replica; or of each home, a tuple. sends: messages of each home. merges: other branches that have
-        to be there first (for their sum).
+        to be there first (for their sum). fed: gates to open when the messages have arrived; those of ``echo``, if
+        there are any, which then are the first.
         """
 
         blocks: tuple[BlockPlan, ...]
         operations: Operand | tuple[int, ...]
         sends: Sequence[Sequence[Message]]
         merges: Sequence[Operand]
+        fed: Integers | None
+        echo: Sequence[Sequence[Message]]
 
     def _homes(
         self,
@@ -333,8 +357,11 @@ class Flow:
         operations: Operand | tuple[int, ...],
         sends: Sequence[Sequence[Message]] = (),
         merges: Sequence[Operand] = (),
+        fed: Integers | None = None,
+        echo: Sequence[Sequence[Message]] = (),
     ) -> _Homes:
-        return self._Homes(tuple(work.layer.blocks[home.tile] for home in homes), operations, sends, merges)
+        blocks = tuple(work.layer.blocks[home.tile] for home in homes)
+        return self._Homes(blocks, operations, sends, merges, fed, echo)
 
     def _multiplied(self, work: Work, start: Sequence[Operand], homes: _Homes, begun: Integers) -> Done:
         """One vector through all blocks of its replica, partial sums added up at their homes, and what is done there.
@@ -491,7 +518,12 @@ class Flow:
             self._units.compute(task, block, homes.operations[number])
         else:
             self._units.compute(task, block, share(pick(homes.operations, chosen), number % each, each))
-        for message in homes.sends[number] if homes.sends else ():
+        first, after = (homes.echo, homes.sends) if homes.echo else (homes.sends, ())
+        for message in first[number] if first else ():
+            self._units.deliver(task, message, work.bits(message, chosen))
+        if homes.fed is not None:
+            task.raise_(pick(homes.fed, chosen))
+        for message in after[number] if after else ():
             self._units.deliver(task, message, work.bits(message, chosen))
         self._in_order(task, done, chosen, len(work))
 

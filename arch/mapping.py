@@ -218,6 +218,10 @@ def _replicas(network: Network, given: Mapping[str, int]) -> dict[str, int]:
                 f"replicas: got {number!r} for layer {name!r}, but an integer from 1 to its {vectors} vectors per "
                 "sample is needed"
             )
+        if number > 1 and next(layer for layer in network.layers if layer.name == name).is_recurrent:
+            raise InputError(
+                f"replicas: got {number} for layer {name!r}, but its vectors wait for one another; 1 is needed"
+            )
         copies[name] = number
     return copies
 

@@ -60,11 +60,32 @@ OPS_PER_ELEMENT: dict[str, OpsPerElement] = {
 }
 """By the name of the activation where it has a line of its own, else by kind. For a pool, per value in the window."""
 
+_STEP = {"tanh": 5, "relu": 2, "lstm": 28, "gru": 19}
+OPS_PER_ELEMENT |= {
+    f"recurrent {rule}": OpsPerElement(
+        operations, "count: adds and multiplies of one step, with activations as above (one comparison for relu)"
+    )
+    for rule, operations in _STEP.items()
+}
+GATES = {"tanh": 1, "relu": 1, "lstm": 4, "gru": 3}
+"""Rows of a recurrent matrix for every element of the state."""
+
 _ELEMENTWISE = ("activation", "batch_norm", "dropout", "identity", "output")
 _MERGING = ("add", "multiply")
-_FREE = ("input", "flatten", "dropout", "identity", "output")
+_FREE = ("input", "flatten", "select", "dropout", "identity", "output")
 _CONVOLUTIONS = ("conv1d", "conv2d", "conv3d")
-KINDS = ("input", "linear", *_CONVOLUTIONS, "recurrent", *_ELEMENTWISE, *_MERGING, "pool", "flatten", "softmax")
+KINDS = (
+    "input",
+    "linear",
+    *_CONVOLUTIONS,
+    "recurrent",
+    *_ELEMENTWISE,
+    *_MERGING,
+    "pool",
+    "flatten",
+    "select",
+    "softmax",
+)
 
 
 @dataclass(frozen=True)
@@ -107,8 +128,9 @@ class Operation:
     shape:        of the output for one sample: (features,), (time, features) or (channels, height, width).
     detail:       which one of the kind, such as "sigmoid" or "max".
     window:       of a convolution or a sliding pooling.
-    axes:         axes of the sample over which a softmax or a mean runs. A pooling with neither window nor axes is
-                  adaptive: its windows share the last two axes of the input evenly.
+    axes:         axes of the sample over which a softmax or a mean runs, or the one along which is selected. A pooling
+                  with neither window nor axes is adaptive: its windows share the last two axes of the input evenly.
+    taken:        first, stop and step of a selection along its axis.
     digital_ops:  digital operations per sample, see `OPS_PER_ELEMENT`; 0 for weight layers (the analog side and
                   scale and bias after the converters are priced by the chip).
     """
@@ -120,6 +142,7 @@ class Operation:
     window: Window | None = None
     axes: tuple[int, ...] = ()
     digital_ops: int = 0
+    taken: tuple[int, int, int] = (0, 0, 1)
 
     @property
     def pooled(self) -> int:
@@ -136,6 +159,7 @@ class Operation:
         window: Window | None = None,
         axes: Sequence[int] = (),
         inputs: int = 1,
+        taken: tuple[int, int, int] = (0, 0, 1),
     ) -> Operation:
         """A digital operation with its cost filled in; ``shape`` (of the output) defaults to the input's.
 
@@ -156,7 +180,7 @@ class Operation:
             raise InputError(f"operation {name!r} is of unknown kind {kind!r}{nearest(kind, KINDS)}")
         key = detail if kind == "activation" and detail in OPS_PER_ELEMENT else "none" if kind in _FREE else kind
         digital_ops = elements * OPS_PER_ELEMENT[key].operations
-        return Operation(name, kind, output, detail, window, tuple(axes), digital_ops)
+        return Operation(name, kind, output, detail, window, tuple(axes), digital_ops, taken)
 
 
 @dataclass(frozen=True)
@@ -167,6 +191,10 @@ class WeightLayer(Operation):
     bias:           whether each output adds a trained bias.
     parameter:      full name of the torch weight, such as "features.0.weight"; equal for layers that share it.
     groups:         so many equal parts of the rows read inputs of their own (``columns`` each).
+
+    A recurrent layer multiplies its own output of the step before. Its operation reads what the input's matrix made of
+    every step, in as many rows, which is not multiplied but added at its homes, where ``detail``, the rule, makes the
+    output of `gates` rows each; the rows of one output are taken to lie in one block.
     """
 
     rows: int = 0
@@ -207,10 +235,43 @@ class WeightLayer(Operation):
             groups=groups,
         )
 
+    @staticmethod
+    def recurrent(
+        name: str, given_shape: Sequence[int], rule: str, bias: bool = True, parameter: str = ""
+    ) -> WeightLayer:
+        """Over (steps, rows) of what the input's matrix gives; ``rule``: one of `GATES`."""
+        steps, rows = given_shape
+        state = rows // GATES[rule]
+        return WeightLayer(
+            name,
+            "recurrent",
+            (steps, state),
+            rule,
+            digital_ops=steps * state * OPS_PER_ELEMENT[f"recurrent {rule}"].operations,
+            rows=rows,
+            columns=state,
+            bias=bias,
+            parameter=parameter or f"{name}.weight",
+        )
+
+    @property
+    def is_recurrent(self) -> bool:
+        return self.kind == "recurrent"
+
+    @property
+    def gates(self) -> int:
+        """Rows that make one output."""
+        return GATES[self.detail] if self.is_recurrent else 1
+
+    @property
+    def outputs(self) -> int:
+        """Values per position."""
+        return self.rows // self.gates
+
     @property
     def vectors(self) -> int:
         """Output positions, and so vectors through the array, per sample; 1 for a plain linear layer."""
-        return math.prod(self.shape) // self.rows
+        return math.prod(self.shape) // self.outputs
 
     def readers(self, shape: Sequence[int], turns: int = 1) -> NDArray[np.bool_]:
         """Which values of an input of this ``shape`` its vectors read, by turn (vector modulo ``turns``).
@@ -234,7 +295,7 @@ class WeightLayer(Operation):
         index_map = index_map[:1] if alike else index_map
         there = (index_map >= 0) & read
         values = times * np.bincount(index_map[there], minlength=self.vectors)
-        return (-(-values // self.rows)).astype(np.int32)
+        return (-(-values // self.outputs)).astype(np.int32)
 
     @property
     def weights(self) -> int:
@@ -256,10 +317,13 @@ class Edge:
     needs:     int32, one per vector of the consumer: the last vector of the producer it waits for; -1 = none (always
                so for `INPUT`; also where a window sees nothing but padding).
     emits:     int32, one per vector of the producer: how many positions become complete with this vector, a position
-               being one value for each of the producer's rows. After pooling most vectors complete none. The sum is
+               being one value for each of the producer's outputs. After pooling most vectors complete none. The sum is
                the number of positions the consumer reads; those between its windows do not count. Empty for `INPUT`.
     frees:     int32, one per vector of the consumer: how many of these positions no vector after it reads; the sum is
                that of ``emits``. 0 for `INPUT`.
+
+    A recurrent layer waits for what it is given at its homes, after its multiplication, not before. That it waits for
+    its own vector of the step before goes without an edge.
 
     Where several edges reach one consumer, their values were summed on the way by the digital unit of the latest of
     the producers: only that one sends to the consumer, the others send to it.
@@ -443,6 +507,8 @@ def _pass_through(operation: Operation, index_map: IndexMap) -> IndexMap:
     """The numbers behind a digital operation: the largest one among the inputs of each output."""
     if operation.kind == "flatten":
         return index_map.reshape(operation.shape)
+    if operation.kind == "select":
+        return index_map.take(range(*operation.taken), axis=operation.axes[0]).reshape(operation.shape)
     if operation.kind == "softmax":
         return np.broadcast_to(index_map.max(axis=operation.axes, keepdims=True), operation.shape)
     if operation.kind == "pool" and operation.axes:
@@ -503,16 +569,22 @@ def _fits(operation: Operation, source: tuple[int, ...]) -> bool:
     """Whether the operation can read this shape."""
     if isinstance(operation, WeightLayer) and operation.kind == "linear":
         return operation.shape == (*source[:-1], operation.rows) and source[-1] == operation.columns
+    if isinstance(operation, WeightLayer) and operation.is_recurrent:
+        return source == (operation.vectors, operation.rows) and operation.columns == operation.outputs
     if isinstance(operation, WeightLayer):
         if operation.window is None or not len(source) == len(operation.shape) == len(operation.window.kernel) + 1:
             return False
         inputs = source[0] * math.prod(operation.window.kernel)
         whole = operation.rows % operation.groups == source[0] % operation.groups == 0
         return whole and operation.shape[0] == operation.rows and inputs == operation.columns * operation.groups
-    if operation.kind in ("linear", *_CONVOLUTIONS):
+    if operation.kind in ("linear", "recurrent", *_CONVOLUTIONS):
         return False
     if operation.kind == "flatten":
         return math.prod(operation.shape) == math.prod(source)
+    if operation.kind == "select":
+        axis = operation.axes[0]
+        left = math.prod(source) // source[axis] * len(range(*operation.taken))
+        return max(operation.taken[:2]) <= source[axis] and math.prod(operation.shape) == left
     if operation.kind == "pool" and operation.axes:
         kept = [size for axis, size in enumerate(source) if axis not in operation.axes]
         return math.prod(kept) == math.prod(operation.shape)

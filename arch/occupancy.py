@@ -3,7 +3,7 @@
 A tile's buffer takes in results for the layers on it (a STORE), and holds them until they have been used for the last
 time: in inference by the last window that sees them, in training by the update, as if those that wait elsewhere
 meanwhile (`storage`) had stayed. Not counted: the network's input where it is taken to be there, partial sums on their
-way to a sum, and the digital memory of unit cells.
+way to a sum, what a recurrent layer sends itself, and the digital memory of unit cells.
 """
 
 from __future__ import annotations
@@ -71,12 +71,18 @@ def _arrivals(plan: Plan, layer: LayerPlan) -> Iterator[tuple[Phase, int, dict[i
     for source in (p for p in before if p >= 0 and p == max(before)):
         producer = plan.layers[source]
         number = [e.consumer for e in edges if e.producer == source].index(layer.index)
-        yield Phase.FORWARD, source, sent(producer.outputs[number], *_turns(producer))
+        arrived, echo = (sent(messages, *_turns(producer)) for messages in (producer.outputs[number], producer.echo))
+        yield Phase.FORWARD, source, {buffer: bits + echo[buffer] for buffer, bits in arrived.items()}
     own = {block.buffer for block in layer.blocks}
     for source in (e.consumer for e in edges if e.producer == layer.index):
         back = sent(plan.layers[source].gradients, *_turns(plan.layers[source]))
+        if plan.layers[source].echo:
+            back += sent(plan.layers[source].errors, *_turns(plan.layers[source]))
         yield Phase.BACKWARD, source, {buffer: bits for buffer, bits in back.items() if buffer in own}
-    yield Phase.BACKWARD, layer.index, sent(layer.errors, *_turns(layer))
+    back = sent(layer.errors, *_turns(layer))
+    if layer.echo:
+        back += sent(layer.gradients, *_turns(layer))
+    yield Phase.BACKWARD, layer.index, {buffer: bits for buffer, bits in back.items() if buffer in own}
 
 
 def _turns(layer: LayerPlan) -> tuple[int, int]:

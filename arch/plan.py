@@ -97,6 +97,8 @@ class LayerPlan:
     """outputs[e][h]: messages of row home h along the e-th edge to later layers, in bits per position."""
     gradients: tuple[tuple[Message, ...], ...]
     """gradients[h]: messages of column home h to earlier layers, in bits per position."""
+    echo: tuple[tuple[Message, ...], ...]
+    """echo[h]: of a recurrent layer, messages of row home h to its own tiles, for the next step; () of all others."""
     input_ops: int
     """Digital operations per sample on the network's input, done before this layer (the first that reads it)."""
     forward_ops: int
@@ -178,6 +180,7 @@ def make_plan(placement: Placement) -> Plan:
         layer, index = placed.layer, placed.index
         later = [e for e in network.edges if e.producer == index]
         earlier = [e for e in network.edges if e.consumer == index and e.producer != INPUT]
+        given = tuple((e.producer, tuple(e.needs.tolist())) for e in earlier)
         overlapping = layer.window is not None and max(layer.window.kernel) > 1
         layers.append(
             LayerPlan(
@@ -185,19 +188,20 @@ def make_plan(placement: Placement) -> Plan:
                 blocks=tuple(_block_plan(stations, traffic, placement, placed, block) for block in placed.blocks),
                 outputs=tuple(traffic.results(placed, edge.consumer) for edge in later),
                 gradients=traffic.gradients(placed, [e.producer for e in earlier]),
+                echo=traffic.echo(placed),
                 input_ops=network.digital_ops(INPUT) if index == min(reads_input, default=INPUT) else 0,
                 forward_ops=network.digital_ops(index),
                 derivative_ops=network.digital_ops(index) + traffic.gradient_sums(placed, later),
                 errors=traffic.errors(placed),
                 overlap_ops=tuple(home.columns if overlapping and earlier else 0 for home in placed.column_homes),
                 bias_ops=layer.rows if layer.bias and placement.bias == "digital" else 0,
-                needs=tuple((e.producer, tuple(e.needs.tolist())) for e in earlier),
+                needs=() if layer.is_recurrent else given,
                 frees=tuple((e.producer, tuple(e.frees.tolist())) for e in earlier),
                 to_edge=tuple(traffic.route(block, None) for block in placed.blocks),
                 from_edge=tuple(traffic.message(None, block, 0) for block in placed.blocks),
                 inputs=traffic.inputs(placed) if index in reads_input else (),
                 reads=traffic.read(placed),
-                merges=tuple(_merges(network.edges, index)),
+                merges=(*(given if layer.is_recurrent else ()), *_merges(network.edges, index)),
             )
         )
     outside = {

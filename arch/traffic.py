@@ -11,6 +11,8 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cache
 
+import numpy as np
+
 from rpusim.arch.mapping import Block, PlacedLayer, Placement
 from rpusim.arch.network import INPUT, Edge
 from rpusim.arch.program import Integers
@@ -108,7 +110,11 @@ class Traffic:
         their results to its homes, and only it sends to the consumer.
         """
         merging = max(self._network.predecessors(consumer))
-        if merging == producer.index:
+        if self._layers[consumer].layer.is_recurrent:
+            receiver = self._layers[consumer]
+            merging, between = consumer, self._exchange(producer.index, consumer)
+            targets = receiver.row_homes
+        elif merging == producer.index:
             receiver, between = self._layers[consumer], self._exchange(producer.index, consumer)
             targets = receiver.blocks
         else:
@@ -117,8 +123,11 @@ class Traffic:
             targets = receiver.row_homes
 
         def needed(home: Block, target: Block) -> range:
+            if self._layers[consumer].layer.is_recurrent:
+                return _overlap(home.row_start, home.row_stop, target.row_start, target.row_stop)
             if receiver.index == merging:
-                return range(max(home.row_start, target.row_start), min(home.row_stop, target.row_stop))
+                own, theirs = _outputs(home, producer), _outputs(target, receiver)
+                return _overlap(own.start, own.stop, theirs.start, theirs.stop)
             return behind(home, target, producer, receiver)
 
         each = len(producer.row_splits)
@@ -133,13 +142,38 @@ class Traffic:
         )
 
     def errors(self, placed: PlacedLayer) -> tuple[tuple[Message, ...], ...]:
-        """Of every row home, where the layer's error is computed, to the other tiles of its row of blocks."""
-        found = []
+        """Of every row home, where the layer's error is computed, to the other tiles of its row of blocks.
+
+        That of a recurrent layer is also the error of what it is given, and goes to the homes of the layer that gives.
+        """
+        found, giving = [], [self._layers[p] for p in self._network.predecessors(placed.index) if p >= 0]
         for home in placed.row_homes:
             row = placed.blocks[home.tile : home.tile + len(placed.column_splits)]
             tiles = {block.chip_tile: block for block in reversed(row) if block.chip_tile != home.chip_tile}
             found.append([self.message(home, tile, home.rows * self._word(home)) for tile in reversed(tiles.values())])
+            for giver in giving if placed.layer.is_recurrent else ():
+                for target in giver.row_homes:
+                    rows = _overlap(home.row_start, home.row_stop, target.row_start, target.row_stop)
+                    if rows:
+                        found[-1].append(self.message(home, target, len(rows) * self._word(home)))
         return tuple(map(tuple, found))
+
+    def echo(self, placed: PlacedLayer) -> tuple[tuple[Message, ...], ...]:
+        """Of every row home of a recurrent layer, its part of the output to its own tiles for the next step."""
+        if not placed.layer.is_recurrent:
+            return ()
+        steps = Amount((np.arange(placed.layer.vectors) < placed.layer.vectors - 1)[None].astype(np.int32))
+
+        def needed(home: Block, target: Block) -> range:
+            return behind(home, target, placed, placed)
+
+        return tuple(
+            tuple(
+                self.message(home, target, number * self._word(home), steps)
+                for target, _, number in _wanted(home, placed.blocks, placed.grid, needed)
+            )
+            for home in placed.row_homes
+        )
 
     def gradients(self, consumer: PlacedLayer, earlier: Iterable[int]) -> tuple[tuple[Message, ...], ...]:
         """Of every column home, to the homes of earlier layers, in bits per position.
@@ -148,6 +182,13 @@ class Traffic:
         position that come from several replicas are added up where they arrive.
         """
         found: list[list[Message]] = [[] for _ in consumer.column_homes]
+        if consumer.layer.is_recurrent:  # of the step before
+            steps = Amount((np.arange(consumer.layer.vectors) > 0)[None].astype(np.int32))
+            for number, home in enumerate(consumer.column_homes):
+                for target in consumer.row_homes:
+                    if rows := behind(target, home, consumer, consumer):
+                        found[number].append(self.message(home, target, len(rows) * self._word(home), steps))
+            return tuple(map(tuple, found))
         for number, home in enumerate(consumer.column_homes):
             own = number * consumer.replicas // len(consumer.column_homes)
             for producer in (self._layers[index] for index in earlier):
@@ -160,10 +201,11 @@ class Traffic:
         return tuple(map(tuple, found))
 
     def gradient_sums(self, producer: PlacedLayer, later: Iterable[Edge]) -> int:
-        """Additions per sample of what comes back from several layers, and from several replicas of one."""
+        """Additions per sample of what comes back from several layers, several replicas of one, and the step after."""
         edges = list(later)
         parts = sum(int(self._exchange(producer.index, edge.consumer).between.sum()) for edge in edges)
-        return (parts - int(edges[0].emits.sum())) * producer.layer.rows if edges else 0
+        own = producer.layer.outputs * (producer.layer.vectors - 1) * producer.layer.is_recurrent
+        return own + ((parts - int(edges[0].emits.sum())) * producer.layer.outputs if edges else 0)
 
     def inputs(self, placed: PlacedLayer) -> tuple[Message, ...]:
         """A sample of the network's input from the edge to every tile that reads it; positions are elements."""
@@ -184,7 +226,10 @@ class Traffic:
         return tuple(messages)
 
     def read(self, placed: PlacedLayer) -> int:
-        """Numbers of a sample that a layer reads; where it reads a sum, those of its largest part."""
+        """Numbers of a sample that a layer reads; where it reads a sum, those of its largest part.
+
+        A recurrent one reads what it is given, and its own outputs.
+        """
         found, everyone = [], range(placed.replicas)
         for producer in self._network.predecessors(placed.index):
             if producer == INPUT:
@@ -192,27 +237,36 @@ class Traffic:
                 found.append(int(inputs.needed(everyone, placed.layer.columns).table.sum()))
             else:
                 positions = self._exchange(producer, placed.index).sent(everyone).table.sum()
-                found.append(int(positions) * self._layers[producer].layer.rows)
-        return max(found)
+                found.append(int(positions) * self._layers[producer].layer.outputs)
+        own = placed.layer.columns * placed.layer.vectors if placed.layer.is_recurrent else 0
+        return max(found) + own
 
     def _word(self, block: Block) -> int:
         return self._placement.chip.tiles[block.kind].digital.word_bits
 
 
 def behind(rows: Block, columns: Block, producer: PlacedLayer, consumer: PlacedLayer) -> range:
-    """Which of a producer's ``rows`` lie behind the ``columns`` of a block of a consumer.
+    """Which of a producer's outputs in ``rows`` lie behind the ``columns`` of a block of a consumer.
 
-    Each producer row (a channel, or an element) stands behind a number of adjacent columns, of all groups together;
-    where that is no whole number (the positions were rearranged in between) every column is taken to need every row.
+    Each output (a channel, or an element) stands behind a number of adjacent columns, of all groups together; where
+    that is no whole number (the positions were rearranged in between) every column is taken to need every output.
     """
-    layer = consumer.layer
-    each, remainder = divmod(layer.columns * layer.groups, producer.layer.rows)
+    layer, own = consumer.layer, _outputs(rows, producer)
+    each, remainder = divmod(layer.columns * layer.groups, producer.layer.outputs)
     if remainder or not each:
-        return range(rows.row_start, rows.row_stop)
+        return own
     before = consumer.group(columns) * layer.columns
     start, stop = before + columns.column_start, before + min(columns.column_stop, layer.columns)
-    first, last = start // each, -(-stop // each)
-    return range(max(first, rows.row_start), min(last, rows.row_stop))
+    return range(max(start // each, own.start), min(-(-stop // each), own.stop))
+
+
+def _outputs(rows: Block, layer: PlacedLayer) -> range:
+    """Which of a layer's outputs a block of its rows makes."""
+    return range(rows.row_start // layer.layer.gates, -(-rows.row_stop // layer.layer.gates))
+
+
+def _overlap(start: int, stop: int, other_start: int, other_stop: int) -> range:
+    return range(max(start, other_start), min(stop, other_stop))
 
 
 def _wanted(

@@ -34,6 +34,7 @@ from torch.nn.parameter import is_lazy
 
 from rpusim.arch.network import Network, Operation, WeightLayer, Window, connect
 from rpusim.errors import InputError, nearest
+from rpusim.workloads.unrolled import unrolled
 
 BATCH = 2
 """Samples traced at once; not 1, so that a reshape that mixes samples shows."""
@@ -54,15 +55,17 @@ _POOLS = {
 }
 _RESHAPES = "flatten unflatten view reshape _unsafe_view squeeze unsqueeze"
 _DROPOUTS = "dropout feature_dropout alpha_dropout feature_alpha_dropout"
+_SELECTIONS = ("select", "slice")
 _IDENTITIES = "contiguous clone detach alias to _to_copy"
 ACCEPTED: dict[str, tuple[str, str]] = {
     "linear": ("linear", ""),
-    **{name: (name, "") for name in ("conv1d", "conv2d", "conv3d")},
+    **{name: (name, "") for name in ("conv1d", "conv2d", "conv3d", "recurrent")},
     **{name: ("activation", name) for name in _ACTIVATIONS.split()},
     **{name: ("pool", detail) for name, detail in _POOLS.items()},
     **{name: ("flatten", name) for name in _RESHAPES.split()},
     **{name: ("dropout", name) for name in _DROPOUTS.split()},
     **{name: ("identity", name) for name in _IDENTITIES.split()},
+    **{name: ("select", name) for name in _SELECTIONS},
     **{name: ("add", name) for name in ("add", "sub", "rsub")},
     **{name: ("multiply", name) for name in ("mul", "div")},
     "batch_norm": ("batch_norm", ""),
@@ -72,9 +75,9 @@ ACCEPTED: dict[str, tuple[str, str]] = {
 """Traced operation (the name after ``aten.``) -> kind and detail of the network's operation."""
 
 _MODULES = (
-    "Linear Conv1d Conv2d Conv3d ReLU ReLU6 Sigmoid Tanh LeakyReLU ELU GELU SiLU Hardtanh Hardsigmoid Hardswish "
-    "Softplus PReLU Mish MaxPool1d MaxPool2d AvgPool1d AvgPool2d AdaptiveAvgPool2d AdaptiveMaxPool2d BatchNorm1d "
-    "BatchNorm2d Dropout Dropout2d Flatten Unflatten Identity Softmax LogSoftmax"
+    "Linear Conv1d Conv2d Conv3d RNN LSTM GRU ReLU ReLU6 Sigmoid Tanh LeakyReLU ELU GELU SiLU Hardtanh Hardsigmoid "
+    "Hardswish Softplus PReLU Mish MaxPool1d MaxPool2d AvgPool1d AvgPool2d AdaptiveAvgPool2d AdaptiveMaxPool2d "
+    "BatchNorm1d BatchNorm2d Dropout Dropout2d Flatten Unflatten Identity Softmax LogSoftmax"
 )
 _WEIGHT_LAYERS = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)
 ACCEPTED_MODULES = tuple(_MODULES.split())
@@ -84,9 +87,9 @@ ACCEPTED_FUNCTIONS = tuple(name for name in ACCEPTED if not name.startswith("_")
 def capture(module: nn.Module, input_shape: Sequence[int], name: str = "") -> Network:
     """Trace a module into a `Network`; weights are neither read nor allocated.
 
-    module:       Linear and convolutions (any stride, padding, dilation and groups) joined by the operations of
-                  `ACCEPTED`, as modules or as functions, taking one tensor and returning one. It may live on the
-                  meta device. It is traced as in evaluation mode.
+    module:       Linear, convolutions (any stride, padding, dilation and groups), RNN, LSTM and GRU (see `unrolled`),
+                  joined by the operations of `ACCEPTED`, as modules or as functions, taking one tensor and returning
+                  one. It may live on the meta device. It is traced as in evaluation mode.
     input_shape:  of one sample, such as (1, 28, 28).
     name:         of the network; the module's class if not given.
 
@@ -99,7 +102,7 @@ def capture(module: nn.Module, input_shape: Sequence[int], name: str = "") -> Ne
     if not shape or any(isinstance(size, bool) or not isinstance(size, int) or size < 1 for size in shape):
         raise InputError(f"input_shape is {input_shape!r}, accepted: positive whole numbers, the shape of one sample")
     name = name or type(module).__name__
-    twin = _meta_copy(module).eval()
+    twin = unrolled(_meta_copy(module).eval())
     return _Translator(name, shape, twin, _export(twin, shape)).network()
 
 
@@ -149,6 +152,8 @@ def _export(twin: nn.Module, shape: tuple[int, ...]) -> torch.export.ExportedPro
         sample = torch.empty(BATCH, *shape, dtype=floating[0] if floating else torch.float32)
         try:
             return torch.export.export(twin, (sample,), strict=False)
+        except InputError:
+            raise
         except Exception as error:  # torch.export raises many kinds, among them whatever the user's forward raises
             what = type(twin).__name__
             if "data-dependent" in str(error) or "DataDependent" in type(error).__name__:
@@ -260,12 +265,18 @@ class _Translator:
         ):  # the batch axis of one would meet an axis of the other's sample
             raise InputError(self.mixes_samples(node))
         operation: Operation
-        if kind == "linear" or kind.startswith("conv"):
+        if kind == "linear" or kind == "recurrent" or kind.startswith("conv"):
             operation = self.weight_layer(node, kind, sources[0], shape, given)
         else:
             name, (window, axes) = self.unique(self.digital_name(node)), self.extent(node, kind, given)
+            taken = (0, 0, 1)
+            if kind == "select":
+                if shape == sources[0].shape:  # of all samples, as in x[:, -1]
+                    self.made_by[node] = sources[0]
+                    return
+                axes, taken = self.selection(node, given)
             operation = Operation.digital(
-                name, kind, sources[0].shape, shape, detail, window, axes, inputs=len(sources)
+                name, kind, sources[0].shape, shape, detail, window, axes, inputs=len(sources), taken=taken
             )
         self.steps.append((operation, tuple(source.name for source in sources)))
         self.made_by[node] = operation
@@ -285,6 +296,8 @@ class _Translator:
         name = path if held_here else parameter.removesuffix("weight").rstrip(".")
         name = self.unique(name or node.name)
         rows, bias = weight.meta["val"].shape[0], given["bias"] is not None
+        if kind == "recurrent":
+            return WeightLayer.recurrent(name, source.shape, given["rule"], bias, parameter)
         if kind == "linear":
             return WeightLayer.linear(name, source.shape, rows, bias, parameter)
         kernel = tuple(weight.meta["val"].shape[2:])
@@ -324,6 +337,18 @@ class _Translator:
         if axes[0] < 0:
             raise InputError(self.mixes_samples(node))
         return None, axes
+
+    def selection(self, node: fx.Node, given: dict[str, Any]) -> tuple[tuple[int, ...], tuple[int, int, int]]:
+        """The axis of the sample along which is selected, and first, stop and step."""
+        before = node.all_input_nodes[0].meta["val"].shape
+        axis = given["dim"] % len(before)
+        if axis == 0:
+            raise InputError(self.mixes_samples(node))
+        if _operation_name(node) == "select":
+            first = given["index"] % before[axis]
+            return (axis - 1,), (first, first + 1, 1)
+        first, stop, step = slice(given["start"], given["end"], given["step"]).indices(before[axis])
+        return (axis - 1,), (first, stop, step)
 
     def place(self, node: fx.Node) -> tuple[str, str]:
         """Path and class of the submodule in whose forward the node was traced."""

@@ -241,6 +241,49 @@ def test_a_sequence_through_convolutions_and_pooling_waits_for_its_windows():
     assert edge.needs.tolist() == [5, 7] and edge.emits.tolist() == [0, 1] * 4
 
 
+class Reader(nn.Module):
+    """A recurrent layer, and a read-out of its last output."""
+
+    def __init__(self, kind, **options):
+        super().__init__()
+        self.cells, self.out = kind(8, 16, **options), nn.Linear(16, 3)
+
+    def forward(self, x):
+        return self.out(torch.tanh(self.cells(x)[0])[:, -1])
+
+
+@pytest.mark.parametrize(("kind", "gates"), [(nn.RNN, 1), (nn.LSTM, 4), (nn.GRU, 3)])
+def test_recurrent_layers_are_two_matrices_each_of_which_one_waits_for_itself(kind, gates):
+    module = Reader(kind, num_layers=2, batch_first=True)
+    network = capture(module, (5, 8))
+    assert [(layer.name, layer.rows, layer.columns, layer.vectors) for layer in network.layers] == [
+        ("cells.ih_l0", gates * 16, 8, 5),
+        ("cells.hh_l0", gates * 16, 16, 5),
+        ("cells.ih_l1", gates * 16, 16, 5),
+        ("cells.hh_l1", gates * 16, 16, 5),
+        ("out", 3, 16, 1),
+    ]
+    assert network.weights == sum(p.numel() for p in module.parameters())
+    (edge,) = [edge for edge in network.edges if edge.consumer == 4]
+    assert edge.needs.tolist() == [4] and edge.emits.tolist() == [0, 0, 0, 0, 1]
+    assert type(module.cells) is kind
+
+
+def test_slices_of_a_sequence_wait_for_their_last_step():
+    def forward(self, x):
+        return self.second(self.first(x)[:, 1:4:2])
+
+    network = capture(with_forward(forward, first=nn.Linear(3, 2), second=nn.Linear(2, 2)), (6, 3))
+    (edge,) = [edge for edge in network.edges if edge.producer == 0]
+    assert edge.needs.tolist() == [1, 3] and edge.emits.tolist() == [0, 1, 0, 1, 0, 0]
+
+
+@pytest.mark.parametrize("options", [{"bidirectional": True, "batch_first": True}, {"batch_first": False}], ids=str)
+def test_recurrent_layers_that_cannot_be_timed_are_named(options):
+    with pytest.raises(InputError, match=r"module .cells. .GRU.: .* cannot be timed; accepted: one direction"):
+        capture(Reader(nn.GRU, **options), (5, 8))
+
+
 # ---------------------------------------------------------------- bad input
 
 
@@ -282,7 +325,10 @@ LAYERS = {"lstm": nn.LSTM(4, 4, batch_first=True), "attention": nn.MultiheadAtte
     [
         (lambda self, x: self.fc(x) if x.sum() > 0 else x, "decides by the values in its data"),
         (lambda self, x: self.fc(x) * x.max().item(), "decides by the values in its data|'max' in Written"),
-        (lambda self, x: self.lstm(x.unsqueeze(1))[0], r"module 'lstm' \(LSTM\) is not supported"),
+        (lambda self, x: self.lstm(x.unsqueeze(1))[1][0][0], "module 'lstm': its last state is used, which cannot be"),
+        (lambda self, x: torch.tanh(self.lstm(x.unsqueeze(1))[1][0]), "module 'lstm': its last state is used"),
+        (lambda self, x: self.lstm(x.unsqueeze(1), (x, x))[0], "module 'lstm': it is given a state; accepted: none"),
+        (lambda self, x: self.fc(x)[0], "operation 'select' in Written.forward mixes the samples"),
         (lambda self, x: self.attention(x, x, x)[0], r"module 'attention' \(MultiheadAttention\) is not supported"),
         (lambda self, x: torch.cumsum(self.fc(x), 1), "operation 'cumsum' in Written.forward is not supported"),
         (lambda self, x: self.fc(x).softmax(0), "operation 'softmax' in Written.forward mixes the samples"),

@@ -1,0 +1,90 @@
+"""RNN, LSTM and GRU as the engine sees them: for each layer a matrix for the input and one for the state.
+
+torch traces them as one operation. Stand-ins show their matrices, under the names that they have on arrays
+(`kernels.layers`: ``ih_l0``, ``hh_l0`` and so on), with an operation of our own, ``recurrent``, for all steps of the
+state's matrix and its gates. They are shapes only, and never compute.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NoReturn
+
+import torch
+from torch import Tensor, nn
+
+from rpusim.errors import InputError
+
+
+@torch.library.custom_op("rpusim::recurrent", mutates_args=())
+def recurrent(input: Tensor, weight: Tensor, bias: Tensor | None, rule: str) -> Tensor:
+    raise NotImplementedError("it has a shape only")
+
+
+@recurrent.register_fake
+def _(input: Tensor, weight: Tensor, bias: Tensor | None, rule: str) -> Tensor:
+    return input.new_empty(*input.shape[:-1], weight.shape[1])
+
+
+class _Last:
+    """Stands for the states after the last step, which nobody may use."""
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+
+    def refuse(self, *_: Any, **__: Any) -> NoReturn:
+        raise InputError(
+            f"module {self.path!r}: its last state is used, which cannot be timed; accepted: its output, output[:, -1]"
+        )
+
+    __getitem__ = __torch_function__ = refuse
+
+    def __getattr__(self, name: str) -> NoReturn:
+        self.refuse()
+
+
+class Unrolled(nn.Module):
+    """Stands in for a recurrent layer of torch on the meta device."""
+
+    def __init__(self, layer: nn.RNNBase, path: str) -> None:
+        super().__init__()
+        refused = {
+            "bidirectional=True": layer.bidirectional,
+            "proj_size": layer.proj_size > 0,
+            "batch_first=False": not layer.batch_first,
+        }
+        for given, wrong in refused.items():
+            if wrong:
+                raise InputError(
+                    f"module {path!r} ({type(layer).__name__}): {given} cannot be timed; accepted: one direction, no "
+                    "proj_size, and batch_first=True, as the samples of a batch stand first"
+                )
+        self.path, self.layers = path, layer.num_layers
+        self.rule = layer.nonlinearity if isinstance(layer, nn.RNN) else type(layer).__name__.lower()
+        for number in range(layer.num_layers):
+            for matrix in ("ih", "hh"):
+                name = f"{matrix}_l{number}"
+                weight = getattr(layer, f"weight_{name}")
+                stand_in = nn.Linear(weight.shape[1], weight.shape[0], layer.bias, "meta", weight.dtype)
+                self.add_module(name, stand_in)
+
+    def forward(self, input: Tensor, hx: Any = None) -> tuple[Tensor, Any]:
+        if hx is not None:
+            raise InputError(f"module {self.path!r}: it is given a state; accepted: none, so that it begins with zeros")
+        for number in range(self.layers):
+            state = self.get_submodule(f"hh_l{number}")
+            input = recurrent(self.get_submodule(f"ih_l{number}")(input), state.weight, state.bias, self.rule)
+        return input, (_Last(self.path), _Last(self.path)) if self.rule == "lstm" else _Last(self.path)
+
+
+def unrolled(twin: nn.Module) -> nn.Module:
+    """The same module (on the meta device, and changed) with stand-ins for its recurrent layers."""
+    if isinstance(twin, nn.RNNBase):
+        return Unrolled(twin, type(twin).__name__)
+    made: dict[int, Unrolled] = {}
+    for path, part in list(twin.named_modules(remove_duplicate=False)):
+        if isinstance(part, nn.RNNBase):
+            if id(part) not in made:
+                made[id(part)] = Unrolled(part, path)
+            parent, _, name = path.rpartition(".")
+            setattr(twin.get_submodule(parent), name, made[id(part)])
+    return twin
