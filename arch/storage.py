@@ -153,10 +153,11 @@ def sent(messages: Sequence[Sequence[Message]], replicas: int, vectors: int) -> 
 
 def _read_by(block: Block, total: int, placed: PlacedLayer) -> int:
     """How much of ``total`` the columns of a block read: each an equal share, that of the bias nothing. The shares of a
-    row of blocks add up to it exactly."""
+    row of blocks, of all groups, add up to it exactly."""
     columns = placed.layer.columns
-    start, stop = min(block.column_start, columns), min(block.column_stop, columns)
-    return total * stop // columns - total * start // columns
+    before, everything = placed.group(block) * columns, columns * placed.layer.groups
+    start, stop = (before + min(at, columns) for at in (block.column_start, block.column_stop))
+    return total * stop // everything - total * start // everything
 
 
 def _capacities(placement: Placement) -> dict[int, int]:

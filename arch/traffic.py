@@ -234,7 +234,7 @@ class Traffic:
         for producer in self._network.predecessors(placed.index):
             if producer == INPUT:
                 inputs = Inputs(self._network, placed.index, placed.replicas)
-                found.append(int(inputs.needed(everyone, placed.layer.columns).table.sum()))
+                found.append(int(inputs.needed(everyone, placed.layer.columns * placed.layer.groups).table.sum()))
             else:
                 positions = self._exchange(producer, placed.index).sent(everyone).table.sum()
                 found.append(int(positions) * self._layers[producer].layer.outputs)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from generated import chain, changed, images, replicated, with_outside
+from generated import branches, chain, changed, images, replicated, with_outside
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -13,7 +13,7 @@ from rpusim.arch.assumption import assumed_activity
 from rpusim.arch.chip import Chip
 from rpusim.arch.events import Events, Op
 from rpusim.arch.mapping import SINGLE, CellLayout, place
-from rpusim.arch.network import Network
+from rpusim.arch.network import Network, WeightLayer, Window, connect
 from rpusim.arch.plan import Plan, make_plan
 from rpusim.arch.schedule import run
 from rpusim.arch.storage import Kept, lacking, settle
@@ -57,6 +57,24 @@ class TestHeld:
         assert kept.input_bits == 60 * WORD and kept.error_bits == 96 * WORD
         own = np.array([(one.own_input_bits, one.own_error_bits) for one in kept.held[0]]) // WORD
         assert own.tolist() == [[30, 32], [30, 0], [0, 32], [0, 0], [0, 32], [0, 0]]
+
+    @pytest.mark.parametrize("groups", [1, 2, 4])
+    def test_every_input_is_put_away_once_whatever_the_groups(self, groups: int) -> None:
+        window = Window((3, 3), padding=(1, 1))
+        steps = [
+            (WeightLayer.convolution("first", (4, 5, 5), 4, window, groups=groups), ("input",)),
+            (WeightLayer.convolution("second", (4, 5, 5), 4, window, groups=groups), ("first",)),
+        ]
+        plan = planned(connect("grouped", (4, 5, 5), steps), chip_with(10**6, "memory"))
+        for kept in settle(plan, 4, training=True):
+            assert kept.input_bits == kept.error_bits == 4 * 25 * WORD
+            for bits in ("input_bits", "error_bits"):
+                assert sum(getattr(one, f"own_{bits}") for one in kept.held[0]) == getattr(kept, bits)
+
+    @pytest.mark.parametrize("long_branch_last", [False, True])
+    def test_of_branches_that_are_summed_the_sum_is_kept(self, long_branch_last: bool) -> None:
+        plan = planned(branches(long_branch_last), chip_with(10**6))
+        assert [kept.input_bits for kept in settle(plan, 4, training=True)] == [16 * WORD] * 4
 
     def test_a_tile_holds_once_what_several_of_its_blocks_read(self) -> None:
         plan = planned(chain(60, 96), chip_with(10**6, arrays=6))

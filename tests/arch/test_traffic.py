@@ -159,6 +159,7 @@ class TestReplicas:
         ops = [make_plan(each).layers[0].derivative_ops for each in (one_replica(placement), placement)]
         parts = len(read(NEXT, second)) // SAMPLES
         assert ops[1] - ops[0] == (parts - NEXT**2) * CHANNELS
+        assert ops[0] == placement.network.digital_ops(0)  # of one replica there is one part: nothing to add
 
     def test_every_replica_gets_what_it_reads_of_the_networks_input(self, first: int, second: int) -> None:
         chip = with_outside(changed(Chip.load("reram-512")), frozenset(["host"]))
@@ -235,6 +236,48 @@ def test_groups_get_and_send_back_only_their_own_channels(groups: int) -> None:
     each = 2 * 16 * 8 // groups * WORD
     assert stored(plan, events, 0, Phase.FORWARD) == {name: each for name in buffers(placement, 1)}
     assert stored(plan, events, 1, Phase.BACKWARD) == {buffers(placement, 0)[0]: each * groups}
+
+
+@pytest.mark.parametrize("arrays", [1, 4])
+def test_groups_on_one_tile_get_the_channels_of_all_of_them(arrays: int) -> None:
+    """Four groups that read the network's input, then two: each on a tile of its own, or all of a layer on one."""
+    window = Window((3, 3), padding=(1, 1))
+    steps = [
+        (WeightLayer.convolution("depthwise", (4, 5, 5), 4, window, groups=4), ("input",)),
+        (WeightLayer.convolution("grouped", (4, 5, 5), 4, window, groups=2), ("depthwise",)),
+    ]
+    chip = with_outside(changed(Chip.load("reram-512"), array={"arrays": arrays}), frozenset(["host"]))
+    plan, events = trained(place(connect("grouped", (4, 5, 5), steps), chip), 1)
+    came = stored(plan, events, 0, Phase.FORWARD)
+    for layer, groups in ((0, 4), (1, 2)):
+        tiles = set(buffers(plan.placement, layer))
+        assert len(tiles) == (groups if arrays == 1 else 1)
+        assert {came[tile] for tile in tiles} == {25 * 4 // len(tiles) * WORD}
+        assert plan.layers[layer].reads == 25 * 4
+
+
+def test_a_channel_whose_columns_are_cut_goes_to_both_tiles() -> None:
+    """Three channels of 3 x 3, so 27 columns and that of the bias; cut into 14 and 14, in the middle of the second."""
+    chip = changed(Chip.load("reram-512"), array={"columns": 14, "rows": 64})
+    placement = place(images(6, 3), chip)
+    assert placement.layers[2].column_splits == (14, 14)
+    plan, events = trained(placement, 1)
+    found = stored(plan, events, 1, Phase.FORWARD)
+    assert [found[name] for name in buffers(placement, 2)] == [NEXT**2 * 2 * WORD] * 2
+
+
+def test_of_an_input_that_is_rearranged_each_gets_its_share_rounded_up() -> None:
+    """25 numbers that a pool makes 4 of: 16 windows of 3 x 3 over 4 places, so a corner's window reads all of them."""
+    pool = Window((2, 2), stride=(2, 2))
+    steps = [
+        (Operation.digital("pool", "pool", (1, 5, 5), (1, 2, 2), "max", pool), ("input",)),
+        (WeightLayer.convolution("conv", (1, 2, 2), 2, Window((1, 1))), ("pool",)),
+    ]
+    chip = with_outside(changed(Chip.load("reram-512")), frozenset(["host"]))
+    placement = place(connect("pooled", (1, 5, 5), steps), chip, replicas={"conv": 2})
+    plan, events = trained(placement, 1, training=False)
+    came = stored(plan, events, 0, Phase.FORWARD)
+    assert [came[name] for name in buffers(placement, 0)] == [13 * WORD] * 2  # a half of 25
 
 
 def test_a_large_group_is_cut_within_itself() -> None:
