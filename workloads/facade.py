@@ -128,6 +128,7 @@ class ChipMeter:
             "steps": self._steps,
             "operations": self._operations,
             "inference_rows": self._log.inference_rows,
+            "waiting": list(self._log.waiting),
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -140,7 +141,7 @@ class ChipMeter:
         self._log.take()
         self._coupling.load_state_dict(state["coupling"])
         self._steps, self._operations = state["steps"], state["operations"]
-        self._log.inference_rows = state["inference_rows"]
+        self._log.inference_rows, self._log.waiting = state["inference_rows"], list(state["waiting"])
 
     def _placed(self) -> str:
         """A short name for what was placed, and how."""

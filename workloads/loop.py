@@ -44,7 +44,7 @@ class LoopLog(ActivityLog):
         self._kinds: dict[Any, TileKind] = {
             (block.layer, block.tile): placement.chip.tiles[block.kind] for block in placement.blocks()
         }
-        self._waiting: list[tuple[int, dict[str, ArrayLike]]] = []
+        self.waiting: list[tuple[int, dict[str, ArrayLike]]] = []
         """Maintenance between mini-batches, which belongs to the next one."""
         self._count = 0
         self._open: int | None = None
@@ -75,11 +75,11 @@ class LoopLog(ActivityLog):
         phase = columns.get("phase")
         if self._asked is None and self._open is None and np.all(np.equal(phase, Phase.MAINTENANCE)):  # type: ignore[arg-type]
             self._check_written(columns)
-            self._waiting.append((length, columns))
+            self.waiting.append((length, columns))
             return
-        for waited in self._waiting:
+        for waited in self.waiting:
             super().append(waited[0], **waited[1])
-        self._waiting.clear()
+        self.waiting.clear()
         first = columns.get("layer") == 0 and columns.get("tile") == 0
         if self._asked is not None and first and np.all(np.equal(phase, Phase.FORWARD)):  # type: ignore[arg-type]
             self.inference_rows += length

@@ -38,6 +38,7 @@ from rpusim.kernels.cells import (
     Transfer,
     Vector,
 )
+from rpusim.kernels.inference import INFERENCE
 from rpusim.kernels.presets import CONFIGURATIONS
 from rpusim.workloads.endurance import ASSUMED, CHARGE, OF_DEVICES, Endurance
 
@@ -94,6 +95,11 @@ def _numbers(where: str, values: Any) -> dict[str, object]:
 def build(given: Given, chip: Chip | None = None) -> UnitCells:
     """The unit cells of a configuration's name, or of a mapping (see the module), on a chip."""
     if isinstance(given, str) and given != OF_THE_CHIP:
+        if given in INFERENCE:
+            raise InputError(
+                f"device: {given!r} only infers, which a training cannot use; accepted in rpusim.place and in an "
+                "experiment with inference"
+            )
         if given not in CONFIGURATIONS:
             raise InputError(f"device: {shown(repr(given))} is unknown{nearest(given, [*CONFIGURATIONS, OF_THE_CHIP])}")
         found = CONFIGURATIONS[given]

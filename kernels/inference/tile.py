@@ -99,18 +99,22 @@ class InferenceTile(Tile):
     def forward(self, x: Tensor) -> Tensor:
         """Multiply vectors: x (vectors, columns) -> y (vectors, rows)."""
         self.end_mini_batch()
-        y = super().forward(x)
-        if self.config.remap is not None:
-            y = y * self.scale
-        return y * self.factor if self.programmed and not self.training else y
+        return self._scaled(super().forward(x))
 
     def backward(self, d: Tensor) -> Tensor:
         """Multiply errors by the transposed array: d (vectors, rows) -> (vectors, columns)."""
-        return super().backward(d if self.config.remap is None else d * self.scale)
+        return super().backward(self._scaled(d))
 
     def gradient(self, x: Tensor, d: Tensor) -> Tensor:
-        self._learned, self.programmed = True, False
+        if self.training:  # else it is asked for, but not learned from
+            self._learned, self.programmed = True, False
         return super().gradient(x, d)
+
+    def _scaled(self, y: Tensor) -> Tensor:
+        """Times the digital factors of the rows: the scale of remapping, and that of drift compensation."""
+        if self.config.remap is not None:
+            y = y * self.scale
+        return y * self.factor if self.programmed and not self.training else y
 
     def end_mini_batch(self) -> None:
         """Clip, remap and modify, if the weights may have learned since the last time."""

@@ -191,6 +191,18 @@ def test_reads_are_noisy_at_once_and_new_each_time():
     assert not torch.equal(first, tile.held)
 
 
+def test_gradients_of_inputs_go_through_what_is_held_and_do_not_forget_it():
+    layer = convert(nn.Linear(6, 4), InferenceConfig(forward=PERFECT, remap=Remap())).eval()
+    drift(layer, DAY)
+    x = torch.randn(3, 6, requires_grad=True)
+    y = layer(x)
+    y.sum().backward()
+    step = torch.zeros(3, 6)
+    step[:, 2] = 1.0
+    assert torch.allclose((layer(x + step) - y).sum(1), x.grad[:, 2], atol=1e-4)
+    assert layer.tiles[0].programmed
+
+
 def test_one_exponent_for_all_is_compensated_exactly():
     model = CustomDriftPCM(means=(0.06, 0.06), deviations=(0.0, 0.0), program_scale=0.0, read_scale=0.0)
     x = torch.randn(5, 10)

@@ -212,6 +212,19 @@ def test_programming_and_measuring_drift_are_on_the_clock_before_the_next_call()
     assert {of["activity"]["inference_samples"] for of in (bare, programmed, drifted)} == {SAMPLES}
 
 
+def test_what_was_programmed_is_on_the_clock_after_a_restart_too() -> None:
+    def placed() -> nn.Module:
+        return rpusim.place(network(), "reram-512", (1, 4, 4), device="inference-reram-wan-2022")
+
+    one, two, x = placed(), placed(), torch.rand(SAMPLES, 1, 4, 4)
+    rpusim.drift(one, 86400.0)
+    two.load_state_dict(one.state_dict())
+    two.chip.load_state_dict(one.chip.state_dict())
+    outputs, reports = zip(*((model(x), model.chip.report()) for model in (one, two)), strict=True)
+    assert torch.equal(*outputs)
+    assert reports[0]["energy"] == reports[1]["energy"] and reports[0]["energy"]["by_phase"]["maintenance"] > 0.0
+
+
 def test_cells_are_not_written_where_a_chip_does_not_say_how() -> None:
     model = rpusim.place(network(), "isaac-2016", (1, 4, 4), device="inference-pcm")
     with pytest.raises(InputError, match="'isaac' of isaac-2016 do not say how they are written"):
