@@ -114,6 +114,12 @@ def check_convertible(network: Network, module: nn.Module) -> None:
             f"nn.Sequential(nn.{type(module).__name__}(...))"
         )
     modules, used = dict(module.named_modules()), dict[str, str]()
+    for path, part in modules.items():
+        if isinstance(part, nn.RNNBase):
+            raise InputError(
+                f"network: module {path!r} ({type(part).__name__}) can be mapped and timed but not computed on the "
+                "clock; accepted: nn.Linear, nn.Conv1d, nn.Conv2d and nn.Conv3d modules"
+            )
     for layer in network.layers:
         if layer.parameter in used:
             raise InputError(

@@ -10,7 +10,8 @@ from torch import nn
 from torch.nn.utils import parametrizations
 
 from rpusim.errors import InputError
-from rpusim.kernels import AnalogLayer, convert
+from rpusim.kernels import AnalogLayer, IOParameters, convert
+from rpusim.kernels.inference import InferenceConfig
 
 DOCUMENT = (Path(__file__).parents[2] / "docs" / "layers.md").read_text(encoding="utf-8")
 
@@ -196,6 +197,17 @@ def test_unknown_choices_are_refused_in_one_sentence():
     ]:
         with pytest.raises(InputError, match=message):
             convert(digital, PERFECT, **options)
+
+
+@pytest.mark.parametrize(
+    "name", ["Conv2d depthwise, then pointwise", "LSTM, 2 layers, bidirectional", "MultiheadAttention"]
+)
+def test_layers_that_only_infer_are_trained_like_torch(name):
+    torch.manual_seed(0)
+    exact = IOParameters(is_perfect=True)
+    make, shapes = next(row[1:] for row in CONVERTED if row[0] == name)
+    config = InferenceConfig(noise=None, forward=exact, backward=exact, max_rows=5, max_columns=6)
+    assert_trains_alike(make(), config, *map(torch.randn, shapes))
 
 
 def test_hooks_of_a_layer_stay_with_it():
