@@ -125,7 +125,7 @@ def test_a_range_that_is_hardly_used_decays():
     layer = _ranged(init_value=2.0, decay=0.01, input_min_percentage=0.5)
     layer(torch.tensor([[0.5, 1.0]])).backward(torch.ones(1, 1))
     AnalogSGD(layer, 0.1).step()
-    assert float(layer.input_range.limit) == pytest.approx(2.0 - 0.1 * 0.01 * 2.0)
+    assert layer.input_range.limit.item() == pytest.approx(2.0 - 0.1 * 0.01 * 2.0)
     layer.zero_grad()
     layer(torch.tensor([[0.5, 3.0]])).backward(torch.ones(1, 1))  # half of them within: no more than the fraction
     assert float(layer.input_range.limit.grad) == 0.0
@@ -137,11 +137,11 @@ def test_the_range_begins_as_the_mean_of_multiples_of_the_deviation():
     layer(torch.zeros(3, 2))  # no deviation: not counted
     for batch in batches[:2]:
         layer(batch).sum().backward()
-    assert float(layer.input_range.limit) == pytest.approx(2.5 * float(sum(b.std() for b in batches[:2])) / 2)
+    assert layer.input_range.limit.item() == pytest.approx(2.5 * float(sum(b.std() for b in batches[:2])) / 2)
     assert layer.input_range.limit.grad is None
-    before = float(layer.input_range.limit)
+    before = layer.input_range.limit.item()
     layer(batches[2]).sum().backward()
-    assert float(layer.input_range.limit) == before and layer.input_range.limit.grad is not None
+    assert layer.input_range.limit.item() == before and layer.input_range.limit.grad is not None
 
 
 def test_nothing_is_learned_of_data_that_are_only_inferred():
@@ -149,7 +149,7 @@ def test_nothing_is_learned_of_data_that_are_only_inferred():
     with torch.no_grad():
         layer(torch.randn(4, 2))
     layer.eval()(torch.randn(4, 2))
-    assert float(layer.input_range.limit) == 1.0 and int(layer.input_range.batches) == 0
+    assert layer.input_range.limit.item() == 1.0 and int(layer.input_range.batches) == 0
 
 
 def test_ranges_and_scales_are_part_of_the_state():
