@@ -91,7 +91,7 @@ class Activity:
         filled: dict[str, Any] = {}
         for name, dtype in COLUMNS.items():
             value = columns.get(name, 1 if name == "count" else 0)
-            filled[name] = np.ascontiguousarray(np.broadcast_to(np.asarray(value, dtype), (length,)))
+            filled[name] = np.full(length, value, dtype)
         return Activity(**filled)
 
     @staticmethod

@@ -128,13 +128,16 @@ class Program:
 
     def traced(self) -> Program:
         """The same, except that all for which a process may have to wait has slots for when it was over."""
-        code, slots = self.code.copy(), self.slots
-        for start, stop, _, size in self.tasks.tolist():
-            for at in range(start, stop):
-                if code[at, 0] in (Do.WAIT, Do.TAKE, Do.HOLD):
-                    code[at, INSTRUCTION.index("slot")] = slots
-                    slots += size
-        return replace(self, code=code, slots=slots)
+        code = self.code.copy()
+        waits = np.flatnonzero(np.isin(code[:, 0], (Do.WAIT, Do.TAKE, Do.HOLD)))
+        sizes = self.tasks[np.searchsorted(self.tasks[:, 1], waits, side="right"), 3]
+        code[waits, INSTRUCTION.index("slot")] = self.slots + np.cumsum(sizes) - sizes
+        return replace(self, code=code, slots=self.slots + int(sizes.sum()))
+
+    @property
+    def _logs(self) -> int:
+        """Slots of what is logged; a traced program has more."""
+        return int((self.logged[:, 0] + self.tasks[self.logged[:, 1], 3]).max(initial=0))
 
     def task_of(self, process: int) -> int:
         return int(np.searchsorted(self.tasks[:, 2], process, side="right")) - 1
@@ -160,16 +163,22 @@ class Program:
 
     def events(self, start: Integers, end: Integers, most: int | None = None) -> Events:
         """The times in the slots as events, ordered by end; then by task, and by place in it; ``most``: the first."""
-        sizes = self.tasks[self.logged[:, 1], 3]
+        logged = self.logged
+        if most is not None and len(logged):
+            done = np.flatnonzero(start[: self._logs] != NEVER)
+            if len(done) > most:  # each of them is at least one event
+                early = np.zeros(len(start) + 1, np.int64)
+                early[1:][done] = end[done] <= np.partition(end[done], most)[most]
+                early = np.cumsum(early)
+                logged = logged[early[logged[:, 0] + self.tasks[logged[:, 1], 3]] > early[logged[:, 0]]]
+        sizes = self.tasks[logged[:, 1], 3]
         kind = np.repeat(np.arange(len(sizes)), sizes)
         number = np.arange(len(kind)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
-        slot = self.logged[kind, 0] + number
+        slot = logged[kind, 0] + number
         done = np.flatnonzero(start[slot] != NEVER)
-        if most is not None and len(done) > most:
-            done = done[end[slot[done]] <= np.partition(end[slot[done]], most)[most]]
         done = done[np.argsort(end[slot[done]], kind="stable")][:most]
         kind, number, slot = kind[done], number[done], slot[done]
-        _, task, op, station, amount, amount_column, row, row_column = self.logged.T
+        _, task, op, station, amount, amount_column, row, row_column = logged.T
         phase, layer, tile, vector, vector_column = self.heads[task].T
         return Events(
             op=op[kind],

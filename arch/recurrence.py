@@ -19,6 +19,8 @@ from rpusim.arch.program import Do, Integers, Program
 
 _GATE, _STATION, _TIME = range(3)
 """What a process waits for."""
+_FOR = {int(Do.WAIT): _GATE, int(Do.TAKE): _STATION, int(Do.HOLD): _TIME}
+_USE, _NOTE, _LOG = int(Do.USE), int(Do.NOTE), int(Do.LOG)
 
 
 @dataclass(frozen=True)
@@ -103,17 +105,17 @@ def histories(program: Program, start: Integers, end: Integers) -> Iterator[Hist
         noted: dict[int, int] = {}
         notes: list[tuple[int, int]] = []
         for do, a, _, _, _, slot, register in program.code[first:stop].tolist():
-            if do == Do.USE:
+            if do == _USE:
                 over += [start[slot : slot + size], end[slot : slot + size]]
                 kind += [_STATION, _TIME]
                 station += [a, a]
-            elif do in (Do.WAIT, Do.TAKE, Do.HOLD):
+            elif do in _FOR:
                 over.append(end[slot : slot + size])
-                kind.append({Do.WAIT: _GATE, Do.TAKE: _STATION, Do.HOLD: _TIME}[Do(do)])
+                kind.append(_FOR[do])
                 station.append(a)
-            elif do == Do.NOTE:
+            elif do == _NOTE:
                 noted[register] = len(over) - 1
-            elif do == Do.LOG:
+            elif do == _LOG:
                 notes.append((noted[register], len(over) - 1))
         if over:  # what was skipped was over with what came before it
             times = np.maximum.accumulate(np.maximum(np.stack(over), 0), axis=0)

@@ -280,7 +280,10 @@ class Meter:
         self._keep(timed.activity, timed.events(self._most))
         samples = self.samples
         if times * size > samples:  # what was done once, before the first of them, is in both
-            fewer = work(1, samples - 1) if size > samples else work(samples // size - 1, size)
+            if last := int(timed.activity.step.max()):
+                fewer = timed.activity.select(timed.activity.step < last)
+            else:
+                fewer = work(samples - 1, 1) if size == 1 else work(1, samples - 1)
             step = self._samples(timed.activity) - self._samples(fewer)
             self.counts = self.counts.grown(Counts().plus(fewer), (times * size - samples) // step)
             self.samples = times * size
