@@ -30,16 +30,16 @@ def test_a_pulse_moves_the_voltage_by_its_charge_over_the_capacitance() -> None:
     assert cell().step(WIDTH) == pytest.approx(100e-9 * 1e-9 / 100e-15) == pytest.approx(1e-3)
     assert cell().states(WIDTH) == pytest.approx(1000)
     assert cell().states(2 * WIDTH) == pytest.approx(500)
-    assert cell(capacitance=200e-15).of_device(WIDTH)["dw_min"] == pytest.approx(0.0006)
+    assert cell(capacitance=200e-15).of_device(WIDTH)["dw_min"] == pytest.approx(0.001)
 
 
 def test_the_weaker_source_shrinks_its_direction_only() -> None:
     for up, down, asymmetry in ((100e-9, 80e-9, 0.2), (80e-9, 100e-9, -0.2)):
         numbers = cell(charging_current=up, discharging_current=down).of_device(WIDTH)
-        assert numbers["up_down"] == pytest.approx(asymmetry) and numbers["dw_min"] == pytest.approx(0.0012)
+        assert numbers["up_down"] == pytest.approx(asymmetry) and numbers["dw_min"] == pytest.approx(0.002)
         cells = CmosRpu(**{**numbers, "current_dtod": 0.0, "capacitance_dtod": 0.0}).sample(1, 1, (0,))
-        assert float(cells.parameters(up=True)[0]) == pytest.approx(0.0012 * up / 100e-9)
-        assert float(cells.parameters(up=False)[0]) == pytest.approx(0.0012 * down / 100e-9)
+        assert float(cells.parameters(up=True)[0]) == pytest.approx(0.002 * up / 100e-9)
+        assert float(cells.parameters(up=False)[0]) == pytest.approx(0.002 * down / 100e-9)
 
 
 def test_retention_is_capacitance_times_both_off_resistances_side_by_side() -> None:
@@ -49,11 +49,11 @@ def test_retention_is_capacitance_times_both_off_resistances_side_by_side() -> N
 
 
 def test_smaller_gates_match_worse_and_leak_less_alike() -> None:
-    large, small = cell().of_device(WIDTH), cell(gate_area=0.0225e-12 / 4).of_device(WIDTH)
+    large, small = cell().of_device(WIDTH), cell(gate_area=0.5625e-12 / 4).of_device(WIDTH)
     for spread in ("current_dtod", "offset_dtod", "leakage_dtod"):
         assert small[spread] == pytest.approx(2 * large[spread])
-    assert large["current_dtod"] == pytest.approx(2 * 10e-3 / 0.2)
-    assert cell(gate_area=0.0225e-12 / 4).area == pytest.approx(cell().area - 2 * 0.75 * 0.0225e-12)
+    assert large["current_dtod"] == pytest.approx(2 * 2e-3 / 0.2)
+    assert cell(gate_area=0.5625e-12 / 4).area == pytest.approx(cell().area - 2 * 0.75 * 0.5625e-12)
 
 
 def test_short_weak_pulses_have_the_shot_noise_of_their_electrons() -> None:
@@ -73,7 +73,7 @@ def test_an_update_takes_its_charge_from_the_supply_and_switches_the_gates() -> 
 
 
 def test_area_is_capacitor_and_transistors() -> None:
-    assert cell().area == pytest.approx(100e-15 / 0.2 + 9 * 0.05e-12 + 2 * 0.0225e-12)
+    assert cell().area == pytest.approx(100e-15 / 0.2 + 9 * 0.05e-12 + 2 * 0.5625e-12)
     assert cell(capacitance=200e-15).area - cell().area == pytest.approx(0.5e-12)
 
 
@@ -91,7 +91,7 @@ def test_the_device_of_the_chip_follows_every_change_of_its_circuit() -> None:
     own = CARD.model_copy(update={"cmos": cell(capacitance=50e-15), "name": "mine"})
     kind = chip.tiles[0].model_copy(update={"array": chip.tiles[0].array.model_copy(update={"cell": "mine"})})
     changed = chip.model_copy(update={"tiles": (kind,), "cards": {"mine": own}})
-    assert unit_cells.build("chip", changed).device.dw_min == pytest.approx(0.0024)
+    assert unit_cells.build("chip", changed).device.dw_min == pytest.approx(0.004)
     mapped = unit_cells.build({"model": "chip", "retention": 5.0, "cell": {"kind": "transfer"}}, changed)
     assert (mapped.device.retention, mapped.cell.kind) == (5.0, "transfer")
     assert {"device.retention"} <= {row["field"] for row in mapped.provenance() if row["unit"] == "s"}
