@@ -8,6 +8,7 @@ random numbers, so that a tile restored from its state continues bit for bit. Wh
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -18,16 +19,21 @@ import torch
 from rpusim.arch.activity import ActivityLog, Phase
 from rpusim.errors import InputError
 from rpusim.kernels.array import DeviceArray
-from rpusim.kernels.cells.base import Site
-from rpusim.kernels.devices import Cells
+from rpusim.kernels.cells.base import Extra, Name, Site, changed
+from rpusim.kernels.cells.reads import Reader
+from rpusim.kernels.cells.single import SingleCell
+from rpusim.kernels.devices import Cells, PulsedDevice
 from rpusim.kernels.mvm import BoundManagement, Lines, Product, multiply
 from rpusim.kernels.periphery import product
+from rpusim.kernels.trains import UpdateParameters
 
 if TYPE_CHECKING:
     from rpusim.kernels.config import AnalogConfig, LayerConfig
 
 Tensor = torch.Tensor
 PATHS = ("numba", "torch")
+BEFORE = -1
+"""Stands for the vector of work that is done before a mini-batch."""
 
 
 class Tile(torch.nn.Module, ABC):
@@ -199,6 +205,7 @@ class AnalogTile(Tile):
         self.config = config
         self.cell = config.cell.build(Site(rows, columns, config.device, config.update, self._stream, self.path))
         self.__dict__["cell"] = self.cell  # found without the detour that torch makes for submodules
+        self._counters["refreshed"] = 0
         self.history: list[tuple[Tensor, Tensor, float, int]] | None = None
 
     @property
@@ -264,3 +271,26 @@ class AnalogTile(Tile):
 
     def elapse(self, seconds: float) -> None:
         self.cell.elapse(seconds)
+
+    @property
+    def can_refresh(self) -> bool:
+        """Whether its cells are single devices that leak."""
+        return isinstance(self.cell, SingleCell) and self.array.cells.retention is not None
+
+    def refresh(self, seconds: float) -> None:
+        """Bring back what the mean cell has lost in ``seconds``: read column by column, and write the difference."""
+        assert self.can_refresh and isinstance(self.array.device, PulsedDevice), "nothing that leaks"
+        reader = Reader(self._backward_io, self.rows, self.columns, (*self._stream, Name.READ), by_columns=True)
+        columns, before = list(range(self.columns)), self.weights.clone()
+        seen = reader.read(self.weights, columns, self._counters["refreshed"], self.path_now)
+        self._counters["refreshed"] += self.columns
+        missing = seen * math.expm1(seconds / self.array.device.retention)
+        # No column touches another's cells, so all are read before the first is written.
+        counts = self.array.pulse(reader.one_hot(columns, missing.device), missing, -1.0, UpdateParameters())
+        done = Extra()
+        for column in columns:
+            writes = changed(before[:, column], self.weights[:, column])
+            pulsed: dict[str, Any] = {"counts": counts, "entry": column, "phase": Phase.MAINTENANCE}
+            done.add(BEFORE, passes=1, writes=writes, digital_ops=2 * self.rows, **pulsed)
+        if self.log is not None:
+            self.log.append(len(done), layer=self.layer, tile=self.tile, **done.columns())

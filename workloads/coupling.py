@@ -17,6 +17,10 @@ that they move: so the update is first done for its activity alone, timed, undon
 between its vectors; it sends the same pulses. Nothing is taken from the future. Reads of a mini-batch find the weights
 as they are when it begins. A call of the engine for each mini-batch makes this slow.
 
+``refresh``. Every so many seconds, before a mini-batch: each column of an array is read through its converters, and by
+what the mean cell has lost since the last time, as a share of what is read, the column is pulsed. Nobody knows what a
+cell held; spread of the retention and noise of pulses remain. Reads and pulses are maintenance, timed and priced.
+
 A mini-batch's updates are off by at most the part T / tau that leaks in its time T if they are taken at its end.
 """
 
@@ -51,9 +55,16 @@ class Coupling:
     """
 
     def __init__(
-        self, model: nn.Module, meter: Meter, take: Callable[[], Activity], elapse: Elapse = "mini-batch"
+        self,
+        model: nn.Module,
+        meter: Meter,
+        take: Callable[[], Activity],
+        elapse: Elapse = "mini-batch",
+        refresh: float | None = None,
     ) -> None:
         self.meter, self._take = meter, take
+        self._refresh_ps, self._refreshed_ps = refresh and picoseconds(refresh), 0
+        """How often, and when the last time."""
         self._tiles = [tile for tile in model.modules() if isinstance(tile, AnalogTile) and tile.volatile]
         self._by_vector = elapse == "vector" and bool(self._tiles)
         self._passed_ps = 0
@@ -64,6 +75,16 @@ class Coupling:
         """Mini-batches since the engine was called."""
         if self._by_vector:
             _check_vectors(self._tiles, meter)
+        if self._refresh_ps:
+            _check_refresh(self._tiles, meter)
+
+    def begin(self) -> None:
+        """A mini-batch is about to begin."""
+        since = self._passed_ps - self._refreshed_ps
+        if self._refresh_ps and since >= self._refresh_ps:
+            for tile in self._tiles:
+                tile.refresh(since / PICOSECONDS_PER_SECOND)
+            self._refreshed_ps = self._passed_ps
 
     def step(self, learn: Callable[[], Any]) -> None:
         """Learn from a mini-batch (the optimizer's step), and let the time pass that it takes."""
@@ -104,12 +125,13 @@ class Coupling:
     def state_dict(self) -> dict[str, Any]:
         """What it takes to go on, besides the model's own state; everything has been settled by then."""
         assert not self._open, "activity that nobody has accounted for"
-        return {"meter": self.meter.state_dict(), "expected_ps": self._expected_ps}
+        kept = {"expected_ps": self._expected_ps, "refreshed_ps": self._refreshed_ps}
+        return {"meter": self.meter.state_dict(), **kept}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on from what `state_dict` gave."""
         self.meter.load_state_dict(state["meter"])
-        self._expected_ps = state["expected_ps"]
+        self._expected_ps, self._refreshed_ps = state["expected_ps"], state["refreshed_ps"]
         self._passed_ps = self.meter.ledger().time_ps
 
     def _step_by_vector(self, learn: Callable[[], Any]) -> None:
@@ -149,6 +171,16 @@ def _gaps(activity: Activity, events: Events, tile: AnalogTile, vectors: int) ->
 
 def _copied(state: dict[str, Any]) -> dict[str, Any]:
     return {name: value.clone() if isinstance(value, torch.Tensor) else value for name, value in state.items()}
+
+
+def _check_refresh(tiles: Iterable[AnalogTile], meter: Meter) -> None:
+    """Refuse what would not be timed as often as it is done, and cells with several arrays or nothing that leaks."""
+    if meter.timing != "every":
+        raise InputError(f"refresh: given with timing: {timing.name(meter.timing)}; it needs timing: every")
+    if not tiles or not all(tile.can_refresh for tile in tiles):
+        raise InputError(
+            "refresh: the arrays hold nothing that it would bring back; it is for single devices that leak"
+        )
 
 
 def _check_vectors(tiles: Iterable[AnalogTile], meter: Meter) -> None:

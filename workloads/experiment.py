@@ -89,9 +89,11 @@ def run(experiment: Experiment, watch: Watch = lambda stage, fraction: None, kep
     batches = Batches(samples, experiment)
     tried = analog_twin(digital, placement, experiment.management, cells, experiment.seed, ActivityLog())
     dry_run(digital, tried, batches)
+    refresh = experiment.refresh.every if experiment.refresh else None
+    coupling = Coupling(analog, meter, log.take, experiment.elapse, refresh)
     stages = [
         Training("digital", digital, torch.optim.SGD(digital.parameters(), 1.0)),
-        Training("analog", analog, AnalogSGD(analog, 1.0), log, Coupling(analog, meter, log.take, experiment.elapse)),
+        Training("analog", analog, AnalogSGD(analog, 1.0), log, coupling),
     ]
     if state is not None:
         began -= state["wall"]
@@ -263,6 +265,11 @@ class Training:
     loss: float = 0.0
     curve: list[dict[str, Any]] = field(default_factory=list)
 
+    def begin(self) -> None:
+        """Do what is due before a mini-batch."""
+        if self.coupling:
+            self.coupling.begin()
+
     def step(self) -> None:
         """Learn from a mini-batch."""
         if self.coupling:
@@ -327,6 +334,7 @@ def train(
         training.optimizer.param_groups[0]["lr"] = batches.learning_rate(epoch)
         for x, y in islice(batches.epoch(epoch), training.mini_batches, None):
             training.idle(idle.per_mini_batch if idle else 0.0)
+            training.begin()
             training.optimizer.zero_grad()
             loss = loss_function(model(x), y)
             if not torch.isfinite(loss):

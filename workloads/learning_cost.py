@@ -48,7 +48,7 @@ def run(name: str, seed: int = 0, **changes: Any) -> dict[str, Any]:
     checks.instance("config", algorithm.config, AnalogConfig)
     assert algorithm.config
     base = settings.load("fcn-digits")
-    recipe = {"epochs": learning.EPOCHS, "batch": learning.BATCH, "halve_every": learning.HALVE_EVERY}
+    recipe: dict[str, float] = {"epochs": learning.EPOCHS, "batch": learning.BATCH, "halve_every": learning.HALVE_EVERY}
     recipe["learning_rate"] = algorithm.rate
     management = base.management.model_copy(update={"bound": "iterative"}).model_dump()
     given = {"device": mapping(algorithm.config), "chip": CHIP, "management": management, "seed": seed}

@@ -101,6 +101,16 @@ class Use(Sourced):
         return [f"{time!r} s" for time in times]
 
 
+class Refresh(Sourced):
+    """What capacitors have lost is written back every so often, see `coupling`."""
+
+    every: Seconds
+
+    @field_serializer("every")
+    def _with_unit(self, time: float) -> str:
+        return f"{time!r} s"
+
+
 def _file_name(name: str) -> str:
     if not re.fullmatch(r"[^\W_][\w .+=,-]{0,99}", name) or name != name.strip():
         raise ValueError(
@@ -116,9 +126,8 @@ class Experiment(Sourced):
     ``device`` is a configuration's name, or a mapping with ``model``, that model's parameters and a ``cell`` (see
     `unit_cells`). ``schedule``: sequential or minibatch-pipelined, see `rpusim.arch.schedule`.
     ``timing``: every, sampled or steady, see `timing`. ``elapse``: what leaks and drifts does so after every
-    mini-batch, or before every vector of an update, see `coupling`. ``idle``: time in which the chip waits.
-    ``inference``: the chip does not learn, but is programmed and used; ``device`` then names how, and the recipe is
-    that of training in software.
+    mini-batch, or before every vector of an update; ``idle``: time in which the chip waits; ``refresh``: how often
+    capacitors are refreshed, see `coupling`.
     """
 
     name: Annotated[str, AfterValidator(_file_name)]
@@ -136,6 +145,7 @@ class Experiment(Sourced):
     timing: Timing = "every"
     elapse: Literal["mini-batch", "vector"] = "mini-batch"
     idle: Idle | None = None
+    refresh: Refresh | None = None
     inference: Use | None = None
     seed: Annotated[int, Field(ge=0, le=MOST_SEED)]
 
