@@ -222,6 +222,11 @@ class TestTraffic:
         stored = (events.op == Op.STORE) & (events.layer == 0) & (events.amount == 30 * WORD)
         assert by_buffer(plan, events, stored) == {f"tile {tile} buffer": 3 * 30 * WORD for tile in range(6)}
 
+    def test_samples_that_several_layers_read_come_in_once(self) -> None:
+        plan = planned(branches(True), chip_with(10**6, "memory"))
+        events = run(plan, assumed_activity(plan.placement, 3, False), "sequential")
+        assert events.amount[events.station == plan.outside["DRAM"]].tolist() == [16 * WORD] * 3
+
     def test_replicas_put_away_and_get_back_their_own_vectors(self) -> None:
         network = images(6, 4)
         plan = planned(network, chip_with(1, "memory", side=64), conv2=3)
