@@ -19,8 +19,8 @@ from rpusim.arch.plan import make_plan
 from rpusim.arch.quantity import PICOSECONDS_PER_SECOND
 from rpusim.errors import InputError
 from rpusim.kernels import AnalogSGD, AnalogTile
+from rpusim.workloads import bench_coupling, settings, unit_cells
 from rpusim.workloads import experiment as flow
-from rpusim.workloads import settings, unit_cells
 from rpusim.workloads.capture import capture
 from rpusim.workloads.coupling import Coupling
 from rpusim.workloads.meter import Meter
@@ -237,3 +237,7 @@ class TestExperiments:
     def test_impossible_clocks_are_refused(self, changes: dict[str, Any], sentence: str) -> None:
         with pytest.raises(InputError, match=sentence):
             settings.changed(settings.load("fcn-digits"), changes)
+
+
+def test_the_bench_of_coupling_measures_every_case() -> None:
+    assert all(bench_coupling.seconds(case, 2, 3) > 0 for case in bench_coupling.CASES)
