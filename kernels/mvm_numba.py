@@ -39,6 +39,10 @@ outputs_of: Any = None
 # Converted numbers (about 1 ns each) above which a parallel launch pays even if another process has a core.
 _PARALLEL_WORK = 4_000_000
 
+# On one thread, many vectors are multiplied in blocks of up to so many numbers, which stay in the cache between the
+# loops and the product, or of so many vectors: from half of that on, each vector gets the same bits as with all others.
+_BLOCK_NUMBERS, _BLOCK_VECTORS = 1 << 18, 64
+
 _ZERO, _ONE, _MAGNITUDE, _INFINITY = np.uint32(0), np.uint32(1), np.uint32(0x7FFFFFFF), np.uint32(0x7F800000)
 _TWO = np.float32(2)
 
@@ -283,15 +287,38 @@ def multiply(
     weights: torch.Tensor, x: torch.Tensor, io: IOParameters, lines: Lines, stream: tuple[int, ...], first: int
 ) -> Product:
     """`mvm.multiply` for the usual management of a training chip, with as few steps as possible between the loops."""
-    vectors, constants, keys = x.shape[0], _constants(io), _keys(stream)
-    y, u = np.empty((vectors, weights.shape[0]), np.float32), np.empty(x.shape, np.float32)
+    vectors, (outputs, inputs) = x.shape[0], weights.shape
+    y = np.empty((vectors, outputs), np.float32)
     passes, active = np.empty((2, vectors), np.int32)
+    whole = numba.get_num_threads() > 1
+    blocks = 1 if whole else -(-vectors // max(_BLOCK_VECTORS, _BLOCK_NUMBERS // max(outputs, inputs)))
+    if blocks <= 1:
+        _multiply(weights, x, y, passes, active, io, lines, stream, first)
+    else:
+        for block in range(blocks):
+            part = slice(vectors * block // blocks, vectors * (block + 1) // blocks)
+            _multiply(weights, x[part], y[part], passes[part], active[part], io, lines, stream, first + part.start)
+    return Product(torch.from_numpy(y), passes, active)
+
+
+def _multiply(
+    weights: torch.Tensor,
+    x: torch.Tensor,
+    y: NDArray[np.float32],
+    passes: NDArray[np.int32],
+    active: NDArray[np.int32],
+    io: IOParameters,
+    lines: Lines,
+    stream: tuple[int, ...],
+    first: int,
+) -> None:
+    """`multiply` for some of the vectors, into their parts of ``y``, ``passes`` and ``active``."""
+    constants, keys, u = _constants(io), _keys(stream), np.empty(x.shape, np.float32)
     loop = _variant(_FIRST, u.size)
     todo, factor = loop(x.numpy(), constants.numbers, *constants.first_flags, keys, first, passes, active, u, y)
-    done = Product(torch.from_numpy(y), passes, active)
     if len(todo) == 0:
-        return done
-    sums = product(torch.from_numpy(u if len(todo) == vectors else u[: len(todo)]), weights)
+        return
+    sums = product(torch.from_numpy(u if len(todo) == len(u) else u[: len(todo)]), weights)
     number, clipped = _read(sums, y, todo, factor, constants, lines, keys, first, 0)
     reduction, round_number = 1.0, 0
     while number and reduction < constants.most:
@@ -299,7 +326,6 @@ def multiply(
         passes[todo] += 1
         sums = product(_converted(x, todo, factor, io, keys, first, round_number), weights)
         number, clipped = _read(sums, y, todo, factor, constants, lines, keys, first, round_number)
-    return done
 
 
 def one_pass(

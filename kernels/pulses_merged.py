@@ -233,6 +233,7 @@ def in_parts(
     up, down, columns = np.empty(number, np.int32), np.empty(number, np.int32), ids[which]
     turned, mixed = np.empty(number, np.int32), np.empty(number, np.int32)
     size = PART if len(plus) > 2 * PART else len(plus)
+    scratch = pulses_vectors.room(size)
     for start in range(0, len(plus), size):
         stop = min(start + size, len(plus))
         above, below = row_plus[start:stop], row_minus[start:stop]
@@ -250,7 +251,7 @@ def in_parts(
             if failing[q] != _ZERO:
                 weight[q] = one_by_one(
                     weight[q], cell, q * per_cell, sigma, i, columns[q], first_word + start, above, below,
-                    high[:, q], low[:, q], words, numbers_,
+                    high[:, q], low[:, q], words, numbers_, *scratch,
                 )  # fmt: skip
     for q in range(number):
         weight_row[which[q]] = weight[q]
@@ -316,7 +317,9 @@ def stages(parallel: bool, **names: Any) -> dict[str, Any]:
             choose=pulses_vectors.chooser(names["PARAMETERS"]),
             **names,
         ),
-        "one_by_one": compile_loop(pulses_vectors.one_after_the_other, **names),
+        "one_by_one": compile_loop(
+            pulses_vectors.one_after_the_other, choose=pulses_vectors.chooser(names["PARAMETERS"]), **names
+        ),
     }
     sources = (pulses_vectors.__file__,)
     found = {

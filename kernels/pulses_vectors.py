@@ -61,8 +61,8 @@ SMOOTH_STEPS: set[Callable[..., Any]] = {exp_step.simple_step}
 
 # Limits of the conditions, see above.
 SIGMAS, SLOPE, RUN, SHAPE, ORDER = 4.0, 0.1, 1.0, 0.01, 0.125
-# Rows side by side.
-BLOCK = 64
+# Rows side by side; random numbers side by side.
+BLOCK, LANES = 64, 16
 
 _F = np.float32
 _ZERO, _ONE = np.uint32(0), np.uint32(1)
@@ -196,6 +196,13 @@ def fired_columns(columns, chunks, width):
     return starts, table, bits
 
 
+@njit
+def room(words):
+    """Scratch of `one_after_the_other` for the pulses of so many words: numbers that place each, and its noise."""
+    most = 32 * words + LANES
+    return np.zeros((4, most), np.uint32), np.empty(most, np.float32)
+
+
 def take_vectors(weights, cells, sigma, chunks, rows, columns, words, numbers_, base, first, fallbacks):
     """Apply chunks of one vector each. Rows are side by side: they share a column's bits, and lie so in ``rows``.
 
@@ -212,12 +219,14 @@ def take_vectors(weights, cells, sigma, chunks, rows, columns, words, numbers_, 
                 negative[n, i] = np.uint32(negative[n, i] | rows[1, word, i])
         for i in range(height):
             line[n, 0, i], line[n, 1, i] = nb_line_words(word_a, word_b, i, 0)
+    longest = (chunks[:, 3] - chunks[:, 2]).max()
     blocks = (height + BLOCK - 1) // BLOCK
     failures = np.zeros((blocks, vectors), np.int64)
     for block in prange(blocks):
         low, number = block * BLOCK, min(BLOCK, height - block * BLOCK)
         own, weight = np.empty(numbers_of * BLOCK, np.float32), np.empty(BLOCK, np.float32)
         pulses, random, failing = np.empty(BLOCK, np.int32), np.empty(BLOCK, np.uint32), np.empty(BLOCK, np.uint32)
+        scratch = room(longest)
         for j in range(width):
             if starts[j] == starts[j + 1]:
                 continue
@@ -249,7 +258,7 @@ def take_vectors(weights, cells, sigma, chunks, rows, columns, words, numbers_, 
                     of_column = (none, here) if below else (here, none)
                     weight[fail] = one_by_one(
                         weight[fail], cell_row, j * numbers_of, sigma, i, j, first_word, *of_row, *of_column, words,
-                        numbers_,
+                        numbers_, *scratch,
                     )  # fmt: skip
             for k in range(number):
                 weights[low + k, j] = weight[k]
@@ -258,9 +267,16 @@ def take_vectors(weights, cells, sigma, chunks, rows, columns, words, numbers_, 
 
 
 def one_after_the_other(
-    weight, cell_row, cell, sigma, i, column, first_word, row_plus, row_minus, plus, minus, words, numbers_
-):
-    """The weight of a cell after its pulses in order, as `pulses_exact.coincide`; plus, minus: words of its column."""
+    weight, cell_row, cell, sigma, i, column, first_word, row_plus, row_minus, plus, minus, words, numbers_, place,
+    noise,
+):  # fmt: skip
+    """The weight of a cell after its pulses in order, as `pulses_exact.coincide`; plus, minus: words of its column.
+
+    place, noise: as made by `room`.
+    """
+    # Not unpacked as a tuple: arrays got that way, and places that are 64 bits long, keep loops from being vectorised.
+    is_down, word_a, word_b, in_vector = place[0], place[1], place[2], place[3]
+    line, cross, number = np.uint32(i), np.uint32(column), 0
     for word in range(len(plus)):
         above, below = row_plus[word], row_minus[word]
         downs = np.uint32(np.uint32(plus[word] & above) | np.uint32(minus[word] & below))
@@ -269,15 +285,21 @@ def one_after_the_other(
         while left != _ZERO:
             shift = trailing_zeros(left)
             slot = 32 * (first_word + word) + int(shift)
+            is_down[number] = np.uint32(downs >> np.uint32(shift)) & _ONE
+            word_a[number], word_b[number], in_vector[number] = words[slot, 0], words[slot, 1], numbers_[slot]
             left = np.uint32(left & np.uint32(left - _ONE))
-            is_down = np.uint32(downs >> np.uint32(shift)) & _ONE != _ZERO
-            noise = _0
-            if sigma > 0:
-                a, c = nb_line_words(words[slot, 0], words[slot, 1], i, numbers_[slot])
-                noise = sigma * nb_normal(nb_bits(a, c, column))
-            of_step = read(cell_row, cell + (2 + PARAMETERS if is_down else 2))
-            size = _F(step(weight, noise, *of_step))
-            moved = weight - size if is_down else weight + size
-            moved = cell_row[cell] if moved < cell_row[cell] else moved
-            weight = cell_row[cell + 1] if moved > cell_row[cell + 1] else moved
+            number += 1
+    # Whole registers of noise side by side: what fills the last one up is not used.
+    for q in range((number + LANES - 1) // LANES * LANES if sigma > 0 else 0):
+        a, c = nb_line_words(word_a[q], word_b[q], line, in_vector[q])
+        noise[q] = sigma * nb_normal(nb_bits(a, c, cross))
+    up_step, down_step = read(cell_row, cell + 2), read(cell_row, cell + 2 + PARAMETERS)
+    lowest, highest = cell_row[cell], cell_row[cell + 1]
+    for q in range(number):
+        down = is_down[q] != _ZERO
+        of_step = choose(down, down_step, up_step)
+        size = _F(step(weight, noise[q] if sigma > 0 else _0, *of_step))
+        moved = weight - size if down else weight + size
+        moved = lowest if moved < lowest else moved
+        weight = highest if moved > highest else moved
     return weight

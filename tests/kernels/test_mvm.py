@@ -1,5 +1,6 @@
 """Analog multiplication: golden outputs, management of noise and bounds, statistics, and equality of both paths."""
 
+import numba
 import numpy as np
 import pytest
 import torch
@@ -190,6 +191,27 @@ def test_parallel_stages_give_the_same_bits(monkeypatch):
         monkeypatch.setattr(stage, "_threshold", 0)
     monkeypatch.setattr(mvm_numba, "_PARALLEL_WORK", 0)
     assert torch.equal(_multiply(x, io, "numba").y, serial)
+
+
+@pytest.mark.parametrize(("rows", "columns"), [(16, 26), (256, 785)])
+def test_vectors_multiplied_in_blocks_get_the_same_bits(monkeypatch, rows, columns):
+    """Also those that clip and are repeated, and in both directions."""
+    generator = torch.Generator().manual_seed(1)
+    weights, x = torch.randn(rows, columns, generator=generator) * 0.3, torch.randn(1001, columns, generator=generator)
+    x[7] = 0.0
+    io = IOParameters(inp_noise=0.01, out_bound=2.0)
+    before = numba.get_num_threads()
+    numba.set_num_threads(1)
+    try:
+        for matrix, vectors in ((weights, x), (weights.t(), x[:, :rows].contiguous())):
+            monkeypatch.setattr(mvm_numba, "_BLOCK_NUMBERS", 1 << 40)
+            whole = _multiply(vectors, io, "numba", matrix)
+            monkeypatch.setattr(mvm_numba, "_BLOCK_NUMBERS", 100)
+            parts = _multiply(vectors, io, "numba", matrix)
+            assert torch.equal(whole.y, parts.y) and int(whole.passes.max()) > 1
+            assert (whole.passes == parts.passes).all() and (whole.active == parts.active).all()
+    finally:
+        numba.set_num_threads(before)
 
 
 def test_stochastic_rounding_is_unbiased():
