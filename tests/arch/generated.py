@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from array import array
+from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -65,6 +66,12 @@ def images(side: int, channels: int) -> Network:
             (WeightLayer.linear("fc", (channels * half * half,), 10), ("flat",)),
         ],
     )
+
+
+def one_convolution(side: int, channels: int) -> Network:
+    """With a window of 2 x 2, over a margin."""
+    layer = WeightLayer.convolution("conv", (1, side, side), channels, Window((2, 2), padding=(1, 1)))
+    return connect("one convolution", (1, side, side), [(layer, ("input",))])
 
 
 def branches(long_branch_last: bool) -> Network:
@@ -132,12 +139,21 @@ networks = st.one_of(
 )
 
 
+lone_arrays = st.one_of(
+    st.builds(chain, st.integers(1, 8), st.integers(1, 8)),
+    st.builds(one_convolution, st.integers(2, 5), st.integers(1, 8)),
+)
+"""One layer that one array of any of these chips holds."""
+
+
 @st.composite
-def works(draw: st.DrawFn) -> tuple[Plan, Activity, str]:
-    """A plan, activity for it, and a schedule that takes it."""
+def works(
+    draw: st.DrawFn, networks: st.SearchStrategy[Network] = networks, cells: Sequence[CellLayout] = CELLS, most: int = 3
+) -> tuple[Plan, Activity, str]:
+    """A plan, activity for it, and a schedule that takes it; at ``most`` so many replicas of a layer."""
     network, chip = draw(networks), draw(chips)
-    training, cell = draw(st.booleans()), draw(st.sampled_from(CELLS))
-    replicas = {layer.name: draw(st.integers(1, min(layer.vectors, 3))) for layer in network.layers}
+    training, cell = draw(st.booleans()), draw(st.sampled_from(cells))
+    replicas = {layer.name: draw(st.integers(1, min(layer.vectors, most))) for layer in network.layers}
     placement = place(network, chip, cell=cell, replicas=replicas)
     activity = scattered(
         replicated(placement, assumed_activity(one_replica(placement), draw(st.integers(1, 3)), training)),
