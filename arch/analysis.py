@@ -98,7 +98,7 @@ class Analysis:
     def utilisation(self) -> dict[str, float]:
         """Share of the time that every unit works, busiest first; units that never do are left out."""
         plan, whole = self.plan, max(self.events.makespan_ps, 1)
-        busy = self.events.busy_ps(len(plan.stations))
+        busy = self.events.busy_ps(len(plan.stations)) // np.array(plan.station_capacity)
         order = np.argsort(-busy, kind="stable")
         return {plan.stations[i]: int(busy[i]) / whole for i in order.tolist() if busy[i]}
 
@@ -130,7 +130,7 @@ class Analysis:
         """Time (ps) that the busiest unit spent with these events."""
         busy = np.zeros(len(self.plan.stations), np.int64)
         np.add.at(busy, self.events.station[chosen], self.events.duration[chosen])
-        return int(busy.max())
+        return int((busy // np.array(self.plan.station_capacity)).max())
 
     def document(self) -> dict[str, Any]:
         """The analysis as a part of a result document (SI floats)."""

@@ -81,6 +81,11 @@ class TileKind(Sourced):
     def trains(self) -> bool:
         return self.pulses is not None
 
+    def tiles_sharing(self, part: str) -> int:
+        """How many neighbouring tiles share what a bill of parts has under that name."""
+        pools = {"digital unit": self.digital.tiles_per_unit, "ADC": self.adc.pool.tiles if self.adc.pool else 1}
+        return pools.get(part, 1)
+
     @property
     def read_seconds(self) -> float:
         """How long one pass (one bit of it, if bit-serial) holds the array."""
@@ -179,7 +184,7 @@ class BillOfParts:
         totals: dict[str, float] = {}
         for kind, parts in zip(self.chip.tiles, self.tiles, strict=True):
             for name, part in parts.items():
-                copies = -(-kind.count // (kind.digital.tiles_per_unit if name == "digital unit" else 1))
+                copies = -(-kind.count // kind.tiles_sharing(name))
                 totals[name] = totals.get(name, 0.0) + copies * getattr(part, figure)
         for name, part in self.chip_wide.items():
             totals[name] = totals.get(name, 0.0) + getattr(part, figure)

@@ -56,7 +56,7 @@ class Flow:
         self._input_room = Counter[int]()
         """Bits of buffers (by station) that it takes."""
         self._units = Units(plan)
-        self.builder = Builder(plan.stations)
+        self.builder = Builder(plan.stations, plan.station_capacity)
         self._passes = activity.passes.astype(np.int64)
         self._slots = activity.slots.astype(np.int64)
         self._activity = activity

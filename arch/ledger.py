@@ -332,8 +332,8 @@ class Pricer:
             first = sum(kind.count for kind in self._chip.tiles[:k])
             tiles = [tile - first for tile, kind in used.items() if kind == k]
             for name, part in parts.items():
-                per_unit = self._chip.tiles[k].digital.tiles_per_unit if name == "digital unit" else 1
-                units = len({tile // per_unit for tile in tiles})
+                sharing = self._chip.tiles[k].tiles_sharing(name)
+                units = len({tile // sharing for tile in tiles})
                 running = part.full_power_w if name in always[k] else part.leakage_w
                 watts[name] = watts.get(name, 0.0) + units * running
         nodes = len({tile // self._chip.mesh.tiles_per_router for tile in used})

@@ -147,6 +147,8 @@ class Plan:
     """The kind of unit each station is: array, row drivers, column drivers, ADC, digital unit, buffer, port, link."""
     station_kinds: tuple[int, ...]
     """The kind of tile each station belongs to; -1 for ports and links."""
+    station_capacity: tuple[int, ...]
+    """How many can use each station at the same time: one, but for pools of converters."""
     outside: dict[str, int]
     """Stations of the global buffer, DRAM and host link, where the chip has them."""
 
@@ -210,7 +212,7 @@ def make_plan(placement: Placement) -> Plan:
         if there
     }
     names, parts, kinds = tuple(stations.names), tuple(stations.parts), tuple(stations.kinds)
-    return Plan(placement, tuple(layers), names, parts, kinds, outside)
+    return Plan(placement, tuple(layers), names, parts, kinds, tuple(stations.capacity), outside)
 
 
 def _merges(edges: tuple[Edge, ...], producer: int) -> Iterator[tuple[int, tuple[int, ...]]]:
@@ -235,7 +237,7 @@ def _block_plan(
     return BlockPlan(
         block=block,
         kind=kind,
-        arrays=tuple(_array_plan(stations, kind, block.kind, *slot) for slot in block.slots),
+        arrays=tuple(_array_plan(stations, placement, block.kind, *slot) for slot in block.slots),
         buffer=stations.number("buffer", f"{tile} buffer", block.kind),
         digital=stations.number("digital unit", f"digital unit {_digital_unit(placement, block)}", block.kind),
         forward=_multiply(kind, block.columns, physical_rows, block.rows),
@@ -254,12 +256,17 @@ def _block_plan(
     )
 
 
-def _array_plan(stations: Stations, kind: TileKind, number: int, tile: int, array: int) -> ArrayPlan:
+def _array_plan(stations: Stations, placement: Placement, number: int, tile: int, array: int) -> ArrayPlan:
+    kind = placement.chip.tiles[number]
     where = f"tile {tile} array {array}"
     row_drivers = stations.number("row drivers", f"{where} row drivers", number)
     column_drivers = stations.number("column drivers", f"{where} column drivers", number)
-    shared = kind.adc.shared_between_sides
-    row_adcs = stations.number("ADC", f"{where} ADCs" if shared else f"{where} row ADCs", number)
+    shared, pool = kind.adc.shared_between_sides, kind.adc.pool
+    if pool:
+        name = f"ADC pool {kind.name} {_among(placement, number, tile) // pool.tiles}"
+        row_adcs = stations.number("ADC", name, number, pool.banks)
+    else:
+        row_adcs = stations.number("ADC", f"{where} ADCs" if shared else f"{where} row ADCs", number)
     column_adcs = row_adcs if shared else stations.number("ADC", f"{where} column ADCs", number)
     return ArrayPlan(stations.number("array", where, number), row_drivers, column_drivers, row_adcs, column_adcs)
 
@@ -283,7 +290,10 @@ def _multiply(kind: TileKind, driven: int, read: int, outputs: int) -> Multiply:
 
 
 def _digital_unit(placement: Placement, block: Block) -> str:
-    kinds = placement.chip.tiles
-    first = sum(kind.count for kind in kinds[: block.kind])
-    kind = kinds[block.kind]
-    return f"{kind.name} {(block.chip_tile - first) // kind.digital.tiles_per_unit}"
+    kind = placement.chip.tiles[block.kind]
+    return f"{kind.name} {_among(placement, block.kind, block.chip_tile) // kind.digital.tiles_per_unit}"
+
+
+def _among(placement: Placement, kind: int, tile: int) -> int:
+    """The number of a tile among those of its kind."""
+    return tile - sum(earlier.count for earlier in placement.chip.tiles[:kind])

@@ -299,13 +299,14 @@ class Task:
 class Builder:
     """Collects tasks; `program` puts them together.
 
-    stations: names of units of which there is one each.
+    stations: names of units of which there is one each, or as many as ``capacity`` says.
     """
 
-    def __init__(self, stations: Sequence[str]) -> None:
+    def __init__(self, stations: Sequence[str], capacity: Sequence[int] | None = None) -> None:
         self.code: list[list[int]] = []
         self._gates = 1
-        self._stations = {name: (number, 1) for number, name in enumerate(stations)}
+        each = zip(stations, capacity or [1] * len(stations), strict=True)
+        self._stations = {name: (number, room) for number, (name, room) in enumerate(each)}
         self._columns: list[Integers] = []
         self._places: dict[int, int] = {}
         self._length = 0

@@ -50,12 +50,14 @@ class Stations:
     names: dict[str, int] = field(default_factory=dict)
     parts: list[str] = field(default_factory=list)
     kinds: list[int] = field(default_factory=list)
+    capacity: list[int] = field(default_factory=list)
 
-    def number(self, part: str, name: str, kind: int = -1) -> int:
+    def number(self, part: str, name: str, kind: int = -1, capacity: int = 1) -> int:
         if name not in self.names:
             self.names[name] = len(self.parts)
             self.parts.append(part)
             self.kinds.append(kind)
+            self.capacity.append(capacity)
         return self.names[name]
 
 

@@ -107,7 +107,7 @@ class Lanes:
     @cached_property
     def trace(self) -> Trace:
         """The events that are shown, lane by lane, each from its beginning to its end."""
-        return _sorted(self.window.of(self.whole))
+        return _sorted(_one_at_a_time(_sorted(self.window.of(self.whole))))
 
     def __len__(self) -> int:
         return len(self.trace)
@@ -115,7 +115,7 @@ class Lanes:
     @cached_property
     def lanes(self) -> dict[int, Lane]:
         """By station; tile by tile, in the order of the plan."""
-        used = {int(s): Lane.of(self.whole.stations[s]) for s in np.unique(self.trace["station"])}
+        used = {int(s): Lane.of(self.trace.stations[s]) for s in np.unique(self.trace["station"])}
         return dict(sorted(used.items(), key=lambda item: (*_place(item[1].process), item[0])))
 
     @cached_property
@@ -183,6 +183,25 @@ class Lanes:
         values = values[first:last]
         final = np.r_[ticks[1:] != ticks[:-1], True] if len(ticks) else np.zeros(0, np.bool_)
         yield from zip(ticks[final].tolist(), values[final].tolist(), strict=True)
+
+
+def _one_at_a_time(trace: Trace) -> Trace:
+    """What a pool does at the same time in a lane of its own for every bank; of a sorted trace."""
+    stations, station = list(trace.stations), trace["station"].copy()
+    start, end = trace["start"], trace["end"]
+    together = (station[1:] == station[:-1]) & (start[1:] < end[:-1])
+    for pool in np.unique(station[1:][together]).tolist():
+        free: list[int] = []
+        numbers = [pool]
+        for row in np.flatnonzero(trace["station"] == pool).tolist():
+            bank = next((bank for bank, until in enumerate(free) if until <= start[row]), len(free))
+            if bank == len(free):
+                free.append(0)
+                if bank:
+                    numbers.append(len(stations))
+                    stations.append(f"{stations[pool]} bank {bank + 1}")
+            free[bank], station[row] = int(end[row]), numbers[bank]
+    return Trace({**trace.columns, "station": station}, tuple(stations), trace.ops, trace.details)
 
 
 def _sorted(trace: Trace) -> Trace:

@@ -26,6 +26,7 @@ from rpusim.arch.fast import FastEngine
 from rpusim.arch.ledger import Pricer
 from rpusim.arch.mapping import Placement, place
 from rpusim.arch.network import Network, WeightLayer, connect
+from rpusim.arch.parts.adc import Pool
 from rpusim.arch.plan import make_plan
 from rpusim.arch.schedule import Schedule, compiled
 from rpusim.workloads import networks
@@ -53,9 +54,16 @@ class Case:
     few: int
     many: int
     training: bool = False
+    pool: Pool | None = None
 
     def placement(self) -> Placement:
-        return place_by_name(self.network, self.chip)
+        placement = place_by_name(self.network, self.chip)
+        if self.pool is None:
+            return placement
+        kind, *others = placement.chip.tiles
+        adc = kind.adc.model_copy(update={"pool": self.pool, "shared_between_sides": True})
+        tiles = (kind.model_copy(update={"adc": adc}), *others)
+        return place(placement.network, placement.chip.model_copy(update={"tiles": tiles}))
 
     def work(self, placement: Placement, samples: int) -> Activity:
         return assumed_activity(placement, samples, self.training, 1 if self.schedule == "sequential" else samples)
@@ -63,6 +71,11 @@ class Case:
 
 CASES = (
     Case("pipeline of layers", "fcn", "rpu-2016", "layer-pipelined", 20_000, 300, 10**6),
+    Case(
+        "pipeline, a bank of converters shared by all layers",
+        *("fcn", "rpu-2016", "layer-pipelined", 20_000, 300, 10**6),
+        pool=Pool(tiles=50, banks=1, source="made up, to measure what sharing costs the engines"),
+    ),
     Case("pipeline of convolutions", "lenet-2017", "rpu-2016", "layer-pipelined", 100, 3, 10**5),
     Case("training", "lenet-2017", "rpu-2016", "sequential", 100, 2, 10**5, training=True),
     Case("pipelined training", "lenet-2017", "reram-512", "minibatch-pipelined", 100, 2, 0, training=True),

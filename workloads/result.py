@@ -182,8 +182,8 @@ def bottleneck(plan: Plan, ledger: Ledger) -> dict[str, Any]:
     part = max(ledger.occupied_ps, key=lambda unit: ledger.occupied_ps[unit])
     share = ledger.occupied_ps[part] / ledger.time_ps
     of_kind = {
-        station: ledger.busy_ps[station]
-        for station, unit in zip(plan.stations, plan.station_parts, strict=True)
+        station: ledger.busy_ps[station] / capacity
+        for station, unit, capacity in zip(plan.stations, plan.station_parts, plan.station_capacity, strict=True)
         if unit == part
     }
     busiest = max(of_kind, key=lambda station: of_kind[station])

@@ -16,6 +16,7 @@ from rpusim.arch.chip import Chip
 from rpusim.arch.events import COLUMNS, Events
 from rpusim.arch.mapping import SINGLE, CellLayout, Placement, place
 from rpusim.arch.network import Network, Operation, WeightLayer, Window, connect
+from rpusim.arch.parts.adc import Pool
 from rpusim.arch.parts.host import Host
 from rpusim.arch.plan import Plan, make_plan
 
@@ -113,11 +114,11 @@ def with_outside(chip: Chip, parts: frozenset[str]) -> Chip:
 
 
 chips = st.builds(
-    lambda name, rows, columns, lines, shared, hold, capacity, outside: with_outside(
+    lambda name, rows, columns, lines, shared, pool, hold, capacity, outside: with_outside(
         changed(
             Chip.load(name),
             array={"rows": rows, "columns": columns},
-            adc={"lines_per_adc": lines, "shared_between_sides": shared},
+            adc={"lines_per_adc": lines, "shared_between_sides": shared or pool is not None, "pool": pool},
             buffer={"capacity": capacity},
             **({} if hold else {"sample_and_hold": None}),
         ),
@@ -128,6 +129,11 @@ chips = st.builds(
     st.integers(8, 64),
     st.integers(1, 32),
     st.booleans(),
+    st.one_of(
+        st.none(),
+        st.none(),
+        st.builds(Pool, tiles=st.integers(1, 8), banks=st.integers(1, 3), source=st.just("made up")),
+    ),
     st.booleans(),
     st.sampled_from([512, 4_096, 1_000_000]),
     st.frozensets(st.sampled_from(["global_buffer", "memory", "host"])),

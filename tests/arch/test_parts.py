@@ -47,7 +47,7 @@ class TestEveryPart:
 def test_totals_are_sums_over_tiles_and_what_the_chip_has_once(name: str) -> None:
     bill = bill_of_parts(Chip.load(name))
     area = sum(
-        part.area_m2 * -(-kind.count // (kind.digital.tiles_per_unit if part.name == "digital unit" else 1))
+        part.area_m2 * -(-kind.count // kind.tiles_sharing(part.name))
         for kind, tile in zip(bill.chip.tiles, bill.tiles, strict=True)
         for part in tile.values()
     )

@@ -67,6 +67,11 @@ class TestLanes:
         ends = [(lanes.ticks(lanes.trace["start"]), lanes.ticks(lanes.trace["end"]))]
         assert [ends[0][0].tolist(), ends[0][1].tolist()] == [[0, 1, 1], [1, 1, 2]]
 
+    def test_a_pool_has_a_lane_for_every_bank_that_is_at_work(self):
+        shown = small(("ADC pool analog 0", 0, 5), ("ADC pool analog 0", 2, 7), ("ADC pool analog 0", 5, 9))
+        assert [lane.name for lane in shown.lanes.values()] == ["ADC pool analog 0", "ADC pool analog 0 bank 2"]
+        assert shown.trace["station"].tolist() == [0, 0, 1]
+
     def test_stretched_a_picosecond_is_a_tick(self):
         lanes = small(("tile 0 buffer", 3, 1500), stretched=True)
         assert json.loads(trace_json.write(lanes))["traceEvents"][-1]["ts"] == 0.003
