@@ -77,10 +77,15 @@ def learning_curve(curve: list[dict[str, Any]]) -> str:
 
 
 def aging_curve(points: list[dict[str, Any]], floating_point: float) -> str:
-    """Test error against the logarithm of time since programming, beside that of floating point."""
+    """Test error against the logarithm of time since programming, with and without compensation of drift if that is
+    known, beside that of floating point."""
     times = [point["seconds_since_programming"] for point in points]
     errors = [point["test_error"] for point in points]
-    height_of = _error_axis([*errors, floating_point])
+    series = [("on the chip", "analog", errors)]
+    if "test_error_uncompensated" in points[0]:
+        plain = [point["test_error_uncompensated"] for point in points]
+        series = [("compensated", "analog", errors), ("uncompensated", "uncompensated", plain)]
+    height_of = _error_axis([*(error for _, _, drawn in series for error in drawn), floating_point])
     right, base = WIDTH - _RIGHT, _CURVE_HEIGHT - _BOTTOM
     first = min((time for time in times if time > 0), default=1.0) / 10  # where no time at all is drawn
     last = max(*times, 10 * first)
@@ -95,22 +100,23 @@ def aging_curve(points: list[dict[str, Any]], floating_point: float) -> str:
     ]
     level = height_of(floating_point)
     parts.append(element("path", d=path([(_LEFT, level), (right, level)]), class_="line reference", fill="none"))
-    places = [(x(time), height_of(error)) for time, error in zip(times, errors, strict=True)]
-    parts.append(element("path", d=path(places), class_="line analog", fill="none"))
-    for time, error, (at, y) in zip(times, errors, places, strict=True):
-        words = f"{f.age(time)} after programming: {f.percent(error)} test error"
-        parts.append(element("circle", tip(words), cx=at, cy=y, r=4.0, class_="analog"))
+    for name, tone, drawn in reversed(series):
+        places = [(x(time), height_of(error)) for time, error in zip(times, drawn, strict=True)]
+        parts.append(element("path", d=path(places), class_=f"line {tone}", fill="none"))
+        for time, error, (at, y) in zip(times, drawn, places, strict=True):
+            words = f"{f.age(time)} after programming, {name}: {f.percent(error)} test error"
+            parts.append(element("circle", tip(words), cx=at, cy=y, r=4.0, class_=tone))
     written = -math.inf
     for time in sorted(set(times)):
         if x(time) > written + 60.0:
             written = x(time)
             parts.append(text(f.age(time), written, base + 18, text_anchor="middle"))
-    labels = _apart([places[-1][1], level], 17.0)
-    for (name, tone, error), label in zip(
-        (("on the chip", "analog", errors[-1]), ("floating point", "reference", floating_point)), labels, strict=True
-    ):
+    ends = [(name, tone, drawn[-1]) for name, tone, drawn in series] + [("floating point", "reference", floating_point)]
+    labels = _apart([height_of(error) for _, _, error in ends], 17.0)
+    for (name, tone, error), label in zip(ends, labels, strict=True):
         parts.append(text(f"{name} {f.percent(error)}", right + 12, label + 4, class_=f"label {tone}"))
-    said = f"Test error over time since programming; after {f.age(times[-1])} {f.percent(errors[-1])}"
+    final = ", ".join(f"{name} {f.percent(error)}" for name, _, error in ends)
+    said = f"Test error over time since programming; after {f.age(times[-1])}: {final}"
     return drawing(*parts, width=WIDTH, height=_CURVE_HEIGHT, label=said)
 
 
@@ -140,13 +146,19 @@ class _error_axis:
 
 
 def _apart(heights: list[float], least: float) -> list[float]:
-    """Two label heights moved so that they do not overlap."""
-    first, second = heights
-    missing = least - abs(first - second)
-    if missing <= 0:
-        return heights
-    up = -missing / 2 if first <= second else missing / 2
-    return [first + up, second - up]
+    """Label heights moved so that they do not overlap: those that would form a group about the mean of their own."""
+
+    def first(group: list[int]) -> float:
+        return sum(heights[n] for n in group) / len(group) - least * (len(group) - 1) / 2
+
+    groups: list[list[int]] = []
+    for number in sorted(range(len(heights)), key=lambda n: heights[n]):
+        groups.append([number])
+        while len(groups) > 1 and first(groups[-1]) < first(groups[-2]) + least * len(groups[-2]):
+            last = groups.pop()
+            groups[-1] += last
+    placed = {number: first(group) + least * position for group in groups for position, number in enumerate(group)}
+    return [placed[number] for number in range(len(heights))]
 
 
 def timeline(trace: Trace, document: Document) -> tuple[str, str, list[str]]:

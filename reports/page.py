@@ -6,6 +6,7 @@ printed and read without a network. The template holds no arithmetic; figures co
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -90,23 +91,39 @@ def _insight(document: Document) -> dict[str, Any]:
     }
 
 
+def _seconds(value: float) -> str:
+    return f.si(value, "s")
+
+
+def _joules(value: float) -> str:
+    return f.si(value, "J")
+
+
+_AGING: tuple[tuple[str, str, Callable[[float], str]], ...] = (
+    ("seconds_since_programming", "after programming", f.age),
+    ("test_error", "test error", f.percent),
+    ("test_error_uncompensated", "drift uncompensated", f.percent),
+    ("seconds_per_inference", "time per inference", _seconds),
+    ("joules_per_inference", "energy per inference", _joules),
+    ("maintenance_seconds", "programming, measuring drift", _seconds),
+    ("maintenance_joules", "its energy", _joules),
+    ("compensation_seconds", "measuring drift alone", _seconds),
+    ("compensation_joules", "its energy", _joules),
+)
+"""Columns of the table of ages: name in the document, title, and how a value is written."""
+
+
 def _aging(accuracy: Document | None) -> dict[str, Any]:
     """Error and cost over the time since programming, of a network that was programmed."""
     points = accuracy.get("aging", []) if accuracy else []
     if not accuracy or not points:
-        return {"aging": "", "aging_rows": []}
-    rows = [
-        [
-            f.age(point["seconds_since_programming"]),
-            f.percent(point["test_error"]),
-            f.si(point["seconds_per_inference"], "s"),
-            f.si(point["joules_per_inference"], "J"),
-            f.si(point["maintenance_seconds"], "s"),
-            f.si(point["maintenance_joules"], "J"),
-        ]
-        for point in points
-    ]
-    return {"aging": Markup(charts.aging_curve(points, accuracy["test_error_floating_point"])), "aging_rows": rows}
+        return {"aging": "", "aging_columns": [], "aging_rows": []}
+    columns = [column for column in _AGING if column[0] in points[0]]
+    return {
+        "aging": Markup(charts.aging_curve(points, accuracy["test_error_floating_point"])),
+        "aging_columns": [title for _, title, _ in columns],
+        "aging_rows": [[shown(point[name]) for name, _, shown in columns] for point in points],
+    }
 
 
 def _curve_rows(curve: list[dict[str, float]]) -> list[list[str]]:

@@ -68,7 +68,7 @@ def run(experiment: Experiment, watch: Watch = lambda stage, fraction: None, kep
     if experiment.inference is not None:
         from rpusim.workloads import inference_run
 
-        return inference_run.run(experiment, watch)
+        return inference_run.run(experiment, watch, kept)
     began = time.perf_counter()
     torch.manual_seed(experiment.seed)
     digital, input_shape = networks.build(experiment.network)
@@ -155,7 +155,11 @@ def run(experiment: Experiment, watch: Watch = lambda stage, fraction: None, kep
 
 
 def inputs_of(
-    experiment: Experiment, digital: nn.Module, samples: datasets.Dataset, placement: Placement, cells: UnitCells
+    experiment: Experiment,
+    digital: nn.Module,
+    samples: datasets.Dataset,
+    placement: Placement,
+    cells: UnitCells | InferenceCells,
 ) -> dict[str, str]:
     """All that the result depends on, by name; what a name stands for may have changed since, so contents as well."""
     fields: dict[str, str] = {}

@@ -8,7 +8,7 @@ Modelled for a resistive cell (card with ``electrical``), per cell of mean resis
   PWM), read_line    C V_read^2 per driven line, C = line capacitance per cell x cells crossed, coincidence  V_pulse^2
   / R * width per cell where a row and a column pulse meet, half_select  (V_pulse/2)^2 / R * width per cell that sees
   only one of the two pulses, pulse_line   C (V_pulse/2)^2 per line and pulse; where it is programmed (`programming`),
-  write  V^2 / R * width and write_line  C V^2 at the programming voltage.
+  write  V^2 / R * width, or V I * width, and write_line  C V^2 at the programming voltage.
 A capacitor cell (card with ``cmos``, see `cmos_cell`) is read through its transistor, and pulsed by lines that switch
 its gates from ground to the supply; a cell that sees one of two pulses does nothing. It is programmed by the pulses
 that train it. A card with ``power`` instead lumps the whole array while it is read (ISAAC's table does); such an array
@@ -79,8 +79,9 @@ class Crossbar(Sourced):
             }
         if programming:
             square, ps = programming.voltage**2, programming.pulse_ps
+            power = square / e.resistance if programming.current is None else programming.voltage * programming.current
             actions |= {
-                "write": Action(ps, zeptojoules(square / e.resistance * programming.width)),
+                "write": Action(ps, zeptojoules(power * programming.width)),
                 "write_line_per_cell": Action(ps, zeptojoules(e.line_capacitance * square)),
             }
         return Part("array", self.arrays * cells, card, actions, busy_units=self.arrays * cells)

@@ -4,10 +4,11 @@ One row is addressed at a time (its access transistors conduct, those of the oth
 half-selected. Its cells are pulsed together, ``iterations`` times in the mean. With ``verify`` the array is read,
 column by column, after every round of pulses: driven and converted like every other read, and priced there.
 
-Modelled per written cell and pulse: V^2 / R * width in the cell (R the mean resistance of its card), C V^2 for the
-column line, C V^2 for the row line once per row and pulse, and a ``pulse`` of the driver at the end of each of those
-lines. Not modelled: that the worst cell of a row sets the number of its pulses, voltages that rise from pulse to pulse,
-the current of a phase-change reset.
+Modelled per written cell and pulse: V^2 / R * width in the cell (R the mean resistance of its card), or V I * width
+where the ``current`` of a pulse is given, as for phase-change memory, which takes more current to melt than R says;
+C V^2 for the column line, C V^2 for the row line once per row and pulse, and a ``pulse`` of the driver at the end of
+each of those lines. Not modelled: that the worst cell of a row sets the number of its pulses, voltages that rise from
+pulse to pulse.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from typing import Annotated
 from pydantic import Field
 
 from rpusim.arch.parts.part import Card, Part, Sourced
-from rpusim.arch.quantity import Seconds, Volts, picoseconds
+from rpusim.arch.quantity import Amperes, Seconds, Volts, picoseconds
 
 
 class Programming(Sourced):
@@ -25,6 +26,7 @@ class Programming(Sourced):
 
     width: Seconds
     voltage: Volts
+    current: Amperes | None = None
     verify: bool
     iterations: Annotated[float, Field(ge=1, le=1e6)]
     card: str | None = None

@@ -91,6 +91,7 @@ def test_the_presets_that_ship_are_those_promised() -> None:
         "isaac-2016",
         "reram-512",
         "hermes-2021",
+        "hermes-2023",
         "haensch-2018",
         "neurosim-vgg8",
         "cmos-rpu-2017",

@@ -221,6 +221,11 @@ class TestWrite:
         expected = cells * round(1 / 24e6 * 1e-9 * 1e21) + (300 * ROWS + cells) * 4096 * line
         assert ledger.energy["array", "maintenance", "fc"] == expected
 
+    def test_phase_change_cells_take_the_current_of_a_pulse_times_its_voltage(self) -> None:
+        pulse = bill_of_parts(Chip.load("hermes-2021")).tiles[0]["array"].actions["write"]
+        assert pulse.energy_zj == round(2.0 * 400e-6 * 100e-9 * 1e21)
+        assert pulse.latency_ps == 100_000
+
     def test_programming_adds_no_area_and_no_leakage_to_a_chip_that_trains(self) -> None:
         chip = Chip.load(self.CHIP)
         silent = chip.tiles[0].model_copy(update={"programming": None})

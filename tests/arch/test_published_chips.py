@@ -79,6 +79,28 @@ class TestHERMES:
         assert chip.tiles[0].array.integration > 2**8 * 300e-12
 
 
+class TestHERMESProjectChip:
+    """Le Gallo et al. 2023, 64 of these cores: 63.1 TOPS at 9.76 TOPS/W, one-phase read."""
+
+    OPERATIONS = 2 * 256 * 256
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def run_of_200(cls) -> tuple[Events, Ledger]:
+        return inferred(Chip.load("hermes-2023"), one_layer(256, 256), 200)
+
+    def test_throughput_of_64_cores(self, run_of_200: Any) -> None:
+        events, _ = run_of_200
+        cycle = set(np.diff(np.sort(events.start[array_events(events, Op.DRIVE)])))
+        assert cycle == {132_900}
+        assert pytest.approx(63.1e12, rel=0.001) == 64 * self.OPERATIONS / 132.9e-9
+
+    def test_efficiency_of_its_cores_is_a_little_more_than_that_of_the_chip_with_digital_units_between(
+        self, run_of_200: Any
+    ) -> None:
+        assert 1.0 < self.OPERATIONS / (run_of_200[1].total_zj * 1e-21 / 200) / 9.76e12 < 1.06
+
+
 class TestHaensch:
     """Haensch et al. 2018, N = 500, 1000, 4000: one 23 pJ converter of 200 MS/s per 16 lines, 24 MOhm, 1 V, 80 ns."""
 

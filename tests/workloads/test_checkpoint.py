@@ -29,8 +29,8 @@ class Stop(Exception):
     """What a test stops a run with."""
 
 
-def chosen(few_digits: Path, **changes: object) -> settings.Experiment:
-    return settings.changed(settings.load("fcn-digits"), {"data": str(few_digits), "epochs": 2, **changes})
+def chosen(few_digits: Path, experiment: str = "fcn-digits", **changes: object) -> settings.Experiment:
+    return settings.changed(settings.load(experiment), {"data": str(few_digits), "epochs": 2, **changes})
 
 
 def bytes_of(found: rpusim.Result) -> tuple[str, ...]:
@@ -80,6 +80,24 @@ def test_a_run_stopped_anywhere_ends_with_the_same_bytes(
     for at in (1, 3, 2):  # each goes on from where the one before it stopped
         with pytest.raises(Stop):
             flow.run(experiment, stopping(at), kept)
+    assert bytes_of(flow.run(experiment, kept=kept)) == whole
+
+
+@pytest.mark.usefixtures("often")
+def test_an_experiment_that_infers_goes_on_from_every_stage(few_digits: Path, tmp_path: Path) -> None:
+    """Stopped in training, in retraining, and after each time since programming."""
+    experiment = chosen(few_digits, experiment="lenet-digits-pcm", epochs=1, batch=20)
+    assert experiment.inference is not None and experiment.inference.retraining is not None
+    retraining = experiment.inference.retraining.model_dump() | {"epochs": 1}
+    inference = experiment.inference.model_dump() | {"retraining": retraining, "times": ["1 s", "1 day", "1 year"]}
+    experiment = settings.changed(experiment, {"inference": inference})
+    seen: list[str] = []
+    whole = bytes_of(flow.run(experiment, lambda stage, fraction: seen.append(stage)))
+    assert set(seen) == {"digital", "hardware-aware", "aging"}
+    kept = tmp_path / "run.checkpoint"
+    for _ in seen:
+        with pytest.raises(Stop):
+            flow.run(experiment, stopping(1), kept)
     assert bytes_of(flow.run(experiment, kept=kept)) == whole
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,15 +10,17 @@ import pytest
 
 import rpusim
 from rpusim.errors import InputError
+from rpusim.kernels.inference import INFERENCE
 from rpusim.reports.page import page
 from rpusim.reports.schema import problem, schema_of
 from rpusim.workloads import settings
 
 NAME = "lenet-digits-inference"
+COMPENSATION = ("compensation_seconds", "compensation_joules", "test_error_uncompensated")
 
 
-def changed(**changes: Any) -> settings.Experiment:
-    experiment = settings.load(NAME)
+def changed(name: str = NAME, **changes: Any) -> settings.Experiment:
+    experiment = settings.load(name)
     use = experiment.inference
     assert use is not None and use.retraining is not None
     short = use.retraining.model_dump() | {"epochs": 1}
@@ -45,6 +48,57 @@ def test_ages_add_up_to_the_account(document: Any) -> None:
         parts = sum(age[f"{kind}_per_inference"] * tested + age[f"maintenance_{kind}"] for age in ages)
         assert parts == pytest.approx(total, rel=1e-9)
     assert document["activity"]["samples"] == 3 * tested and document["activity"]["updates"] == 0
+
+
+class TestPhaseChangeMemory:
+    """lenet-digits-pcm: 64 HERMES cores, from 1 second to 1 year."""
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def year(cls, few_digits: Path) -> Any:
+        return rpusim.simulate(changed("lenet-digits-pcm", data=str(few_digits), epochs=3)).document
+
+    def test_it_is_tested_from_a_second_to_a_year_with_and_without_compensation(self, year: Any) -> None:
+        ages = year["accuracy"]["aging"]
+        times = [age["seconds_since_programming"] for age in ages]
+        assert (times[0], times[-1]) == (1.0, 365 * 86400.0) and times == sorted(times) and len(times) == 7
+        assert all(0.0 <= age["test_error_uncompensated"] <= 1.0 for age in ages)
+        assert problem(year, schema_of("result")) == ""
+
+    def test_measuring_drift_is_all_the_maintenance_there_is_after_programming(self, year: Any) -> None:
+        first, *later = year["accuracy"]["aging"]
+        for kind in ("seconds", "joules"):
+            part, whole = f"compensation_{kind}", f"maintenance_{kind}"
+            assert 0.0 < first[part] < first[whole]
+            assert all(age[part] == age[whole] for age in later)
+            assert first[part] > later[0][part]  # also just after programming
+
+    def test_the_energy_of_measuring_drift_is_that_of_a_pass_for_every_column(self, year: Any) -> None:
+        """A pass of a HERMES core takes 12.6 nJ or a little less with few rows; 9 + 144 + 128 + 64 columns."""
+        joules = year["accuracy"]["aging"][1]["compensation_joules"]
+        assert 345 * 8e-9 < joules < 345 * 12.8e-9
+
+    def test_what_is_not_compensated_is_neither_measured_nor_reported(self, few_digits: Path) -> None:
+        assert all(name not in age for age in uncompensated(few_digits) for name in COMPENSATION)
+
+    def test_uncompensated_errors_are_those_of_a_chip_without_compensation(self, year: Any, few_digits: Path) -> None:
+        with_it = [age["test_error_uncompensated"] for age in year["accuracy"]["aging"]]
+        assert with_it == [age["test_error"] for age in uncompensated(few_digits)]
+
+    def test_the_report_draws_both(self, year: Any) -> None:
+        html = page(year)
+        assert 'class="line analog"' in html and 'class="line uncompensated"' in html
+        assert "drift uncompensated" in html and "measuring drift alone" in html
+
+
+def uncompensated(few_digits: Path) -> Any:
+    """Ages of the same experiment on cells whose drift nobody compensates."""
+    preset = INFERENCE["inference-hermes"]
+    with pytest.MonkeyPatch.context() as patch:
+        plain = replace(preset, config=replace(preset.config, compensation=None))
+        patch.setitem(INFERENCE, "inference-hermes", plain)
+        found = rpusim.simulate(changed("lenet-digits-pcm", data=str(few_digits), epochs=3))
+    return found.document["accuracy"]["aging"]
 
 
 def test_equal_experiments_are_equal(document: Any, few_digits: Path) -> None:
