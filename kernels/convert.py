@@ -19,7 +19,7 @@ from rpusim.kernels.config import LayerConfig
 from rpusim.kernels.layers import KINDS, AnalogLayer, Splits
 
 Key = str | type[nn.Module]
-"""A name as in ``named_modules``, a pattern such as ``"encoder.*"``, or a class. A name covers what is inside, too."""
+"""A name as in ``named_modules``, a pattern such as ``"*.lstm"``, or a class; each covers what is inside, too."""
 
 ACCEPTED = f"accepted are {', '.join(f'nn.{kind.__name__}' for kind in KINDS)}"
 
@@ -59,6 +59,7 @@ def convert(
     """
     checks.instance("module", module, nn.Module)
     checks.instance("config", config, LayerConfig)
+    checks.integer("seed", seed, low=0)
     found = _layers(module, _keys("include", include), _keys("exclude", exclude))
     if not found:
         raise InputError(f"module: {type(module).__name__} has no layer to convert; {ACCEPTED}")
@@ -131,7 +132,11 @@ class _Choice:
 def _keys(field: str, given: Iterable[Key] | None) -> list[Key] | None:
     if isinstance(given, str | type):
         raise InputError(f"{field}: {_said(given)} was given; accepted is a list of names and classes")
-    return None if given is None else list(given)
+    keys = None if given is None else list(given)
+    for key in keys or []:
+        if not isinstance(key, str | type):
+            raise InputError(f"{field}: {key!r} was given in the list; accepted are names and classes")
+    return keys
 
 
 def _said(key: Key) -> str:
@@ -141,7 +146,7 @@ def _said(key: Key) -> str:
 def _fits(key: Key, name: str, part: nn.Module) -> bool:
     if isinstance(key, type):
         return isinstance(part, key)
-    return fnmatchcase(name, key) or name.startswith(key + ".")
+    return fnmatchcase(name, key) or fnmatchcase(name, f"{key}.*")
 
 
 def _layers(

@@ -26,7 +26,7 @@ class InferenceConfig(LayerConfig):
     converter:    which conductances stand for a weight.
     compensation: how drift is measured and made up for; None: not at all.
     verifications: how often, in the mean, programming reads each cell to verify it; for the activity log.
-    modifiers:    what disturbs the weights of every mini-batch of hardware-aware training, in this order.
+    modifiers:    what disturbs the weights of every mini-batch of hardware-aware training: one, or several in order.
     modify_in_evaluation: disturb them in evaluation, too, as long as nothing is programmed.
     clip, remap:  what is done to weights and their scales after every step of the optimizer; None: nothing.
     forward, backward, analog_bias and others: as for `LayerConfig`; backward is exact by default, as it is computed in
@@ -45,7 +45,8 @@ class InferenceConfig(LayerConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        object.__setattr__(self, "modifiers", tuple(self.modifiers))
+        given = self.modifiers
+        object.__setattr__(self, "modifiers", tuple(given) if isinstance(given, list | tuple) else (given,))
         checks.instance("converter", self.converter, Converter)
         for name, kind in (("noise", NoiseModel), ("compensation", Compensation), ("clip", Clip), ("remap", Remap)):
             if getattr(self, name) is not None:

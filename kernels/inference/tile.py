@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from rpusim.arch.activity import Phase
+from rpusim.errors import InputError
 from rpusim.kernels.inference.draw import CellDraw
 from rpusim.kernels.mvm import Product, multiply
 from rpusim.kernels.rng import Purpose
@@ -66,6 +67,7 @@ class InferenceTile(Tile):
         self.register_buffer("frozen", torch.zeros(devices, rows, columns))
         self.register_buffer("baseline", torch.ones(rows))
         self.register_buffer("factor", torch.ones(rows))
+        self._seen = self._changes()
 
     # --- weights ------------------------------------------------------------------------------------------------------
 
@@ -87,6 +89,7 @@ class InferenceTile(Tile):
             self.weight.copy_(weights)
         self.scale.fill_(1.0)
         self.programmed = self._learned = False
+        self._seen = self._changes()
         self._modify()
 
     def get_weights(self) -> Tensor:
@@ -118,7 +121,7 @@ class InferenceTile(Tile):
 
     def end_mini_batch(self) -> None:
         """Clip, remap and modify, if the weights may have learned since the last time."""
-        if not self._learned:
+        if not self._may_have_learned():
             return
         self._learned = False
         with torch.no_grad():
@@ -127,7 +130,16 @@ class InferenceTile(Tile):
                 self.weight.copy_(torch.minimum(torch.maximum(self.weight, -bound), bound))
             if self.config.remap is not None:
                 self.scale.copy_(self.config.remap.scales(self.weight))
+        self._seen = self._changes()
         self._modify()
+
+    def _may_have_learned(self) -> bool:
+        """Whether an error came back, or an optimizer made a step, since the last end of a mini-batch."""
+        return self._learned or self._changes() != self._seen
+
+    def _changes(self) -> int:
+        """Torch's count of changes to the weights."""
+        return 0 if self.weight.is_inference() else self.weight._version
 
     def _modify(self) -> None:
         """Draw the modified copy for the next mini-batch."""
@@ -226,9 +238,22 @@ class InferenceTile(Tile):
             super()._write(phase, done, **active)
 
     def get_extra_state(self) -> dict[str, Any]:
-        state = {"programmed": self.programmed, "learned": self._learned, "fit": self._fit}
+        state = {"programmed": self.programmed, "learned": self._may_have_learned(), "fit": self._fit}
         return {**super().get_extra_state(), **state}
 
     def set_extra_state(self, state: dict[str, Any]) -> None:
+        if "programmed" not in state:
+            raise InputError(
+                f"layer {self.layer}: a state of arrays that learn by pulses was given; accepted is one of inference"
+            )
         super().set_extra_state(state)
         self.programmed, self._learned, self._fit = state["programmed"], state["learned"], tuple(state["fit"])
+        self._seen = self._changes()
+
+    def __getstate__(self) -> dict[str, Any]:
+        """A copy has new tensors, of which torch counts changes anew."""
+        return self.__dict__ | {"_learned": self._may_have_learned()}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__(state)
+        self._seen = self._changes()

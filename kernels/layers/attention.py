@@ -129,6 +129,12 @@ class AnalogMultiheadAttention(torch.nn.Module):
             key_padding_mask = None if key_padding_mask is None else key_padding_mask.unsqueeze(0)
         elif not self.batch_first:
             query, key, value = (x.transpose(0, 1) for x in (query, key, value))
+        if key.shape[:2] != value.shape[:2] or len(key) != len(query):
+            shapes = ", ".join(str(tuple(x.shape[:2])) for x in (query, key, value))
+            raise InputError(
+                f"query, key, value: (samples, positions) of {shapes} were given; accepted are equally many samples, "
+                "and as many values as keys"
+            )
         q, k, v = self.q_proj(query), self.k_proj(key), self.v_proj(value)
         more = []  # keys and values that are no positions of the sequence
         if self.bias_k is not None and self.bias_v is not None:

@@ -152,10 +152,13 @@ class AnalogLayer(torch.nn.Module, ABC):
 
     def set_weights(self, weight: Tensor, bias: Tensor | None = None) -> None:
         """Write the logical weights (outputs, inputs) and bias (outputs,), limited by the cells' bounds."""
-        weight = weight.detach().reshape(self.rows, -1).to(self.scale.device, torch.float32)
         expected = self.columns - int(self.bias_column)
-        if weight.shape[1] != expected:
-            raise InputError(f"weight: {weight.shape[1]} inputs per output were given; accepted is {expected}")
+        if len(weight) != self.rows or weight.numel() != self.rows * expected:
+            raise InputError(
+                f"weight: a shape of {tuple(weight.shape)} was given; "
+                f"accepted are {self.rows} outputs x {expected} inputs"
+            )
+        weight = weight.detach().reshape(self.rows, -1).to(self.scale.device, torch.float32)
         for name, given in (("weight", weight), ("bias", bias)):
             if given is not None and not bool(torch.isfinite(given).all()):
                 raise InputError(f"{name}: NaN or infinite numbers were given; accepted are finite numbers")
@@ -269,6 +272,10 @@ class AnalogLayer(torch.nn.Module, ABC):
 
     def _product(self, x: Tensor) -> Tensor:
         """The outputs (vectors, rows) for an input of the layer, with gradient."""
+        if not x.is_floating_point():
+            raise InputError(
+                f"layer {self.layer}: an input of {x.dtype} was given; accepted are floating-point numbers"
+            )
         if self.input_range is None:
             y = cast(Tensor, _AnalogProduct.apply(x, self.gradient, self, *self.trained))
         else:
@@ -280,6 +287,10 @@ class AnalogLayer(torch.nn.Module, ABC):
         if bias is not None:
             y = y + bias
         return y if y.dtype is x.dtype else y.to(x.dtype)
+
+    def _apply(self, fn: Any, recurse: bool = True) -> Any:
+        """Move to another device; arrays and their factors stay in single precision, whatever a model is cast to."""
+        return super()._apply(lambda t: done if (done := fn(t)).dtype is t.dtype else t.to(done.device), recurse)
 
     def __getattr__(self, name: str) -> Any:
         if name == "weight":

@@ -80,6 +80,12 @@ class _Recurrent(torch.nn.Module):
             bias = getattr(layer, f"bias_{name}", None)
             cast(AnalogLayer, matrix).set_weights(getattr(layer, f"weight_{name}"), bias)
 
+    def _check(self, states: State, expected: list[tuple[int, ...]]) -> None:
+        if [tuple(state.shape) for state in states] != expected:
+            given = " and ".join(str(tuple(state.shape)) for state in states)
+            wanted = " and ".join(map(str, expected))
+            raise InputError(f"{type(self).__name__}: states of shape {given} were given; accepted is {wanted}")
+
     @staticmethod
     def matrices(layer: torch.nn.Module) -> tuple[str, ...]:
         """Names of the matrices that stand in for those of a torch layer."""
@@ -190,11 +196,7 @@ class AnalogRecurrent(_Recurrent):
         if hx is None:
             return tuple(like.new_zeros(count, samples, size) for size in sizes)
         states = tuple(hx) if isinstance(hx, tuple | list) else (hx,)
-        expected = [(count, samples, size) for size in sizes]
-        if [tuple(state.shape) for state in states] != expected:
-            given = " and ".join(str(tuple(state.shape)) for state in states)
-            wanted = " and ".join(map(str, expected))
-            raise InputError(f"{type(self).__name__}: states of shape {given} were given; accepted is {wanted}")
+        self._check(states, [(count, samples, size) for size in sizes])
         return states if order is None else tuple(state.index_select(1, order) for state in states)
 
     def _layers(self, data: Tensor, sizes: list[int], states: State) -> tuple[Tensor, State]:
@@ -285,7 +287,8 @@ class AnalogRecurrentCell(_Recurrent):
         if hx is None:
             state: State = (x.new_zeros(len(x), self.hidden_size),) * self._count
         else:
-            given = tuple(hx) if self._count == 2 else (hx,)
+            given = tuple(hx) if isinstance(hx, tuple | list) else (hx,)
+            self._check(given, [(*input.shape[:-1], self.hidden_size)] * self._count)
             state = tuple(s.unsqueeze(0) for s in given) if single else given
         state = self._rule(self.get_submodule("ih")(x), self.get_submodule("hh")(state[0]), state)
         if single:

@@ -1,6 +1,7 @@
 """Thirty modules from the ordinary repertoire: what converts equals torch, what does not says why; docs/layers.md."""
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -184,12 +185,21 @@ def test_classes_and_patterns_choose_layers():
     assert [isinstance(part, AnalogLayer) for part in (analog[0], analog[1], analog[2][0])] == [False, True, False]
 
 
+def test_a_pattern_covers_the_matrices_of_the_layers_that_it_fits():
+    digital, other = nn.TransformerEncoder(nn.TransformerEncoderLayer(4, 2, 8), 2), replace(PERFECT, analog_bias=False)
+    analog = convert(digital, PERFECT, per_layer={"*.self_attn": other})
+    configs = {name: part.config for name, part in analog.named_modules() if isinstance(part, AnalogLayer)}
+    assert {name for name, config in configs.items() if config is other} == {n for n in configs if "self_attn" in n}
+
+
 def test_unknown_choices_are_refused_in_one_sentence():
     digital = nn.Sequential(nn.MultiheadAttention(4, 2), nn.Linear(4, 4))
     for options, message in [
         ({"include": [nn.LSTM]}, "include: no layer is called LSTM"),
         ({"include": ["0.out_proj"]}, "include: no layer is called '0.out_proj'"),
         ({"exclude": "1"}, "exclude: '1' was given; accepted is a list of names and classes"),
+        ({"include": [0]}, "include: 0 was given in the list; accepted are names and classes"),
+        ({"seed": "one"}, "seed: 'one' was given; accepted is an integer >= 0"),
         ({"per_layer": {nn.GRU: PERFECT}}, "per_layer: no analog layer is called GRU"),
         ({"per_layer": {"0.proj": PERFECT}}, "per_layer: no analog layer is called '0.proj'; did you mean '0.v_proj'"),
         ({"splits": {"0": (None, None)}}, "splits: no analog layer is called '0'"),

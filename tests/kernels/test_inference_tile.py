@@ -111,6 +111,27 @@ def test_a_mini_batch_sees_one_modified_copy_and_the_clean_weights_learn():
     assert torch.equal(layer.eval().tiles[0].weights, clean)
 
 
+def test_a_step_counts_also_if_something_was_computed_between_the_errors_and_it():
+    config = InferenceConfig(
+        None, compensation=None, forward=PERFECT, modifiers=AddNormal(0.2), clip=FixedClip(0.25), remap=Remap()
+    )
+    layer, x = convert(nn.Linear(6, 4, bias=False), config), torch.ones(1, 6)
+    (tile,) = layer.tiles
+    layer(x).sum().backward()
+    layer(x)  # such as for a record of the training
+    torch.optim.SGD(layer.parameters(), 1.0).step()
+    before = tile.weights.clone()
+    twin = copy.deepcopy(layer)
+    layer(x)
+    assert not torch.equal(tile.weights, before)
+    assert float(tile.get_weights().abs().max()) <= 0.25 and float(tile.stored.abs().max()) == 1.0
+    twin(x)
+    assert torch.equal(twin.tiles[0].weights, tile.weights)
+    seen = tile.weights.clone()
+    layer(x)
+    assert torch.equal(tile.weights, seen)
+
+
 def test_modifiers_may_stay_on_in_evaluation():
     config = InferenceConfig(modifiers=(DropConnect(0.5), Discretize(0.5)), modify_in_evaluation=True)
     assert set(_tile(config).weights.unique().tolist()) != set(_tile(InferenceConfig()).weights.unique().tolist())
@@ -391,6 +412,13 @@ def test_a_year_of_drift_moves_outputs_and_compensation_brings_most_back():
         (lambda: drift(convert(nn.Linear(2, 2), EXACT), -1.0), "seconds: -1.0 was given; accepted is a number >= 0"),
         (lambda: drift(convert(nn.Linear(2, 2), EXACT), "1 s"), "seconds: '1 s' was given"),
         (lambda: InferenceConfig(clip=1.0), "clip: 1.0 was given; accepted is a Clip"),
+        (lambda: InferenceConfig(modifiers="add-normal"), "modifiers: 'add-normal' was given; accepted is a Modifier"),
+        (
+            lambda: convert(nn.Linear(2, 2), EXACT).load_state_dict(
+                convert(nn.Linear(2, 2), AnalogConfig()).state_dict()
+            ),
+            "layer 0: a state of arrays that learn by pulses was given",
+        ),
         (lambda: InferenceConfig(verifications=-1.0), "verifications: -1.0 was given"),
     ],
 )

@@ -296,6 +296,14 @@ def test_unsupported_layers_can_stay_digital():
         (lambda: AnalogConv2d(3, 2, 2, REAL)(torch.rand(1, 4, 5, 5)), r"accepted is \(samples, 3, height, width\)"),
         (lambda: AnalogConv2d(1, 2, 9, REAL)(torch.rand(1, 1, 5, 5)), "an image of 5 x 5 was given"),
         (
+            lambda: AnalogLinear(3, 2, REAL)(torch.ones(1, 3, dtype=torch.int64)),
+            "layer 0: an input of torch.int64 was given; accepted are floating-point numbers",
+        ),
+        (
+            lambda: AnalogLinear(3, 2, REAL).set_weights(torch.ones(5, 5)),
+            r"weight: a shape of \(5, 5\) was given; accepted are 2 outputs x 3 inputs",
+        ),
+        (
             lambda: AnalogConv2d(4, 4, 2, REAL, groups=3),
             "groups: 3 was given for 4 channels in and 4 out; accepted is a number that divides",
         ),

@@ -105,6 +105,8 @@ X = torch.rand(5, 2, 6)
             r"key_padding_mask: a shape of \(5, 2\) was given; accepted is \(2, 5\)",
         ),
         (lambda: AnalogMultiheadAttention(6, 2, PERFECT, dropout=2.0), "dropout: 2.0 was given"),
+        (lambda: AnalogMultiheadAttention(6, 2, PERFECT)(X, X, X[:4]), r"\(2, 5\), \(2, 5\), \(2, 4\) were given"),
+        (lambda: AnalogMultiheadAttention(6, 2, PERFECT)(X, X[:, :1], X[:, :1]), "accepted are equally many samples"),
     ],
 )
 def test_wrong_shapes_and_settings_are_refused_in_one_sentence(call, message):

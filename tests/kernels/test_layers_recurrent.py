@@ -11,7 +11,16 @@ from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from rpusim.arch.activity import ActivityLog, Phase
 from rpusim.errors import InputError
-from rpusim.kernels import AnalogGRU, AnalogLSTM, AnalogLSTMCell, AnalogRNN, AnalogSGD, configuration, convert
+from rpusim.kernels import (
+    AnalogGRU,
+    AnalogGRUCell,
+    AnalogLSTM,
+    AnalogLSTMCell,
+    AnalogRNN,
+    AnalogSGD,
+    configuration,
+    convert,
+)
 
 KINDS = (nn.RNN, nn.LSTM, nn.GRU)
 
@@ -174,6 +183,11 @@ def test_recurrent_training_continues_bit_for_bit_from_its_state(name, kind):
         (lambda: AnalogRNN(3, 4, PERFECT, proj_size=2), "proj_size: 2 was given; accepted is .* of an LSTM"),
         (lambda: AnalogLSTM(3, 4, PERFECT, per_matrix={"hh_l1": {}}), "no matrix is called 'hh_l1'; did you mean"),
         (lambda: AnalogLSTMCell(3, 4, PERFECT)(torch.rand(2, 5)), "an input of shape .2, 5. was given"),
+        (
+            lambda: AnalogLSTMCell(3, 4, PERFECT)(torch.rand(2, 3), torch.rand(2, 4)),
+            r"states of shape \(2, 4\) were given; accepted is \(2, 4\) and \(2, 4\)",
+        ),
+        (lambda: AnalogGRUCell(3, 4, PERFECT)(torch.rand(2, 3), torch.rand(1, 4)), r"\(1, 4\) were given; .* \(2, 4\)"),
     ],
 )
 def test_wrong_shapes_and_settings_are_refused_in_one_sentence(call, message):

@@ -177,6 +177,17 @@ def test_models_in_other_precisions_keep_theirs():
     assert y.dtype is torch.float64 and x.grad.dtype is torch.float64
 
 
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float16, torch.bfloat16])
+def test_arrays_stay_in_single_precision_when_a_model_is_cast(dtype):
+    scaled = replace(DIGITAL_BIAS, input_range=InputRange(), weight_scaling_omega=0.5, learn_out_scaling=True)
+    network, x = convert(nn.Sequential(nn.Linear(3, 4), nn.Tanh(), nn.Linear(4, 2)), scaled).eval(), torch.randn(2, 3)
+    x = x.to(dtype)
+    expected = network(x).float()
+    cast = copy.deepcopy(network).to(dtype)
+    assert {parameter.dtype for parameter in cast.parameters()} == {torch.float32}
+    torch.testing.assert_close(cast(x).float(), expected, atol=0, rtol=0)
+
+
 @pytest.mark.parametrize(
     ("call", "message"),
     [
