@@ -17,6 +17,7 @@ Gokmen, "Enabling training of neural networks on noisy hardware", Front. Artif. 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -95,7 +96,7 @@ class BufferedTransferCell(TransferCell):
             held.copy_(torch.where(number == 0, omega, left))
             self.send_number(to, i, number, extra, vector)
 
-    @property
+    @cached_property
     def collecting(self) -> Collecting:
         b, threshold, f = self.b, self.threshold(1), np.float32
         return super().collecting._replace(

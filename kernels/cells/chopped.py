@@ -24,6 +24,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -230,7 +231,7 @@ class ChoppedTransferCell(BufferedTransferCell):
         """What stays in the buffer where pulses were sent, at most; 0: no limit."""
         return 0.0
 
-    @property
+    @cached_property
     def collecting(self) -> Collecting:
         return super().collecting._replace(kept=not self.c.no_buffer, limit=np.float32(self.limit))
 

@@ -19,6 +19,7 @@ Rasch, Carta, Fagbohungbe & Gokmen, Nat. Commun. 15:7133 (2024).
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -91,8 +92,10 @@ class DynamicTransferCell(ChoppedTransferCell):
         turn = super().turn(index, learning_rate, fast_rate)
         return turn._replace(fresh=bool(self.fresh[turn.slices[0]]))
 
-    def writes(self, ahead: Any = 0) -> Any:
-        return self.cycle(ahead) > self.cycles_per_chop
+    @property
+    def writes_from(self) -> int:
+        cycles: int = self.cycles_per_chop + 1 - self.counters["cycle"]
+        return cycles * self.slices - int(self.counters["slice 0"])
 
     def gain(self, index: int, learning_rate: float, fast_rate: Numbers, ahead: Any = 0) -> Numbers:
         gain = super().gain(index, learning_rate, fast_rate, ahead)
@@ -113,7 +116,7 @@ class DynamicTransferCell(ChoppedTransferCell):
         else:
             extra.add(vector, passes=1, digital_ops=self.digital_ops)
 
-    @property
+    @cached_property
     def collecting(self) -> Collecting:
         shares = np.float32(1.0 - self.tail), np.float32(self.tail)
         return super().collecting._replace(referred=True, old=shares[0], new=shares[1])

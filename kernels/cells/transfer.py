@@ -22,6 +22,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -34,12 +35,14 @@ from rpusim.kernels.array import DeviceArray
 from rpusim.kernels.cells import transfer_numba
 from rpusim.kernels.cells.base import CellActivity, CellParameters, Extra, Name, Site, UnitCell, changed, joined
 from rpusim.kernels.cells.reads import Reader
-from rpusim.kernels.cells.transfer_loops import COLUMN, COUNT, VECTOR, WRITES, Collecting
+from rpusim.kernels.cells.transfer_loops import VECTOR, Collecting, due
 from rpusim.kernels.cells.zero_shift import ShiftedArray
+from rpusim.kernels.compiled import Loop
 from rpusim.kernels.mvm import IOParameters
 from rpusim.kernels.pulses import UpdateCounts, UpdateParameters
 
 Tensor = torch.Tensor
+_DUE = Loop(due)
 # A number, or one for each of several transfers.
 Numbers = float | NDArray[np.float64]
 
@@ -225,11 +228,9 @@ class TransferCell(UnitCell):
         """The transfers of A that fall due in a mini-batch with these rates of A, as `transfer_loops` wants them, and
         what their read-outs are multiplied by."""
         start, period = self.counters["updates"], self.periods(len(rates))[0]
-        due = np.arange(period - 1 - start % period, len(rates), period) if period else np.empty(0, np.int64)
-        ahead, events = np.arange(len(due)), np.zeros((len(due), 5), np.int64)
-        events[:, VECTOR], events[:, COLUMN] = due, (self.counters["slice 0"] + ahead) % self.slices
-        events[:, COUNT], events[:, WRITES] = self.counters["reads 0"] + ahead, self.writes(ahead)
-        return events, self.gain(0, learning_rate, rates[due], ahead)
+        counters = self.counters["slice 0"], self.counters["reads 0"]
+        events = _DUE(len(rates), start, period, self.slices, *counters, self.writes_from)
+        return events, self.gain(0, learning_rate, rates[events[:, VECTOR]], np.arange(len(events)))
 
     def signed(
         self, x: Tensor, d: Tensor, events: NDArray[np.int64]
@@ -243,7 +244,7 @@ class TransferCell(UnitCell):
         self.counters["reads 0"] += transfers
         self.counters["slice 0"] = (self.counters["slice 0"] + transfers) % self.slices
 
-    @property
+    @cached_property
     def collecting(self) -> Collecting:
         """What becomes of a read-out."""
         return Collecting(digital_ops=self.digital_ops)
@@ -319,7 +320,7 @@ class TransferCell(UnitCell):
             first = int(self.uniform(Name.CHOICE, step, 1)[0, 0] * self.slices)
         reads = self.p.n_reads_per_transfer
         slices = [first] if reads == 1 else [(first + read) % self.slices for read in range(reads)]
-        return Turn(slices, count, float(self.gain(index, learning_rate, fast_rate)), writes=bool(self.writes()))
+        return Turn(slices, count, float(self.gain(index, learning_rate, fast_rate)), writes=self.writes_from <= 0)
 
     def advance(self, index: int, turn: Turn) -> None:
         """Go on in the cycle of array ``index``, after this transfer."""
@@ -330,9 +331,10 @@ class TransferCell(UnitCell):
         """What read-outs of array ``index`` are multiplied by, ``ahead`` transfers after the next one."""
         return self.transfer_rate(index, learning_rate)
 
-    def writes(self, ahead: Any = 0) -> Any:
-        """Whether C is written, ``ahead`` transfers after the next one."""
-        return ahead >= 0
+    @property
+    def writes_from(self) -> int:
+        """How many transfers from the next one on C is not written."""
+        return 0
 
     def transfer(self, index: int, learning_rate: float, extra: Extra, vector: int) -> None:
         """Read the next slices of array ``index`` and write them to the next array; ``vector`` made it due."""

@@ -71,6 +71,19 @@ class Writing(NamedTuple):
     write_noise: np.float32
 
 
+def due(vectors, start, period, slices, first, reads, unwritten):
+    """The events of a mini-batch with counters of vectors, of slices and of reads at its start.
+
+    period: of vectors; 0: there are none. unwritten: how many of them do not write.
+    """
+    skipped = period - 1 - start % period if period > 0 else vectors
+    events = np.zeros((max(0, (vectors - skipped + period - 1) // max(period, 1)), 5), np.int64)
+    for e in range(len(events)):
+        events[e, VECTOR], events[e, COLUMN], events[e, COUNT] = skipped + e * period, (first + e) % slices, reads + e
+        events[e, WRITES] = e >= unwritten
+    return events
+
+
 def follow(mean, share, values):
     """Replace ``values`` by a running mean that starts at ``mean``; what is not positive does not count."""
     for b in range(len(values)):

@@ -28,9 +28,9 @@ from rpusim.kernels.array import DeviceArray
 from rpusim.kernels.cells import reads, transfer_loops
 from rpusim.kernels.cells.base import CellActivity, Extra
 from rpusim.kernels.cells.transfer_loops import VECTOR, Writing
-from rpusim.kernels.compiled import Loop, compile_loop
+from rpusim.kernels.compiled import Loop, by_identity, compile_loop
 from rpusim.kernels.devices import PulsedDevice
-from rpusim.kernels.pulses import Execution, PulseType, UpdateCounts
+from rpusim.kernels.pulses import Execution, PulseType, UpdateCounts, UpdateParameters
 from rpusim.kernels.rng import Purpose
 from rpusim.kernels.trains import not_finite, train_gains
 
@@ -164,17 +164,18 @@ class _Trains:
         self._array.counters["updates"] += vectors
         if self._array.taken is not None and total:
             wear.count(self._array.taken.numpy(), self._rows, self._columns)
-        self._pulses, self._ones = self._chunks[:, 4].copy(), _ONES(self._columns, self._chunks)
 
     def send(self, events: NDArray[np.int64]) -> None:
         """All that is left, but to the columns of ``events`` only that of the vectors up to the event."""
         array, chunks, now = self._array, self._chunks, self._columns
         self.left = bool((events[:, VECTOR] < len(self.counts.slots) - 1).any())
+        if self.left and not self._part:
+            self._pulses, self._ones = chunks[:, 4].copy(), np.maximum(_ONES(now, chunks), 1)
         if self.left:
             self._columns = np.zeros_like(now)
             _SPLIT(now, self._columns, self.counts.slots, chunks, events)
         if self.left or self._part:
-            chunks[:, 4] = -(-self._pulses * _ONES(now, chunks) // np.maximum(self._ones, 1))
+            chunks[:, 4] = -(-self._pulses * _ONES(now, chunks) // self._ones)
         before = array.before
         if before is not None:
             before.keep(array.stored)
@@ -207,6 +208,11 @@ def _transfer_loop(device_step: Any, parameters: int) -> Any:
     )
 
 
+@by_identity
+def _writing(device: PulsedDevice, update: UpdateParameters) -> Writing:
+    return Writing(device.granularity, *update.rule, np.float32(device.dw_min_std), np.float32(device.write_noise))
+
+
 _NONE, _UNCOUNTED = np.zeros((0, 0), np.float32), np.zeros((0, 0), np.int32)
 
 
@@ -217,10 +223,9 @@ def _transfer(
     if not len(events):
         return
     (source, target), update = cell._arrays, cell.p.transfer_update
-    device, counters = target.device, target.counters
+    counters = target.counters
     step, parameters, cells = _numbers(target)
     memories = [memory.numpy() for memory in cell.memories]
-    noise = np.float32(device.dw_min_std), np.float32(device.write_noise)
     sent = _transfer_loop(step, parameters)(
         events,
         gains,
@@ -230,7 +235,7 @@ def _transfer(
         cell.collecting,
         *memories,
         *[_NONE] * (3 - len(memories)),
-        Writing(device.granularity, *update.rule, *noise),
+        _writing(target.device, update),
         target.stored.numpy(),
         target.weights.numpy(),
         cells,
