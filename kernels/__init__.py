@@ -64,7 +64,7 @@ from rpusim.kernels.devices import (
     SoftBoundsPmax,
     SoftBoundsReference,
 )
-from rpusim.kernels.input_range import InputRange
+from rpusim.kernels.input_range import InputRange, calibrate
 from rpusim.kernels.layers import (
     AnalogConv1d,
     AnalogConv2d,
@@ -144,6 +144,7 @@ __all__ = [
     "Vector",
     "WeightNoise",
     "balanced_split",
+    "calibrate",
     "configuration",
     "convert",
     "device",

@@ -9,7 +9,7 @@ from perfect import PERFECT, assert_trains_alike, trained
 from torch import nn
 
 from rpusim.errors import InputError
-from rpusim.kernels import AnalogLinear, AnalogSGD, InputRange, IOParameters, convert, preset
+from rpusim.kernels import AnalogLinear, AnalogSGD, InputRange, IOParameters, calibrate, convert, preset
 
 DIGITAL_BIAS = replace(PERFECT, analog_bias=False)
 
@@ -152,6 +152,40 @@ def test_nothing_is_learned_of_data_that_are_only_inferred():
     assert layer.input_range.limit.item() == 1.0 and int(layer.input_range.batches) == 0
 
 
+RANGED = replace(DIGITAL_BIAS, input_range=InputRange(init_std_alpha=2.0, init_from_data=5))
+
+
+@pytest.mark.parametrize(
+    ("how", "options", "range_of"),
+    [
+        ("deviation", {}, lambda batches: sum(2.0 * x.std() for x in batches) / 3),
+        ("quantile", {"quantile": 0.9}, lambda batches: sum(x.abs().flatten().sort().values[26] for x in batches) / 3),
+        ("quantile", {}, lambda batches: sum(x.abs().max() for x in batches) / 3),
+        ("largest", {}, lambda batches: max(x.abs().max() for x in batches)),
+    ],
+)
+def test_ranges_are_calibrated_from_data_without_training(how, options, range_of):
+    torch.manual_seed(4)
+    layer = convert(nn.Linear(6, 4), RANGED)
+    batches = [torch.randn(5, 6) * scale for scale in (2.0, 30.0, 5.0)]  # 30 numbers each
+    calibrate(layer, [batches[0], torch.zeros(5, 6), (batches[1],), batches[2]], how, **options)
+    assert layer.input_range.limit.item() == pytest.approx(float(range_of(batches)), rel=1e-6)
+    assert layer.training and layer.input_range.limit.requires_grad
+    before = layer.input_range.limit.clone()
+    layer(torch.randn(5, 6))  # training goes on from there
+    assert torch.equal(layer.input_range.limit, before)
+
+
+def test_a_calibrated_network_is_torchs_though_its_activations_are_large():
+    torch.manual_seed(5)
+    digital, x = nn.Sequential(nn.Linear(6, 8), nn.ReLU(), nn.Linear(8, 3)), 40.0 * torch.randn(20, 6)
+    analog = convert(digital, RANGED).eval()
+    assert not torch.allclose(analog(x), digital(x), rtol=0.1)
+    calibrate(analog, [x], "largest")
+    assert analog.training is False
+    torch.testing.assert_close(analog(x), digital(x), atol=1e-4, rtol=1e-4)
+
+
 def test_ranges_and_scales_are_part_of_the_state():
     config = replace(DIGITAL_BIAS, input_range=InputRange(init_from_data=2), learn_out_scaling=True)
     one, other = (convert(nn.LSTM(3, 4), config, seed=seed) for seed in (0, 1))
@@ -196,6 +230,14 @@ def test_arrays_stay_in_single_precision_when_a_model_is_cast(dtype):
         (lambda: InputRange(init_value=0.0), "init_value: 0.0 was given; accepted is a number > 0"),
         (lambda: InputRange(input_min_percentage=95), "input_min_percentage: 95 was given; .* from 0 to 1"),
         (lambda: InputRange(init_from_data=-1), "init_from_data: -1 was given"),
+        (
+            lambda: calibrate(convert(nn.Linear(2, 2), PERFECT), [torch.ones(1, 2)]),
+            "model: no layer has an input range",
+        ),
+        (lambda: calibrate(convert(nn.Linear(2, 2), RANGED), []), "batches: none were given; accepted is at least one"),
+        (lambda: calibrate(convert(nn.Linear(2, 2), RANGED), [], "most"), "how: 'most' is unknown; .*largest"),
+        (lambda: calibrate(convert(nn.Linear(2, 2), RANGED), [[torch.ones(1, 2), 3]]), "a list was given as one"),
+        (lambda: calibrate(convert(nn.Linear(2, 2), RANGED), [], quantile=2.0), "quantile: 2.0 was given"),
         (lambda: replace(PERFECT, max_rows=0), "max_rows: 0 was given; accepted is an integer >= 1"),
         (lambda: replace(PERFECT, learn_out_scaling="yes"), "learn_out_scaling: 'yes' was given; accepted are True"),
     ],
