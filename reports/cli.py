@@ -32,7 +32,9 @@ as_json = click.option(
 )
 out_folder = click.option("--out", type=click.Path(path_type=Path), metavar="DIR", help="The run folder to write.")
 the_chip = "A preset (see `rpusim presets`) or a YAML file."
-the_device = "A way to train, such as ecram or ttv2-reram-sb (see `rpusim presets`)."
+the_device = (
+    "A way to train, such as ecram or ttv2-reram-sb, or to infer, such as inference-pcm (see `rpusim presets`)."
+)
 device = click.option("--device", help=the_device)
 replicas = click.option(
     "--replicas", metavar="LAYER=N,...", help="Copies of layers, which share the layer's vectors: conv1=16,conv2=4."
@@ -45,7 +47,9 @@ def how_it_is_timed(command: Any) -> Any:
     options = [
         click.option("--samples", type=int, default=1, show_default=True, help="How many samples to send through."),
         click.option(
-            "--training/--inference", default=None, help="By default training, where the chip and schedule allow it."
+            "--training/--inference",
+            default=None,
+            help="By default training, where chip, device and schedule allow it.",
         ),
         click.option("--batch", type=int, default=1, show_default=True, help="Samples of a mini-batch, in training."),
         click.option("--schedule", type=schedules, default="sequential", show_default=True),
@@ -149,7 +153,7 @@ def time(network: str, chip: str, training: bool | None, out: Path | None, json_
 
     if out is not None:
         result.check_writable(out)
-    training = learns(chip, training, options["schedule"])
+    training = learns(chip, training, options["schedule"], options["device"])
     found = timed(network, chip, training, **options)
     words = ["time", network, "--chip", chip, "--training" if training else "--inference"]
     for name, value in options.items():
@@ -208,7 +212,7 @@ def trace(
         document, events = result.read(folder), Trace.read(folder)
     else:
         assert network and chip
-        options["training"] = learns(chip, options["training"], options["schedule"])
+        options["training"] = learns(chip, options["training"], options["schedule"], options["device"])
         found = timed(network, chip, whole=True, **options)
         document, events = found.document, Trace.of(found)
     lanes = trace_file.lanes_of(events, document, shown_part, stretch)
@@ -391,11 +395,14 @@ def copies(given: str | None) -> dict[str, int]:
     return found
 
 
-def learns(chip: str, training: bool | None, schedule: str) -> bool:
-    """Whether a timing is of training; if nothing was said, where the chip and the schedule allow it."""
+def learns(chip: str, training: bool | None, schedule: str, device: str | None) -> bool:
+    """Whether a timing is of training; if nothing was said, where the chip, its cells and the schedule allow it."""
     from rpusim.arch.chip import Chip
+    from rpusim.workloads import inference
 
-    return training if training is not None else schedule != "layer-pipelined" and Chip.load(chip).trains
+    if training is not None:
+        return training
+    return schedule != "layer-pipelined" and inference.cells(device) is None and Chip.load(chip).trains
 
 
 def timed(network: str, chip: str, training: bool, replicas: str | None, **options: Any) -> Result:

@@ -19,9 +19,10 @@ from rpusim.arch.mapping import SINGLE, Bias, Placement, place
 from rpusim.arch.plan import make_plan
 from rpusim.arch.schedule import Schedule
 from rpusim.errors import InputError
-from rpusim.workloads import networks
+from rpusim.workloads import inference, networks
 from rpusim.workloads.assumed_cells import all_alike, assumed, statement
 from rpusim.workloads.capture import capture
+from rpusim.workloads.inference import InferenceCells
 from rpusim.workloads.meter import TRACED_EVENTS, Meter
 from rpusim.workloads.preparation import preparation
 from rpusim.workloads.result import SCHEMA, Result, cost, operations_per_sample, package_version, placed_layers
@@ -36,7 +37,7 @@ def place_by_name(
     network: str,
     chip: str,
     bias: Bias = "column",
-    cells: UnitCells | None = None,
+    cells: UnitCells | InferenceCells | None = None,
     replicas: Mapping[str, int] | None = None,
 ) -> Placement:
     """A network of the zoo on a chip (a preset or a YAML file); one device per weight unless ``cells`` are given."""
@@ -46,8 +47,8 @@ def place_by_name(
     return place(capture(module, input_shape, network), Chip.load(chip), bias, layout, replicas)
 
 
-def _cells(device: Given | None, chip: str) -> UnitCells | None:
-    return None if device is None else build(device, Chip.load(chip))
+def _cells(device: Given | None, chip: str) -> UnitCells | InferenceCells | None:
+    return None if device is None else inference.cells(device) or build(device, Chip.load(chip))
 
 
 def map_network(
@@ -59,7 +60,8 @@ def map_network(
 ) -> dict[str, Any]:
     """The placement as a document: every layer with its tiles, and totals.
 
-    ``device``: a configuration or mapping, see `unit_cells`; ``replicas``: copies of layers, by name.
+    ``device``: a configuration or mapping, see `unit_cells`, or a way to infer, see `inference`; ``replicas``: copies
+    of layers, by name.
     """
     placement = place_by_name(network, chip, bias, _cells(device, chip), replicas)
     return {
@@ -111,7 +113,10 @@ def time_network(
         raise InputError(
             f"schedule: got {schedule!r} for inference, but it is for training; accepted: sequential, layer-pipelined"
         )
-    learning = assumed(cells) if cells else PLAIN
+    if training and isinstance(cells, InferenceCells):
+        raise InputError(f"device: got {shown(str(device))}, whose cells only infer; ask for inference")
+    learns = cells if isinstance(cells, UnitCells) else None
+    learning = assumed(learns) if learns else PLAIN
     most = max(1, MOST_ROWS // len(assumed_activity(placement, 1, training, 1, learning)))
     size = batch if training else 1
     before = preparation(placement, cells) if program else EMPTY
@@ -119,7 +124,7 @@ def time_network(
     def work(number: int, size: int) -> Activity:
         return Activity.concatenate([before, assumed_activity(placement, number * size, training, size, learning)])
 
-    alike = samples % size == 0 and size <= most and (cells is None or all_alike(cells))
+    alike = samples % size == 0 and size <= most and (learns is None or all_alike(learns))
     steady = alike and not whole and (samples > most or schedule != "asynchronous")  # staleness is that of all
     if not steady and samples > most:
         raise InputError(
@@ -141,7 +146,7 @@ def time_network(
         "network": network,
         "chip": placement.chip.name,
         "version": package_version(),
-        "assumption": statement(cells) if cells and training else STATEMENT,
+        "assumption": statement(learns) if learns and training else STATEMENT,
         **cost(meter.plan, meter.ledger(), samples, operations_per_sample(placement.network, training)),
         "activity": meter.activity(),
         "storage": meter.storage(),

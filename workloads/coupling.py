@@ -38,6 +38,7 @@ from rpusim.arch.events import Events, Op
 from rpusim.arch.quantity import PICOSECONDS_PER_SECOND, picoseconds
 from rpusim.errors import InputError
 from rpusim.kernels import AnalogTile, Single, Vector, checks
+from rpusim.kernels.inference import elapse
 from rpusim.workloads import timing
 from rpusim.workloads.meter import Meter
 
@@ -62,7 +63,7 @@ class Coupling:
         elapse: Elapse = "mini-batch",
         refresh: float | None = None,
     ) -> None:
-        self.meter, self._take = meter, take
+        self._model, self.meter, self._take = model, meter, take
         self._refresh_ps, self._refreshed_ps = refresh and picoseconds(refresh), 0
         """How often, and when the last time."""
         self._tiles = [tile for tile in model.modules() if isinstance(tile, AnalogTile) and tile.volatile]
@@ -114,6 +115,7 @@ class Coupling:
     def idle(self, seconds: float) -> None:
         """Let the chip stand still; its weights go on leaking and drifting, and standby is drawn."""
         checks.number("seconds", seconds, low=0.0)
+        elapse(self._model, seconds)
         self.meter.idle(picoseconds(seconds))
         self._pass_time(picoseconds(seconds))
 

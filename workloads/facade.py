@@ -82,7 +82,10 @@ class ChipMeter:
         return rows
 
     def idle(self, seconds: float) -> None:
-        """Let the chip stand still, as while data are loaded: weights leak and drift, standby is drawn."""
+        """Let the chip stand still, as while data are loaded: weights leak and drift, standby is drawn.
+
+        Of cells that were programmed this is `drift` to so many seconds more than they are old by now.
+        """
         self._coupling.idle(seconds)
 
     def _repr_html_(self) -> str | None:

@@ -1,8 +1,9 @@
 """What is done to the arrays before the first sample: symmetry points found, weights and references written.
 
 Counted, not computed: every cell of a block is written, in as many pulses as the chip's `programming` takes in the
-mean; where it verifies, the array is read column by column after every round of pulses. Zero-shifting (Kim et al. 2019)
-sends alternating pulses to all cells at once, reads the array column by column, and writes what it finds to the
+mean; where it verifies, the array is read column by column after every round of pulses. Of cells that infer, what
+drift will be measured against is read after that, column by column, if it is compensated. Zero-shifting (Kim et al.
+2019) sends alternating pulses to all cells at once, reads the array column by column, and writes what it finds to the
 reference.
 """
 
@@ -15,19 +16,20 @@ from rpusim.arch.activity import Activity, Phase
 from rpusim.arch.configuration import shown
 from rpusim.arch.mapping import Block, Placement
 from rpusim.errors import InputError
+from rpusim.workloads.inference import InferenceCells
 from rpusim.workloads.unit_cells import UnitCells
 
 MOST_COUNT = 2**31 - 1
 """Pulses of a side in one row of activity."""
 
 
-def preparation(placement: Placement, cells: UnitCells | None) -> Activity:
+def preparation(placement: Placement, cells: UnitCells | InferenceCells | None) -> Activity:
     """Rows of maintenance for every block, before the first mini-batch."""
     return Activity.concatenate(rows for block in placement.blocks() for rows in _of_block(placement, block, cells))
 
 
-def _of_block(placement: Placement, block: Block, cells: UnitCells | None) -> Iterator[Activity]:
-    pairs = getattr(cells.cell, "zero_shift_pairs", 0) if cells else 0
+def _of_block(placement: Placement, block: Block, cells: UnitCells | InferenceCells | None) -> Iterator[Activity]:
+    pairs = getattr(cells.cell, "zero_shift_pairs", 0) if isinstance(cells, UnitCells) else 0
     layout = placement.cell
     written = [array for array in layout.visible if array != layout.reference]
     if pairs:
@@ -42,6 +44,9 @@ def _of_block(placement: Placement, block: Block, cells: UnitCells | None) -> It
         written.append(layout.reference)
     for array in written:
         yield _writing(placement, block, array)
+    compensation = cells.config.compensation if isinstance(cells, InferenceCells) else None
+    if compensation is not None and not compensation.exact_reference:
+        yield _measuring(block)
 
 
 def _alternating_pulses(block: Block, pairs: int) -> Activity:
@@ -75,6 +80,17 @@ def _writing(placement: Placement, block: Block, array: int) -> Activity:
         active_rows=block.rows,
         active_columns=block.columns,
         passes=reads if kind.programming.verify else 0,
+    )
+
+
+def _measuring(block: Block) -> Activity:
+    """Every column is driven alone, and the magnitudes of the answers are added up."""
+    return Activity.rows(
+        **_place(block),
+        active_rows=block.rows,
+        active_columns=block.columns,
+        passes=block.columns,
+        digital_ops=block.rows * block.columns,
     )
 
 

@@ -3,7 +3,7 @@
 converters/  which conductances stand for a weight     noise/      what becomes of them
 modifiers/   what trains a network to bear it          tile        cells with their periphery
 clipping, remapping   weights kept in range            compensation  drift measured and made up for
-config       all of it in one value                    model       `program` and `drift`
+config       all of it in one value                    model       `program`, `drift`, `elapse`
 presets      named configurations with sources         draw        random numbers by place
 
 model = convert(torch_module, InferenceConfig())
@@ -27,7 +27,7 @@ from rpusim.kernels.inference.converters import (
     SingleDevice,
     SinglePair,
 )
-from rpusim.kernels.inference.model import drift, program
+from rpusim.kernels.inference.model import drift, elapse, program
 from rpusim.kernels.inference.modifiers import (
     MODIFIERS,
     AddNormal,
@@ -97,6 +97,7 @@ __all__ = [
     "SinglePair",
     "StateIndependent",
     "drift",
+    "elapse",
     "inference",
     "program",
 ]

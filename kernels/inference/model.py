@@ -1,4 +1,4 @@
-"""`program` and `drift`: what is done to a converted model between training and use."""
+"""`program`, `drift` and `elapse`: what is done to a converted model between training and use."""
 
 from __future__ import annotations
 
@@ -27,16 +27,35 @@ def drift(model: nn.Module, seconds: float) -> None:
     """
     tiles = _tiles(model)
     checks.number("seconds", seconds, low=0.0)
-    for tile in tiles:
+    _drift(tiles, [seconds] * len(tiles))
+
+
+def elapse(model: nn.Module, seconds: float) -> None:
+    """Let what is programmed become ``seconds`` older: `drift` to the age that it then has.
+
+    Does nothing if nothing is programmed. InputError if a noise model does not cover that age.
+    """
+    checks.number("seconds", seconds, low=0.0)
+    tiles = [tile for tile in _inferring(model) if tile.programmed and seconds]
+    _drift(tiles, [tile.age + seconds for tile in tiles])
+
+
+def _drift(tiles: list[InferenceTile], ages: list[float]) -> None:
+    """All of them, or none if a noise model does not cover an age."""
+    for tile, age in zip(tiles, ages, strict=True):
         if tile.config.noise is not None:
-            tile.config.noise.check_time(seconds)
-    for tile in tiles:
-        tile.drift(seconds)
+            tile.config.noise.check_time(age)
+    for tile, age in zip(tiles, ages, strict=True):
+        tile.drift(age)
+
+
+def _inferring(model: nn.Module) -> list[InferenceTile]:
+    return [module for module in model.modules() if isinstance(module, InferenceTile)]
 
 
 def _tiles(model: nn.Module) -> list[InferenceTile]:
     checks.instance("model", model, nn.Module)
-    found = [module for module in model.modules() if isinstance(module, InferenceTile)]
+    found = _inferring(model)
     if not found:
         raise InputError(
             f"model: {type(model).__name__} has no inference layers; accepted is what convert(module, "

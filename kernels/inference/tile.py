@@ -39,7 +39,7 @@ class InferenceTile(Tile):
     """A tile that only infers; parameters as for `Tile`.
 
     Attributes: config; weight, the parameter that is trained; scale (rows,); programmed, whether it is; factor (rows,),
-    that of drift compensation.
+    that of drift compensation; age, seconds since programming.
     """
 
     weight: torch.nn.Parameter
@@ -58,6 +58,7 @@ class InferenceTile(Tile):
         self.programmed = self._learned = False
         self._counters |= {"modifications": 0, "programmings": 0, "drifts": 0, "reads": 0}
         self._fit: tuple[float, ...] = ()
+        self.age = 0.0
         devices = config.converter.devices
         self.weight = torch.nn.Parameter(torch.zeros(rows, columns))
         self.register_buffer("scale", torch.ones(rows))
@@ -173,7 +174,7 @@ class InferenceTile(Tile):
             self.left.copy_(converter.weights(left, self._fit))
         self.held.copy_(self.left)
         self.factor.fill_(1.0)
-        self.programmed = True
+        self.programmed, self.age = True, 0.0
         compensation = self.config.compensation
         if compensation is not None:
             exact = compensation.exact_reference
@@ -187,7 +188,7 @@ class InferenceTile(Tile):
             noise.check_time(seconds)
         if not self.programmed:
             self.program()
-        number = self._next("drifts")
+        self.age, number = seconds, self._next("drifts")
         if noise is not None:
             fit = self._fit if noise.around_target else converter.fit(self.left)
             now = [
@@ -238,7 +239,7 @@ class InferenceTile(Tile):
             super()._write(phase, done, **active)
 
     def get_extra_state(self) -> dict[str, Any]:
-        state = {"programmed": self.programmed, "learned": self._may_have_learned(), "fit": self._fit}
+        state = {"programmed": self.programmed, "learned": self._may_have_learned(), "fit": self._fit, "age": self.age}
         return {**super().get_extra_state(), **state}
 
     def set_extra_state(self, state: dict[str, Any]) -> None:
@@ -248,7 +249,7 @@ class InferenceTile(Tile):
             )
         super().set_extra_state(state)
         self.programmed, self._learned, self._fit = state["programmed"], state["learned"], tuple(state["fit"])
-        self._seen = self._changes()
+        self.age, self._seen = state["age"], self._changes()
 
     def __getstate__(self) -> dict[str, Any]:
         """A copy has new tensors, of which torch counts changes anew."""

@@ -16,6 +16,7 @@ from torch.utils.data import DataLoader, TensorDataset
 import rpusim
 from rpusim.arch.activity import Activity, Phase
 from rpusim.errors import InputError
+from rpusim.kernels.inference import InferenceTile, drift, program
 from rpusim.workloads.loop import in_order
 
 SAMPLES = 3
@@ -223,6 +224,57 @@ def test_what_was_programmed_is_on_the_clock_after_a_restart_too() -> None:
     outputs, reports = zip(*((model(x), model.chip.report()) for model in (one, two)), strict=True)
     assert torch.equal(*outputs)
     assert reports[0]["energy"] == reports[1]["energy"] and reports[0]["energy"]["by_phase"]["maintenance"] > 0.0
+
+
+class TestIdle:
+    @staticmethod
+    def placed(device: str = "inference-pcm") -> Any:
+        model = rpusim.place(network(), "reram-512", (1, 4, 4), device=device)
+        program(model)
+        return model
+
+    @staticmethod
+    def held(model: Any) -> list[float]:
+        return [w for m in model.modules() if isinstance(m, InferenceTile) for w in m.weights.flatten().tolist()]
+
+    def test_standing_still_after_programming_is_drifting_as_long(self) -> None:
+        idle, drifted = self.placed(), self.placed()
+        idle.chip.idle(86400.0)
+        drift(drifted, 86400.0)
+        assert self.held(idle) == self.held(drifted) != self.held(self.placed())
+        x = torch.ones(2, 1, 4, 4)
+        assert torch.equal(idle(x), drifted(x))
+        seconds = [model.chip.report()["time"]["total_s"] for model in (idle, drifted)]
+        assert seconds[0] == pytest.approx(86400.0 + seconds[1], rel=1e-12)
+
+    def test_idle_times_add_up_to_an_age_that_is_kept(self) -> None:
+        model, once = self.placed(), self.placed()
+        drift(model, 3600.0)
+        drift(once, 3600.0)
+        model.chip.idle(1000.0)
+        again = self.placed()
+        again.load_state_dict(model.state_dict())
+        again.chip.idle(2000.0)
+        drift(once, 4600.0)
+        drift(once, 6600.0)
+        assert self.held(again) == self.held(once)
+        program(again)
+        assert {m.age for m in again.modules() if isinstance(m, InferenceTile)} == {0.0}
+
+    def test_an_age_at_which_nothing_was_measured_is_refused_and_no_time_passes(self) -> None:
+        model = self.placed("inference-reram-wan-2022")
+        before = self.held(model)
+        with pytest.raises(InputError, match=r"seconds: 10.0 was given; reram-wan-2022 was measured 1, 86400"):
+            model.chip.idle(10.0)
+        assert self.held(model) == before
+        model(torch.ones(1, 1, 4, 4))
+        assert model.chip.report()["time"]["total_s"] < 1.0
+
+    def test_what_is_not_programmed_does_not_age(self) -> None:
+        model = rpusim.place(network(), "reram-512", (1, 4, 4), device="inference-pcm")
+        before = self.held(model)
+        model.chip.idle(86400.0)
+        assert self.held(model) == before
 
 
 def test_cells_are_not_written_where_a_chip_does_not_say_how() -> None:

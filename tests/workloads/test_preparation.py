@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
+from typing import Any
 
 import pytest
 
-from rpusim.arch.activity import Activity, Phase
+from rpusim.arch.activity import Activity, ActivityLog, Phase
 from rpusim.arch.chip import Chip
 from rpusim.arch.mapping import Placement
 from rpusim.errors import InputError
-from rpusim.workloads import costing
+from rpusim.kernels.inference import program
+from rpusim.workloads import costing, inference, networks
+from rpusim.workloads import experiment as flow
+from rpusim.workloads.facade import MANAGED
 from rpusim.workloads.preparation import preparation
 from rpusim.workloads.unit_cells import Given, build
 
@@ -70,3 +75,34 @@ def test_work_that_is_done_once_is_counted_once_for_any_number_of_samples() -> N
 def test_a_chip_that_does_not_say_how_it_is_written_is_refused() -> None:
     with pytest.raises(InputError, match=r"'isaac' of isaac-2016 do not say how they are written"):
         prepared(chip="isaac-2016")
+
+
+@pytest.mark.parametrize("chip", ["hermes-2023", "reram-512"])
+@pytest.mark.parametrize("compensated", [True, False])
+def test_cells_that_infer_are_written_and_measured_as_programming_a_model_does(chip: str, compensated: bool) -> None:
+    """Row by row what the kernel's tiles log."""
+    cells = inference.cells("inference-hermes")
+    assert cells is not None
+    if not compensated:
+        cells = replace(cells, config=replace(cells.config, compensation=None))
+    placement = costing.place_by_name("lenet-digits", chip, "digital", cells)
+    log = ActivityLog()
+    model = flow.analog_twin(networks.build("lenet-digits")[0], placement, MANAGED, cells, 0, log)
+    program(model)
+    logged, counted = log.take(), preparation(placement, cells)
+    for column in ("layer", "tile", "phase", "writes", "passes", "digital_ops", "active_rows", "active_columns"):
+        assert getattr(counted, column).tolist() == getattr(logged, column).tolist(), column
+
+
+def test_networks_are_timed_on_cells_that_infer() -> None:
+    def timed(device: str | None, training: bool = False) -> dict[str, Any]:
+        found = costing.time_network(
+            "lenet-digits", "reram-512", 1, training, "sequential", device=device, program=True, bias="digital"
+        )
+        return found.document["activity"]["maintenance"]
+
+    plain, measured = timed(None), timed("inference-pcm")
+    assert measured["cells_changed"] == plain["cells_changed"]
+    assert measured["slices_read"] - plain["slices_read"] == 9 + 144 + 128 + 64
+    with pytest.raises(InputError, match="device: got inference-pcm, whose cells only infer; ask for inference"):
+        timed("inference-pcm", training=True)
