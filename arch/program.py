@@ -239,9 +239,12 @@ class Task:
 
     def use(self, station: int, op: Op, duration: Operand, amount: Operand) -> None:
         """Wait for a station, hold it for a time, give it back; nothing where the amount is 0."""
-        duration = np.where(np.asarray(amount) > 0, duration, 0)
-        assert np.all((duration > 0) | (np.asarray(amount) == 0)), "what is done takes time"
-        self.use_together([station], op, duration if duration.ndim else int(duration), [(station, amount)])
+        if isinstance(amount, int) and not isinstance(duration, np.ndarray):  # most often; without arrays of one number
+            duration = int(duration) if amount else 0
+        else:
+            duration = np.where(np.asarray(amount) > 0, duration, 0)
+        assert np.all(np.asarray(duration > 0) | (np.asarray(amount) == 0)), "what is done takes time"
+        self.use_together([station], op, duration, [(station, amount)])
 
     def use_together(
         self, stations: Sequence[int], op: Op, duration: Operand, amounts: Sequence[tuple[int, Operand]]
