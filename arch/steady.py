@@ -11,6 +11,7 @@ come back one by one, and then the updates of every layer.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
@@ -27,6 +28,7 @@ from rpusim.arch.recurrence import History, find, histories
 from rpusim.arch.schedule import Schedule, compiled, times
 from rpusim.arch.storage import Kept, settle
 from rpusim.arch.tally import Repeats, Tally
+from rpusim.errors import InputError
 
 FIRST = 4
 """Pieces that are tried first; a period needs one before it, and one that it leaves alone."""
@@ -61,37 +63,52 @@ class Timed:
 
 
 def account(
-    plan: Plan, schedule: Schedule, price: Pricer, work: Callable[[int, int], Activity], pieces: int, size: int = 1
+    plan: Plan,
+    schedule: Schedule,
+    price: Pricer,
+    work: Callable[[int, int], Activity],
+    pieces: int,
+    size: int = 1,
+    most: int = sys.maxsize,
 ) -> tuple[Ledger, Timed]:
     """The account of so many equal mini-batches of ``size`` samples (or samples of inference), and what was run for it.
 
-    work: the activity of the first so many mini-batches of so many samples.
+    work: the activity of the first so many mini-batches of so many samples. most: samples that can be run as one
+    program; InputError if nothing repeats itself so soon.
     """
     found = timed_batch(plan, partial(work, 1), size) if schedule == "sequential" and size > LARGE else None
-    few = timed(plan, schedule, lambda number: work(number, 1 if found else size), pieces)
-    if found is None or (pieces > 1 and few.repeats is None):
-        few = timed(plan, schedule, lambda number: work(number, size), pieces) if found else few
-        return few.ledger(price), few
-    parts = [(pieces, found.ledger(price))]
-    if pieces > 1:
-        # What the first costs more or less than the others, as its first sample is not fetched while another is at
-        # work, is seen from mini-batches of one sample.
-        first = _traced(plan, schedule, work(1, 1), 1)
-        growth = [(1, few.with_periods(2)), (-1, few.with_periods(1)), (-1, first)]
-        parts += [(sign * (pieces - 1), timed.ledger(price)) for sign, timed in growth]
-    return Ledger.total(parts), found
+    if found is not None and pieces == 1:
+        return found.ledger(price), found
+    if found is not None:
+        few = timed(plan, schedule, lambda number: work(number, 1), pieces, most)
+        if few.repeats is not None:
+            # What the first costs more or less than the others, as its first sample is not fetched while another is at
+            # work, is seen from mini-batches of one sample.
+            first = _traced(plan, schedule, work(1, 1), 1)
+            others = [(1, few.with_periods(2)), (-1, few.with_periods(1)), (-1, first)]
+            parts = [(sign * (pieces - 1), timed.ledger(price)) for sign, timed in others]
+            return Ledger.total([(pieces, found.ledger(price)), *parts]), found
+    every = timed(plan, schedule, lambda number: work(number, size), pieces, most // size)
+    return every.ledger(price), every
 
 
-def timed(plan: Plan, schedule: Schedule, work: Callable[[int], Activity], total: int) -> Timed:
-    """Time ``total`` equal pieces of work; ``work``: the activity of the first so many."""
+def timed(
+    plan: Plan, schedule: Schedule, work: Callable[[int], Activity], total: int, most: int = sys.maxsize
+) -> Timed:
+    """Time ``total`` equal pieces of work, running at most so many; ``work``: the activity of the first so many."""
     pieces = FIRST
-    while pieces < total:
+    while pieces < total and pieces <= most:
         tried = _traced(plan, schedule, work(pieces), pieces)
         period = find(list(histories(tried.program, tried.start, tried.end)), pieces)
         if period is not None and not (total - pieces) % period.samples:
             more = (total - pieces) // period.samples
             return replace(tried, repeats=Repeats.of(len(tried.program.tasks), period.start, period.stop, more))
         pieces = pieces * 2 if period is None else pieces + (total - pieces) % period.samples
+    if total > most:
+        raise InputError(
+            f"samples: nothing repeats itself among the first {min(pieces, most)} of {total} samples or mini-batches, "
+            f"and no more than {most} can be timed in one go"
+        )
     return _traced(plan, schedule, work(total), total)
 
 
@@ -123,10 +140,12 @@ def _parts_repeated(tried: Timed, samples: int) -> Repeats | None:
     going = [history for history in of_all if history.phase < Phase.UPDATE]
     period, more = find(going, tried.pieces), samples - tried.pieces
     once = [history for history in of_all if history.once]
+    others = [history for history in of_all if history.phase == Phase.TRANSFER]
     learning = list(_apart([history for history in of_all if history.phase == Phase.UPDATE]))
     begins = [min(int(history.over.min()) for history in part) for part in learning]
     if (
         period is None
+        or others
         or more % period.samples
         or min(begins, default=0) < period.stop
         or any(int(history.over.max()) > period.start for history in once)

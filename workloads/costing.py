@@ -124,7 +124,7 @@ def time_network(
     def work(number: int, size: int) -> Activity:
         return Activity.concatenate([before, assumed_activity(placement, number * size, training, size, learning)])
 
-    alike = samples % size == 0 and size <= most and (learns is None or all_alike(learns))
+    alike = samples % size == 0 and (learns is None or all_alike(learns))
     steady = alike and not whole and (samples > most or schedule != "asynchronous")  # staleness is that of all
     if not steady and samples > most:
         raise InputError(
@@ -135,7 +135,7 @@ def time_network(
     def metered(placement: Placement) -> Meter:
         meter = Meter(make_plan(placement), schedule, traced=sys.maxsize if whole else TRACED_EVENTS)
         if steady:
-            meter.repeat(work, samples // size, size)
+            meter.repeat(work, samples // size, size, most)
         else:
             meter.add(Activity.concatenate([before, assumed_activity(placement, samples, training, batch, learning)]))
         return meter

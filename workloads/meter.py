@@ -267,14 +267,14 @@ class Meter:
         """Of the beginning of what was timed, for a document."""
         return self.beginning.document() if self.beginning else {}
 
-    def repeat(self, work: Callable[[int, int], Activity], times: int, size: int = 1) -> None:
+    def repeat(self, work: Callable[[int, int], Activity], times: int, size: int = 1, most: int = sys.maxsize) -> None:
         """Account for ``times`` equal mini-batches of ``size`` samples, or samples of inference.
 
-        work: the first so many mini-batches of so many samples. As little of it is timed as it takes (see `steady`);
-        the account is that of all of it.
+        work: the first so many mini-batches of so many samples. most: samples that may be run at once. As little of it
+        is timed as it takes (see `steady`); the account is that of all of it.
         """
         assert not self.samples, "only equal work, and nothing else"
-        self._timed, timed = steady.account(self.plan, self.schedule, self._price, work, times, size)
+        self._timed, timed = steady.account(self.plan, self.schedule, self._price, work, times, size, most)
         self._whole = True
         self._count(timed.activity)
         self._keep(timed.activity, timed.events(self._most))

@@ -100,3 +100,9 @@ def test_four_samples_of_a_large_mini_batch_are_timed(chip: str) -> None:
 def test_a_single_one_is_just_timed() -> None:
     one = Pieces(place(chain(16, 8), Chip.load("rpu-2016")), True, "sequential")
     assert one.timed(1).ledger(one.price) == one.all(1)
+
+
+def test_what_never_repeats_itself_is_refused_beyond_what_can_be_run() -> None:
+    two = Pieces(place(chain(64, 32, 16), Chip.load("rpu-2016")), False, "layer-pipelined")
+    with pytest.raises(InputError, match=r"samples: nothing repeats itself among the first 3 of 100 .* no more than 3"):
+        steady.account(two.plan, "layer-pipelined", two.price, lambda number, _: two.work(number), 100, most=3)
