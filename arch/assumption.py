@@ -90,7 +90,8 @@ def assumed_activity(
         pulses = placement.chip.tiles[block.kind].pulses
         if training and pulses is not None:
             if any(producer >= 0 for producer in placement.network.predecessors(block.layer)):
-                parts.append(where.rows(phase=Phase.BACKWARD, passes=1))
+                back = vector[mine] % placed.layer.vectors >= placed.layer.unread
+                parts.append(_Where(block, step[mine][back], vector[mine][back]).rows(phase=Phase.BACKWARD, passes=1))
             bl = (learning.bl or pulses.bl) if placement.cell.learning else 0
             operations = learning.operations(block.rows, block.columns)
             sent = trains(bl, block.rows, block.columns, learning.arrays)

@@ -88,12 +88,14 @@ class Flow:
         """Make what arrived as gradient the layer's error, and send it to all blocks that need it.
 
         Of a recurrent layer, errors go back through time: each after the multiplication of the one of the step after,
-        which `backward` does as soon as there is that error, whatever else it is told to wait for.
+        which `backward` does as soon as there is that error, whatever else it is told to wait for. That of the first
+        step is the last one.
         """
         operations, known = work.shared(work.layer.derivative_ops), None
         if work.layer.echo:
             known, back = self._gates(work), self._gates(work)
-            self._through_time[work.layer.index] = known, back
+            goes = work.position >= work.layer.placed.layer.unread
+            self._through_time[work.layer.index] = known[goes], back[goes]
             start = [*start, only(work.position < work.layer.placed.layer.vectors - 1, back + 1)]
         homes = self._homes(work, work.layer.placed.row_homes, operations, work.layer.errors, (), known)
         done = self._at_homes(work, homes, start)

@@ -298,6 +298,11 @@ class WeightLayer(Operation):
         return (-(-values // self.outputs)).astype(np.int32)
 
     @property
+    def unread(self) -> int:
+        """So many of the first vectors of a sample have errors that do not go back: nobody gave the first state."""
+        return int(self.is_recurrent)
+
+    @property
     def weights(self) -> int:
         """Trained numbers, biases included."""
         return self.rows * (self.columns + self.bias)

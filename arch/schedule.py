@@ -156,11 +156,14 @@ def _form(layer: LayerPlan, rows: Integers, step: Integers, activity: Activity) 
     table = order.reshape(-1, placed.grid)
     steps, vectors = step[table[:, 0]], activity.vector[table[:, 0]].astype(np.int64)
     starts = np.flatnonzero(np.r_[True, steps[1:] != steps[:-1]])
-    expected = np.arange(len(vectors)) - np.repeat(starts, np.diff(np.r_[starts, len(vectors)]))
+    numbers = np.diff(np.r_[starts, len(vectors)])
+    unread = placed.layer.unread * int(activity.phase[rows[0]] == Phase.BACKWARD)
+    each = placed.layer.vectors - unread
+    sample, position = np.divmod(np.arange(len(vectors)) - np.repeat(starts, numbers), each)
+    expected = sample * placed.layer.vectors + position + unread
     tiles = (vectors % placed.replicas * placed.grid)[:, None] + np.arange(placed.grid)
     whole = np.array_equal(vectors, expected) and np.array_equal(activity.tile[table], tiles)
-    numbers = np.diff(np.r_[starts, len(vectors)])
-    assert whole and not np.any(numbers % placed.layer.vectors), f"activity of layer {layer.index} has gaps"
+    assert whole and not np.any(numbers % each), f"activity of layer {layer.index} has gaps"
     return steps.astype(np.int64), vectors, table
 
 
@@ -200,7 +203,10 @@ def _sequential(flow: Flow, todo: _Todo) -> None:
         stage(todo.work(Phase.FORWARD, layer), flow.forward)
     for layer in reversed(todo.layers):
         stage(todo.errors(layer), flow.error)
+        known = before
         stage(todo.work(Phase.BACKWARD, layer), flow.backward)
+        if layer.echo:  # the error of the first step, after all others went back
+            before = known
         if pairs := todo.work(Phase.UPDATE, layer):
             done = flow.update(pairs, [before[last_sample[pairs.step]]], todo.extras(layer))
             updates.append(done.by(_last(pairs.step, len(todo.steps))))
@@ -274,9 +280,11 @@ def _pipelined(flow: Flow, todo: _Todo, at_once: bool) -> None:
         start = [done.by(_last(work.sample, samples)[errors.sample]) for work, done in sources]
         ready = errors, flow.error(errors, start)
         back = todo.work(Phase.BACKWARD, layer)
-        if back is not None:
-            wait = ready[1].by(_last(errors.sample, samples)[back.sample])
-            ready = backs[layer.index] = back, flow.backward(back, [wait])
+        done = back and flow.backward(back, [ready[1].by(_last(errors.sample, samples)[back.sample])])
+        if layer.echo:  # the error of the first step comes after all others went back, and is what others wait for
+            backs[layer.index] = ready
+        elif back and done:
+            ready = backs[layer.index] = back, done
         pairs = trains[layer.index]
         if pairs is None:
             continue

@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import torch
@@ -34,6 +34,17 @@ Tensor = torch.Tensor
 PATHS = ("numba", "torch")
 BEFORE = -1
 """Stands for the vector of work that is done before a mini-batch."""
+
+
+class Step(NamedTuple):
+    """Which step of a sequence the vectors of a call are, one of every sample, and of how many."""
+
+    number: int
+    steps: int
+
+
+ALONE = Step(0, 1)
+"""The vectors of a call are all there are."""
 
 
 class Tile(torch.nn.Module, ABC):
@@ -104,7 +115,7 @@ class Tile(torch.nn.Module, ABC):
         """The compiled path needs the CPU."""
         return self.path if self.weights.is_cpu else "torch"
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, step: Step = ALONE) -> Tensor:
         """Multiply vectors: x (vectors, columns) -> y (vectors, rows)."""
         x, weights = self._vectors("x", x, self.columns), self.weights
         done = multiply(
@@ -118,10 +129,10 @@ class Tile(torch.nn.Module, ABC):
             self.path if weights.is_cpu else "torch",
         )
         self._counters["forward"] += x.shape[0]
-        self._write(Phase.FORWARD, done, active_columns=done.active, active_rows=self.rows)
+        self._write(Phase.FORWARD, done, step, active_columns=done.active, active_rows=self.rows)
         return done.y
 
-    def backward(self, d: Tensor) -> Tensor:
+    def backward(self, d: Tensor, step: Step = ALONE) -> Tensor:
         """Multiply errors by the transposed array: d (vectors, rows) -> (vectors, columns). No bound management."""
         d, weights = self._vectors("d", d, self.rows), self.weights
         done = multiply(
@@ -135,7 +146,7 @@ class Tile(torch.nn.Module, ABC):
             self.path if weights.is_cpu else "torch",
         )
         self._counters["backward"] += d.shape[0]
-        self._write(Phase.BACKWARD, done, active_rows=done.active, active_columns=self.columns)
+        self._write(Phase.BACKWARD, done, step, active_rows=done.active, active_columns=self.columns)
         return done.y
 
     def update(self, x: Tensor, d: Tensor, learning_rate: float, operations: int = 0) -> None:
@@ -165,7 +176,7 @@ class Tile(torch.nn.Module, ABC):
             return given
         return given.detach().to(torch.float32).contiguous()
 
-    def _write(self, phase: Phase, done: Product, **active: Any) -> None:
+    def _write(self, phase: Phase, done: Product, step: Step, **active: Any) -> None:
         if self.log is not None:
             vectors = len(done.passes)
             self.log.append(
@@ -173,7 +184,7 @@ class Tile(torch.nn.Module, ABC):
                 layer=self.layer,
                 tile=self.tile,
                 phase=phase,
-                vector=np.arange(vectors, dtype=np.int32),
+                vector=step.number + step.steps * np.arange(vectors, dtype=np.int32),
                 passes=done.passes,
                 **active,
             )

@@ -79,7 +79,8 @@ _MODULES = (
     "Hardswish Softplus PReLU Mish MaxPool1d MaxPool2d AvgPool1d AvgPool2d AdaptiveAvgPool2d AdaptiveMaxPool2d "
     "BatchNorm1d BatchNorm2d Dropout Dropout2d Flatten Unflatten Identity Softmax LogSoftmax"
 )
-_WEIGHT_LAYERS = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)
+WEIGHT_LAYERS = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.RNNBase)
+"""Modules whose weights lie on arrays."""
 ACCEPTED_MODULES = tuple(_MODULES.split())
 ACCEPTED_FUNCTIONS = tuple(name for name in ACCEPTED if not name.startswith("_"))
 
@@ -108,18 +109,12 @@ def capture(module: nn.Module, input_shape: Sequence[int], name: str = "") -> Ne
 
 def check_convertible(network: Network, module: nn.Module) -> None:
     """Refuse a network that can be mapped and timed but not computed: every array belongs to one layer of its own."""
-    if isinstance(module, _WEIGHT_LAYERS):
+    if isinstance(module, WEIGHT_LAYERS):
         raise InputError(
             f"network: got a {type(module).__name__} by itself; accepted: a module that holds it, such as "
             f"nn.Sequential(nn.{type(module).__name__}(...))"
         )
     modules, used = dict(module.named_modules()), dict[str, str]()
-    for path, part in modules.items():
-        if isinstance(part, nn.RNNBase):
-            raise InputError(
-                f"network: module {path!r} ({type(part).__name__}) can be mapped and timed but not computed on the "
-                "clock; accepted: nn.Linear, nn.Conv1d, nn.Conv2d and nn.Conv3d modules"
-            )
     for layer in network.layers:
         if layer.parameter in used:
             raise InputError(
@@ -127,10 +122,11 @@ def check_convertible(network: Network, module: nn.Module) -> None:
                 "accepted: every layer with a weight of its own"
             )
         used[layer.parameter] = layer.name
-        if not isinstance(modules.get(layer.name), _WEIGHT_LAYERS):
+        owner = modules.get(layer.name, modules.get(layer.name.rpartition(".")[0]))
+        if not isinstance(owner, WEIGHT_LAYERS):
             raise InputError(
                 f"network: weight {layer.parameter!r} is used by a function, which can be mapped and timed but not "
-                "computed; accepted: nn.Linear, nn.Conv1d, nn.Conv2d and nn.Conv3d modules"
+                "computed; accepted: nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.RNN, nn.LSTM and nn.GRU modules"
             )
 
 

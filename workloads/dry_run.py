@@ -11,6 +11,7 @@ import torch
 from torch import nn
 
 from rpusim.errors import InputError
+from rpusim.workloads.capture import WEIGHT_LAYERS
 
 
 def check_parameters(module: nn.Module) -> None:
@@ -21,7 +22,7 @@ def check_parameters(module: nn.Module) -> None:
             raise InputError(f"network: {name} is {kind}; accepted: float32, as after module.float()")
     for path, part in module.named_modules():
         for name, weight in part.named_parameters(recurse=False):
-            if isinstance(part, nn.Linear | nn.Conv2d) and not weight.requires_grad:
+            if isinstance(part, WEIGHT_LAYERS) and not weight.requires_grad:
                 raise InputError(
                     f"network: {path}.{name} is frozen (requires_grad=False), but the weights of an array always "
                     "learn; accepted: every weight with requires_grad"

@@ -134,12 +134,21 @@ def in_order(activity: Activity, vectors_per_sample: Sequence[int], first_step: 
 
 
 def _consecutive(activity: Activity) -> tuple[NDArray[np.intp], NDArray[np.int64]]:
-    """The rows by step, phase, layer and tile, as they came; and the number of each within its group."""
+    """The rows by step, phase, layer and tile, as they came; and the number of each within its group.
+
+    Each call of a layer counts from 0 on; a call's rows begin with the same number as the first call's did. That is not
+    0 where errors come back through time, and rows of a call then are not in the order of their numbers either.
+    """
     keys = np.stack([activity.tile, activity.layer, activity.phase, activity.step])
     order = np.lexsort(keys)  # stable
-    starts = np.flatnonzero(np.r_[True, np.any(np.diff(keys[:, order], axis=1), axis=0)])
+    first = np.r_[True, np.any(np.diff(keys[:, order], axis=1), axis=0)]
+    within, starts = activity.vector[order].astype(np.int64), np.flatnonzero(first)
+    calls = np.flatnonzero(within == np.repeat(within[starts], np.diff(np.r_[starts, len(order)])))
+    before = np.r_[0, np.cumsum(np.maximum.reduceat(within, calls) + 1)[:-1]]
+    """What calls before it counted, those of other groups included."""
+    of_group = np.maximum.accumulate(np.where(first[calls], before, 0))
     vector = np.empty(len(order), np.int64)
-    vector[order] = np.arange(len(order)) - np.repeat(starts, np.diff(np.r_[starts, len(order)]))
+    vector[order] = within + np.repeat(before - of_group, np.diff(np.r_[calls, len(order)]))
     return order, vector
 
 

@@ -129,12 +129,13 @@ def _matrix(ledger: Ledger) -> list[dict[str, Any]]:
 def operations_per_sample(network: Network, training: bool) -> int:
     """Operations of one sample: 2 per multiply-accumulate; forward, backward and update each count once.
 
-    A layer that reads only the network's input has no backward pass.
+    A layer that reads only the network's input has no backward pass, and the first step of a recurrent one neither.
     """
     macs = network.macs
     if training:
         inner = (any(p != INPUT for p in network.predecessors(i)) for i in range(len(network.layers)))
-        macs += network.macs + sum(layer.macs for layer, has in zip(network.layers, inner, strict=True) if has)
+        back = (layer.weights * (layer.vectors - layer.unread) for layer in network.layers)
+        macs += network.macs + sum(number for number, has in zip(back, inner, strict=True) if has)
     return 2 * macs
 
 

@@ -7,6 +7,7 @@ state's matrix and its gates. They are shapes only, and never compute.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, NoReturn
 
 import torch
@@ -26,17 +27,23 @@ def _(input: Tensor, weight: Tensor, bias: Tensor | None, rule: str) -> Tensor:
 
 
 class _Last:
-    """Stands for the states after the last step, which nobody may use."""
+    """Stands for the states after the last step; ``outputs``: those of each layer, if states are outputs."""
 
-    def __init__(self, path: str) -> None:
-        self.path = path
+    def __init__(self, path: str, outputs: Sequence[Tensor] = ()) -> None:
+        self.path, self.outputs = path, outputs
 
     def refuse(self, *_: Any, **__: Any) -> NoReturn:
         raise InputError(
-            f"module {self.path!r}: its last state is used, which cannot be timed; accepted: its output, output[:, -1]"
+            f"module {self.path!r}: its last state is used in a way that cannot be timed; accepted: h[-1], where h is "
+            "the state that is also an output, or output[:, -1]"
         )
 
-    __getitem__ = __torch_function__ = refuse
+    __torch_function__ = refuse
+
+    def __getitem__(self, layer: object) -> Tensor:
+        if not isinstance(layer, int) or not -len(self.outputs) <= layer < len(self.outputs):
+            self.refuse()
+        return self.outputs[layer][:, -1]
 
     def __getattr__(self, name: str) -> NoReturn:
         self.refuse()
@@ -70,10 +77,12 @@ class Unrolled(nn.Module):
     def forward(self, input: Tensor, hx: Any = None) -> tuple[Tensor, Any]:
         if hx is not None:
             raise InputError(f"module {self.path!r}: it is given a state; accepted: none, so that it begins with zeros")
+        outputs = [input]
         for number in range(self.layers):
-            state = self.get_submodule(f"hh_l{number}")
-            input = recurrent(self.get_submodule(f"ih_l{number}")(input), state.weight, state.bias, self.rule)
-        return input, (_Last(self.path), _Last(self.path)) if self.rule == "lstm" else _Last(self.path)
+            state, given = self.get_submodule(f"hh_l{number}"), self.get_submodule(f"ih_l{number}")(outputs[-1])
+            outputs.append(recurrent(given, state.weight, state.bias, self.rule))
+        last = _Last(self.path, outputs[1:])
+        return outputs[-1], (last, _Last(self.path)) if self.rule == "lstm" else last
 
 
 def unrolled(twin: nn.Module) -> nn.Module:

@@ -25,7 +25,7 @@ from rpusim.errors import InputError
 from rpusim.kernels.inference.draw import CellDraw
 from rpusim.kernels.mvm import Product, multiply
 from rpusim.kernels.rng import Purpose
-from rpusim.kernels.tile import Tile
+from rpusim.kernels.tile import ALONE, Step, Tile
 
 if TYPE_CHECKING:
     from rpusim.kernels.inference.config import InferenceConfig
@@ -100,14 +100,14 @@ class InferenceTile(Tile):
 
     # --- training -----------------------------------------------------------------------------------------------------
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, step: Step = ALONE) -> Tensor:
         """Multiply vectors: x (vectors, columns) -> y (vectors, rows)."""
         self.end_mini_batch()
-        return self._scaled(super().forward(x))
+        return self._scaled(super().forward(x, step))
 
-    def backward(self, d: Tensor) -> Tensor:
+    def backward(self, d: Tensor, step: Step = ALONE) -> Tensor:
         """Multiply errors by the transposed array: d (vectors, rows) -> (vectors, columns)."""
-        return super().backward(self._scaled(d))
+        return super().backward(self._scaled(d), step)
 
     def gradient(self, x: Tensor, d: Tensor) -> Tensor:
         if self.training:  # else it is asked for, but not learned from
@@ -233,10 +233,10 @@ class InferenceTile(Tile):
             where = {"layer": self.layer, "tile": self.tile, "phase": Phase.MAINTENANCE, "vector": -1}
             self.log.append(1, **where, active_rows=self.rows, active_columns=self.columns, **columns)
 
-    def _write(self, phase: Phase, done: Product, **active: Any) -> None:
+    def _write(self, phase: Phase, done: Product, step: Step, **active: Any) -> None:
         """Training happens in software, and errors go back there, which costs the chip nothing."""
         if not self.training and phase == Phase.FORWARD:
-            super()._write(phase, done, **active)
+            super()._write(phase, done, step, **active)
 
     def get_extra_state(self) -> dict[str, Any]:
         state = {"programmed": self.programmed, "learned": self._may_have_learned(), "fit": self._fit, "age": self.age}

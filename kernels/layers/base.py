@@ -25,6 +25,7 @@ from rpusim.kernels import checks, rng
 from rpusim.kernels.config import LayerConfig
 from rpusim.kernels.input_range import LearnedRange
 from rpusim.kernels.layers.gradient import PulsedGradient, operations_of_norm
+from rpusim.kernels.tile import ALONE, Step
 
 Tensor = torch.Tensor
 Splits = tuple[int, ...]
@@ -46,24 +47,26 @@ class _AnalogProduct(torch.autograd.Function):
     the gradients of ``weights``, the tiles' parameters."""
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, gradient: Tensor | None, layer: AnalogLayer, *weights: Tensor) -> Tensor:
+    def forward(
+        ctx: Any, x: Tensor, gradient: Tensor | None, layer: AnalogLayer, step: Step, *weights: Tensor
+    ) -> Tensor:
         vectors = layer.vectors_of(x)
-        ctx.layer, ctx.shape, ctx.call = layer, x.shape, layer.calls
+        ctx.layer, ctx.shape, ctx.step, ctx.call = layer, x.shape, step, layer.calls - step.number
         vars(layer)["calls"] += 1  # a module's own way to set it takes long
         ctx.save_for_backward(vectors)
-        return layer.analog_forward(vectors)
+        return layer.analog_forward(vectors, step)
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         (vectors,) = ctx.saved_tensors
         d = gradients[0].contiguous()
         layer: AnalogLayer = ctx.layer
-        back = layer.input_of(layer.analog_backward(d), ctx.shape) if ctx.needs_input_grad[0] else None
+        back = layer.input_of(layer.analog_backward(d, ctx.step), ctx.shape) if ctx.needs_input_grad[0] else None
         if layer.gradient is None:
-            return back, None, None, *layer.weight_gradients(vectors, d)
+            return back, None, None, None, *layer.weight_gradients(vectors, d)
         if ctx.needs_input_grad[1]:
-            layer.gradient.append(ctx.call, vectors, d)
-        return back, None, None
+            layer.gradient.append(ctx.call, ctx.step.number, vectors, d)
+        return back, None, None, None
 
 
 class AnalogLayer(torch.nn.Module, ABC):
@@ -189,20 +192,20 @@ class AnalogLayer(torch.nn.Module, ABC):
             return matrix[:, :-1], matrix[:, -1].clone()
         return matrix, None if self.bias is None else self.bias.detach().clone()
 
-    def analog_forward(self, x: Tensor) -> Tensor:
+    def analog_forward(self, x: Tensor, step: Step = ALONE) -> Tensor:
         """The grid's product for x (vectors, groups x columns), partial sums in floating point."""
         parts = self._inputs(x)
         grid, width = iter(self._grid), len(self.column_splits)
         rows = []
         for group in self._groups:
-            total = next(grid).forward(parts[group * width])
+            total = next(grid).forward(parts[group * width], step)
             for part in parts[group * width + 1 : (group + 1) * width]:
-                total = total + next(grid).forward(part)
+                total = total + next(grid).forward(part, step)
             rows.append(total)
         y = rows[0] if len(rows) == 1 else torch.cat(rows, dim=1)
         return y * self.scale if self._scaled else y
 
-    def analog_backward(self, d: Tensor) -> Tensor:
+    def analog_backward(self, d: Tensor, step: Step = ALONE) -> Tensor:
         """The grid's transposed product for d (vectors, rows)."""
         if self._scaled:
             d = d * self.scale
@@ -210,15 +213,14 @@ class AnalogLayer(torch.nn.Module, ABC):
         columns: list[Tensor | None] = [None] * (width * self.groups)
         for group, error in zip(self._groups, _cut(d, self.row_splits), strict=True):
             for column in range(group * width, (group + 1) * width):
-                result, so_far = next(grid).backward(error), columns[column]
+                result, so_far = next(grid).backward(error, step), columns[column]
                 columns[column] = result if so_far is None else so_far + result
         gathered = cast(list[Tensor], columns)
         return gathered[0] if len(gathered) == 1 else torch.cat(gathered, dim=1)
 
     def pulsed_update(self, learning_rate: float) -> None:
-        """Send all kept pairs to the tiles as pulses, in the order of the forward passes, and forget them.
-
-        Rate 0 only forgets."""
+        """Send all kept pairs to the tiles as pulses, in the order of the forward passes, sample by sample, and forget
+        them. Rate 0 only forgets."""
         waiting = None if self.gradient is None else self.gradient.use_up()
         if waiting is None or learning_rate == 0.0:
             return
@@ -270,17 +272,17 @@ class AnalogLayer(torch.nn.Module, ABC):
         """What the tiles of each group read, group after group."""
         return _cut(vectors, self.column_splits if self.groups == 1 else self.column_splits * self.groups)
 
-    def _product(self, x: Tensor) -> Tensor:
+    def _product(self, x: Tensor, step: Step = ALONE) -> Tensor:
         """The outputs (vectors, rows) for an input of the layer, with gradient."""
         if not x.is_floating_point():
             raise InputError(
                 f"layer {self.layer}: an input of {x.dtype} was given; accepted are floating-point numbers"
             )
         if self.input_range is None:
-            y = cast(Tensor, _AnalogProduct.apply(x, self.gradient, self, *self.trained))
+            y = cast(Tensor, _AnalogProduct.apply(x, self.gradient, self, step, *self.trained))
         else:
             x, limit = self.input_range(x)
-            y = cast(Tensor, _AnalogProduct.apply(x, self.gradient, self, *self.trained)) * limit
+            y = cast(Tensor, _AnalogProduct.apply(x, self.gradient, self, step, *self.trained)) * limit
         if self.out_scale is not None:
             y = y * self.out_scale
         bias = self.bias if self._digital_bias else None

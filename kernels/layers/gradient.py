@@ -20,6 +20,7 @@ from __future__ import annotations
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import numpy as np
 import torch
 
 from rpusim.errors import InputError
@@ -57,29 +58,35 @@ class PulsedGradient(torch.nn.Parameter):
 
     def clear(self) -> None:
         """Forget all pairs."""
-        self._pairs: list[tuple[int, Tensor, Tensor]] = []
+        self._pairs: list[tuple[int, int, Tensor, Tensor]] = []
         self._norm: Tensor | None = None  # as given to the loop, which may have changed it
         self._found, self._measured = 0.0, False
 
-    def append(self, call: int, x: Tensor, d: Tensor) -> None:
-        """Add pairs of the layer's call of that number."""
+    def append(self, call: int, step: int, x: Tensor, d: Tensor) -> None:
+        """Add pairs of the layer's call of that number; all steps of a sequence have that of the first."""
         if self.item() != 0.0:
             raise InputError(
                 f"layer {self.layer.layer}: an optimizer of torch has made a step, but arrays learn by pulses; "
                 "accepted is rpusim.AnalogSGD(model, lr)"
             )
         self._follow()
-        self._pairs.append((call, x, d))
+        self._pairs.append((call, step, x, d))
 
     def use_up(self) -> Waiting | None:
         """All pairs, which are then forgotten; None if there are none."""
         self._follow()
-        pairs, measured = sorted(self._pairs, key=itemgetter(0)), self._measured
+        pairs, measured = sorted(self._pairs, key=itemgetter(0, 1)), self._measured
         self.clear()
         if not pairs:
             return None
-        _, x, d = zip(*pairs, strict=True)
-        return Waiting(x[0], d[0], measured) if len(pairs) == 1 else Waiting(torch.cat(x), torch.cat(d), measured)
+        calls, steps, x, d = zip(*pairs, strict=True)
+        if len(pairs) == 1:
+            return Waiting(x[0], d[0], measured)
+        if not any(steps):
+            return Waiting(torch.cat(x), torch.cat(d), measured)
+        sample = np.concatenate([np.arange(len(part)) for part in x])
+        order = torch.from_numpy(np.lexsort((sample, np.repeat(calls, [len(part) for part in x])))).to(x[0].device)
+        return Waiting(torch.cat(x)[order], torch.cat(d)[order], measured)
 
     def _follow(self) -> None:
         """Errors follow what was done to the norm since it was asked for."""
@@ -87,13 +94,13 @@ class PulsedGradient(torch.nn.Parameter):
             return
         factor = float(self._norm) / self._found if self._found else 1.0
         if factor != 1.0:
-            self._pairs = [(call, x, d * factor) for call, x, d in self._pairs]
+            self._pairs = [(call, step, x, d * factor) for call, step, x, d in self._pairs]
         self._norm = None
 
     @property
     def grad(self) -> Tensor | None:  # type: ignore[override]
         if self._norm is None and self._pairs:
-            x, d = (torch.cat(side) for side in zip(*((x, d) for _, x, d in self._pairs), strict=True))
+            x, d = (torch.cat(side) for side in zip(*((x, d) for *_, x, d in self._pairs), strict=True))
             self._norm, self._measured = self.layer.gradient_norm(x, d).detach(), True
             self._found = float(self._norm)
         return self._norm

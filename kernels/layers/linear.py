@@ -10,6 +10,7 @@ from rpusim.errors import InputError
 from rpusim.kernels import checks
 from rpusim.kernels.config import LayerConfig
 from rpusim.kernels.layers.base import AnalogLayer
+from rpusim.kernels.tile import ALONE, Step
 
 Tensor = torch.Tensor
 
@@ -44,14 +45,14 @@ class AnalogLinear(AnalogLayer):
         analog.set_weights(module.weight, module.bias)
         return analog
 
-    def forward(self, x: Tensor) -> Tensor:
-        """x (..., in_features) -> (..., out_features)."""
+    def forward(self, x: Tensor, step: Step = ALONE) -> Tensor:
+        """x (..., in_features) -> (..., out_features); of a sequence that comes step by step, x is one step."""
         if x.shape[-1] != self.in_features:
             raise InputError(
                 f"layer {self.layer}: an input of shape {tuple(x.shape)} was given; "
                 f"accepted is a last dimension of {self.in_features}"
             )
-        y = self._product(x)
+        y = self._product(x, step)
         return y if x.dim() == 2 else y.reshape(*x.shape[:-1], self.out_features)
 
     def vectors_of(self, x: Tensor) -> Tensor:

@@ -1,7 +1,8 @@
 """Recurrent layers: matrices for the input and for the state on arrays, gates and states in digital units.
 
-Every time step is one vector through each of the two. The input's matrix gets all steps at once, the state's waits for
-the step before. Errors come back through time; an update sends the steps in the order in which they went forward.
+Every time step is one vector through each of the two. The input's matrix gets all steps at once, sample by sample; the
+state's waits for the step before, so it gets one step of all samples after the other. Errors come back through time, to
+the first step, not into the state before it. An update sends one sample after the other, each in the order of time.
 
 Gates and their order are torch's: i, f, g, o of the LSTM; r, z, n of the GRU, whose n multiplies r after the matrix.
 On cross-point arrays: Gokmen, Rasch & Haensch, "Training LSTM networks with resistive cross-point devices", Front.
@@ -13,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, ClassVar, cast
 
+import numpy as np
 import torch
 from torch.nn import functional
 from torch.nn.utils.rnn import PackedSequence
@@ -22,6 +24,7 @@ from rpusim.kernels import checks
 from rpusim.kernels.config import LayerConfig
 from rpusim.kernels.layers.base import AnalogLayer
 from rpusim.kernels.layers.several import add_matrices
+from rpusim.kernels.tile import Step
 
 Tensor = torch.Tensor
 State = tuple[Tensor, ...]
@@ -216,22 +219,25 @@ class AnalogRecurrent(_Recurrent):
 
     def _run(self, name: str, data: Tensor, sizes: list[int], begin: State, backwards: bool) -> tuple[Tensor, State]:
         """One layer in one direction; samples that end early keep their state, backwards they join late."""
-        given = self.get_submodule(f"ih_{name}")(data).split(sizes)
+        place = np.concatenate([np.arange(size) for size in sizes])
+        by_sample = torch.from_numpy(np.argsort(place, kind="stable")).to(data.device)
+        given = self.get_submodule(f"ih_{name}")(data[by_sample])[by_sample.argsort()].split(sizes)
         recurrent = self.get_submodule(f"hh_{name}")
         project = self.get_submodule(f"hr_{name}") if self.proj_size else None
         steps = list(range(len(sizes)))[:: -1 if backwards else 1]
         state = tuple(s[: sizes[steps[0]]] for s in begin)
         outputs, ended = [], []
-        for step in steps:
+        for number, step in enumerate(steps):
+            at = Step(number, len(steps))
             now, samples = len(state[0]), sizes[step]
             if samples < now:
                 ended.append(tuple(s[samples:] for s in state))
                 state = tuple(s[:samples] for s in state)
             elif samples > now:
                 state = tuple(torch.cat([s, b[now:samples]]) for s, b in zip(state, begin, strict=True))
-            state = self._rule(given[step], recurrent(state[0]), state)
+            state = self._rule(given[step], recurrent(state[0], at), state)
             if project is not None:
-                state = (project(state[0]), *state[1:])
+                state = (project(state[0], at), *state[1:])
             outputs.append(state[0])
         if ended:
             state = tuple(torch.cat(parts) for parts in zip(state, *reversed(ended), strict=True))

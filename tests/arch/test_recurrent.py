@@ -104,10 +104,24 @@ def test_gates_wait_for_what_the_input_gives() -> None:
 @pytest.mark.parametrize("schedule", TRAINING)
 def test_errors_go_back_through_time(schedule: str) -> None:
     _, events = timed(recurrent(5, state=300), schedule, True, samples=1)
-    begun, back = begins(events, HH, Phase.BACKWARD, 5), ends(events, HH, Phase.BACKWARD, Op.CONVERT, 5)
-    assert all(begun[step] > back[step + 1] for step in range(4))
-    update = of(events, HH, Phase.UPDATE, Op.PULSE)
-    assert events.start[update].min() >= back[0]
+    driven, converted = (of(events, HH, Phase.BACKWARD, op) for op in (Op.DRIVE, Op.CONVERT))
+    begun, back = (
+        [int(time[chosen & (events.vector == step)].max()) for step in range(1, 5)]
+        for time, chosen in ((events.start, driven), (events.end, converted))
+    )
+    assert all(start > end for start, end in zip(begun, back[1:], strict=False))
+    error = of(events, HH, Phase.BACKWARD, Op.DIGITAL) & (events.vector == 0)
+    assert events.start[error].min() > back[0], "the first step's error is what came back from the second"
+    assert not np.any(events.vector[driven] == 0), "nobody gave the state before the first step"
+    assert events.start[of(events, HH, Phase.UPDATE, Op.PULSE)].min() >= events.end[error].max()
+    assert events.start[of(events, IH, Phase.UPDATE, Op.PULSE)].min() >= events.end[error].max()
+
+
+@pytest.mark.parametrize(("training", "schedule"), EVERY)
+def test_one_step_is_a_sequence_too(training: bool, schedule: str) -> None:
+    _, events = timed(recurrent(1), schedule, training)
+    assert not of(events, HH, Phase.BACKWARD, Op.DRIVE).any()
+    assert of(events, HH, Phase.UPDATE, Op.PULSE).any() == training
 
 
 def test_a_sample_begins_while_the_last_steps_of_the_one_before_go_around() -> None:

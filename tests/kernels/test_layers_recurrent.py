@@ -122,6 +122,32 @@ def test_every_step_is_one_vector_through_each_matrix_and_updates_are_in_order_o
     assert layer.hh_l0.layer == 1
 
 
+@pytest.mark.parametrize("bidirectional", [False, True])
+def test_a_mini_batch_is_learned_sample_by_sample(bidirectional):
+    """Its pairs are those of its samples by themselves, one after the other, each in the order of time."""
+    torch.manual_seed(0)
+    layer = convert(nn.LSTM(2, 4, batch_first=True, proj_size=3, bidirectional=bidirectional), PERFECT)
+    x = torch.rand(3, 5, 2)
+    waiting = []
+    for given in (x, *x.split(1)):
+        layer(given)[0].square().sum().backward()
+        waiting.append([torch.cat(matrix.gradient.use_up()[:2], 1) for matrix in layer.children()])
+    for whole, *alone in zip(*waiting, strict=True):
+        torch.testing.assert_close(whole, torch.cat(alone))
+
+
+def test_rows_of_a_mini_batch_are_numbered_sample_by_sample():
+    """Errors come back from the last step to the second: nobody gave the state before the first."""
+    log = ActivityLog()
+    layer = AnalogRNN(2, 3, PERFECT, log=log)
+    layer(torch.rand(3, 2, 2))[0].sum().backward()
+    AnalogSGD(layer, 0.1).step()
+    rows = log.take()
+    of = [rows.vector[(rows.layer == 1) & (rows.phase == phase)].tolist() for phase in Phase]
+    assert of[:3] == [[0, 3, 1, 4, 2, 5], [2, 5, 1, 4], [0, 1, 2, 3, 4, 5]]
+    assert rows.vector[rows.layer == 0].tolist() == 2 * [0, 1, 2, 3, 4, 5]
+
+
 def test_matrices_can_be_configured_and_split_by_name():
     digital, other = nn.Sequential(nn.LSTM(4, 3, num_layers=2)), replace(PERFECT, weight_scaling_omega=0.5)
     analog = convert(digital, PERFECT, per_layer={"0.hh_l1": other}, splits={"0.ih_l0": ((8, 4), (3, 2))})

@@ -269,6 +269,15 @@ def test_recurrent_layers_are_two_matrices_each_of_which_one_waits_for_itself(ki
     assert type(module.cells) is kind
 
 
+def test_the_last_state_is_the_last_output():
+    def forward(self, x):
+        return self.fc(self.lstm(x)[1][0][-1])
+
+    network = capture(with_forward(forward, lstm=nn.LSTM(3, 2, batch_first=True), fc=nn.Linear(2, 2)), (4, 3))
+    (edge,) = [edge for edge in network.edges if edge.producer == 1]
+    assert edge.needs.tolist() == [3] and edge.emits.tolist() == [0, 0, 0, 1]
+
+
 def test_slices_of_a_sequence_wait_for_their_last_step():
     def forward(self, x):
         return self.second(self.first(x)[:, 1:4:2])
@@ -325,7 +334,7 @@ LAYERS = {"lstm": nn.LSTM(4, 4, batch_first=True), "attention": nn.MultiheadAtte
     [
         (lambda self, x: self.fc(x) if x.sum() > 0 else x, "decides by the values in its data"),
         (lambda self, x: self.fc(x) * x.max().item(), "decides by the values in its data|'max' in Written"),
-        (lambda self, x: self.lstm(x.unsqueeze(1))[1][0][0], "module 'lstm': its last state is used, which cannot be"),
+        (lambda self, x: self.lstm(x.unsqueeze(1))[1][1][0], "module 'lstm': its last state is used in a way"),
         (lambda self, x: torch.tanh(self.lstm(x.unsqueeze(1))[1][0]), "module 'lstm': its last state is used"),
         (lambda self, x: self.lstm(x.unsqueeze(1), (x, x))[0], "module 'lstm': it is given a state; accepted: none"),
         (lambda self, x: self.fc(x)[0], "operation 'select' in Written.forward mixes the samples"),

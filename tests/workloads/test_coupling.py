@@ -128,7 +128,7 @@ def test_time_by_mini_batch_and_by_vector_differ_by_what_leaks_in_one_mini_batch
                 layer.analog_forward(x)
                 layer.analog_backward(d)
                 assert layer.gradient is not None
-                layer.gradient.append(0, x, d)
+                layer.gradient.append(0, 0, x, d)
             start = [tile.weights.clone() for tile in bench.tiles]
             bench.coupling.step(bench.optimizer.step)
             longest = max(longest, bench.seconds - before)

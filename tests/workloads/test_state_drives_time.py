@@ -3,6 +3,7 @@ crossed a threshold, refreshes, resets, writes; of every kind of cell that has t
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -46,10 +47,28 @@ CELLS: dict[str, Any] = {
 }
 
 
-def trained(device: Any, schedule: str) -> tuple[Any, Activity, Events, unit_cells.UnitCells]:
+class Reader(nn.Module):
+    """Four steps of three numbers, of which the last state is read."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.gru, self.out = nn.GRU(3, 9, batch_first=True), nn.Linear(9, 4)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        _, h = self.gru(x.view(-1, 4, 3))
+        return self.out(h[-1]).log_softmax(1)
+
+
+NETWORKS: dict[str, Callable[[], nn.Module]] = {
+    "layers": lambda: nn.Sequential(nn.Linear(12, 9), nn.ReLU(), nn.Linear(9, 4), nn.LogSoftmax(dim=1)),
+    "recurrent": Reader,
+}
+
+
+def trained(device: Any, schedule: str, network: str = "layers") -> tuple[Any, Activity, Events, unit_cells.UnitCells]:
     """A small network with a bound that clips and samples that are zero: its plan, log and events."""
     torch.manual_seed(2)
-    module = nn.Sequential(nn.Linear(12, 9), nn.ReLU(), nn.Linear(9, 4), nn.LogSoftmax(dim=1))
+    module = NETWORKS[network]()
     chip = Chip.load("rpu-2016")
     kind = chip.tiles[0]
     narrow = kind.model_copy(update={"adc": kind.adc.model_copy(update={"bound": 0.3})})
@@ -81,9 +100,12 @@ def block_of(plan: Any, activity: Activity, row: int) -> BlockPlan:
 
 
 @pytest.mark.parametrize("schedule", ["sequential", "minibatch-pipelined"])
-@pytest.mark.parametrize("name", CELLS)
-def test_every_count_of_the_log_follows_from_the_events(name: str, schedule: str) -> None:
-    plan, activity, events, cells = trained(CELLS[name], schedule)
+@pytest.mark.parametrize(
+    ("name", "network"),
+    [*((name, "layers") for name in CELLS), ("single", "recurrent"), ("ttv2", "recurrent"), ("agad", "recurrent")],
+)
+def test_every_count_of_the_log_follows_from_the_events(name: str, network: str, schedule: str) -> None:
+    plan, activity, events, cells = trained(CELLS[name], schedule, network)
     arrays = np.array([part == "array" for part in plan.station_parts])[events.station]
     layout, slot = cells.layout, plan.layers[0].blocks[0].slot_ps
 
