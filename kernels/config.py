@@ -15,7 +15,7 @@ from rpusim.kernels.cells.base import CellParameters
 from rpusim.kernels.cells.single import Single
 from rpusim.kernels.devices import ConstantStep, Device
 from rpusim.kernels.input_range import InputRange
-from rpusim.kernels.mvm import IOParameters
+from rpusim.kernels.mvm import BoundManagement, IOParameters, NoiseManagement
 from rpusim.kernels.pulses import UpdateParameters
 from rpusim.kernels.tile import AnalogTile, Tile
 
@@ -57,6 +57,12 @@ class LayerConfig(ABC):
             checks.instance("input_range", self.input_range, InputRange)
             if self.analog_bias:
                 raise InputError("input_range: it was given with analog_bias=True; accepted is a digital bias, False")
+            managed = (self.forward.noise_management, self.forward.bound_management)
+            if self.input_range.manage_output_clipping and managed != (NoiseManagement.NONE, BoundManagement.NONE):
+                raise InputError(
+                    f"manage_output_clipping: True was given with noise_management {managed[0].value!r} and "
+                    f"bound_management {managed[1].value!r}; accepted are 'none' and 'none' of the forward periphery"
+                )
 
     @abstractmethod
     def tile(self, rows: int, columns: int, **options: Any) -> Tile:

@@ -38,6 +38,8 @@ class InputRange:
     init_from_data, init_std_alpha: over so many first mini-batches of training R is the mean of init_std_alpha times
     the standard deviation of the inputs, and is not learned yet.
     decay, input_min_percentage: the gradient grows by decay x R if more than this fraction of the inputs is within R.
+    manage_output_clipping, output_min_percentage: outputs at the converters' bound send no errors back, and if less
+    than this fraction is within it, the gradient shrinks by R times the fraction that is not, which widens the range.
     gradient_scale, gradient_relative: if relative, what clipped inputs want is multiplied by gradient_scale x R.
     """
 
@@ -47,18 +49,21 @@ class InputRange:
     init_std_alpha: float = 3.0
     decay: float = 0.001
     input_min_percentage: float = 0.95
+    manage_output_clipping: bool = False
+    output_min_percentage: float = 0.95
     gradient_scale: float = 1.0
     gradient_relative: bool = True
 
     def __post_init__(self) -> None:
-        for field in ("learn", "gradient_relative"):
+        for field in ("learn", "gradient_relative", "manage_output_clipping"):
             checks.flag(field, getattr(self, field))
         for field in ("init_value", "init_std_alpha"):
             checks.number(field, getattr(self, field), above=0.0)
         for field in ("decay", "gradient_scale"):
             checks.number(field, getattr(self, field), low=0.0)
         checks.integer("init_from_data", self.init_from_data, low=0)
-        checks.number("input_min_percentage", self.input_min_percentage, low=0.0, high=1.0)
+        for field in ("input_min_percentage", "output_min_percentage"):
+            checks.number(field, getattr(self, field), low=0.0, high=1.0)
 
 
 class Calibration(StrEnum):
@@ -77,23 +82,29 @@ class _Clip(torch.autograd.Function):
     """clip(x, -R, R) / R; backwards the error as if nothing were clipped, and the gradient of R."""
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, learned: Tensor, limit: Tensor, rule: InputRange) -> Tensor:
+    def forward(
+        ctx: Any, x: Tensor, learned: Tensor, limit: Tensor, rule: InputRange, clipped: list[Tensor | None]
+    ) -> Tensor:
         ctx.save_for_backward(x, limit)
-        ctx.rule = rule
+        ctx.rule, ctx.clipped = rule, clipped
         return x.clamp(-limit, limit) / limit
 
     @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor | None, None, None]:
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor | None, None, None, None]:
         x, limit = ctx.saved_tensors
         error, rule = gradients[0] / limit, cast(InputRange, ctx.rule)
         if not ctx.needs_input_grad[1]:
-            return error, None, None, None
+            return error, None, None, None, None
         want = error[x >= limit].clamp(max=0.0).sum() - error[x <= -limit].clamp(min=0.0).sum()
         if rule.gradient_relative:
             want = want * limit * rule.gradient_scale
+        if known := [each.float().mean() for each in ctx.clipped if each is not None]:
+            part = float(torch.stack(known).mean())
+            if 1.0 - part < rule.output_min_percentage:
+                want = want - part * limit
         if rule.decay > 0.0 and float((x.abs() < limit).float().mean()) > rule.input_min_percentage:
             want = want + rule.decay * limit
-        return error, want, None, None
+        return error, want, None, None, None
 
 
 class LearnedRange(torch.nn.Module):
@@ -109,8 +120,9 @@ class LearnedRange(torch.nn.Module):
         self._calibration: tuple[Calibration, float] | None = None
         self._calibrated = 0  # mini-batches so far
 
-    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Inputs of any shape, clipped to R and divided by it; and this R."""
+    def forward(self, x: Tensor, clipped: list[Tensor | None]) -> tuple[Tensor, Tensor]:
+        """Inputs of any shape, clipped to R and divided by it; and this R. clipped: will be `Tile.clipped` of the tiles
+        before errors come back."""
         if self._calibration is not None:
             self._observe(x, *self._calibration)
         beginning = self.training and torch.is_grad_enabled() and int(self.batches) < self.rule.init_from_data
@@ -120,7 +132,7 @@ class LearnedRange(torch.nn.Module):
                 self.limit.copy_((self.limit * seen + self.rule.init_std_alpha * deviation) / (seen + 1))
                 self.batches += 1
         limit = self.limit.detach().clamp(min=_NARROWEST)  # a copy, as calls may follow before errors come back
-        return cast(Tensor, _Clip.apply(x, limit if beginning else self.limit, limit, self.rule)), limit
+        return cast(Tensor, _Clip.apply(x, limit if beginning else self.limit, limit, self.rule, clipped)), limit
 
     def _observe(self, x: Tensor, how: Calibration, quantile: float) -> None:
         """Let R follow a mini-batch of a calibration."""

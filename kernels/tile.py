@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 Tensor = torch.Tensor
 PATHS = ("numba", "torch")
+_ALMOST = 1.0 - 1e-6  # of the converters' bound counts as the bound
 BEFORE = -1
 """Stands for the vector of work that is done before a mini-batch."""
 
@@ -56,9 +57,11 @@ class Tile(torch.nn.Module, ABC):
     log:  receives one row per vector and phase, and rows of what was done besides; None: nothing is written.
     exact_reads: the weights are digital, and read exactly whatever the periphery.
     Attributes: forward_lines, backward_lines; weight, the parameter that torch trains, or None if the tile learns by
-    pulses.
+    pulses; clipped, which outputs (vectors, rows) of the last `forward` stood at the converters' bound, where the
+    input range is to manage that (else None).
     """
 
+    clipped: Tensor | None = None
     average: Tensor
     weight: torch.nn.Parameter | None
 
@@ -82,6 +85,8 @@ class Tile(torch.nn.Module, ABC):
         self.rows, self.columns, self.place, self.path, self.log = rows, columns, place, path, log
         exactly: dict[str, Any] = {"is_perfect": True} if exact_reads else {}
         self._forward_io = replace(config.forward, **exactly)
+        managed = config.input_range is not None and config.input_range.manage_output_clipping
+        self._manages_clipping = managed and not self._forward_io.is_perfect and self._forward_io.out_bound > 0.0
         self._backward_io = replace(config.backward, bound_management=BoundManagement.NONE, **exactly)
         self._name(seed, layer, tile)
         self._counters = {"forward": 0, "backward": 0}
@@ -130,6 +135,9 @@ class Tile(torch.nn.Module, ABC):
         )
         self._counters["forward"] += x.shape[0]
         self._write(Phase.FORWARD, done, step, active_columns=done.active, active_rows=self.rows)
+        if self._manages_clipping:
+            at_bound = self._forward_io.out_bound * abs(self._forward_io.out_scale) * _ALMOST
+            self.clipped = done.y.abs() >= at_bound
         return done.y
 
     def backward(self, d: Tensor, step: Step = ALONE) -> Tensor:

@@ -14,7 +14,8 @@ and what is learned from is d a R / s, so that s W_a follows plain SGD; a, R and
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from itertools import accumulate
+from collections.abc import Iterable
+from itertools import accumulate, zip_longest
 from typing import Any, cast
 
 import torch
@@ -48,25 +49,35 @@ class _AnalogProduct(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: Any, x: Tensor, gradient: Tensor | None, layer: AnalogLayer, step: Step, *weights: Tensor
+        ctx: Any,
+        x: Tensor,
+        gradient: Tensor | None,
+        layer: AnalogLayer,
+        step: Step,
+        clipped: list[Tensor | None],
+        *weights: Tensor,
     ) -> Tensor:
         vectors = layer.vectors_of(x)
         ctx.layer, ctx.shape, ctx.step, ctx.call = layer, x.shape, step, layer.calls - step.number
         vars(layer)["calls"] += 1  # a module's own way to set it takes long
         ctx.save_for_backward(vectors)
-        return layer.analog_forward(vectors, step)
+        y = layer.analog_forward(vectors, step)
+        clipped[:] = [tile.clipped for tile in layer._grid]
+        ctx.clipped = clipped
+        return y
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         (vectors,) = ctx.saved_tensors
         d = gradients[0].contiguous()
         layer: AnalogLayer = ctx.layer
-        back = layer.input_of(layer.analog_backward(d, ctx.step), ctx.shape) if ctx.needs_input_grad[0] else None
+        wanted = ctx.needs_input_grad[0]
+        back = layer.input_of(layer.analog_backward(d, ctx.step, ctx.clipped), ctx.shape) if wanted else None
         if layer.gradient is None:
-            return back, None, None, None, *layer.weight_gradients(vectors, d)
+            return back, None, None, None, None, *layer.weight_gradients(vectors, d)
         if ctx.needs_input_grad[1]:
             layer.gradient.append(ctx.call, ctx.step.number, vectors, d)
-        return back, None, None, None
+        return back, None, None, None, None
 
 
 class AnalogLayer(torch.nn.Module, ABC):
@@ -205,15 +216,17 @@ class AnalogLayer(torch.nn.Module, ABC):
         y = rows[0] if len(rows) == 1 else torch.cat(rows, dim=1)
         return y * self.scale if self._scaled else y
 
-    def analog_backward(self, d: Tensor, step: Step = ALONE) -> Tensor:
-        """The grid's transposed product for d (vectors, rows)."""
+    def analog_backward(self, d: Tensor, step: Step = ALONE, clipped: Iterable[Tensor | None] = ()) -> Tensor:
+        """The grid's transposed product for d (vectors, rows); outputs of tiles that are ``clipped`` send nothing."""
         if self._scaled:
             d = d * self.scale
-        grid, width = iter(self._grid), len(self.column_splits)
+        grid, width = zip_longest(self._grid, clipped), len(self.column_splits)
         columns: list[Tensor | None] = [None] * (width * self.groups)
         for group, error in zip(self._groups, _cut(d, self.row_splits), strict=True):
             for column in range(group * width, (group + 1) * width):
-                result, so_far = next(grid).backward(error, step), columns[column]
+                tile, silent = next(grid)
+                part = error if silent is None else error.masked_fill(silent, 0.0)
+                result, so_far = tile.backward(part, step), columns[column]
                 columns[column] = result if so_far is None else so_far + result
         gathered = cast(list[Tensor], columns)
         return gathered[0] if len(gathered) == 1 else torch.cat(gathered, dim=1)
@@ -278,11 +291,12 @@ class AnalogLayer(torch.nn.Module, ABC):
             raise InputError(
                 f"layer {self.layer}: an input of {x.dtype} was given; accepted are floating-point numbers"
             )
+        clipped: list[Tensor | None] = []
         if self.input_range is None:
-            y = cast(Tensor, _AnalogProduct.apply(x, self.gradient, self, step, *self.trained))
+            y = cast(Tensor, _AnalogProduct.apply(x, self.gradient, self, step, clipped, *self.trained))
         else:
-            x, limit = self.input_range(x)
-            y = cast(Tensor, _AnalogProduct.apply(x, self.gradient, self, step, *self.trained)) * limit
+            x, limit = self.input_range(x, clipped)
+            y = cast(Tensor, _AnalogProduct.apply(x, self.gradient, self, step, clipped, *self.trained)) * limit
         if self.out_scale is not None:
             y = y * self.out_scale
         bias = self.bias if self._digital_bias else None

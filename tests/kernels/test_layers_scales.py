@@ -9,7 +9,8 @@ from perfect import PERFECT, assert_trains_alike, trained
 from torch import nn
 
 from rpusim.errors import InputError
-from rpusim.kernels import AnalogLinear, AnalogSGD, InputRange, IOParameters, calibrate, convert, preset
+from rpusim.kernels import AnalogLinear, AnalogSGD, ConstantStep, InputRange, IOParameters, calibrate, convert, preset
+from rpusim.kernels.inference import InferenceConfig
 
 DIGITAL_BIAS = replace(PERFECT, analog_bias=False)
 
@@ -121,6 +122,30 @@ def test_errors_of_clipped_inputs_that_want_more_widen_the_range(relative):
     assert float(layer.input_range.limit.grad) == pytest.approx(expected * (2.0 * 3.0 if relative else 1.0))
 
 
+@pytest.mark.parametrize("learns_by_pulses", [True, False])
+def test_outputs_at_the_converters_bound_send_nothing_back_and_widen_the_range(learns_by_pulses):
+    """Two blocks of inputs: each has converters of its own, so an output can be clipped in one of them only."""
+    io = IOParameters(
+        noise_management="none", bound_management="none", inp_res=0.0, out_res=0.0, out_noise=0.0, out_bound=1.0
+    )
+    rule = InputRange(
+        init_value=2.0, init_from_data=0, decay=0.0, manage_output_clipping=True, output_min_percentage=0.9
+    )
+    options = {"forward": io, "input_range": rule, "max_columns": 1, "analog_bias": False}
+    exact = InferenceConfig(None, compensation=None, **options)
+    pulsed = replace(PERFECT, device=ConstantStep(w_max=2.0, w_min=-2.0, w_max_dtod=0.0, w_min_dtod=0.0), **options)
+    layer = AnalogLinear(2, 2, pulsed if learns_by_pulses else exact, bias=False)
+    layer.set_weights(torch.tensor([[1.5, 0.5], [0.25, 0.75]]))
+    x = torch.tensor([[1.8, 1.0], [0.4, -0.2]], requires_grad=True)
+    y = layer(x)
+    assert torch.allclose(y, torch.tensor([[2.0 + 0.5, 0.25 * 1.8 + 0.75], [0.6 - 0.1, 0.1 - 0.15]]))
+    y.sum().backward()
+    assert torch.allclose(x.grad, torch.tensor([[0.25, 1.25], [1.75, 1.25]]))  # 1.5 of the first is missing
+    assert layer.input_range.limit.grad.item() == pytest.approx(-2.0 / 8)  # one of eight outputs
+    if not learns_by_pulses:  # weights learn from all errors
+        assert torch.allclose(layer.tiles[0].weight.grad, x.detach()[:, :1].sum().expand(2, 1))
+
+
 def test_a_range_that_is_hardly_used_decays():
     layer = _ranged(init_value=2.0, decay=0.01, input_min_percentage=0.5)
     layer(torch.tensor([[0.5, 1.0]])).backward(torch.ones(1, 1))
@@ -230,6 +255,10 @@ def test_arrays_stay_in_single_precision_when_a_model_is_cast(dtype):
         (lambda: InputRange(init_value=0.0), "init_value: 0.0 was given; accepted is a number > 0"),
         (lambda: InputRange(input_min_percentage=95), "input_min_percentage: 95 was given; .* from 0 to 1"),
         (lambda: InputRange(init_from_data=-1), "init_from_data: -1 was given"),
+        (
+            lambda: replace(DIGITAL_BIAS, forward=IOParameters(), input_range=InputRange(manage_output_clipping=True)),
+            "manage_output_clipping: True was given with noise_management 'abs_max' and bound_management 'iterative'",
+        ),
         (
             lambda: calibrate(convert(nn.Linear(2, 2), PERFECT), [torch.ones(1, 2)]),
             "model: no layer has an input range",

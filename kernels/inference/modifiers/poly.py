@@ -19,7 +19,11 @@ from rpusim.kernels.inference.noise.base import polynomial
 
 @dataclass(frozen=True)
 class Poly(Modifier):
-    """std_dev: a factor. coeffs: of P, by power of |W| / W_max; the default is P in units of g_max of `ProgNoise`."""
+    """std_dev: a factor. coeffs: of P, by power of |W| / W_max.
+
+    The default is that of IBM's analog hardware acceleration kit (Rasch et al. 2021): P of `ProgNoise` in units of
+    g_max to within 3 %.
+    """
 
     std_dev: float
     coeffs: tuple[float, ...] = (0.0105392, 0.0768, -0.046925)
