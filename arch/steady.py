@@ -32,6 +32,8 @@ from rpusim.errors import InputError
 
 FIRST = 4
 """Pieces that are tried first; a period needs one before it, and one that it leaves alone."""
+LATEST = int(np.iinfo(np.int64).max)
+"""Picoseconds that the clock can count to, some 107 days."""
 LARGE = 2 * FIRST
 """Mini-batches of more samples than that are found from their parts."""
 
@@ -102,6 +104,12 @@ def timed(
         period = find(list(histories(tried.program, tried.start, tried.end)), pieces)
         if period is not None and not (total - pieces) % period.samples:
             more = (total - pieces) // period.samples
+            longest = (LATEST - int(tried.end.max(initial=0))) // (period.stop - period.start)
+            if more > longest:
+                raise InputError(
+                    f"samples: {total} samples or mini-batches end after 2^63 ps, when the clock does; at most "
+                    f"{pieces + longest * period.samples} can be timed"
+                )
             return replace(tried, repeats=Repeats.of(len(tried.program.tasks), period.start, period.stop, more))
         pieces = pieces * 2 if period is None else pieces + (total - pieces) % period.samples
     if total > most:

@@ -164,6 +164,11 @@ def what_was_timed(document: Document) -> str:
     if timed == samples:
         counted = f"All {f.count(samples)} samples were" if samples > 1 else "The one sample was"
         sentence = f"{counted} timed and priced event by event. {schedule}"
+    elif "timing" not in activity:
+        sentence = (
+            f"{f.count(timed)} of {f.count(samples)} samples were timed and priced event by event; after them the chip "
+            f"does the same again and again, so the account is exactly that of all. {schedule}"
+        )
     else:
         share = f.percent(timed / samples)
         sentence = (

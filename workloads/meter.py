@@ -277,6 +277,7 @@ class Meter:
         self._timed, timed = steady.account(self.plan, self.schedule, self._price, work, times, size, most)
         self._whole = True
         self._count(timed.activity)
+        self.mini_batch = size if timed.activity.trains else 0
         self._keep(timed.activity, timed.events(self._most))
         samples = self.samples
         if times * size > samples:  # what was done once, before the first of them, is in both
