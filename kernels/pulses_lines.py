@@ -182,7 +182,7 @@ def draw(x, d, strength, rule, step_d, step_x, sto_round, keys, first, flip, lim
     words, numbers, table = (
         np.empty((bits, 2), np.uint32),
         np.empty(bits, np.int32),
-        np.zeros((len(chunks), 6), np.int64),
+        np.zeros((len(chunks), 5), np.int64),
     )
     if total > 0:
         row_keys, column_keys = keys[0::2], keys[1::2]
@@ -216,7 +216,6 @@ def draw(x, d, strength, rule, step_d, step_x, sto_round, keys, first, flip, lim
                     wide[1, b] += unequal if flip else equal
                     words[slot, 0], words[slot, 1], numbers[slot] = word_a, word_b, k
                     table[n, 4] += equal + unequal
-                    table[n, 5] += column_tally[slot, 1]
                     slot += 1
     return total, table, rows, columns, words, numbers
 

@@ -92,11 +92,8 @@ def covers(device: PulsedDevice) -> bool:
 
 
 def lit(columns, first_word, after_word, width):
-    """Columns that fire at all in some words, and these words of theirs: (columns, positive, negative, one_sign).
-
-    one_sign: no column fires with both signs.
-    """
-    ids, number, one_sign = np.empty(width, np.int32), 0, True
+    """Columns that fire at all in some words, and these words of theirs: (columns, positive, negative)."""
+    ids, number = np.empty(width, np.int32), 0
     for j in range(width):
         above, below = _ZERO, _ZERO
         for word in range(first_word, after_word):
@@ -104,7 +101,6 @@ def lit(columns, first_word, after_word, width):
             below = np.uint32(below | columns[1, word, j])
         ids[number] = j
         number += 1 if above | below != _ZERO else 0
-        one_sign &= (above == _ZERO) | (below == _ZERO)
     if number > _FEW_LIT * width:
         number = width
         for j in range(width):
@@ -115,42 +111,49 @@ def lit(columns, first_word, after_word, width):
         for j in range(number):
             plus[word, j] = columns[0, first_word + word, ids[j]]
             minus[word, j] = columns[1, first_word + word, ids[j]]
-    return ids[:number], plus, minus, one_sign
+    return ids[:number], plus, minus
 
 
-def count(row_plus, row_minus, plus, minus, signs, up, down, turned, mixed):
+def tally(up, down, turned, mixed, high, low, above, below):
+    """Add the pulses of a word of a row (above, below) and of a column (high, low) to the counts of `count`."""
+    ups = np.int32(popcount(np.uint32(np.uint32(high & below) | np.uint32(low & above))))
+    downs = np.int32(popcount(np.uint32(np.uint32(high & above) | np.uint32(low & below))))
+    if PARAMETERS > 1:
+        turned = np.int32(turned + np.int32(np.int32(ups * down) - np.int32(downs * up)))
+        mixed = np.int32(mixed + np.int32(ups * downs))
+    return np.int32(up + ups), np.int32(down + downs), turned, mixed
+
+
+def count(row_plus, row_minus, plus, minus, up, down, turned, mixed):
     """Up and down pulses of the cells of a row, in words (words,) of the row and (words, columns) of the columns.
 
-    signs: how the columns fire: 0: with both signs, 1: with one sign each, 2: with positive values only. turned: pairs
-    of pulses in different words, the down pulse first, less those with the up pulse first; mixed: pairs of up and down
-    pulses in the same word.
+    turned: pairs of pulses in different words, the down pulse first, less those with the up pulse first; mixed: pairs
+    of up and down pulses in the same word. Four words at a time: the counts are read and written less often.
     """
     width = len(up)
     for j in range(width):
         up[j] = down[j] = turned[j] = mixed[j] = 0
-    for word in range(len(plus)):
-        above, below = row_plus[word], row_minus[word]
-        if above | below == _ZERO:
+    fours = len(plus) // 4 * 4
+    for word in range(0, fours, 4):
+        a, b, c, d = row_plus[word], row_plus[word + 1], row_plus[word + 2], row_plus[word + 3]
+        p, q, r, s = row_minus[word], row_minus[word + 1], row_minus[word + 2], row_minus[word + 3]
+        if a | b | c | d | p | q | r | s == _ZERO:
             continue
-        high, low = plus[word], minus[word]
-        if signs == 0:
-            for j in range(width):
-                ups = np.int32(popcount(np.uint32(np.uint32(high[j] & below) | np.uint32(low[j] & above))))
-                downs = np.int32(popcount(np.uint32(np.uint32(high[j] & above) | np.uint32(low[j] & below))))
-                if PARAMETERS > 1:
-                    turned[j] += np.int32(np.int32(ups * down[j]) - np.int32(downs * up[j]))
-                    mixed[j] += np.int32(ups * downs)
-                up[j] += ups
-                down[j] += downs
-        else:
-            for j in range(width):
-                ups = np.int32(popcount(np.uint32(high[j] & below)))
-                downs = np.int32(popcount(np.uint32(high[j] & above)))
-                if PARAMETERS > 1:
-                    turned[j] += np.int32(np.int32(ups * down[j]) - np.int32(downs * up[j]))
-                    mixed[j] += np.int32(ups * downs)
-                up[j] += ups
-                down[j] += downs
+        high, high_b, high_c, high_d = plus[word], plus[word + 1], plus[word + 2], plus[word + 3]
+        low, low_b, low_c, low_d = minus[word], minus[word + 1], minus[word + 2], minus[word + 3]
+        for j in range(width):
+            found = tally(up[j], down[j], turned[j], mixed[j], high[j], low[j], a, p)
+            found = tally(found[0], found[1], found[2], found[3], high_b[j], low_b[j], b, q)
+            found = tally(found[0], found[1], found[2], found[3], high_c[j], low_c[j], c, r)
+            up[j], down[j], turned[j], mixed[j] = tally(
+                found[0], found[1], found[2], found[3], high_d[j], low_d[j], d, s
+            )
+    for word in range(fours, len(plus)):
+        a, p, high, low = row_plus[word], row_minus[word], plus[word], minus[word]
+        if a | p == _ZERO:
+            continue
+        for j in range(width):
+            up[j], down[j], turned[j], mixed[j] = tally(up[j], down[j], turned[j], mixed[j], high[j], low[j], a, p)
 
 
 def merge_cells(weight_row, cell_row, sigma, up, down, turned, mixed, ids, a, c, left_over):
@@ -242,7 +245,7 @@ def in_parts(
             for q in range(number):
                 high[word, q], low[word, q] = plus[start + word, which[q]], minus[start + word, which[q]]
         if size < len(plus):
-            count(above, below, high, low, 0, up, down, turned, mixed)
+            count(above, below, high, low, up, down, turned, mixed)
             a, c = nb_line_words(word_a, word_b, i, 1 + start // size)
             failed += merge_cells(weight, cell, sigma, up, down, turned, mixed, columns, a, c, failing)
         else:
@@ -258,19 +261,13 @@ def in_parts(
     return failed
 
 
-def merge(weights, cells, sigma, first_word, after_word, rows, ids, plus, minus, words, numbers_, signs, base, first):
+def merge(weights, cells, sigma, first_word, after_word, rows, ids, plus, minus, words, numbers_, base, first):
     """Apply all coincidences of some words, given as by `draw` and `lit`; returns how many cells fell back.
 
-    signs: as in `count`. base, first: the key of merged noise, the counter of these vectors.
+    base, first: the key of merged noise, the counter of these vectors.
     """
     width, per_cell = len(ids), 2 + 2 * PARAMETERS
     all_lit = width == weights.shape[1]
-    # Columns with one sign each count as if it were positive; up and down are exchanged where it is not.
-    either, negative = (plus | minus if signs == 1 else plus), np.zeros(width, np.bool_)
-    if signs == 1:
-        for word in range(len(minus)):
-            for j in range(width):
-                negative[j] |= minus[word, j] != _ZERO
     fallbacks = np.zeros(weights.shape[0], np.int32)
     for i in prange(weights.shape[0]):
         row_plus, row_minus = rows[0, first_word:after_word, i], rows[1, first_word:after_word, i]
@@ -281,12 +278,7 @@ def merge(weights, cells, sigma, first_word, after_word, rows, ids, plus, minus,
             continue
         up, down, left_over = np.empty(width, np.int32), np.empty(width, np.int32), np.empty(width, np.uint32)
         turned, mixed = np.empty(width, np.int32), np.empty(width, np.int32)
-        count(row_plus, row_minus, either, minus, signs, up, down, turned, mixed)
-        if signs == 1:
-            for j in range(width):
-                ups, downs = up[j], down[j]
-                turned[j] = -turned[j] if negative[j] else turned[j]
-                up[j], down[j] = (downs, ups) if negative[j] else (ups, downs)
+        count(row_plus, row_minus, plus, minus, up, down, turned, mixed)
         weight_row, cell_row = weights[i], cells[i]
         if not all_lit:  # cells of lit columns side by side, so that the next loop stays vectorised
             weight_row, cell_row = np.empty(width, np.float32), np.empty(width * per_cell, np.float32)
@@ -329,7 +321,10 @@ def stages(parallel: bool, **names: Any) -> dict[str, Any]:
         ),
     }
     if not names["SMOOTH"]:
-        cells = {"merge_cells": compile_loop(merge_cells, **names), "count": compile_loop(count, **names)}
+        cells = {
+            "merge_cells": compile_loop(merge_cells, **names),
+            "count": compile_loop(count, tally=compile_loop(tally, **names), **names),
+        }
         parts = compile_loop(in_parts, one_by_one=of_vector["one_by_one"], **cells, **names)
         found["merged_words"] = compile_loop(merge, parallel, sources, in_parts=parts, **cells, **names)
     return found
@@ -344,7 +339,7 @@ def all_chunks(
     """
     n = 0
     while n < len(chunks):
-        start, stop, first_word, after_word, pulses, signed = chunks[n]
+        start, stop, first_word, after_word, pulses = chunks[n]
         after = n
         while after < len(chunks) and chunks[after, 1] - chunks[after, 0] == 1 and slots[chunks[after, 0]] >= alone:
             after += 1
@@ -356,13 +351,13 @@ def all_chunks(
             one_vector_each(weights, cells, sigma, of_run, rows, columns, words, numbers_, base, first, fallbacks)
             n = after
             continue
-        ids, plus, minus, one_sign = lit(columns, first_word, after_word, weights.shape[1])
+        ids, plus, minus = lit(columns, first_word, after_word, weights.shape[1])
         dense = pulses > _WORTH_MERGING * weights.shape[0] * len(ids)
         if dense and SMOOTH == 0:
             merged[start:stop] = True
             fallbacks[start] += merged_words(
                 weights, cells, sigma, first_word, after_word, rows, ids, plus, minus, words,
-                numbers_, 2 if signed == 0 else 1 if one_sign else 0, base, first + start,
+                numbers_, base, first + start,
             )  # fmt: skip
         elif pulses > 0:
             coincide(weights, cells, sigma, first_word, after_word, rows, columns, words, numbers_)
