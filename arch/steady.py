@@ -82,11 +82,12 @@ def account(
     if found is not None and pieces == 1:
         return found.ledger(price), found
     if found is not None:
-        few = timed(plan, schedule, lambda number: work(number, 1), pieces, most)
+        kept = settle(plan, size, training=True)
+        few = timed(plan, schedule, lambda number: work(number, 1), pieces, most, kept)
         if few.repeats is not None:
             # What the first costs more or less than the others, as its first sample is not fetched while another is at
             # work, is seen from mini-batches of one sample.
-            first = _traced(plan, schedule, work(1, 1), 1)
+            first = _traced(plan, schedule, work(1, 1), 1, kept)
             others = [(1, few.with_periods(2)), (-1, few.with_periods(1)), (-1, first)]
             parts = [(sign * (pieces - 1), timed.ledger(price)) for sign, timed in others]
             return Ledger.total([(pieces, found.ledger(price)), *parts]), found
@@ -95,12 +96,17 @@ def account(
 
 
 def timed(
-    plan: Plan, schedule: Schedule, work: Callable[[int], Activity], total: int, most: int = sys.maxsize
+    plan: Plan,
+    schedule: Schedule,
+    work: Callable[[int], Activity],
+    total: int,
+    most: int = sys.maxsize,
+    kept: tuple[Kept, ...] | None = None,
 ) -> Timed:
     """Time ``total`` equal pieces of work, running at most so many; ``work``: the activity of the first so many."""
     pieces = FIRST
     while pieces < total and pieces <= most:
-        tried = _traced(plan, schedule, work(pieces), pieces)
+        tried = _traced(plan, schedule, work(pieces), pieces, kept)
         period = find(list(histories(tried.program, tried.start, tried.end)), pieces)
         if period is not None and not (total - pieces) % period.samples:
             more = (total - pieces) // period.samples
@@ -117,14 +123,15 @@ def timed(
             f"samples: nothing repeats itself among the first {min(pieces, most)} of {total} samples or mini-batches, "
             f"and no more than {most} can be timed in one go"
         )
-    return _traced(plan, schedule, work(total), total)
+    return _traced(plan, schedule, work(total), total, kept)
 
 
 def timed_batch(plan: Plan, work: Callable[[int], Activity], samples: int) -> Timed | None:
     """Time one mini-batch of sequential training; ``work``: that of a mini-batch of so many samples. None if not all
     of its samples are stored alike, or nothing repeats itself soon."""
     kept, pieces = settle(plan, samples, training=True), FIRST
-    if any(layer.overflow for layer in kept):
+    comes_in = "DRAM" in plan.outside or "host link" in plan.outside
+    if any(layer.overflow or (comes_in and layer.samples < samples) for layer in kept):
         return None
     while pieces <= min(4 * FIRST, samples - 1):
         tried = _traced(plan, "sequential", work(pieces), pieces, kept)
