@@ -192,7 +192,7 @@ class Tile(torch.nn.Module, ABC):
                 layer=self.layer,
                 tile=self.tile,
                 phase=phase,
-                vector=step.number + step.steps * np.arange(vectors, dtype=np.int32),
+                vector=np.arange(step.number, vectors * step.steps, step.steps, dtype=np.int32),
                 passes=done.passes,
                 **active,
             )

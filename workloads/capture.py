@@ -122,8 +122,8 @@ def check_convertible(network: Network, module: nn.Module) -> None:
                 "accepted: every layer with a weight of its own"
             )
         used[layer.parameter] = layer.name
-        owner = modules.get(layer.name, modules.get(layer.name.rpartition(".")[0]))
-        if not isinstance(owner, WEIGHT_LAYERS):
+        holder = modules.get(layer.name.rpartition(".")[0])
+        if not isinstance(modules.get(layer.name), WEIGHT_LAYERS) and not isinstance(holder, nn.RNNBase):
             raise InputError(
                 f"network: weight {layer.parameter!r} is used by a function, which can be mapped and timed but not "
                 "computed; accepted: nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.RNN, nn.LSTM and nn.GRU modules"

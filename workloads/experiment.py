@@ -200,7 +200,10 @@ def analog_twin(
     seed: int,
     log: ActivityLog,
 ) -> nn.Module:
-    """A copy of ``digital`` whose weight layers are on the tiles of the placement, writing activity to ``log``."""
+    """A copy of ``digital`` whose weight layers are on the tiles of the placement, writing activity to ``log``.
+
+    Layers that are not placed, as nobody uses what they compute, write none.
+    """
     configurations = periphery.layer_configurations(placement, management, cells)
     analog = convert(
         digital,
@@ -208,13 +211,12 @@ def analog_twin(
         per_layer=configurations,
         seed=seed,
         splits=periphery.splits(placement),
-        log=log,
     )
     endurance.count(analog)
     for placed in placement.layers:
         for tile in analog.get_submodule(placed.layer.name).modules():
             if isinstance(tile, Tile):
-                tile.layer = placed.index  # in order of execution, as the engine counts
+                tile.layer, tile.log = placed.index, log  # in order of execution, as the engine counts
     return analog
 
 

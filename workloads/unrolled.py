@@ -88,7 +88,10 @@ class Unrolled(nn.Module):
 def unrolled(twin: nn.Module) -> nn.Module:
     """The same module (on the meta device, and changed) with stand-ins for its recurrent layers."""
     if isinstance(twin, nn.RNNBase):
-        return Unrolled(twin, type(twin).__name__)
+        raise InputError(
+            f"module {type(twin).__name__} by itself returns its states, too; accepted: a module that holds it and "
+            "returns one tensor"
+        )
     made: dict[int, Unrolled] = {}
     for path, part in list(twin.named_modules(remove_duplicate=False)):
         if isinstance(part, nn.RNNBase):

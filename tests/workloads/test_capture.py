@@ -269,6 +269,13 @@ def test_recurrent_layers_are_two_matrices_each_of_which_one_waits_for_itself(ki
     assert type(module.cells) is kind
 
 
+def test_a_recurrent_layer_by_itself_is_refused():
+    with pytest.raises(
+        InputError, match="module LSTM by itself returns its states, too; accepted: a module that holds"
+    ):
+        capture(nn.LSTM(3, 2, batch_first=True), (4, 3))
+
+
 def test_the_last_state_is_the_last_output():
     def forward(self, x):
         return self.fc(self.lstm(x)[1][0][-1])

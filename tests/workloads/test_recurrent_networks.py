@@ -160,6 +160,20 @@ def test_both_engines_time_what_was_computed(schedule: Any) -> None:
         assert np.array_equal(column, other[name]), name
 
 
+class OfTheFirst(Reader):
+    def forward(self, x: torch.Tensor) -> Any:
+        return self.out(self.cells(x)[1][0])
+
+
+def test_a_layer_that_nobody_reads_is_not_on_the_chip() -> None:
+    model = rpusim.place(OfTheFirst(nn.RNN, "first"), "reram-512", (STEPS, 4))
+    model(torch.rand(SAMPLES, STEPS, 4)).sum().backward()
+    rpusim.AnalogSGD(model, lr=0.1).step()
+    report = model.chip.report()
+    assert [layer["name"] for layer in report["layers"]] == ["cells.ih_l0", "cells.hh_l0", "out"]
+    assert report["activity"]["updates"] == SAMPLES * (2 * STEPS + 1)
+
+
 def test_a_chip_that_only_infers_computes_it_on_the_clock() -> None:
     model = rpusim.place(Reader(nn.LSTM, "state"), "isaac-2016", (STEPS, 4))
     model(torch.rand(SAMPLES, STEPS, 4))
