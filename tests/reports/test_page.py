@@ -139,6 +139,13 @@ def test_what_unit_cells_do_between_updates_is_counted_and_coloured(timed_html, 
     assert f"(at most {counts['staleness']['largest']}) have changed its weights" in text
 
 
+def test_where_nothing_wears_out_the_page_says_why(short_run):
+    endurance = dict(short_run.document["endurance"], source="charge wears nothing out")
+    for key in ("pulses_to_failure", "lifetime"):
+        endurance.pop(key, None)
+    assert "Endurance: charge wears nothing out." in page({**short_run.document, "endurance": endurance})
+
+
 def test_names_are_escaped(timed):
     document = timed.document | {"title": "<script>alert(1)</script>"}
     assert "<script>alert" not in page(document)
