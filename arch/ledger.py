@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from fractions import Fraction
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -60,18 +62,22 @@ class Ledger:
         return dict(sorted(totals.items(), key=lambda item: -item[1]))
 
     @staticmethod
-    def total(parts: Iterable[tuple[int, Ledger]]) -> Ledger:
-        """So many times each of these accounts, one after the other; less than none: so often taken away."""
-        total = Ledger()
+    def total(parts: Iterable[tuple[int | Fraction, Ledger]]) -> Ledger:
+        """So many times each of these accounts, one after the other; less than none: so often taken away.
+
+        Fractions are added up exactly; what comes out is rounded to whole units.
+        """
+        sums: dict[str, dict[Any, int | Fraction]] = {"energy": {}, "busy_ps": {}, "occupied_ps": {}}
+        time_ps: int | Fraction = 0
+        peak_w = 0.0
         for times, ledger in parts:
-            for key, value in ledger.energy.items():
-                total.add(*key, times * value)
-            total.time_ps += times * ledger.time_ps
-            for mine, theirs in ((total.busy_ps, ledger.busy_ps), (total.occupied_ps, ledger.occupied_ps)):
-                for name, value in theirs.items():
-                    mine[name] = mine.get(name, 0) + times * value
-            total.peak_w = max(total.peak_w, ledger.peak_w)
-        return total
+            for name, total in sums.items():
+                for key, value in getattr(ledger, name).items():
+                    total[key] = total.get(key, 0) + times * value
+            time_ps += times * ledger.time_ps
+            peak_w = max(peak_w, ledger.peak_w)
+        whole = {name: {key: round(value) for key, value in total.items()} for name, total in sums.items()}
+        return Ledger(time_ps=round(time_ps), peak_w=peak_w, **whole)
 
     def merge(self, later: Ledger) -> None:
         """Append work that began when this ledger's work had ended."""

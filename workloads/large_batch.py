@@ -10,7 +10,7 @@ time, and standby with it, as far as it grows evenly from the third sample on.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import replace
 from fractions import Fraction
 from itertools import pairwise
@@ -46,18 +46,4 @@ def account(plan: Plan, samples: int, work: Callable[[int], Activity]) -> tuple[
     for first, following in pairwise(bounds[:-1]):
         share = Fraction(following - first, MORE)
         parts += [(share, timed(MORE, first)[0]), (-share, more)]
-    return _sum(parts), events
-
-
-def _sum(parts: Iterable[tuple[Fraction, Ledger]]) -> Ledger:
-    """So many times each of these accounts, rounded to whole units at the end."""
-    totals: dict[str, dict[object, Fraction]] = {"energy": {}, "busy_ps": {}, "occupied_ps": {}, "time_ps": {}}
-    peak = 0.0
-    for times, ledger in parts:
-        peak = max(peak, ledger.peak_w)
-        for name, total in totals.items():
-            values = ledger.time_ps if name == "time_ps" else getattr(ledger, name)
-            for key, value in values.items() if isinstance(values, dict) else [("", values)]:
-                total[key] = total.get(key, Fraction()) + times * value
-    whole = {name: {key: round(value) for key, value in total.items()} for name, total in totals.items()}
-    return Ledger(**{**whole, "time_ps": whole["time_ps"][""], "peak_w": peak})  # type: ignore[arg-type]
+    return Ledger.total(parts), events
