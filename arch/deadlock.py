@@ -8,7 +8,7 @@ import networkx as nx
 
 from rpusim.arch.activity import Phase
 from rpusim.arch.plan import Plan
-from rpusim.arch.program import Do, Program
+from rpusim.arch.program import Do, Program, operand
 
 
 def explain(program: Program, plan: Plan, stuck: dict[int, int]) -> str:
@@ -40,7 +40,7 @@ def explain(program: Program, plan: Plan, stuck: dict[int, int]) -> str:
 
 def _operand(program: Program, process: int, at: int) -> tuple[int, int]:
     do, a, column = (int(v) for v in program.code[at, :3])
-    return do, program.operand(a, column, process - int(program.tasks[program.task_of(process), 2]))
+    return do, operand(program.data, a, column, process - int(program.tasks[program.task_of(process), 2]))
 
 
 def _work(program: Program, plan: Plan, process: int) -> str:

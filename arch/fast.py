@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from rpusim.arch.engine import Engine
 from rpusim.arch.events import Events
-from rpusim.arch.program import ALONE, COUNTED, NEVER, NO_SLOT, REGISTERS, Do, Integers, Program
+from rpusim.arch.program import NEVER, NO_SLOT, REGISTERS, Do, Integers, Program, operand
 
 NOBODY = -1
 _WAIT, _RAISE, _TAKE, _GIVE, _USE, _HOLD, _SKIP, _NOTE, _LOG = (int(do) for do in Do)
@@ -122,14 +122,7 @@ def _most_gifts(p: Program, otherwise: NDArray[np.bool_]) -> int:
     return int(p.tasks[np.searchsorted(p.tasks[:, 1], gives, side="right"), 3].sum())
 
 
-@njit(cache=True)
-def _number(data, value, column, number):  # type: ignore[no-untyped-def]
-    """An operand of process ``number`` of its task."""
-    if column == ALONE:
-        return value
-    if column == COUNTED:
-        return value + number
-    return value + data[column + number]
+_number = njit(cache=True)(operand)
 
 
 @njit(cache=True)

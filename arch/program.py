@@ -74,6 +74,15 @@ NEVER = -1
 """The start of what was not done."""
 
 
+def operand(data: NDArray[np.int32] | Integers, value: int, column: int, number: int) -> int:
+    """What an operand is for process ``number`` of its task; ``data`` of the program. Compiled loops use it as well."""
+    if column == ALONE:
+        return value
+    if column == COUNTED:
+        return value + number
+    return value + int(data[column + number])
+
+
 @overload
 def pick(values: Integers, chosen: Chosen) -> Integers: ...
 @overload
@@ -146,13 +155,7 @@ class Program:
         """A number from the head of the process's task."""
         task = self.task_of(process)
         head = dict(zip(HEAD, self.heads[task].tolist(), strict=True))
-        return self.operand(head[name], head.get(f"{name}_column", ALONE), process - int(self.tasks[task, 2]))
-
-    def operand(self, value: int, column: int, number: int) -> int:
-        """For process ``number`` of its task."""
-        if column == COUNTED:
-            return value + number
-        return value if column == ALONE else value + int(self.data[column + number])
+        return operand(self.data, head[name], head.get(f"{name}_column", ALONE), process - int(self.tasks[task, 2]))
 
     def columns(self, value: Integers, column: Integers, numbers: Integers) -> Integers:
         """As `operand`, of many."""

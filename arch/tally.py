@@ -15,7 +15,7 @@ from numba import njit
 
 from rpusim.arch.activity import Activity
 from rpusim.arch.events import Events
-from rpusim.arch.program import ALONE, COUNTED, NEVER, Integers, Program
+from rpusim.arch.program import NEVER, Integers, Program, operand
 
 _APART = ("step", "layer", "tile", "phase", "vector", "count")
 """Columns of activity that say when and where, not what was done."""
@@ -186,13 +186,7 @@ def busy_together(lanes: Lanes, repeats: Repeats) -> tuple[Integers, int]:
     return covered + times * within, most
 
 
-@njit(cache=True)
-def _of(data, value, column, number):  # type: ignore[no-untyped-def]
-    if column == ALONE:
-        return value
-    if column == COUNTED:
-        return value + number
-    return value + data[column + number]
+_of = njit(cache=True)(operand)
 
 
 @njit(cache=True)
