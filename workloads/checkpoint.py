@@ -16,7 +16,7 @@ import pickle
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 
@@ -78,6 +78,45 @@ class Checkpoint:
         """The run is done, or cannot go on."""
         if self._path is not None:
             self._path.unlink(missing_ok=True)
+
+
+class Stage(Protocol):
+    """A part of a run that can be kept and goes on; ``name`` is its own in the run."""
+
+    name: str
+
+    def state_dict(self) -> dict[str, Any]: ...
+    def load_state_dict(self, state: dict[str, Any]) -> None: ...
+
+
+class Progress:
+    """How far the stages of a run have come; each is kept with those before it, and goes on from there.
+
+    began: when the run did (`time.perf_counter`), and so much earlier as it has been at work before.
+    """
+
+    def __init__(self, checkpoint: Checkpoint, began: float) -> None:
+        self.checkpoint = checkpoint
+        self._state = checkpoint.load() or {"stages": {}, "wall": 0.0}
+        self.began: float = began - self._state["wall"]
+        self._stages: list[Stage] = []
+
+    def goes_on_with(self, stage: Stage) -> None:
+        self._stages.append(stage)
+        if (before := self._state["stages"].get(stage.name)) is not None:
+            stage.load_state_dict(before)
+            torch.set_rng_state(self._state["random"])
+
+    def keep(self) -> None:
+        """If it is time to."""
+        if self.checkpoint.due:
+            self.checkpoint.save(
+                {
+                    "stages": {stage.name: stage.state_dict() for stage in self._stages},
+                    "random": torch.get_rng_state(),
+                    "wall": time.perf_counter() - self.began,
+                }
+            )
 
 
 def beside(folder: Path) -> Path:

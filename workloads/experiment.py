@@ -30,7 +30,7 @@ from rpusim.kernels.tile import Tile
 from rpusim.workloads import data as datasets
 from rpusim.workloads import endurance, networks, periphery, unit_cells
 from rpusim.workloads.capture import capture, check_convertible
-from rpusim.workloads.checkpoint import Checkpoint, digest
+from rpusim.workloads.checkpoint import Checkpoint, Progress, digest
 from rpusim.workloads.coupling import MINI_BATCHES_PER_PIECE, Coupling
 from rpusim.workloads.dry_run import check_learns, check_parameters
 from rpusim.workloads.inference import InferenceCells
@@ -83,8 +83,7 @@ def run(experiment: Experiment, watch: Watch = lambda stage, fraction: None, kep
 
     log = ActivityLog()
     analog = analog_twin(digital, placement, experiment.management, cells, experiment.seed, log)
-    checkpoint = Checkpoint(kept, inputs_of(experiment, digital, samples, placement, cells))
-    state = checkpoint.load()
+    done = Progress(Checkpoint(kept, inputs_of(experiment, digital, samples, placement, cells)), began)
 
     batches = Batches(samples, experiment)
     tried = analog_twin(digital, placement, experiment.management, cells, experiment.seed, ActivityLog())
@@ -95,27 +94,13 @@ def run(experiment: Experiment, watch: Watch = lambda stage, fraction: None, kep
         Training("digital", digital, torch.optim.SGD(digital.parameters(), 1.0)),
         Training("analog", analog, AnalogSGD(analog, 1.0), log, coupling),
     ]
-    if state is not None:
-        began -= state["wall"]
-        for stage, before in zip(stages, state["stages"], strict=True):
-            stage.load_state_dict(before)
-        torch.set_rng_state(state["random"])
-
-    def keep() -> None:
-        if checkpoint.due:
-            checkpoint.save(
-                {
-                    "stages": [stage.state_dict() for stage in stages],
-                    "random": torch.get_rng_state(),
-                    "wall": time.perf_counter() - began,
-                }
-            )
-
+    for stage in stages:
+        done.goes_on_with(stage)
     try:
         for stage in stages:
-            train(stage, batches, watch, keep, experiment.idle)
+            train(stage, batches, watch, done.keep, experiment.idle)
     except InputError:  # it cannot go on
-        checkpoint.remove()
+        done.checkpoint.remove()
         raise
     reference = [epoch["test_error"] for epoch in stages[0].curve]
     curve = [
@@ -123,13 +108,7 @@ def run(experiment: Experiment, watch: Watch = lambda stage, fraction: None, kep
     ]
 
     document = {
-        "schema": SCHEMA,
-        "title": experiment.title,
-        "network": experiment.network,
-        "chip": placement.chip.name,
-        "training": experiment.model_dump(exclude={"source", "sources", "name", "title", "network", "chip", "seed"}),
-        "seed": experiment.seed,
-        "version": package_version(),
+        **heading(experiment, placement),
         "accuracy": {
             "test_error": curve[-1]["test_error"],
             "test_error_floating_point": reference[-1],
@@ -142,16 +121,36 @@ def run(experiment: Experiment, watch: Watch = lambda stage, fraction: None, kep
         "storage": meter.storage(),
         "endurance": endurance.document(analog, placement, cells.endurance, curve[-1]["seconds"], meter.samples),
         "analysis": meter.analysis(),
-        "provenance": [
-            *experiment.numbers("experiment"),
-            *cells.provenance(),
-            {"field": "data", "value": experiment.data, "unit": "1", "source": samples.source},
-            *placement.chip.provenance(),
-        ],
-        "wall": {"seconds": time.perf_counter() - began},
+        "provenance": provenance(experiment, samples, placement, cells),
+        "wall": {"seconds": time.perf_counter() - done.began},
     }
     document["time"]["per_epoch_s"] = document["time"]["per_sample_s"] * len(samples.train_y)
     return Result(document, meter.trace, meter.plan.stations, meter.details)
+
+
+def heading(experiment: Experiment, placement: Placement) -> dict[str, Any]:
+    """What was run, as a result begins."""
+    return {
+        "schema": SCHEMA,
+        "title": experiment.title,
+        "network": experiment.network,
+        "chip": placement.chip.name,
+        "training": experiment.model_dump(exclude={"source", "sources", "name", "title", "network", "chip", "seed"}),
+        "seed": experiment.seed,
+        "version": package_version(),
+    }
+
+
+def provenance(
+    experiment: Experiment, samples: datasets.Dataset, placement: Placement, cells: UnitCells | InferenceCells
+) -> list[dict[str, Any]]:
+    """Every number that goes into a run, with its source."""
+    return [
+        *experiment.numbers("experiment"),
+        *cells.provenance(),
+        {"field": "data", "value": experiment.data, "unit": "1", "source": samples.source},
+        *placement.chip.provenance(),
+    ]
 
 
 def inputs_of(

@@ -29,10 +29,10 @@ from rpusim.workloads import data as datasets
 from rpusim.workloads import experiment as flow
 from rpusim.workloads import inference, networks, settings
 from rpusim.workloads.capture import capture, check_convertible
-from rpusim.workloads.checkpoint import Checkpoint
+from rpusim.workloads.checkpoint import Checkpoint, Progress
 from rpusim.workloads.inference import InferenceCells
 from rpusim.workloads.meter import Meter
-from rpusim.workloads.result import SCHEMA, Result, cost, operations_per_sample, package_version
+from rpusim.workloads.result import Result, cost, operations_per_sample
 from rpusim.workloads.settings import Experiment, Management, Use
 
 ZEPTO, PICO = 1e-21, 1e-12
@@ -53,7 +53,7 @@ def run(experiment: Experiment, watch: flow.Watch, kept: Path | None = None) -> 
     cells = _cells(experiment, use)
     placement = place(network, Chip.load(experiment.chip), experiment.bias, cells.layout)
     _check_written(placement)
-    done = _Done(Checkpoint(kept, flow.inputs_of(experiment, digital, samples, placement, cells)), began)
+    done = Progress(Checkpoint(kept, flow.inputs_of(experiment, digital, samples, placement, cells)), began)
 
     log, batches = ActivityLog(), flow.Batches(samples, experiment)
     stage = flow.Training("digital", digital, torch.optim.SGD(digital.parameters(), 1.0))
@@ -90,13 +90,7 @@ def run(experiment: Experiment, watch: flow.Watch, kept: Path | None = None) -> 
 
     meter, reference = aging.meter, stage.curve[-1]["test_error"]
     document = {
-        "schema": SCHEMA,
-        "title": experiment.title,
-        "network": experiment.network,
-        "chip": placement.chip.name,
-        "training": experiment.model_dump(exclude={"source", "sources", "name", "title", "network", "chip", "seed"}),
-        "seed": experiment.seed,
-        "version": package_version(),
+        **flow.heading(experiment, placement),
         "accuracy": {
             "test_error": aging.points[-1]["test_error"],
             "test_error_floating_point": reference,
@@ -108,41 +102,10 @@ def run(experiment: Experiment, watch: flow.Watch, kept: Path | None = None) -> 
         "activity": meter.activity(),
         "storage": meter.storage(),
         "analysis": meter.analysis(),
-        "provenance": [
-            *experiment.numbers("experiment"),
-            *cells.provenance(),
-            {"field": "data", "value": experiment.data, "unit": "1", "source": samples.source},
-            *placement.chip.provenance(),
-        ],
+        "provenance": flow.provenance(experiment, samples, placement, cells),
         "wall": {"seconds": time.perf_counter() - done.began},
     }
     return Result(document, meter.trace, plan.stations, meter.details)
-
-
-class _Done:
-    """How far the stages of a run have come; each is kept with those before it, and goes on from there."""
-
-    def __init__(self, checkpoint: Checkpoint, began: float) -> None:
-        self.checkpoint = checkpoint
-        self._state = checkpoint.load() or {"stages": {}, "wall": 0.0}
-        self.began: float = began - self._state["wall"]
-        self._stages: list[flow.Training | _Aging] = []
-
-    def goes_on_with(self, stage: flow.Training | _Aging) -> None:
-        self._stages.append(stage)
-        if (before := self._state["stages"].get(stage.name)) is not None:
-            stage.load_state_dict(before)
-            torch.set_rng_state(self._state["random"])
-
-    def keep(self) -> None:
-        if self.checkpoint.due:
-            self.checkpoint.save(
-                {
-                    "stages": {stage.name: stage.state_dict() for stage in self._stages},
-                    "random": torch.get_rng_state(),
-                    "wall": time.perf_counter() - self.began,
-                }
-            )
 
 
 class _Aging:
