@@ -17,7 +17,7 @@ from pydantic import Field, model_validator
 
 from rpusim.arch import cards
 from rpusim.arch.configuration import find_yaml, parse, read_yaml, shipped
-from rpusim.arch.network import OPS_PER_ELEMENT
+from rpusim.arch.operations import OPS_PER_ELEMENT
 from rpusim.arch.parts.adc import Adcs, SampleAndHold
 from rpusim.arch.parts.buffer import Buffer
 from rpusim.arch.parts.crossbar import Crossbar

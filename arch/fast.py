@@ -369,7 +369,11 @@ def _has(stations, gifts, pool, wanted):  # type: ignore[no-untyped-def]
 
 @njit(cache=True)
 def _pass_on(processes, stations, calendar, state, station, now):  # type: ignore[no-untyped-def]
-    """A single station, given back at a time that may be ahead, to the next in its queue."""
+    """A single station, given back at a time that may be ahead, to the next in its queue.
+
+    Whether anybody is in the queue is asked by those who call, who stand in the loop: a call for each station that is
+    given back takes a sixth of the whole time.
+    """
     if stations[station, _BY_CALENDAR]:
         _settle_at(processes, stations, calendar, state, station, now)
     else:

@@ -17,7 +17,8 @@ from itertools import accumulate, product
 from typing import Literal
 
 from rpusim.arch.chip import Chip, TileKind
-from rpusim.arch.network import Network, WeightLayer
+from rpusim.arch.network import Network
+from rpusim.arch.operations import WeightLayer
 from rpusim.errors import InputError, nearest
 
 Bias = Literal["column", "digital"]

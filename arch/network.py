@@ -21,7 +21,6 @@ per producer. Positions are in raster order: the rightmost axis runs fastest.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -29,288 +28,12 @@ from typing import Any
 
 import networkx as nx
 import numpy as np
-from numpy.typing import NDArray
 
+from rpusim.arch.operations import KINDS, MERGING, IndexMap, Operation, WeightLayer, Window, fits, shares
 from rpusim.errors import InputError, nearest
-
-IndexMap = NDArray[np.int32]
 
 INPUT = -1
 """The producer of an `Edge` that starts at the network's input."""
-
-
-@dataclass(frozen=True)
-class OpsPerElement:
-    """Digital operations for one output element, and how well the number is known."""
-
-    operations: int
-    source: str
-
-
-_GUESS = "guess: a piecewise or table approximation (look-up, multiply, add, round); replace it by your unit's figure"
-OPS_PER_ELEMENT: dict[str, OpsPerElement] = {
-    "relu": OpsPerElement(1, "count: one comparison"),
-    "activation": OpsPerElement(4, _GUESS),
-    "softmax": OpsPerElement(5, "guess: maximum, subtract, exponential as one operation, sum, divide or logarithm"),
-    "batch_norm": OpsPerElement(2, "count: one multiply and one add with folded statistics"),
-    "add": OpsPerElement(1, "count: one add per pair of values"),
-    "multiply": OpsPerElement(1, "count: one multiply per pair of values"),
-    "pool": OpsPerElement(1, "count: one compare or add for each value in the window, padding included"),
-    "none": OpsPerElement(0, "count: nothing is computed (flatten only renames, dropout is taken as free)"),
-}
-"""By the name of the activation where it has a line of its own, else by kind. For a pool, per value in the window."""
-
-_STEP = {"tanh": 5, "relu": 2, "lstm": 28, "gru": 19}
-OPS_PER_ELEMENT |= {
-    f"recurrent {rule}": OpsPerElement(
-        operations, "count: adds and multiplies of one step, with activations as above (one comparison for relu)"
-    )
-    for rule, operations in _STEP.items()
-}
-GATES = {"tanh": 1, "relu": 1, "lstm": 4, "gru": 3}
-"""Rows of a recurrent matrix for every element of the state."""
-
-_ELEMENTWISE = ("activation", "batch_norm", "dropout", "identity", "output")
-_MERGING = ("add", "multiply")
-_FREE = ("input", "flatten", "select", "dropout", "identity", "output")
-_CONVOLUTIONS = ("conv1d", "conv2d", "conv3d")
-KINDS = (
-    "input",
-    "linear",
-    *_CONVOLUTIONS,
-    "recurrent",
-    *_ELEMENTWISE,
-    *_MERGING,
-    "pool",
-    "flatten",
-    "select",
-    "softmax",
-)
-
-
-@dataclass(frozen=True)
-class Window:
-    """The sliding window of a convolution or a pooling; every field has one entry per axis, in positions.
-
-    ``padding`` is what is added before the first row and column; how much follows the last is settled by the
-    operation's output shape, so ceiling mode and uneven "same" padding need no field of their own.
-    """
-
-    kernel: tuple[int, ...]
-    stride: tuple[int, ...] = (1, 1)
-    padding: tuple[int, ...] = (0, 0)
-    dilation: tuple[int, ...] = (1, 1)
-
-    def output_size(self, *sizes: int) -> tuple[int, ...]:
-        """Output positions over an image of this size with equal padding on both ends, rounded down."""
-        sides = zip(sizes, self.kernel, self.stride, self.padding, self.dilation, strict=True)
-        return tuple((n + 2 * p - d * (k - 1) - 1) // s + 1 for n, k, s, p, d in sides)
-
-    def reach(self, axis: int, length: int, outputs: int) -> list[NDArray[np.intp]]:
-        """For each output position along an axis, the input positions (of ``length``) under the window."""
-        taps = self.dilation[axis] * np.arange(self.kernel[axis]) - self.padding[axis]
-        places = (taps + self.stride[axis] * position for position in range(outputs))
-        return [place[(place >= 0) & (place < length)] for place in places]
-
-    def under(self, axis: int, tap: int, length: int, outputs: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-        """Along an axis, for one place in the window: output positions that see an input there, and which."""
-        position = np.arange(outputs)
-        place = self.stride[axis] * position + self.dilation[axis] * tap - self.padding[axis]
-        inside = (place >= 0) & (place < length)
-        return position[inside], place[inside]
-
-
-@dataclass(frozen=True)
-class Operation:
-    """One step of the network on one sample.
-
-    kind:         one of `KINDS`.
-    shape:        of the output for one sample: (features,), (time, features) or (channels, height, width).
-    detail:       which one of the kind, such as "sigmoid" or "max".
-    window:       of a convolution or a sliding pooling.
-    axes:         axes of the sample over which a softmax or a mean runs, or the one along which is selected. A pooling
-                  with neither window nor axes is adaptive: its windows share the last two axes of the input evenly.
-    taken:        first, stop and step of a selection along its axis.
-    digital_ops:  digital operations per sample, see `OPS_PER_ELEMENT`; 0 for weight layers (the analog side and
-                  scale and bias after the converters are priced by the chip).
-    """
-
-    name: str
-    kind: str
-    shape: tuple[int, ...]
-    detail: str = ""
-    window: Window | None = None
-    axes: tuple[int, ...] = ()
-    digital_ops: int = 0
-    taken: tuple[int, int, int] = (0, 0, 1)
-
-    @property
-    def pooled(self) -> int:
-        """How many of the last axes a pooling slides over."""
-        return 2 if self.window is None else len(self.window.kernel)
-
-    @staticmethod
-    def digital(
-        name: str,
-        kind: str,
-        input_shape: Sequence[int],
-        shape: Sequence[int] | None = None,
-        detail: str = "",
-        window: Window | None = None,
-        axes: Sequence[int] = (),
-        inputs: int = 1,
-        taken: tuple[int, int, int] = (0, 0, 1),
-    ) -> Operation:
-        """A digital operation with its cost filled in; ``shape`` (of the output) defaults to the input's.
-
-        ``inputs`` is the number of branches that an add or multiply merges (at least one pair, for constants).
-        """
-        output = tuple(input_shape if shape is None else shape)
-        elements = math.prod(output)
-        if kind == "pool":
-            elements *= 1 if window is None else math.prod(window.kernel)
-            if axes:
-                elements = math.prod(input_shape)
-            elif window is None:
-                reach = zip(input_shape[-2:], output[-2:], strict=True)
-                elements = math.prod(output[:-2]) * math.prod(sum(map(len, _shares(n, m))) for n, m in reach)
-        elif kind in _MERGING:
-            elements *= max(inputs - 1, 1)
-        if kind not in KINDS:
-            raise InputError(f"operation {name!r} is of unknown kind {kind!r}{nearest(kind, KINDS)}")
-        key = detail if kind == "activation" and detail in OPS_PER_ELEMENT else "none" if kind in _FREE else kind
-        digital_ops = elements * OPS_PER_ELEMENT[key].operations
-        return Operation(name, kind, output, detail, window, tuple(axes), digital_ops, taken)
-
-
-@dataclass(frozen=True)
-class WeightLayer(Operation):
-    """A matrix product with trained weights: one cross-point array, before it is split over tiles.
-
-    rows, columns:  of the weight matrix: outputs x inputs per vector, the bias column NOT counted.
-    bias:           whether each output adds a trained bias.
-    parameter:      full name of the torch weight, such as "features.0.weight"; equal for layers that share it.
-    groups:         so many equal parts of the rows read inputs of their own (``columns`` each).
-
-    A recurrent layer multiplies its own output of the step before. Its operation reads what the input's matrix made of
-    every step, in as many rows, which is not multiplied but added at its homes, where ``detail``, the rule, makes the
-    output of `gates` rows each; the rows of one output are taken to lie in one block.
-    """
-
-    rows: int = 0
-    columns: int = 0
-    bias: bool = True
-    parameter: str = ""
-    groups: int = 1
-
-    @staticmethod
-    def linear(name: str, input_shape: Sequence[int], rows: int, bias: bool = True, parameter: str = "") -> WeightLayer:
-        """A fully connected layer on the last axis; every other position of the input is a vector of its own."""
-        *places, columns = input_shape
-        parameter = parameter or f"{name}.weight"
-        return WeightLayer(name, "linear", (*places, rows), rows=rows, columns=columns, bias=bias, parameter=parameter)
-
-    @staticmethod
-    def convolution(
-        name: str,
-        input_shape: Sequence[int],
-        rows: int,
-        window: Window,
-        bias: bool = True,
-        parameter: str = "",
-        shape: Sequence[int] | None = None,
-        groups: int = 1,
-    ) -> WeightLayer:
-        """Over (channels, one to three axes); ``shape`` only where padding differs at the two ends."""
-        channels, *sizes = input_shape
-        return WeightLayer(
-            name,
-            f"conv{len(sizes)}d",
-            (rows, *window.output_size(*sizes)) if shape is None else tuple(shape),
-            window=window,
-            rows=rows,
-            columns=channels // groups * math.prod(window.kernel),
-            bias=bias,
-            parameter=parameter or f"{name}.weight",
-            groups=groups,
-        )
-
-    @staticmethod
-    def recurrent(
-        name: str, given_shape: Sequence[int], rule: str, bias: bool = True, parameter: str = ""
-    ) -> WeightLayer:
-        """Over (steps, rows) of what the input's matrix gives; ``rule``: one of `GATES`."""
-        steps, rows = given_shape
-        state = rows // GATES[rule]
-        return WeightLayer(
-            name,
-            "recurrent",
-            (steps, state),
-            rule,
-            digital_ops=steps * state * OPS_PER_ELEMENT[f"recurrent {rule}"].operations,
-            rows=rows,
-            columns=state,
-            bias=bias,
-            parameter=parameter or f"{name}.weight",
-        )
-
-    @property
-    def is_recurrent(self) -> bool:
-        return self.kind == "recurrent"
-
-    @property
-    def gates(self) -> int:
-        """Rows that make one output."""
-        return GATES[self.detail] if self.is_recurrent else 1
-
-    @property
-    def outputs(self) -> int:
-        """Values per position."""
-        return self.rows // self.gates
-
-    @property
-    def vectors(self) -> int:
-        """Output positions, and so vectors through the array, per sample; 1 for a plain linear layer."""
-        return math.prod(self.shape) // self.outputs
-
-    def readers(self, shape: Sequence[int], turns: int = 1) -> NDArray[np.bool_]:
-        """Which values of an input of this ``shape`` its vectors read, by turn (vector modulo ``turns``).
-
-        (turns, *shape), with 1 in place of the axis that every vector reads as a whole.
-        """
-        if self.window is None:
-            places = np.arange(self.vectors).reshape(*shape[:-1], 1) % turns
-            return places == np.arange(turns).reshape(-1, *[1] * len(shape))
-        turn = np.arange(self.vectors).reshape(self.shape[1:]) % turns
-        read = np.zeros((turns, 1, *shape[1:]), np.bool_)
-        for tap in np.ndindex(self.window.kernel):
-            sides = [self.window.under(i, at, shape[i + 1], self.shape[i + 1]) for i, at in enumerate(tap)]
-            read[:, 0][turn[np.ix_(*(output for output, _ in sides))], *np.ix_(*(place for _, place in sides))] = True
-        return read
-
-    def completed(self, index_map: IndexMap, read: NDArray[np.bool_]) -> IndexMap:
-        """How many positions each of its vectors completes of the values that are ``read`` of an `Network.arriving`."""
-        alike = index_map.ndim > 1 and index_map.strides[0] == 0 and read.shape[0] == 1  # in all channels
-        times = len(index_map) if alike else 1
-        index_map = index_map[:1] if alike else index_map
-        there = (index_map >= 0) & read
-        values = times * np.bincount(index_map[there], minlength=self.vectors)
-        return (-(-values // self.outputs)).astype(np.int32)
-
-    @property
-    def unread(self) -> int:
-        """So many of the first vectors of a sample have errors that do not go back: nobody gave the first state."""
-        return int(self.is_recurrent)
-
-    @property
-    def weights(self) -> int:
-        """Trained numbers, biases included."""
-        return self.rows * (self.columns + self.bias)
-
-    @property
-    def macs(self) -> int:
-        """Multiply-accumulates per sample and pass, the bias counted as an input that is always 1."""
-        return self.weights * self.vectors
 
 
 @dataclass(frozen=True, eq=False)
@@ -477,11 +200,6 @@ def _fixed(array: IndexMap) -> IndexMap:
     return array
 
 
-def _shares(length: int, outputs: int) -> list[NDArray[np.intp]]:
-    """Input positions under each window of an adaptive pooling, as torch shares them."""
-    return [np.arange(i * length // outputs, -(-(i + 1) * length // outputs)) for i in range(outputs)]
-
-
 def _numbered(layer: WeightLayer) -> IndexMap:
     """The layer's own vectors in its output shape: all rows of a position are complete together."""
     numbers = np.arange(layer.vectors, dtype=np.int32)
@@ -531,7 +249,7 @@ def _slide(index_map: IndexMap, window: Window | None, outputs: Sequence[int]) -
     for axis, count in enumerate(outputs):
         along = axis - len(outputs)
         length = index_map.shape[along]
-        places = _shares(length, count) if window is None else window.reach(axis, length, count)
+        places = shares(length, count) if window is None else window.reach(axis, length, count)
         columns = [index_map.take(place, axis=along).max(axis=along, initial=-1) for place in places]
         index_map = np.stack(columns, axis=along)
     return index_map
@@ -559,44 +277,12 @@ def _check(network: Network) -> None:
         if operation.kind == "input":
             if sources or operation.shape != network.input_shape:
                 raise InputError(f"{where}: {name!r} reads nothing and has the input's shape {network.input_shape}")
-        elif len(sources) != 1 and (operation.kind not in _MERGING or not sources):
+        elif len(sources) != 1 and (operation.kind not in MERGING or not sources):
             raise InputError(f"{where}: {name!r} ({operation.kind}) reads {len(sources)} operations, accepted: 1")
-        elif not all(_fits(operation, source.shape) for source in sources):
+        elif not all(fits(operation, source.shape) for source in sources):
             shapes = " and ".join(str(source.shape) for source in sources)
             raise InputError(f"{where}: {name!r} ({operation.kind}) of shape {operation.shape} cannot read {shapes}")
     if sum(operation.kind == "input" for operation in network.operations) != 1:
         raise InputError(f"{where} has no input or more than one, accepted: one")
     if not network.layers:
         raise InputError(f"{where} has no weight layer to put on an array, accepted: at least one")
-
-
-def _fits(operation: Operation, source: tuple[int, ...]) -> bool:
-    """Whether the operation can read this shape."""
-    if isinstance(operation, WeightLayer) and operation.kind == "linear":
-        return operation.shape == (*source[:-1], operation.rows) and source[-1] == operation.columns
-    if isinstance(operation, WeightLayer) and operation.is_recurrent:
-        return source == (operation.vectors, operation.rows) and operation.columns == operation.outputs
-    if isinstance(operation, WeightLayer):
-        if operation.window is None or not len(source) == len(operation.shape) == len(operation.window.kernel) + 1:
-            return False
-        inputs = source[0] * math.prod(operation.window.kernel)
-        whole = operation.rows % operation.groups == source[0] % operation.groups == 0
-        return whole and operation.shape[0] == operation.rows and inputs == operation.columns * operation.groups
-    if operation.kind in ("linear", "recurrent", *_CONVOLUTIONS):
-        return False
-    if operation.kind == "flatten":
-        return math.prod(operation.shape) == math.prod(source)
-    if operation.kind == "select":
-        axis = operation.axes[0]
-        left = math.prod(source) // source[axis] * len(range(*operation.taken))
-        return max(operation.taken[:2]) <= source[axis] and math.prod(operation.shape) == left
-    if operation.kind == "pool" and operation.axes:
-        kept = [size for axis, size in enumerate(source) if axis not in operation.axes]
-        return math.prod(kept) == math.prod(operation.shape)
-    if operation.kind == "pool":
-        axes = operation.pooled
-        return len(source) >= axes and operation.shape[:-axes] == source[:-axes]
-    if operation.kind in _MERGING:
-        sizes = zip(reversed(source), reversed(operation.shape), strict=False)
-        return len(source) <= len(operation.shape) and all(size in (1, full) for size, full in sizes)
-    return operation.shape == source

@@ -19,7 +19,8 @@ from functools import cache, cached_property
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from rpusim.arch.network import INPUT, IndexMap, Network, WeightLayer
+from rpusim.arch.network import INPUT, Network
+from rpusim.arch.operations import IndexMap, WeightLayer
 from rpusim.arch.program import Operand
 
 Table = NDArray[np.int32]

@@ -25,7 +25,8 @@ from rpusim.arch.engine import Engine
 from rpusim.arch.fast import FastEngine
 from rpusim.arch.ledger import Pricer
 from rpusim.arch.mapping import Placement, place
-from rpusim.arch.network import Network, WeightLayer, connect
+from rpusim.arch.network import Network, connect
+from rpusim.arch.operations import WeightLayer
 from rpusim.arch.parts.adc import Pool
 from rpusim.arch.plan import make_plan
 from rpusim.arch.schedule import Schedule, compiled

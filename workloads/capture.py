@@ -32,7 +32,8 @@ import torch
 from torch import fx, nn
 from torch.nn.parameter import is_lazy
 
-from rpusim.arch.network import Network, Operation, WeightLayer, Window, connect
+from rpusim.arch.network import Network, connect
+from rpusim.arch.operations import Operation, WeightLayer, Window
 from rpusim.errors import InputError, nearest
 from rpusim.workloads.unrolled import unrolled
 

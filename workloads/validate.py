@@ -20,7 +20,8 @@ from rpusim.arch.chip import Chip, bill_of_parts
 from rpusim.arch.events import Events, Op
 from rpusim.arch.ledger import STANDBY, Ledger, Pricer
 from rpusim.arch.mapping import Placement, place
-from rpusim.arch.network import Network, WeightLayer, connect
+from rpusim.arch.network import Network, connect
+from rpusim.arch.operations import WeightLayer
 from rpusim.arch.plan import make_plan
 from rpusim.arch.quantity import PICOSECONDS_PER_SECOND, ZEPTOJOULES_PER_JOULE
 from rpusim.arch.schedule import Schedule, run

@@ -15,7 +15,8 @@ from rpusim.arch.assumption import assumed_activity
 from rpusim.arch.chip import Chip
 from rpusim.arch.events import COLUMNS, Events
 from rpusim.arch.mapping import SINGLE, CellLayout, Placement, place
-from rpusim.arch.network import Network, Operation, WeightLayer, Window, connect
+from rpusim.arch.network import Network, connect
+from rpusim.arch.operations import Operation, WeightLayer, Window
 from rpusim.arch.parts.adc import Pool
 from rpusim.arch.parts.host import Host
 from rpusim.arch.plan import Plan, make_plan

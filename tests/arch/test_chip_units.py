@@ -15,7 +15,8 @@ from rpusim.arch.chip import FOLDER, Chip, bill_of_parts
 from rpusim.arch.events import Op
 from rpusim.arch.ledger import STANDBY, Ledger, Pricer
 from rpusim.arch.mapping import place
-from rpusim.arch.network import WeightLayer, connect
+from rpusim.arch.network import connect
+from rpusim.arch.operations import WeightLayer
 from rpusim.arch.plan import Plan, make_plan
 from rpusim.errors import InputError
 

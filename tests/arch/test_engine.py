@@ -19,7 +19,8 @@ from rpusim.arch.events import Events, Op
 from rpusim.arch.fast import FastEngine
 from rpusim.arch.ledger import Ledger, Pricer
 from rpusim.arch.mapping import place
-from rpusim.arch.network import Network, Operation, WeightLayer, Window, connect
+from rpusim.arch.network import Network, connect
+from rpusim.arch.operations import Operation, WeightLayer, Window
 from rpusim.arch.plan import Plan, make_plan
 from rpusim.arch.program import Builder, Program
 from rpusim.arch.schedule import compiled, run

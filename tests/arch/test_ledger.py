@@ -13,7 +13,8 @@ from rpusim.arch.chip import Chip, bill_of_parts
 from rpusim.arch.events import Events, Op
 from rpusim.arch.ledger import STANDBY, Ledger, Pricer
 from rpusim.arch.mapping import place
-from rpusim.arch.network import Network, Operation, WeightLayer, Window, connect
+from rpusim.arch.network import Network, connect
+from rpusim.arch.operations import Operation, WeightLayer, Window
 from rpusim.arch.plan import Plan, make_plan
 from rpusim.arch.schedule import run
 

@@ -10,7 +10,8 @@ from rpusim.arch.activity import Activity, Phase
 from rpusim.arch.chip import Chip, bill_of_parts
 from rpusim.arch.ledger import Ledger, Pricer
 from rpusim.arch.mapping import CellLayout, place
-from rpusim.arch.network import WeightLayer, connect
+from rpusim.arch.network import connect
+from rpusim.arch.operations import WeightLayer
 from rpusim.arch.plan import make_plan
 from rpusim.arch.schedule import run
 

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from rpusim.arch.chip import Chip
 from rpusim.arch.mapping import balanced, place
-from rpusim.arch.network import WeightLayer, connect
+from rpusim.arch.network import connect
+from rpusim.arch.operations import WeightLayer
 from rpusim.errors import InputError
 
 

@@ -13,7 +13,8 @@ from rpusim.arch.cards import library
 from rpusim.arch.chip import FOLDER, Chip, bill_of_parts, presets
 from rpusim.arch.ledger import Pricer
 from rpusim.arch.mapping import place
-from rpusim.arch.network import WeightLayer, connect
+from rpusim.arch.network import connect
+from rpusim.arch.operations import WeightLayer
 from rpusim.arch.plan import make_plan
 from rpusim.arch.schedule import run
 from rpusim.errors import InputError

@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rpusim.arch.network import INPUT, OPS_PER_ELEMENT, Network, Operation, WeightLayer, Window, connect
+from rpusim.arch.network import INPUT, Network, connect
+from rpusim.arch.operations import OPS_PER_ELEMENT, Operation, WeightLayer, Window
 from rpusim.errors import InputError
 
 SAME_3X3 = Window((3, 3), padding=(1, 1))

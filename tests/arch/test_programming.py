@@ -14,7 +14,8 @@ from rpusim.arch.chip import FOLDER, Chip, TileKind, bill_of_parts
 from rpusim.arch.events import Op
 from rpusim.arch.ledger import Ledger, Pricer
 from rpusim.arch.mapping import SINGLE, CellLayout, place
-from rpusim.arch.network import WeightLayer, connect
+from rpusim.arch.network import connect
+from rpusim.arch.operations import WeightLayer
 from rpusim.arch.parts.programming import Programming
 from rpusim.arch.plan import Plan, make_plan
 from rpusim.arch.schedule import run

@@ -14,8 +14,9 @@ from rpusim.arch.chip import Chip
 from rpusim.arch.events import Events, Op
 from rpusim.arch.ledger import Pricer
 from rpusim.arch.mapping import Bias, place
-from rpusim.arch.network import GATES, OPS_PER_ELEMENT, Network, Operation, WeightLayer, connect
+from rpusim.arch.network import Network, connect
 from rpusim.arch.occupancy import kept_bits
+from rpusim.arch.operations import GATES, OPS_PER_ELEMENT, Operation, WeightLayer
 from rpusim.arch.plan import Plan, make_plan
 from rpusim.arch.schedule import run
 from rpusim.errors import InputError

@@ -13,7 +13,8 @@ from rpusim.arch.assumption import assumed_activity
 from rpusim.arch.chip import Chip
 from rpusim.arch.events import Events, Op
 from rpusim.arch.mapping import SINGLE, CellLayout, place
-from rpusim.arch.network import Network, WeightLayer, Window, connect
+from rpusim.arch.network import Network, connect
+from rpusim.arch.operations import WeightLayer, Window
 from rpusim.arch.plan import Plan, make_plan
 from rpusim.arch.schedule import run
 from rpusim.arch.storage import Kept, lacking, settle

@@ -17,7 +17,8 @@ from rpusim.arch.assumption import assumed_activity
 from rpusim.arch.chip import Chip
 from rpusim.arch.events import Events, Op
 from rpusim.arch.mapping import CellLayout, Placement, place
-from rpusim.arch.network import Network, Operation, WeightLayer, Window, connect
+from rpusim.arch.network import Network, connect
+from rpusim.arch.operations import Operation, WeightLayer, Window
 from rpusim.arch.plan import Plan, make_plan
 from rpusim.arch.schedule import run
 

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from rpusim.arch.network import OPS_PER_ELEMENT, Window
+from rpusim.arch.operations import OPS_PER_ELEMENT, Window
 from rpusim.errors import InputError
 from rpusim.workloads.capture import capture
 

@@ -7,7 +7,8 @@ from rpusim.arch.assumption import assumed_activity
 from rpusim.arch.chip import Chip
 from rpusim.arch.ledger import STANDBY, Pricer
 from rpusim.arch.mapping import place
-from rpusim.arch.network import WeightLayer, connect
+from rpusim.arch.network import connect
+from rpusim.arch.operations import WeightLayer
 from rpusim.arch.plan import make_plan
 from rpusim.arch.schedule import run
 from rpusim.arch.storage import settle

@@ -15,7 +15,8 @@ from rpusim.arch.assumption import assumed_activity
 from rpusim.arch.chip import Chip
 from rpusim.arch.events import COLUMNS, Events, Op
 from rpusim.arch.mapping import SINGLE, CellLayout, place
-from rpusim.arch.network import WeightLayer, connect
+from rpusim.arch.network import connect
+from rpusim.arch.operations import WeightLayer
 from rpusim.arch.plan import Plan, make_plan
 from rpusim.errors import InputError
 from rpusim.workloads import costing

@@ -6,7 +6,8 @@ from typing import Any
 
 from rpusim.arch.chip import Chip
 from rpusim.arch.mapping import place
-from rpusim.arch.network import WeightLayer, connect
+from rpusim.arch.network import connect
+from rpusim.arch.operations import WeightLayer
 from rpusim.arch.plan import Plan, make_plan
 from rpusim.reports.figures import what_was_timed
 from rpusim.workloads import costing, storage
