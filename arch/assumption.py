@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from rpusim.arch.activity import EMPTY, Activity, Phase
+from rpusim.arch.activity import EMPTY, Activity, ActivityLog, Phase
 from rpusim.arch.mapping import Block, Placement
 
 FIRING_PROBABILITY = 0.25
@@ -79,25 +79,26 @@ def assumed_activity(
 
     The vectors of a mini-batch take turns among the replicas of a layer.
     """
-    parts: list[Activity] = []
+    log = ActivityLog()
     for block in placement.blocks():
         placed = placement.layers[block.layer]
         per_step = placed.layer.vectors * (batch if training else samples)
         step, vector = np.divmod(np.arange(samples * placed.layer.vectors), per_step)
         mine = vector % placed.replicas == block.tile // placed.grid
         where = _Where(block, step[mine], vector[mine])
-        parts.append(where.rows(phase=Phase.FORWARD, passes=1))
+        where.write(log, phase=Phase.FORWARD, passes=1)
         pulses = placement.chip.tiles[block.kind].pulses
         if training and pulses is not None:
             if any(producer >= 0 for producer in placement.network.predecessors(block.layer)):
                 back = vector[mine] % placed.layer.vectors >= placed.layer.unread
-                parts.append(_Where(block, step[mine][back], vector[mine][back]).rows(phase=Phase.BACKWARD, passes=1))
+                _Where(block, step[mine][back], vector[mine][back]).write(log, phase=Phase.BACKWARD, passes=1)
             bl = (learning.bl or pulses.bl) if placement.cell.learning else 0
             operations = learning.operations(block.rows, block.columns)
             sent = trains(bl, block.rows, block.columns, learning.arrays)
-            parts.append(where.rows(phase=Phase.UPDATE, digital_ops=operations, **sent))
-            parts.append(where.between(learning.between(block.rows, block.columns, -(-per_step // placed.replicas))))
-    return Activity.concatenate(parts)
+            where.write(log, phase=Phase.UPDATE, digital_ops=operations, **sent)
+            after = where.between(learning.between(block.rows, block.columns, -(-per_step // placed.replicas)))
+            log.append(len(after), **vars(after))
+    return log.take()
 
 
 @dataclass(frozen=True)
@@ -108,10 +109,10 @@ class _Where:
     step: NDArray[np.int64]
     vector: NDArray[np.int64]
 
-    def rows(self, **columns: int) -> Activity:
+    def write(self, log: ActivityLog, **columns: int) -> None:
         lines = {"active_rows": self.block.rows, "active_columns": self.block.columns}
         place = {"layer": self.block.layer, "tile": self.block.tile}
-        return Activity.rows(step=self.step, vector=self.vector, **place, **lines, **columns)
+        log.append(len(self.step), step=self.step, vector=self.vector, **place, **lines, **columns)
 
     def between(self, each: Iterable[Between]) -> Activity:
         """After the vectors at which they fall due."""

@@ -28,7 +28,7 @@ import numpy as np
 from rpusim.arch.activity import Activity, Phase
 from rpusim.arch.mapping import Block
 from rpusim.arch.plan import BlockPlan, LayerPlan, Plan
-from rpusim.arch.program import Builder, Integers, Operand, Task, only, pick
+from rpusim.arch.program import Builder, Integers, Operand, Task, only, pick, plain
 from rpusim.arch.storage import Held, Kept, sent
 from rpusim.arch.traffic import Message
 from rpusim.arch.turns import share
@@ -133,13 +133,15 @@ class Flow:
                 if order:
                     task.wait(order.read.before(order.read_before))
                 if cell.learning:
-                    self._units.compute(task, block, self._algorithm_ops[rows])
+                    self._units.compute(task, block, plain(self._algorithm_ops[rows]))
                     arrays = [block.arrays[k] for k in cell.learning]
-                    self._units.pulse(task, block, arrays, self._slots[rows], block.update_fetch_bits, block.block.rows)
+                    self._units.pulse(
+                        task, block, arrays, plain(self._slots[rows]), block.update_fetch_bits, block.block.rows
+                    )
                 else:  # products are summed up vector by vector; the sum is kept once per mini-batch
                     self._units.recall(task, block, block.update_fetch_bits, reading=True)
                     words = cell.words * block.block.rows * block.block.columns
-                    self._units.remember(task, block, pick(last, chosen) * words, self._algorithm_ops[rows])
+                    self._units.remember(task, block, pick(last, chosen) * words, plain(self._algorithm_ops[rows]))
                 if order:
                     numbers = np.arange(len(rows))
                     task.wait(order.pulsed.before(numbers))
@@ -398,14 +400,14 @@ class Flow:
         if backward:
             assert block.backward is not None, "activity of a chip that does not train"
             way, partial, home = block.backward, block.partial_backward, block.column_home
-        self._units.compute(task, block, self._algorithm_ops[rows])
-        passes = self._passes[rows]
+        self._units.compute(task, block, plain(self._algorithm_ops[rows]))
+        passes = plain(self._passes[rows])
         with task.unless_zero(passes) as done:
             if done:
                 self._units.recall(task, block, way.fetch_bits, reading=True)
                 visible = [block.arrays[k] for k in self.plan.placement.cell.visible]
                 self._units.read(task, block, visible, way, passes, backward, begun)
-        with task.unless_zero(np.where(passes == 0, 1, 0)) as skipped:
+        with task.unless_zero((passes == 0) * 1) as skipped:
             if skipped:
                 task.raise_(begun)
         self._units.compute(task, block, way.outputs * block.kind.digital.operations_per_output)
@@ -474,7 +476,7 @@ class Flow:
         targets = [block.arrays[target] for target in (cell.targets[k] if transfer else (k,))]
         load = (way.outputs + (block.block.columns if cell.slices == "all" else 0)) * block.kind.inputs.bits
         layer, tile, vector = block.block.layer, block.block.tile, order.extras.vector[chosen]
-        passes, slots = self._passes[rows], self._slots[rows]
+        passes, slots = plain(self._passes[rows]), plain(self._slots[rows])
         with self.builder.task(len(rows), phase, layer, tile, vector, rows) as task:
             task.wait(order.ready[chosen])
             task.wait(order.read.before(chosen))
@@ -482,7 +484,7 @@ class Flow:
                 if done:
                     self._units.read(task, block, [block.arrays[a] for a in cell.read_for(k)], way, passes, by_row)
             task.raise_(order.read.first + chosen)
-            self._units.remember(task, block, cell.words * way.outputs * transfer, self._algorithm_ops[rows])
+            self._units.remember(task, block, cell.words * way.outputs * transfer, plain(self._algorithm_ops[rows]))
             task.wait(order.written.before(chosen))
             reset = np.where(slots == 0, self._activity.writes[rows], 0)  # without the pulses of a train
             self._units.write(task, block, block.arrays[k], reset, self._activity.active_rows[rows].astype(np.int64))
@@ -514,7 +516,8 @@ class Flow:
 
     def _at_home(self, task: Task, work: Work, homes: _Homes, number: int, chosen: Integers | None, done: Done) -> None:
         """Digital operations of every vector, then messages."""
-        block, each, task.row = homes.blocks[number], len(homes.blocks) // work.layer.placed.replicas, NO_ROW
+        block, each = homes.blocks[number], len(homes.blocks) // work.layer.placed.replicas
+        task.of(NO_ROW)
         task.wait_for(homes.merges, chosen)
         if isinstance(homes.operations, tuple):
             self._units.compute(task, block, homes.operations[number])

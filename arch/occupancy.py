@@ -38,8 +38,9 @@ def kept_bits(plan: Plan, activity: Activity, events: Events) -> Integers:
     change = np.zeros(len(events), np.int64)
     trains = bool(np.any(events.phase == Phase.UPDATE))
     stored = (events.op == Op.STORE) & (events.row < 0) & ~_network_input(plan, events)
+    step = np.unique(activity.step, return_inverse=True)[1]
     for layer in plan.layers:
-        sample = _samples(layer, activity)
+        sample = _samples(layer, activity, step)
         for phase, source, arrived in _arrivals(plan, layer):
             frees = () if trains else dict(layer.frees).get(source, ())
             arriving = stored & (events.phase == phase) & (events.layer == source)
@@ -89,11 +90,13 @@ def _turns(layer: LayerPlan) -> tuple[int, int]:
     return layer.placed.replicas, layer.placed.layer.vectors
 
 
-def _samples(layer: LayerPlan, activity: Activity) -> Integers:
-    """The sample that each row of activity belongs to, counted through; means nothing for rows of other layers."""
-    steps, step = np.unique(activity.step, return_inverse=True)
+def _samples(layer: LayerPlan, activity: Activity, step: Integers) -> Integers:
+    """The sample that each row of activity belongs to, counted through; means nothing for rows of other layers.
+
+    step: of each row, counted from 0.
+    """
     of_step = activity.vector // layer.placed.layer.vectors
-    samples = np.zeros(len(steps), np.int64)
+    samples = np.zeros(int(step.max(initial=-1)) + 1, np.int64)
     mine = (activity.layer == layer.index) & (activity.phase <= Phase.UPDATE)
     np.maximum.at(samples, step[mine], of_step[mine] + 1)
     return (np.cumsum(samples) - samples)[step] + of_step

@@ -36,7 +36,7 @@ from rpusim.arch.events import Events, Op
 Integers = NDArray[np.int64]
 Operand = int | Integers
 """A number, or one for each process of a task."""
-Chosen = Integers | NDArray[np.bool_] | None
+Chosen = Integers | None
 
 
 class Do(IntEnum):
@@ -59,6 +59,11 @@ stands for the number given, `COUNTED` for that number plus the process's own. s
 (or if the program is `Program.traced`), else `NO_SLOT`.
 """
 ALONE, COUNTED = -1, -2
+
+Pair = tuple[int, int]
+"""Number and column of an operand."""
+_NONE = (0, ALONE)
+"""Of one that is not there, or 0 for all."""
 
 LOGGED = ("slot", "task", "op", "station", "amount", "amount_column", "row", "row_column")
 """Columns of what is logged: times in the slots of a task's processes are events of one operation of one station."""
@@ -90,6 +95,19 @@ def pick(values: Operand, chosen: Chosen) -> Operand: ...
 def pick(values: Operand, chosen: Chosen) -> Operand:
     """Entries of a column, None: all; a number stays as it is."""
     return values if chosen is None or isinstance(values, int) else values[chosen]
+
+
+def plain(values: Operand) -> Operand:
+    """One number where a column says the same of all, which is quicker to go on with."""
+    if not isinstance(values, np.ndarray):
+        return int(values)
+    first = int(values[0]) if len(values) else 0
+    return first if (values == first).all() else values
+
+
+def some(values: Operand | NDArray[np.bool_]) -> bool:
+    """Whether it is not 0 for any process."""
+    return bool(values) if isinstance(values, int) else bool(values.any())
 
 
 def only(needed: NDArray[np.bool_], gates: Operand) -> Integers:
@@ -200,19 +218,23 @@ class Program:
 class Task:
     """Writes the instructions of one task; each method adds some.
 
-    Durations and amounts may be numbers or columns (one entry per process); what is 0 for all is left out. ``row`` (of
-    activity) is that of the events logged from then on.
+    Durations and amounts may be numbers or columns (one entry per process); what is 0 for all is left out.
     """
 
     def __init__(self, builder: Builder, processes: int, row: Operand) -> None:
-        self._builder, self._code, self._processes, self.row = builder, builder.code, processes, row
-        self.raised: list[tuple[Operand, NDArray[np.bool_] | None]] = []
-        """Gates, and which processes raise them; None: all."""
+        self._builder, self._code, self._processes = builder, builder.code, processes
+        self.of(row)
+        self.raised: list[tuple[int, int, int | NDArray[np.bool_]]] = []
+        """Gates, as number and column, and how often each process raises its own."""
         self._doing: NDArray[np.bool_] | None = None
 
+    def of(self, row: Operand) -> None:
+        """Of which rows of activity the events are that are logged from now on."""
+        self._row = self.operand(row)
+
     def wait(self, gate: Operand) -> None:
-        if np.any(gate != ALWAYS):
-            self._add(Do.WAIT, gate)
+        if (which := self.operand(gate)) != (ALWAYS, ALONE):
+            self._add(Do.WAIT, which)
 
     def wait_for(self, gates: Iterable[Operand], chosen: Integers | None = None) -> None:
         """For all of them, or for the chosen entries of each."""
@@ -220,18 +242,18 @@ class Task:
             self.wait(pick(gate, chosen))
 
     def raise_(self, gate: Operand) -> None:
-        self.raised.append((gate, self._doing))
-        self._add(Do.RAISE, gate)
+        self.raised.append((*self.operand(gate), 1 if self._doing is None else self._doing))
+        self._add(Do.RAISE, self.raised[-1][:2])
 
     def take(self, station: int, amount: Operand = 1) -> None:
-        self._add(Do.TAKE, station, amount)
+        self._add(Do.TAKE, (station, ALONE), self.operand(amount))
 
     def give(self, station: int, amount: Operand = 1) -> None:
-        self._add(Do.GIVE, station, amount)
+        self._add(Do.GIVE, (station, ALONE), self.operand(amount))
 
     def hold(self, duration: Operand) -> None:
-        if np.any(duration):
-            self._add(Do.HOLD, 0, duration)
+        if (long := self.operand(duration)) != _NONE:
+            self._add(Do.HOLD, b=long)
 
     def note(self, register: int = 0) -> None:
         self._add(Do.NOTE, register=register)
@@ -242,11 +264,8 @@ class Task:
 
     def use(self, station: int, op: Op, duration: Operand, amount: Operand) -> None:
         """Wait for a station, hold it for a time, give it back; nothing where the amount is 0."""
-        if isinstance(amount, int) and not isinstance(duration, np.ndarray):  # most often; without arrays of one number
-            duration = int(duration) if amount else 0
-        else:
-            duration = np.where(np.asarray(amount) > 0, duration, 0)
-        assert np.all(np.asarray(duration > 0) | (np.asarray(amount) == 0)), "what is done takes time"
+        duration = duration * (amount > 0)
+        assert not some((duration <= 0) & (amount > 0)), "what is done takes time"
         self.use_together([station], op, duration, [(station, amount)])
 
     def use_together(
@@ -256,10 +275,10 @@ class Task:
 
         amounts: (station, amount) of each event; of stations that are part of those held, too.
         """
-        if not np.any(duration):
+        if (long := self.operand(duration)) == _NONE:
             return
         if len(stations) == 1:
-            self._add(Do.USE, stations[0], duration, self._slot(op, amounts))
+            self._add(Do.USE, (stations[0], ALONE), long, self._slot(op, amounts))
             return
         with self.unless_zero(duration):
             for station in stations:
@@ -274,30 +293,30 @@ class Task:
     def unless_zero(self, number: Operand) -> Iterator[bool]:
         """What is added inside is skipped by processes whose number is 0; yields whether any process does it."""
         if isinstance(number, int) or np.all(number):
-            yield bool(np.any(number))
+            yield some(number)
             return
         assert self._doing is None, "nothing inside is skipped by fewer"
         at, self._doing = len(self._code), number != 0
-        self._add(Do.SKIP, 0, number)
-        yield bool(np.any(number))
-        self._doing, self._code[at][1] = None, len(self._code) - at - 1
+        self._add(Do.SKIP)
+        yield some(number)
+        self._doing, skipped = None, len(self._code) - at - 1
+        self._code[at] = (int(Do.SKIP), skipped, ALONE, *self.operand(number), NO_SLOT, 0)
 
     def _slot(self, op: Op, amounts: Sequence[tuple[int, Operand]]) -> int:
         for station, amount in amounts:
-            self._builder.log([op, station, *self.operand(amount), *self.operand(self.row)])
+            self._builder.log((int(op), station, *self.operand(amount), *self._row))
         return self._builder.slot(self._processes)
 
-    def _add(self, do: Do, a: Operand = 0, b: Operand = 0, slot: int = NO_SLOT, register: int = 0) -> None:
-        self._code.append([do, *self.operand(a), *self.operand(b), slot, register])
+    def _add(self, do: Do, a: Pair = _NONE, b: Pair = _NONE, slot: int = NO_SLOT, register: int = 0) -> None:
+        self._code.append((int(do), *a, *b, slot, register))
 
-    def operand(self, operand: Operand) -> tuple[int, int]:
-        """As (number, column); the column is spared where one number, or counting, says the same."""
-        if not isinstance(operand, np.ndarray):
-            return int(operand), ALONE
-        first, last = (int(operand[0]), int(operand[-1])) if len(operand) else (0, 0)
-        if first == last and np.all(operand == first):
-            return first, ALONE
-        if last - first == len(operand) - 1 and np.array_equal(operand, np.arange(first, last + 1)):
+    def operand(self, operand: Operand) -> Pair:
+        """The column is spared where one number, or counting, says the same."""
+        operand = plain(operand)
+        if isinstance(operand, int):
+            return operand, ALONE
+        first, last = int(operand[0]), int(operand[-1])
+        if last - first == len(operand) - 1 and (operand == np.arange(first, last + 1)).all():
             return first, COUNTED
         return 0, self._builder.column(operand)
 
@@ -309,7 +328,7 @@ class Builder:
     """
 
     def __init__(self, stations: Sequence[str], capacity: Sequence[int] | None = None) -> None:
-        self.code: list[list[int]] = []
+        self.code: list[tuple[int, ...]] = []
         self._gates = 1
         each = zip(stations, capacity or [1] * len(stations), strict=True)
         self._stations = {name: (number, room) for number, (name, room) in enumerate(each)}
@@ -318,9 +337,9 @@ class Builder:
         self._length = 0
         self._tasks: list[list[int]] = []
         self._heads: list[list[int]] = []
-        self._logged: list[list[int]] = []
+        self._logged: list[tuple[int, ...]] = []
         self._slots = 0
-        self._raised: list[tuple[int, Operand, NDArray[np.bool_] | None]] = []
+        self._raised: list[tuple[int, int, int, int | NDArray[np.bool_]]] = []
 
     def gates(self, number: int) -> int:
         """``number`` new gates; returns the first."""
@@ -344,15 +363,15 @@ class Builder:
         self._slots += processes
         return self._slots - processes
 
-    def log(self, what: list[int]) -> None:
+    def log(self, what: tuple[int, ...]) -> None:
         """What the next `slot` is for, in the task that is being written."""
-        self._logged.append([self._slots, len(self._tasks), *what])
+        self._logged.append((self._slots, len(self._tasks), *what))
 
     @contextmanager
     def task(
         self, processes: int, phase: Phase, layer: int, tile: int, vector: Operand, row: Operand = -1
     ) -> Iterator[Task]:
-        """A task of so many processes; ``vector`` orders its requests; see `Task` for ``row``."""
+        """A task of so many processes; ``vector`` orders its requests; see `Task.of` for ``row``."""
         start, logged = len(self.code), len(self._logged)
         first = self._tasks[-1][2] + self._tasks[-1][3] if self._tasks else 0
         assert layer < 1 << 14 and tile < 1 << 16 and np.max(vector, initial=0) < 1 << 29
@@ -361,7 +380,7 @@ class Builder:
         if processes and len(self.code) > start:
             self._heads.append([phase, layer, tile, *task.operand(vector)])
             self._tasks.append([start, len(self.code), first, processes])
-            self._raised += [(processes, gate, doing) for gate, doing in task.raised]
+            self._raised += [(processes, *raised) for raised in task.raised]
         else:
             del self.code[start:], self._logged[logged:]
 
@@ -375,14 +394,18 @@ class Builder:
             heads=np.array(self._heads, np.int64).reshape(-1, len(HEAD)),
             logged=np.array(self._logged, np.int64).reshape(-1, len(LOGGED)),
             slots=self._slots,
-            raises=self._raises(),
+            raises=self._raises(data),
             stations=tuple(self._stations),
             capacity=np.array([capacity for _, capacity in self._stations.values()], np.int64),
         )
 
-    def _raises(self) -> NDArray[np.int32]:
+    def _raises(self, data: Integers) -> NDArray[np.int32]:
         found = np.zeros(self._gates, np.int32)
-        for processes, gate, doing in self._raised:
-            number = processes if doing is None else int(np.sum(doing))
-            np.add.at(found, pick(gate, doing), number if isinstance(gate, int) else 1)
+        for processes, gate, column, times in self._raised:
+            if column == ALONE:
+                found[gate] += np.broadcast_to(times, processes).sum()
+            elif column == COUNTED:
+                found[gate : gate + processes] += times
+            else:
+                np.add.at(found, data[column : column + processes], times)
         return found

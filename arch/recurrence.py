@@ -8,19 +8,26 @@ then done again as often as there are samples, and need not be run: it is found 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property, lru_cache
 
 import numpy as np
-from numpy.typing import NDArray
+from numba import njit
 
 from rpusim.arch.activity import Phase
-from rpusim.arch.program import Do, Integers, Program
+from rpusim.arch.program import HEAD, INSTRUCTION, REGISTERS, Do, Integers, Program
 
-_GATE, _STATION, _TIME = range(3)
-"""What a process waits for."""
-_FOR = {int(Do.WAIT): _GATE, int(Do.TAKE): _STATION, int(Do.HOLD): _TIME}
-_USE, _NOTE, _LOG = int(Do.USE), int(Do.NOTE), int(Do.LOG)
+_WAIT, _TAKE, _USE, _HOLD, _NOTE, _LOG = (int(do) for do in (Do.WAIT, Do.TAKE, Do.USE, Do.HOLD, Do.NOTE, Do.LOG))
+_DO, _A, _SLOT, _REGISTER = (INSTRUCTION.index(name) for name in ("do", "a", "slot", "register"))
+_NOTHING, _GATE, _STATION, _TIME = range(4)
+"""What a process waits for; nothing: it is done."""
+
+# Of a process at one tick. at: the instruction at which it waits. for: what. left: until when it holds on, else 0.
+# noted: how long what it has noted is ago, else 0. at_station: which it waits for; since: from when on. begun: whether
+# it had waited for anything but gates that were open at the origin.
+_AT, _FOR, _LEFT, _NOTED = range(4)
+_STATE = _NOTED + REGISTERS
+_AT_STATION, _SINCE, _BEGUN = range(_STATE, _STATE + 3)
 
 
 @dataclass(frozen=True)
@@ -36,144 +43,142 @@ class Period:
         return self.stop - self.start
 
 
-@dataclass(frozen=True)
 class History:
-    """Of the processes of one task: when each of its waits was over (waits, processes); of what kind they are.
+    """What the tasks of a traced program did, from its times.
 
-    task: its number. station: of each wait, if it is for one. notes: (wait after which the time is noted, wait before
-    it is logged). once: whether it belongs to what is done before all samples.
+    tasks: those in which anything is waited for. once: of every task, whether it is done before all samples.
     """
 
-    task: int
-    phase: int
-    layer: int
-    over: Integers
-    kind: Integers
-    station: Integers
-    notes: tuple[tuple[int, int], ...]
-    keys: Integers
-    once: bool
+    def __init__(self, program: Program, start: Integers, end: Integers) -> None:
+        self._program, self._start, self._end = program, start, end
+        self._first, self._sizes = program.tasks[:, 2], program.tasks[:, 3]
+        self._begins, self._ends = _spans(program.code, program.tasks, start, end)
+        waits = np.concatenate([[0], np.cumsum(np.isin(program.code[:, _DO], (_WAIT, _TAKE, _USE, _HOLD)))])
+        self.tasks = np.flatnonzero(waits[program.tasks[:, 1]] > waits[program.tasks[:, 0]])
+        self.once = program.heads[:, HEAD.index("phase")] == Phase.MAINTENANCE
 
-    @property
-    def used(self) -> list[int]:
-        """Stations."""
-        return [int(station) for station in np.unique(self.station[self.kind == _STATION])]
+    @cached_property
+    def used(self) -> list[set[int]]:
+        """Stations of every task."""
+        code, spans = self._program.code, self._program.tasks[:, :2].tolist()
+        asks = np.isin(code[:, _DO], (_TAKE, _USE))
+        return [set(code[first:stop, _A][asks[first:stop]].tolist()) for first, stop in spans]
 
-    def last_used(self, stations: set[int]) -> int:
-        """When it had the last to do with any of these stations."""
-        mine = np.isin(self.station, list(stations)) & (self.kind != _GATE)
-        return int(self.over[np.flatnonzero(mine).max() :].max()) if mine.any() else 0
+    def begins(self, task: int) -> Integers:
+        """When each of its processes had waited for the first thing."""
+        return self._begins[self._first[task] :][: self._sizes[task]]
 
-    def waits(self, tick: int) -> Integers:
-        """For which of its waits each process waits then."""
-        return (self.over < tick).sum(axis=0)
+    def ends(self, task: int) -> Integers:
+        """When each of its processes had nothing more to wait for."""
+        return self._ends[self._first[task] :][: self._sizes[task]]
 
-    def left(self, waits: Integers, tick: int) -> Integers:
-        """Time until processes that hold on at ``tick`` go on, 0 of others; and since when what they log goes on."""
-        numbers = np.arange(len(waits))
-        last = len(self.over) - 1
-        holds = (waits <= last) & (self.kind[np.minimum(waits, last)] == _TIME)
-        left = [np.where(holds, self.over[np.minimum(waits, last), numbers] - tick, 0)]
-        for noted, logged in self.notes:
-            left.append(np.where((waits > noted) & (waits <= logged), tick - self.over[noted], 0))
-        return np.stack(left)
-
-
-def find(histories: list[History], samples: int, origin: int = 0) -> Period | None:
-    """The first period of tasks that do so many equal samples and have to do with no others from ``origin`` on."""
-    every = [h for h in histories if h.over.shape[1] % samples == 0 and not h.once]
-    if not every or samples < 3:
+    def find(self, tasks: Integers, samples: int, origin: int = 0) -> Period | None:
+        """The first period of tasks that do so many equal samples and have to do with no others from ``origin`` on."""
+        every = tasks[(self._sizes[tasks] % samples == 0) & ~self.once[tasks]]
+        if not len(every):
+            return None
+        last = max(map(self.ends, every.tolist()), key=lambda ends: int(ends[-1]))
+        ticks = last[len(last) // samples - 1 :: len(last) // samples].tolist()[:-1]
+        state = lru_cache(2)(lambda tick: self._state(tasks, tick, origin))
+        each = int(self._sizes[every].sum()) // samples
+        marks = [_mark(state(tick), each * number) for number, tick in enumerate(ticks)]
+        for number in range(1, len(ticks)):
+            for first, (start, stop) in enumerate(zip(ticks, ticks[number:], strict=False)):
+                if marks[first] == marks[first + number]:
+                    shift, rest = np.divmod(self._sizes[tasks] * number, samples)
+                    if not np.any(rest[~self.once[tasks]]) and self._recurs(tasks, state(start), state(stop), shift):
+                        return Period(start, stop, number)
         return None
-    last = max(every, key=lambda history: int(history.over[-1, -1])).over[-1]
-    ticks = last[len(last) // samples - 1 :: len(last) // samples].tolist()
-    for number in range(1, samples - 1):
-        for first in range(samples - 1 - number):
-            period = Period(ticks[first], ticks[first + number], number)
-            if _recurs(histories, period, samples, origin):
-                return period
-    return None
+
+    def _recurs(self, tasks: Integers, before: Integers, after: Integers, shifts: Integers) -> bool:
+        """Whether the state after a period is that before it, with each task so many processes further on.
+
+        The last ones had not begun anything before it. If there were more samples, these would not have done so after
+        it either: what the last ones still waited for had not been done, and so what those would wait for is not.
+        """
+        sizes = self._sizes[tasks]
+        size, shift, once = (np.repeat(column, sizes) for column in (sizes, shifts, self.once[tasks]))
+        number = np.arange(len(size)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
+        keys = self._program.keys[np.repeat(self._first[tasks], sizes) + number]
+        these = np.flatnonzero(~once & (number < size - shift))
+        those = these + shift[these]
+        return bool(
+            np.all(before[_FOR][once] == _NOTHING)
+            and np.all(after[_FOR][~once & (number < shift)] == _NOTHING)
+            and not np.any(before[_BEGUN][~once & (number >= size - shift)])
+            and all(np.array_equal(before[row][these], after[row][those]) for row in range(_STATE))
+            and np.array_equal(_queues(before[:, these], keys[these]), _queues(after[:, those], keys[those]))
+        )
+
+    def _state(self, tasks: Integers, tick: int, origin: int) -> Integers:
+        """Of their processes, one column for each."""
+        program = self._program
+        found = np.zeros((_BEGUN + 1, int(self._sizes[tasks].sum())), np.int64)
+        _look(program.code, program.tasks[tasks], self._start, self._end, tick, origin, found)
+        return found
 
 
-def histories(program: Program, start: Integers, end: Integers) -> Iterator[History]:
-    """Of a traced program, from its times."""
-    keys = program.keys
-    heads = program.heads.tolist()
-    for task, (first, stop, process, size) in enumerate(program.tasks.tolist()):
-        over: list[Integers] = []
-        kind: list[int] = []
-        station: list[int] = []
-        noted: dict[int, int] = {}
-        notes: list[tuple[int, int]] = []
-        for do, a, _, _, _, slot, register in program.code[first:stop].tolist():
-            if do == _USE:
-                over += [start[slot : slot + size], end[slot : slot + size]]
-                kind += [_STATION, _TIME]
-                station += [a, a]
-            elif do in _FOR:
-                over.append(end[slot : slot + size])
-                kind.append(_FOR[do])
-                station.append(a)
-            elif do == _NOTE:
-                noted[register] = len(over) - 1
-            elif do == _LOG:
-                notes.append((noted[register], len(over) - 1))
-        if over:  # what was skipped was over with what came before it
-            times = np.maximum.accumulate(np.maximum(np.stack(over), 0), axis=0)
-            phase, layer, *_ = heads[task]
-            of_task, once = keys[process : process + size], phase == Phase.MAINTENANCE
-            yield History(task, phase, layer, times, np.array(kind), np.array(station), tuple(notes), of_task, once)
+def _mark(state: Integers, before: int) -> tuple[int, bytes]:
+    """How many are done beyond those of the samples ``before``, and what holds on for how long: quick to compare, and
+    the same where a state comes back."""
+    held = state[_FOR] == _TIME
+    return int((state[_FOR] == _NOTHING).sum()) - before, np.sort(
+        state[_LEFT][held] * (1 << 20) + state[_AT][held]
+    ).tobytes()
 
 
-def _recurs(histories: list[History], period: Period, samples: int, origin: int) -> bool:
-    """Whether the state at the end of a period is that at its start, so many samples further on."""
-    before, after = [], []
-    for number, history in enumerate(histories):
-        waits = history.waits(period.start)
-        if history.once:
-            if np.any(waits < len(history.over)):
-                return False
-            continue
-        shift, rest = divmod(history.over.shape[1] * period.samples, samples)
-        later = history.waits(period.stop)
-        if rest or not _goes_on(history, waits, later, shift, origin):
-            return False
-        left, left_later = history.left(waits, period.start), history.left(later, period.stop)
-        if not np.array_equal(left[:, :-shift], left_later[:, shift:]):
-            return False
-        before.append(_queue(history, waits[:-shift], number))
-        after.append(_queue(history, later[shift:], number, shift))
-    return np.array_equal(_in_order(before), _in_order(after))
+def _queues(state: Integers, keys: Integers) -> Integers:
+    """(station, place) of processes that wait for stations, first those first served."""
+    place = np.flatnonzero(state[_FOR] == _STATION)
+    station, since = state[_AT_STATION, place], state[_SINCE, place]
+    return np.stack([station, place])[:, np.lexsort((place, keys[place], since, station))]
 
 
-def _goes_on(history: History, waits: Integers, later: Integers, shift: int, origin: int) -> bool:
-    """Whether every process is where the one ``shift`` before it was; the last ones have not begun anything.
-
-    So they are where any further processes would be, if there were more samples.
-    """
-    last = waits[-shift:]
-    passed = int(last.max())
-    return (
-        np.array_equal(waits[:-shift], later[shift:])
-        and bool(np.all(later[:shift] == len(history.over)))
-        and np.array_equal(last, later[-shift:])
-        and bool(np.all(history.kind[: passed + 1] != _TIME))
-        and bool(np.all(history.kind[:passed] == _GATE))
-        and bool(np.all(history.over[:passed, -shift:] <= origin))
-    )
-
-
-def _queue(history: History, waits: Integers, number: int, first: int = 0) -> Integers:
-    """Of processes from ``first`` on that wait for stations: station, since when, key; then task and place in it."""
-    last = len(history.over) - 1
-    queued = np.flatnonzero((waits <= last) & (history.kind[np.minimum(waits, last)] == _STATION))
-    process, at = queued + first, waits[queued]
-    since = np.where(at > 0, history.over[np.maximum(at - 1, 0), process], 0)
-    where = np.stack([np.full(len(queued), number), queued])
-    return np.vstack([history.station[at], since, history.keys[process], where])
+@njit(cache=True)
+def _spans(code, tasks, start, end):  # type: ignore[no-untyped-def]
+    """When each process had waited for the first thing, and for all."""
+    processes = tasks[-1, 2] + tasks[-1, 3] if len(tasks) else 0
+    begins, ends = np.zeros(processes, np.int64), np.zeros(processes, np.int64)
+    for first, stop, process, size in tasks:
+        waited = False
+        for here in range(first, stop):
+            do, slot = code[here, _DO], code[here, _SLOT]
+            if do in (_WAIT, _TAKE, _USE, _HOLD):
+                for number in range(size):
+                    if not waited:
+                        begins[process + number] = max(0, (start if do == _USE else end)[slot + number])
+                    ends[process + number] = max(ends[process + number], end[slot + number])
+                waited = True
+    return begins, ends
 
 
-def _in_order(queues: list[Integers]) -> NDArray[np.int64]:
-    """(station, task, place) of all that wait, first those first served."""
-    station, since, key, task, place = np.concatenate(queues, axis=1)
-    order = np.lexsort((place, task, key, since, station))
-    return np.stack([station, task, place])[:, order]
+@njit(cache=True)
+def _look(code, tasks, start, end, tick, origin, found):  # type: ignore[no-untyped-def]
+    """What was skipped was over with what came before it."""
+    process, noted = 0, np.empty(REGISTERS, np.int64)
+    for first, stop, _, size in tasks:
+        for number in range(size):
+            over, begun, at, waits, left = 0, 0, stop, _NOTHING, 0
+            noted[:] = tick
+            for here in range(first, stop):
+                do, slot = code[here, _DO], code[here, _SLOT] + number
+                if do == _NOTE:
+                    noted[code[here, _REGISTER]] = over
+                elif do == _LOG:
+                    noted[code[here, _REGISTER]] = tick
+                elif do == _USE and start[slot] >= tick:
+                    at, waits = here, _STATION
+                    break
+                elif do in (_WAIT, _TAKE, _USE, _HOLD):
+                    if end[slot] >= tick:
+                        at, waits = here, _GATE if do == _WAIT else _STATION if do == _TAKE else _TIME
+                        break
+                    over = max(over, end[slot])
+                    if do != _WAIT or over > origin:
+                        begun = 1
+            if waits == _TIME:
+                begun, left = 1, end[slot] - tick
+            found[_AT, process], found[_FOR, process], found[_LEFT, process] = at, waits, left
+            found[_NOTED:_STATE, process] = tick - noted
+            found[_AT_STATION, process], found[_SINCE, process], found[_BEGUN, process] = code[at, _A], over, begun
+            process += 1

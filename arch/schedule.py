@@ -133,8 +133,8 @@ class _Todo:
         found = [w for phase in (Phase.BACKWARD, Phase.UPDATE) if (w := self.work(phase, layer))]
         if not found:
             return None
-        both = np.concatenate([np.stack([w.step, w.vector]) for w in found], axis=1)
-        step, vector = np.unique(both, axis=1)
+        width = 1 + max(int(w.vector.max()) for w in found)
+        step, vector = np.divmod(np.unique(np.concatenate([w.step * width + w.vector for w in found])), width)
         sample = self.first[step] + vector // layer.placed.layer.vectors
         return Work(layer, Phase.BACKWARD, step, sample, vector, None)
 

@@ -23,18 +23,18 @@ from rpusim.arch.activity import Activity, Phase
 from rpusim.arch.events import Events
 from rpusim.arch.ledger import Ledger, Pricer
 from rpusim.arch.plan import Plan
-from rpusim.arch.program import Integers, Program
-from rpusim.arch.recurrence import History, find, histories
+from rpusim.arch.program import HEAD, Integers, Program
+from rpusim.arch.recurrence import History
 from rpusim.arch.schedule import Schedule, compiled, times
 from rpusim.arch.storage import Kept, settle
 from rpusim.arch.tally import Repeats, Tally
 from rpusim.errors import InputError
 
-FIRST = 4
+FIRST = 3
 """Pieces that are tried first; a period needs one before it, and one that it leaves alone."""
 LATEST = int(np.iinfo(np.int64).max)
 """Picoseconds that the clock can count to, some 107 days."""
-LARGE = 2 * FIRST
+LARGE = 8
 """Mini-batches of more samples than that are found from their parts."""
 
 
@@ -53,11 +53,6 @@ class Timed:
         """Of all pieces."""
         tally = Tally(self.program, self.start, self.end, self.activity, self.repeats)
         return price.tallied(tally, self.activity)
-
-    def with_periods(self, times: int) -> Timed:
-        """With so many periods more than were run."""
-        assert self.repeats is not None
-        return replace(self, repeats=replace(self.repeats, times=np.full_like(self.repeats.times, times)))
 
     def events(self, most: int) -> Events:
         """The first that ended, at most so many, of the pieces that were run."""
@@ -79,18 +74,14 @@ def account(
     program; InputError if nothing repeats itself so soon.
     """
     found = timed_batch(plan, partial(work, 1), size) if schedule == "sequential" and size > LARGE else None
-    if found is not None and pieces == 1:
-        return found.ledger(price), found
-    if found is not None:
-        kept = settle(plan, size, training=True)
-        few = timed(plan, schedule, lambda number: work(number, 1), pieces, most, kept)
-        if few.repeats is not None:
-            # What the first costs more or less than the others, as its first sample is not fetched while another is at
-            # work, is seen from mini-batches of one sample.
-            first = _traced(plan, schedule, work(1, 1), 1, kept)
-            others = [(1, few.with_periods(2)), (-1, few.with_periods(1)), (-1, first)]
-            parts = [(sign * (pieces - 1), timed.ledger(price)) for sign, timed in others]
-            return Ledger.total([(pieces, found.ledger(price)), *parts]), found
+    if found is not None and (pieces == 1 or not _comes_in(plan)):
+        # Mini-batches have nothing to do with each other, as nothing is fetched for one while another is at work.
+        parts = [(pieces, found.ledger(price))]
+        if np.any(found.activity.phase == Phase.MAINTENANCE):  # before the first one only
+            kept = settle(plan, size, training=True)
+            one, two = (_traced(plan, schedule, work(number, 1), number, kept).ledger(price) for number in (1, 2))
+            parts += [(pieces - 1, two), (2 - 2 * pieces, one)]
+        return Ledger.total(parts), found
     every = timed(plan, schedule, lambda number: work(number, size), pieces, most // size)
     return every.ledger(price), every
 
@@ -101,13 +92,13 @@ def timed(
     work: Callable[[int], Activity],
     total: int,
     most: int = sys.maxsize,
-    kept: tuple[Kept, ...] | None = None,
 ) -> Timed:
     """Time ``total`` equal pieces of work, running at most so many; ``work``: the activity of the first so many."""
     pieces = FIRST
     while pieces < total and pieces <= most:
-        tried = _traced(plan, schedule, work(pieces), pieces, kept)
-        period = find(list(histories(tried.program, tried.start, tried.end)), pieces)
+        tried = _traced(plan, schedule, work(pieces), pieces)
+        history = History(tried.program, tried.start, tried.end)
+        period = history.find(history.tasks, pieces)
         if period is not None and not (total - pieces) % period.samples:
             more = (total - pieces) // period.samples
             longest = (LATEST - int(tried.end.max(initial=0))) // (period.stop - period.start)
@@ -123,15 +114,14 @@ def timed(
             f"samples: nothing repeats itself among the first {min(pieces, most)} of {total} samples or mini-batches, "
             f"and no more than {most} can be timed in one go"
         )
-    return _traced(plan, schedule, work(total), total, kept)
+    return _traced(plan, schedule, work(total), total)
 
 
 def timed_batch(plan: Plan, work: Callable[[int], Activity], samples: int) -> Timed | None:
     """Time one mini-batch of sequential training; ``work``: that of a mini-batch of so many samples. None if not all
     of its samples are stored alike, or nothing repeats itself soon."""
     kept, pieces = settle(plan, samples, training=True), FIRST
-    comes_in = "DRAM" in plan.outside or "host link" in plan.outside
-    if any(layer.overflow or (comes_in and layer.samples < samples) for layer in kept):
+    if any(layer.overflow or (_comes_in(plan) and layer.samples < samples) for layer in kept):
         return None
     while pieces <= min(4 * FIRST, samples - 1):
         tried = _traced(plan, "sequential", work(pieces), pieces, kept)
@@ -140,6 +130,11 @@ def timed_batch(plan: Plan, work: Callable[[int], Activity], samples: int) -> Ti
             return replace(tried, repeats=repeats)
         pieces += FIRST
     return None
+
+
+def _comes_in(plan: Plan) -> bool:
+    """Whether samples are fetched, each while the one before it is at work."""
+    return "DRAM" in plan.outside or "host link" in plan.outside
 
 
 def _traced(
@@ -151,41 +146,39 @@ def _traced(
 
 def _parts_repeated(tried: Timed, samples: int) -> Repeats | None:
     """What of a mini-batch is repeated so that it has so many samples."""
-    of_all = list(histories(tried.program, tried.start, tried.end))
-    going = [history for history in of_all if history.phase < Phase.UPDATE]
-    period, more = find(going, tried.pieces), samples - tried.pieces
-    once = [history for history in of_all if history.once]
-    others = [history for history in of_all if history.phase == Phase.TRANSFER]
-    learning = list(_apart([history for history in of_all if history.phase == Phase.UPDATE]))
-    begins = [min(int(history.over.min()) for history in part) for part in learning]
+    history, heads = History(tried.program, tried.start, tried.end), tried.program.heads
+    tasks = history.tasks
+    phase = heads[tasks, HEAD.index("phase")]
+    period, more = history.find(tasks[phase < Phase.UPDATE], tried.pieces), samples - tried.pieces
+    learning = list(_apart(history.used, tasks[phase == Phase.UPDATE], heads[:, HEAD.index("layer")]))
+    begins = [min(int(history.begins(task).min()) for task in part) for part in learning]
     if (
         period is None
-        or others
+        or np.any(phase == Phase.TRANSFER)
         or more % period.samples
         or min(begins, default=0) < period.stop
-        or any(int(history.over.max()) > period.start for history in once)
+        or any(int(history.ends(task).max()) > period.start for task in tasks[history.once[tasks]].tolist())
     ):
         return None
     repeats = Repeats.of(len(tried.program.tasks), period.start, period.stop, more // period.samples)
     later = int(repeats.later[0]) if len(repeats.later) else 0
     for part, begin in zip(learning, begins, strict=True):
-        tasks = [history.task for history in part]
-        stations = {station for history in part for station in history.used}
-        others = [history for history in of_all if history.task not in tasks and stations & set(history.used)]
-        period = find(part, tried.pieces, begin)
-        if period is None or more % period.samples or any(h.last_used(stations) > begin for h in others):
+        stations = set().union(*(history.used[task] for task in part))
+        others = [task for task in set(tasks.tolist()).difference(part) if stations & history.used[task]]
+        period = history.find(np.array(part), tried.pieces, begin)
+        if period is None or more % period.samples or any(int(history.ends(task).max()) > begin for task in others):
             return None
         numbers = period.start, period.stop, more // period.samples, later, 0
         for column, number in zip(vars(repeats).values(), numbers, strict=True):
-            column[tasks] = number
+            column[part] = number
     return repeats
 
 
-def _apart(tasks: list[History]) -> Iterator[list[History]]:
+def _apart(used: list[set[int]], tasks: Integers, layer: Integers) -> Iterator[list[int]]:
     """Tasks that have a layer or a station in common, and so may have to do with each other."""
     common: nx.Graph = nx.Graph()
-    for place, history in enumerate(tasks):
-        common.add_edges_from((place, ("station", station)) for station in history.used)
-        common.add_edge(place, ("layer", history.layer))
+    for task in tasks.tolist():
+        common.add_edges_from((task, ("station", station)) for station in used[task])
+        common.add_edge(task, ("layer", int(layer[task])))
     for connected in nx.connected_components(common):
-        yield [tasks[place] for place in sorted(place for place in connected if isinstance(place, int))]
+        yield sorted(task for task in connected if isinstance(task, int))

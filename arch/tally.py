@@ -3,7 +3,7 @@
 Events of one kind that took equally long, with equal amounts and equal rows of activity, are a *group*: one event that
 stands for so many. Units that are busy at the same time, and the power that they draw together, are found by going
 through starts and ends in order of time; those of one kind are in order already, so they are merged as sorted lists
-are. Times of equal units that work in step are gone through once.
+are.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ class Repeats:
 class Lanes:
     """Times in the slots of one instruction each: first slot, and slots; starts and ends in order, with what is drawn.
 
-    kinds: of units that are busy, one bit for each. task: that of the first, if several are in step.
+    kinds: of units that are busy, one bit for each. task: whose they are.
     """
 
     first: Integers
@@ -123,7 +123,7 @@ class Tally:
         drawn = np.zeros(len(self._start), np.int64)
         _draw(logged, self._sizes, self._member, power, drawn)
         lanes = Lanes(first, size, bits, task, self._start, self._end, drawn, drawn)
-        return _sorted(_in_step(lanes))
+        return _sorted(lanes)
 
 
 def _alike(activity: Activity) -> Integers:
@@ -137,25 +137,6 @@ def _alike(activity: Activity) -> Integers:
     alike: Integers = first[which]
     assert all(np.array_equal(column, column[alike]) for column in columns), "two rows are not what they seem"
     return alike
-
-
-def _in_step(lanes: Lanes) -> Lanes:
-    """Of lanes with the same times only the first, with the power of all."""
-    seen: dict[tuple[int, ...], list[int]] = {}
-    bits, drawn = lanes.kinds.copy(), lanes.rising
-    keys = _digests(lanes.first, lanes.size, lanes.start, lanes.end).tolist()
-    for lane, (key, kinds) in enumerate(zip(map(tuple, keys), bits.tolist(), strict=True)):
-        here = slice(lanes.first[lane], lanes.first[lane] + lanes.size[lane])
-        for other in seen.setdefault(key, []):
-            there = slice(lanes.first[other], lanes.first[other] + lanes.size[other])
-            if all(np.array_equal(times[here], times[there]) for times in (lanes.start, lanes.end)):
-                drawn[there] += drawn[here]
-                bits[other] |= kinds
-                break
-        else:
-            seen[key].append(lane)
-    kept = np.sort(np.concatenate([*map(np.array, seen.values()), np.empty(0, np.int64)]).astype(np.int64))
-    return replace(lanes, first=lanes.first[kept], size=lanes.size[kept], task=lanes.task[kept], kinds=bits[kept])
 
 
 def _sorted(lanes: Lanes) -> Lanes:
@@ -234,18 +215,6 @@ def _draw(logged, sizes, member, power, drawn):  # type: ignore[no-untyped-def]
             if member[at] >= 0:
                 drawn[logged[kind, 0] + number] += power[member[at]]
             at += 1
-
-
-@njit(cache=True)
-def _digests(first, size, start, end):  # type: ignore[no-untyped-def]
-    """Numbers that are the same for lanes with the same times, and nearly always differ otherwise."""
-    found = np.zeros((len(first), 3), np.int64)
-    for lane in range(len(first)):
-        found[lane, 0] = size[lane]
-        for slot in range(first[lane], first[lane] + size[lane]):
-            found[lane, 1] = found[lane, 1] * 31 + start[slot]
-            found[lane, 2] = found[lane, 2] * 31 + end[slot]
-    return found
 
 
 @njit(cache=True)

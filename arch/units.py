@@ -8,7 +8,7 @@ import numpy as np
 
 from rpusim.arch.events import Op
 from rpusim.arch.plan import ArrayPlan, BlockPlan, Multiply, Plan
-from rpusim.arch.program import Integers, Operand, Task
+from rpusim.arch.program import Integers, Operand, Task, some
 from rpusim.arch.quantity import PICOSECONDS_PER_SECOND, transfer_picoseconds
 from rpusim.arch.storage import too_small
 from rpusim.arch.traffic import Hop, Message
@@ -56,7 +56,7 @@ class Units:
         task.log(Op.CONVERT, [(adcs, passes * way.conversions)], register=1)
 
     def pulse(
-        self, task: Task, block: BlockPlan, arrays: Sequence[ArrayPlan], slots: Integers, bits: int, rows: int
+        self, task: Task, block: BlockPlan, arrays: Sequence[ArrayPlan], slots: Operand, bits: int, rows: int
     ) -> None:
         """Trains of ``bits`` for both sides from the buffer, then all slots at once; arrays that learn together share
         them.
@@ -64,10 +64,10 @@ class Units:
         rows: how many rows of weights take part; the slots pass once for each of their rows of cells where that is done
         row by row.
         """
-        if not slots.any():
+        if not some(slots):
             return
         assert block.kind.pulses is not None, "activity of a chip that does not train"
-        self.recall(task, block, np.where(slots > 0, bits, 0), reading=True)
+        self.recall(task, block, (slots > 0) * bits, reading=True)
         duration = slots * block.slot_ps * block.kind.pulses.turns(rows * block.kind.array.cells_per_weight)
         held = [side for array in arrays for side in array.sides]
         amounts = [(side, slots if number == 0 else 0) for number, side in enumerate(held)]

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from rpusim.arch.activity import Phase
 from rpusim.arch.plan import LayerPlan
-from rpusim.arch.program import Integers, Operand, only, pick
+from rpusim.arch.program import Integers, Operand, only, pick, plain
 from rpusim.arch.traffic import Message
 from rpusim.arch.turns import share
 
@@ -52,9 +52,9 @@ class Work:
         """Of ``total`` per sample, each vector's share."""
         return share(total, self.position, self.layer.placed.layer.vectors) if total else 0
 
-    def bits(self, message: Message, chosen: Integers | None = None) -> Integers:
+    def bits(self, message: Message, chosen: Integers | None = None) -> Operand:
         """What its vectors, or some of them, send by a message."""
-        return message.sent(*np.divmod(pick(self.vector, chosen), self.layer.placed.layer.vectors))
+        return plain(message.sent(*np.divmod(pick(self.vector, chosen), self.layer.placed.layer.vectors)))
 
     def of_replica(self, number: int) -> Integers | None:
         """Which vectors a replica does: they take turns. None: all."""
