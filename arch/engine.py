@@ -18,6 +18,8 @@ from rpusim.arch.events import Events
 from rpusim.arch.program import ALONE, COUNTED, NEVER, REGISTERS, Do, Integers, Program
 
 Steps = Generator[simpy.Event, Any, None]
+Begin = tuple[int, int, int, int, int]
+"""A process, its number in its task, its key, the instruction that it begins with, and that after its last one."""
 
 _WAIT, _RAISE, _TAKE, _GIVE, _USE, _HOLD, _SKIP, _NOTE, _LOG = (int(do) for do in Do)  # compared often
 
@@ -38,7 +40,7 @@ class Clock(simpy.Environment):
 
     def unsettle(self, station: Station) -> None:
         if not self._unsettled:
-            event = self.event()
+            event = simpy.Event(self)
             event._ok, event._value = True, None  # as simpy's own Timeout does: triggered, to be processed this tick
             event.callbacks.append(self._settle)
             self.schedule(event, priority=_AFTER_EVERYTHING)  # type: ignore[arg-type]  # any integer orders
@@ -66,7 +68,7 @@ class Station:
 
     def take(self, key: int, process: int, amount: int = 1) -> simpy.Event:
         """An event that fires when the caller has got it."""
-        event = self._clock.event()
+        event = simpy.Event(self._clock)
         heappush(self._waiting, (self._clock.now, key, process, amount, event))
         self._touch()
         return event
@@ -97,7 +99,8 @@ class Engine:
         self._stations = [Station(self._clock, capacity) for capacity in program.capacity.tolist()]
         self._code, self._data = program.code.tolist(), program.data.tolist()
         self._closed = program.raises.tolist()
-        self._sleeping: dict[int, list[Steps | simpy.Event]] = {}
+        self._sleeping: dict[int, list[Begin | simpy.Event]] = {}
+        """By gate: processes that wait for it, or that have not begun as they would wait for it."""
         self._start, self._end = [NEVER] * program.slots, [NEVER] * program.slots
         self.stuck: dict[int, int] = {}
         """After the run: processes that still wait, and the instruction at which they do."""
@@ -111,20 +114,23 @@ class Engine:
         keys = self._program.keys.tolist()
         for start, stop, first, size in self._program.tasks.tolist():
             for number in range(size):
-                self.stuck[first + number] = start
-                self._begin(self._steps(first + number, number, keys[first + number], start, stop), start, number)
+                self._begin((first + number, number, keys[first + number], start, stop))
         self._clock.run()
         return np.array(self._start, np.int64), np.array(self._end, np.int64)
 
-    def _begin(self, steps: Steps, start: int, number: int) -> None:
-        """Start a process; one that would wait at once for a gate begins when that opens."""
-        do, gate, column, *_ = self._code[start]
-        if do == _WAIT:
+    def _begin(self, begin: Begin) -> None:
+        """Start a process; if it would wait for gates at first, when these are open."""
+        process, number, key, at, stop = begin
+        while at < stop and self._code[at][0] == _WAIT:
+            _, gate, column, *_ = self._code[at]
             gate = self._operand(gate, column, number)
             if self._closed[gate]:
-                self._sleeping.setdefault(gate, []).append(steps)
+                self.stuck[process] = at
+                self._sleeping.setdefault(gate, []).append((process, number, key, at, stop))
                 return
-        self._clock.process(steps)
+            at += 1
+        self.stuck[process] = at
+        self._clock.process(self._steps(process, number, key, at, stop))
 
     def _operand(self, value: int, column: int, number: int) -> int:
         if column == ALONE:
@@ -142,7 +148,7 @@ class Engine:
             if do == _WAIT:
                 if self._closed[a]:
                     self.stuck[process] = at
-                    event = clock.event()
+                    event = simpy.Event(clock)
                     self._sleeping.setdefault(a, []).append(event)
                     yield event
             elif do == _USE:
@@ -150,7 +156,7 @@ class Engine:
                     self.stuck[process] = at
                     yield stations[a].take(key, process)
                     self._start[slot + number] = clock.now
-                    yield clock.timeout(b)
+                    yield simpy.Timeout(clock, b)
                     stations[a].give()
                     self._end[slot + number] = clock.now
             elif do == _RAISE:
@@ -162,7 +168,7 @@ class Engine:
                 stations[a].give(b)
             elif do == _HOLD:
                 if b:
-                    yield clock.timeout(b)
+                    yield simpy.Timeout(clock, b)
             elif do == _SKIP:
                 at += a if b == 0 else 0
             elif do == _NOTE:
@@ -180,4 +186,4 @@ class Engine:
             if isinstance(sleeper, simpy.Event):
                 sleeper.succeed()
             else:
-                self._clock.process(sleeper)
+                self._begin(sleeper)

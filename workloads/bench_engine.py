@@ -71,15 +71,15 @@ class Case:
 
 
 CASES = (
-    Case("pipeline of layers", "fcn", "rpu-2016", "layer-pipelined", 20_000, 300, 10**6),
+    Case("pipeline of layers", "fcn", "rpu-2016", "layer-pipelined", 20_000, 3_000, 10**6),
     Case(
         "pipeline, a bank of converters shared by all layers",
-        *("fcn", "rpu-2016", "layer-pipelined", 20_000, 300, 10**6),
+        *("fcn", "rpu-2016", "layer-pipelined", 20_000, 3_000, 10**6),
         pool=Pool(tiles=50, banks=1, source="made up, to measure what sharing costs the engines"),
     ),
-    Case("pipeline of convolutions", "lenet-2017", "rpu-2016", "layer-pipelined", 100, 3, 10**5),
-    Case("training", "lenet-2017", "rpu-2016", "sequential", 100, 2, 10**5, training=True),
-    Case("pipelined training", "lenet-2017", "reram-512", "minibatch-pipelined", 100, 2, 0, training=True),
+    Case("pipeline of convolutions", "lenet-2017", "rpu-2016", "layer-pipelined", 100, 20, 10**5),
+    Case("training", "lenet-2017", "rpu-2016", "sequential", 100, 12, 10**5, training=True),
+    Case("pipelined training", "lenet-2017", "reram-512", "minibatch-pipelined", 100, 12, 0, training=True),
     Case("training on many arrays", "vgg8", "neurosim-vgg8", "sequential", 2, 1, 0, training=True),
 )
 
