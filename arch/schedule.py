@@ -88,7 +88,8 @@ class _Todo:
     def __init__(self, plan: Plan, activity: Activity) -> None:
         assert np.all(activity.count == 1), "aggregated rows have to be expanded before they are scheduled"
         self.layers = plan.layers
-        self.steps, step = np.unique(activity.step, return_inverse=True)
+        self.steps = np.unique(activity.step)
+        step = np.searchsorted(self.steps, activity.step)
         self._forms: dict[tuple[int, int], tuple[Integers, Integers, Integers]] = {}
         samples = np.zeros(len(self.steps), np.int64)
         main = activity.phase <= Phase.UPDATE

@@ -19,6 +19,8 @@ from rpusim.arch.program import NEVER, Integers, Program, operand
 
 _APART = ("step", "layer", "tile", "phase", "vector", "count")
 """Columns of activity that say when and where, not what was done."""
+_OVER = np.iinfo(np.int64).max
+"""When a stream that has come to its end goes on."""
 _REMEMBERED = 8
 """Groups of a kind that an event is compared with, the latest; others like it may make another group."""
 
@@ -252,30 +254,33 @@ def _sift(heap, owner, hole, size):  # type: ignore[no-untyped-def]
 def _sweep(  # type: ignore[no-untyped-def]
     first, size, bits, start, end, rising, falling, since, until, times, before, window_start, window_end
 ):
-    """Each lane has two streams, of starts (even) and ends; at equal times what ends comes first."""
+    """Each lane has two streams, of ends (0) and starts (1); what is due first of either is in the heap. At equal times
+    what ends comes first."""
     lanes = len(first)
-    at, rounds = np.empty(2 * lanes, np.int64), np.zeros(2 * lanes, np.int64)
-    back = np.full(2 * lanes, -1)  # where what is repeated begins
-    heap, owner, entries = np.empty(2 * lanes, np.int64), np.empty(2 * lanes, np.int64), 0
+    at, due, rounds = np.empty((lanes, 2), np.int64), np.full((lanes, 2), _OVER), np.zeros((lanes, 2), np.int64)
+    back = np.full((lanes, 2), -1)  # where what is repeated begins
+    heap, owner, entries = np.empty(lanes, np.int64), np.empty(lanes, np.int64), 0
     working, opened, covered = np.zeros(64, np.int64), np.zeros(64, np.int64), np.zeros(64, np.int64)
     inside = np.zeros(64, np.int64)
     power, peak = 0, 0
-    for stream in range(2 * lanes):
-        lane = stream >> 1
-        at[stream] = first[lane]
-        while at[stream] < first[lane] + size[lane] and start[at[stream]] == NEVER:
-            at[stream] += 1
-        if at[stream] < first[lane] + size[lane]:
-            tick = (start if stream & 1 == 0 else end)[at[stream]]
-            if since[lane] <= tick < until[lane]:
-                back[stream] = at[stream]
-            heap[entries], owner[entries] = (tick + before[lane]) * 2 + 1 - (stream & 1), stream
+    for lane in range(lanes):
+        slot = first[lane]
+        while slot < first[lane] + size[lane] and start[slot] == NEVER:
+            slot += 1
+        if slot < first[lane] + size[lane]:
+            for begins in range(2):
+                tick = start[slot] if begins else end[slot]
+                at[lane, begins] = slot
+                if since[lane] <= tick < until[lane]:
+                    back[lane, begins] = slot
+                due[lane, begins] = (tick + before[lane]) * 2 + begins
+            heap[entries], owner[entries] = min(due[lane, 0], due[lane, 1]), lane
             entries += 1
     for entry in range(entries // 2 - 1, -1, -1):
         _sift(heap, owner, entry, entries)
     while entries > 0:
-        tick, stream = heap[0] >> 1, owner[0]
-        lane, slot, begins = stream >> 1, at[stream], stream & 1 == 0
+        tick, begins, lane = heap[0] >> 1, heap[0] & 1, owner[0]
+        slot = at[lane, begins]
         power += rising[slot] if begins else -falling[slot]
         peak = max(peak, power)
         kinds, kind = bits[lane], 0
@@ -297,16 +302,19 @@ def _sweep(  # type: ignore[no-untyped-def]
         slot += 1
         while slot < stop and start[slot] == NEVER:
             slot += 1
-        if back[stream] >= 0 and rounds[stream] < times[lane] and (slot == stop or column[slot] >= until[lane]):
-            slot = back[stream]
-            rounds[stream] += 1
+        again = back[lane, begins] >= 0 and rounds[lane, begins] < times[lane]
+        if again and (slot == stop or column[slot] >= until[lane]):
+            slot = back[lane, begins]
+            rounds[lane, begins] += 1
         if slot < stop:
-            if back[stream] < 0 and since[lane] <= column[slot] < until[lane]:
-                back[stream] = slot
-            at[stream] = slot
-            later = column[slot] + before[lane] + rounds[stream] * (until[lane] - since[lane])
-            heap[0] = later * 2 + (1 if begins else 0)
+            if back[lane, begins] < 0 and since[lane] <= column[slot] < until[lane]:
+                back[lane, begins] = slot
+            later = before[lane] + rounds[lane, begins] * (until[lane] - since[lane])
+            at[lane, begins], due[lane, begins] = slot, (column[slot] + later) * 2 + begins
         else:
+            due[lane, begins] = _OVER
+        heap[0] = min(due[lane, 0], due[lane, 1])
+        if heap[0] == _OVER:
             entries -= 1
             heap[0], owner[0] = heap[entries], owner[entries]
         _sift(heap, owner, 0, entries)
