@@ -207,7 +207,7 @@ def test_both_engines_agree_on_what_ships(name: str, network: str, schedule: str
     if (name, network, schedule) == ("hermes-2023", "rapa-cifar", "layer-pipelined"):
         # Its registers hold one vector, and a window of the second convolution reads several lines of the first.
         for engine in ("fast", "simpy"):
-            with pytest.raises(InputError, match="waits for room in tile 1 buffer.*larger buffers are needed"):
+            with pytest.raises(InputError, match=r"waits for room in tile 1 buffer.*larger buffers are needed"):
                 run(plan, activity, schedule, engine)  # type: ignore[arg-type]
         return
     fast, definition = (run(plan, activity, schedule, engine) for engine in ("fast", "simpy"))  # type: ignore[arg-type]
