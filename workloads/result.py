@@ -9,7 +9,6 @@ import io
 import json
 import math
 import shutil
-import tempfile
 import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -220,7 +219,7 @@ def _writable(given: Path) -> Path:
             raise InputError(f"--out: got {str(given)!r}, which is the current folder or around it; give one inside it")
         foreign = _foreign(folder)
         parent = next(p for p in folder.parents if p.exists())
-        tempfile.TemporaryDirectory(prefix=".rpusim-", dir=parent).cleanup()
+        files.fresh_folder(parent).rmdir()
     except (OSError, ValueError) as error:
         if isinstance(error, InputError):
             raise
@@ -274,7 +273,7 @@ def save(result: Result, folder: Path, page: Callable[[dict[str, Any]], str] | N
         if page is not None:
             (fresh / "report.html").write_text(page(document), encoding="utf-8")
         if folder.exists():
-            old = Path(tempfile.mkdtemp(prefix=".rpusim-old-", dir=folder.parent))
+            old = files.fresh_folder(folder.parent)
             folder.replace(old / "run")
             fresh.replace(folder)
             for name in RUN_FILES:  # by name: a file that was put there meanwhile is not ours to delete

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 import json
+import os
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -15,6 +19,22 @@ from rpusim.workloads.result import Result
 @pytest.fixture
 def found() -> Result:
     return Result({"schema": result.SCHEMA, "network": "a", "chip": "b", "version": "0"}, None, ())
+
+
+def killed_at(step: int, work: Callable[[], None]) -> bool:
+    """Whether a process that does the work is dead before it moves or removes a file for the time ``step`` + 1."""
+    process = os.fork()
+    if process == 0:
+        left = itertools.count(step, -1)
+
+        def mortal(do: Callable[..., Any]) -> Callable[..., Any]:
+            return lambda *given, **options: os._exit(9) if next(left) == 0 else do(*given, **options)
+
+        for name in ("replace", "unlink", "rmdir"):
+            setattr(Path, name, mortal(getattr(Path, name)))
+        work()
+        os._exit(0)
+    return os.waitstatus_to_exitcode(os.waitpid(process, 0)[1]) == 9
 
 
 class TestOnlyRunsOfOursAreReplaced:
@@ -46,6 +66,18 @@ class TestOnlyRunsOfOursAreReplaced:
         result.save(found, tmp_path / "run")
         assert json.loads((tmp_path / "run" / "result.json").read_text())["version"] == "1"
         assert [path.name for path in tmp_path.iterdir()] == ["run"]
+
+    def test_what_a_process_killed_at_any_step_has_left_goes_with_the_next_run(
+        self, found: Result, tmp_path: Path
+    ) -> None:
+        result.save(found, tmp_path / "run")
+        steps = 0
+        while killed_at(steps, lambda: result.save(found, tmp_path / "run")):
+            steps += 1
+            result.save(found, tmp_path / "run")
+            assert [path.name for path in tmp_path.iterdir()] == ["run"]
+            assert result.read(tmp_path / "run") == found.document
+        assert steps > 5
 
     def test_an_empty_folder_is_taken(self, found: Result, tmp_path: Path) -> None:
         (tmp_path / "run").mkdir()
