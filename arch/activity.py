@@ -96,10 +96,10 @@ class Activity:
 
     @staticmethod
     def concatenate(parts: Iterable[Activity]) -> Activity:
-        """All rows of all parts, in order."""
-        parts = list(parts)
-        if not parts:
-            return EMPTY
+        """All rows of all parts, in order; where only one part has any, that part."""
+        parts = [part for part in parts if len(part)]
+        if len(parts) < 2:
+            return parts[0] if parts else EMPTY
         return Activity(**{name: np.concatenate([getattr(p, name) for p in parts]) for name in COLUMNS})
 
 
