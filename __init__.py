@@ -16,36 +16,37 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from rpusim.arch.chip import Chip
+    from rpusim.arch.chips.chip import Chip
     from rpusim.errors import InputError
-    from rpusim.kernels import AnalogConfig, AnalogConv2d, AnalogLinear, AnalogSGD, convert
+    from rpusim.kernels import AnalogConfig, AnalogConv2d, AnalogLinear, AnalogSGD
     from rpusim.kernels.inference import InferenceConfig, drift, program
+    from rpusim.kernels.layers.convert import convert
     from rpusim.reports import save
-    from rpusim.workloads.capture import capture
-    from rpusim.workloads.costing import map_network, time_network
-    from rpusim.workloads.facade import place, simulate
-    from rpusim.workloads.result import Result
-    from rpusim.workloads.settings import Experiment
+    from rpusim.workloads.capture.capture import capture
+    from rpusim.workloads.results.result import Result
+    from rpusim.workloads.runs.estimate import map_network, time_network
+    from rpusim.workloads.runs.placed import place, simulate
+    from rpusim.workloads.runs.settings import Experiment
 
 _HOMES = {
     "AnalogConfig": "rpusim.kernels",
     "AnalogConv2d": "rpusim.kernels",
     "AnalogLinear": "rpusim.kernels",
     "AnalogSGD": "rpusim.kernels",
-    "Chip": "rpusim.arch.chip",
-    "Experiment": "rpusim.workloads.settings",
+    "Chip": "rpusim.arch.chips.chip",
+    "Experiment": "rpusim.workloads.runs.settings",
     "InferenceConfig": "rpusim.kernels.inference",
     "InputError": "rpusim.errors",
-    "Result": "rpusim.workloads.result",
-    "capture": "rpusim.workloads.capture",
+    "Result": "rpusim.workloads.results.result",
+    "capture": "rpusim.workloads.capture.capture",
     "convert": "rpusim.kernels",
     "drift": "rpusim.kernels.inference",
-    "map_network": "rpusim.workloads.costing",
-    "place": "rpusim.workloads.facade",
+    "map_network": "rpusim.workloads.runs.estimate",
+    "place": "rpusim.workloads.runs.placed",
     "program": "rpusim.kernels.inference",
     "save": "rpusim.reports",
-    "simulate": "rpusim.workloads.facade",
-    "time_network": "rpusim.workloads.costing",
+    "simulate": "rpusim.workloads.runs.placed",
+    "time_network": "rpusim.workloads.runs.estimate",
 }
 
 __all__ = [
@@ -75,7 +76,7 @@ def __getattr__(name: str) -> Any:
     if name not in _HOMES:
         raise AttributeError(f"module 'rpusim' has no attribute {name!r}")
     if _HOMES[name].startswith("rpusim.workloads"):
-        import_module("rpusim.reports.notebook")  # what comes from there looks like something in a notebook
+        import_module("rpusim.reports.page.notebook")  # what comes from there looks like something in a notebook
     return getattr(import_module(_HOMES[name]), name)
 
 

@@ -20,13 +20,14 @@ and from pulse to pulse, and weights are bounded. These modules compute that, ve
 
 ``pulses`` and ``mvm`` are written twice: in torch, the readable specification, which also runs on a GPU, and in numba,
 fast on a CPU; they share random numbers and give equal results. Each vector leaves a row in an activity log
-(`rpusim.arch.activity`), from which the time and energy of the chip are derived.
+(`rpusim.arch.contract.activity`), from which the time and energy of the chip are derived.
 
     model = convert(torch_module, AnalogConfig(device=device("gokmen-vlasov")))
     optimizer = AnalogSGD(model, lr=0.05)
     loss(model(x), target).backward(); optimizer.step()
 """
 
+from rpusim.kernels.arrays.zero_shift import zero_shift
 from rpusim.kernels.cells import (
     CELLS,
     BufferedTransfer,
@@ -42,10 +43,7 @@ from rpusim.kernels.cells import (
     Transfer,
     UnitCell,
     Vector,
-    zero_shift,
 )
-from rpusim.kernels.config import AnalogConfig
-from rpusim.kernels.convert import convert
 from rpusim.kernels.devices import (
     Cells,
     CmosRpu,
@@ -64,7 +62,6 @@ from rpusim.kernels.devices import (
     SoftBoundsPmax,
     SoftBoundsReference,
 )
-from rpusim.kernels.input_range import InputRange, calibrate
 from rpusim.kernels.layers import (
     AnalogConv1d,
     AnalogConv2d,
@@ -80,11 +77,14 @@ from rpusim.kernels.layers import (
     AnalogRNNCell,
     balanced_split,
 )
-from rpusim.kernels.mvm import BoundManagement, IOParameters, MVType, NoiseManagement, WeightNoise
-from rpusim.kernels.optimizer import AnalogSGD
-from rpusim.kernels.presets import CONFIGURATIONS, PRESETS, Preset, configuration, device, preset
-from rpusim.kernels.pulses import PulseType, UpdateParameters
-from rpusim.kernels.tile import AnalogTile
+from rpusim.kernels.layers.convert import convert
+from rpusim.kernels.layers.optimizer import AnalogSGD
+from rpusim.kernels.mvm.input_range import InputRange, calibrate
+from rpusim.kernels.mvm.multiply import BoundManagement, IOParameters, MVType, NoiseManagement, WeightNoise
+from rpusim.kernels.pulses.specification import PulseType, UpdateParameters
+from rpusim.kernels.tiles.config import AnalogConfig
+from rpusim.kernels.tiles.presets import CONFIGURATIONS, PRESETS, Preset, configuration, device, preset
+from rpusim.kernels.tiles.tile import AnalogTile
 
 __all__ = [
     "CELLS",

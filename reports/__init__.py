@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from rpusim.workloads.result import Result
+    from rpusim.workloads.results.result import Result
 
 __all__ = ["save"]
 
@@ -23,9 +23,9 @@ def save(result: Result, folder: str | Path) -> None:
     from functools import partial
 
     from rpusim.errors import InputError
-    from rpusim.reports.page import page
-    from rpusim.reports.trace import Trace
-    from rpusim.workloads import result as results
+    from rpusim.reports.page.page import page
+    from rpusim.reports.trace.recorded import Trace
+    from rpusim.workloads.results import result as results
 
     try:
         results.save(result, Path(folder), partial(page, events=Trace.of(result)))

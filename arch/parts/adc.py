@@ -18,9 +18,10 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
+from rpusim.arch.contract.quantity import SamplesPerSecond
+from rpusim.arch.contract.sourced import Sourced
 from rpusim.arch.parts.adc_survey import CardOrEstimate
-from rpusim.arch.parts.part import Card, Part, Sourced
-from rpusim.arch.quantity import SamplesPerSecond
+from rpusim.arch.parts.part import Card, Part
 from rpusim.errors import InputError
 
 

@@ -19,8 +19,9 @@ from typing import Annotated, Literal
 
 from pydantic import Discriminator, Tag
 
-from rpusim.arch.parts.part import Card, Frozen
-from rpusim.arch.quantity import Metres
+from rpusim.arch.contract.quantity import Metres
+from rpusim.arch.contract.sourced import Frozen
+from rpusim.arch.parts.part import Card
 from rpusim.errors import InputError
 
 SOURCE = (

@@ -39,16 +39,8 @@ from typing import Annotated
 
 from pydantic import Field
 
-from rpusim.arch.parts.sourced import Sourced
-from rpusim.arch.quantity import (
-    Amperes,
-    Farads,
-    FaradsPerSquareMetre,
-    Ohms,
-    SquareMetres,
-    VoltMetres,
-    Volts,
-)
+from rpusim.arch.contract.quantity import Amperes, Farads, FaradsPerSquareMetre, Ohms, SquareMetres, VoltMetres, Volts
+from rpusim.arch.contract.sourced import Sourced
 
 ELEMENTARY_CHARGE = 1.602176634e-19
 """Coulombs, exact in the SI."""

@@ -22,10 +22,11 @@ from typing import Annotated
 
 from pydantic import Field
 
+from rpusim.arch.contract.quantity import Seconds, picoseconds, zeptojoules
+from rpusim.arch.contract.sourced import Sourced
 from rpusim.arch.parts.cmos_cell import CmosCell
-from rpusim.arch.parts.part import Action, Card, Part, Sourced
+from rpusim.arch.parts.part import Action, Card, Part
 from rpusim.arch.parts.programming import Programming
-from rpusim.arch.quantity import Seconds, picoseconds, zeptojoules
 from rpusim.errors import InputError
 
 

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from rpusim.arch.contract.quantity import transfer_picoseconds
 from rpusim.arch.parts.buffer import Buffer
 from rpusim.arch.parts.part import Card, Part
-from rpusim.arch.quantity import transfer_picoseconds
 
 
 class GlobalBuffer(Buffer):

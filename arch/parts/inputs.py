@@ -11,8 +11,9 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from rpusim.arch.parts.part import Card, Part, Sourced
-from rpusim.arch.quantity import Seconds
+from rpusim.arch.contract.quantity import Seconds
+from rpusim.arch.contract.sourced import Sourced
+from rpusim.arch.parts.part import Card, Part
 
 
 class Inputs(Sourced):

@@ -11,8 +11,9 @@ from typing import Annotated
 
 from pydantic import Field
 
-from rpusim.arch.parts.part import Card, Part, Sourced
-from rpusim.arch.quantity import BitsPerSecond, SecondsOrZero
+from rpusim.arch.contract.quantity import BitsPerSecond, SecondsOrZero
+from rpusim.arch.contract.sourced import Sourced
+from rpusim.arch.parts.part import Card, Part
 
 
 class Mesh(Sourced):

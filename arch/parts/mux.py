@@ -7,7 +7,8 @@ conversion's time. Not modelled: the decoder that chooses, noise, and charge tha
 
 from __future__ import annotations
 
-from rpusim.arch.parts.part import Card, Part, Sourced
+from rpusim.arch.contract.sourced import Sourced
+from rpusim.arch.parts.part import Card, Part
 
 
 class Mux(Sourced):

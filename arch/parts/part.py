@@ -12,9 +12,7 @@ from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
-from rpusim.arch.parts.cmos_cell import CmosCell
-from rpusim.arch.parts.sourced import Frozen, Sourced
-from rpusim.arch.quantity import (
+from rpusim.arch.contract.quantity import (
     BitsPerSecond,
     Farads,
     JoulesOrZero,
@@ -27,6 +25,8 @@ from rpusim.arch.quantity import (
     picoseconds,
     zeptojoules,
 )
+from rpusim.arch.contract.sourced import Frozen, Sourced
+from rpusim.arch.parts.cmos_cell import CmosCell
 from rpusim.errors import InputError
 
 __all__ = ["Action", "Card", "Electrical", "Frozen", "Part", "Sourced"]

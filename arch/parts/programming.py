@@ -17,8 +17,9 @@ from typing import Annotated
 
 from pydantic import Field
 
-from rpusim.arch.parts.part import Card, Part, Sourced
-from rpusim.arch.quantity import Amperes, Seconds, Volts, picoseconds
+from rpusim.arch.contract.quantity import Amperes, Seconds, Volts, picoseconds
+from rpusim.arch.contract.sourced import Sourced
+from rpusim.arch.parts.part import Card, Part
 
 
 class Programming(Sourced):

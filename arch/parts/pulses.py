@@ -20,8 +20,9 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from rpusim.arch.parts.part import Card, Part, Sourced
-from rpusim.arch.quantity import Seconds, SecondsOrZero, picoseconds
+from rpusim.arch.contract.quantity import Seconds, SecondsOrZero, picoseconds
+from rpusim.arch.contract.sourced import Sourced
+from rpusim.arch.parts.part import Card, Part
 
 Rows = TypeVar("Rows", int, NDArray[np.int64])
 

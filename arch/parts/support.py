@@ -11,7 +11,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from rpusim.arch.parts.part import Card, Part, Sourced
+from rpusim.arch.contract.sourced import Sourced
+from rpusim.arch.parts.part import Card, Part
 from rpusim.errors import InputError
 
 

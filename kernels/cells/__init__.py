@@ -8,18 +8,18 @@ mixed_precision  digital gradient, analog weights                   hamiltonian 
 zero_shift       finds symmetry points and programs a reference to them
 """
 
+from rpusim.kernels.arrays.zero_shift import ShiftedArray, ZeroShift, zero_shift
 from rpusim.kernels.cells.base import CellActivity, CellParameters, Site, UnitCell
-from rpusim.kernels.cells.buffered import BufferedTransfer
-from rpusim.kernels.cells.chopped import ChoppedTransfer
-from rpusim.kernels.cells.dynamic import DynamicTransfer
 from rpusim.kernels.cells.hamiltonian import Hamiltonian
 from rpusim.kernels.cells.mixed_precision import MixedPrecision
 from rpusim.kernels.cells.one_sided import OneSided
 from rpusim.kernels.cells.reference import Reference
 from rpusim.kernels.cells.single import Single
-from rpusim.kernels.cells.transfer import Transfer
+from rpusim.kernels.cells.tiki_taka.buffered import BufferedTransfer
+from rpusim.kernels.cells.tiki_taka.chopped import ChoppedTransfer
+from rpusim.kernels.cells.tiki_taka.dynamic import DynamicTransfer
+from rpusim.kernels.cells.tiki_taka.transfer import Transfer
 from rpusim.kernels.cells.vector import Policy, Vector
-from rpusim.kernels.cells.zero_shift import ShiftedArray, ZeroShift, zero_shift
 
 CELLS: dict[str, type[CellParameters]] = {
     cell.kind: cell

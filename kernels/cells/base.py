@@ -26,12 +26,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from rpusim.arch.activity import Phase
+from rpusim.arch.contract import checks
+from rpusim.arch.contract.activity import Phase
 from rpusim.errors import InputError
-from rpusim.kernels import checks, rng
-from rpusim.kernels.array import DeviceArray
+from rpusim.kernels.arrays.array import DeviceArray
+from rpusim.kernels.base import rng
 from rpusim.kernels.devices import Device, PulsedDevice
-from rpusim.kernels.pulses import UpdateCounts, UpdateParameters
+from rpusim.kernels.pulses.specification import UpdateCounts, UpdateParameters
 
 Tensor = torch.Tensor
 
@@ -160,7 +161,7 @@ class Extra:
         return len(self._rows)
 
     def columns(self) -> dict[str, NDArray[np.int64]]:
-        """The rows as columns of `rpusim.arch.activity.Activity`."""
+        """The rows as columns of `rpusim.arch.contract.activity.Activity`."""
         table = np.array(self._rows, np.int64).reshape(-1, len(self.COLUMNS))
         return dict(zip(self.COLUMNS, table.T, strict=True))
 

@@ -32,14 +32,14 @@ from dataclasses import dataclass, field
 import numpy as np
 import torch
 
+from rpusim.arch.contract import checks
 from rpusim.errors import InputError
-from rpusim.kernels import checks
-from rpusim.kernels.array import DeviceArray
+from rpusim.kernels.arrays.array import DeviceArray
+from rpusim.kernels.arrays.reads import Reader
+from rpusim.kernels.arrays.zero_shift import ShiftedArray
 from rpusim.kernels.cells.base import CellActivity, CellParameters, Extra, Name, Site, UnitCell, changed, joined
-from rpusim.kernels.cells.reads import Reader
-from rpusim.kernels.cells.zero_shift import ShiftedArray
-from rpusim.kernels.mvm import IOParameters
-from rpusim.kernels.pulses import UpdateCounts, UpdateParameters
+from rpusim.kernels.mvm.multiply import IOParameters
+from rpusim.kernels.pulses.specification import UpdateCounts, UpdateParameters
 
 Tensor = torch.Tensor
 

@@ -23,11 +23,11 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import torch
 
+from rpusim.arch.contract import checks
 from rpusim.errors import InputError
-from rpusim.kernels import checks
 from rpusim.kernels.cells.base import CellActivity, CellParameters, Extra, Name, Site, UnitCell, changed
 from rpusim.kernels.cells.single import Single
-from rpusim.kernels.pulses import UpdateCounts
+from rpusim.kernels.pulses.specification import UpdateCounts
 
 Tensor = torch.Tensor
 

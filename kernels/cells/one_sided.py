@@ -19,9 +19,10 @@ from dataclasses import dataclass, field
 
 import torch
 
-from rpusim.arch.activity import Phase
+from rpusim.arch.contract import checks
+from rpusim.arch.contract.activity import Phase
 from rpusim.errors import InputError
-from rpusim.kernels import checks
+from rpusim.kernels.arrays.reads import Reader
 from rpusim.kernels.cells.base import (
     CellActivity,
     CellParameters,
@@ -33,9 +34,8 @@ from rpusim.kernels.cells.base import (
     joined,
     together,
 )
-from rpusim.kernels.cells.reads import Reader
-from rpusim.kernels.mvm import IOParameters
-from rpusim.kernels.pulses import UpdateCounts, UpdateParameters
+from rpusim.kernels.mvm.multiply import IOParameters
+from rpusim.kernels.pulses.specification import UpdateCounts, UpdateParameters
 
 Tensor = torch.Tensor
 

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 
 import torch
 
+from rpusim.kernels.arrays.zero_shift import ZeroShift, zero_shift
 from rpusim.kernels.cells.base import CellActivity, CellParameters, Site, UnitCell
-from rpusim.kernels.cells.zero_shift import ZeroShift, zero_shift
 
 Tensor = torch.Tensor
 

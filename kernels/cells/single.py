@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import torch
 
-from rpusim.kernels.array import DeviceArray
+from rpusim.kernels.arrays.array import DeviceArray
 from rpusim.kernels.cells.base import CellActivity, CellParameters, Site, UnitCell
 
 Tensor = torch.Tensor

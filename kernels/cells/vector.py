@@ -19,8 +19,8 @@ from enum import StrEnum
 import numpy as np
 import torch
 
+from rpusim.arch.contract import checks
 from rpusim.errors import InputError
-from rpusim.kernels import checks
 from rpusim.kernels.cells.base import CellActivity, CellParameters, Name, Site, UnitCell, scattered, together
 
 Tensor = torch.Tensor

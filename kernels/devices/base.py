@@ -30,10 +30,10 @@ from typing import ClassVar
 
 import torch
 
+from rpusim.arch.contract import checks
 from rpusim.errors import InputError
-from rpusim.kernels import checks
-from rpusim.kernels.devices.cells import Cells, Draw, Steps
 from rpusim.kernels.devices.drift import Drift
+from rpusim.kernels.devices.variation import Cells, Draw, Steps
 
 __all__ = ["Cells", "Device", "Draw", "PulsedDevice", "Steps"]
 

@@ -19,9 +19,9 @@ from dataclasses import dataclass
 
 import torch
 
-from rpusim.kernels import checks
-from rpusim.kernels.devices.cells import Draw
-from rpusim.kernels.devices.elementwise import exp, log
+from rpusim.arch.contract import checks
+from rpusim.kernels.base.elementwise import exp, log
+from rpusim.kernels.devices.variation import Draw
 
 Tensor = torch.Tensor
 _SMALLEST = float(torch.finfo(torch.float32).tiny)

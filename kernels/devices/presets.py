@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from rpusim.kernels.devices.base import PulsedDevice
-from rpusim.kernels.devices.cmos_rpu import CmosRpu
-from rpusim.kernels.devices.constant_step import ConstantStep
-from rpusim.kernels.devices.exp_step import ExpStep
-from rpusim.kernels.devices.linear_step import LinearStep
-from rpusim.kernels.devices.soft_bounds_reference import SoftBoundsReference
+from rpusim.kernels.devices.models.cmos_rpu import CmosRpu
+from rpusim.kernels.devices.models.constant_step import ConstantStep
+from rpusim.kernels.devices.models.exp_step import ExpStep
+from rpusim.kernels.devices.models.linear_step import LinearStep
+from rpusim.kernels.devices.models.soft_bounds_reference import SoftBoundsReference
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from dataclasses import dataclass, replace
 
 import torch
 
-from rpusim.kernels import checks
+from rpusim.arch.contract import checks
 from rpusim.kernels.devices.base import Cells, Draw, PulsedDevice
 
 Tensor = torch.Tensor

@@ -11,9 +11,10 @@ from typing import Any
 
 import torch
 
-from rpusim.kernels import checks, rng
+from rpusim.arch.contract import checks
+from rpusim.kernels.base import rng
+from rpusim.kernels.base.rng import Purpose
 from rpusim.kernels.devices.base import Cells, PulsedDevice
-from rpusim.kernels.rng import Purpose
 
 Tensor = torch.Tensor
 

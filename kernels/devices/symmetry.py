@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 import torch
 
-from rpusim.kernels.devices.cells import Cells
+from rpusim.kernels.devices.variation import Cells
 
 Tensor = torch.Tensor
 

@@ -11,12 +11,7 @@ program(model); drift(model, 86400.0); model.eval()(x)
 """
 
 from rpusim.kernels.inference.clipping import CLIPS, ChannelMaxClip, Clip, FixedClip, GaussianClip
-from rpusim.kernels.inference.compensation import (
-    COMPENSATIONS,
-    Compensation,
-    GlobalCompensation,
-    PerColumnCompensation,
-)
+from rpusim.kernels.inference.compensation import COMPENSATIONS, Compensation, GlobalCompensation, PerColumnCompensation
 from rpusim.kernels.inference.config import InferenceConfig
 from rpusim.kernels.inference.converters import (
     CONVERTERS,

@@ -13,7 +13,7 @@ from typing import ClassVar
 
 import torch
 
-from rpusim.kernels import checks
+from rpusim.arch.contract import checks
 
 Tensor = torch.Tensor
 

@@ -5,9 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+from rpusim.arch.contract import checks
 from rpusim.errors import InputError
-from rpusim.kernels import checks
-from rpusim.kernels.config import LayerConfig
 from rpusim.kernels.inference.clipping import Clip
 from rpusim.kernels.inference.compensation import Compensation, GlobalCompensation
 from rpusim.kernels.inference.converters import Converter, SinglePair
@@ -15,7 +14,8 @@ from rpusim.kernels.inference.modifiers import Modifier
 from rpusim.kernels.inference.noise import PCM, NoiseModel
 from rpusim.kernels.inference.remapping import Remap
 from rpusim.kernels.inference.tile import InferenceTile
-from rpusim.kernels.mvm import IOParameters
+from rpusim.kernels.mvm.multiply import IOParameters
+from rpusim.kernels.tiles.config import LayerConfig
 
 
 @dataclass(frozen=True)

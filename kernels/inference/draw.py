@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from rpusim.kernels import rng
+from rpusim.kernels.base import rng
 
 Tensor = torch.Tensor
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from torch import nn
 
+from rpusim.arch.contract import checks
 from rpusim.errors import InputError
-from rpusim.kernels import checks
 from rpusim.kernels.inference.tile import InferenceTile
 
 

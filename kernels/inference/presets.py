@@ -9,16 +9,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from rpusim.arch.contract import checks
 from rpusim.errors import InputError
-from rpusim.kernels import checks
 from rpusim.kernels.inference.clipping import FixedClip
 from rpusim.kernels.inference.config import InferenceConfig
 from rpusim.kernels.inference.converters import DualPair, SingleDevice, SinglePair
 from rpusim.kernels.inference.modifiers import AddNormal
 from rpusim.kernels.inference.noise import Hermes, ReRamCMO, ReRamWan2022, StateIndependent
 from rpusim.kernels.inference.remapping import Remap
-from rpusim.kernels.input_range import InputRange
-from rpusim.kernels.mvm import BoundManagement, IOParameters, NoiseManagement, WeightNoise
+from rpusim.kernels.mvm.input_range import InputRange
+from rpusim.kernels.mvm.multiply import BoundManagement, IOParameters, NoiseManagement, WeightNoise
 
 AIHWKIT = "AIHWKit (Rasch et al. 2021)"
 HERMES = (

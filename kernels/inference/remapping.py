@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import torch
 
-from rpusim.kernels import checks
+from rpusim.arch.contract import checks
 
 Tensor = torch.Tensor
 

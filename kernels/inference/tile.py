@@ -20,12 +20,12 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from rpusim.arch.activity import Phase
+from rpusim.arch.contract.activity import Phase
 from rpusim.errors import InputError
+from rpusim.kernels.base.rng import Purpose
 from rpusim.kernels.inference.draw import CellDraw
-from rpusim.kernels.mvm import Product, multiply
-from rpusim.kernels.rng import Purpose
-from rpusim.kernels.tile import ALONE, Step, Tile
+from rpusim.kernels.mvm.multiply import Product, multiply
+from rpusim.kernels.tiles.tile import ALONE, Step, Tile
 
 if TYPE_CHECKING:
     from rpusim.kernels.inference.config import InferenceConfig

@@ -13,12 +13,12 @@ from typing import Any, cast
 import torch
 from torch.nn import functional
 
+from rpusim.arch.contract import checks
 from rpusim.errors import InputError
-from rpusim.kernels import checks
-from rpusim.kernels.config import LayerConfig
 from rpusim.kernels.layers.base import AnalogLayer
 from rpusim.kernels.layers.linear import AnalogLinear
 from rpusim.kernels.layers.several import add_matrices
+from rpusim.kernels.tiles.config import LayerConfig
 
 Tensor = torch.Tensor
 _PROJECTIONS = ("q_proj", "k_proj", "v_proj", "out_proj")

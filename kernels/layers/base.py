@@ -20,13 +20,14 @@ from typing import Any, cast
 
 import torch
 
-from rpusim.arch.activity import ActivityLog
+from rpusim.arch.contract import checks
+from rpusim.arch.contract.activity import ActivityLog
 from rpusim.errors import InputError
-from rpusim.kernels import checks, rng
-from rpusim.kernels.config import LayerConfig
-from rpusim.kernels.input_range import LearnedRange
+from rpusim.kernels.base import rng
 from rpusim.kernels.layers.gradient import PulsedGradient, operations_of_norm
-from rpusim.kernels.tile import ALONE, Step
+from rpusim.kernels.mvm.input_range import LearnedRange
+from rpusim.kernels.tiles.config import LayerConfig
+from rpusim.kernels.tiles.tile import ALONE, Step
 
 Tensor = torch.Tensor
 Splits = tuple[int, ...]

@@ -13,11 +13,11 @@ from typing import Any, ClassVar
 import torch
 from torch.nn import functional
 
+from rpusim.arch.contract import checks
 from rpusim.errors import InputError
-from rpusim.kernels import checks
-from rpusim.kernels.config import LayerConfig
 from rpusim.kernels.layers.base import AnalogLayer
-from rpusim.kernels.patches import Window
+from rpusim.kernels.layers.patches import Window
+from rpusim.kernels.tiles.config import LayerConfig
 
 Tensor = torch.Tensor
 Sizes = tuple[int, ...]

@@ -6,11 +6,11 @@ from typing import Any
 
 import torch
 
+from rpusim.arch.contract import checks
 from rpusim.errors import InputError
-from rpusim.kernels import checks
-from rpusim.kernels.config import LayerConfig
 from rpusim.kernels.layers.base import AnalogLayer
-from rpusim.kernels.tile import ALONE, Step
+from rpusim.kernels.tiles.config import LayerConfig
+from rpusim.kernels.tiles.tile import ALONE, Step
 
 Tensor = torch.Tensor
 

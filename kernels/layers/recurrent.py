@@ -19,12 +19,12 @@ import torch
 from torch.nn import functional
 from torch.nn.utils.rnn import PackedSequence
 
+from rpusim.arch.contract import checks
 from rpusim.errors import InputError
-from rpusim.kernels import checks
-from rpusim.kernels.config import LayerConfig
 from rpusim.kernels.layers.base import AnalogLayer
 from rpusim.kernels.layers.several import add_matrices
-from rpusim.kernels.tile import Step
+from rpusim.kernels.tiles.config import LayerConfig
+from rpusim.kernels.tiles.tile import Step
 
 Tensor = torch.Tensor
 State = tuple[Tensor, ...]

@@ -7,10 +7,10 @@ from typing import Any
 
 import torch
 
+from rpusim.arch.contract import checks
 from rpusim.errors import InputError
-from rpusim.kernels import checks
-from rpusim.kernels.config import LayerConfig
 from rpusim.kernels.layers.linear import AnalogLinear
+from rpusim.kernels.tiles.config import LayerConfig
 
 
 def add_matrices(

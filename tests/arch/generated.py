@@ -10,16 +10,17 @@ from typing import Any
 import numpy as np
 from hypothesis import strategies as st
 
-from rpusim.arch.activity import Activity, Phase
-from rpusim.arch.assumption import assumed_activity
-from rpusim.arch.chip import Chip
-from rpusim.arch.events import COLUMNS, Events
-from rpusim.arch.mapping import SINGLE, CellLayout, Placement, place
-from rpusim.arch.network import Network, connect
-from rpusim.arch.operations import Operation, WeightLayer, Window
+from rpusim.arch.chips.chip import Chip
+from rpusim.arch.contract.activity import Activity, Phase
+from rpusim.arch.contract.cell_layout import SINGLE, CellLayout
+from rpusim.arch.engine.events import COLUMNS, Events
+from rpusim.arch.mapping.assumed_activity import assumed_activity
+from rpusim.arch.mapping.placement import Placement, place
+from rpusim.arch.network.network import Network, connect
+from rpusim.arch.network.operations import Operation, WeightLayer, Window
 from rpusim.arch.parts.adc import Pool
 from rpusim.arch.parts.host import Host
-from rpusim.arch.plan import Plan, make_plan
+from rpusim.arch.schedule.plan import Plan, make_plan
 
 CELLS = (
     SINGLE,

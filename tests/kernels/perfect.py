@@ -4,7 +4,8 @@ import copy
 
 import torch
 
-from rpusim.kernels import AnalogConfig, AnalogLayer, AnalogSGD, FloatingPointDevice, IOParameters, convert
+from rpusim.kernels import AnalogConfig, AnalogLayer, AnalogSGD, FloatingPointDevice, IOParameters
+from rpusim.kernels.layers.convert import convert
 
 _EXACT = IOParameters(is_perfect=True)
 PERFECT = AnalogConfig(FloatingPointDevice(), forward=_EXACT, backward=_EXACT)

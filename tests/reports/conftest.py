@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import pytest
 from click.testing import CliRunner
 
-from rpusim.reports.cli import main
+from rpusim.reports.cli.commands import main
 
 
 def call(*arguments):
@@ -35,7 +35,7 @@ def short_run(tmp_path_factory):
 @pytest.fixture(scope="session")
 def timed():
     """Two training samples of LeNet on another chip, timed without computing: a `Result`."""
-    from rpusim.workloads.costing import time_network
+    from rpusim.workloads.runs.estimate import time_network
 
     return time_network("lenet-digits", "reram-512", samples=2, training=True, schedule="sequential")
 
@@ -43,7 +43,7 @@ def timed():
 @pytest.fixture(scope="session")
 def transferred():
     """Two training samples of mixed precision on one-sided pairs, timed without computing, with stale weights."""
-    from rpusim.workloads.costing import time_network
+    from rpusim.workloads.runs.estimate import time_network
 
     options = {"batch": 2, "device": "mixed-precision-pcm"}
     return time_network("lenet-digits", "reram-512", samples=2, training=True, schedule="asynchronous", **options)

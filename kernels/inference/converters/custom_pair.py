@@ -15,9 +15,9 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from rpusim.arch.contract import checks
 from rpusim.errors import InputError
-from rpusim.kernels import checks
-from rpusim.kernels.devices.elementwise import interpolate
+from rpusim.kernels.base.elementwise import interpolate
 from rpusim.kernels.inference.converters.base import Converter, Fit, largest
 
 Tensor = torch.Tensor

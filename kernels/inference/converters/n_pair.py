@@ -18,8 +18,8 @@ from dataclasses import dataclass
 
 import torch
 
+from rpusim.arch.contract import checks
 from rpusim.errors import InputError
-from rpusim.kernels import checks
 from rpusim.kernels.inference.converters.base import Converter, Fit, largest
 
 Tensor = torch.Tensor

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from rpusim.kernels import checks
+from rpusim.arch.contract import checks
 from rpusim.kernels.inference.modifiers.base import CellDraw, Modifier, Tensor
 
 

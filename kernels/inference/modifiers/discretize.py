@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import torch
 
-from rpusim.kernels import checks
+from rpusim.arch.contract import checks
 from rpusim.kernels.inference.modifiers.base import CellDraw, Modifier, Tensor
 
 

@@ -13,9 +13,9 @@ from dataclasses import dataclass, field
 
 import torch
 
+from rpusim.arch.contract import checks
 from rpusim.errors import InputError
-from rpusim.kernels import checks
-from rpusim.kernels.devices.elementwise import exp
+from rpusim.kernels.base.elementwise import exp
 from rpusim.kernels.inference.modifiers.base import CellDraw, Modifier, Tensor
 from rpusim.kernels.inference.noise.pcm import PCM
 

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 
 import torch
 
+from rpusim.arch.contract import checks
 from rpusim.errors import InputError
-from rpusim.kernels import checks
 from rpusim.kernels.inference.modifiers.base import CellDraw, Modifier, Tensor
 from rpusim.kernels.inference.noise.base import polynomial
 

@@ -15,7 +15,7 @@ from typing import ClassVar
 
 import torch
 
-from rpusim.kernels import checks
+from rpusim.arch.contract import checks
 from rpusim.kernels.inference.draw import CellDraw
 
 Tensor = torch.Tensor

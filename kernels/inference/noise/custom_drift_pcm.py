@@ -7,8 +7,8 @@ from itertools import pairwise
 
 import torch
 
+from rpusim.arch.contract import checks
 from rpusim.errors import InputError
-from rpusim.kernels import checks
 from rpusim.kernels.inference.noise.pcm import PCM
 
 Tensor = torch.Tensor

@@ -15,8 +15,8 @@ from dataclasses import dataclass
 
 import torch
 
-from rpusim.kernels import checks
-from rpusim.kernels.devices.elementwise import power
+from rpusim.arch.contract import checks
+from rpusim.kernels.base.elementwise import power
 from rpusim.kernels.inference.noise.base import MICRO, polynomial
 from rpusim.kernels.inference.noise.power_law import PowerLaw
 

@@ -19,8 +19,8 @@ from dataclasses import dataclass
 
 import torch
 
-from rpusim.kernels import checks
-from rpusim.kernels.devices.elementwise import exp, log
+from rpusim.arch.contract import checks
+from rpusim.kernels.base.elementwise import exp, log
 from rpusim.kernels.inference.draw import CellDraw
 from rpusim.kernels.inference.noise.base import NoiseModel
 

@@ -17,9 +17,9 @@ from dataclasses import dataclass
 
 import torch
 
+from rpusim.arch.contract import checks
 from rpusim.errors import InputError
-from rpusim.kernels import checks
-from rpusim.kernels.devices.elementwise import log
+from rpusim.kernels.base.elementwise import log
 from rpusim.kernels.inference.converters.n_pair import check_range
 from rpusim.kernels.inference.draw import CellDraw
 from rpusim.kernels.inference.noise.base import MICRO, NoiseModel

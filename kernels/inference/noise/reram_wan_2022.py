@@ -16,8 +16,8 @@ from dataclasses import dataclass
 
 import torch
 
+from rpusim.arch.contract import checks
 from rpusim.errors import InputError
-from rpusim.kernels import checks
 from rpusim.kernels.inference.draw import CellDraw
 from rpusim.kernels.inference.noise.base import MICRO, NoiseModel, polynomial
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import torch
 
-from rpusim.kernels import checks
+from rpusim.arch.contract import checks
 from rpusim.kernels.inference.noise.base import MICRO
 from rpusim.kernels.inference.noise.power_law import PowerLaw
 

@@ -1,0 +1,135 @@
+"""How full buffers are, and how many converters work, by event: what a log of events does not say itself.
+
+A tile's buffer takes in results for the layers on it (a STORE), and holds them until they have been used for the last
+time: in inference by the last window that sees them, in training by the update, as if those that wait elsewhere
+meanwhile (`storage`) had stayed. Not counted: the network's input where it is taken to be there, partial sums on their
+way to a sum, what a recurrent layer sends itself, and the digital memory of unit cells.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rpusim.arch.analysis.profile import Integers
+from rpusim.arch.contract.activity import Activity, Phase
+from rpusim.arch.engine.events import Events, Op
+from rpusim.arch.schedule.plan import LayerPlan, Plan
+from rpusim.arch.schedule.storage import sent
+
+
+def converters(plan: Plan, activity: Activity, events: Events) -> Integers:
+    """Converters that work during each event; 0 for all but conversions."""
+    chosen = np.flatnonzero(events.op == Op.CONVERT)
+    kinds = plan.placement.chip.tiles
+    kind = np.array(plan.station_kinds)[events.station[chosen]]
+    cycles = np.array([k.inputs.cycles for k in kinds])[kind]
+    shared_by = np.array([k.adc.lines_per_adc for k in kinds])[kind]
+    lines = events.amount[chosen] // (activity.passes[events.row[chosen]] * cycles)
+    found = np.zeros(len(events), np.int64)
+    found[chosen] = -(-lines // shared_by)
+    return found
+
+
+def kept_bits(plan: Plan, activity: Activity, events: Events) -> Integers:
+    """By how much each event, when it ends, changes the bits kept in the buffer of its tile."""
+    change = np.zeros(len(events), np.int64)
+    trains = bool(np.any(events.phase == Phase.UPDATE))
+    stored = (events.op == Op.STORE) & (events.row < 0) & ~_network_input(plan, events)
+    step = np.searchsorted(np.unique(activity.step), activity.step)
+    for layer in plan.layers:
+        sample = _samples(layer, activity, step)
+        for phase, source, arrived in _arrivals(plan, layer):
+            frees = () if trains else dict(layer.frees).get(source, ())
+            arriving = stored & (events.phase == phase) & (events.layer == source)
+            for buffer in arrived:
+                mine = arriving & (events.station == buffer)
+                change[mine] = events.amount[mine]
+                _release(change, events, layer, buffer, arrived[buffer], frees, sample)
+    return change
+
+
+def _network_input(plan: Plan, events: Events) -> NDArray[np.bool_]:
+    """Samples that come from DRAM or the host."""
+    found = np.zeros(len(events), np.bool_)
+    for layer in plan.layers if {"DRAM", "host link"} & plan.outside.keys() else ():
+        for message in layer.inputs:
+            sizes = np.unique(message.bits * message.positions.table.astype(np.int64))
+            mine = (events.station == message.buffer) & np.isin(events.amount, sizes)
+            found |= mine & (events.phase == Phase.FORWARD) & (events.op == Op.STORE)
+    return found
+
+
+def _arrivals(plan: Plan, layer: LayerPlan) -> Iterator[tuple[Phase, int, dict[int, int]]]:
+    """What comes to a layer: phase, layer that sends it, and bits per sample by the buffer that it comes to.
+
+    Results of a layer whose sum with others another one does go there first, and are not counted.
+    """
+    edges = plan.placement.network.edges
+    before = [e.producer for e in edges if e.consumer == layer.index]
+    for source in (p for p in before if p >= 0 and p == max(before)):
+        producer = plan.layers[source]
+        number = [e.consumer for e in edges if e.producer == source].index(layer.index)
+        arrived, echo = (sent(messages, *_turns(producer)) for messages in (producer.outputs[number], producer.echo))
+        yield Phase.FORWARD, source, {buffer: bits + echo[buffer] for buffer, bits in arrived.items()}
+    own = {block.buffer for block in layer.blocks}
+    for source in (e.consumer for e in edges if e.producer == layer.index):
+        back = sent(plan.layers[source].gradients, *_turns(plan.layers[source]))
+        if plan.layers[source].echo:
+            back += sent(plan.layers[source].errors, *_turns(plan.layers[source]))
+        yield Phase.BACKWARD, source, {buffer: bits for buffer, bits in back.items() if buffer in own}
+    back = sent(layer.errors, *_turns(layer))
+    if layer.echo:
+        back += sent(layer.gradients, *_turns(layer))
+    yield Phase.BACKWARD, layer.index, {buffer: bits for buffer, bits in back.items() if buffer in own}
+
+
+def _turns(layer: LayerPlan) -> tuple[int, int]:
+    return layer.placed.replicas, layer.placed.layer.vectors
+
+
+def _samples(layer: LayerPlan, activity: Activity, step: Integers) -> Integers:
+    """The sample that each row of activity belongs to, counted through; means nothing for rows of other layers.
+
+    step: of each row, counted from 0.
+    """
+    of_step = activity.vector // layer.placed.layer.vectors
+    samples = np.zeros(int(step.max(initial=-1)) + 1, np.int64)
+    mine = (activity.layer == layer.index) & (activity.phase <= Phase.UPDATE)
+    np.maximum.at(samples, step[mine], of_step[mine] + 1)
+    return (np.cumsum(samples) - samples)[step] + of_step
+
+
+def _release(
+    change: Integers,
+    events: Events,
+    layer: LayerPlan,
+    buffer: int,
+    per_sample: int,
+    frees: tuple[int, ...],
+    samples: Integers,
+) -> None:
+    """Take the bits of every sample out again, with the vectors that the layer uses on this tile.
+
+    frees: positions that each vector is the last to read; if not given, a sample's updates free it in equal shares.
+    samples: of each row of activity.
+    """
+    block = next(b for b in layer.blocks if b.buffer == buffer)
+    op, phase = (Op.DRIVE, Phase.FORWARD) if frees else (Op.PULSE, Phase.UPDATE)
+    used = (events.op == op) & (events.phase == phase) & (events.layer == layer.index)
+    arrays = [array.array for array in block.arrays]
+    users = np.flatnonzero(used & (events.amount > 0) & np.isin(events.station, arrays))
+    if not len(users) or not per_sample:
+        return
+    users = users[np.unique(events.row[users], return_index=True)[1]]  # of arrays that work together the first
+    users = users[np.argsort(events.start[users], kind="stable")]
+    vectors = layer.placed.layer.vectors
+    share = np.cumsum(frees or np.ones(vectors, np.int64))
+    position = events.vector[users] % vectors
+    position[position >= vectors - layer.placed.replicas] = vectors - 1  # the last one of the sample here
+    read = per_sample * share[position] // int(share[-1])
+    freed = per_sample * samples[events.row[users]] + read
+    freed = np.maximum.accumulate(freed)
+    np.subtract.at(change, users, np.diff(np.concatenate([[0], freed])))

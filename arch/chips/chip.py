@@ -1,0 +1,54 @@
+"""A chip as data: tiles of cross-point arrays with their circuits, a mesh between them, and a cost card for every part.
+
+A chip is a YAML file (the ones that ship are in ``chips/``); `load` reads and checks it, `bill_of_parts` turns it
+into the parts of one tile of each kind, with integer latencies and energies, areas and leakage. Orientation: ``rows``
+are outputs and ``columns`` inputs of ``y = W x``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from rpusim.arch.chips.bill_of_parts import bill_of_parts
+from rpusim.arch.chips.description import ChipDescription
+from rpusim.arch.contract.configuration import find_yaml, parse, read_yaml, shipped
+from rpusim.arch.parts.digital_operations import OPS_PER_ELEMENT
+from rpusim.errors import InputError
+
+FOLDER = Path(__file__).parent / "presets"
+
+
+class Chip(ChipDescription):
+    """A chip as it can be used: every card that it names has been found, and has all its costs."""
+
+    @staticmethod
+    def load(name: str | Path) -> Chip:
+        """The chip that ships under ``name``, or the one in the YAML file at that path."""
+        path = find_yaml(name, FOLDER, "chip: no preset")
+        chip = parse(Chip, read_yaml(path), path.name)
+        try:
+            bill_of_parts(chip)  # every card found and complete, or an error here and now
+        except InputError as error:
+            raise InputError(f"{path.name}: {error}") from None
+        return chip
+
+    def provenance(self) -> Iterator[dict[str, Any]]:
+        """Every number of the chip, its digital units and its cards: {field, value, unit, source}.
+
+        Of a card that was scaled to another node there are both: the original, and the one that is used.
+        """
+        yield from self.numbers("chip")
+        for name, count in OPS_PER_ELEMENT.items():
+            row = {"value": count.operations, "unit": "operations per element", "source": count.source}
+            yield {"field": f"digital_operations.{name}", **row}
+        bill = bill_of_parts(self)
+        used = {card.name: card for card in (*bill.originals, *(part.card for part in bill.all_parts()))}
+        for name in sorted(used):
+            yield from used[name].numbers(f"cards.{name}")
+
+
+def presets() -> list[str]:
+    """Names of the chips that ship."""
+    return shipped(FOLDER)

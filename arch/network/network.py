@@ -1,0 +1,288 @@
+"""The network as the chip sees it: weight layers, the digital operations between them, and what waits for what.
+
+A `Network` is a graph of operations on ONE sample (no batch dimension anywhere). Linear, convolution and recurrent
+operations are *weight layers*: they become cross-point arrays, and each of their output positions is one vector sent
+through the array. Everything else (activations, pooling, sums...) is done by digital units and costs `digital_ops`.
+
+The mapper reads `Network.layers`; scheduler and engine also read `Network.edges`, which say for every vector of a
+layer the last vector of each earlier layer it has to wait for. That is found exactly, by sending through the digital
+operations, in place of the values, the number of the vector that completes each value: elementwise operations keep
+the numbers, windows take the largest number they see (padding waits for nothing), a sum of branches keeps them apart
+per producer. Positions are in raster order: the rightmost axis runs fastest.
+
+>>> network = connect("two layers", (4,), [
+...     (WeightLayer.linear("hidden", (4,), rows=3), ("input",)),
+...     (Operation.digital("squash", "activation", (3,), detail="tanh"), ("hidden",)),
+...     (WeightLayer.linear("readout", (3,), rows=2), ("squash",)),
+... ])
+>>> [(layer.rows, layer.columns) for layer in network.layers], network.weights, network.digital_ops(0)
+([(3, 4), (2, 3)], 23, 12)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import networkx as nx
+import numpy as np
+
+from rpusim.arch.network.operations import KINDS, MERGING, IndexMap, Operation, WeightLayer, Window, fits, shares
+from rpusim.errors import InputError, nearest
+
+INPUT = -1
+"""The producer of an `Edge` that starts at the network's input."""
+
+
+@dataclass(frozen=True, eq=False)
+class Edge:
+    """What a weight layer waits for from one earlier weight layer, through the digital operations between them.
+
+    producer:  index of the earlier layer, or `INPUT` (-1): the sample itself, which is there from the start.
+    consumer:  index of the layer that waits.
+    needs:     int32, one per vector of the consumer: the last vector of the producer it waits for; -1 = none (always
+               so for `INPUT`; also where a window sees nothing but padding).
+    emits:     int32, one per vector of the producer: how many positions become complete with this vector, a position
+               being one value for each of the producer's outputs. After pooling most vectors complete none. The sum is
+               the number of positions the consumer reads; those between its windows do not count. Empty for `INPUT`.
+    frees:     int32, one per vector of the consumer: how many of these positions no vector after it reads; the sum is
+               that of ``emits``. 0 for `INPUT`.
+
+    A recurrent layer waits for what it is given at its homes, after its multiplication, not before. That it waits for
+    its own vector of the step before goes without an edge.
+
+    Where several edges reach one consumer, their values were summed on the way by the digital unit of the latest of
+    the producers: only that one sends to the consumer, the others send to it.
+    """
+
+    producer: int
+    consumer: int
+    needs: IndexMap
+    emits: IndexMap
+    frees: IndexMap
+
+
+@dataclass(frozen=True, eq=False)
+class Network:
+    """A checked network. Raises `InputError` if the graph is not one that a chip could run.
+
+    name:         for reports.
+    input_shape:  of one sample.
+    graph:        directed, from input to output; each node is an operation's name and carries it as "operation".
+                  It is frozen; insertion order breaks ties in the execution order.
+    """
+
+    name: str
+    input_shape: tuple[int, ...]
+    graph: nx.DiGraph
+
+    def __post_init__(self) -> None:
+        nx.freeze(self.graph)
+        _check(self)
+
+    @cached_property
+    def operations(self) -> tuple[Operation, ...]:
+        """All operations in execution order."""
+        place = {name: index for index, name in enumerate(self.graph)}
+        ordered = nx.lexicographical_topological_sort(self.graph, key=place.__getitem__)
+        return tuple(self.graph.nodes[name]["operation"] for name in ordered)
+
+    @cached_property
+    def layers(self) -> tuple[WeightLayer, ...]:
+        """The weight layers in execution order; a layer's place here is its index everywhere else."""
+        return tuple(operation for operation in self.operations if isinstance(operation, WeightLayer))
+
+    @property
+    def weights(self) -> int:
+        """Cross-points needed, biases included; a weight shared by two layers counts in both."""
+        return sum(layer.weights for layer in self.layers)
+
+    @property
+    def macs(self) -> int:
+        """Multiply-accumulates per sample and pass, biases included."""
+        return sum(layer.macs for layer in self.layers)
+
+    def layer_index(self, name: str) -> int:
+        """Index of the weight layer of that name."""
+        names = [layer.name for layer in self.layers]
+        if name not in names:
+            raise InputError(f"network {self.name!r} has no weight layer {name!r}{nearest(name, names)}")
+        return names.index(name)
+
+    @cached_property
+    def edges(self) -> tuple[Edge, ...]:
+        """Every dependence between weight layers, ordered by consumer, then producer."""
+        found = []
+        for consumer, layer in enumerate(self.layers):
+            for producer, index_map in sorted(self.arriving(consumer).items()):
+                read = layer.readers(index_map.shape)[0]
+                emits = np.zeros(0, np.int32) if producer == INPUT else self.layers[producer].completed(index_map, read)
+                frees = _freed(layer, index_map, emits)
+                found.append(Edge(producer, consumer, *map(_fixed, (_seen_by(layer, index_map), emits, frees))))
+        return tuple(found)
+
+    def arriving(self, layer: int) -> dict[int, IndexMap]:
+        """By producer (or `INPUT`): for every value that stands before a layer, the vector that completes it."""
+        (source,) = self.graph.predecessors(self.layers[layer].name)
+        return self._index_maps[source]
+
+    def predecessors(self, layer: int) -> tuple[int, ...]:
+        """Weight layers that this one reads, through digital operations; `INPUT` if it reads the sample too."""
+        return tuple(edge.producer for edge in self.edges if edge.consumer == layer)
+
+    def successors(self, layer: int) -> tuple[int, ...]:
+        """Weight layers that read this one (or `INPUT`), through digital operations; none for a last layer."""
+        return tuple(edge.consumer for edge in self.edges if edge.producer == layer)
+
+    def digital_ops(self, layer: int) -> int:
+        """Digital operations per sample that follow a weight layer, up to the next ones (`INPUT`: before the first).
+
+        An operation that merges branches belongs to the latest of the layers it reads.
+        """
+        return self._digital_ops.get(layer, 0)
+
+    @cached_property
+    def _digital_ops(self) -> dict[int, int]:
+        totals: dict[int, int] = {}
+        for operation in self.operations:
+            owner = max(self._index_maps[operation.name])
+            totals[owner] = totals.get(owner, 0) + operation.digital_ops
+        return totals
+
+    @cached_property
+    def _index_maps(self) -> dict[str, dict[int, IndexMap]]:
+        """Per operation and producer, in the operation's output shape: the vector that completes each value."""
+        maps: dict[str, dict[int, IndexMap]] = {}
+        for operation in self.operations:
+            arriving = [maps[name] for name in self.graph.predecessors(operation.name)]
+            if not arriving:
+                maps[operation.name] = {INPUT: np.broadcast_to(np.int32(-1), operation.shape)}
+            elif isinstance(operation, WeightLayer):
+                index = self.layers.index(operation)
+                maps[operation.name] = {index: _numbered(operation)}
+            else:
+                merged: dict[int, IndexMap] = {}
+                for producer, index_map in (pair for branch in arriving for pair in branch.items()):
+                    passed = _pass_through(operation, index_map)
+                    merged[producer] = np.maximum(merged[producer], passed) if producer in merged else passed
+                maps[operation.name] = merged
+        return maps
+
+
+def connect(name: str, input_shape: Sequence[int], steps: Iterable[tuple[Operation, Sequence[str]]]) -> Network:
+    """Build a network from operations and the names of those they read; "input" is the sample.
+
+    An output is added after the last step. Raises `InputError` for names used twice or not defined.
+    """
+    graph: nx.DiGraph = nx.DiGraph()
+    graph.add_node("input", operation=Operation("input", "input", tuple(input_shape)))
+    last = graph.nodes["input"]["operation"]
+    for operation, sources in steps:
+        if operation.name in graph:
+            raise InputError(f"network {name!r} has two operations named {operation.name!r}, accepted: one of each")
+        graph.add_node(operation.name, operation=operation)
+        for source in sources:
+            if source not in graph:
+                hint = nearest(source, graph)
+                raise InputError(f"network {name!r}: {operation.name!r} reads {source!r}, which is not there{hint}")
+            graph.add_edge(source, operation.name)
+        last = operation
+    if last.kind != "output":
+        graph.add_node("output", operation=Operation("output", "output", last.shape))
+        graph.add_edge(last.name, "output")
+    return Network(name, tuple(input_shape), graph)
+
+
+def _fixed(array: IndexMap) -> IndexMap:
+    array.setflags(write=False)
+    return array
+
+
+def _numbered(layer: WeightLayer) -> IndexMap:
+    """The layer's own vectors in its output shape: all rows of a position are complete together."""
+    numbers = np.arange(layer.vectors, dtype=np.int32)
+    if layer.window is not None:
+        return np.broadcast_to(numbers.reshape(1, *layer.shape[1:]), layer.shape)
+    return np.broadcast_to(numbers.reshape(*layer.shape[:-1], 1), layer.shape)
+
+
+def _seen_by(layer: WeightLayer, index_map: IndexMap) -> IndexMap:
+    """For each vector of the layer the largest number among the inputs that it reads."""
+    if layer.window is None:
+        return index_map.max(axis=-1).reshape(-1)
+    return _slide(index_map.max(axis=0), layer.window, layer.shape[1:]).reshape(-1)
+
+
+def _freed(layer: WeightLayer, index_map: IndexMap, emits: IndexMap) -> IndexMap:
+    """For each vector of the layer: how many positions that the producer completed it is the last to read."""
+    if not len(emits):
+        return np.zeros(layer.vectors, np.int32)
+    oldest = len(emits) - _seen_by(layer, (len(emits) - index_map).astype(np.int32))
+    needed_later = np.minimum.accumulate(oldest[::-1])[::-1]
+    needed_later = np.append(needed_later[1:], len(emits)).clip(0, len(emits))
+    complete = np.append(0, np.cumsum(emits))[needed_later]
+    return np.diff(complete, prepend=0).astype(np.int32)
+
+
+def _pass_through(operation: Operation, index_map: IndexMap) -> IndexMap:
+    """The numbers behind a digital operation: the largest one among the inputs of each output."""
+    if operation.kind == "flatten":
+        return index_map.reshape(operation.shape)
+    if operation.kind == "select":
+        return index_map.take(range(*operation.taken), axis=operation.axes[0]).reshape(operation.shape)
+    if operation.kind == "softmax":
+        return np.broadcast_to(index_map.max(axis=operation.axes, keepdims=True), operation.shape)
+    if operation.kind == "pool" and operation.axes:
+        return index_map.max(axis=operation.axes).reshape(operation.shape)
+    if operation.kind == "pool":
+        axes = operation.pooled
+        same = index_map.ndim > axes and index_map.strides[0] == 0  # all channels alike: look at one
+        slid = _slide(index_map[:1] if same else index_map, operation.window, operation.shape[-axes:])
+        return np.broadcast_to(slid, operation.shape)
+    return np.broadcast_to(index_map, operation.shape)
+
+
+def _slide(index_map: IndexMap, window: Window | None, outputs: Sequence[int]) -> IndexMap:
+    """Maximum over windows on the last axes, adaptive ones if none is given; -1 where one sees only padding."""
+    for axis, count in enumerate(outputs):
+        along = axis - len(outputs)
+        length = index_map.shape[along]
+        places = shares(length, count) if window is None else window.reach(axis, length, count)
+        columns = [index_map.take(place, axis=along).max(axis=along, initial=-1) for place in places]
+        index_map = np.stack(columns, axis=along)
+    return index_map
+
+
+def _check(network: Network) -> None:
+    """Raise `InputError` unless kinds, connections and shapes fit together."""
+    graph, where = network.graph, f"network {network.name!r}"
+    try:
+        cycle = [edge[0] for edge in nx.find_cycle(graph)]
+    except nx.NetworkXNoCycle:
+        cycle = []
+    if cycle:
+        raise InputError(f"{where} has a cycle through {', '.join(cycle)}, accepted: a graph without cycles")
+    for name, attributes in graph.nodes(data=True):
+        operation: Any = attributes.get("operation")
+        if not isinstance(operation, Operation) or operation.name != name:
+            raise InputError(f"{where}: node {name!r} does not carry the operation of that name")
+        if operation.kind not in KINDS:
+            hint = nearest(operation.kind, KINDS)
+            raise InputError(f"{where}: {name!r} is of unknown kind {operation.kind!r}{hint}")
+        if not operation.shape or min(operation.shape) < 1:
+            raise InputError(f"{where}: {name!r} has shape {operation.shape}, accepted: one or more sizes of 1 or more")
+        sources = [graph.nodes[source]["operation"] for source in graph.predecessors(name)]
+        if operation.kind == "input":
+            if sources or operation.shape != network.input_shape:
+                raise InputError(f"{where}: {name!r} reads nothing and has the input's shape {network.input_shape}")
+        elif len(sources) != 1 and (operation.kind not in MERGING or not sources):
+            raise InputError(f"{where}: {name!r} ({operation.kind}) reads {len(sources)} operations, accepted: 1")
+        elif not all(fits(operation, source.shape) for source in sources):
+            shapes = " and ".join(str(source.shape) for source in sources)
+            raise InputError(f"{where}: {name!r} ({operation.kind}) of shape {operation.shape} cannot read {shapes}")
+    if sum(operation.kind == "input" for operation in network.operations) != 1:
+        raise InputError(f"{where} has no input or more than one, accepted: one")
+    if not network.layers:
+        raise InputError(f"{where} has no weight layer to put on an array, accepted: at least one")

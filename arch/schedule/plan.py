@@ -1,0 +1,299 @@
+"""The schedule's fixed part, worked out once: stations, durations, routes and messages, as plain integers.
+
+A *station* is a unit that serves one request at a time: an array, the drivers of one of its sides, a pool of ADCs, a
+digital unit, a buffer port, a directed link. What depends on the data (pulse slots, retries, skipped vectors) is not
+here; it comes with each Activity row.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rpusim.arch.chips.description import TileKind
+from rpusim.arch.contract.quantity import picoseconds
+from rpusim.arch.mapping.placement import Block, PlacedLayer, Placement
+from rpusim.arch.mapping.traffic import Hop, Message, Stations, Traffic
+from rpusim.arch.network.network import INPUT, Edge
+
+
+@dataclass(frozen=True)
+class Multiply:
+    """One pass of one vector through a block, in one direction.
+
+    The array is held for ``lead``, then also waits for its ADCs, then for ``overlap`` more (bit-serial inputs: later
+    bits are driven while earlier ones are converted); ``tail`` is the last conversion. A retry repeats all of it.
+    """
+
+    fetch_bits: int
+    lead_ps: int
+    overlap_ps: int
+    tail_ps: int
+    conversions: int
+    """ADC conversions of one pass."""
+    outputs: int
+
+    @property
+    def pass_ps(self) -> int:
+        return self.lead_ps + self.overlap_ps + self.tail_ps
+
+
+@dataclass(frozen=True)
+class ArrayPlan:
+    """The stations of one array. The forward pass drives columns and reads rows, the backward pass the other way."""
+
+    array: int
+    row_drivers: int
+    column_drivers: int
+    row_adcs: int
+    column_adcs: int
+
+    @property
+    def sides(self) -> tuple[int, int, int]:
+        """What is held to pulse or write it: the array and the drivers of both its sides."""
+        return self.array, self.row_drivers, self.column_drivers
+
+    def drivers(self, backward: bool) -> int:
+        return self.row_drivers if backward else self.column_drivers
+
+    def adcs(self, backward: bool) -> int:
+        return self.column_adcs if backward else self.row_adcs
+
+
+@dataclass(frozen=True)
+class BlockPlan:
+    """Everything the engine needs to know of one block."""
+
+    block: Block
+    kind: TileKind
+    arrays: tuple[ArrayPlan, ...]
+    """Of its unit cells, see `mapping.CellLayout`."""
+    buffer: int
+    digital: int
+    forward: Multiply
+    backward: Multiply | None
+    update_fetch_bits: int
+    slot_ps: int
+    sample_and_hold: bool
+    row_home: int
+    """Block (of the layer) in which forward partial sums of this block's rows are added up."""
+    column_home: int
+    partial_forward: Message | None
+    """Partial sums to the row home; None if this block is the home itself."""
+    partial_backward: Message | None
+
+
+@dataclass(frozen=True)
+class LayerPlan:
+    """Everything the engine needs to know of one layer."""
+
+    placed: PlacedLayer
+    blocks: tuple[BlockPlan, ...]
+    outputs: tuple[tuple[tuple[Message, ...], ...], ...]
+    """outputs[e][h]: messages of row home h along the e-th edge to later layers, in bits per position."""
+    gradients: tuple[tuple[Message, ...], ...]
+    """gradients[h]: messages of column home h to earlier layers, in bits per position."""
+    echo: tuple[tuple[Message, ...], ...]
+    """echo[h]: of a recurrent layer, messages of row home h to its own tiles, for the next step; () of all others."""
+    input_ops: int
+    """Digital operations per sample on the network's input, done before this layer (the first that reads it)."""
+    forward_ops: int
+    """Digital operations per sample that follow the layer."""
+    derivative_ops: int
+    """Digital operations per sample that turn what arrives as gradient into the layer's error: the derivative of what
+    follows the layer (as many operations as forward), and the sums of gradients from several branches and replicas."""
+    errors: tuple[tuple[Message, ...], ...]
+    """errors[h]: of row home h to the other tiles of its row of blocks, which need the layer's error to go back and to
+    learn: messages in bits per vector."""
+    overlap_ops: tuple[int, ...]
+    """Per column home: additions per backward vector, where the windows of a convolution overlap."""
+    bias_ops: int
+    """Digital operations per update vector: a digital bias learns by arithmetic."""
+    needs: tuple[tuple[int, tuple[int, ...]], ...]
+    """(producer, last vector needed by each vector), for every producing layer."""
+    frees: tuple[tuple[int, tuple[int, ...]], ...]
+    """(producer, positions that each vector is the last to read), for every producing layer."""
+    to_edge: tuple[tuple[Hop, ...], ...]
+    """From the tile of every block to the edge of the mesh, where DRAM, global buffer and host link are."""
+    from_edge: tuple[Message, ...]
+    """To these tiles; their bits are 0, as they depend on what is sent."""
+    inputs: tuple[Message, ...]
+    """Of the network's input, to every tile that reads it; a sample is sent as a vector would be, positions are its
+    elements. Not sent on a chip that has neither DRAM nor host link."""
+    reads: int
+    """Numbers of a sample, each counted once, however many windows, blocks and replicas read it."""
+    merges: tuple[tuple[int, tuple[int, ...]], ...]
+    """Where this layer sums other branches after its own: (other producer, its last vector needed before what follows
+    each vector of this layer can be done)."""
+
+    @property
+    def index(self) -> int:
+        return self.placed.index
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A placement ready to run."""
+
+    placement: Placement
+    layers: tuple[LayerPlan, ...]
+    stations: tuple[str, ...]
+    """Names, such as "tile 3 array 0" or "link (0,1)-(1,1)"."""
+    station_parts: tuple[str, ...]
+    """The kind of unit each station is: array, row drivers, column drivers, ADC, digital unit, buffer, port, link."""
+    station_kinds: tuple[int, ...]
+    """The kind of tile each station belongs to; -1 for ports and links."""
+    station_capacity: tuple[int, ...]
+    """How many can use each station at the same time: one, but for pools of converters."""
+    outside: dict[str, int]
+    """Stations of the global buffer, DRAM and host link, where the chip has them."""
+
+    @cached_property
+    def bandwidth(self) -> tuple[int, ...]:
+        """Buffer bandwidth of each tile kind (b/s)."""
+        return tuple(round(kind.buffer.bandwidth) for kind in self.placement.chip.tiles)
+
+    @cached_property
+    def first_block(self) -> NDArray[np.int64]:
+        """Of every layer, the place of its first block among all blocks, and how many there are."""
+        return np.cumsum([0, *(len(layer.blocks) for layer in self.layers)])
+
+    @cached_property
+    def block_sizes(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Rows and columns (weights) of all blocks."""
+        blocks = list(self.placement.blocks())
+        return np.array([block.rows for block in blocks]), np.array([block.columns for block in blocks])
+
+    @cached_property
+    def link_bandwidth(self) -> int:
+        return round(self.placement.chip.mesh.bandwidth)
+
+
+def make_plan(placement: Placement) -> Plan:
+    """Work out stations, durations and routes for a placement."""
+    stations, network, chip = Stations(), placement.network, placement.chip
+    traffic, layers = Traffic(stations, placement), []
+    reads_input = network.successors(INPUT)
+    for placed in placement.layers:
+        layer, index = placed.layer, placed.index
+        later = [e for e in network.edges if e.producer == index]
+        earlier = [e for e in network.edges if e.consumer == index and e.producer != INPUT]
+        given = tuple((e.producer, tuple(e.needs.tolist())) for e in earlier)
+        overlapping = layer.window is not None and max(layer.window.kernel) > 1
+        layers.append(
+            LayerPlan(
+                placed=placed,
+                blocks=tuple(_block_plan(stations, traffic, placement, placed, block) for block in placed.blocks),
+                outputs=tuple(traffic.results(placed, edge.consumer) for edge in later),
+                gradients=traffic.gradients(placed, [e.producer for e in earlier]),
+                echo=traffic.echo(placed),
+                input_ops=network.digital_ops(INPUT) if index == min(reads_input, default=INPUT) else 0,
+                forward_ops=network.digital_ops(index),
+                derivative_ops=network.digital_ops(index) + traffic.gradient_sums(placed, later),
+                errors=traffic.errors(placed),
+                overlap_ops=tuple(home.columns if overlapping and earlier else 0 for home in placed.column_homes),
+                bias_ops=layer.rows if layer.bias and placement.bias == "digital" else 0,
+                needs=() if layer.is_recurrent else given,
+                frees=tuple((e.producer, tuple(e.frees.tolist())) for e in earlier),
+                to_edge=tuple(traffic.route(block, None) for block in placed.blocks),
+                from_edge=tuple(traffic.message(None, block, 0) for block in placed.blocks),
+                inputs=traffic.inputs(placed) if index in reads_input else (),
+                reads=traffic.read(placed),
+                merges=(*(given if layer.is_recurrent else ()), *_merges(network.edges, index)),
+            )
+        )
+    outside = {
+        part: stations.number(part, part)
+        for part, there in (("global buffer", chip.global_buffer), ("DRAM", chip.memory), ("host link", chip.host))
+        if there
+    }
+    names, parts, kinds = tuple(stations.names), tuple(stations.parts), tuple(stations.kinds)
+    return Plan(placement, tuple(layers), names, parts, kinds, tuple(stations.capacity), outside)
+
+
+def _merges(edges: tuple[Edge, ...], producer: int) -> Iterator[tuple[int, tuple[int, ...]]]:
+    """For a layer that does the sum of branches: which vectors of the others each of its own vectors waits for."""
+    for edge in edges:
+        others = [e for e in edges if e.consumer == edge.consumer and INPUT < e.producer < producer]
+        if edge.producer == producer and all(e.producer <= producer for e in edges if e.consumer == edge.consumer):
+            for other in others:
+                needed = np.full(len(edge.emits), -1)
+                np.maximum.at(needed, edge.needs[edge.needs >= 0], other.needs[edge.needs >= 0])
+                yield other.producer, tuple(np.maximum.accumulate(needed).tolist())
+
+
+def _block_plan(
+    stations: Stations, traffic: Traffic, placement: Placement, placed: PlacedLayer, block: Block
+) -> BlockPlan:
+    kind = placement.chip.tiles[block.kind]
+    tile = f"tile {block.chip_tile}"
+    physical_rows = block.rows * kind.array.cells_per_weight
+    row_home, column_home = placed.row_home(block), placed.column_home(block)
+    both = block.rows + block.columns
+    return BlockPlan(
+        block=block,
+        kind=kind,
+        arrays=tuple(_array_plan(stations, placement, block.kind, *slot) for slot in block.slots),
+        buffer=stations.number("buffer", f"{tile} buffer", block.kind),
+        digital=stations.number("digital unit", f"digital unit {_digital_unit(placement, block)}", block.kind),
+        forward=_multiply(kind, block.columns, physical_rows, block.rows),
+        backward=_multiply(kind, block.rows, block.columns, block.columns) if kind.trains else None,
+        update_fetch_bits=both * kind.inputs.bits,
+        slot_ps=kind.pulses.slot_ps if kind.pulses else 0,
+        sample_and_hold=kind.sample_and_hold is not None,
+        row_home=row_home.tile,
+        column_home=column_home.tile,
+        partial_forward=None
+        if block is row_home
+        else traffic.message(block, row_home, block.rows * kind.digital.word_bits),
+        partial_backward=None
+        if block is column_home
+        else traffic.message(block, column_home, block.columns * kind.digital.word_bits),
+    )
+
+
+def _array_plan(stations: Stations, placement: Placement, number: int, tile: int, array: int) -> ArrayPlan:
+    kind = placement.chip.tiles[number]
+    where = f"tile {tile} array {array}"
+    row_drivers = stations.number("row drivers", f"{where} row drivers", number)
+    column_drivers = stations.number("column drivers", f"{where} column drivers", number)
+    shared, pool = kind.adc.shared_between_sides, kind.adc.pool
+    if pool:
+        name = f"ADC pool {kind.name} {_among(placement, number, tile) // pool.tiles}"
+        row_adcs = stations.number("ADC", name, number, pool.banks)
+    else:
+        row_adcs = stations.number("ADC", f"{where} ADCs" if shared else f"{where} row ADCs", number)
+    column_adcs = row_adcs if shared else stations.number("ADC", f"{where} column ADCs", number)
+    return ArrayPlan(stations.number("array", where, number), row_drivers, column_drivers, row_adcs, column_adcs)
+
+
+def _multiply(kind: TileKind, driven: int, read: int, outputs: int) -> Multiply:
+    """Durations of one pass: ``driven`` input lines, ``read`` lines to convert, ``outputs`` results."""
+    rounds = min(kind.adc.lines_per_adc, read)
+    convert = picoseconds(rounds / kind.adc.rate)
+    drive = picoseconds(kind.read_seconds)
+    cycles = kind.inputs.cycles
+    step = max(drive, convert) if kind.sample_and_hold else drive + convert
+    bits = driven * kind.inputs.bits
+    return Multiply(
+        fetch_bits=bits,
+        lead_ps=drive,
+        overlap_ps=(cycles - 1) * step,
+        tail_ps=convert,
+        conversions=cycles * read,
+        outputs=outputs,
+    )
+
+
+def _digital_unit(placement: Placement, block: Block) -> str:
+    kind = placement.chip.tiles[block.kind]
+    return f"{kind.name} {_among(placement, block.kind, block.chip_tile) // kind.digital.tiles_per_unit}"
+
+
+def _among(placement: Placement, kind: int, tile: int) -> int:
+    """The number of a tile among those of its kind."""
+    return tile - sum(earlier.count for earlier in placement.chip.tiles[:kind])

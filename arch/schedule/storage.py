@@ -1,0 +1,195 @@
+"""Where a layer's inputs and errors wait from the forward pass until the update that needs both.
+
+It is settled before a run, as a compiler would. A tile holds what its blocks need: of a sample's inputs those that
+arrive there, of its errors those of its rows. So blocks of the same columns hold copies of the same inputs, blocks of
+the same rows copies of the same errors, and every replica its share. In a tile's buffer the digital words of its unit
+cells come first (or go to DRAM, if it is too small for them); its arrays in use share the rest equally. Of a mini-batch
+a layer keeps as many samples as each of its tiles has room for, less one if these are not all, for the samples on their
+way. One copy of the others goes to the global buffer while that lasts, then to DRAM, and comes back for the update, to
+all tiles that hold it. Inference that goes layer by layer keeps one sample's inputs in the same way. A chip without
+either is taken to find room, and the account says how much it lacked.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from rpusim.arch.mapping.placement import Block, PlacedLayer, Placement
+from rpusim.arch.mapping.traffic import Message
+from rpusim.arch.network.network import INPUT
+from rpusim.arch.schedule.plan import LayerPlan, Plan
+
+
+@dataclass(frozen=True)
+class Held:
+    """What a tile holds of one sample for one replica of a layer, in bits, as if that replica did all its vectors.
+
+    block: the first one of that replica there. share: of the tile's buffer, for the whole layer. own: what it is the
+    first to hold, of all tiles of the replica, so that it puts it away.
+    """
+
+    block: int
+    share: int
+    input_bits: int
+    error_bits: int
+    own_input_bits: int
+    own_error_bits: int
+
+    @property
+    def bits(self) -> int:
+        return self.input_bits + self.error_bits
+
+
+@dataclass(frozen=True)
+class Kept:
+    """What one layer keeps.
+
+    input_bits, error_bits: of a sample, every number once; errors only in training.
+    held:      of every replica, on each of its tiles.
+    samples:   of a mini-batch that stay.
+    ahead:     how many samples of the network's input may come in besides these.
+    overflow:  where the others go: "global buffer", "DRAM", or nothing if all stay, or have nowhere to go.
+    reread:    inputs need not go there, as they came from there.
+    lacking:   bits of those that have nowhere to go.
+    """
+
+    input_bits: int
+    error_bits: int
+    held: tuple[tuple[Held, ...], ...]
+    samples: int
+    ahead: int
+    overflow: str
+    reread: bool = False
+    lacking: int = 0
+
+    @property
+    def bits(self) -> int:
+        return self.input_bits + self.error_bits
+
+
+def settle(plan: Plan, samples: int, training: bool) -> tuple[Kept, ...]:
+    """For every layer; ``samples``: of a mini-batch (1 for inference)."""
+    placement, settled = plan.placement, []
+    chip, room = placement.chip, (_left_by_words if training else _capacities)(placement)
+    used = Counter(tile for block in placement.blocks() for tile, _ in block.slots)
+    left = int(chip.global_buffer.capacity) if chip.global_buffer else 0
+    for layer in plan.layers:
+        placed = layer.placed
+        word = chip.tiles[placed.blocks[0].kind].digital.word_bits
+        mine = Counter(tile for block in placed.blocks for tile, _ in block.slots)
+        share = {tile: max(room[tile], 0) * slots // used[tile] for tile, slots in mine.items()}
+        held = tuple(_held(plan, layer, share, word, training))
+        by_tile = Counter[int]()
+        for of_replica in held:
+            for one in of_replica:
+                by_tile[placed.blocks[one.block].chip_tile] += -(-one.bits // placed.replicas)
+        room_for = min(share[tile] // bits for tile, bits in by_tile.items())
+        inputs = layer.reads * word
+        errors = placed.layer.rows * placed.layer.vectors * word if training else 0
+        fitting = samples if room_for >= samples else max(room_for - 1, 0)
+        over = (samples - fitting) * (inputs + errors)
+        where, lacking = "", 0
+        if over and over <= left:
+            where, left = "global buffer", left - over
+        elif over and chip.memory:
+            where = "DRAM"
+        elif over:
+            lacking = sum(max(samples * bits - share[tile], 0) for tile, bits in by_tile.items())
+        ahead = min(room_for - fitting * training, placed.index + 2)
+        settled.append(
+            Kept(
+                input_bits=inputs,
+                error_bits=errors,
+                held=held,
+                samples=fitting,
+                ahead=ahead if training and fitting == samples else max(ahead, 1),
+                overflow=where,
+                reread=where == "DRAM" and placement.network.predecessors(placed.index) == (INPUT,),
+                lacking=lacking,
+            )
+        )
+    return tuple(settled)
+
+
+def _held(plan: Plan, layer: LayerPlan, share: dict[int, int], word: int, training: bool) -> Iterator[tuple[Held, ...]]:
+    """Of every replica, on each tile on which it has a block; what arrives there for several is divided among them."""
+    placed, before = layer.placed, plan.placement.network.predecessors(layer.index)
+    arrived = sent([layer.inputs], 1, 1)
+    if (source := max(before)) != INPUT:  # where several are summed, the one that does it
+        producer, number = plan.layers[source], plan.placement.network.successors(source).index(layer.index)
+        arrived += sent(producer.outputs[number], producer.placed.replicas, producer.placed.layer.vectors)
+    on = Counter(tile for tile, _ in {(block.chip_tile, block.tile // placed.grid) for block in placed.blocks})
+    inputs, of_row = layer.reads * word, placed.layer.vectors * word if training else 0
+    for replica in range(placed.replicas):
+        there: dict[int, list[Block]] = {}
+        for block in placed.blocks[replica * placed.grid : (replica + 1) * placed.grid]:
+            there.setdefault(block.chip_tile, []).append(block)
+        yield tuple(
+            Held(
+                block=mine[0].tile,
+                share=share[tile],
+                input_bits=arrived[layer.blocks[mine[0].tile].buffer] * placed.replicas // on[tile],
+                error_bits=of_row * sum({block.row_start: block.rows for block in mine}.values()),
+                own_input_bits=sum(_read_by(b, inputs, placed) for b in mine if placed.column_home(b) is b),
+                own_error_bits=of_row * sum(block.rows for block in mine if placed.row_home(block) is block),
+            )
+            for tile, mine in there.items()
+        )
+
+
+def sent(messages: Sequence[Sequence[Message]], replicas: int, vectors: int) -> Counter[int]:
+    """Bits that homes of so many replicas send with the first sample, by the station of the buffer."""
+    bits = Counter[int]()
+    for number, of_home in enumerate(messages):
+        own = np.arange(number * replicas // len(messages), vectors, replicas)
+        for message in of_home:
+            bits[message.buffer] += int(message.sent(own * 0, own).sum())
+    return bits
+
+
+def _read_by(block: Block, total: int, placed: PlacedLayer) -> int:
+    """How much of ``total`` the columns of a block read: each an equal share, that of the bias nothing. The shares of a
+    row of blocks, of all groups, add up to it exactly."""
+    columns = placed.layer.columns
+    before, everything = placed.group(block) * columns, columns * placed.layer.groups
+    start, stop = (before + min(at, columns) for at in (block.column_start, block.column_stop))
+    return total * stop // everything - total * start // everything
+
+
+def _capacities(placement: Placement) -> dict[int, int]:
+    """Bits of the buffers of all tiles in use."""
+    kinds = placement.chip.tiles
+    return {tile: int(kinds[block.kind].buffer.capacity) for block in placement.blocks() for tile, _ in block.slots}
+
+
+def _words(placement: Placement) -> Counter[int]:
+    """Bits of the digital words of the unit cells on a tile's arrays."""
+    held = Counter[int]()
+    for block in placement.blocks():
+        word = placement.chip.tiles[block.kind].digital.word_bits
+        held[block.chip_tile] += placement.cell.words * block.rows * block.columns * word
+    return held
+
+
+def too_small(placement: Placement) -> set[int]:
+    """Tiles whose buffers are too small for the digital words of the unit cells on their arrays."""
+    room = _capacities(placement)
+    return {tile for tile, bits in _words(placement).items() if bits > room[tile]}
+
+
+def _left_by_words(placement: Placement) -> dict[int, int]:
+    """Bits of each tile's buffer that are left beside these words, which go to DRAM where they do not fit; negative
+    where there is none."""
+    elsewhere = too_small(placement) if placement.chip.memory else set()
+    words = _words(placement)
+    return {tile: bits - words[tile] * (tile not in elsewhere) for tile, bits in _capacities(placement).items()}
+
+
+def lacking(plan: Plan, samples: int, training: bool) -> int:
+    """Bits for which the chip has no place, be it for what layers keep or for digital words of unit cells."""
+    short = (-bits for bits in _left_by_words(plan.placement).values() if bits < 0) if training else ()
+    return sum(short) + sum(kept.lacking for kept in settle(plan, samples, training))

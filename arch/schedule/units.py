@@ -1,0 +1,150 @@
+"""What the units of a chip do for one task: arrays read, pulsed and written, numbers computed, bits moved and kept."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from rpusim.arch.contract.columns import Integers, Operand, some
+from rpusim.arch.contract.quantity import PICOSECONDS_PER_SECOND, transfer_picoseconds
+from rpusim.arch.engine.events import Op
+from rpusim.arch.engine.program import Task
+from rpusim.arch.mapping.traffic import Hop, Message
+from rpusim.arch.schedule.plan import ArrayPlan, BlockPlan, Multiply, Plan
+from rpusim.arch.schedule.storage import too_small
+from rpusim.errors import InputError
+
+
+class Units:
+    """Of one chip; every method adds its instructions to a task. Numbers may be columns, one entry per process."""
+
+    def __init__(self, plan: Plan) -> None:
+        self._plan = plan
+        self._rates = [round(kind.digital.rate) for kind in plan.placement.chip.tiles]
+        self._forgetful = too_small(plan.placement)
+
+    # --- arrays -------------------------------------------------------------------------------------------------------
+
+    def read(
+        self,
+        task: Task,
+        block: BlockPlan,
+        arrays: Sequence[ArrayPlan],
+        way: Multiply,
+        passes: Operand,
+        backward: bool,
+        begun: Operand | None = None,
+    ) -> None:
+        """Drive arrays that hang on the same converters (those of the last), and convert; ``begun``: a gate to open."""
+        adcs = arrays[-1].adcs(backward)
+        for array in arrays:
+            task.take(array.array)
+        if begun is not None:
+            task.raise_(begun)
+        task.note(0)
+        task.hold(way.lead_ps)
+        task.take(adcs)
+        task.note(1)
+        task.hold((passes - 1) * way.pass_ps + way.overlap_ps + (0 if block.sample_and_hold else way.tail_ps))
+        for array in arrays:
+            task.give(array.array)
+        driven = [(array.array, passes) for array in arrays]
+        task.log(Op.DRIVE, [*driven, *((array.drivers(backward), 0) for array in arrays)], register=0)
+        if block.sample_and_hold:
+            task.hold(way.tail_ps)
+        task.give(adcs)
+        task.log(Op.CONVERT, [(adcs, passes * way.conversions)], register=1)
+
+    def pulse(
+        self, task: Task, block: BlockPlan, arrays: Sequence[ArrayPlan], slots: Operand, bits: int, rows: int
+    ) -> None:
+        """Trains of ``bits`` for both sides from the buffer, then all slots at once; arrays that learn together share
+        them.
+
+        rows: how many rows of weights take part; the slots pass once for each of their rows of cells where that is done
+        row by row.
+        """
+        if not some(slots):
+            return
+        assert block.kind.pulses is not None, "activity of a chip that does not train"
+        self.recall(task, block, (slots > 0) * bits, reading=True)
+        duration = slots * block.slot_ps * block.kind.pulses.turns(rows * block.kind.array.cells_per_weight)
+        held = [side for array in arrays for side in array.sides]
+        amounts = [(side, slots if number == 0 else 0) for number, side in enumerate(held)]
+        task.use_together([array.array for array in arrays], Op.PULSE, duration, amounts)
+
+    def write(self, task: Task, block: BlockPlan, array: ArrayPlan, weights: Integers, rows: Integers) -> None:
+        """So many weights of so many rows, programmed row of cells by row of cells, unverified."""
+        if not weights.any():
+            return
+        kind, programming = block.kind, block.kind.programming
+        if programming is None:
+            raise InputError(
+                f"chip: tiles {kind.name!r} of {self._plan.placement.chip.name} do not say how they are written, but "
+                "their unit cells are reset; a programming block is needed"
+            )
+        pulses = np.ceil(rows * kind.array.cells_per_weight * programming.iterations).astype(np.int64)
+        pulses = np.where(weights > 0, pulses, 0)
+        amounts = [(side, pulses) for side in array.sides]
+        task.use_together([array.array], Op.WRITE, pulses * programming.pulse_ps, amounts)
+
+    # --- numbers and bits ---------------------------------------------------------------------------------------------
+
+    def compute(self, task: Task, block: BlockPlan, operations: Operand) -> None:
+        """Element operations in the block's digital unit."""
+        rate = self._rates[block.block.kind]
+        duration = each(operations, lambda n: -(-n * PICOSECONDS_PER_SECOND // rate))
+        task.use(block.digital, Op.DIGITAL, duration, operations)
+
+    def recall(self, task: Task, block: BlockPlan, bits: Operand, reading: bool) -> None:
+        """Bits out of the tile's buffer, or into it."""
+        duration = each(bits, lambda n: transfer_picoseconds(n, self._plan.bandwidth[block.block.kind]))
+        task.use(block.buffer, Op.FETCH if reading else Op.STORE, duration, bits)
+
+    def remember(self, task: Task, block: BlockPlan, words: Operand, operations: Operand) -> None:
+        """Digital memory of the unit cells read, worked on, and written.
+
+        It is in the tile's buffer, or in DRAM if it does not fit there and the chip has some.
+        """
+        bits = words * block.kind.digital.word_bits
+        elsewhere = block.block.chip_tile in self._forgetful and "DRAM" in self._plan.outside
+
+        def access(reading: bool) -> None:
+            if elsewhere:
+                self.outside(task, "DRAM", bits, reading)
+            else:
+                self.recall(task, block, bits, reading)
+
+        access(reading=True)
+        self.compute(task, block, operations)
+        access(reading=False)
+
+    def send(self, task: Task, route: Sequence[Hop], bits: Operand) -> None:
+        """Over each link of a route in turn."""
+        on_link = each(bits, lambda n: transfer_picoseconds(n, self._plan.link_bandwidth))
+        for hop in route:
+            task.use(hop.station, Op.SEND, on_link + hop.latency_ps, bits)
+
+    def deliver(self, task: Task, message: Message, bits: Operand) -> None:
+        """Over the links, then into the buffer at their end."""
+        self.send(task, message.route, bits)
+        to_store = each(bits, lambda n: transfer_picoseconds(n, self._plan.bandwidth[message.kind]))
+        task.use(message.buffer, Op.STORE, to_store, bits)
+
+    def outside(self, task: Task, part: str, bits: Operand, reading: bool) -> None:
+        """Bits to or from the global buffer, DRAM or the host."""
+        chip = self._plan.placement.chip
+        unit = {"global buffer": chip.global_buffer, "DRAM": chip.memory, "host link": chip.host}[part]
+        assert unit is not None
+        of_memory = Op.FETCH if reading else Op.STORE
+        op = Op.HOST if part == "host link" else of_memory
+        task.use(self._plan.outside[part], op, each(bits, unit.transfer_ps), bits)
+
+
+def each(values: Operand, function: Callable[[int], int]) -> Operand:
+    """An exact function of integers, applied to a number or to every entry; 0 of 0."""
+    if isinstance(values, int):
+        return int(function(values)) if values else 0
+    different, places = np.unique(values, return_inverse=True)
+    return np.array([function(int(v)) if v else 0 for v in different], np.int64)[places]

@@ -1,0 +1,105 @@
+"""Reads of one array by a cell: a column or a row at a time, or the whole array at once.
+
+A column is read by a forward multiplication with a one-hot vector, a row by a backward one. The vector goes straight to
+the converters: noise and bound management are off, so output bound, resolution and noise act on the weights themselves.
+
+A single slice needs no product of the whole array. On the compiled path, with a periphery that has nothing but
+converters and output noise, a loop takes just the slice; it gives what `mvm.multiply` gives, to the bit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import NamedTuple
+
+import numpy as np
+import torch
+
+from rpusim.kernels.base import rng
+from rpusim.kernels.base.loops import Loop
+from rpusim.kernels.base.rng import Purpose, nb_bits, nb_line_words, nb_normal, nb_step_words
+from rpusim.kernels.mvm import compiled
+from rpusim.kernels.mvm.multiply import BoundManagement, IOParameters, Lines, NoiseManagement, multiply
+
+Tensor = torch.Tensor
+
+
+class Reading(NamedTuple):
+    """What the periphery makes of a slice.
+
+    level: what the converter makes of an input of 1. step, bound, sigma: of the output's converter and its noise, each
+    0 if there is none. scale: digital, at the end. key: of the noise.
+    """
+
+    level: np.float32
+    step: np.float32
+    bound: np.float32
+    sigma: np.float32
+    scale: np.float32
+    key: np.uint64
+
+
+def _slice(cells, level, step, bound, sigma, scale, noise_key, count, out):
+    """One slice of weights driven with ``level``: output noise, rounding, clipping as in `compiled`."""
+    word_a, word_b = nb_step_words(noise_key, count)
+    a, c = nb_line_words(word_a, word_b, 0, 0)
+    for i in range(len(cells)):
+        value = cells[i] * level
+        if sigma > 0:
+            value += nb_normal(nb_bits(a, c, i)) * sigma
+        if step > 0:
+            value = np.float32(np.rint(np.float32(value / step)) * step)
+        if bound > 0:
+            value = bound if value > bound else value
+            value = -bound if value < -bound else value
+        out[i] = value * scale
+
+
+_SLICE = Loop(_slice)
+
+
+class Reader:
+    """Reads an array of ``rows`` x ``columns`` by its columns (else by its rows) through the periphery ``io``."""
+
+    def __init__(self, io: IOParameters, rows: int, columns: int, stream: tuple[int, ...], by_columns: bool) -> None:
+        self.io = replace(io, noise_management=NoiseManagement.NONE, bound_management=BoundManagement.NONE)
+        self.stream, self.by_columns = stream, by_columns
+        self.slices, self.length = (columns, rows) if by_columns else (rows, columns)
+        self._lines = Lines.sample(self.io, self.length, self.slices, stream)
+        io, f = self.io, np.float32
+        # Whether there is nothing but converters and output noise.
+        self.simple = compiled.covers(io) and not (
+            io.inp_noise or io.inp_sto_round or io.out_noise_std or io.out_sto_round or io.out_asymmetry
+        )
+        level = f(np.rint(f(1) / f(io.inp_step))) * f(io.inp_step) if io.inp_step > 0.0 else f(1)
+        level = min(level, f(io.inp_bound)) if io.inp_bound > 0.0 else level
+        key = np.uint64(rng.key(*stream, Purpose.OUTPUT_NOISE))
+        self.reading = Reading(level, f(io.out_step), f(io.out_bound), f(io.out_noise), f(io.out_scale), key)
+        if io.is_perfect:
+            self.reading = Reading(f(1), f(0), f(0), f(0), f(io.out_scale), key)
+
+    def read(self, weights: Tensor, slices: Sequence[int], first: int, path: str) -> Tensor:
+        """The slices as the converters see them (len(slices), length); ``first`` counts the reads before."""
+        if self.io.is_perfect:
+            exact = weights[:, list(slices)].t() if self.by_columns else weights[list(slices)]
+            return exact.clone() if self.io.out_scale == 1.0 else exact * self.io.out_scale
+        if self.simple and path == "numba":
+            matrix = weights.numpy().T if self.by_columns else weights.numpy()
+            out = np.empty((len(slices), self.length), np.float32)
+            for row, index in enumerate(slices):
+                _SLICE(matrix[index], *self.reading, first + row, out[row])
+            return torch.from_numpy(out)
+        return self.multiply(weights, self.one_hot(slices, weights.device), first, path)
+
+    def multiply(self, weights: Tensor, vectors: Tensor, first: int, path: str) -> Tensor:
+        """The products with any ``vectors`` (number, slices): (number, length)."""
+        matrix = weights if self.by_columns else weights.t()
+        return multiply(matrix, vectors, self.io, self._lines, self.stream, first, path=path).y
+
+    def one_hot(self, slices: Sequence[int], device: torch.device) -> Tensor:
+        """Unit vectors (len(slices), all slices)."""
+        vectors = torch.zeros(len(slices), self.slices, device=device)
+        for row, index in enumerate(slices):
+            vectors[row, index] = 1.0
+        return vectors

@@ -1,0 +1,121 @@
+"""Zero-shifting: drive an array to its symmetry points, and count from there.
+
+At its symmetry point w* an up and a down pulse of a cell are equally large, so that random pulses average out; away
+from it they pull the weight back to it. Alternating pulses of the whole array find it without any measurement,
+
+    w_n - w* = (w_0 - w*) exp(-n (a_up / b_up + a_down / b_down))        soft bounds b, steps a, n pairs          (1)
+
+(1 % of the way is left after about 1380 pairs for a = 0.001, b = 0.6). A second array, the reference R, is then
+programmed to the values found, and the weight counts from there: W = A - R. What remains is the granularity of the
+pulses, their noise, and where a reference cell's bounds do not reach the value.
+
+Kim, Rasch, Gokmen et al., "Zero-shifting technique for deep neural network training on resistive cross-point arrays",
+arXiv:1907.10228 (2019).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+
+from rpusim.arch.contract import checks
+from rpusim.kernels.arrays.array import DeviceArray
+from rpusim.kernels.devices import Cells, Device
+from rpusim.kernels.pulses.specification import UpdateCounts, UpdateParameters
+
+Tensor = torch.Tensor
+
+# One pulse per vector that hits every cell: the probabilities are sqrt(granularity / granularity) = 1.
+_EVERY_CELL = UpdateParameters(desired_bl=1, update_management=False, update_bl_management=False)
+_VECTORS = 64
+
+
+@dataclass(frozen=True)
+class ZeroShift:
+    """What zero-shifting did.
+
+    pulses:   that each cell got.
+    residual: distance of the weights from the cells' symmetry points (rows, columns), without unit.
+    """
+
+    pulses: int
+    residual: Tensor
+
+
+def zero_shift(array: DeviceArray, pairs: int) -> ZeroShift:
+    """Send ``pairs`` of an up and a down pulse to every cell of the array, in place."""
+    checks.integer("pairs", pairs, low=0)
+    rows, columns = array.weights.shape
+    place = array.weights.device
+    for start in range(0, 2 * pairs, _VECTORS):
+        vectors = min(_VECTORS, 2 * pairs - start)
+        x, d = torch.ones(vectors, columns, device=place), torch.ones(vectors, rows, device=place)
+        d[::2] = -1.0  # a pulse's direction is the opposite of x d
+        array.pulse(x, d, array.device.granularity, _EVERY_CELL)
+    return ZeroShift(2 * pairs, array.weights - array.device.symmetry_point(array.cells))
+
+
+class ShiftedArray(torch.nn.Module):
+    """An array A read against a reference R that is programmed to A's symmetry points; used like a `DeviceArray`.
+
+    weights: A - R. shift: what zero-shifting did, until the state of another run is loaded.
+    """
+
+    def __init__(self, array: DeviceArray, reference: DeviceArray, pairs: int) -> None:
+        super().__init__()
+        self.array, self.reference = array, reference
+        self.shift = zero_shift(array, pairs)
+        reference.set_weights(array.weights)
+        array.set_weights(reference.weights)
+
+    @property
+    def weights(self) -> Tensor:
+        """The weights counted from the reference (rows, columns)."""
+        return self.array.weights - self.reference.weights
+
+    @property
+    def device(self) -> Device:
+        return self.array.device
+
+    @property
+    def cells(self) -> Cells:
+        return self.array.cells
+
+    @property
+    def path_now(self) -> str:
+        return self.array.path_now
+
+    def set_weights(self, weights: Tensor) -> None:
+        """Write weights counted from the reference."""
+        self.array.set_weights(weights.to(self.reference.weights.device) + self.reference.weights)
+
+    def pulse(
+        self,
+        x: Tensor,
+        d: Tensor,
+        learning_rate: float,
+        parameters: UpdateParameters,
+        lines: tuple[int, ...] | None = None,
+        only_up: bool = False,
+    ) -> UpdateCounts:
+        """As `DeviceArray.pulse`, of A; the reference is never pulsed."""
+        return self.array.pulse(x, d, learning_rate, parameters, lines, only_up)
+
+    def reset(self, first: int = 0, columns: int | None = None, probability: float = 1.0) -> None:
+        """As `DeviceArray.reset`, of A."""
+        self.array.reset(first, columns, probability)
+
+    @property
+    def volatile(self) -> bool:
+        return self.array.volatile or self.reference.volatile
+
+    def elapse(self, seconds: float) -> None:
+        """Leakage and drift of both arrays."""
+        self.array.elapse(seconds)
+        self.reference.elapse(seconds)
+
+    def end_mini_batch(self) -> None:
+        """Diffusion and decay of both arrays."""
+        self.array.end_mini_batch()
+        self.reference.end_mini_batch()

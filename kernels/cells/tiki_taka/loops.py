@@ -1,0 +1,302 @@
+"""Transfers in compiled loops: read a column of A, collect it in a buffer, send it to a column of C.
+
+`compiled` says which. One call runs many transfers in their order; each one is what `TransferCell.transfer` does
+with columns, to the bit.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from rpusim.arch.contract.activity import Phase
+from rpusim.kernels.base.loops import popcount
+from rpusim.kernels.base.rng import nb_bits, nb_line_words, nb_normal, nb_step_words, nb_uniform
+
+# Injected by `compile_loop`; named here for the reader and for type checkers.
+step: Any = None
+read: Any = None
+PARAMETERS = 0
+gains: Any = None
+read_slice: Any = None
+collect: Any = None
+send: Any = None
+redraw: Any = None
+
+_F = np.float32
+_ZERO, _ONE = np.uint32(0), np.uint32(1)
+_TRANSFER = int(Phase.TRANSFER)
+
+# Columns of a table of transfers: after which vector, of which column, reads before; see `transfer.Turn` for the flags.
+VECTOR, COLUMN, COUNT, FRESH, WRITES = range(5)
+
+
+class Collecting(NamedTuple):
+    """What becomes of a read-out: it is sent to C at once, or as whole pulses out of a buffer.
+
+    digital_ops: of a transfer. buffered: the following has a meaning, see `buffered`, `chopped` and `dynamic`. rate:
+    learning rate of a write. kept: the buffer is not emptied before. spent: what a pulse takes away. referred: there is
+    a reference; old, new: weights of its running mean.
+    """
+
+    digital_ops: int
+    rate: float = 0.0
+    buffered: bool = False
+    kept: bool = True
+    forget: bool = True
+    threshold: np.float32 = _F(1)
+    most: np.float32 = _F(1)
+    momentum: np.float32 = _F(0)
+    spent: np.float32 = _F(1)
+    limit: np.float32 = _F(0)
+    referred: bool = False
+    old: np.float32 = _F(0)
+    new: np.float32 = _F(0)
+
+
+class Writing(NamedTuple):
+    """How C is pulsed. granularity: of C.
+
+    rule: what `train_gains` takes after the maxima. sigma: noise of a step; write_noise: see `write_noise`.
+    """
+
+    granularity: float
+    desired_bl: int
+    update_management: bool
+    update_bl_management: bool
+    fixed_bl: bool
+    um_grad_scale: float
+    sigma: np.float32
+    write_noise: np.float32
+
+
+def due(vectors, start, period, slices, first, reads, unwritten):
+    """The events of a mini-batch with counters of vectors, of slices and of reads at its start.
+
+    period: of vectors; 0: there are none. unwritten: how many of them do not write.
+    """
+    skipped = period - 1 - start % period if period > 0 else vectors
+    events = np.zeros((max(0, (vectors - skipped + period - 1) // max(period, 1)), 5), np.int64)
+    for e in range(len(events)):
+        events[e, VECTOR], events[e, COLUMN], events[e, COUNT] = skipped + e * period, (first + e) % slices, reads + e
+        events[e, WRITES] = e >= unwritten
+    return events
+
+
+def follow(mean, share, values):
+    """Replace ``values`` by a running mean that starts at ``mean``; what is not positive does not count."""
+    for b in range(len(values)):
+        if mean <= 0.0:
+            mean = values[b]
+        elif values[b] > 0.0:
+            mean = (1.0 - share) * mean + share * values[b]
+        values[b] = mean
+    return mean
+
+
+def chop(
+    x, d, events, on_columns, on_rows, fresh, cycle, period, chance, row_chance, key, row_key, x_signed, d_signed, signs
+):  # fmt: skip
+    """The signs of choppers on vectors, and on what ``events`` read; flips them as `chopped` tells.
+
+    on_columns, on_rows: the choppers as they are now, changed here. fresh: columns that have flipped since they were
+    read, empty if nobody asks. cycle: the number of the first event's cycle. period: every how many of them a column
+    flips; chance, row_chance: probabilities of flipping by chance; key, row_key: of these.
+    """
+    done, width = 0, len(on_columns)
+    for e in range(len(events) + 1):
+        stop = events[e, VECTOR] + 1 if e < len(events) else len(x)
+        for b in range(done, stop):
+            for j in range(width):
+                x_signed[b, j] = x[b, j] * on_columns[j]
+            for r in range(len(on_rows)):
+                d_signed[b, r] = d[b, r] * on_rows[r]
+        done = stop
+        if e == len(events):
+            break
+        column = events[e, COLUMN]
+        for r in range(len(on_rows)):
+            signs[e, r] = on_rows[r] * on_columns[column]
+        word_a, word_b = nb_step_words(key, cycle)
+        a, c = nb_line_words(word_a, word_b, 0, 0)
+        flips = (period > 0 and cycle % period + 1 == period) or nb_uniform(nb_bits(a, c, column)) < chance
+        on_columns[column] = -on_columns[column] if flips else on_columns[column]
+        if len(fresh):
+            events[e, FRESH], fresh[column] = fresh[column], flips
+        if column == width - 1:
+            word_a, word_b = nb_step_words(row_key, cycle)
+            a, c = nb_line_words(word_a, word_b, 0, 0)
+            for r in range(len(on_rows)):
+                on_rows[r] = -on_rows[r] if nb_uniform(nb_bits(a, c, r)) < row_chance else on_rows[r]
+            cycle += 1
+
+
+def split(columns, later, slots, chunks, events):
+    """Move the bits of each event's column that belong to vectors after the event from ``columns`` to ``later``.
+
+    columns, later: words (2, words, lines); slots: of every vector; chunks: as returned by `drivers.draw`, whose
+    numbers of pulses are estimated anew for the columns that are left.
+    """
+    ends = np.zeros(len(slots), np.int64)
+    for n in range(len(chunks)):
+        end = 32 * chunks[n, 2]
+        for b in range(chunks[n, 0], chunks[n, 1]):
+            end += slots[b]
+            ends[b] = end
+    for e in range(len(events)):
+        end, j = ends[events[e, VECTOR]], events[e, COLUMN]
+        for word in range(end >> 5, columns.shape[1]):
+            keep = np.uint32(np.uint32(_ONE << np.uint32(end & 31)) - _ONE) if word == end >> 5 else _ZERO
+            for side in range(2):
+                bits = columns[side, word, j]
+                columns[side, word, j] = np.uint32(bits & keep)
+                later[side, word, j] = np.uint32(bits & ~keep)
+
+
+def ones(columns, chunks):
+    """How often columns fire in each chunk."""
+    found = np.zeros(len(chunks), np.int64)
+    for n in range(len(chunks)):
+        for word in range(chunks[n, 2], chunks[n, 3]):
+            total = _ZERO
+            for j in range(columns.shape[2]):
+                total = np.uint32(total + popcount(columns[0, word, j]) + popcount(columns[1, word, j]))
+            found[n] += np.int64(total)
+    return found
+
+
+def collect_column(values, gain, signs, held, how, column, number):
+    """Equations 1 to 3 of `buffered`, `chopped`: the numbers of pulses; returns whether there are any."""
+    busy = False
+    for r in range(len(values)):
+        omega = _F(_F(values[r] * gain) * signs[r])
+        omega = held[r, column] + omega if how.kept else omega
+        pulses = np.trunc(_F(omega / how.threshold))
+        pulses = how.most if pulses > how.most else pulses
+        pulses = -how.most if pulses < -how.most else pulses
+        left = omega * how.momentum if how.forget else omega - pulses * how.spent
+        if how.limit > 0 and not how.forget:
+            left = how.limit if left > how.limit else left
+            left = -how.limit if left < -how.limit else left
+        held[r, column] = left if pulses != 0 else omega
+        number[r] = pulses
+        busy |= pulses != 0
+    return busy
+
+
+def send_column(lines, column, rate, how, keys, update, weights, cells, taken, row):
+    """Pulses of one pair, ``lines`` and the unit vector of a column, in place; counts them into ``row`` of the log.
+
+    keys: as `drivers.draw` takes them. update: which update of the array this is. taken: pulses of every cell, or
+    empty if nobody counts them.
+    """
+    largest = _F(0)
+    for value in lines:
+        largest = max(largest, abs(value))
+    slots, gain_d, gain_x = gains(
+        abs(rate) / how.granularity,
+        1.0,
+        float(largest),
+        how.desired_bl,
+        how.update_management,
+        how.update_bl_management,
+        how.fixed_bl,
+        how.um_grad_scale,
+    )
+    if slots == 0:
+        return
+    gain_d, gain_x, flip = _F(gain_d), _F(gain_x), rate < 0
+    active, fires = np.zeros(len(lines), np.bool_), np.empty(len(lines), np.bool_)
+    row_words, column_words = nb_step_words(keys[2], update), nb_step_words(keys[3], update)
+    noise_words = nb_step_words(keys[4], update)
+    cell = column * (2 + 2 * PARAMETERS)
+    row[5] = slots
+    for k in range(slots):
+        a, c = nb_line_words(column_words[0], column_words[1], 0, k)
+        hit = nb_uniform(nb_bits(a, c, column)) < gain_x
+        row[11] += hit
+        a, c = nb_line_words(row_words[0], row_words[1], 0, k)
+        for r in range(len(lines)):
+            fires[r] = nb_uniform(nb_bits(a, c, r)) < gain_d * abs(lines[r])
+        for r in range(len(lines)):
+            if not fires[r]:
+                continue
+            active[r] = True
+            row[10] += 1
+            if not hit:
+                continue
+            down, noise, weight = (lines[r] < 0) == flip, _F(0), weights[r, column]
+            row[7 if down else 6] += 1
+            if len(taken):
+                taken[r, column] += 1
+            if how.sigma > 0:
+                a, c = nb_line_words(noise_words[0], noise_words[1], r, k)
+                noise = how.sigma * nb_normal(nb_bits(a, c, column))
+            of_step = read(cells[r], cell + (2 + PARAMETERS if down else 2))
+            size = _F(step(weight, noise, *of_step))
+            moved = weight - size if down else weight + size
+            moved = cells[r, cell] if moved < cells[r, cell] else moved
+            weights[r, column] = cells[r, cell + 1] if moved > cells[r, cell + 1] else moved
+    row[8], row[9] = active.sum(), row[11] > 0
+
+
+def redraw_column(before, column, sigma, key, number, weights, apparent):
+    """The apparent weights of a column anew where the persistent ones are not as ``before``; returns how many changed.
+
+    Without write noise (sigma 0) both are the same array.
+    """
+    writes = 0
+    words = nb_step_words(key, number)
+    for r in range(len(before)):
+        if weights[r, column] == before[r]:
+            continue
+        earlier = apparent[r, column]
+        if sigma > 0:
+            a, c = nb_line_words(words[0], words[1], r, 0)
+            apparent[r, column] = weights[r, column] + nb_normal(nb_bits(a, c, column)) * sigma
+            writes += apparent[r, column] != earlier
+        else:
+            writes += 1
+    return writes
+
+
+def transfers(
+    events, rates, signs, source, reading, collecting, buffer, mean, past, writing, weights, apparent, cells, keys,
+    updates, redraws, taken, log,
+):  # fmt: skip
+    """Run ``events`` in order; returns how often C was pulsed.
+
+    rates, signs: of every event, see `transfer.Turn`; source: what reads see of A. buffer, mean, past: see the cells.
+    weights, apparent: persistent and apparent weights of C; cells: its parameters; keys: those of `drivers.draw`
+    and of write noise; updates, redraws: C's counters; taken: the pulses of its cells.
+    log: rows (events, 12) of `Extra.COLUMNS`, filled here.
+    """
+    length, sent = len(weights), 0
+    values, number, before = np.empty(length, np.float32), np.empty(length, np.float32), np.empty(length, np.float32)
+    for e in range(len(events)):
+        column, busy = events[e, COLUMN], True
+        log[e, 0], log[e, 1], log[e, 2], log[e, 4] = _TRANSFER, events[e, VECTOR], 1, collecting.digital_ops
+        for r in range(length):
+            values[r] = source[r, column]
+        read_slice(
+            values, reading.level, reading.step, reading.bound, reading.sigma, reading.scale, reading.key,
+            events[e, COUNT], values,
+        )  # fmt: skip
+        if collecting.referred:
+            for r in range(length):
+                past[r, column] = mean[r, column] if events[e, FRESH] else past[r, column]
+                mean[r, column] = _F(mean[r, column] * collecting.old) + _F(values[r] * collecting.new)
+                values[r] = values[r] - past[r, column]
+        if collecting.buffered:
+            busy = collect(values, _F(rates[e]), signs[e], buffer, collecting, column, number)
+        else:
+            number[:] = values
+        if busy and events[e, WRITES]:
+            for r in range(length):
+                before[r], number[r] = weights[r, column], -number[r]
+            rate = collecting.rate if collecting.buffered else rates[e]
+            send(number, column, rate, writing, keys, updates + sent, weights, cells, taken, log[e])
+            log[e, 3] = redraw(before, column, writing.write_noise, keys[6], redraws + sent, weights, apparent)
+            sent += 1
+    return sent

@@ -1,0 +1,254 @@
+"""`convert` puts the weights of any torch module on analog arrays."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterable, Mapping, Sequence
+from fnmatch import fnmatchcase
+from typing import Any
+
+import torch
+from torch import nn
+from torch.nn.parameter import is_lazy
+from torch.nn.utils import parametrize
+
+from rpusim.arch.contract import checks
+from rpusim.arch.contract.activity import ActivityLog
+from rpusim.errors import InputError
+from rpusim.kernels.layers import KINDS, AnalogLayer, Splits
+from rpusim.kernels.tiles.config import LayerConfig
+
+Key = str | type[nn.Module]
+"""A name as in ``named_modules``, a pattern such as ``"*.lstm"``, or a class; each covers what is inside, too."""
+
+ACCEPTED = f"accepted are {', '.join(f'nn.{kind.__name__}' for kind in KINDS)}"
+
+_DIGITAL = (nn.Embedding, nn.EmbeddingBag, nn.LayerNorm, nn.RMSNorm)
+"""Modules of torch that have a matrix and multiply no vector by it."""
+
+_HOOKS = (
+    *("_forward_pre_hooks", "_forward_pre_hooks_with_kwargs", "_forward_hooks", "_forward_hooks_with_kwargs"),
+    *("_forward_hooks_always_called", "_backward_pre_hooks", "_backward_hooks"),
+)
+
+
+def convert(
+    module: nn.Module,
+    config: LayerConfig,
+    *,
+    include: Iterable[Key] | None = None,
+    exclude: Iterable[Key] | None = None,
+    per_layer: Mapping[Any, LayerConfig] | None = None,
+    seed: int = 0,
+    path: str = "numba",
+    splits: Mapping[str, tuple[Splits | None, Splits | None]] | None = None,
+    log: ActivityLog | None = None,
+) -> nn.Module:
+    """A copy of ``module`` whose layers of `KINDS` are analog, with the same weights (within the bounds).
+
+    Everything else stays digital: embeddings, norms, and parameters of modules that hold others. A layer that is used
+    in several places is converted once. Matrices of a layer that has several are called as in "lstm.hh_l0".
+
+    include, exclude: which layers (`Key`); excluded ones, with all that is inside them, stay digital. per_layer: a
+    configuration of its own for layers or matrices; of several entries that fit, the last one holds. seed: names all
+    random numbers together with the matrix's index (in the order of the modules) and the tile's. splits: per matrix the
+    sizes of the blocks of outputs and of inputs (bias column included). path, log: as for `AnalogTile`.
+
+    InputError: a weight layer that cannot be analog (exclude it), weights that are not finite, that are computed, or
+    that another module shares, an unknown name.
+    """
+    checks.instance("module", module, nn.Module)
+    checks.instance("config", config, LayerConfig)
+    checks.integer("seed", seed, low=0)
+    found = _layers(module, _keys("include", include), _keys("exclude", exclude))
+    if not found:
+        raise InputError(f"module: {type(module).__name__} has no layer to convert; {ACCEPTED}")
+    _check_ties(module, found)
+    matrices = {part: _matrices(part, kind, names) for part, (kind, names) in found.items()}
+    known = {name for of_part in matrices.values() for names in of_part.values() for name in names}
+    chosen = _Choice(config, dict(per_layer or {}), dict(splits or {}), known)
+
+    replaced: dict[int, nn.Module] = {}
+    index = 0
+    for part, (kind, names) in found.items():
+        options = {"seed": seed, "layer": index, "path": path, "log": log}
+        own = {matrix: chosen.options(part, full) for matrix, full in matrices[part].items()}
+        _check_weights(names[0], part)
+        try:
+            several = {"config": config, "per_matrix": own}
+            analog = kind.of(part, **options, **own.get("", several))
+        except InputError as error:
+            raise InputError(f"{names[0] or 'module'}: {error}") from None
+        for hooks in _HOOKS:
+            getattr(analog, hooks).update(getattr(part, hooks))
+        replaced[id(part)] = analog.train(part.training).to(next(part.parameters()).device)
+        index += len(own)
+    chosen.check_all_used()
+    if id(module) in replaced:
+        return replaced[id(module)]
+    # A copy in which every converted layer is already known, under all the names it has.
+    known_parts: dict[int, Any] = dict(replaced)
+    analog_module: nn.Module = copy.deepcopy(module, known_parts)
+    _close_short_paths(analog_module)
+    return analog_module
+
+
+class _Choice:
+    """Which configuration and splits a matrix gets, and which of those given nobody wanted."""
+
+    def __init__(
+        self,
+        config: LayerConfig,
+        per_layer: dict[Key, LayerConfig],
+        splits: dict[str, tuple[Splits | None, Splits | None]],
+        known: set[str],
+    ) -> None:
+        self.config, self.per_layer, self.splits, self.known = config, per_layer, splits, known
+        self.unused: dict[tuple[str, Key], None] = dict.fromkeys(
+            [*(("per_layer", key) for key in per_layer), *(("splits", name) for name in splits)]
+        )
+
+    def options(self, part: nn.Module, names: Sequence[str]) -> dict[str, Any]:
+        """For the matrix of a layer that goes by these names."""
+        config = self.config
+        split: tuple[Splits | None, Splits | None] = (None, None)
+        for key, given in self.per_layer.items():
+            if any(_fits(key, name, part) for name in names):
+                config = given
+                self.unused.pop(("per_layer", key), None)
+        for name in names:
+            if name in self.splits:
+                split = self.splits[name]
+                self.unused.pop(("splits", name), None)
+        return {"config": config, "row_splits": split[0], "column_splits": split[1]}
+
+    def check_all_used(self) -> None:
+        for field, key in self.unused:
+            raise InputError(
+                f"{field}: no analog layer is called {_said(key)}; {checks.nearest(_said(key), self.known)}"
+            )
+
+
+def _keys(field: str, given: Iterable[Key] | None) -> list[Key] | None:
+    if isinstance(given, str | type):
+        raise InputError(f"{field}: {_said(given)} was given; accepted is a list of names and classes")
+    keys = None if given is None else list(given)
+    for key in keys or []:
+        if not isinstance(key, str | type):
+            raise InputError(f"{field}: {key!r} was given in the list; accepted are names and classes")
+    return keys
+
+
+def _said(key: Key) -> str:
+    return key.__name__ if isinstance(key, type) else repr(key)
+
+
+def _fits(key: Key, name: str, part: nn.Module) -> bool:
+    if isinstance(key, type):
+        return isinstance(part, key)
+    return fnmatchcase(name, key) or fnmatchcase(name, f"{key}.*")
+
+
+def _layers(
+    module: nn.Module, include: list[Key] | None, exclude: list[Key] | None
+) -> dict[nn.Module, tuple[Any, list[str]]]:
+    """The layers to convert, in the order of the modules: the analog kind of each, and all its names."""
+    found: dict[nn.Module, tuple[Any, list[str]]] = {}
+    used: set[Key] = set()
+    closed: list[str] = []  # what is inside these is not looked at
+    kept: set[nn.Module] = set()  # under whatever other names
+    for name, part in module.named_modules(remove_duplicate=False):
+        if any(name.startswith(outer) for outer in closed):
+            continue
+        outside = [key for key in exclude or [] if _fits(key, name, part)]
+        used.update(outside)
+        analog = _kind(part)
+        if outside:
+            kept.update(part.modules())
+        if outside or analog is not None:
+            closed.append(f"{name}." if name else "")
+        if outside or (analog is None and not _is_foreign(part)):
+            continue
+        inside = [key for key in include or [] if _fits(key, name, part)]
+        used.update(inside)
+        if include is not None and not inside:
+            continue
+        if analog is None:
+            why = "has a forward of its own and" if isinstance(part, tuple(KINDS)) else ""
+            what = " ".join([type(part).__name__, why]).strip()
+            raise InputError(f"{name or 'module'}: {what} cannot be analog; {ACCEPTED}, or exclude it")
+        found.setdefault(part, (analog, []))[1].append(name)
+    for field, given in (("include", include), ("exclude", exclude)):
+        for key in given or []:
+            if key not in used:
+                known = [name for name, part in module.named_modules() if name and not list(part.children())]
+                raise InputError(f"{field}: no layer is called {_said(key)}; {checks.nearest(_said(key), known)}")
+    return {part: kind_and_names for part, kind_and_names in found.items() if part not in kept}
+
+
+def _kind(part: nn.Module) -> Any:
+    """The analog class that does what a module does; None if there is none."""
+    for digital, analog in KINDS.items():
+        if isinstance(part, digital) and type(part).forward is digital.forward:
+            return analog
+    return None
+
+
+def _is_foreign(part: nn.Module) -> bool:
+    """Whether a module has a matrix that it may multiply by, and nobody knows how."""
+    matrices = any(is_lazy(p) or p.dim() >= 2 for p in part.parameters(recurse=False))
+    return isinstance(part, tuple(KINDS)) or (matrices and not isinstance(part, _DIGITAL) and not _holds_others(part))
+
+
+def _holds_others(part: nn.Module) -> bool:
+    return next(part.children(), None) is not None
+
+
+def _matrices(part: nn.Module, kind: Any, names: list[str]) -> dict[str, list[str]]:
+    """Of one layer: each matrix ("" if it is the only one) with all its full names."""
+    if issubclass(kind, AnalogLayer):
+        return {"": names}
+    return {matrix: [f"{name}.{matrix}" if name else matrix for name in names] for matrix in kind.matrices(part)}
+
+
+def _check_ties(module: nn.Module, found: Mapping[nn.Module, Any]) -> None:
+    owners: dict[int, list[tuple[str, nn.Module]]] = {}
+    for name, part in module.named_modules():
+        for parameter, values in part.named_parameters(recurse=False):
+            owners.setdefault(id(values), []).append((f"{name}.{parameter}" if name else parameter, part))
+    for part, (_, names) in found.items():
+        own = set(part.modules())
+        for parameter, values in part.named_parameters():
+            for elsewhere, owner in owners[id(values)]:
+                if owner not in own:
+                    raise InputError(
+                        f"{_joined(names[0], parameter)}: it is the same as {elsewhere}, but an array holds the "
+                        "weights of one module; accepted are weights of its own, or exclude it"
+                    )
+
+
+def _check_weights(name: str, part: nn.Module) -> None:
+    if parametrize.is_parametrized(part) or any(isinstance(value, torch.Tensor) for value in vars(part).values()):
+        raise InputError(
+            f"{name or 'module'}: its weights are computed from others; accepted are plain parameters "
+            "(remove the parametrization, norm or pruning), or exclude it"
+        )
+    for parameter, values in part.named_parameters():
+        full = _joined(name, parameter)
+        if is_lazy(values):
+            raise InputError(f"{full}: it has no shape yet; accepted is a module that ran once")
+        if not bool(torch.isfinite(values).all()):
+            raise InputError(f"{full}: NaN or infinite weights were given; accepted are finite numbers")
+
+
+def _joined(name: str, parameter: str) -> str:
+    return f"{name}.{parameter}" if name else parameter
+
+
+def _close_short_paths(module: nn.Module) -> None:
+    """Keep torch's transformers from computing with the weights of digital layers that are no longer there."""
+    for part in module.modules():
+        if isinstance(part, nn.TransformerEncoder):
+            part.use_nested_tensor = False
+        elif isinstance(part, nn.TransformerEncoderLayer):
+            part.activation_relu_or_gelu = 0

@@ -1,0 +1,385 @@
+"""The stages of the analog multiplication in compiled loops, for the common periphery.
+
+Covered are converters (also rounding stochastically), input and output noise, and asymmetries, in one pass of signed
+inputs; whatever changes the analog sum itself (IR drop, offsets, series resistance, S-shape, read noise of the weights,
+two passes) is computed by `specification`. The arithmetic and the random numbers are those of `specification`.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+import numba
+import numpy as np
+import torch
+from numba import prange
+from numpy.typing import NDArray
+
+from rpusim.kernels.base import rng
+from rpusim.kernels.base.loops import Loop, by_identity, compile_loop
+from rpusim.kernels.base.rng import Purpose, nb_bits, nb_line_words, nb_normal, nb_step_words, nb_uniform
+from rpusim.kernels.mvm.periphery import (
+    BoundManagement,
+    IOParameters,
+    Lines,
+    MVType,
+    NoiseManagement,
+    Product,
+    Statistics,
+    WeightNoise,
+    product,
+)
+
+# Injected by `compile_loop`; named here for the reader and for type checkers.
+inputs: Any = None
+largest: Any = None
+outputs_of: Any = None
+
+# Converted numbers (about 1 ns each) above which a parallel launch pays even if another process has a core.
+_PARALLEL_WORK = 4_000_000
+
+# On one thread, many vectors are multiplied in blocks of up to so many numbers, which stay in the cache between the
+# loops and the product, or of so many vectors: from half of that on, each vector gets the same bits as with all others.
+_BLOCK_NUMBERS, _BLOCK_VECTORS = 1 << 18, 64
+
+_ZERO, _ONE, _MAGNITUDE, _INFINITY = np.uint32(0), np.uint32(1), np.uint32(0x7FFFFFFF), np.uint32(0x7F800000)
+_TWO = np.float32(2)
+
+
+def covers(io: IOParameters) -> bool:
+    """Whether the compiled stages know everything that ``io`` asks for."""
+    quiet_weights = io.w_noise <= 0.0 or io.w_noise_type is WeightNoise.NONE
+    straight = io.out_nonlinearity <= 0.0 and io.v_offset_std <= 0.0 and io.r_series <= 0.0 and io.ir_drop <= 0.0
+    return io.is_perfect or (io.mv_type is MVType.ONE_PASS and quiet_weights and straight)
+
+
+def _statistics(x, wants_sums, largest_magnitude, largest, sums, nonzero):
+    for b in prange(x.shape[0]):
+        low, high, count = x[b, 0], x[b, 0], 0
+        for value in x[b]:
+            low = value if value < low else low
+            high = value if value > high else high
+            count += value != 0
+        largest[b] = high
+        largest_magnitude[b] = max(high, -low)
+        nonzero[b] = count
+        if wants_sums:
+            positive, negative = 0.0, 0.0
+            for value in x[b]:
+                if value > 0:
+                    positive += value
+                else:
+                    negative -= value
+            sums[b] = np.float32(max(positive, negative))
+
+
+def _inputs(x, todo, factor, step, bound, sigma, loss, stochastic, noise_key, round_key, first, round_number, u):
+    """Equation 1 of `specification`."""
+    half = np.float32(0.5)
+    for n in prange(len(todo)):
+        b = todo[n]
+        scale = np.float32(np.float32(1) / factor[n])
+        for j in range(x.shape[1]):
+            u[n, j] = x[b, j] * scale
+        if step > 0 and stochastic:
+            word_a, word_b = nb_step_words(round_key, first + b)
+            a, c = nb_line_words(word_a, word_b, round_number, 0)
+            for j in range(x.shape[1]):
+                u[n, j] = np.float32(np.rint(np.float32(u[n, j] / step + (nb_uniform(nb_bits(a, c, j)) - half))) * step)
+        elif step > 0:
+            for j in range(x.shape[1]):
+                u[n, j] = np.float32(np.rint(np.float32(u[n, j] / step)) * step)
+        if bound > 0:
+            for j in range(x.shape[1]):
+                value = u[n, j]
+                value = bound if value > bound else value
+                u[n, j] = -bound if value < -bound else value
+        if sigma > 0:
+            word_a, word_b = nb_step_words(noise_key, first + b)
+            a, c = nb_line_words(word_a, word_b, round_number, 0)
+            for j in range(x.shape[1]):
+                u[n, j] += nb_normal(nb_bits(a, c, j)) * sigma
+        if loss != 1:
+            for j in range(x.shape[1]):
+                u[n, j] = u[n, j] * loss if u[n, j] < 0 else u[n, j]
+
+
+def _outputs(
+    raw,
+    todo,
+    factor,
+    step,
+    bound,
+    sigma,
+    loss,
+    stochastic,
+    test_low,
+    noise_key,
+    round_key,
+    first,
+    round_number,
+    y,
+    clipped,
+):
+    """Equation 6 of `specification`, and the digital factor; ``sigma`` is one number, or one per line."""
+    half = np.float32(0.5)
+    for n in prange(len(todo)):
+        b = todo[n]
+        line = raw[n]
+        if loss != 1:
+            for i in range(len(line)):
+                line[i] = line[i] * loss if line[i] < 0 else line[i]
+        if sigma[0] > 0 or len(sigma) > 1:
+            word_a, word_b = nb_step_words(noise_key, first + b)
+            a, c = nb_line_words(word_a, word_b, round_number, 0)
+            if len(sigma) == 1:
+                for i in range(len(line)):
+                    line[i] += nb_normal(nb_bits(a, c, i)) * sigma[0]
+            else:
+                for i in range(len(line)):
+                    line[i] += nb_normal(nb_bits(a, c, i)) * sigma[i]
+        if step > 0 and stochastic:
+            word_a, word_b = nb_step_words(round_key, first + b)
+            a, c = nb_line_words(word_a, word_b, round_number, 0)
+            for i in range(len(line)):
+                line[i] = np.float32(np.rint(np.float32(line[i] / step + (nb_uniform(nb_bits(a, c, i)) - half))) * step)
+        elif step > 0:
+            for i in range(len(line)):
+                line[i] = np.float32(np.rint(np.float32(line[i] / step)) * step)
+        above, below = 0, 0
+        if bound > 0:
+            for i in range(len(line)):
+                above += line[i] > bound
+                below += line[i] < -bound
+                line[i] = bound if line[i] > bound else line[i]
+                line[i] = -bound if line[i] < -bound else line[i]
+        clipped[n] = above > 0 or (test_low and below > 0)
+        for i in range(len(line)):
+            y[b, i] = line[i] * factor[n]
+
+
+def _largest(row):
+    """Largest magnitude of a row, and its non-zero values: (number, count).
+
+    Magnitudes compare like the integers of their bits, which unlike numbers have no NaN and so fill whole registers.
+    """
+    bits = row.view(np.uint32)
+    top, count = _ZERO, _ZERO
+    for j in range(len(bits)):
+        magnitude = np.uint32(bits[j] & _MAGNITUDE)
+        top = magnitude if magnitude > top else top
+        count = np.uint32(count + (_ONE if magnitude != _ZERO else _ZERO))
+    largest = np.uint32(top).view(np.float32)
+    if top > _INFINITY:  # NaN is passed over
+        largest = np.float32(0)
+        for value in row:
+            largest = abs(value) if abs(value) > largest else largest
+    return largest, count
+
+
+def _first(x, numbers, managed, stochastic, keys, first, passes, active, u, y):
+    """Noise factors (none, constant, or the largest magnitude up to a threshold) and the inputs of the first pass.
+
+    numbers: as `_Constants` holds them. Returns which vectors are multiplied at all and their factors; the first rows
+    of ``u`` are theirs, and the rows of the others in ``y`` become 0.
+    """
+    sigma = numbers[4]
+    alpha = np.empty(x.shape[0], np.float32)
+    for b in prange(x.shape[0]):
+        top, active[b] = largest(x[b])
+        alpha[b] = min(top, numbers[0]) if managed else numbers[1]
+    todo, number = np.empty(x.shape[0], np.int64), 0
+    for b in range(x.shape[0]):
+        wanted = alpha[b] > 0 or sigma > 0
+        passes[b] = 1 if wanted else 0
+        todo[number] = b
+        number += 1 if wanted else 0
+        if not wanted:
+            y[b] = 0
+    todo = todo[:number]
+    factor = alpha[todo]
+    for n in range(number):
+        factor[n] = factor[n] if factor[n] > 0 else np.float32(1)
+    inputs(x, todo, factor, numbers[2], numbers[3], sigma, numbers[5], stochastic, keys[0], keys[1], first, 0, u)
+    return todo, factor
+
+
+def _last(raw, todo, factor, numbers, sigma, stochastic, test_low, keys, first, round_number, y, clipped):
+    """`_outputs` with its numbers as `_Constants` holds them; ``factor`` lacks out_scale. Returns how many clipped."""
+    step, bound, loss = numbers[7], numbers[8], numbers[9]
+    scaled = factor * numbers[6]
+    flags = stochastic, test_low
+    outputs_of(raw, todo, scaled, step, bound, sigma, loss, *flags, keys[2], keys[3], first, round_number, y, clipped)
+    return clipped.sum()
+
+
+_STATISTICS = Loop(_statistics, _PARALLEL_WORK)
+_INPUTS = Loop(_inputs, _PARALLEL_WORK)
+_FIRST, _LAST = [], []
+for _several in (False, True):
+    _FIRST.append(compile_loop(_first, _several, largest=_largest, inputs=compile_loop(_inputs, _several)))
+    _LAST.append(compile_loop(_last, PARALLEL=int(_several), outputs_of=compile_loop(_outputs, _several)))
+
+
+@lru_cache(maxsize=4096)
+def _keys(stream: tuple[int, ...]) -> NDArray[np.uint64]:
+    """Keys of input noise, input rounding, output noise, output rounding."""
+    purposes = Purpose.INPUT_NOISE, Purpose.INPUT_ROUNDING, Purpose.OUTPUT_NOISE, Purpose.OUTPUT_ROUNDING
+    return np.array([rng.key(*stream, purpose) for purpose in purposes], np.uint64)
+
+
+class _Constants(NamedTuple):
+    """What a periphery asks of the loops: numbers of `_first` and `_last`; output noise; flags of `_first` (inputs are
+    managed, rounded by chance) and of `_last` (outputs are rounded by chance, tested for negative bounds too); what the
+    input is divided by at most."""
+
+    numbers: NDArray[np.float32]
+    noise: NDArray[np.float32]
+    first_flags: tuple[bool, bool]
+    last_flags: tuple[bool, bool]
+    most: float
+
+
+@by_identity
+def _constants(io: IOParameters) -> _Constants:
+    given = io.noise_management is NoiseManagement.CONSTANT and io.nm_thres > 0.0
+    numbers = (
+        io.nm_thres if io.nm_thres > 0.0 else np.inf,
+        io.nm_thres if given else 1.0,
+        io.inp_step,
+        io.inp_bound,
+        io.inp_noise,
+        1.0 - io.inp_asymmetry,
+        io.out_scale,
+        io.out_step,
+        io.out_bound,
+        1.0 - io.out_asymmetry,
+    )
+    finest, most = io.max_bm_res / io.inp_step if io.inp_step > 0.0 else np.inf, 1.0
+    while io.bound_management is BoundManagement.ITERATIVE and int(most) <= io.max_bm_factor and most <= finest:
+        most *= 2.0
+    managed = io.noise_management is NoiseManagement.ABS_MAX, io.inp_sto_round
+    noise, read = np.array([io.out_noise], np.float32), (io.out_sto_round, io.bm_test_negative_bound)
+    return _Constants(np.array(numbers, np.float32), noise, managed, read, most)
+
+
+def statistics(x: torch.Tensor, wants_sums: bool) -> Statistics:
+    """As `specification.statistics`."""
+    values = x.numpy()
+    vectors = len(values)
+    largest_magnitude, largest = np.empty(vectors, np.float32), np.empty(vectors, np.float32)
+    sums, nonzero = np.empty(vectors if wants_sums else 0, np.float32), np.empty(vectors, np.int32)
+    _STATISTICS(values, wants_sums, largest_magnitude, largest, sums, nonzero, work=values.size)
+    return Statistics(largest_magnitude, largest, sums if wants_sums else None, nonzero)
+
+
+@by_identity
+def simple(io: IOParameters) -> bool:
+    """Whether the periphery is covered, and its noise and bound management are those of `multiply`."""
+    usual = NoiseManagement.NONE, NoiseManagement.CONSTANT, NoiseManagement.ABS_MAX
+    bounds = BoundManagement.NONE, BoundManagement.ITERATIVE
+    managed = io.noise_management in usual and io.bound_management in bounds
+    return covers(io) and managed and not io.is_perfect
+
+
+def multiply(
+    weights: torch.Tensor, x: torch.Tensor, io: IOParameters, lines: Lines, stream: tuple[int, ...], first: int
+) -> Product:
+    """`mvm.multiply` for the usual management of a training chip, with as few steps as possible between the loops."""
+    vectors, (outputs, inputs) = x.shape[0], weights.shape
+    y = np.empty((vectors, outputs), np.float32)
+    passes, active = np.empty((2, vectors), np.int32)
+    whole = numba.get_num_threads() > 1
+    blocks = 1 if whole else -(-vectors // max(_BLOCK_VECTORS, _BLOCK_NUMBERS // max(outputs, inputs)))
+    if blocks <= 1:
+        _multiply(weights, x, y, passes, active, io, lines, stream, first)
+    else:
+        for block in range(blocks):
+            part = slice(vectors * block // blocks, vectors * (block + 1) // blocks)
+            _multiply(weights, x[part], y[part], passes[part], active[part], io, lines, stream, first + part.start)
+    return Product(torch.from_numpy(y), passes, active)
+
+
+def _multiply(
+    weights: torch.Tensor,
+    x: torch.Tensor,
+    y: NDArray[np.float32],
+    passes: NDArray[np.int32],
+    active: NDArray[np.int32],
+    io: IOParameters,
+    lines: Lines,
+    stream: tuple[int, ...],
+    first: int,
+) -> None:
+    """`multiply` for some of the vectors, into their parts of ``y``, ``passes`` and ``active``."""
+    constants, keys, u = _constants(io), _keys(stream), np.empty(x.shape, np.float32)
+    loop = _variant(_FIRST, u.size)
+    todo, factor = loop(x.numpy(), constants.numbers, *constants.first_flags, keys, first, passes, active, u, y)
+    if len(todo) == 0:
+        return
+    sums = product(torch.from_numpy(u if len(todo) == len(u) else u[: len(todo)]), weights)
+    number, clipped = _read(sums, y, todo, factor, constants, lines, keys, first, 0)
+    reduction, round_number = 1.0, 0
+    while number and reduction < constants.most:
+        todo, factor, reduction, round_number = todo[clipped], factor[clipped] * _TWO, reduction * 2.0, round_number + 1
+        passes[todo] += 1
+        sums = product(_converted(x, todo, factor, io, keys, first, round_number), weights)
+        number, clipped = _read(sums, y, todo, factor, constants, lines, keys, first, round_number)
+
+
+def one_pass(
+    weights: torch.Tensor,
+    x: torch.Tensor,
+    y: torch.Tensor,
+    todo: NDArray[np.int64],
+    factor: NDArray[np.float32],
+    io: IOParameters,
+    lines: Lines,
+    stream: tuple[int, ...],
+    first: int,
+    round_number: int,
+) -> NDArray[np.bool_]:
+    """As `specification.one_pass`."""
+    keys = _keys(stream)
+    sums = product(_converted(x, todo, factor, io, keys, first, round_number), weights)
+    return _read(sums, y.numpy(), todo, factor, _constants(io), lines, keys, first, round_number)[1]
+
+
+def _converted(
+    x: torch.Tensor,
+    todo: NDArray[np.int64],
+    factor: NDArray[np.float32],
+    io: IOParameters,
+    keys: NDArray[np.uint64],
+    first: int,
+    round_number: int,
+) -> torch.Tensor:
+    """The inputs of the vectors ``todo``, divided by ``factor``, as the lines are driven with them."""
+    u = np.empty((len(todo), x.shape[1]), np.float32)
+    given = *_constants(io).numbers[2:6], io.inp_sto_round, keys[0], keys[1], first, round_number
+    _INPUTS(x.numpy(), todo, factor, *given, u, work=u.size)
+    return torch.from_numpy(u)
+
+
+def _read(
+    sums: torch.Tensor,
+    y: NDArray[np.float32],
+    todo: NDArray[np.int64],
+    factor: NDArray[np.float32],
+    constants: _Constants,
+    lines: Lines,
+    keys: NDArray[np.uint64],
+    first: int,
+    round_number: int,
+) -> tuple[int, NDArray[np.bool_]]:
+    """The read-out of the analog ``sums``, which are used up; returns how many vectors clipped, and which."""
+    raw, clipped, (numbers, noise, _, flags, _) = sums.numpy(), np.empty(len(todo), np.bool_), constants
+    sigma = noise if lines.noise is None else lines.noise.numpy()
+    loop = _variant(_LAST, raw.size)
+    return loop(raw, todo, factor, numbers, sigma, *flags, keys, first, round_number, y, clipped), clipped
+
+
+def _variant(loops: list[Any], work: int) -> Any:
+    """The serial or the parallel one of two compiled loops."""
+    return loops[work > _PARALLEL_WORK and numba.get_num_threads() > 1]

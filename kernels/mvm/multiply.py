@@ -1,0 +1,132 @@
+"""Analog multiplication: y = W x through DACs, an array that is not ideal, and ADCs; the same backwards with W^T.
+
+Per input vector, in this order: noise management divides by a factor alpha, the DAC rounds to its resolution and clips
+to its bound, input noise, the array (IR drop, voltage offsets, series resistance, weight read noise), an S-shaped
+read-out, output noise, the ADC rounds and clips to its bound; the digital side multiplies alpha back. Bound management
+repeats the vector at half the input if any output clipped, with all noise fresh. Rounding is half to even.
+
+`multiply` drives the passes and decides; the *stages* do the arithmetic: `specification` (everything; any device; the
+specification) or `compiled` (the common subset, compiled). Both share the one matrix product in the middle.
+
+Noise, bound and update management: Gokmen, Onen & Haensch, Front. Neurosci. 11:538 (2017). Pipeline as in Rasch et al.,
+"A flexible and fast PyTorch toolkit for simulating training and inference on analog crossbar arrays" (2021).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from rpusim.kernels.mvm import compiled, specification
+from rpusim.kernels.mvm.periphery import (
+    BoundManagement,
+    IOParameters,
+    Lines,
+    MVType,
+    NoiseManagement,
+    Product,
+    Statistics,
+    WeightNoise,
+    product,
+)
+
+__all__ = [
+    "BoundManagement",
+    "IOParameters",
+    "Lines",
+    "MVType",
+    "NoiseManagement",
+    "Product",
+    "Statistics",
+    "WeightNoise",
+    "multiply",
+    "noise_factor",
+]
+
+Tensor = torch.Tensor
+
+
+def multiply(
+    weights: Tensor,
+    x: Tensor,
+    io: IOParameters,
+    lines: Lines,
+    stream: tuple[int, ...],
+    first: int,
+    average: Tensor | None = None,
+    path: str = "numba",
+) -> Product:
+    """Multiply each row of ``x`` (vectors, inputs) by ``weights`` (outputs, inputs; may be a transposed view).
+
+    stream: names array and direction to the random numbers; first: the counter of the first vector, so that any
+    division into calls draws the same noise. average: one-element state of ``average_abs_max`` (NaN before the first
+    vector), changed in place. path: "numba" (where `compiled.covers` the periphery; else torch) or "torch".
+    """
+    loops = path == "numba" and x.is_cpu
+    if loops and compiled.simple(io):
+        return compiled.multiply(weights, x, io, lines, stream, first)
+    stages = compiled if loops and compiled.covers(io) else specification
+    managed = io.noise_management is not NoiseManagement.NONE and not io.is_perfect
+    worst_case = io.bound_management is BoundManagement.ITERATIVE_WORST_CASE
+    wants_sums = worst_case or io.noise_management is NoiseManagement.ABS_MAX_NP_SUM
+    seen = stages.statistics(x, wants_sums)
+    if io.is_perfect:
+        y = product(x, weights)
+        return Product(
+            y if io.out_scale == 1.0 else y * io.out_scale, (seen.nonzero > 0).astype(np.int32), seen.nonzero
+        )
+
+    alpha = noise_factor(io, io.noise_management, seen, average)
+    vectors = x.shape[0]
+    passes = np.zeros(vectors, np.int32)
+    y = torch.zeros(vectors, weights.shape[0], device=x.device)
+    # A vector that noise management finds empty is not multiplied at all, unless its inputs would still be noisy.
+    todo = np.flatnonzero(alpha > 0) if managed and io.inp_noise <= 0.0 else np.arange(vectors)
+    alpha = np.where(alpha > 0, alpha, np.float32(1))
+    reduction, round_number = 1.0, 0
+    while len(todo):
+        passes[todo] += 1
+        factor = alpha[todo] * np.float32(reduction)
+        clipped = stages.one_pass(weights, x, y, todo, factor, io, lines, stream, first, round_number)
+        finest = io.inp_step > 0.0 and reduction > io.max_bm_res / io.inp_step
+        if io.bound_management is BoundManagement.NONE or int(reduction) > io.max_bm_factor or finest:
+            break
+        todo = todo[clipped]
+        if worst_case and round_number == 0:
+            alpha = noise_factor(io, NoiseManagement.ABS_MAX_NP_SUM, seen, average)
+            alpha = np.where(alpha > 0, alpha, np.float32(1))
+        else:
+            reduction *= 2.0
+        round_number += 1
+    return Product(y, passes, seen.nonzero)
+
+
+def noise_factor(
+    io: IOParameters, mode: NoiseManagement, seen: Statistics, average: Tensor | None
+) -> NDArray[np.float32]:
+    """The factor alpha of each vector under a noise-management mode."""
+    threshold = np.float32(io.nm_thres) if io.nm_thres > 0.0 else np.float32(np.inf)
+    largest = seen.largest_magnitude
+    if mode is NoiseManagement.ABS_MAX:
+        return np.minimum(largest, threshold) if io.nm_thres > 0.0 else largest
+    if mode is NoiseManagement.MAX:
+        return np.minimum(seen.largest, threshold)
+    if mode is NoiseManagement.AVERAGE_ABS_MAX:
+        assert average is not None, "average_abs_max needs the array's state"
+        alpha = np.empty_like(largest)
+        state = float(average[0])
+        for vector, value in enumerate(largest):
+            state = float(value) if np.isnan(state) else (1.0 - io.nm_decay) * state + io.nm_decay * float(value)
+            alpha[vector] = state
+        average[0] = state
+        return alpha
+    if mode is NoiseManagement.ABS_MAX_NP_SUM:
+        assert seen.sum_of_side is not None
+        base = np.minimum(largest, threshold)
+        worst = seen.sum_of_side * np.float32(io.nm_assumed_wmax / io.out_bound) if io.out_bound > 0.0 else base
+        if io.inp_step > 0.0:
+            worst = np.minimum(base * np.float32(io.max_bm_res / io.inp_step), worst)
+        return np.maximum(base, worst)
+    constant = io.nm_thres if mode is NoiseManagement.CONSTANT and io.nm_thres > 0.0 else 1.0
+    return np.full_like(largest, constant)

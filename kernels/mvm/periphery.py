@@ -1,0 +1,283 @@
+"""The periphery of an array: what its converters and lines do to signals, as parameters and as frozen variations.
+
+Also what the two kinds of stages of `mvm.multiply` share: its result, and the one matrix product in the middle.
+Noise, bound and update management: Gokmen, Onen & Haensch, Front. Neurosci. 11:538 (2017).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch.nn import functional
+
+from rpusim.arch.contract import checks
+from rpusim.errors import InputError
+from rpusim.kernels.base import rng
+from rpusim.kernels.base.rng import Purpose
+
+Tensor = torch.Tensor
+
+# Multiplications of a matrix product up to which one thread is enough.
+_ONE_THREAD_PRODUCT = 30_000_000
+
+
+class MVType(StrEnum):
+    """How inputs are applied.
+
+    ONE_PASS: signed, all at once. POS_NEG_SEPARATE, POS_NEG_SEPARATE_DIGITAL_SUM: negative and positive parts one after
+    the other, summed before or after the ADC. SPLIT_MODE: the DAC's integer in two parts, the lower bits and the upper
+    ones; BIT_WISE: bit by bit. Both carry the sign, and each part goes through read-out and ADC before they are summed
+    digitally with their powers of two. These parts count as one pass.
+    """
+
+    ONE_PASS = "one_pass"
+    POS_NEG_SEPARATE = "pos_neg_separate"
+    POS_NEG_SEPARATE_DIGITAL_SUM = "pos_neg_separate_digital_sum"
+    SPLIT_MODE = "split_mode"
+    BIT_WISE = "bit_wise"
+
+    @property
+    def by_sign(self) -> bool:
+        """Whether negative and positive inputs take passes of their own."""
+        return self in (MVType.POS_NEG_SEPARATE, MVType.POS_NEG_SEPARATE_DIGITAL_SUM)
+
+    @property
+    def by_bits(self) -> bool:
+        """Whether parts of the DAC's integer take passes of their own."""
+        return self in (MVType.SPLIT_MODE, MVType.BIT_WISE)
+
+
+class NoiseManagement(StrEnum):
+    """The factor alpha that inputs are divided by: 1; max |x|; max x; the threshold; a running average of max |x|; or
+    max |x| enlarged where the sum of the inputs could saturate the output."""
+
+    NONE = "none"
+    ABS_MAX = "abs_max"
+    MAX = "max"
+    CONSTANT = "constant"
+    AVERAGE_ABS_MAX = "average_abs_max"
+    ABS_MAX_NP_SUM = "abs_max_np_sum"
+
+
+class BoundManagement(StrEnum):
+    """What happens when an output clips: nothing; halve the input and repeat; first try the worst-case alpha."""
+
+    NONE = "none"
+    ITERATIVE = "iterative"
+    ITERATIVE_WORST_CASE = "iterative_worst_case"
+
+
+class WeightNoise(StrEnum):
+    """Read noise of the weights, seen at the output: w_noise |u|, or w_noise sqrt(sum |W| u^2)."""
+
+    NONE = "none"
+    ADDITIVE_CONSTANT = "additive_constant"
+    PCM_READ = "pcm_read"
+
+
+@dataclass(frozen=True)
+class IOParameters:
+    """The periphery of one side of an array. Signals have no unit: inputs of 1 are full scale.
+
+    is_perfect:     y = out_scale W x, nothing else.
+    inp_bound, out_bound: clipping of DAC and ADC; <= 0: none.
+    inp_res, out_res: step as a fraction of the full range 2 x bound; > 1: the number of steps; <= 0: continuous.
+    inp_noise, out_noise: standard deviation of additive noise; out_noise_std: its relative spread over output lines.
+    inp_sto_round, out_sto_round: round up or down at random instead of to the nearest.
+    inp_asymmetry, out_asymmetry: relative loss of negative signals.
+    out_scale:      digital factor.
+    split_mode_bit_shift: how many bits are the lower part in split mode.
+    full_scale_parts: in split mode and bit by bit, the largest value of a part takes the DAC's whole range, as voltages
+    do; otherwise a part keeps the DAC's step, as a short pulse does, and the noise of the upper bits weighs more.
+    w_noise, w_noise_type: read noise of the weights. w_read_asymmetry_dtod: weight spread seen by negative inputs
+    (two-pass).
+    ir_drop, ir_drop_g_ratio: strength of the voltage drop on the lines; line over maximal cell conductance.
+    out_nonlinearity, out_nonlinearity_std, slope_calibration: S-shaped read-out, its spread, its digital correction.
+    v_offset_std, v_offset_w_min, r_series: voltage offset of the outputs, weight of zero conductance, series
+    resistance.
+    noise_management, nm_thres, nm_assumed_wmax, nm_decay: see `NoiseManagement`; threshold <= 0: none.
+    bound_management, max_bm_factor, max_bm_res, bm_test_negative_bound: see `BoundManagement`; the input is halved at
+    most until its resolution would fall below max_bm_res of full scale.
+    """
+
+    is_perfect: bool = False
+    mv_type: MVType = MVType.ONE_PASS
+    split_mode_bit_shift: int = 3
+    full_scale_parts: bool = False
+    inp_bound: float = 1.0
+    inp_res: float = 1 / 126
+    inp_noise: float = 0.0
+    inp_sto_round: bool = False
+    inp_asymmetry: float = 0.0
+    out_bound: float = 12.0
+    out_res: float = 1 / 510
+    out_noise: float = 0.06
+    out_noise_std: float = 0.0
+    out_sto_round: bool = False
+    out_scale: float = 1.0
+    out_asymmetry: float = 0.0
+    bound_management: BoundManagement = BoundManagement.ITERATIVE
+    noise_management: NoiseManagement = NoiseManagement.ABS_MAX
+    w_noise: float = 0.0
+    w_noise_type: WeightNoise = WeightNoise.NONE
+    w_read_asymmetry_dtod: float = 0.0
+    ir_drop: float = 0.0
+    ir_drop_g_ratio: float = 1 / 0.35 / 5e-6
+    out_nonlinearity: float = 0.0
+    out_nonlinearity_std: float = 0.0
+    slope_calibration: float = 0.0
+    v_offset_std: float = 0.0
+    v_offset_w_min: float = -1.0
+    r_series: float = 0.0
+    max_bm_factor: int = 1000
+    max_bm_res: float = 0.25
+    bm_test_negative_bound: bool = True
+    nm_thres: float = 0.0
+    nm_assumed_wmax: float = 0.6
+    nm_decay: float = 1e-3
+
+    def __post_init__(self) -> None:
+        for field, kind in (
+            ("mv_type", MVType),
+            ("bound_management", BoundManagement),
+            ("noise_management", NoiseManagement),
+            ("w_noise_type", WeightNoise),
+        ):
+            object.__setattr__(self, field, checks.choose(kind, field, getattr(self, field)))
+        for field in ("is_perfect", "inp_sto_round", "out_sto_round", "bm_test_negative_bound", "full_scale_parts"):
+            checks.flag(field, getattr(self, field))
+        for field in ("inp_bound", "inp_res", "out_bound", "out_res", "out_scale", "v_offset_w_min", "nm_thres"):
+            checks.number(field, getattr(self, field))
+        for field in (
+            "inp_noise",
+            "out_noise",
+            "out_noise_std",
+            "w_noise",
+            "w_read_asymmetry_dtod",
+            "ir_drop",
+            "r_series",
+        ):
+            checks.number(field, getattr(self, field), low=0.0)
+        for field in ("out_nonlinearity", "out_nonlinearity_std", "slope_calibration", "v_offset_std", "max_bm_res"):
+            checks.number(field, getattr(self, field), low=0.0)
+        for field in ("inp_asymmetry", "out_asymmetry"):
+            checks.number(field, getattr(self, field), low=-1.0, high=1.0)
+        checks.number("ir_drop_g_ratio", self.ir_drop_g_ratio, above=0.0)
+        checks.number("nm_decay", self.nm_decay, low=0.0, high=1.0)
+        checks.number("nm_assumed_wmax", self.nm_assumed_wmax, low=0.0)
+        checks.integer("split_mode_bit_shift", self.split_mode_bit_shift, low=1)
+        checks.integer("max_bm_factor", self.max_bm_factor, low=0)
+        if self.noise_management is not NoiseManagement.NONE and self.inp_bound != 1.0 and not self.is_perfect:
+            raise InputError(
+                f"inp_bound: {self.inp_bound!r} was given with noise_management {str(self.noise_management)!r}; "
+                "accepted is 1, or any bound with noise_management 'none'"
+            )
+        if self.mv_type.by_bits and self.inp_step == 0.0 and not self.is_perfect:
+            raise InputError(
+                f"mv_type: {str(self.mv_type)!r} was given with a continuous input; accepted are inp_res > 0 and "
+                "inp_bound > 0"
+            )
+        if self.out_nonlinearity > 0.0 and self.out_bound <= 0.0:
+            raise InputError(f"out_bound: {self.out_bound!r} was given; accepted is a number > 0 with out_nonlinearity")
+
+    @property
+    def inp_step(self) -> float:
+        """The DAC's step; 0: continuous."""
+        return _step(self.inp_res, self.inp_bound)
+
+    @property
+    def out_step(self) -> float:
+        """The ADC's step; 0: continuous."""
+        return _step(self.out_res, self.out_bound)
+
+    @property
+    def inp_levels(self) -> int:
+        """The DAC's largest integer: steps from 0 to the bound."""
+        return int(self.inp_bound / self.inp_step + 1e-6)
+
+    @property
+    def parts(self) -> list[tuple[int, int]]:
+        """The parts of an input that takes the DAC's integer in pieces: (lowest bit, largest value) of each."""
+        largest = self.inp_levels
+        bits = largest.bit_length()
+        starts = range(bits) if self.mv_type is MVType.BIT_WISE else sorted({0, min(self.split_mode_bit_shift, bits)})
+        ends = [*starts[1:], bits]
+        return [
+            (low, (1 << high - low) - 1 if high < bits else largest >> low)
+            for low, high in zip(starts, ends, strict=True)
+            if high > low
+        ]
+
+
+def _step(resolution: float, bound: float) -> float:
+    if resolution <= 0.0 or bound <= 0.0:
+        return 0.0
+    return (1.0 / resolution if resolution > 1.0 else resolution) * 2.0 * bound
+
+
+@dataclass(frozen=True)
+class Lines:
+    """Frozen variations of one side's read-out, drawn once per array; None: no such variation.
+
+    noise: output noise per line (out,); offset: voltage offset (out,); curvature: S-shape (out,);
+    negative_weights: factor on the weights as seen by negative inputs (out, in).
+    """
+
+    noise: Tensor | None = None
+    offset: Tensor | None = None
+    curvature: Tensor | None = None
+    negative_weights: Tensor | None = None
+
+    @staticmethod
+    def sample(io: IOParameters, outputs: int, inputs: int, stream: tuple[int, ...]) -> Lines:
+        """Draw the lines of an array with ``outputs`` x ``inputs`` cells, named by ``stream``."""
+        base = rng.key(*stream, Purpose.LINES)
+        noise = offset = curvature = negative = None
+        if io.out_noise > 0.0 and io.out_noise_std > 0.0:
+            noise = (io.out_noise * (1.0 + io.out_noise_std * rng.normal_matrix(base, 0, 1, outputs)[0])).abs()
+        if io.v_offset_std > 0.0:
+            offset = (io.v_offset_std * rng.normal_matrix(base, 1, 1, outputs)[0]).clamp(min=0.0)
+        if io.out_nonlinearity > 0.0:
+            spread = 1.0 + io.out_nonlinearity_std * rng.normal_matrix(base, 2, 1, outputs)[0]
+            curvature = (io.out_nonlinearity / io.out_bound * spread).abs()
+        if io.w_read_asymmetry_dtod > 0.0 and io.mv_type.by_sign:
+            negative = 1.0 + io.w_read_asymmetry_dtod * rng.normal_matrix(base, 3, outputs, inputs)
+        return Lines(noise, offset, curvature, negative)
+
+
+class Product(NamedTuple):
+    """Outputs (vectors, outputs); analog passes per vector (0: skipped); non-zero inputs per vector."""
+
+    y: Tensor
+    passes: NDArray[np.int32]
+    active: NDArray[np.int32]
+
+
+@dataclass(frozen=True)
+class Statistics:
+    """What noise management looks at, per vector; the sums are None unless asked for."""
+
+    largest_magnitude: NDArray[np.float32]
+    largest: NDArray[np.float32]
+    sum_of_side: NDArray[np.float32] | None
+    nonzero: NDArray[np.int32]
+
+
+def product(u: Tensor, weights: Tensor) -> Tensor:
+    """u (vectors, inputs) times weights (outputs, inputs) transposed, the one matrix product of both kinds of stages.
+
+    Small products run on one thread: to wake a second one takes longer, milliseconds if another process has its core.
+    """
+    threads = torch.get_num_threads()
+    if threads == 1 or not u.is_cpu or weights.numel() * u.shape[0] > _ONE_THREAD_PRODUCT:
+        return functional.linear(u, weights)
+    torch.set_num_threads(1)
+    try:
+        return functional.linear(u, weights)
+    finally:
+        torch.set_num_threads(threads)

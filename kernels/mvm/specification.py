@@ -1,0 +1,179 @@
+"""The stages of the analog multiplication in torch: every option, any device. This is the specification.
+
+Equations, with u the prepared input, Delta the step of a converter, xi fresh normal numbers, and n inputs:
+
+    input     u = clip(Delta rint(x / (alpha r) / Delta), inp_bound) + inp_noise xi;  u < 0: u (1 - inp_asymmetry)
+    (1) IR drop   a_i = n/g sum_j |W_ij||u_j|,  c = a (a (0.05 a - 0.2) + 0.5)
+              y_i = sum_j W_ij u_j - ir_drop c_i sum_j W_ij u_j (1 - (1 - j/n)^2)                              (2)
+    offset    y = (1 - v) y / (1 + r_s |y|), or against the reference line of weight v_offset_w_min            (3)
+    read      y += w_noise |u| xi   or   y += w_noise sqrt(sum_j |W_ij| u_j^2) xi                               (4)
+    S-shape   y = f^2 y / (1 + |nu y|),  f = 1 + (mean nu + r_s) slope_calibration out_bound                  (5)
+    output    y < 0: y (1 - out_asymmetry);  y += out_noise xi;  y = clip(Delta rint(y / Delta), out_bound)    (6)
+    by bits   y = sum_k 2^(l_k) s_k y_k, where y_k is (2) to (6) of part k of the integer u / Delta, which starts at
+              bit l_k; s_k = 1, or what scaled the part to the whole input range                               (7)
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from rpusim.kernels.base import rng
+from rpusim.kernels.base.rng import Purpose
+from rpusim.kernels.mvm.periphery import IOParameters, Lines, MVType, Statistics, WeightNoise, product
+
+Tensor = torch.Tensor
+
+
+def statistics(x: Tensor, wants_sums: bool) -> Statistics:
+    """Largest values, sums and number of non-zero inputs of each vector."""
+    sums = None
+    if wants_sums:
+        wide = x.double()
+        sums = torch.maximum(wide.clamp(min=0).sum(1), -wide.clamp(max=0).sum(1)).float().cpu().numpy()
+    nonzero = (x != 0).sum(1).to(torch.int32).cpu().numpy()
+    return Statistics(x.abs().amax(1).cpu().numpy(), x.amax(1).cpu().numpy(), sums, nonzero)
+
+
+class _Noise:
+    """Random numbers of one pass: a row of the matrices is a vector, ``half`` tells two-pass halves apart."""
+
+    def __init__(self, stream: tuple[int, ...], vectors: NDArray[np.int64], round_number: int, device: torch.device):
+        self._stream, self._vectors, self._round, self._device = stream, vectors, round_number, device
+
+    def _bits(self, purpose: Purpose, lines: int, half: int) -> Tensor:
+        words = rng.torch_words(rng.key(*self._stream, purpose), self._vectors, self._device)[:, None]
+        return rng.bits(words, self._round, torch.arange(lines, device=self._device), half)
+
+    def normal(self, purpose: Purpose, lines: int, half: int = 0) -> Tensor:
+        return rng.normal(self._bits(purpose, lines, half))
+
+    def uniform(self, purpose: Purpose, lines: int, half: int = 0) -> Tensor:
+        return rng.uniform(self._bits(purpose, lines, half))
+
+
+def one_pass(
+    weights: Tensor,
+    x: Tensor,
+    y: Tensor,
+    todo: NDArray[np.int64],
+    factor: NDArray[np.float32],
+    io: IOParameters,
+    lines: Lines,
+    stream: tuple[int, ...],
+    first: int,
+    round_number: int,
+) -> NDArray[np.bool_]:
+    """One analog pass of the vectors ``todo`` with inputs divided by ``factor``; fills their rows of ``y``.
+
+    Returns which of them clipped at the output.
+    """
+    noise = _Noise(stream, first + todo, round_number, x.device)
+    place = torch.from_numpy(todo).to(x.device)
+    of_factor = torch.from_numpy(factor).to(x.device)[:, None]
+    converted = _convert(x[place] * (1.0 / of_factor), io.inp_step, io.inp_bound, noise, io.inp_sto_round)[0]
+    if io.mv_type.by_bits:
+        out, clipped = _by_bits(weights, converted, io, lines, noise)
+        y[place] = out * (of_factor * io.out_scale)
+        return clipped.cpu().numpy()
+
+    prepared = _driven(converted, io, noise, 0)
+    if io.mv_type is MVType.ONE_PASS:
+        out, clipped = _read_out(_array(weights, prepared, io, lines, noise, 0), io, lines, noise, 0)
+    else:
+        of_negative = weights if lines.negative_weights is None else weights * lines.negative_weights.to(weights.device)
+        low = _array(of_negative, prepared.clamp(max=0.0), io, lines, noise, 0)
+        high = _array(weights, prepared.clamp(min=0.0), io, lines, noise, 1)
+        if io.mv_type is MVType.POS_NEG_SEPARATE:
+            out, clipped = _read_out(low + high, io, lines, noise, 0)
+        else:
+            out, clipped = _read_out(low, io, lines, noise, 0)
+            out_high, clipped_high = _read_out(high, io, lines, noise, 1)
+            out, clipped = out + out_high, clipped | clipped_high
+    y[place] = out * (of_factor * io.out_scale)
+    return clipped.cpu().numpy()
+
+
+def _driven(u: Tensor, io: IOParameters, noise: _Noise, part: int) -> Tensor:
+    """What a converted input becomes on the lines: with noise, and a loss of negative signals."""
+    if io.inp_noise > 0.0:
+        u = u + noise.normal(Purpose.INPUT_NOISE, u.shape[1], part) * io.inp_noise
+    return torch.where(u < 0, u * (1.0 - io.inp_asymmetry), u)
+
+
+def _by_bits(weights: Tensor, u: Tensor, io: IOParameters, lines: Lines, noise: _Noise) -> tuple[Tensor, Tensor]:
+    """Equation 7: (outputs, which vectors clipped in any part)."""
+    level = torch.round(u.abs() / io.inp_step).to(torch.int64).clamp(max=io.inp_levels)
+    out = torch.zeros(u.shape[0], weights.shape[0], device=u.device)
+    clipped = torch.zeros(u.shape[0], dtype=torch.bool, device=u.device)
+    for part, (low, largest) in enumerate(io.parts):
+        step = io.inp_bound / largest if io.full_scale_parts else io.inp_step
+        pulses = (level >> low & (1 << largest.bit_length()) - 1).to(u.dtype) * step
+        driven = _driven(torch.copysign(pulses, u), io, noise, part)
+        of_part, clips = _read_out(_array(weights, driven, io, lines, noise, part), io, lines, noise, part)
+        out, clipped = out + of_part * (2.0**low * io.inp_step / step), clipped | clips
+    return out, clipped
+
+
+def _convert(
+    signal: Tensor, step: float, bound: float, noise: _Noise, stochastic: bool, output: bool = False, half: int = 0
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Round to the converter's step, then clip: (signal, above the bound, below it)."""
+    if step > 0.0:
+        signal = signal / step
+        if stochastic:
+            purpose = Purpose.OUTPUT_ROUNDING if output else Purpose.INPUT_ROUNDING
+            signal = signal + (noise.uniform(purpose, signal.shape[1], half) - 0.5)
+        signal = torch.round(signal) * step
+    if bound <= 0.0:
+        nothing = torch.zeros_like(signal, dtype=torch.bool)
+        return signal, nothing, nothing
+    # The bound itself is a level: compare with its float32 value.
+    limit = float(np.float32(bound))
+    return signal.clamp(-limit, limit), signal > limit, signal < -limit
+
+
+def _array(weights: Tensor, u: Tensor, io: IOParameters, lines: Lines, noise: _Noise, half: int) -> Tensor:
+    """Equations 2 to 4."""
+    y = product(u, weights)
+    inputs = u.shape[1]
+    if io.ir_drop > 0.0:
+        load = product(u.abs(), weights.abs()) * (inputs / io.ir_drop_g_ratio)
+        drop = load * (load * (0.05 * load - 0.2) + 0.5)
+        place = torch.arange(inputs, device=u.device, dtype=torch.float32) / inputs
+        y = y - io.ir_drop * drop * product(u * (1.0 - (1.0 - place) ** 2), weights)
+    if io.v_offset_std > 0.0 or io.r_series > 0.0:
+        offset: Tensor | float = 0.0 if lines.offset is None else lines.offset.to(u.device)
+        series = io.r_series
+        if io.v_offset_w_min == 0.0:
+            y = (1.0 - offset) * y / (1.0 + series * y.abs())
+        else:
+            reference = -io.v_offset_w_min * u.sum(1, keepdim=True)
+            raised = y + reference
+            y = (1.0 - offset) * raised / (1.0 + series * raised.abs())
+            y = y - (1.0 + offset) * reference / (1.0 + series * reference.abs())
+    if io.w_noise > 0.0 and io.w_noise_type is not WeightNoise.NONE:
+        if io.w_noise_type is WeightNoise.ADDITIVE_CONSTANT:
+            deviation = (u * u).sum(1, keepdim=True).sqrt()
+        else:
+            deviation = product(u * u, weights.abs()).sqrt()
+        y = y + io.w_noise * deviation * noise.normal(Purpose.WEIGHT_READ_NOISE, y.shape[1], half)
+    return y
+
+
+def _read_out(y: Tensor, io: IOParameters, lines: Lines, noise: _Noise, half: int) -> tuple[Tensor, Tensor]:
+    """Equations 5 and 6: (outputs, which vectors clipped)."""
+    if io.out_nonlinearity > 0.0 or io.r_series > 0.0:
+        curvature = torch.zeros(y.shape[1]) if lines.curvature is None else lines.curvature
+        correction = 1.0
+        if io.slope_calibration > 0.0:
+            correction = 1.0 + (float(curvature.mean()) + io.r_series) * io.slope_calibration * io.out_bound
+        y = correction**2 * y / (1.0 + (curvature.to(y.device) * y).abs())
+    if io.out_asymmetry != 0.0:
+        y = torch.where(y < 0, y * (1.0 - io.out_asymmetry), y)
+    if io.out_noise > 0.0:
+        deviation: Tensor | float = io.out_noise if lines.noise is None else lines.noise.to(y.device)
+        y = y + noise.normal(Purpose.OUTPUT_NOISE, y.shape[1], half) * deviation
+    y, above, below = _convert(y, io.out_step, io.out_bound, noise, io.out_sto_round, output=True, half=half)
+    return y, (above | below if io.bm_test_negative_bound else above).any(1)

@@ -1,0 +1,364 @@
+"""Pulses of a cell merged: many small steps as one large one, wherever that is the same in distribution.
+
+Of a chunk of vectors, a cell's n_u up and n_d down pulses are counted with popcounts of packed bits. A step that is
+linear in weight and noise, (b + m w) + (e + f w) sigma xi, then has a closed form for all of them together. With
+contraction a = -m_u per up and a = m_d per down pulse, lambda = -ln(1 - a), phi = lambda / a:
+
+    theta = n_u lambda_u + n_d lambda_d,   drift = n_u b_u phi_u - n_d b_d phi_d,   g = (1 - exp(-theta)) / theta
+    w'    = w + (drift - theta w) g + sqrt(V) xi                                                     (1)
+    V     = sigma^2 (n_u (e_u + f_u v)^2 + n_d (e_d + f_d v)^2) (1 - theta (n - 1) / n)              (2)
+
+with n = n_u + n_d and v the weight halfway. For a constant step (m = f = 0) this is exact. For one direction only, the
+mean is exact too; for both it is the mean over all orders of the pulses, to third order in a. The order of words is
+known, so the mean moves by what it changes, to the same order:
+
+    w'   += (n_du - n_ud) (b_u m_d - b_d m_u) / 2                                                    (3)
+
+with n_du pairs of pulses in different words of which the down pulse comes first, and n_ud of the others.
+
+That is the same as pulse after pulse only under conditions, tested for every cell. All must hold; of a single pulse,
+only that of the slope, on which the series for phi and g depend:
+
+    bounds  in no order of its pulses could the cell touch a bound: all steps towards it first, plus SIGMAS standard
+            deviations of their noise, stay inside. By Levy's inequality the walk leaves this strip with a probability
+            below 6.4e-5 per side; where it does, the mean is off by less than 1.5e-5 of that deviation.
+    slope   n_u |m_u| + n_d |m_d| < SLOPE: steps change little on the way.
+    order   what the order of the n_m pairs of an up and a down pulse within a word can matter, and what (3) can be off,
+            (n_m + slope n_u n_d) |b_u m_d - b_d m_u| / 2 in all, is below ORDER steps, or below half of ORDER standard
+            deviations of the noise.
+    shape   sigma^2 (n_u f_u^2 + n_d f_d^2) < SHAPE: multiplicative noise is still normal after many steps.
+
+A cell that fails is tried again with PART words at a time if the chunk is long; where it fails again it takes these
+pulses one by one, in order, with the random numbers of `one_by_one`: bit for bit what the exact execution does. Long
+trains are merged vector by vector (`merged_vector`): a cell then has pulses of one direction, and there is no order.
+Merged noise has numbers of its own, one per cell and chunk (or part); so a merged result does not depend on the number
+of threads, but does on how vectors are divided into calls. The idea of merging equal pulses of a constant step is
+AIHWKit's (Rasch et al. 2021); popcounts over a mini-batch, slopes, conditions and fallback are ours.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numba import prange
+
+from rpusim.kernels.base.loops import compile_loop, popcount
+from rpusim.kernels.base.rng import nb_bits, nb_line_words, nb_normal, nb_step_words
+from rpusim.kernels.devices.base import PulsedDevice
+from rpusim.kernels.devices.models import linear_step, soft_bounds_reference
+from rpusim.kernels.devices.models.constant_step import constant_step
+from rpusim.kernels.pulses import merged_vector
+from rpusim.kernels.pulses.merged_vector import SIGMAS, SMOOTH_STEPS
+
+# Injected by `compile_loop`; named here for the reader and for type checkers.
+step: Any = None
+read: Any = None
+PARAMETERS = 0
+ONLY_UP = 0
+SMOOTH = 0
+coincide: Any = None
+merged_words: Any = None
+one_vector_each: Any = None
+one_by_one: Any = None
+
+# Steps that are linear in the weight and in the noise.
+LINEAR_STEPS: set[Callable[..., Any]] = {
+    constant_step,
+    linear_step.multiplicative_step,
+    linear_step.additive_step,
+    soft_bounds_reference.additive_step,
+}
+
+# Pulses per cell from which to merge is faster than to go one by one.
+_WORTH_MERGING = 0.5
+# Share of columns that fire below which only their cells are looked at.
+_FEW_LIT = 0.7
+# Words of the parts in which cells that fail are merged again, if a chunk has more than twice as many.
+PART = 2
+# Limits of the conditions, see above.
+SLOPE, ORDER, SHAPE = 0.1, 0.125, 0.01
+
+_F = np.float32
+_ZERO, _ONE = np.uint32(0), np.uint32(1)
+_0, _1, _2, _HALF, _THIRD, _SIXTH, _24TH = _F(0), _F(1), _F(2), _F(0.5), _F(1 / 3), _F(1 / 6), _F(1 / 24)
+_SIGMAS, _SLOPE, _ORDER, _SHAPE = _F(SIGMAS), _F(SLOPE), _F(ORDER), _F(SHAPE)
+
+
+def covers(device: PulsedDevice) -> bool:
+    """Whether pulses of this device can be merged at all."""
+    return device.step in LINEAR_STEPS or device.step in SMOOTH_STEPS
+
+
+def lit(columns, first_word, after_word, width):
+    """Columns that fire at all in some words, and these words of theirs: (columns, positive, negative)."""
+    ids, number = np.empty(width, np.int32), 0
+    for j in range(width):
+        above, below = _ZERO, _ZERO
+        for word in range(first_word, after_word):
+            above = np.uint32(above | columns[0, word, j])
+            below = np.uint32(below | columns[1, word, j])
+        ids[number] = j
+        number += 1 if above | below != _ZERO else 0
+    if number > _FEW_LIT * width:
+        number = width
+        for j in range(width):
+            ids[j] = j
+    plus = np.empty((after_word - first_word, number), np.uint32)
+    minus = np.empty((after_word - first_word, number), np.uint32)
+    for word in range(after_word - first_word):
+        for j in range(number):
+            plus[word, j] = columns[0, first_word + word, ids[j]]
+            minus[word, j] = columns[1, first_word + word, ids[j]]
+    return ids[:number], plus, minus
+
+
+def tally(up, down, turned, mixed, high, low, above, below):
+    """Add the pulses of a word of a row (above, below) and of a column (high, low) to the counts of `count`."""
+    ups = np.int32(popcount(np.uint32(np.uint32(high & below) | np.uint32(low & above))))
+    downs = np.int32(popcount(np.uint32(np.uint32(high & above) | np.uint32(low & below))))
+    if PARAMETERS > 1:
+        turned = np.int32(turned + np.int32(np.int32(ups * down) - np.int32(downs * up)))
+        mixed = np.int32(mixed + np.int32(ups * downs))
+    return np.int32(up + ups), np.int32(down + downs), turned, mixed
+
+
+def count(row_plus, row_minus, plus, minus, up, down, turned, mixed):
+    """Up and down pulses of the cells of a row, in words (words,) of the row and (words, columns) of the columns.
+
+    turned: pairs of pulses in different words, the down pulse first, less those with the up pulse first; mixed: pairs
+    of up and down pulses in the same word. Four words at a time: the counts are read and written less often.
+    """
+    width = len(up)
+    for j in range(width):
+        up[j] = down[j] = turned[j] = mixed[j] = 0
+    fours = len(plus) // 4 * 4
+    for word in range(0, fours, 4):
+        a, b, c, d = row_plus[word], row_plus[word + 1], row_plus[word + 2], row_plus[word + 3]
+        p, q, r, s = row_minus[word], row_minus[word + 1], row_minus[word + 2], row_minus[word + 3]
+        if a | b | c | d | p | q | r | s == _ZERO:
+            continue
+        high, high_b, high_c, high_d = plus[word], plus[word + 1], plus[word + 2], plus[word + 3]
+        low, low_b, low_c, low_d = minus[word], minus[word + 1], minus[word + 2], minus[word + 3]
+        for j in range(width):
+            found = tally(up[j], down[j], turned[j], mixed[j], high[j], low[j], a, p)
+            found = tally(found[0], found[1], found[2], found[3], high_b[j], low_b[j], b, q)
+            found = tally(found[0], found[1], found[2], found[3], high_c[j], low_c[j], c, r)
+            up[j], down[j], turned[j], mixed[j] = tally(
+                found[0], found[1], found[2], found[3], high_d[j], low_d[j], d, s
+            )
+    for word in range(fours, len(plus)):
+        a, p, high, low = row_plus[word], row_minus[word], plus[word], minus[word]
+        if a | p == _ZERO:
+            continue
+        for j in range(width):
+            up[j], down[j], turned[j], mixed[j] = tally(up[j], down[j], turned[j], mixed[j], high[j], low[j], a, p)
+
+
+def merge_cells(weight_row, cell_row, sigma, up, down, turned, mixed, ids, a, c, left_over):
+    """Equations 1 and 2 for cells side by side; says in ``left_over`` which ones fail, returns how many.
+
+    ids: their columns; a, c: words of their noise.
+    """
+    number = _ZERO
+    for j in range(len(ids)):
+        cell = j * (2 + 2 * PARAMETERS)
+        weight, lowest, highest = weight_row[j], cell_row[cell], cell_row[cell + 1]
+        of_up, of_down = read(cell_row, cell + 2), read(cell_row, cell + 2 + PARAMETERS)
+        n_up, n_down = _F(up[j]), _F(0 if ONLY_UP else down[j])
+        n = n_up + n_down
+        b_up, b_down = _F(step(_0, _0, *of_up)), _F(step(_0, _0, *of_down))
+        e_up, e_down = _F(step(_0, _1, *of_up)) - b_up, _F(step(_0, _1, *of_down)) - b_down
+        if PARAMETERS > 1:
+            m_up, m_down = _F(step(_1, _0, *of_up)) - b_up, _F(step(_1, _0, *of_down)) - b_down
+            f_up = _F(step(_1, _1, *of_up)) - _F(step(_1, _0, *of_up)) - e_up
+            f_down = _F(step(_1, _1, *of_down)) - _F(step(_1, _0, *of_down)) - e_down
+            phi_up = _1 - m_up * (_HALF - m_up * _THIRD)
+            phi_down = _1 + m_down * (_HALF + m_down * _THIRD)
+            theta = n_down * m_down * phi_down - n_up * m_up * phi_up
+            drift = n_up * b_up * phi_up - n_down * b_down * phi_down
+            g = _1 - theta * (_HALF - theta * (_SIXTH - theta * _24TH))
+            swap = _HALF * (b_up * m_down - b_down * m_up)
+            move = (drift - theta * weight) * g + swap * _F(turned[j])
+            share = (n - _1) / (n if n > _1 else _1)
+            half = weight + _HALF * share * move
+            s_up, s_down = e_up + f_up * half, e_down + f_down * half
+            variance = (n_up * s_up * s_up + n_down * s_down * s_down) * (_1 - theta * share)
+            size_up, size_down = b_up + m_up * weight, b_down + m_down * weight
+            slope = n_up * abs(m_up) + n_down * abs(m_down)
+            slack = _1 + _2 * slope
+            travel = n_up * abs(size_up) + n_down * abs(size_down)
+            w_up, w_down = abs(e_up + f_up * weight), abs(e_down + f_down * weight)
+            w_up, w_down = w_up + abs(f_up) * travel * _2, w_down + abs(f_down) * travel * _2
+            widest = n_up * w_up * w_up + n_down * w_down * w_down
+        else:
+            move = n_up * b_up - n_down * b_down
+            widest = variance = n_up * e_up * e_up + n_down * e_down * e_down
+            size_up, size_down, slack, slope = b_up, b_down, _1, _0
+        spread = sigma * np.sqrt(variance if variance > _0 else _0)
+        moved = weight + move + spread * nb_normal(nb_bits(a, c, ids[j]))
+        moved = lowest if moved < lowest else moved
+        moved = highest if moved > highest else moved
+
+        rise = n_up * (size_up if size_up > _0 else _0) - n_down * (size_down if size_down < _0 else _0)
+        fall = n_down * (size_down if size_down > _0 else _0) - n_up * (size_up if size_up < _0 else _0)
+        reach = _SIGMAS * sigma * np.sqrt(widest)
+        bad = (weight + slack * rise + reach > highest) | (weight - slack * fall - reach < lowest)
+        if PARAMETERS > 1:
+            bad |= slope > _SLOPE
+            largest = b_up if b_up > b_down else b_down
+            largest = largest if largest > spread * _HALF else spread * _HALF
+            bad |= abs(swap) * (_F(mixed[j]) + slope * n_up * n_down) > _ORDER * largest
+            bad |= sigma * sigma * (n_up * f_up * f_up + n_down * f_down * f_down) > _SHAPE
+        one_by_one = _ONE if (bad & (n > _1)) | (slope > _SLOPE) else _ZERO
+        left_over[j] = one_by_one
+        number = np.uint32(number + one_by_one)
+        weight_row[j] = weight if (one_by_one != _ZERO) | (n == _0) else moved
+    return number
+
+
+def in_parts(
+    weight_row, cell_row, sigma, i, ids, left_over, first_word, row_plus, row_minus, plus, minus, words, numbers_,
+    word_a, word_b,
+):  # fmt: skip
+    """Cells of a row that failed: merged again in parts of PART words, or else one by one; returns how often that was.
+
+    left_over: marks these cells; word_a, word_b: words of the noise of merged pulses.
+    """
+    which, per_cell, failed = np.flatnonzero(left_over), 2 + 2 * PARAMETERS, 0
+    number = len(which)
+    weight, cell, failing = np.empty(number, np.float32), np.empty(number * per_cell, np.float32), left_over[which]
+    for q in range(number):
+        weight[q] = weight_row[which[q]]
+        for k in range(per_cell):
+            cell[q * per_cell + k] = cell_row[which[q] * per_cell + k]
+    up, down, columns = np.empty(number, np.int32), np.empty(number, np.int32), ids[which]
+    turned, mixed = np.empty(number, np.int32), np.empty(number, np.int32)
+    size = PART if len(plus) > 2 * PART else len(plus)
+    scratch = merged_vector.room(size)
+    for start in range(0, len(plus), size):
+        stop = min(start + size, len(plus))
+        above, below = row_plus[start:stop], row_minus[start:stop]
+        high, low = np.empty((stop - start, number), np.uint32), np.empty((stop - start, number), np.uint32)
+        for word in range(stop - start):
+            for q in range(number):
+                high[word, q], low[word, q] = plus[start + word, which[q]], minus[start + word, which[q]]
+        if size < len(plus):
+            count(above, below, high, low, up, down, turned, mixed)
+            a, c = nb_line_words(word_a, word_b, i, 1 + start // size)
+            failed += merge_cells(weight, cell, sigma, up, down, turned, mixed, columns, a, c, failing)
+        else:
+            failed += number
+        for q in range(number):
+            if failing[q] != _ZERO:
+                weight[q] = one_by_one(
+                    weight[q], cell, q * per_cell, sigma, i, columns[q], first_word + start, above, below,
+                    high[:, q], low[:, q], words, numbers_, *scratch,
+                )  # fmt: skip
+    for q in range(number):
+        weight_row[which[q]] = weight[q]
+    return failed
+
+
+def merge(weights, cells, sigma, first_word, after_word, rows, ids, plus, minus, words, numbers_, base, first):
+    """Apply all coincidences of some words, given as by `draw` and `lit`; returns how many cells fell back.
+
+    base, first: the key of merged noise, the counter of these vectors.
+    """
+    width, per_cell = len(ids), 2 + 2 * PARAMETERS
+    all_lit = width == weights.shape[1]
+    fallbacks = np.zeros(weights.shape[0], np.int32)
+    for i in prange(weights.shape[0]):
+        row_plus, row_minus = rows[0, first_word:after_word, i], rows[1, first_word:after_word, i]
+        any_bit = _ZERO
+        for word in range(len(row_plus)):
+            any_bit = np.uint32(any_bit | row_plus[word] | row_minus[word])
+        if any_bit == _ZERO:
+            continue
+        up, down, left_over = np.empty(width, np.int32), np.empty(width, np.int32), np.empty(width, np.uint32)
+        turned, mixed = np.empty(width, np.int32), np.empty(width, np.int32)
+        count(row_plus, row_minus, plus, minus, up, down, turned, mixed)
+        weight_row, cell_row = weights[i], cells[i]
+        if not all_lit:  # cells of lit columns side by side, so that the next loop stays vectorised
+            weight_row, cell_row = np.empty(width, np.float32), np.empty(width * per_cell, np.float32)
+            for j in range(width):
+                weight_row[j] = weights[i, ids[j]]
+                for k in range(per_cell):
+                    cell_row[j * per_cell + k] = cells[i, ids[j] * per_cell + k]
+        word_a, word_b = nb_step_words(base, first)
+        a, c = nb_line_words(word_a, word_b, i, 0)
+        if merge_cells(weight_row, cell_row, sigma, up, down, turned, mixed, ids, a, c, left_over) > _ZERO:
+            fallbacks[i] = in_parts(
+                weight_row, cell_row, sigma, i, ids, left_over, first_word, row_plus, row_minus, plus, minus, words,
+                numbers_, word_a, word_b,
+            )  # fmt: skip
+        if not all_lit:
+            for j in range(width):
+                weights[i, ids[j]] = weight_row[j]
+    return fallbacks.sum()
+
+
+def stages(parallel: bool, **names: Any) -> dict[str, Any]:
+    """What `all_chunks` calls, for one device; names: as for `compile_loop`."""
+    of_vector = {
+        "train": compile_loop(
+            merged_vector.take_train,
+            decay=merged_vector.decay,
+            lanes=merged_vector.lanes_of(names["PARAMETERS"]),
+            choose=merged_vector.chooser(names["PARAMETERS"]),
+            **names,
+        ),
+        "one_by_one": compile_loop(
+            merged_vector.one_after_the_other, choose=merged_vector.chooser(names["PARAMETERS"]), **names
+        ),
+    }
+    sources = (merged_vector.__file__,)
+    found = {
+        "lit": lit,
+        "one_vector_each": compile_loop(
+            merged_vector.take_vectors, parallel, fired_columns=merged_vector.fired_columns, **of_vector, **names
+        ),
+    }
+    if not names["SMOOTH"]:
+        cells = {
+            "merge_cells": compile_loop(merge_cells, **names),
+            "count": compile_loop(count, tally=compile_loop(tally, **names), **names),
+        }
+        parts = compile_loop(in_parts, one_by_one=of_vector["one_by_one"], **cells, **names)
+        found["merged_words"] = compile_loop(merge, parallel, sources, in_parts=parts, **cells, **names)
+    return found
+
+
+def all_chunks(
+    weights, cells, sigma, chunks, rows, columns, words, numbers_, slots, alone, base, first, merged, fallbacks
+):
+    """Apply all that `drivers.draw` has returned: merged where that is faster; says where in ``merged``.
+
+    slots: of every vector. alone: how many make a chunk of one vector, see `drivers.plan_chunks`.
+    """
+    n = 0
+    while n < len(chunks):
+        start, stop, first_word, after_word, pulses = chunks[n]
+        after = n
+        while after < len(chunks) and chunks[after, 1] - chunks[after, 0] == 1 and slots[chunks[after, 0]] >= alone:
+            after += 1
+        # A single one is not worth to turn rows into columns.
+        if after > n + 1 or (SMOOTH and after > n):
+            of_run = chunks[n:after]
+            for chunk in of_run:
+                merged[chunk[0]] |= chunk[4] > 0
+            one_vector_each(weights, cells, sigma, of_run, rows, columns, words, numbers_, base, first, fallbacks)
+            n = after
+            continue
+        ids, plus, minus = lit(columns, first_word, after_word, weights.shape[1])
+        dense = pulses > _WORTH_MERGING * weights.shape[0] * len(ids)
+        if dense and SMOOTH == 0:
+            merged[start:stop] = True
+            fallbacks[start] += merged_words(
+                weights, cells, sigma, first_word, after_word, rows, ids, plus, minus, words,
+                numbers_, base, first + start,
+            )  # fmt: skip
+        elif pulses > 0:
+            coincide(weights, cells, sigma, first_word, after_word, rows, columns, words, numbers_)
+        n += 1

@@ -1,0 +1,74 @@
+"""Write noise: what reads see of a cell is not quite where pulses have put it.
+
+    apparent = persistent + sigma xi                                                              (1)
+
+Pulses move the persistent weight; the apparent one is drawn anew whenever the cell is touched, and stays until then.
+Reading draws nothing. The noise is that of short-term relaxation after programming, as in filamentary resistive
+memories: Rasch et al., "Fast and robust analog in-memory deep neural network training", Nat. Commun. 15:7133 (2024).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from numba import prange
+
+from rpusim.kernels.base import rng
+from rpusim.kernels.base.loops import Loop
+from rpusim.kernels.base.rng import nb_bits, nb_line_words, nb_normal, nb_step_words
+
+Tensor = torch.Tensor
+
+# Cells (about 2 ns each) above which a parallel launch pays.
+_PARALLEL_WORK = 4_000_000
+
+_ZERO, _ONE = np.uint32(0), np.uint32(1)
+
+
+class Before:
+    """What persistent weights were: weights (rows, columns), valid in the rows marked in ``rows``; others stay."""
+
+    def __init__(self, like: Tensor) -> None:
+        self.weights, self.rows = torch.empty_like(like), np.zeros(len(like), np.bool_)
+
+    def keep(self, persistent: Tensor) -> None:
+        """Every row may move."""
+        self.weights.copy_(persistent)
+        self.rows[:] = True
+
+
+def _redraw(apparent, persistent, before, rows, all_cells, sigma, base, step):
+    word_a, word_b = nb_step_words(base, step)
+    for i in prange(apparent.shape[0]):
+        moved = _ZERO
+        if not (all_cells or rows[i]):
+            continue
+        for j in range(apparent.shape[1]):
+            moved = np.uint32(moved + (_ONE if persistent[i, j] != before[i, j] else _ZERO))
+        if moved == _ZERO and not all_cells:
+            continue
+        a, c = nb_line_words(word_a, word_b, i, 0)
+        for j in range(apparent.shape[1]):
+            fresh = persistent[i, j] + nb_normal(nb_bits(a, c, j)) * sigma
+            apparent[i, j] = fresh if all_cells or persistent[i, j] != before[i, j] else apparent[i, j]
+
+
+_NO_ROWS = np.zeros(0, np.bool_)
+_REDRAW = Loop(_redraw, _PARALLEL_WORK)
+
+
+def redraw(
+    apparent: Tensor, persistent: Tensor, before: Before | None, sigma: float, base: int, step: int, path: str
+) -> None:
+    """Equation 1 in place, for the cells whose persistent weight is not what it was ``before``; None: for all cells.
+
+    sigma: in weight. base, step: the key of the random numbers, and which drawing of the array this is.
+    """
+    if path == "numba":
+        earlier, moved = (persistent, _NO_ROWS) if before is None else (before.weights, before.rows)
+        weights = apparent.numpy(), persistent.numpy(), earlier.numpy()
+        _REDRAW(*weights, moved, before is None, np.float32(sigma), np.uint64(base), step, work=apparent.numel())
+        return
+    rows, columns = apparent.shape
+    fresh = persistent + rng.normal_matrix(base, step, rows, columns, apparent.device) * float(np.float32(sigma))
+    apparent.copy_(fresh if before is None else torch.where(persistent != before.weights, fresh, apparent))

@@ -1,0 +1,50 @@
+"""What ships with rpusim: experiments, networks, chips, devices, and ways to infer, each with its title and source."""
+
+from __future__ import annotations
+
+import inspect
+from functools import partial
+
+from rpusim.arch.chips import chip
+from rpusim.kernels.inference import INFERENCE
+from rpusim.kernels.tiles import presets as devices
+from rpusim.workloads.runs import settings
+from rpusim.workloads.zoo import networks
+
+Entry = dict[str, str]
+
+
+def catalogue() -> dict[str, list[Entry]]:
+    """The lists that `rpusim presets` shows: {experiments, networks, chips, devices, inference: [{name, title,
+    source}]}."""
+    experiments = [settings.load(name) for name in settings.presets()]
+    chips = [chip.Chip.load(name) for name in chip.presets()]
+    return {
+        "experiments": [{"name": e.name, "title": e.title, "source": e.source} for e in experiments],
+        "networks": [
+            {"name": name, "title": _first_line(entry.builder), "source": entry.source}
+            for name, entry in networks.NETWORKS.items()
+        ],
+        "chips": [{"name": c.name, "title": c.title, "source": c.source} for c in chips],
+        "devices": [
+            {"name": name, "title": _device_title(preset), "source": preset.source}
+            for name, preset in devices.CONFIGURATIONS.items()
+        ],
+        "inference": [
+            {"name": name, "title": preset.title, "source": preset.source} for name, preset in INFERENCE.items()
+        ],
+    }
+
+
+def _first_line(builder: object) -> str:
+    function = builder.func if isinstance(builder, partial) else builder
+    return (inspect.getdoc(function) or "").partition("\n")[0].rstrip(".")
+
+
+def _device_title(preset: devices.Preset) -> str:
+    device = preset.device
+    kind = type(device).__name__
+    words = "".join(f" {c.lower()}" if c.isupper() else c for c in kind).strip()
+    cell = preset.config.cell
+    arrays = "" if cell.kind == "single" else f"{cell.kind} cells of {cell.arrays} x "
+    return f"{arrays}{words} device, step {device.dw_min:g} between {device.w_min:g} and {device.w_max:g}"

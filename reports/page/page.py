@@ -1,0 +1,155 @@
+"""report.html: one self-contained page from a result document, and from the first events where they are at hand.
+
+Everything is inline (style, drawings, a few lines of script that only filter a table), so the page can be mailed,
+printed and read without a network. The template holds no arithmetic; figures come from `figures`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from rpusim.reports.page import charts
+from rpusim.reports.trace.recorded import Trace
+from rpusim.reports.words import figures, insight
+from rpusim.reports.words import format as f
+from rpusim.reports.words.figures import Document
+
+TEMPLATES = Path(__file__).parent / "templates"
+
+
+def page(document: Document, events: Trace | None = None) -> str:
+    """The report as HTML. ``events`` (see `Trace.of` and `Trace.read`) adds the timeline of the first sample."""
+    environment = Environment(
+        loader=FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    sources = figures.provenance(document)
+    accuracy = document.get("accuracy")
+    squares, left_out = charts.arrays(document)
+    drawn, drawn_note, phases = charts.timeline(events, document) if events is not None else ("", "", [])
+    wall = document.get("wall")
+    return environment.get_template("report.html").render(
+        style=Markup((TEMPLATES / "report.css").read_text(encoding="utf-8")),
+        script=Markup((TEMPLATES / "report.js").read_text(encoding="utf-8")),
+        title=figures.title(document),
+        subtitle=figures.subtitle(document),
+        headlines=figures.headlines(document),
+        bottleneck=document["bottleneck"]["sentence"],
+        timed=figures.what_was_timed(document),
+        curve=Markup(charts.learning_curve(accuracy["curve"])) if accuracy and accuracy["curve"] else "",
+        curve_rows=_curve_rows(accuracy["curve"]) if accuracy else [],
+        **_aging(accuracy),
+        test_samples=f.count(accuracy["test_samples"]) if accuracy else "",
+        reached=figures.reached(document),
+        wear=figures.wear(document),
+        wear_drawing=Markup(charts.wear(document["endurance"]["histogram"])) if "endurance" in document else "",
+        endurance=document.get("endurance"),
+        wear_rows=_wear_rows(document),
+        breakdowns=[
+            ("Energy per sample by part", "part", "", figures.energy_per_sample(document, "by_part")),
+            ("by phase", "phase", "phases", figures.energy_per_sample(document, "by_phase")),
+            ("by layer", "layer", "phases", figures.energy_per_sample(document, "by_layer")),
+        ],
+        **_insight(document),
+        areas=figures.area_by_part(document),
+        layers=list(figures.layer_rows(document)),
+        arrays=[layer | {"squares": [Markup(s) for s in layer["squares"]]} for layer in squares],
+        arrays_left_out=left_out,
+        timeline=Markup(drawn),
+        timeline_note=drawn_note,
+        timeline_phases=phases,
+        activity=figures.activity(document),
+        sources=sources,
+        source_count=sum(len(rows) for rows in sources.values()),
+        assumed_count=sum(row.assumed for rows in sources.values() for row in rows),
+        command=document.get("command"),
+        wall=f.si(wall["seconds"], "s") if wall else "",
+        version=document["version"],
+    )
+
+
+def _insight(document: Document) -> dict[str, Any]:
+    """What is shown of the analysis; nothing of a document without one."""
+    if not document.get("analysis"):
+        return {"analysed": False, "what_if": []}
+    return {
+        "analysed": True,
+        "path_shares": [(by, insight.path_shares(document, f"by_{by}")) for by in ("part", "phase", "layer")],
+        "power": Markup(charts.power(document)),
+        "peak": insight.peak_sentence(document),
+        "utilisation": insight.utilisation(document),
+        "rooflines": insight.rooflines(document),
+        "matrices": [(side, insight.matrix(document, side)) for side in ("part", "layer")],
+        "what_if": insight.what_if(document),
+    }
+
+
+def _seconds(value: float) -> str:
+    return f.si(value, "s")
+
+
+def _joules(value: float) -> str:
+    return f.si(value, "J")
+
+
+_AGING: tuple[tuple[str, str, Callable[[float], str]], ...] = (
+    ("seconds_since_programming", "after programming", f.age),
+    ("test_error", "test error", f.percent),
+    ("test_error_uncompensated", "drift uncompensated", f.percent),
+    ("seconds_per_inference", "time per inference", _seconds),
+    ("joules_per_inference", "energy per inference", _joules),
+    ("maintenance_seconds", "programming, measuring drift", _seconds),
+    ("maintenance_joules", "its energy", _joules),
+    ("compensation_seconds", "measuring drift alone", _seconds),
+    ("compensation_joules", "its energy", _joules),
+)
+"""Columns of the table of ages: name in the document, title, and how a value is written."""
+
+
+def _aging(accuracy: Document | None) -> dict[str, Any]:
+    """Error and cost over the time since programming, of a network that was programmed."""
+    points = accuracy.get("aging", []) if accuracy else []
+    if not accuracy or not points:
+        return {"aging": "", "aging_columns": [], "aging_rows": []}
+    columns = [column for column in _AGING if column[0] in points[0]]
+    return {
+        "aging": Markup(charts.aging_curve(points, accuracy["test_error_floating_point"])),
+        "aging_columns": [title for _, title, _ in columns],
+        "aging_rows": [[shown(point[name]) for name, _, shown in columns] for point in points],
+    }
+
+
+def _curve_rows(curve: list[dict[str, float]]) -> list[list[str]]:
+    return [
+        [
+            str(point["epoch"]),
+            f.percent(point["test_error"]),
+            f.percent(point["test_error_floating_point"]),
+            f.significant(point["train_loss"]),
+            f.si(point["seconds"], "s"),
+            f.si(point["joules"], "J"),
+            f.significant(point["pulses_per_cell"]) if "pulses_per_cell" in point else "",
+        ]
+        for point in curve
+    ]
+
+
+def _wear_rows(document: Document) -> list[list[str]]:
+    return [
+        [
+            row["layer"],
+            str(row["array"]),
+            f.count(row["cells"]),
+            *(f.significant(row[n]) for n in ("mean", "median")),
+            f.count(row["largest"]),
+        ]
+        for row in document.get("endurance", {}).get("arrays", [])
+    ]

@@ -1,0 +1,75 @@
+"""`rpusim trace`: which format, where to, and written whole or not at all."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from rpusim.arch.contract.activity import Phase
+from rpusim.errors import InputError
+from rpusim.reports.trace.lanes import ALL, Lanes, Window
+from rpusim.reports.trace.recorded import Trace
+from rpusim.reports.words import format as f
+from rpusim.workloads.results import files
+
+JSON, PROTOBUF = ".json", ".pftrace"
+MOST_IN_JSON = 100_000
+"""Slices; of more, protobuf is written where the name of the file does not say otherwise."""
+
+
+def lanes_of(trace: Trace | None, document: dict[str, Any], window: Window = ALL, stretched: bool = False) -> Lanes:
+    """What is shown of the trace of a result."""
+    if trace is None:
+        raise InputError("the run has no events to show")
+    layers = [layer["name"] for layer in document["layers"]]
+    within = ((trace["layer"], len(layers)), (trace["phase"], len(Phase)))
+    if any(column.min() < 0 or column.max() >= number for column, number in within):
+        raise InputError("the events are of another network than the result beside them; give a whole run folder")
+    standby = document.get("analysis", {}).get("power", {}).get("standby_W", 0.0)
+    return Lanes(trace, layers, standby, window, stretched)
+
+
+def window_of(given: str | None) -> Window:
+    """All of the time, if none was given."""
+    return ALL if given is None else Window.parse(given)
+
+
+def check_suffix(path: Path | None) -> None:
+    """A file's name says which format it is in, or nothing."""
+    if path is not None and path.suffix not in ("", JSON, PROTOBUF):
+        raise InputError(f"--out: got {str(path)!r}, but a file that ends in {JSON} or {PROTOBUF} is needed")
+
+
+def write(lanes: Lanes, path: Path) -> Path:
+    """Write to ``path``, whose name gets an ending if it has none. Returns where."""
+    check_suffix(path)
+    path = path if path.suffix else path.with_suffix(JSON if len(lanes) <= MOST_IN_JSON else PROTOBUF)
+    files.replace(path, _content(lanes, path.suffix))
+    return path
+
+
+def _content(lanes: Lanes, suffix: str) -> bytes:
+    from rpusim.reports.trace import json_format, protobuf
+
+    return json_format.write(lanes).encode() if suffix == JSON else protobuf.write(lanes)
+
+
+def summary(lanes: Lanes, path: Path) -> dict[str, Any]:
+    """What was written."""
+    begin, end = int(lanes.trace["start"].min()), int(lanes.trace["end"].max())
+    return {
+        "file": str(path),
+        "slices": len(lanes),
+        "lanes": len(lanes.lanes),
+        "counters": len(lanes.counters),
+        "from_s": begin * 1e-12,
+        "to_s": end * 1e-12,
+    }
+
+
+def sentence(written: dict[str, Any]) -> str:
+    """The same in words."""
+    return (
+        f"{f.count(written['slices'])} slices of {f.count(written['lanes'])} units and {written['counters']} counters, "
+        f"{f.si(written['from_s'], 's')} to {f.si(written['to_s'], 's')}\n\n{written['file']}"
+    )

@@ -1,0 +1,89 @@
+"""The first events of a run, as a run folder keeps them in events.npz, for drawing what happened when."""
+
+from __future__ import annotations
+
+import zipfile
+import zlib
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rpusim.arch.contract.activity import Phase
+from rpusim.arch.engine.events import COLUMNS, Op
+from rpusim.errors import InputError
+from rpusim.workloads.results.result import Result
+
+FILE = "events.npz"
+DETAILS = ("energy", "kept", "converters")
+"""Columns that a trace may have besides, see `Analysis.details`."""
+
+
+@dataclass(frozen=True)
+class Trace:
+    """Event columns (`rpusim.arch.engine.events`) with the names of stations and operations; details where known."""
+
+    columns: dict[str, NDArray[np.int64]]
+    stations: tuple[str, ...]
+    ops: tuple[str, ...]
+    details: dict[str, NDArray[np.int64]] = field(default_factory=dict)
+
+    def __getitem__(self, column: str) -> NDArray[np.int64]:
+        return self.columns[column]
+
+    def __len__(self) -> int:
+        return len(self.columns["op"])
+
+    @staticmethod
+    def of(result: Result) -> Trace | None:
+        """The trace that a result carries, if it has one."""
+        if result.trace is None or not len(result.trace):
+            return None
+        return Trace(result.trace.columns(), result.stations, tuple(op.name for op in Op), result.details)
+
+    @staticmethod
+    def read(folder: Path) -> Trace | None:
+        """The trace in a run folder; None if it has none."""
+        path = folder / FILE
+        if not path.exists():
+            return None
+        try:
+            with np.load(path, allow_pickle=False) as stored:
+                columns = {name: stored[name] for name in COLUMNS}
+                details = {name: stored[name] for name in DETAILS if name in stored}
+                trace = Trace(columns, tuple(stored["stations"].tolist()), tuple(stored["ops"].tolist()), details)
+                if not trace._is_whole():
+                    raise ValueError("columns that do not belong together")
+        except (OSError, ValueError, TypeError, KeyError, EOFError, zipfile.BadZipFile, zlib.error):
+            raise InputError(f"{path}: cannot be read as events; give a folder that `rpusim run` wrote") from None
+        return trace if len(trace) else None
+
+    def _is_whole(self) -> bool:
+        """Columns of integers, equally long, that name stations and operations which are there."""
+        columns = [*self.columns.values(), *self.details.values()]
+        shaped = all(c.ndim == 1 and c.dtype.kind == "i" and len(c) == len(self) for c in columns)
+        named = (("station", self.stations), ("op", self.ops))
+        return shaped and all(((self[key] >= 0) & (self[key] < len(names))).all() for key, names in named)
+
+    def first_sample(self, vectors: list[int]) -> Trace:
+        """The events of the first sample alone; ``vectors`` is the number of vectors per sample of each layer.
+
+        Events do not name their mini-batch: a training's second one begins with the first forward event of the first
+        layer, for its first sample, that comes after an update.
+        """
+        mine = self["vector"] < np.asarray(vectors)[self["layer"]]
+        updates = self["phase"] == Phase.UPDATE
+        if updates.any():
+            again = mine & (self["layer"] == 0) & (self["phase"] == Phase.FORWARD)
+            again &= self["start"] >= self["start"][updates].min()
+            if again.any():
+                mine &= self["start"] < self["start"][again].min()
+        return self.of_rows(mine)
+
+    def of_rows(self, chosen: NDArray[np.bool_]) -> Trace:
+        """Some of the events."""
+        columns, details = (
+            {name: column[chosen] for name, column in of.items()} for of in (self.columns, self.details)
+        )
+        return Trace(columns, self.stations, self.ops, details)

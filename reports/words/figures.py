@@ -1,0 +1,303 @@
+"""What a result document says, as labels and texts: the one place where tables and pages get their words from.
+
+Nothing here is simulated: a document's figures are divided into shares, formatted, and put beside what they belong to.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from rpusim.reports.words import format as f
+
+Document = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One figure with what has to be known to read it."""
+
+    label: str
+    text: str
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Share:
+    """One line of a breakdown: its text, and which fraction of the whole it is."""
+
+    name: str
+    text: str
+    fraction: float
+
+    @property
+    def percent(self) -> str:
+        return f.percent(self.fraction)
+
+
+def title(document: Document) -> str:
+    return document.get("title") or f"{document['network']} on {document['chip']}"
+
+
+def subtitle(document: Document) -> str:
+    """Network, chip, device and seed in one line."""
+    training = document.get("training")
+    parts = [f"network {document['network']}", f"chip {document['chip']}"]
+    if training:
+        device = training["device"]
+        parts.append(f"device {device if isinstance(device, str) else device.get('model')}")
+        epochs = training["recipe"]["epochs"]
+        parts += [f"{epochs} epoch{'s' if epochs > 1 else ''}", f"seed {document['seed']}"]
+    parts.append(f"rpusim {document['version']}")
+    return " · ".join(parts)
+
+
+def headlines(document: Document) -> list[Figure]:
+    """The answers to the four questions (does it learn, how fast, how much energy, how much area) and what follows."""
+    time, energy, power = document["time"], document["energy"], document["power"]
+    throughput, tiles = document["throughput"], document["tiles"]
+    figures = []
+    if accuracy := document.get("accuracy"):
+        reference = f.percent(accuracy["test_error_floating_point"])
+        figures.append(
+            Figure("Test error", f.percent(accuracy["test_error"]), f"floating point, same recipe: {reference}")
+        )
+    rate = f"{f.si(time['samples_per_s'], '')} samples/s"
+    if "per_epoch_s" in time:
+        rate = f"{f.si(time['per_epoch_s'], 's')} per epoch, {rate}"
+    operations = f.count(throughput["operations_per_sample"])
+    arrays = tiles["arrays"]
+    return [
+        *figures,
+        Figure("Time per sample", f.si(time["per_sample_s"], "s"), rate),
+        Figure("Energy per sample", f.si(energy["per_sample_J"], "J"), f"{f.si(energy['total_J'], 'J')} in all"),
+        Figure("Area", f.area(document["area"]["total_m2"]), f"the whole chip of {tiles['of']} tiles"),
+        Figure("Throughput", f.tera(throughput["ops_per_s"], "OPS"), f"{operations} operations per sample"),
+        Figure("Efficiency", f.tera(throughput["ops_per_J"], "OPS/W"), "1 multiply-accumulate = 2 operations"),
+        Figure("Average power", f.si(power["average_W"], "W"), f"peak {f.si(power['peak_W'], 'W')}"),
+        Figure(
+            "Utilisation",
+            f.percent(tiles["utilisation"]),
+            f"of {arrays} array{'s' if arrays > 1 else ''} on {tiles['count']} of {tiles['of']} tiles",
+        ),
+    ]
+
+
+def reached(document: Document) -> list[list[str]]:
+    """What it took to get the test error down to round numbers: a row of texts for each that was reached."""
+    return [
+        [
+            percent_of(row["test_error"]),
+            str(row["epoch"]),
+            f.si(row["seconds"], "s"),
+            f.si(row["joules"], "J"),
+            f.significant(row["pulses_per_cell"]),
+        ]
+        for row in document.get("accuracy", {}).get("reached", [])
+    ]
+
+
+def reached_sentence(document: Document) -> str:
+    """The lowest round error that was reached, and its cost; empty if there is none."""
+    rows = reached(document)
+    if not rows:
+        return ""
+    error, epoch, seconds, joules, pulses = rows[-1]
+    return (
+        f"A test error of {error} is reached in epoch {epoch}, after {seconds}, {joules} and {pulses} pulses per cell."
+    )
+
+
+def percent_of(error: float) -> str:
+    """A round share: 50%, 0.5%."""
+    return f"{100 * error:g}%"
+
+
+def wear(document: Document) -> str:
+    """How worn the cells are, and how long they last; empty if nothing was learned."""
+    found = document.get("endurance")
+    if not found:
+        return ""
+    sentence = (
+        f"Cells took {f.significant(found['mean'])} pulses on average, the most-pulsed one {f.count(found['largest'])}"
+    )
+    if "pulses_to_failure" not in found:
+        return f"{sentence}; {found['source']}."
+    if "lifetime" not in found:
+        return f"{sentence}."
+    life = found["lifetime"]
+    return (
+        f"{sentence}: if a cell lasts {f.power_of_ten(found['pulses_to_failure'])} pulses, it is worn "
+        f"out after {f.age(life['seconds'])} of training like this, or {f.power_of_ten(life['samples'])} samples."
+    )
+
+
+def energy_per_sample(document: Document, by: str) -> list[Share]:
+    """``by`` is "by_part", "by_phase" or "by_layer"."""
+    energy = document["energy"]
+    return [
+        Share(name, f.si(joules / energy["total_J"] * energy["per_sample_J"], "J"), joules / energy["total_J"])
+        for name, joules in energy[by].items()
+    ]
+
+
+def area_by_part(document: Document) -> list[Share]:
+    total = document["area"]["total_m2"]
+    return [Share(name, f.area(value), value / total) for name, value in document["area"]["by_part"].items()]
+
+
+def _timing(activity: dict[str, Any]) -> str:
+    """Which mini-batches were timed, and what that may be off."""
+    errors = activity.get("sampling_error_95", {})
+    known = [f"{name} +-{f.percent(error)}" for name, error in errors.items() if error is not None]
+    return f"timing: {activity['timing']}" + (
+        f"; {', '.join(known)} with 95 % confidence" if known else "; error unknown"
+    )
+
+
+def what_was_timed(document: Document) -> str:
+    """A few sentences on what stands behind time and energy."""
+    activity = document["activity"]
+    samples, timed = activity["samples"], activity["timed_samples"]
+    schedule = f"Schedule: {activity['schedule']}."
+    if timed == samples:
+        counted = f"All {f.count(samples)} samples were" if samples > 1 else "The one sample was"
+        sentence = f"{counted} timed and priced event by event. {schedule}"
+    elif "timing" not in activity:
+        sentence = (
+            f"{f.count(timed)} of {f.count(samples)} samples were timed and priced event by event; after them the chip "
+            f"does the same again and again, so the account is exactly that of all. {schedule}"
+        )
+    else:
+        share = f.percent(timed / samples)
+        sentence = (
+            f"{f.count(timed)} of {f.count(samples)} samples ({share}) were timed and priced event by event; the "
+            f"others are taken to have cost the same on average ({_timing(activity)}). {schedule}"
+        )
+    if "idle_s" in activity:
+        sentence += f" For {f.si(activity['idle_s'], 's')} of the time the chip stood still."
+    if stale := activity.get("staleness"):
+        sentence += (
+            f" When a layer learns from a sample, {f.significant(stale['mean'])} other samples on average (at most "
+            f"{stale['largest']}) have changed its weights since that sample went through."
+        )
+    storage = document.get("storage", {})
+    if any(value for key, value in storage.items() if key.endswith("_b")):
+        sentence += f" {storage['sentence']}"
+    if "assumption" in document:
+        sentence += f" Nothing was learned here: what the arrays did is {document['assumption']}."
+    return sentence
+
+
+def activity(document: Document) -> list[Figure]:
+    """What the kernel (or the assumption in its place) did, summed over all samples."""
+    counts = document["activity"]
+    vectors, passes, skipped = counts["vectors"], counts["passes"], counts["skipped"]
+    updates, slots, coincidences = counts["updates"], counts["slots"], counts["coincidences"]
+    figures = [
+        Figure("Vectors multiplied", f.count(vectors), "forward and backward, once per array"),
+        Figure(
+            "Analog passes",
+            f.count(passes),
+            f"{f.count(passes - vectors + skipped)} of them retries of bound management",
+        ),
+        Figure("Skipped vectors", f.count(skipped), "all zero, so nothing was driven"),
+    ]
+    if updates:
+        figures += [
+            Figure("Pulsed updates", f.count(updates), "of one vector pair on one array"),
+            Figure("Pulse slots", f.count(slots), f"{f.significant(slots / updates)} per update"),
+            Figure("Coincidences", f.count(coincidences), f"{f.significant(coincidences / updates)} per update"),
+        ]
+    for phase in ("transfer", "maintenance"):
+        figures += _between(phase, counts.get(phase))
+    return figures
+
+
+def _between(phase: str, counts: dict[str, int] | None) -> list[Figure]:
+    """What unit cells did between updates; nothing where they did nothing."""
+    if counts is None:
+        return []
+    pulses = f"{f.count(counts['slots'])} pulse slots, {f.count(counts['coincidences'])} coincidences"
+    return [
+        Figure(f"Slices read, {phase}", f.count(counts["slices_read"]), "a row or column of an array, or all of it"),
+        Figure(f"Slices written, {phase}", f.count(counts["slices_written"]), pulses),
+        Figure(f"Cells changed, {phase}", f.count(counts["cells_changed"]), "by those pulses, or by a reset"),
+    ]
+
+
+@dataclass(frozen=True)
+class Source:
+    """One number of the provenance."""
+
+    field: str
+    text: str
+    source: str
+    assumed: bool
+
+
+def provenance(document: Document) -> dict[str, list[Source]]:
+    """Every number with its source, grouped by what it belongs to (experiment, device, chip, cost card)."""
+    groups: dict[str, list[Source]] = {}
+    for row in document["provenance"]:
+        first, _, rest = row["field"].partition(".")
+        group, field = first, rest or first
+        if first == "cards":
+            card, _, field = rest.partition(".")
+            group = f"cost card {card}"
+        assumed = "assum" in row["source"].lower() or row["source"].startswith("our choice")
+        groups.setdefault(group, []).append(
+            Source(field, f.quantity(row["value"], row["unit"]), row["source"], assumed)
+        )
+    return groups
+
+
+def array_cells(document: Document, kind: str) -> tuple[int, int, int]:
+    """Rows and columns of cells of an array on this kind of tile, and cells per weight, from the provenance."""
+    start = f"chip.tiles.{kind}.array."
+    stated = {
+        row["field"].removeprefix(start): row["value"]
+        for row in document["provenance"]
+        if row["field"].startswith(start)
+    }
+    return int(stated["rows"]), int(stated["columns"]), int(stated.get("cells_per_weight", 1))
+
+
+def layer_utilisation(document: Document, layer: dict[str, Any]) -> float:
+    """The share of the cells of a layer's arrays that hold its weights."""
+    held = there = 0
+    for block in layer["tiles"]:
+        rows, columns, cells = array_cells(document, block["kind"])
+        held += (block["rows"][1] - block["rows"][0]) * (block["columns"][1] - block["columns"][0]) * cells
+        there += rows * columns
+    return held / there
+
+
+def places(layer: dict[str, Any]) -> str:
+    """Where a layer lies: "tile 3" or "tiles 3 to 7 (8 arrays)"."""
+    tiles = sorted({tile["tile"] for tile in layer["tiles"]})
+    arrays = len(layer["tiles"])
+    if len(tiles) == 1:
+        where = f"tile {tiles[0]}"
+    elif tiles == list(range(tiles[0], tiles[-1] + 1)):
+        where = f"tiles {tiles[0]} to {tiles[-1]}"
+    else:
+        where = f"{len(tiles)} tiles from {tiles[0]} to {tiles[-1]}"
+    return where if arrays == len(tiles) else f"{where} ({arrays} arrays)"
+
+
+def layer_rows(document: Document) -> Iterator[dict[str, str]]:
+    """One row per weight layer, for a table of the placement."""
+    energy = {share.name: share for share in energy_per_sample(document, "by_layer")} if "energy" in document else {}
+    for layer in document["layers"]:
+        yield {
+            "name": layer["name"],
+            "kind": layer["kind"],
+            "matrix": f"{f.count(layer['rows'])} × {f.count(layer['columns'])}",
+            "vectors": f.count(layer["vectors"]),
+            "weights": f.count(layer["weights"]),
+            "macs": f.count(layer["macs"]),
+            "place": places(layer),
+            "energy": energy[layer["name"]].text if layer["name"] in energy else "",
+        }

@@ -1,0 +1,124 @@
+"""What the terminal shows: rich tables of a result or a placement. Formatting only; figures come from `figures`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from rich.columns import Columns
+from rich.console import Console, Group, RenderableType
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from rpusim.reports.words import figures, insight
+from rpusim.reports.words import format as f
+from rpusim.reports.words.figures import Document, Share
+
+
+def console(stderr: bool = False) -> Console:
+    """A console that does not colour numbers by itself."""
+    return Console(stderr=stderr, highlight=False)
+
+
+def result(document: Document) -> RenderableType:
+    """Everything a run or a timing has to say in one screen."""
+    return Group(
+        Text(figures.title(document), style="bold"),
+        Text(figures.subtitle(document), style="dim"),
+        "",
+        _headlines(document),
+        "",
+        Columns(
+            [
+                _shares("energy per sample, by part", figures.energy_per_sample(document, "by_part")),
+                _shares("by phase", figures.energy_per_sample(document, "by_phase")),
+                _shares("by layer", figures.energy_per_sample(document, "by_layer")),
+                _shares("area, by part", figures.area_by_part(document)),
+            ],
+            padding=(0, 4, 1, 0),
+        ),
+        Text(document["bottleneck"]["sentence"]),
+        *(Text(sentence) for sentence in (figures.reached_sentence(document), figures.wear(document)) if sentence),
+        *_insight(document),
+        Text(figures.what_was_timed(document), style="dim"),
+    )
+
+
+def validation(rows: list[Document]) -> RenderableType:
+    """Published figures beside simulated ones, and what there is to say about the difference."""
+    table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0))
+    for name in ("case", "published", "simulated", "unit", "difference", "", "source"):
+        table.add_column(name, justify="right" if name in ("published", "simulated", "difference") else "left")
+    for row in rows:
+        mark = {True: "holds", False: "does not hold", None: "for comparison"}[row["ok"]]
+        published, simulated = (f"{row[name]:.4g}" for name in ("published", "simulated"))
+        source = f"{row['source']} ({row['provenance']})" + (f"; {row['note']}" if row["note"] else "")
+        table.add_row(row["case"], published, simulated, row["unit"], f"{row['difference']:+.1%}", mark, source)
+    return table
+
+
+def _insight(document: Document) -> Iterator[RenderableType]:
+    """The critical path and the peak in a sentence each; what if something were changed."""
+    if document.get("analysis"):
+        yield Text(insight.path_sentence(document))
+        yield Text(insight.peak_sentence(document))
+    if outcomes := insight.what_if(document):
+        yield Group("", Text("what if", style="bold"), *(Text(sentence) for sentence in outcomes), "")
+
+
+def placement(document: Document) -> RenderableType:
+    """Where every layer lies, and the totals of the chip."""
+    table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0))
+    for name in ("layer", "kind"):
+        table.add_column(name)
+    for name in ("outputs × inputs", "vectors", "weights", "MACs"):
+        table.add_column(name, justify="right")
+    table.add_column("on")
+    for row in figures.layer_rows(document):
+        table.add_row(*(row[key] for key in ("name", "kind", "matrix", "vectors", "weights", "macs", "place")))
+    totals = document["totals"]
+    sums = (
+        f"{f.count(totals['weights'])} weights on {f.count(totals['arrays'])} arrays of {f.count(totals['tiles'])} "
+        f"tiles, {f.percent(totals['utilisation'])} of their cells used; {f.count(totals['macs'])} "
+        f"multiply-accumulates per sample; the chip has {f.area(totals['area_m2'])}."
+    )
+    return Group(Text(f"{document['network']} on {document['chip']}", style="bold"), "", table, "", Text(sums))
+
+
+def catalogue(lists: dict[str, list[dict[str, Any]]]) -> RenderableType:
+    """Everything that ships, by kind, each with its title and source."""
+    parts: list[RenderableType] = []
+    for kind, entries in lists.items():
+        parts.append(Text(kind, style="bold"))
+        for entry in entries:
+            words = Text(entry["title"])
+            if entry["source"] and entry["source"] != entry["title"]:
+                words.append(f"\n{entry['source']}", style="dim")
+            row = Table.grid(padding=(0, 2))
+            row.add_column(width=30)
+            row.add_column()
+            row.add_row(entry["name"], words)
+            parts.append(Padding(row, (0, 0, 0, 2)))
+        parts.append("")
+    return Group(*parts[:-1])
+
+
+def _headlines(document: Document) -> Table:
+    table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
+    table.add_column(style="dim", no_wrap=True)
+    table.add_column(style="bold", justify="right", no_wrap=True)
+    table.add_column(style="dim")
+    for figure in figures.headlines(document):
+        table.add_row(figure.label, figure.text, figure.note)
+    return table
+
+
+def _shares(heading: str, shares: list[Share]) -> Table:
+    table = Table(title=heading, title_justify="left", title_style="bold", box=None, show_header=False, pad_edge=False)
+    table.add_column(no_wrap=True)
+    table.add_column(justify="right", no_wrap=True)
+    table.add_column(justify="right", style="dim", no_wrap=True)
+    for share in shares:
+        table.add_row(share.name, share.text, share.percent)
+    return table

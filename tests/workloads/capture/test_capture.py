@@ -1,0 +1,364 @@
+"""Capture: what a user's torch module becomes, and what is said when it cannot become anything."""
+
+from __future__ import annotations
+
+import copy
+
+import pytest
+import torch
+import torch.nn.functional as F
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import nn
+
+from rpusim.arch.network.operations import Window
+from rpusim.arch.parts.digital_operations import OPS_PER_ELEMENT
+from rpusim.errors import InputError
+from rpusim.workloads.capture.capture import capture
+
+
+class Residual(nn.Module):
+    """Two convolutions with batch norm around a shortcut, then global pooling and a classifier."""
+
+    def __init__(self):
+        super().__init__()
+        self.stem = nn.Conv2d(3, 8, 3, padding=1, bias=False)
+        self.norm = nn.BatchNorm2d(8)
+        self.relu = nn.ReLU(inplace=True)
+        self.body = nn.Conv2d(8, 8, 3, padding="same")
+        self.drop = nn.Dropout(0.5)
+        self.pool = nn.AdaptiveAvgPool2d(1)
+        self.head = nn.Linear(8, 10)
+        self.unused = nn.Linear(5, 5)
+
+    def forward(self, x):
+        x = self.relu(self.norm(self.stem(x)))
+        self.unused(torch.ones(2, 5))
+        y = self.drop(self.body(x))
+        y += x
+        y = self.pool(F.relu(y))
+        return F.log_softmax(self.head(y.view(y.size(0), -1)), dim=-1)
+
+
+def with_forward(forward, **parts):
+    """A module whose forward is the given function."""
+
+    class Written(nn.Module):
+        def __init__(self):
+            super().__init__()
+            for name, part in parts.items():
+                setattr(self, name, part)
+
+        def forward(self, x):
+            return forward(self, x)
+
+    return Written()
+
+
+# ---------------------------------------------------------------- what is captured
+
+
+def test_residual_network_with_batch_norm_is_captured():
+    network = capture(Residual(), (3, 8, 8), name="residual")
+    assert network.name == "residual"
+    assert [(layer.name, layer.kind, layer.rows, layer.columns, layer.bias) for layer in network.layers] == [
+        ("stem", "conv2d", 8, 27, False),
+        ("body", "conv2d", 8, 72, True),
+        ("head", "linear", 10, 8, True),
+    ]
+    assert [layer.vectors for layer in network.layers] == [64, 64, 1]
+    assert network.predecessors(2) == (0, 1)
+    assert [operation.kind for operation in network.operations] == [
+        *("input", "conv2d", "batch_norm", "activation", "conv2d", "dropout", "add", "activation"),
+        *("pool", "flatten", "linear", "softmax", "output"),
+    ]
+    values = 8 * 8 * 8
+    assert network.digital_ops(0) == values * 2 + values  # batch norm, relu
+    assert network.digital_ops(1) == values + values + values  # sum, relu, pooling over everything
+    assert network.digital_ops(2) == 10 * OPS_PER_ELEMENT["softmax"].operations
+
+
+def test_functions_are_captured_as_modules_are():
+    def forward(self, x):
+        hidden = torch.tanh(F.linear(x, self.matrix))
+        return torch.add(F.linear(hidden, self.out.weight, self.out.bias), 1.0)
+
+    network = capture(with_forward(forward, matrix=nn.Parameter(torch.zeros(5, 7)), out=nn.Linear(5, 3)), (7,))
+    assert [(layer.name, layer.parameter, layer.bias) for layer in network.layers] == [
+        ("matrix", "matrix", False),
+        ("out", "out.weight", True),
+    ]
+    assert network.digital_ops(1) == 3
+
+
+@settings(max_examples=15, deadline=None)
+@given(st.data())
+def test_convolution_geometry_is_what_torch_computes(data):
+    pairs = st.tuples(st.integers(1, 3), st.integers(1, 3))
+    kernel, stride, dilation = data.draw(pairs), data.draw(pairs), data.draw(pairs)
+    padding = (data.draw(st.integers(0, 2)), data.draw(st.integers(0, 2)))
+    module = nn.Conv2d(2, 3, kernel, stride, padding, dilation)
+    (layer,) = capture(module, (2, 9, 8)).layers
+    assert layer.shape == tuple(module(torch.zeros(1, 2, 9, 8)).shape[1:])
+    assert layer.window == Window(kernel, stride, padding, dilation)
+    assert layer.window.output_size(9, 8) == layer.shape[1:]
+    assert layer.columns == module.weight[0].numel()
+
+
+def test_ceiling_mode_pools_to_the_size_torch_gives():
+    module = nn.Sequential(nn.Conv2d(1, 2, 1), nn.MaxPool2d(3, 2, ceil_mode=True), nn.Flatten(), nn.Linear(2 * 9, 4))
+    network = capture(module, (1, 6, 6))
+    assert network.edges[-1].emits.sum() == 9
+
+
+@pytest.mark.parametrize("kernel", [2, 3, 4, 5])
+def test_same_padding_puts_the_odd_position_last(kernel):
+    (layer,) = capture(nn.Conv2d(1, 1, kernel, padding="same"), (1, 6, 6)).layers
+    assert layer.shape == (1, 6, 6)
+    assert layer.window.padding == ((kernel - 1) // 2,) * 2
+
+
+@pytest.mark.parametrize(
+    ("pool", "window"),
+    [
+        (nn.MaxPool2d(2), Window((2, 2), (2, 2))),
+        (nn.MaxPool2d((3, 2), 1, (1, 0), 2), Window((3, 2), (1, 1), (1, 0), (2, 2))),
+        (nn.AvgPool2d(3, 2, 1), Window((3, 3), (2, 2), (1, 1))),
+    ],
+)
+def test_pooling_windows_are_those_of_the_module(pool, window):
+    network = capture(nn.Sequential(nn.Conv2d(1, 1, 1), pool), (1, 8, 8))
+    (pooled,) = [operation for operation in network.operations if operation.kind == "pool"]
+    assert pooled.window == window
+
+
+def test_pooled_values_may_come_with_their_places():
+    def forward(self, x):
+        pooled, _ = F.adaptive_max_pool2d(self.conv(x), 2, return_indices=True)
+        return pooled.mean((2, 3))
+
+    network = capture(with_forward(forward, conv=nn.Conv2d(1, 4, 3)), (1, 8, 8))
+    assert [operation.shape for operation in network.operations if operation.kind == "pool"] == [(4, 2, 2), (4,)]
+
+
+def test_linear_over_a_time_axis_has_one_vector_per_step():
+    (layer,) = capture(nn.Linear(6, 4), (5, 6)).layers
+    assert (layer.vectors, layer.parameter) == (5, "weight")
+
+
+def test_a_weight_used_twice_gives_two_layers_with_the_same_parameter():
+    shared = nn.Linear(4, 4)
+    twice = capture(nn.Sequential(shared, nn.Tanh(), shared), (4,))
+    assert [(layer.name, layer.parameter) for layer in twice.layers] == [("0", "0.weight"), ("2", "0.weight")]
+
+    called_twice = capture(with_forward(lambda self, x: self.fc(self.fc(x)), fc=shared), (4,))
+    assert [(layer.name, layer.parameter) for layer in called_twice.layers] == [
+        ("fc", "fc.weight"),
+        ("fc:2", "fc.weight"),
+    ]
+
+    module = nn.Sequential(nn.Linear(4, 4), nn.Tanh(), nn.Linear(4, 4))
+    module[2].weight = module[0].weight
+    tied = capture(module, (4,))
+    assert [(layer.name, layer.parameter) for layer in tied.layers] == [("0", "0.weight"), ("2", "0.weight")]
+
+
+def test_an_activation_in_place_is_seen_by_everyone_who_reads_the_value_later():
+    def forward(self, x):
+        y = self.first(x)
+        F.relu_(y)
+        return self.second(y)
+
+    network = capture(with_forward(forward, first=nn.Linear(4, 4), second=nn.Linear(4, 2)), (4,))
+    (read,) = network.graph.predecessors("second")
+    assert network.graph.nodes[read]["operation"].detail == "relu"
+
+
+def test_a_module_is_captured_as_it_is_in_evaluation():
+    def forward(self, x):
+        return self.auxiliary(x) if self.training else self.main(x)
+
+    module = with_forward(forward, auxiliary=nn.Linear(4, 4), main=nn.Linear(4, 2)).train()
+    assert [layer.name for layer in capture(module, (4,)).layers] == ["main"]
+
+
+def test_submodules_called_input_or_output_do_not_clash():
+    def forward(self, x):
+        return self.output(self.input(x))
+
+    network = capture(with_forward(forward, input=nn.Linear(4, 4), output=nn.Linear(4, 2)), (4,))
+    assert [layer.parameter for layer in network.layers] == ["input.weight", "output.weight"]
+
+
+# ---------------------------------------------------------------- what is left alone
+
+
+def test_the_users_module_is_left_as_it_was():
+    module = Residual().train()
+    module.drop.eval()
+    before, modes = copy.deepcopy(module.state_dict()), [part.training for part in module.modules()]
+    tensors, random_state = [id(p) for p in module.parameters()], torch.get_rng_state()
+    capture(module, (3, 8, 8))
+    assert [part.training for part in module.modules()] == modes
+    assert [id(p) for p in module.parameters()] == tensors
+    assert all(p.device.type == "cpu" for p in module.parameters())
+    assert all(torch.equal(module.state_dict()[key], value) for key, value in before.items())
+    assert torch.equal(torch.get_rng_state(), random_state)
+
+
+def test_a_network_too_large_for_any_memory_is_captured_on_meta():
+    with torch.device("meta"):
+        module = nn.Sequential(nn.Linear(10**6, 10**6), nn.ReLU(), nn.Linear(10**6, 10**6))
+    network = capture(module, (10**6,))
+    assert network.weights == 2 * (10**12 + 10**6)
+    assert all(p.is_meta for p in module.parameters())
+
+
+def test_other_number_formats_are_captured_too():
+    assert capture(nn.Linear(4, 2).half(), (4,)).weights == 10
+    assert capture(nn.Linear(4, 2).double(), (4,)).weights == 10
+
+
+@pytest.mark.parametrize(
+    ("module", "shape", "rows", "columns", "vectors"),
+    [
+        (nn.Conv1d(4, 6, 3, stride=2, padding=1), (4, 9), 6, 12, 5),
+        (nn.Conv3d(2, 3, (1, 2, 3), dilation=(1, 2, 1)), (2, 4, 5, 6), 3, 12, 4 * 3 * 4),
+        (nn.Conv2d(4, 6, 3, groups=2, padding="same"), (4, 5, 5), 6, 18, 25),
+        (nn.Conv2d(4, 8, 2, groups=4), (4, 5, 4), 8, 4, 12),
+    ],
+)
+def test_convolutions_over_any_axes_and_groups_are_captured(module, shape, rows, columns, vectors):
+    network = capture(nn.Sequential(module, nn.ReLU()), shape)
+    (layer,) = network.layers
+    assert (layer.rows, layer.columns, layer.vectors, layer.groups) == (rows, columns, vectors, module.groups)
+    assert layer.weights == sum(p.numel() for p in module.parameters())
+    assert layer.shape == tuple(module(torch.zeros(1, *shape)).shape[1:])
+
+
+def test_a_sequence_through_convolutions_and_pooling_waits_for_its_windows():
+    module = nn.Sequential(nn.Conv1d(1, 2, 2), nn.MaxPool1d(2), nn.Conv1d(2, 1, 3))
+    (edge,) = [edge for edge in capture(module, (1, 9)).edges if edge.producer == 0]
+    assert edge.needs.tolist() == [5, 7] and edge.emits.tolist() == [0, 1] * 4
+
+
+class Reader(nn.Module):
+    """A recurrent layer, and a read-out of its last output."""
+
+    def __init__(self, kind, **options):
+        super().__init__()
+        self.cells, self.out = kind(8, 16, **options), nn.Linear(16, 3)
+
+    def forward(self, x):
+        return self.out(torch.tanh(self.cells(x)[0])[:, -1])
+
+
+@pytest.mark.parametrize(("kind", "gates"), [(nn.RNN, 1), (nn.LSTM, 4), (nn.GRU, 3)])
+def test_recurrent_layers_are_two_matrices_each_of_which_one_waits_for_itself(kind, gates):
+    module = Reader(kind, num_layers=2, batch_first=True)
+    network = capture(module, (5, 8))
+    assert [(layer.name, layer.rows, layer.columns, layer.vectors) for layer in network.layers] == [
+        ("cells.ih_l0", gates * 16, 8, 5),
+        ("cells.hh_l0", gates * 16, 16, 5),
+        ("cells.ih_l1", gates * 16, 16, 5),
+        ("cells.hh_l1", gates * 16, 16, 5),
+        ("out", 3, 16, 1),
+    ]
+    assert network.weights == sum(p.numel() for p in module.parameters())
+    (edge,) = [edge for edge in network.edges if edge.consumer == 4]
+    assert edge.needs.tolist() == [4] and edge.emits.tolist() == [0, 0, 0, 0, 1]
+    assert type(module.cells) is kind
+
+
+def test_a_recurrent_layer_by_itself_is_refused():
+    with pytest.raises(
+        InputError, match="module LSTM by itself returns its states, too; accepted: a module that holds"
+    ):
+        capture(nn.LSTM(3, 2, batch_first=True), (4, 3))
+
+
+def test_the_last_state_is_the_last_output():
+    def forward(self, x):
+        return self.fc(self.lstm(x)[1][0][-1])
+
+    network = capture(with_forward(forward, lstm=nn.LSTM(3, 2, batch_first=True), fc=nn.Linear(2, 2)), (4, 3))
+    (edge,) = [edge for edge in network.edges if edge.producer == 1]
+    assert edge.needs.tolist() == [3] and edge.emits.tolist() == [0, 0, 0, 1]
+
+
+def test_slices_of_a_sequence_wait_for_their_last_step():
+    def forward(self, x):
+        return self.second(self.first(x)[:, 1:4:2])
+
+    network = capture(with_forward(forward, first=nn.Linear(3, 2), second=nn.Linear(2, 2)), (6, 3))
+    (edge,) = [edge for edge in network.edges if edge.producer == 0]
+    assert edge.needs.tolist() == [1, 3] and edge.emits.tolist() == [0, 1, 0, 1, 0, 0]
+
+
+@pytest.mark.parametrize("options", [{"bidirectional": True, "batch_first": True}, {"batch_first": False}], ids=str)
+def test_recurrent_layers_that_cannot_be_timed_are_named(options):
+    with pytest.raises(InputError, match=r"module .cells. .GRU.: .* cannot be timed; accepted: one direction"):
+        capture(Reader(nn.GRU, **options), (5, 8))
+
+
+# ---------------------------------------------------------------- bad input
+
+
+@pytest.mark.parametrize(
+    ("module", "shape", "sentence"),
+    [
+        (
+            nn.Sequential(nn.ConvTranspose2d(1, 2, 3)),
+            (1, 4, 4),
+            r"module '0' \(ConvTranspose2d\) is not supported",
+        ),
+        (nn.Sequential(nn.Embedding(9, 4)), (5,), r"module '0' \(Embedding\) is not supported; .*Linear"),
+        (
+            nn.Conv2d(1, 2, 3, padding=1, padding_mode="circular"),
+            (1, 4, 4),
+            "'pad' in module Conv2d is not supported, accepted: a",
+        ),
+        (nn.Sequential(nn.LazyLinear(3)), (4,), r"0\.weight has no shape yet"),
+        (nn.Sequential(nn.Linear(4, 4), nn.Flatten(0)), (4,), r"module '1' \(Flatten\) mixes the samples"),
+        (nn.Linear(4, 2), (5,), r"Linear cannot run on a sample of shape \(5,\): "),
+        (nn.Sequential(nn.Linear(4, 3), nn.Linear(4, 3)), (4,), r"sample of shape \(4,\): .* in module '1' \(Linear\)"),
+        (nn.Linear(4, 2), (), r"input_shape is \(\), accepted"),
+        (nn.Linear(4, 2), (-4,), r"input_shape is \(-4,\), accepted"),
+        (nn.Linear(4, 2), "44", "input_shape is '44', accepted"),
+        (nn.ReLU(), (4,), "no weight layer to put on an array"),
+        (len, (4,), "capture got a builtin_function_or_method, accepted: a torch.nn.Module"),
+    ],
+)
+def test_what_cannot_be_captured_is_named(module, shape, sentence):
+    with pytest.raises(InputError, match=sentence):
+        capture(module, shape)
+
+
+LAYERS = {"lstm": nn.LSTM(4, 4, batch_first=True), "attention": nn.MultiheadAttention(4, 2)}
+
+
+@pytest.mark.parametrize(
+    ("forward", "sentence"),
+    [
+        (lambda self, x: self.fc(x) if x.sum() > 0 else x, "decides by the values in its data"),
+        (lambda self, x: self.fc(x) * x.max().item(), "decides by the values in its data|'max' in Written"),
+        (lambda self, x: self.lstm(x.unsqueeze(1))[1][1][0], "module 'lstm': its last state is used in a way"),
+        (lambda self, x: torch.tanh(self.lstm(x.unsqueeze(1))[1][0]), "module 'lstm': its last state is used"),
+        (lambda self, x: self.lstm(x.unsqueeze(1), (x, x))[0], "module 'lstm': it is given a state; accepted: none"),
+        (lambda self, x: self.fc(x)[0], "operation 'select' in Written.forward mixes the samples"),
+        (lambda self, x: self.attention(x, x, x)[0], r"module 'attention' \(MultiheadAttention\) is not supported"),
+        (lambda self, x: torch.cumsum(self.fc(x), 1), "operation 'cumsum' in Written.forward is not supported"),
+        (lambda self, x: self.fc(x).softmax(0), "operation 'softmax' in Written.forward mixes the samples"),
+        (lambda self, x: self.fc(x.reshape(1, -1, 4)), "operation 'reshape' in Written.forward mixes the samples"),
+        (lambda self, x: self.fc(x) + x.unsqueeze(1), "operation 'add' in Written.forward mixes the samples"),
+        (lambda self, x: F.linear(x, self.fc.weight * 2), "a weight that is computed in forward"),
+        (lambda self, x: (self.fc(x), x), "forward returns 2 tensors, accepted: one"),
+        (lambda self, x: torch.zeros(2, 2), "output of Written.forward does not depend on its input"),
+        (lambda self, x: {}["missing"], r"cannot run on a sample of shape \(4,\): 'missing'"),
+    ],
+)
+def test_what_a_forward_may_not_do_is_said_in_one_line(forward, sentence, capfd):
+    with pytest.raises(InputError, match=sentence) as caught:
+        capture(with_forward(forward, fc=nn.Linear(4, 4), **LAYERS), (4,))
+    assert "\n" not in str(caught.value)
+    assert capfd.readouterr() == ("", "")

@@ -1,0 +1,113 @@
+"""What a chip's circuits mean to the numbers: converters, read-out and pulse trains of a tile as kernel parameters.
+
+One description of the chip serves both sides: the bits that set an ADC's energy and time are the bits it rounds to.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from rpusim.arch.chips.description import TileKind
+from rpusim.arch.contract.activity import Activity, Phase
+from rpusim.arch.mapping.placement import Bias, Placement
+from rpusim.errors import InputError
+from rpusim.kernels import AnalogConfig, BoundManagement, IOParameters, NoiseManagement, UpdateParameters
+from rpusim.kernels.tiles.config import LayerConfig
+from rpusim.workloads.cells import inference_cells
+from rpusim.workloads.cells.inference_cells import InferenceCells
+from rpusim.workloads.cells.management import Management
+from rpusim.workloads.cells.training_cells import UnitCells, read_through
+
+
+def converters(kind: TileKind, management: Management) -> IOParameters:
+    """The periphery that a kind of tile reads through. An n-bit converter has 2^n - 2 steps over its signed range."""
+    return IOParameters(
+        inp_res=1 / (2**kind.inputs.bits - 2),
+        inp_sto_round=management.stochastic_rounding,
+        out_res=1 / (2**kind.adc.bits - 2),
+        out_bound=kind.adc.bound,
+        out_noise=kind.adc.noise,
+        noise_management=NoiseManagement(management.noise),
+        bound_management=BoundManagement(management.bound),
+    )
+
+
+def analog_configuration(kind: TileKind, management: Management, cells: UnitCells, bias: Bias) -> AnalogConfig:
+    """Kernel parameters of one kind of tile.
+
+    A transfer reads its array through the same converters, without management and with an input that needs no rounding.
+    """
+    if kind.pulses is None:
+        raise InputError(f"chip: tiles {kind.name!r} have no pulses and cannot learn; a chip with pulses is needed")
+    if kind.programming is None and cells.cell.resets:
+        raise InputError(
+            f"chip: tiles {kind.name!r} do not say how they are written, but cells of kind {cells.cell.kind!r} are "
+            "reset; a programming block is needed"
+        )
+    forward = converters(kind, management)
+    backward = replace(forward, bound_management=BoundManagement.NONE)
+    of_slices = replace(backward, inp_sto_round=False, noise_management=NoiseManagement.NONE)
+    trains = cells.update or UpdateParameters(desired_bl=kind.pulses.bl)
+    return AnalogConfig(
+        device=cells.device,
+        cell=read_through(cells.cell, of_slices),
+        forward=forward,
+        backward=backward,
+        update=replace(
+            trains,
+            desired_bl=management.bl or trains.desired_bl,
+            update_management=management.update,
+            update_bl_management=management.update_bl,
+        ),
+        analog_bias=bias == "column",
+    )
+
+
+def layer_configurations(
+    placement: Placement, management: Management, cells: UnitCells | InferenceCells
+) -> dict[str, LayerConfig]:
+    """Kernel parameters for every layer of a placement, by layer name: those of the kind of tile it lies on."""
+
+    def of_kind(kind: TileKind) -> LayerConfig:
+        if isinstance(cells, InferenceCells):
+            return inference_cells.configuration(cells, kind, converters(kind, management), placement.bias)
+        return analog_configuration(kind, management, cells, placement.bias)
+
+    kinds = [of_kind(kind) for kind in placement.chip.tiles]
+    return {placed.layer.name: kinds[placed.blocks[0].kind] for placed in placement.layers}
+
+
+_PER_INPUT = {"none": 0, "constant": 1, "abs_max": 2, "max": 2, "average_abs_max": 2, "abs_max_np_sum": 4}
+"""Digital operations of noise management per input: a scaling; the search for the largest; sums of either sign."""
+
+
+def with_management(activity: Activity, placement: Placement, management: Management) -> Activity:
+    """The same rows with the digital operations that management asks for, tile by tile.
+
+    Noise management: see `_PER_INPUT`; stochastic rounding: one addition per input; bound management: every repeated
+    pass scales its inputs again. An update turns each line's value into a firing probability (one multiplication);
+    update and BL management first look for the largest of each side (one comparison per line); a gradient that is
+    collected digitally needs neither. A transfer that writes turns the values of its slice into probabilities; it is
+    read without management.
+    """
+    rows, columns = np.zeros(len(activity), np.int64), np.zeros(len(activity), np.int64)
+    for block in placement.blocks():
+        here = (activity.layer == block.layer) & (activity.tile == block.tile)
+        rows[here], columns[here] = block.rows, block.columns
+    inputs = np.where(activity.phase == Phase.FORWARD, columns, rows)
+    retries = np.maximum(activity.passes - 1, 0)
+    read = inputs * (_PER_INPUT[management.noise] + management.stochastic_rounding + retries)
+    trains = (rows + columns) * (2 if management.update or management.update_bl else 1)
+    update = trains if placement.cell.learning else 0
+    written = np.where(activity.slots > 0, columns if placement.cell.slices == "row" else rows, 0)
+    operations = np.where(
+        activity.phase < Phase.UPDATE, read, np.where(activity.phase == Phase.UPDATE, update, written)
+    )
+    return replace(activity, digital_ops=activity.digital_ops + operations)
+
+
+def splits(placement: Placement) -> dict[str, tuple[tuple[int, ...], tuple[int, ...]]]:
+    """How the kernel has to cut each layer so that its tiles are the chip's: (row splits, column splits) by name."""
+    return {placed.layer.name: (placed.row_splits, placed.column_splits) for placed in placement.layers}

@@ -1,0 +1,98 @@
+"""What is done to the arrays before the first sample: symmetry points found, weights and references written.
+
+Counted, not computed: every cell of a block is written, in as many pulses as the chip's `programming` takes in the
+mean; where it verifies, the array is read column by column after every round of pulses. Of cells that infer, what
+drift will be measured against is read after that, column by column, if it is compensated. Zero-shifting (Kim et al.
+2019) sends alternating pulses to all cells at once, reads the array column by column, and writes what it finds to the
+reference.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+from rpusim.arch.contract.activity import Activity, Phase
+from rpusim.arch.contract.configuration import shown
+from rpusim.arch.mapping.placement import Block, Placement
+from rpusim.errors import InputError
+from rpusim.workloads.cells.inference_cells import InferenceCells
+from rpusim.workloads.cells.training_cells import UnitCells
+
+MOST_COUNT = 2**31 - 1
+"""Pulses of a side in one row of activity."""
+
+
+def preparation(placement: Placement, cells: UnitCells | InferenceCells | None) -> Activity:
+    """Rows of maintenance for every block, before the first mini-batch."""
+    return Activity.concatenate(rows for block in placement.blocks() for rows in _of_block(placement, block, cells))
+
+
+def _of_block(placement: Placement, block: Block, cells: UnitCells | InferenceCells | None) -> Iterator[Activity]:
+    pairs = getattr(cells.cell, "zero_shift_pairs", 0) if isinstance(cells, UnitCells) else 0
+    layout = placement.cell
+    written = [array for array in layout.visible if array != layout.reference]
+    if pairs:
+        most = MOST_COUNT // (2 * max(block.rows, block.columns))
+        if pairs > most:
+            raise InputError(
+                f"device.cell.zero_shift_pairs: got {shown(pairs)}, but the pulses of at most {most} pairs can be "
+                f"counted on an array of {block.rows} x {block.columns}"
+            )
+        yield _alternating_pulses(block, pairs)
+    if pairs and layout.reference is not None:  # that of a reference cell is visible, and among the others
+        written.append(layout.reference)
+    for array in written:
+        yield _writing(placement, block, array)
+    compensation = cells.config.compensation if isinstance(cells, InferenceCells) else None
+    if compensation is not None and not compensation.exact_reference:
+        yield _measuring(block)
+
+
+def _alternating_pulses(block: Block, pairs: int) -> Activity:
+    """On array 0, which is then read column by column."""
+    slots, met = 2 * pairs, pairs * block.rows * block.columns
+    return Activity.rows(
+        **_place(block),
+        slots=slots,
+        coincidences_up=met,
+        coincidences_down=met,
+        row_pulses=slots * block.rows,
+        column_pulses=slots * block.columns,
+        active_rows=block.rows,
+        active_columns=block.columns,
+        passes=block.columns,
+    )
+
+
+def _writing(placement: Placement, block: Block, array: int) -> Activity:
+    kind = placement.chip.tiles[block.kind]
+    if kind.programming is None:
+        raise InputError(
+            f"chip: tiles {kind.name!r} of {placement.chip.name} do not say how they are written; a programming block "
+            "is needed"
+        )
+    reads = math.ceil(block.columns * kind.programming.iterations)
+    return Activity.rows(
+        **_place(block),
+        array=array,
+        writes=block.rows * block.columns,
+        active_rows=block.rows,
+        active_columns=block.columns,
+        passes=reads if kind.programming.verify else 0,
+    )
+
+
+def _measuring(block: Block) -> Activity:
+    """Every column is driven alone, and the magnitudes of the answers are added up."""
+    return Activity.rows(
+        **_place(block),
+        active_rows=block.rows,
+        active_columns=block.columns,
+        passes=block.columns,
+        digital_ops=block.rows * block.columns,
+    )
+
+
+def _place(block: Block) -> dict[str, int]:
+    return {"phase": Phase.MAINTENANCE, "vector": -1, "layer": block.layer, "tile": block.tile}

@@ -1,0 +1,285 @@
+"""Unit cells between the two halves of a chip: as a user names them, as the kernel builds them, as the mapper counts
+arrays for them.
+
+A user gives the name of a configuration (`rpusim.kernels.tiles.presets.CONFIGURATIONS`, such as ttv2-reram-sb), or a
+mapping with a device ``model``, its parameters and, unless every cross-point is a single device, a ``cell``:
+
+    device: {model: soft-bounds, dw_min: 0.002, cell: {kind: chopped-transfer, in_chop_prob: 0.05}}
+
+``endurance`` is how many pulses a cell takes; without it, that of the device's name, or an assumption.
+
+The name, or the model, ``chip`` stands for the cells that the chip has: what follows from their circuit, where the chip
+says what it is (`rpusim.arch.parts.cmos_cell`), so that currents and capacitances are written in one place.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, fields, replace
+from functools import singledispatch
+from typing import Any
+
+from rpusim.arch.chips.bill_of_parts import bill_of_parts
+from rpusim.arch.chips.chip import Chip
+from rpusim.arch.contract.cell_layout import CellLayout
+from rpusim.arch.contract.configuration import shown
+from rpusim.errors import InputError, nearest
+from rpusim.kernels import CmosRpu, IOParameters, PulsedDevice, UpdateParameters, device
+from rpusim.kernels.cells import (
+    CELLS,
+    BufferedTransfer,
+    CellParameters,
+    DynamicTransfer,
+    Hamiltonian,
+    MixedPrecision,
+    OneSided,
+    Policy,
+    Reference,
+    Single,
+    Transfer,
+    Vector,
+)
+from rpusim.kernels.inference import INFERENCE
+from rpusim.kernels.tiles.presets import CONFIGURATIONS
+from rpusim.workloads.cells.endurance import ASSUMED, CHARGE, OF_DEVICES, Endurance
+
+Given = str | dict[str, Any]
+
+OF_THE_CHIP = "chip"
+"""The name of the device that the chip's own cells are."""
+_SECONDS = ("device.drift.t_0", "device.retention")
+
+
+@dataclass(frozen=True)
+class UnitCells:
+    """What stands at the cross-points of every array, and how it is trained.
+
+    update: how the gradient is pulsed; None: as the chip does by itself. source: where the numbers come from.
+    endurance: how many pulses a cell takes.
+    """
+
+    device: PulsedDevice
+    cell: CellParameters
+    update: UpdateParameters | None
+    source: str
+    endurance: Endurance
+
+    @property
+    def layout(self) -> CellLayout:
+        return layout(self.cell)
+
+    def provenance(self) -> Iterator[dict[str, object]]:
+        """Every number with its source."""
+        of_device = {f"device.{name}": value for name, value in self.device.numbers().items()}
+        for field, value in {**of_device, **_numbers("device.cell", self.cell)}.items():
+            unit = "s" if field in _SECONDS else "1"
+            yield {"field": field, "value": value, "unit": unit, "source": self.source}
+        pulses, source = self.endurance.pulses, self.endurance.source
+        yield {"field": "device.endurance", "value": pulses, "unit": "1", "source": source}
+
+
+def _numbers(where: str, values: Any) -> dict[str, object]:
+    """Numbers among the fields of a dataclass, and of those within it; devices of single arrays are left out."""
+    found: dict[str, object] = {}
+    for field in fields(values):
+        value, name = getattr(values, field.name), f"{where}.{field.name}"
+        if isinstance(value, CellParameters | UpdateParameters):
+            found |= _numbers(name, value)
+        elif isinstance(value, int | float):
+            found[name] = value
+    return found
+
+
+# --- as a user names them ---------------------------------------------------------------------------------------------
+
+
+def build(given: Given, chip: Chip | None = None) -> UnitCells:
+    """The unit cells of a configuration's name, or of a mapping (see the module), on a chip."""
+    if isinstance(given, str) and given != OF_THE_CHIP:
+        if given in INFERENCE:
+            raise InputError(
+                f"device: {given!r} only infers, which a training cannot use; accepted in rpusim.place and in an "
+                "experiment with inference"
+            )
+        if given not in CONFIGURATIONS:
+            raise InputError(f"device: {shown(repr(given))} is unknown{nearest(given, [*CONFIGURATIONS, OF_THE_CHIP])}")
+        found = CONFIGURATIONS[given]
+        lasts = OF_DEVICES.get(found.of, ASSUMED)
+        return UnitCells(found.device, found.config.cell, found.config.update, found.source, lasts)
+    parameters = {"model": given} if isinstance(given, str) else dict(given)
+    cell = parameters.pop("cell", {"kind": Single.kind})
+    source = "given in the experiment, or the model's default"
+    if chip and parameters.get("model") == OF_THE_CHIP:
+        source = f"follows from the circuit of the cells of {chip.name}, or given in the experiment"
+    lasts = _endurance(parameters.pop("endurance", None), parameters.get("model"))
+    return UnitCells(_device("device", parameters, chip), _cell("device.cell", cell, chip), None, source, lasts)
+
+
+def _endurance(given: Any, model: Any) -> Endurance:
+    """As given, or that of the device's name."""
+    if given is None:
+        return CHARGE if model == OF_THE_CHIP else OF_DEVICES.get(str(model), ASSUMED)
+    if isinstance(given, bool) or not isinstance(given, int | float) or not given > 0:
+        raise InputError(
+            f"device.endurance: got {shown(repr(given))}, but a number of pulses above 0 is needed, such as 1.0e+9"
+        )
+    return Endurance(float(given), "given in the experiment")
+
+
+def of_the_chip(chip: Chip | None) -> PulsedDevice:
+    """The device that the chip's cells are, by their circuit; InputError if it does not say, or has several kinds."""
+    if chip is None:
+        raise InputError("device: got 'chip', but there is no chip here; name a device")
+    bill = bill_of_parts(chip)
+    numbers: list[dict[str, Any] | None] = []
+    for kind, parts in zip(chip.tiles, bill.tiles, strict=True):
+        circuit = parts["array"].card.cmos
+        numbers.append(circuit.of_device(kind.pulses.width) if circuit and kind.pulses else None)
+    if numbers[0] is None or any(other != numbers[0] for other in numbers):
+        raise InputError(
+            f"device: got 'chip', but the cells of {chip.name} are not all of one kind whose circuit (cmos) says how "
+            "they learn; name a device"
+        )
+    return CmosRpu(**numbers[0])
+
+
+def _device(where: str, given: Any, chip: Chip | None) -> PulsedDevice:
+    if not isinstance(given, dict) or not isinstance(given.get("model"), str):
+        raise InputError(
+            f"{where}: got {shown(repr(given))}, but a mapping needs 'model', such as model: constant-step"
+        )
+    model = of_the_chip(chip) if given["model"] == OF_THE_CHIP else given["model"]
+    return device(model, **{name: value for name, value in given.items() if name != "model"})
+
+
+def _cell(where: str, given: Any, chip: Chip | None) -> CellParameters:
+    """A cell of its kind and parameters. Reads of its arrays go through the chip's converters: nobody states them."""
+    kind = given.get("kind") if isinstance(given, dict) else None
+    if kind not in CELLS:
+        raise InputError(f"{where}: got {shown(repr(given))}, but a mapping needs 'kind'{nearest(str(kind), CELLS)}")
+    made = CELLS[kind]
+    defaults = {field.name: getattr(made(), field.name) for field in fields(made)}
+    accepted = [name for name, value in defaults.items() if not isinstance(value, IOParameters)]
+    values = {}
+    for name, value in given.items():
+        if name == "kind":
+            continue
+        if name not in accepted:
+            raise InputError(f"{where}: {kind} has no parameter {name!r}{nearest(name, accepted)}")
+        values[name] = _parameter(f"{where}.{name}", value, defaults[name], chip)
+    return _made(where, made, values)
+
+
+def _parameter(where: str, value: Any, default: Any, chip: Chip | None) -> Any:
+    """What a mapping in a file stands for where the cell wants a cell, devices or pulse trains."""
+    if isinstance(default, CellParameters):
+        return _cell(where, value, chip)
+    if where.endswith(".devices"):
+        if not isinstance(value, list):
+            raise InputError(f"{where}: got {shown(repr(value))}, but a list of devices is needed")
+        return tuple(_device(f"{where}.{number}", one, chip) for number, one in enumerate(value))
+    if isinstance(default, UpdateParameters):
+        names = [field.name for field in fields(default)]
+        unknown = [name for name in value if name not in names] if isinstance(value, dict) else [value]
+        if unknown:
+            raise InputError(f"{where}: got {shown(repr(unknown[0]))}{nearest(str(unknown[0]), names)}")
+        return _made(where, lambda **changes: replace(default, **changes), value)
+    return value
+
+
+def _made(where: str, make: Any, values: dict[str, Any]) -> Any:
+    try:
+        return make(**values)
+    except InputError as error:
+        raise InputError(f"{where}.{error}") from None
+    except (TypeError, ValueError) as error:
+        raise InputError(f"{where}: got {shown(repr(values))}, which cannot be used ({error})") from None
+
+
+# --- as the kernel builds them ----------------------------------------------------------------------------------------
+
+
+def read_through(cell: CellParameters, io: IOParameters) -> CellParameters:
+    """The cell with all reads of its arrays going through this periphery."""
+    changes: dict[str, Any] = {}
+    for field in fields(cell):
+        value = getattr(cell, field.name)
+        if isinstance(value, IOParameters):
+            changes[field.name] = io
+        elif isinstance(value, CellParameters):
+            changes[field.name] = read_through(value, io)
+    return replace(cell, **changes)
+
+
+# --- as the mapper counts arrays --------------------------------------------------------------------------------------
+
+
+@singledispatch
+def layout(cell: CellParameters) -> CellLayout:
+    """What a unit cell needs of the chip. Arrays are numbered as the kernel does; a reference comes last."""
+    raise AssertionError(f"no layout for {cell.kind}")
+
+
+@layout.register
+def _(cell: Single) -> CellLayout:
+    return CellLayout()
+
+
+@layout.register
+def _(cell: Vector) -> CellLayout:
+    """Of arrays that take turns one stands for all: they are alike."""
+    everything = tuple(range(cell.number))
+    learning = everything if cell.policy is Policy.ALL else (cell.first_index,)
+    return CellLayout(cell.kind, cell.number, everything, learning, targets=_themselves(cell.number))
+
+
+@layout.register
+def _(cell: Reference) -> CellLayout:
+    return CellLayout(cell.kind, 2, visible=(0, 1), targets=_themselves(2))
+
+
+@layout.register
+def _(cell: OneSided) -> CellLayout:
+    return CellLayout(cell.kind, 2, visible=(0, 1), learning=(0, 1), targets=_themselves(2))
+
+
+@layout.register
+def _(cell: Transfer) -> CellLayout:
+    """A, ..., C, each transferred to the next."""
+    last = cell.number - 1
+    gamma = cell.gamma_vec or tuple(cell.gamma ** (last - k) for k in range(cell.number))
+    made = CellLayout(
+        cell.kind,
+        cell.number,
+        visible=tuple(k for k, weight in enumerate(gamma) if weight),
+        targets=tuple((min(k + 1, last),) for k in range(cell.number)),
+        slices="column" if cell.transfer_columns else "row",
+        words=3 if isinstance(cell, DynamicTransfer) else int(isinstance(cell, BufferedTransfer)),
+    )
+    return _shifted(made) if cell.zero_shift_pairs else made
+
+
+@layout.register
+def _(cell: Hamiltonian) -> CellLayout:
+    made = CellLayout(cell.kind, 2, visible=(1,), targets=((1,), (1,)), slices="all")
+    return _shifted(made) if cell.zero_shift_pairs else made
+
+
+@layout.register
+def _(cell: MixedPrecision) -> CellLayout:
+    """The arrays of the inner cell, which are written row by row from a gradient in digital memory."""
+    inner = layout(cell.inner)
+    targets = (inner.learning,) * inner.arrays
+    return replace(inner, name=cell.kind, learning=(), targets=targets, slices="row", words=1)
+
+
+def _themselves(arrays: int) -> tuple[tuple[int, ...], ...]:
+    return tuple((k,) for k in range(arrays))
+
+
+def _shifted(made: CellLayout) -> CellLayout:
+    """With one more array that holds the symmetry points of array 0 and is read together with it."""
+    reference = made.arrays
+    visible = (*made.visible, reference) if 0 in made.visible else made.visible
+    targets = (*made.targets, (reference,))
+    return replace(made, arrays=reference + 1, visible=visible, targets=targets, reference=reference)

@@ -1,0 +1,199 @@
+"""The coupling: what the numbers did takes the time that the engine finds, and that time passes in the arrays.
+
+    numbers -> clock    activity of each mini-batch (pulse slots, retries, skipped vectors, transfers) is timed
+    clock -> numbers    that many seconds later charge has leaked and conductance has drifted, in every cell
+
+An array's clock shows the chip's time whether the array is at work, waits for others, or the chip stands still.
+
+``elapse: mini-batch``. What a mini-batch took passes after it, before the next one is computed. As the engine times
+many mini-batches in one call far faster than one by one, each first lets the mean of the piece before pass; when the
+piece has been timed, the difference to what the engine found passes too, be it more or less. So after each piece, and
+at the end, the arrays' clocks show the engine's time to the picosecond, and in between no more than the spread of one
+piece is missing. The first mini-batch is a piece by itself.
+
+``elapse: vector``. Each vector of an update finds its array leaked since the vector before it, by the engine's times of
+that very array. When pulses come depends on the inputs, errors and random numbers of a mini-batch, not on the weights
+that they move: so the update is first done for its activity alone, timed, undone, and done again with the time
+between its vectors; it sends the same pulses. Nothing is taken from the future. Reads of a mini-batch find the weights
+as they are when it begins. A call of the engine for each mini-batch makes this slow.
+
+``refresh``. Every so many seconds, before a mini-batch: each column of an array is read through its converters, and by
+what the mean cell has lost since the last time, as a share of what is read, the column is pulsed. Nobody knows what a
+cell held; spread of the retention and noise of pulses remain. Reads and pulses are maintenance, timed and priced.
+
+A mini-batch's updates are off by at most the part T / tau that leaks in its time T if they are taken at its end.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from torch import nn
+
+from rpusim.arch.contract import checks
+from rpusim.arch.contract.activity import Activity, Phase
+from rpusim.arch.contract.quantity import PICOSECONDS_PER_SECOND, picoseconds
+from rpusim.arch.engine.events import Events, Op
+from rpusim.errors import InputError
+from rpusim.kernels import AnalogTile, Single, Vector
+from rpusim.kernels.inference import elapse
+from rpusim.workloads.clock import sampling
+from rpusim.workloads.clock.meter import Meter
+
+MINI_BATCHES_PER_PIECE = 128
+"""How many mini-batches the engine times in one call, at most."""
+
+Elapse = Literal["mini-batch", "vector"]
+
+
+class Coupling:
+    """Times what ``model`` does and lets the time pass in its arrays. take: the activity since it was last called.
+
+    Whoever trains calls `stepped` after every mini-batch (or `step` in place of the optimizer's), `settle` every so
+    many and before an account is read, and `idle` for a time in which nothing is done.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        meter: Meter,
+        take: Callable[[], Activity],
+        elapse: Elapse = "mini-batch",
+        refresh: float | None = None,
+    ) -> None:
+        self._model, self.meter, self._take = model, meter, take
+        self._refresh_ps, self._refreshed_ps = refresh and picoseconds(refresh), 0
+        """How often, and when the last time."""
+        self._tiles = [tile for tile in model.modules() if isinstance(tile, AnalogTile) and tile.volatile]
+        self._by_vector = elapse == "vector" and bool(self._tiles)
+        self._passed_ps = 0
+        """What the arrays' clocks show."""
+        self._expected_ps = 0
+        """What a mini-batch is taken to last until its piece has been timed; 0: nothing is known."""
+        self._open = 0
+        """Mini-batches since the engine was called."""
+        if self._by_vector:
+            _check_vectors(self._tiles, meter)
+        if self._refresh_ps:
+            _check_refresh(self._tiles, meter)
+
+    def begin(self) -> None:
+        """A mini-batch is about to begin."""
+        since = self._passed_ps - self._refreshed_ps
+        if self._refresh_ps and since >= self._refresh_ps:
+            for tile in self._tiles:
+                tile.refresh(since / PICOSECONDS_PER_SECOND)
+            self._refreshed_ps = self._passed_ps
+
+    def step(self, learn: Callable[[], Any]) -> None:
+        """Learn from a mini-batch (the optimizer's step), and let the time pass that it takes."""
+        if self._by_vector:
+            self._step_by_vector(learn)
+        else:
+            learn()
+            self.stepped()
+
+    def stepped(self) -> None:
+        """A mini-batch is over."""
+        self._open += 1
+        if self._tiles and (not self._expected_ps or self._open >= MINI_BATCHES_PER_PIECE):
+            self.settle()
+        else:
+            self._pass_time(self._expected_ps)
+
+    def settle(self) -> None:
+        """Have everything timed that was done; afterwards the arrays' clocks show the engine's time."""
+        before = self.meter.ledger().time_ps
+        self.meter.add(self._take())
+        after = self.meter.ledger().time_ps
+        if self._open:
+            self._expected_ps, self._open = (after - before) // self._open, 0
+        self._pass_time(after - self._passed_ps)
+
+    def idle(self, seconds: float) -> None:
+        """Let the chip stand still; its weights go on leaking and drifting, and standby is drawn."""
+        checks.number("seconds", seconds, low=0.0)
+        elapse(self._model, seconds)
+        self.meter.idle(picoseconds(seconds))
+        self._pass_time(picoseconds(seconds))
+
+    def _pass_time(self, time_ps: int) -> None:
+        self._passed_ps += time_ps
+        for tile in self._tiles:
+            tile.elapse(time_ps / PICOSECONDS_PER_SECOND)
+
+    def state_dict(self) -> dict[str, Any]:
+        """What it takes to go on, besides the model's own state; everything has been settled by then."""
+        assert not self._open, "activity that nobody has accounted for"
+        kept = {"expected_ps": self._expected_ps, "refreshed_ps": self._refreshed_ps}
+        return {"meter": self.meter.state_dict(), **kept}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from what `state_dict` gave."""
+        self.meter.load_state_dict(state["meter"])
+        self._expected_ps, self._refreshed_ps = state["expected_ps"], state["refreshed_ps"]
+        self._passed_ps = self.meter.ledger().time_ps
+
+    def _step_by_vector(self, learn: Callable[[], Any]) -> None:
+        """Do the update, time it, undo it, and do it again with the time between its vectors."""
+        before = self.meter.ledger().time_ps
+        undone = [_copied(tile.cell.state_dict()) for tile in self._tiles]
+        for tile in self._tiles:
+            tile.history = []
+        learn()
+        timed = self.meter.add(self._take())
+        self._passed_ps += (took := self.meter.ledger().time_ps - before)
+        for tile, state in zip(self._tiles, undone, strict=True):
+            tile.cell.load_state_dict(state)
+            (history, tile.history), (log, tile.log) = (tile.history, None), (tile.log, None)
+            left = took
+            for x, d, rate, operations in history or ():
+                assert timed is not None
+                for vector, gap in enumerate(_gaps(*timed, tile, len(x))):
+                    left -= gap
+                    tile.elapse(gap / PICOSECONDS_PER_SECOND)
+                    tile.update(x[vector : vector + 1], d[vector : vector + 1], rate, operations)
+            tile.end_mini_batch()
+            tile.log = log
+            tile.elapse(left / PICOSECONDS_PER_SECOND)
+
+
+def _gaps(activity: Activity, events: Events, tile: AnalogTile, vectors: int) -> list[int]:
+    """Time (ps) from the beginning of the mini-batch to the end of the first vector's pulses on a tile, and from there
+    to the next one's; 0 for vectors that sent none."""
+    pulsed = (events.op == Op.PULSE) & (events.phase == Phase.UPDATE)
+    pulsed &= (events.layer == tile.layer) & (events.tile == tile.tile)
+    ended = np.zeros(vectors, np.int64)
+    np.maximum.at(ended, activity.vector[events.row[pulsed]], events.end[pulsed])
+    gaps: list[int] = np.diff(np.maximum.accumulate(ended), prepend=0).tolist()
+    return gaps
+
+
+def _copied(state: dict[str, Any]) -> dict[str, Any]:
+    return {name: value.clone() if isinstance(value, torch.Tensor) else value for name, value in state.items()}
+
+
+def _check_refresh(tiles: Iterable[AnalogTile], meter: Meter) -> None:
+    """Refuse what would not be timed as often as it is done, and cells with several arrays or nothing that leaks."""
+    if meter.timing != "every":
+        raise InputError(f"refresh: given with timing: {sampling.name(meter.timing)}; it needs timing: every")
+    if not tiles or not all(tile.can_refresh for tile in tiles):
+        raise InputError(
+            "refresh: the arrays hold nothing that it would bring back; it is for single devices that leak"
+        )
+
+
+def _check_vectors(tiles: Iterable[AnalogTile], meter: Meter) -> None:
+    """Refuse what is not timed, and cells in which a mini-batch is more than its vectors one after the other."""
+    if meter.timing != "every":
+        raise InputError(f"elapse: got 'vector' with timing: {sampling.name(meter.timing)}; it needs timing: every")
+    for tile in tiles:
+        cell = tile.cell.parameters_of_cell
+        if not isinstance(cell, Single | Vector):
+            raise InputError(
+                f"elapse: got 'vector', but cells of kind {cell.kind} do more with a mini-batch than learn from one "
+                "vector after the other; accepted: mini-batch, or cells of kind single or vector"
+            )

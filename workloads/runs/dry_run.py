@@ -1,0 +1,62 @@
+"""One mini-batch forward and backward before anything is trained, so that a network that cannot learn says so at once.
+
+Nothing of it stays: the module is a copy, the random state is put back, and no activity is written.
+"""
+
+from __future__ import annotations
+
+import copy
+
+import torch
+from torch import nn
+
+from rpusim.errors import InputError
+from rpusim.workloads.capture.capture import WEIGHT_LAYERS
+
+
+def check_parameters(module: nn.Module) -> None:
+    """Refuse what an array cannot do: other numbers than float32, and weights that must not learn."""
+    for name, tensor in [*module.named_parameters(), *module.named_buffers()]:
+        if tensor.is_floating_point() and tensor.dtype != torch.float32:
+            kind = str(tensor.dtype).removeprefix("torch.")
+            raise InputError(f"network: {name} is {kind}; accepted: float32, as after module.float()")
+    for path, part in module.named_modules():
+        for name, weight in part.named_parameters(recurse=False):
+            if isinstance(part, WEIGHT_LAYERS) and not weight.requires_grad:
+                raise InputError(
+                    f"network: {path}.{name} is frozen (requires_grad=False), but the weights of an array always "
+                    "learn; accepted: every weight with requires_grad"
+                )
+
+
+def check_learns(module: nn.Module, x: torch.Tensor, y: torch.Tensor, classes: int, where: str) -> None:
+    """Send one mini-batch through a copy of the module and its loss back; InputError if that cannot be done."""
+    twin = copy.deepcopy(module).train()
+    with torch.random.fork_rng(devices=[]):
+        try:
+            output = twin(x)
+            _check_output(output, len(y), classes)
+            nn.functional.nll_loss(output, y).backward()
+        except InputError:
+            raise
+        except (Exception, SystemExit) as error:  # whatever a user's forward may raise
+            said = next(iter(str(error).splitlines()), "").rstrip(".")
+            raise InputError(
+                f"network: a mini-batch of {len(y)} of {where} cannot be learned ({type(error).__name__}: {said}); "
+                "accepted: a network that torch can train on it"
+            ) from error
+
+
+def _check_output(output: object, samples: int, classes: int) -> None:
+    if not isinstance(output, torch.Tensor) or not output.is_floating_point():
+        kind = str(output.dtype) if isinstance(output, torch.Tensor) else type(output).__name__
+        raise InputError(f"network: returns {kind}; accepted: a tensor of log-probabilities")
+    if output.dim() != 2 or len(output) != samples:
+        raise InputError(
+            f"network: returns shape {tuple(output.shape)} for {samples} samples; accepted: (samples, classes), here "
+            f"({samples}, {classes})"
+        )
+    if output.shape[1] < classes:
+        raise InputError(
+            f"network: has {output.shape[1]} outputs but the data have {classes} classes; accepted: an output for each"
+        )

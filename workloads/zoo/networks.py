@@ -1,0 +1,277 @@
+"""The networks that papers of the field were measured on, as plain torch modules, and two cut to scikit-learn's digits.
+
+Each function returns a module with torch's own initial weights and float32; on ``torch.device("meta")`` it allocates
+nothing. `build` finds one by name. All end in a log-softmax over the classes, so the loss is `torch.nn.NLLLoss`.
+
+>>> module, input_shape = build("lenet-digits")
+>>> input_shape
+(1, 8, 8)
+"""
+
+from __future__ import annotations
+
+import runpy
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import cast
+
+from torch import Tensor, nn
+
+from rpusim.arch.contract.configuration import shown
+from rpusim.errors import InputError, nearest
+
+
+def fcn(inputs: int = 784, classes: int = 10) -> nn.Module:
+    """The fully connected network of Gokmen & Vlasov 2016: sigmoid layers of 256 and 128, log-softmax out.
+
+    Arrays (bias column included) 256 x 785, 128 x 257, 10 x 129: 235,146 weights. Takes samples of shape (inputs,),
+    or of any shape with that many values.
+    """
+    return _sequence(
+        flatten=nn.Flatten(),
+        fc1=nn.Linear(inputs, 256),
+        sigmoid1=nn.Sigmoid(),
+        fc2=nn.Linear(256, 128),
+        sigmoid2=nn.Sigmoid(),
+        fc3=nn.Linear(128, classes),
+        log_softmax=nn.LogSoftmax(dim=1),
+    )
+
+
+def lenet_2017() -> nn.Module:
+    """The convolutional network of Gokmen, Onen & Haensch 2017 on 28 x 28 images: tanh, max pooling, log-softmax.
+
+    Arrays (bias column included) 16 x 26, 32 x 401, 128 x 513, 10 x 129: 80,202 weights; 576, 64, 1 and 1 vectors.
+    """
+    return _sequence(
+        conv1=nn.Conv2d(1, 16, 5),
+        tanh1=nn.Tanh(),
+        pool1=nn.MaxPool2d(2),
+        conv2=nn.Conv2d(16, 32, 5),
+        tanh2=nn.Tanh(),
+        pool2=nn.MaxPool2d(2),
+        flatten=nn.Flatten(),
+        fc1=nn.Linear(512, 128),
+        tanh3=nn.Tanh(),
+        fc2=nn.Linear(128, 10),
+        log_softmax=nn.LogSoftmax(dim=1),
+    )
+
+
+def lenet_digits() -> nn.Module:
+    """The same idea on 8 x 8 images: 3 x 3 kernels, both convolutions padded, pooling after each.
+
+    Arrays (bias column included) 16 x 10, 32 x 145, 64 x 129, 10 x 65: 13,706 weights; 64, 16, 1 and 1 vectors.
+    """
+    return _sequence(
+        conv1=nn.Conv2d(1, 16, 3, padding=1),
+        tanh1=nn.Tanh(),
+        pool1=nn.MaxPool2d(2),
+        conv2=nn.Conv2d(16, 32, 3, padding=1),
+        tanh2=nn.Tanh(),
+        pool2=nn.MaxPool2d(2),
+        flatten=nn.Flatten(),
+        fc1=nn.Linear(128, 64),
+        tanh3=nn.Tanh(),
+        fc2=nn.Linear(64, 10),
+        log_softmax=nn.LogSoftmax(dim=1),
+    )
+
+
+def alexnet() -> nn.Module:
+    """AlexNet in one tower, as mapped in Gokmen, Onen & Haensch 2017: 227 x 227 images, 1000 classes.
+
+    Arrays (without bias) 96 x 363, 256 x 2400, 384 x 2304, 384 x 3456, 256 x 3456, 4096 x 9216, 4096 x 4096,
+    1000 x 4096; 3025, 729, 169, 169, 169, 1, 1 and 1 vectors. Local response normalisation is left out.
+    """
+    return _sequence(
+        conv1=nn.Conv2d(3, 96, 11, stride=4),
+        relu1=nn.ReLU(),
+        pool1=nn.MaxPool2d(3, stride=2),
+        conv2=nn.Conv2d(96, 256, 5, padding=2),
+        relu2=nn.ReLU(),
+        pool2=nn.MaxPool2d(3, stride=2),
+        conv3=nn.Conv2d(256, 384, 3, padding=1),
+        relu3=nn.ReLU(),
+        conv4=nn.Conv2d(384, 384, 3, padding=1),
+        relu4=nn.ReLU(),
+        conv5=nn.Conv2d(384, 256, 3, padding=1),
+        relu5=nn.ReLU(),
+        pool3=nn.MaxPool2d(3, stride=2),
+        flatten=nn.Flatten(),
+        dropout1=nn.Dropout(),
+        fc1=nn.Linear(9216, 4096),
+        relu6=nn.ReLU(),
+        dropout2=nn.Dropout(),
+        fc2=nn.Linear(4096, 4096),
+        relu7=nn.ReLU(),
+        fc3=nn.Linear(4096, 1000),
+        log_softmax=nn.LogSoftmax(dim=1),
+    )
+
+
+def rapa_cifar() -> nn.Module:
+    """Three convolutions with pooling on 32 x 32 images, as in Rasch, Gokmen, Rigotti & Haensch 2019, and a readout.
+
+    Arrays (bias column included) 32 x 76, 32 x 801, 64 x 801, 10 x 1025; 1024, 256, 64 and 1 vectors.
+    """
+    return _sequence(
+        conv1=nn.Conv2d(3, 32, 5, padding=2),
+        relu1=nn.ReLU(),
+        pool1=nn.MaxPool2d(2),
+        conv2=nn.Conv2d(32, 32, 5, padding=2),
+        relu2=nn.ReLU(),
+        pool2=nn.MaxPool2d(2),
+        conv3=nn.Conv2d(32, 64, 5, padding=2),
+        relu3=nn.ReLU(),
+        pool3=nn.MaxPool2d(2),
+        flatten=nn.Flatten(),
+        fc=nn.Linear(1024, 10),
+        log_softmax=nn.LogSoftmax(dim=1),
+    )
+
+
+def vgg8() -> nn.Module:
+    """The default network of DNN+NeuroSim V2 for CIFAR-10: six 3 x 3 convolutions, two linear layers, no biases.
+
+    Arrays 128 x 27, 128 x 1152, 256 x 1152, 256 x 2304, 512 x 2304, 512 x 4608, 1024 x 8192, 10 x 1024: 12,973,440
+    weights; 1024, 1024, 256, 256, 64, 64, 1 and 1 vectors.
+    """
+    layers: list[tuple[str, nn.Module]] = []
+    for block, (before, after) in enumerate([(3, 128), (128, 256), (256, 512)], start=1):
+        for half, inputs in (("a", before), ("b", after)):
+            layers.append((f"conv{block}{half}", nn.Conv2d(inputs, after, 3, padding=1, bias=False)))
+            layers.append((f"relu{block}{half}", nn.ReLU()))
+        layers.append((f"pool{block}", nn.MaxPool2d(2)))
+    return _sequence(
+        **dict(layers),
+        flatten=nn.Flatten(),
+        fc1=nn.Linear(8192, 1024, bias=False),
+        relu4=nn.ReLU(),
+        fc2=nn.Linear(1024, 10, bias=False),
+        log_softmax=nn.LogSoftmax(dim=1),
+    )
+
+
+class Bottleneck(nn.Module):
+    """1 x 1, 3 x 3 (which strides) and 1 x 1 convolutions with batch normalisation, beside a shortcut."""
+
+    def __init__(self, inputs: int, width: int, stride: int) -> None:
+        super().__init__()
+        outputs = 4 * width
+        self.conv1, self.norm1 = nn.Conv2d(inputs, width, 1, bias=False), nn.BatchNorm2d(width)
+        self.conv2, self.norm2 = nn.Conv2d(width, width, 3, stride, 1, bias=False), nn.BatchNorm2d(width)
+        self.conv3, self.norm3 = nn.Conv2d(width, outputs, 1, bias=False), nn.BatchNorm2d(outputs)
+        self.relu = nn.ReLU()
+        self.shortcut: nn.Module = nn.Identity()
+        if stride > 1 or inputs != outputs:
+            self.shortcut = _sequence(
+                conv=nn.Conv2d(inputs, outputs, 1, stride, bias=False), norm=nn.BatchNorm2d(outputs)
+            )
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = self.relu(self.norm1(self.conv1(x)))
+        y = self.norm3(self.conv3(self.relu(self.norm2(self.conv2(y)))))
+        return cast(Tensor, self.relu(y + self.shortcut(x)))
+
+
+def resnet50() -> nn.Module:
+    """ResNet-50 (He et al. 2016) for 224 x 224 images and 1000 classes, strides in the 3 x 3 convolutions.
+
+    25.5 million weights in 53 convolutions and a linear layer.
+    """
+    layers: list[tuple[str, nn.Module]] = []
+    inputs = 64
+    for stage, (width, blocks) in enumerate([(64, 3), (128, 4), (256, 6), (512, 3)], start=1):
+        for block in range(blocks):
+            layers.append((f"stage{stage}{'abcdef'[block]}", Bottleneck(inputs, width, 2 if stage > 1 > block else 1)))
+            inputs = 4 * width
+    return _sequence(
+        conv=nn.Conv2d(3, 64, 7, stride=2, padding=3, bias=False),
+        norm=nn.BatchNorm2d(64),
+        relu=nn.ReLU(),
+        pool=nn.MaxPool2d(3, stride=2, padding=1),
+        **dict(layers),
+        mean=nn.AdaptiveAvgPool2d(1),
+        flatten=nn.Flatten(),
+        fc=nn.Linear(2048, 1000),
+        log_softmax=nn.LogSoftmax(dim=1),
+    )
+
+
+def _sequence(**layers: nn.Module) -> nn.Sequential:
+    """A sequence whose layers have names, in which maps, reports and errors speak of them."""
+    return nn.Sequential(OrderedDict(layers))
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One line of `NETWORKS`: how to build the module, the shape of one sample, where the network comes from."""
+
+    builder: Callable[[], nn.Module]
+    input_shape: tuple[int, ...]
+    source: str
+
+
+_FCN = "Gokmen & Vlasov 2016, Front. Neurosci. 10:333"
+_CNN = "Gokmen, Onen & Haensch 2017, Front. Neurosci. 11:538"
+NETWORKS: dict[str, Entry] = {
+    "fcn": Entry(fcn, (784,), f"{_FCN}: 784-256-128-10 on MNIST"),
+    "fcn-digits": Entry(partial(fcn, 64), (64,), f"the hidden layers of {_FCN}, on 8 x 8 digits"),
+    "lenet-2017": Entry(lenet_2017, (1, 28, 28), f"{_CNN}: the network trained on MNIST"),
+    "lenet-digits": Entry(lenet_digits, (1, 8, 8), f"after {_CNN}, cut by us to 8 x 8 digits"),
+    "rapa-cifar": Entry(
+        rapa_cifar, (3, 32, 32), "Rasch, Gokmen, Rigotti & Haensch 2019, Front. Neurosci. 13:753; channels recalled"
+    ),
+    "vgg8": Entry(vgg8, (3, 32, 32), "DNN+NeuroSim V2.1 (NetWork.csv): its default training network on CIFAR-10"),
+    "resnet50": Entry(resnet50, (3, 224, 224), "He, Zhang, Ren & Sun 2016, CVPR: deep residual learning, 50 layers"),
+    "alexnet": Entry(alexnet, (3, 227, 227), f"{_CNN}: the mapping example, after Krizhevsky et al. 2012"),
+}
+
+
+def build(name: str) -> tuple[nn.Module, tuple[int, ...]]:
+    """A fresh module and the shape of one sample; torch's random state settles the weights.
+
+    ``name`` is one of `NETWORKS`, or ``file.py:function`` for a function of the user's own, without arguments, that
+    returns (module, input_shape). `InputError` with the nearest name if there is no such network.
+    """
+    if ".py:" in name:
+        return _from_file(*name.rsplit(":", 1))
+    if name not in NETWORKS:
+        raise InputError(f"no network {name!r}{nearest(name, NETWORKS)}; or give file.py:function")
+    return NETWORKS[name].builder(), NETWORKS[name].input_shape
+
+
+def _from_file(path: str, function: str) -> tuple[nn.Module, tuple[int, ...]]:
+    """What the user's function returns; whatever is wrong with it is said in one sentence."""
+    try:
+        there = Path(path).is_file()
+    except (OSError, ValueError):  # a name too long, a NUL
+        there = False
+    if not there:
+        raise InputError(f"network: there is no file {shown(path)}; accepted: a name of the zoo, or file.py:function")
+    try:
+        defined = runpy.run_path(path)
+    except (Exception, SystemExit) as error:
+        raise InputError(f"network: {path} cannot be run ({type(error).__name__}: {_first_line(error)})") from error
+    if not callable(defined.get(function)):
+        functions = [key for key, value in defined.items() if callable(value) and not key.startswith("_")]
+        raise InputError(f"network: {path} has no function {function!r}{nearest(function, functions)}")
+    try:
+        module, input_shape = defined[function]()
+        shape = tuple(int(size) for size in input_shape)
+    except (Exception, SystemExit) as error:
+        raise InputError(
+            f"network: {function} in {path} did not return (module, input_shape) "
+            f"({type(error).__name__}: {_first_line(error)})"
+        ) from error
+    if not isinstance(module, nn.Module):
+        raise InputError(f"network: {function} in {path} returned {type(module).__name__}; a torch module is needed")
+    return module, shape
+
+
+def _first_line(error: BaseException) -> str:
+    return next(iter(str(error).splitlines()), "")
