@@ -1,4 +1,4 @@
-"""The one exception that speaks to the user, and the words it uses."""
+"""The one exception that speaks to the user, and the words with which it names what is accepted."""
 
 from __future__ import annotations
 
@@ -16,18 +16,24 @@ class InputError(ValueError):
     """
 
 
-def nearest(given: str, accepted: Iterable[str]) -> str:
-    """The end of an error sentence: "; did you mean 'x'?" where a name is close, and the accepted names if few."""
-    accepted = list(accepted)
-    close = get_close_matches(given, accepted, n=1, cutoff=0.5)
+def nearest(given: object, accepted: Iterable[object]) -> str:
+    """End an error sentence with the accepted name that is most like what was given, and with the accepted names.
+
+    given: what the user wrote; its ``str`` is compared.
+    accepted: the names (or members of a `StrEnum`) that would have been right, in any order.
+    Returns "; did you mean 'x'? accepted are x, y" or, where no name is close, "; accepted are x, y". More than eight
+    names are left out after a close one, and cut to the most similar eight otherwise.
+    """
+    names = sorted(str(each) for each in accepted)  # so that the sentence is the same in every run, also for a set
+    close = get_close_matches(str(given), names, n=1, cutoff=0.5)
     if not close:
-        return f"; accepted: {few(given, accepted)}"
-    return f"; did you mean {close[0]!r}?" + (f" (accepted: {few(given, accepted)})" if len(accepted) <= _FEW else "")
+        return f"; accepted are {_few(str(given), names)}"
+    return f"; did you mean {close[0]!r}?" + (f" accepted are {', '.join(names)}" if len(names) <= _FEW else "")
 
 
-def few(given: str, accepted: list[str]) -> str:
-    """The accepted names, or of many those that are most like the given one."""
-    if len(accepted) <= _FEW:
-        return ", ".join(accepted)
-    alike = get_close_matches(given, accepted, n=_FEW, cutoff=0.0)
-    return f"{', '.join(alike)} and {len(accepted) - len(alike)} more"
+def _few(given: str, names: list[str]) -> str:
+    """All names, or the eight that are most like the given one and how many there are beside them."""
+    if len(names) <= _FEW:
+        return ", ".join(names)
+    alike = get_close_matches(given, names, n=_FEW, cutoff=0.0)
+    return f"{', '.join(alike)} and {len(names) - len(alike)} more"

@@ -9,8 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from rpusim.arch.contract import checks
-from rpusim.errors import InputError
+from rpusim.errors import InputError, nearest
 from rpusim.kernels.inference.clipping import FixedClip
 from rpusim.kernels.inference.config import InferenceConfig
 from rpusim.kernels.inference.converters import DualPair, SingleDevice, SinglePair
@@ -139,5 +138,5 @@ def inference(name: str) -> InferencePreset:
     'pcm'
     """
     if name not in INFERENCE:
-        raise InputError(f"inference: {name!r} is unknown; {checks.nearest(name, INFERENCE)}")
+        raise InputError(f"inference: {name!r} is unknown{nearest(name, INFERENCE)}")
     return INFERENCE[name]

@@ -14,7 +14,7 @@ from torch.nn.utils import parametrize
 
 from rpusim.arch.contract import checks
 from rpusim.arch.contract.activity import ActivityLog
-from rpusim.errors import InputError
+from rpusim.errors import InputError, nearest
 from rpusim.kernels.layers import KINDS, AnalogLayer, Splits
 from rpusim.kernels.tiles.config import LayerConfig
 
@@ -125,7 +125,7 @@ class _Choice:
     def check_all_used(self) -> None:
         for field, key in self.unused:
             raise InputError(
-                f"{field}: no analog layer is called {_said(key)}; {checks.nearest(_said(key), self.known)}"
+                f"{field}: no analog layer is called {_said(key)}{nearest(_said(key), self.known)}"
             )
 
 
@@ -182,7 +182,7 @@ def _layers(
         for key in given or []:
             if key not in used:
                 known = [name for name, part in module.named_modules() if name and not list(part.children())]
-                raise InputError(f"{field}: no layer is called {_said(key)}; {checks.nearest(_said(key), known)}")
+                raise InputError(f"{field}: no layer is called {_said(key)}{nearest(_said(key), known)}")
     return {part: kind_and_names for part, kind_and_names in found.items() if part not in kept}
 
 

@@ -7,8 +7,7 @@ from typing import Any
 
 import torch
 
-from rpusim.arch.contract import checks
-from rpusim.errors import InputError
+from rpusim.errors import InputError, nearest
 from rpusim.kernels.layers.linear import AnalogLinear
 from rpusim.kernels.tiles.config import LayerConfig
 
@@ -30,7 +29,7 @@ def add_matrices(
     """
     for name in per_matrix or {}:
         if name not in sizes:
-            raise InputError(f"per_matrix: no matrix is called {name!r}; {checks.nearest(name, sizes)}")
+            raise InputError(f"per_matrix: no matrix is called {name!r}{nearest(name, sizes)}")
     for index, (name, (inputs, outputs, bias)) in enumerate(sizes.items()):
         own = {"config": config, **options, **(per_matrix or {}).get(name, {})}
         module.add_module(name, AnalogLinear(inputs, outputs, bias=bias, start=start, layer=layer + index, **own))

@@ -18,8 +18,7 @@ from __future__ import annotations
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
-from rpusim.arch.contract import checks
-from rpusim.errors import InputError
+from rpusim.errors import InputError, nearest
 from rpusim.kernels.cells import ChoppedTransfer, DynamicTransfer, MixedPrecision, OneSided, Policy, Transfer, Vector
 from rpusim.kernels.cells.base import CellParameters
 from rpusim.kernels.devices import KINDS, ConstantStep, PulsedDevice, SoftBoundsReference
@@ -90,7 +89,7 @@ PRESETS: dict[str, Preset] = {
 def preset(name: str) -> Preset:
     """The preset of this name: a device that learns by itself."""
     if name not in PRESETS:
-        raise InputError(f"preset: {name!r} is unknown; {checks.nearest(name, PRESETS)}")
+        raise InputError(f"preset: {name!r} is unknown{nearest(name, PRESETS)}")
     return PRESETS[name]
 
 
@@ -178,7 +177,7 @@ def configuration(name: str) -> Preset:
     'dynamic-transfer'
     """
     if name not in CONFIGURATIONS:
-        raise InputError(f"configuration: {name!r} is unknown; {checks.nearest(name, CONFIGURATIONS)}")
+        raise InputError(f"configuration: {name!r} is unknown{nearest(name, CONFIGURATIONS)}")
     return CONFIGURATIONS[name]
 
 
@@ -198,10 +197,10 @@ def device(name: str | PulsedDevice, **parameters: Any) -> PulsedDevice:
     elif name in KINDS:
         base = KINDS[name]()
     else:
-        raise InputError(f"device: {name!r} is unknown; {checks.nearest(name, {*KINDS, *DEVICES, *PRESETS})}")
+        raise InputError(f"device: {name!r} is unknown{nearest(name, {*KINDS, *DEVICES, *PRESETS})}")
     known = [field.name for field in fields(base) if field.init]
     for parameter in parameters:
         if parameter not in known:
-            raise InputError(f"{name}: parameter {parameter!r} is unknown; {checks.nearest(parameter, known)}")
+            raise InputError(f"{name}: parameter {parameter!r} is unknown{nearest(parameter, known)}")
     chosen: PulsedDevice = replace(base, **parameters)  # or an exact device
     return chosen

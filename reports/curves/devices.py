@@ -15,7 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from rpusim.arch.contract import checks
-from rpusim.errors import InputError
+from rpusim.errors import InputError, nearest
 from rpusim.kernels.devices import EXACT, PULSED, ConstantStep, PulsedDevice
 from rpusim.kernels.devices.presets import DEVICES
 from rpusim.kernels.devices.response import respond
@@ -79,7 +79,7 @@ def _find(name: str) -> tuple[PulsedDevice, str, str]:
         return PULSED[name](), lines[0].partition(": ")[2].rstrip("."), "the model's default parameters"
     if name in EXACT:
         raise InputError(f"device: {name!r} takes exact updates and has no response to pulses")
-    raise InputError(f"device: {name!r} is unknown; {checks.nearest(name, {*DEVICES, *PULSED})}")
+    raise InputError(f"device: {name!r} is unknown{nearest(name, {*DEVICES, *PULSED})}")
 
 
 # --- terminal ---------------------------------------------------------------------------------------------------------

@@ -22,7 +22,7 @@ import torch
 
 from rpusim.arch.contract import checks
 from rpusim.arch.contract.activity import ActivityLog, Phase
-from rpusim.errors import InputError
+from rpusim.errors import InputError, nearest
 from rpusim.kernels import (
     AnalogConfig,
     AnalogTile,
@@ -58,7 +58,7 @@ class Outcome:
 def run(algorithm: str, offset: float, *, states: int = 20, seed: int = 0, vectors: int = 10_000) -> Outcome:
     """Train once. algorithm: sgd, ttv2, c-ttv2 or agad (sgd has no reference). offset: of the references, >= 0."""
     if algorithm not in ALGORITHMS:
-        raise InputError(f"algorithm: {algorithm!r} is unknown; {checks.nearest(algorithm, ALGORITHMS)}")
+        raise InputError(f"algorithm: {algorithm!r} is unknown{nearest(algorithm, ALGORITHMS)}")
     checks.number("offset", offset, low=0.0)
     log = ActivityLog()
     perfect = IOParameters(is_perfect=True)

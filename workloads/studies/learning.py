@@ -58,7 +58,7 @@ from torch import nn
 
 from rpusim.arch.contract import checks
 from rpusim.arch.contract.activity import ActivityLog, Phase
-from rpusim.errors import InputError
+from rpusim.errors import InputError, nearest
 from rpusim.kernels import (
     AnalogConfig,
     AnalogSGD,
@@ -183,7 +183,7 @@ def run(
     watch: called with the epoch and its test error. The same arguments give the same outcome to the last bit.
     """
     if isinstance(algorithm, str) and algorithm not in ALGORITHMS:
-        raise InputError(f"algorithm: {algorithm!r} is unknown; {checks.nearest(algorithm, ALGORITHMS)}")
+        raise InputError(f"algorithm: {algorithm!r} is unknown{nearest(algorithm, ALGORITHMS)}")
     checks.integer("seed", seed, low=0)
     checks.integer("epochs", epochs, low=1)
     chosen = ALGORITHMS[algorithm] if isinstance(algorithm, str) else algorithm
