@@ -22,11 +22,11 @@ from rpusim.workloads.cells.training_cells import UnitCells, read_through
 
 
 def converters(kind: TileKind, management: Management) -> IOParameters:
-    """The periphery that a kind of tile reads through. An n-bit converter has 2^n - 2 steps over its signed range."""
+    """The periphery that a kind of tile reads through, at the resolution of its parts."""
     return IOParameters(
-        inp_res=1 / (2**kind.inputs.bits - 2),
+        inp_res=1 / kind.inputs.steps,
         inp_sto_round=management.stochastic_rounding,
-        out_res=1 / (2**kind.adc.bits - 2),
+        out_res=1 / kind.adc.steps,
         out_bound=kind.adc.bound,
         out_noise=kind.adc.noise,
         noise_management=NoiseManagement(management.noise),
