@@ -13,7 +13,6 @@ from rpusim.arch.engine.program import Task
 from rpusim.arch.mapping.traffic import Hop, Message
 from rpusim.arch.schedule.plan import ArrayPlan, BlockPlan, Multiply, Plan
 from rpusim.arch.schedule.storage import too_small
-from rpusim.errors import InputError
 
 
 class Units:
@@ -78,12 +77,8 @@ class Units:
         """So many weights of so many rows, programmed row of cells by row of cells, unverified."""
         if not weights.any():
             return
-        kind, programming = block.kind, block.kind.programming
-        if programming is None:
-            raise InputError(
-                f"chip: tiles {kind.name!r} of {self._plan.placement.chip.name} do not say how they are written, but "
-                "their unit cells are reset; a programming block is needed"
-            )
+        kind = block.kind
+        programming = kind.writing(self._plan.placement.chip.name, "their unit cells are reset")
         pulses = np.ceil(rows * kind.array.cells_per_weight * programming.iterations).astype(np.int64)
         pulses = np.where(weights > 0, pulses, 0)
         amounts = [(side, pulses) for side in array.sides]

@@ -41,11 +41,8 @@ def analog_configuration(kind: TileKind, management: Management, cells: UnitCell
     """
     if kind.pulses is None:
         raise InputError(f"chip: tiles {kind.name!r} have no pulses and cannot learn; a chip with pulses is needed")
-    if kind.programming is None and cells.cell.resets:
-        raise InputError(
-            f"chip: tiles {kind.name!r} do not say how they are written, but cells of kind {cells.cell.kind!r} are "
-            "reset; a programming block is needed"
-        )
+    if cells.cell.resets:
+        kind.writing(need=f"cells of kind {cells.cell.kind!r} are reset")
     forward = converters(kind, management)
     backward = replace(forward, bound_management=BoundManagement.NONE)
     of_slices = replace(backward, inp_sto_round=False, noise_management=NoiseManagement.NONE)

@@ -88,11 +88,8 @@ class LoopLog(ActivityLog):
     def _check_written(self, columns: dict[str, ArrayLike]) -> None:
         """Refuse to write cells for nothing."""
         kind = self._kinds.get((columns.get("layer"), columns.get("tile")))
-        if np.any(columns.get("writes", 0)) and kind is not None and kind.programming is None:
-            raise InputError(
-                f"chip: tiles {kind.name!r} of {self._chip.name} do not say how they are written; a programming block "
-                "is needed"
-            )
+        if np.any(columns.get("writes", 0)) and kind is not None:
+            kind.writing(self._chip.name)
 
     def follow(self, module: nn.Module) -> None:
         """Be told of every call of ``module``, which writes to this log."""

@@ -1,4 +1,4 @@
-"""The resolution of converters, and how long inputs take to drive: what the numbers and the clock read from one part."""
+"""The resolution of converters and the time that inputs take: what numbers and clock read from the same part."""
 
 from __future__ import annotations
 
