@@ -38,7 +38,7 @@ def kept_bits(plan: Plan, activity: Activity, events: Events) -> Integers:
     change = np.zeros(len(events), np.int64)
     trains = bool(np.any(events.phase == Phase.UPDATE))
     stored = (events.op == Op.STORE) & (events.row < 0) & ~_network_input(plan, events)
-    step = np.searchsorted(np.unique(activity.step), activity.step)
+    step = activity.mini_batch
     for layer in plan.layers:
         sample = _samples(layer, activity, step)
         for phase, source, arrived in _arrivals(plan, layer):
