@@ -20,6 +20,7 @@ from rpusim.arch.chips.bill_of_parts import bill_of_parts
 from rpusim.arch.chips.description import TileKind
 from rpusim.arch.contract.activity import Activity, Phase
 from rpusim.arch.contract.cell_layout import CellLayout
+from rpusim.arch.contract.columns import Integers
 from rpusim.arch.engine.events import Events, Op, covered_ps
 from rpusim.arch.parts.part import Part
 from rpusim.arch.schedule.plan import Plan
@@ -28,7 +29,6 @@ STANDBY = "standby"
 CHIP = "chip"
 """Stands in the place of a layer for energy that belongs to none."""
 
-Integers = NDArray[np.int64]
 _ZJ_PER_PS = 10**9
 """One watt for one picosecond, in zeptojoules."""
 _PW = 1000

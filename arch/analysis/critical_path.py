@@ -14,9 +14,9 @@ from dataclasses import dataclass
 
 import numpy as np
 from numba import njit
-from numpy.typing import NDArray
 
 from rpusim.arch.contract.activity import Phase
+from rpusim.arch.contract.columns import Integers
 from rpusim.arch.engine.events import Events, Op
 from rpusim.arch.schedule.plan import Plan
 
@@ -24,8 +24,6 @@ WAITING = "waiting"
 _NONE = -1
 _SAME_UNIT, _ANYTHING = 1, 4
 """Ranks of predecessors; 0 is the same vector on the same block."""
-
-Integers = NDArray[np.int64]
 
 
 @dataclass(frozen=True)

@@ -13,8 +13,8 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from rpusim.arch.analysis.profile import Integers
 from rpusim.arch.contract.activity import Activity, Phase
+from rpusim.arch.contract.columns import Integers
 from rpusim.arch.engine.events import Events, Op
 from rpusim.arch.schedule.plan import LayerPlan, Plan
 from rpusim.arch.schedule.storage import sent

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-Integers = NDArray[np.int64]
+from rpusim.arch.contract.columns import Integers
 
 
 @dataclass(frozen=True)

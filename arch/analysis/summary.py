@@ -27,8 +27,9 @@ from numpy.typing import NDArray
 from rpusim.arch.account.ledger import Pricer
 from rpusim.arch.analysis.critical_path import WAITING, CriticalPath, critical_path
 from rpusim.arch.analysis.occupancy import converters, kept_bits
-from rpusim.arch.analysis.profile import Integers, Profile
+from rpusim.arch.analysis.profile import Profile
 from rpusim.arch.contract.activity import Activity, Phase
+from rpusim.arch.contract.columns import Integers
 from rpusim.arch.contract.quantity import PICOSECONDS_PER_SECOND
 from rpusim.arch.engine.events import Events, Op, covered_ps
 from rpusim.arch.schedule.plan import Plan
