@@ -86,7 +86,7 @@ class Adcs(Sourced):
         The codes of a signed converter lie evenly about zero, from -(2^(bits - 1) - 1) to 2^(bits - 1) - 1, so one of
         the 2^bits is never used. It is the resolution of IBM's aihwkit, whose 7 bits are 126 steps.
         """
-        return 2**self.bits - 2
+        return (1 << self.bits) - 2
 
     @property
     def found_or_estimated(self) -> str | Card:
@@ -99,6 +99,13 @@ class Adcs(Sourced):
     def count(self, lines: int) -> int:
         """Converters needed for a side of ``lines`` lines."""
         return -(-lines // self.lines_per_adc)
+
+    def per_side(self, sides: tuple[int, ...], arrays: int) -> list[int]:
+        """Converters that work at the same time for each side of all ``arrays`` of a tile, or of all banks of a pool.
+
+        sides: number of lines of every array side that is read.
+        """
+        return [self.count(lines) * (self.pool.banks if self.pool else arrays) for lines in sides]
 
     def build(self, card: Card, sides: tuple[int, ...], arrays: int) -> Part:
         """Price the converters of a tile, or of a pool: one ``convert`` per output.
@@ -113,6 +120,6 @@ class Adcs(Sourced):
                 f"adc: {self.bits} bits at {self.rate:g} S/s, but its card {card.name} is rated for {card.rated_bits} "
                 f"bits at {card.rated_rate or 0:g} S/s; a card's cost holds only for the converter it was taken from"
             )
-        per_side = [self.count(lines) * (self.pool.banks if self.pool else arrays) for lines in sides]
+        per_side = self.per_side(sides, arrays)
         units = max(per_side) if self.shared_between_sides else sum(per_side)
         return Part("ADC", units, card, {"convert": card.action("convert", 1 / self.rate)}, busy_units=max(per_side))

@@ -42,7 +42,7 @@ class Inputs(Sourced):
     @property
     def longest_pulse(self) -> int:
         """Clock periods of the longest PWM pulse, and the largest of the signed levels: 2^(bits - 1) - 1."""
-        return 2 ** (self.bits - 1) - 1
+        return (1 << self.bits - 1) - 1
 
     @property
     def steps(self) -> int:
