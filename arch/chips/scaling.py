@@ -57,7 +57,7 @@ def scaled(card: Card, target: float) -> Card:
 
     card: of any part; analog ones and those that are not on the chip stay as they are.
     target: the node, in metres.
-    Returns a card named after the node, whose sources say how it was scaled; ``card`` itself if nothing is to be scaled.
+    Returns a card named after the node, whose sources say how it was scaled, or ``card`` itself if nothing is scaled.
     Raises `InputError` for a node beyond the tables.
     """
     if card.part in ANALOG_OR_ELSEWHERE or card.node == target:

@@ -51,7 +51,7 @@ class Pulses(Sourced):
         return (picoseconds(self.width) + picoseconds(self.gap)) * self.polarity_phases
 
     def turns(self, rows: Rows) -> Rows | int:
-        """How often the slots of one vector are sent if ``rows`` rows of the array learn: once for each, or once for all."""
+        """How often the slots of one vector are sent: once for each of the ``rows`` that learn, or once for all."""
         return rows if self.access == "row-by-row" else 1
 
     def build(self, card: Card, lines: int, write_width: float | None) -> Part:
