@@ -17,8 +17,8 @@ on its name and counters only. So a restored cell continues bit for bit, also in
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, fields, replace
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from enum import IntEnum
 from typing import Any, ClassVar
 
@@ -28,11 +28,13 @@ from numpy.typing import NDArray
 
 from rpusim.arch.contract import checks
 from rpusim.arch.contract.activity import Phase
+from rpusim.arch.contract.cell_layout import CellLayout, PeriodicWork
 from rpusim.errors import InputError
 from rpusim.kernels.arrays.array import DeviceArray
 from rpusim.kernels.base import rng
 from rpusim.kernels.devices import Device, PulsedDevice
-from rpusim.kernels.pulses.specification import UpdateCounts, UpdateParameters
+from rpusim.kernels.pulses.counts import PULSE_COLUMNS, UpdateCounts
+from rpusim.kernels.pulses.trains import UpdateParameters
 
 Tensor = torch.Tensor
 
@@ -69,10 +71,15 @@ class Site:
 
 @dataclass(frozen=True)
 class CellParameters(ABC):
-    """Which cell, and its parameters.
+    """Which cell, its parameters, and everything that others have to know about it.
 
-    devices: of the arrays in order; empty: every array is made of `AnalogConfig`'s device. If fewer are given than
-    there are arrays, the last one stands for the rest.
+    A new cell is a frozen dataclass of this kind in a file of its own. It has to define ``kind``, `arrays` and `build`;
+    it overrides `layout` and what follows there wherever the cell does not do what stands here.
+
+    devices: those of the arrays, in order; empty: every array is made of the tile's own device
+             (`rpusim.kernels.tiles.config.AnalogConfig.device`). If fewer are given than there are arrays, the last one
+             stands for the rest.
+    kind:    the name by which a user asks for the cell, such as "one-sided".
     """
 
     devices: tuple[Device, ...] = ()
@@ -91,23 +98,69 @@ class CellParameters(ABC):
     @property
     @abstractmethod
     def arrays(self) -> int:
-        """How many arrays a cell has."""
-
-    @property
-    def resets(self) -> bool:
-        """Whether cells may be reset without trains of pulses, so that something has to write them."""
-        return False
+        """How many arrays a cell has, a reference of zero-shifting aside."""
 
     @abstractmethod
     def build(self, site: Site) -> UnitCell:
-        """The cell for one tile."""
+        """Make the cell for one tile."""
+
+    # --- what the chip has to know ------------------------------------------------------------------------------------
+
+    @property
+    def layout(self) -> CellLayout:
+        """Which arrays are read, pulsed and written, and how many digital words a weight has.
+
+        By default array 0 is the visible one and takes the pulses, and nothing goes from one array to another.
+        """
+        return CellLayout(self.kind, self.arrays, targets=tuple((k,) for k in range(self.arrays)))
+
+    @property
+    def arrays_per_coincidence(self) -> int:
+        """How many arrays take every coincidence of an update's trains, all hanging on the same lines; by default 1."""
+        return 1
+
+    @property
+    def resets(self) -> bool:
+        """Whether cells may be reset without trains of pulses, so that something has to write them; by default not."""
+        return False
+
+    @property
+    def calibration_pairs(self) -> int:
+        """Pairs of pulses that find the symmetry points of array 0 before the first sample; by default 0, none."""
+        return 0
+
+    @property
+    def only_learns(self) -> bool:
+        """Whether a mini-batch is nothing but updates, one vector after the other, so that time may pass in between.
+
+        By default not: something may be read, collected or written besides.
+        """
+        return False
+
+    def digital_ops_per_vector(self, rows: int, columns: int) -> int:
+        """Digital operations of one vector's update on a block of ``rows`` x ``columns``; by default 0."""
+        return 0
+
+    def periodic_work(self, device: Device, rows: int, columns: int, vectors: int) -> Iterator[PeriodicWork]:
+        """Tell what happens between updates at fixed periods, which is known before anything is computed.
+
+        By default nothing.
+
+        device:         what the arrays are made of, if the cell does not say it itself (`device_of`).
+        rows, columns:  size of the block.
+        vectors:        of the block in a mini-batch.
+        """
+        return iter(())
+
+    # --- devices ------------------------------------------------------------------------------------------------------
+
+    def device_of(self, array: int, otherwise: Device) -> Device:
+        """Say what an array, by its number, is made of; ``otherwise`` where the cell does not say."""
+        return self.devices[min(array, len(self.devices) - 1)] if self.devices else otherwise
 
     def make_arrays(self, site: Site) -> list[DeviceArray]:
-        """The arrays, each of its device."""
-        return [
-            site.array(k, self.devices[min(k, len(self.devices) - 1)] if self.devices else None)
-            for k in range(self.arrays)
-        ]
+        """Make the arrays, each of its device."""
+        return [site.array(k, self.device_of(k, site.device)) for k in range(self.arrays)]
 
     def _check(self, kind: str, names: Iterable[str], **limits: Any) -> None:
         """Check fields of one kind (number, integer or flag) by name."""
@@ -126,8 +179,9 @@ class Extra:
         self._rows: list[tuple[int, ...]] = []
 
     COLUMNS = (
-        *("phase", "vector", "passes", "writes", "digital_ops", "slots", "coincidences_up", "coincidences_down"),
-        *("active_rows", "active_columns", "row_pulses", "column_pulses", "array"),
+        *("phase", "vector", "passes", "writes", "digital_ops"),
+        *PULSE_COLUMNS,
+        "array",
     )
 
     def add(
@@ -143,14 +197,16 @@ class Extra:
     ) -> None:
         """One row: ``passes`` read, then the pulses of ``counts[entry]``, which changed ``writes`` cells."""
         head = (int(phase), vector, passes, writes, digital_ops)
-        pulses = (0,) * 7 if counts is None else tuple(int(getattr(counts, n)[entry]) for n in self.COLUMNS[5:-1])
+        none = (0,) * len(PULSE_COLUMNS)
+        pulses = none if counts is None else tuple(int(column[entry]) for column in counts.columns().values())
         self._rows.append((*head, *pulses, self.array))
 
     def add_reset(self, vector: int, before: Tensor, after: Tensor) -> None:
         """One row of maintenance: cells were reset without trains of pulses, in as many rows as ``active_rows``."""
         moved = before != after
         rows, cells = int(moved.any(1).sum()), int(moved.sum())
-        self._rows.append((int(Phase.MAINTENANCE), vector, 0, cells, 0, 0, 0, 0, rows, 0, 0, 0, self.array))
+        pulses = tuple(rows if name == "active_rows" else 0 for name in PULSE_COLUMNS)
+        self._rows.append((int(Phase.MAINTENANCE), vector, 0, cells, 0, *pulses, self.array))
 
     def add_from(self, other: Extra, vector: int) -> None:
         """Rows that a cell within this one has made, as work after ``vector``."""
@@ -267,21 +323,21 @@ def joined(parts: Sequence[UpdateCounts]) -> UpdateCounts:
     """Counts of consecutive vectors as one."""
     if len(parts) == 1:
         return parts[0]
-    return UpdateCounts(**{f.name: np.concatenate([getattr(p, f.name) for p in parts]) for f in fields(UpdateCounts)})
+    return UpdateCounts(*map(np.concatenate, zip(*parts, strict=True)))
 
 
 def together(parts: Sequence[UpdateCounts]) -> UpdateCounts:
     """Counts of arrays that took the same trains: their coincidences add up, the lines fired once."""
     up, down = (sum(getattr(p, f"coincidences_{way}") for p in parts) for way in ("up", "down"))
-    return replace(parts[0], coincidences_up=up, coincidences_down=down)
+    return parts[0]._replace(coincidences_up=up, coincidences_down=down)
 
 
 def scattered(vectors: int, parts: Iterable[tuple[NDArray[np.intp], UpdateCounts]]) -> UpdateCounts:
     """Counts of parts of the vectors, each with its places, as one."""
     whole = UpdateCounts.zeros(vectors)
     for places, counts in parts:
-        for f in fields(UpdateCounts):
-            getattr(whole, f.name)[places] = getattr(counts, f.name)
+        for of_whole, of_part in zip(whole, counts, strict=True):
+            of_whole[places] = of_part
     return whole
 
 

@@ -27,17 +27,21 @@ parameters are ours.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
 
 from rpusim.arch.contract import checks
+from rpusim.arch.contract.activity import Phase
+from rpusim.arch.contract.cell_layout import CellLayout, FullTrains, PeriodicWork
 from rpusim.errors import InputError
 from rpusim.kernels.arrays.array import DeviceArray
 from rpusim.kernels.arrays.reads import Reader
 from rpusim.kernels.arrays.zero_shift import ShiftedArray
 from rpusim.kernels.cells.base import CellActivity, CellParameters, Extra, Name, Site, UnitCell, changed, joined
+from rpusim.kernels.devices import Device
 from rpusim.kernels.mvm.multiply import IOParameters
 from rpusim.kernels.pulses.specification import UpdateCounts, UpdateParameters
 
@@ -86,6 +90,21 @@ class Hamiltonian(CellParameters):
     @property
     def arrays(self) -> int:
         return 2
+
+    @property
+    def layout(self) -> CellLayout:
+        """A learns and is written to C, which is visible; with zero-shifting A has a reference."""
+        made = replace(super().layout, visible=(1,), targets=((1,), (1,)), slices="all")
+        return made.with_reference() if self.zero_shift_pairs else made
+
+    @property
+    def calibration_pairs(self) -> int:
+        return self.zero_shift_pairs
+
+    def periodic_work(self, device: Device, rows: int, columns: int, vectors: int) -> Iterator[PeriodicWork]:
+        """One read of the whole array A, and pulses on the whole array C."""
+        trains = FullTrains(self.transfer_update.desired_bl, rows, columns)
+        yield PeriodicWork(Phase.TRANSFER, self.transfer_every, passes=1, pulses=trains)
 
     def build(self, site: Site) -> UnitCell:
         return HamiltonianCell(self, site)

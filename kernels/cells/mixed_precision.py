@@ -18,15 +18,19 @@ Nandakumar, Le Gallo et al., "Mixed-precision deep learning based on computation
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
 
 from rpusim.arch.contract import checks
+from rpusim.arch.contract.activity import Phase
+from rpusim.arch.contract.cell_layout import CellLayout, Crossings, PeriodicWork
 from rpusim.errors import InputError
 from rpusim.kernels.cells.base import CellActivity, CellParameters, Extra, Name, Site, UnitCell, changed
 from rpusim.kernels.cells.single import Single
+from rpusim.kernels.devices import Device
 from rpusim.kernels.pulses.specification import UpdateCounts
 
 Tensor = torch.Tensor
@@ -74,8 +78,34 @@ class MixedPrecision(CellParameters):
         return self.inner.arrays
 
     @property
+    def layout(self) -> CellLayout:
+        """The arrays of the inner cell, written row by row from the gradient in digital memory, one word per weight."""
+        inner = self.inner.layout
+        targets = (inner.learning,) * inner.arrays
+        return replace(inner, name=self.kind, learning=(), targets=targets, slices="row", words=1)
+
+    @property
+    def arrays_per_coincidence(self) -> int:
+        return self.inner.arrays_per_coincidence
+
+    @property
     def resets(self) -> bool:
         return self.inner.resets
+
+    def digital_ops_per_vector(self, rows: int, columns: int) -> int:
+        """Equation 1: a multiplication and an addition for every weight, and one of the factors is scaled."""
+        return 2 * rows * columns + rows
+
+    def periodic_work(self, device: Device, rows: int, columns: int, vectors: int) -> Iterator[PeriodicWork]:
+        """Every due row of the gradient is examined; those in which a threshold was crossed are written."""
+        yield PeriodicWork(
+            Phase.TRANSFER,
+            self.transfer_every * vectors,
+            slices=min(self.n_rows_per_transfer or rows, rows),
+            digital_ops=columns,
+            pulses=Crossings(columns, along_row=True, arrays=self.arrays_per_coincidence),
+        )
+        yield from self.inner.periodic_work(device, rows, columns, vectors)
 
     def build(self, site: Site) -> UnitCell:
         return MixedPrecisionCell(self, site)
@@ -125,7 +155,8 @@ class MixedPrecisionCell(UnitCell):
         self.counters["batches"] = batches + 1
         if not self.m.late_transfer and (batches + 1) % self.m.transfer_every == 0:
             self._transfer(extra, vectors - 1)
-        return CellActivity(UpdateCounts.zeros(vectors), 2 * self.chi.numel() + self.site.rows, extra)
+        operations = self.m.digital_ops_per_vector(self.site.rows, self.site.columns)
+        return CellActivity(UpdateCounts.zeros(vectors), operations, extra)
 
     def _collect(self, x: Tensor, d: Tensor, learning_rate: float) -> None:
         """Equation 1."""

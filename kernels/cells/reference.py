@@ -9,10 +9,11 @@ are equal: Kim et al., arXiv:1907.10228 (2019). The numbers of pulses follow fro
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 
+from rpusim.arch.contract.cell_layout import CellLayout
 from rpusim.kernels.arrays.zero_shift import ZeroShift, zero_shift
 from rpusim.kernels.cells.base import CellActivity, CellParameters, Site, UnitCell
 
@@ -38,6 +39,15 @@ class Reference(CellParameters):
     @property
     def arrays(self) -> int:
         return 2
+
+    @property
+    def layout(self) -> CellLayout:
+        """Both arrays are read together, the first one learns."""
+        return replace(super().layout, visible=(0, 1))
+
+    @property
+    def calibration_pairs(self) -> int:
+        return self.zero_shift_pairs
 
     def build(self, site: Site) -> UnitCell:
         return ReferenceCell(self, site)

@@ -27,6 +27,10 @@ class Single(CellParameters):
     def arrays(self) -> int:
         return 1
 
+    @property
+    def only_learns(self) -> bool:
+        return True
+
     def build(self, site: Site) -> UnitCell:
         return SingleCell(self, site)
 

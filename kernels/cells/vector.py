@@ -13,13 +13,14 @@ noise: Gokmen, Onen & Haensch, Front. Neurosci. 11:538 (2017).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 import numpy as np
 import torch
 
 from rpusim.arch.contract import checks
+from rpusim.arch.contract.cell_layout import CellLayout
 from rpusim.errors import InputError
 from rpusim.kernels.cells.base import CellActivity, CellParameters, Name, Site, UnitCell, scattered, together
 
@@ -66,6 +67,21 @@ class Vector(CellParameters):
     @property
     def arrays(self) -> int:
         return self.number
+
+    @property
+    def layout(self) -> CellLayout:
+        """All arrays are seen. Of those that take turns at learning, ``first_index`` stands for all: they are alike."""
+        everything = tuple(range(self.number))
+        learning = everything if self.policy is Policy.ALL else (self.first_index,)
+        return replace(super().layout, visible=everything, learning=learning)
+
+    @property
+    def arrays_per_coincidence(self) -> int:
+        return self.number if self.policy is Policy.ALL else 1
+
+    @property
+    def only_learns(self) -> bool:
+        return True
 
     def build(self, site: Site) -> UnitCell:
         return VectorCell(self, site)

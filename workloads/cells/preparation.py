@@ -29,7 +29,7 @@ def preparation(placement: Placement, cells: UnitCells | InferenceCells | None) 
 
 
 def _of_block(placement: Placement, block: Block, cells: UnitCells | InferenceCells | None) -> Iterator[Activity]:
-    pairs = getattr(cells.cell, "zero_shift_pairs", 0) if isinstance(cells, UnitCells) else 0
+    pairs = cells.cell.calibration_pairs if isinstance(cells, UnitCells) else 0
     layout = placement.cell
     written = [array for array in layout.visible if array != layout.reference]
     if pairs:
@@ -67,19 +67,15 @@ def _alternating_pulses(block: Block, pairs: int) -> Activity:
 
 def _writing(placement: Placement, block: Block, array: int) -> Activity:
     kind = placement.chip.tiles[block.kind]
-    if kind.programming is None:
-        raise InputError(
-            f"chip: tiles {kind.name!r} of {placement.chip.name} do not say how they are written; a programming block "
-            "is needed"
-        )
-    reads = math.ceil(block.columns * kind.programming.iterations)
+    programming = kind.writing(placement.chip.name)
+    reads = math.ceil(block.columns * programming.iterations)
     return Activity.rows(
         **_place(block),
         array=array,
         writes=block.rows * block.columns,
         active_rows=block.rows,
         active_columns=block.columns,
-        passes=reads if kind.programming.verify else 0,
+        passes=reads if programming.verify else 0,
     )
 
 

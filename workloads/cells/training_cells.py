@@ -16,7 +16,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, fields, replace
-from functools import singledispatch
 from typing import Any
 
 from rpusim.arch.chips.bill_of_parts import bill_of_parts
@@ -25,20 +24,7 @@ from rpusim.arch.contract.cell_layout import CellLayout
 from rpusim.arch.contract.configuration import shown
 from rpusim.errors import InputError, nearest
 from rpusim.kernels import CmosRpu, IOParameters, PulsedDevice, UpdateParameters, device
-from rpusim.kernels.cells import (
-    CELLS,
-    BufferedTransfer,
-    CellParameters,
-    DynamicTransfer,
-    Hamiltonian,
-    MixedPrecision,
-    OneSided,
-    Policy,
-    Reference,
-    Single,
-    Transfer,
-    Vector,
-)
+from rpusim.kernels.cells import CELLS, CellParameters, Single
 from rpusim.kernels.inference import INFERENCE
 from rpusim.kernels.tiles.presets import CONFIGURATIONS
 from rpusim.workloads.cells.endurance import ASSUMED, CHARGE, OF_DEVICES, Endurance
@@ -66,7 +52,8 @@ class UnitCells:
 
     @property
     def layout(self) -> CellLayout:
-        return layout(self.cell)
+        """How many arrays the mapper has to find for every weight, and what happens to each."""
+        return self.cell.layout
 
     def provenance(self) -> Iterator[dict[str, object]]:
         """Every number with its source."""
@@ -209,77 +196,3 @@ def read_through(cell: CellParameters, io: IOParameters) -> CellParameters:
         elif isinstance(value, CellParameters):
             changes[field.name] = read_through(value, io)
     return replace(cell, **changes)
-
-
-# --- as the mapper counts arrays --------------------------------------------------------------------------------------
-
-
-@singledispatch
-def layout(cell: CellParameters) -> CellLayout:
-    """What a unit cell needs of the chip. Arrays are numbered as the kernel does; a reference comes last."""
-    raise AssertionError(f"no layout for {cell.kind}")
-
-
-@layout.register
-def _(cell: Single) -> CellLayout:
-    return CellLayout()
-
-
-@layout.register
-def _(cell: Vector) -> CellLayout:
-    """Of arrays that take turns one stands for all: they are alike."""
-    everything = tuple(range(cell.number))
-    learning = everything if cell.policy is Policy.ALL else (cell.first_index,)
-    return CellLayout(cell.kind, cell.number, everything, learning, targets=_themselves(cell.number))
-
-
-@layout.register
-def _(cell: Reference) -> CellLayout:
-    return CellLayout(cell.kind, 2, visible=(0, 1), targets=_themselves(2))
-
-
-@layout.register
-def _(cell: OneSided) -> CellLayout:
-    return CellLayout(cell.kind, 2, visible=(0, 1), learning=(0, 1), targets=_themselves(2))
-
-
-@layout.register
-def _(cell: Transfer) -> CellLayout:
-    """A, ..., C, each transferred to the next."""
-    last = cell.number - 1
-    gamma = cell.gamma_vec or tuple(cell.gamma ** (last - k) for k in range(cell.number))
-    made = CellLayout(
-        cell.kind,
-        cell.number,
-        visible=tuple(k for k, weight in enumerate(gamma) if weight),
-        targets=tuple((min(k + 1, last),) for k in range(cell.number)),
-        slices="column" if cell.transfer_columns else "row",
-        words=3 if isinstance(cell, DynamicTransfer) else int(isinstance(cell, BufferedTransfer)),
-    )
-    return _shifted(made) if cell.zero_shift_pairs else made
-
-
-@layout.register
-def _(cell: Hamiltonian) -> CellLayout:
-    made = CellLayout(cell.kind, 2, visible=(1,), targets=((1,), (1,)), slices="all")
-    return _shifted(made) if cell.zero_shift_pairs else made
-
-
-@layout.register
-def _(cell: MixedPrecision) -> CellLayout:
-    """The arrays of the inner cell, which are written row by row from a gradient in digital memory."""
-    inner = layout(cell.inner)
-    targets = (inner.learning,) * inner.arrays
-    return replace(inner, name=cell.kind, learning=(), targets=targets, slices="row", words=1)
-
-
-def _themselves(arrays: int) -> tuple[tuple[int, ...], ...]:
-    return tuple((k,) for k in range(arrays))
-
-
-def _shifted(made: CellLayout) -> CellLayout:
-    """With one more array that holds the symmetry points of array 0 and is read together with it."""
-    reference = made.arrays
-    visible = (*made.visible, reference) if 0 in made.visible else made.visible
-    targets = (*made.targets, (reference,))
-    return replace(made, arrays=reference + 1, visible=visible, targets=targets, reference=reference)

@@ -23,6 +23,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from rpusim.arch.contract.cell_layout import Crossings, FullTrains
 from rpusim.errors import InputError
 from rpusim.kernels.cells.base import Extra, Site, UnitCell
 from rpusim.kernels.cells.tiki_taka.loops import Collecting
@@ -51,6 +52,8 @@ class BufferedTransfer(Transfer):
     forget_buffer: bool = True
 
     kind = "buffered-transfer"
+    words = 1
+    digital_ops_per_position = 2
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -60,6 +63,10 @@ class BufferedTransfer(Transfer):
         if self.with_reset_prob > 0.0:
             raise InputError(f"with_reset_prob: {self.with_reset_prob} was given; accepted is 0 with a buffer")
 
+    def pulses_of_slice(self, length: int) -> FullTrains | Crossings:
+        """Equation 4: a position is written where the buffer has passed its threshold."""
+        return Crossings(length)
+
     def build(self, site: Site) -> UnitCell:
         return BufferedTransferCell(self, site)
 
@@ -68,7 +75,6 @@ class BufferedTransferCell(TransferCell):
     """Arrays and buffers; buffer: (pairs of arrays, rows, columns) in units of weights. It survives `set_weights`."""
 
     buffer: Tensor
-    digital_ops_per_position = 2
 
     def __init__(self, parameters: BufferedTransfer, site: Site) -> None:
         super().__init__(parameters, site)
@@ -77,7 +83,7 @@ class BufferedTransferCell(TransferCell):
 
     def gain(self, index: int, learning_rate: float, fast_rate: Numbers, ahead: Any = 0) -> Numbers:
         """lr_C of equation 1."""
-        gains = self.gamma[index], self.gamma[self.target(index)]
+        gains = self.gamma[index], self.gamma[self.p.target(index)]
         rate = self.transfer_rate(index, learning_rate)
         return rate * (gains[0] / gains[1] if min(gains) > 0.0 else 1.0)
 
@@ -86,7 +92,7 @@ class BufferedTransferCell(TransferCell):
         return self.b.thres_scale * float(self._arrays[to].device.granularity)
 
     def write(self, index: int, turn: Turn, values: Tensor, extra: Extra, vector: int) -> None:
-        to, b = self.target(index), self.b
+        to, b = self.p.target(index), self.b
         most, threshold = b.transfer_update.desired_bl, self.threshold(to)
         for value, i in zip(values, turn.slices, strict=True):
             held = self.held(index, i)

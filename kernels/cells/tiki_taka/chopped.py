@@ -38,6 +38,7 @@ from rpusim.kernels.cells.base import Extra, Name, Site, UnitCell, joined
 from rpusim.kernels.cells.tiki_taka.buffered import BufferedTransfer, BufferedTransferCell
 from rpusim.kernels.cells.tiki_taka.loops import Collecting, chop, follow
 from rpusim.kernels.cells.tiki_taka.transfer import Numbers, Turn
+from rpusim.kernels.devices import Device, PulsedDevice
 from rpusim.kernels.pulses.specification import UpdateCounts
 
 Tensor = torch.Tensor
@@ -85,6 +86,17 @@ class ChoppedTransfer(BufferedTransfer):
     def automatic_period(self) -> bool:
         return True
 
+    def periods(self, device: Device, slices: int, length: int, vectors: int) -> list[int]:
+        if self.transfer_every >= 0.0:
+            return super().periods(device, slices, length, vectors)
+        fast = self.device_of(0, device)
+        if not isinstance(fast, PulsedDevice):
+            raise InputError(
+                f"transfer_every: {self.transfer_every} was given, which counts states, but A is made of exact "
+                "devices; accepted is a number >= 0"
+            )
+        return [max(round(fast.num_states / slices * -self.transfer_every), 1), 0]
+
     def build(self, site: Site) -> UnitCell:
         return ChoppedTransferCell(self, site)
 
@@ -118,12 +130,6 @@ class ChoppedTransferCell(BufferedTransferCell):
         if self.p.transfer_columns:
             return weights * self.position_chopper[:, None] * self.slice_chopper
         return weights * self.slice_chopper[:, None] * self.position_chopper
-
-    def periods(self, vectors: int) -> list[int]:
-        if self.p.transfer_every < 0.0:
-            states = self._arrays[0].device.num_states
-            return [max(round(states / self.slices * -self.p.transfer_every), 1), 0]
-        return super().periods(vectors)
 
     def pulses_at_once(self, vectors: int) -> bool:
         return super().pulses_at_once(vectors) and (vectors == 1 or not self.c.auto_scale)

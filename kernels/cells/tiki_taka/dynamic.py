@@ -50,6 +50,8 @@ class DynamicTransfer(ChoppedTransfer):
     correct_accumulation: bool = False
 
     kind = "dynamic-transfer"
+    words = 3
+    digital_ops_per_position = 4
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -69,7 +71,6 @@ class DynamicTransferCell(ChoppedTransferCell):
     mean: Tensor
     past: Tensor
     fresh: Tensor
-    digital_ops_per_position = 4
 
     def __init__(self, parameters: DynamicTransfer, site: Site) -> None:
         super().__init__(parameters, site)

@@ -21,15 +21,18 @@ parameters named as in AIHWKit (Rasch et al. 2021), whose semantics are followed
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from rpusim.arch.contract import checks
+from rpusim.arch.contract.activity import Phase
+from rpusim.arch.contract.cell_layout import CellLayout, Crossings, FullTrains, PeriodicWork
 from rpusim.errors import InputError
 from rpusim.kernels.arrays.array import DeviceArray
 from rpusim.kernels.arrays.reads import Reader
@@ -38,6 +41,7 @@ from rpusim.kernels.base.loops import Loop
 from rpusim.kernels.cells.base import CellActivity, CellParameters, Extra, Name, Site, UnitCell, changed, joined
 from rpusim.kernels.cells.tiki_taka import compiled
 from rpusim.kernels.cells.tiki_taka.loops import VECTOR, Collecting, due
+from rpusim.kernels.devices import Device
 from rpusim.kernels.mvm.multiply import IOParameters
 from rpusim.kernels.pulses.specification import UpdateCounts, UpdateParameters
 
@@ -87,6 +91,10 @@ class Transfer(CellParameters):
     zero_shift_pairs: int = 0
 
     kind = "transfer"
+    words: ClassVar[int] = 0
+    """Digital words kept per weight."""
+    digital_ops_per_position: ClassVar[int] = 0
+    """Digital operations per position of a slice that is transferred."""
 
     def __post_init__(self) -> None:
         self._check("integer", ("number",), low=2)
@@ -128,8 +136,67 @@ class Transfer(CellParameters):
         return self.number
 
     @property
+    def gammas(self) -> tuple[float, ...]:
+        """The weight of every array in the sum: equations 1 and 4."""
+        return self.gamma_vec or tuple(self.gamma ** (self.number - 1 - k) for k in range(self.number))
+
+    @property
+    def layout(self) -> CellLayout:
+        """A, ..., C, each transferred to the next; those with a weight in the sum are seen."""
+        made = CellLayout(
+            self.kind,
+            self.number,
+            visible=tuple(k for k, weight in enumerate(self.gammas) if weight),
+            targets=tuple((self.target(k),) for k in range(self.number)),
+            slices="column" if self.transfer_columns else "row",
+            words=self.words,
+        )
+        return made.with_reference() if self.zero_shift_pairs else made
+
+    @property
     def resets(self) -> bool:
         return self.with_reset_prob > 0.0
+
+    @property
+    def calibration_pairs(self) -> int:
+        return self.zero_shift_pairs
+
+    def target(self, array: int) -> int:
+        """The array that an array is transferred to."""
+        return min(array + 1, self.number - 1)
+
+    def periods(self, device: Device, slices: int, length: int, vectors: int) -> list[int]:
+        """Count the vectors from one transfer of each array to the next, in mini-batches of ``vectors``; 0: never.
+
+        device: as for `periodic_work`. slices, length: how many slices an array has, and how many positions a slice.
+        """
+        each, period = [], self.transfer_every
+        for k in range(self.number):
+            given = self.transfer_every_vec[k] if self.transfer_every_vec else period
+            if k == self.number - 1 and self.no_self_transfer:
+                given = 0.0
+            each.append(math.ceil(given * vectors) if self.units_in_mbatch else round(given))
+            period *= length / self.n_reads_per_transfer
+        return each
+
+    def periodic_work(self, device: Device, rows: int, columns: int, vectors: int) -> Iterator[PeriodicWork]:
+        """Transfers of every array to the next one, a slice at a time."""
+        slices, length = (columns, rows) if self.transfer_columns else (rows, columns)
+        for array, period in enumerate(self.periods(device, slices, length, vectors)):
+            if period:
+                yield PeriodicWork(
+                    Phase.TRANSFER,
+                    period,
+                    self.n_reads_per_transfer,
+                    array,
+                    passes=1,
+                    digital_ops=self.digital_ops_per_position * length,
+                    pulses=self.pulses_of_slice(length),
+                )
+
+    def pulses_of_slice(self, length: int) -> FullTrains | Crossings:
+        """What a slice of ``length`` positions is written with: here, as the read-out goes straight to the lines."""
+        return FullTrains(self.transfer_update.desired_bl, length, 1)
 
     def build(self, site: Site) -> UnitCell:
         return TransferCell(self, site)
@@ -157,8 +224,6 @@ class TransferCell(UnitCell):
     """
 
     visible: Tensor | None
-    # What a transfer costs in digital operations per position of the slice.
-    digital_ops_per_position = 0
 
     def __init__(self, parameters: Transfer, site: Site) -> None:
         arrays: list[DeviceArray | ShiftedArray] = list(parameters.make_arrays(site))
@@ -170,7 +235,7 @@ class TransferCell(UnitCell):
         super().__init__(parameters, site, arrays)
         self.p, number = parameters, parameters.number
         self._fast_rate = 0.0  # learning rate of A for the last vector of `learn`
-        self.gamma = parameters.gamma_vec or tuple(parameters.gamma ** (number - 1 - k) for k in range(number))
+        self.gamma = parameters.gammas
         hidden = not any(self.gamma[:-1]) and self.gamma[-1] == 1.0
         self.register_buffer("visible", None if hidden else torch.zeros(site.rows, site.columns))
         self.rename()
@@ -258,15 +323,7 @@ class TransferCell(UnitCell):
 
     def periods(self, vectors: int) -> list[int]:
         """After how many vectors each array is transferred, in a mini-batch of ``vectors``; 0: never."""
-        p, each = self.p, []
-        period = p.transfer_every
-        for k in range(p.number):
-            given = p.transfer_every_vec[k] if p.transfer_every_vec else period
-            if k == p.number - 1 and p.no_self_transfer:
-                given = 0.0
-            each.append(math.ceil(given * vectors) if p.units_in_mbatch else round(given))
-            period *= self.length / p.n_reads_per_transfer
-        return each
+        return self.p.periods(self.site.device, self.slices, self.length, vectors)
 
     def fast_rate(self, learning_rate: float) -> float:
         """The learning rate of A."""
@@ -350,11 +407,7 @@ class TransferCell(UnitCell):
 
     def write(self, index: int, turn: Turn, values: Tensor, extra: Extra, vector: int) -> None:
         """Equation 3: pulses of the read-out ``values`` (slices, length) straight to the next array."""
-        self.send(self.target(index), turn.slices, -values, turn.gain, extra, vector)
-
-    def target(self, index: int) -> int:
-        """The array that array ``index`` is transferred to."""
-        return min(index + 1, self.p.number - 1)
+        self.send(self.p.target(index), turn.slices, -values, turn.gain, extra, vector)
 
     def send(self, to: int, slices: list[int], lines: Tensor, rate: float, extra: Extra, vector: int) -> None:
         """Pulse slices of an array with one-hot vectors on one side and ``lines`` (slices, length) on the other."""
@@ -371,7 +424,7 @@ class TransferCell(UnitCell):
     @property
     def digital_ops(self) -> int:
         """Digital operations per transferred slice."""
-        return self.digital_ops_per_position * self.length
+        return self.p.digital_ops_per_position * self.length
 
     def _cut(self, weights: Tensor, slices: list[int]) -> Tensor:
         """Slices of a matrix (len(slices), length)."""
