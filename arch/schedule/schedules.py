@@ -25,10 +25,10 @@ import numpy as np
 
 from rpusim.arch.contract.activity import Activity, Phase
 from rpusim.arch.contract.columns import Integers, Operand
-from rpusim.arch.engine.compiled_engine import FastEngine
+from rpusim.arch.engine.compiled_engine import CompiledEngine
 from rpusim.arch.engine.events import Events
 from rpusim.arch.engine.program import ALWAYS, Program, only
-from rpusim.arch.engine.simpy_engine import Engine
+from rpusim.arch.engine.simpy_engine import SimpyEngine
 from rpusim.arch.schedule import deadlock
 from rpusim.arch.schedule.flow import Flow
 from rpusim.arch.schedule.plan import LayerPlan, Plan
@@ -37,14 +37,14 @@ from rpusim.arch.schedule.work import Done, Extras, Work
 from rpusim.errors import InputError
 
 Schedule = Literal["sequential", "layer-pipelined", "minibatch-pipelined", "asynchronous"]
-ENGINES: dict[str, type[FastEngine] | type[Engine]] = {"fast": FastEngine, "simpy": Engine}
+ENGINES: dict[str, type[CompiledEngine] | type[SimpyEngine]] = {"compiled": CompiledEngine, "simpy": SimpyEngine}
 
 
 def run(
     plan: Plan,
     activity: Activity,
     schedule: Schedule,
-    engine: str = "fast",
+    engine: str = "compiled",
     kept: tuple[Kept, ...] | None = None,
 ) -> Events:
     """Time ``activity`` on the chip. The clock starts at 0; the events say when each unit did what.
@@ -55,7 +55,7 @@ def run(
     return program.events(*times(plan, program, engine))
 
 
-def times(plan: Plan, program: Program, engine: str = "fast") -> tuple[Integers, Integers]:
+def times(plan: Plan, program: Program, engine: str = "compiled") -> tuple[Integers, Integers]:
     """When what is in each slot of the program began and ended; a deadlock is explained."""
     made = ENGINES[engine](program)
     found = made.times()
@@ -89,10 +89,10 @@ class _Todo:
     def __init__(self, plan: Plan, activity: Activity) -> None:
         assert np.all(activity.count == 1), "aggregated rows have to be expanded before they are scheduled"
         self.layers = plan.layers
-        self.steps = np.unique(activity.step)
-        step = np.searchsorted(self.steps, activity.step)
+        step = activity.mini_batch
+        self.mini_batches = int(step.max(initial=-1)) + 1
         self._forms: dict[tuple[int, int], tuple[Integers, Integers, Integers]] = {}
-        samples = np.zeros(len(self.steps), np.int64)
+        samples = np.zeros(self.mini_batches, np.int64)
         main = activity.phase <= Phase.UPDATE
         for layer in plan.layers:
             for phase in (Phase.FORWARD, Phase.BACKWARD, Phase.UPDATE):
@@ -211,7 +211,7 @@ def _sequential(flow: Flow, todo: _Todo) -> None:
             before = known
         if pairs := todo.work(Phase.UPDATE, layer):
             done = flow.update(pairs, [before[last_sample[pairs.step]]], todo.extras(layer))
-            updates.append(done.by(_last(pairs.step, len(todo.steps))))
+            updates.append(done.by(_last(pairs.step, todo.mini_batches)))
     _conduct(flow, todo, begin, before, updates)
 
 
@@ -235,7 +235,7 @@ def _conduct(flow: Flow, todo: _Todo, begin: Integers, ends: Integers, updates: 
 def _pipelined(flow: Flow, todo: _Todo, at_once: bool) -> None:
     """Every vector as soon as what it needs is there; see `layer-pipelined`, `minibatch-pipelined`, `asynchronous`."""
     samples, network = len(todo.step_of), flow.plan.placement.network
-    learned = {layer.index: flow.builder.gates(len(todo.steps)) for layer in todo.layers}
+    learned = {layer.index: flow.builder.gates(todo.mini_batches) for layer in todo.layers}
     """Raised when the update of a layer with a mini-batch has ended."""
     free = flow.builder.gates(samples) + np.arange(samples)
     trains = {layer.index: todo.work(Phase.UPDATE, layer) for layer in todo.layers}
@@ -243,7 +243,7 @@ def _pipelined(flow: Flow, todo: _Todo, at_once: bool) -> None:
     def learned_before(layer: LayerPlan, step: Integers) -> Integers:
         """The weights that the mini-batch before has left are there, and its samples out of the layer's buffers."""
         pairs = trains[layer.index]
-        known = np.isin(np.arange(len(todo.steps)), [] if pairs is None else pairs.step)
+        known = np.isin(np.arange(todo.mini_batches), [] if pairs is None else pairs.step)
         return only((step > 0) & known[step - 1], learned[layer.index] + step - 1)
 
     readers = todo.readers()
@@ -263,7 +263,7 @@ def _pipelined(flow: Flow, todo: _Todo, at_once: bool) -> None:
         if pairs is not None:
             start.append(free[work.sample] if at_once else learned_before(layer, work.step))
         if extras := todo.preparations(layer):
-            steps = np.arange(len(todo.steps))
+            steps = np.arange(todo.mini_batches)
             idle = only((steps > 0) & (pairs is not None), learned[layer.index] + steps - 1)
             start.append(_prepared(flow, work, extras, idle))
         forwards[layer.index] = work, flow.forward(work, start, merges)
@@ -295,7 +295,7 @@ def _pipelined(flow: Flow, todo: _Todo, at_once: bool) -> None:
         done = flow.update(pairs, [ready[1].by(until)], todo.extras(layer))
         steps = np.unique(pairs.step)
         with flow.builder.task(len(steps), Phase.UPDATE, layer.index, 0, 0) as task:
-            task.wait(done.by(_last(pairs.step, len(todo.steps))[steps]))
+            task.wait(done.by(_last(pairs.step, todo.mini_batches)[steps]))
             task.raise_(learned[layer.index] + steps)
         ends.append(done.by(_last(pairs.sample, samples)))
     if at_once:
