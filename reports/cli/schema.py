@@ -24,7 +24,8 @@ _NUMBER = r"^\s*[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?\s*"
 def schema_of(kind: str) -> dict[str, Any]:
     """``kind`` is "chip", "experiment" or "result"."""
     if kind == "result":
-        return json.loads(RESULT.read_text(encoding="utf-8"))
+        schema: dict[str, Any] = json.loads(RESULT.read_text(encoding="utf-8"))
+        return schema
     if kind == "chip":
         from rpusim.arch.chips.chip import Chip
 

@@ -1,4 +1,4 @@
-"""Test error against what it takes, as one SVG file: of `workloads.retention` or `workloads.learning_cost`.
+"""Test error against what it takes, as one SVG file: of `rpusim.workloads.studies.retention` or `learning_cost`.
 
     python -m rpusim.reports.curves.costs retention.json > retention.svg
 
@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from rpusim.reports.page.svg import element, path, text, tip
-from rpusim.reports.words.format import si
+from rpusim.reports.words.readable import si
 
 Point = tuple[float, float]
 Lines = dict[str, list[Point]]

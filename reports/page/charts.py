@@ -11,8 +11,8 @@ from rpusim.arch.contract.activity import Phase
 from rpusim.reports.page.svg import drawing, element, path, text, tip
 from rpusim.reports.trace.recorded import Trace
 from rpusim.reports.words import figures
-from rpusim.reports.words import format as f
 from rpusim.reports.words.figures import Document
+from rpusim.reports.words.readable import age, count, percent, si
 
 WIDTH = 960.0
 _CURVE_HEIGHT, _LEFT, _RIGHT, _TOP, _BOTTOM = 330.0, 58.0, 178.0, 70.0, 40.0
@@ -32,7 +32,7 @@ def learning_curve(curve: list[dict[str, Any]]) -> str:
         ("floating point", "reference", [point["test_error_floating_point"] for point in curve]),
     ]
     height_of = _error_axis([error for _, _, errors in series for error in errors])
-    last = curve[-1]["epoch"]
+    last: int = curve[-1]["epoch"]
     right = WIDTH - _RIGHT
     scales = [scale for scale in _SCALES if scale[1] in curve[0]]
 
@@ -52,7 +52,7 @@ def learning_curve(curve: list[dict[str, Any]]) -> str:
         at = x(point["epoch"])
         parts.append(text(str(point["epoch"]), at, base + 18, text_anchor="middle"))
         for scale, (_, quantity, unit) in enumerate(scales):
-            parts.append(text(f.si(point[quantity], unit), at, _TOP - 12 - 15 * scale, text_anchor="middle"))
+            parts.append(text(si(point[quantity], unit), at, _TOP - 12 - 15 * scale, text_anchor="middle"))
         parts.append(element("line", x1=at, x2=at, y1=_TOP - 6, y2=_TOP, class_="axis"))
         parts.append(element("line", x1=at, x2=at, y1=base, y2=base + 5, class_="axis"))
     parts.append(text("epochs", _LEFT - 8, base + 18, text_anchor="end", class_="axis-name"))
@@ -65,12 +65,12 @@ def learning_curve(curve: list[dict[str, Any]]) -> str:
         points = [(x(point["epoch"]), height_of(error)) for point, error in zip(curve, errors, strict=True)]
         parts.append(element("path", d=path(points), class_=f"line {tone}", fill="none"))
         for point, (at, y), error in zip(curve, points, errors, strict=True):
-            words = f"epoch {point['epoch']}, {name}: {f.percent(error)} test error"
+            words = f"epoch {point['epoch']}, {name}: {percent(error)} test error"
             if tone == "analog":
-                words += f" after {f.si(point['seconds'], 's')} and {f.si(point['joules'], 'J')}"
+                words += f" after {si(point['seconds'], 's')} and {si(point['joules'], 'J')}"
             parts.append(element("circle", tip(words), cx=at, cy=y, r=4.0 if tone == "analog" else 3.0, class_=tone))
-        parts.append(text(f"{name} {f.percent(errors[-1])}", right + 12, label + 4, class_=f"label {tone}"))
-    final = ", ".join(f"{name} {f.percent(errors[-1])}" for name, _, errors in series)
+        parts.append(text(f"{name} {percent(errors[-1])}", right + 12, label + 4, class_=f"label {tone}"))
+    final = ", ".join(f"{name} {percent(errors[-1])}" for name, _, errors in series)
     return drawing(
         *parts, width=WIDTH, height=_CURVE_HEIGHT, label=f"Test error over {last} epochs; at the end: {final}"
     )
@@ -104,19 +104,19 @@ def aging_curve(points: list[dict[str, Any]], floating_point: float) -> str:
         places = [(x(time), height_of(error)) for time, error in zip(times, drawn, strict=True)]
         parts.append(element("path", d=path(places), class_=f"line {tone}", fill="none"))
         for time, error, (at, y) in zip(times, drawn, places, strict=True):
-            words = f"{f.age(time)} after programming, {name}: {f.percent(error)} test error"
+            words = f"{age(time)} after programming, {name}: {percent(error)} test error"
             parts.append(element("circle", tip(words), cx=at, cy=y, r=4.0, class_=tone))
     written = -math.inf
     for time in sorted(set(times)):
         if x(time) > written + 60.0:
             written = x(time)
-            parts.append(text(f.age(time), written, base + 18, text_anchor="middle"))
+            parts.append(text(age(time), written, base + 18, text_anchor="middle"))
     ends = [(name, tone, drawn[-1]) for name, tone, drawn in series] + [("floating point", "reference", floating_point)]
     labels = _apart([height_of(error) for _, _, error in ends], 17.0)
     for (name, tone, error), label in zip(ends, labels, strict=True):
-        parts.append(text(f"{name} {f.percent(error)}", right + 12, label + 4, class_=f"label {tone}"))
-    final = ", ".join(f"{name} {f.percent(error)}" for name, _, error in ends)
-    said = f"Test error over time since programming; after {f.age(times[-1])}: {final}"
+        parts.append(text(f"{name} {percent(error)}", right + 12, label + 4, class_=f"label {tone}"))
+    final = ", ".join(f"{name} {percent(error)}" for name, _, error in ends)
+    said = f"Test error over time since programming; after {age(times[-1])}: {final}"
     return drawing(*parts, width=WIDTH, height=_CURVE_HEIGHT, label=said)
 
 
@@ -168,7 +168,7 @@ def timeline(trace: Trace, document: Document) -> tuple[str, str, list[str]]:
     stations, first = np.unique(events["station"], return_index=True)
     begins = [events["start"][events["station"] == station].min() for station in stations]
     order = [int(stations[i]) for i in np.lexsort((first, begins))]
-    note = f"{f.count(len(events))} events of {len(order)} units in {f.si(end * 1e-12, 's')}."
+    note = f"{count(len(events))} events of {len(order)} units in {si(end * 1e-12, 's')}."
     if len(order) > MOST_LANES:
         busy = {s: int((events["end"] - events["start"])[events["station"] == s].sum()) for s in order}
         kept = set(sorted(order, key=lambda s: -busy[s])[:MOST_LANES])
@@ -180,7 +180,7 @@ def timeline(trace: Trace, document: Document) -> tuple[str, str, list[str]]:
     for tick in _time_ticks(end):
         at = _NAMES + tick * scale
         parts.append(element("line", x1=at, x2=at, y1=20.0, y2=height - 6, class_="grid"))
-        parts.append(text(f.si(tick * 1e-12, "s") if tick else "0", at, 13, text_anchor="middle"))
+        parts.append(text(si(tick * 1e-12, "s") if tick else "0", at, 13, text_anchor="middle"))
     for lane, station in enumerate(order):
         y = 24 + _LANE * lane
         parts.append(text(trace.stations[station], _NAMES - 10, y + 11, text_anchor="end"))
@@ -212,7 +212,7 @@ def _bars(events: Trace, station: int, y: float, scale: float, document: Documen
         layer = document["layers"][int(events["layer"][run[0]])]["name"]
         operation = events.ops[int(events["op"][run[0]])].lower()
         many = f", {len(run)} events" if len(run) > 1 else ""
-        words = f"{operation}, {phase} of {layer}{many}: {f.si(start * 1e-12, 's')} to {f.si(end * 1e-12, 's')}"
+        words = f"{operation}, {phase} of {layer}{many}: {si(start * 1e-12, 's')} to {si(end * 1e-12, 's')}"
         width = max((end - start) * scale, 0.8)
         x = _NAMES + start * scale
         bars.append(element("rect", tip(words), x=x, y=y + 1, width=width, height=_LANE - 4, class_=phase))
@@ -237,7 +237,7 @@ def power(document: Document) -> str:
     for tick in _time_ticks(end):
         at = left + tick / end * across * len(watts)
         parts.append(element("line", x1=at, x2=at, y1=18.0, y2=base, class_="grid"))
-        parts.append(text(f.si(tick * 1e-12, "s") if tick else "0", at, height - 8, text_anchor="middle"))
+        parts.append(text(si(tick * 1e-12, "s") if tick else "0", at, height - 8, text_anchor="middle"))
     outline = [(left + (i + side) * across, base - value * up) for i, value in enumerate(watts) for side in (0, 1)]
     right = left + len(watts) * across
     area = [(left, base), *outline, (right, base)]
@@ -246,8 +246,8 @@ def power(document: Document) -> str:
     parts.append(element("rect", x=left, y=standby, width=right - left, height=base - standby, class_="standby"))
     parts.append(element("line", x1=left, x2=right, y1=18.0, y2=18.0, class_="axis", stroke_dasharray="2 3"))
     for watt, y in ((shown["peak_W"], 18.0), (shown["standby_W"], standby)):
-        parts.append(text(f.si(watt, "W"), left - 8, y + 4, text_anchor="end"))
-    label = f"Power over time; peak {f.si(shown['peak_W'], 'W')}, standby {f.si(shown['standby_W'], 'W')}"
+        parts.append(text(si(watt, "W"), left - 8, y + 4, text_anchor="end"))
+    label = f"Power over time; peak {si(shown['peak_W'], 'W')}, standby {si(shown['standby_W'], 'W')}"
     return drawing(*parts, width=WIDTH, height=height, label=label)
 
 
@@ -260,16 +260,16 @@ def wear(histogram: list[dict[str, int]]) -> str:
     for number, row in enumerate(histogram):
         x, height = _LEFT + number * across, (base - 18) * row["cells"] / most
         last = row["below"] - 1
-        span = f.count(last) if last == row["from"] else f"{f.count(row['from'])} to {f.count(last)}"
-        words = f"{f.count(row['cells'])} cells took {span} pulse{'s' if last != 1 else ''}"
+        span = count(last) if last == row["from"] else f"{count(row['from'])} to {count(last)}"
+        words = f"{count(row['cells'])} cells took {span} pulse{'s' if last != 1 else ''}"
         bar = {"x": x + 1, "y": base - height, "width": across - 2, "height": height}
         parts.append(element("rect", tip(words), class_="block", **bar))
         if number % every == 0:
-            many = f.count(row["from"]) if row["from"] < 1000 else f.si(row["from"], "")
+            many = count(row["from"]) if row["from"] < 1000 else si(row["from"], "")
             parts.append(text(many, x + across / 2, base + 16, text_anchor="middle"))
-    parts.append(text(f.count(most), _LEFT - 8, 22, text_anchor="end"))
+    parts.append(text(count(most), _LEFT - 8, 22, text_anchor="end"))
     parts.append(text("pulses", _LEFT - 8, base + 16, text_anchor="end", class_="axis-name"))
-    label = f"How many cells took how many pulses, in {len(histogram)} bins that double; {f.count(most)} in the fullest"
+    label = f"How many cells took how many pulses, in {len(histogram)} bins that double; {count(most)} in the fullest"
     return drawing(*parts, width=WIDTH, height=_POWER_HEIGHT, label=label)
 
 
@@ -282,7 +282,7 @@ def arrays(document: Document) -> tuple[list[dict[str, Any]], int]:
         squares = [_array(document, block, size) for block in layer["tiles"][: max(left, 0)]]
         left -= len(layer["tiles"])
         if squares:
-            used = f.percent(figures.layer_utilisation(document, layer))
+            used = percent(figures.layer_utilisation(document, layer))
             drawn.append({"name": layer["name"], "place": figures.places(layer), "used": used, "squares": squares})
     return drawn, max(total - MOST_ARRAYS, 0)
 
@@ -296,7 +296,7 @@ def _array(document: Document, block: dict[str, Any], size: int) -> str:
     words = (
         f"tile {block['tile']}, array {block['array']} ({rows} × {columns} cells): "
         f"outputs {block['rows'][0]} to {block['rows'][1]}, inputs {block['columns'][0]} to {block['columns'][1]}; "
-        f"{f.percent(used)} of its cells used"
+        f"{percent(used)} of its cells used"
     )
     block_w, block_h = w * width / columns, h * height * cells / rows
     return element(

@@ -16,8 +16,8 @@ from markupsafe import Markup
 from rpusim.reports.page import charts
 from rpusim.reports.trace.recorded import Trace
 from rpusim.reports.words import figures, insight
-from rpusim.reports.words import format as f
 from rpusim.reports.words.figures import Document
+from rpusim.reports.words.readable import age, count, percent, si, significant
 
 TEMPLATES = Path(__file__).parent / "templates"
 
@@ -47,7 +47,7 @@ def page(document: Document, events: Trace | None = None) -> str:
         curve=Markup(charts.learning_curve(accuracy["curve"])) if accuracy and accuracy["curve"] else "",
         curve_rows=_curve_rows(accuracy["curve"]) if accuracy else [],
         **_aging(accuracy),
-        test_samples=f.count(accuracy["test_samples"]) if accuracy else "",
+        test_samples=count(accuracy["test_samples"]) if accuracy else "",
         reached=figures.reached(document),
         wear=figures.wear(document),
         wear_drawing=Markup(charts.wear(document["endurance"]["histogram"])) if "endurance" in document else "",
@@ -71,7 +71,7 @@ def page(document: Document, events: Trace | None = None) -> str:
         source_count=sum(len(rows) for rows in sources.values()),
         assumed_count=sum(row.assumed for rows in sources.values() for row in rows),
         command=document.get("command"),
-        wall=f.si(wall["seconds"], "s") if wall else "",
+        wall=si(wall["seconds"], "s") if wall else "",
         version=document["version"],
     )
 
@@ -93,17 +93,17 @@ def _insight(document: Document) -> dict[str, Any]:
 
 
 def _seconds(value: float) -> str:
-    return f.si(value, "s")
+    return si(value, "s")
 
 
 def _joules(value: float) -> str:
-    return f.si(value, "J")
+    return si(value, "J")
 
 
 _AGING: tuple[tuple[str, str, Callable[[float], str]], ...] = (
-    ("seconds_since_programming", "after programming", f.age),
-    ("test_error", "test error", f.percent),
-    ("test_error_uncompensated", "drift uncompensated", f.percent),
+    ("seconds_since_programming", "after programming", age),
+    ("test_error", "test error", percent),
+    ("test_error_uncompensated", "drift uncompensated", percent),
     ("seconds_per_inference", "time per inference", _seconds),
     ("joules_per_inference", "energy per inference", _joules),
     ("maintenance_seconds", "programming, measuring drift", _seconds),
@@ -131,12 +131,12 @@ def _curve_rows(curve: list[dict[str, float]]) -> list[list[str]]:
     return [
         [
             str(point["epoch"]),
-            f.percent(point["test_error"]),
-            f.percent(point["test_error_floating_point"]),
-            f.significant(point["train_loss"]),
-            f.si(point["seconds"], "s"),
-            f.si(point["joules"], "J"),
-            f.significant(point["pulses_per_cell"]) if "pulses_per_cell" in point else "",
+            percent(point["test_error"]),
+            percent(point["test_error_floating_point"]),
+            significant(point["train_loss"]),
+            si(point["seconds"], "s"),
+            si(point["joules"], "J"),
+            significant(point["pulses_per_cell"]) if "pulses_per_cell" in point else "",
         ]
         for point in curve
     ]
@@ -147,9 +147,9 @@ def _wear_rows(document: Document) -> list[list[str]]:
         [
             row["layer"],
             str(row["array"]),
-            f.count(row["cells"]),
-            *(f.significant(row[n]) for n in ("mean", "median")),
-            f.count(row["largest"]),
+            count(row["cells"]),
+            *(significant(row[n]) for n in ("mean", "median")),
+            count(row["largest"]),
         ]
         for row in document.get("endurance", {}).get("arrays", [])
     ]

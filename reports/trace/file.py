@@ -9,7 +9,7 @@ from rpusim.arch.contract.activity import Phase
 from rpusim.errors import InputError
 from rpusim.reports.trace.lanes import ALL, Lanes, Window
 from rpusim.reports.trace.recorded import Trace
-from rpusim.reports.words import format as f
+from rpusim.reports.words.readable import count, si
 from rpusim.workloads.results import files
 
 JSON, PROTOBUF = ".json", ".pftrace"
@@ -70,6 +70,6 @@ def summary(lanes: Lanes, path: Path) -> dict[str, Any]:
 def sentence(written: dict[str, Any]) -> str:
     """The same in words."""
     return (
-        f"{f.count(written['slices'])} slices of {f.count(written['lanes'])} units and {written['counters']} counters, "
-        f"{f.si(written['from_s'], 's')} to {f.si(written['to_s'], 's')}\n\n{written['file']}"
+        f"{count(written['slices'])} slices of {count(written['lanes'])} units and {written['counters']} counters, "
+        f"{si(written['from_s'], 's')} to {si(written['to_s'], 's')}\n\n{written['file']}"
     )

@@ -1,6 +1,6 @@
 """A trace as something to look at: one lane per unit, slices on it, and counters over time.
 
-What both files for ui.perfetto.dev (`trace_json`, `trace_protobuf`) are written from. Perfetto knows processes and
+What both files for ui.perfetto.dev (`json_format`, `protobuf`) are written from. Perfetto knows processes and
 threads: here a process is a tile and a thread is a unit on it. Its clock ticks in nanoseconds, ours in picoseconds:
 slices are rounded down to its ticks, so that they neither overlap nor part, and say their exact time themselves; or a
 trace is ``stretched``, one tick for each picosecond.
@@ -23,7 +23,7 @@ from rpusim.arch.contract.configuration import shown
 from rpusim.arch.contract.quantity import TIME, picoseconds
 from rpusim.errors import InputError
 from rpusim.reports.trace.recorded import Trace
-from rpusim.reports.words import format as f
+from rpusim.reports.words.readable import si
 
 CHIP, MESH, UNITS = "chip", "mesh", "digital units"
 _OF_A_TILE = re.compile(r"(tile \d+) (.+)")
@@ -86,7 +86,7 @@ class Window:
         """The events that go on in the window; InputError if there are none."""
         chosen = (trace["end"] > self.begin) & (trace["start"] < (self.end or np.inf))
         if not chosen.any():
-            last = f.si(int(trace["end"].max()) * 1e-12, "s")
+            last = si(int(trace["end"].max()) * 1e-12, "s")
             raise InputError(f"--window: nothing happens then; the trace is from 0 to {last}")
         return trace.of_rows(chosen)
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from rpusim.reports.words import format as f
+from rpusim.reports.words.readable import age, area, count, percent, power_of_ten, quantity, si, significant, tera
 
 Document = dict[str, Any]
 
@@ -33,7 +33,7 @@ class Share:
 
     @property
     def percent(self) -> str:
-        return f.percent(self.fraction)
+        return percent(self.fraction)
 
 
 def title(document: Document) -> str:
@@ -59,26 +59,30 @@ def headlines(document: Document) -> list[Figure]:
     throughput, tiles = document["throughput"], document["tiles"]
     figures = []
     if accuracy := document.get("accuracy"):
-        reference = f.percent(accuracy["test_error_floating_point"])
+        reference = percent(accuracy["test_error_floating_point"])
         figures.append(
-            Figure("Test error", f.percent(accuracy["test_error"]), f"floating point, same recipe: {reference}")
+            Figure("Test error", percent(accuracy["test_error"]), f"floating point, same recipe: {reference}")
         )
-    rate = f"{f.si(time['samples_per_s'], '')} samples/s"
+    rate = f"{si(time['samples_per_s'], '')} samples/s"
     if "per_epoch_s" in time:
-        rate = f"{f.si(time['per_epoch_s'], 's')} per epoch, {rate}"
-    operations = f.count(throughput["operations_per_sample"])
+        rate = f"{si(time['per_epoch_s'], 's')} per epoch, {rate}"
+    operations = count(throughput["operations_per_sample"])
     arrays = tiles["arrays"]
     return [
         *figures,
-        Figure("Time per sample", f.si(time["per_sample_s"], "s"), rate),
-        Figure("Energy per sample", f.si(energy["per_sample_J"], "J"), f"{f.si(energy['total_J'], 'J')} in all"),
-        Figure("Area", f.area(document["area"]["total_m2"]), f"the whole chip of {tiles['of']} tiles"),
-        Figure("Throughput", f.tera(throughput["ops_per_s"], "OPS"), f"{operations} operations per sample"),
-        Figure("Efficiency", f.tera(throughput["ops_per_J"], "OPS/W"), "1 multiply-accumulate = 2 operations"),
-        Figure("Average power", f.si(power["average_W"], "W"), f"peak {f.si(power['peak_W'], 'W')}"),
+        Figure("Time per sample", si(time["per_sample_s"], "s"), rate),
+        Figure(
+            "Energy per sample",
+            si(energy["per_sample_J"], "J"),
+            f"{si(energy['total_J'], 'J')} in all",
+        ),
+        Figure("Area", area(document["area"]["total_m2"]), f"the whole chip of {tiles['of']} tiles"),
+        Figure("Throughput", tera(throughput["ops_per_s"], "OPS"), f"{operations} operations per sample"),
+        Figure("Efficiency", tera(throughput["ops_per_J"], "OPS/W"), "1 multiply-accumulate = 2 operations"),
+        Figure("Average power", si(power["average_W"], "W"), f"peak {si(power['peak_W'], 'W')}"),
         Figure(
             "Utilisation",
-            f.percent(tiles["utilisation"]),
+            percent(tiles["utilisation"]),
             f"of {arrays} array{'s' if arrays > 1 else ''} on {tiles['count']} of {tiles['of']} tiles",
         ),
     ]
@@ -90,9 +94,9 @@ def reached(document: Document) -> list[list[str]]:
         [
             percent_of(row["test_error"]),
             str(row["epoch"]),
-            f.si(row["seconds"], "s"),
-            f.si(row["joules"], "J"),
-            f.significant(row["pulses_per_cell"]),
+            si(row["seconds"], "s"),
+            si(row["joules"], "J"),
+            significant(row["pulses_per_cell"]),
         ]
         for row in document.get("accuracy", {}).get("reached", [])
     ]
@@ -120,7 +124,7 @@ def wear(document: Document) -> str:
     if not found:
         return ""
     sentence = (
-        f"Cells took {f.significant(found['mean'])} pulses on average, the most-pulsed one {f.count(found['largest'])}"
+        f"Cells took {significant(found['mean'])} pulses on average, the most-pulsed one {count(found['largest'])}"
     )
     if "pulses_to_failure" not in found:
         return f"{sentence}; {found['source']}."
@@ -128,8 +132,8 @@ def wear(document: Document) -> str:
         return f"{sentence}."
     life = found["lifetime"]
     return (
-        f"{sentence}: if a cell lasts {f.power_of_ten(found['pulses_to_failure'])} pulses, it is worn "
-        f"out after {f.age(life['seconds'])} of training like this, or {f.power_of_ten(life['samples'])} samples."
+        f"{sentence}: if a cell lasts {power_of_ten(found['pulses_to_failure'])} pulses, it is worn "
+        f"out after {age(life['seconds'])} of training like this, or {power_of_ten(life['samples'])} samples."
     )
 
 
@@ -137,20 +141,20 @@ def energy_per_sample(document: Document, by: str) -> list[Share]:
     """``by`` is "by_part", "by_phase" or "by_layer"."""
     energy = document["energy"]
     return [
-        Share(name, f.si(joules / energy["total_J"] * energy["per_sample_J"], "J"), joules / energy["total_J"])
+        Share(name, si(joules / energy["total_J"] * energy["per_sample_J"], "J"), joules / energy["total_J"])
         for name, joules in energy[by].items()
     ]
 
 
 def area_by_part(document: Document) -> list[Share]:
     total = document["area"]["total_m2"]
-    return [Share(name, f.area(value), value / total) for name, value in document["area"]["by_part"].items()]
+    return [Share(name, area(value), value / total) for name, value in document["area"]["by_part"].items()]
 
 
 def _timing(activity: dict[str, Any]) -> str:
     """Which mini-batches were timed, and what that may be off."""
     errors = activity.get("sampling_error_95", {})
-    known = [f"{name} +-{f.percent(error)}" for name, error in errors.items() if error is not None]
+    known = [f"{name} +-{percent(error)}" for name, error in errors.items() if error is not None]
     return f"timing: {activity['timing']}" + (
         f"; {', '.join(known)} with 95 % confidence" if known else "; error unknown"
     )
@@ -162,24 +166,24 @@ def what_was_timed(document: Document) -> str:
     samples, timed = activity["samples"], activity["timed_samples"]
     schedule = f"Schedule: {activity['schedule']}."
     if timed == samples:
-        counted = f"All {f.count(samples)} samples were" if samples > 1 else "The one sample was"
+        counted = f"All {count(samples)} samples were" if samples > 1 else "The one sample was"
         sentence = f"{counted} timed and priced event by event. {schedule}"
     elif "timing" not in activity:
         sentence = (
-            f"{f.count(timed)} of {f.count(samples)} samples were timed and priced event by event; after them the chip "
+            f"{count(timed)} of {count(samples)} samples were timed and priced event by event; after them the chip "
             f"does the same again and again, so the account is exactly that of all. {schedule}"
         )
     else:
-        share = f.percent(timed / samples)
+        share = percent(timed / samples)
         sentence = (
-            f"{f.count(timed)} of {f.count(samples)} samples ({share}) were timed and priced event by event; the "
+            f"{count(timed)} of {count(samples)} samples ({share}) were timed and priced event by event; the "
             f"others are taken to have cost the same on average ({_timing(activity)}). {schedule}"
         )
     if "idle_s" in activity:
-        sentence += f" For {f.si(activity['idle_s'], 's')} of the time the chip stood still."
+        sentence += f" For {si(activity['idle_s'], 's')} of the time the chip stood still."
     if stale := activity.get("staleness"):
         sentence += (
-            f" When a layer learns from a sample, {f.significant(stale['mean'])} other samples on average (at most "
+            f" When a layer learns from a sample, {significant(stale['mean'])} other samples on average (at most "
             f"{stale['largest']}) have changed its weights since that sample went through."
         )
     storage = document.get("storage", {})
@@ -196,19 +200,23 @@ def activity(document: Document) -> list[Figure]:
     vectors, passes, skipped = counts["vectors"], counts["passes"], counts["skipped"]
     updates, slots, coincidences = counts["updates"], counts["slots"], counts["coincidences"]
     figures = [
-        Figure("Vectors multiplied", f.count(vectors), "forward and backward, once per array"),
+        Figure("Vectors multiplied", count(vectors), "forward and backward, once per array"),
         Figure(
             "Analog passes",
-            f.count(passes),
-            f"{f.count(passes - vectors + skipped)} of them retries of bound management",
+            count(passes),
+            f"{count(passes - vectors + skipped)} of them retries of bound management",
         ),
-        Figure("Skipped vectors", f.count(skipped), "all zero, so nothing was driven"),
+        Figure("Skipped vectors", count(skipped), "all zero, so nothing was driven"),
     ]
     if updates:
         figures += [
-            Figure("Pulsed updates", f.count(updates), "of one vector pair on one array"),
-            Figure("Pulse slots", f.count(slots), f"{f.significant(slots / updates)} per update"),
-            Figure("Coincidences", f.count(coincidences), f"{f.significant(coincidences / updates)} per update"),
+            Figure("Pulsed updates", count(updates), "of one vector pair on one array"),
+            Figure("Pulse slots", count(slots), f"{significant(slots / updates)} per update"),
+            Figure(
+                "Coincidences",
+                count(coincidences),
+                f"{significant(coincidences / updates)} per update",
+            ),
         ]
     for phase in ("transfer", "maintenance"):
         figures += _between(phase, counts.get(phase))
@@ -219,11 +227,11 @@ def _between(phase: str, counts: dict[str, int] | None) -> list[Figure]:
     """What unit cells did between updates; nothing where they did nothing."""
     if counts is None:
         return []
-    pulses = f"{f.count(counts['slots'])} pulse slots, {f.count(counts['coincidences'])} coincidences"
+    pulses = f"{count(counts['slots'])} pulse slots, {count(counts['coincidences'])} coincidences"
     return [
-        Figure(f"Slices read, {phase}", f.count(counts["slices_read"]), "a row or column of an array, or all of it"),
-        Figure(f"Slices written, {phase}", f.count(counts["slices_written"]), pulses),
-        Figure(f"Cells changed, {phase}", f.count(counts["cells_changed"]), "by those pulses, or by a reset"),
+        Figure(f"Slices read, {phase}", count(counts["slices_read"]), "a row or column of an array, or all of it"),
+        Figure(f"Slices written, {phase}", count(counts["slices_written"]), pulses),
+        Figure(f"Cells changed, {phase}", count(counts["cells_changed"]), "by those pulses, or by a reset"),
     ]
 
 
@@ -247,9 +255,7 @@ def provenance(document: Document) -> dict[str, list[Source]]:
             card, _, field = rest.partition(".")
             group = f"cost card {card}"
         assumed = "assum" in row["source"].lower() or row["source"].startswith("our choice")
-        groups.setdefault(group, []).append(
-            Source(field, f.quantity(row["value"], row["unit"]), row["source"], assumed)
-        )
+        groups.setdefault(group, []).append(Source(field, quantity(row["value"], row["unit"]), row["source"], assumed))
     return groups
 
 
@@ -294,10 +300,10 @@ def layer_rows(document: Document) -> Iterator[dict[str, str]]:
         yield {
             "name": layer["name"],
             "kind": layer["kind"],
-            "matrix": f"{f.count(layer['rows'])} × {f.count(layer['columns'])}",
-            "vectors": f.count(layer["vectors"]),
-            "weights": f.count(layer["weights"]),
-            "macs": f.count(layer["macs"]),
+            "matrix": f"{count(layer['rows'])} × {count(layer['columns'])}",
+            "vectors": count(layer["vectors"]),
+            "weights": count(layer["weights"]),
+            "macs": count(layer["macs"]),
             "place": places(layer),
             "energy": energy[layer["name"]].text if layer["name"] in energy else "",
         }

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from rpusim.reports.words import format as f
 from rpusim.reports.words.figures import Document, Share
+from rpusim.reports.words.readable import count, percent, si, significant, tera
 
 MOST_SHOWN = 3
 """Shares named in a sentence, and what is on at the peak."""
@@ -14,7 +14,7 @@ MOST_SHOWN = 3
 def path_shares(document: Document, by: str) -> list[Share]:
     """Time on the critical path; ``by`` is "by_part", "by_phase" or "by_layer"."""
     path = document["analysis"]["critical_path"]
-    return [Share(name, f.si(seconds, "s"), seconds / path["total_s"]) for name, seconds in path[by].items()]
+    return [Share(name, si(seconds, "s"), seconds / path["total_s"]) for name, seconds in path[by].items()]
 
 
 def path_sentence(document: Document) -> str:
@@ -22,7 +22,7 @@ def path_sentence(document: Document) -> str:
     parts, phases = (path_shares(document, by)[:MOST_SHOWN] for by in ("by_part", "by_phase"))
     waiting = document["analysis"]["critical_path"]["waiting_s"]
     spent, doing = (", ".join(f"{share.name} {share.percent}" for share in shares) for shares in (parts, phases))
-    idle = f"; waiting {f.si(waiting, 's')}" if waiting else ""
+    idle = f"; waiting {si(waiting, 's')}" if waiting else ""
     return f"On the critical path: {spent}; {doing}{idle}."
 
 
@@ -30,14 +30,14 @@ def peak_sentence(document: Document) -> str:
     """When power is largest, and what is on then."""
     power = document["analysis"]["power"]
     on = ", ".join(
-        f"{row['units']} × {row['unit']} ({row['phase']} of {row['layer']}) {f.si(row['power_W'], 'W')}"
+        f"{row['units']} × {row['unit']} ({row['phase']} of {row['layer']}) {si(row['power_W'], 'W')}"
         for row in power["at_peak"][:MOST_SHOWN]
     )
     left = len(power["at_peak"]) - MOST_SHOWN
     more = " and less" if left > 0 else ""
     return (
-        f"Power peaks at {f.si(power['peak_W'], 'W')}, {f.si(power['peak_at_s'], 's')} after the start: standby "
-        f"{f.si(power['standby_W'], 'W')}, {on}{more}."
+        f"Power peaks at {si(power['peak_W'], 'W')}, {si(power['peak_at_s'], 's')} after the start: standby "
+        f"{si(power['standby_W'], 'W')}, {on}{more}."
     )
 
 
@@ -49,9 +49,7 @@ def what_if(document: Document) -> list[str]:
 def utilisation(document: Document) -> list[list[str]]:
     """Kind of unit, how many work, and the share of the time that they do: on average, and the busiest."""
     kinds = document["analysis"]["utilisation"]["by_kind"]
-    return [
-        [kind, f.count(row["units"]), f.percent(row["mean"]), f.percent(row["busiest"])] for kind, row in kinds.items()
-    ]
+    return [[kind, count(row["units"]), percent(row["mean"]), percent(row["busiest"])] for kind, row in kinds.items()]
 
 
 def rooflines(document: Document) -> list[list[str]]:
@@ -59,8 +57,8 @@ def rooflines(document: Document) -> list[list[str]]:
     return [
         [
             row["layer"],
-            f.significant(row["ops_per_bit"]),
-            *(f.tera(row[name], "OPS") for name in ("array_ops_per_s", "movement_ops_per_s", "reached_ops_per_s")),
+            significant(row["ops_per_bit"]),
+            *(tera(row[name], "OPS") for name in ("array_ops_per_s", "movement_ops_per_s", "reached_ops_per_s")),
             row["bound_by"],
         ]
         for row in document["analysis"]["roofline"]
@@ -85,5 +83,5 @@ def matrix(document: Document, side: str) -> Matrix:
         sums[key] = sums.get(key, 0.0) + row["J"] * scale
     phases = list(energy["by_phase"])
     names = [name for name in energy[f"by_{side}"] if any((name, phase) in sums for phase in phases)]
-    cells = {name: [f.si(sums[name, p], "J") if (name, p) in sums else "" for p in phases] for name in names}
+    cells = {name: [si(sums[name, p], "J") if (name, p) in sums else "" for p in phases] for name in names}
     return Matrix(phases, list(cells.items()))

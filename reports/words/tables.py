@@ -12,8 +12,8 @@ from rich.table import Table
 from rich.text import Text
 
 from rpusim.reports.words import figures, insight
-from rpusim.reports.words import format as f
 from rpusim.reports.words.figures import Document, Share
+from rpusim.reports.words.readable import area, count, percent
 
 
 def console(stderr: bool = False) -> Console:
@@ -79,9 +79,9 @@ def placement(document: Document) -> RenderableType:
         table.add_row(*(row[key] for key in ("name", "kind", "matrix", "vectors", "weights", "macs", "place")))
     totals = document["totals"]
     sums = (
-        f"{f.count(totals['weights'])} weights on {f.count(totals['arrays'])} arrays of {f.count(totals['tiles'])} "
-        f"tiles, {f.percent(totals['utilisation'])} of their cells used; {f.count(totals['macs'])} "
-        f"multiply-accumulates per sample; the chip has {f.area(totals['area_m2'])}."
+        f"{count(totals['weights'])} weights on {count(totals['arrays'])} arrays of {count(totals['tiles'])} "
+        f"tiles, {percent(totals['utilisation'])} of their cells used; {count(totals['macs'])} "
+        f"multiply-accumulates per sample; the chip has {area(totals['area_m2'])}."
     )
     return Group(Text(f"{document['network']} on {document['chip']}", style="bold"), "", table, "", Text(sums))
 

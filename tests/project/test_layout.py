@@ -176,7 +176,7 @@ def test_a_floor_runs_without(floor: str, never: str) -> None:
 
 
 def test_git_ignores_no_module_and_archives_leave_none_out() -> None:
-    """Archives leave out what git ignores: `runs/` alone, for the runs of a user, took the room workloads/runs along."""
+    """Archives leave out what git ignores; `runs/` for the runs of a user once took the room workloads/runs along."""
     if not (ROOT / ".git").exists():
         pytest.skip("not a checkout: there is no git to ask")
     inside = [str(path.relative_to(ROOT)) for path in MODULES.values()]

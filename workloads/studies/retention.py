@@ -12,7 +12,7 @@ A cell forgets in ``retention / time per sample`` updates; Li et al. (VLSI 2018)
 network. The test error is the mean of the last `LAST` epochs; without leakage the speed means nothing.
 
     python -m rpusim.workloads.studies.retention > retention.json            (five minutes on one core)
-    python -m rpusim.reports.retention_curves retention.json > retention.svg
+    python -m rpusim.reports.curves.costs retention.json > retention.svg
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ import yaml
 
 from rpusim.arch.chips.chip import FOLDER
 from rpusim.arch.contract.configuration import read_yaml
-from rpusim.workloads.runs import settings, training_run
+from rpusim.workloads.runs import settings, simulate
 
 CHIP = "cmos-rpu-2017"
 RETENTIONS = (1e-5, 1e-4, 1e-3, 1e-2, 1e-1, 1.0, 10.0)
@@ -62,7 +62,7 @@ def run(chip: Path, retention: float, **changes: Any) -> dict[str, Any]:
     management = base.management.model_copy(update={"bound": "iterative"}).model_dump()
     given = {"chip": str(chip), "device": {"model": "chip", "retention": retention}, "management": management}
     chosen = settings.changed(base, given | recipe | changes)
-    result = training_run.run(chosen)
+    result = simulate.run(chosen)
     errors = [point["test_error"] for point in result["accuracy"]["curve"]]
     per_sample = result["time"]["per_sample_s"]
     return {
