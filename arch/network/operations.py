@@ -288,7 +288,7 @@ class WeightLayer(Operation):
 
     @property
     def unread(self) -> int:
-        """How many of a sample's first vectors send no errors back: 1 if recurrent, as nobody computed the first state."""
+        """How many of a sample's first vectors send no errors back: 1 if recurrent, as the first state is given."""
         return int(self.is_recurrent)
 
     @property
