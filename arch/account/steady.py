@@ -19,7 +19,8 @@ from functools import partial
 import networkx as nx
 import numpy as np
 
-from rpusim.arch.account.ledger import Ledger, Pricer
+from rpusim.arch.account.ledger import Ledger
+from rpusim.arch.account.pricing import Pricer
 from rpusim.arch.account.recurrence import History
 from rpusim.arch.account.tally import Repeats, Tally
 from rpusim.arch.contract.activity import Activity, Phase

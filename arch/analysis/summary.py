@@ -24,7 +24,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rpusim.arch.account.ledger import Pricer
+from rpusim.arch.account.pricing import Pricer
 from rpusim.arch.analysis.critical_path import WAITING, CriticalPath, critical_path
 from rpusim.arch.analysis.occupancy import converters, kept_bits
 from rpusim.arch.analysis.profile import Profile

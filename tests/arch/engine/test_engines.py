@@ -11,7 +11,8 @@ from hypothesis import Phase as Stage
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rpusim.arch.account.ledger import Ledger, Pricer
+from rpusim.arch.account.ledger import Ledger
+from rpusim.arch.account.pricing import Pricer
 from rpusim.arch.chips.chip import Chip
 from rpusim.arch.contract.activity import Activity, Phase
 from rpusim.arch.engine.compiled_engine import CompiledEngine

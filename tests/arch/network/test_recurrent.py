@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from rpusim.arch.account.ledger import Pricer
+from rpusim.arch.account.pricing import Pricer
 from rpusim.arch.analysis.occupancy import kept_bits
 from rpusim.arch.chips.chip import Chip
 from rpusim.arch.contract.activity import Phase
