@@ -87,7 +87,7 @@ ACCEPTED_FUNCTIONS = tuple(name for name in ACCEPTED if not name.startswith("_")
 
 
 def capture(module: nn.Module, input_shape: Sequence[int], name: str = "") -> Network:
-    """Trace a module into a `Network`; weights are neither read nor allocated.
+    """Trace a module into a `Network`, its weight layers and operations; weights are neither read nor allocated.
 
     module:       Linear, convolutions (any stride, padding, dilation and groups), RNN, LSTM and GRU (see `unrolled`),
                   joined by the operations of `ACCEPTED`, as modules or as functions, taking one tensor and returning
@@ -96,7 +96,7 @@ def capture(module: nn.Module, input_shape: Sequence[int], name: str = "") -> Ne
     name:         of the network; the module's class if not given.
 
     A weight layer is named after the submodule that holds its weight ("features.0"), or after the parameter where a
-    function uses one that is not called weight; a second use gets ":2". Raises `InputError` for anything else.
+    function uses one that is not called weight; a second use gets ":2". Raises InputError for anything else.
     """
     if not isinstance(module, nn.Module):
         raise InputError(f"capture got a {type(module).__name__}, accepted: a torch.nn.Module")
@@ -109,7 +109,14 @@ def capture(module: nn.Module, input_shape: Sequence[int], name: str = "") -> Ne
 
 
 def check_convertible(network: Network, module: nn.Module) -> None:
-    """Refuse a network that can be mapped and timed but not computed: every array belongs to one layer of its own."""
+    """Refuse a network that can be mapped and timed but not computed.
+
+    network:  what `capture` found of the module.
+    module:   whose weight layers are to be put on arrays, each on its own.
+
+    Raises InputError if a weight is used twice, or by a function and not by a module, or if the module is a weight
+    layer by itself.
+    """
     if isinstance(module, WEIGHT_LAYERS):
         raise InputError(
             f"network: got a {type(module).__name__} by itself; accepted: a module that holds it, such as "
@@ -132,7 +139,7 @@ def check_convertible(network: Network, module: nn.Module) -> None:
 
 
 def _meta_copy(module: nn.Module) -> nn.Module:
-    """A copy whose tensors have shapes but no storage; tensors that are shared stay shared."""
+    """Copy a module without the storage of its tensors; tensors that are shared stay shared."""
     memo: dict[int, Any] = {}
     for path, part in module.named_modules():
         for key, tensor in [*part._parameters.items(), *part._buffers.items(), *vars(part).items()]:
@@ -173,7 +180,7 @@ def _export(twin: nn.Module, shape: tuple[int, ...]) -> torch.export.ExportedPro
 
 
 def _failed_in(twin: nn.Module, error: Exception) -> tuple[str, nn.Module]:
-    """The innermost submodule of the copy whose forward was running when the error was raised."""
+    """Find the innermost submodule of the copy whose forward was running when the error was raised, and its path."""
     paths = {id(part): path for path, part in twin.named_modules()}
     found = ("", twin)
     for frame, _ in traceback.walk_tb(error.__traceback__):
@@ -184,7 +191,7 @@ def _failed_in(twin: nn.Module, error: Exception) -> tuple[str, nn.Module]:
 
 
 def _is_torchs_own(part: nn.Module) -> bool:
-    """Whether this is one of torch's own modules, as opposed to one the user wrote or a mere container."""
+    """Tell whether this is one of torch's own modules, as opposed to one the user wrote or a mere container."""
     home = type(part).__module__
     return home.startswith("torch.nn.") and not home.endswith(".container")
 
@@ -317,7 +324,7 @@ class _Translator:
         return WeightLayer.convolution(name, source.shape, rows, window, bias, parameter, shape, groups)
 
     def sample_shape(self, node: fx.Node) -> tuple[int, ...]:
-        """Shape of the node's (first) value for one sample."""
+        """Return the shape of the node's (first) value for one sample."""
         value = node.meta["val"]
         shape = tuple((value[0] if isinstance(value, tuple) else value).shape)
         if len(shape) < 2 or shape[0] != BATCH:
@@ -325,7 +332,7 @@ class _Translator:
         return shape[1:]
 
     def extent(self, node: fx.Node, kind: str, given: dict[str, Any]) -> tuple[Window | None, tuple[int, ...]]:
-        """Window of a sliding pooling, or axes of the sample that a softmax or mean runs over."""
+        """Return the window of a sliding pooling, and the axes of the sample that a softmax or mean runs over."""
         if kind == "pool" and "kernel_size" in given:
             over = 1 if _operation_name(node).endswith("1d") else 2
             kernel = _sizes(given["kernel_size"], over)
@@ -342,7 +349,7 @@ class _Translator:
         return None, axes
 
     def selection(self, node: fx.Node, given: dict[str, Any]) -> tuple[tuple[int, ...], tuple[int, int, int]]:
-        """The axis of the sample along which is selected, and first, stop and step."""
+        """Return the axis of the sample along which values are selected, and first, stop and step."""
         before = node.all_input_nodes[0].meta["val"].shape
         axis = given["dim"] % len(before)
         if axis == 0:
@@ -354,14 +361,14 @@ class _Translator:
         return (axis - 1,), (first, stop, step)
 
     def place(self, node: fx.Node) -> tuple[str, str]:
-        """Path and class of the submodule in whose forward the node was traced."""
+        """Return path and class of the submodule in whose forward the node was traced."""
         stack = list(node.meta.get("nn_module_stack", {}).values()) or [("", type(self.twin).__name__)]
         path, kind = stack[-1]
         kind = kind if isinstance(kind, str) else kind.__name__
         return path.partition("@")[0], kind.rpartition(".")[2]
 
     def subject(self, node: fx.Node) -> str:
-        """The node in the words the user wrote."""
+        """Name the node in the words the user wrote."""
         path, kind = self.place(node)
         if _is_torchs_own(self.twin.get_submodule(path)):
             return f"module {path!r} ({kind})" if path else f"module {kind}"
@@ -393,7 +400,7 @@ class _Translator:
 
 
 def _needed_for(nodes: list[fx.Node]) -> set[fx.Node]:
-    """Nodes that the output (the last node) is made of. After a change in place torch reads the changed value."""
+    """Find the nodes that the output (the last one) is made of; after a change in place torch reads the new value."""
     live = {nodes[-1]}
     for node in reversed(nodes):
         if node in live:
@@ -402,14 +409,14 @@ def _needed_for(nodes: list[fx.Node]) -> set[fx.Node]:
 
 
 def _operation_name(node: fx.Node) -> str:
-    """`relu_.default` -> `relu`; `<built-in function getitem>` -> `getitem`."""
+    """Shorten what a node calls: `relu_.default` -> `relu`; `<built-in function getitem>` -> `getitem`."""
     if isinstance(node.target, torch._ops.OpOverload):
         return node.target._schema.name.partition("::")[2].removesuffix("_")
     return getattr(node.target, "__name__", str(node.target))
 
 
 def _arguments(node: fx.Node) -> dict[str, Any]:
-    """The arguments of a traced call by name, defaults filled in."""
+    """Return the arguments of a traced call by name, defaults filled in."""
     assert isinstance(node.target, torch._ops.OpOverload), "only torch operations are in ACCEPTED"
     schema = node.target._schema.arguments
     given = {argument.name: value for argument, value in zip(schema, node.args, strict=False)} | node.kwargs

@@ -33,13 +33,13 @@ from rpusim.workloads.runs import settings, simulate
 
 CHIP = "cmos-rpu-2017"
 RETENTIONS = (1e-5, 1e-4, 1e-3, 1e-2, 1e-1, 1.0, 10.0)
-"""Seconds."""
+"""Retention times in seconds."""
 SPEEDS = ("fast", "slow")
 EPOCHS, LAST = 20, 5
 
 
 def chip_file(speed: str, folder: Path) -> Path:
-    """The chip of this speed, as a file in ``folder``."""
+    """Write the chip of a speed (one of `SPEEDS`) as a file in ``folder``, and return its path."""
     document = read_yaml(FOLDER / f"{CHIP}.yaml")
     if speed == "slow":
         (kind,) = document["tiles"]
@@ -56,7 +56,15 @@ def chip_file(speed: str, folder: Path) -> Path:
 
 
 def run(chip: Path, retention: float, **changes: Any) -> dict[str, Any]:
-    """One training. retention: in seconds; 0: nothing leaks. changes: of the experiment."""
+    """Train once.
+
+    chip:       its file.
+    retention:  of every cell, in seconds; 0: nothing leaks.
+    changes:    of the experiment, or of its recipe.
+
+    Returns the retention, the simulated time of a sample and of the training (s), the updates within a retention time,
+    the test error of each epoch, and the mean of the last ones.
+    """
     base = settings.load("fcn-digits")
     recipe = {"epochs": EPOCHS, "batch": 10, "learning_rate": 1.0, "halve_every": 8}
     management = base.management.model_copy(update={"bound": "iterative"}).model_dump()
@@ -76,7 +84,10 @@ def run(chip: Path, retention: float, **changes: Any) -> dict[str, Any]:
 
 
 def study(retentions: Sequence[float] = RETENTIONS, **changes: Any) -> Iterator[dict[str, Any]]:
-    """Every run as it comes: first without leakage, then each speed from the longest retention to the shortest."""
+    """Train without leakage, then at each speed from the longest retention to the shortest.
+
+    retentions: in seconds. changes: of the experiment. Yields every run as it comes.
+    """
     with tempfile.TemporaryDirectory() as folder:
         chips = {speed: chip_file(speed, Path(folder)) for speed in SPEEDS}
         yield {"speed": "any", **run(chips["fast"], 0.0, **changes)}
