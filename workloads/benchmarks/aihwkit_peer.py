@@ -11,6 +11,7 @@ a column.
 from __future__ import annotations
 
 import json
+import math
 import sys
 import time
 import warnings
@@ -50,7 +51,7 @@ def measure(step: Step, batch: int, seconds: float) -> float:
 
 def rate_of(batch: int) -> float:
     """Return the learning rate per sample: 0.01 for single samples, and by the square-root rule for batches."""
-    return 0.01 / batch**0.5
+    return 0.01 / math.sqrt(batch)
 
 
 def trainer(model: nn.Module, optimizer: Any, batch: int, shape: Sequence[int], seed: int) -> Step:

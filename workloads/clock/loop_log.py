@@ -55,7 +55,7 @@ class LoopLog(ActivityLog):
         """Is called when a mini-batch is over."""
         super().__init__()
 
-    @property  # type: ignore[override]
+    @property
     def step(self) -> int:
         """Number of the mini-batch, or of the call for inference, that rows written now belong to."""
         if self._asked is not None:

@@ -52,8 +52,9 @@ def run(experiment: Experiment, watch: Watch = lambda stage, fraction: None, kep
         torch.manual_seed(experiment.seed)
         loaded = inputs.load(experiment)
         progress = Progress(Checkpoint(kept, loaded.contents()), began)
-        chosen = training_run if experiment.inference is None else inference_run
-        return chosen.run(loaded, progress, watch)
+        if experiment.inference is None:
+            return training_run.run(loaded, progress, watch)
+        return inference_run.run(loaded, progress, watch)
 
 
 @contextmanager
