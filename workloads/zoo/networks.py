@@ -220,27 +220,58 @@ class Entry:
 
     builder:      makes the module, with torch's own initial weights.
     input_shape:  of one sample.
+    title:        what it is, in a line.
     source:       where the network comes from.
     """
 
     builder: Callable[[], nn.Module]
     input_shape: tuple[int, ...]
+    title: str
     source: str
 
 
 _FCN = "Gokmen & Vlasov 2016, Front. Neurosci. 10:333"
 _CNN = "Gokmen, Onen & Haensch 2017, Front. Neurosci. 11:538"
+_FCN_TITLE = "The fully connected network of Gokmen & Vlasov 2016: sigmoid layers of 256 and 128, log-softmax out"
 NETWORKS: dict[str, Entry] = {
-    "fcn": Entry(fcn, (784,), f"{_FCN}: 784-256-128-10 on MNIST"),
-    "fcn-digits": Entry(partial(fcn, 64), (64,), f"the hidden layers of {_FCN}, on 8 x 8 digits"),
-    "lenet-2017": Entry(lenet_2017, (1, 28, 28), f"{_CNN}: the network trained on MNIST"),
-    "lenet-digits": Entry(lenet_digits, (1, 8, 8), f"after {_CNN}, cut by us to 8 x 8 digits"),
-    "rapa-cifar": Entry(
-        rapa_cifar, (3, 32, 32), "Rasch, Gokmen, Rigotti & Haensch 2019, Front. Neurosci. 13:753; channels recalled"
+    "fcn": Entry(fcn, (784,), _FCN_TITLE, f"{_FCN}: 784-256-128-10 on MNIST"),
+    "fcn-digits": Entry(partial(fcn, 64), (64,), _FCN_TITLE, f"the hidden layers of {_FCN}, on 8 x 8 digits"),
+    "lenet-2017": Entry(
+        lenet_2017,
+        (1, 28, 28),
+        "The convolutional network of Gokmen, Onen & Haensch 2017 on 28 x 28 images: tanh, max pooling, log-softmax",
+        f"{_CNN}: the network trained on MNIST",
     ),
-    "vgg8": Entry(vgg8, (3, 32, 32), "DNN+NeuroSim V2.1 (NetWork.csv): its default training network on CIFAR-10"),
-    "resnet50": Entry(resnet50, (3, 224, 224), "He, Zhang, Ren & Sun 2016, CVPR: deep residual learning, 50 layers"),
-    "alexnet": Entry(alexnet, (3, 227, 227), f"{_CNN}: the mapping example, after Krizhevsky et al. 2012"),
+    "lenet-digits": Entry(
+        lenet_digits,
+        (1, 8, 8),
+        "The same idea on 8 x 8 images: 3 x 3 kernels, both convolutions padded, pooling after each",
+        f"after {_CNN}, cut by us to 8 x 8 digits",
+    ),
+    "rapa-cifar": Entry(
+        rapa_cifar,
+        (3, 32, 32),
+        "Three convolutions with pooling on 32 x 32 images, as in Rasch, Gokmen, Rigotti & Haensch 2019, and a readout",
+        "Rasch, Gokmen, Rigotti & Haensch 2019, Front. Neurosci. 13:753; channels recalled",
+    ),
+    "vgg8": Entry(
+        vgg8,
+        (3, 32, 32),
+        "The default network of DNN+NeuroSim V2 for CIFAR-10: six 3 x 3 convolutions, two linear layers, no biases",
+        "DNN+NeuroSim V2.1 (NetWork.csv): its default training network on CIFAR-10",
+    ),
+    "resnet50": Entry(
+        resnet50,
+        (3, 224, 224),
+        "ResNet-50 (He et al. 2016) for 224 x 224 images and 1000 classes, strides in the 3 x 3 convolutions",
+        "He, Zhang, Ren & Sun 2016, CVPR: deep residual learning, 50 layers",
+    ),
+    "alexnet": Entry(
+        alexnet,
+        (3, 227, 227),
+        "AlexNet in one tower, as mapped in Gokmen, Onen & Haensch 2017: 227 x 227 images, 1000 classes",
+        f"{_CNN}: the mapping example, after Krizhevsky et al. 2012",
+    ),
 }
 
 
