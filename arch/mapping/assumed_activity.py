@@ -21,11 +21,11 @@ from rpusim.arch.contract.cell_layout import Crossings, FullTrains, PeriodicWork
 from rpusim.arch.mapping.placement import Block, Placement
 
 FIRING_PROBABILITY = 0.25
-"""Of a line in a pulse slot. A guess: half the lines active, half the slots of an active line."""
+"""That a line fires in a pulse slot. A guess: half the lines active, half the slots of an active line."""
 
 CROSSING_PROBABILITY = 0.1
-"""Of one position of a slice that is read. A guess: on the digits it is 0.45 in a fully connected network and 0.04 in a
-convolutional one (chopped-ttv2-reram-sb, mini-batch 1)."""
+"""That a position of a slice that is read passes its threshold. A guess: on the digits it is 0.45 in a fully connected
+network and 0.04 in a convolutional one (chopped-ttv2-reram-sb, mini-batch 1)."""
 
 STATEMENT = (
     "assumed, not computed: one pass per vector, all lines active, full pulse trains, lines firing with probability "
@@ -53,7 +53,11 @@ PLAIN = Learning()
 
 
 def trains(slots: int, rows: int, columns: int, arrays: int = 1) -> dict[str, int]:
-    """Columns of `Activity` for a pulse train on ``rows`` and ``columns`` lines, of so many arrays together."""
+    """Assume what a pulse train does.
+
+    slots: its pulse slots. rows, columns: lines that take part on either side. arrays: how many take each coincidence.
+    Returns the columns of `Activity` that it fills, by name.
+    """
     met = arrays * round(slots * FIRING_PROBABILITY**2 * rows * columns)
     return {
         "slots": slots,
@@ -85,16 +89,20 @@ def pulses(written: FullTrains | Crossings | None) -> tuple[float, dict[str, int
 def assumed_activity(
     placement: Placement, samples: int, training: bool, batch: int = 1, learning: Learning = PLAIN
 ) -> Activity:
-    """Rows for ``samples`` samples in mini-batches of ``batch`` if ``training``, else in one batch of inference.
+    """Assume the activity of a placed network.
+
+    placement: where its layers lie.
+    samples: how many go through it.
+    training: whether they train in mini-batches of ``batch``, or are inferred in one batch.
+    learning: what the unit cells do with gradients.
+    Returns rows in program order, block by block.
 
     The vectors of a mini-batch take turns among the replicas of a layer.
     """
     return _logged(placement, samples, training, batch, learning).take()
 
 
-def assumed_rows(
-    placement: Placement, samples: int, training: bool, batch: int = 1, learning: Learning = PLAIN
-) -> int:
+def assumed_rows(placement: Placement, samples: int, training: bool, batch: int = 1, learning: Learning = PLAIN) -> int:
     """Count the rows that `assumed_activity` would have of the same arguments, without filling their columns."""
     return len(_logged(placement, samples, training, batch, learning))
 
@@ -124,7 +132,7 @@ def _logged(placement: Placement, samples: int, training: bool, batch: int, lear
 
 @dataclass(frozen=True)
 class _Where:
-    """Vectors of one block, in order."""
+    """Vectors of one block, in order, by the mini-batch and the number within it."""
 
     block: Block
     step: NDArray[np.int64]
@@ -136,7 +144,7 @@ class _Where:
         log.append(len(self.step), step=self.step, vector=self.vector, **place, **lines, **columns)
 
     def between(self, each: Iterable[PeriodicWork]) -> Activity:
-        """After the vectors at which they fall due."""
+        """What is done between updates, after the vectors at which it falls due."""
         rows = Activity.concatenate(self._every(one) for one in each)
         return rows.select(np.lexsort((rows.vector, rows.step)))
 

@@ -72,7 +72,8 @@ def ends(events: Events, layer: int, phase: Phase, op: Op, vectors: int) -> list
 def test_both_engines_agree_to_the_tick(rule: str, training: bool, schedule: str, state: int) -> None:
     """300 states are 1200 rows of an LSTM: three blocks of rows, each on a tile of its own."""
     network = recurrent(3, rule, state, last=training)
-    one, other = (timed(network, schedule, training, bias="digital", engine=engine)[1] for engine in ("compiled", "simpy"))
+    engines = ("compiled", "simpy")
+    one, other = (timed(network, schedule, training, bias="digital", engine=engine)[1] for engine in engines)
     for name, column in one.columns().items():
         assert np.array_equal(column, other.columns()[name]), name
 
