@@ -82,9 +82,8 @@ from rpusim.kernels.layers.optimizer import AnalogSGD
 from rpusim.kernels.mvm.input_range import InputRange, calibrate
 from rpusim.kernels.mvm.multiply import BoundManagement, IOParameters, MVType, NoiseManagement, WeightNoise
 from rpusim.kernels.pulses.specification import PulseType, UpdateParameters
-from rpusim.kernels.tiles.config import AnalogConfig
+from rpusim.kernels.tiles.analog import AnalogConfig, AnalogTile
 from rpusim.kernels.tiles.presets import CONFIGURATIONS, PRESETS, Preset, configuration, device, preset
-from rpusim.kernels.tiles.tile import AnalogTile
 
 __all__ = [
     "CELLS",

@@ -77,7 +77,7 @@ class CellParameters(ABC):
     it overrides `layout` and what follows there wherever the cell does not do what stands here.
 
     devices: those of the arrays, in order; empty: every array is made of the tile's own device
-             (`rpusim.kernels.tiles.config.AnalogConfig.device`). If fewer are given than there are arrays, the last one
+             (`rpusim.kernels.tiles.analog.AnalogConfig.device`). If fewer are given than there are arrays, the last one
              stands for the rest.
     kind:    the name by which a user asks for the cell, such as "one-sided".
     """

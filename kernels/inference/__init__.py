@@ -12,7 +12,6 @@ program(model); drift(model, 86400.0); model.eval()(x)
 
 from rpusim.kernels.inference.clipping import CLIPS, ChannelMaxClip, Clip, FixedClip, GaussianClip
 from rpusim.kernels.inference.compensation import COMPENSATIONS, Compensation, GlobalCompensation, PerColumnCompensation
-from rpusim.kernels.inference.config import InferenceConfig
 from rpusim.kernels.inference.converters import (
     CONVERTERS,
     Converter,
@@ -48,7 +47,7 @@ from rpusim.kernels.inference.noise import (
 )
 from rpusim.kernels.inference.presets import INFERENCE, InferencePreset, inference
 from rpusim.kernels.inference.remapping import Remap
-from rpusim.kernels.inference.tile import InferenceTile
+from rpusim.kernels.inference.tile import InferenceConfig, InferenceTile
 
 __all__ = [
     "CLIPS",

@@ -18,7 +18,7 @@ from rpusim.errors import InputError
 from rpusim.kernels.layers.base import AnalogLayer
 from rpusim.kernels.layers.linear import AnalogLinear
 from rpusim.kernels.layers.several import add_matrices
-from rpusim.kernels.tiles.config import LayerConfig
+from rpusim.kernels.tiles.tile import LayerConfig
 
 Tensor = torch.Tensor
 _PROJECTIONS = ("q_proj", "k_proj", "v_proj", "out_proj")

@@ -26,8 +26,7 @@ from rpusim.errors import InputError
 from rpusim.kernels.base import rng
 from rpusim.kernels.layers.gradient import PulsedGradient, operations_of_norm
 from rpusim.kernels.mvm.input_range import LearnedRange
-from rpusim.kernels.tiles.config import LayerConfig
-from rpusim.kernels.tiles.tile import ALONE, Step
+from rpusim.kernels.tiles.tile import ALONE, LayerConfig, Step
 
 Tensor = torch.Tensor
 Splits = tuple[int, ...]
@@ -143,7 +142,7 @@ class AnalogLayer(torch.nn.Module, ABC):
         self.input_range = None if config.input_range is None else LearnedRange(config.input_range)
         self.calls = 0
         # It also makes autograd call backward where the input needs no gradient, as in the first layer.
-        self.register_parameter("gradient", None if self.trained else PulsedGradient(self))
+        self.register_parameter("gradient", None if self.trained else PulsedGradient(self.layer, self.gradient_norm))
 
     @property
     def learns(self) -> bool | None:
@@ -321,7 +320,7 @@ class AnalogLayer(torch.nn.Module, ABC):
     def __setstate__(self, state: dict[str, Any]) -> None:
         super().__setstate__(state)
         learns: Any = self._parameters.pop("gradient")
-        self.register_parameter("gradient", None if learns is None else PulsedGradient(self))
+        self.register_parameter("gradient", None if learns is None else PulsedGradient(self.layer, self.gradient_norm))
         if self.gradient is not None:
             self.gradient.requires_grad_(learns)
 

@@ -16,7 +16,7 @@ from rpusim.arch.contract import checks
 from rpusim.arch.contract.activity import ActivityLog
 from rpusim.errors import InputError, nearest
 from rpusim.kernels.layers import KINDS, AnalogLayer, Splits
-from rpusim.kernels.tiles.config import LayerConfig
+from rpusim.kernels.tiles.tile import LayerConfig
 
 Key = str | type[nn.Module]
 """A name as in ``named_modules``, a pattern such as ``"*.lstm"``, or a class; each covers what is inside, too."""
@@ -124,9 +124,7 @@ class _Choice:
 
     def check_all_used(self) -> None:
         for field, key in self.unused:
-            raise InputError(
-                f"{field}: no analog layer is called {_said(key)}{nearest(_said(key), self.known)}"
-            )
+            raise InputError(f"{field}: no analog layer is called {_said(key)}{nearest(_said(key), self.known)}")
 
 
 def _keys(field: str, given: Iterable[Key] | None) -> list[Key] | None:

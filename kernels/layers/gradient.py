@@ -17,16 +17,14 @@ A cell that scales its gradients by itself (``auto_scale``) undoes most of that.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from operator import itemgetter
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 
 from rpusim.errors import InputError
-
-if TYPE_CHECKING:
-    from rpusim.kernels.layers.base import AnalogLayer
 
 Tensor = torch.Tensor
 
@@ -45,14 +43,18 @@ class Waiting(NamedTuple):
 class PulsedGradient(torch.nn.Parameter):
     """A parameter of one number, 0, whose ``grad`` is the norm of the gradient that the waiting pairs make up.
 
-    None where no pairs wait. The norm is worked out when somebody asks for it.
+    ``grad`` is None where no pairs wait. The norm is worked out when somebody asks for it.
+
+    layer:    number of the layer that the pairs belong to, for messages.
+    norm_of:  the Frobenius norm of the gradient of pairs x (vectors, columns of all groups), d (vectors, rows).
     """
 
-    layer: AnalogLayer
+    layer: int
+    norm_of: Callable[[Tensor, Tensor], Tensor]
 
-    def __new__(cls, layer: AnalogLayer) -> PulsedGradient:
+    def __new__(cls, layer: int, norm_of: Callable[[Tensor, Tensor], Tensor]) -> PulsedGradient:
         made: PulsedGradient = super().__new__(cls, torch.zeros(()), True)
-        made.layer = layer
+        made.layer, made.norm_of = layer, norm_of
         made.clear()
         return made
 
@@ -66,7 +68,7 @@ class PulsedGradient(torch.nn.Parameter):
         """Add pairs of the layer's call of that number; all steps of a sequence have that of the first."""
         if self.item() != 0.0:
             raise InputError(
-                f"layer {self.layer.layer}: an optimizer of torch has made a step, but arrays learn by pulses; "
+                f"layer {self.layer}: an optimizer of torch has made a step, but arrays learn by pulses; "
                 "accepted is rpusim.AnalogSGD(model, lr)"
             )
         self._follow()
@@ -101,7 +103,7 @@ class PulsedGradient(torch.nn.Parameter):
     def grad(self) -> Tensor | None:  # type: ignore[override]
         if self._norm is None and self._pairs:
             x, d = (torch.cat(side) for side in zip(*((x, d) for *_, x, d in self._pairs), strict=True))
-            self._norm, self._measured = self.layer.gradient_norm(x, d).detach(), True
+            self._norm, self._measured = self.norm_of(x, d).detach(), True
             self._found = float(self._norm)
         return self._norm
 

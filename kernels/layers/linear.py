@@ -9,8 +9,7 @@ import torch
 from rpusim.arch.contract import checks
 from rpusim.errors import InputError
 from rpusim.kernels.layers.base import AnalogLayer
-from rpusim.kernels.tiles.config import LayerConfig
-from rpusim.kernels.tiles.tile import ALONE, Step
+from rpusim.kernels.tiles.tile import ALONE, LayerConfig, Step
 
 Tensor = torch.Tensor
 

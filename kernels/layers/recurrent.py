@@ -23,8 +23,7 @@ from rpusim.arch.contract import checks
 from rpusim.errors import InputError
 from rpusim.kernels.layers.base import AnalogLayer
 from rpusim.kernels.layers.several import add_matrices
-from rpusim.kernels.tiles.config import LayerConfig
-from rpusim.kernels.tiles.tile import Step
+from rpusim.kernels.tiles.tile import LayerConfig, Step
 
 Tensor = torch.Tensor
 State = tuple[Tensor, ...]

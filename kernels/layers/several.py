@@ -9,7 +9,7 @@ import torch
 
 from rpusim.errors import InputError, nearest
 from rpusim.kernels.layers.linear import AnalogLinear
-from rpusim.kernels.tiles.config import LayerConfig
+from rpusim.kernels.tiles.tile import LayerConfig
 
 
 def add_matrices(

@@ -25,7 +25,7 @@ from rpusim.kernels.devices import KINDS, ConstantStep, PulsedDevice, SoftBounds
 from rpusim.kernels.devices.presets import DEVICES
 from rpusim.kernels.mvm.multiply import BoundManagement, IOParameters, NoiseManagement
 from rpusim.kernels.pulses.specification import UpdateParameters
-from rpusim.kernels.tiles.config import AnalogConfig
+from rpusim.kernels.tiles.analog import AnalogConfig
 
 # The periphery that AIHWKit's presets share: 7-bit DAC, 9-bit ADC, noise and bound management.
 TRAINING_IO = IOParameters(out_bound=20.0, out_noise=0.1)

@@ -8,33 +8,23 @@ random numbers, so that a tile restored from its state continues bit for bit. Wh
 
 from __future__ import annotations
 
-import math
 from abc import ABC, abstractmethod
-from dataclasses import replace
-from typing import TYPE_CHECKING, Any, NamedTuple
+from dataclasses import dataclass, field, replace
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 
+from rpusim.arch.contract import checks
 from rpusim.arch.contract.activity import ActivityLog, Phase
 from rpusim.errors import InputError
-from rpusim.kernels.arrays.array import DeviceArray
-from rpusim.kernels.arrays.reads import Reader
-from rpusim.kernels.cells.base import Extra, Name, Site, changed
-from rpusim.kernels.cells.single import SingleCell
-from rpusim.kernels.devices import Cells, PulsedDevice
-from rpusim.kernels.mvm.multiply import BoundManagement, Lines, Product, multiply
+from rpusim.kernels.mvm.input_range import InputRange
+from rpusim.kernels.mvm.multiply import BoundManagement, IOParameters, Lines, NoiseManagement, Product, multiply
 from rpusim.kernels.mvm.periphery import product
-from rpusim.kernels.pulses.trains import UpdateParameters
-
-if TYPE_CHECKING:
-    from rpusim.kernels.tiles.config import AnalogConfig, LayerConfig
 
 Tensor = torch.Tensor
 PATHS = ("numba", "torch")
 _ALMOST = 1.0 - 1e-6  # of the converters' bound counts as the bound
-BEFORE = -1
-"""Stands for the vector of work that is done before a mini-batch."""
 
 
 class Step(NamedTuple):
@@ -46,6 +36,55 @@ class Step(NamedTuple):
 
 ALONE = Step(0, 1)
 """The vectors of a call are all there are."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class LayerConfig(ABC):
+    """The periphery of a layer's arrays, and how its weights lie on them.
+
+    forward, backward: the periphery in the two directions; bound management is always off in backward.
+    analog_bias: keep the bias as a last column of the array, fed with 1 (else digital, and trained digitally).
+    max_rows, max_columns: the largest tile; a larger layer is cut into balanced blocks. None: no limit.
+    weight_scaling_omega: if > 0, weights are stored divided by s = max|W| / omega, and s is applied digitally;
+    weight_scaling_columnwise: an s of its own for every output (a column of the array as chips are drawn).
+    learn_out_scaling: a digital factor of the outputs, 1 at first and learned; out_scaling_columnwise: one per output.
+    input_range: inputs are clipped to a range, which may be learned, and divided by it; the bias has to be digital.
+    """
+
+    forward: IOParameters = field(default_factory=IOParameters)
+    backward: IOParameters = field(default_factory=IOParameters)
+    analog_bias: bool = True
+    max_rows: int | None = None
+    max_columns: int | None = None
+    weight_scaling_omega: float = 0.0
+    weight_scaling_columnwise: bool = False
+    learn_out_scaling: bool = False
+    out_scaling_columnwise: bool = False
+    input_range: InputRange | None = None
+
+    def __post_init__(self) -> None:
+        checks.instance("forward", self.forward, IOParameters)
+        checks.instance("backward", self.backward, IOParameters)
+        for name in ("analog_bias", "weight_scaling_columnwise", "learn_out_scaling", "out_scaling_columnwise"):
+            checks.flag(name, getattr(self, name))
+        for name in ("max_rows", "max_columns"):
+            if getattr(self, name) is not None:
+                checks.integer(name, getattr(self, name), low=1)
+        checks.number("weight_scaling_omega", self.weight_scaling_omega, low=0.0)
+        if self.input_range is not None:
+            checks.instance("input_range", self.input_range, InputRange)
+            if self.analog_bias:
+                raise InputError("input_range: it was given with analog_bias=True; accepted is a digital bias, False")
+            managed = (self.forward.noise_management, self.forward.bound_management)
+            if self.input_range.manage_output_clipping and managed != (NoiseManagement.NONE, BoundManagement.NONE):
+                raise InputError(
+                    f"manage_output_clipping: True was given with noise_management {managed[0].value!r} and "
+                    f"bound_management {managed[1].value!r}; accepted are 'none' and 'none' of the forward periphery"
+                )
+
+    @abstractmethod
+    def tile(self, rows: int, columns: int, **options: Any) -> Tile:
+        """A tile of this kind; options as for `Tile`."""
 
 
 class Tile(torch.nn.Module, ABC):
@@ -213,103 +252,3 @@ class Tile(torch.nn.Module, ABC):
         self._backward_stream = (*self._stream, int(Phase.BACKWARD))
         self.forward_lines = Lines.sample(self._forward_io, self.rows, self.columns, self._forward_stream)
         self.backward_lines = Lines.sample(self._backward_io, self.columns, self.rows, self._backward_stream)
-
-
-class AnalogTile(Tile):
-    """A tile whose cells learn in place; parameters as for `Tile`. Attributes: config; cell (the devices and how they
-    learn); history: a list in which the arguments of updates are noted, for who wants to repeat them, or None."""
-
-    def __init__(self, rows: int, columns: int, config: AnalogConfig, **options: Any) -> None:
-        super().__init__(rows, columns, config, exact_reads=config.device.perfect_reads, **options)
-        self.config = config
-        self.cell = config.cell.build(Site(rows, columns, config.device, config.update, self._stream, self.path))
-        self.__dict__["cell"] = self.cell  # found without the detour that torch makes for submodules
-        self._counters["refreshed"] = 0
-        self.history: list[tuple[Tensor, Tensor, float, int]] | None = None
-
-    @property
-    def weights(self) -> Tensor:
-        """The visible weights (rows, columns), not a copy."""
-        return self.cell.weights
-
-    @property
-    def array(self) -> DeviceArray:
-        """The array that takes the pulses: the only one of a single device, the first one of other cells."""
-        array: DeviceArray = self.cell.arrays[0]  # type: ignore[assignment]
-        return array
-
-    @property
-    def cells(self) -> Cells:
-        """The frozen per-cell parameters of `array`."""
-        return self.array.cells
-
-    def _set_weights(self, weights: Tensor) -> None:
-        self.cell.set_weights(weights)
-
-    def update(self, x: Tensor, d: Tensor, learning_rate: float, operations: int = 0) -> None:
-        """Learn from pairs in order: W <- W - learning_rate d x^T, the way of the cell; shapes as for `forward` and
-        `backward`. The pairs are one mini-batch. operations: digital ones that were done for each before."""
-        x, d = self._vectors("x", x, self.columns), self._vectors("d", d, self.rows)
-        if x.shape[0] != d.shape[0]:
-            raise InputError(
-                f"layer {self.layer}: {x.shape[0]} vectors x and {d.shape[0]} vectors d were given; accepted are pairs"
-            )
-        if self.history is not None:
-            self.history.append((x, d, learning_rate, operations))
-        try:
-            done = self.cell.update(x, d, learning_rate)
-        except InputError as error:
-            raise InputError(f"layer {self.layer}: {error}") from None
-        if self.log is not None:
-            counts = done.update
-            self.log.append(
-                x.shape[0],
-                layer=self.layer,
-                tile=self.tile,
-                phase=Phase.UPDATE,
-                vector=np.arange(x.shape[0], dtype=np.int32),
-                slots=counts.slots,
-                coincidences_up=counts.coincidences_up,
-                coincidences_down=counts.coincidences_down,
-                active_rows=counts.active_rows,
-                active_columns=counts.active_columns,
-                row_pulses=counts.row_pulses,
-                column_pulses=counts.column_pulses,
-                digital_ops=done.digital_ops + operations,
-            )
-            if len(done.extra):
-                self.log.append(len(done.extra), layer=self.layer, tile=self.tile, **done.extra.columns())
-
-    def end_mini_batch(self) -> None:
-        """What happens once per mini-batch whether or not there was an update: diffusion, then decay."""
-        self.cell.end_mini_batch()
-
-    @property
-    def volatile(self) -> bool:
-        return self.cell.volatile
-
-    def elapse(self, seconds: float) -> None:
-        self.cell.elapse(seconds)
-
-    @property
-    def can_refresh(self) -> bool:
-        """Whether its cells are single devices that leak."""
-        return isinstance(self.cell, SingleCell) and self.array.cells.retention is not None
-
-    def refresh(self, seconds: float) -> None:
-        """Bring back what the mean cell has lost in ``seconds``: read column by column, and write the difference."""
-        assert self.can_refresh and isinstance(self.array.device, PulsedDevice), "nothing that leaks"
-        reader = Reader(self._backward_io, self.rows, self.columns, (*self._stream, Name.READ), by_columns=True)
-        columns, before = list(range(self.columns)), self.weights.clone()
-        seen = reader.read(self.weights, columns, self._counters["refreshed"], self.path_now)
-        self._counters["refreshed"] += self.columns
-        missing = seen * math.expm1(seconds / self.array.device.retention)
-        # No column touches another's cells, so all are read before the first is written.
-        counts = self.array.pulse(reader.one_hot(columns, missing.device), missing, -1.0, UpdateParameters())
-        done = Extra()
-        for column in columns:
-            writes = changed(before[:, column], self.weights[:, column])
-            pulsed: dict[str, Any] = {"counts": counts, "entry": column, "phase": Phase.MAINTENANCE}
-            done.add(BEFORE, passes=1, writes=writes, digital_ops=2 * self.rows, **pulsed)
-        if self.log is not None:
-            self.log.append(len(done), layer=self.layer, tile=self.tile, **done.columns())

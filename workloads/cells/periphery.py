@@ -14,7 +14,7 @@ from rpusim.arch.contract.activity import Activity, Phase
 from rpusim.arch.mapping.placement import Bias, Placement
 from rpusim.errors import InputError
 from rpusim.kernels import AnalogConfig, BoundManagement, IOParameters, NoiseManagement, UpdateParameters
-from rpusim.kernels.tiles.config import LayerConfig
+from rpusim.kernels.tiles.tile import LayerConfig
 from rpusim.workloads.cells import inference_cells
 from rpusim.workloads.cells.inference_cells import InferenceCells
 from rpusim.workloads.cells.management import Management

@@ -26,8 +26,8 @@ import torch
 from rpusim.arch.contract.cell_layout import Crossings, FullTrains
 from rpusim.errors import InputError
 from rpusim.kernels.cells.base import Extra, Site, UnitCell
-from rpusim.kernels.cells.tiki_taka.loops import Collecting
-from rpusim.kernels.cells.tiki_taka.transfer import Numbers, Transfer, TransferCell, Turn
+from rpusim.kernels.cells.tiki_taka.loops import Collecting, Numbers
+from rpusim.kernels.cells.tiki_taka.transfer import Transfer, TransferCell, Turn
 from rpusim.kernels.pulses.specification import UpdateParameters
 
 Tensor = torch.Tensor

@@ -36,8 +36,8 @@ from rpusim.kernels.base import rng
 from rpusim.kernels.base.loops import Loop
 from rpusim.kernels.cells.base import Extra, Name, Site, UnitCell, joined
 from rpusim.kernels.cells.tiki_taka.buffered import BufferedTransfer, BufferedTransferCell
-from rpusim.kernels.cells.tiki_taka.loops import Collecting, chop, follow
-from rpusim.kernels.cells.tiki_taka.transfer import Numbers, Turn
+from rpusim.kernels.cells.tiki_taka.loops import Collecting, Numbers, chop, follow
+from rpusim.kernels.cells.tiki_taka.transfer import Turn
 from rpusim.kernels.devices import Device, PulsedDevice
 from rpusim.kernels.pulses.specification import UpdateCounts
 

@@ -29,8 +29,8 @@ from numpy.typing import NDArray
 from rpusim.errors import InputError
 from rpusim.kernels.cells.base import Extra, Site, UnitCell
 from rpusim.kernels.cells.tiki_taka.chopped import ChoppedTransfer, ChoppedTransferCell
-from rpusim.kernels.cells.tiki_taka.loops import Collecting
-from rpusim.kernels.cells.tiki_taka.transfer import Numbers, Turn
+from rpusim.kernels.cells.tiki_taka.loops import Collecting, Numbers
+from rpusim.kernels.cells.tiki_taka.transfer import Turn
 
 Tensor = torch.Tensor
 

@@ -9,25 +9,39 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from rpusim.arch.contract.activity import Phase
 from rpusim.kernels.base.loops import popcount
 from rpusim.kernels.base.rng import nb_bits, nb_line_words, nb_normal, nb_step_words, nb_uniform
+from rpusim.kernels.cells.base import Extra
+from rpusim.kernels.devices.variation import BOUND_MAX, BOUND_MIN, UP
 
 # Injected by `compile_loop`; named here for the reader and for type checkers.
 step: Any = None
 read: Any = None
-PARAMETERS = 0
+DOWN = STRIDE = 0
 gains: Any = None
 read_slice: Any = None
 collect: Any = None
 send: Any = None
 redraw: Any = None
 
+Numbers = float | NDArray[np.float64]
+"""A number, or one for each of several transfers."""
+
 _F = np.float32
 _ZERO, _ONE = np.uint32(0), np.uint32(1)
 _TRANSFER = int(Phase.TRANSFER)
 
+# Columns of the log, in the order of `Extra.COLUMNS`.
+PHASE, OF_VECTOR, PASSES, WRITTEN, DIGITAL_OPS = map(
+    Extra.COLUMNS.index, ("phase", "vector", "passes", "writes", "digital_ops")
+)
+SLOTS, COINCIDENCES_UP, COINCIDENCES_DOWN = map(Extra.COLUMNS.index, ("slots", "coincidences_up", "coincidences_down"))
+ACTIVE_ROWS, ACTIVE_COLUMNS, ROW_PULSES, COLUMN_PULSES = map(
+    Extra.COLUMNS.index, ("active_rows", "active_columns", "row_pulses", "column_pulses")
+)
 # Columns of a table of transfers: after which vector, of which column, reads before; see `transfer.Turn` for the flags.
 VECTOR, COLUMN, COUNT, FRESH, WRITES = range(5)
 
@@ -210,12 +224,13 @@ def send_column(lines, column, rate, how, keys, update, weights, cells, taken, r
     active, fires = np.zeros(len(lines), np.bool_), np.empty(len(lines), np.bool_)
     row_words, column_words = nb_step_words(keys[2], update), nb_step_words(keys[3], update)
     noise_words = nb_step_words(keys[4], update)
-    cell = column * (2 + 2 * PARAMETERS)
-    row[5] = slots
+    cell = column * STRIDE
+    lowest, highest = BOUND_MIN + cell, BOUND_MAX + cell
+    row[SLOTS] = slots
     for k in range(slots):
         a, c = nb_line_words(column_words[0], column_words[1], 0, k)
         hit = nb_uniform(nb_bits(a, c, column)) < gain_x
-        row[11] += hit
+        row[COLUMN_PULSES] += hit
         a, c = nb_line_words(row_words[0], row_words[1], 0, k)
         for r in range(len(lines)):
             fires[r] = nb_uniform(nb_bits(a, c, r)) < gain_d * abs(lines[r])
@@ -223,22 +238,22 @@ def send_column(lines, column, rate, how, keys, update, weights, cells, taken, r
             if not fires[r]:
                 continue
             active[r] = True
-            row[10] += 1
+            row[ROW_PULSES] += 1
             if not hit:
                 continue
             down, noise, weight = (lines[r] < 0) == flip, _F(0), weights[r, column]
-            row[7 if down else 6] += 1
+            row[COINCIDENCES_DOWN if down else COINCIDENCES_UP] += 1
             if len(taken):
                 taken[r, column] += 1
             if how.sigma > 0:
                 a, c = nb_line_words(noise_words[0], noise_words[1], r, k)
                 noise = how.sigma * nb_normal(nb_bits(a, c, column))
-            of_step = read(cells[r], cell + (2 + PARAMETERS if down else 2))
+            of_step = read(cells[r], cell + (DOWN if down else UP))
             size = _F(step(weight, noise, *of_step))
             moved = weight - size if down else weight + size
-            moved = cells[r, cell] if moved < cells[r, cell] else moved
-            weights[r, column] = cells[r, cell + 1] if moved > cells[r, cell + 1] else moved
-    row[8], row[9] = active.sum(), row[11] > 0
+            moved = cells[r, lowest] if moved < cells[r, lowest] else moved
+            weights[r, column] = cells[r, highest] if moved > cells[r, highest] else moved
+    row[ACTIVE_ROWS], row[ACTIVE_COLUMNS] = active.sum(), row[COLUMN_PULSES] > 0
 
 
 def redraw_column(before, column, sigma, key, number, weights, apparent):
@@ -270,13 +285,14 @@ def transfers(
     rates, signs: of every event, see `transfer.Turn`; source: what reads see of A. buffer, mean, past: see the cells.
     weights, apparent: persistent and apparent weights of C; cells: its parameters; keys: those of `drivers.draw`
     and of write noise; updates, redraws: C's counters; taken: the pulses of its cells.
-    log: rows (events, 12) of `Extra.COLUMNS`, filled here.
+    log: rows (events, columns) of `Extra.COLUMNS`, filled here.
     """
     length, sent = len(weights), 0
     values, number, before = np.empty(length, np.float32), np.empty(length, np.float32), np.empty(length, np.float32)
     for e in range(len(events)):
         column, busy = events[e, COLUMN], True
-        log[e, 0], log[e, 1], log[e, 2], log[e, 4] = _TRANSFER, events[e, VECTOR], 1, collecting.digital_ops
+        log[e, PHASE], log[e, OF_VECTOR], log[e, PASSES] = _TRANSFER, events[e, VECTOR], 1
+        log[e, DIGITAL_OPS] = collecting.digital_ops
         for r in range(length):
             values[r] = source[r, column]
         read_slice(
@@ -297,6 +313,6 @@ def transfers(
                 before[r], number[r] = weights[r, column], -number[r]
             rate = collecting.rate if collecting.buffered else rates[e]
             send(number, column, rate, writing, keys, updates + sent, weights, cells, taken, log[e])
-            log[e, 3] = redraw(before, column, writing.write_noise, keys[6], redraws + sent, weights, apparent)
+            log[e, WRITTEN] = redraw(before, column, writing.write_noise, keys[6], redraws + sent, weights, apparent)
             sent += 1
     return sent

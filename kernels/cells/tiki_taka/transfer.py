@@ -40,15 +40,13 @@ from rpusim.kernels.arrays.zero_shift import ShiftedArray
 from rpusim.kernels.base.loops import Loop
 from rpusim.kernels.cells.base import CellActivity, CellParameters, Extra, Name, Site, UnitCell, changed, joined
 from rpusim.kernels.cells.tiki_taka import compiled
-from rpusim.kernels.cells.tiki_taka.loops import VECTOR, Collecting, due
+from rpusim.kernels.cells.tiki_taka.loops import VECTOR, Collecting, Numbers, due
 from rpusim.kernels.devices import Device
 from rpusim.kernels.mvm.multiply import IOParameters
 from rpusim.kernels.pulses.specification import UpdateCounts, UpdateParameters
 
 Tensor = torch.Tensor
 _DUE = Loop(due)
-# A number, or one for each of several transfers.
-Numbers = float | NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -134,6 +132,12 @@ class Transfer(CellParameters):
     @property
     def arrays(self) -> int:
         return self.number
+
+    @property
+    def column_by_column(self) -> bool:
+        """Whether one column at a time goes from A to C, in turn, and nothing is reset."""
+        by_columns = self.number == 2 and self.transfer_columns and self.n_reads_per_transfer == 1
+        return by_columns and self.no_self_transfer and not self.random_selection and self.with_reset_prob == 0.0
 
     @property
     def gammas(self) -> tuple[float, ...]:
@@ -234,6 +238,7 @@ class TransferCell(UnitCell):
             arrays[0] = ShiftedArray(fast, reference, parameters.zero_shift_pairs)
         super().__init__(parameters, site, arrays)
         self.p, number = parameters, parameters.number
+        self.transfer_update, self.column_by_column = parameters.transfer_update, parameters.column_by_column
         self._fast_rate = 0.0  # learning rate of A for the last vector of `learn`
         self.gamma = parameters.gammas
         hidden = not any(self.gamma[:-1]) and self.gamma[-1] == 1.0
