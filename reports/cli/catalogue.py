@@ -1,4 +1,4 @@
-"""What ships with rpusim: experiments, networks, chips, devices, and ways to infer, each with its title and source."""
+"""What ships with rpusim: experiments, networks, chips, devices and ways to infer, each with its title and source."""
 
 from __future__ import annotations
 

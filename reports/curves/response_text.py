@@ -63,6 +63,7 @@ def response(document: Document, width: int) -> RenderableType:
 
 
 def _facts(document: Document) -> Iterable[tuple[str, str]]:
+    """Give the key figures as (label, words)."""
     yield "model", document["model"]
     yield "step at weight 0", f"{document['up_step']:.3g} up, {document['down_step']:.3g} down"
     yield "states", number_of_states(document)

@@ -13,7 +13,7 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from rpusim.reports.page import charts
+from rpusim.reports.page import charts, error_curves
 from rpusim.reports.trace.recorded import Trace
 from rpusim.reports.words import figures, insight
 from rpusim.reports.words.figures import Document
@@ -23,7 +23,14 @@ TEMPLATES = Path(__file__).parent / "templates"
 
 
 def page(document: Document, events: Trace | None = None) -> str:
-    """The report as HTML. ``events`` (see `Trace.of` and `Trace.read`) adds the timeline of the first sample."""
+    """Write the report of a result.
+
+    document:  what result.json holds.
+    events:    the first events of the run (`Trace.of`, `Trace.read`), for the timeline of the first sample; None: there
+               is no timeline.
+
+    Returns the HTML document.
+    """
     environment = Environment(
         loader=FileSystemLoader(TEMPLATES),
         autoescape=True,
@@ -44,7 +51,7 @@ def page(document: Document, events: Trace | None = None) -> str:
         headlines=figures.headlines(document),
         bottleneck=document["bottleneck"]["sentence"],
         timed=figures.what_was_timed(document),
-        curve=Markup(charts.learning_curve(accuracy["curve"])) if accuracy and accuracy["curve"] else "",
+        curve=Markup(error_curves.learning_curve(accuracy["curve"])) if accuracy and accuracy["curve"] else "",
         curve_rows=_curve_rows(accuracy["curve"]) if accuracy else [],
         **_aging(accuracy),
         test_samples=count(accuracy["test_samples"]) if accuracy else "",
@@ -77,7 +84,7 @@ def page(document: Document, events: Trace | None = None) -> str:
 
 
 def _insight(document: Document) -> dict[str, Any]:
-    """What is shown of the analysis; nothing of a document without one."""
+    """Give the template what is shown of the analysis; a document without one shows nothing."""
     if not document.get("analysis"):
         return {"analysed": False, "what_if": []}
     return {
@@ -115,19 +122,20 @@ _AGING: tuple[tuple[str, str, Callable[[float], str]], ...] = (
 
 
 def _aging(accuracy: Document | None) -> dict[str, Any]:
-    """Error and cost over the time since programming, of a network that was programmed."""
+    """Give the template error and cost over the time since programming; nothing unless the network was programmed."""
     points = accuracy.get("aging", []) if accuracy else []
     if not accuracy or not points:
         return {"aging": "", "aging_columns": [], "aging_rows": []}
     columns = [column for column in _AGING if column[0] in points[0]]
     return {
-        "aging": Markup(charts.aging_curve(points, accuracy["test_error_floating_point"])),
+        "aging": Markup(error_curves.aging_curve(points, accuracy["test_error_floating_point"])),
         "aging_columns": [title for _, title, _ in columns],
         "aging_rows": [[shown(point[name]) for name, _, shown in columns] for point in points],
     }
 
 
 def _curve_rows(curve: list[dict[str, float]]) -> list[list[str]]:
+    """Write the learning curve as a table, a row of texts for each epoch."""
     return [
         [
             str(point["epoch"]),
@@ -143,6 +151,7 @@ def _curve_rows(curve: list[dict[str, float]]) -> list[list[str]]:
 
 
 def _wear_rows(document: Document) -> list[list[str]]:
+    """Write the pulses per cell as a table, a row of texts for each array."""
     return [
         [
             row["layer"],

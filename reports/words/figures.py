@@ -1,4 +1,4 @@
-"""What a result document says, as labels and texts: the one place where tables and pages get their words from.
+"""What a result document says, as labels and texts; tables and pages get their words from here alone.
 
 Nothing here is simulated: a document's figures are divided into shares, formatted, and put beside what they belong to.
 """
@@ -16,7 +16,7 @@ Document = dict[str, Any]
 
 @dataclass(frozen=True)
 class Figure:
-    """One figure with what has to be known to read it."""
+    """One figure with what has to be known to read it: label, value as text, and a remark."""
 
     label: str
     text: str
@@ -33,15 +33,17 @@ class Share:
 
     @property
     def percent(self) -> str:
+        """The fraction as text."""
         return percent(self.fraction)
 
 
 def title(document: Document) -> str:
+    """Name the result: the experiment's title, or network and chip."""
     return document.get("title") or f"{document['network']} on {document['chip']}"
 
 
 def subtitle(document: Document) -> str:
-    """Network, chip, device and seed in one line."""
+    """Name network, chip, device, epochs, seed and version in one line."""
     training = document.get("training")
     parts = [f"network {document['network']}", f"chip {document['chip']}"]
     if training:
@@ -54,7 +56,7 @@ def subtitle(document: Document) -> str:
 
 
 def headlines(document: Document) -> list[Figure]:
-    """The answers to the four questions (does it learn, how fast, how much energy, how much area) and what follows."""
+    """Answer the four questions (does it learn, how fast, how much energy, how much area), with what follows."""
     time, energy, power = document["time"], document["energy"], document["power"]
     throughput, tiles = document["throughput"], document["tiles"]
     figures = []
@@ -89,7 +91,10 @@ def headlines(document: Document) -> list[Figure]:
 
 
 def reached(document: Document) -> list[list[str]]:
-    """What it took to get the test error down to round numbers: a row of texts for each that was reached."""
+    """Tell what it took to get the test error down to round numbers.
+
+    Returns a row of texts for each error that was reached: error, epoch, time, energy, pulses per cell.
+    """
     return [
         [
             percent_of(row["test_error"]),
@@ -103,7 +108,7 @@ def reached(document: Document) -> list[list[str]]:
 
 
 def reached_sentence(document: Document) -> str:
-    """The lowest round error that was reached, and its cost; empty if there is none."""
+    """Tell the lowest round error that was reached and what it took; empty if none was reached."""
     rows = reached(document)
     if not rows:
         return ""
@@ -114,12 +119,12 @@ def reached_sentence(document: Document) -> str:
 
 
 def percent_of(error: float) -> str:
-    """A round share: 50%, 0.5%."""
+    """Write a round share without more digits than it has: 50%, 0.5%."""
     return f"{100 * error:g}%"
 
 
 def wear(document: Document) -> str:
-    """How worn the cells are, and how long they last; empty if nothing was learned."""
+    """Tell how many pulses cells took and how long they last; empty if nothing was learned."""
     found = document.get("endurance")
     if not found:
         return ""
@@ -138,7 +143,10 @@ def wear(document: Document) -> str:
 
 
 def energy_per_sample(document: Document, by: str) -> list[Share]:
-    """``by`` is "by_part", "by_phase" or "by_layer"."""
+    """Break the energy of a sample down.
+
+    by: "by_part", "by_phase" or "by_layer", a key of ``document["energy"]``.
+    """
     energy = document["energy"]
     return [
         Share(name, si(joules / energy["total_J"] * energy["per_sample_J"], "J"), joules / energy["total_J"])
@@ -147,12 +155,13 @@ def energy_per_sample(document: Document, by: str) -> list[Share]:
 
 
 def area_by_part(document: Document) -> list[Share]:
+    """Break the area of the chip down by part."""
     total = document["area"]["total_m2"]
     return [Share(name, area(value), value / total) for name, value in document["area"]["by_part"].items()]
 
 
 def _timing(activity: dict[str, Any]) -> str:
-    """Which mini-batches were timed, and what that may be off."""
+    """Tell which mini-batches were timed, and how far the others may be from them."""
     errors = activity.get("sampling_error_95", {})
     known = [f"{name} +-{percent(error)}" for name, error in errors.items() if error is not None]
     return f"timing: {activity['timing']}" + (
@@ -161,7 +170,7 @@ def _timing(activity: dict[str, Any]) -> str:
 
 
 def what_was_timed(document: Document) -> str:
-    """A few sentences on what stands behind time and energy."""
+    """Tell what stands behind time and energy: how many samples were timed, how, and what is assumed."""
     activity = document["activity"]
     samples, timed = activity["samples"], activity["timed_samples"]
     schedule = f"Schedule: {activity['schedule']}."
@@ -195,7 +204,7 @@ def what_was_timed(document: Document) -> str:
 
 
 def activity(document: Document) -> list[Figure]:
-    """What the kernel (or the assumption in its place) did, summed over all samples."""
+    """List what the kernel (or the assumption in its place) did, summed over all samples."""
     counts = document["activity"]
     vectors, passes, skipped = counts["vectors"], counts["passes"], counts["skipped"]
     updates, slots, coincidences = counts["updates"], counts["slots"], counts["coincidences"]
@@ -224,7 +233,11 @@ def activity(document: Document) -> list[Figure]:
 
 
 def _between(phase: str, counts: dict[str, int] | None) -> list[Figure]:
-    """What unit cells did between updates; nothing where they did nothing."""
+    """List what unit cells did between updates, in one phase.
+
+    phase:   "transfer" or "maintenance".
+    counts:  of the phase, or None where nothing was done; then the list is empty.
+    """
     if counts is None:
         return []
     pulses = f"{count(counts['slots'])} pulse slots, {count(counts['coincidences'])} coincidences"
@@ -237,7 +250,7 @@ def _between(phase: str, counts: dict[str, int] | None) -> list[Figure]:
 
 @dataclass(frozen=True)
 class Source:
-    """One number of the provenance."""
+    """One number of the provenance: field, value as text, source, and whether it is assumed."""
 
     field: str
     text: str
@@ -246,7 +259,7 @@ class Source:
 
 
 def provenance(document: Document) -> dict[str, list[Source]]:
-    """Every number with its source, grouped by what it belongs to (experiment, device, chip, cost card)."""
+    """Group every number with its source by what it belongs to: experiment, device, chip, or a cost card."""
     groups: dict[str, list[Source]] = {}
     for row in document["provenance"]:
         first, _, rest = row["field"].partition(".")
@@ -260,7 +273,12 @@ def provenance(document: Document) -> dict[str, list[Source]]:
 
 
 def array_cells(document: Document, kind: str) -> tuple[int, int, int]:
-    """Rows and columns of cells of an array on this kind of tile, and cells per weight, from the provenance."""
+    """Find the size of the arrays of a kind of tile in the provenance.
+
+    kind: name of the kind of tile.
+
+    Returns rows and columns of cells of one array, and cells per weight.
+    """
     start = f"chip.tiles.{kind}.array."
     stated = {
         row["field"].removeprefix(start): row["value"]
@@ -271,7 +289,10 @@ def array_cells(document: Document, kind: str) -> tuple[int, int, int]:
 
 
 def layer_utilisation(document: Document, layer: dict[str, Any]) -> float:
-    """The share of the cells of a layer's arrays that hold its weights."""
+    """Find the share of the cells of a layer's arrays that hold its weights.
+
+    layer: one of ``document["layers"]``.
+    """
     held = there = 0
     for block in layer["tiles"]:
         rows, columns, cells = array_cells(document, block["kind"])
@@ -281,7 +302,7 @@ def layer_utilisation(document: Document, layer: dict[str, Any]) -> float:
 
 
 def places(layer: dict[str, Any]) -> str:
-    """Where a layer lies: "tile 3" or "tiles 3 to 7 (8 arrays)"."""
+    """Say where a layer lies: "tile 3" or "tiles 3 to 7 (8 arrays)"."""
     tiles = sorted({tile["tile"] for tile in layer["tiles"]})
     arrays = len(layer["tiles"])
     if len(tiles) == 1:
@@ -294,7 +315,7 @@ def places(layer: dict[str, Any]) -> str:
 
 
 def layer_rows(document: Document) -> Iterator[dict[str, str]]:
-    """One row per weight layer, for a table of the placement."""
+    """Give one row of texts for each weight layer, for a table of the placement, by the names of its columns."""
     energy = {share.name: share for share in energy_per_sample(document, "by_layer")} if "energy" in document else {}
     for layer in document["layers"]:
         yield {

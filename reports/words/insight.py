@@ -1,4 +1,4 @@
-"""What the analysis in a result document says, as labels and texts, like `figures`; of old documents nothing."""
+"""What the analysis in a result document says, as labels and texts, like `figures`; nothing without an analysis."""
 
 from __future__ import annotations
 
@@ -8,17 +8,20 @@ from rpusim.reports.words.figures import Document, Share
 from rpusim.reports.words.readable import count, percent, si, significant, tera
 
 MOST_SHOWN = 3
-"""Shares named in a sentence, and what is on at the peak."""
+"""How many shares a sentence names, and how many units that are on at the peak of power."""
 
 
 def path_shares(document: Document, by: str) -> list[Share]:
-    """Time on the critical path; ``by`` is "by_part", "by_phase" or "by_layer"."""
+    """Break the time on the critical path down.
+
+    by: "by_part", "by_phase" or "by_layer".
+    """
     path = document["analysis"]["critical_path"]
     return [Share(name, si(seconds, "s"), seconds / path["total_s"]) for name, seconds in path[by].items()]
 
 
 def path_sentence(document: Document) -> str:
-    """Where the time on the critical path went, in words."""
+    """Say where the time on the critical path went."""
     parts, phases = (path_shares(document, by)[:MOST_SHOWN] for by in ("by_part", "by_phase"))
     waiting = document["analysis"]["critical_path"]["waiting_s"]
     spent, doing = (", ".join(f"{share.name} {share.percent}" for share in shares) for shares in (parts, phases))
@@ -27,7 +30,7 @@ def path_sentence(document: Document) -> str:
 
 
 def peak_sentence(document: Document) -> str:
-    """When power is largest, and what is on then."""
+    """Say when power is largest, and what is on then."""
     power = document["analysis"]["power"]
     on = ", ".join(
         f"{row['units']} × {row['unit']} ({row['phase']} of {row['layer']}) {si(row['power_W'], 'W')}"
@@ -42,18 +45,26 @@ def peak_sentence(document: Document) -> str:
 
 
 def what_if(document: Document) -> list[str]:
-    """A sentence for each change that was tried, the fastest first."""
+    """Give a sentence for each change that was tried, the fastest first."""
     return [outcome["sentence"] for outcome in document.get("what_if", ())]
 
 
 def utilisation(document: Document) -> list[list[str]]:
-    """Kind of unit, how many work, and the share of the time that they do: on average, and the busiest."""
+    """Tell how busy units are.
+
+    Returns a row of texts for each kind of unit: its name, how many work, and the share of the time that they do, on
+    average and of the busiest.
+    """
     kinds = document["analysis"]["utilisation"]["by_kind"]
     return [[kind, count(row["units"]), percent(row["mean"]), percent(row["busiest"])] for kind, row in kinds.items()]
 
 
 def rooflines(document: Document) -> list[list[str]]:
-    """Layer, operations per bit, both roofs, what was reached, and which roof is the lower one."""
+    """Tell what limits each layer.
+
+    Returns a row of texts for each layer: name, operations per bit, the roofs of arrays and of data movement, what was
+    reached, and which roof is the lower one.
+    """
     return [
         [
             row["layer"],
@@ -74,7 +85,10 @@ class Matrix:
 
 
 def matrix(document: Document, side: str) -> Matrix:
-    """``side``: "part" or "layer"."""
+    """Break the energy of a sample down two ways at once.
+
+    side: "part" or "layer", what the rows are; the columns are phases.
+    """
     energy = document["energy"]
     scale = energy["per_sample_J"] / energy["total_J"]
     sums: dict[tuple[str, str], float] = {}

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from rpusim.arch.contract.activity import Phase
-from rpusim.reports.page import charts
+from rpusim.reports.page import charts, error_curves
 from rpusim.reports.page.page import page
 from rpusim.reports.trace.recorded import Trace
 from rpusim.reports.words import figures, readable
@@ -191,7 +191,7 @@ def test_a_learning_curve_stays_inside_its_frame(errors):
         }
         for i, error in enumerate(errors)
     ]
-    drawn = charts.learning_curve(curve)
+    drawn = error_curves.learning_curve(curve)
     heights = [float(y) for y in re.findall(r'cy="([\d.-]+)"', drawn)]
     assert len(heights) == 2 * len(errors)
     assert all(70 <= y <= 290 for y in heights)
