@@ -7,6 +7,9 @@ BIN := $(ENVIRONMENT)/bin
 # The CPU build of torch has a package index of its own; where that cannot be reached, pip goes on with what it finds.
 TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
 MEMBERS := __init__.py errors.py py.typed arch kernels workloads reports
+N ?= 20
+SEED ?= 0
+ROOM ?=
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
 .PHONY: run test test-slow lint types mutants wheel environment clean
@@ -27,8 +30,9 @@ lint: environment
 types: environment
 	$(BIN)/mypy
 
+# N of each room are tried, or of the one that ROOM names (such as arch/parts).
 mutants: environment
-	$(BIN)/python tests/mutants/trial.py
+	$(BIN)/python tests/mutants/trial.py --sample $(N) --seed $(SEED) $(addprefix --room ,$(ROOM))
 
 wheel: environment
 	rm -rf dist
