@@ -55,4 +55,5 @@ class Profile:
             return np.zeros(0)
         reached = np.concatenate([[0.0], np.cumsum(self.values * np.diff(self.times).astype(np.float64))])
         edges = np.linspace(self.times[0], self.times[-1], bins + 1)
-        return np.diff(np.interp(edges, self.times, reached)) / np.diff(edges)
+        means: NDArray[np.float64] = np.diff(np.interp(edges, self.times, reached)) / np.diff(edges)
+        return means

@@ -13,7 +13,7 @@ from rpusim.arch.schedule.plan import Plan
 
 def explain(program: Program, plan: Plan, stuck: dict[int, int]) -> str:
     """``stuck``: processes that wait, and the instruction at which each does. The shortest cycle found is named."""
-    waits_for: nx.DiGraph = nx.DiGraph()
+    waits_for: nx.DiGraph[int] = nx.DiGraph()
     gives: dict[tuple[bool, int], list[int]] = {}
     wants: dict[int, tuple[bool, int]] = {}
     for process, at in stuck.items():
