@@ -101,8 +101,8 @@ class IOParameters:
     v_offset_std, v_offset_w_min, r_series: voltage offset of the outputs, weight of zero conductance, series
     resistance.
     noise_management, nm_thres, nm_assumed_wmax, nm_decay: see `NoiseManagement`; threshold <= 0: none.
-    bound_management, max_bm_factor, max_bm_res, bm_test_negative_bound: see `BoundManagement`; the input is halved at
-    most until its resolution would fall below max_bm_res of full scale.
+    bound_management, max_bm_factor, max_bm_res: see `BoundManagement`; inputs are halved until `last_reduction`.
+    bm_test_negative_bound: whether outputs at the lower bound count as clipped.
     """
 
     is_perfect: bool = False
@@ -199,6 +199,20 @@ class IOParameters:
     def inp_levels(self) -> int:
         """The DAC's largest integer: steps from 0 to the bound."""
         return int(self.inp_bound / self.inp_step + 1e-6)
+
+    @property
+    def last_reduction(self) -> float:
+        """The factor that inputs are divided by in the last pass of a vector, whatever clips: a power of two.
+
+        Bound management halves the inputs and repeats a vector until this. It is the first factor above
+        ``max_bm_factor``, or the first at which ``max_bm_res`` of full scale is below one step of the DAC. 1: no vector
+        is repeated.
+        """
+        finest = self.max_bm_res / self.inp_step if self.inp_step > 0.0 else np.inf
+        last = 1.0
+        while self.bound_management is not BoundManagement.NONE and int(last) <= self.max_bm_factor and last <= finest:
+            last *= 2.0
+        return last
 
     @property
     def parts(self) -> list[tuple[int, int]]:

@@ -23,7 +23,8 @@ import torch
 from rpusim.kernels.base import rng
 from rpusim.kernels.base.rng import Purpose
 from rpusim.kernels.devices.base import Cells, Device, PulsedDevice
-from rpusim.kernels.pulses.trains import Execution, PulseType, UpdateCounts, UpdateParameters, not_finite, train_gains
+from rpusim.kernels.pulses.counts import UpdateCounts
+from rpusim.kernels.pulses.trains import Execution, PulseType, UpdateParameters, not_finite, train_gains
 
 Tensor = torch.Tensor
 

@@ -19,8 +19,8 @@ from rpusim.kernels.devices.symmetry import balance
 Tensor = torch.Tensor
 
 
-def constant_step(weight, noise, size):
-    """Equation 1."""
+def constant_step(weight: Tensor, noise: Tensor, size: Tensor) -> Tensor:
+    """Compute equation 1."""
     return size + size * noise
 
 

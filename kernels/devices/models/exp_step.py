@@ -30,14 +30,16 @@ from rpusim.kernels.devices.variation import over
 Tensor = torch.Tensor
 
 
-def simple_step(weight, noise, size, amplitude, rate):
-    """Equation 4; ``amplitude`` exp(``rate`` w) is what (2) or (3) subtract from 1."""
+def simple_step(weight: Tensor, noise: Tensor, size: Tensor, amplitude: Tensor, rate: Tensor) -> Tensor:
+    """Compute equation 4; ``amplitude`` exp(``rate`` w) is what (2) or (3) subtract from 1."""
     here = size * positive(complement(amplitude * exp(rate * weight)))
     return here + here * noise
 
 
-def complex_step(weight, noise, size, amplitude, rate, floor, slope):
-    """Equation 5."""
+def complex_step(
+    weight: Tensor, noise: Tensor, size: Tensor, amplitude: Tensor, rate: Tensor, floor: Tensor, slope: Tensor
+) -> Tensor:
+    """Compute equation 5; ``floor`` and ``slope`` are dw_min_std_add and dw_min_std_slope."""
     here = size * positive(complement(amplitude * exp(rate * weight)))
     return here + noise * (abs(here) + floor + slope * abs(weight))
 
