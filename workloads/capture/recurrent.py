@@ -18,6 +18,7 @@ from rpusim.errors import InputError
 
 @torch.library.custom_op("rpusim::recurrent", mutates_args=())
 def recurrent(input: Tensor, weight: Tensor, bias: Tensor | None, rule: str) -> Tensor:
+    """Stand for all steps of a layer's state in a trace; rule: tanh, relu, lstm or gru."""
     raise NotImplementedError("it has a shape only")
 
 
@@ -36,6 +37,7 @@ class _Last:
         self.path, self.outputs = path, outputs
 
     def refuse(self, *_: Any, **__: Any) -> NoReturn:
+        """Refuse whatever else is done with the states."""
         raise InputError(
             f"module {self.path!r}: its last state is used in a way that cannot be timed; accepted: h[-1], where h is "
             "the state that is also an output, or output[:, -1]"
@@ -83,6 +85,7 @@ class Unrolled(nn.Module):
                 self.add_module(name, stand_in)
 
     def forward(self, input: Tensor, hx: Any = None) -> tuple[Tensor, Any]:
+        """Return the outputs of the last layer and the last states, as torch's own layer does; ``hx`` must be None."""
         if hx is not None:
             raise InputError(f"module {self.path!r}: it is given a state; accepted: none, so that it begins with zeros")
         outputs = [input]

@@ -74,6 +74,10 @@ class LoopLog(ActivityLog):
         return self._count - 1
 
     def append(self, length: int, **columns: ArrayLike) -> None:
+        """Add rows as `ActivityLog.append` does; maintenance between mini-batches waits for the next one.
+
+        Raises InputError if cells are programmed on a chip that does not say how.
+        """
         phase = columns.get("phase")
         if self._asked is None and self._open is None and np.all(np.equal(phase, Phase.MAINTENANCE)):  # type: ignore[arg-type]
             self._check_written(columns)

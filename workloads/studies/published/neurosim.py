@@ -42,7 +42,7 @@ class _Epoch:
 
 @cache
 def _epoch() -> _Epoch:
-    """Time and price an epoch of equal mini-batches, each found as `large_batch` says.
+    """Time and price an epoch of equal mini-batches, each found as `rpusim.arch.account.large_batch` says.
 
     The gradient is collected digitally and written once per mini-batch (mixed precision), as NeuroSim's chip does.
     """
