@@ -18,6 +18,7 @@ from enum import StrEnum
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from rpusim.arch.contract import checks
 from rpusim.arch.contract.cell_layout import CellLayout
@@ -144,9 +145,10 @@ class VectorCell(UnitCell):
         self.show()
         return CellActivity(counts)
 
-    def _chosen(self, vectors: int) -> np.ndarray:
-        """The device of each of the next vectors."""
+    def _chosen(self, vectors: int) -> NDArray[np.int64]:
+        """Choose the array that learns, for each of the next vectors."""
         number = len(self._arrays)
+        chosen: NDArray[np.int64]
         if self.policy is Policy.SINGLE_SEQUENTIAL:
             chosen = (self.counters["index"] + 1 + np.arange(vectors)) % number
         else:

@@ -16,6 +16,7 @@ remapping.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -310,5 +311,6 @@ class InferenceTile(Tile):
         return self.__dict__ | {"_learned": self._may_have_learned()}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        super().__setstate__(state)
+        restore: Callable[[dict[str, Any]], None] = super().__setstate__
+        restore(state)
         self._seen = self._changes()

@@ -152,7 +152,7 @@ class AnalogMultiheadAttention(torch.nn.Module):
         if attn_mask is not None:
             scored = query.shape[1], key.shape[1]
             mask = _added("attn_mask", attn_mask, [scored, (len(q) * self.num_heads, *scored)], len(more))
-            scores = scores + (mask if mask.dim() == 2 else mask.unflatten(0, (len(q), self.num_heads)))
+            scores = scores + (mask if mask.dim() == 2 else mask.reshape(len(q), self.num_heads, *mask.shape[1:]))
         weights = functional.dropout(scores.softmax(3), self.dropout, self.training)
         y = self.out_proj((weights @ v).transpose(1, 2).flatten(2))
         seen = (weights.mean(1) if average_attn_weights else weights) if need_weights else None

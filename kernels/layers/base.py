@@ -14,7 +14,7 @@ and what is learned from is d a R / s, so that s W_a follows plain SGD; a, R and
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from itertools import accumulate, zip_longest
 from typing import Any, cast
 
@@ -78,6 +78,10 @@ class _AnalogProduct(torch.autograd.Function):
         if ctx.needs_input_grad[1]:
             layer.gradient.append(ctx.call, ctx.step.number, vectors, d)
         return back, None, None, None, None
+
+
+# Torch does not say what it returns.
+_analog_product: Callable[..., Tensor] = _AnalogProduct.apply
 
 
 class AnalogLayer(torch.nn.Module, ABC):
@@ -279,7 +283,8 @@ class AnalogLayer(torch.nn.Module, ABC):
         return [(part, d_part) for group, d_part in errors for part in parts[group * width : (group + 1) * width]]
 
     def _blocks(self, matrix: Tensor) -> list[Tensor]:
-        return [b for row in matrix.split(self.row_splits, 0) for b in row.split(self.column_splits, 1)]
+        rows = matrix.split_with_sizes(self.row_splits, 0)
+        return [block for row in rows for block in row.split_with_sizes(self.column_splits, 1)]
 
     def _inputs(self, vectors: Tensor) -> list[Tensor]:
         """What the tiles of each group read, group after group."""
@@ -293,10 +298,10 @@ class AnalogLayer(torch.nn.Module, ABC):
             )
         clipped: list[Tensor | None] = []
         if self.input_range is None:
-            y = cast(Tensor, _AnalogProduct.apply(x, self.gradient, self, step, clipped, *self.trained))
+            y = _analog_product(x, self.gradient, self, step, clipped, *self.trained)
         else:
             x, limit = self.input_range(x, clipped)
-            y = cast(Tensor, _AnalogProduct.apply(x, self.gradient, self, step, clipped, *self.trained)) * limit
+            y = _analog_product(x, self.gradient, self, step, clipped, *self.trained) * limit
         if self.out_scale is not None:
             y = y * self.out_scale
         bias = self.bias if self._digital_bias else None
@@ -306,7 +311,8 @@ class AnalogLayer(torch.nn.Module, ABC):
 
     def _apply(self, fn: Any, recurse: bool = True) -> Any:
         """Move to another device; arrays and their factors stay in single precision, whatever a model is cast to."""
-        return super()._apply(lambda t: done if (done := fn(t)).dtype is t.dtype else t.to(done.device), recurse)
+        apply: Callable[..., Any] = super()._apply
+        return apply(lambda t: done if (done := fn(t)).dtype is t.dtype else t.to(done.device), recurse)
 
     def __getattr__(self, name: str) -> Any:
         if name == "weight":
@@ -318,7 +324,8 @@ class AnalogLayer(torch.nn.Module, ABC):
         return self.__dict__ | {"_parameters": self._parameters | {"gradient": self.learns}}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        super().__setstate__(state)
+        restore: Callable[[dict[str, Any]], None] = super().__setstate__
+        restore(state)
         learns: Any = self._parameters.pop("gradient")
         self.register_parameter("gradient", None if learns is None else PulsedGradient(self.layer, self.gradient_norm))
         if self.gradient is not None:
@@ -329,7 +336,7 @@ def _cut(vectors: Tensor, splits: Splits) -> list[Tensor]:
     """Blocks of the lines, each contiguous."""
     if len(splits) == 1:
         return [vectors.contiguous()]
-    return [part.contiguous() for part in vectors.split(splits, dim=1)]
+    return [part.contiguous() for part in vectors.split_with_sizes(splits, 1)]
 
 
 def _splits(field: str, given: Splits | None, size: int, limit: int | None, groups: int = 1) -> Splits:

@@ -100,7 +100,7 @@ class PulsedGradient(torch.nn.Parameter):
         self._norm = None
 
     @property
-    def grad(self) -> Tensor | None:  # type: ignore[override]
+    def grad(self) -> Tensor | None:
         if self._norm is None and self._pairs:
             x, d = (torch.cat(side) for side in zip(*((x, d) for *_, x, d in self._pairs), strict=True))
             self._norm, self._measured = self.norm_of(x, d).detach(), True

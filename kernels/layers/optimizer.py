@@ -47,7 +47,7 @@ class AnalogSGD(torch.optim.Optimizer):
             if layer.gradient is not None:
                 layer.gradient.clear()
 
-    def step(self, closure: Callable[[], Any] | None = None) -> Any:  # type: ignore[override]
+    def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """One mini-batch; returns the closure's loss if there is one."""
         loss = None
         if closure is not None:

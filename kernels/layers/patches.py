@@ -18,16 +18,18 @@ import torch
 from numba import prange
 from numpy.typing import NDArray
 
-from rpusim.kernels.base.loops import Loop
+from rpusim.kernels.base.loops import Floats, Loop
 
 Tensor = torch.Tensor
 Sizes = tuple[int, ...]
+Places = NDArray[np.uint64]
 
 # Numbers (about 1 ns each) above which a parallel launch pays even if another process has a core.
 _PARALLEL_WORK = 4_000_000
 
 
-def _gather(x, starts, offsets, padding, bias, vectors):
+def _gather(x: Floats, starts: Places, offsets: Places, padding: Sizes, bias: bool, vectors: Floats) -> None:
+    """Fill ``vectors`` with the windows of the images ``x``; see `Window` for the shapes."""
     for n in prange(x.shape[0]):
         (front, top, left), (depth, height, width) = padding, x.shape[2:]
         framed = np.zeros((x.shape[1], depth + 2 * front, height + 2 * top, width + 2 * left), np.float32)
@@ -41,7 +43,8 @@ def _gather(x, starts, offsets, padding, bias, vectors):
                 vector[len(offsets)] = np.float32(1)
 
 
-def _scatter(vectors, starts, offsets, padding, x):
+def _scatter(vectors: Floats, starts: Places, offsets: Places, padding: Sizes, x: Floats) -> None:
+    """Fill the images ``x`` with the sums of what the windows in ``vectors`` hold of each pixel."""
     for n in prange(x.shape[0]):
         (front, top, left), (depth, height, width) = padding, x.shape[2:]
         framed = np.zeros((x.shape[1], depth + 2 * front, height + 2 * top, width + 2 * left), np.float32)
@@ -124,7 +127,7 @@ def _three(sizes: Sizes, filler: int) -> tuple[int, int, int]:
 
 
 @lru_cache(maxsize=256)
-def _places(window: Window, channels: int, *sizes: int) -> tuple[NDArray[np.uint64], NDArray[np.uint64]]:
+def _places(window: Window, channels: int, *sizes: int) -> tuple[Places, Places]:
     """Where each position's window starts, and its places from there, in a flat image with its padding."""
     framed = [size + 2 * padding for size, padding in zip(sizes, window.padding, strict=True)]
     pixel = np.arange(channels * math.prod(framed), dtype=np.uint64).reshape(channels, *framed)

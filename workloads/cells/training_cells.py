@@ -154,7 +154,8 @@ def _cell(where: str, given: Any, chip: Chip | None) -> CellParameters:
         if name not in accepted:
             raise InputError(f"{where}: {kind} has no parameter {name!r}{nearest(name, accepted)}")
         values[name] = _parameter(f"{where}.{name}", value, defaults[name], chip)
-    return _made(where, made, values)
+    cell: CellParameters = _made(where, made, values)
+    return cell
 
 
 def _parameter(where: str, value: Any, default: Any, chip: Chip | None) -> Any:

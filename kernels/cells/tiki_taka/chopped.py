@@ -119,7 +119,7 @@ class ChoppedTransferCell(BufferedTransferCell):
         self._unit = float((c.buffer_granularity or 1.0) * g_fast)
         if c.auto_granularity > 0.0:
             self._unit *= c.auto_granularity / (self.slices * (abs(c.transfer_every) or 1.0))
-        self._corrected_unit = self._unit * g_slow / g_fast
+        self._corrected_unit: float = self._unit * g_slow / g_fast
         self._drawn: tuple[int, list[float]] = (-1, [])
         self.cycles_per_chop = max(math.ceil(1.0 / parameters.in_chop_prob), 2) if parameters.in_chop_prob else 0
 
@@ -147,7 +147,7 @@ class ChoppedTransferCell(BufferedTransferCell):
         x, d = self._chopped(x, d)
         if not self.c.auto_scale:
             return self.pulse(0, x, d, rates[0])
-        pairs = zip(x.split(1), d.split(1), rates, strict=True)
+        pairs = zip(torch.split(x, 1), torch.split(d, 1), rates, strict=True)
         return joined([self.pulse(0, x_one, d_one, rate) for x_one, d_one, rate in pairs])
 
     @property
@@ -221,7 +221,8 @@ class ChoppedTransferCell(BufferedTransferCell):
         if not self.c.correct_gradient_magnitudes:
             return rate / self._unit
         given = np.asarray(fast_rate)
-        return np.divide(rate, given, out=np.zeros(given.shape), where=given != 0.0) / self._corrected_unit
+        gains: NDArray[np.float64] = np.divide(rate, given, out=np.zeros(given.shape), where=given != 0.0)
+        return gains / self._corrected_unit
 
     def threshold(self, to: int) -> float:
         """The buffer counts in pulses."""

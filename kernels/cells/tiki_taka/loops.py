@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rpusim.arch.contract.activity import Phase
-from rpusim.kernels.base.loops import popcount
+from rpusim.kernels.arrays.reads import Reading
+from rpusim.kernels.base.loops import Floats, Integers, Words, popcount
 from rpusim.kernels.base.rng import nb_bits, nb_line_words, nb_normal, nb_step_words, nb_uniform
 from rpusim.kernels.cells.base import Extra
 from rpusim.kernels.devices.variation import BOUND_MAX, BOUND_MIN, UP
@@ -85,10 +86,14 @@ class Writing(NamedTuple):
     write_noise: np.float32
 
 
-def due(vectors, start, period, slices, first, reads, unwritten):
-    """The events of a mini-batch with counters of vectors, of slices and of reads at its start.
+def due(vectors: int, start: int, period: int, slices: int, first: int, reads: int, unwritten: int) -> Integers:
+    """List the transfers that fall due in a mini-batch: a table (transfers, 5) with the columns `VECTOR` to `WRITES`.
 
-    period: of vectors; 0: there are none. unwritten: how many of them do not write.
+    vectors:    of the mini-batch. start: vectors that came before it.
+    period:     vectors from one transfer to the next; 0: there are none.
+    slices:     columns of the array. first: the one that is read next.
+    reads:      reads that came before.
+    unwritten:  how many of the transfers do not write to C.
     """
     skipped = period - 1 - start % period if period > 0 else vectors
     events = np.zeros((max(0, (vectors - skipped + period - 1) // max(period, 1)), 5), np.int64)
@@ -98,8 +103,11 @@ def due(vectors, start, period, slices, first, reads, unwritten):
     return events
 
 
-def follow(mean, share, values):
-    """Replace ``values`` by a running mean that starts at ``mean``; what is not positive does not count."""
+def follow(mean: float, share: float, values: NDArray[np.float64]) -> float:
+    """Replace ``values`` (vectors,), in place, by a running mean that starts at ``mean``; returns its end.
+
+    share: weight of a new value. Values that are not positive leave the mean as it is.
+    """
     for b in range(len(values)):
         if mean <= 0.0:
             mean = values[b]
@@ -110,13 +118,34 @@ def follow(mean, share, values):
 
 
 def chop(
-    x, d, events, on_columns, on_rows, fresh, cycle, period, chance, row_chance, key, row_key, x_signed, d_signed, signs
-):  # fmt: skip
-    """The signs of choppers on vectors, and on what ``events`` read; flips them as `chopped` tells.
+    x: Floats,
+    d: Floats,
+    events: Integers,
+    on_columns: Floats,
+    on_rows: Floats,
+    fresh: NDArray[np.bool_],
+    cycle: int,
+    period: int,
+    chance: float,
+    row_chance: float,
+    key: np.uint64,
+    row_key: np.uint64,
+    x_signed: Floats,
+    d_signed: Floats,
+    signs: Floats,
+) -> None:
+    """Put the signs of choppers on the vectors and on what ``events`` read, and flip them as `chopped` tells.
 
-    on_columns, on_rows: the choppers as they are now, changed here. fresh: columns that have flipped since they were
-    read, empty if nobody asks. cycle: the number of the first event's cycle. period: every how many of them a column
-    flips; chance, row_chance: probabilities of flipping by chance; key, row_key: of these.
+    x, d:                 the vectors of a mini-batch (vectors, columns) and (vectors, rows).
+    events:               its transfers, as `due` lists them; ``FRESH`` is filled in here.
+    on_columns, on_rows:  the choppers, +1 or -1, as they are now; changed here.
+    fresh:                columns that have flipped since they were read, changed here; empty if nobody asks.
+    cycle:                number of the first event's cycle through all columns.
+    period:               every how many cycles a column flips; 0: not regularly.
+    chance, row_chance:   probability that a column flips after it was read, a row after each cycle.
+    key, row_key:         keys of these random numbers.
+    x_signed, d_signed:   filled with the vectors times the choppers, as the lines are driven.
+    signs:                (events, rows), filled with the sign of every position that an event reads.
     """
     done, width = 0, len(on_columns)
     for e in range(len(events) + 1):
@@ -146,11 +175,13 @@ def chop(
             cycle += 1
 
 
-def split(columns, later, slots, chunks, events):
+def split(columns: Words, later: Words, slots: Integers, chunks: Integers, events: Integers) -> None:
     """Move the bits of each event's column that belong to vectors after the event from ``columns`` to ``later``.
 
-    columns, later: words (2, words, lines); slots: of every vector; chunks: as returned by `drivers.draw`, whose
-    numbers of pulses are estimated anew for the columns that are left.
+    columns, later:  pulse bits (2 signs, words, columns), changed here.
+    slots:           pulse slots of every vector.
+    chunks:          as `drivers.draw` returns them.
+    events:          transfers, as `due` lists them; no two of the same column.
     """
     ends = np.zeros(len(slots), np.int64)
     for n in range(len(chunks)):
@@ -168,8 +199,8 @@ def split(columns, later, slots, chunks, events):
                 later[side, word, j] = np.uint32(bits & ~keep)
 
 
-def ones(columns, chunks):
-    """How often columns fire in each chunk."""
+def ones(columns: Words, chunks: Integers) -> Integers:
+    """Count how often columns fire in each chunk; arguments as for `split`."""
     found = np.zeros(len(chunks), np.int64)
     for n in range(len(chunks)):
         for word in range(chunks[n, 2], chunks[n, 3]):
@@ -180,8 +211,15 @@ def ones(columns, chunks):
     return found
 
 
-def collect_column(values, gain, signs, held, how, column, number):
-    """Equations 1 to 3 of `buffered`, `chopped`: the numbers of pulses; returns whether there are any."""
+def collect_column(
+    values: Floats, gain: np.float32, signs: Floats, held: Floats, how: Collecting, column: int, number: Floats
+) -> bool:
+    """Add a read-out to the buffer and take whole pulses out of it: equations 1 to 3 of `buffered` and `chopped`.
+
+    values:  the read-out (rows,). gain, signs (rows,): what it is multiplied by.
+    held:    the buffer (rows, columns), changed here.
+    number:  filled with the numbers of pulses (rows,). Returns whether any of them is not 0.
+    """
     busy = False
     for r in range(len(values)):
         omega = _F(_F(values[r] * gain) * signs[r])
@@ -199,11 +237,27 @@ def collect_column(values, gain, signs, held, how, column, number):
     return busy
 
 
-def send_column(lines, column, rate, how, keys, update, weights, cells, taken, row):
-    """Pulses of one pair, ``lines`` and the unit vector of a column, in place; counts them into ``row`` of the log.
+def send_column(
+    lines: Floats,
+    column: int,
+    rate: float,
+    how: Writing,
+    keys: NDArray[np.uint64],
+    update: int,
+    weights: Floats,
+    cells: Floats,
+    taken: NDArray[np.int32],
+    row: Integers,
+) -> None:
+    """Pulse one column of an array: the update with one pair, ``lines`` and the unit vector of the column.
 
-    keys: as `drivers.draw` takes them. update: which update of the array this is. taken: pulses of every cell, or
-    empty if nobody counts them.
+    lines:    values on the rows (rows,).
+    rate:     learning rate.
+    keys:     keys of the bits and noises of the array, as `drivers.draw` takes them.
+    update:   which update of the array this is.
+    weights:  (rows, columns), changed here. cells: the parameters of all cells (rows, columns x parameters).
+    taken:    pulses that every cell has taken (rows, columns), counted here; empty if nobody counts them.
+    row:      a row of the log, whose columns of pulses are filled here.
     """
     largest = _F(0)
     for value in lines:
@@ -256,10 +310,15 @@ def send_column(lines, column, rate, how, keys, update, weights, cells, taken, r
     row[ACTIVE_ROWS], row[ACTIVE_COLUMNS] = active.sum(), row[COLUMN_PULSES] > 0
 
 
-def redraw_column(before, column, sigma, key, number, weights, apparent):
-    """The apparent weights of a column anew where the persistent ones are not as ``before``; returns how many changed.
+def redraw_column(
+    before: Floats, column: int, sigma: np.float32, key: np.uint64, number: int, weights: Floats, apparent: Floats
+) -> int:
+    """Draw the apparent weights of a column anew where the persistent ones have changed; returns how many did.
 
-    Without write noise (sigma 0) both are the same array.
+    before:    the persistent weights of the column (rows,) as they were.
+    sigma:     write noise; where it is 0, ``weights`` and ``apparent`` are the same array.
+    key:       key of the noise. number: which drawing this is.
+    weights, apparent:  persistent and apparent weights (rows, columns); the latter are changed here.
     """
     writes = 0
     words = nb_step_words(key, number)
@@ -277,15 +336,39 @@ def redraw_column(before, column, sigma, key, number, weights, apparent):
 
 
 def transfers(
-    events, rates, signs, source, reading, collecting, buffer, mean, past, writing, weights, apparent, cells, keys,
-    updates, redraws, taken, log,
-):  # fmt: skip
-    """Run ``events`` in order; returns how often C was pulsed.
+    events: Integers,
+    rates: NDArray[np.float64],
+    signs: Floats,
+    source: Floats,
+    reading: Reading,
+    collecting: Collecting,
+    buffer: Floats,
+    mean: Floats,
+    past: Floats,
+    writing: Writing,
+    weights: Floats,
+    apparent: Floats,
+    cells: Floats,
+    keys: NDArray[np.uint64],
+    updates: int,
+    redraws: int,
+    taken: NDArray[np.int32],
+    log: Integers,
+) -> int:
+    """Run transfers in order: read a column of A, collect it, send it to C. Returns how often C was pulsed.
 
-    rates, signs: of every event, see `transfer.Turn`; source: what reads see of A. buffer, mean, past: see the cells.
-    weights, apparent: persistent and apparent weights of C; cells: its parameters; keys: those of `drivers.draw`
-    and of write noise; updates, redraws: C's counters; taken: the pulses of its cells.
-    log: rows (events, columns) of `Extra.COLUMNS`, filled here.
+    events:              transfers, as `due` lists them.
+    rates, signs:        for every event its gain and the signs of its positions, see `transfer.Turn`.
+    source:              what reads see of A (rows, columns). reading: what the periphery makes of it.
+    collecting:          what becomes of a read-out.
+    buffer, mean, past:  digital memories (rows, columns), changed here; empty if the cell has none.
+    writing:             how C is pulsed.
+    weights, apparent:   persistent and apparent weights of C (rows, columns), changed here.
+    cells:               parameters of C's cells.
+    keys:                those that `drivers.draw` takes, and that of write noise.
+    updates, redraws:    C's counters at the start.
+    taken:               pulses of C's cells, counted here; empty if nobody counts them.
+    log:                 rows (events, columns) of `Extra.COLUMNS`, filled here.
     """
     length, sent = len(weights), 0
     values, number, before = np.empty(length, np.float32), np.empty(length, np.float32), np.empty(length, np.float32)

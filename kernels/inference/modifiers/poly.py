@@ -13,7 +13,8 @@ import torch
 
 from rpusim.arch.contract import checks
 from rpusim.errors import InputError
-from rpusim.kernels.inference.modifiers.base import CellDraw, Modifier, Tensor
+from rpusim.kernels.inference.draw import CellDraw
+from rpusim.kernels.inference.modifiers.base import Modifier, Tensor
 from rpusim.kernels.inference.noise.base import polynomial
 
 
