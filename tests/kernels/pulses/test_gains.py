@@ -7,15 +7,13 @@ from typing import Any
 
 import pytest
 
-from rpusim.kernels import PulseType, UpdateParameters
+from rpusim.kernels import UpdateParameters
 from rpusim.kernels.pulses.trains import train_gains
 
 BL = 31
 
 
 def gains(
-    strength: float, x: float, d: float, um: bool, ublm: bool, fixed: bool = True, scale: float = 1.0
-) -> tuple[int, float, float]:
     strength: float, x: float, d: float, um: bool, ublm: bool, fixed: bool = True, scale: float = 1.0
 ) -> tuple[int, float, float]:
     return train_gains(strength, x, d, BL, um, ublm, fixed, scale)
