@@ -40,7 +40,10 @@ Tensor = torch.Tensor
 
 
 class Name(IntEnum):
-    """Words that follow a tile's name in the names of what is inside its cell; beyond those of `rng.Purpose`."""
+    """Give random numbers inside a cell a name of their own: words that follow the tile's name.
+
+    They do not meet those of `rpusim.kernels.base.rng.Purpose`, which stand in the same place.
+    """
 
     ARRAY = 100  # ARRAY + k is array k
     DRIVERS = 200
@@ -54,7 +57,14 @@ class Name(IntEnum):
 
 @dataclass(frozen=True)
 class Site:
-    """Where a cell is built: the size of its tile, what the arrays are made of, how they are pulsed, and its name."""
+    """Say where a cell is built.
+
+    rows, columns:  size of the tile.
+    device:         what its arrays are made of, unless the cell says it itself.
+    update:         how the arrays are pulsed.
+    stream:         name of the tile for random numbers: (seed, layer, tile), or any integers.
+    path:           "numba" or "torch", see `rpusim.kernels.tiles.tile.Tile`.
+    """
 
     rows: int
     columns: int
@@ -64,14 +74,14 @@ class Site:
     path: str
 
     def array(self, index: int, device: Device | None = None) -> DeviceArray:
-        """Array ``index`` of the cell, with random numbers of its own."""
+        """Make array ``index`` of the cell, with random numbers of its own; device: None: that of the site."""
         stream = (*self.stream, Name.ARRAY + index)
         return DeviceArray(self.rows, self.columns, device or self.device, stream, self.path)
 
 
 @dataclass(frozen=True)
 class CellParameters(ABC):
-    """Which cell, its parameters, and everything that others have to know about it.
+    """Choose a cell, give its parameters, and tell everything that others have to know about it.
 
     A new cell is a frozen dataclass of this kind in a file of its own. It has to define ``kind``, `arrays` and `build`;
     it overrides `layout` and what follows there wherever the cell does not do what stands here.
@@ -169,9 +179,9 @@ class CellParameters(ABC):
 
 
 class Extra:
-    """Rows of the activity log besides those of the update: transfers, writes, refreshes.
+    """Collect rows of the activity log besides those of the update: transfers, writes, refreshes.
 
-    array: which array the rows that come next read, or in maintenance read and write.
+    array: the array that the rows which come next read, or in maintenance read and write; set it before adding them.
     """
 
     def __init__(self) -> None:
@@ -202,14 +212,18 @@ class Extra:
         self._rows.append((*head, *pulses, self.array))
 
     def add_reset(self, vector: int, before: Tensor, after: Tensor) -> None:
-        """One row of maintenance: cells were reset without trains of pulses, in as many rows as ``active_rows``."""
+        """Add a row of maintenance for cells that were reset without trains of pulses.
+
+        before, after: weights (rows, columns). Cells that changed are its ``writes``, rows with such cells its
+        ``active_rows``.
+        """
         moved = before != after
         rows, cells = int(moved.any(1).sum()), int(moved.sum())
         pulses = tuple(rows if name == "active_rows" else 0 for name in PULSE_COLUMNS)
         self._rows.append((int(Phase.MAINTENANCE), vector, 0, cells, 0, *pulses, self.array))
 
     def add_from(self, other: Extra, vector: int) -> None:
-        """Rows that a cell within this one has made, as work after ``vector``."""
+        """Add the rows that a cell within this one has made, as work after ``vector``."""
         at = self.COLUMNS.index("vector")
         self._rows += [(*row[:at], vector, *row[at + 1 :]) for row in other._rows]
 
@@ -217,14 +231,19 @@ class Extra:
         return len(self._rows)
 
     def columns(self) -> dict[str, NDArray[np.int64]]:
-        """The rows as columns of `rpusim.arch.contract.activity.Activity`."""
+        """Give the rows as columns of `rpusim.arch.contract.activity.Activity`, by name."""
         table = np.array(self._rows, np.int64).reshape(-1, len(self.COLUMNS))
         return dict(zip(self.COLUMNS, table.T, strict=True))
 
 
 @dataclass(frozen=True)
 class CellActivity:
-    """What an update did: per vector the pulses and digital operations, and rows of other phases in program order."""
+    """Tell what an update did.
+
+    update:       pulses of every vector.
+    digital_ops:  digital operations of each vector.
+    extra:        rows of other phases, in program order.
+    """
 
     update: UpdateCounts
     digital_ops: int = 0
@@ -232,9 +251,12 @@ class CellActivity:
 
 
 class UnitCell(torch.nn.Module, ABC):
-    """The devices of one tile and how they learn; see the module's docstring.
+    """Hold the devices of one tile and let them learn; see the module's docstring.
 
-    Attributes: parameters_of_cell; site; arrays (in the order of the paper's letters: A, C, ...); counters.
+    parameters_of_cell:  the cell's `CellParameters`.
+    site:                where it was built.
+    arrays:              its arrays, in the order of the paper's letters: A, C, ...
+    counters:            what it counts, such as updates; part of its state.
     """
 
     def __init__(self, parameters: CellParameters, site: Site, arrays: Sequence[torch.nn.Module]) -> None:
@@ -261,7 +283,7 @@ class UnitCell(torch.nn.Module, ABC):
         """
 
     def end_mini_batch(self) -> None:
-        """What happens once per mini-batch: diffusion and decay of every array."""
+        """Let every array diffuse and decay, as happens once per mini-batch."""
         for array in self._arrays:
             array.end_mini_batch()
         self.show()
@@ -272,7 +294,7 @@ class UnitCell(torch.nn.Module, ABC):
         return any(array.volatile for array in self._arrays)
 
     def elapse(self, seconds: float) -> None:
-        """Let time pass: see `DeviceArray.elapse`."""
+        """Let ``seconds`` pass in every array: see `DeviceArray.elapse`."""
         for array in self._arrays:
             array.elapse(seconds)
         self.show()
@@ -282,18 +304,21 @@ class UnitCell(torch.nn.Module, ABC):
 
     @property
     def path_now(self) -> str:
-        """The path the arrays take where they lie now."""
+        """The path that the arrays take where they lie now: the compiled one needs the CPU."""
         path: str = self._arrays[0].path_now
         return path
 
     @property
     def granularity(self) -> float:
-        """What a learning rate is divided by to count pulses: the mean over the arrays that take pulses."""
+        """The mean step of the arrays that take pulses, by which a learning rate is divided to count pulses."""
         each = [a.device.granularity for a in self._arrays if isinstance(a.device, PulsedDevice)]
         return sum(each) / len(each) if each else 1.0
 
     def pulse(self, index: int, x: Tensor, d: Tensor, learning_rate: float, **options: Any) -> UpdateCounts:
-        """Pulse one array with the numbers of pulses that follow from the cell's granularity, not from its own."""
+        """Pulse one array, with the numbers of pulses that follow from the cell's granularity, not from its own.
+
+        index: of the array. x: (vectors, columns), d: (vectors, rows). options: as for `DeviceArray.pulse`.
+        """
         array, update = self._arrays[index], self.site.update
         if update.pulse_type.pulsed and isinstance(array.device, PulsedDevice):
             learning_rate *= array.device.granularity / self.granularity
@@ -301,15 +326,15 @@ class UnitCell(torch.nn.Module, ABC):
         return counts
 
     def uniform(self, name: Name, steps: NDArray[np.int64], lines: int) -> Tensor:
-        """Uniform numbers (len(steps), lines) that belong to ``steps`` of something that the cell does."""
+        """Draw uniform numbers in [0, 1), (len(steps), lines): those of the given steps of what ``name`` stands for."""
         words = rng.torch_words(rng.key(*self.site.stream, name), steps)[:, None]
         return rng.uniform(rng.bits(words, 0, torch.arange(lines)))
 
     def rename(self) -> None:
-        """Redraw what depends on the cell's name."""
+        """Draw anew what depends on the cell's name, after it has taken that of a restored state."""
 
     def get_extra_state(self) -> dict[str, Any]:
-        """The counters and the name, which travel with `state_dict`."""
+        """Give the counters and the name, which travel with `state_dict`."""
         return {"counters": dict(self.counters), "stream": tuple(int(word) for word in self.site.stream)}
 
     def set_extra_state(self, state: dict[str, Any]) -> None:
@@ -320,20 +345,20 @@ class UnitCell(torch.nn.Module, ABC):
 
 
 def joined(parts: Sequence[UpdateCounts]) -> UpdateCounts:
-    """Counts of consecutive vectors as one."""
+    """Join counts of consecutive vectors."""
     if len(parts) == 1:
         return parts[0]
     return UpdateCounts(*map(np.concatenate, zip(*parts, strict=True)))
 
 
 def together(parts: Sequence[UpdateCounts]) -> UpdateCounts:
-    """Counts of arrays that took the same trains: their coincidences add up, the lines fired once."""
+    """Add the counts of arrays that took the same trains: their coincidences add up, the lines fired once."""
     up, down = (sum(getattr(p, f"coincidences_{way}") for p in parts) for way in ("up", "down"))
     return parts[0]._replace(coincidences_up=up, coincidences_down=down)
 
 
 def scattered(vectors: int, parts: Iterable[tuple[NDArray[np.intp], UpdateCounts]]) -> UpdateCounts:
-    """Counts of parts of the vectors, each with its places, as one."""
+    """Put counts of parts of the vectors, each with the places of its vectors, back into one."""
     whole = UpdateCounts.zeros(vectors)
     for places, counts in parts:
         for of_whole, of_part in zip(whole, counts, strict=True):
@@ -342,5 +367,5 @@ def scattered(vectors: int, parts: Iterable[tuple[NDArray[np.intp], UpdateCounts
 
 
 def changed(before: Tensor, after: Tensor) -> int:
-    """How many cells a write changed."""
+    """Count the cells that a write changed."""
     return int(torch.count_nonzero(before != after))

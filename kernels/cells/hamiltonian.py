@@ -50,7 +50,7 @@ Tensor = torch.Tensor
 
 @dataclass(frozen=True)
 class Hamiltonian(CellParameters):
-    """Stochastic Hamiltonian Descent.
+    """Learn by Stochastic Hamiltonian Descent.
 
     transfer_every:   vectors from one parallel read of A to the next.
     fast_lr:          learning rate of A, times that of the optimizer if scale_fast_lr.
@@ -111,7 +111,7 @@ class Hamiltonian(CellParameters):
 
 
 class HamiltonianCell(UnitCell):
-    """Arrays A (momentum) and C (position, the visible weights)."""
+    """Hold the arrays A (momentum) and C (position, the visible weights)."""
 
     def __init__(self, parameters: Hamiltonian, site: Site) -> None:
         fast, slow = parameters.make_arrays(site)
@@ -133,7 +133,7 @@ class HamiltonianCell(UnitCell):
         return weights
 
     def set_weights(self, weights: Tensor) -> None:
-        """C is programmed and A put to rest."""
+        """Program C, and put A to rest."""
         self._arrays[0].set_weights(torch.zeros(self.site.rows, self.site.columns))
         self._arrays[1].set_weights(weights)
         self.counters["updates"] = 0
@@ -155,7 +155,7 @@ class HamiltonianCell(UnitCell):
         return CellActivity(joined(parts), extra=extra)
 
     def _transfer(self, rate: float, extra: Extra, vector: int) -> None:
-        """Equation 2."""
+        """Read A with the next vector u, and pulse C: equation 2. ``vector`` made it due."""
         fast, slow = self._arrays
         count = self.counters["reads"]
         u = self._signs(count).to(slow.weights.device)
@@ -166,7 +166,7 @@ class HamiltonianCell(UnitCell):
         extra.add(vector, passes=1, writes=changed(before, slow.weights), counts=counts)
 
     def _signs(self, count: int) -> Tensor:
-        """The vector u of a read (1, columns)."""
+        """Make the vector u of a read, +1 or -1 (1, columns): a row of a Walsh-Hadamard matrix, or random signs."""
         columns = self.site.columns
         if not self.h.orthogonal:
             draws = self.uniform(Name.CHOICE, np.array([count]), columns)

@@ -38,14 +38,16 @@ Tensor = torch.Tensor
 
 @dataclass(frozen=True)
 class MixedPrecision(CellParameters):
-    """Digital gradient, analog weights.
+    """Collect the gradient digitally, and write it to analog weights.
 
     inner:               the cell that holds the weights: a single device, or a vector, reference or one-sided cell.
     transfer_every:      mini-batches from one transfer to the next.
     n_rows_per_transfer: rows per transfer; 0: all. random_row: they start anywhere instead of going round.
     granularity:         epsilon; 0: the granularity of the inner cell. transfer_lr: see equation 3.
     n_x_bins, n_d_bins:  quantisation of x and d; 0: none. stoc_round_x, stoc_round_d: round at random.
-    late_transfer:       see the module.
+    late_transfer:       check for a transfer before a mini-batch is counted, see the module.
+
+    Source: the module; parameters named as in AIHWKit (Rasch et al. 2021).
     """
 
     inner: CellParameters = field(default_factory=Single)
@@ -112,7 +114,7 @@ class MixedPrecision(CellParameters):
 
 
 class MixedPrecisionCell(UnitCell):
-    """The inner cell, and chi (rows, columns)."""
+    """Hold the inner cell and chi, the gradient that was not yet written (rows, columns)."""
 
     chi: Tensor
 
@@ -133,7 +135,7 @@ class MixedPrecisionCell(UnitCell):
         return self.inner.weights
 
     def set_weights(self, weights: Tensor) -> None:
-        """The weights are programmed, and chi forgotten."""
+        """Program the weights, and forget chi."""
         self.inner.set_weights(weights)
         self.chi.zero_()
 
@@ -159,11 +161,11 @@ class MixedPrecisionCell(UnitCell):
         return CellActivity(UpdateCounts.zeros(vectors), operations, extra)
 
     def _collect(self, x: Tensor, d: Tensor, learning_rate: float) -> None:
-        """Equation 1."""
+        """Add the gradient of vectors to chi: equation 1."""
         self.chi.addmm_(d.t(), x, alpha=learning_rate)
 
     def _transfer(self, extra: Extra, vector: int) -> None:
-        """Equations 2 and 3; rows without a pulse are examined only."""
+        """Write the next rows of chi: equations 2 and 3. Rows without a pulse are only examined."""
         rows, count = self.site.rows, self.m.n_rows_per_transfer or self.site.rows
         start = self.counters["row"]
         if self.m.random_row:
@@ -195,7 +197,7 @@ class MixedPrecisionCell(UnitCell):
         self.counters["transfers"] += 1
 
     def _quantised(self, x: Tensor, d: Tensor, start: int) -> tuple[Tensor, Tensor]:
-        """x and d on their levels."""
+        """Round x and d to their levels; ``start``: vectors that came before, by which random numbers are drawn."""
         m, results = self.m, []
         for values, bins, at_random, name in (
             (x, m.n_x_bins, m.stoc_round_x, Name.ROUND_X),

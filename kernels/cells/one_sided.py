@@ -45,11 +45,14 @@ Tensor = torch.Tensor
 
 @dataclass(frozen=True)
 class OneSided(CellParameters):
-    """A pair of devices that only go up.
+    """Put a pair of devices that only go up at every cross-point.
 
     refresh_every:  vectors from one refresh to the next, or mini-batches if ``units_in_mbatch``; 0: never.
     refresh_upper_thres, refresh_lower_thres: equation 3, as fractions of the mean w_max.
-    refresh_forward: periphery of the read; its noise and bound management are always off. refresh_update: the write.
+    refresh_forward: periphery of the read; its noise and bound management are always off.
+    refresh_update:  how the difference is written back.
+
+    Source: the module; parameters named as in AIHWKit (Rasch et al. 2021).
     """
 
     refresh_every: int = 0
@@ -85,7 +88,7 @@ class OneSided(CellParameters):
         return self.refresh_every > 0
 
     def refresh_period(self, vectors: int) -> int:
-        """Vectors from one refresh to the next in mini-batches of ``vectors``; 0: never."""
+        """Count the vectors from one refresh to the next, in mini-batches of ``vectors``; 0: never."""
         return self.refresh_every * (vectors if self.units_in_mbatch else 1)
 
     def periodic_work(self, device: Device, rows: int, columns: int, vectors: int) -> Iterator[PeriodicWork]:
@@ -99,7 +102,10 @@ class OneSided(CellParameters):
 
 
 class OneSidedCell(UnitCell):
-    """Arrays g_minus and g_plus; counters: refreshed, the number of pairs that were reset and written back so far."""
+    """Hold the arrays g_minus and g_plus.
+
+    Counters: reads, columns read so far; refreshed, pairs that were reset and written back so far.
+    """
 
     visible: Tensor
 

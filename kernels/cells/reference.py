@@ -22,7 +22,7 @@ Tensor = torch.Tensor
 
 @dataclass(frozen=True)
 class Reference(CellParameters):
-    """A device and its reference.
+    """Put a device and its reference at every cross-point.
 
     zero_shift_pairs: pairs of pulses that find the symmetry points when the array is made; 0: the reference is 0 until
     `ReferenceCell.set_reference`.
@@ -54,7 +54,7 @@ class Reference(CellParameters):
 
 
 class ReferenceCell(UnitCell):
-    """Arrays W_0 and W_1. shift: what zero-shifting did, or None."""
+    """Hold the arrays W_0 and W_1. shift: what zero-shifting did, or None."""
 
     visible: Tensor
 

@@ -29,7 +29,7 @@ Tensor = torch.Tensor
 
 
 class Policy(StrEnum):
-    """Which devices learn from a vector; see the module's docstring."""
+    """Choose the devices that learn from a vector; see the module's docstring."""
 
     ALL = "all"
     SINGLE_FIXED = "single_fixed"
@@ -39,12 +39,14 @@ class Policy(StrEnum):
 
 @dataclass(frozen=True)
 class Vector(CellParameters):
-    """Several devices per cross-point.
+    """Put several devices at every cross-point.
 
-    number:       of devices.
+    number:       how many devices.
     policy:       a `Policy` or its name: which of them learn.
     first_index:  the device that learns (single_fixed), or that learned last (single_sequential).
     gamma:        weights of the devices in the sum; empty: 1/n each.
+
+    Source: Gokmen, Onen & Haensch (2017); policies and their names as in AIHWKit (Rasch et al. 2021).
     """
 
     number: int = 2
@@ -89,7 +91,7 @@ class Vector(CellParameters):
 
 
 class VectorCell(UnitCell):
-    """``number`` arrays on the same drivers."""
+    """Hold ``number`` arrays on the same drivers."""
 
     visible: Tensor
 

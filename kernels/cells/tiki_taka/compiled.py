@@ -49,7 +49,7 @@ _SPLIT, _ONES = Loop(loops.split), Loop(loops.ones)
 
 
 class TransferringCell(Protocol):
-    """What the compiled loops ask of a transfer cell; `transfer.TransferCell` says what each of these is."""
+    """State what the compiled loops ask of a transfer cell; `transfer.TransferCell` says what each of these is."""
 
     site: Site
     _arrays: list[Any]
@@ -86,7 +86,7 @@ class TransferringCell(Protocol):
 
 
 def covers(cell: TransferringCell, vectors: int) -> bool:
-    """Whether `update` can do what the cell's parameters ask for in a mini-batch of ``vectors``."""
+    """Tell whether `update` can do what the cell's parameters ask for in a mini-batch of ``vectors``."""
     parameters, writes, arrays = cell.site.update, cell.transfer_update, cell._arrays
     pulsed = all(isinstance(a, DeviceArray) and isinstance(a.device, PulsedDevice) for a in arrays)
     compressed = all(u.pulse_type is PulseType.STOCHASTIC_COMPRESSED for u in (parameters, writes))
@@ -98,7 +98,7 @@ def covers(cell: TransferringCell, vectors: int) -> bool:
 
 
 def update(cell: TransferringCell, x: Tensor, d: Tensor, learning_rate: float) -> CellActivity:
-    """As `TransferCell.step_by_step`, for cells that `covers` knows."""
+    """Do what `transfer.TransferCell.step_by_step` does, with the same arguments, for cells that `covers` knows."""
     plan = _plan(cell, x, d, learning_rate)
     trains = _Trains(cell, plan)
     log = np.zeros((len(plan.events), len(Extra.COLUMNS)), np.int64)
@@ -113,7 +113,7 @@ def update(cell: TransferringCell, x: Tensor, d: Tensor, learning_rate: float) -
 
 
 class _Log(Extra):
-    """Rows of the activity log that were made as a table."""
+    """Show rows of the activity log that were made as a table (rows, columns of `Extra.COLUMNS`)."""
 
     def __init__(self, table: NDArray[np.int64]) -> None:
         super().__init__()
@@ -127,10 +127,13 @@ class _Log(Extra):
 
 
 class _Plan(NamedTuple):
-    """What a mini-batch will do, as far as it is known before anything is read.
+    """Hold what a mini-batch will do, as far as it is known before anything is read.
 
-    x, d: the vectors with their choppers. rates: learning rate of A for each. events: the transfers, with the columns
-    of `loops`; gains (transfers,), signs (transfers, rows): what their read-outs are multiplied by.
+    x, d:    the vectors with their choppers, (vectors, columns) and (vectors, rows).
+    rates:   learning rate of A for each of them (vectors,).
+    events:  the transfers, as `loops.due` lists them.
+    gains:   what their read-outs are multiplied by (transfers,).
+    signs:   signs of the positions that they read (transfers, rows).
     """
 
     x: NDArray[np.float32]
@@ -142,7 +145,7 @@ class _Plan(NamedTuple):
 
 
 def _plan(cell: TransferringCell, x: Tensor, d: Tensor, learning_rate: float) -> _Plan:
-    """The plan of a mini-batch; the cell's counters and choppers move on to its end."""
+    """Plan a mini-batch; the cell's counters and choppers move on to its end."""
     rates = cell.fast_rates(x, d, learning_rate, len(x))
     events, gain = cell.schedule(rates, learning_rate)
     x_signed, d_signed, signs = cell.signed(x, d, events)
@@ -152,21 +155,24 @@ def _plan(cell: TransferringCell, x: Tensor, d: Tensor, learning_rate: float) ->
 
 @lru_cache(maxsize=4096)
 def _keys(stream: tuple[int, ...]) -> NDArray[np.uint64]:
-    """Of the bits and noises of an array, as `drivers.draw` takes them; then that of write noise."""
+    """Make the keys of the bits and noises of an array, as `drivers.draw` takes them, and last that of write noise."""
     lines = Purpose.ROW_ROUNDING, Purpose.COLUMN_ROUNDING, Purpose.ROW_PULSES, Purpose.COLUMN_PULSES
     purposes = *lines, Purpose.PULSE_NOISE, Purpose.MERGED_NOISE, Purpose.WRITE_NOISE
     return np.array([rng.key(*stream, purpose) for purpose in purposes], np.uint64)
 
 
 def _numbers(array: DeviceArray) -> tuple[Any, int, NDArray[np.float32]]:
-    """The step function of the device, the number of its parameters, and those of all cells."""
+    """Give the step function of the device, how many parameters it takes, and the numbers of all cells."""
     device, cells = array.device, array.get_buffer("cell_pulse")
     assert isinstance(device, PulsedDevice)
     return device.step, parameters_per_step(cells), rows_of(cells)
 
 
 class _Trains:
-    """The pulses of a mini-batch on array A, sent in parts. counts: as of any update; left: there are more."""
+    """Send the pulses of a mini-batch on array A in parts.
+
+    counts: what the update counts in all. left: whether there is more to send.
+    """
 
     def __init__(self, cell: TransferringCell, plan: _Plan) -> None:
         self._array: DeviceArray = cell._arrays[0]
@@ -203,7 +209,7 @@ class _Trains:
             wear.count(self._array.taken.numpy(), self._rows, self._columns)
 
     def send(self, events: NDArray[np.int64]) -> None:
-        """All that is left, but to the columns of ``events`` only that of the vectors up to the event."""
+        """Send all that is left, but to the columns of ``events`` only what belongs to vectors up to the event."""
         array, chunks, now = self._array, self._chunks, self._columns
         self.left = bool((events[:, VECTOR] < len(self.counts.slots) - 1).any())
         if self.left and not self._part:

@@ -37,7 +37,7 @@ Tensor = torch.Tensor
 
 @dataclass(frozen=True)
 class DynamicTransfer(ChoppedTransfer):
-    """AGAD; besides the parameters of `ChoppedTransfer`:
+    """Learn by AGAD; besides the parameters of `ChoppedTransfer`:
 
     tail_weightening: equation 3; larger: the mean remembers only the end of a phase.
     buffer_cap:       without forget_buffer, limit of what stays in the buffer, in units of desired_bl; 0: none.
@@ -66,7 +66,10 @@ class DynamicTransfer(ChoppedTransfer):
 
 
 class DynamicTransferCell(ChoppedTransferCell):
-    """Arrays A and C; mean, past: mu and P (rows, columns); fresh: slices that have flipped since they were read."""
+    """Hold arrays A and C and the digital memories of AGAD.
+
+    mean, past: mu and P (rows, columns). fresh: which slices have flipped since they were read (slices,).
+    """
 
     mean: Tensor
     past: Tensor
@@ -82,7 +85,7 @@ class DynamicTransferCell(ChoppedTransferCell):
 
     @property
     def regular(self) -> bool:
-        """Always: random flips come on top."""
+        """Always true: random flips come on top."""
         return True
 
     @property

@@ -48,11 +48,21 @@ VECTOR, COLUMN, COUNT, FRESH, WRITES = range(5)
 
 
 class Collecting(NamedTuple):
-    """What becomes of a read-out: it is sent to C at once, or as whole pulses out of a buffer.
+    """Say what becomes of a read-out: it is sent to C at once, or as whole pulses out of a buffer.
 
-    digital_ops: of a transfer. buffered: the following has a meaning, see `buffered`, `chopped` and `dynamic`. rate:
-    learning rate of a write. kept: the buffer is not emptied before. spent: what a pulse takes away. referred: there is
-    a reference; old, new: weights of its running mean.
+    The equations are those of `buffered`, `chopped` and `dynamic`.
+
+    digital_ops:  digital operations of a transfer.
+    rate:         learning rate of a write out of the buffer.
+    buffered:     whether there is a buffer; else what follows has no meaning.
+    kept:         whether the buffer keeps what it holds from read to read.
+    forget:       whether a write leaves ``momentum`` times the buffer; else each pulse takes ``spent`` away.
+    threshold:    what the buffer has to hold for a pulse.
+    most:         the most pulses of a write.
+    momentum, spent:  see ``forget``.
+    limit:        the most that stays in the buffer where pulses were sent; 0: no limit.
+    referred:     whether a reference is subtracted first (AGAD).
+    old, new:     weights of the mean so far and of the read-out in the running mean.
     """
 
     digital_ops: int
@@ -71,9 +81,13 @@ class Collecting(NamedTuple):
 
 
 class Writing(NamedTuple):
-    """How C is pulsed. granularity: of C.
+    """Say how C is pulsed.
 
-    rule: what `train_gains` takes after the maxima. sigma: noise of a step; write_noise: see `write_noise`.
+    granularity:  expected size of a step of C.
+    desired_bl, update_management, update_bl_management, fixed_bl, um_grad_scale:  the rule of the pulse trains, as
+                  `rpusim.kernels.pulses.trains.train_gains` takes it after the maxima of x and d.
+    sigma:        cycle-to-cycle noise of a step, relative.
+    write_noise:  standard deviation of the apparent weight around the persistent one.
     """
 
     granularity: float
