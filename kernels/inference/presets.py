@@ -132,7 +132,7 @@ INFERENCE: dict[str, InferencePreset] = {
 
 
 def inference(name: str) -> InferencePreset:
-    """The configuration of this name for arrays that only infer.
+    """Find the configuration of this name for arrays that only infer. InputError: there is none.
 
     >>> inference("standard-hwa").config.noise.kind
     'pcm'

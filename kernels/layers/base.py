@@ -33,7 +33,7 @@ Splits = tuple[int, ...]
 
 
 def balanced_split(size: int, limit: int) -> Splits:
-    """Block sizes that cut ``size`` lines into the fewest blocks of at most ``limit``, equal to within one.
+    """Cut ``size`` lines into the fewest blocks of at most ``limit``, equal to within one; returns their sizes.
 
     >>> balanced_split(10, 4)
     (4, 3, 3)
@@ -44,8 +44,11 @@ def balanced_split(size: int, limit: int) -> Splits:
 
 
 class _AnalogProduct(torch.autograd.Function):
-    """y = W x on the tiles, of all vectors in x; backwards W^T d, if the input wants it, and the pairs are kept or make
-    the gradients of ``weights``, the tiles' parameters."""
+    """Let autograd multiply on the tiles: y = W x of all vectors in x, and backwards W^T d if the input wants it.
+
+    Backwards, pairs are kept where tiles learn by pulses; else they make the gradients of ``weights``, the tiles'
+    parameters.
+    """
 
     @staticmethod
     def forward(
@@ -85,15 +88,24 @@ _analog_product: Callable[..., Tensor] = _AnalogProduct.apply
 
 
 class AnalogLayer(torch.nn.Module, ABC):
-    """A matrix of ``outputs`` x ``inputs`` on a grid of tiles, with a bias as a further column or digital.
+    """Lay a matrix of ``outputs`` x ``inputs`` on a grid of tiles, with a bias as a further column or digital.
 
-    groups: so many equal parts of the outputs read inputs of their own, each through tiles of its own; ``inputs`` is
-    what one output reads.
-    row_splits, column_splits: sizes of the blocks of outputs and of inputs (the bias column included); None: as few as
-    the configuration's largest tile allows. A block of outputs lies within one group.
-    gradient: the pairs of backward passes that no update has used yet, as a parameter; None where torch trains the
-    tiles' weights. calls: how often the layer was called.
-    scale: the mapping scale s, one or one per output; out_scale, input_range: None unless configured.
+    outputs, inputs:  size of the matrix; ``inputs`` is what one output reads.
+    bias:        whether there is one.
+    config:      what the tiles are.
+    groups:      so many equal parts of the outputs read inputs of their own, each through tiles of its own.
+    row_splits, column_splits:  sizes of the blocks of outputs and of inputs (the bias column included); None: as few as
+                 the configuration's largest tile allows. A block of outputs lies within one group.
+    seed, layer, path, log:  as for `rpusim.kernels.tiles.tile.Tile`.
+
+    Attributes:
+    gradient:    the pairs of backward passes that no update has used yet, as a parameter; None where torch trains the
+                 tiles' weights.
+    calls:       how often the layer was called.
+    scale:       the mapping scale s, () or (outputs,).
+    out_scale, input_range:  the learned factors; None unless configured.
+
+    InputError: config is no configuration, or splits do not fit.
     """
 
     bias: torch.nn.Parameter | None
@@ -169,7 +181,10 @@ class AnalogLayer(torch.nn.Module, ABC):
             tile.log = log
 
     def set_weights(self, weight: Tensor, bias: Tensor | None = None) -> None:
-        """Write the logical weights (outputs, inputs) and bias (outputs,), limited by the cells' bounds."""
+        """Write the logical weights (outputs, inputs) and bias (outputs,), limited by the cells' bounds.
+
+        InputError: another size, or numbers that are not finite.
+        """
         expected = self.columns - int(self.bias_column)
         if len(weight) != self.rows or weight.numel() != self.rows * expected:
             raise InputError(
@@ -197,7 +212,7 @@ class AnalogLayer(torch.nn.Module, ABC):
             tile.set_weights(block)
 
     def get_weights(self) -> tuple[Tensor, Tensor | None]:
-        """The logical weights (outputs, inputs) and bias (outputs,) as the tiles hold them."""
+        """Read the logical weights (outputs, inputs) and bias (outputs,), as the tiles hold them, exactly."""
         grid, width = self._grid, len(self.column_splits)
         rows = [torch.cat([t.get_weights() for t in grid[r : r + width]], 1) for r in range(0, len(grid), width)]
         matrix = torch.cat(rows, 0) * self.scale.reshape(-1, 1)
@@ -208,7 +223,7 @@ class AnalogLayer(torch.nn.Module, ABC):
         return matrix, None if self.bias is None else self.bias.detach().clone()
 
     def analog_forward(self, x: Tensor, step: Step = ALONE) -> Tensor:
-        """The grid's product for x (vectors, groups x columns), partial sums in floating point."""
+        """Multiply x (vectors, groups x columns) -> (vectors, rows) on the grid; partial sums in floating point."""
         parts = self._inputs(x)
         grid, width = iter(self._grid), len(self.column_splits)
         rows = []
@@ -221,7 +236,11 @@ class AnalogLayer(torch.nn.Module, ABC):
         return y * self.scale if self._scaled else y
 
     def analog_backward(self, d: Tensor, step: Step = ALONE, clipped: Iterable[Tensor | None] = ()) -> Tensor:
-        """The grid's transposed product for d (vectors, rows); outputs of tiles that are ``clipped`` send nothing."""
+        """Multiply d (vectors, rows) -> (vectors, groups x columns) by the transposed grid.
+
+        step:     which step of a sequence the vectors are.
+        clipped:  for every tile its outputs (vectors, rows) that send nothing back, or None.
+        """
         if self._scaled:
             d = d * self.scale
         grid, width = zip_longest(self._grid, clipped), len(self.column_splits)
@@ -236,8 +255,10 @@ class AnalogLayer(torch.nn.Module, ABC):
         return gathered[0] if len(gathered) == 1 else torch.cat(gathered, dim=1)
 
     def pulsed_update(self, learning_rate: float) -> None:
-        """Send all kept pairs to the tiles as pulses, in the order of the forward passes, sample by sample, and forget
-        them. Rate 0 only forgets."""
+        """Send all kept pairs to the tiles as pulses, and forget them; with ``learning_rate`` 0 only forget.
+
+        They come in the order of the forward passes, sample by sample.
+        """
         waiting = None if self.gradient is None else self.gradient.use_up()
         if waiting is None or learning_rate == 0.0:
             return
@@ -247,12 +268,18 @@ class AnalogLayer(torch.nn.Module, ABC):
             tile.update(x_part, d_part, learning_rate, operations)
 
     def gradient_norm(self, x: Tensor, d: Tensor) -> Tensor:
-        """The Frobenius norm of the gradient of s W_a from vectors x (vectors, groups x columns) and errors d."""
+        """Compute the Frobenius norm of the gradient of s W_a.
+
+        x, d: vectors (vectors, groups x columns) and errors (vectors, rows). Returns ().
+        """
         parts = [tile.gradient(*pair) for tile, pair in zip(self._grid, self._pairs_of_tiles(x, d), strict=True)]
         return torch.stack([part.square().sum() for part in parts]).sum().sqrt()
 
     def weight_gradients(self, x: Tensor, d: Tensor) -> list[Tensor]:
-        """Of the tiles' parameters, from vectors x (vectors, groups x columns) and errors d (vectors, rows)."""
+        """Compute the gradients of the tiles' parameters, each (rows, columns) of its tile.
+
+        x, d: vectors (vectors, groups x columns) and errors (vectors, rows).
+        """
         d = d / self.scale if self._scaled else d
         return [tile.gradient(*pair) for tile, pair in zip(self._grid, self._pairs_of_tiles(x, d), strict=True)]
 
@@ -263,21 +290,21 @@ class AnalogLayer(torch.nn.Module, ABC):
 
     @abstractmethod
     def vectors_of(self, x: Tensor) -> Tensor:
-        """What drives the columns (vectors, groups x columns) for an input of the layer: float32, contiguous."""
+        """Turn an input of the layer into what drives the columns: (vectors, groups x columns), float32, contiguous."""
 
     @abstractmethod
     def input_of(self, vectors: Tensor, shape: torch.Size) -> Tensor:
-        """The gradient of an input of this shape, from that of its `vectors_of` (vectors, columns)."""
+        """Turn the gradient of `vectors_of` (vectors, groups x columns) into that of the input, of this shape."""
 
     def _start(self, bias: bool, bound: float | None = None) -> None:
-        """Uniform weights; torch's bound for linear and convolution layers is 1/sqrt(inputs)."""
+        """Write uniform weights up to ``bound``; None: torch's for linear and convolution layers, 1/sqrt(inputs)."""
         inputs = self.columns - int(self.bias_column)
         base = rng.key(self._seed, self.layer, rng.Purpose.INITIAL_WEIGHTS)
         start = (rng.uniform_matrix(base, 0, self.rows, inputs + 1) * 2.0 - 1.0) * (bound or inputs**-0.5)
         self.set_weights(start[:, :-1], start[:, -1] if bias else None)
 
     def _pairs_of_tiles(self, x: Tensor, d: Tensor) -> list[tuple[Tensor, Tensor]]:
-        """The part of each tile."""
+        """Cut pairs into the part of each tile."""
         parts, width = self._inputs(x), len(self.column_splits)
         errors = zip(self._groups, _cut(d, self.row_splits), strict=True)
         return [(part, d_part) for group, d_part in errors for part in parts[group * width : (group + 1) * width]]
@@ -287,11 +314,11 @@ class AnalogLayer(torch.nn.Module, ABC):
         return [block for row in rows for block in row.split_with_sizes(self.column_splits, 1)]
 
     def _inputs(self, vectors: Tensor) -> list[Tensor]:
-        """What the tiles of each group read, group after group."""
+        """Cut vectors into what the tiles of each group read, group after group."""
         return _cut(vectors, self.column_splits if self.groups == 1 else self.column_splits * self.groups)
 
     def _product(self, x: Tensor, step: Step = ALONE) -> Tensor:
-        """The outputs (vectors, rows) for an input of the layer, with gradient."""
+        """Compute the outputs (vectors, rows) for an input of the layer, so that autograd can go back."""
         if not x.is_floating_point():
             raise InputError(
                 f"layer {self.layer}: an input of {x.dtype} was given; accepted are floating-point numbers"
@@ -333,7 +360,7 @@ class AnalogLayer(torch.nn.Module, ABC):
 
 
 def _cut(vectors: Tensor, splits: Splits) -> list[Tensor]:
-    """Blocks of the lines, each contiguous."""
+    """Cut vectors (vectors, lines) into blocks of lines, each contiguous."""
     if len(splits) == 1:
         return [vectors.contiguous()]
     return [part.contiguous() for part in vectors.split_with_sizes(splits, 1)]
@@ -352,7 +379,7 @@ def _splits(field: str, given: Splits | None, size: int, limit: int | None, grou
 
 
 def _group_of_each(row_splits: Splits, groups: int) -> tuple[int, ...]:
-    """The group that each block of outputs lies in."""
+    """Say which group each block of outputs lies in."""
     each = sum(row_splits) // groups
     found, end = [], 0
     for block in row_splits:

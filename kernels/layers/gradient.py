@@ -30,9 +30,10 @@ Tensor = torch.Tensor
 
 
 class Waiting(NamedTuple):
-    """Pairs in the order of the forward passes: x (vectors, columns of all groups), d (vectors, rows).
+    """Hold pairs in the order of the forward passes.
 
-    measured: whether somebody asked for the norm of their gradient.
+    x, d:      (vectors, columns of all groups) and (vectors, rows).
+    measured:  whether somebody asked for the norm of their gradient.
     """
 
     x: Tensor
@@ -41,7 +42,7 @@ class Waiting(NamedTuple):
 
 
 class PulsedGradient(torch.nn.Parameter):
-    """A parameter of one number, 0, whose ``grad`` is the norm of the gradient that the waiting pairs make up.
+    """Stand among a module's parameters as one number, 0, whose ``grad`` is the norm of the waiting pairs' gradient.
 
     ``grad`` is None where no pairs wait. The norm is worked out when somebody asks for it.
 
@@ -65,7 +66,13 @@ class PulsedGradient(torch.nn.Parameter):
         self._found, self._measured = 0.0, False
 
     def append(self, call: int, step: int, x: Tensor, d: Tensor) -> None:
-        """Add pairs of the layer's call of that number; all steps of a sequence have that of the first."""
+        """Add pairs.
+
+        call:  number of the layer's call; all steps of a sequence have that of the first. step: which step they are.
+        x, d:  (vectors, columns of all groups) and (vectors, rows).
+
+        InputError: an optimizer of torch has changed the parameter.
+        """
         if self.item() != 0.0:
             raise InputError(
                 f"layer {self.layer}: an optimizer of torch has made a step, but arrays learn by pulses; "
@@ -75,7 +82,7 @@ class PulsedGradient(torch.nn.Parameter):
         self._pairs.append((call, step, x, d))
 
     def use_up(self) -> Waiting | None:
-        """All pairs, which are then forgotten; None if there are none."""
+        """Return all pairs and forget them; None if there are none."""
         self._follow()
         pairs, measured = sorted(self._pairs, key=itemgetter(0, 1)), self._measured
         self.clear()
@@ -91,7 +98,7 @@ class PulsedGradient(torch.nn.Parameter):
         return Waiting(torch.cat(x)[order], torch.cat(d)[order], measured)
 
     def _follow(self) -> None:
-        """Errors follow what was done to the norm since it was asked for."""
+        """Let the errors follow what was done to the norm since it was asked for."""
         if self._norm is None:
             return
         factor = float(self._norm) / self._found if self._found else 1.0
@@ -116,6 +123,10 @@ class PulsedGradient(torch.nn.Parameter):
 
 
 def operations_of_norm(rows: int, columns: int, vectors: int) -> int:
-    """Digital multiplications per pair for the norm of a tile's gradient, from the products of all pairs of vectors or
-    from the gradient itself, whichever are fewer; and to scale d."""
+    """Count the digital multiplications per pair for the norm of a tile's gradient, and to scale d.
+
+    The norm comes from the products of all pairs of vectors, or from the gradient itself, whichever takes fewer.
+
+    rows, columns: size of the tile. vectors: how many pairs there are.
+    """
     return min((vectors + 1) // 2 * (rows + columns), rows * columns) + rows

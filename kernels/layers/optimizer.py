@@ -14,17 +14,19 @@ from rpusim.kernels.layers.gradient import PulsedGradient
 
 
 class AnalogSGD(torch.optim.Optimizer):
-    """Trains a module: its analog layers by pulsed updates, its parameters by plain SGD.
+    """Train a module: its analog layers by pulsed updates, its parameters by plain SGD.
 
-    model: the module (not its parameters, as analog weights are no torch parameters).
-    lr: learning rate of both; may be changed by torch's schedulers or in ``param_groups``.
-    momentum, weight_decay: for the digital parameters only; arrays have neither.
+    model:         the module (not its parameters, as analog weights are no torch parameters).
+    lr:            learning rate of both; may be changed by torch's schedulers or in ``param_groups``.
+    momentum, weight_decay:  for the digital parameters only; arrays have neither.
 
     What a loop does to gradients, clipping say, is done to the pulses, see `layers.gradient`.
 
     One `step` sends all vector pairs since the last one in sample order, then lets cells diffuse and decay by one
     mini-batch, and counts one mini-batch in the activity logs. With lr == 0 nothing is sent. Unlike gradients, pairs
     are used up by a step; `zero_grad` forgets those that are left.
+
+    InputError: model is no module, or a number is out of its range.
     """
 
     def __init__(self, model: torch.nn.Module, lr: float, *, momentum: float = 0.0, weight_decay: float = 0.0) -> None:
@@ -48,7 +50,7 @@ class AnalogSGD(torch.optim.Optimizer):
                 layer.gradient.clear()
 
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
-        """One mini-batch; returns the closure's loss if there is one."""
+        """Learn from one mini-batch; returns the loss that ``closure`` computes, None without one."""
         loss = None
         if closure is not None:
             with torch.enable_grad():
@@ -67,7 +69,7 @@ class AnalogSGD(torch.optim.Optimizer):
 
     @torch.no_grad()
     def _learn_digitally(self) -> None:
-        """Plain SGD of the parameters."""
+        """Move the digital parameters by plain SGD."""
         (group,) = self.param_groups
         for parameter in group["params"]:
             if parameter.grad is None:

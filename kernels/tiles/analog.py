@@ -31,11 +31,11 @@ BEFORE = -1
 
 @dataclass(frozen=True)
 class AnalogConfig(LayerConfig):
-    """The arrays of a layer that learns by pulses, and their periphery.
+    """Configure the arrays of a layer that learns by pulses, and their periphery.
 
     device:   what a cross-point is made of.
-    cell:     how many devices stand at a cross-point and how they learn together (`rpusim.kernels.cells`).
     update:   how updates are pulsed.
+    cell:     how many devices stand at a cross-point and how they learn together (`rpusim.kernels.cells`).
     Everything else: as for `LayerConfig`.
     """
 
@@ -54,8 +54,13 @@ class AnalogConfig(LayerConfig):
 
 
 class AnalogTile(Tile):
-    """A tile whose cells learn in place; parameters as for `Tile`. Attributes: config; cell (the devices and how they
-    learn); history: a list in which the arguments of updates are noted, for who wants to repeat them, or None."""
+    """Multiply by cells that also learn in place; arguments as for `Tile`.
+
+    Attributes:
+    config:   what it was made by.
+    cell:     the devices and how they learn.
+    history:  a list in which the arguments of updates are noted, for whoever wants to repeat them; None: they are not.
+    """
 
     def __init__(self, rows: int, columns: int, config: AnalogConfig, **options: Any) -> None:
         super().__init__(rows, columns, config, exact_reads=config.device.perfect_reads, **options)
@@ -67,7 +72,7 @@ class AnalogTile(Tile):
 
     @property
     def weights(self) -> Tensor:
-        """The visible weights (rows, columns), not a copy."""
+        """The visible weights of the cells (rows, columns), not a copy."""
         return self.cell.weights
 
     @property
@@ -85,8 +90,13 @@ class AnalogTile(Tile):
         self.cell.set_weights(weights)
 
     def update(self, x: Tensor, d: Tensor, learning_rate: float, operations: int = 0) -> None:
-        """Learn from pairs in order: W <- W - learning_rate d x^T, the way of the cell; shapes as for `forward` and
-        `backward`. The pairs are one mini-batch. operations: digital ones that were done for each before."""
+        """Learn from the pairs of a mini-batch in order: on average W <- W - learning_rate d x^T, the cell's own way.
+
+        x, d:        (vectors, columns) and (vectors, rows).
+        operations:  digital operations that were done for each pair before, for the log.
+
+        InputError: shapes do not fit, or numbers are not finite.
+        """
         x, d = self._vectors("x", x, self.columns), self._vectors("d", d, self.rows)
         if x.shape[0] != d.shape[0]:
             raise InputError(
@@ -112,7 +122,7 @@ class AnalogTile(Tile):
                 self.log.append(len(done.extra), layer=self.layer, tile=self.tile, **done.extra.columns())
 
     def end_mini_batch(self) -> None:
-        """What happens once per mini-batch whether or not there was an update: diffusion, then decay."""
+        """Let the cells diffuse, then decay, as happens once per mini-batch whether or not there was an update."""
         self.cell.end_mini_batch()
 
     @property
@@ -128,7 +138,10 @@ class AnalogTile(Tile):
         return isinstance(self.cell, SingleCell) and self.array.cells.retention is not None
 
     def refresh(self, seconds: float) -> None:
-        """Bring back what the mean cell has lost in ``seconds``: read column by column, and write the difference."""
+        """Bring back what the mean cell has lost in ``seconds``: read column by column, and write the difference.
+
+        Only where `can_refresh`. The log gets a row of maintenance for every column.
+        """
         assert self.can_refresh and isinstance(self.array.device, PulsedDevice), "nothing that leaks"
         reader = Reader(self._backward_io, self.rows, self.columns, (*self._stream, Name.READ), by_columns=True)
         columns, before = list(range(self.columns)), self.weights.clone()

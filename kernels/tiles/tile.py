@@ -28,27 +28,35 @@ _ALMOST = 1.0 - 1e-6  # of the converters' bound counts as the bound
 
 
 class Step(NamedTuple):
-    """Which step of a sequence the vectors of a call are, one of every sample, and of how many."""
+    """Place the vectors of a call, one of every sample, in a sequence that is fed to the tile step by step.
+
+    number:  which step they are, from 0.
+    steps:   how many steps the sequence has.
+    """
 
     number: int
     steps: int
 
 
 ALONE = Step(0, 1)
-"""The vectors of a call are all there are."""
+"""No sequence: the vectors of a call are all there are."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class LayerConfig(ABC):
-    """The periphery of a layer's arrays, and how its weights lie on them.
+    """Configure the periphery of a layer's arrays, and how its weights lie on them.
 
-    forward, backward: the periphery in the two directions; bound management is always off in backward.
-    analog_bias: keep the bias as a last column of the array, fed with 1 (else digital, and trained digitally).
-    max_rows, max_columns: the largest tile; a larger layer is cut into balanced blocks. None: no limit.
-    weight_scaling_omega: if > 0, weights are stored divided by s = max|W| / omega, and s is applied digitally;
-    weight_scaling_columnwise: an s of its own for every output (a column of the array as chips are drawn).
-    learn_out_scaling: a digital factor of the outputs, 1 at first and learned; out_scaling_columnwise: one per output.
-    input_range: inputs are clipped to a range, which may be learned, and divided by it; the bias has to be digital.
+    forward, backward:  periphery in the two directions; bound management is always off in backward.
+    analog_bias:        keep the bias as a last column of the array, fed with 1; else it is digital, and trained so.
+    max_rows, max_columns:      the largest tile; a larger layer is cut into balanced blocks. None: no limit.
+    weight_scaling_omega:       if > 0, weights are stored divided by s = max|W| / omega, and s is applied digitally.
+    weight_scaling_columnwise:  an s of its own for every output (a column of the array as chips are drawn).
+    learn_out_scaling:          a digital factor of the outputs, 1 at first and learned.
+    out_scaling_columnwise:     such a factor for every output.
+    input_range:                inputs are clipped to a range, which may be learned, and divided by it; the bias has to
+                                be digital. None: the converters' range is fixed.
+
+    InputError: a field is out of its range, or two exclude each other. Names are those of AIHWKit (Rasch et al. 2021).
     """
 
     forward: IOParameters = field(default_factory=IOParameters)
@@ -84,20 +92,25 @@ class LayerConfig(ABC):
 
     @abstractmethod
     def tile(self, rows: int, columns: int, **options: Any) -> Tile:
-        """A tile of this kind; options as for `Tile`."""
+        """Make a tile of this kind, with ``rows`` outputs and ``columns`` inputs; options as for `Tile`."""
 
 
 class Tile(torch.nn.Module, ABC):
-    """``rows`` x ``columns`` cells with their periphery; rows are outputs, columns inputs.
+    """Multiply vectors by the cells of one array, through its periphery.
 
-    seed, layer, tile: name the array to the random numbers; layer and tile also stand in the activity log.
-    place: of the tile's first row and column in the layer's matrix.
-    path: "numba" (compiled, on the CPU) or "torch" (the specification; any device).
-    log:  receives one row per vector and phase, and rows of what was done besides; None: nothing is written.
-    exact_reads: the weights are digital, and read exactly whatever the periphery.
-    Attributes: forward_lines, backward_lines; weight, the parameter that torch trains, or None if the tile learns by
-    pulses; clipped, which outputs (vectors, rows) of the last `forward` stood at the converters' bound, where the
-    input range is to manage that (else None).
+    rows, columns:  size of the array; rows are outputs, columns inputs.
+    config:         the periphery, see `LayerConfig`.
+    seed, layer, tile:  name of the array for random numbers; layer and tile also stand in the activity log.
+    place:          of the tile's first row and column in the layer's matrix.
+    path:           "numba" (compiled, on the CPU) or "torch" (the specification, on any device).
+    log:            receives one row per vector and phase, and rows of what was done besides; None: nothing is written.
+    exact_reads:    whether the weights are digital, and read exactly whatever the periphery.
+
+    Attributes:
+    forward_lines, backward_lines:  what differs between the lines of the periphery in the two directions.
+    weight:   the parameter that torch trains; None if the tile learns by pulses.
+    clipped:  which outputs (vectors, rows) of the last `forward` stood at the converters' bound, where the input range
+              is to manage that; else None.
     """
 
     clipped: Tensor | None = None
@@ -138,7 +151,10 @@ class Tile(torch.nn.Module, ABC):
         """The weights (rows, columns) that a multiplication sees, not a copy."""
 
     def set_weights(self, weights: Tensor) -> None:
-        """Write weights (rows, columns), limited to each cell's bounds (a stuck cell keeps its value)."""
+        """Write weights (rows, columns), limited to each cell's bounds; a stuck cell keeps its value.
+
+        InputError: the shape is another one.
+        """
         if weights.shape != (self.rows, self.columns):
             shape = tuple(weights.shape)
             raise InputError(
@@ -148,19 +164,22 @@ class Tile(torch.nn.Module, ABC):
 
     @abstractmethod
     def _set_weights(self, weights: Tensor) -> None:
-        """`set_weights` with weights of the right shape."""
+        """Write weights that have the right shape."""
 
     def get_weights(self) -> Tensor:
-        """A copy of the stored weights (rows, columns)."""
+        """Copy the stored weights (rows, columns)."""
         return self.weights.clone()
 
     @property
     def path_now(self) -> str:
-        """The compiled path needs the CPU."""
+        """The path that multiplications take where the weights lie now: the compiled one needs the CPU."""
         return self.path if self.weights.is_cpu else "torch"
 
     def forward(self, x: Tensor, step: Step = ALONE) -> Tensor:
-        """Multiply vectors: x (vectors, columns) -> y (vectors, rows)."""
+        """Multiply vectors: x (vectors, columns) -> y (vectors, rows), through the forward periphery.
+
+        step: which step of a sequence the vectors are. InputError: x has another shape.
+        """
         x, weights = self._vectors("x", x, self.columns), self.weights
         done = multiply(
             weights,
@@ -180,7 +199,10 @@ class Tile(torch.nn.Module, ABC):
         return done.y
 
     def backward(self, d: Tensor, step: Step = ALONE) -> Tensor:
-        """Multiply errors by the transposed array: d (vectors, rows) -> (vectors, columns). No bound management."""
+        """Multiply errors by the transposed array: d (vectors, rows) -> (vectors, columns), without bound management.
+
+        step: which step of a sequence the vectors are. InputError: d has another shape.
+        """
         d, weights = self._vectors("d", d, self.rows), self.weights
         done = multiply(
             weights.t(),
@@ -197,14 +219,14 @@ class Tile(torch.nn.Module, ABC):
         return done.y
 
     def update(self, x: Tensor, d: Tensor, learning_rate: float, operations: int = 0) -> None:
-        """Learn from pairs in order, if the tile learns by pulses; shapes as for `forward` and `backward`."""
+        """Learn from pairs in order, if the tile learns by pulses; see `rpusim.kernels.tiles.analog.AnalogTile`."""
 
     def gradient(self, x: Tensor, d: Tensor) -> Tensor:
-        """That of ``weight`` (rows, columns), if torch trains it; shapes as for `forward` and `backward`."""
+        """Sum up the gradient d x^T of pairs x (vectors, columns), d (vectors, rows): (rows, columns)."""
         return product(d.t(), x.t())
 
     def end_mini_batch(self) -> None:
-        """What happens once per mini-batch whether or not there was an update."""
+        """Do what happens once per mini-batch whether or not there was an update."""
 
     @property
     def volatile(self) -> bool:
@@ -215,7 +237,7 @@ class Tile(torch.nn.Module, ABC):
         """Let ``seconds`` pass: what the cells hold leaks away and drifts."""
 
     def _vectors(self, name: str, given: Tensor, lines: int) -> Tensor:
-        """The vectors as the stages want them: (vectors, lines), contiguous float32."""
+        """Bring vectors into the form that the stages want: (vectors, lines), contiguous float32."""
         if given.dim() != 2 or given.shape[1] != lines:
             shape = tuple(given.shape)
             raise InputError(f"layer {self.layer}: {name} of shape {shape} was given; accepted is (vectors, {lines})")
@@ -237,7 +259,7 @@ class Tile(torch.nn.Module, ABC):
             )
 
     def get_extra_state(self) -> dict[str, Any]:
-        """The counters and the name, which travel with `state_dict`."""
+        """Give the counters and the name, which travel with `state_dict`."""
         return {"counters": dict(self._counters), "stream": self._stream}
 
     def set_extra_state(self, state: dict[str, Any]) -> None:

@@ -35,7 +35,14 @@ def converters(kind: TileKind, management: Management) -> IOParameters:
 
 
 def analog_configuration(kind: TileKind, management: Management, cells: UnitCells, bias: Bias) -> AnalogConfig:
-    """Kernel parameters of one kind of tile.
+    """Make the kernel's parameters for arrays on one kind of tile that learn.
+
+    kind:        the kind of tile: converters, pulses and how cells are written.
+    management:  what the digital side does.
+    cells:       what stands at the cross-points.
+    bias:        where the bias is kept.
+
+    InputError: the tiles have no pulses, or cells are reset and the tiles do not say how they are written.
 
     A transfer reads its array through the same converters, without management and with an input that needs no rounding.
     """
@@ -65,7 +72,7 @@ def analog_configuration(kind: TileKind, management: Management, cells: UnitCell
 def layer_configurations(
     placement: Placement, management: Management, cells: UnitCells | InferenceCells
 ) -> dict[str, LayerConfig]:
-    """Kernel parameters for every layer of a placement, by layer name: those of the kind of tile it lies on."""
+    """Make the kernel's parameters for every layer of a placement, by layer name: those of its kind of tile."""
 
     def of_kind(kind: TileKind) -> LayerConfig:
         if isinstance(cells, InferenceCells):
@@ -81,7 +88,7 @@ _PER_INPUT = {"none": 0, "constant": 1, "abs_max": 2, "max": 2, "average_abs_max
 
 
 def with_management(activity: Activity, placement: Placement, management: Management) -> Activity:
-    """The same rows with the digital operations that management asks for, tile by tile.
+    """Add to rows of activity the digital operations that management asks for, tile by tile.
 
     Noise management: see `_PER_INPUT`; stochastic rounding: one addition per input; bound management: every repeated
     pass scales its inputs again. An update turns each line's value into a firing probability (one multiplication);
@@ -106,5 +113,5 @@ def with_management(activity: Activity, placement: Placement, management: Manage
 
 
 def splits(placement: Placement) -> dict[str, tuple[tuple[int, ...], tuple[int, ...]]]:
-    """How the kernel has to cut each layer so that its tiles are the chip's: (row splits, column splits) by name."""
+    """Say how the kernel has to cut each layer for its tiles to be the chip's: (row splits, column splits) by name."""
     return {placed.layer.name: (placed.row_splits, placed.column_splits) for placed in placement.layers}

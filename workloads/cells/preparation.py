@@ -24,7 +24,12 @@ MOST_COUNT = 2**31 - 1
 
 
 def preparation(placement: Placement, cells: UnitCells | InferenceCells | None) -> Activity:
-    """Rows of maintenance for every block, before the first mini-batch."""
+    """List the work before the first mini-batch: rows of maintenance for every block of a placement.
+
+    cells: what stands at the cross-points; None: single devices.
+
+    InputError: tiles do not say how they are written, or more pulses are asked for than a row can count.
+    """
     return Activity.concatenate(rows for block in placement.blocks() for rows in _of_block(placement, block, cells))
 
 
@@ -50,7 +55,7 @@ def _of_block(placement: Placement, block: Block, cells: UnitCells | InferenceCe
 
 
 def _alternating_pulses(block: Block, pairs: int) -> Activity:
-    """On array 0, which is then read column by column."""
+    """Send alternating pulses to all of array 0, which is then read column by column."""
     slots, met = 2 * pairs, pairs * block.rows * block.columns
     return Activity.rows(
         **_place(block),
@@ -80,7 +85,7 @@ def _writing(placement: Placement, block: Block, array: int) -> Activity:
 
 
 def _measuring(block: Block) -> Activity:
-    """Every column is driven alone, and the magnitudes of the answers are added up."""
+    """Drive every column alone, and add up the magnitudes of the answers."""
     return Activity.rows(
         **_place(block),
         active_rows=block.rows,

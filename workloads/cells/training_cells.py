@@ -38,10 +38,13 @@ _SECONDS = ("device.drift.t_0", "device.retention")
 
 @dataclass(frozen=True)
 class UnitCells:
-    """What stands at the cross-points of every array, and how it is trained.
+    """Say what stands at the cross-points of every array, and how it is trained.
 
-    update: how the gradient is pulsed; None: as the chip does by itself. source: where the numbers come from.
-    endurance: how many pulses a cell takes.
+    device:     what the arrays are made of, unless the cell says it itself.
+    cell:       how many devices stand at a cross-point, and how they learn.
+    update:     how the gradient is pulsed; None: as the chip does by itself.
+    source:     where the numbers come from.
+    endurance:  how many pulses a cell takes before it is worn out.
     """
 
     device: PulsedDevice
@@ -56,7 +59,7 @@ class UnitCells:
         return self.cell.layout
 
     def provenance(self) -> Iterator[dict[str, object]]:
-        """Every number with its source."""
+        """List every number with its unit and source, for the provenance of a result."""
         of_device = {f"device.{name}": value for name, value in self.device.numbers().items()}
         for field, value in {**of_device, **_numbers("device.cell", self.cell)}.items():
             unit = "s" if field in _SECONDS else "1"
@@ -66,7 +69,7 @@ class UnitCells:
 
 
 def _numbers(where: str, values: Any) -> dict[str, object]:
-    """Numbers among the fields of a dataclass, and of those within it; devices of single arrays are left out."""
+    """List the numbers in the fields of a dataclass and of those within it; devices of single arrays are left out."""
     found: dict[str, object] = {}
     for field in fields(values):
         value, name = getattr(values, field.name), f"{where}.{field.name}"
@@ -81,7 +84,13 @@ def _numbers(where: str, values: Any) -> dict[str, object]:
 
 
 def build(given: Given, chip: Chip | None = None) -> UnitCells:
-    """The unit cells of a configuration's name, or of a mapping (see the module), on a chip."""
+    """Make unit cells of what a user gives.
+
+    given:  name of a configuration, or a mapping (see the module).
+    chip:   the chip whose own cells "chip" stands for; None: that name is refused.
+
+    InputError: an unknown name, a parameter that there is not or whose value is out of its range.
+    """
     if isinstance(given, str) and given != OF_THE_CHIP:
         if given in INFERENCE:
             raise InputError(
@@ -103,7 +112,7 @@ def build(given: Given, chip: Chip | None = None) -> UnitCells:
 
 
 def _endurance(given: Any, model: Any) -> Endurance:
-    """As given, or that of the device's name."""
+    """Take the endurance that is given, or that of the device's name; InputError: it is no number above 0."""
     if given is None:
         return CHARGE if model == OF_THE_CHIP else OF_DEVICES.get(str(model), ASSUMED)
     if isinstance(given, bool) or not isinstance(given, int | float) or not given > 0:
@@ -114,7 +123,10 @@ def _endurance(given: Any, model: Any) -> Endurance:
 
 
 def of_the_chip(chip: Chip | None) -> PulsedDevice:
-    """The device that the chip's cells are, by their circuit; InputError if it does not say, or has several kinds."""
+    """Find the device that the chip's cells are, by their circuit.
+
+    InputError: there is no chip, it does not say how its cells learn, or it has several kinds.
+    """
     if chip is None:
         raise InputError("device: got 'chip', but there is no chip here; name a device")
     bill = bill_of_parts(chip)
@@ -140,7 +152,7 @@ def _device(where: str, given: Any, chip: Chip | None) -> PulsedDevice:
 
 
 def _cell(where: str, given: Any, chip: Chip | None) -> CellParameters:
-    """A cell of its kind and parameters. Reads of its arrays go through the chip's converters: nobody states them."""
+    """Make a cell of its kind and parameters; the periphery of its reads is the chip's, so nobody may state it."""
     kind = given.get("kind") if isinstance(given, dict) else None
     if kind not in CELLS:
         raise InputError(f"{where}: got {shown(repr(given))}, but a mapping needs 'kind'{nearest(str(kind), CELLS)}")
@@ -159,7 +171,7 @@ def _cell(where: str, given: Any, chip: Chip | None) -> CellParameters:
 
 
 def _parameter(where: str, value: Any, default: Any, chip: Chip | None) -> Any:
-    """What a mapping in a file stands for where the cell wants a cell, devices or pulse trains."""
+    """Turn a value of a file into what the cell wants there: a cell, devices, pulse trains, or the value itself."""
     if isinstance(default, CellParameters):
         return _cell(where, value, chip)
     if where.endswith(".devices"):
@@ -188,7 +200,7 @@ def _made(where: str, make: Any, values: dict[str, Any]) -> Any:
 
 
 def read_through(cell: CellParameters, io: IOParameters) -> CellParameters:
-    """The cell with all reads of its arrays going through this periphery."""
+    """Let all reads that a cell makes of its arrays go through the periphery ``io``; returns a new cell."""
     changes: dict[str, Any] = {}
     for field in fields(cell):
         value = getattr(cell, field.name)

@@ -11,7 +11,7 @@ from rpusim.kernels.inference.modifiers.base import Modifier, Tensor
 
 @dataclass(frozen=True)
 class AddNormal(Modifier):
-    """std_dev: relative to the largest weight."""
+    """Add normal noise of one size; std_dev: its standard deviation, relative to the largest weight."""
 
     std_dev: float
 

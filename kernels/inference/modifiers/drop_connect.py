@@ -13,7 +13,7 @@ from rpusim.kernels.inference.modifiers.base import Modifier, Tensor
 
 @dataclass(frozen=True)
 class DropConnect(Modifier):
-    """pdrop: the probability."""
+    """Set weights to 0 at random; pdrop: the probability."""
 
     pdrop: float
 

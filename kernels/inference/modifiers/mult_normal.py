@@ -11,7 +11,7 @@ from rpusim.kernels.inference.modifiers.base import Modifier, Tensor
 
 @dataclass(frozen=True)
 class MultNormal(Modifier):
-    """std_dev: relative to each weight."""
+    """Add normal noise in proportion; std_dev: its standard deviation, relative to each weight."""
 
     std_dev: float
 

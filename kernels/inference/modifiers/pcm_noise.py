@@ -23,10 +23,13 @@ from rpusim.kernels.inference.noise.pcm import PCM
 
 @dataclass(frozen=True)
 class PCMNoise(Modifier):
-    """std_dev: a factor of the noise of programming. t_inference: seconds since programming.
+    """Do to weights what phase-change memory would.
 
-    zero_thres: see the module. prob_at_reset, prob_at_gmax, prob_at_random: of devices stuck at 0, at g_max, anywhere.
-    model: the curves.
+    std_dev:      a factor of the noise of programming.
+    t_inference:  seconds since programming.
+    zero_thres:   see the module.
+    prob_at_reset, prob_at_gmax, prob_at_random:  probability that a device is stuck at 0, at g_max, anywhere.
+    model:        the curves of noise and drift.
     """
 
     std_dev: float = 1.0
