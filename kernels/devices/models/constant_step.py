@@ -38,6 +38,6 @@ class ConstantStep(PulsedDevice):
         return [steps.up], [steps.down]
 
     def symmetry_point(self, cells: Cells) -> Tensor:
-        """The bound that a cell's stronger direction drives it to; 0 where both steps are equal."""
+        """Find the bound that a cell's stronger direction drives it to; 0 where both steps are equal."""
         (up,), (down,) = cells.parameters(up=True), cells.parameters(up=False)
         return balance(torch.zeros_like(up), up - down, cells)

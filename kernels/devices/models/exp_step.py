@@ -48,8 +48,8 @@ def complex_step(
 class ExpStep(PulsedDevice):
     """A device with exponential saturation; besides the parameters of `PulsedDevice`:
 
-    A_up, A_down, gamma_up, gamma_down, a, b: the shape, equations 1 to 3.
-    dw_min_std_add, dw_min_std_slope: noise in addition to that of the step, in units of weight, and per weight.
+    A_up, A_down, gamma_up, gamma_down, a, b: the shape, equations 1 to 3, without unit.
+    dw_min_std_add, dw_min_std_slope: what equation 5 adds to the step before noise: in weight, and as a part of |w|.
     """
 
     A_up: float = 0.00081
