@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 import torch
 
-from rpusim.kernels.mvm.input_range import InputRange, LearnedRange
+from rpusim.errors import InputError
+from rpusim.kernels.mvm.input_range import InputRange, LearnedRange, calibrate
 
 X, ERRORS = [3.0, -4.0, 0.5, 2.5], [-1.0, 2.0, 5.0, 7.0]
 WANTED = -0.5 - 1.0
@@ -63,3 +64,64 @@ def test_it_begins_as_so_many_deviations_of_the_first_mini_batches() -> None:
         limits.append(float(learned.limit.detach()))
     deviation = (4 / 3) ** 0.5
     assert limits == pytest.approx([3 * deviation, 4.5 * deviation, 4.5 * deviation])
+
+
+class Ranged(torch.nn.Module):
+    """Nothing but a range."""
+
+    def __init__(self, **rule: Any) -> None:
+        super().__init__()
+        self.range = LearnedRange(InputRange(init_value=5.0, **rule))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        clipped: torch.Tensor = self.range(x, [])[0]
+        return clipped
+
+    @property
+    def limit(self) -> float:
+        return float(self.range.limit.detach())
+
+
+SEEN = [torch.tensor([1.0, -3.0, 2.0, 0.0]), torch.zeros(4), torch.tensor([-1.0, 1.0, -1.0, 1.0])]
+"""Three mini-batches, of which the second says nothing."""
+
+
+@pytest.mark.parametrize(
+    ("how", "expected"),
+    [("largest", 3.0), ("deviation", 2.0 * ((14 / 3) ** 0.5 + (4 / 3) ** 0.5) / 2), ("quantile", (2.0 + 1.0) / 2)],
+)
+def test_a_calibration_takes_the_largest_or_the_mean_over_mini_batches(how: str, expected: float) -> None:
+    """Deviations are of a mean of 0 in both; three of four magnitudes are within the quantile 0.7."""
+    model = Ranged(init_std_alpha=2.0)
+    calibrate(model, SEEN, how, quantile=0.7)
+    assert model.limit == pytest.approx(expected)
+
+
+def test_after_a_calibration_training_does_not_begin_anew_and_modes_are_as_before() -> None:
+    model = Ranged(init_from_data=3)
+    model.range.eval()
+    calibrate(model, SEEN, "largest")
+    assert model.training and not model.range.training
+    model.train()
+    model(100.0 * SEEN[0])
+    assert model.limit == 3.0 and int(model.range.batches) == 3
+
+
+def test_a_later_calibration_forgets_the_earlier_one() -> None:
+    model = Ranged()
+    calibrate(model, SEEN, "largest")
+    calibrate(model, (each for each in SEEN[2:]), "largest")
+    assert model.limit == 1.0
+
+
+@pytest.mark.parametrize(
+    ("model", "batches", "sentence"),
+    [
+        (torch.nn.Linear(2, 2), SEEN, "model: no layer has an input range"),
+        (Ranged(), [], "batches: none were given"),
+        (Ranged(), [[1.0]], "batches: a list was given"),
+    ],
+)
+def test_what_cannot_be_calibrated_is_refused(model: torch.nn.Module, batches: list[Any], sentence: str) -> None:
+    with pytest.raises(InputError, match=sentence):
+        calibrate(model, batches)
