@@ -239,7 +239,7 @@ class TestSchedules:
 
 
 class TestServedOnSight:
-    """What the fast engine does without a calendar, and where it has to start again with one."""
+    """What the compiled engine does without a calendar, and where it has to start again with one."""
 
     @given(
         room=st.integers(2, 12),
