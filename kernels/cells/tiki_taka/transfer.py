@@ -252,6 +252,7 @@ class TransferCell(UnitCell):
         self.p, number = parameters, parameters.number
         self.transfer_update, self.column_by_column = parameters.transfer_update, parameters.column_by_column
         self._fast_rate = 0.0  # learning rate of A for the last vector of `learn`
+        self._periods: tuple[int, list[int]] = (-1, [])  # those of the last size of a mini-batch
         self.gamma = parameters.gammas
         hidden = not any(self.gamma[:-1]) and self.gamma[-1] == 1.0
         self.register_buffer("visible", None if hidden else torch.zeros(site.rows, site.columns))
@@ -345,7 +346,9 @@ class TransferCell(UnitCell):
 
     def periods(self, vectors: int) -> list[int]:
         """Count the vectors from one transfer of each array to the next, see `Transfer.periods`."""
-        return self.p.periods(self.site.device, self.slices, self.length, vectors)
+        if self._periods[0] != vectors:
+            self._periods = vectors, self.p.periods(self.site.device, self.slices, self.length, vectors)
+        return self._periods[1]
 
     def fast_rate(self, learning_rate: float) -> float:
         """The learning rate of A."""
