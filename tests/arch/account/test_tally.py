@@ -7,9 +7,11 @@ from collections.abc import Callable
 import numpy as np
 from generated import chain, works
 from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from rpusim.arch.account import steady
-from rpusim.arch.account.pricing import Pricer
+from rpusim.arch.account.pricing import Pricer, _exact_sum
+from rpusim.arch.account.tally import Tally
 from rpusim.arch.chips.chip import Chip
 from rpusim.arch.contract.activity import Activity, Phase
 from rpusim.arch.mapping.placement import place
@@ -46,3 +48,23 @@ def test_events_that_take_equally_long_but_not_equally_much_are_told_apart() -> 
     whole = price(run(plan, forward, "layer-pipelined"), forward)
     assert tallied == whole
     assert whole.energy["input drivers", "forward", "layer0"] == sum(lines) * 72_300_000
+
+
+def test_equal_events_are_one_group_however_many_there_are() -> None:
+    """Every operation of a vector has a group; the first vectors, which need not wait, may have others."""
+    plan, groups = make_plan(place(chain(17, 11), Chip.load("rpu-2016"))), []
+    for vectors in (10, 200):
+        forward = Activity.rows(phase=Phase.FORWARD, vector=np.arange(vectors), passes=1, active_columns=17)
+        timed = steady.timed(plan, "layer-pipelined", work(forward), 1)
+        tally = Tally(timed.program, timed.start, timed.end, forward)
+        assert int(tally.count.sum()) == len(run(plan, forward, "layer-pipelined"))
+        groups.append(len(tally.events))
+    assert groups[0] == groups[1] < 10
+
+
+@given(
+    rows=st.lists(st.tuples(st.integers(0, 2**62), st.integers(0, 2**47)), min_size=1, max_size=50),
+)
+def test_sums_of_products_beyond_64_bits_are_exact(rows: list[tuple[int, int]]) -> None:
+    values, counts = (np.array(column, np.int64) for column in zip(*rows, strict=True))
+    assert _exact_sum(values, counts) == sum(value * count for value, count in rows)
