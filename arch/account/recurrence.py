@@ -46,11 +46,6 @@ class Period:
     stop: int
     samples: int
 
-    @property
-    def ps(self) -> int:
-        """Length of the period (ps)."""
-        return self.stop - self.start
-
 
 @dataclass(frozen=True)
 class Repeats:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from generated import chain, chips, images, networks
+from generated import chain, changed, chips, images, networks
 from hypothesis import Phase as Stage
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -15,7 +15,8 @@ from rpusim.arch.chips.chip import Chip
 from rpusim.arch.contract.activity import Activity
 from rpusim.arch.mapping.assumed_activity import assumed_activity
 from rpusim.arch.mapping.placement import Placement, place
-from rpusim.arch.network.network import Network
+from rpusim.arch.network.network import Network, connect
+from rpusim.arch.network.operations import WeightLayer
 from rpusim.arch.schedule.plan import make_plan
 from rpusim.arch.schedule.schedules import run
 from rpusim.errors import InputError
@@ -96,6 +97,20 @@ def test_three_samples_of_a_large_mini_batch_are_timed(chip: str) -> None:
     plan = make_plan(place(images(8, 8), Chip.load(chip)))
     found = steady.timed_batch(plan, lambda number: assumed_activity(plan.placement, number, True, number), 1000)
     assert found is not None and found.pieces == 3
+
+
+@pytest.mark.parametrize(("rows", "outputs"), [(13, 25), (8, 9), (20, 39)])
+def test_blocks_of_a_layer_that_learn_at_unequal_speed_wait_for_each_other(rows: int, outputs: int) -> None:
+    """Row by row the larger block takes longer, and the digital bias learns after both."""
+    chip = changed(Chip.load("rpu-2016"), array={"rows": rows, "columns": 40}, pulses={"access": "row-by-row"})
+    network = connect("one", (17,), [(WeightLayer.linear("fc", (17,), outputs), ("input",))])
+    large = Pieces(place(network, chip, bias="digital"), True, "sequential", 40)
+
+    def work(number: int, size: int) -> Activity:
+        return assumed_activity(large.plan.placement, number * size, True, size)
+
+    found, _ = steady.account(large.plan, "sequential", large.price, work, 1, 40)
+    assert found == large.all(1)
 
 
 def test_a_single_one_is_just_timed() -> None:
