@@ -97,11 +97,14 @@ class AnalogMultiheadAttention(torch.nn.Module):
         biases = (None,) * 3 if module.in_proj_bias is None else module.in_proj_bias.chunk(3)
         given = (*zip(weights, biases, strict=True), (module.out_proj.weight, module.out_proj.bias))
         for name, (weight, bias) in zip(_PROJECTIONS, given, strict=True):
-            cast(AnalogLayer, analog.get_submodule(name)).set_weights(weight, bias)
+            projection = cast(AnalogLayer, analog.get_submodule(name))
+            projection.set_weights(weight, bias)
+            projection.learn_as(weight, bias)
         with torch.no_grad():
             for ours, theirs in ((analog.bias_k, module.bias_k), (analog.bias_v, module.bias_v)):
                 if ours is not None:
                     ours.copy_(theirs)
+                    ours.requires_grad_(theirs.requires_grad)
         return analog
 
     @staticmethod

@@ -14,7 +14,7 @@ and what is learned from is d a R / s, so that s W_a follows plain SGD; a, R and
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from itertools import accumulate, zip_longest
 from typing import Any, cast
 
@@ -24,7 +24,15 @@ from rpusim.arch.contract import checks
 from rpusim.arch.contract.activity import ActivityLog
 from rpusim.errors import InputError
 from rpusim.kernels.base import rng
-from rpusim.kernels.layers.gradient import PulsedGradient, operations_of_norm
+from rpusim.kernels.layers.gradient import (
+    ArrayWeights,
+    PairGradient,
+    Pairs,
+    Waiting,
+    in_order,
+    masked,
+    operations_of_norm,
+)
 from rpusim.kernels.mvm.input_range import LearnedRange
 from rpusim.kernels.tiles.config import LayerConfig
 from rpusim.kernels.tiles.tile import ALONE, Step
@@ -52,7 +60,8 @@ class _AnalogProduct(torch.autograd.Function):
     def forward(
         ctx: Any,
         x: Tensor,
-        gradient: Tensor | None,
+        weight: Tensor | None,
+        bias: Tensor | None,
         layer: AnalogLayer,
         step: Step,
         clipped: list[Tensor | None],
@@ -70,15 +79,23 @@ class _AnalogProduct(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         (vectors,) = ctx.saved_tensors
-        d = gradients[0].contiguous()
         layer: AnalogLayer = ctx.layer
+        if torch.is_grad_enabled():
+            raise InputError(
+                f"layer {layer.layer}: a gradient of a gradient was asked for (create_graph=True), which arrays cannot "
+                "give; accepted is a loss that uses no gradients, or such a penalty on a part that is not converted"
+            )
+        d = gradients[0].contiguous()
         wanted = ctx.needs_input_grad[0]
         back = layer.input_of(layer.analog_backward(d, ctx.step, ctx.clipped), ctx.shape) if wanted else None
-        if layer.gradient is None:
-            return back, None, None, None, None, *layer.weight_gradients(vectors, d)
-        if ctx.needs_input_grad[1]:
-            layer.gradient.append(ctx.call, ctx.step.number, vectors, d)
-        return back, None, None, None, None
+        if layer.trained:
+            return back, None, None, None, None, None, *layer.weight_gradients(vectors, d)
+        pairs = Pairs(ctx.call, ctx.step.number, vectors, d)
+        learned = (
+            PairGradient(layer, name, [(pairs, 1.0)]) if needed else None
+            for name, needed in zip(("weight", "bias"), ctx.needs_input_grad[1:3], strict=True)
+        )
+        return back, *learned, None, None, None
 
 
 class AnalogLayer(torch.nn.Module, ABC):
@@ -86,15 +103,16 @@ class AnalogLayer(torch.nn.Module, ABC):
 
     groups: so many equal parts of the outputs read inputs of their own, each through tiles of its own; ``inputs`` is
     what one output reads.
+    weight_shape: the shape of torch's ``weight``; None: (outputs, inputs).
     row_splits, column_splits: sizes of the blocks of outputs and of inputs (the bias column included); None: as few as
     the configuration's largest tile allows. A block of outputs lies within one group.
-    gradient: the pairs of backward passes that no update has used yet, as a parameter; None where torch trains the
-    tiles' weights. calls: how often the layer was called.
+    weight, bias: parameters, as of torch's layer. Where the tiles learn by pulses they stand for what the cells hold
+    (see `layers.gradient`); a digital bias is a plain parameter. calls: how often the layer was called.
     scale: the mapping scale s, one or one per output; out_scale, input_range: None unless configured.
     """
 
-    bias: torch.nn.Parameter | None
-    gradient: PulsedGradient | None
+    bias: Tensor | None
+    weight: Tensor
     out_scale: torch.nn.Parameter | None
     scale: Tensor
 
@@ -106,6 +124,7 @@ class AnalogLayer(torch.nn.Module, ABC):
         config: LayerConfig,
         *,
         groups: int = 1,
+        weight_shape: tuple[int, ...] | None = None,
         row_splits: Splits | None = None,
         column_splits: Splits | None = None,
         seed: int = 0,
@@ -118,6 +137,7 @@ class AnalogLayer(torch.nn.Module, ABC):
         self.config, self.layer, self.path, self._seed = config, layer, path, seed
         self.bias_column, self._digital_bias = bias and config.analog_bias, bias and not config.analog_bias
         self.rows, self.columns, self.groups = outputs, inputs + int(self.bias_column), groups
+        self.weight_shape = weight_shape or (outputs, inputs)
         self.row_splits = _splits("row_splits", row_splits, self.rows, config.max_rows, groups)
         self.column_splits = _splits("column_splits", column_splits, self.columns, config.max_columns)
         self._groups = _group_of_each(self.row_splits, groups)
@@ -132,23 +152,54 @@ class AnalogLayer(torch.nn.Module, ABC):
         ]
         self.tiles = torch.nn.ModuleList(self._grid)
         self._by_torch = any(tile.weight is not None for tile in self._grid)
-        if self._digital_bias:
-            self.bias = torch.nn.Parameter(torch.zeros(outputs))
-        else:
-            self.register_parameter("bias", None)
         self._scaled = config.weight_scaling_omega > 0.0
         self.register_buffer("scale", torch.ones((outputs,) if config.weight_scaling_columnwise else ()))
         out_scale = torch.ones((outputs,) if config.out_scaling_columnwise else ())
         self.out_scale = torch.nn.Parameter(out_scale) if config.learn_out_scaling else None
         self.input_range = None if config.input_range is None else LearnedRange(config.input_range)
         self.calls = 0
-        # It also makes autograd call backward where the input needs no gradient, as in the first layer.
-        self.register_parameter("gradient", None if self.trained else PulsedGradient(self))
+        self._still: tuple[str, ...] = ()
+        """Parts of the tiles' parameters that stay as they are, where torch trains them."""
+        self._register_parts({})  # before the digital bias: the order of torch's own layers
+        if not self.bias_column or self._by_torch:
+            self.register_parameter("bias", torch.nn.Parameter(torch.zeros(outputs)) if self._digital_bias else None)
+
+    def _register_parts(self, learns: dict[str, bool]) -> None:
+        """Stand among the parameters for what is on the arrays and learns by pulses; ``learns`` is True by default."""
+        for name in self._parts:
+            part = ArrayWeights(self, name, self.scale.device, learns.get(name, True))
+            self.register_parameter(name, part)  # type: ignore[arg-type]
+
+    @property
+    def _parts(self) -> tuple[str, ...]:
+        """Names of the parameters that stand for what is on the arrays."""
+        if self._by_torch:
+            return ()
+        return ("weight", "bias") if self.bias_column else ("weight",)
 
     @property
     def learns(self) -> bool | None:
         """Whether pulses change the weights; None where torch trains them."""
-        return None if self.gradient is None else self.gradient.requires_grad
+        return any(self._parameters[name].requires_grad for name in self._parts) if self._parts else None  # type: ignore[union-attr]
+
+    def part_shape(self, name: str) -> torch.Size:
+        """The shape that torch gives ``weight`` or ``bias``."""
+        return torch.Size((self.rows,) if name == "bias" else self.weight_shape)
+
+    def part(self, name: str) -> Tensor:
+        """A copy of ``weight`` or ``bias`` as the tiles hold it, in the shape that torch gives it."""
+        weight, bias = self.get_weights()
+        found = weight if name == "weight" else bias
+        assert found is not None, "a layer without a bias"
+        return found.reshape(self.part_shape(name))
+
+    def part_gradient(self, name: str, x: Tensor, d: Tensor) -> Tensor:
+        """The gradient of ``weight`` or ``bias`` from vectors x (vectors, groups x columns) and errors d (vectors,
+        rows), in the shape that torch gives it."""
+        tiles = iter([tile.gradient(*pair) for tile, pair in zip(self._grid, self._pairs_of_tiles(x, d), strict=True)])
+        matrix = torch.cat([torch.cat([next(tiles) for _ in self.column_splits], 1) for _ in self.row_splits], 0)
+        last = self.columns - int(self.bias_column)
+        return (matrix[:, last] if name == "bias" else matrix[:, :last]).reshape(self.part_shape(name))
 
     @property
     def trained(self) -> list[torch.nn.Parameter]:
@@ -193,6 +244,21 @@ class AnalogLayer(torch.nn.Module, ABC):
         for tile, block in zip(self._grid, self._blocks(scaled), strict=True):
             tile.set_weights(block)
 
+    def learn_as(self, weight: Tensor, bias: Tensor | None) -> None:
+        """Learn and stay frozen as the parameters of the torch layer that this one stands in for.
+
+        weight, bias: tensors whose ``requires_grad`` counts, or parts of such.
+        """
+        learns = {"weight": weight.requires_grad, "bias": bias is not None and bias.requires_grad}
+        for name in self._parts:
+            self._parameters[name].requires_grad_(learns[name])  # type: ignore[union-attr]
+        if self._digital_bias and self.bias is not None:
+            self.bias.requires_grad_(learns["bias"])
+        on_tiles = learns if self.bias_column else {"weight": learns["weight"]}
+        self._still = tuple(name for name, value in on_tiles.items() if not value)
+        for parameter in self.trained:
+            parameter.requires_grad_(any(on_tiles.values()))
+
     def get_weights(self) -> tuple[Tensor, Tensor | None]:
         """The logical weights (outputs, inputs) and bias (outputs,) as the tiles hold them."""
         grid, width = self._grid, len(self.column_splits)
@@ -232,25 +298,44 @@ class AnalogLayer(torch.nn.Module, ABC):
         gathered = cast(list[Tensor], columns)
         return gathered[0] if len(gathered) == 1 else torch.cat(gathered, dim=1)
 
-    def pulsed_update(self, learning_rate: float) -> None:
-        """Send all kept pairs to the tiles as pulses, in the order of the forward passes, sample by sample, and forget
-        them. Rate 0 only forgets."""
-        waiting = None if self.gradient is None else self.gradient.use_up()
-        if waiting is None or learning_rate == 0.0:
-            return
-        d = waiting.d / self.scale if self._scaled else waiting.d
-        for tile, (x_part, d_part) in zip(self._grid, self._pairs_of_tiles(waiting.x, d), strict=True):
-            operations = operations_of_norm(tile.rows, tile.columns, len(d)) if waiting.measured else 0
-            tile.update(x_part, d_part, learning_rate, operations)
+    def pulsed_update(self, rates: Mapping[str, float]) -> None:
+        """Send the pairs that the gradients of ``weight`` and ``bias`` hold to the tiles as pulses, in the order of the
+        forward passes, sample by sample.
 
-    def gradient_norm(self, x: Tensor, d: Tensor) -> Tensor:
-        """The Frobenius norm of the gradient of s W_a from vectors x (vectors, groups x columns) and errors d."""
-        parts = [tile.gradient(*pair) for tile, pair in zip(self._grid, self._pairs_of_tiles(x, d), strict=True)]
-        return torch.stack([part.square().sum() for part in parts]).sum().sqrt()
+        rates: learning rates of the parts that learn. InputError if a gradient is not made of pairs.
+        """
+        rate = max(rates.values(), default=0.0)
+        todo = self.waiting({name: given / rate for name, given in rates.items()}) if rate else None
+        if todo is None:
+            return
+        d = todo.d / self.scale if self._scaled else todo.d
+        for tile, (x_part, d_part) in zip(self._grid, self._pairs_of_tiles(todo.x, d), strict=True):
+            operations = operations_of_norm(tile.rows, tile.columns, len(d)) if todo.measured else 0
+            tile.update(x_part, d_part, rate, operations)
+
+    def waiting(self, factors: Mapping[str, float]) -> Waiting | None:
+        """The pairs that the gradients of ``weight`` and ``bias`` hold, in the order in which they are sent; None if
+        there are none.
+
+        factors: by name, what each gradient is multiplied by; 0 for those not named.
+        """
+        parts = {}
+        for name in self._parts:
+            gradient = self._parameters[name].grad  # type: ignore[union-attr]
+            if gradient is not None and not isinstance(gradient, PairGradient):
+                raise InputError(
+                    f"layer {self.layer}: the gradient of its {name} is not made of inputs and errors alone (a penalty "
+                    "or a hook has changed its elements), but arrays learn from those; accepted: one factor for the "
+                    "whole gradient, and penalties on digital parameters (rpusim.digital_parameters(model))"
+                )
+            parts[name] = (gradient, factors.get(name, 0.0))
+        return in_order(parts, self.groups)
 
     def weight_gradients(self, x: Tensor, d: Tensor) -> list[Tensor]:
         """Of the tiles' parameters, from vectors x (vectors, groups x columns) and errors d (vectors, rows)."""
         d = d / self.scale if self._scaled else d
+        if self._still:
+            x = masked(x, self.groups, {name: float(name not in self._still) for name in ("weight", "bias")})
         return [tile.gradient(*pair) for tile, pair in zip(self._grid, self._pairs_of_tiles(x, d), strict=True)]
 
     def end_mini_batch(self) -> None:
@@ -292,12 +377,14 @@ class AnalogLayer(torch.nn.Module, ABC):
             raise InputError(
                 f"layer {self.layer}: an input of {x.dtype} was given; accepted are floating-point numbers"
             )
+        # They also make autograd call backward where the input needs no gradient, as in the first layer.
+        handles = [self._parameters.get(name) if name in self._parts else None for name in ("weight", "bias")]
         clipped: list[Tensor | None] = []
         if self.input_range is None:
-            y = cast(Tensor, _AnalogProduct.apply(x, self.gradient, self, step, clipped, *self.trained))
+            y = cast(Tensor, _AnalogProduct.apply(x, *handles, self, step, clipped, *self.trained))
         else:
             x, limit = self.input_range(x, clipped)
-            y = cast(Tensor, _AnalogProduct.apply(x, self.gradient, self, step, clipped, *self.trained)) * limit
+            y = cast(Tensor, _AnalogProduct.apply(x, *handles, self, step, clipped, *self.trained)) * limit
         if self.out_scale is not None:
             y = y * self.out_scale
         bias = self.bias if self._digital_bias else None
@@ -307,23 +394,49 @@ class AnalogLayer(torch.nn.Module, ABC):
 
     def _apply(self, fn: Any, recurse: bool = True) -> Any:
         """Move to another device; arrays and their factors stay in single precision, whatever a model is cast to."""
-        return super()._apply(lambda t: done if (done := fn(t)).dtype is t.dtype else t.to(done.device), recurse)
+        kept = {name: self._parameters.pop(name) for name in self._parts}
+        try:
+            super()._apply(lambda t: done if (done := fn(t)).dtype is t.dtype else t.to(done.device), recurse)
+        finally:
+            self._parameters.update(kept)
+        if any(part is not None and part.device != self.scale.device for part in kept.values()):
+            self._register_parts({name: part.requires_grad for name, part in kept.items() if part is not None})
+        return self
 
     def __getattr__(self, name: str) -> Any:
-        if name == "weight":
-            raise AttributeError("an analog layer has no weight that torch could use; see get_weights and set_weights")
+        if name == "weight" and self.__dict__.get("_by_torch"):  # trained by torch, tile by tile
+            learns = any(parameter.requires_grad for parameter in self.trained)
+            return ArrayWeights(self, name, self.scale.device, learns)
         return super().__getattr__(name)
+
+    def _save_to_state_dict(self, destination: Any, prefix: str, keep_vars: bool) -> None:
+        """The tiles hold what the parameters stand for."""
+        super()._save_to_state_dict(destination, prefix, keep_vars)
+        for name in self._parts:
+            destination.pop(prefix + name, None)
+
+    def _load_from_state_dict(self, state_dict: Any, prefix: str, *arguments: Any) -> None:
+        kept = {name: self._parameters.pop(name) for name in self._parts}
+        try:
+            if f"{prefix}weight" in state_dict:
+                raise InputError(
+                    f"{prefix}weight: a state of digital layers was given to layers on arrays; accepted: "
+                    "rpusim.load_digital(model, state), or loading it before the model is converted or placed"
+                )
+            super()._load_from_state_dict(state_dict, prefix, *arguments)
+        finally:
+            self._parameters.update(kept)
 
     def __getstate__(self) -> dict[str, Any]:
         """Copies and files take unused pairs not along."""
-        return self.__dict__ | {"_parameters": self._parameters | {"gradient": self.learns}}
+        own = {name: self._parameters[name].requires_grad for name in self._parts}  # type: ignore[union-attr]
+        return self.__dict__ | {"_parameters": {**self._parameters, **own}}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        super().__setstate__(state)
-        learns: Any = self._parameters.pop("gradient")
-        self.register_parameter("gradient", None if learns is None else PulsedGradient(self))
-        if self.gradient is not None:
-            self.gradient.requires_grad_(learns)
+        learns = {name: value for name, value in state["_parameters"].items() if isinstance(value, bool)}
+        plain = {name: value for name, value in state["_parameters"].items() if not isinstance(value, bool)}
+        super().__setstate__({**state, "_parameters": plain})
+        self._register_parts(learns)
 
 
 def _cut(vectors: Tensor, splits: Splits) -> list[Tensor]:

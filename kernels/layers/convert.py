@@ -124,9 +124,7 @@ class _Choice:
 
     def check_all_used(self) -> None:
         for field, key in self.unused:
-            raise InputError(
-                f"{field}: no analog layer is called {_said(key)}{nearest(_said(key), self.known)}"
-            )
+            raise InputError(f"{field}: no analog layer is called {_said(key)}{nearest(_said(key), self.known)}")
 
 
 def _keys(field: str, given: Iterable[Key] | None) -> list[Key] | None:

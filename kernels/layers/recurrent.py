@@ -80,14 +80,22 @@ class _Recurrent(torch.nn.Module):
     def _set_weights(self, layer: torch.nn.Module) -> None:
         """Take those of a torch layer, whose names are weight_NAME and bias_NAME."""
         for name, matrix in self.named_children():
-            bias = getattr(layer, f"bias_{name}", None)
-            cast(AnalogLayer, matrix).set_weights(getattr(layer, f"weight_{name}"), bias)
+            weight, bias = getattr(layer, f"weight_{name}"), getattr(layer, f"bias_{name}", None)
+            cast(AnalogLayer, matrix).set_weights(weight, bias)
+            cast(AnalogLayer, matrix).learn_as(weight, bias)
 
     def _check(self, states: State, expected: list[tuple[int, ...]]) -> None:
         if [tuple(state.shape) for state in states] != expected:
             given = " and ".join(str(tuple(state.shape)) for state in states)
             wanted = " and ".join(map(str, expected))
             raise InputError(f"{type(self).__name__}: states of shape {given} were given; accepted is {wanted}")
+
+    def __getattr__(self, name: str) -> Any:
+        """Weights by torch's names, such as ``weight_ih_l0``."""
+        kind, _, matrix = name.partition("_")
+        if kind in ("weight", "bias") and matrix in self.__dict__.get("_modules", {}):
+            return getattr(self.get_submodule(matrix), kind)
+        return super().__getattr__(name)
 
     @staticmethod
     def matrices(layer: torch.nn.Module) -> tuple[str, ...]:
@@ -185,7 +193,7 @@ class AnalogRecurrent(_Recurrent):
             )
         steps, samples = input.shape[:2]
         data, states = self._layers(input.flatten(0, 1), [samples] * steps, self._begin(hx, samples, input))
-        output = data.reshape(steps, samples, -1)
+        output = data.unflatten(0, (steps, samples))
         if single:
             output, states = output.squeeze(1), tuple(state.squeeze(1) for state in states)
         elif self.batch_first:
