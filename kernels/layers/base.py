@@ -14,7 +14,8 @@ and what is learned from is d a R / s, so that s W_a follows plain SGD; a, R and
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from itertools import accumulate, zip_longest
 from typing import Any, cast
 
@@ -394,14 +395,22 @@ class AnalogLayer(torch.nn.Module, ABC):
 
     def _apply(self, fn: Any, recurse: bool = True) -> Any:
         """Move to another device; arrays and their factors stay in single precision, whatever a model is cast to."""
-        kept = {name: self._parameters.pop(name) for name in self._parts}
-        try:
+        with self._digital_only():
             super()._apply(lambda t: done if (done := fn(t)).dtype is t.dtype else t.to(done.device), recurse)
-        finally:
-            self._parameters.update(kept)
-        if any(part is not None and part.device != self.scale.device for part in kept.values()):
-            self._register_parts({name: part.requires_grad for name, part in kept.items() if part is not None})
+        parts = {name: getattr(self, name) for name in self._parts}
+        if any(part.device != self.scale.device for part in parts.values()):
+            self._register_parts({name: part.requires_grad for name, part in parts.items()})
         return self
+
+    @contextmanager
+    def _digital_only(self) -> Iterator[None]:
+        """Have no parameters but the digital ones for a while; the order stays."""
+        every = self._parameters
+        self._parameters = {name: each for name, each in every.items() if name not in self._parts}
+        try:
+            yield
+        finally:
+            self._parameters = {name: self._parameters.get(name, each) for name, each in every.items()}
 
     def __getattr__(self, name: str) -> Any:
         if name == "weight" and self.__dict__.get("_by_torch"):  # trained by torch, tile by tile
@@ -416,16 +425,13 @@ class AnalogLayer(torch.nn.Module, ABC):
             destination.pop(prefix + name, None)
 
     def _load_from_state_dict(self, state_dict: Any, prefix: str, *arguments: Any) -> None:
-        kept = {name: self._parameters.pop(name) for name in self._parts}
-        try:
-            if f"{prefix}weight" in state_dict:
-                raise InputError(
-                    f"{prefix}weight: a state of digital layers was given to layers on arrays; accepted: "
-                    "rpusim.load_digital(model, state), or loading it before the model is converted or placed"
-                )
+        if f"{prefix}weight" in state_dict:
+            raise InputError(
+                f"{prefix}weight: a state of digital layers was given to layers on arrays; accepted: "
+                "rpusim.load_digital(model, state), or loading it before the model is converted or placed"
+            )
+        with self._digital_only():
             super()._load_from_state_dict(state_dict, prefix, *arguments)
-        finally:
-            self._parameters.update(kept)
 
     def __getstate__(self) -> dict[str, Any]:
         """Copies and files take unused pairs not along."""
@@ -437,6 +443,7 @@ class AnalogLayer(torch.nn.Module, ABC):
         plain = {name: value for name, value in state["_parameters"].items() if not isinstance(value, bool)}
         super().__setstate__({**state, "_parameters": plain})
         self._register_parts(learns)
+        self._parameters = {name: self._parameters[name] for name in state["_parameters"]}
 
 
 def _cut(vectors: Tensor, splits: Splits) -> list[Tensor]:

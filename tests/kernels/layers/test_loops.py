@@ -240,7 +240,7 @@ class Loop:
 
 
 def compared(seed: int) -> str:
-    """ Say "equal", "refused", or how far the two are from each other."""
+    """Say "equal", "refused", or how far the two are from each other."""
     loop = Loop.of(seed)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
