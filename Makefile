@@ -6,9 +6,13 @@ PACKAGE ?= --editable .[dev]
 BIN := $(ENVIRONMENT)/bin
 # The CPU build of torch has a package index of its own; where that cannot be reached, pip goes on with what it finds.
 TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
+MEMBERS := __init__.py errors.py py.typed arch kernels workloads reports
+N ?= 20
+SEED ?= 0
+ROOM ?=
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: run test test-slow lint types wheel environment clean
+.PHONY: run test test-slow lint types mutants wheel environment clean
 
 run: environment
 	$(BIN)/rpusim run
@@ -26,13 +30,20 @@ lint: environment
 types: environment
 	$(BIN)/mypy
 
+# N of each room are tried, or of the one that ROOM names (such as arch/parts).
+mutants: environment
+	$(BIN)/python tests/mutants/trial.py --sample $(N) --seed $(SEED) $(addprefix --room ,$(ROOM))
+
 wheel: environment
 	rm -rf dist
 	$(BIN)/python -m build --outdir dist .
 
 environment: $(ENVIRONMENT)/ready
 
+# What is imported as `rpusim` is a folder of links to this one; an unpacked source distribution has none yet.
 $(ENVIRONMENT)/ready: pyproject.toml constraints.txt
+	mkdir -p tests/.dev/rpusim
+	cd tests/.dev/rpusim && ln -sfn $(addprefix ../../../,$(MEMBERS)) .
 	$(PYTHON) -m venv $(ENVIRONMENT)
 	$(PIP) install --constraint constraints.txt --retries 0 --extra-index-url $(TORCH_INDEX) torch
 	$(PIP) install --constraint constraints.txt $(PACKAGE)

@@ -25,8 +25,9 @@ if TYPE_CHECKING:
     from rpusim.workloads.capture.capture import capture
     from rpusim.workloads.results.result import Result
     from rpusim.workloads.runs.estimate import map_network, time_network
-    from rpusim.workloads.runs.placed import place, simulate
+    from rpusim.workloads.runs.placed import place
     from rpusim.workloads.runs.settings import Experiment
+    from rpusim.workloads.runs.simulate import simulate
 
 _HOMES = {
     "AnalogConfig": "rpusim.kernels",
@@ -45,7 +46,7 @@ _HOMES = {
     "place": "rpusim.workloads.runs.placed",
     "program": "rpusim.kernels.inference",
     "save": "rpusim.reports",
-    "simulate": "rpusim.workloads.runs.placed",
+    "simulate": "rpusim.workloads.runs.simulate",
     "time_network": "rpusim.workloads.runs.estimate",
 }
 

@@ -10,13 +10,18 @@ An array holds a matrix W as the conductances of its cross-points. It does three
 None of them is exact: converters round and clip, read-out is noisy, steps differ between cells, between directions
 and from pulse to pulse, and weights are bounded. These modules compute that, vector by vector and pulse by pulse:
 
-    devices/   what a pulse does to a cross-point (one file per device)     pulses   from (x, d) to pulses
-    cells/     how many devices share a cross-point, and how they learn (Tiki-Taka and others, one file per cell)
-    mvm        multiplication with all its imperfections                    tile     cells with their periphery
-    layers/    torch's layers on grids of tiles, one file per kind           optimizer  AnalogSGD
-    convert    makes any torch module analog                                presets  named devices with sources
-    inference/ weights as conductances that drift, and training for it
-    rng        random numbers that depend on the place only                 compiled  numba and its disk cache
+    devices/    what a pulse does to a cross-point, one file per device
+    pulses/     from pairs (x, d) to trains of pulses, and what these do to an array
+    mvm/        multiplication with all its imperfections
+    arrays/     the devices of one array: pulsed, read, leaking, calibrated
+    cells/      how many devices share a cross-point, and how they learn: Tiki-Taka and others, one file per cell
+    tiles/      an array with its periphery, and named ways to train
+    layers/     torch's layers on grids of tiles, one file per kind; `convert` and `AnalogSGD`
+    inference/  weights as conductances that drift, and training for it
+    base/       random numbers that depend on the place only; numba and its disk cache
+
+Each folder's ``__init__`` says what belongs in it and how to add to it. Folders import only from those above them in
+this order, and from ``base``; of the rest of rpusim only `rpusim.arch.contract`.
 
 ``pulses`` and ``mvm`` are written twice: in torch, the readable specification, which also runs on a GPU, and in numba,
 fast on a CPU; they share random numbers and give equal results. Each vector leaves a row in an activity log
@@ -82,9 +87,8 @@ from rpusim.kernels.layers.optimizer import AnalogSGD
 from rpusim.kernels.mvm.input_range import InputRange, calibrate
 from rpusim.kernels.mvm.multiply import BoundManagement, IOParameters, MVType, NoiseManagement, WeightNoise
 from rpusim.kernels.pulses.specification import PulseType, UpdateParameters
-from rpusim.kernels.tiles.config import AnalogConfig
+from rpusim.kernels.tiles.analog import AnalogConfig, AnalogTile
 from rpusim.kernels.tiles.presets import CONFIGURATIONS, PRESETS, Preset, configuration, device, preset
-from rpusim.kernels.tiles.tile import AnalogTile
 
 __all__ = [
     "CELLS",

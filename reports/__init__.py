@@ -17,18 +17,20 @@ __all__ = ["save"]
 def save(result: Result, folder: str | Path) -> None:
     """Write a result's run folder with its report: all of it, or nothing.
 
-    ``folder`` must be new, empty, or an earlier run folder (which is replaced); else `InputError`, as for what the file
-    system refuses. docs/results.md says what the folder holds.
+    result:  what `rpusim.simulate` or `rpusim.time_network` returned, or a placed module's ``chip.report()``.
+    folder:  new, empty, or an earlier run folder, which is replaced; docs/results.md says what it holds then.
+
+    Raises `InputError` for any other folder, and for what the file system refuses.
     """
     from functools import partial
 
     from rpusim.errors import InputError
     from rpusim.reports.page.page import page
     from rpusim.reports.trace.recorded import Trace
-    from rpusim.workloads.results import result as results
+    from rpusim.workloads.results import run_folder
 
     try:
-        results.save(result, Path(folder), partial(page, events=Trace.of(result)))
+        run_folder.save(result, Path(folder), partial(page, events=Trace.of(result)))
     except OSError as error:
         reason = error.strerror or str(error)
         raise InputError(f"{folder}: cannot be written ({reason}); a writable folder is needed") from None

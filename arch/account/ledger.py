@@ -1,62 +1,50 @@
-"""Prices what happened: energy by part, phase and layer in integer zeptojoules, so that every sum is exact.
+"""Keep account of time and energy: by part, phase and layer, in integers, so that every sum is exact.
 
-Each event is priced from its Activity row (how many lines, passes, coincidences) and the actions of the parts that do
-it. Leakage and circuits that are always on are added for the whole time as the phase ``standby``; tiles that hold no
-weights are taken to be switched off.
+`pricing` writes ledgers from events; ledgers of pieces of work are added up to those of whole runs.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
-from rpusim.arch.account.tally import Tally, busy_together
-from rpusim.arch.chips.bill_of_parts import bill_of_parts
-from rpusim.arch.chips.description import TileKind
-from rpusim.arch.contract.activity import Activity, Phase
-from rpusim.arch.contract.cell_layout import CellLayout
-from rpusim.arch.engine.events import Events, Op, covered_ps
-from rpusim.arch.parts.part import Part
-from rpusim.arch.schedule.plan import Plan
-
 STANDBY = "standby"
+"""Stands in the place of a phase for energy that is drawn whatever the chip does."""
 CHIP = "chip"
 """Stands in the place of a layer for energy that belongs to none."""
-
-Integers = NDArray[np.int64]
-_ZJ_PER_PS = 10**9
-"""One watt for one picosecond, in zeptojoules."""
-_PW = 1000
-"""Picowatts in a zeptojoule per picosecond."""
 
 
 @dataclass
 class Ledger:
-    """energy[part, phase, layer] in zJ. Merging ledgers and summing them is exact (Python integers)."""
+    """Hold what a piece of work took.
+
+    energy:       zJ by (part, phase, layer); `STANDBY` and `CHIP` stand for phase and layer where there are none.
+    time_ps:      how long the work took.
+    busy_ps:      busy time of each station, by its name.
+    occupied_ps:  by kind of unit, the time during which at least one such unit is busy.
+    peak_w:       the most power drawn at any time, standby included.
+    """
 
     energy: dict[tuple[str, str, str], int] = field(default_factory=dict)
     time_ps: int = 0
     busy_ps: dict[str, int] = field(default_factory=dict)
-    """Busy time by station."""
     occupied_ps: dict[str, int] = field(default_factory=dict)
-    """By kind of unit: the time during which at least one such unit is busy."""
     peak_w: float = 0.0
 
     def add(self, part: str, phase: str, layer: str, zeptojoules: int) -> None:
+        """Book energy to a part, phase and layer."""
         key = (part, phase, layer)
         self.energy[key] = self.energy.get(key, 0) + zeptojoules
 
     @property
     def total_zj(self) -> int:
+        """The sum of all energy (zJ)."""
         return sum(self.energy.values())
 
     def by(self, column: int) -> dict[str, int]:
-        """Energy by part (0), phase (1) or layer (2), largest first."""
+        """Sum the energy (zJ) by part (``column`` 0), phase (1) or layer (2), largest first."""
         totals: dict[str, int] = {}
         for key, value in self.energy.items():
             totals[key[column]] = totals.get(key[column], 0) + value
@@ -64,9 +52,13 @@ class Ledger:
 
     @staticmethod
     def total(parts: Iterable[tuple[int | Fraction, Ledger]]) -> Ledger:
-        """So many times each of these accounts, one after the other; less than none: so often taken away.
+        """Add up accounts of work that is done one after the other.
 
-        Fractions are added up exactly; what comes out is rounded to whole units.
+        Args:
+            parts: (times, ledger) pairs: each account counts so many times; a negative number takes it away.
+
+        Returns:
+            One account. Fractions are added up exactly, and each sum is rounded to a whole unit at the end.
         """
         sums: dict[str, dict[Any, int | Fraction]] = {"energy": {}, "busy_ps": {}, "occupied_ps": {}}
         time_ps: int | Fraction = 0
@@ -85,338 +77,3 @@ class Ledger:
         both = Ledger.total([(1, self), (1, later)])
         for name, value in vars(both).items():
             setattr(self, name, value)
-
-
-@dataclass(frozen=True)
-class _Batch:
-    """Events of one operation by one kind of unit on one kind of tile, with what their Activity rows say."""
-
-    members: NDArray[np.intp]
-    events: Events
-    activity: Activity
-    rows: Integers
-    """Of the block on its array (weights, not cells)."""
-    columns: Integers
-    kind: TileKind
-    parts: dict[str, Part]
-    chip_wide: dict[str, Part]
-    cell: CellLayout
-
-    def event(self, column: str) -> Integers:
-        return getattr(self.events, column)[self.members]
-
-    def of(self, column: str) -> Integers:
-        return getattr(self.activity, column)[self.event("row")].astype(np.int64)
-
-    def cost(self, part: str, action: str) -> int:
-        """zJ of one action of one unit; 0 where a card lumps that action into another one."""
-        action_cost = self.parts[part].actions.get(action)
-        return action_cost.energy_zj if action_cost else 0
-
-    def chip_cost(self, part: str, action: str) -> int:
-        """zJ of one action of a part that the chip has once."""
-        return self.chip_wide[part].actions[action].energy_zj
-
-    @property
-    def slices(self) -> int:
-        """Rows of cells that hold a row of weights."""
-        return self.kind.array.cells_per_weight
-
-    @property
-    def drives_columns(self) -> NDArray[np.bool_]:
-        """Of reads: whether columns are driven (forward, and slices that are columns) or rows."""
-        phase, by_row = self.event("phase"), self.cell.slices == "row"
-        return (phase == Phase.FORWARD) | (phase == Phase.MAINTENANCE) | ((phase == Phase.TRANSFER) & (not by_row))
-
-    @property
-    def driven(self) -> Integers:
-        """Lines driven by a read: the inputs that are not zero; the one input of a transfer, or all if it reads all."""
-        phase = self.event("phase")
-        inputs = np.where(self.drives_columns, self.of("active_columns"), self.of("active_rows"))
-        of_slice = np.where((phase == Phase.TRANSFER) & (self.cell.slices == "all"), self.columns, 1)
-        return np.where(phase > Phase.UPDATE, of_slice, inputs) * np.where(self.drives_columns, 1, self.slices)
-
-
-Priced = Iterator[tuple[str, Integers]]
-
-
-def _by_amount(part: str, action: str, once: bool = False) -> Callable[[_Batch], Priced]:
-    """As many actions as the event's amount says; ``once``: of a part that the chip has once."""
-
-    def priced(batch: _Batch) -> Priced:
-        cost = batch.chip_cost(part, action) if once else batch.cost(part, action)
-        yield part, batch.event("amount") * cost
-
-    return priced
-
-
-def _drive_array(batch: _Batch) -> Priced:
-    """Cells that conduct, lines that are charged, outputs that are held; only cells with a weight conduct."""
-    array = batch.kind.array
-    reads = batch.of("passes") * batch.kind.inputs.cycles
-    driven, by_columns = batch.driven, batch.drives_columns
-    outputs = np.where(by_columns, batch.rows * batch.slices, batch.columns)
-    card = batch.parts["array"].card
-    if card.electrical is None and card.cmos is None:
-        yield "array", reads * batch.cost("array", "read")
-    else:
-        crossed = np.where(by_columns, array.rows, array.columns)
-        per_line = outputs * batch.cost("array", "read") + crossed * batch.cost("array", "read_line_per_cell")
-        yield "array", reads * driven * per_line
-    if "sample-and-hold" in batch.parts:
-        yield "sample-and-hold", reads * outputs * batch.cost("sample-and-hold", "hold")
-
-
-def _convert(batch: _Batch) -> Priced:
-    """Every conversion first switches its line to the converter, where the chip counts the switches."""
-    yield "ADC", batch.event("amount") * batch.cost("ADC", "convert")
-    if "multiplexer" in batch.parts:
-        yield "multiplexer", batch.event("amount") * batch.cost("multiplexer", "select")
-
-
-def _drive_lines(batch: _Batch) -> Priced:
-    drives = batch.of("passes") * batch.kind.inputs.cycles * batch.driven
-    yield "input drivers", drives * batch.cost("input drivers", "drive")
-
-
-def _turns(batch: _Batch) -> tuple[Integers | int, Integers]:
-    """How often the columns send their trains, and how many rows of cells see them and have generators at work.
-
-    Once, and all rows; or where rows are addressed one by one, again for every row: all of them, or the one row of
-    weights that a transfer writes.
-    """
-    pulses = batch.kind.pulses
-    assert pulses is not None, "an update on a tile without pulses"
-    one_row = (batch.event("phase") == Phase.TRANSFER) & (batch.cell.slices == "row") & (pulses.access == "row-by-row")
-    rows = np.where(one_row, 1, batch.rows) * batch.slices
-    return pulses.turns(rows), rows
-
-
-def _pulse_array(batch: _Batch) -> Priced:
-    """Coincidences at full voltage, half-selected cells at half of it, lines charged.
-
-    Arrays that take the same trains share a row: its coincidences are counted with the first, which has an amount. All
-    cells of a sliced weight take them.
-    """
-    array, (turns, rows) = batch.kind.array, _turns(batch)
-    met = np.where(batch.event("amount") > 0, batch.of("coincidences_up") + batch.of("coincidences_down"), 0)
-    met, row_pulses = met * batch.slices, batch.of("row_pulses") * batch.slices
-    half_selected = row_pulses * batch.columns + batch.of("column_pulses") * rows - 2 * met
-    charged = row_pulses * array.columns + turns * batch.of("column_pulses") * array.rows
-    yield (
-        "array",
-        met * batch.cost("array", "coincidence")
-        + half_selected * batch.cost("array", "half_select")
-        + charged * batch.cost("array", "pulse_line_per_cell"),
-    )
-
-
-def _pulse_rows(batch: _Batch) -> Priced:
-    _, rows = _turns(batch)
-    generated = batch.of("slots") * rows * batch.cost("pulse drivers", "slot")
-    fired = batch.of("row_pulses") * batch.slices * batch.cost("pulse drivers", "pulse")
-    yield "pulse drivers", generated + fired
-
-
-def _pulse_columns(batch: _Batch) -> Priced:
-    generated = batch.of("slots") * batch.columns * batch.cost("pulse drivers", "slot")
-    fired = batch.of("column_pulses") * batch.cost("pulse drivers", "pulse")
-    turns, _ = _turns(batch)
-    yield "pulse drivers", turns * (generated + fired)
-
-
-def _write(batch: _Batch) -> Priced:
-    """An event's amount is the rows it wrote, each as often as it was pulsed; its row says how many weights."""
-    array, programming = batch.kind.array, batch.kind.programming
-    assert programming is not None, "a tile without programming was written to"
-    row_pulses = batch.event("amount")
-    cell_pulses = np.rint(batch.of("writes") * batch.slices * programming.iterations).astype(np.int64)
-    charged = row_pulses * array.columns + cell_pulses * array.rows
-    yield "array", cell_pulses * batch.cost("array", "write") + charged * batch.cost("array", "write_line_per_cell")
-    yield "pulse drivers", (row_pulses + cell_pulses) * batch.cost("pulse drivers", "write")
-
-
-def _with_the_array(batch: _Batch) -> Priced:
-    """Drivers that are held while the array is written: their energy is counted with it."""
-    return iter(())
-
-
-_PRICES: dict[tuple[Op, str], Callable[[_Batch], Priced]] = {
-    (Op.FETCH, "buffer"): _by_amount("buffer", "read"),
-    (Op.STORE, "buffer"): _by_amount("buffer", "write"),
-    (Op.DIGITAL, "digital unit"): _by_amount("digital unit", "operation"),
-    (Op.SEND, "port"): _by_amount("links", "bit", once=True),
-    (Op.SEND, "link"): _by_amount("links", "bit", once=True),
-    (Op.FETCH, "global buffer"): _by_amount("global buffer", "read", once=True),
-    (Op.STORE, "global buffer"): _by_amount("global buffer", "write", once=True),
-    (Op.FETCH, "DRAM"): _by_amount("DRAM", "read", once=True),
-    (Op.STORE, "DRAM"): _by_amount("DRAM", "write", once=True),
-    (Op.HOST, "host link"): _by_amount("host link", "bit", once=True),
-    (Op.DRIVE, "array"): _drive_array,
-    (Op.DRIVE, "row drivers"): _drive_lines,
-    (Op.DRIVE, "column drivers"): _drive_lines,
-    (Op.CONVERT, "ADC"): _convert,
-    (Op.PULSE, "array"): _pulse_array,
-    (Op.PULSE, "row drivers"): _pulse_rows,
-    (Op.PULSE, "column drivers"): _pulse_columns,
-    (Op.WRITE, "array"): _write,
-    (Op.WRITE, "row drivers"): _with_the_array,
-    (Op.WRITE, "column drivers"): _with_the_array,
-}
-"""What each kind of unit takes from the supply for each operation; an event without a price is an error."""
-
-_WITHOUT_SUPPORT = ("row drivers", "column drivers", "link", "global buffer", "DRAM", "host link")
-"""A tile's support circuits are busy with the array, and with the port, once; with the chip's own units never."""
-
-
-class Pricer:
-    """Prices events of one plan; made once, used for every piece of a run."""
-
-    def __init__(self, plan: Plan) -> None:
-        self._plan = plan
-        self._chip = plan.placement.chip
-        self._bill = bill_of_parts(self._chip)
-        self._layers = [layer.placed.layer.name for layer in plan.layers]
-        self._kinds = np.array([block.kind for block in plan.placement.blocks()])
-        self._unit_kinds = sorted(set(plan.station_parts))
-        self._station_tile_kinds = np.array(plan.station_kinds)
-        self._station_unit = np.array([self._unit_kinds.index(part) for part in plan.station_parts])
-        self.standby = {part: round(watts * _ZJ_PER_PS) for part, watts in self._standby()}
-        """Power that is drawn whatever happens, by part, in zJ/ps (nW): leakage, and circuits that are always on."""
-
-    def __call__(self, events: Events, activity: Activity) -> Ledger:
-        """The ledger of a piece of work; its time is the makespan of the events."""
-        ledger = Ledger(time_ps=events.makespan_ps)
-        power = self._add(ledger, events, activity, np.ones(len(events), np.int64))
-        self._stand_by(ledger)
-        units = self._station_unit[events.station]
-        for number, unit in enumerate(self._unit_kinds):
-            members = units == number
-            ledger.occupied_ps[unit] = covered_ps(events.start[members], events.end[members])
-        ledger.peak_w = self._watts(_peak(events, power))
-        return ledger
-
-    def tallied(self, tally: Tally, activity: Activity) -> Ledger:
-        """The ledger of times that were tallied, with what is repeated of them."""
-        ledger = Ledger(time_ps=tally.makespan_ps)
-        power = self._add(ledger, tally.events, activity, tally.count)
-        self._stand_by(ledger)
-        covered, peak = busy_together(tally.lanes(_picowatts(power), self._station_unit), tally.repeats)
-        ledger.occupied_ps = {unit: int(covered[number]) for number, unit in enumerate(self._unit_kinds)}
-        ledger.peak_w = self._watts(peak / _PW)
-        return ledger
-
-    def _add(self, ledger: Ledger, events: Events, activity: Activity, count: Integers) -> NDArray[np.float64]:
-        """Energy and busy time of events that each stand for ``count``; returns the power of each (zJ/ps)."""
-        power = np.zeros(len(events))
-        for part, members, zeptojoules in self.priced(events, activity):
-            power[members] += zeptojoules / np.maximum(events.duration[members], 1)
-            groups = events.phase[members] * len(self._layers) + events.layer[members]
-            for group in np.unique(groups):
-                phase, layer = divmod(int(group), len(self._layers))
-                chosen = groups == group
-                energy = _exact_sum(zeptojoules[chosen], count[members[chosen]])
-                ledger.add(part, Phase(phase).name.lower(), self._layers[layer], energy)
-        busy_ps = np.zeros(len(self._plan.stations), np.int64)
-        np.add.at(busy_ps, events.station, events.duration * count)
-        ledger.busy_ps = dict(zip(self._plan.stations, busy_ps.tolist(), strict=True))
-        return power
-
-    def _stand_by(self, ledger: Ledger) -> None:
-        for part, zj_per_ps in self.standby.items():
-            ledger.add(part, STANDBY, CHIP, zj_per_ps * ledger.time_ps)
-
-    def _watts(self, peak: float) -> float:
-        """Of a peak in zJ/ps, with what is drawn whatever happens."""
-        return (peak + sum(self.standby.values())) / _ZJ_PER_PS
-
-    def _standby(self) -> Iterator[tuple[str, float]]:
-        """Tiles without weights are switched off; a digital unit or router counts with any of its tiles."""
-        watts: dict[str, float] = {}
-        used = {tile: block.kind for block in self._plan.placement.blocks() for tile, _ in block.slots}
-        always = [{s.name for s in kind.support if s.busy_during == "always"} for kind in self._chip.tiles]
-        for k, parts in enumerate(self._bill.tiles):
-            first = sum(kind.count for kind in self._chip.tiles[:k])
-            tiles = [tile - first for tile, kind in used.items() if kind == k]
-            for name, part in parts.items():
-                sharing = self._chip.tiles[k].tiles_sharing(name)
-                units = len({tile // sharing for tile in tiles})
-                running = part.full_power_w if name in always[k] else part.leakage_w
-                watts[name] = watts.get(name, 0.0) + units * running
-        nodes = len({tile // self._chip.mesh.tiles_per_router for tile in used})
-        watts["links"] = nodes * self._chip.mesh.lanes * self._bill.chip_wide["links"].card.leakage
-        for name in ("global buffer", "DRAM", "host link"):
-            if name in self._bill.chip_wide:
-                watts[name] = self._bill.chip_wide[name].leakage_w
-        for support in self._chip.support:
-            watts[support.name] = self._bill.chip_wide[support.name].full_power_w
-        yield from ((name, w) for name, w in watts.items() if w)
-
-    def priced(self, events: Events, activity: Activity) -> Iterator[tuple[str, NDArray[np.intp], Integers]]:
-        """(part, which events, energy of each), for every part that took energy."""
-        block = self._plan.first_block[events.layer] + events.tile
-        rows, columns = self._plan.block_sizes
-        units = self._station_unit[events.station]
-        of_station = self._station_tile_kinds[events.station]
-        kinds = np.where(of_station >= 0, of_station, self._kinds[block])
-        group = (kinds * len(Op) + events.op) * len(self._unit_kinds) + units
-        for which in np.unique(group):
-            rest, unit = divmod(int(which), len(self._unit_kinds))
-            k, op = divmod(rest, len(Op))
-            members = np.flatnonzero(group == which)
-            batch = _Batch(
-                members,
-                events,
-                activity,
-                rows[block[members]],
-                columns[block[members]],
-                self._chip.tiles[k],
-                self._bill.tiles[k],
-                self._bill.chip_wide,
-                self._plan.placement.cell,
-            )
-            for part, zeptojoules in _PRICES[Op(op), self._unit_kinds[unit]](batch):
-                yield part, members, zeptojoules
-            if self._unit_kinds[unit] not in _WITHOUT_SUPPORT:
-                yield from self._support(Op(op), batch)
-
-    def _support(self, op: Op, batch: _Batch) -> Iterator[tuple[str, NDArray[np.intp], Integers]]:
-        """Support circuits draw their power for as long as the operation takes, without waiting for other units."""
-        duration = batch.event("end") - batch.event("start")
-        if op == Op.DRIVE:
-            duration = batch.of("passes") * batch.kind.inputs.cycles * batch.parts["array"].actions["read"].latency_ps
-        for support in batch.kind.support:
-            if support.busy_during == op.name.lower():
-                part = batch.parts[support.name]
-                sharing = batch.kind.array.arrays if op in (Op.DRIVE, Op.CONVERT, Op.PULSE) else 1
-                zj_per_ps = part.units * (part.card.power or 0.0) / sharing * _ZJ_PER_PS
-                yield part.name, batch.members, duration * round(zj_per_ps)
-
-
-def _exact_sum(values: Integers, count: Integers) -> int:
-    """Sum of non-negative int64 values, each so many times, that may exceed int64."""
-    total = 0
-    for much, values_shift in ((values >> 32, 32), (values & 0xFFFFFFFF, 0)):
-        for many, count_shift in ((count >> 24, 24), (count & 0xFFFFFF, 0)):
-            products = much * many  # below 2**56 where counts are below 2**48
-            total += (
-                (int((products >> 24).sum()) << 24) + int((products & 0xFFFFFF).sum())
-            ) << values_shift + count_shift
-    return total
-
-
-def _peak(events: Events, power: NDArray[np.float64]) -> float:
-    """Largest sum of the power of simultaneous events (zJ/ps); an event counts from its start up to its end.
-
-    Summed in whole picowatts, so that it does not depend on what came before.
-    """
-    if not len(events):
-        return 0.0
-    times, whole = np.concatenate([events.end, events.start]), _picowatts(power)
-    change = np.concatenate([-whole, whole])
-    order = np.argsort(times, kind="stable")  # at equal times what ends is taken away first
-    return int(np.cumsum(change[order]).max()) / _PW
-
-
-def _picowatts(power: NDArray[np.float64]) -> Integers:
-    return np.rint(power * _PW).astype(np.int64)

@@ -1,9 +1,9 @@
-"""When a machine repeats itself: its state at one time is that of an earlier time, some samples further on.
+"""Find when a machine repeats itself: when its state is that of an earlier time, some samples further on.
 
-What a machine does next depends on its state alone: which process is where in its instructions, how long those that
-hold on still do, and in what order the others queue. Where all samples are alike, a state that comes back with every
-process replaced by the one so many samples later therefore comes back for ever. What happened between the two times is
-then done again as often as there are samples, and need not be run: it is found exactly, from the first few.
+What a machine does next depends on its state alone: at which instruction each process is, for how long those that hold
+a unit still do so, and in what order the others queue. Where all samples are alike, a state that comes back with every
+process replaced by the one of a later sample therefore comes back for ever. What happened between the two times then
+happens again for all further samples, and need not be run.
 """
 
 from __future__ import annotations
@@ -21,19 +21,26 @@ from rpusim.arch.engine.program import HEAD, INSTRUCTION, REGISTERS, Do, Program
 _WAIT, _TAKE, _USE, _HOLD, _NOTE, _LOG = (int(do) for do in (Do.WAIT, Do.TAKE, Do.USE, Do.HOLD, Do.NOTE, Do.LOG))
 _DO, _A, _SLOT, _REGISTER = (INSTRUCTION.index(name) for name in ("do", "a", "slot", "register"))
 _NOTHING, _GATE, _STATION, _TIME = range(4)
-"""What a process waits for; nothing: it is done."""
+"""What a process waits for; nothing: it has finished."""
 
-# Of a process at one tick. at: the instruction at which it waits. for: what. left: until when it holds on, else 0.
-# noted: how long what it has noted is ago, else 0. at_station: which it waits for; since: from when on. begun: whether
-# it had waited for anything but gates that were open at the origin.
+# Rows of a state, with one column for each process, at one tick:
+# at: the instruction at which it waits. for: what it waits for there. left: for how many picoseconds it still holds a
+# unit, else 0. From noted on: how long ago each register was noted, 0 if it does not count any more.
 _AT, _FOR, _LEFT, _NOTED = range(4)
 _STATE = _NOTED + REGISTERS
+# Rows that are not compared as they are. at station: which station it waits for. since: the tick from which it waits.
+# begun: whether it has waited for anything but gates that were open at the origin.
 _AT_STATION, _SINCE, _BEGUN = range(_STATE, _STATE + 3)
 
 
 @dataclass(frozen=True)
 class Period:
-    """What is done from tick ``start`` up to tick ``stop``, ``samples`` of them, is what is done ever after."""
+    """Say that what happens from one tick up to another is what happens ever after.
+
+    start:    ps.
+    stop:     ps.
+    samples:  how many samples further on the machine is at ``stop``.
+    """
 
     start: int
     stop: int
@@ -41,13 +48,49 @@ class Period:
 
     @property
     def ps(self) -> int:
+        """Length of the period (ps)."""
         return self.stop - self.start
 
 
-class History:
-    """What the tasks of a traced program did, from its times.
+@dataclass(frozen=True)
+class Repeats:
+    """Say for each task that what happened in one period happens more often; all columns are (tasks,).
 
-    tasks: those in which anything is waited for. once: of every task, whether it is done before all samples.
+    since:   ps at which the period begins.
+    until:   ps at which it ends.
+    times:   how often it happens again, one time after the other.
+    before:  how much later (ps) than its times say the whole task happens, as other tasks repeat themselves before it.
+    whole:   1 if all of the machine repeats this period together; at most one period of a machine is such.
+    """
+
+    since: Integers
+    until: Integers
+    times: Integers
+    before: Integers
+    whole: Integers
+
+    @staticmethod
+    def of(tasks: int, since: int = 0, until: int = 0, times: int = 0) -> Repeats:
+        """Repeat one period of the whole machine, or nothing; ``tasks``: how many there are."""
+        return Repeats(*(np.full(tasks, number) for number in (since, until, times, 0, 1)))
+
+    def pick(self, tasks: Integers) -> Repeats:
+        """Return the entries of these tasks."""
+        return Repeats(*(column[tasks] for column in vars(self).values()))
+
+    @property
+    def later(self) -> Integers:
+        """(tasks,) how much later (ps) than its times say happens what comes after each task's period."""
+        return self.before + self.times * (self.until - self.since)
+
+
+class History:
+    """Read from the times of a traced program what its processes waited for at any tick.
+
+    Args:
+        program: see `Program.traced`.
+        start: (slots,) ps.
+        end: (slots,) ps.
     """
 
     def __init__(self, program: Program, start: Integers, end: Integers) -> None:
@@ -56,25 +99,38 @@ class History:
         self._begins, self._ends = _spans(program.code, program.tasks, start, end)
         waits = np.concatenate([[0], np.cumsum(np.isin(program.code[:, _DO], (_WAIT, _TAKE, _USE, _HOLD)))])
         self.tasks = np.flatnonzero(waits[program.tasks[:, 1]] > waits[program.tasks[:, 0]])
+        """The tasks in which anything is waited for."""
         self.once = program.heads[:, HEAD.index("phase")] == Phase.MAINTENANCE
+        """(tasks,) whether each is done once, before all samples."""
 
     @cached_property
     def used(self) -> list[set[int]]:
-        """Stations of every task."""
+        """The stations that each task asks for."""
         code, spans = self._program.code, self._program.tasks[:, :2].tolist()
         asks = np.isin(code[:, _DO], (_TAKE, _USE))
         return [set(code[first:stop, _A][asks[first:stop]].tolist()) for first, stop in spans]
 
     def begins(self, task: int) -> Integers:
-        """When each of its processes had waited for the first thing."""
-        return self._begins[self._first[task] :][: self._sizes[task]]
+        """(processes of the task,) ps at which each first wait was over."""
+        begins: Integers = self._begins[self._first[task] :][: self._sizes[task]]
+        return begins
 
     def ends(self, task: int) -> Integers:
-        """When each of its processes had nothing more to wait for."""
-        return self._ends[self._first[task] :][: self._sizes[task]]
+        """(processes of the task,) ps at which each last wait was over."""
+        ends: Integers = self._ends[self._first[task] :][: self._sizes[task]]
+        return ends
 
     def find(self, tasks: Integers, samples: int, origin: int = 0) -> Period | None:
-        """The first period of tasks that do so many equal samples and have to do with no others from ``origin`` on."""
+        """Find the first period of tasks that no other task affects from ``origin`` on.
+
+        Args:
+            tasks: which tasks.
+            samples: how many equal samples these do.
+            origin: ps; gates opened before it are open from the start as far as these tasks are concerned.
+
+        Returns:
+            The period, in multiples of the times at which the slowest task finishes a sample; None if there is none.
+        """
         every = tasks[(self._sizes[tasks] % samples == 0) & ~self.once[tasks]]
         if not len(every):
             return None
@@ -92,10 +148,17 @@ class History:
         return None
 
     def _recurs(self, tasks: Integers, before: Integers, after: Integers, shifts: Integers) -> bool:
-        """Whether the state after a period is that before it, with each task so many processes further on.
+        """Tell whether the state after a period is that before it, with each task some processes further on.
 
-        The last ones had not begun anything before it. If there were more samples, these would not have done so after
-        it either: what the last ones still waited for had not been done, and so what those would wait for is not.
+        Before the period the last processes of a task must not have begun anything. Then processes of further samples,
+        if there were any, would not have begun anything after the period either: what the last ones still waited for
+        before it had not been done, so what the further ones wait for has not been done after it.
+
+        Args:
+            tasks: which tasks.
+            before: (rows, processes) the state before the period.
+            after: (rows, processes) the state after it.
+            shifts: (tasks,) by how many processes each task is further on.
         """
         sizes = self._sizes[tasks]
         size, shift, once = (np.repeat(column, sizes) for column in (sizes, shifts, self.once[tasks]))
@@ -112,7 +175,7 @@ class History:
         )
 
     def _state(self, tasks: Integers, tick: int, origin: int) -> Integers:
-        """Of their processes, one column for each."""
+        """Return the state of the tasks' processes at a tick, one column for each process."""
         program = self._program
         found = np.zeros((_BEGUN + 1, int(self._sizes[tasks].sum())), np.int64)
         _look(program.code, program.tasks[tasks], self._start, self._end, tick, origin, found)
@@ -120,24 +183,30 @@ class History:
 
 
 def _mark(state: Integers, before: int) -> tuple[int, bytes]:
-    """How many are done beyond those of the samples ``before``, and what holds on for how long: quick to compare, and
-    the same where a state comes back."""
+    """Summarise a state for a quick comparison: equal wherever the state comes back, and rarely equal elsewhere.
+
+    Args:
+        state: (rows, processes).
+        before: how many processes belong to the samples before.
+
+    Returns:
+        How many more processes than these have finished, and for how long units are still held at which instructions.
+    """
     held = state[_FOR] == _TIME
-    return int((state[_FOR] == _NOTHING).sum()) - before, np.sort(
-        state[_LEFT][held] * (1 << 20) + state[_AT][held]
-    ).tobytes()
+    more = int((state[_FOR] == _NOTHING).sum()) - before
+    return more, np.sort(state[_LEFT][held] * (1 << 20) + state[_AT][held]).tobytes()
 
 
 def _queues(state: Integers, keys: Integers) -> Integers:
-    """(station, place) of processes that wait for stations, first those first served."""
+    """Return (2, n) station and column of the processes that wait for stations, in the order in which these serve."""
     place = np.flatnonzero(state[_FOR] == _STATION)
     station, since = state[_AT_STATION, place], state[_SINCE, place]
     return np.stack([station, place])[:, np.lexsort((place, keys[place], since, station))]
 
 
 @njit(cache=True)
-def _spans(code, tasks, start, end):  # type: ignore[no-untyped-def]
-    """When each process had waited for the first thing, and for all."""
+def _spans(code: Integers, tasks: Integers, start: Integers, end: Integers) -> tuple[Integers, Integers]:
+    """Return (processes,) ps at which the first wait of each process was over, and the last."""
     processes = tasks[-1, 2] + tasks[-1, 3] if len(tasks) else 0
     begins, ends = np.zeros(processes, np.int64), np.zeros(processes, np.int64)
     for first, stop, process, size in tasks:
@@ -154,8 +223,13 @@ def _spans(code, tasks, start, end):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True)
-def _look(code, tasks, start, end, tick, origin, found):  # type: ignore[no-untyped-def]
-    """What was skipped was over with what came before it."""
+def _look(
+    code: Integers, tasks: Integers, start: Integers, end: Integers, tick: int, origin: int, found: Integers
+) -> None:
+    """Write the state of all processes of some tasks at a tick into ``found``, (rows, processes).
+
+    Instructions that a process skipped have `NEVER` as their times: they count as over with what came before them.
+    """
     process, noted = 0, np.empty(REGISTERS, np.int64)
     for first, stop, _, size in tasks:
         for number in range(size):

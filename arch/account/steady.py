@@ -1,12 +1,12 @@
-"""Steady state: much equal work, of which so little is timed as it takes to see what goes on repeating itself.
+"""Account for much equal work exactly, by timing only as much of it as it takes until it repeats itself.
 
-The pieces are samples, or mini-batches in training. A few of them are run as a program that also says when whatever was
-waited for was there; if the state of the machine comes back (see `recurrence`), what was done in between is done again
-for all pieces that were left out. The account is that of all of them, to the picosecond and zeptojoule.
+The pieces of work are samples, or mini-batches in training. A few of them are run as a traced program, which also says
+when every wait was over; if the state of the machine comes back (see `recurrence`), what was done in between is counted
+again for all pieces that were left out. The account is that of all of them, to the picosecond and zeptojoule.
 
-A large mini-batch of sequential training is found in the same way from one of a few samples. It has parts that have
-nothing to do with each other while they repeat themselves, each with a period of its own: the samples that go out and
-come back one by one, and then the updates of every layer.
+A large mini-batch of sequential training is found in the same way from one of a few samples. It has parts that do not
+depend on each other while they repeat themselves, each with a period of its own: first the samples, which go forward
+and come back one by one, then the updates of each layer.
 """
 
 from __future__ import annotations
@@ -19,9 +19,10 @@ from functools import partial
 import networkx as nx
 import numpy as np
 
-from rpusim.arch.account.ledger import Ledger, Pricer
-from rpusim.arch.account.recurrence import History
-from rpusim.arch.account.tally import Repeats, Tally
+from rpusim.arch.account.ledger import Ledger
+from rpusim.arch.account.pricing import Pricer
+from rpusim.arch.account.recurrence import History, Repeats
+from rpusim.arch.account.tally import Tally
 from rpusim.arch.contract.activity import Activity, Phase
 from rpusim.arch.contract.columns import Integers
 from rpusim.arch.engine.events import Events
@@ -32,16 +33,24 @@ from rpusim.arch.schedule.storage import Kept, settle
 from rpusim.errors import InputError
 
 FIRST = 3
-"""Pieces that are tried first; a period needs one before it, and one that it leaves alone."""
+"""How many pieces are run first; a period needs one piece before it, and one after it."""
 LATEST = int(np.iinfo(np.int64).max)
-"""Picoseconds that the clock can count to, some 107 days."""
+"""The last picosecond that the clock can count to, after some 107 days."""
 LARGE = 8
-"""Mini-batches of more samples than that are found from their parts."""
+"""Mini-batches of more samples than this are found from mini-batches of few samples."""
 
 
 @dataclass(frozen=True)
 class Timed:
-    """``pieces`` that were run as a program, and what of it is repeated; None: nothing, as all were run."""
+    """Hold a program that was run, and how often its parts are repeated.
+
+    program:   the program, traced.
+    activity:  the rows that its events come from.
+    start:     (slots,) ps.
+    end:       (slots,) ps.
+    pieces:    how many pieces of work it does.
+    repeats:   how often what happened in a period happens again; None: never, as all pieces were run.
+    """
 
     program: Program
     activity: Activity
@@ -51,12 +60,12 @@ class Timed:
     repeats: Repeats | None = None
 
     def ledger(self, price: Pricer) -> Ledger:
-        """Of all pieces."""
+        """Account for all pieces, those that were not run included."""
         tally = Tally(self.program, self.start, self.end, self.activity, self.repeats)
         return price.tallied(tally, self.activity)
 
     def events(self, most: int) -> Events:
-        """The first that ended, at most so many, of the pieces that were run."""
+        """Return the events of the pieces that were run: those that ended first, at most so many."""
         return self.program.events(self.start, self.end, most)
 
 
@@ -69,10 +78,23 @@ def account(
     size: int = 1,
     most: int = sys.maxsize,
 ) -> tuple[Ledger, Timed]:
-    """The account of so many equal mini-batches of ``size`` samples (or samples of inference), and what was run for it.
+    """Account for equal mini-batches, or for equal samples of inference.
 
-    work: the activity of the first so many mini-batches of so many samples. most: samples that can be run as one
-    program; InputError if nothing repeats itself so soon.
+    Args:
+        plan: of the chip and network.
+        schedule: in which order the work is done.
+        price: prices the events of the plan.
+        work: gives the activity of the first so many mini-batches of so many samples.
+        pieces: how many mini-batches (or samples) there are.
+        size: samples of each mini-batch; 1 for inference.
+        most: how many samples can be run as one program.
+
+    Returns:
+        The ledger of all of them, and what was run to find it.
+
+    Raises:
+        InputError: nothing repeats itself within ``most`` samples, or the work ends after the last picosecond that the
+            clock can count to.
     """
     found = timed_batch(plan, partial(work, 1), size) if schedule == "sequential" and size > LARGE else None
     if found is not None and (pieces == 1 or not _comes_in(plan)):
@@ -94,7 +116,21 @@ def timed(
     total: int,
     most: int = sys.maxsize,
 ) -> Timed:
-    """Time ``total`` equal pieces of work, running at most so many; ``work``: the activity of the first so many."""
+    """Time equal pieces of work, running as few of them as it takes until they repeat themselves.
+
+    Args:
+        plan: of the chip and network.
+        schedule: in which order the work is done.
+        work: gives the activity of the first so many pieces.
+        total: how many pieces there are.
+        most: how many pieces can be run as one program.
+
+    Returns:
+        What was run, and how often its period is repeated.
+
+    Raises:
+        InputError: see `account`.
+    """
     pieces = FIRST
     while pieces < total and pieces <= most:
         tried = _traced(plan, schedule, work(pieces), pieces)
@@ -119,8 +155,17 @@ def timed(
 
 
 def timed_batch(plan: Plan, work: Callable[[int], Activity], samples: int) -> Timed | None:
-    """Time one mini-batch of sequential training; ``work``: that of a mini-batch of so many samples. None if not all
-    of its samples are stored alike, or nothing repeats itself soon."""
+    """Time one mini-batch of sequential training from one of few samples.
+
+    Args:
+        plan: of the chip and network.
+        work: gives the activity of one mini-batch of so many samples.
+        samples: of the mini-batch.
+
+    Returns:
+        What was run, and how often its parts are repeated; None if not all samples are stored alike, or nothing repeats
+        itself within `FIRST` * 4 samples.
+    """
     kept, pieces = settle(plan, samples, training=True), FIRST
     if any(layer.overflow or (_comes_in(plan) and layer.samples < samples) for layer in kept):
         return None
@@ -134,19 +179,24 @@ def timed_batch(plan: Plan, work: Callable[[int], Activity], samples: int) -> Ti
 
 
 def _comes_in(plan: Plan) -> bool:
-    """Whether samples are fetched, each while the one before it is at work."""
+    """Tell whether samples come from outside the chip, each while the one before it is at work."""
     return "DRAM" in plan.outside or "host link" in plan.outside
 
 
 def _traced(
     plan: Plan, schedule: Schedule, activity: Activity, pieces: int, kept: tuple[Kept, ...] | None = None
 ) -> Timed:
+    """Run pieces of work as a traced program."""
     program = compiled(plan, activity, schedule, kept).traced()
     return Timed(program, activity, *times(plan, program), pieces)
 
 
 def _parts_repeated(tried: Timed, samples: int) -> Repeats | None:
-    """What of a mini-batch is repeated so that it has so many samples."""
+    """Find how often each part of a mini-batch that was run is repeated in one of ``samples``; None: not found.
+
+    First all samples go forward and come back with one period; then each group of layers that share no unit updates
+    with a period of its own. All of it has to be over before the next part begins, or the periods would not be exact.
+    """
     history, heads = History(tried.program, tried.start, tried.end), tried.program.heads
     tasks = history.tasks
     phase = heads[tasks, HEAD.index("phase")]
@@ -176,8 +226,9 @@ def _parts_repeated(tried: Timed, samples: int) -> Repeats | None:
 
 
 def _apart(used: list[set[int]], tasks: Integers, layer: Integers) -> Iterator[list[int]]:
-    """Tasks that have a layer or a station in common, and so may have to do with each other."""
-    common: nx.Graph = nx.Graph()
+    """Group tasks by the layers and stations that they have in common: tasks of different groups never wait for each
+    other."""
+    common: nx.Graph[int | tuple[str, int]] = nx.Graph()
     for task in tasks.tolist():
         common.add_edges_from((task, ("station", station)) for station in used[task])
         common.add_edge(task, ("layer", int(layer[task])))

@@ -1,80 +1,48 @@
-"""What the times of a program come to, without a row for every event.
+"""Summarise a program's times without storing one row per event.
 
-Events of one kind that took equally long, with equal amounts and equal rows of activity, are a *group*: one event that
-stands for so many. Units that are busy at the same time, and the power that they draw together, are found by going
-through starts and ends in order of time; those of one kind are in order already, so they are merged as sorted lists
-are.
+Events of one kind that took equally long, with equal amounts and equal rows of activity, form a *group*: one event that
+stands for all of them. What groups do not say (which units are busy at the same time) `overlap` finds in the times.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields, replace
+from collections.abc import Callable
+from dataclasses import fields
 
 import numpy as np
 from numba import njit
+from numpy.typing import NDArray
 
+from rpusim.arch.account.overlap import Lanes, in_order
+from rpusim.arch.account.recurrence import Repeats
 from rpusim.arch.contract.activity import Activity
 from rpusim.arch.contract.columns import Integers
 from rpusim.arch.engine.events import Events
-from rpusim.arch.engine.program import NEVER, Program, operand
+from rpusim.arch.engine.program import LOGGED, NEVER, Data, Program, operand
 
 _APART = ("step", "layer", "tile", "phase", "vector", "count")
-"""Columns of activity that say when and where, not what was done."""
-_OVER = np.iinfo(np.int64).max
-"""When a stream that has come to its end goes on."""
+"""Columns of activity that say when and where, not what was done: rows that differ in these alone are alike."""
+_SLOT, _AMOUNT, _AMOUNT_COLUMN, _ROW, _ROW_COLUMN = (
+    LOGGED.index(name) for name in ("slot", "amount", "amount_column", "row", "row_column")
+)
 _REMEMBERED = 8
-"""Groups of a kind that an event is compared with, the latest; others like it may make another group."""
-
-
-@dataclass(frozen=True)
-class Repeats:
-    """Of each task: what happened from ``since`` up to ``until`` happens ``times`` more, one after the other.
-
-    before: how much later all of the task happens than its times say, as others repeat what comes before it.
-    whole: whether the machine does nothing else meanwhile, which is true of one such time at most.
-    """
-
-    since: Integers
-    until: Integers
-    times: Integers
-    before: Integers
-    whole: Integers
-
-    @staticmethod
-    def of(tasks: int, since: int = 0, until: int = 0, times: int = 0) -> Repeats:
-        """The whole machine."""
-        return Repeats(*(np.full(tasks, number) for number in (since, until, times, 0, 1)))
-
-    def pick(self, tasks: Integers) -> Repeats:
-        return Repeats(*(column[tasks] for column in vars(self).values()))
-
-    @property
-    def later(self) -> Integers:
-        """By how much what comes after is."""
-        return self.before + self.times * (self.until - self.since)
-
-
-@dataclass(frozen=True)
-class Lanes:
-    """Times in the slots of one instruction each: first slot, and slots; starts and ends in order, with what is drawn.
-
-    kinds: of units that are busy, one bit for each. task: whose they are.
-    """
-
-    first: Integers
-    size: Integers
-    kinds: Integers
-    task: Integers
-    start: Integers
-    end: Integers
-    rising: Integers
-    falling: Integers
+"""How many groups of its kind, the latest, an event is compared with; like an older one, it makes a new group."""
 
 
 class Tally:
-    """Of times that an engine found for a program of ``activity``.
+    """Group the events of a program by what they take.
 
-    events: one of each group. count: how many each stands for, with those that are repeated.
+    Args:
+        program: that was run.
+        start: (slots,) ps, of the engine.
+        end: (slots,) ps, of the engine.
+        activity: the rows that the program's events come from.
+        repeats: what happens more often than it was run; None: nothing.
+
+    Attributes:
+        events: one event of each group.
+        count: (groups,) how many events each group stands for, with those that are repeated.
+        repeats: as given.
     """
 
     def __init__(
@@ -108,6 +76,7 @@ class Tally:
 
     @property
     def makespan_ps(self) -> int:
+        """When the last event ended (ps), with all that is repeated."""
         ends = np.array(
             [self._end[slot : slot + size].max() for slot, size in zip(self._slots, self._sizes, strict=True)]
         )
@@ -115,7 +84,12 @@ class Tally:
         return int((ends + np.where(ends >= repeats.since, repeats.later, repeats.before)).max(initial=0))
 
     def lanes(self, power: Integers, kind_of_station: Integers) -> Lanes:
-        """``power``: of each group; ``kind_of_station``: the kind of unit that each station is."""
+        """Return the times of all events lane by lane, for `busy_together`.
+
+        Args:
+            power: (groups,) pW that each event of a group draws.
+            kind_of_station: (stations,) the number of each station's kind of unit, below 63.
+        """
         logged = self._program.logged
         first, kinds = np.unique(logged[:, 0], return_inverse=True)
         size, bits = np.zeros(len(first), np.int64), np.zeros(len(first), np.int64)
@@ -126,11 +100,11 @@ class Tally:
         drawn = np.zeros(len(self._start), np.int64)
         _draw(logged, self._sizes, self._member, power, drawn)
         lanes = Lanes(first, size, bits, task, self._start, self._end, drawn, drawn)
-        return _sorted(lanes)
+        return in_order(lanes)
 
 
 def _alike(activity: Activity) -> Integers:
-    """Of each row: the first row that says the same of what was done."""
+    """Return (rows,) the first row that says the same of what was done, for each row of activity."""
     mixed = np.zeros(len(activity), np.uint64)
     columns = [getattr(activity, f.name) for f in fields(activity) if f.name not in _APART]
     for column in columns:
@@ -142,54 +116,41 @@ def _alike(activity: Activity) -> Integers:
     return alike
 
 
-def _sorted(lanes: Lanes) -> Lanes:
-    """Starts and ends of every lane in order."""
-    odd = np.flatnonzero(~_ordered(lanes.first, lanes.size, lanes.start, lanes.end))
-    if not len(odd):
-        return lanes
-    start, end, rising, falling = lanes.start.copy(), lanes.end.copy(), lanes.rising.copy(), lanes.falling.copy()
-    for first, size in zip(lanes.first[odd].tolist(), lanes.size[odd].tolist(), strict=True):
-        here = slice(first, first + size)
-        for times, powers in ((start, rising), (end, falling)):
-            order = np.argsort(times[here], kind="stable")
-            times[here], powers[here] = times[here][order], powers[here][order]
-    return replace(lanes, start=start, end=end, rising=rising, falling=falling)
-
-
-def busy_together(lanes: Lanes, repeats: Repeats) -> tuple[Integers, int]:
-    """Picoseconds during which any unit of each kind is busy, and the most that is drawn at once."""
-    whole = np.flatnonzero(repeats.whole)
-    since, until, times = (int(c[whole[0]]) if len(whole) else 0 for c in (repeats.since, repeats.until, repeats.times))
-    # What the whole machine repeats need not be gone through more than once.
-    mine = repeats.pick(lanes.task)
-    again, before = np.where(mine.whole, 0, mine.times), np.where(mine.whole, 0, mine.before - times * (until - since))
-    covered, within, most = _sweep(
-        *(lanes.first, lanes.size, lanes.kinds, lanes.start, lanes.end, lanes.rising, lanes.falling),
-        *(mine.since, mine.until, again, before, since, until),
-    )
-    return covered + times * within, most
-
-
-_of = njit(cache=True)(operand)
+_operand: Callable[[Data, int, int, int], int] = njit(cache=True)(operand)
 
 
 @njit(cache=True)
-def _survey(logged, sizes, data, alike, start, end, since, until, member):  # type: ignore[no-untyped-def]
-    most = len(member)  # what is not written to takes no memory
+def _survey(
+    logged: Integers,
+    sizes: Integers,
+    data: Data,
+    alike: Integers,
+    start: Integers,
+    end: Integers,
+    since: Integers,
+    until: Integers,
+    member: NDArray[np.int32],
+) -> tuple[Integers, Integers, Integers, Integers, Integers, Integers]:
+    """Group all events, kind by kind; ``member`` is filled with the group of each event, -1 where nothing was done.
+
+    Returns six columns of the groups: kind, number of a process, row, amount, how many events, and how many of these
+    end within the period of their kind (from ``since`` up to ``until``).
+    """
+    most = len(member)  # pages of these columns that are never written take no memory
     kinds, numbers, rows = np.empty(most, np.int64), np.empty(most, np.int64), np.empty(most, np.int64)
     amounts, lasting, same = np.empty(most, np.int64), np.empty(most, np.int64), np.empty(most, np.int64)
     count, within = np.empty(most, np.int64), np.empty(most, np.int64)
     groups, at = 0, 0
     for kind in range(len(logged)):
-        slot, first = logged[kind, 0], groups
+        slot, first = logged[kind, _SLOT], groups
         for number in range(sizes[kind]):
             began, ended = start[slot + number], end[slot + number]
             if began == NEVER:
                 member[at] = -1
                 at += 1
                 continue
-            amount = _of(data, logged[kind, 4], logged[kind, 5], number)
-            row = _of(data, logged[kind, 6], logged[kind, 7], number)
+            amount = _operand(data, logged[kind, _AMOUNT], logged[kind, _AMOUNT_COLUMN], number)
+            row = _operand(data, logged[kind, _ROW], logged[kind, _ROW_COLUMN], number)
             like = alike[row] if row >= 0 else -1
             group, last = groups - 1, max(first, groups - _REMEMBERED)
             while group >= last and not (
@@ -210,113 +171,11 @@ def _survey(logged, sizes, data, alike, start, end, since, until, member):  # ty
 
 
 @njit(cache=True)
-def _draw(logged, sizes, member, power, drawn):  # type: ignore[no-untyped-def]
-    """Add to each slot the power of its events."""
+def _draw(logged: Integers, sizes: Integers, member: NDArray[np.int32], power: Integers, drawn: Integers) -> None:
+    """Add the power of every event to its slot in ``drawn``, (slots,) pW."""
     at = 0
     for kind in range(len(logged)):
         for number in range(sizes[kind]):
             if member[at] >= 0:
-                drawn[logged[kind, 0] + number] += power[member[at]]
+                drawn[logged[kind, _SLOT] + number] += power[member[at]]
             at += 1
-
-
-@njit(cache=True)
-def _ordered(first, size, start, end):  # type: ignore[no-untyped-def]
-    found = np.ones(len(first), np.bool_)
-    for lane in range(len(first)):
-        began, ended = -1, -1
-        for slot in range(first[lane], first[lane] + size[lane]):
-            if start[slot] != NEVER:
-                if start[slot] < began or end[slot] < ended:
-                    found[lane] = False
-                    break
-                began, ended = start[slot], end[slot]
-    return found
-
-
-@njit(cache=True)
-def _sift(heap, owner, hole, size):  # type: ignore[no-untyped-def]
-    """Move an entry down to its place."""
-    key, stream = heap[hole], owner[hole]
-    while True:
-        child = 2 * hole + 1
-        if child >= size:
-            break
-        if child + 1 < size and heap[child + 1] < heap[child]:
-            child += 1
-        if heap[child] >= key:
-            break
-        heap[hole], owner[hole] = heap[child], owner[child]
-        hole = child
-    heap[hole], owner[hole] = key, stream
-
-
-@njit(cache=True)
-def _sweep(  # type: ignore[no-untyped-def]
-    first, size, bits, start, end, rising, falling, since, until, times, before, window_start, window_end
-):
-    """Each lane has two streams, of ends (0) and starts (1); what is due first of either is in the heap. At equal times
-    what ends comes first."""
-    lanes = len(first)
-    at, due, rounds = np.empty((lanes, 2), np.int64), np.full((lanes, 2), _OVER), np.zeros((lanes, 2), np.int64)
-    back = np.full((lanes, 2), -1)  # where what is repeated begins
-    heap, owner, entries = np.empty(lanes, np.int64), np.empty(lanes, np.int64), 0
-    working, opened, covered = np.zeros(64, np.int64), np.zeros(64, np.int64), np.zeros(64, np.int64)
-    inside = np.zeros(64, np.int64)
-    power, peak = 0, 0
-    for lane in range(lanes):
-        slot = first[lane]
-        while slot < first[lane] + size[lane] and start[slot] == NEVER:
-            slot += 1
-        if slot < first[lane] + size[lane]:
-            for begins in range(2):
-                tick = start[slot] if begins else end[slot]
-                at[lane, begins] = slot
-                if since[lane] <= tick < until[lane]:
-                    back[lane, begins] = slot
-                due[lane, begins] = (tick + before[lane]) * 2 + begins
-            heap[entries], owner[entries] = min(due[lane, 0], due[lane, 1]), lane
-            entries += 1
-    for entry in range(entries // 2 - 1, -1, -1):
-        _sift(heap, owner, entry, entries)
-    while entries > 0:
-        tick, begins, lane = heap[0] >> 1, heap[0] & 1, owner[0]
-        slot = at[lane, begins]
-        power += rising[slot] if begins else -falling[slot]
-        peak = max(peak, power)
-        kinds, kind = bits[lane], 0
-        while kinds > 0:
-            if kinds & 1:
-                working[kind] += 1 if begins else -1
-                if begins and working[kind] == 1:
-                    opened[kind] = tick
-                elif not begins and working[kind] == 0:
-                    covered[kind] += tick - opened[kind]
-                    overlap = min(tick, window_end) - max(opened[kind], window_start)
-                    if overlap > 0:
-                        inside[kind] += overlap
-            kinds >>= 1
-            kind += 1
-        # The next of this stream, perhaps once more from where what is repeated begins.
-        stop = first[lane] + size[lane]
-        column = start if begins else end
-        slot += 1
-        while slot < stop and start[slot] == NEVER:
-            slot += 1
-        again = back[lane, begins] >= 0 and rounds[lane, begins] < times[lane]
-        if again and (slot == stop or column[slot] >= until[lane]):
-            slot = back[lane, begins]
-            rounds[lane, begins] += 1
-        if slot < stop:
-            if back[lane, begins] < 0 and since[lane] <= column[slot] < until[lane]:
-                back[lane, begins] = slot
-            later = before[lane] + rounds[lane, begins] * (until[lane] - since[lane])
-            at[lane, begins], due[lane, begins] = slot, (column[slot] + later) * 2 + begins
-        else:
-            due[lane, begins] = _OVER
-        heap[0] = min(due[lane, 0], due[lane, 1])
-        if heap[0] == _OVER:
-            entries -= 1
-            heap[0], owner[0] = heap[entries], owner[entries]
-        _sift(heap, owner, 0, entries)
-    return covered, inside, peak

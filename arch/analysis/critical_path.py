@@ -1,10 +1,11 @@
-"""What the last event waited for, and what that had waited for, back to the beginning: the critical path.
+"""Find the critical path: what the last event waited for, and what that had waited for, back to the beginning.
 
-From the last event the walk goes to one that ended in the very picosecond in which it began, and so on. Where several
-did, in this order: what the same vector did before on its block (data), what the same unit did before (contention),
-then what else there is in the same layer, then anything. A conversion that neither had to wait for came out of a drive
-that was still going on; only that drive's time before it counts. Where nothing ended, the time since the latest end is
-waiting. So the pieces of the path join without a gap, and their times add up to the makespan.
+From the last event the walk goes to an event that ended in the very picosecond in which it began, and so on. Where
+several did, the first of these is taken: what the same vector did before on its block (data), what the same unit did
+before (contention), an event of the same vector in the same layer, another event of the same layer, any event. A
+conversion that waited for neither data nor its unit came out of a drive that was still going on; of that drive only the
+time before the conversion counts. Where nothing ended, the time since the latest end is waiting. So the pieces of the
+path join without a gap, and their times add up to the makespan.
 """
 
 from __future__ import annotations
@@ -14,23 +15,28 @@ from dataclasses import dataclass
 
 import numpy as np
 from numba import njit
-from numpy.typing import NDArray
 
 from rpusim.arch.contract.activity import Phase
+from rpusim.arch.contract.columns import Integers
 from rpusim.arch.engine.events import Events, Op
 from rpusim.arch.schedule.plan import Plan
 
 WAITING = "waiting"
+"""Name of time during which no event of the path took place."""
 _NONE = -1
-_SAME_UNIT, _ANYTHING = 1, 4
-"""Ranks of predecessors; 0 is the same vector on the same block."""
-
-Integers = NDArray[np.int64]
+"""In place of the index of an event: there is none."""
+_DATA, _SAME_UNIT, _SAME_VECTOR, _SAME_LAYER, _ANYTHING = range(5)
+"""Ranks of predecessors, the likeliest first."""
 
 
 @dataclass(frozen=True)
 class CriticalPath:
-    """Pieces from the beginning to the end: an event's index (-1: waiting), and from when until when it counts (ps)."""
+    """Hold the pieces of a path from the beginning to the end; all columns are (pieces,).
+
+    event:  index of an event; -1: waiting.
+    begin:  ps from which it counts.
+    until:  ps until which it counts.
+    """
 
     event: Integers
     begin: Integers
@@ -41,10 +47,19 @@ class CriticalPath:
 
     @property
     def duration(self) -> Integers:
+        """(pieces,) how long each counts (ps)."""
         return self.until - self.begin
 
     def by(self, names: Sequence[str], which: Integers) -> dict[str, int]:
-        """Time (ps) by name, largest first: event i is called ``names[which[i]]``, and no event "waiting"."""
+        """Sum the time (ps) of the path by name, largest first.
+
+        Args:
+            names: of what is told apart.
+            which: (events,) index of each event's name.
+
+        Returns:
+            Time by name, with `WAITING` for pieces without an event.
+        """
         times = np.zeros(len(names) + 1, np.int64)
         np.add.at(times, np.where(self.event == _NONE, len(names), which[self.event]), self.duration)
         summed: dict[str, int] = {}
@@ -54,17 +69,20 @@ class CriticalPath:
         return dict(sorted(summed.items(), key=lambda item: -item[1]))
 
     def by_part(self, plan: Plan, events: Events) -> dict[str, int]:
+        """Sum the time (ps) by kind of unit."""
         return self.by(plan.station_parts, events.station)
 
     def by_phase(self, events: Events) -> dict[str, int]:
+        """Sum the time (ps) by phase."""
         return self.by([phase.name.lower() for phase in Phase], events.phase)
 
     def by_layer(self, plan: Plan, events: Events) -> dict[str, int]:
+        """Sum the time (ps) by name of the layer."""
         return self.by([layer.placed.layer.name for layer in plan.layers], events.layer)
 
 
 def critical_path(events: Events) -> CriticalPath:
-    """The path to the last event."""
+    """Find the path to the last event; ``events``: all events of a piece of work."""
     if not np.any(events.amount):
         return CriticalPath(*(np.zeros(0, np.int64) for _ in range(3)))
     leading = np.flatnonzero(events.amount > 0)  # not the drivers that an array is held with
@@ -75,7 +93,15 @@ def critical_path(events: Events) -> CriticalPath:
 
 
 def _drives(events: Events, of_vector: Integers) -> Integers:
-    """For every conversion the drive it came out of; -1 for all else."""
+    """Find the drive that each conversion came out of.
+
+    Args:
+        events: all of them.
+        of_vector: (5, events) layer, tile, phase, vector and row of each.
+
+    Returns:
+        (events,) index of the drive; -1 for all but conversions.
+    """
     chosen = np.flatnonzero((events.op == Op.DRIVE) | (events.op == Op.CONVERT))
     order = chosen[np.lexsort((events.op[chosen], events.start[chosen], *of_vector[:, chosen]))]
     converts = events.op[order] == Op.CONVERT
@@ -90,8 +116,22 @@ def _drives(events: Events, of_vector: Integers) -> Integers:
 
 
 @njit(cache=True)
-def _walk(order, ends, start, station, of_vector, drives):  # type: ignore[no-untyped-def]
-    """Event, begin and end of every piece, the last one first."""
+def _walk(
+    order: Integers, ends: Integers, start: Integers, station: Integers, of_vector: Integers, drives: Integers
+) -> tuple[list[int], list[int], list[int]]:
+    """Walk back from the last event.
+
+    Args:
+        order: (candidates,) indices of events, in order of their ends.
+        ends: (candidates,) ps.
+        start: (events,) ps.
+        station: (events,).
+        of_vector: (5, events) layer, tile, phase, vector and row.
+        drives: (events,) see `_drives`.
+
+    Returns:
+        Event, begin and end of every piece, the last one first.
+    """
     pieces, begins, untils = [order[-1]], [start[order[-1]]], [ends[-1]]
     while begins[-1] > 0:
         now, tick = pieces[-1], begins[-1]
@@ -110,8 +150,21 @@ def _walk(order, ends, start, station, of_vector, drives):  # type: ignore[no-un
 
 
 @njit(cache=True)
-def _best(order, ends, start, station, of_vector, now, first, tick):  # type: ignore[no-untyped-def]
-    """Of the events that end at ``tick`` the one that ``now`` most likely waited for, and its rank."""
+def _best(
+    order: Integers,
+    ends: Integers,
+    start: Integers,
+    station: Integers,
+    of_vector: Integers,
+    now: int,
+    first: int,
+    tick: int,
+) -> tuple[int, int]:
+    """Choose from the events that end at ``tick`` the one that event ``now`` most likely waited for.
+
+    ``first``: place in ``order`` of the first that ends then; other arguments as for `_walk`. Returns the event's index
+    (-1: there is none) and its rank.
+    """
     best, lowest = _NONE, _ANYTHING + 1
     at = first
     while at < len(ends) and ends[at] == tick:
@@ -122,11 +175,11 @@ def _best(order, ends, start, station, of_vector, now, first, tick):  # type: ig
         rank = _ANYTHING
         if now >= 0:
             if np.all(of_vector[:, other] == of_vector[:, now]):
-                rank = 0
+                rank = _DATA
             elif station[other] == station[now]:
                 rank = _SAME_UNIT
             elif of_vector[0, other] == of_vector[0, now]:
-                rank = 2 if of_vector[3, other] == of_vector[3, now] else 3
+                rank = _SAME_VECTOR if of_vector[3, other] == of_vector[3, now] else _SAME_LAYER
         if rank < lowest:
             best, lowest = other, rank
     return best, lowest

@@ -1,4 +1,4 @@
-"""How full buffers are, and how many converters work, by event: what a log of events does not say itself.
+"""Work out how full buffers are and how many converters work, which events do not say themselves.
 
 A tile's buffer takes in results for the layers on it (a STORE), and holds them until they have been used for the last
 time: in inference by the last window that sees them, in training by the update, as if those that wait elsewhere
@@ -13,15 +13,24 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from rpusim.arch.analysis.profile import Integers
 from rpusim.arch.contract.activity import Activity, Phase
+from rpusim.arch.contract.columns import Integers
 from rpusim.arch.engine.events import Events, Op
 from rpusim.arch.schedule.plan import LayerPlan, Plan
 from rpusim.arch.schedule.storage import sent
 
 
 def converters(plan: Plan, activity: Activity, events: Events) -> Integers:
-    """Converters that work during each event; 0 for all but conversions."""
+    """Count the converters that work during each event.
+
+    Args:
+        plan: of the chip and network.
+        activity: the rows that the events come from.
+        events: of the work.
+
+    Returns:
+        (events,) number of converters; 0 for all but conversions.
+    """
     chosen = np.flatnonzero(events.op == Op.CONVERT)
     kinds = plan.placement.chip.tiles
     kind = np.array(plan.station_kinds)[events.station[chosen]]
@@ -34,11 +43,20 @@ def converters(plan: Plan, activity: Activity, events: Events) -> Integers:
 
 
 def kept_bits(plan: Plan, activity: Activity, events: Events) -> Integers:
-    """By how much each event, when it ends, changes the bits kept in the buffer of its tile."""
+    """Work out by how much each event, when it ends, changes the bits kept in the buffer of its tile.
+
+    Args:
+        plan: of the chip and network.
+        activity: the rows that the events come from.
+        events: of the work.
+
+    Returns:
+        (events,) bits, positive for what comes in and negative for what goes.
+    """
     change = np.zeros(len(events), np.int64)
     trains = bool(np.any(events.phase == Phase.UPDATE))
     stored = (events.op == Op.STORE) & (events.row < 0) & ~_network_input(plan, events)
-    step = np.searchsorted(np.unique(activity.step), activity.step)
+    step = activity.mini_batch
     for layer in plan.layers:
         sample = _samples(layer, activity, step)
         for phase, source, arrived in _arrivals(plan, layer):
@@ -52,7 +70,7 @@ def kept_bits(plan: Plan, activity: Activity, events: Events) -> Integers:
 
 
 def _network_input(plan: Plan, events: Events) -> NDArray[np.bool_]:
-    """Samples that come from DRAM or the host."""
+    """Return (events,) whether each stores samples that come from DRAM or the host."""
     found = np.zeros(len(events), np.bool_)
     for layer in plan.layers if {"DRAM", "host link"} & plan.outside.keys() else ():
         for message in layer.inputs:
@@ -63,7 +81,7 @@ def _network_input(plan: Plan, events: Events) -> NDArray[np.bool_]:
 
 
 def _arrivals(plan: Plan, layer: LayerPlan) -> Iterator[tuple[Phase, int, dict[int, int]]]:
-    """What comes to a layer: phase, layer that sends it, and bits per sample by the buffer that it comes to.
+    """Yield what comes to a layer: phase, layer that sends it, and bits per sample by the buffer that it comes to.
 
     Results of a layer whose sum with others another one does go there first, and are not counted.
     """
@@ -87,11 +105,12 @@ def _arrivals(plan: Plan, layer: LayerPlan) -> Iterator[tuple[Phase, int, dict[i
 
 
 def _turns(layer: LayerPlan) -> tuple[int, int]:
+    """Return a layer's replicas, and the vectors of a sample."""
     return layer.placed.replicas, layer.placed.layer.vectors
 
 
 def _samples(layer: LayerPlan, activity: Activity, step: Integers) -> Integers:
-    """The sample that each row of activity belongs to, counted through; means nothing for rows of other layers.
+    """Return the sample that each row of activity belongs to, counted through; rows of other layers mean nothing.
 
     step: of each row, counted from 0.
     """
@@ -111,10 +130,16 @@ def _release(
     frees: tuple[int, ...],
     samples: Integers,
 ) -> None:
-    """Take the bits of every sample out again, with the vectors that the layer uses on this tile.
+    """Take the bits of every sample out of a buffer again, with the vectors that the layer uses on its tile.
 
-    frees: positions that each vector is the last to read; if not given, a sample's updates free it in equal shares.
-    samples: of each row of activity.
+    Args:
+        change: (events,) bits, which are changed in place.
+        events: of the work.
+        layer: that uses the bits.
+        buffer: station of the buffer.
+        per_sample: bits.
+        frees: positions that each vector is the last to read; if empty, a sample's updates free it in equal shares.
+        samples: (rows of activity,) the sample of each.
     """
     block = next(b for b in layer.blocks if b.buffer == buffer)
     op, phase = (Op.DRIVE, Phase.FORWARD) if frees else (Op.PULSE, Phase.UPDATE)

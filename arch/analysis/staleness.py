@@ -1,7 +1,7 @@
-"""How old the weights are that asynchronous training learns with.
+"""Measure how old the weights are that asynchronous training learns with.
 
-A sample goes forward through a layer, and comes back to it with an error; what other samples have taught the layer
-meanwhile, its error knows nothing of. The staleness of a sample on a layer is the number of other samples whose writing
+A sample goes forward through a layer and comes back to it with an error, which does not reflect what other samples have
+taught the layer meanwhile. The staleness of a sample on a layer is the number of other samples whose writing
 of the weights that are read there ends between the start of its first forward vector and the start of its own update.
 What writes them are the update's own pulses, or where cells transfer, the transfers to arrays that are visible.
 """
@@ -23,19 +23,30 @@ _NEVER = np.iinfo(np.int64).max
 
 @dataclass(frozen=True)
 class Staleness:
-    """Over all samples and layers that learn."""
+    """Hold the staleness over all samples and layers that learn, in samples; 0 if there are none.
+
+    mean:     over all of them.
+    largest:  of any of them.
+    """
 
     mean: float
     largest: int
 
 
 def staleness(plan: Plan, activity: Activity, events: Events) -> Staleness:
-    """That of a training whose ``activity`` took place as ``events``."""
+    """Measure the staleness of a training.
+
+    Args:
+        plan: of the chip and network.
+        activity: the rows that were done.
+        events: when that was done.
+    """
     found = np.concatenate([np.zeros(0, np.int64), *_by_layer(plan, activity, events)])
     return Staleness(float(found.mean()) if len(found) else 0.0, int(found.max(initial=0)))
 
 
 def _by_layer(plan: Plan, activity: Activity, events: Events) -> Iterator[NDArray[np.int64]]:
+    """Yield for every layer the staleness of each sample that went forward and learned there."""
     vectors = np.array([layer.placed.layer.vectors for layer in plan.layers])
     per_step = 1 + int((activity.vector // vectors[activity.layer]).max(initial=0))
     cell = plan.placement.cell

@@ -1,6 +1,6 @@
-"""What a piece of work spent its time and energy on, from its events: power, utilisation, critical path, rooflines.
+"""Show what a piece of work spent its time and energy on: power, utilisation, critical path, rooflines.
 
-Everything here is counted from what the engine logged and the pricer priced; nothing is estimated. The roofline of a
+Everything is counted from what the engine logged and the pricer priced; nothing is estimated. The roofline of a
 layer, over all phases of the piece:
 
     operations         2 for every weight of an array and vector that met (a multiply-accumulate, or an update of it)
@@ -24,27 +24,36 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rpusim.arch.account.ledger import Pricer
+from rpusim.arch.account.pricing import Pricer
 from rpusim.arch.analysis.critical_path import WAITING, CriticalPath, critical_path
 from rpusim.arch.analysis.occupancy import converters, kept_bits
-from rpusim.arch.analysis.profile import Integers, Profile
+from rpusim.arch.analysis.profile import Profile
 from rpusim.arch.contract.activity import Activity, Phase
+from rpusim.arch.contract.columns import Integers
 from rpusim.arch.contract.quantity import PICOSECONDS_PER_SECOND
 from rpusim.arch.engine.events import Events, Op, covered_ps
 from rpusim.arch.schedule.plan import Plan
 
 MOST_UNITS = 100
-"""So many units are named in a document, the busiest."""
+"""How many units a document names, the busiest."""
 POWER_BINS = 120
+"""In how many parts of the time a document gives the mean power."""
 MOST_AT_PEAK = 8
+"""How many groups of units a document names that work when most power is drawn."""
 _WATTS = 1e-9
-"""One zeptojoule per picosecond."""
+"""One zeptojoule per picosecond in watts."""
 _MOVES = (Op.FETCH, Op.STORE, Op.SEND)
 
 
 @dataclass(frozen=True)
 class Analysis:
-    """Of ``events``, which the engine made of ``activity`` on ``plan``."""
+    """Analyse a piece of work.
+
+    plan:      of the chip and network.
+    pricer:    of that plan.
+    events:    of the work.
+    activity:  the rows that the events come from.
+    """
 
     plan: Plan
     pricer: Pricer
@@ -53,7 +62,7 @@ class Analysis:
 
     @cached_property
     def energy(self) -> Integers:
-        """Of each event, all parts together (zJ)."""
+        """(events,) energy of each, all parts together (zJ)."""
         total = np.zeros(len(self.events), np.int64)
         for _, members, zeptojoules in self.pricer.priced(self.events, self.activity):
             total[members] += zeptojoules
@@ -69,8 +78,12 @@ class Analysis:
         )
 
     def details(self) -> dict[str, Integers]:
-        """Of every event: its energy (zJ), by how much it changes the bits kept in its tile's buffer when it ends, and
-        how many converters it uses."""
+        """Return columns of every event beside those of `Events`.
+
+        Returns:
+            "energy" (zJ), "kept" (bits by which it changes what is kept in its tile's buffer when it ends) and
+            "converters" (how many it uses), each (events,).
+        """
         return {
             "energy": self.energy,
             "kept": kept_bits(self.plan, self.activity, self.events),
@@ -79,10 +92,18 @@ class Analysis:
 
     @cached_property
     def path(self) -> CriticalPath:
+        """The critical path of the work."""
         return critical_path(self.events)
 
     def at_work(self, tick: int) -> list[tuple[str, str, str, int, float]]:
-        """(kind of unit, phase, layer, how many units, W) of what is on at a time (ps), most power first."""
+        """Return what is at work at a time.
+
+        Args:
+            tick: ps.
+
+        Returns:
+            (kind of unit, phase, layer, number of units, power in W), most power first.
+        """
         events, plan = self.events, self.plan
         on = np.flatnonzero((events.start <= tick) & (tick < events.end))
         watts = self.energy[on] / events.duration[on] * _WATTS
@@ -96,14 +117,14 @@ class Analysis:
 
     @cached_property
     def utilisation(self) -> dict[str, float]:
-        """Share of the time that every unit works, busiest first; units that never do are left out."""
+        """Share of the time that each unit works, by its name, busiest first; units that never do are left out."""
         plan, whole = self.plan, max(self.events.makespan_ps, 1)
         busy = self.events.busy_ps(len(plan.stations)) // np.array(plan.station_capacity)
         order = np.argsort(-busy, kind="stable")
         return {plan.stations[i]: int(busy[i]) / whole for i in order.tolist() if busy[i]}
 
     def rooflines(self) -> list[Roofline]:
-        """Of every layer that did something."""
+        """Return the roofline of every layer that did something."""
         events = self.events
         rows, columns = self.plan.block_sizes
         activity = self.activity
@@ -127,13 +148,13 @@ class Analysis:
         return found
 
     def _busiest(self, chosen: NDArray[np.bool_]) -> int:
-        """Time (ps) that the busiest unit spent with these events."""
+        """Return the time (ps) that the busiest unit spent with these events; ``chosen``: (events,)."""
         busy = np.zeros(len(self.plan.stations), np.int64)
         np.add.at(busy, self.events.station[chosen], self.events.duration[chosen])
         return int((busy // np.array(self.plan.station_capacity)).max())
 
     def document(self) -> dict[str, Any]:
-        """The analysis as a part of a result document (SI floats)."""
+        """Return the analysis as a part of a result document, in SI units."""
         return {
             "time_s": _seconds(self.events.makespan_ps),
             "events": len(self.events),
@@ -182,7 +203,15 @@ class Analysis:
 
 @dataclass(frozen=True)
 class Roofline:
-    """Of one layer; see the module. Times in ps."""
+    """Hold the roofline of one layer; see the module.
+
+    layer:        its name.
+    operations:   2 for every weight and vector that met.
+    moved_bits:   out of and into memories, and over ports and links.
+    array_ps:     time that it held its busiest array, or the converters of one.
+    movement_ps:  time that it held its busiest memory, port or link.
+    active_ps:    time during which any unit worked for it.
+    """
 
     layer: str
     operations: int
@@ -193,9 +222,11 @@ class Roofline:
 
     @property
     def bound_by(self) -> str:
+        """Which of the two roofs is lower: "arrays" or "movement"."""
         return "arrays" if self.array_ps >= self.movement_ps else "movement"
 
     def document(self) -> dict[str, Any]:
+        """Return the roofline as a part of a result document, in SI units."""
         return {
             "layer": self.layer,
             "operations": self.operations,

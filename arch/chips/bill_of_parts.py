@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
+from typing import NamedTuple
 
 from rpusim.arch.chips import library
 from rpusim.arch.chips.description import ChipDescription, TileKind
@@ -15,21 +16,31 @@ from rpusim.errors import InputError
 
 @dataclass(frozen=True)
 class BillOfParts:
-    """The parts of one tile of each kind (by part name), and those that the chip has once."""
+    """The physical parts of a chip, with integer latencies and energies.
+
+    chip:       what the parts were made from.
+    tiles:      for each kind of tile, in the order of the chip's description, the parts of one tile by their names.
+    chip_wide:  parts that the chip has once, by their names.
+    originals:  cards that were scaled to another technology node, as they were before.
+    """
 
     chip: ChipDescription
     tiles: tuple[dict[str, Part], ...]
     chip_wide: dict[str, Part]
     originals: tuple[Card, ...] = ()
-    """Cards that were scaled, as they were before."""
 
     def all_parts(self) -> Iterator[Part]:
+        """The parts of one tile of each kind, then those that the chip has once."""
         for parts in self.tiles:
             yield from parts.values()
         yield from self.chip_wide.values()
 
     def total(self, figure: str) -> dict[str, float]:
-        """``area_m2``, ``leakage_w`` or ``full_power_w`` of the whole chip, by part name."""
+        """Add up a figure over all tiles and what the chip has once.
+
+        figure: ``area_m2``, ``leakage_w`` or ``full_power_w``, see `Part`.
+        Returns the total by part name; what tiles share is counted once.
+        """
         totals: dict[str, float] = {}
         for kind, parts in zip(self.chip.tiles, self.tiles, strict=True):
             for name, part in parts.items():
@@ -41,106 +52,115 @@ class BillOfParts:
 
     @property
     def area_m2(self) -> float:
-        """Of the whole chip."""
+        """Area of the whole chip, in square metres."""
         return sum(self.total("area_m2").values())
 
 
 def bill_of_parts(chip: ChipDescription) -> BillOfParts:
-    """Find every card and build every part; a card that is missing, or lacks a cost, is an InputError."""
+    """Find every card and build every part.
 
+    Raises `InputError` if a card is missing, is for another kind of part, lacks a cost or cannot be scaled.
+    """
     originals: list[Card] = []
 
-    def build(node: float | None, where: str, name: str | Card, part: str | None, make: Callable[[Card], Part]) -> Part:
-        card = library.find(name, chip.cards, f"{where}.card") if isinstance(name, str) else name
-        if part is not None and card.part != part:
-            raise InputError(
-                f"{where}.card: card {card.name} is for the part {card.part!r}, but one for {part!r} is needed"
-            )
-        try:
-            fitting = scaled(card, node) if node else card
+    def built(entries: Iterable[_Entry], node: float | None, where: str) -> dict[str, Part]:
+        parts: dict[str, Part] = {}
+        for entry in entries:
+            card = _card(entry, chip.cards, where)
+            try:
+                fitting = scaled(card, node) if node else card
+                part = entry.build(fitting)
+            except InputError as error:
+                raise InputError(f"{where}{entry.where}: {error}") from None
             if fitting is not card:
                 originals.append(card)
-            return make(fitting)
-        except InputError as error:
-            raise InputError(f"{where}: {error}") from None
+            if part.name in parts:
+                raise InputError(
+                    f"{where}support: {part.name!r} is the name of another part; a name of its own is needed"
+                )
+            parts[part.name] = part
+        return parts
 
-    tiles = tuple(_tile_parts(kind, partial(build, kind.scale_to or chip.scale_to)) for kind in chip.tiles)
-    build_once = partial(build, chip.scale_to)
-    chip_wide = [build_once("mesh", chip.mesh.card, "links", lambda card: chip.mesh.build(card, chip.tile_count))]
+    tiles = tuple(built(_of_a_tile(kind), kind.scale_to or chip.scale_to, f"tiles.{kind.name}.") for kind in chip.tiles)
+    chip_wide = built(_once_on_the_chip(chip), chip.scale_to, "")
+    return BillOfParts(chip, tiles, chip_wide, tuple(originals))
+
+
+class _Entry(NamedTuple):
+    """One line of the bill: a part that is still to be built from its card."""
+
+    where: str
+    """The block of the chip's file that speaks of it, for errors."""
+    card: str | Card
+    """The name of a card, or the card itself where it was estimated."""
+    kind: str | None
+    """The kind of part that the card has to be for; None: any, as for support circuits."""
+    build: Callable[[Card], Part]
+
+
+def _once_on_the_chip(chip: ChipDescription) -> Iterator[_Entry]:
+    yield _Entry("mesh", chip.mesh.card, "links", partial(chip.mesh.build, tiles=chip.tile_count))
     if chip.global_buffer:
-        chip_wide.append(build_once("global_buffer", chip.global_buffer.card, "buffer", chip.global_buffer.build))
+        yield _Entry("global_buffer", chip.global_buffer.card, "buffer", chip.global_buffer.build)
     if chip.memory:
-        chip_wide.append(build_once("memory", chip.memory.card, "DRAM", chip.memory.build))
+        yield _Entry("memory", chip.memory.card, "DRAM", chip.memory.build)
     if chip.host:
-        chip_wide.append(build_once("host", chip.host.card, "host link", chip.host.build))
-    chip_wide += [build_once(f"support.{s.name}", s.card, None, s.build) for s in chip.support]
-    return BillOfParts(chip, tiles, _by_name(chip_wide, "support"), tuple(originals))
+        yield _Entry("host", chip.host.card, "host link", chip.host.build)
+    for support in chip.support:
+        yield _Entry(f"support.{support.name}", support.card, None, support.build)
 
 
-def _tile_parts(kind: TileKind, build: Callable[..., Part]) -> dict[str, Part]:
-    array, arrays = kind.array, kind.array.arrays
-    where = f"tiles.{kind.name}"
-    both = array.rows + array.columns if kind.trains else 0
-    longest = max(array.rows, array.columns)
-    driven, read_out = (both, both) if kind.trains else (array.columns, array.rows)
-    at_once = (longest, longest) if kind.trains else (array.columns, array.rows)
-    pulse_seconds = kind.pulses.width if kind.pulses else None
-    writing = kind.programming
+def _of_a_tile(kind: TileKind) -> Iterator[_Entry]:
+    """The parts of one tile; where it only infers, columns are driven and rows are read, else both are both."""
+    array, adc, arrays = kind.array, kind.adc, kind.array.arrays
+    pulses, writing, read = kind.pulses, kind.programming, kind.read_seconds
     write_width = writing.width if writing else None
-    read = kind.read_seconds
-    read_sides = (array.rows, array.columns) if kind.trains else (array.rows,)
-
-    try:
-        converter = kind.adc.found_or_estimated
-    except InputError as error:
-        raise InputError(f"{where}.adc.{error}") from None
-
-    parts = [
-        build(f"{where}.array", array.cell, "array", lambda card: array.build(card, read, pulse_seconds, writing)),
-        build(
-            f"{where}.inputs",
-            kind.inputs.card,
-            "input drivers",
-            lambda card: kind.inputs.build(card, driven * arrays, at_once[0] * arrays, read),
-        ),
-        build(f"{where}.adc", converter, "ADC", lambda card: kind.adc.build(card, read_sides, arrays)),
-        build(f"{where}.digital", kind.digital.card, "digital unit", kind.digital.build),
-        build(f"{where}.buffer", kind.buffer.card, "buffer", kind.buffer.build),
-    ]
-    if held := kind.sample_and_hold:
-        made = build(
-            f"{where}.sample_and_hold",
-            held.card,
-            "sample-and-hold",
-            lambda card: held.build(card, read_out * arrays, at_once[1] * arrays, read),
-        )
-        parts.append(made)
-    if mux := kind.mux:
-        busy = next(part.busy_units for part in parts if part.name == "ADC")
-        made = build(
-            f"{where}.mux",
-            mux.card,
-            "multiplexer",
-            lambda card: mux.build(card, read_out * arrays, busy, kind.adc.rate),
-        )
-        parts.append(made)
     lines = (array.rows + array.columns) * arrays
-    if pulses := kind.pulses:
-        made = build(
-            f"{where}.pulses", pulses.card, "pulse drivers", lambda card: pulses.build(card, lines, write_width)
-        )
-        parts.append(made)
+    if kind.trains:
+        driven = read_out = lines
+        driven_at_once = read_at_once = max(array.rows, array.columns) * arrays
+        sides: tuple[int, ...] = (array.rows, array.columns)
+    else:
+        driven = driven_at_once = array.columns * arrays
+        read_out = read_at_once = array.rows * arrays
+        sides = (array.rows,)
+
+    make = partial(array.build, read_seconds=read, pulse_seconds=pulses.width if pulses else None, programming=writing)
+    yield _Entry("array", array.cell, "array", make)
+    make = partial(kind.inputs.build, lines=driven, busy_lines=driven_at_once, drive_seconds=read)
+    yield _Entry("inputs", kind.inputs.card, "input drivers", make)
+    yield _Entry("adc", _converter(kind), "ADC", partial(adc.build, sides=sides, arrays=arrays))
+    yield _Entry("digital", kind.digital.card, "digital unit", kind.digital.build)
+    yield _Entry("buffer", kind.buffer.card, "buffer", kind.buffer.build)
+    if held := kind.sample_and_hold:
+        make = partial(held.build, lines=read_out, busy_lines=read_at_once, hold_seconds=read)
+        yield _Entry("sample_and_hold", held.card, "sample-and-hold", make)
+    if mux := kind.mux:
+        make = partial(mux.build, lines=read_out, converters=max(adc.per_side(sides, arrays)), rate=adc.rate)
+        yield _Entry("mux", mux.card, "multiplexer", make)
+    if pulses:
+        make = partial(pulses.build, lines=lines, write_width=write_width)
+        yield _Entry("pulses", pulses.card, "pulse drivers", make)
     elif writing:
-        made = build(f"{where}.programming", writing.card, "pulse drivers", lambda card: writing.drivers(card, lines))
-        parts.append(made)
-    parts += [build(f"{where}.support.{s.name}", s.card, None, s.build) for s in kind.support]
-    return _by_name(parts, f"{where}.support")
+        assert writing.card is not None, "a tile without pulses needs drivers to write its weights"
+        yield _Entry("programming", writing.card, "pulse drivers", partial(writing.drivers, lines=lines))
+    for support in kind.support:
+        yield _Entry(f"support.{support.name}", support.card, None, support.build)
 
 
-def _by_name(parts: list[Part], where: str) -> dict[str, Part]:
-    named: dict[str, Part] = {}
-    for part in parts:
-        if part.name in named:
-            raise InputError(f"{where}: {part.name!r} is the name of another part; a name of its own is needed")
-        named[part.name] = part
-    return named
+def _converter(kind: TileKind) -> str | Card:
+    try:
+        return kind.adc.found_or_estimated
+    except InputError as error:
+        raise InputError(f"tiles.{kind.name}.adc.{error}") from None
+
+
+def _card(entry: _Entry, own: dict[str, Card], where: str) -> Card:
+    """The card of a part, from the chip's own cards or the library; it has to be for that kind of part."""
+    place = f"{where}{entry.where}.card"
+    card = library.find(entry.card, own, place) if isinstance(entry.card, str) else entry.card
+    if entry.kind is not None and card.part != entry.kind:
+        raise InputError(
+            f"{place}: card {card.name} is for the part {card.part!r}, but one for {entry.kind!r} is needed"
+        )
+    return card

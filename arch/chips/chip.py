@@ -1,8 +1,8 @@
 """A chip as data: tiles of cross-point arrays with their circuits, a mesh between them, and a cost card for every part.
 
-A chip is a YAML file (the ones that ship are in ``chips/``); `load` reads and checks it, `bill_of_parts` turns it
-into the parts of one tile of each kind, with integer latencies and energies, areas and leakage. Orientation: ``rows``
-are outputs and ``columns`` inputs of ``y = W x``.
+A chip is a YAML file (the ones that ship are in ``presets/``); `Chip.load` reads and checks it, `bill_of_parts` turns
+it into the parts of one tile of each kind, with integer latencies and energies, areas and leakage. Orientation:
+``rows`` are outputs and ``columns`` inputs of ``y = W x``.
 """
 
 from __future__ import annotations
@@ -21,11 +21,17 @@ FOLDER = Path(__file__).parent / "presets"
 
 
 class Chip(ChipDescription):
-    """A chip as it can be used: every card that it names has been found, and has all its costs."""
+    """A chip as it can be used: every card that it names has been found, and has all its costs.
+
+    Its fields are those of `ChipDescription`; make one with `load`.
+    """
 
     @staticmethod
     def load(name: str | Path) -> Chip:
-        """The chip that ships under ``name``, or the one in the YAML file at that path."""
+        """Load the chip that ships under ``name``, or the one in the YAML file at that path.
+
+        Raises `InputError` if there is none, if a block of the file is wrong, or if a cost is missing.
+        """
         path = find_yaml(name, FOLDER, "chip: no preset")
         chip = parse(Chip, read_yaml(path), path.name)
         try:
@@ -35,9 +41,9 @@ class Chip(ChipDescription):
         return chip
 
     def provenance(self) -> Iterator[dict[str, Any]]:
-        """Every number of the chip, its digital units and its cards: {field, value, unit, source}.
+        """List every number of the chip, its digital units and its cards: {field, value, unit, source}.
 
-        Of a card that was scaled to another node there are both: the original, and the one that is used.
+        A card that was scaled to another node is listed twice: as it was, and as it is used.
         """
         yield from self.numbers("chip")
         for name, count in OPS_PER_ELEMENT.items():
@@ -50,5 +56,5 @@ class Chip(ChipDescription):
 
 
 def presets() -> list[str]:
-    """Names of the chips that ship."""
+    """List the names of the chips that ship."""
     return shipped(FOLDER)

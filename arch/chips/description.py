@@ -1,6 +1,7 @@
 """What a chip file says: tiles of cross-point arrays with their circuits, a mesh between them, memories, a link.
 
-Physical parts, with their costs, are made of it by `bill_of_parts`.
+The classes here are the blocks of the file and are checked when it is read; the blocks of single parts are beside what
+the parts do, in `rpusim.arch.parts`. `bill_of_parts` makes physical parts, with their costs, of them.
 """
 
 from __future__ import annotations
@@ -25,13 +26,25 @@ from rpusim.arch.parts.part import Card
 from rpusim.arch.parts.programming import Programming
 from rpusim.arch.parts.pulses import Pulses
 from rpusim.arch.parts.support import ChipSupport, Support
+from rpusim.errors import InputError
 
 
 class TileKind(Sourced):
-    """``count`` equal tiles; without ``pulses`` they only infer, and have no drivers and converters for backward.
+    """A number of equal tiles, each of one or more arrays with circuits around them.
 
-    ``programming`` says how weights are written into them; without it that is not counted. ``scale_to`` is for this
-    kind what it is for the chip.
+    name:             by which errors and results refer to the kind.
+    count:            tiles of this kind on the chip.
+    array:            the cross-point arrays of one tile.
+    inputs:           drivers of the lines that carry a vector into an array.
+    sample_and_hold:  holds a vector's outputs, so that the array is free while they are converted; None: it is not.
+    mux:              switches between lines and the converter they share; None: part of the converter's card.
+    adc:              converters of the output lines.
+    pulses:           drivers of update pulses; None: the tile only infers and cannot go backward.
+    programming:      how weights are written into the arrays; None: the chip does not say, see `writing`.
+    digital:          the unit that adds, scales and computes activations.
+    buffer:           where inputs wait for an array, and results for the mesh.
+    support:          circuits that are busy whenever something else is.
+    scale_to:         technology node (m) of this kind's digital circuits, in place of the chip's; None: the chip's.
     """
 
     name: str
@@ -67,24 +80,47 @@ class TileKind(Sourced):
 
     @property
     def trains(self) -> bool:
+        """Whether the tile has what backward passes and updates need."""
         return self.pulses is not None
 
+    def writing(self, chip: str = "", need: str = "") -> Programming:
+        """How cells of this kind are written, for whoever has to write some.
+
+        chip: name of the chip, for the error.
+        need: why cells have to be written, for the error, such as "its unit cells are reset".
+        Raises `InputError` if the chip does not say.
+        """
+        if self.programming is None:
+            raise InputError(
+                f"chip: tiles {self.name!r}{chip and f' of {chip}'} do not say how they are written"
+                f"{need and f', but {need}'}; a programming block is needed"
+            )
+        return self.programming
+
     def tiles_sharing(self, part: str) -> int:
-        """How many neighbouring tiles share what a bill of parts has under that name."""
+        """How many neighbouring tiles share one unit of a part, given by its name in the bill of parts; usually 1."""
         pools = {"digital unit": self.digital.tiles_per_unit, "ADC": self.adc.pool.tiles if self.adc.pool else 1}
         return pools.get(part, 1)
 
     @property
     def read_seconds(self) -> float:
-        """How long one pass (one bit of it, if bit-serial) holds the array."""
+        """How long one pass (one bit of it, if bit-serial) holds the array, in seconds."""
         return self.inputs.drive_seconds(self.array.integration)
 
 
 class ChipDescription(Sourced):
-    """The whole chip. ``cards`` are cost cards of its own, beside those of the library.
+    """The whole chip.
 
-    ``global_buffer``, ``memory`` (off-chip DRAM) and ``host`` (its link) may be left out: then nothing is kept there.
-    With ``scale_to`` cards of digital circuits are scaled to that technology node (see `scaling`), else none is.
+    name:           by which results refer to it.
+    title:          one line for people.
+    tiles:          the kinds of tile that it has; tiles are numbered through all kinds in this order.
+    mesh:           routers and links between the tiles.
+    global_buffer:  on-chip memory that all tiles share; None: there is none.
+    memory:         off-chip DRAM; None: there is none.
+    host:           link to the host computer; None: inputs and results are not counted on their way there.
+    support:        circuits that the chip has once and that are always busy.
+    scale_to:       technology node (m) to which the cards of digital circuits are scaled, see `scaling`; None: not.
+    cards:          cost cards of its own, by name, beside those of the library.
     """
 
     name: str
@@ -115,8 +151,10 @@ class ChipDescription(Sourced):
 
     @property
     def tile_count(self) -> int:
+        """Tiles of all kinds together."""
         return sum(kind.count for kind in self.tiles)
 
     @property
     def trains(self) -> bool:
+        """Whether every tile has what backward passes and updates need."""
         return all(kind.trains for kind in self.tiles)

@@ -17,7 +17,7 @@ FOLDER = Path(__file__).parent / "cards"
 
 @cache
 def library() -> dict[str, Card]:
-    """Every card that ships with rpusim, by name."""
+    """Read every card that ships with rpusim, by name."""
     cards = {}
     for path in sorted(FOLDER.glob("*.yaml")):
         document = read_yaml(path)
@@ -29,7 +29,13 @@ def library() -> dict[str, Card]:
 
 
 def find(name: str, own: dict[str, Card], where: str) -> Card:
-    """The card ``name`` among a chip's ``own`` cards, then in the library."""
+    """Find a card among a chip's own, then in the library.
+
+    name: of the card.
+    own: cards of the chip's file, by name.
+    where: the field that names it, for the error.
+    Raises `InputError` if there is none of that name.
+    """
     if name in own:
         return own[name]
     if name in library():

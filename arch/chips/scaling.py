@@ -42,18 +42,24 @@ _ENERGY = {
 
 
 def area_factor(node: float, target: float) -> float:
-    """Area at ``target`` over that at ``node`` (both in m)."""
+    """Compute the area of a circuit at the node ``target`` over that at ``node`` (both in metres)."""
     return _between(_AREA, target) / _between(_AREA, node)
 
 
 def energy_factor(node: float, target: float) -> float:
-    """Energy of an operation at ``target`` over that at ``node`` (both in m), each at its nominal supply."""
+    """Compute the energy of an operation at ``target`` over that at ``node`` (metres), each at its nominal supply."""
     energies = {n: a * v * v + b * v + c for n, (a, b, c, v) in _ENERGY.items()}
     return _between(energies, target) / _between(energies, node)
 
 
 def scaled(card: Card, target: float) -> Card:
-    """The card as it would be at ``target``, named after it; the same card where nothing is to be scaled."""
+    """Scale a card to another technology node.
+
+    card: of any part; analog ones and those that are not on the chip stay as they are.
+    target: the node, in metres.
+    Returns a card named after the node, whose sources say how it was scaled, or ``card`` itself if nothing is scaled.
+    Raises `InputError` for a node beyond the tables.
+    """
     if card.part in ANALOG_OR_ELSEWHERE or card.node == target:
         return card
     energy, area = energy_factor(card.node, target), area_factor(card.node, target)
@@ -76,6 +82,7 @@ def scaled(card: Card, target: float) -> Card:
 
 
 _RATED = ("rated_bits", "rated_rate", "rated_bandwidth")
+"""Fields that say what a card was taken from, which scaling does not change."""
 
 
 def _between(table: dict[int, float], node: float) -> float:

@@ -1,7 +1,7 @@
 """What the numbers really did, in columns: the contract between the numeric kernel and the event engine.
 
 One row stands for what one vector did in one phase on one tile (``count`` identical vectors where rows are aggregated).
-The kernel writes the rows while it computes; the engine schedules and prices exactly these rows.
+The kernel writes the rows while it computes; exactly these rows are scheduled, simulated and priced.
 Orientation is that of the weight matrix in ``y = W x``: an array's *columns* are the lines of the input ``x`` and
 its *rows* the lines of the output ``y`` (and of the error ``d``), as in the RPU literature.
 """
@@ -16,6 +16,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from rpusim.arch.contract.columns import Integers
+
 
 class Phase(IntEnum):
     """What a tile is doing for a vector; the order is the tie-break between equal request times."""
@@ -29,7 +31,7 @@ class Phase(IntEnum):
 
 @dataclass(frozen=True)
 class Activity:
-    """Rows of tile activity in program order, held as equally long one-dimensional arrays.
+    """Hold rows of tile activity in program order, as equally long one-dimensional arrays of integers.
 
     step:          number of the mini-batch since the run began.
     layer, tile:   index of the weight layer in the network, and of the tile within the layer (row-major over the
@@ -70,17 +72,27 @@ class Activity:
         return len(self.layer)
 
     @property
+    def mini_batch(self) -> Integers:
+        """Number every row's mini-batch among those that have rows, from 0, whatever their steps are numbered from.
+
+        Rows of the steps 7, 7, 9 and 12 belong to the mini-batches 0, 0, 1 and 2.
+        """
+        return np.searchsorted(np.unique(self.step), self.step)
+
+    @property
     def trains(self) -> bool:
         """Whether anything goes back or learns; programming alone is no training."""
         return bool(np.any((self.phase == Phase.BACKWARD) | (self.phase == Phase.UPDATE)))
 
     def select(self, rows: ArrayLike) -> Activity:
-        """The rows picked by an index or boolean array, in that order."""
+        """Pick rows by an array of indices, in its order, or by a boolean array with one entry per row."""
         return Activity(**{name: getattr(self, name)[rows] for name in COLUMNS})
 
     @staticmethod
     def rows(**columns: ArrayLike) -> Activity:
-        """Build rows from the columns that matter; the others are 0 (``count`` 1). Scalars are broadcast.
+        """Build rows from the columns that matter, given by name; the others are 0 (``count`` 1).
+
+        A number stands for that number in every row; arrays are equally long. Numbers only make one row.
 
         >>> Activity.rows(layer=0, phase=Phase.FORWARD, vector=[0, 1], passes=1).passes
         array([1, 1], dtype=int32)
@@ -96,7 +108,7 @@ class Activity:
 
     @staticmethod
     def concatenate(parts: Iterable[Activity]) -> Activity:
-        """All rows of all parts, in order; where only one part has any, that part."""
+        """Join all rows of all parts, in order. Nothing is copied where only one part has rows."""
         parts = [part for part in parts if len(part)]
         if len(parts) < 2:
             return parts[0] if parts else EMPTY
@@ -105,13 +117,16 @@ class Activity:
 
 _WIDE = {"step", "coincidences_up", "coincidences_down", "writes", "digital_ops", "count"}
 COLUMNS: dict[str, type] = {f.name: np.int64 if f.name in _WIDE else np.int32 for f in fields(Activity)}
+"""Names of the columns, and the type of numbers that each one holds; wide are those that are summed or multiplied."""
+
 EMPTY = Activity(**{name: np.empty(0, dtype) for name, dtype in COLUMNS.items()})
+"""No rows."""
 
 
 class ActivityLog:
-    """Collects the rows of a run of mini-batches as the kernel produces them.
+    """Collect the rows of a run of mini-batches as the kernel produces them.
 
-    ``step`` is written into every row; whoever drives the training raises it by one per mini-batch.
+    step: number of the current mini-batch, written into every row; whoever drives the training raises it by one each.
 
     >>> log = ActivityLog()
     >>> log.append(2, layer=0, tile=0, phase=Phase.FORWARD, vector=[0, 1], passes=[1, 2])
@@ -125,7 +140,12 @@ class ActivityLog:
         self._parts: list[tuple[int, int, dict[str, ArrayLike]]] = []
 
     def append(self, length: int, **columns: ArrayLike) -> None:
-        """Add ``length`` rows; columns as for `Activity.rows`. Kept as given until `take` (no copy: do not reuse)."""
+        """Add rows.
+
+        length: how many rows.
+        columns: as for `Activity.rows`, with numbers or arrays of that length; a ``step`` given here overrides the
+            log's own. Arrays are kept as given until `take`, without a copy: do not reuse them.
+        """
         self._parts.append((length, self.step, columns))
         self._length += length
 
@@ -133,7 +153,7 @@ class ActivityLog:
         return self._length
 
     def take(self) -> Activity:
-        """The rows collected so far, in program order; the log is empty afterwards."""
+        """Return the rows collected so far, in program order, and leave the log empty."""
         taken: dict[str, Any] = {name: np.zeros(self._length, dtype) for name, dtype in COLUMNS.items()}
         taken["count"][:] = 1
         start = 0

@@ -1,4 +1,9 @@
-"""."""
+"""Columns of integers, and operands that are a column or one number that stands for it.
+
+Programs for the engine, schedules and prices are made for many processes at once: a quantity is a column with one entry
+per process, or a plain ``int`` where it is the same for all, which is quicker to compute with. The functions here treat
+both alike.
+"""
 
 from __future__ import annotations
 
@@ -8,11 +13,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 Integers = NDArray[np.int64]
+"""A one-dimensional column of 64-bit integers: times in ps, energies in zJ, bits, counts, indices."""
 
 Operand = int | Integers
-"""A number, or one for each process of a task."""
+"""A quantity of every process of a task: one number for all, or a column with one entry per process."""
 
 Chosen = Integers | None
+"""Which processes are meant: indices into their columns, or None for all."""
 
 
 @overload
@@ -24,12 +31,12 @@ def pick(values: Operand, chosen: Chosen) -> Operand: ...
 
 
 def pick(values: Operand, chosen: Chosen) -> Operand:
-    """Entries of a column, None: all; a number stays as it is."""
+    """Take an operand's entries for the chosen processes; one number for all stays as it is."""
     return values if chosen is None or isinstance(values, int) else values[chosen]
 
 
 def plain(values: Operand) -> Operand:
-    """One number where a column says the same of all, which is quicker to go on with."""
+    """Replace a column that says the same of all processes by that one number; an empty one by 0."""
     if not isinstance(values, np.ndarray):
         return int(values)
     first = int(values[0]) if len(values) else 0
@@ -37,5 +44,5 @@ def plain(values: Operand) -> Operand:
 
 
 def some(values: Operand | NDArray[np.bool_]) -> bool:
-    """Whether it is not 0 for any process."""
+    """Whether an operand differs from 0 (or is True) for any process."""
     return bool(values) if isinstance(values, int) else bool(values.any())

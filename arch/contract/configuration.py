@@ -1,4 +1,4 @@
-"""Reading configuration files, and the sentences said when one cannot be used."""
+"""Read configuration files (YAML, checked by pydantic models), and say in one sentence why one cannot be used."""
 
 from __future__ import annotations
 
@@ -17,19 +17,22 @@ Model = TypeVar("Model", bound=BaseModel)
 
 
 def is_yaml(path: Path) -> bool:
-    """Whether a name is that of a YAML file, and not of something that ships."""
+    """Whether the user gave a YAML file of their own, by its suffix, and not the name of something that ships."""
     return path.suffix.lower() in YAML_SUFFIXES
 
 
 def shipped(folder: Path) -> list[str]:
-    """Names of the YAML files that ship in ``folder``."""
+    """List the names, without suffix and sorted, of the YAML files that ship in ``folder``."""
     return sorted(path.stem for path in folder.glob("*.yaml"))
 
 
 def find_yaml(name: str | Path, folder: Path, missing: str) -> Path:
-    """The YAML file at the path ``name``, or the one that ships in ``folder`` under it.
+    """Find the YAML file that the user means.
 
-    ``missing`` begins the sentence said if there is none, such as "chip: no preset".
+    name: path of a YAML file, which need not exist, or the name of one that ships.
+    folder: where those are that ship.
+    missing: how the error begins if no file has the name, such as "chip: no preset".
+    Returns the path of the file. Raises `InputError` for a name under which nothing ships.
     """
     path = Path(name)
     if is_yaml(path):
@@ -41,7 +44,10 @@ def find_yaml(name: str | Path, folder: Path, missing: str) -> Path:
 
 
 def read_yaml(path: Path) -> dict[str, Any]:
-    """The mapping in a YAML file; anything else is an InputError that names the file."""
+    """Read the mapping in a YAML file.
+
+    Raises `InputError`, which names the file, if it cannot be read, is not YAML, or holds anything but a mapping.
+    """
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, ValueError) as error:  # ValueError: not UTF-8, or a NUL in the path
@@ -64,7 +70,13 @@ def read_yaml(path: Path) -> dict[str, Any]:
 
 
 def parse(model: type[Model], fields: dict[str, Any], where: str) -> Model:
-    """Check ``fields`` against ``model``; the first thing wrong becomes one sentence that begins with ``where``."""
+    """Make a block of a configuration from what a file says.
+
+    model: the pydantic model of the block.
+    fields: what the file says, by field.
+    where: where it stands, such as the file's name, with which an error begins.
+    Raises `InputError` on the first thing that is wrong.
+    """
     try:
         return model.model_validate(fields)
     except ValidationError as error:
@@ -72,13 +84,14 @@ def parse(model: type[Model], fields: dict[str, Any], where: str) -> Model:
 
 
 def shown(given: object, most: int = 120) -> str:
-    """What was given, on one line and not too long for a sentence."""
+    """Put what was given on one line of at most ``most`` characters (and their number), for a sentence."""
     words = given if isinstance(given, str) else repr(given)
     words = "".join(c if c.isprintable() else repr(c)[1:-1] for c in words)
     return words if len(words) <= most else f"{words[: most - 20]}... ({len(words)} characters)"
 
 
 def _sentence(model: type[BaseModel], error: ValidationError) -> str:
+    """Say of pydantic's first error which field is wrong, what was given, and what is accepted."""
     errors = error.errors(include_url=False)
     first = errors[0]
     place, _ = _walk(model, first["loc"])
@@ -91,7 +104,7 @@ def _sentence(model: type[BaseModel], error: ValidationError) -> str:
     message = first["msg"].removeprefix("Value error, ")
     if first["type"] == "value_error":
         return f"{field}: {message}" if field else message
-    # of a field that may be one of several things, every one says what it would have accepted
+    # a field may be one of several things, and pydantic has an error for each: say all that would have been accepted
     messages = [_lower(e["msg"]) for e in errors if _walk(model, e["loc"])[0] == place]
     return f"{field}: got {shown(repr(first['input']))}, but {' or '.join(dict.fromkeys(messages))}"
 
@@ -102,7 +115,10 @@ def _lower(message: str) -> str:
 
 
 def _walk(model: type[BaseModel], place: tuple[int | str, ...]) -> tuple[list[str], Any]:
-    """The fields, keys and numbers along pydantic's ``place`` without its names of alternatives; what is there."""
+    """Follow pydantic's path to an error as the user would write it, without the alternatives that pydantic names.
+
+    Returns the fields, keys and numbers along the path, and the annotation of what stands at its end.
+    """
     words: list[str] = []
     here: Any = model
     for step in place:
@@ -113,7 +129,7 @@ def _walk(model: type[BaseModel], place: tuple[int | str, ...]) -> tuple[list[st
         words.append(str(step))
         arguments = [a for a in get_args(here) if a is not Ellipsis]
         if isinstance(here, type) and issubclass(here, BaseModel):
-            here = here.model_fields[step].annotation if step in here.model_fields else None  # type: ignore[index]
+            here = here.model_fields[step].annotation if step in here.model_fields else None
         elif get_origin(here) in (dict, Mapping) and len(arguments) == 2:
             here = arguments[1]
         else:
@@ -122,7 +138,7 @@ def _walk(model: type[BaseModel], place: tuple[int | str, ...]) -> tuple[list[st
 
 
 def _bare(annotation: Any) -> Any:
-    """An annotation without its metadata, and without None where only one other thing is possible."""
+    """Strip an annotation of its metadata, and of None where only one other thing is possible."""
     while get_origin(annotation) is Annotated:
         annotation = get_args(annotation)[0]
     if get_origin(annotation) in (Union, types.UnionType):

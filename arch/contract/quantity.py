@@ -24,9 +24,14 @@ _NUMBER = re.compile(r"\s*([-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)\s*(\S*(?: 
 
 @dataclass(frozen=True, eq=False)
 class Dimension:
-    """What a quantity measures: its SI unit, the unit strings accepted for it, and an example for error messages.
+    """Describe what a quantity measures, and read strings of it.
 
-    Beyond ``smallest`` and ``largest`` a value other than zero is a slip, or less than the simulator resolves.
+    name:               with its article, for sentences: "a time".
+    unit:               the SI unit in which values are kept.
+    accepted:           unit strings that a file may use, and how many SI units each one is.
+    example:            a good value, for error messages.
+    smallest, largest:  as strings with units; beyond them a value other than zero is a slip, or less than the
+                        simulator resolves.
     """
 
     name: str
@@ -37,7 +42,10 @@ class Dimension:
     largest: str
 
     def parse(self, given: object) -> float:
-        """The SI value of ``given``, a string such as "80 ns"; a number without a unit is refused (ValueError)."""
+        """Return the SI value of ``given``, a string such as "80 ns".
+
+        Raises ValueError for a number without a unit, another unit, or a value beyond `smallest` and `largest`.
+        """
         match = _NUMBER.fullmatch(given) if isinstance(given, str) else None
         if match and match[2] in self.accepted:
             # str(float) round trip: 5 * 1e-9 is 5.000000000000001e-09, "5e-9" is what was meant
@@ -56,13 +64,14 @@ class Dimension:
 
     @cached_property
     def range(self) -> tuple[float, float]:
-        """``smallest`` and ``largest`` in the SI unit."""
+        """Convert ``smallest`` and ``largest`` to the SI unit."""
         ends = [_NUMBER.fullmatch(end) for end in (self.smallest, self.largest)]
         low, high = (float(f"{float(end[1]) * self.accepted[end[2]]:.15g}") for end in ends if end)
         return low, high
 
 
 def _scaled(prefixes: str, *symbols: str) -> dict[str, float]:
+    """Accept every symbol alone and behind each of the (one-letter) prefixes."""
     return {p + s: _PREFIXES[p] for s in symbols for p in [*prefixes, ""]}
 
 
@@ -111,6 +120,8 @@ MEMORY = Dimension(
 
 
 def _quantity(dimension: Dimension, *, positive: bool) -> tuple[BeforeValidator, Dimension]:
+    """What makes a float in an annotation a quantity; not ``positive``: zero is accepted, too."""
+
     def read(given: object) -> float:
         value = dimension.parse(given)
         if value < 0 or (positive and value == 0):
@@ -144,15 +155,15 @@ Bits = Annotated[float, *_quantity(MEMORY, positive=True)]
 
 
 def picoseconds(seconds: float) -> int:
-    """Simulated time of a duration: the nearest integer picosecond."""
+    """Convert a duration (s) to simulated time: the nearest integer picosecond."""
     return round(seconds * PICOSECONDS_PER_SECOND)
 
 
 def zeptojoules(joules: float) -> int:
-    """Energy as the nearest integer zeptojoule."""
+    """Convert an energy (J) to the nearest integer zeptojoule."""
     return round(joules * ZEPTOJOULES_PER_JOULE)
 
 
 def transfer_picoseconds(bits: int, bits_per_second: float) -> int:
-    """Time to move ``bits`` at a bandwidth: rounded up, so that a link is never faster than stated."""
+    """Compute the time (ps) to move ``bits`` at a bandwidth: rounded up, so that a link is never faster than stated."""
     return -(-bits * PICOSECONDS_PER_SECOND // round(bits_per_second))

@@ -1,4 +1,4 @@
-"""Blocks of a configuration: immutable, and every number of them with a unit and a source."""
+"""Bases of the blocks of a configuration file: immutable, and every number of them has a unit and a source."""
 
 from __future__ import annotations
 
@@ -18,7 +18,11 @@ class Frozen(BaseModel):
 
 
 class Sourced(Frozen):
-    """A block of a configuration whose numbers have a source: the block's, or a field's own where it differs."""
+    """Base of a block whose numbers have a source.
+
+    source:   where the numbers of the block come from: a paper with its table, a count, "assumption: ...".
+    sources:  by field, the sources of those that have one of their own.
+    """
 
     source: str = Field(min_length=3)
     sources: dict[str, str] = {}
@@ -31,7 +35,11 @@ class Sourced(Frozen):
         return self
 
     def numbers(self, where: str) -> Iterator[dict[str, Any]]:
-        """Every number of this block and of the blocks inside it: {field, value, unit, source}."""
+        """List every number of this block and of the blocks inside it.
+
+        where: path of this block, such as "chip.tiles.reram.adc", with which the names of its fields begin.
+        Yields one mapping per number: field (its path), value (SI), unit ("1" for counts and ratios) and source.
+        """
         for name, field in type(self).model_fields.items():
             value = getattr(self, name)
             here = f"{where}.{name}" if where else name
@@ -52,6 +60,7 @@ class Sourced(Frozen):
 
 
 def _number(where: str, value: float, field: FieldInfo, source: str) -> dict[str, Any]:
+    """One number with its unit, which stands in the annotation of its field, also within ``Quantity | None``."""
     found = [*field.metadata, *(m for a in get_args(field.annotation) for m in getattr(a, "__metadata__", ()))]
     unit = next((m.unit for m in found if isinstance(m, Dimension)), "1")
     return {"field": where, "value": value, "unit": unit, "source": source}

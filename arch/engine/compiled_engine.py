@@ -1,21 +1,21 @@
-"""The fast engine.
-
-The rounds and ticks of `engine` in compiled loops, to the same picosecond.
+"""Run a program in compiled loops, to the same picosecond as `simpy_engine`: the engine used by default.
 
 A process does not wait for the clock. It has a time of its own and *runs ahead* until it waits for a gate or a station,
-since most of what it does concerns nobody else: a gate opens at the latest time of those that raise it, a station is
-free from the time at which it was given back. Only the order in which a station serves has to be that of the requests.
-There are two ways to see to that:
+since most of what it does concerns no other process: a gate opens at the latest time of those that raise it, and a
+station is free from the time at which it was given back. Only the order in which a station serves its requests has to
+be right. There are two ways to ensure that:
 
-*on sight*     The station serves whoever comes, and checks that requests come in their proper order.
-*by calendar*  Requests are kept in a calendar and made when no earlier one can come any more.
+*on sight*     The station serves a request as soon as the loop comes to it, and checks that requests come in order.
+*by calendar*  Requests are kept in a calendar (a heap ordered by time) and made when no earlier one can come any more.
 
-A station that one instruction of the program asks for is served on sight, others by calendar. If a check fails, all
-stations are run by calendar from the beginning. So the events are those of `engine` in any case. A time is one number
-made of tick, round and kind, see `_ROUND`; where that number is too small, `engine` itself runs.
+A station that only one instruction of the program asks for is served on sight, others by calendar. If a check fails,
+the program is run again from the beginning with all stations by calendar. A time is one integer made of tick, round and
+kind (see `_ROUND`); where a program needs more ticks or rounds than fit in it, `simpy_engine` runs instead.
 """
 
 from __future__ import annotations
+
+from collections.abc import Callable
 
 import numpy as np
 from numba import njit
@@ -23,61 +23,78 @@ from numpy.typing import NDArray
 
 from rpusim.arch.contract.columns import Integers
 from rpusim.arch.engine.events import Events
-from rpusim.arch.engine.program import NEVER, NO_SLOT, REGISTERS, Do, Program, operand
-from rpusim.arch.engine.simpy_engine import Engine
+from rpusim.arch.engine.program import NEVER, NO_SLOT, REGISTERS, Data, Do, Program, operand
+from rpusim.arch.engine.simpy_engine import SimpyEngine
 
 NOBODY = -1
 _WAIT, _RAISE, _TAKE, _GIVE, _USE, _HOLD, _SKIP, _NOTE, _LOG = (int(do) for do in Do)
 _DO, _A, _A_COLUMN, _B, _B_COLUMN, _SLOT, _REGISTER = range(7)
 
+# A time is one integer: tick << _TICK | round << 2 | kind.
 _GIVES, _ASKS, _SETTLES = 0, 1, 2
-"""Kinds of entries in the calendar, in their order at one time: all that is given back in a round, then requests, then
-stations hand out. A process that was handed a station has that kind until it goes on."""
+"""Kinds of entries in the calendar, in their order within a round: amounts given back, then requests, then stations
+that hand out what is free. The time of a process that was handed a station has the last kind until it runs on."""
 _KIND = 3
+"""Mask of the kind in a time."""
 _ROUND = 4
-"""To the next round; the lowest bits are the kind, those from `_TICK` on the tick."""
+"""What is added to a time to get to the next round."""
 _TICK = 14
+"""Place of the tick in a time: the bits below it are round and kind."""
 _ROUNDS = (1 << _TICK) - 1
+"""Mask of round and kind in a time."""
 _LAST_TICK = (1 << 48) - 1
 _HELD = np.iinfo(np.int64).max
-"""The time from which a station is free that nobody has given back yet."""
+"""The time from which a station is free that has not been given back yet."""
 
 _RAN, _DISORDER, _TOO_LARGE = range(3)
+"""How a run ended: complete, with requests out of order at a station on sight, or with times too large for a number."""
 _WAITS, _OUT_OF_ORDER = -1, -2
+"""Answers to a request in place of the time at which it is granted."""
 
 
-# Columns of processes. number: in its task. at: the instruction at which it waits, or goes on; -1 when it is done.
-# time: its own; with a kind, if it is in the calendar or was handed a station. link: the next in its list.
+# Columns of ``processes``:
+# number: in its task. stop: the instruction after its last. key: see `Program.keys`. at: the instruction at which it
+# waits or runs on; -1 when it has finished. time: its own; with a kind while it is in the calendar or was handed a
+# station. link: the next process in the list that it is in. From noted on: its registers.
 _NUMBER, _STOP, _KEY, _AT, _TIME, _LINK, _NOTED = range(7)
-# Of gates. closed: how often each still has to be raised. opened: when it was raised last. sleeping: the last of those
-# that wait for it; it links to the first.
+# Columns of ``gates``:
+# closed: how often it still has to be raised. opened: when it was last raised. sleeping: the last of the processes that
+# wait for it; that one links to the first.
 _CLOSED, _OPENED, _SLEEPING = range(3)
-# Of stations. free: how much of a pool there is; of a single one, the time from which it is free. queue: its first, its
-# last, and who was last put between others. settling: whether it is in the calendar. On sight: who asked last and when;
-# when the last was given, and when the last of what was handed out had been; first and last gift not yet handed out.
+# Columns of ``stations``:
+# single: whether its capacity is 1. by calendar: or on sight. free: of a pool, the amount that is free; of a single
+# station, the time from which it is free. queue, queue end: first and last process that waits. finger: the process that
+# was last put between others of the queue. settling: whether the station is in the calendar.
 _SINGLE, _BY_CALENDAR, _FREE, _QUEUE, _QUEUE_END, _FINGER, _SETTLING = range(7)
+# Columns of stations on sight. asked, asked at: the last request, and its time. For pools: gave at: when something was
+# last given back. got at: when the last amount that was handed out had been given back. gifts, gifts end: first and
+# last of the amounts that were given back and not yet handed out.
 _ASKED, _ASKED_AT, _GAVE_AT, _GOT_AT, _GIFTS, _GIFTS_END = range(7, 13)
-# Of the code, beside those of `INSTRUCTION`: the last of those that follow one of its processes in the calendar.
+# Column of ``code`` beside those of `INSTRUCTION`: the last process of the chain that waits at this instruction behind
+# one in the calendar.
 _CHAIN = 7
-# Of the state: first and last of those that can go on, entries of the calendar, gifts.
+# Entries of ``state``: first and last process that can run on, number of entries in the calendar, number of gifts.
 _READY, _READY_END, _ENTRIES, _GIVEN = range(4)
+# Columns of ``calendar``, a heap: time, key, and the process, or the number of processes plus the station.
+# Columns of ``gifts``: when it was given, amount, next gift of the same pool.
 
 
-class FastEngine:
-    """Runs one program from time 0; the same interface as `Engine`."""
+class CompiledEngine:
+    """Run one program from time 0, with the interface of `SimpyEngine`."""
 
     def __init__(self, program: Program) -> None:
         self._program = program
         self.stuck: dict[int, int] = {}
+        """After the run: the processes that never finished, and the instruction at which each still waits."""
         self.on_sight = False
         """After the run: whether any station was served on sight."""
 
     def run(self) -> Events:
-        """All events; see `stuck` for what never came to an end."""
+        """Run the program; returns its events. `stuck` names the processes that never finished."""
         return self._program.events(*self.times())
 
     def times(self) -> tuple[Integers, Integers]:
-        """Start and end in every slot of the program."""
+        """Run the program; returns start and end of every slot, each (slots,) in ps."""
         asks = self._program.code[np.isin(self._program.code[:, _DO], (_TAKE, _USE)), _A]
         several = np.bincount(asks, minlength=len(self._program.capacity)) > 1
         outcome, at, start, end = self._run(several)
@@ -85,7 +102,7 @@ class FastEngine:
         if outcome == _DISORDER:
             outcome, at, start, end = self._run(np.ones_like(several))
         if outcome == _TOO_LARGE:
-            definition = Engine(self._program)
+            definition = SimpyEngine(self._program)
             times = definition.times()
             self.stuck = definition.stuck
             return times
@@ -94,7 +111,15 @@ class FastEngine:
         return start, end
 
     def _run(self, by_calendar: NDArray[np.bool_]) -> tuple[int, Integers, Integers, Integers]:
-        """How it ended, where each process waits, and the times."""
+        """Set up the tables and run the loop once.
+
+        Args:
+            by_calendar: (stations,) whether each is served by calendar.
+
+        Returns:
+            How the run ended (such as `_RAN`), (processes,) the instruction at which each process still waits (-1: it
+            finished), and start and end of every slot.
+        """
         p, single = self._program, self._program.capacity == 1
         task = np.repeat(np.arange(len(p.tasks)), p.tasks[:, 3])
         processes = np.empty((len(task), _NOTED + REGISTERS), np.int64)
@@ -117,27 +142,27 @@ class FastEngine:
 
 
 def _most_gifts(p: Program, otherwise: NDArray[np.bool_]) -> int:
-    """How often something is given to pools on sight."""
+    """Count how often amounts are given back to pools on sight; ``otherwise``: (stations,) those that are not such."""
     gives = np.flatnonzero(np.isin(p.code[:, _DO], (_GIVE, _USE)))
     gives = gives[~otherwise[p.code[gives, _A]]]
     return int(p.tasks[np.searchsorted(p.tasks[:, 1], gives, side="right"), 3].sum())
 
 
-_number = njit(cache=True)(operand)
+_operand: Callable[[Data, int, int, int], int] = njit(cache=True)(operand)
 
 
 @njit(cache=True)
-def _wanted(code, data, processes, process):  # type: ignore[no-untyped-def]
-    """How much of a station a process takes or gives where it is."""
+def _wanted(code: Integers, data: Data, processes: Integers, process: int) -> int:
+    """Return the amount that a process takes or gives at its instruction."""
     here = processes[process, _AT]
     if code[here, _DO] == _USE:
         return 1
-    return _number(data, code[here, _B], code[here, _B_COLUMN], processes[process, _NUMBER])
+    return _operand(data, code[here, _B], code[here, _B_COLUMN], processes[process, _NUMBER])
 
 
 @njit(cache=True)
-def _before(processes, time, process, other_time, other):  # type: ignore[no-untyped-def]
-    """Whether one comes before another: by time, then key, then number."""
+def _before(processes: Integers, time: int, process: int, other_time: int, other: int) -> bool:
+    """Tell whether one request precedes another: by time, then key, then process."""
     if time != other_time:
         return time < other_time
     key, other_key = processes[process, _KEY], processes[other, _KEY]
@@ -148,22 +173,24 @@ def _before(processes, time, process, other_time, other):  # type: ignore[no-unt
 
 
 @njit(cache=True)
-def _earlier(calendar, entry, time, key, number):  # type: ignore[no-untyped-def]
-    """Whether an entry of the heap is."""
+def _earlier(calendar: Integers, entry: int, time: int, key: int, number: int) -> bool:
+    """Tell whether an entry of the calendar precedes a given time, key and number."""
     if calendar[entry, 0] != time:
-        return calendar[entry, 0] < time
+        return bool(calendar[entry, 0] < time)
     if calendar[entry, 1] != key:
-        return calendar[entry, 1] < key
-    return calendar[entry, 2] < number
+        return bool(calendar[entry, 1] < key)
+    return bool(calendar[entry, 2] < number)
 
 
 @njit(cache=True)
-def _put(calendar, entry, time, key, number):  # type: ignore[no-untyped-def]
+def _put(calendar: Integers, entry: int, time: int, key: int, number: int) -> None:
+    """Overwrite an entry of the calendar."""
     calendar[entry, 0], calendar[entry, 1], calendar[entry, 2] = time, key, number
 
 
 @njit(cache=True)
-def _push(calendar, state, time, key, number):  # type: ignore[no-untyped-def]
+def _push(calendar: Integers, state: Integers, time: int, key: int, number: int) -> None:
+    """Add an entry to the calendar."""
     hole = state[_ENTRIES]
     state[_ENTRIES] += 1
     while hole > 0:
@@ -176,8 +203,8 @@ def _push(calendar, state, time, key, number):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True)
-def _put_first(calendar, state, time, key, number):  # type: ignore[no-untyped-def]
-    """In place of the first entry."""
+def _put_first(calendar: Integers, state: Integers, time: int, key: int, number: int) -> None:
+    """Replace the first entry of the calendar."""
     size, hole = state[_ENTRIES], 0
     while True:
         child = 2 * hole + 1
@@ -194,7 +221,8 @@ def _put_first(calendar, state, time, key, number):  # type: ignore[no-untyped-d
 
 
 @njit(cache=True)
-def _pop(calendar, state):  # type: ignore[no-untyped-def]
+def _pop(calendar: Integers, state: Integers) -> None:
+    """Remove the first entry of the calendar."""
     state[_ENTRIES] -= 1
     last = state[_ENTRIES]
     if last > 0:
@@ -202,8 +230,13 @@ def _pop(calendar, state):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True)
-def _enter(code, processes, calendar, state, process, time, here):  # type: ignore[no-untyped-def]
-    """A process into the calendar: behind those that wait at the same instruction, if it is later than they are."""
+def _enter(
+    code: Integers, processes: Integers, calendar: Integers, state: Integers, process: int, time: int, here: int
+) -> None:
+    """Put a process into the calendar, or into the chain of those at the same instruction if it is the latest of them.
+
+    Only the first of a chain is in the heap, which keeps the heap small.
+    """
     processes[process, _TIME], processes[process, _AT], processes[process, _LINK] = time, here, NOBODY
     last = code[here, _CHAIN]
     if last != NOBODY and _before(processes, processes[last, _TIME], last, time, process):
@@ -216,9 +249,9 @@ def _enter(code, processes, calendar, state, process, time, here):  # type: igno
 
 
 @njit(cache=True)
-def _leave(code, processes, calendar, state):  # type: ignore[no-untyped-def]
-    """Take the first entry out; the next of its chain comes in its place."""
-    number = calendar[0, 2]
+def _leave(code: Integers, processes: Integers, calendar: Integers, state: Integers) -> int:
+    """Take the first entry out of the calendar and put the next of its chain in its place."""
+    number = int(calendar[0, 2])
     if number >= len(processes):
         _pop(calendar, state)
         return number
@@ -236,7 +269,8 @@ def _leave(code, processes, calendar, state):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True)
-def _goes_on(processes, state, process, time):  # type: ignore[no-untyped-def]
+def _goes_on(processes: Integers, state: Integers, process: int, time: int) -> None:
+    """Append a process to those that can run on."""
     processes[process, _TIME], processes[process, _LINK] = time, NOBODY
     if state[_READY] == NOBODY:
         state[_READY] = process
@@ -246,8 +280,11 @@ def _goes_on(processes, state, process, time):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True)
-def _queue(processes, stations, station, process):  # type: ignore[no-untyped-def]
-    """Into the queue of a station by tick, key and number; that is nearly always behind all others."""
+def _queue(processes: Integers, stations: Integers, station: int, process: int) -> None:
+    """Put a process into a station's queue by tick, key and index: nearly always behind all others.
+
+    Others are looked for from the finger on, as those that are put between others tend to come in order, too.
+    """
     processes[process, _LINK] = NOBODY
     if stations[station, _QUEUE] == NOBODY:
         stations[station, _QUEUE] = stations[station, _QUEUE_END] = process
@@ -269,8 +306,8 @@ def _queue(processes, stations, station, process):  # type: ignore[no-untyped-de
 
 
 @njit(cache=True)
-def _hand(processes, stations, state, station, time):  # type: ignore[no-untyped-def]
-    """Give the station, or what it wants of it, to the first in the queue; it goes on in the round after."""
+def _hand(processes: Integers, stations: Integers, state: Integers, station: int, time: int) -> None:
+    """Give the station, or the amount that it wants, to the first in the queue, which runs on in the next round."""
     process = stations[station, _QUEUE]
     stations[station, _QUEUE] = processes[process, _LINK]
     if stations[station, _FINGER] == process:
@@ -279,15 +316,20 @@ def _hand(processes, stations, state, station, time):  # type: ignore[no-untyped
 
 
 @njit(cache=True)
-def _settle_at(processes, stations, calendar, state, station, time):  # type: ignore[no-untyped-def]
-    """Have a station hand out at the end of that round."""
+def _settle_at(
+    processes: Integers, stations: Integers, calendar: Integers, state: Integers, station: int, time: int
+) -> None:
+    """Have a station hand out what is free at the end of the round of ``time``."""
     if not stations[station, _SETTLING]:
         stations[station, _SETTLING] = 1
         _push(calendar, state, time | _SETTLES, 0, len(processes) + station)
 
 
 @njit(cache=True)
-def _settle(code, data, processes, stations, state, station, now):  # type: ignore[no-untyped-def]
+def _settle(
+    code: Integers, data: Data, processes: Integers, stations: Integers, state: Integers, station: int, now: int
+) -> None:
+    """Hand out what is free of a station by calendar, at the end of a round."""
     stations[station, _SETTLING] = 0
     if stations[station, _SINGLE]:
         if stations[station, _QUEUE] != NOBODY:
@@ -304,15 +346,20 @@ def _settle(code, data, processes, stations, state, station, now):  # type: igno
 
 
 @njit(cache=True)
-def _ask(processes, stations, calendar, state, station, process, now):  # type: ignore[no-untyped-def]
-    """Of a station by calendar, whose time has come. The time from which the process has it, or that it waits."""
+def _ask(
+    processes: Integers, stations: Integers, calendar: Integers, state: Integers, station: int, process: int, now: int
+) -> int:
+    """Ask for a station by calendar when no earlier request can come.
+
+    Returns the time from which the process has the station, or `_WAITS`.
+    """
     free = stations[station, _FREE]
     if stations[station, _SINGLE] and stations[station, _QUEUE] == NOBODY and free != _HELD:
         # Where nobody else can ask in this tick, it is the next even if the station is not free yet.
         alone = state[_ENTRIES] == 0 or calendar[0, 0] >> _TICK > now >> _TICK
         if free <= now or alone:
             stations[station, _FREE] = _HELD
-            return max(now, free)
+            return int(max(now, free))
     processes[process, _TIME] = now
     _queue(processes, stations, station, process)
     if not stations[station, _SINGLE]:
@@ -323,15 +370,29 @@ def _ask(processes, stations, calendar, state, station, process, now):  # type: 
 
 
 @njit(cache=True)
-def _at_once(stations, station, now):  # type: ignore[no-untyped-def]
-    """Whether a station on sight can be had without a look at queues, keys and gifts: nearly always."""
+def _at_once(stations: Integers, station: int, now: int) -> bool:
+    """Tell whether a request to a station on sight needs no look at queues, keys and gifts: nearly always."""
     later = now >> _TICK > stations[station, _ASKED_AT] >> _TICK
-    return later and stations[station, _SINGLE] and stations[station, _FREE] != _HELD
+    return bool(later and stations[station, _SINGLE] and stations[station, _FREE] != _HELD)
 
 
 @njit(cache=True)
-def _ask_on_sight(code, data, processes, stations, gifts, station, process, now, here):  # type: ignore[no-untyped-def]
-    """As `_ask`; or that a request comes which should have come before the last one."""
+def _ask_on_sight(
+    code: Integers,
+    data: Data,
+    processes: Integers,
+    stations: Integers,
+    gifts: Integers,
+    station: int,
+    process: int,
+    now: int,
+    here: int,
+) -> int:
+    """Ask for a station on sight.
+
+    Returns the time from which the process has the station, or `_WAITS`, or `_OUT_OF_ORDER` if this request should have
+    come before the last one.
+    """
     other, other_time = stations[station, _ASKED], stations[station, _ASKED_AT]
     if other != NOBODY and now >> _TICK == other_time >> _TICK and _before(processes, 0, process, 0, other):
         return _OUT_OF_ORDER
@@ -343,9 +404,9 @@ def _ask_on_sight(code, data, processes, stations, gifts, station, process, now,
             free = stations[station, _FREE]
             if free != _HELD:
                 stations[station, _FREE] = _HELD
-                return max(now, free)
+                return int(max(now, free))
         elif _has(stations, gifts, station, _wanted(code, data, processes, process)):
-            return max(now, stations[station, _GOT_AT])
+            return int(max(now, stations[station, _GOT_AT]))
         stations[station, _QUEUE] = process
     else:
         processes[stations[station, _QUEUE_END], _LINK] = process
@@ -355,8 +416,8 @@ def _ask_on_sight(code, data, processes, stations, gifts, station, process, now,
 
 
 @njit(cache=True)
-def _has(stations, gifts, pool, wanted):  # type: ignore[no-untyped-def]
-    """Take so much of a pool on sight, and as many gifts as that needs; whether they are enough."""
+def _has(stations: Integers, gifts: Integers, pool: int, wanted: int) -> bool:
+    """Take an amount of a pool on sight, with as many gifts as that needs; returns whether there is enough."""
     while stations[pool, _FREE] < wanted and stations[pool, _GIFTS] != NOBODY:
         gift = stations[pool, _GIFTS]
         stations[pool, _GOT_AT] = gifts[gift, 0]
@@ -369,11 +430,13 @@ def _has(stations, gifts, pool, wanted):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True)
-def _pass_on(processes, stations, calendar, state, station, now):  # type: ignore[no-untyped-def]
-    """A single station, given back at a time that may be ahead, to the next in its queue.
+def _pass_on(
+    processes: Integers, stations: Integers, calendar: Integers, state: Integers, station: int, now: int
+) -> None:
+    """Pass a single station, given back at ``now``, which may be ahead of its queue, to the next in the queue.
 
-    Whether anybody is in the queue is asked by those who call, who stand in the loop: a call for each station that is
-    given back takes a sixth of the whole time.
+    Callers check before whether the queue is empty: a call for every station that is given back would take a sixth of
+    the whole time.
     """
     if stations[station, _BY_CALENDAR]:
         _settle_at(processes, stations, calendar, state, station, now)
@@ -383,8 +446,18 @@ def _pass_on(processes, stations, calendar, state, station, now):  # type: ignor
 
 
 @njit(cache=True)
-def _give_on_sight(code, data, processes, stations, gifts, state, pool, amount, now):  # type: ignore[no-untyped-def]
-    """To a pool; whether that is not before what was given last."""
+def _give_on_sight(
+    code: Integers,
+    data: Data,
+    processes: Integers,
+    stations: Integers,
+    gifts: Integers,
+    state: Integers,
+    pool: int,
+    amount: int,
+    now: int,
+) -> bool:
+    """Give an amount back to a pool on sight; returns False if that should have come before the last such."""
     if now < stations[pool, _GAVE_AT]:
         return False
     stations[pool, _GAVE_AT] = now
@@ -408,9 +481,23 @@ def _give_on_sight(code, data, processes, stations, gifts, state, pool, amount, 
 
 
 @njit(cache=True)
-def _run(code, data, processes, gates, stations, gifts, calendar, state, start, end):  # type: ignore[no-untyped-def]
-    """Runs all processes; how it ended. Each goes on, at ``here`` and ``now``, until it waits; ``granted``: it was
-    given the station that it asks for there, at the end of that round."""
+def _run(
+    code: Integers,
+    data: Data,
+    processes: Integers,
+    gates: Integers,
+    stations: Integers,
+    gifts: Integers,
+    calendar: Integers,
+    state: Integers,
+    start: Integers,
+    end: Integers,
+) -> int:
+    """Run all processes; returns how the run ended.
+
+    A process runs on from instruction ``here`` at the time ``now`` until it waits. ``granted``: it was handed the
+    station that it asks for there, at the end of the round of ``now``.
+    """
     begun = 0
     while True:
         granted = False
@@ -433,7 +520,7 @@ def _run(code, data, processes, gates, stations, gifts, calendar, state, start, 
         while here < stop:
             do = code[here, _DO]
             if do == _WAIT:
-                gate = _number(data, code[here, _A], code[here, _A_COLUMN], number)
+                gate = _operand(data, code[here, _A], code[here, _A_COLUMN], number)
                 if gates[gate, _CLOSED] > 0:
                     _sleep(processes, gates, gate, process, here, now)
                     break
@@ -441,7 +528,7 @@ def _run(code, data, processes, gates, stations, gifts, calendar, state, start, 
                 if code[here, _SLOT] != NO_SLOT:
                     end[code[here, _SLOT] + number] = now >> _TICK
             elif do == _RAISE:
-                gate = _number(data, code[here, _A], code[here, _A_COLUMN], number)
+                gate = _operand(data, code[here, _A], code[here, _A_COLUMN], number)
                 gates[gate, _OPENED] = max(gates[gate, _OPENED], now)
                 gates[gate, _CLOSED] -= 1
                 if gates[gate, _CLOSED] == 0 and gates[gate, _SLEEPING] != NOBODY:
@@ -449,7 +536,7 @@ def _run(code, data, processes, gates, stations, gifts, calendar, state, start, 
             elif do in (_TAKE, _USE):
                 station, duration = code[here, _A], 0
                 if do == _USE:
-                    duration = _number(data, code[here, _B], code[here, _B_COLUMN], number)
+                    duration = _operand(data, code[here, _B], code[here, _B_COLUMN], number)
                     if duration == 0:
                         here += 1
                         continue
@@ -504,11 +591,11 @@ def _run(code, data, processes, gates, stations, gifts, calendar, state, start, 
                     _enter(code, processes, calendar, state, process, now | _GIVES, here)
                     break
                 else:
-                    amount = _number(data, code[here, _B], code[here, _B_COLUMN], number)
+                    amount = _operand(data, code[here, _B], code[here, _B_COLUMN], number)
                     if not _give_on_sight(code, data, processes, stations, gifts, state, station, amount, now):
                         return _DISORDER
             elif do == _HOLD:
-                duration = _number(data, code[here, _B], code[here, _B_COLUMN], number)
+                duration = _operand(data, code[here, _B], code[here, _B_COLUMN], number)
                 if duration > 0:
                     tick = (now >> _TICK) + duration
                     if tick > _LAST_TICK:
@@ -517,7 +604,7 @@ def _run(code, data, processes, gates, stations, gifts, calendar, state, start, 
                 if code[here, _SLOT] != NO_SLOT:
                     end[code[here, _SLOT] + number] = now >> _TICK
             elif do == _SKIP:
-                if _number(data, code[here, _B], code[here, _B_COLUMN], number) == 0:
+                if _operand(data, code[here, _B], code[here, _B_COLUMN], number) == 0:
                     here += code[here, _A]
             elif do == _NOTE:
                 processes[process, _NOTED + code[here, _REGISTER]] = now >> _TICK
@@ -530,8 +617,14 @@ def _run(code, data, processes, gates, stations, gifts, calendar, state, start, 
 
 
 @njit(cache=True)
-def _from_calendar(code, data, processes, stations, calendar, state):  # type: ignore[no-untyped-def]
-    """What the first entry is about; who goes on, if anybody: at which instruction, when, and whether granted."""
+def _from_calendar(
+    code: Integers, data: Data, processes: Integers, stations: Integers, calendar: Integers, state: Integers
+) -> tuple[int, int, int, bool]:
+    """Deal with the first entry of the calendar.
+
+    Returns the process that runs on (or `NOBODY`), at which instruction, at what time, and whether it was granted the
+    station that it asks for there.
+    """
     now, kind = calendar[0, 0] & ~_KIND, calendar[0, 0] & _KIND
     number = _leave(code, processes, calendar, state)
     if kind == _SETTLES:
@@ -549,8 +642,8 @@ def _from_calendar(code, data, processes, stations, calendar, state):  # type: i
 
 
 @njit(cache=True)
-def _sleep(processes, gates, gate, process, here, now):  # type: ignore[no-untyped-def]
-    """Until the gate opens; then it is asked for again."""
+def _sleep(processes: Integers, gates: Integers, gate: int, process: int, here: int, now: int) -> None:
+    """Have a process wait for a gate; when that opens, it runs the same instruction again."""
     processes[process, _TIME], processes[process, _AT] = now, here
     last = gates[gate, _SLEEPING]
     if last == NOBODY:
@@ -562,8 +655,8 @@ def _sleep(processes, gates, gate, process, here, now):  # type: ignore[no-untyp
 
 
 @njit(cache=True)
-def _wake(processes, gates, state, gate):  # type: ignore[no-untyped-def]
-    """In the order in which they came."""
+def _wake(processes: Integers, gates: Integers, state: Integers, gate: int) -> None:
+    """Let all processes that wait for a gate run on, in the order in which they came."""
     last = gates[gate, _SLEEPING]
     process = processes[last, _LINK]
     while process != last:

@@ -1,4 +1,4 @@
-"""What happened when: one row per operation of a unit, in integer columns, never a Python object each."""
+"""Record what happened when: one row per operation of a unit, in integer columns, never one Python object each."""
 
 from __future__ import annotations
 
@@ -10,11 +10,17 @@ from numpy.typing import NDArray
 
 
 class Op(IntEnum):
-    """What a unit did.
+    """Say what a unit did.
 
-    FETCH: bits read from a buffer, the global buffer or DRAM. DRIVE: lines driven, array held. CONVERT: ADC rounds.
-    DIGITAL: element operations. STORE: bits written to one of these memories. SEND: a message over one link. PULSE: an
-    update. WRITE: rows of an array programmed, one after the other. HOST: a transfer over the host link.
+    FETCH:    read bits from a buffer, the global buffer or DRAM.
+    DRIVE:    drive the input lines of an array, which is held meanwhile.
+    CONVERT:  convert an array's output lines, in as many rounds as lines share one ADC.
+    DIGITAL:  do element operations in a digital unit.
+    STORE:    write bits to a buffer, the global buffer or DRAM.
+    SEND:     send a message over one port or link.
+    PULSE:    send the pulse trains of an update to an array.
+    WRITE:    program rows of an array, one after the other.
+    HOST:     move bits over the host link.
     """
 
     FETCH = 0
@@ -29,16 +35,25 @@ class Op(IntEnum):
 
 
 COLUMNS = ("op", "station", "row", "layer", "tile", "phase", "vector", "start", "end", "amount")
-"""Columns of an event log.
+"""Columns of an event log, all int64.
 
-op: an `Op`. station: the unit (index into `Plan.stations`). row: the Activity row it comes from, -1 if none.
-layer, tile: the block that caused it. phase, vector: of that block's work. start, end: ps. amount: bits or operations.
+op:       an `Op`.
+station:  index of the unit in `Plan.stations`.
+row:      row of activity that the event comes from; -1: none.
+layer:    index of the layer that caused it.
+tile:     index of the block within that layer.
+phase:    of the block's work, a `Phase`.
+vector:   of the block's work, within its mini-batch.
+start:    ps.
+end:      ps.
+amount:   what was done: bits, passes, conversions, operations, pulse slots or rows written; 0 of a unit that is only
+          held together with another one.
 """
 
 
 @dataclass(frozen=True)
 class Events:
-    """Columns of equal length (int64); see `COLUMNS`."""
+    """Hold events as columns of equal length; see `COLUMNS`."""
 
     op: NDArray[np.int64]
     station: NDArray[np.int64]
@@ -56,24 +71,27 @@ class Events:
 
     @property
     def duration(self) -> NDArray[np.int64]:
+        """(events,) ps that each event lasted."""
         return self.end - self.start
 
     @property
     def makespan_ps(self) -> int:
+        """Time (ps) at which the last event ended; 0 if there are none."""
         return int(self.end.max()) if len(self) else 0
 
     def busy_ps(self, stations: int) -> NDArray[np.int64]:
-        """Busy time of each station."""
+        """Sum the durations (ps) of the events of each station; ``stations``: how many there are."""
         busy = np.zeros(stations, np.int64)
         np.add.at(busy, self.station, self.duration)
         return busy
 
     def columns(self) -> dict[str, NDArray[np.int64]]:
+        """Return the columns by name, in the order of `COLUMNS`."""
         return {name: getattr(self, name) for name in COLUMNS}
 
 
 def covered_ps(start: NDArray[np.int64], end: NDArray[np.int64]) -> int:
-    """Total time covered by intervals, overlaps counted once."""
+    """Measure the time (ps) covered by intervals, overlaps counted once; ``start``, ``end``: (intervals,) ps."""
     if not len(start):
         return 0
     order = np.argsort(start, kind="stable")

@@ -1,21 +1,22 @@
-"""A program: what every unit of a chip does for every vector, as short lists of instructions. Two engines run it.
+"""Describe the work of a chip as a program: what every unit does for every vector, as short lists of instructions.
 
-A *task* is such a list, written once for a block or a home of a layer, and run by many *processes*, one per vector.
-Numbers that differ from vector to vector (passes, pulse slots, which gate) are columns with one entry per process.
+Both engines run the same `Program`. A *task* is one list of instructions, written once for a block of a layer (or for
+the block at which its partial sums meet) and run by many *processes*, one per vector. Numbers that differ from vector
+to vector (passes, pulse slots, which gate) are columns with one entry per process.
 
-    WAIT   until a gate is open                               RAISE  a gate, which opens when all have that do so
-    TAKE   so much of a station, waiting in its queue         GIVE   it back
-    USE    take a station, hold it, give it back, log that    HOLD   on for so many picoseconds
-    SKIP   some instructions if a number is 0                 NOTE   the time in a register
+    WAIT   wait until a gate is open                       RAISE  a gate; it opens with the last of its raises
+    TAKE   an amount of a station, waiting in its queue    GIVE   an amount of a station back
+    USE    take a station, hold it, give it back, log it   HOLD   let a number of picoseconds pass
+    SKIP   some instructions if a number is 0              NOTE   the time in a register
     LOG    events that began at the noted time
 
-*Stations* are arrays, ADCs, digital units, ports, links (of which one vector takes all) and buffers (of which it takes
-bits). Drivers are part of the array that they belong to: whoever has the array has them.
+*Stations* are arrays, ADCs, digital units, ports and links (a vector takes the whole unit), and the room in buffers (a
+vector takes a number of bits). The drivers of an array are held together with it.
 
-Time advances from tick to tick; a tick has rounds. In a round every process that can go on does so until it has to wait
-or is done; then all stations hand out what is free, to the first in their queues only. The order in a queue is: request
-made at the earlier time, then phase, layer, vector, tile, then the order of the tasks. So no result depends on the
-order in which an engine happens to run processes.
+Time advances from tick to tick (a tick is one picosecond), and a tick has rounds. In each round every process that can
+run does so until it has to wait or is done; then every station grants what is free, in the order of its queue. A queue
+is ordered by the time of the request, then phase, layer, vector, tile, then the order of the tasks, so results do not
+depend on the order in which an engine runs the processes.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ from rpusim.arch.engine.events import Events, Op
 
 
 class Do(IntEnum):
-    """Instructions; operands are (a, b), see the module."""
+    """Name the instructions; the comments say what their operands a and b mean, the module what they do."""
 
     WAIT = 0  # gate a
     RAISE = 1  # gate a
@@ -49,34 +50,61 @@ class Do(IntEnum):
 
 
 INSTRUCTION = ("do", "a", "a_column", "b", "b_column", "slot", "register")
-"""Columns of the code. A column operand is a place in `Program.data` to which the process's number is added; `ALONE`
-stands for the number given, `COUNTED` for that number plus the process's own. slot: of the first process, if it logs
-(or if the program is `Program.traced`), else `NO_SLOT`.
+"""Columns of the code.
+
+do:                  a `Do`.
+a, b:                operands, each a number with a column beside it; `operand` says how both make a value.
+a_column, b_column:  where the operand's column begins in `Program.data`, or `CONSTANT`, or `COUNTED`.
+slot:                where the first process of the task logs its times, or `NO_SLOT`; process n uses slot + n.
+register:            which of its noted times a NOTE sets and a LOG reads.
 """
-ALONE, COUNTED = -1, -2
+CONSTANT = -1
+"""Column of an operand that is the same number for every process of the task."""
+COUNTED = -2
+"""Column of an operand that grows by one with every process of the task."""
 
 Pair = tuple[int, int]
 """Number and column of an operand."""
-_NONE = (0, ALONE)
-"""Of one that is not there, or 0 for all."""
+_ZERO = (0, CONSTANT)
+"""Operand placeholder: absent, or 0 for every process."""
 
 LOGGED = ("slot", "task", "op", "station", "amount", "amount_column", "row", "row_column")
-"""Columns of what is logged: times in the slots of a task's processes are events of one operation of one station."""
+"""Columns of the kinds of events: each row makes the times in a task's slots events of one operation of one station.
+
+slot: of the first process of the task. task: its index. op: an `Op`. station: index of the unit. amount and row, with
+their columns, are operands: bits or operations of the event, and the row of activity it comes from (-1: none).
+"""
 
 HEAD = ("phase", "layer", "tile", "vector", "vector_column")
-"""Columns of what is the same for all processes of a task, or is a column of its own."""
+"""Columns of a task's head, which orders its requests: the first three hold for all its processes, the vector is an
+operand."""
 
 REGISTERS = 2
+"""Times that a process can note, to log several overlapping events."""
 NO_SLOT = -1
+"""Slot of an instruction that logs nothing."""
 ALWAYS = 0
-"""A gate that nobody raises, and that is open."""
+"""Number of the gate that is open from the start."""
 NEVER = -1
-"""The start of what was not done."""
+"""Start time (ps) of a slot that never ran."""
+
+Data = NDArray[np.int32] | Integers
+"""Columns of a program's operands, one after the other; 32 bits wide where all numbers fit."""
 
 
-def operand(data: NDArray[np.int32] | Integers, value: int, column: int, number: int) -> int:
-    """What an operand is for process ``number`` of its task; ``data`` of the program. Compiled loops use it as well."""
-    if column == ALONE:
+def operand(data: Data | list[int], value: int, column: int, number: int) -> int:
+    """Evaluate an operand for one process. Python and compiled loops both call this function.
+
+    Args:
+        data: all columns of the program, one after the other (`Program.data`).
+        value: the operand's number.
+        column: `CONSTANT`, `COUNTED`, or where the operand's column begins in ``data``.
+        number: of the process within its task, from 0.
+
+    Returns:
+        ``value``, plus ``number`` if the operand is counted, or plus the process's entry of its column.
+    """
+    if column == CONSTANT:
         return value
     if column == COUNTED:
         return value + number
@@ -84,26 +112,35 @@ def operand(data: NDArray[np.int32] | Integers, value: int, column: int, number:
 
 
 def only(needed: NDArray[np.bool_], gates: Operand) -> Integers:
-    """Gates to wait for where needed; nothing to wait for elsewhere."""
+    """Keep the gates to wait for where ``needed`` is true, and put the gate that is always open elsewhere.
+
+    Args:
+        needed: (n,) whether each process has to wait.
+        gates: one gate for all, or (n,) gates.
+
+    Returns:
+        (n,) gates.
+    """
     return np.where(needed, gates, ALWAYS)
 
 
 @dataclass(frozen=True)
 class Program:
-    """Made by `Builder`; plain integer arrays throughout.
+    """Hold a program as plain integer arrays; a `Builder` makes it.
 
-    code:      (instructions, len(INSTRUCTION)).
-    data:      all columns, one after the other.
-    tasks:     (tasks, 4): first instruction, instruction after the last, first process, processes.
-    heads:     (tasks, len(HEAD)).
-    logged:    (kinds of events, len(LOGGED)).
-    slots:     how many times there are to log.
-    raises:    of each gate: how often it is raised before it opens.
-    stations, capacity: names of all stations, and how much of each there is.
+    code:      (instructions, len(INSTRUCTION)), see `INSTRUCTION`.
+    data:      (numbers,), the columns of all operands, one after the other.
+    tasks:     (tasks, 4): first instruction, instruction after the last, first process, number of processes.
+    heads:     (tasks, len(HEAD)), see `HEAD`.
+    logged:    (kinds of events, len(LOGGED)), see `LOGGED`.
+    slots:     number of slots, each for one start and one end time.
+    raises:    (gates,), how often each gate is raised before it opens.
+    stations:  names of all stations.
+    capacity:  (stations,), how many vectors each serves at a time, or how many bits of room it has.
     """
 
     code: Integers
-    data: NDArray[np.int32] | Integers
+    data: Data
     tasks: Integers
     heads: Integers
     logged: Integers
@@ -118,7 +155,7 @@ class Program:
 
     @cached_property
     def keys(self) -> Integers:
-        """Of each process: phase, layer, vector and tile packed into one number that orders requests."""
+        """(processes,) phase, layer, vector and tile of each packed into one number that orders requests."""
         keys = np.empty(self.processes, np.int64)
         for (_, _, first, size), head in zip(self.tasks.tolist(), self.heads.tolist(), strict=True):
             phase, layer, tile, vector, column = head
@@ -127,7 +164,10 @@ class Program:
         return keys
 
     def traced(self) -> Program:
-        """The same, except that all for which a process may have to wait has slots for when it was over."""
+        """Return the same program with slots for every instruction at which a process may have to wait.
+
+        Their end times say when the wait was over; `recurrence` reads the state of the machine from them.
+        """
         code = self.code.copy()
         waits = np.flatnonzero(np.isin(code[:, 0], (Do.WAIT, Do.TAKE, Do.HOLD)))
         sizes = self.tasks[np.searchsorted(self.tasks[:, 1], waits, side="right"), 3]
@@ -136,27 +176,37 @@ class Program:
 
     @property
     def _logs(self) -> int:
-        """Slots of what is logged; a traced program has more."""
+        """Number of slots that hold the times of events; a traced program has more slots than these."""
         return int((self.logged[:, 0] + self.tasks[self.logged[:, 1], 3]).max(initial=0))
 
     def task_of(self, process: int) -> int:
+        """Find the task that a process belongs to."""
         return int(np.searchsorted(self.tasks[:, 2], process, side="right")) - 1
 
     def of(self, process: int, name: str) -> int:
-        """A number from the head of the process's task."""
+        """Look up what the head of a process's task says for it; ``name``: "phase", "layer", "tile" or "vector"."""
         task = self.task_of(process)
         head = dict(zip(HEAD, self.heads[task].tolist(), strict=True))
-        return operand(self.data, head[name], head.get(f"{name}_column", ALONE), process - int(self.tasks[task, 2]))
+        return operand(self.data, head[name], head.get(f"{name}_column", CONSTANT), process - int(self.tasks[task, 2]))
 
     def columns(self, value: Integers, column: Integers, numbers: Integers) -> Integers:
-        """As `operand`, of many."""
+        """Evaluate many operands at once, as `operand` does one; all arrays have one entry per operand."""
         found = value + np.where(column == COUNTED, numbers, 0)
         if np.any(own := column >= 0):
             found[own] += self.data[column[own] + numbers[own]]
         return found
 
     def events(self, start: Integers, end: Integers, most: int | None = None) -> Events:
-        """The times in the slots as events, ordered by end; then by task, and by place in it; ``most``: the first."""
+        """Turn the times in the slots into events.
+
+        Args:
+            start: (slots,) ps, `NEVER` where nothing was done.
+            end: (slots,) ps.
+            most: how many events to return, those that ended first; None: all.
+
+        Returns:
+            Events ordered by end, then by task, then by place in the task.
+        """
         logged = self.logged
         if most is not None and len(logged):
             done = np.flatnonzero(start[: self._logs] != NEVER)
@@ -189,54 +239,62 @@ class Program:
 
 
 class Task:
-    """Writes the instructions of one task; each method adds some.
+    """Write the instructions of one task; each method appends some. A `Builder` hands tasks out.
 
-    Durations and amounts may be numbers or columns (one entry per process); what is 0 for all is left out.
+    Operands (gates, durations, amounts) are one number for all processes, or a column with one entry per process.
+    Instructions whose duration is 0 for every process are left out.
     """
 
     def __init__(self, builder: Builder, processes: int, row: Operand) -> None:
         self._builder, self._code, self._processes = builder, builder.code, processes
         self.of(row)
         self.raised: list[tuple[int, int, int | NDArray[np.bool_]]] = []
-        """Gates, as number and column, and how often each process raises its own."""
+        """(number, column, times): an operand that names each process's gate, and how often each raises it."""
         self._doing: NDArray[np.bool_] | None = None
+        """Which processes run the instructions being added, inside `unless_zero`; None: all."""
 
     def of(self, row: Operand) -> None:
-        """Of which rows of activity the events are that are logged from now on."""
+        """Say which row of activity the events logged from now on come from; -1: none."""
         self._row = self.operand(row)
 
     def wait(self, gate: Operand) -> None:
-        if (which := self.operand(gate)) != (ALWAYS, ALONE):
+        """Wait until a gate is open."""
+        if (which := self.operand(gate)) != (ALWAYS, CONSTANT):
             self._add(Do.WAIT, which)
 
     def wait_for(self, gates: Iterable[Operand], chosen: Integers | None = None) -> None:
-        """For all of them, or for the chosen entries of each."""
+        """Wait until all gates are open; ``chosen``: which entries of each column belong to this task's processes."""
         for gate in gates:
             self.wait(pick(gate, chosen))
 
     def raise_(self, gate: Operand) -> None:
+        """Raise a gate; it opens when everything that raises it has done so."""
         self.raised.append((*self.operand(gate), 1 if self._doing is None else self._doing))
         self._add(Do.RAISE, self.raised[-1][:2])
 
     def take(self, station: int, amount: Operand = 1) -> None:
-        self._add(Do.TAKE, (station, ALONE), self.operand(amount))
+        """Wait in a station's queue until the amount is free, and take it."""
+        self._add(Do.TAKE, (station, CONSTANT), self.operand(amount))
 
     def give(self, station: int, amount: Operand = 1) -> None:
-        self._add(Do.GIVE, (station, ALONE), self.operand(amount))
+        """Give an amount of a station back."""
+        self._add(Do.GIVE, (station, CONSTANT), self.operand(amount))
 
     def hold(self, duration: Operand) -> None:
-        if (long := self.operand(duration)) != _NONE:
+        """Let ``duration`` picoseconds pass."""
+        if (long := self.operand(duration)) != _ZERO:
             self._add(Do.HOLD, b=long)
 
     def note(self, register: int = 0) -> None:
+        """Note the time in a register, for a later `log`."""
         self._add(Do.NOTE, register=register)
 
     def log(self, op: Op, amounts: Sequence[tuple[int, Operand]], register: int = 0) -> None:
-        """One event for each (station, amount), from the noted time until now."""
+        """Log one event for each (station, amount), from the time in the register until now."""
         self._add(Do.LOG, slot=self._slot(op, amounts), register=register)
 
     def use(self, station: int, op: Op, duration: Operand, amount: Operand) -> None:
-        """Wait for a station, hold it for a time, give it back; nothing where the amount is 0."""
+        """Wait for a station, hold it for ``duration`` ps, give it back, log that; nothing where the amount is 0."""
         duration = duration * (amount > 0)
         assert not some((duration <= 0) & (amount > 0)), "what is done takes time"
         self.use_together([station], op, duration, [(station, amount)])
@@ -244,14 +302,18 @@ class Task:
     def use_together(
         self, stations: Sequence[int], op: Op, duration: Operand, amounts: Sequence[tuple[int, Operand]]
     ) -> None:
-        """Wait for stations one after the other, hold all of them for a time, give them back; nothing where that is 0.
+        """Wait for stations one after the other, hold all of them at once, give them back, log that.
 
-        amounts: (station, amount) of each event; of stations that are part of those held, too.
+        Args:
+            stations: what is waited for and held, in this order.
+            op: what the logged events say was done.
+            duration: ps during which all of them are held; nothing is done where it is 0.
+            amounts: (station, amount) of each event; also of units held as part of a station, such as drivers.
         """
-        if (long := self.operand(duration)) == _NONE:
+        if (long := self.operand(duration)) == _ZERO:
             return
         if len(stations) == 1:
-            self._add(Do.USE, (stations[0], ALONE), long, self._slot(op, amounts))
+            self._add(Do.USE, (stations[0], CONSTANT), long, self._slot(op, amounts))
             return
         with self.unless_zero(duration):
             for station in stations:
@@ -264,7 +326,7 @@ class Task:
 
     @contextmanager
     def unless_zero(self, number: Operand) -> Iterator[bool]:
-        """What is added inside is skipped by processes whose number is 0; yields whether any process does it."""
+        """Let processes whose number is 0 skip what is added inside; yields whether any process runs it."""
         if isinstance(number, int) or np.all(number):
             yield some(number)
             return
@@ -273,21 +335,22 @@ class Task:
         self._add(Do.SKIP)
         yield some(number)
         self._doing, skipped = None, len(self._code) - at - 1
-        self._code[at] = (int(Do.SKIP), skipped, ALONE, *self.operand(number), NO_SLOT, 0)
+        self._code[at] = (int(Do.SKIP), skipped, CONSTANT, *self.operand(number), NO_SLOT, 0)
 
     def _slot(self, op: Op, amounts: Sequence[tuple[int, Operand]]) -> int:
+        """Declare events of one operation; returns the slot of the first process."""
         for station, amount in amounts:
             self._builder.log((int(op), station, *self.operand(amount), *self._row))
         return self._builder.slot(self._processes)
 
-    def _add(self, do: Do, a: Pair = _NONE, b: Pair = _NONE, slot: int = NO_SLOT, register: int = 0) -> None:
+    def _add(self, do: Do, a: Pair = _ZERO, b: Pair = _ZERO, slot: int = NO_SLOT, register: int = 0) -> None:
         self._code.append((int(do), *a, *b, slot, register))
 
     def operand(self, operand: Operand) -> Pair:
-        """The column is spared where one number, or counting, says the same."""
+        """Encode an operand as number and column; a column is stored only if it neither is constant nor counts up."""
         operand = plain(operand)
         if isinstance(operand, int):
-            return operand, ALONE
+            return operand, CONSTANT
         first, last = int(operand[0]), int(operand[-1])
         if last - first == len(operand) - 1 and (operand == np.arange(first, last + 1)).all():
             return first, COUNTED
@@ -295,9 +358,11 @@ class Task:
 
 
 class Builder:
-    """Collects tasks; `program` puts them together.
+    """Collect tasks, and put them together as a `Program`.
 
-    stations: names of units of which there is one each, or as many as ``capacity`` says.
+    Args:
+        stations: names of the units.
+        capacity: how many vectors each unit serves at a time; None: one each.
     """
 
     def __init__(self, stations: Sequence[str], capacity: Sequence[int] | None = None) -> None:
@@ -315,16 +380,16 @@ class Builder:
         self._raised: list[tuple[int, int, int, int | NDArray[np.bool_]]] = []
 
     def gates(self, number: int) -> int:
-        """``number`` new gates; returns the first."""
+        """Make ``number`` new gates, numbered in a row; returns the first."""
         self._gates += number
         return self._gates - number
 
     def pool(self, name: str, capacity: int) -> int:
-        """The number of a station that there is more than one of, made if it is new."""
+        """Return the index of a station by name, made with this capacity if it is new."""
         return self._stations.setdefault(name, (len(self._stations), capacity))[0]
 
     def column(self, values: Integers) -> int:
-        """The place of a column in the data; the same array is kept once."""
+        """Store a column, and return where it begins in the data; the same array is stored once."""
         if id(values) not in self._places:
             self._places[id(values)] = self._length
             self._columns.append(values)
@@ -332,19 +397,29 @@ class Builder:
         return self._places[id(values)]
 
     def slot(self, processes: int) -> int:
-        """Times to log for so many processes; returns the first."""
+        """Make one slot for each of so many processes; returns the first."""
         self._slots += processes
         return self._slots - processes
 
     def log(self, what: tuple[int, ...]) -> None:
-        """What the next `slot` is for, in the task that is being written."""
+        """Say what kind of events the slots made next hold: the columns of `LOGGED` that follow slot and task."""
         self._logged.append((self._slots, len(self._tasks), *what))
 
     @contextmanager
     def task(
         self, processes: int, phase: Phase, layer: int, tile: int, vector: Operand, row: Operand = -1
     ) -> Iterator[Task]:
-        """A task of so many processes; ``vector`` orders its requests; see `Task.of` for ``row``."""
+        """Write a task; one that turns out to have no processes or no instructions is dropped.
+
+        Args:
+            processes: how many run it.
+            phase, layer, tile: of all its processes; they order requests of the same time.
+            vector: of each process within its mini-batch, between layer and tile in that order.
+            row: of activity, from which the events of each process come; -1: none.
+
+        Yields:
+            The task, to add instructions to.
+        """
         start, logged = len(self.code), len(self._logged)
         first = self._tasks[-1][2] + self._tasks[-1][3] if self._tasks else 0
         assert layer < 1 << 14 and tile < 1 << 16 and np.max(vector, initial=0) < 1 << 29
@@ -358,6 +433,7 @@ class Builder:
             del self.code[start:], self._logged[logged:]
 
     def program(self) -> Program:
+        """Put all tasks together."""
         data = np.concatenate([np.zeros(1, np.int64), *self._columns])[1:]
         small = not len(data) or np.abs(data).max() < 1 << 31
         return Program(
@@ -373,9 +449,10 @@ class Builder:
         )
 
     def _raises(self, data: Integers) -> NDArray[np.int32]:
+        """Count how often each gate is raised."""
         found = np.zeros(self._gates, np.int32)
         for processes, gate, column, times in self._raised:
-            if column == ALONE:
+            if column == CONSTANT:
                 found[gate] += np.broadcast_to(times, processes).sum()
             elif column == COUNTED:
                 found[gate : gate + processes] += times

@@ -1,8 +1,8 @@
-"""The event engine: simpy processes that run a program's instructions. This engine is the definition of correct timing.
+"""Run a program as simpy processes: the engine that defines correct timing.
 
-Every process of the `Program` becomes a simpy process when it can first go on; stations grant requests only after
-everything else at that tick has run (`Clock`), in the order that `program` states. `fast` does the same in compiled
-loops, and is what runs by default.
+Every process of a `Program` becomes a simpy process as soon as it can run; stations grant requests only after
+everything else in the same round has run (`Clock`), in the order that `program` states. `compiled_engine` finds the
+same times in compiled loops, and is the engine used by default.
 """
 
 from __future__ import annotations
@@ -16,20 +16,21 @@ import simpy
 
 from rpusim.arch.contract.columns import Integers
 from rpusim.arch.engine.events import Events
-from rpusim.arch.engine.program import ALONE, COUNTED, NEVER, REGISTERS, Do, Program
+from rpusim.arch.engine.program import CONSTANT, NEVER, REGISTERS, Do, Program, operand
 
 Steps = Generator[simpy.Event, Any, None]
 Begin = tuple[int, int, int, int, int]
-"""A process, its number in its task, its key, the instruction that it begins with, and that after its last one."""
+"""What starts a process: its index, its number in its task, its key, its next instruction, the one after its last."""
 
-_WAIT, _RAISE, _TAKE, _GIVE, _USE, _HOLD, _SKIP, _NOTE, _LOG = (int(do) for do in Do)  # compared often
+# Plain integers, as comparing enum members takes several times as long.
+_WAIT, _RAISE, _TAKE, _GIVE, _USE, _HOLD, _SKIP, _NOTE, _LOG = (int(do) for do in Do)
 
 _AFTER_EVERYTHING = 2
-"""A simpy priority below NORMAL: runs when the tick has nothing else left."""
+"""Priority of a simpy event that is processed when nothing else is left at its tick; simpy's own end at 1 (NORMAL)."""
 
 
 class Clock(simpy.Environment):
-    """Simulated time in integer picoseconds; settles the stations at the end of each round in which one was touched."""
+    """Keep simulated time in integer picoseconds, and have stations grant requests at the end of each round."""
 
     def __init__(self) -> None:
         super().__init__(initial_time=0)
@@ -37,9 +38,11 @@ class Clock(simpy.Environment):
 
     @property
     def now(self) -> int:
+        """The current tick (ps)."""
         return self._now  # type: ignore[return-value]  # an integer, since every delay is one
 
     def unsettle(self, station: Station) -> None:
+        """Have a station grant what it can at the end of this round."""
         if not self._unsettled:
             event = simpy.Event(self)
             event._ok, event._value = True, None  # as simpy's own Timeout does: triggered, to be processed this tick
@@ -54,9 +57,11 @@ class Clock(simpy.Environment):
 
 
 class Station:
-    """A unit, or a pool of ``capacity`` equal ones, or a buffer of so many bits: first come, first served.
+    """Serve requests for a unit in the order in which they came; none overtakes the first, even if it would fit.
 
-    Nobody overtakes the first in the queue, even if less is wanted than is free.
+    Args:
+        clock: of the engine.
+        capacity: 1 for a unit, more for a pool of equal units, or the number of bits of a buffer.
     """
 
     __slots__ = ("_clock", "_free", "_unsettled", "_waiting")
@@ -68,13 +73,17 @@ class Station:
         self._unsettled = False
 
     def take(self, key: int, process: int, amount: int = 1) -> simpy.Event:
-        """An event that fires when the caller has got it."""
+        """Ask for an amount; the returned event fires when the caller has it.
+
+        Requests of the same tick are served in the order of ``key``, then of ``process``.
+        """
         event = simpy.Event(self._clock)
         heappush(self._waiting, (self._clock.now, key, process, amount, event))
         self._touch()
         return event
 
     def give(self, amount: int = 1) -> None:
+        """Give an amount back."""
         self._free += amount
         self._touch()
 
@@ -84,6 +93,7 @@ class Station:
             self._clock.unsettle(self)
 
     def grant(self) -> None:
+        """Hand out what is free, to the first in the queue and those behind it, until one wants more than there is."""
         self._unsettled = False
         while self._waiting and self._free >= self._waiting[0][3]:
             *_, amount, event = heappop(self._waiting)
@@ -91,8 +101,8 @@ class Station:
             event.succeed()
 
 
-class Engine:
-    """Runs one program from time 0."""
+class SimpyEngine:
+    """Run one program from time 0; each engine object runs once."""
 
     def __init__(self, program: Program) -> None:
         self._program = program
@@ -101,17 +111,17 @@ class Engine:
         self._code, self._data = program.code.tolist(), program.data.tolist()
         self._closed = program.raises.tolist()
         self._sleeping: dict[int, list[Begin | simpy.Event]] = {}
-        """By gate: processes that wait for it, or that have not begun as they would wait for it."""
+        """By gate: events of processes that wait for it, and processes that cannot start before it opens."""
         self._start, self._end = [NEVER] * program.slots, [NEVER] * program.slots
         self.stuck: dict[int, int] = {}
-        """After the run: processes that still wait, and the instruction at which they do."""
+        """After the run: the processes that never finished, and the instruction at which each still waits."""
 
     def run(self) -> Events:
-        """All events; see `stuck` for what never came to an end."""
+        """Run the program; returns its events. `stuck` names the processes that never finished."""
         return self._program.events(*self.times())
 
     def times(self) -> tuple[Integers, Integers]:
-        """Start and end in every slot of the program."""
+        """Run the program; returns start and end of every slot, each (slots,) in ps."""
         keys = self._program.keys.tolist()
         for start, stop, first, size in self._program.tasks.tolist():
             for number in range(size):
@@ -120,11 +130,14 @@ class Engine:
         return np.array(self._start, np.int64), np.array(self._end, np.int64)
 
     def _begin(self, begin: Begin) -> None:
-        """Start a process; if it would wait for gates at first, when these are open."""
+        """Start a process; one whose first instructions wait for gates is started when these are open.
+
+        Most processes wait at first: a simpy process for each of them from the beginning takes far more time.
+        """
         process, number, key, at, stop = begin
         while at < stop and self._code[at][0] == _WAIT:
             _, gate, column, *_ = self._code[at]
-            gate = self._operand(gate, column, number)
+            gate = operand(self._data, gate, column, number)
             if self._closed[gate]:
                 self.stuck[process] = at
                 self._sleeping.setdefault(gate, []).append((process, number, key, at, stop))
@@ -133,19 +146,15 @@ class Engine:
         self.stuck[process] = at
         self._clock.process(self._steps(process, number, key, at, stop))
 
-    def _operand(self, value: int, column: int, number: int) -> int:
-        if column == ALONE:
-            return value
-        return value + (number if column == COUNTED else self._data[column + number])
-
     def _steps(self, process: int, number: int, key: int, at: int, stop: int) -> Steps:
-        clock, stations, noted = self._clock, self._stations, [0] * REGISTERS
+        """Run a process from instruction ``at`` up to ``stop``, as a simpy process."""
+        data, clock, stations, noted = self._data, self._clock, self._stations, [0] * REGISTERS
         while at < stop:
             do, a, a_column, b, b_column, slot, register = self._code[at]
-            if a_column != ALONE:
-                a = self._operand(a, a_column, number)
-            if b_column != ALONE:
-                b = self._operand(b, b_column, number)
+            if a_column != CONSTANT:  # asked here as well: most operands are constant, and a call takes longer
+                a = operand(data, a, a_column, number)
+            if b_column != CONSTANT:
+                b = operand(data, b, b_column, number)
             if do == _WAIT:
                 if self._closed[a]:
                     self.stuck[process] = at
@@ -180,6 +189,7 @@ class Engine:
         del self.stuck[process]
 
     def _raise(self, gate: int) -> None:
+        """Raise a gate; the last raise opens it and wakes what waits for it, in the order in which it came."""
         self._closed[gate] -= 1
         if self._closed[gate]:
             return

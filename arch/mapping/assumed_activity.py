@@ -3,22 +3,29 @@
 Used by `rpusim time`. Stated assumptions: every vector takes one pass (no retries, nothing skipped); every line is
 active; an update uses a full pulse train; in each slot every line fires with probability `FIRING_PROBABILITY`, lines
 independently, and half of the coincidences raise a weight. What unit cells do between updates comes at its fixed
-periods (`Between`); how many slices are written is assumed as well.
+periods (`PeriodicWork`). What the data would decide there is assumed as well: full trains are sent every time; where a
+threshold has to be passed, each position of a slice has with probability `CROSSING_PROBABILITY`, independently, and
+takes one pulse. No cell is reset.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from rpusim.arch.contract.activity import EMPTY, Activity, ActivityLog, Phase
+from rpusim.arch.contract.cell_layout import Crossings, FullTrains, PeriodicWork
 from rpusim.arch.mapping.placement import Block, Placement
 
 FIRING_PROBABILITY = 0.25
-"""Of a line in a pulse slot. A guess: half the lines active, half the slots of an active line."""
+"""That a line fires in a pulse slot. A guess: half the lines active, half the slots of an active line."""
+
+CROSSING_PROBABILITY = 0.1
+"""That a position of a slice that is read passes its threshold. A guess: on the digits it is 0.45 in a fully connected
+network and 0.04 in a convolutional one (chopped-ttv2-reram-sb, mini-batch 1)."""
 
 STATEMENT = (
     "assumed, not computed: one pass per vector, all lines active, full pulse trains, lines firing with probability "
@@ -27,41 +34,30 @@ STATEMENT = (
 
 
 @dataclass(frozen=True)
-class Between:
-    """What the cells of one block do between updates: every ``period`` vectors, ``slices`` rows of activity.
-
-    read, write: columns of `Activity` of every row, and of those that write. written: the share of rows that write.
-    """
-
-    phase: Phase
-    period: int
-    slices: int = 1
-    array: int = 0
-    written: float = 0.0
-    read: dict[str, int] = field(default_factory=dict)
-    write: dict[str, int] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
 class Learning:
     """What unit cells are assumed to do with a vector's gradient, and between updates.
 
-    bl: pulse slots of an update; None: as many as the chip's own train has. arrays: how many take every coincidence of
-    an update. operations: digital operations of an update, by rows and columns of the block. between: by rows, columns,
-    and vectors of the block in a mini-batch.
+    bl:          pulse slots of an update; None: as many as the chip's own train has.
+    arrays:      how many arrays take every coincidence of an update.
+    operations:  digital operations of an update, by rows and columns of the block.
+    between:     what is done between updates, by rows and columns of the block and its vectors in a mini-batch.
     """
 
     bl: int | None = None
     arrays: int = 1
     operations: Callable[[int, int], int] = lambda rows, columns: 0
-    between: Callable[[int, int, int], Iterable[Between]] = lambda rows, columns, vectors: ()
+    between: Callable[[int, int, int], Iterable[PeriodicWork]] = lambda rows, columns, vectors: ()
 
 
 PLAIN = Learning()
 
 
 def trains(slots: int, rows: int, columns: int, arrays: int = 1) -> dict[str, int]:
-    """Columns of `Activity` for a pulse train on ``rows`` and ``columns`` lines, of so many arrays together."""
+    """Assume what a pulse train does.
+
+    slots: its pulse slots. rows, columns: lines that take part on either side. arrays: how many take each coincidence.
+    Returns the columns of `Activity` that it fills, by name.
+    """
     met = arrays * round(slots * FIRING_PROBABILITY**2 * rows * columns)
     return {
         "slots": slots,
@@ -72,13 +68,46 @@ def trains(slots: int, rows: int, columns: int, arrays: int = 1) -> dict[str, in
     }
 
 
+def pulses(written: FullTrains | Crossings | None) -> tuple[float, dict[str, int]]:
+    """Say what share of the slices is written, and the columns of `Activity` that the pulses of one of them fill."""
+    if written is None:
+        return 0.0, {}
+    if isinstance(written, FullTrains):
+        return 1.0, trains(written.slots, written.rows, written.columns)
+    share = 1.0 - (1.0 - CROSSING_PROBABILITY) ** written.positions
+    crossed = max(round(CROSSING_PROBABILITY * written.positions / share), 1)
+    up, down = crossed // 2, crossed - crossed // 2
+    return share, {
+        "slots": 1,
+        "coincidences_up": written.arrays * up,
+        "coincidences_down": written.arrays * down,
+        "row_pulses": 1 if written.along_row else crossed,
+        "column_pulses": crossed if written.along_row else 1,
+    }
+
+
 def assumed_activity(
     placement: Placement, samples: int, training: bool, batch: int = 1, learning: Learning = PLAIN
 ) -> Activity:
-    """Rows for ``samples`` samples in mini-batches of ``batch`` if ``training``, else in one batch of inference.
+    """Assume the activity of a placed network.
+
+    placement: where its layers lie.
+    samples: how many go through it.
+    training: whether they train in mini-batches of ``batch``, or are inferred in one batch.
+    learning: what the unit cells do with gradients.
+    Returns rows in program order, block by block.
 
     The vectors of a mini-batch take turns among the replicas of a layer.
     """
+    return _logged(placement, samples, training, batch, learning).take()
+
+
+def assumed_rows(placement: Placement, samples: int, training: bool, batch: int = 1, learning: Learning = PLAIN) -> int:
+    """Count the rows that `assumed_activity` would have of the same arguments, without filling their columns."""
+    return len(_logged(placement, samples, training, batch, learning))
+
+
+def _logged(placement: Placement, samples: int, training: bool, batch: int, learning: Learning) -> ActivityLog:
     log = ActivityLog()
     for block in placement.blocks():
         placed = placement.layers[block.layer]
@@ -98,12 +127,12 @@ def assumed_activity(
             where.write(log, phase=Phase.UPDATE, digital_ops=operations, **sent)
             after = where.between(learning.between(block.rows, block.columns, -(-per_step // placed.replicas)))
             log.append(len(after), **vars(after))
-    return log.take()
+    return log
 
 
 @dataclass(frozen=True)
 class _Where:
-    """Vectors of one block, in order."""
+    """Vectors of one block, in order, by the mini-batch and the number within it."""
 
     block: Block
     step: NDArray[np.int64]
@@ -114,17 +143,19 @@ class _Where:
         place = {"layer": self.block.layer, "tile": self.block.tile}
         log.append(len(self.step), step=self.step, vector=self.vector, **place, **lines, **columns)
 
-    def between(self, each: Iterable[Between]) -> Activity:
-        """After the vectors at which they fall due."""
+    def between(self, each: Iterable[PeriodicWork]) -> Activity:
+        """What is done between updates, after the vectors at which it falls due."""
         rows = Activity.concatenate(self._every(one) for one in each)
         return rows.select(np.lexsort((rows.vector, rows.step)))
 
-    def _every(self, one: Between) -> Activity:
-        due = np.arange(one.period - 1, len(self.step), one.period).repeat(one.slices)
+    def _every(self, work: PeriodicWork) -> Activity:
+        due = np.arange(work.period - 1, len(self.step), work.period).repeat(work.slices)
         if not len(due):
             return EMPTY
         number = np.arange(len(due))
-        writes = np.floor((number + 1) * one.written) > np.floor(number * one.written)
-        columns: dict[str, ArrayLike] = {name: writes * value for name, value in one.write.items()}
-        columns |= {"step": self.step[due], "vector": self.vector[due], "layer": self.block.layer}
-        return Activity.rows(**columns, tile=self.block.tile, phase=one.phase, array=one.array, **one.read)
+        share, written = pulses(work.pulses)
+        writes = np.floor((number + 1) * share) > np.floor(number * share)
+        columns: dict[str, ArrayLike] = {name: writes * value for name, value in written.items()}
+        columns |= {"passes": work.passes, "digital_ops": work.digital_ops, "phase": work.phase, "array": work.array}
+        columns |= {"step": self.step[due], "vector": self.vector[due]}
+        return Activity.rows(**columns, layer=self.block.layer, tile=self.block.tile)

@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import accumulate, product
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from rpusim.arch.chips.chip import Chip
 from rpusim.arch.chips.description import TileKind
@@ -24,41 +24,56 @@ from rpusim.arch.network.operations import WeightLayer
 from rpusim.errors import InputError, nearest
 
 Bias = Literal["column", "digital"]
+"""Where a layer's bias is: one more column of its matrix, or a number that the digital unit adds."""
 
 
 @dataclass(frozen=True)
 class Block:
-    """The part of a layer's matrix on one array: rows [row_start, row_stop) x columns [column_start, column_stop)."""
+    """The part of a layer's matrix on one array: rows [row_start, row_stop) x columns [column_start, column_stop).
+
+    layer:      index of the weight layer in the network.
+    tile:       index of the block within its layer, row-major over the grid of blocks, replica after replica.
+    row_start, row_stop, column_start, column_stop:  its part of the matrix, the bias column included.
+    kind:       index of the kind of tile in the chip.
+    chip_tile:  number of the tile, counted over all kinds; that of the first array, if there are several.
+    array:      number of the (first) array within that tile.
+    slots:      tile and array within it of every array of the unit cell.
+    """
 
     layer: int
     tile: int
-    """Index of the block within its layer, row-major over the grid of blocks."""
     row_start: int
     row_stop: int
     column_start: int
     column_stop: int
     kind: int
-    """Index of the tile kind in the chip."""
     chip_tile: int
-    """Which tile of the chip, counted over all kinds; that of the first array, if there are several."""
     array: int
-    """Which array within that tile."""
     slots: tuple[tuple[int, int], ...] = ()
-    """Tile and array within it of every array of the unit cell."""
 
     @property
     def rows(self) -> int:
+        """Outputs of the block."""
         return self.row_stop - self.row_start
 
     @property
     def columns(self) -> int:
+        """Inputs of the block."""
         return self.column_stop - self.column_start
 
 
 @dataclass(frozen=True)
 class PlacedLayer:
-    """A layer cut into a grid of ``len(row_splits)`` x ``len(column_splits)`` blocks; ``blocks`` are those of every
-    replica, one after the other. Groups of a convolution have blocks of their own, with the same ranges of columns."""
+    """A layer cut into a grid of blocks, once for every replica.
+
+    layer:          what is placed.
+    index:          its index in the network.
+    row_splits:     how many rows the blocks have, from the top of the matrix on. Groups of a convolution have blocks of
+                    their own, all with the same ranges of columns.
+    column_splits:  how many columns the blocks have, from the left of the matrix on.
+    blocks:         all blocks, row-major, replica after replica.
+    replicas:       copies of the matrix, which share the vectors of a mini-batch.
+    """
 
     layer: WeightLayer
     index: int
@@ -73,23 +88,23 @@ class PlacedLayer:
         return len(self.row_splits) * len(self.column_splits)
 
     def row_home(self, block: Block) -> Block:
-        """Where forward partial sums of the block's outputs are added up: the first block of its row of blocks."""
+        """The block at which forward partial sums of its outputs are added up: the first of its row of blocks."""
         return self.blocks[block.tile - block.tile % len(self.column_splits)]
 
     def column_home(self, block: Block) -> Block:
-        """Where backward partial sums of the block's inputs are added up: the first block of its column of blocks."""
+        """The block at which backward partial sums of its inputs are added up: the first of its column of blocks."""
         of_group = self.grid // self.layer.groups
         first = block.tile - block.tile % of_group
         return self.blocks[first + block.tile % of_group % len(self.column_splits)]
 
     @property
     def row_homes(self) -> tuple[Block, ...]:
-        """Of all replicas in turn."""
+        """The first block of every row of blocks, from top to bottom, replica after replica."""
         return self.blocks[:: len(self.column_splits)]
 
     @property
     def column_homes(self) -> tuple[Block, ...]:
-        """Of all replicas in turn."""
+        """The first block of every column of blocks, of each group and replica in turn."""
         of_group = self.grid // self.layer.groups
         return tuple(b for b in self.blocks if b.tile % of_group < len(self.column_splits))
 
@@ -100,7 +115,14 @@ class PlacedLayer:
 
 @dataclass(frozen=True)
 class Placement:
-    """Where everything lies; what `rpusim map` prints."""
+    """Where everything lies; what `rpusim map` prints.
+
+    network:  what is placed.
+    chip:     where it is placed.
+    bias:     whether a bias is one more column of its matrix, or added by the digital unit.
+    layers:   the placed weight layers, in the network's order.
+    cell:     how many arrays a unit cell takes, and what they are for.
+    """
 
     network: Network
     chip: Chip
@@ -109,20 +131,23 @@ class Placement:
     cell: CellLayout = SINGLE
 
     def blocks(self) -> Iterator[Block]:
+        """All blocks of all layers, in order."""
         for layer in self.layers:
             yield from layer.blocks
 
     @property
     def arrays_used(self) -> int:
+        """Arrays of the chip that hold weights, all arrays of a unit cell counted."""
         return sum(len(layer.blocks) for layer in self.layers) * self.cell.arrays
 
     @property
     def tiles_used(self) -> int:
+        """Tiles of the chip of which at least one array is used."""
         return len({tile for block in self.blocks() for tile, _ in block.slots})
 
     @property
     def utilisation(self) -> float:
-        """Cells that hold a weight, over the cells of the arrays that are used."""
+        """Cells that hold a weight over the cells of the arrays that are used, between 0 and 1."""
         kinds = self.chip.tiles
         held = sum(b.rows * b.columns * kinds[b.kind].array.cells_per_weight for b in self.blocks())
         there = sum(kinds[b.kind].array.rows * kinds[b.kind].array.columns for b in self.blocks())
@@ -130,7 +155,9 @@ class Placement:
 
 
 def balanced(length: int, largest: int) -> tuple[int, ...]:
-    """Split ``length`` into the fewest parts of at most ``largest``; sizes differ by at most one, larger ones first.
+    """Split ``length`` into the fewest parts of at most ``largest``.
+
+    Returns their sizes, which differ by at most one, larger ones first.
 
     >>> balanced(1025, 512)
     (342, 342, 341)
@@ -147,51 +174,68 @@ def place(
     cell: CellLayout = SINGLE,
     replicas: Mapping[str, int] | None = None,
 ) -> Placement:
-    """Place every weight layer of ``network`` on ``chip``, in order; ``replicas`` by layer name, 1 if not given.
+    """Place every weight layer of a network on a chip, in order, one array after the other.
 
     A layer goes to the fastest kind of tile of which one array holds it whole, else to the kind that needs the fewest
-    arrays (the faster one, if equal). InputError if the chip has too few arrays.
+    arrays (the faster one, if equal).
+
+    network: what is placed.
+    chip: where it is placed.
+    bias: "column": a bias is one more column of the matrix; "digital": it is added by the digital unit.
+    cell: what the unit cells need of the chip.
+    replicas: copies of a layer, by its name; 1 for every layer that is not named.
+    Raises `InputError` if the chip has too few arrays, or a layer cannot have so many replicas.
     """
     copies = _replicas(network, replicas or {})
     free = [kind.count * kind.array.arrays for kind in chip.tiles]
-    first_tile = [sum(kind.count for kind in chip.tiles[:k]) for k in range(len(chip.tiles))]
     taken = [0] * len(chip.tiles)
     placed = []
     for index, layer in enumerate(network.layers):
         columns = layer.columns + (layer.bias and bias == "column")
         options = []
-        for k, kind in enumerate(chip.tiles):
-            rows_cut, columns_cut = _cuts(layer, columns, kind)
-            needed = len(rows_cut) * len(columns_cut) * copies[layer.name] * cell.arrays
-            options.append((needed, kind.read_seconds * kind.inputs.cycles, k, rows_cut, columns_cut))
-        fitting = [option for option in options if option[0] <= free[option[2]] - taken[option[2]]]
+        for number, kind in enumerate(chip.tiles):
+            grid = _grid(layer, columns, kind)
+            needed = len(grid[0]) * len(grid[1]) * copies[layer.name] * cell.arrays
+            options.append(_Option(needed, kind.read_seconds * kind.inputs.cycles, number, *grid))
+        fitting = [option for option in options if option.arrays <= free[option.kind] - taken[option.kind]]
         if not fitting:
             raise InputError(
-                f"chip {chip.name}: layer {layer.name!r} ({layer.rows} x {columns}) needs {min(options)[0]} arrays, "
-                f"but {sum(free) - sum(taken)} of {sum(free)} are left; a chip with more tiles or a smaller network "
-                "is needed"
+                f"chip {chip.name}: layer {layer.name!r} ({layer.rows} x {columns}) needs {min(options).arrays} "
+                f"arrays, but {sum(free) - sum(taken)} of {sum(free)} are left; a chip with more tiles or a smaller "
+                "network is needed"
             )
-        needed, _, k, rows_cut, columns_cut = min(fitting)
-        grids = (rows_cut, columns_cut, copies[layer.name])
-        blocks = _blocks(index, *grids, k, taken[k], chip.tiles[k], first_tile[k], cell.arrays)
-        taken[k] += needed
-        placed.append(PlacedLayer(layer, index, rows_cut, columns_cut, blocks, copies[layer.name]))
+        best = min(fitting)
+        blocks = _blocks(index, best, copies[layer.name], chip, taken[best.kind], cell.arrays)
+        taken[best.kind] += best.arrays
+        placed.append(PlacedLayer(layer, index, best.row_splits, best.column_splits, blocks, copies[layer.name]))
     return Placement(network, chip, bias, tuple(placed), cell)
 
 
+class _Option(NamedTuple):
+    """A kind of tile on which a layer could lie; the least of several, compared field by field, is the best."""
+
+    arrays: int
+    seconds: float
+    """How long a vector holds an array of this kind."""
+    kind: int
+    row_splits: tuple[int, ...]
+    column_splits: tuple[int, ...]
+
+
 def _replicas(network: Network, given: Mapping[str, int]) -> dict[str, int]:
-    """Copies of every layer; a replica without a vector of its own would be of no use."""
-    copies = dict.fromkeys((layer.name for layer in network.layers), 1)
+    """Copies of every layer by its name; a replica without a vector of its own would be of no use."""
+    layers = {layer.name: layer for layer in network.layers}
+    copies = dict.fromkeys(layers, 1)
     for name, number in given.items():
-        if name not in copies:
-            raise InputError(f"replicas: {name!r} is not a layer of {network.name}{nearest(name, copies)}")
-        vectors = next(layer.vectors for layer in network.layers if layer.name == name)
+        if name not in layers:
+            raise InputError(f"replicas: {name!r} is not a layer of {network.name}{nearest(name, layers)}")
+        vectors = layers[name].vectors
         if not isinstance(number, int) or not 1 <= number <= vectors:
             raise InputError(
                 f"replicas: got {number!r} for layer {name!r}, but an integer from 1 to its {vectors} vectors per "
                 "sample is needed"
             )
-        if number > 1 and next(layer for layer in network.layers if layer.name == name).is_recurrent:
+        if number > 1 and layers[name].is_recurrent:
             raise InputError(
                 f"replicas: got {number} for layer {name!r}, but its vectors wait for one another; 1 is needed"
             )
@@ -199,29 +243,25 @@ def _replicas(network: Network, given: Mapping[str, int]) -> dict[str, int]:
     return copies
 
 
-def _cuts(layer: WeightLayer, columns: int, kind: TileKind) -> tuple[tuple[int, ...], tuple[int, ...]]:
+def _grid(layer: WeightLayer, columns: int, kind: TileKind) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """Row and column splits of a layer on one kind of tile; no block holds rows of two groups."""
     of_group = balanced(layer.rows // layer.groups, kind.array.weight_rows)
     return of_group * layer.groups, balanced(columns, kind.array.columns)
 
 
-def _blocks(
-    layer: int,
-    rows_cut: tuple[int, ...],
-    columns_cut: tuple[int, ...],
-    copies: int,
-    k: int,
-    taken: int,
-    kind: TileKind,
-    first_tile: int,
-    arrays: int,
-) -> tuple[Block, ...]:
+def _blocks(layer: int, grid: _Option, copies: int, chip: Chip, taken: int, arrays: int) -> tuple[Block, ...]:
+    """All blocks of a layer on arrays of one kind, of which so many are ``taken``; ``arrays`` for each block."""
+    of_tile = chip.tiles[grid.kind].array.arrays
+    first_tile = sum(kind.count for kind in chip.tiles[: grid.kind])
     blocks: list[Block] = []
-    row_ends, column_ends = list(accumulate(rows_cut)), list(accumulate(columns_cut))
-    for _, row_stop, column_stop in product(range(copies), row_ends, column_ends):
-        rows, columns = rows_cut[row_ends.index(row_stop)], columns_cut[column_ends.index(column_stop)]
-        extent = (row_stop - rows, row_stop, column_stop - columns, column_stop)
+    for _, rows, columns in product(range(copies), _ranges(grid.row_splits), _ranges(grid.column_splits)):
         numbers = range(taken + len(blocks) * arrays, taken + (len(blocks) + 1) * arrays)
-        slots = tuple((first_tile + n // kind.array.arrays, n % kind.array.arrays) for n in numbers)
+        slots = tuple((first_tile + number // of_tile, number % of_tile) for number in numbers)
         tile, array = slots[0]
-        blocks.append(Block(layer, len(blocks), *extent, kind=k, chip_tile=tile, array=array, slots=slots))
+        blocks.append(Block(layer, len(blocks), *rows, *columns, grid.kind, tile, array, slots))
     return tuple(blocks)
+
+
+def _ranges(splits: tuple[int, ...]) -> list[tuple[int, int]]:
+    """First and last place (not included) of every part of a split."""
+    return [(stop - size, stop) for size, stop in zip(splits, accumulate(splits), strict=True)]

@@ -1,12 +1,14 @@
 """How many positions go from where to where, between layers whose replicas take the vectors of a mini-batch in turn.
 
-Vector v goes to replica v mod n. Windows of a convolution overlap, so a position may be read by several replicas: each
-gets it, and each sends back its part of the position's gradient, to be added up. A vector has a *turn* within its
-sample, its position mod n; unless n divides a sample's vectors, replicas do another turn with every sample.
+Vector v of a mini-batch goes to replica v mod n. Windows of a convolution overlap, so a position may be read by several
+replicas: each gets it, and each sends back its part of the position's gradient, to be added up. A vector's *turn* is
+its position within its sample mod n; unless n divides the vectors of a sample, a replica does another turn with every
+sample.
 
-All of it is counted on the index maps of the network (see `Network.arriving`). What they do not say is taken to be in
-proportion: of the network's input, if digital operations rearrange it before the first layer, the share that a replica
-reads of what they make of it; and positions count as the consumer reads them also where branches are summed before it.
+All of it is counted on the index maps of the network (see `Network.arriving`). Two things they do not say are taken to
+be in proportion. If digital operations rearrange the network's input before the first layer, a replica reads as large a
+share of the input as it reads of what they make of it. And where branches are summed before a consumer, the positions
+of each branch count as the consumer reads them.
 """
 
 from __future__ import annotations
@@ -19,30 +21,38 @@ from functools import cache, cached_property
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from rpusim.arch.contract.columns import Operand
+from rpusim.arch.contract.columns import Integers, Operand
 from rpusim.arch.network.network import INPUT, Network
 from rpusim.arch.network.operations import IndexMap, WeightLayer
 
 Table = NDArray[np.int32]
+"""Positions by turn of a layer's replicas (first axis) and by vector of a sample."""
 
 
 @dataclass(frozen=True, eq=False)
 class Amount:
-    """How many positions every vector of a sender sends one way.
+    """How many positions every vector of a sender sends one way, to a certain replica or to several of them.
 
-    table: (turns of the other end, vectors of a sample, or 1 if all send the same). turn: that of the first sample of a
-    mini-batch; it goes down by ``step`` with every sample.
+    table:  (turns of the other end, vectors of a sample): positions, by the turn that the receiving replica does with
+            the sample; one column instead of the vectors if all of them send the same.
+    turn:   the row of the table that holds for the first sample of a mini-batch.
+    step:   by how much the row goes down with every sample.
     """
 
     table: Table
     turn: int = 0
     step: int = 0
 
-    def of(self, sample: ArrayLike, position: ArrayLike) -> NDArray[np.int64]:
-        """For vectors given by sample within the mini-batch, and position within that."""
+    def of(self, sample: ArrayLike, position: ArrayLike) -> Integers:
+        """Look up the positions that vectors send.
+
+        sample: for each vector, its sample's number within the mini-batch.
+        position: its own number within the sample; equally long, or one number for all.
+        """
         turns, vectors = self.table.shape
         turn = (self.turn - self.step * np.asarray(sample, np.int64)) % turns
-        return self.table[turn, np.asarray(position) % vectors].astype(np.int64)
+        sent: Table = self.table[turn, np.asarray(position) % vectors]
+        return sent.astype(np.int64)
 
 
 ONE = Amount(np.ones((1, 1), np.int32))
@@ -50,9 +60,12 @@ ONE = Amount(np.ones((1, 1), np.int32))
 
 
 class Exchange:
-    """Between the replicas of a layer and those of a later one: ``read`` says which turn needs which values.
+    """Count the positions that go between the replicas of one layer and those of a later one.
 
-    completes: for every value the vector of the ``sender`` that completes it. read: (turns of the receiver, values).
+    completes:  for every value before the receiver, the vector of the sender that completes it.
+    read:       (turns of the receiver, *values): which values the vectors of every turn read.
+    sender:     the layer whose results are sent, and how many replicas it has.
+    receiver:   the layer that gets them, and how many replicas it has.
     """
 
     def __init__(
@@ -68,18 +81,18 @@ class Exchange:
 
     @cached_property
     def _by_turn(self) -> Table:
-        """(turns of the receiver, vectors of the sender): positions that go there."""
+        """(turns of the receiver, vectors of the sender): positions of a sample that go there."""
         return np.stack([self._sender.completed(self._completes, read) for read in self._read])
 
     @cached_property
-    def between(self) -> NDArray[np.int64]:
-        """(turns of the receiver, turns of the sender): positions of a sample."""
+    def between(self) -> Integers:
+        """Positions of a sample that go from turn to turn: (turns of the receiver, turns of the sender)."""
         turn = np.arange(self._sender.vectors) % self._senders
         return np.stack([np.bincount(turn, row, self._senders) for row in self._by_turn]).astype(np.int64)
 
     @cached_property
     def pairs(self) -> NDArray[np.bool_]:
-        """(replicas of the receiver, replicas of the sender): whether anything goes between them in some sample."""
+        """Whether anything goes between two replicas in some sample: (of the receiver, of the sender)."""
         met = found = self.between > 0
         steps = self._receiver.vectors, self._sender.vectors
         periods = (n // math.gcd(n, step) for n, step in zip(met.shape, steps, strict=True))
@@ -90,14 +103,17 @@ class Exchange:
         return found
 
     def sent(self, replicas: Iterable[int]) -> Amount:
-        """By each vector of the sender, to a place where these replicas of the receiver are."""
+        """Positions that each vector of the sender sends to a tile where these replicas of the receiver are."""
         chosen = sorted(set(replicas))
         first = chosen[0]
         table = self._amounts(tuple(replica - first for replica in chosen))
         return Amount(table, first, self._receiver.vectors)
 
     def _table(self, others: tuple[int, ...]) -> Table:
-        """By turn of the first of several replicas, those after it by so many."""
+        """Positions that go to several replicas together, by the turn of the first of them.
+
+        others: how far each of them comes after the first, 0 for the first itself.
+        """
         turns = self._receivers
         if len(others) == 1:
             return self._by_turn
@@ -115,24 +131,40 @@ class Exchange:
         return np.asarray(shares, np.int32).T
 
     def sent_back(self, replica: int) -> Amount:
-        """Gradients, by each vector of the receiver to a replica of the sender: of every position that it completed."""
+        """Positions whose gradients each vector of the receiver sends back to the replica that completed them."""
         return Amount(self._back, replica, self._sender.vectors)
 
 
 def share(total: Operand, index: Operand, parts: Operand) -> Operand:
-    """The ``index``-th of ``parts`` integer shares of ``total``; the shares add up to it exactly."""
+    """Give the ``index``-th (from 0) of ``parts`` integer shares of ``total``; all shares add up to it exactly.
+
+    >>> [share(10, index, 4) for index in range(4)]
+    [2, 3, 2, 3]
+    """
     return total * (index + 1) // parts - total * index // parts
 
 
 def exchange(network: Network, producer: int, consumer: int, replicas: tuple[int, ...]) -> Exchange:
-    """From a layer to one that reads it; ``replicas`` of every layer."""
+    """Exchange between a layer and one that reads it.
+
+    network: both layers' network.
+    producer, consumer: their indices in it.
+    replicas: of every layer of the network.
+    """
     completes, layer = network.arriving(consumer)[producer], network.layers[consumer]
     read = layer.readers(completes.shape, replicas[consumer])
     return Exchange(completes, read, (network.layers[producer], replicas[producer]), (layer, replicas[consumer]))
 
 
 def to_sum(network: Network, producer: int, merging: int, consumer: int, replicas: tuple[int, ...]) -> Exchange:
-    """From a branch to the layer that sums it with its own, each position where its last part is computed."""
+    """Exchange between a branch and the layer that sums it with its own results.
+
+    A position is summed at the replica of the merging layer that computes its last part.
+
+    network: the network of all three layers.
+    producer, merging, consumer: indices of the branch, of the layer that sums, and of the layer that reads the sum.
+    replicas: of every layer of the network.
+    """
     arriving, layer, number = network.arriving(consumer), network.layers[merging], replicas[merging]
     completes = arriving[producer]
     needed = network.layers[consumer].readers(completes.shape)
@@ -142,7 +174,12 @@ def to_sum(network: Network, producer: int, merging: int, consumer: int, replica
 
 
 class Inputs:
-    """The network's input before a layer that reads it."""
+    """Count the elements of the network's input that replicas of a layer read.
+
+    network:   the layer's network.
+    consumer:  the index of a layer that reads the input.
+    replicas:  how many it has.
+    """
 
     def __init__(self, network: Network, consumer: int, replicas: int) -> None:
         self._elements = math.prod(network.input_shape)
@@ -152,7 +189,10 @@ class Inputs:
         self._values = self._read[0].size
 
     def needed(self, replicas: Iterable[int], columns: int) -> Amount:
-        """Elements of a sample, of ``columns`` of the columns of all groups, where these replicas are."""
+        """Elements of a sample that go to a tile where these replicas are.
+
+        columns: how many columns of the layer's matrix are there, of those of all groups.
+        """
         chosen, turns = sorted(set(replicas)), self._replicas
         if len(chosen) == turns:
             numbers = [int(self._read.any(0).sum())]

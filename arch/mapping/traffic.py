@@ -1,7 +1,7 @@
 """Which tiles send what to which others, and the way there: results, errors, gradients, the network's input.
 
-Routes run from the source's router along the row of routers, then the column. A tile gets what any of its blocks needs
-once, also if they belong to several replicas of a layer; how many positions that are is in `turns`.
+Routes run from the source's router along the row of routers, then the column. A tile gets what several of its blocks
+need only once, also if the blocks belong to different replicas of a layer; `replicas` counts the positions.
 """
 
 from __future__ import annotations
@@ -22,30 +22,51 @@ from rpusim.arch.network.network import INPUT, Edge
 
 @dataclass(frozen=True)
 class Hop:
+    """One port or link of a route.
+
+    station:     number of the station that the message holds there.
+    latency_ps:  picoseconds that it needs besides the time of its bits.
+    """
+
     station: int
     latency_ps: int
 
 
 @dataclass(frozen=True, eq=False)
 class Message:
-    """Results from one block's tile to another tile: ``bits`` for every position, and how many positions those are."""
+    """What a tile gets from another one, or from the edge of the mesh, with every vector of a layer.
+
+    route:      ports and links on the way; none if it stays on its tile, or if the chip has nothing at the edge.
+    bits:       of one position.
+    buffer:     number of the station that takes it: the port of the receiving tile's buffer.
+    kind:       kind of the receiving tile, whose buffer has a bandwidth.
+    positions:  how many positions each vector sends.
+    """
 
     route: tuple[Hop, ...]
     bits: int
     buffer: int
-    """Station of the buffer port that takes it."""
     kind: int
-    """Tile kind of that buffer (for its bandwidth)."""
     positions: Amount = ONE
 
     def sent(self, sample: Integers, position: Integers) -> Integers:
-        """Bits that vectors send, given by sample within the mini-batch and position within that."""
+        """Count the bits that vectors send.
+
+        sample: for each vector, its sample's number within the mini-batch.
+        position: its own number within the sample.
+        """
         return self.bits * self.positions.of(sample, position)
 
 
 @dataclass
 class Stations:
-    """Hands out station numbers by name while a plan is made."""
+    """Number the stations (what a process can hold or wait for) while a plan is made.
+
+    names:     number of every station, by its unique name.
+    parts:     by number: the part of the chip that a station is, such as "link".
+    kinds:     by number: the kind of tile that it belongs to; -1: to none.
+    capacity:  by number: how many processes can hold it at the same time.
+    """
 
     names: dict[str, int] = field(default_factory=dict)
     parts: list[str] = field(default_factory=list)
@@ -53,6 +74,7 @@ class Stations:
     capacity: list[int] = field(default_factory=list)
 
     def number(self, part: str, name: str, kind: int = -1, capacity: int = 1) -> int:
+        """Return the number of the station of this name, which is added with the rest if it is new."""
         if name not in self.names:
             self.names[name] = len(self.parts)
             self.parts.append(part)
@@ -62,7 +84,11 @@ class Stations:
 
 
 class Traffic:
-    """Of one placement."""
+    """Find the messages of one placement, and the stations on their ways.
+
+    stations:   gets the ports, links and buffers that are met.
+    placement:  where the layers lie.
+    """
 
     def __init__(self, stations: Stations, placement: Placement) -> None:
         self._stations, self._placement = stations, placement
@@ -75,14 +101,19 @@ class Traffic:
     # --- ways ---------------------------------------------------------------------------------------------------------
 
     def message(self, source: Block | None, target: Block, bits: int, positions: Amount = ONE) -> Message:
-        """To a tile from another one; None: from the edge of the mesh, where DRAM, global buffer and host link are."""
+        """Make the message between two blocks' tiles.
+
+        source: None: from the edge of the mesh, where DRAM, global buffer and host link are.
+        bits: of one position. positions: how many each vector sends.
+        """
         buffer = self._stations.number("buffer", f"tile {target.chip_tile} buffer", target.kind)
         return Message(self.route(source, target), bits, buffer, target.kind, positions)
 
     def route(self, source: Block | None, target: Block | None) -> tuple[Hop, ...]:
-        """Into the source's router, then links along the row of routers, then the column.
+        """Find the way: into the source's router, then links along the row of routers, then along the column.
 
-        None: the edge of the mesh, which is at its first router; no way leads there if the chip has nothing at it.
+        source, target: blocks on the first and the last tile; None: the edge of the mesh, at its first router.
+        Returns nothing if both are the same tile, or if one is an edge at which the chip has nothing.
         """
         start, goal = (block and block.chip_tile for block in (source, target))
         if start == goal or (None in (start, goal) and not self._edge):
@@ -106,10 +137,13 @@ class Traffic:
     # --- messages -----------------------------------------------------------------------------------------------------
 
     def results(self, producer: PlacedLayer, consumer: int) -> tuple[tuple[Message, ...], ...]:
-        """Of every row home of the producer, in bits per completed position.
+        """Find the messages with which a layer's results reach a later layer, in bits per completed position.
 
         Where several branches are summed before the consumer, the latest producer does the sum: the earlier ones send
         their results to its homes, and only it sends to the consumer.
+
+        producer: the layer that sends. consumer: index of the layer that reads the results.
+        Returns for every row home of the producer the messages that it sends.
         """
         merging = max(self._network.predecessors(consumer))
         if self._layers[consumer].layer.is_recurrent:
@@ -144,9 +178,11 @@ class Traffic:
         )
 
     def errors(self, placed: PlacedLayer) -> tuple[tuple[Message, ...], ...]:
-        """Of every row home, where the layer's error is computed, to the other tiles of its row of blocks.
+        """Find the messages from every row home, where the layer's error is computed, to the other tiles of its row.
 
-        That of a recurrent layer is also the error of what it is given, and goes to the homes of the layer that gives.
+        The error of a recurrent layer is also that of what it is given, and goes to the homes of the layer that gives.
+
+        Returns for every row home the messages that it sends.
         """
         found, giving = [], [self._layers[p] for p in self._network.predecessors(placed.index) if p >= 0]
         for home in placed.row_homes:
@@ -161,7 +197,10 @@ class Traffic:
         return tuple(map(tuple, found))
 
     def echo(self, placed: PlacedLayer) -> tuple[tuple[Message, ...], ...]:
-        """Of every row home of a recurrent layer, its part of the output to its own tiles for the next step."""
+        """Find the messages that bring a recurrent layer's output to its own tiles for the next step.
+
+        Returns for every row home the messages that it sends; nothing for other layers.
+        """
         if not placed.layer.is_recurrent:
             return ()
         steps = Amount((np.arange(placed.layer.vectors) < placed.layer.vectors - 1)[None].astype(np.int32))
@@ -178,7 +217,10 @@ class Traffic:
         )
 
     def gradients(self, consumer: PlacedLayer, earlier: Iterable[int]) -> tuple[tuple[Message, ...], ...]:
-        """Of every column home, to the homes of earlier layers, in bits per position.
+        """Find the messages with which gradients go back to the homes of earlier layers, in bits per position.
+
+        earlier: indices of the layers that the consumer reads.
+        Returns for every column home of the consumer the messages that it sends.
 
         A replica adds up the overlaps of its own windows before it sends anything, evenly over its vectors; parts of a
         position that come from several replicas are added up where they arrive.
@@ -203,14 +245,22 @@ class Traffic:
         return tuple(map(tuple, found))
 
     def gradient_sums(self, producer: PlacedLayer, later: Iterable[Edge]) -> int:
-        """Additions per sample of what comes back from several layers, several replicas of one, and the step after."""
+        """Count the additions per sample that join gradients where they arrive.
+
+        They come from several layers, from several replicas of one, and in a recurrent layer from the step after.
+
+        producer: the layer at whose homes they arrive. later: the edges from it to the layers that read it.
+        """
         edges = list(later)
         parts = sum(int(self._exchange(producer.index, edge.consumer).between.sum()) for edge in edges)
         own = producer.layer.outputs * (producer.layer.vectors - 1) * producer.layer.is_recurrent
         return own + ((parts - int(edges[0].emits.sum())) * producer.layer.outputs if edges else 0)
 
     def inputs(self, placed: PlacedLayer) -> tuple[Message, ...]:
-        """A sample of the network's input from the edge to every tile that reads it; positions are elements."""
+        """Find the messages of a sample of the network's input, from the edge of the mesh to every tile that reads it.
+
+        Their positions are elements of the input.
+        """
         columns: dict[int, dict[tuple[int, int, int], set[int]]] = {}
         for block in placed.blocks:
             own = columns.setdefault(block.chip_tile, {})
@@ -228,9 +278,9 @@ class Traffic:
         return tuple(messages)
 
     def read(self, placed: PlacedLayer) -> int:
-        """Numbers of a sample that a layer reads; where it reads a sum, those of its largest part.
+        """Count the numbers of a sample that a layer reads; where it reads a sum, those of its largest part.
 
-        A recurrent one reads what it is given, and its own outputs.
+        A recurrent layer reads what it is given, and its own outputs.
         """
         found, everyone = [], range(placed.replicas)
         for producer in self._network.predecessors(placed.index):
@@ -248,7 +298,10 @@ class Traffic:
 
 
 def behind(rows: Block, columns: Block, producer: PlacedLayer, consumer: PlacedLayer) -> range:
-    """Which of a producer's outputs in ``rows`` lie behind the ``columns`` of a block of a consumer.
+    """Find which of a producer's outputs are read through the columns of a consumer's block.
+
+    rows: a block of the producer, of whose outputs is asked. columns: a block of the consumer.
+    Returns their range among all outputs of the producer.
 
     Each output (a channel, or an element) stands behind a number of adjacent columns, of all groups together; where
     that is no whole number (the positions were rearranged in between) every column is taken to need every output.
@@ -274,7 +327,11 @@ def _overlap(start: int, stop: int, other_start: int, other_stop: int) -> range:
 def _wanted(
     home: Block, targets: Iterable[Block], grid: int, needed: Callable[[Block, Block], range]
 ) -> Iterator[tuple[Block, frozenset[int], int]]:
-    """(a block on it, replicas that share them, how many rows) for every tile that needs rows of a home."""
+    """Group the rows of a home by the tiles that need them, and on each tile by the replicas that do.
+
+    targets: blocks that may need rows, of all replicas. grid: blocks of one replica. needed: which rows a target needs.
+    Yields (a block on the tile, replicas that share the rows, how many rows).
+    """
     rows: dict[int, dict[int, set[int]]] = {}
     first: dict[int, Block] = {}
     for target in targets:

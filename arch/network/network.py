@@ -40,13 +40,15 @@ INPUT = -1
 class Edge:
     """What a weight layer waits for from one earlier weight layer, through the digital operations between them.
 
+    A *position* is one value for each output of a layer.
+
     producer:  index of the earlier layer, or `INPUT` (-1): the sample itself, which is there from the start.
     consumer:  index of the layer that waits.
     needs:     int32, one per vector of the consumer: the last vector of the producer it waits for; -1 = none (always
                so for `INPUT`; also where a window sees nothing but padding).
-    emits:     int32, one per vector of the producer: how many positions become complete with this vector, a position
-               being one value for each of the producer's outputs. After pooling most vectors complete none. The sum is
-               the number of positions the consumer reads; those between its windows do not count. Empty for `INPUT`.
+    emits:     int32, one per vector of the producer: how many positions become complete with this vector. After pooling
+               most vectors complete none. The sum is the number of positions that the consumer reads; those between its
+               windows do not count. Empty for `INPUT`.
     frees:     int32, one per vector of the consumer: how many of these positions no vector after it reads; the sum is
                that of ``emits``. 0 for `INPUT`.
 
@@ -66,9 +68,11 @@ class Edge:
 
 @dataclass(frozen=True, eq=False)
 class Network:
-    """A checked network. Raises `InputError` if the graph is not one that a chip could run.
+    """A network of which kinds, connections and shapes have been checked to fit together.
 
-    name:         for reports.
+    Raises `InputError` if the graph is not one that a chip could run.
+
+    name:         by which results refer to it.
     input_shape:  of one sample.
     graph:        directed, from input to output; each node is an operation's name and carries it as "operation".
                   It is frozen; insertion order breaks ties in the execution order.
@@ -76,7 +80,7 @@ class Network:
 
     name: str
     input_shape: tuple[int, ...]
-    graph: nx.DiGraph
+    graph: nx.DiGraph[str]
 
     def __post_init__(self) -> None:
         nx.freeze(self.graph)
@@ -105,7 +109,7 @@ class Network:
         return sum(layer.macs for layer in self.layers)
 
     def layer_index(self, name: str) -> int:
-        """Index of the weight layer of that name."""
+        """Find the index of the weight layer of that name; `InputError` if there is none."""
         names = [layer.name for layer in self.layers]
         if name not in names:
             raise InputError(f"network {self.name!r} has no weight layer {name!r}{nearest(name, names)}")
@@ -124,20 +128,24 @@ class Network:
         return tuple(found)
 
     def arriving(self, layer: int) -> dict[int, IndexMap]:
-        """By producer (or `INPUT`): for every value that stands before a layer, the vector that completes it."""
+        """Find, for every value that stands before a layer, the vector that completes it.
+
+        layer: index of the layer.
+        Returns by producer (or `INPUT`) the numbers of its vectors, in the shape of what the layer reads.
+        """
         (source,) = self.graph.predecessors(self.layers[layer].name)
         return self._index_maps[source]
 
     def predecessors(self, layer: int) -> tuple[int, ...]:
-        """Weight layers that this one reads, through digital operations; `INPUT` if it reads the sample too."""
+        """List the weight layers that one reads, through digital operations; `INPUT` if it reads the sample, too."""
         return tuple(edge.producer for edge in self.edges if edge.consumer == layer)
 
     def successors(self, layer: int) -> tuple[int, ...]:
-        """Weight layers that read this one (or `INPUT`), through digital operations; none for a last layer."""
+        """List the weight layers that read a layer (or `INPUT`), through digital operations; none for a last layer."""
         return tuple(edge.consumer for edge in self.edges if edge.producer == layer)
 
     def digital_ops(self, layer: int) -> int:
-        """Digital operations per sample that follow a weight layer, up to the next ones (`INPUT`: before the first).
+        """Count the digital operations per sample that follow a layer, up to the next ones (`INPUT`: before the first).
 
         An operation that merges branches belongs to the latest of the layers it reads.
         """
@@ -172,11 +180,15 @@ class Network:
 
 
 def connect(name: str, input_shape: Sequence[int], steps: Iterable[tuple[Operation, Sequence[str]]]) -> Network:
-    """Build a network from operations and the names of those they read; "input" is the sample.
+    """Build a network from operations and the names of those that each one reads.
 
-    An output is added after the last step. Raises `InputError` for names used twice or not defined.
+    name: by which results refer to it.
+    input_shape: of one sample.
+    steps: each operation with the names of those that it reads, which come before it; "input" is the sample.
+    Returns the network; an output is added after the last step. Raises `InputError` for names that are used twice or
+    not defined, and if operations do not fit together.
     """
-    graph: nx.DiGraph = nx.DiGraph()
+    graph: nx.DiGraph[str] = nx.DiGraph()
     graph.add_node("input", operation=Operation("input", "input", tuple(input_shape)))
     last = graph.nodes["input"]["operation"]
     for operation, sources in steps:
@@ -196,6 +208,7 @@ def connect(name: str, input_shape: Sequence[int], steps: Iterable[tuple[Operati
 
 
 def _fixed(array: IndexMap) -> IndexMap:
+    """Forbid that an array is written to: networks are shared."""
     array.setflags(write=False)
     return array
 
@@ -211,7 +224,8 @@ def _numbered(layer: WeightLayer) -> IndexMap:
 def _seen_by(layer: WeightLayer, index_map: IndexMap) -> IndexMap:
     """For each vector of the layer the largest number among the inputs that it reads."""
     if layer.window is None:
-        return index_map.max(axis=-1).reshape(-1)
+        last: IndexMap = index_map.max(axis=-1)
+        return last.reshape(-1)
     return _slide(index_map.max(axis=0), layer.window, layer.shape[1:]).reshape(-1)
 
 
@@ -219,6 +233,7 @@ def _freed(layer: WeightLayer, index_map: IndexMap, emits: IndexMap) -> IndexMap
     """For each vector of the layer: how many positions that the producer completed it is the last to read."""
     if not len(emits):
         return np.zeros(layer.vectors, np.int32)
+    # numbered backwards, the smallest number among a window's inputs is found by the search for the largest
     oldest = len(emits) - _seen_by(layer, (len(emits) - index_map).astype(np.int32))
     needed_later = np.minimum.accumulate(oldest[::-1])[::-1]
     needed_later = np.append(needed_later[1:], len(emits)).clip(0, len(emits))
@@ -235,7 +250,8 @@ def _pass_through(operation: Operation, index_map: IndexMap) -> IndexMap:
     if operation.kind == "softmax":
         return np.broadcast_to(index_map.max(axis=operation.axes, keepdims=True), operation.shape)
     if operation.kind == "pool" and operation.axes:
-        return index_map.max(axis=operation.axes).reshape(operation.shape)
+        last: IndexMap = index_map.max(axis=operation.axes)
+        return last.reshape(operation.shape)
     if operation.kind == "pool":
         axes = operation.pooled
         same = index_map.ndim > axes and index_map.strides[0] == 0  # all channels alike: look at one

@@ -13,14 +13,16 @@ from rpusim.arch.parts.digital_operations import OPS_PER_ELEMENT
 from rpusim.errors import InputError, nearest
 
 IndexMap = NDArray[np.int32]
-"""Numbers of vectors in the place of values."""
-
+"""In the shape of an operation's output, for every value the number of the vector that completes it; -1: it is there
+from the start."""
 
 GATES = {"tanh": 1, "relu": 1, "lstm": 4, "gru": 3}
-"""Rows of a recurrent matrix for every element of the state."""
+"""By the rule of a recurrent layer: rows of its matrix for every element of the state."""
 
 _ELEMENTWISE = ("activation", "batch_norm", "dropout", "identity", "output")
 MERGING = ("add", "multiply")
+"""Kinds of operation that read several others."""
+
 _FREE = ("input", "flatten", "select", "dropout", "identity", "output")
 _CONVOLUTIONS = ("conv1d", "conv2d", "conv3d")
 KINDS = (
@@ -35,14 +37,18 @@ KINDS = (
     "select",
     "softmax",
 )
+"""All kinds of operation."""
 
 
 @dataclass(frozen=True)
 class Window:
     """The sliding window of a convolution or a pooling; every field has one entry per axis, in positions.
 
-    ``padding`` is what is added before the first row and column; how much follows the last is settled by the
-    operation's output shape, so ceiling mode and uneven "same" padding need no field of their own.
+    kernel:    size of the window.
+    stride:    from one window to the next.
+    padding:   what is added before the first row and column; how much follows the last is settled by the operation's
+               output shape, so ceiling mode and uneven "same" padding need no field of their own.
+    dilation:  from one place in the window to the next.
     """
 
     kernel: tuple[int, ...]
@@ -51,18 +57,28 @@ class Window:
     dilation: tuple[int, ...] = (1, 1)
 
     def output_size(self, *sizes: int) -> tuple[int, ...]:
-        """Output positions over an image of this size with equal padding on both ends, rounded down."""
+        """Count the output positions along each axis of an image of these sizes, rounded down.
+
+        Padding is the same on both ends.
+        """
         sides = zip(sizes, self.kernel, self.stride, self.padding, self.dilation, strict=True)
         return tuple((n + 2 * p - d * (k - 1) - 1) // s + 1 for n, k, s, p, d in sides)
 
     def reach(self, axis: int, length: int, outputs: int) -> list[NDArray[np.intp]]:
-        """For each output position along an axis, the input positions (of ``length``) under the window."""
+        """List, for each output position along an axis, the input positions under the window.
+
+        length: input positions along the axis; padding is not among them. outputs: output positions along it.
+        """
         taps = self.dilation[axis] * np.arange(self.kernel[axis]) - self.padding[axis]
         places = (taps + self.stride[axis] * position for position in range(outputs))
         return [place[(place >= 0) & (place < length)] for place in places]
 
     def under(self, axis: int, tap: int, length: int, outputs: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-        """Along an axis, for one place in the window: output positions that see an input there, and which."""
+        """Find what one place of the window sees along an axis.
+
+        tap: the place in the window, from 0. length: input positions along the axis. outputs: output positions.
+        Returns the output positions whose window has an input there, not padding, and the input position of each.
+        """
         position = np.arange(outputs)
         place = self.stride[axis] * position + self.dilation[axis] * tap - self.padding[axis]
         inside = (place >= 0) & (place < length)
@@ -73,6 +89,7 @@ class Window:
 class Operation:
     """One step of the network on one sample.
 
+    name:         unique in the network.
     kind:         one of `KINDS`.
     shape:        of the output for one sample: (features,), (time, features) or (channels, height, width).
     detail:       which one of the kind, such as "sigmoid" or "max".
@@ -95,7 +112,7 @@ class Operation:
 
     @property
     def pooled(self) -> int:
-        """How many of the last axes a pooling slides over."""
+        """How many of the last axes a pooling slides over; 2 if it is adaptive."""
         return 2 if self.window is None else len(self.window.kernel)
 
     @staticmethod
@@ -110,9 +127,12 @@ class Operation:
         inputs: int = 1,
         taken: tuple[int, int, int] = (0, 0, 1),
     ) -> Operation:
-        """A digital operation with its cost filled in; ``shape`` (of the output) defaults to the input's.
+        """Make a digital operation, with its cost filled in.
 
-        ``inputs`` is the number of branches that an add or multiply merges (at least one pair, for constants).
+        input_shape: of what it reads, for one sample.
+        shape: of the output; None: that of the input.
+        inputs: branches that an add or multiply merges; one is merged with a constant.
+        The other arguments are fields of `Operation`. Raises `InputError` for an unknown kind.
         """
         output = tuple(input_shape if shape is None else shape)
         elements = math.prod(output)
@@ -139,11 +159,12 @@ class WeightLayer(Operation):
     rows, columns:  of the weight matrix: outputs x inputs per vector, the bias column NOT counted.
     bias:           whether each output adds a trained bias.
     parameter:      full name of the torch weight, such as "features.0.weight"; equal for layers that share it.
-    groups:         so many equal parts of the rows read inputs of their own (``columns`` each).
+    groups:         equal parts of the rows, each of which reads inputs of its own (``columns`` each).
 
-    A recurrent layer multiplies its own output of the step before. Its operation reads what the input's matrix made of
-    every step, in as many rows, which is not multiplied but added at its homes, where ``detail``, the rule, makes the
-    output of `gates` rows each; the rows of one output are taken to lie in one block.
+    A recurrent layer multiplies only its own output of the step before. What the input's matrix, a linear layer of its
+    own, made of every step is what this operation reads: it has as many values as the layer has rows, and is added to
+    the products where these are added up. There ``detail``, the rule (one of `GATES`), makes one output of each group
+    of `gates` rows; the rows of one output are taken to lie in one block.
     """
 
     rows: int = 0
@@ -154,7 +175,10 @@ class WeightLayer(Operation):
 
     @staticmethod
     def linear(name: str, input_shape: Sequence[int], rows: int, bias: bool = True, parameter: str = "") -> WeightLayer:
-        """A fully connected layer on the last axis; every other position of the input is a vector of its own."""
+        """Make a fully connected layer on the last axis; every other position of the input is a vector of its own.
+
+        input_shape: of one sample. rows: outputs. parameter: ``name.weight`` if it is not given.
+        """
         *places, columns = input_shape
         parameter = parameter or f"{name}.weight"
         return WeightLayer(name, "linear", (*places, rows), rows=rows, columns=columns, bias=bias, parameter=parameter)
@@ -170,7 +194,12 @@ class WeightLayer(Operation):
         shape: Sequence[int] | None = None,
         groups: int = 1,
     ) -> WeightLayer:
-        """Over (channels, one to three axes); ``shape`` only where padding differs at the two ends."""
+        """Make a convolution.
+
+        input_shape: of one sample: (channels, one to three axes). rows: output channels. parameter: ``name.weight`` if
+        it is not given. shape: of the output; only needed where padding differs at the two ends. groups: parts of the
+        channels that are convolved by themselves.
+        """
         channels, *sizes = input_shape
         return WeightLayer(
             name,
@@ -188,7 +217,11 @@ class WeightLayer(Operation):
     def recurrent(
         name: str, given_shape: Sequence[int], rule: str, bias: bool = True, parameter: str = ""
     ) -> WeightLayer:
-        """Over (steps, rows) of what the input's matrix gives; ``rule``: one of `GATES`."""
+        """Make a recurrent layer.
+
+        given_shape: (steps, rows) of what the input's matrix gives. rule: one of `GATES`. parameter: ``name.weight`` if
+        it is not given.
+        """
         steps, rows = given_shape
         state = rows // GATES[rule]
         return WeightLayer(
@@ -205,16 +238,17 @@ class WeightLayer(Operation):
 
     @property
     def is_recurrent(self) -> bool:
+        """Whether its vectors wait for one another, each for the output of the step before."""
         return self.kind == "recurrent"
 
     @property
     def gates(self) -> int:
-        """Rows that make one output."""
+        """Rows that make one output: more than 1 in recurrent layers only."""
         return GATES[self.detail] if self.is_recurrent else 1
 
     @property
     def outputs(self) -> int:
-        """Values per position."""
+        """Values of one output position."""
         return self.rows // self.gates
 
     @property
@@ -223,13 +257,14 @@ class WeightLayer(Operation):
         return math.prod(self.shape) // self.outputs
 
     def readers(self, shape: Sequence[int], turns: int = 1) -> NDArray[np.bool_]:
-        """Which values of an input of this ``shape`` its vectors read, by turn (vector modulo ``turns``).
+        """Find which values of an input its vectors read.
 
-        (turns, *shape), with 1 in place of the axis that every vector reads as a whole.
+        shape: of the input. turns: vectors are told apart by their number modulo this.
+        Returns (turns, *shape), with 1 in place of the axis that every vector reads as a whole.
         """
         if self.window is None:
             places = np.arange(self.vectors).reshape(*shape[:-1], 1) % turns
-            return places == np.arange(turns).reshape(-1, *[1] * len(shape))
+            return np.equal(places, np.arange(turns).reshape(-1, *[1] * len(shape)))
         turn = np.arange(self.vectors).reshape(self.shape[1:]) % turns
         read = np.zeros((turns, 1, *shape[1:]), np.bool_)
         for tap in np.ndindex(self.window.kernel):
@@ -238,7 +273,12 @@ class WeightLayer(Operation):
         return read
 
     def completed(self, index_map: IndexMap, read: NDArray[np.bool_]) -> IndexMap:
-        """How many positions each of its vectors completes of the values that are ``read`` of an `Network.arriving`."""
+        """Count the positions that each vector of this layer completes.
+
+        index_map: for every value before a later layer, the vector that completes it, see `Network.arriving`.
+        read: which of these values count, in a shape that is broadcast to the map's.
+        Returns one number per vector: its values over those of a position, rounded up.
+        """
         alike = index_map.ndim > 1 and index_map.strides[0] == 0 and read.shape[0] == 1  # in all channels
         times = len(index_map) if alike else 1
         index_map = index_map[:1] if alike else index_map
@@ -248,7 +288,7 @@ class WeightLayer(Operation):
 
     @property
     def unread(self) -> int:
-        """So many of the first vectors of a sample have errors that do not go back: nobody gave the first state."""
+        """How many of a sample's first vectors send no errors back: 1 if recurrent, as the first state is given."""
         return int(self.is_recurrent)
 
     @property
@@ -263,12 +303,15 @@ class WeightLayer(Operation):
 
 
 def shares(length: int, outputs: int) -> list[NDArray[np.intp]]:
-    """Input positions under each window of an adaptive pooling, as torch shares them."""
+    """List the input positions under each window of an adaptive pooling, as torch shares them.
+
+    length: input positions along an axis. outputs: windows along it.
+    """
     return [np.arange(i * length // outputs, -(-(i + 1) * length // outputs)) for i in range(outputs)]
 
 
 def fits(operation: Operation, source: tuple[int, ...]) -> bool:
-    """Whether the operation can read this shape."""
+    """Whether an operation can read an output of the shape ``source``."""
     if isinstance(operation, WeightLayer) and operation.kind == "linear":
         return operation.shape == (*source[:-1], operation.rows) and source[-1] == operation.columns
     if isinstance(operation, WeightLayer) and operation.is_recurrent:

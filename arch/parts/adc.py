@@ -4,7 +4,7 @@ Each converter serves ``lines_per_adc`` adjacent lines, one after the other ("ro
 the same converters read rows in the forward and columns in the backward pass. With a sample-and-hold the array is
 free for the next vector as soon as its outputs are sampled; without one it is held until the last round. The numeric
 side of the same circuit is here too, so that it cannot disagree with the cost: ``bits`` and ``bound`` set the
-quantisation (2^bits - 2 steps over +-bound, in units of weight x full-scale input) and ``noise`` its Gaussian noise.
+quantisation (`Adcs.steps` over +-bound) and ``noise`` its Gaussian noise. Not modelled: offsets and non-linearity.
 
 With a ``pool`` neighbouring tiles share banks of converters instead of having their own: an array whose outputs are
 ready takes any bank that is free, first come, first served, whatever layer it belongs to.
@@ -26,23 +26,42 @@ from rpusim.errors import InputError
 
 
 class SampleAndHold(Sourced):
-    """One per output line."""
+    """One capacitor and switch per output line, of the cost card ``card``."""
 
     card: str
 
     def build(self, card: Card, lines: int, busy_lines: int, hold_seconds: float) -> Part:
+        """Price the sample-and-holds of a tile: one ``hold`` per line that is read.
+
+        card: cost of one line's circuit.
+        lines: output lines of the tile.
+        busy_lines: how many of them hold a value at the same time.
+        hold_seconds: how long one value is held for.
+        Raises `InputError` if the card does not price a hold.
+        """
         return Part("sample-and-hold", lines, card, {"hold": card.action("hold", hold_seconds)}, busy_units=busy_lines)
 
 
 class Pool(Sourced):
-    """Converters that ``tiles`` neighbouring tiles share; each bank of them converts a side of one array at a time."""
+    """Converters that ``tiles`` neighbouring tiles share; each of ``banks`` converts a side of one array at a time."""
 
     tiles: Annotated[int, Field(ge=1)]
     banks: Annotated[int, Field(ge=1)]
 
 
 class Adcs(Sourced):
-    """The converters of one array side, or of a pool that tiles share."""
+    """The converters of the sides of an array, or of a pool that tiles share.
+
+    kind:                  what the converter is, for people; its costs come from the card.
+    bits:                  resolution, see `steps`.
+    rate:                  conversions per second of one converter.
+    lines_per_adc:         adjacent lines that take turns on one converter.
+    shared_between_sides:  whether the same converters read rows (forward) and columns (backward).
+    bound:                 full scale, in units of weight x full-scale input; larger read-outs saturate.
+    noise:                 standard deviation of the Gaussian noise of a read-out, in the unit of ``bound``.
+    card:                  name of a cost card, or an estimate from the survey of converters.
+    pool:                  what tiles share; None: every array has converters of its own.
+    """
 
     kind: Literal["sar", "ramp", "cco", "flash"]
     bits: Annotated[int, Field(ge=1, le=24)]
@@ -61,21 +80,46 @@ class Adcs(Sourced):
         return self
 
     @property
+    def steps(self) -> int:
+        """Steps between the lowest and the highest output over +-``bound``: 2^bits - 2.
+
+        The codes of a signed converter lie evenly about zero, from -(2^(bits - 1) - 1) to 2^(bits - 1) - 1, so one of
+        the 2^bits is never used. It is the resolution of IBM's aihwkit, whose 7 bits are 126 steps.
+        """
+        return (1 << self.bits) - 2
+
+    @property
     def found_or_estimated(self) -> str | Card:
-        """The name of a card, or the card that was estimated for these bits and this rate."""
+        """The name of a card, or the card that was estimated for these bits and this rate.
+
+        Raises `InputError` if the survey has no such converters.
+        """
         return self.card if isinstance(self.card, str) else self.card.card(self.bits, self.rate)
 
     def count(self, lines: int) -> int:
         """Converters needed for a side of ``lines`` lines."""
         return -(-lines // self.lines_per_adc)
 
+    def per_side(self, sides: tuple[int, ...], arrays: int) -> list[int]:
+        """Converters that work at the same time for each side of all ``arrays`` of a tile, or of all banks of a pool.
+
+        sides: number of lines of every array side that is read.
+        """
+        return [self.count(lines) * (self.pool.banks if self.pool else arrays) for lines in sides]
+
     def build(self, card: Card, sides: tuple[int, ...], arrays: int) -> Part:
-        """The converters of a tile, or of a pool; ``sides`` are the line counts of the sides that are read."""
+        """Price the converters of a tile, or of a pool: one ``convert`` per output.
+
+        card: cost of one converter.
+        sides: number of lines of every array side that is read.
+        arrays: arrays of the tile; each has converters of its own unless they are pooled.
+        Raises `InputError` if the card is that of a converter with other bits or another rate.
+        """
         if card.rated_bits != self.bits or card.rated_rate != self.rate:
             raise InputError(
                 f"adc: {self.bits} bits at {self.rate:g} S/s, but its card {card.name} is rated for {card.rated_bits} "
                 f"bits at {card.rated_rate or 0:g} S/s; a card's cost holds only for the converter it was taken from"
             )
-        per_side = [self.count(lines) * (self.pool.banks if self.pool else arrays) for lines in sides]
+        per_side = self.per_side(sides, arrays)
         units = max(per_side) if self.shared_between_sides else sum(per_side)
         return Part("ADC", units, card, {"convert": card.action("convert", 1 / self.rate)}, busy_units=max(per_side))

@@ -29,16 +29,19 @@ SOURCE = (
     "converter; an optimistic envelope of the best published designs"
 )
 BITS, RATES, NODES = (4, 16), (1e3, 1e10), (7e-9, 250e-9)
-"""Where there are published designs to speak of."""
+"""From where to where there are published designs to speak of; rates in S/s, nodes in m."""
 
 
 def energy_per_conversion(bits: float, rate: float, node: float) -> float:
-    """Joules, by equations (1) to (3); ``rate`` in S/s, ``node`` in m."""
+    """Compute the joules of one conversion, by equations (1) to (3).
+
+    bits: effective resolution. rate: conversions per second. node: technology node in metres.
+    """
     return _picojoules(bits, rate, node * 1e9) * 1e-12
 
 
 def area_of_converter(bits: float, rate: float, node: float) -> float:
-    """Square metres, by equation (4)."""
+    """Compute the square metres of one converter, by equation (4); arguments as for `energy_per_conversion`."""
     nanometres = node * 1e9
     energy = _picojoules(bits, rate, nanometres)
     return exp(1.3461916 + 0.99327947 * log(nanometres) + 0.18071539 * log(rate) + 0.29912426 * log(energy)) * 1e-12
@@ -52,13 +55,22 @@ def _picojoules(bits: float, rate: float, nanometres: float) -> float:
 
 
 class Estimate(Frozen):
-    """In place of a card's name: the card of a converter as good as the best published ones in ``node``."""
+    """In place of a card's name, ask for the card of a converter as good as the best published ones.
+
+    estimate:  names the survey.
+    node:      technology node, in metres.
+    """
 
     estimate: Literal["murmann-survey"]
     node: Metres
 
     def card(self, bits: int, rate: float) -> Card:
-        """The card of one converter of these ``bits`` at ``rate`` (S/s); an InputError beyond what was published."""
+        """Make the card of one converter.
+
+        bits: its resolution, taken to be effective.
+        rate: conversions per second.
+        Raises `InputError` beyond what was published.
+        """
         for what, value, (low, high), unit in (
             ("bits", bits, BITS, "bits"),
             ("rate", rate, RATES, "S/s"),
@@ -88,6 +100,7 @@ class Estimate(Frozen):
 
 
 def _which(given: object) -> str:
+    """Tell pydantic by a tag which of the two was given, so that its errors are about that one only."""
     return "Estimate" if isinstance(given, dict | Estimate) else "str"
 
 

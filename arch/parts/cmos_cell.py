@@ -91,7 +91,7 @@ class CmosCell(Sourced):
         return self.capacitance * self.swing / (4 * self.off_current)
 
     def of_device(self, width: float) -> dict[str, float]:
-        """The parameters of the kernel's device ``cmos-rpu`` for pulses of ``width`` seconds."""
+        """The parameters of the kernel's device ``cmos-rpu``, by name, for pulses of ``width`` seconds."""
         up, down = self.charging_current, self.discharging_current
         strongest = max(up, down)
         per_volt = 2 * self.weight_bound / self.swing
@@ -131,10 +131,10 @@ class CmosCell(Sourced):
         return self.capacitance / self.capacitor_density + of_transistors
 
     def coincidence(self, width: float) -> float:
-        """Equation 11, in joules."""
+        """Equation 11, in joules, for pulses of ``width`` seconds."""
         charge = max(self.charging_current, self.discharging_current) * width
         return charge * self.supply + self.logic_capacitance * self.supply**2
 
     def read(self, seconds: float) -> float:
-        """Equation 12, in joules."""
+        """Equation 12, in joules, for ``seconds`` of read-out."""
         return self.read_voltage**2 / self.read_resistance * seconds

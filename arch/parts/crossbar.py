@@ -3,12 +3,17 @@
 Orientation is that of ``y = W x``: columns are the lines of x, rows the lines of y. In the backward pass rows are
 driven and columns are read.
 
-Modelled for a resistive cell (card with ``electrical``), per cell of mean resistance R:
-  read         V_read^2 / R * t per driven cell and pass (every driven line counted at full duty: an upper bound for
-  PWM), read_line    C V_read^2 per driven line, C = line capacitance per cell x cells crossed, coincidence  V_pulse^2
-  / R * width per cell where a row and a column pulse meet, half_select  (V_pulse/2)^2 / R * width per cell that sees
-  only one of the two pulses, pulse_line   C (V_pulse/2)^2 per line and pulse; where it is programmed (`programming`),
-  write  V^2 / R * width, or V I * width, and write_line  C V^2 at the programming voltage.
+Modelled for a resistive cell (card with ``electrical``) of mean resistance R, on lines of C = line capacitance per cell
+x cells crossed:
+
+    read         V_read^2 / R * t      per driven cell and pass; every line at full duty: an upper bound for PWM
+    read_line    C V_read^2            per driven line
+    coincidence  V_pulse^2 / R * width         per cell where a row and a column pulse meet
+    half_select  (V_pulse / 2)^2 / R * width   per cell that sees only one of the two pulses
+    pulse_line   C (V_pulse / 2)^2     per line and pulse
+    write        V^2 / R * width, or V I * width   per cell and pulse that programs it (see `programming`)
+    write_line   C V^2                 per line and programming pulse, at the programming voltage
+
 A capacitor cell (card with ``cmos``, see `cmos_cell`) is read through its transistor, and pulsed by lines that switch
 its gates from ground to the supply; a cell that sees one of two pulses does nothing. It is programmed by the pulses
 that train it. A card with ``power`` instead lumps the whole array while it is read (ISAAC's table does); such an array
@@ -31,7 +36,15 @@ from rpusim.errors import InputError
 
 
 class Crossbar(Sourced):
-    """``arrays`` equal arrays per tile, of ``rows`` x ``columns`` cells of the card ``cell``."""
+    """The equal arrays of one tile.
+
+    rows:              output lines of one array.
+    columns:           input lines of one array.
+    cell:              name of the cost card of one cell.
+    integration:       seconds for which outputs integrate at least, for one vector.
+    arrays:            arrays of the tile.
+    cells_per_weight:  neighbouring rows that hold slices of one weight.
+    """
 
     rows: Annotated[int, Field(ge=1)]
     columns: Annotated[int, Field(ge=1)]
@@ -48,7 +61,14 @@ class Crossbar(Sourced):
     def build(
         self, card: Card, read_seconds: float, pulse_seconds: float | None, programming: Programming | None
     ) -> Part:
-        """The array as a part; ``pulse_seconds`` is None on a chip that cannot update, as is ``programming``."""
+        """Price the arrays of a tile: reading, updating and writing cells, and charging lines, per cell they cross.
+
+        card: cost of one cell, or of a whole array.
+        read_seconds: how long a pass holds the array (of one bit, if inputs are bit-serial).
+        pulse_seconds: width of an update pulse; None on a chip that cannot update.
+        programming: how cells are written; None if the chip does not say.
+        Raises `InputError` if the card lumps an array into one power but the chip sends pulses to it.
+        """
         cells = self.rows * self.columns
         if card.power is not None and (pulse_seconds is not None or programming):
             raise InputError(
@@ -90,7 +110,7 @@ class Crossbar(Sourced):
     def _capacitors(
         self, cell: CmosCell, read_seconds: float, pulse_seconds: float | None, programming: Programming | None
     ) -> dict[str, Action]:
-        """What an array of capacitor cells does."""
+        """The actions of an array of capacitor cells."""
         read_ps, switched = picoseconds(read_seconds), zeptojoules(cell.line_capacitance * cell.supply**2)
         actions = {
             "read": Action(read_ps, zeptojoules(cell.read(read_seconds))),

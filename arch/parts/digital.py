@@ -17,7 +17,15 @@ from rpusim.arch.parts.part import Card, Part
 
 
 class Digital(Sourced):
-    """One digital unit for every ``tiles_per_unit`` tiles; its results are ``word_bits`` wide wherever they travel."""
+    """A digital unit, of one tile or of several neighbouring ones.
+
+    rate:                   element operations per second, of all lanes together.
+    lanes:                  equal lanes that share the work.
+    tiles_per_unit:         neighbouring tiles that share one unit.
+    operations_per_output:  operations on every converted value: its scale and its bias.
+    word_bits:              width of a result wherever it is stored or sent.
+    card:                   name of the cost card of one lane.
+    """
 
     rate: OperationsPerSecond
     lanes: Annotated[int, Field(ge=1)]
@@ -27,6 +35,7 @@ class Digital(Sourced):
     card: str
 
     def build(self, card: Card) -> Part:
+        """Price the lanes of one unit: one ``operation`` per element operation."""
         return Part(
             "digital unit",
             self.lanes,

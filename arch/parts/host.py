@@ -17,7 +17,13 @@ from rpusim.arch.parts.part import Card, Part
 
 
 class Host(Sourced):
-    """The host link, seen from the chip."""
+    """The host link, seen from the chip.
+
+    bandwidth:  bits per second, of all links together.
+    latency:    seconds before every transfer.
+    links:      how many of what the card describes work side by side.
+    card:       name of the cost card of one link.
+    """
 
     bandwidth: BitsPerSecond
     latency: SecondsOrZero
@@ -25,9 +31,13 @@ class Host(Sourced):
     card: str
 
     def transfer_ps(self, bits: int) -> int:
-        """How long one transfer of ``bits`` holds the link."""
+        """How long one transfer of ``bits`` holds the link, in picoseconds."""
         return picoseconds(self.latency) + transfer_picoseconds(bits, self.bandwidth)
 
     def build(self, card: Card) -> Part:
+        """Price the links: one ``bit`` per bit that comes or goes.
+
+        Raises `InputError` if so many links of the card do not carry the bandwidth.
+        """
         card.check_bandwidth(self.links, self.bandwidth)
         return Part("host link", self.links, card, {"bit": card.action("bit", self.links / self.bandwidth)}, self.links)

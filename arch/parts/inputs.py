@@ -1,8 +1,9 @@
 """The input side: what turns a digital number into a voltage on a line, for one vector at a time.
 
-Three kinds: ``pwm`` encodes the number as a pulse of up to 2^(bits-1) - 1 clock periods (sign by polarity) while the
-array integrates; ``bit-serial`` applies one bit per clock period and converts after each (ISAAC); ``parallel-dac``
-settles to one of 2^bits levels and then integrates. One driver per line; a training chip has them on both sides.
+Three kinds: ``pwm`` encodes the number as a pulse of up to `Inputs.longest_pulse` clock periods (sign by polarity)
+while the array integrates; ``bit-serial`` applies one bit per clock period and converts after each (ISAAC);
+``parallel-dac`` settles to one of its levels and then integrates. All three round numbers to the same `Inputs.steps`.
+One driver per line; a training chip has them on both sides. Not modelled: errors of the drivers.
 """
 
 from __future__ import annotations
@@ -17,7 +18,13 @@ from rpusim.arch.parts.part import Card, Part
 
 
 class Inputs(Sourced):
-    """Input drivers; ``clock`` is the PWM period, the time per bit, or the settling time of a DAC."""
+    """Input drivers, one per line.
+
+    kind:   how a number becomes a voltage.
+    bits:   resolution of the number, its sign included, see `steps`.
+    clock:  seconds: the PWM period, the time per bit, or the settling time of a DAC.
+    card:   name of the cost card of one driver.
+    """
 
     kind: Literal["pwm", "bit-serial", "parallel-dac"]
     bits: Annotated[int, Field(ge=1, le=32)]
@@ -32,10 +39,26 @@ class Inputs(Sourced):
             )
         return self
 
+    @property
+    def longest_pulse(self) -> int:
+        """Clock periods of the longest PWM pulse, and the largest of the signed levels: 2^(bits - 1) - 1."""
+        return (1 << self.bits - 1) - 1
+
+    @property
+    def steps(self) -> int:
+        """Steps from the most negative to the most positive input: 2^bits - 2, twice the `longest_pulse`.
+
+        Levels lie evenly about zero, so one of the 2^bits codes is never used, as in IBM's aihwkit (7 bits: 126 steps).
+        """
+        return 2 * self.longest_pulse
+
     def drive_seconds(self, integration: float) -> float:
-        """How long the array and its drivers are held for one pass (of one bit, if bit-serial)."""
+        """How long the array and its drivers are held for one pass (of one bit, if bit-serial).
+
+        integration: seconds for which the outputs integrate at least.
+        """
         if self.kind == "pwm":
-            return max((2 ** (self.bits - 1) - 1) * self.clock, integration)
+            return max(self.longest_pulse * self.clock, integration)
         if self.kind == "bit-serial":
             return max(self.clock, integration)
         return self.clock + integration
@@ -46,5 +69,13 @@ class Inputs(Sourced):
         return self.bits if self.kind == "bit-serial" else 1
 
     def build(self, card: Card, lines: int, busy_lines: int, drive_seconds: float) -> Part:
+        """Price the drivers of a tile: one ``drive`` per line and cycle.
+
+        card: cost of one driver.
+        lines: driven lines of the tile, of all sides and arrays.
+        busy_lines: how many of them are driven at the same time.
+        drive_seconds: how long one drive takes, see `drive_seconds`.
+        Raises `InputError` if the card does not price a drive.
+        """
         actions = {"drive": card.action("drive", drive_seconds)}
         return Part("input drivers", lines, card, actions, busy_units=busy_lines)

@@ -17,9 +17,16 @@ from rpusim.arch.parts.part import Card, Part
 
 
 class Mesh(Sourced):
-    """A mesh ``columns`` nodes wide, ``tiles_per_router`` tiles on each node; a router has ``ports`` ports.
+    """A rectangular mesh of nodes, with tiles on each.
 
-    A card with power is that of a whole router; a bit then costs the power over all ports' bandwidth.
+    columns:           nodes in a row of the mesh.
+    tiles_per_router:  tiles on one node.
+    ports:             ports of one router, over which a card's power is shared.
+    lanes:             routers side by side at a node.
+    bandwidth:         bits per second of one link in one direction, of all lanes together.
+    hop_latency:       seconds that a message needs for a router, besides the time of its bits.
+    card:              name of the cost card of one router. With a power it is that of the whole router; a bit then
+                       costs the power over the bandwidth of all ports.
     """
 
     columns: Annotated[int, Field(ge=1)]
@@ -35,6 +42,10 @@ class Mesh(Sourced):
         return -(-tiles // self.tiles_per_router)
 
     def build(self, card: Card, tiles: int) -> Part:
+        """Price the routers that ``tiles`` tiles need: one ``bit`` per bit and router on its way.
+
+        Raises `InputError` if so many lanes of the card do not carry the bandwidth.
+        """
         card.check_bandwidth(self.lanes, self.bandwidth)
         routers = self.nodes(tiles) * self.lanes
         bit = card.action("bit", self.lanes / (self.bandwidth * self.ports))

@@ -17,7 +17,14 @@ from rpusim.arch.parts.part import Card, Part
 
 
 class Memory(Sourced):
-    """``devices`` equal DRAM devices (or stacks) that together hold ``capacity`` and carry ``bandwidth``."""
+    """Equal DRAM devices, or stacks of them.
+
+    capacity:   bits, of all devices together.
+    bandwidth:  bits per second, of all devices together.
+    latency:    seconds before every burst.
+    devices:    how many of what the card describes there are.
+    card:       name of the cost card of one device.
+    """
 
     capacity: Bits
     bandwidth: BitsPerSecond
@@ -26,10 +33,14 @@ class Memory(Sourced):
     card: str
 
     def transfer_ps(self, bits: int) -> int:
-        """How long one burst of ``bits`` holds the memory."""
+        """How long one burst of ``bits`` holds the memory, in picoseconds."""
         return picoseconds(self.latency) + transfer_picoseconds(bits, self.bandwidth)
 
     def build(self, card: Card) -> Part:
+        """Price the devices: one ``read`` or ``write`` per bit.
+
+        Raises `InputError` if so many devices of the card do not carry the bandwidth.
+        """
         card.check_bandwidth(self.devices, self.bandwidth)
         actions = {name: card.action(name, self.devices / self.bandwidth) for name in ("read", "write")}
         return Part("DRAM", self.devices, card, actions, busy_units=self.devices)

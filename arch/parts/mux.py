@@ -12,10 +12,16 @@ from rpusim.arch.parts.part import Card, Part
 
 
 class Mux(Sourced):
-    """One switch per output line."""
+    """One switch per output line, of the cost card ``card``."""
 
     card: str
 
     def build(self, card: Card, lines: int, converters: int, rate: float) -> Part:
-        """``lines`` of a tile that are read, by so many ``converters`` at a time at their ``rate`` (S/s)."""
+        """Price the switches of a tile: one ``select`` per conversion.
+
+        card: cost of one line's switch.
+        lines: lines of the tile that are read.
+        converters: how many of them are converted at the same time.
+        rate: conversions per second of one converter.
+        """
         return Part("multiplexer", lines, card, {"select": card.action("select", 1 / rate)}, busy_units=converters)

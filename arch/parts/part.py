@@ -42,14 +42,28 @@ class Electrical(Frozen):
 
 
 class Card(Sourced):
-    """What one unit of a part costs, with the technology node and the source of the figures.
+    """Say what one unit of a part costs, with the technology node and the source of the figures.
 
     Energy is given in exactly one of four ways: ``energy`` per action, the ``power`` while busy
     (energy = power x busy time), for a resistive cell its ``electrical`` circuit, or for a capacitor cell its ``cmos``
     circuit, from which area and leakage follow as well.
     A zero is refused unless ``zero_because`` says why it is one.
-    ``rated_bits`` and ``rated_rate`` bind a card to the converter it was taken from, ``rated_bandwidth`` to the memory
-    bank or router.
+
+    name:             by which chips refer to it; that of the library's cards is file/card.
+    part:             the kind of part that it is for, such as "ADC".
+    unit:             what one unit is.
+    node:             technology node of the figures, in metres.
+    basis:            how well they are known.
+    energy:           joules, by action.
+    power:            watts while busy.
+    electrical:       the circuit of a resistive cell.
+    cmos:             the circuit of a capacitor cell.
+    area:             square metres.
+    leakage:          watts, always.
+    zero_because:     by field or action, why a cost is zero.
+    rated_bits:       resolution of the converter that the figures were taken from; they hold for no other.
+    rated_rate:       conversions per second of that converter.
+    rated_bandwidth:  bits per second that one memory bank, router or link carries.
     """
 
     name: str
@@ -69,13 +83,14 @@ class Card(Sourced):
     rated_bandwidth: BitsPerSecond | None = None
 
     def numbers(self, where: str) -> Iterator[dict[str, Any]]:
-        """As for every block; the source of a card's number also says how well it is known."""
+        """List every number as `Sourced.numbers` does; the source of a card's number also says how well it is known."""
         for row in super().numbers(where):
             yield {**row, "source": f"{row['source']} ({self.basis})"}
 
     @model_validator(mode="before")
     @classmethod
     def _of_the_circuit(cls, fields: Any) -> Any:
+        """Fill in the area and the leakage that follow from a capacitor cell's circuit."""
         if not isinstance(fields, dict) or not isinstance(fields.get("cmos"), dict):
             return fields
         given = [name for name in ("area", "leakage") if name in fields]
@@ -101,7 +116,12 @@ class Card(Sourced):
         return self
 
     def action(self, name: str, seconds: float) -> Action:
-        """One ``name`` of one unit that keeps it busy for ``seconds``; a missing cost is an InputError."""
+        """Price one action of one unit.
+
+        name: of the action, such as "convert".
+        seconds: how long it keeps the unit busy.
+        Raises `InputError` if the card has neither an energy of that name nor a power.
+        """
         if self.power is not None:
             joules = self.power * seconds
         elif name in self.energy:
@@ -113,7 +133,7 @@ class Card(Sourced):
         return Action(picoseconds(seconds), zeptojoules(joules))
 
     def check_bandwidth(self, units: int, bandwidth: float) -> None:
-        """InputError if ``units`` of what the card describes do not reach ``bandwidth`` (b/s) together."""
+        """Raise `InputError` if ``units`` of what the card describes do not reach ``bandwidth`` (b/s) together."""
         if self.rated_bandwidth is None or units * self.rated_bandwidth < bandwidth:
             raise InputError(
                 f"a bandwidth of {bandwidth:g} b/s was given, but {units} x card {self.name} carry "
@@ -123,7 +143,11 @@ class Card(Sourced):
 
 @dataclass(frozen=True)
 class Action:
-    """One thing a part does: how long it keeps one unit busy (ps) and what it takes from the supply (zJ)."""
+    """What one unit of a part does at a time.
+
+    latency_ps:  how long it keeps the unit busy, in picoseconds.
+    energy_zj:   what it takes from the supply, in zeptojoules.
+    """
 
     latency_ps: int
     energy_zj: int
@@ -131,26 +155,34 @@ class Action:
 
 @dataclass(frozen=True)
 class Part:
-    """The units of one kind in one tile (or on the chip), with the cost of each action of one unit."""
+    """The units of one kind in one tile (or on the chip), with the cost of each action of one unit.
+
+    name:        by which results refer to it; unique within the tile.
+    units:       how many of what the card describes there are.
+    card:        where the costs come from.
+    actions:     what one unit does, by name.
+    busy_units:  how many of the units can be busy at the same time (a converter shared by both sides counts once).
+    """
 
     name: str
     units: int
     card: Card
     actions: dict[str, Action]
     busy_units: int
-    """How many of the units can be busy at the same time (an ADC shared by both sides counts once)."""
 
     @property
     def area_m2(self) -> float:
+        """Area of all units, in square metres."""
         return self.units * self.card.area
 
     @property
     def leakage_w(self) -> float:
+        """Power of all units in standby, in watts."""
         return self.units * self.card.leakage
 
     @property
     def full_power_w(self) -> float:
-        """Power with every unit busy at its most expensive action, leakage included."""
+        """Power with every unit busy that can be, at its most expensive action, leakage included, in watts."""
         if self.card.power is not None:
             return self.busy_units * self.card.power + self.leakage_w
         rates = [a.energy_zj * 1e-21 / (a.latency_ps * 1e-12) for a in self.actions.values() if a.latency_ps]

@@ -23,7 +23,15 @@ from rpusim.arch.parts.part import Card, Part
 
 
 class Programming(Sourced):
-    """How cells are written. ``card`` is that of the pulse drivers; a tile with ``pulses`` uses those, without it."""
+    """How cells are written.
+
+    width:       seconds of one write pulse.
+    voltage:     volts across a cell that is written.
+    current:     amperes through it, where the resistance that is read does not tell; None: it does.
+    verify:      whether the array is read after every round of pulses.
+    iterations:  pulses per cell in the mean.
+    card:        name of the cost card of the drivers; None in a tile with ``pulses``, whose drivers write.
+    """
 
     width: Seconds
     voltage: Volts
@@ -34,9 +42,13 @@ class Programming(Sourced):
 
     @property
     def pulse_ps(self) -> int:
-        """Simulated time of one write pulse, which holds the array and the drivers of both its sides."""
+        """Simulated time (ps) of one write pulse, which holds the array and the drivers of both its sides."""
         return picoseconds(self.width)
 
     def drivers(self, card: Card, lines: int) -> Part:
-        """Pulse drivers of a tile that has none for updates."""
+        """Price the drivers of a tile that has none for updates: one ``write`` per line and pulse.
+
+        card: cost of one driver.
+        lines: lines of both sides of all arrays of the tile.
+        """
         return Part("pulse drivers", lines, card, {"write": card.action("pulse", self.width)}, busy_units=lines)

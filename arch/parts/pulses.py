@@ -28,7 +28,15 @@ Rows = TypeVar("Rows", int, NDArray[np.int64])
 
 
 class Pulses(Sourced):
-    """Pulse drivers and generators of both sides of an array."""
+    """Pulse drivers and generators of both sides of an array.
+
+    width:            seconds of one pulse.
+    gap:              seconds between pulses.
+    polarity_phases:  how often the slots are gone through, 2 where up and down pulses cannot be sent together.
+    bl:               slots of a train where a recipe does not set its own.
+    access:           whether rows learn at the same time or one after the other.
+    card:             name of the cost card of one line's generator and driver.
+    """
 
     width: Seconds
     gap: SecondsOrZero
@@ -39,15 +47,20 @@ class Pulses(Sourced):
 
     @property
     def slot_ps(self) -> int:
-        """Simulated time of one pulse slot, all polarity phases included."""
+        """Simulated time (ps) of one pulse slot, all polarity phases included."""
         return (picoseconds(self.width) + picoseconds(self.gap)) * self.polarity_phases
 
     def turns(self, rows: Rows) -> Rows | int:
-        """How often the slots of one vector pass over an array of which ``rows`` rows learn."""
+        """How often the slots of one vector are sent: once for each of the ``rows`` that learn, or once for all."""
         return rows if self.access == "row-by-row" else 1
 
     def build(self, card: Card, lines: int, write_width: float | None) -> Part:
-        """``write_width`` is the width of the pulses that program the array (see `programming`), if any do."""
+        """Price the lines of a tile: one ``slot`` per line and slot, one ``pulse`` or ``write`` per line that fires.
+
+        card: cost of one line's generator and driver.
+        lines: lines of both sides of all arrays of the tile.
+        write_width: seconds of the pulses that program the array; None if none do.
+        """
         actions = {name: card.action(name, self.width) for name in ("slot", "pulse")}
         if write_width is not None:
             actions["write"] = card.action("pulse", write_width)

@@ -17,7 +17,13 @@ from rpusim.errors import InputError
 
 
 class Support(Sourced):
-    """``count`` units per tile, or on the chip."""
+    """Equal circuits of one name, per tile.
+
+    name:         by which results refer to them; no other part of the tile has it.
+    count:        how many there are.
+    busy_during:  the operation of the tile that keeps them busy, or ``always``.
+    card:         name of the cost card of one of them, which gives a power.
+    """
 
     name: str
     count: Annotated[int, Field(ge=1)]
@@ -25,6 +31,10 @@ class Support(Sourced):
     card: str
 
     def build(self, card: Card) -> Part:
+        """Make the part, which has a power and no actions of its own.
+
+        Raises `InputError` if the card gives no power.
+        """
         if card.power is None:
             raise InputError(f"card {card.name}: a support circuit ({self.name}) needs a card with power")
         return Part(self.name, self.count, card, {}, busy_units=self.count)

@@ -1,4 +1,4 @@
-"""Why nothing goes on: the cycle of work that waits for each other, in one sentence."""
+"""Explain a deadlock: name the cycle of work that waits for itself, in one sentence."""
 
 from __future__ import annotations
 
@@ -12,18 +12,27 @@ from rpusim.arch.schedule.plan import Plan
 
 
 def explain(program: Program, plan: Plan, stuck: dict[int, int]) -> str:
-    """``stuck``: processes that wait, and the instruction at which each does. The shortest cycle found is named."""
-    waits_for: nx.DiGraph = nx.DiGraph()
+    """Describe the first cycle found among processes that never finished.
+
+    Args:
+        program: that was run.
+        plan: of the chip and network, for names.
+        stuck: processes that wait, and the instruction at which each does, as the engines say.
+
+    Returns:
+        A sentence for an error message, with at most four steps of the cycle.
+    """
+    waits_for: nx.DiGraph[int] = nx.DiGraph()
     gives: dict[tuple[bool, int], list[int]] = {}
     wants: dict[int, tuple[bool, int]] = {}
     for process, at in stuck.items():
         stop = int(program.tasks[program.task_of(process), 1])
-        do, operand = _operand(program, process, at)
-        wants[process] = (do in (Do.TAKE, Do.USE), operand)
+        do, number = _instruction(program, process, at)
+        wants[process] = (do in (Do.TAKE, Do.USE), number)
         for later in range(at + 1, stop):
-            do, operand = _operand(program, process, later)
+            do, number = _instruction(program, process, later)
             if do in (Do.GIVE, Do.RAISE):
-                gives.setdefault((do == Do.GIVE, operand), []).append(process)
+                gives.setdefault((do == Do.GIVE, number), []).append(process)
     for process, wanted in wants.items():
         waits_for.add_edges_from((process, other) for other in gives.get(wanted, ()) if other != process)
     cycle = [edge[0] for edge in nx.find_cycle(waits_for)]
@@ -38,11 +47,13 @@ def explain(program: Program, plan: Plan, stuck: dict[int, int]) -> str:
     return f"schedule: the work of this chip waits for itself: {'; '.join(told[:4])}{more}; larger buffers are needed"
 
 
-def _operand(program: Program, process: int, at: int) -> tuple[int, int]:
+def _instruction(program: Program, process: int, at: int) -> tuple[int, int]:
+    """Return what an instruction of a process does, and its gate or station."""
     do, a, column = (int(v) for v in program.code[at, :3])
     return do, operand(program.data, a, column, process - int(program.tasks[program.task_of(process), 2]))
 
 
 def _work(program: Program, plan: Plan, process: int) -> str:
+    """Name the phase, vector and layer of a process."""
     layer, phase, vector = (program.of(process, name) for name in ("layer", "phase", "vector"))
     return f"{Phase(phase).name.lower()} of vector {vector} of layer {plan.layers[layer].placed.layer.name!r}"

@@ -1,8 +1,8 @@
-"""The schedule's fixed part, worked out once: stations, durations, routes and messages, as plain integers.
+"""Work out once what does not depend on data: stations, durations, routes and messages, as plain integers.
 
 A *station* is a unit that serves one request at a time: an array, the drivers of one of its sides, a pool of ADCs, a
-digital unit, a buffer port, a directed link. What depends on the data (pulse slots, retries, skipped vectors) is not
-here; it comes with each Activity row.
+digital unit, a buffer port, a directed link. What depends on data (pulse slots, retries, skipped vectors) comes with
+each row of activity.
 """
 
 from __future__ import annotations
@@ -23,10 +23,15 @@ from rpusim.arch.network.network import INPUT, Edge
 
 @dataclass(frozen=True)
 class Multiply:
-    """One pass of one vector through a block, in one direction.
+    """Hold the durations of one pass of one vector through a block, in one direction; a retry repeats all of it.
 
-    The array is held for ``lead``, then also waits for its ADCs, then for ``overlap`` more (bit-serial inputs: later
-    bits are driven while earlier ones are converted); ``tail`` is the last conversion. A retry repeats all of it.
+    fetch_bits:   input bits read from the buffer.
+    lead_ps:      for which the array is held before it also needs its ADCs.
+    overlap_ps:   for which both are held after that (bit-serial inputs: later bits are driven while earlier ones are
+                  converted).
+    tail_ps:      of the last conversion.
+    conversions:  ADC conversions of one pass.
+    outputs:      results of the block.
     """
 
     fetch_bits: int
@@ -34,17 +39,24 @@ class Multiply:
     overlap_ps: int
     tail_ps: int
     conversions: int
-    """ADC conversions of one pass."""
     outputs: int
 
     @property
     def pass_ps(self) -> int:
+        """Duration of one pass (ps)."""
         return self.lead_ps + self.overlap_ps + self.tail_ps
 
 
 @dataclass(frozen=True)
 class ArrayPlan:
-    """The stations of one array. The forward pass drives columns and reads rows, the backward pass the other way."""
+    """Name the stations of one array; the forward pass drives columns and reads rows, the backward pass the reverse.
+
+    array:           the array itself.
+    row_drivers:     drivers of its rows.
+    column_drivers:  drivers of its columns.
+    row_adcs:        converters of its rows.
+    column_adcs:     converters of its columns; the same station as those of the rows where they are shared.
+    """
 
     array: int
     row_drivers: int
@@ -54,24 +66,41 @@ class ArrayPlan:
 
     @property
     def sides(self) -> tuple[int, int, int]:
-        """What is held to pulse or write it: the array and the drivers of both its sides."""
+        """The stations held to pulse or write it: the array and the drivers of both its sides."""
         return self.array, self.row_drivers, self.column_drivers
 
     def drivers(self, backward: bool) -> int:
+        """Return the drivers that a pass uses."""
         return self.row_drivers if backward else self.column_drivers
 
     def adcs(self, backward: bool) -> int:
+        """Return the converters that a pass uses."""
         return self.column_adcs if backward else self.row_adcs
 
 
 @dataclass(frozen=True)
 class BlockPlan:
-    """Everything the engine needs to know of one block."""
+    """Hold everything that tasks on one block need to know.
+
+    block:              as placed.
+    kind:               of its tile.
+    arrays:             of its unit cells, numbered as in `CellLayout`.
+    buffer:             station of its tile's buffer.
+    digital:            station of its digital unit.
+    forward:            one forward pass.
+    backward:           one backward pass; None on tiles that do not train.
+    update_fetch_bits:  bits of both sides' trains, read from the buffer for an update.
+    slot_ps:            duration of one pulse slot, all polarity phases included; 0 on tiles without pulses.
+    sample_and_hold:    whether the array is free while its last outputs are converted.
+    row_home:           block of the layer in which forward partial sums of this block's rows are added up.
+    column_home:        block of the layer in which backward partial sums of this block's columns are added up.
+    partial_forward:    partial sums to the row home; None if this block is the home itself.
+    partial_backward:   partial sums to the column home; None if this block is the home itself.
+    """
 
     block: Block
     kind: TileKind
     arrays: tuple[ArrayPlan, ...]
-    """Of its unit cells, see `mapping.CellLayout`."""
     buffer: int
     digital: int
     forward: Multiply
@@ -80,25 +109,25 @@ class BlockPlan:
     slot_ps: int
     sample_and_hold: bool
     row_home: int
-    """Block (of the layer) in which forward partial sums of this block's rows are added up."""
     column_home: int
     partial_forward: Message | None
-    """Partial sums to the row home; None if this block is the home itself."""
     partial_backward: Message | None
 
 
 @dataclass(frozen=True)
 class LayerPlan:
-    """Everything the engine needs to know of one layer."""
+    """Hold everything that tasks of one layer need to know."""
 
     placed: PlacedLayer
+    """The layer, as placed."""
     blocks: tuple[BlockPlan, ...]
+    """Its blocks, of one replica after the other."""
     outputs: tuple[tuple[tuple[Message, ...], ...], ...]
     """outputs[e][h]: messages of row home h along the e-th edge to later layers, in bits per position."""
     gradients: tuple[tuple[Message, ...], ...]
     """gradients[h]: messages of column home h to earlier layers, in bits per position."""
     echo: tuple[tuple[Message, ...], ...]
-    """echo[h]: of a recurrent layer, messages of row home h to its own tiles, for the next step; () of all others."""
+    """echo[h]: of a recurrent layer, messages of row home h to its own tiles, for the next step; () of other layers."""
     input_ops: int
     """Digital operations per sample on the network's input, done before this layer (the first that reads it)."""
     forward_ops: int
@@ -118,39 +147,46 @@ class LayerPlan:
     frees: tuple[tuple[int, tuple[int, ...]], ...]
     """(producer, positions that each vector is the last to read), for every producing layer."""
     to_edge: tuple[tuple[Hop, ...], ...]
-    """From the tile of every block to the edge of the mesh, where DRAM, global buffer and host link are."""
+    """Routes from the tile of every block to the edge of the mesh, where DRAM, global buffer and host link are."""
     from_edge: tuple[Message, ...]
-    """To these tiles; their bits are 0, as they depend on what is sent."""
+    """Messages from there to the tile of every block; their bits are 0, as they depend on what is sent."""
     inputs: tuple[Message, ...]
-    """Of the network's input, to every tile that reads it; a sample is sent as a vector would be, positions are its
-    elements. Not sent on a chip that has neither DRAM nor host link."""
+    """Messages of the network's input, to every tile that reads it; a sample is sent as a vector would be, positions
+    are its elements. Not sent on a chip that has neither DRAM nor host link."""
     reads: int
-    """Numbers of a sample, each counted once, however many windows, blocks and replicas read it."""
+    """How many input numbers of a sample the layer reads, each counted once, however many windows, blocks and replicas
+    read it."""
     merges: tuple[tuple[int, tuple[int, ...]], ...]
-    """Where this layer sums other branches after its own: (other producer, its last vector needed before what follows
-    each vector of this layer can be done)."""
+    """(other producer, its last vector needed before what follows each vector of this layer can be done), for every
+    branch that is summed up at this layer."""
 
     @property
     def index(self) -> int:
+        """Number of the layer in the network."""
         return self.placed.index
 
 
 @dataclass(frozen=True)
 class Plan:
-    """A placement ready to run."""
+    """Hold a placement that is ready to be scheduled.
+
+    placement:         the network on the chip.
+    layers:            of the network, in order.
+    stations:          names of the units, such as "tile 3 array 0" or "link (0,1)-(1,1)".
+    station_parts:     kind of unit that each station is: array, row drivers, column drivers, ADC, digital unit, buffer,
+                       port, link, global buffer, DRAM, host link.
+    station_kinds:     kind of tile that each station belongs to; -1 for units outside the tiles.
+    station_capacity:  how many vectors each station serves at a time: one, but for pools of converters.
+    outside:           stations of "global buffer", "DRAM" and "host link", as far as the chip has them.
+    """
 
     placement: Placement
     layers: tuple[LayerPlan, ...]
     stations: tuple[str, ...]
-    """Names, such as "tile 3 array 0" or "link (0,1)-(1,1)"."""
     station_parts: tuple[str, ...]
-    """The kind of unit each station is: array, row drivers, column drivers, ADC, digital unit, buffer, port, link."""
     station_kinds: tuple[int, ...]
-    """The kind of tile each station belongs to; -1 for ports and links."""
     station_capacity: tuple[int, ...]
-    """How many can use each station at the same time: one, but for pools of converters."""
     outside: dict[str, int]
-    """Stations of the global buffer, DRAM and host link, where the chip has them."""
 
     @cached_property
     def bandwidth(self) -> tuple[int, ...]:
@@ -159,22 +195,30 @@ class Plan:
 
     @cached_property
     def first_block(self) -> NDArray[np.int64]:
-        """Of every layer, the place of its first block among all blocks, and how many there are."""
+        """(layers + 1,) the index of every layer's first block among all blocks; at last the number of blocks."""
         return np.cumsum([0, *(len(layer.blocks) for layer in self.layers)])
 
     @cached_property
     def block_sizes(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Rows and columns (weights) of all blocks."""
+        """(blocks,) rows and (blocks,) columns of weights of all blocks."""
         blocks = list(self.placement.blocks())
         return np.array([block.rows for block in blocks]), np.array([block.columns for block in blocks])
 
     @cached_property
     def link_bandwidth(self) -> int:
+        """Bandwidth of a link of the mesh (b/s)."""
         return round(self.placement.chip.mesh.bandwidth)
 
 
 def make_plan(placement: Placement) -> Plan:
-    """Work out stations, durations and routes for a placement."""
+    """Work out stations, durations, routes and messages for a placement.
+
+    Args:
+        placement: the network on the chip.
+
+    Returns:
+        The plan, the same for every run of this placement.
+    """
     stations, network, chip = Stations(), placement.network, placement.chip
     traffic, layers = Traffic(stations, placement), []
     reads_input = network.successors(INPUT)
@@ -216,7 +260,7 @@ def make_plan(placement: Placement) -> Plan:
 
 
 def _merges(edges: tuple[Edge, ...], producer: int) -> Iterator[tuple[int, tuple[int, ...]]]:
-    """For a layer that does the sum of branches: which vectors of the others each of its own vectors waits for."""
+    """Yield, for a layer that sums branches, which vectors of the others each of its own vectors waits for."""
     for edge in edges:
         others = [e for e in edges if e.consumer == edge.consumer and INPUT < e.producer < producer]
         if edge.producer == producer and all(e.producer <= producer for e in edges if e.consumer == edge.consumer):
@@ -229,6 +273,7 @@ def _merges(edges: tuple[Edge, ...], producer: int) -> Iterator[tuple[int, tuple
 def _block_plan(
     stations: Stations, traffic: Traffic, placement: Placement, placed: PlacedLayer, block: Block
 ) -> BlockPlan:
+    """Plan one block of a layer."""
     kind = placement.chip.tiles[block.kind]
     tile = f"tile {block.chip_tile}"
     physical_rows = block.rows * kind.array.cells_per_weight
@@ -257,6 +302,7 @@ def _block_plan(
 
 
 def _array_plan(stations: Stations, placement: Placement, number: int, tile: int, array: int) -> ArrayPlan:
+    """Name the stations of one array; ``number``: of the kind of tile."""
     kind = placement.chip.tiles[number]
     where = f"tile {tile} array {array}"
     row_drivers = stations.number("row drivers", f"{where} row drivers", number)
@@ -272,7 +318,7 @@ def _array_plan(stations: Stations, placement: Placement, number: int, tile: int
 
 
 def _multiply(kind: TileKind, driven: int, read: int, outputs: int) -> Multiply:
-    """Durations of one pass: ``driven`` input lines, ``read`` lines to convert, ``outputs`` results."""
+    """Work out one pass with ``driven`` input lines, ``read`` lines to convert and ``outputs`` results."""
     rounds = min(kind.adc.lines_per_adc, read)
     convert = picoseconds(rounds / kind.adc.rate)
     drive = picoseconds(kind.read_seconds)
@@ -290,10 +336,11 @@ def _multiply(kind: TileKind, driven: int, read: int, outputs: int) -> Multiply:
 
 
 def _digital_unit(placement: Placement, block: Block) -> str:
+    """Name the digital unit of a block's tile; several tiles may share one."""
     kind = placement.chip.tiles[block.kind]
     return f"{kind.name} {_among(placement, block.kind, block.chip_tile) // kind.digital.tiles_per_unit}"
 
 
 def _among(placement: Placement, kind: int, tile: int) -> int:
-    """The number of a tile among those of its kind."""
+    """Return the number of a tile among those of its kind."""
     return tile - sum(earlier.count for earlier in placement.chip.tiles[:kind])

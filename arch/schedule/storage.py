@@ -1,13 +1,13 @@
-"""Where a layer's inputs and errors wait from the forward pass until the update that needs both.
+"""Settle where a layer's inputs and errors wait from the forward pass until the update that needs both.
 
-It is settled before a run, as a compiler would. A tile holds what its blocks need: of a sample's inputs those that
+This is done before a run, as a compiler would do it. A tile holds what its blocks need: of a sample's inputs those that
 arrive there, of its errors those of its rows. So blocks of the same columns hold copies of the same inputs, blocks of
 the same rows copies of the same errors, and every replica its share. In a tile's buffer the digital words of its unit
-cells come first (or go to DRAM, if it is too small for them); its arrays in use share the rest equally. Of a mini-batch
-a layer keeps as many samples as each of its tiles has room for, less one if these are not all, for the samples on their
-way. One copy of the others goes to the global buffer while that lasts, then to DRAM, and comes back for the update, to
-all tiles that hold it. Inference that goes layer by layer keeps one sample's inputs in the same way. A chip without
-either is taken to find room, and the account says how much it lacked.
+cells come first (or go to DRAM, if the buffer is too small for them); its arrays in use share the rest equally. Of a
+mini-batch a layer keeps as many samples as each of its tiles has room for, less one if these are not all, for the
+samples on their way. One copy of the others goes to the global buffer while there is room, then to DRAM, and comes back
+for the update, to all tiles that hold it. Inference that goes layer by layer keeps one sample's inputs in the same way.
+A chip that has neither global buffer nor DRAM is taken to find room, and the account says how much it lacked.
 """
 
 from __future__ import annotations
@@ -26,10 +26,14 @@ from rpusim.arch.schedule.plan import LayerPlan, Plan
 
 @dataclass(frozen=True)
 class Held:
-    """What a tile holds of one sample for one replica of a layer, in bits, as if that replica did all its vectors.
+    """Say what a tile holds of one sample for one replica of a layer, in bits, as if that replica did all its vectors.
 
-    block: the first one of that replica there. share: of the tile's buffer, for the whole layer. own: what it is the
-    first to hold, of all tiles of the replica, so that it puts it away.
+    block:           the first block of that replica on the tile.
+    share:           bits of the tile's buffer that the whole layer may use.
+    input_bits:      of the sample's inputs.
+    error_bits:      of the sample's errors.
+    own_input_bits:  of these inputs, what no tile of the replica before this one holds: this tile puts it away.
+    own_error_bits:  the same of the errors.
     """
 
     block: int
@@ -41,20 +45,22 @@ class Held:
 
     @property
     def bits(self) -> int:
+        """Bits of inputs and errors together."""
         return self.input_bits + self.error_bits
 
 
 @dataclass(frozen=True)
 class Kept:
-    """What one layer keeps.
+    """Say what one layer keeps, and where.
 
-    input_bits, error_bits: of a sample, every number once; errors only in training.
-    held:      of every replica, on each of its tiles.
-    samples:   of a mini-batch that stay.
-    ahead:     how many samples of the network's input may come in besides these.
-    overflow:  where the others go: "global buffer", "DRAM", or nothing if all stay, or have nowhere to go.
-    reread:    inputs need not go there, as they came from there.
-    lacking:   bits of those that have nowhere to go.
+    input_bits:  of a sample's inputs, every number once.
+    error_bits:  of a sample's errors, every number once; 0 in inference.
+    held:        of every replica, what each of its tiles holds.
+    samples:     how many samples of a mini-batch stay in the buffers.
+    ahead:       how many samples of the network's input may come in besides these.
+    overflow:    where the other samples go: "global buffer" or "DRAM"; empty if all stay, or have nowhere to go.
+    reread:      whether inputs need not go there, as they came from there.
+    lacking:     bits of samples that have nowhere to go.
     """
 
     input_bits: int
@@ -68,11 +74,21 @@ class Kept:
 
     @property
     def bits(self) -> int:
+        """Bits of a sample's inputs and errors together."""
         return self.input_bits + self.error_bits
 
 
 def settle(plan: Plan, samples: int, training: bool) -> tuple[Kept, ...]:
-    """For every layer; ``samples``: of a mini-batch (1 for inference)."""
+    """Settle what every layer keeps.
+
+    Args:
+        plan: of the chip and network.
+        samples: of a mini-batch; 1 for inference.
+        training: whether errors are kept as well, and unit cells need their digital words.
+
+    Returns:
+        One entry for each layer, in order.
+    """
     placement, settled = plan.placement, []
     chip, room = placement.chip, (_left_by_words if training else _capacities)(placement)
     used = Counter(tile for block in placement.blocks() for tile, _ in block.slots)
@@ -116,7 +132,11 @@ def settle(plan: Plan, samples: int, training: bool) -> tuple[Kept, ...]:
 
 
 def _held(plan: Plan, layer: LayerPlan, share: dict[int, int], word: int, training: bool) -> Iterator[tuple[Held, ...]]:
-    """Of every replica, on each tile on which it has a block; what arrives there for several is divided among them."""
+    """Yield for every replica what each tile with one of its blocks holds of a sample.
+
+    What arrives at a tile for several replicas is divided among them. share: by tile, bits of its buffer that the layer
+    may use. word: bits of a number.
+    """
     placed, before = layer.placed, plan.placement.network.predecessors(layer.index)
     arrived = sent([layer.inputs], 1, 1)
     if (source := max(before)) != INPUT:  # where several are summed, the one that does it
@@ -142,7 +162,13 @@ def _held(plan: Plan, layer: LayerPlan, share: dict[int, int], word: int, traini
 
 
 def sent(messages: Sequence[Sequence[Message]], replicas: int, vectors: int) -> Counter[int]:
-    """Bits that homes of so many replicas send with the first sample, by the station of the buffer."""
+    """Add up the bits that homes send with the first sample of a mini-batch, by the station of the receiving buffer.
+
+    Args:
+        messages: of each home, of one replica after the other.
+        replicas: of the sending layer.
+        vectors: of a sample of the sending layer.
+    """
     bits = Counter[int]()
     for number, of_home in enumerate(messages):
         own = np.arange(number * replicas // len(messages), vectors, replicas)
@@ -152,8 +178,10 @@ def sent(messages: Sequence[Sequence[Message]], replicas: int, vectors: int) -> 
 
 
 def _read_by(block: Block, total: int, placed: PlacedLayer) -> int:
-    """How much of ``total`` the columns of a block read: each an equal share, that of the bias nothing. The shares of a
-    row of blocks, of all groups, add up to it exactly."""
+    """Return how much of ``total`` the columns of a block read: each an equal share, the bias column nothing.
+
+    The shares of a row of blocks, of all groups, add up to ``total`` exactly.
+    """
     columns = placed.layer.columns
     before, everything = placed.group(block) * columns, columns * placed.layer.groups
     start, stop = (before + min(at, columns) for at in (block.column_start, block.column_stop))
@@ -161,13 +189,13 @@ def _read_by(block: Block, total: int, placed: PlacedLayer) -> int:
 
 
 def _capacities(placement: Placement) -> dict[int, int]:
-    """Bits of the buffers of all tiles in use."""
+    """Return the bits of the buffers of all tiles in use, by tile."""
     kinds = placement.chip.tiles
     return {tile: int(kinds[block.kind].buffer.capacity) for block in placement.blocks() for tile, _ in block.slots}
 
 
 def _words(placement: Placement) -> Counter[int]:
-    """Bits of the digital words of the unit cells on a tile's arrays."""
+    """Return the bits of the digital words of the unit cells on each tile's arrays, by tile."""
     held = Counter[int]()
     for block in placement.blocks():
         word = placement.chip.tiles[block.kind].digital.word_bits
@@ -176,20 +204,28 @@ def _words(placement: Placement) -> Counter[int]:
 
 
 def too_small(placement: Placement) -> set[int]:
-    """Tiles whose buffers are too small for the digital words of the unit cells on their arrays."""
+    """Return the tiles whose buffers are too small for the digital words of the unit cells on their arrays."""
     room = _capacities(placement)
     return {tile for tile, bits in _words(placement).items() if bits > room[tile]}
 
 
 def _left_by_words(placement: Placement) -> dict[int, int]:
-    """Bits of each tile's buffer that are left beside these words, which go to DRAM where they do not fit; negative
-    where there is none."""
+    """Return the bits of each tile's buffer that these words leave, by tile.
+
+    Words that do not fit go to DRAM; on a chip without DRAM they stay, and the bits are negative.
+    """
     elsewhere = too_small(placement) if placement.chip.memory else set()
     words = _words(placement)
     return {tile: bits - words[tile] * (tile not in elsewhere) for tile, bits in _capacities(placement).items()}
 
 
 def lacking(plan: Plan, samples: int, training: bool) -> int:
-    """Bits for which the chip has no place, be it for what layers keep or for digital words of unit cells."""
+    """Count the bits for which the chip has no place, be it for what layers keep or for digital words of unit cells.
+
+    Args:
+        plan: of the chip and network.
+        samples: of a mini-batch; 1 for inference.
+        training: as for `settle`.
+    """
     short = (-bits for bits in _left_by_words(plan.placement).values() if bits < 0) if training else ()
     return sum(short) + sum(kept.lacking for kept in settle(plan, samples, training))

@@ -1,4 +1,4 @@
-"""What the units of a chip do for one task: arrays read, pulsed and written, numbers computed, bits moved and kept."""
+"""Write what single units do for one task: read, pulse and write arrays, compute numbers, move and keep bits."""
 
 from __future__ import annotations
 
@@ -13,11 +13,14 @@ from rpusim.arch.engine.program import Task
 from rpusim.arch.mapping.traffic import Hop, Message
 from rpusim.arch.schedule.plan import ArrayPlan, BlockPlan, Multiply, Plan
 from rpusim.arch.schedule.storage import too_small
-from rpusim.errors import InputError
 
 
 class Units:
-    """Of one chip; every method adds its instructions to a task. Numbers may be columns, one entry per process."""
+    """Add instructions for the units of one chip to tasks.
+
+    In all methods ``task`` is the task, ``block`` the block whose units are used, and numbers of type `Operand` may be
+    columns with one entry for each process of the task.
+    """
 
     def __init__(self, plan: Plan) -> None:
         self._plan = plan
@@ -36,7 +39,16 @@ class Units:
         backward: bool,
         begun: Operand | None = None,
     ) -> None:
-        """Drive arrays that hang on the same converters (those of the last), and convert; ``begun``: a gate to open."""
+        """Drive arrays that are read together, and convert.
+
+        Args:
+            task, block: see the class.
+            arrays: which; all use the converters of the last one.
+            way: durations of one pass.
+            passes: how often all of it is done, at least once.
+            backward: whether rows are driven and columns read.
+            begun: a gate to raise when the arrays are held; None: none.
+        """
         adcs = arrays[-1].adcs(backward)
         for array in arrays:
             task.take(array.array)
@@ -59,11 +71,15 @@ class Units:
     def pulse(
         self, task: Task, block: BlockPlan, arrays: Sequence[ArrayPlan], slots: Operand, bits: int, rows: int
     ) -> None:
-        """Trains of ``bits`` for both sides from the buffer, then all slots at once; arrays that learn together share
-        them.
+        """Load the trains of both sides from the buffer, then send all slots; arrays that learn together share them.
 
-        rows: how many rows of weights take part; the slots pass once for each of their rows of cells where that is done
-        row by row.
+        Args:
+            task, block: see the class.
+            arrays: that take the pulses.
+            slots: of the trains; nothing is done where it is 0.
+            bits: of the trains.
+            rows: how many rows of weights take part. Tiles that are written row by row send the slots once for each of
+                their rows of cells.
         """
         if not some(slots):
             return
@@ -75,15 +91,21 @@ class Units:
         task.use_together([array.array for array in arrays], Op.PULSE, duration, amounts)
 
     def write(self, task: Task, block: BlockPlan, array: ArrayPlan, weights: Integers, rows: Integers) -> None:
-        """So many weights of so many rows, programmed row of cells by row of cells, unverified."""
+        """Program weights row of cells by row of cells, without verification.
+
+        Args:
+            task, block: see the class.
+            array: that is written.
+            weights: (processes,) how many weights; nothing is done where it is 0.
+            rows: (processes,) in how many rows of weights.
+
+        Raises:
+            InputError: the chip does not say how its cells are written.
+        """
         if not weights.any():
             return
-        kind, programming = block.kind, block.kind.programming
-        if programming is None:
-            raise InputError(
-                f"chip: tiles {kind.name!r} of {self._plan.placement.chip.name} do not say how they are written, but "
-                "their unit cells are reset; a programming block is needed"
-            )
+        kind = block.kind
+        programming = kind.writing(self._plan.placement.chip.name, "their unit cells are reset")
         pulses = np.ceil(rows * kind.array.cells_per_weight * programming.iterations).astype(np.int64)
         pulses = np.where(weights > 0, pulses, 0)
         amounts = [(side, pulses) for side in array.sides]
@@ -92,20 +114,20 @@ class Units:
     # --- numbers and bits ---------------------------------------------------------------------------------------------
 
     def compute(self, task: Task, block: BlockPlan, operations: Operand) -> None:
-        """Element operations in the block's digital unit."""
+        """Do so many element operations in the block's digital unit."""
         rate = self._rates[block.block.kind]
         duration = each(operations, lambda n: -(-n * PICOSECONDS_PER_SECOND // rate))
         task.use(block.digital, Op.DIGITAL, duration, operations)
 
     def recall(self, task: Task, block: BlockPlan, bits: Operand, reading: bool) -> None:
-        """Bits out of the tile's buffer, or into it."""
+        """Move bits out of the tile's buffer (``reading``), or into it."""
         duration = each(bits, lambda n: transfer_picoseconds(n, self._plan.bandwidth[block.block.kind]))
         task.use(block.buffer, Op.FETCH if reading else Op.STORE, duration, bits)
 
     def remember(self, task: Task, block: BlockPlan, words: Operand, operations: Operand) -> None:
-        """Digital memory of the unit cells read, worked on, and written.
+        """Read words of the unit cells' digital memory, do operations on them, and write them back.
 
-        It is in the tile's buffer, or in DRAM if it does not fit there and the chip has some.
+        That memory is in the tile's buffer, or in DRAM if it does not fit there and the chip has some.
         """
         bits = words * block.kind.digital.word_bits
         elsewhere = block.block.chip_tile in self._forgetful and "DRAM" in self._plan.outside
@@ -121,19 +143,19 @@ class Units:
         access(reading=False)
 
     def send(self, task: Task, route: Sequence[Hop], bits: Operand) -> None:
-        """Over each link of a route in turn."""
+        """Send bits over each link of a route in turn."""
         on_link = each(bits, lambda n: transfer_picoseconds(n, self._plan.link_bandwidth))
         for hop in route:
             task.use(hop.station, Op.SEND, on_link + hop.latency_ps, bits)
 
     def deliver(self, task: Task, message: Message, bits: Operand) -> None:
-        """Over the links, then into the buffer at their end."""
+        """Send bits over a message's links, and write them into the buffer at their end."""
         self.send(task, message.route, bits)
         to_store = each(bits, lambda n: transfer_picoseconds(n, self._plan.bandwidth[message.kind]))
         task.use(message.buffer, Op.STORE, to_store, bits)
 
     def outside(self, task: Task, part: str, bits: Operand, reading: bool) -> None:
-        """Bits to or from the global buffer, DRAM or the host."""
+        """Move bits to or from the global buffer, DRAM or the host; ``part``: which of them; ``reading``: from it."""
         chip = self._plan.placement.chip
         unit = {"global buffer": chip.global_buffer, "DRAM": chip.memory, "host link": chip.host}[part]
         assert unit is not None
@@ -143,7 +165,7 @@ class Units:
 
 
 def each(values: Operand, function: Callable[[int], int]) -> Operand:
-    """An exact function of integers, applied to a number or to every entry; 0 of 0."""
+    """Apply a function of integers to a number, or to every entry of a column; what is 0 stays 0."""
     if isinstance(values, int):
         return int(function(values)) if values else 0
     different, places = np.unique(values, return_inverse=True)

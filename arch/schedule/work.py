@@ -1,4 +1,7 @@
-"""The work of one phase of one layer, as `schedule` hands it to `flow`: which vectors, and what others wait for."""
+"""Sort rows of activity into the work of phases and layers, as `schedules` hands it to `flow`.
+
+`Work` says which vectors a layer does in one phase, `Done` what others can wait for.
+"""
 
 from __future__ import annotations
 
@@ -7,31 +10,35 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from rpusim.arch.contract.activity import Phase
+from rpusim.arch.contract.activity import Activity, Phase
 from rpusim.arch.contract.columns import Integers, Operand, pick, plain
 from rpusim.arch.engine.program import only
 from rpusim.arch.mapping.replicas import share
 from rpusim.arch.mapping.traffic import Message
-from rpusim.arch.schedule.plan import LayerPlan
+from rpusim.arch.schedule.plan import LayerPlan, Plan
 
 
 @dataclass(frozen=True)
 class Done:
-    """Vector i and all before it are done when gate ``first`` + i is open."""
+    """Say how to wait for vectors: vector i and all before it are done when gate ``first`` + i is open."""
 
     first: int
 
     def by(self, vectors: Integers) -> Integers:
-        """The gates of these vectors; those below 0 are not waited for."""
+        """Return the gates of these vectors; nothing is waited for where a vector is below 0."""
         return only(vectors >= 0, self.first + vectors)
 
 
 @dataclass(frozen=True)
 class Work:
-    """The vectors of one phase of one layer, over all mini-batches, in order; each array has one entry per vector.
+    """Hold the vectors of one phase of one layer, over all mini-batches, in order.
 
-    step, sample: counted from the first of the program. vector: within its mini-batch. rows: (vectors, blocks of a
-    replica) rows of activity; None where nothing is recorded.
+    layer:   of the plan.
+    phase:   that the vectors are in.
+    step:    (vectors,) mini-batch, counted from the first of the program.
+    sample:  (vectors,) counted from the first of the program.
+    vector:  (vectors,) number within the mini-batch.
+    rows:    (vectors, blocks of a replica) rows of activity; None for work that has none of its own.
     """
 
     layer: LayerPlan
@@ -46,28 +53,32 @@ class Work:
 
     @property
     def position(self) -> Integers:
-        """Within its sample."""
+        """(vectors,) the place of each within its sample."""
         return self.vector % self.layer.placed.layer.vectors
 
     def shared(self, total: int) -> Operand:
-        """Of ``total`` per sample, each vector's share."""
+        """Divide ``total`` of each sample among its vectors: (vectors,), or 0."""
         return share(total, self.position, self.layer.placed.layer.vectors) if total else 0
 
     def bits(self, message: Message, chosen: Integers | None = None) -> Operand:
-        """What its vectors, or some of them, send by a message."""
+        """Return the bits that its vectors (``chosen``: some of them) send by a message."""
         return plain(message.sent(*np.divmod(pick(self.vector, chosen), self.layer.placed.layer.vectors)))
 
     def of_replica(self, number: int) -> Integers | None:
-        """Which vectors a replica does: they take turns. None: all."""
+        """Return the indices of the vectors that a replica does, as replicas take turns; None: all."""
         replicas = self.layer.placed.replicas
         return None if replicas == 1 else np.flatnonzero(self.vector % replicas == number)
 
 
 @dataclass(frozen=True)
 class Extras:
-    """Transfers and maintenance of one layer in program order: (step, vector) they follow, tile, row of activity.
+    """Hold transfers and maintenance of one layer in program order; each column has one entry for each.
 
-    vector -1: before the mini-batch begins (programming, calibration, reads that measure drift).
+    step:    mini-batch of the update that they follow, counted from 0.
+    vector:  of that update; -1: before the mini-batch begins (programming, calibration, reads that measure drift).
+    tile:    block of the layer.
+    row:     of activity.
+    phase:   TRANSFER or MAINTENANCE.
     """
 
     step: Integers
@@ -77,5 +88,113 @@ class Extras:
     phase: Integers
 
     def of(self, chosen: NDArray[np.bool_]) -> Extras | None:
-        """Some of them; None if there are none."""
+        """Pick those where ``chosen`` is true; None if there are none."""
         return Extras(*(column[chosen] for column in vars(self).values())) if chosen.any() else None
+
+
+class Todo:
+    """Sort rows of activity by phase and layer.
+
+    Args:
+        plan: of the chip and network.
+        activity: the rows that are to be done; aggregated ones must have been expanded.
+
+    Attributes:
+        layers: of the plan.
+        mini_batches: how many there are.
+        samples: (mini-batches,) how many samples each has.
+        first: (mini-batches + 1,) the first sample of each, counted from the first of the program.
+        step_of: (samples,) the mini-batch of each sample, counted from 0.
+        number: (samples,) of each sample within its mini-batch.
+    """
+
+    def __init__(self, plan: Plan, activity: Activity) -> None:
+        assert np.all(activity.count == 1), "aggregated rows have to be expanded before they are scheduled"
+        self.layers = plan.layers
+        step = activity.mini_batch
+        self.mini_batches = int(step.max(initial=-1)) + 1
+        self._forms: dict[tuple[int, int], tuple[Integers, Integers, Integers]] = {}
+        samples = np.zeros(self.mini_batches, np.int64)
+        main = activity.phase <= Phase.UPDATE
+        for layer in plan.layers:
+            for phase in (Phase.FORWARD, Phase.BACKWARD, Phase.UPDATE):
+                rows = np.flatnonzero((activity.layer == layer.index) & (activity.phase == phase))
+                if len(rows):
+                    form = self._forms[phase, layer.index] = _form(layer, rows, step, activity)
+                    np.maximum.at(samples, form[0], form[1] // layer.placed.layer.vectors + 1)
+        self.samples = samples
+        self.first = np.concatenate([[0], np.cumsum(samples)])
+        self.step_of = np.repeat(np.arange(len(samples)), samples)
+        self.number = np.arange(len(self.step_of)) - self.first[self.step_of]
+        self._extras = {
+            layer.index: Extras(
+                step=step[rows],
+                vector=activity.vector[rows].astype(np.int64),
+                tile=activity.tile[rows].astype(np.int64),
+                row=rows,
+                phase=activity.phase[rows].astype(np.int64),
+            )
+            for layer in plan.layers
+            if len(rows := np.flatnonzero(~main & (activity.layer == layer.index)))
+        }
+
+    def readers(self) -> list[Work]:
+        """Return the forward work of the layers that read the network's input."""
+        works = (self.work(Phase.FORWARD, layer) for layer in self.layers if layer.inputs)
+        return [work for work in works if work]
+
+    def work(self, phase: Phase, layer: LayerPlan) -> Work | None:
+        """Return the vectors of one phase of a layer; None if it has none."""
+        if (phase, layer.index) not in self._forms:
+            return None
+        step, vector, rows = self._forms[phase, layer.index]
+        sample = self.first[step] + vector // layer.placed.layer.vectors
+        return Work(layer, phase, step, sample, vector, rows)
+
+    def errors(self, layer: LayerPlan) -> Work | None:
+        """Return the vectors of a layer that have an error: those that go back, or learn; None if it has none."""
+        found = [w for phase in (Phase.BACKWARD, Phase.UPDATE) if (w := self.work(phase, layer))]
+        if not found:
+            return None
+        width = 1 + max(int(w.vector.max()) for w in found)
+        step, vector = np.divmod(np.unique(np.concatenate([w.step * width + w.vector for w in found])), width)
+        sample = self.first[step] + vector // layer.placed.layer.vectors
+        return Work(layer, Phase.BACKWARD, step, sample, vector, None)
+
+    def extras(self, layer: LayerPlan) -> Extras | None:
+        """Return the transfers and maintenance that follow updates of a layer; None if there are none."""
+        extras = self._extras.get(layer.index)
+        return extras and extras.of(extras.vector >= 0)
+
+    def preparations(self, layer: LayerPlan) -> Extras | None:
+        """Return the maintenance of a layer that comes before mini-batches; None if there is none."""
+        extras = self._extras.get(layer.index)
+        return extras and extras.of(extras.vector < 0)
+
+
+def _form(layer: LayerPlan, rows: Integers, step: Integers, activity: Activity) -> tuple[Integers, Integers, Integers]:
+    """Arrange the rows of one phase of a layer by vectors; gaps are errors of the program.
+
+    Args:
+        layer: of the plan.
+        rows: of activity.
+        step: (rows of activity,) mini-batch of each, counted from 0.
+        activity: all of it.
+
+    Returns:
+        (vectors,) step, (vectors,) number within the mini-batch, and (vectors, blocks of a replica) rows of activity.
+    """
+    placed = layer.placed
+    order = rows[np.lexsort((activity.tile[rows], activity.vector[rows], step[rows]))]
+    table = order.reshape(-1, placed.grid)
+    steps, vectors = step[table[:, 0]], activity.vector[table[:, 0]].astype(np.int64)
+    starts = np.flatnonzero(np.r_[True, steps[1:] != steps[:-1]])
+    numbers = np.diff(np.r_[starts, len(vectors)])
+    unread = placed.layer.unread * int(activity.phase[rows[0]] == Phase.BACKWARD)
+    each = placed.layer.vectors - unread
+    sample, position = np.divmod(np.arange(len(vectors)) - np.repeat(starts, numbers), each)
+    expected = sample * placed.layer.vectors + position + unread
+    tiles = (vectors % placed.replicas * placed.grid)[:, None] + np.arange(placed.grid)
+    whole = np.array_equal(vectors, expected) and np.array_equal(activity.tile[table], tiles)
+    assert whole and not np.any(numbers % each), f"activity of layer {layer.index} has gaps"
+    return steps.astype(np.int64), vectors, table

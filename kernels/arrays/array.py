@@ -23,7 +23,8 @@ from rpusim.kernels.base import rng
 from rpusim.kernels.base.rng import Purpose
 from rpusim.kernels.devices import Cells, Device, ExactDevice
 from rpusim.kernels.pulses import compiled, specification, write_noise
-from rpusim.kernels.pulses.specification import PulseType, UpdateCounts, UpdateParameters
+from rpusim.kernels.pulses.counts import UpdateCounts
+from rpusim.kernels.pulses.trains import PulseType, UpdateParameters
 
 Tensor = torch.Tensor
 # Fields of the cells, and the buffers that hold them.
@@ -34,9 +35,11 @@ _COUNTERS = ("updates", "steps", "redraws", "resets", "drifts")
 class DeviceArray(torch.nn.Module):
     """``rows`` x ``columns`` cells of one device.
 
-    stream: names the array to the random numbers. path: "numba" or "torch", see `AnalogTile`.
+    device: what the cells are. stream: integers that name the array to the random numbers. path: "numba" (compiled, on
+    the CPU) or "torch" (the specification; any torch device).
     Attributes: weights (rows, columns) float32 without unit, as reads see them; persistent, the same without write
-    noise, or None if the device has none; cells; clock, the seconds that `elapse` let pass; counters, of what was done.
+    noise, or None if the device has none; cells, their frozen parameters; clock, the seconds that `elapse` let pass;
+    counters, how often what was done; taken (rows, columns) int32, pulses of every cell, or None until `count_wear`.
     """
 
     weights: Tensor
@@ -90,7 +93,7 @@ class DeviceArray(torch.nn.Module):
                 self.show()
 
     def count_wear(self) -> None:
-        """From now on, count the pulses that every cell takes: ``taken`` (rows, columns)."""
+        """Count the pulses that every cell takes from now on, in ``taken`` (rows, columns)."""
         if self.taken is None:
             self.taken = torch.zeros(self.weights.shape, dtype=torch.int32, device=self.weights.device)
 
@@ -105,9 +108,10 @@ class DeviceArray(torch.nn.Module):
     ) -> UpdateCounts:
         """Send the pairs in order as pulses: W <- W - learning_rate d x^T on average; an exact device takes the sum.
 
-        x: (vectors, columns), d: (vectors, rows), contiguous float32. lines: names the bits of rows and columns if
-        other arrays hang on the same drivers; None: drivers of its own. only_up: take no down pulses. InputError if
-        x or d hold NaN or infinite numbers.
+        x: (vectors, columns), d: (vectors, rows), contiguous float32. learning_rate: in weight. parameters: how pulses
+        are made. lines: names the bits of rows and columns if other arrays hang on the same drivers; None: drivers of
+        its own. only_up: take no down pulses.
+        Returns what was counted, per vector. InputError: x or d hold NaN or infinite numbers.
         """
         if isinstance(self.device, ExactDevice):
             parameters = replace(parameters, pulse_type=PulseType.NONE)
@@ -127,7 +131,7 @@ class DeviceArray(torch.nn.Module):
         return counts
 
     def end_mini_batch(self) -> None:
-        """What happens once per mini-batch whether or not there was an update: diffusion, then decay."""
+        """End a mini-batch, whether or not there was an update: diffusion, then decay."""
         step, held = self._next("steps"), self._buffers
         if held["cell_diffusion"] is None and held["cell_decay"] is None:
             return
@@ -144,8 +148,9 @@ class DeviceArray(torch.nn.Module):
     ) -> None:
         """Reset each cell of some columns with a probability: w <- clip(target + reset_std xi).
 
-        first: the first column. columns: how many, continuing at column 0 after the last; None: all. only: the cells
-        (rows, columns) that may be reset; None: all.
+        first: the first column. columns: how many, continuing at column 0 after the last; None: all. probability: that
+        a cell of these columns is reset. only: the cells (rows, columns) that may be reset; None: all.
+        InputError: the array does not have these columns.
         """
         width = self.weights.shape[1]
         count = width if columns is None else columns
@@ -213,19 +218,19 @@ class DeviceArray(torch.nn.Module):
 
     @property
     def path_now(self) -> str:
-        """The compiled path needs the CPU."""
+        """The path that is taken where the weights lie now: the compiled one needs the CPU."""
         return self.path if self.weights.is_cpu else "torch"
 
     @property
     def before(self) -> write_noise.Before | None:
-        """Room for what the weights were, to `show` which have moved; None without write noise."""
+        """Room to remember the weights before they move, for `show`; None without write noise."""
         persistent = self._buffers["persistent"]
         if persistent is not None and (self._before is None or self._before.weights.device != persistent.device):
             self._before = write_noise.Before(persistent)
         return self._before
 
     def show(self, before: write_noise.Before | None = None) -> None:
-        """Draw the apparent weights anew, of cells that moved since ``before`` or of all."""
+        """Draw the apparent weights anew; before: what the persistent ones were, None: all have moved."""
         if self.persistent is not None:
             base, number = rng.key(*self.stream, Purpose.WRITE_NOISE), self._next("redraws")
             noise = self.device.write_noise
@@ -242,10 +247,11 @@ class DeviceArray(torch.nn.Module):
         return matrix(rng.key(*self.stream, purpose), step, *self.weights.shape, self.weights.device)
 
     def get_extra_state(self) -> dict[str, Any]:
-        """The counters and the name, which travel with `state_dict`."""
+        """Give the counters, the clock and the name, which travel with `state_dict`."""
         return {**self.counters, "clock": self.clock, "stream": self.stream}
 
     def set_extra_state(self, state: dict[str, Any]) -> None:
+        """Take over what `get_extra_state` gave, maybe of another run."""
         self.counters = {name: state.get(name, 0) for name in _COUNTERS}
         self.clock, self.stream = state.get("clock", 0.0), tuple(state["stream"])
         self._shortest = None, 0.0

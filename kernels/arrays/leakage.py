@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from numba import prange
 
-from rpusim.kernels.base.loops import Loop
+from rpusim.kernels.base.loops import Floats, Loop
 
 Tensor = torch.Tensor
 
@@ -29,9 +29,11 @@ _A6, _A5, _A4, _A3, _A2 = 1.0 / 720.0, -1.0 / 120.0, 1.0 / 24.0, -1.0 / 6.0, 0.5
 def leak(
     weights: Tensor, residue: Tensor, retention: Tensor, rest: Tensor, seconds: float, shortest: float, path: str
 ) -> None:
-    """Equation 1 for ``seconds`` (negative: backwards), in place; ``weights + residue`` is what a cell holds.
+    """Let ``seconds`` pass by equation 1, in place; negative seconds undo what was let pass.
 
-    All tensors (rows, columns) float32. shortest: the smallest retention.
+    weights, residue: (rows, columns) float32, whose sum is what a cell holds, in weight. retention: tau of every cell,
+    in seconds; rest: the weight that it relaxes to; both (rows, columns) float32. shortest: the smallest retention.
+    path: "numba" or "torch".
     """
     short = abs(seconds) <= SHORT * shortest
     if path == "numba" and short:
@@ -47,7 +49,7 @@ def leak(
 
 
 def _series(u: Any) -> Any:
-    """exp(-u) - 1 for |u| <= SHORT."""
+    """Compute exp(-u) - 1 for |u| <= SHORT by its series."""
     return u * (((((_A6 * u + _A5) * u + _A4) * u + _A3) * u + _A2) * u - 1.0)
 
 
@@ -55,7 +57,8 @@ def _series(u: Any) -> Any:
 series: Any = None
 
 
-def _leak(weights: Any, residue: Any, retention: Any, rest: Any, seconds: float) -> None:
+def _leak(weights: Floats, residue: Floats, retention: Floats, rest: Floats, seconds: float) -> None:
+    """Apply equation 1 to cells in a row; arguments as for `leak`."""
     for k in prange(len(weights)):
         u = seconds / np.float64(retention[k])
         change = series(u)

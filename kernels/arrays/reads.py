@@ -17,8 +17,8 @@ import numpy as np
 import torch
 
 from rpusim.kernels.base import rng
-from rpusim.kernels.base.loops import Loop
-from rpusim.kernels.base.rng import Purpose, nb_bits, nb_line_words, nb_normal, nb_step_words
+from rpusim.kernels.base.loops import Floats, Loop
+from rpusim.kernels.base.rng import Integer, Purpose, nb_bits, nb_line_words, nb_normal, nb_step_words
 from rpusim.kernels.mvm import compiled
 from rpusim.kernels.mvm.multiply import BoundManagement, IOParameters, Lines, NoiseManagement, multiply
 
@@ -26,10 +26,10 @@ Tensor = torch.Tensor
 
 
 class Reading(NamedTuple):
-    """What the periphery makes of a slice.
+    """What the periphery makes of a slice; signals have no unit.
 
-    level: what the converter makes of an input of 1. step, bound, sigma: of the output's converter and its noise, each
-    0 if there is none. scale: digital, at the end. key: of the noise.
+    level: what the input's converter makes of an input of 1. step, bound: of the output's converter; sigma: standard
+    deviation of the output's noise; each 0 if there is none. scale: digital factor at the end. key: of the noise.
     """
 
     level: np.float32
@@ -40,8 +40,21 @@ class Reading(NamedTuple):
     key: np.uint64
 
 
-def _slice(cells, level, step, bound, sigma, scale, noise_key, count, out):
-    """One slice of weights driven with ``level``: output noise, rounding, clipping as in `compiled`."""
+def _slice(
+    cells: Floats,
+    level: np.float32,
+    step: np.float32,
+    bound: np.float32,
+    sigma: np.float32,
+    scale: np.float32,
+    noise_key: np.uint64,
+    count: Integer,
+    out: Floats,
+) -> None:
+    """Read one slice of weights into ``out``, with output noise, rounding and clipping as in `compiled`.
+
+    cells: weights of the slice (length,). level to noise_key: a `Reading`. count: which read of the array this is.
+    """
     word_a, word_b = nb_step_words(noise_key, count)
     a, c = nb_line_words(word_a, word_b, 0, 0)
     for i in range(len(cells)):
@@ -60,7 +73,13 @@ _SLICE = Loop(_slice)
 
 
 class Reader:
-    """Reads an array of ``rows`` x ``columns`` by its columns (else by its rows) through the periphery ``io``."""
+    """Reads slices of an array through its converters.
+
+    io: the periphery of the side that reads. rows, columns: size of the array. stream: names the reader to the random
+    numbers. by_columns: read columns by forward multiplications, else rows by backward ones.
+    Attributes: slices, how many there are; length, weights in each; simple, whether there is nothing but converters and
+    output noise; reading, what these do.
+    """
 
     def __init__(self, io: IOParameters, rows: int, columns: int, stream: tuple[int, ...], by_columns: bool) -> None:
         self.io = replace(io, noise_management=NoiseManagement.NONE, bound_management=BoundManagement.NONE)
@@ -68,7 +87,6 @@ class Reader:
         self.slices, self.length = (columns, rows) if by_columns else (rows, columns)
         self._lines = Lines.sample(self.io, self.length, self.slices, stream)
         io, f = self.io, np.float32
-        # Whether there is nothing but converters and output noise.
         self.simple = compiled.covers(io) and not (
             io.inp_noise or io.inp_sto_round or io.out_noise_std or io.out_sto_round or io.out_asymmetry
         )
@@ -80,7 +98,11 @@ class Reader:
             self.reading = Reading(f(1), f(0), f(0), f(0), f(io.out_scale), key)
 
     def read(self, weights: Tensor, slices: Sequence[int], first: int, path: str) -> Tensor:
-        """The slices as the converters see them (len(slices), length); ``first`` counts the reads before."""
+        """Read slices as the converters see them: (len(slices), length).
+
+        weights: (rows, columns). slices: numbers of columns (or rows). first: how many reads there were before.
+        path: "numba" or "torch".
+        """
         if self.io.is_perfect:
             exact = weights[:, list(slices)].t() if self.by_columns else weights[list(slices)]
             return exact.clone() if self.io.out_scale == 1.0 else exact * self.io.out_scale
@@ -93,12 +115,12 @@ class Reader:
         return self.multiply(weights, self.one_hot(slices, weights.device), first, path)
 
     def multiply(self, weights: Tensor, vectors: Tensor, first: int, path: str) -> Tensor:
-        """The products with any ``vectors`` (number, slices): (number, length)."""
+        """Multiply any ``vectors`` (number, slices) by the array: (number, length); the others as for `read`."""
         matrix = weights if self.by_columns else weights.t()
         return multiply(matrix, vectors, self.io, self._lines, self.stream, first, path=path).y
 
     def one_hot(self, slices: Sequence[int], device: torch.device) -> Tensor:
-        """Unit vectors (len(slices), all slices)."""
+        """Make the unit vectors that read some slices: (len(slices), all slices)."""
         vectors = torch.zeros(len(slices), self.slices, device=device)
         for row, index in enumerate(slices):
             vectors[row, index] = 1.0

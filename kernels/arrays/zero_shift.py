@@ -22,7 +22,8 @@ import torch
 from rpusim.arch.contract import checks
 from rpusim.kernels.arrays.array import DeviceArray
 from rpusim.kernels.devices import Cells, Device
-from rpusim.kernels.pulses.specification import UpdateCounts, UpdateParameters
+from rpusim.kernels.pulses.counts import UpdateCounts
+from rpusim.kernels.pulses.trains import UpdateParameters
 
 Tensor = torch.Tensor
 
@@ -35,8 +36,8 @@ _VECTORS = 64
 class ZeroShift:
     """What zero-shifting did.
 
-    pulses:   that each cell got.
-    residual: distance of the weights from the cells' symmetry points (rows, columns), without unit.
+    pulses:   how many pulses each cell got.
+    residual: distance of the weights from the cells' symmetry points (rows, columns), in weight.
     """
 
     pulses: int
@@ -44,7 +45,10 @@ class ZeroShift:
 
 
 def zero_shift(array: DeviceArray, pairs: int) -> ZeroShift:
-    """Send ``pairs`` of an up and a down pulse to every cell of the array, in place."""
+    """Send pairs of an up and a down pulse to every cell of an array, in place.
+
+    array: whose cells are pulsed. pairs: how many pairs, 0 or more. Returns what they did; InputError: pairs below 0.
+    """
     checks.integer("pairs", pairs, low=0)
     rows, columns = array.weights.shape
     place = array.weights.device
@@ -59,7 +63,8 @@ def zero_shift(array: DeviceArray, pairs: int) -> ZeroShift:
 class ShiftedArray(torch.nn.Module):
     """An array A read against a reference R that is programmed to A's symmetry points; used like a `DeviceArray`.
 
-    weights: A - R. shift: what zero-shifting did, until the state of another run is loaded.
+    array, reference: A and R, of equal size; both are written here. pairs: of pulses that find A's symmetry points.
+    Attributes: weights, A - R; shift, what zero-shifting did, until the state of another run is loaded.
     """
 
     def __init__(self, array: DeviceArray, reference: DeviceArray, pairs: int) -> None:
@@ -76,18 +81,21 @@ class ShiftedArray(torch.nn.Module):
 
     @property
     def device(self) -> Device:
+        """The device of A."""
         return self.array.device
 
     @property
     def cells(self) -> Cells:
+        """The cells of A."""
         return self.array.cells
 
     @property
     def path_now(self) -> str:
+        """The path that A takes where it lies now."""
         return self.array.path_now
 
     def set_weights(self, weights: Tensor) -> None:
-        """Write weights counted from the reference."""
+        """Write weights (rows, columns) that are counted from the reference."""
         self.array.set_weights(weights.to(self.reference.weights.device) + self.reference.weights)
 
     def pulse(
@@ -99,23 +107,24 @@ class ShiftedArray(torch.nn.Module):
         lines: tuple[int, ...] | None = None,
         only_up: bool = False,
     ) -> UpdateCounts:
-        """As `DeviceArray.pulse`, of A; the reference is never pulsed."""
+        """Pulse A as `DeviceArray.pulse` does; the reference is never pulsed."""
         return self.array.pulse(x, d, learning_rate, parameters, lines, only_up)
 
     def reset(self, first: int = 0, columns: int | None = None, probability: float = 1.0) -> None:
-        """As `DeviceArray.reset`, of A."""
+        """Reset columns of A as `DeviceArray.reset` does."""
         self.array.reset(first, columns, probability)
 
     @property
     def volatile(self) -> bool:
+        """Whether time alone moves the weights of either."""
         return self.array.volatile or self.reference.volatile
 
     def elapse(self, seconds: float) -> None:
-        """Leakage and drift of both arrays."""
+        """Let ``seconds`` pass for both arrays: leakage and drift."""
         self.array.elapse(seconds)
         self.reference.elapse(seconds)
 
     def end_mini_batch(self) -> None:
-        """Diffusion and decay of both arrays."""
+        """End a mini-batch of both arrays: diffusion and decay."""
         self.array.end_mini_batch()
         self.reference.end_mini_batch()

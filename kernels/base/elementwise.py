@@ -1,9 +1,9 @@
 """Functions for step functions: the same name works on torch tensors and, inside compiled loops, on float32 scalars.
 
-A device writes its step once, with the arithmetic operators, ``abs`` and these functions. Called from Python they are
-torch; when numba compiles the step, it finds here (by ``overload``) the scalar of the same name. Both give the same
-bits: exp and log are polynomials in which only correctly rounded float32 operations occur, and a literal, which would
-widen a scalar to float64, is not needed (``complement`` and ``positive`` stand for 1 - x and max(x, 0)).
+A device writes its step once, with the arithmetic operators, ``abs`` and these functions. Called from Python they work
+on torch tensors; when numba compiles the step, it finds here (by ``overload``) the scalar function of the same name.
+Both give the same bits: exp and log are polynomials in which only correctly rounded float32 operations occur. A literal
+would widen a scalar to float64; none is needed, as ``complement`` and ``positive`` stand for 1 - x and max(x, 0).
 
     exp(x) = 2^n (1 + r + r^2 E(r)),  n = rint(x / ln 2),  r = x - n ln 2;   relative error below 2e-7 for |x| < 87
     log(x) = n ln 2 + m + m^2 L(m),   x = 2^n (1 + m);                      relative error below 2e-7
@@ -14,11 +14,15 @@ its value there: steps are finite whatever the parameters.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any, TypeVar
+
 import numpy as np
 import torch
 from numba.extending import overload
 
 Tensor = torch.Tensor
+Function = TypeVar("Function", bound=Callable[..., Any])
 
 _EXP = (0.5, 0.166665763, 0.0416664667, 0.00836318173, 0.00139336521)
 _LOG = (-0.49999994, 0.333336592, -0.250016093, 0.199731052, -0.165750474, 0.148064598, -0.142577946, 0.0900420249)
@@ -30,17 +34,17 @@ _SQRT_HALF_BITS = 0x3F3504F3
 
 
 def complement(x: Tensor) -> Tensor:
-    """1 - x."""
+    """Subtract from one: 1 - x."""
     return 1.0 - x
 
 
 def positive(x: Tensor) -> Tensor:
-    """max(x, 0)."""
+    """Cut off negative numbers: max(x, 0)."""
     return x.clamp(min=0.0)
 
 
 def exp(x: Tensor) -> Tensor:
-    """e to the x, finite for every x."""
+    """Raise e to the x; finite for every x."""
     x = x.clamp(-_LIMIT, _LIMIT)
     n = torch.round(x * _PER_LN2)
     r = (x - n * _LN2_HIGH) - n * _LN2_LOW
@@ -52,7 +56,7 @@ def exp(x: Tensor) -> Tensor:
 
 
 def log(x: Tensor) -> Tensor:
-    """Natural logarithm of normal numbers x > 0."""
+    """Take the natural logarithm of normal numbers x > 0."""
     pattern = x.contiguous().view(torch.int32)
     n = (pattern - _SQRT_HALF_BITS) >> 23
     m = (pattern - (n << 23)).view(torch.float32) - 1.0
@@ -63,13 +67,16 @@ def log(x: Tensor) -> Tensor:
 
 
 def power(x: Tensor, exponent: Tensor) -> Tensor:
-    """x to the exponent for x > 0; 0 for x <= 0."""
+    """Raise x to the exponent for x > 0; 0 for x <= 0."""
     inside = x > 0
     return torch.where(inside, exp(log(torch.where(inside, x, 1.0)) * exponent), 0.0)
 
 
 def interpolate(position: Tensor, nodes: tuple[Tensor, ...]) -> Tensor:
-    """Straight lines between the nodes, which lie at 0, 1, 2, ...; beyond the ends, the value of the end."""
+    """Follow straight lines between values at the places 0, 1, 2, ...; beyond the ends, the value of the end.
+
+    position: where, counted in nodes. nodes: the values there, each of the shape of ``position``.
+    """
     if len(nodes) == 1:
         return nodes[0]
     position = position.clamp(min=0.0)
@@ -90,19 +97,38 @@ _l0, _l1, _l2, _l3, _l4, _l5, _l6, _l7 = (_F(c) for c in _LOG)
 _sqrt_half = _I(_SQRT_HALF_BITS)
 
 
-@overload(complement)
-def _nb_complement(x):
-    return lambda x: _one - x
+def _in_loops(function: Callable[..., Any]) -> Callable[[Function], Function]:
+    """Register what compiled loops take for ``function``: a function of the arguments' types that returns the code.
+
+    numba wants the same arguments from both, annotations included.
+    """
+
+    def register(choose: Function) -> Function:
+        overload(function)(choose)
+        return choose
+
+    return register
 
 
-@overload(positive)
-def _nb_positive(x):
-    return lambda x: x if x > _zero else _zero
+@_in_loops(complement)
+def _nb_complement(x: Any) -> Callable[..., Any]:
+    def scalar(x: Any) -> Any:
+        return _one - x
+
+    return scalar
 
 
-@overload(exp)
-def _nb_exp(x):
-    def scalar(x):
+@_in_loops(positive)
+def _nb_positive(x: Any) -> Callable[..., Any]:
+    def scalar(x: Any) -> Any:
+        return x if x > _zero else _zero
+
+    return scalar
+
+
+@_in_loops(exp)
+def _nb_exp(x: Any) -> Callable[..., Any]:
+    def scalar(x: Any) -> Any:
         x = min(max(x, -_limit), _limit)
         n = _F(np.rint(x * _per_ln2))
         r = (x - n * _ln2_high) - n * _ln2_low
@@ -113,9 +139,9 @@ def _nb_exp(x):
     return scalar
 
 
-@overload(log)
-def _nb_log(x):
-    def scalar(x):
+@_in_loops(log)
+def _nb_log(x: Any) -> Callable[..., Any]:
+    def scalar(x: Any) -> Any:
         pattern = _F(x).view(_I)
         n = _I(_I(pattern - _sqrt_half) >> _I(23))
         m = _I(pattern - _I(n << _I(23))).view(_F) - _one
@@ -125,21 +151,25 @@ def _nb_log(x):
     return scalar
 
 
-@overload(power)
-def _nb_power(x, exponent):
-    return lambda x, exponent: exp(log(x) * exponent) if x > _zero else _zero
+@_in_loops(power)
+def _nb_power(x: Any, exponent: Any) -> Callable[..., Any]:
+    def scalar(x: Any, exponent: Any) -> Any:
+        return exp(log(x) * exponent) if x > _zero else _zero
+
+    return scalar
 
 
-@overload(interpolate)
-def _nb_interpolate(position, nodes):
-    if len(nodes) == 1:
-        return lambda position, nodes: nodes[0]
+@_in_loops(interpolate)
+def _nb_interpolate(position: Any, nodes: Any) -> Callable[..., Any]:
     last = len(nodes) - 2
 
-    def scalar(position, nodes):
+    def only(position: Any, nodes: Any) -> Any:
+        return nodes[0]
+
+    def scalar(position: Any, nodes: Any) -> Any:
         position = max(position, _zero)
         left = min(int(position), last)
         share = min(position - _F(left), _one)
         return (_one - share) * nodes[left] + share * nodes[left + 1]
 
-    return scalar
+    return scalar if len(nodes) > 1 else only

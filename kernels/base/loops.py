@@ -1,33 +1,41 @@
-"""Compiling loops with numba so that the next process finds them ready.
+"""Compile loops with numba so that the next process finds them ready.
 
 numba's disk cache has two gaps that matter here. It never hits for a function that closes over another compiled
 function, so a loop cannot simply be handed a device's step; and it looks only at the file of the loop itself, so a
 change in a function that the loop calls goes unnoticed. Both are closed in the same way: `compile_loop` makes a *new
 function* from the loop's code in which the given names (such as ``step``) are globals, and whose qualified name carries
-a digest of these names and of every source that takes part. numba caches that function under that name.
+a digest of all that the loop is made of: the files of every function that it reaches through the names in its code,
+and every constant that stands behind such a name. numba caches that function under that name.
 """
 
 from __future__ import annotations
 
 import hashlib
 import inspect
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Mapping
 from functools import cache, wraps
 from pathlib import Path
-from types import FunctionType
-from typing import Any
+from types import CodeType, FunctionType, ModuleType
+from typing import Any, TypeAlias, TypeVar
 
 import numba
+import numpy as np
 from numba.core import types
 from numba.extending import intrinsic
+from numpy.typing import NDArray
 
-from rpusim.kernels.base import elementwise, rng
+Function = TypeVar("Function", bound=Callable[..., Any])
+# Arrays that compiled loops take: numbers of cells and lines, packed bits and random words, counts and places.
+Floats: TypeAlias = NDArray[np.float32]
+Words: TypeAlias = NDArray[np.uint32]
+Integers: TypeAlias = NDArray[np.int64]
 
 
-def _popcount(_context, word):
-    """The number of ones in a 32-bit word; one machine instruction, also for many words side by side."""
+def _popcount(_context: Any, word: Any) -> tuple[Any, Callable[..., Any]]:
+    """Count the ones of a 32-bit word: one machine instruction, also for many words side by side."""
 
-    def generate(_context, builder, _signature, arguments):
+    def generate(_context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
         return builder.ctpop(arguments[0])
 
     return types.uint32(types.uint32), generate
@@ -35,48 +43,126 @@ def _popcount(_context, word):
 
 # Entries of a cache by identity.
 _MOST_KNOWN = 4096
+# Packages whose functions are not looked into: numba knows its own version, and compiles none of the others' code.
+_LIBRARIES = {"builtins", "math", "numba", "numpy", "torch"}
 
 # Typed as Any because its Python signature is not the one it is called with.
 popcount: Any = intrinsic(_popcount)
 
 
-@cache
-def _digest(*files: str) -> str:
-    return hashlib.sha256(b"\0".join(Path(f).read_bytes() for f in files)).hexdigest()[:16]
+def inlined(function: Function) -> Function:
+    """Compile a function on its own, to be called from compiled loops; to Python it looks as before."""
+    compiled: Function = _inlined(function)
+    return compiled
 
 
 @cache
-def inlined(function: FunctionType) -> Any:
-    """The scalar function compiled on its own, to be called from compiled loops."""
+def _inlined(function: FunctionType) -> Any:
     return numba.njit(function, error_model="numpy")
 
 
-def compile_loop(
-    template: Callable[..., Any], parallel: bool = False, sources: tuple[str, ...] = (), **names: Any
-) -> Any:
+@cache
+def _file(path: str) -> str:
+    """Digest a file; empty if there is none, as for what was typed into a notebook."""
+    source = Path(path)
+    return hashlib.sha256(source.read_bytes()).hexdigest() if source.is_file() else ""
+
+
+class _Ingredients:
+    """Lists, as text, all that decides what a function does once it is compiled: files, constants, and which is which.
+
+    A function is followed through the names in its code to other functions, whether plain or compiled, and to numbers.
+    Functions that numba takes instead of these (`numba.extending.overload`) are found as they stand in the same file.
+    Of the named tuples in its annotations the fields count, because compiled code knows them by their place.
+    """
+
+    def __init__(self) -> None:
+        self.found: list[str] = []
+        self._known: list[FunctionType] = []
+
+    def follow(self, function: FunctionType) -> None:
+        """Add a function and all that it reaches."""
+        if function in self._known:
+            self.found.append(f"again {self._known.index(function)}")
+            return
+        self._known.append(function)
+        path = inspect.getfile(function)
+        self.found.append(f"{function.__module__}.{function.__qualname__} {_file(path) or _text(function.__code__)}")
+        cells = zip(function.__code__.co_freevars, function.__closure__ or (), strict=True)
+        scope = {**function.__globals__, **{name: cell.cell_contents for name, cell in cells}}
+        names = _names(function)
+        modules = [value for value in map(scope.get, names) if isinstance(value, ModuleType) and _ours(value.__name__)]
+        for name in names:
+            for each in (scope, *map(vars, modules)):
+                if name in each:
+                    self._add(name, each[name])
+
+    def _add(self, name: str, value: Any) -> None:
+        value = getattr(value, "py_func", value)  # a compiled function is what it was compiled from
+        if _constant(value):
+            self.found.append(f"{name} = {value!r}")
+        elif isinstance(value, FunctionType) and _ours(value.__module__):
+            self.found.append(name)
+            self.follow(value)
+        elif isinstance(value, type) and issubclass(value, tuple):
+            self.found.append(f"{name} = {getattr(value, '_fields', ())}")
+
+
+def _ours(module: str) -> bool:
+    """Whether functions of a module may change from one run to the next."""
+    return module.partition(".")[0] not in _LIBRARIES
+
+
+def _constant(value: Any) -> bool:
+    """Whether a value is one that compiled code holds."""
+    return isinstance(value, bool | int | float | str | np.generic) or (
+        isinstance(value, tuple) and all(map(_constant, value))
+    )
+
+
+def _names(function: FunctionType) -> list[str]:
+    """List the words in the code of a function and in its annotations that may be names of something outside."""
+    words, codes = [*function.__code__.co_freevars], [function.__code__]
+    for code in codes:
+        words += code.co_names
+        codes += [constant for constant in code.co_consts if isinstance(constant, CodeType)]
+    words += re.findall(r"\w+", " ".join(map(str, function.__annotations__.values())))
+    return list(dict.fromkeys(words))
+
+
+def _text(code: CodeType) -> str:
+    """Describe compiled Python code; unlike its ``repr``, without places in memory."""
+    constants = [_text(each) if isinstance(each, CodeType) else repr(each) for each in code.co_consts]
+    return f"{code.co_code.hex()} {code.co_names} {code.co_varnames} {constants}"
+
+
+def _qualified_name(template: FunctionType, scope: Mapping[str, Any], parallel: bool = False) -> str:
+    """Name what compiling ``template`` with the globals ``scope`` gives: another name for whatever is not the same."""
+    function = FunctionType(template.__code__, dict(scope), template.__name__, None, template.__closure__)
+    function.__annotations__ = template.__annotations__
+    function.__qualname__, function.__module__ = template.__qualname__, template.__module__
+    ingredients = _Ingredients()
+    ingredients.follow(function)
+    text = "\0".join([_file(__file__), *ingredients.found])
+    mark = hashlib.sha256(text.encode()).hexdigest()[:16]
+    return f"{template.__qualname__}_{'parallel' if parallel else 'serial'}_{mark}"
+
+
+def compile_loop(template: Callable[..., Any], parallel: bool = False, **names: Any) -> Any:
     """Compile ``template`` with ``names`` as extra globals: functions (plain ones are compiled too) and integers.
 
-    Compiled functions must follow from the other names, as they do not count for the cache. sources: further files
-    whose change makes what was cached stale.
     parallel: run the template's ``prange`` loops on numba's threads (otherwise they are ordinary loops). A parallel
     launch costs far more than a small tile, so callers keep both variants and choose by the amount of work.
+    Returns the compiled function; what it compiles to is found on disk by later processes, until a function or a
+    constant that takes part is edited.
     """
     assert isinstance(template, FunctionType)
-    files = [str(rng.__file__), str(elementwise.__file__), __file__, inspect.getfile(template), *sources]
     scope = dict(template.__globals__)
-    tags = []
-    for name, value in sorted(names.items()):
-        scope[name] = value
-        if isinstance(value, FunctionType):
-            files.append(inspect.getfile(value))
-            scope[name] = inlined(value)
-            tags.append(f"{name}_{value.__module__}.{value.__qualname__}")
-        elif isinstance(value, int):
-            tags.append(f"{name}_{value}")
-    made = FunctionType(template.__code__, scope, template.__name__, template.__defaults__)
-    tags.append(_digest(*files))
-    mark = hashlib.sha256("\0".join(tags).encode()).hexdigest()[:16]
-    made.__qualname__ = f"{template.__qualname__}_{'parallel' if parallel else 'serial'}_{mark}"
+    for name, value in names.items():
+        scope[name] = inlined(value) if isinstance(value, FunctionType) else value
+    made = FunctionType(template.__code__, scope, template.__name__, template.__defaults__, template.__closure__)
+    made.__annotations__ = template.__annotations__
+    made.__qualname__ = _qualified_name(template, scope, parallel)
     made.__module__ = template.__module__
     made.__doc__ = template.__doc__
     # error_model: dividing by zero gives infinity as in numpy; the test for it would keep loops from being vectorised.
@@ -107,7 +193,8 @@ def by_identity(function: Callable[..., Any]) -> Callable[..., Any]:
 class Loop:
     """A template compiled on first use, serial or parallel by the amount of work; cheap to call.
 
-    threshold: ``work`` (in the caller's units) above which the parallel variant runs, if there are threads to run it.
+    template, names: as for `compile_loop`. threshold: the ``work`` (in the caller's units) above which the parallel
+    variant runs, if there are threads to run it; None: never.
     """
 
     def __init__(self, template: Callable[..., Any], threshold: int | None = None, **names: Any) -> None:

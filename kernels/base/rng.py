@@ -16,13 +16,16 @@ from __future__ import annotations
 
 from enum import IntEnum
 from functools import lru_cache
+from typing import Any, TypeAlias
 
 import numpy as np
 import torch
-from numba import njit, uint32, uint64
 from numpy.typing import NDArray
 
+from rpusim.kernels.base.loops import inlined
+
 Tensor = torch.Tensor
+Integer: TypeAlias = int | np.integer[Any]
 
 
 class Purpose(IntEnum):
@@ -59,7 +62,7 @@ _STRIDE64 = 0x9E3779B97F4A7C15
 
 
 def _finalise64(z: int) -> int:
-    """SplitMix64's bijection of 64-bit integers; every output bit depends on every input bit."""
+    """Map 64-bit integers to each other as SplitMix64 does: every output bit depends on every input bit."""
     z = ((z ^ (z >> 30)) * 0xBF58476D1CE4E5B9) & _MASK64
     z = ((z ^ (z >> 27)) * 0x94D049BB133111EB) & _MASK64
     return z ^ (z >> 31)
@@ -67,7 +70,7 @@ def _finalise64(z: int) -> int:
 
 @lru_cache(maxsize=65536)
 def key(*words: int) -> int:
-    """A 64-bit key from any integers, such as (seed, layer, tile, phase, purpose). Order and number of words matter."""
+    """Make a 64-bit key from any integers, such as (seed, layer, tile, purpose); their order and number matter."""
     state = _finalise64(len(words) + 1)
     for word in words:
         state = _finalise64((state ^ _finalise64((word * _STRIDE64 + 1) & _MASK64)) + _STRIDE64 & _MASK64)
@@ -75,7 +78,10 @@ def key(*words: int) -> int:
 
 
 def step_words(base: int, steps: NDArray[np.int64]) -> NDArray[np.uint32]:
-    """Two 32-bit words for each step (vector, mini-batch) under the key ``base``; shape (len(steps), 2)."""
+    """Make two 32-bit words for each step under a key: (len(steps), 2).
+
+    base: the key. steps: counters of what is drawn for, such as vectors or mini-batches.
+    """
     with np.errstate(over="ignore"):
         z = np.uint64(base) + steps.astype(np.uint64) * np.uint64(_STRIDE64)
         z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
@@ -105,15 +111,17 @@ _MASK = 0xFFFFFFFF
 
 
 def _mix(x: Tensor) -> Tensor:
+    """Finish a hash: every bit of the result depends on all 32 bits of x."""
     x = ((x ^ (x >> 16)) * _MIX_A) & _MASK
     x = ((x ^ (x >> 15)) * _MIX_B) & _MASK
     return x ^ (x >> 16)
 
 
 def bits(words: Tensor, row: Tensor | int, column: Tensor | int, pulse: Tensor | int = 0) -> Tensor:
-    """32 random bits per cell as an int64 tensor; the arguments are broadcast against each other.
+    """Draw 32 random bits per cell, as an int64 tensor; the arguments are broadcast against each other.
 
-    words: int64 tensor (..., 2) as made by `torch_words`; the last axis is consumed.
+    words: int64 tensor (..., 2) as made by `torch_words`; the last axis is consumed. row, column: place of the cell.
+    pulse: which of several numbers for this cell and step.
     """
     word_a, word_b = words[..., 0], words[..., 1]
     a = _mix((word_a + row * _ROW + pulse * _PULSE) & _MASK)
@@ -125,12 +133,12 @@ def bits(words: Tensor, row: Tensor | int, column: Tensor | int, pulse: Tensor |
 
 
 def uniform(random: Tensor) -> Tensor:
-    """Uniform float32 numbers k / 2**24 in [0, 1) from 32 random bits."""
+    """Turn 32 random bits into uniform float32 numbers k / 2**24 in [0, 1)."""
     return (random >> 8).to(torch.float32) * float(2.0**-24)
 
 
 def normal(random: Tensor) -> Tensor:
-    """Standard-normal float32 numbers from 32 random bits, true tails up to 6.7 sigma.
+    """Turn 32 random bits into standard-normal float32 numbers, with true tails up to 6.7 sigma.
 
     Box-Muller with the 32 bits as the radius and their golden-ratio multiple as the angle: the 2**32 points form a
     Fibonacci lattice, which fills the unit square more evenly than independent points do.
@@ -154,17 +162,17 @@ def normal(random: Tensor) -> Tensor:
 
 
 def torch_words(base: int, steps: NDArray[np.int64], device: torch.device | str = "cpu") -> Tensor:
-    """`step_words` as an int64 tensor (len(steps), 2) for `bits`."""
+    """Make `step_words` as an int64 tensor (len(steps), 2) for `bits`."""
     return torch.from_numpy(step_words(base, steps).astype(np.int64)).to(device)
 
 
 def normal_matrix(base: int, step: int, rows: int, columns: int, device: torch.device | str = "cpu") -> Tensor:
-    """A rows x columns matrix of standard-normal numbers for one step of the key ``base``."""
+    """Draw a matrix (rows, columns) of standard-normal float32 numbers for one step of the key ``base``."""
     return normal(_matrix_bits(base, step, rows, columns, device))
 
 
 def uniform_matrix(base: int, step: int, rows: int, columns: int, device: torch.device | str = "cpu") -> Tensor:
-    """A rows x columns matrix of uniform numbers in [0, 1) for one step of the key ``base``."""
+    """Draw a matrix (rows, columns) of uniform float32 numbers in [0, 1) for one step of the key ``base``."""
     return uniform(_matrix_bits(base, step, rows, columns, device))
 
 
@@ -190,56 +198,57 @@ _nb_sqrt_half = np.int32(_SQRT_HALF_BITS)
 _nb_2m24, _nb_2m32, _nb_2m33 = _F(2.0**-24), _F(2.0**-32), _F(2.0**-33)
 
 
-@njit
-def nb_step_words(base, step):
-    """The two words of `step_words` for one step; ``base`` is a uint64."""
-    z = uint64(base + uint64(uint64(step) * _nb_stride))
-    z = uint64(uint64(z ^ (z >> uint64(30))) * _nb_fin_a)
-    z = uint64(uint64(z ^ (z >> uint64(27))) * _nb_fin_b)
-    z = uint64(z ^ (z >> uint64(31)))
-    return uint32(z >> uint64(32)), uint32(z & uint64(0xFFFFFFFF))
+@inlined
+def nb_step_words(base: np.uint64, step: Integer) -> tuple[np.uint32, np.uint32]:
+    """Compute the two words of `step_words` for one step."""
+    z = np.uint64(base + np.uint64(np.uint64(step) * _nb_stride))
+    z = np.uint64(np.uint64(z ^ (z >> np.uint64(30))) * _nb_fin_a)
+    z = np.uint64(np.uint64(z ^ (z >> np.uint64(27))) * _nb_fin_b)
+    z = np.uint64(z ^ (z >> np.uint64(31)))
+    return _U(z >> np.uint64(32)), _U(z & np.uint64(0xFFFFFFFF))
 
 
-@njit
-def _nb_mix(x):
-    x = uint32(uint32(x ^ (x >> _U(16))) * _nb_mix_a)
-    x = uint32(uint32(x ^ (x >> _U(15))) * _nb_mix_b)
-    return uint32(x ^ (x >> _U(16)))
+@inlined
+def _nb_mix(x: np.uint32) -> np.uint32:
+    """Finish a hash, as `_mix` does."""
+    x = _U(_U(x ^ (x >> _U(16))) * _nb_mix_a)
+    x = _U(_U(x ^ (x >> _U(15))) * _nb_mix_b)
+    return _U(x ^ (x >> _U(16)))
 
 
-@njit
-def nb_line_words(word_a, word_b, row, pulse):
-    """The part of the hash that all columns of a row share in one pulse."""
-    a = _nb_mix(uint32(word_a + uint32(uint32(row) * _nb_row) + uint32(uint32(pulse) * _nb_pulse)))
-    b = _nb_mix(uint32(word_b ^ uint32(uint32(uint32(row) * _nb_row_b) + uint32(uint32(pulse) * _nb_pulse_b))))
+@inlined
+def nb_line_words(word_a: np.uint32, word_b: np.uint32, row: Integer, pulse: Integer) -> tuple[np.uint32, np.uint32]:
+    """Compute the part of the hash that all columns of a row share in one pulse: two words for `nb_bits`."""
+    a = _nb_mix(_U(word_a + _U(_U(row) * _nb_row) + _U(_U(pulse) * _nb_pulse)))
+    b = _nb_mix(_U(word_b ^ _U(_U(_U(row) * _nb_row_b) + _U(_U(pulse) * _nb_pulse_b))))
     return a, b
 
 
-@njit
-def nb_bits(a, b, column):
-    """32 random bits of one cell from the words of its line."""
-    x = uint32(a + uint32(uint32(column) * _nb_column))
-    x = uint32(uint32(uint32(x ^ (x >> _U(16))) * _nb_mix_a) ^ b)
-    x = uint32(uint32(x ^ (x >> _U(15))) * _nb_mix_b)
-    return uint32(x ^ (x >> _U(16)))
+@inlined
+def nb_bits(a: np.uint32, b: np.uint32, column: Integer) -> np.uint32:
+    """Draw 32 random bits for one cell from the words of its line."""
+    x = _U(a + _U(_U(column) * _nb_column))
+    x = _U(_U(_U(x ^ (x >> _U(16))) * _nb_mix_a) ^ b)
+    x = _U(_U(x ^ (x >> _U(15))) * _nb_mix_b)
+    return _U(x ^ (x >> _U(16)))
 
 
-@njit
-def nb_uniform(random):
-    """As `uniform`."""
+@inlined
+def nb_uniform(random: np.uint32) -> np.float32:
+    """Turn 32 random bits into a uniform number, as `uniform` does."""
     return np.float32(np.float32(np.int32(random >> _U(8))) * _nb_2m24)
 
 
-@njit
-def nb_normal(random):
-    """As `normal`, to the bit."""
+@inlined
+def nb_normal(random: np.uint32) -> np.float32:
+    """Turn 32 random bits into a standard-normal number, to the bit as `normal` does."""
     radius = np.float32(np.float32(random) * _nb_2m32 + _nb_2m33)
     pattern = radius.view(np.int32)
     exponent = np.int32(np.int32(pattern - _nb_sqrt_half) >> np.int32(23))
     m = np.int32(pattern - np.int32(exponent << np.int32(23))).view(np.float32) - _nb_one
     log = ((((((_l7 * m + _l6) * m + _l5) * m + _l4) * m + _l3) * m + _l2) * m + _l1) * m + _l0
     log = log * m + np.float32(exponent) * _nb_ln2
-    angle = np.float32(np.float32(np.int32(uint32(random * _nb_column))) * _nb_2m32)
+    angle = np.float32(np.float32(np.int32(_U(random * _nb_column))) * _nb_2m32)
     square = angle * angle
     cosine = (((((_c6 * square + _c5) * square + _c4) * square + _c3) * square + _c2) * square + _c1) * square + _c0
     twice = _nb_minus_two * log

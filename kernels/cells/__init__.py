@@ -1,11 +1,17 @@
 """Unit cells: what stands at a cross-point and how it learns. One file per cell; `base` tells what a cell is.
 
-single           one device: plain stochastic gradient descent      transfer     Tiki-Taka
-vector           several devices share a weight                     buffered     Tiki-Taka 2
-reference        a device against a fixed one                       chopped      chopped Tiki-Taka (c-TTv2)
-one_sided        two devices that only go up                        dynamic      AGAD
-mixed_precision  digital gradient, analog weights                   hamiltonian  Stochastic Hamiltonian Descent
-zero_shift       finds symmetry points and programs a reference to them
+    single           one device: plain stochastic gradient descent
+    vector           several devices share a weight
+    reference        a device against a fixed one
+    one_sided        two devices that only go up
+    mixed_precision  digital gradient, analog weights
+    hamiltonian      Stochastic Hamiltonian Descent
+    tiki_taka/       transfer (Tiki-Taka), buffered (version 2), chopped (c-TTv2), dynamic (AGAD)
+
+To add a cell, write a `CellParameters` and a `UnitCell` in one file and enter the former in `CELLS`. Parameters say
+everything that others have to know: numbers, arrays and memory (`layout`), what happens between updates
+(`periodic_work`), what has to be written or calibrated before. ``tests/kernels/cells/test_cells.py`` then tests it with
+all others, and compares what it says with what it does; files, `rpusim time` and the documents know it by its kind.
 """
 
 from rpusim.kernels.arrays.zero_shift import ShiftedArray, ZeroShift, zero_shift

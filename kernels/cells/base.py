@@ -17,8 +17,8 @@ on its name and counters only. So a restored cell continues bit for bit, also in
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, fields, replace
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from enum import IntEnum
 from typing import Any, ClassVar
 
@@ -28,17 +28,22 @@ from numpy.typing import NDArray
 
 from rpusim.arch.contract import checks
 from rpusim.arch.contract.activity import Phase
+from rpusim.arch.contract.cell_layout import CellLayout, PeriodicWork
 from rpusim.errors import InputError
 from rpusim.kernels.arrays.array import DeviceArray
 from rpusim.kernels.base import rng
 from rpusim.kernels.devices import Device, PulsedDevice
-from rpusim.kernels.pulses.specification import UpdateCounts, UpdateParameters
+from rpusim.kernels.pulses.counts import PULSE_COLUMNS, UpdateCounts
+from rpusim.kernels.pulses.trains import UpdateParameters
 
 Tensor = torch.Tensor
 
 
 class Name(IntEnum):
-    """Words that follow a tile's name in the names of what is inside its cell; beyond those of `rng.Purpose`."""
+    """Give random numbers inside a cell a name of their own: words that follow the tile's name.
+
+    They do not meet those of `rpusim.kernels.base.rng.Purpose`, which stand in the same place.
+    """
 
     ARRAY = 100  # ARRAY + k is array k
     DRIVERS = 200
@@ -52,7 +57,14 @@ class Name(IntEnum):
 
 @dataclass(frozen=True)
 class Site:
-    """Where a cell is built: the size of its tile, what the arrays are made of, how they are pulsed, and its name."""
+    """Say where a cell is built.
+
+    rows, columns:  size of the tile.
+    device:         what its arrays are made of, unless the cell says it itself.
+    update:         how the arrays are pulsed.
+    stream:         name of the tile for random numbers: (seed, layer, tile), or any integers.
+    path:           "numba" or "torch", see `rpusim.kernels.tiles.tile.Tile`.
+    """
 
     rows: int
     columns: int
@@ -62,17 +74,22 @@ class Site:
     path: str
 
     def array(self, index: int, device: Device | None = None) -> DeviceArray:
-        """Array ``index`` of the cell, with random numbers of its own."""
+        """Make array ``index`` of the cell, with random numbers of its own; device: None: that of the site."""
         stream = (*self.stream, Name.ARRAY + index)
         return DeviceArray(self.rows, self.columns, device or self.device, stream, self.path)
 
 
 @dataclass(frozen=True)
 class CellParameters(ABC):
-    """Which cell, and its parameters.
+    """Choose a cell, give its parameters, and tell everything that others have to know about it.
 
-    devices: of the arrays in order; empty: every array is made of `AnalogConfig`'s device. If fewer are given than
-    there are arrays, the last one stands for the rest.
+    A new cell is a frozen dataclass of this kind in a file of its own. It has to define ``kind``, `arrays` and `build`;
+    it overrides `layout` and what follows there wherever the cell does not do what stands here.
+
+    devices: those of the arrays, in order; empty: every array is made of the tile's own device
+             (`rpusim.kernels.tiles.analog.AnalogConfig.device`). If fewer are given than there are arrays, the last one
+             stands for the rest.
+    kind:    the name by which a user asks for the cell, such as "one-sided".
     """
 
     devices: tuple[Device, ...] = ()
@@ -91,23 +108,69 @@ class CellParameters(ABC):
     @property
     @abstractmethod
     def arrays(self) -> int:
-        """How many arrays a cell has."""
-
-    @property
-    def resets(self) -> bool:
-        """Whether cells may be reset without trains of pulses, so that something has to write them."""
-        return False
+        """How many arrays a cell has, a reference of zero-shifting aside."""
 
     @abstractmethod
     def build(self, site: Site) -> UnitCell:
-        """The cell for one tile."""
+        """Make the cell for one tile."""
+
+    # --- what the chip has to know ------------------------------------------------------------------------------------
+
+    @property
+    def layout(self) -> CellLayout:
+        """Which arrays are read, pulsed and written, and how many digital words a weight has.
+
+        By default array 0 is the visible one and takes the pulses, and nothing goes from one array to another.
+        """
+        return CellLayout(self.kind, self.arrays, targets=tuple((k,) for k in range(self.arrays)))
+
+    @property
+    def arrays_per_coincidence(self) -> int:
+        """How many arrays take every coincidence of an update's trains, all hanging on the same lines; by default 1."""
+        return 1
+
+    @property
+    def resets(self) -> bool:
+        """Whether cells may be reset without trains of pulses, so that something has to write them; by default not."""
+        return False
+
+    @property
+    def calibration_pairs(self) -> int:
+        """Pairs of pulses that find the symmetry points of array 0 before the first sample; by default 0, none."""
+        return 0
+
+    @property
+    def only_learns(self) -> bool:
+        """Whether a mini-batch is nothing but updates, one vector after the other, so that time may pass in between.
+
+        By default not: something may be read, collected or written besides.
+        """
+        return False
+
+    def digital_ops_per_vector(self, rows: int, columns: int) -> int:
+        """Digital operations of one vector's update on a block of ``rows`` x ``columns``; by default 0."""
+        return 0
+
+    def periodic_work(self, device: Device, rows: int, columns: int, vectors: int) -> Iterator[PeriodicWork]:
+        """Tell what happens between updates at fixed periods, which is known before anything is computed.
+
+        By default nothing.
+
+        device:         what the arrays are made of, if the cell does not say it itself (`device_of`).
+        rows, columns:  size of the block.
+        vectors:        of the block in a mini-batch.
+        """
+        return iter(())
+
+    # --- devices ------------------------------------------------------------------------------------------------------
+
+    def device_of(self, array: int, otherwise: Device) -> Device:
+        """Say what an array, by its number, is made of; ``otherwise`` where the cell does not say."""
+        return self.devices[min(array, len(self.devices) - 1)] if self.devices else otherwise
 
     def make_arrays(self, site: Site) -> list[DeviceArray]:
-        """The arrays, each of its device."""
-        return [
-            site.array(k, self.devices[min(k, len(self.devices) - 1)] if self.devices else None)
-            for k in range(self.arrays)
-        ]
+        """Make the arrays, each of its device."""
+        return [site.array(k, self.device_of(k, site.device)) for k in range(self.arrays)]
 
     def _check(self, kind: str, names: Iterable[str], **limits: Any) -> None:
         """Check fields of one kind (number, integer or flag) by name."""
@@ -116,9 +179,9 @@ class CellParameters(ABC):
 
 
 class Extra:
-    """Rows of the activity log besides those of the update: transfers, writes, refreshes.
+    """Collect rows of the activity log besides those of the update: transfers, writes, refreshes.
 
-    array: which array the rows that come next read, or in maintenance read and write.
+    array: the array that the rows which come next read, or in maintenance read and write; set it before adding them.
     """
 
     def __init__(self) -> None:
@@ -126,8 +189,9 @@ class Extra:
         self._rows: list[tuple[int, ...]] = []
 
     COLUMNS = (
-        *("phase", "vector", "passes", "writes", "digital_ops", "slots", "coincidences_up", "coincidences_down"),
-        *("active_rows", "active_columns", "row_pulses", "column_pulses", "array"),
+        *("phase", "vector", "passes", "writes", "digital_ops"),
+        *PULSE_COLUMNS,
+        "array",
     )
 
     def add(
@@ -143,17 +207,23 @@ class Extra:
     ) -> None:
         """One row: ``passes`` read, then the pulses of ``counts[entry]``, which changed ``writes`` cells."""
         head = (int(phase), vector, passes, writes, digital_ops)
-        pulses = (0,) * 7 if counts is None else tuple(int(getattr(counts, n)[entry]) for n in self.COLUMNS[5:-1])
+        none = (0,) * len(PULSE_COLUMNS)
+        pulses = none if counts is None else tuple(int(column[entry]) for column in counts.columns().values())
         self._rows.append((*head, *pulses, self.array))
 
     def add_reset(self, vector: int, before: Tensor, after: Tensor) -> None:
-        """One row of maintenance: cells were reset without trains of pulses, in as many rows as ``active_rows``."""
+        """Add a row of maintenance for cells that were reset without trains of pulses.
+
+        before, after: weights (rows, columns). Cells that changed are its ``writes``, rows with such cells its
+        ``active_rows``.
+        """
         moved = before != after
         rows, cells = int(moved.any(1).sum()), int(moved.sum())
-        self._rows.append((int(Phase.MAINTENANCE), vector, 0, cells, 0, 0, 0, 0, rows, 0, 0, 0, self.array))
+        pulses = tuple(rows if name == "active_rows" else 0 for name in PULSE_COLUMNS)
+        self._rows.append((int(Phase.MAINTENANCE), vector, 0, cells, 0, *pulses, self.array))
 
     def add_from(self, other: Extra, vector: int) -> None:
-        """Rows that a cell within this one has made, as work after ``vector``."""
+        """Add the rows that a cell within this one has made, as work after ``vector``."""
         at = self.COLUMNS.index("vector")
         self._rows += [(*row[:at], vector, *row[at + 1 :]) for row in other._rows]
 
@@ -161,14 +231,19 @@ class Extra:
         return len(self._rows)
 
     def columns(self) -> dict[str, NDArray[np.int64]]:
-        """The rows as columns of `rpusim.arch.contract.activity.Activity`."""
+        """Give the rows as columns of `rpusim.arch.contract.activity.Activity`, by name."""
         table = np.array(self._rows, np.int64).reshape(-1, len(self.COLUMNS))
         return dict(zip(self.COLUMNS, table.T, strict=True))
 
 
 @dataclass(frozen=True)
 class CellActivity:
-    """What an update did: per vector the pulses and digital operations, and rows of other phases in program order."""
+    """Tell what an update did.
+
+    update:       pulses of every vector.
+    digital_ops:  digital operations of each vector.
+    extra:        rows of other phases, in program order.
+    """
 
     update: UpdateCounts
     digital_ops: int = 0
@@ -176,9 +251,12 @@ class CellActivity:
 
 
 class UnitCell(torch.nn.Module, ABC):
-    """The devices of one tile and how they learn; see the module's docstring.
+    """Hold the devices of one tile and let them learn; see the module's docstring.
 
-    Attributes: parameters_of_cell; site; arrays (in the order of the paper's letters: A, C, ...); counters.
+    parameters_of_cell:  the cell's `CellParameters`.
+    site:                where it was built.
+    arrays:              its arrays, in the order of the paper's letters: A, C, ...
+    counters:            what it counts, such as updates; part of its state.
     """
 
     def __init__(self, parameters: CellParameters, site: Site, arrays: Sequence[torch.nn.Module]) -> None:
@@ -205,7 +283,7 @@ class UnitCell(torch.nn.Module, ABC):
         """
 
     def end_mini_batch(self) -> None:
-        """What happens once per mini-batch: diffusion and decay of every array."""
+        """Let every array diffuse and decay, as happens once per mini-batch."""
         for array in self._arrays:
             array.end_mini_batch()
         self.show()
@@ -216,7 +294,7 @@ class UnitCell(torch.nn.Module, ABC):
         return any(array.volatile for array in self._arrays)
 
     def elapse(self, seconds: float) -> None:
-        """Let time pass: see `DeviceArray.elapse`."""
+        """Let ``seconds`` pass in every array: see `DeviceArray.elapse`."""
         for array in self._arrays:
             array.elapse(seconds)
         self.show()
@@ -226,18 +304,21 @@ class UnitCell(torch.nn.Module, ABC):
 
     @property
     def path_now(self) -> str:
-        """The path the arrays take where they lie now."""
+        """The path that the arrays take where they lie now: the compiled one needs the CPU."""
         path: str = self._arrays[0].path_now
         return path
 
     @property
     def granularity(self) -> float:
-        """What a learning rate is divided by to count pulses: the mean over the arrays that take pulses."""
+        """The mean step of the arrays that take pulses, by which a learning rate is divided to count pulses."""
         each = [a.device.granularity for a in self._arrays if isinstance(a.device, PulsedDevice)]
         return sum(each) / len(each) if each else 1.0
 
     def pulse(self, index: int, x: Tensor, d: Tensor, learning_rate: float, **options: Any) -> UpdateCounts:
-        """Pulse one array with the numbers of pulses that follow from the cell's granularity, not from its own."""
+        """Pulse one array, with the numbers of pulses that follow from the cell's granularity, not from its own.
+
+        index: of the array. x: (vectors, columns), d: (vectors, rows). options: as for `DeviceArray.pulse`.
+        """
         array, update = self._arrays[index], self.site.update
         if update.pulse_type.pulsed and isinstance(array.device, PulsedDevice):
             learning_rate *= array.device.granularity / self.granularity
@@ -245,15 +326,15 @@ class UnitCell(torch.nn.Module, ABC):
         return counts
 
     def uniform(self, name: Name, steps: NDArray[np.int64], lines: int) -> Tensor:
-        """Uniform numbers (len(steps), lines) that belong to ``steps`` of something that the cell does."""
+        """Draw uniform numbers in [0, 1), (len(steps), lines): those of the given steps of what ``name`` stands for."""
         words = rng.torch_words(rng.key(*self.site.stream, name), steps)[:, None]
         return rng.uniform(rng.bits(words, 0, torch.arange(lines)))
 
     def rename(self) -> None:
-        """Redraw what depends on the cell's name."""
+        """Draw anew what depends on the cell's name, after it has taken that of a restored state."""
 
     def get_extra_state(self) -> dict[str, Any]:
-        """The counters and the name, which travel with `state_dict`."""
+        """Give the counters and the name, which travel with `state_dict`."""
         return {"counters": dict(self.counters), "stream": tuple(int(word) for word in self.site.stream)}
 
     def set_extra_state(self, state: dict[str, Any]) -> None:
@@ -264,27 +345,27 @@ class UnitCell(torch.nn.Module, ABC):
 
 
 def joined(parts: Sequence[UpdateCounts]) -> UpdateCounts:
-    """Counts of consecutive vectors as one."""
+    """Join counts of consecutive vectors."""
     if len(parts) == 1:
         return parts[0]
-    return UpdateCounts(**{f.name: np.concatenate([getattr(p, f.name) for p in parts]) for f in fields(UpdateCounts)})
+    return UpdateCounts(*map(np.concatenate, zip(*parts, strict=True)))
 
 
 def together(parts: Sequence[UpdateCounts]) -> UpdateCounts:
-    """Counts of arrays that took the same trains: their coincidences add up, the lines fired once."""
+    """Add the counts of arrays that took the same trains: their coincidences add up, the lines fired once."""
     up, down = (sum(getattr(p, f"coincidences_{way}") for p in parts) for way in ("up", "down"))
-    return replace(parts[0], coincidences_up=up, coincidences_down=down)
+    return parts[0]._replace(coincidences_up=up, coincidences_down=down)
 
 
 def scattered(vectors: int, parts: Iterable[tuple[NDArray[np.intp], UpdateCounts]]) -> UpdateCounts:
-    """Counts of parts of the vectors, each with its places, as one."""
+    """Put counts of parts of the vectors, each with the places of its vectors, back into one."""
     whole = UpdateCounts.zeros(vectors)
     for places, counts in parts:
-        for f in fields(UpdateCounts):
-            getattr(whole, f.name)[places] = getattr(counts, f.name)
+        for of_whole, of_part in zip(whole, counts, strict=True):
+            of_whole[places] = of_part
     return whole
 
 
 def changed(before: Tensor, after: Tensor) -> int:
-    """How many cells a write changed."""
+    """Count the cells that a write changed."""
     return int(torch.count_nonzero(before != after))

@@ -27,17 +27,21 @@ parameters are ours.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
 
 from rpusim.arch.contract import checks
+from rpusim.arch.contract.activity import Phase
+from rpusim.arch.contract.cell_layout import CellLayout, FullTrains, PeriodicWork
 from rpusim.errors import InputError
 from rpusim.kernels.arrays.array import DeviceArray
 from rpusim.kernels.arrays.reads import Reader
 from rpusim.kernels.arrays.zero_shift import ShiftedArray
 from rpusim.kernels.cells.base import CellActivity, CellParameters, Extra, Name, Site, UnitCell, changed, joined
+from rpusim.kernels.devices import Device
 from rpusim.kernels.mvm.multiply import IOParameters
 from rpusim.kernels.pulses.specification import UpdateCounts, UpdateParameters
 
@@ -46,7 +50,7 @@ Tensor = torch.Tensor
 
 @dataclass(frozen=True)
 class Hamiltonian(CellParameters):
-    """Stochastic Hamiltonian Descent.
+    """Learn by Stochastic Hamiltonian Descent.
 
     transfer_every:   vectors from one parallel read of A to the next.
     fast_lr:          learning rate of A, times that of the optimizer if scale_fast_lr.
@@ -87,12 +91,27 @@ class Hamiltonian(CellParameters):
     def arrays(self) -> int:
         return 2
 
+    @property
+    def layout(self) -> CellLayout:
+        """A learns and is written to C, which is visible; with zero-shifting A has a reference."""
+        made = replace(super().layout, visible=(1,), targets=((1,), (1,)), slices="all")
+        return made.with_reference() if self.zero_shift_pairs else made
+
+    @property
+    def calibration_pairs(self) -> int:
+        return self.zero_shift_pairs
+
+    def periodic_work(self, device: Device, rows: int, columns: int, vectors: int) -> Iterator[PeriodicWork]:
+        """One read of the whole array A, and pulses on the whole array C."""
+        trains = FullTrains(self.transfer_update.desired_bl, rows, columns)
+        yield PeriodicWork(Phase.TRANSFER, self.transfer_every, passes=1, pulses=trains)
+
     def build(self, site: Site) -> UnitCell:
         return HamiltonianCell(self, site)
 
 
 class HamiltonianCell(UnitCell):
-    """Arrays A (momentum) and C (position, the visible weights)."""
+    """Hold the arrays A (momentum) and C (position, the visible weights)."""
 
     def __init__(self, parameters: Hamiltonian, site: Site) -> None:
         fast, slow = parameters.make_arrays(site)
@@ -114,7 +133,7 @@ class HamiltonianCell(UnitCell):
         return weights
 
     def set_weights(self, weights: Tensor) -> None:
-        """C is programmed and A put to rest."""
+        """Program C, and put A to rest."""
         self._arrays[0].set_weights(torch.zeros(self.site.rows, self.site.columns))
         self._arrays[1].set_weights(weights)
         self.counters["updates"] = 0
@@ -136,7 +155,7 @@ class HamiltonianCell(UnitCell):
         return CellActivity(joined(parts), extra=extra)
 
     def _transfer(self, rate: float, extra: Extra, vector: int) -> None:
-        """Equation 2."""
+        """Read A with the next vector u, and pulse C: equation 2. ``vector`` made it due."""
         fast, slow = self._arrays
         count = self.counters["reads"]
         u = self._signs(count).to(slow.weights.device)
@@ -147,7 +166,7 @@ class HamiltonianCell(UnitCell):
         extra.add(vector, passes=1, writes=changed(before, slow.weights), counts=counts)
 
     def _signs(self, count: int) -> Tensor:
-        """The vector u of a read (1, columns)."""
+        """Make the vector u of a read, +1 or -1 (1, columns): a row of a Walsh-Hadamard matrix, or random signs."""
         columns = self.site.columns
         if not self.h.orthogonal:
             draws = self.uniform(Name.CHOICE, np.array([count]), columns)

@@ -18,15 +18,19 @@ Nandakumar, Le Gallo et al., "Mixed-precision deep learning based on computation
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
 
 from rpusim.arch.contract import checks
+from rpusim.arch.contract.activity import Phase
+from rpusim.arch.contract.cell_layout import CellLayout, Crossings, PeriodicWork
 from rpusim.errors import InputError
 from rpusim.kernels.cells.base import CellActivity, CellParameters, Extra, Name, Site, UnitCell, changed
 from rpusim.kernels.cells.single import Single
+from rpusim.kernels.devices import Device
 from rpusim.kernels.pulses.specification import UpdateCounts
 
 Tensor = torch.Tensor
@@ -34,14 +38,16 @@ Tensor = torch.Tensor
 
 @dataclass(frozen=True)
 class MixedPrecision(CellParameters):
-    """Digital gradient, analog weights.
+    """Collect the gradient digitally, and write it to analog weights.
 
     inner:               the cell that holds the weights: a single device, or a vector, reference or one-sided cell.
     transfer_every:      mini-batches from one transfer to the next.
     n_rows_per_transfer: rows per transfer; 0: all. random_row: they start anywhere instead of going round.
     granularity:         epsilon; 0: the granularity of the inner cell. transfer_lr: see equation 3.
     n_x_bins, n_d_bins:  quantisation of x and d; 0: none. stoc_round_x, stoc_round_d: round at random.
-    late_transfer:       see the module.
+    late_transfer:       check for a transfer before a mini-batch is counted, see the module.
+
+    Source: the module; parameters named as in AIHWKit (Rasch et al. 2021).
     """
 
     inner: CellParameters = field(default_factory=Single)
@@ -74,15 +80,41 @@ class MixedPrecision(CellParameters):
         return self.inner.arrays
 
     @property
+    def layout(self) -> CellLayout:
+        """The arrays of the inner cell, written row by row from the gradient in digital memory, one word per weight."""
+        inner = self.inner.layout
+        targets = (inner.learning,) * inner.arrays
+        return replace(inner, name=self.kind, learning=(), targets=targets, slices="row", words=1)
+
+    @property
+    def arrays_per_coincidence(self) -> int:
+        return self.inner.arrays_per_coincidence
+
+    @property
     def resets(self) -> bool:
         return self.inner.resets
+
+    def digital_ops_per_vector(self, rows: int, columns: int) -> int:
+        """Equation 1: a multiplication and an addition for every weight, and one of the factors is scaled."""
+        return 2 * rows * columns + rows
+
+    def periodic_work(self, device: Device, rows: int, columns: int, vectors: int) -> Iterator[PeriodicWork]:
+        """Every due row of the gradient is examined; those in which a threshold was crossed are written."""
+        yield PeriodicWork(
+            Phase.TRANSFER,
+            self.transfer_every * vectors,
+            slices=min(self.n_rows_per_transfer or rows, rows),
+            digital_ops=columns,
+            pulses=Crossings(columns, along_row=True, arrays=self.arrays_per_coincidence),
+        )
+        yield from self.inner.periodic_work(device, rows, columns, vectors)
 
     def build(self, site: Site) -> UnitCell:
         return MixedPrecisionCell(self, site)
 
 
 class MixedPrecisionCell(UnitCell):
-    """The inner cell, and chi (rows, columns)."""
+    """Hold the inner cell and chi, the gradient that was not yet written (rows, columns)."""
 
     chi: Tensor
 
@@ -103,7 +135,7 @@ class MixedPrecisionCell(UnitCell):
         return self.inner.weights
 
     def set_weights(self, weights: Tensor) -> None:
-        """The weights are programmed, and chi forgotten."""
+        """Program the weights, and forget chi."""
         self.inner.set_weights(weights)
         self.chi.zero_()
 
@@ -125,14 +157,15 @@ class MixedPrecisionCell(UnitCell):
         self.counters["batches"] = batches + 1
         if not self.m.late_transfer and (batches + 1) % self.m.transfer_every == 0:
             self._transfer(extra, vectors - 1)
-        return CellActivity(UpdateCounts.zeros(vectors), 2 * self.chi.numel() + self.site.rows, extra)
+        operations = self.m.digital_ops_per_vector(self.site.rows, self.site.columns)
+        return CellActivity(UpdateCounts.zeros(vectors), operations, extra)
 
     def _collect(self, x: Tensor, d: Tensor, learning_rate: float) -> None:
-        """Equation 1."""
+        """Add the gradient of vectors to chi: equation 1."""
         self.chi.addmm_(d.t(), x, alpha=learning_rate)
 
     def _transfer(self, extra: Extra, vector: int) -> None:
-        """Equations 2 and 3; rows without a pulse are examined only."""
+        """Write the next rows of chi: equations 2 and 3. Rows without a pulse are only examined."""
         rows, count = self.site.rows, self.m.n_rows_per_transfer or self.site.rows
         start = self.counters["row"]
         if self.m.random_row:
@@ -164,7 +197,7 @@ class MixedPrecisionCell(UnitCell):
         self.counters["transfers"] += 1
 
     def _quantised(self, x: Tensor, d: Tensor, start: int) -> tuple[Tensor, Tensor]:
-        """x and d on their levels."""
+        """Round x and d to their levels; ``start``: vectors that came before, by which random numbers are drawn."""
         m, results = self.m, []
         for values, bins, at_random, name in (
             (x, m.n_x_bins, m.stoc_round_x, Name.ROUND_X),

@@ -15,12 +15,14 @@ not: Burr et al., IEEE Trans. Electron Devices 62:3498 (2015); Nandakumar et al.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
 
 import torch
 
 from rpusim.arch.contract import checks
 from rpusim.arch.contract.activity import Phase
+from rpusim.arch.contract.cell_layout import CellLayout, PeriodicWork
 from rpusim.errors import InputError
 from rpusim.kernels.arrays.reads import Reader
 from rpusim.kernels.cells.base import (
@@ -34,6 +36,7 @@ from rpusim.kernels.cells.base import (
     joined,
     together,
 )
+from rpusim.kernels.devices import Device
 from rpusim.kernels.mvm.multiply import IOParameters
 from rpusim.kernels.pulses.specification import UpdateCounts, UpdateParameters
 
@@ -42,11 +45,14 @@ Tensor = torch.Tensor
 
 @dataclass(frozen=True)
 class OneSided(CellParameters):
-    """A pair of devices that only go up.
+    """Put a pair of devices that only go up at every cross-point.
 
     refresh_every:  vectors from one refresh to the next, or mini-batches if ``units_in_mbatch``; 0: never.
     refresh_upper_thres, refresh_lower_thres: equation 3, as fractions of the mean w_max.
-    refresh_forward: periphery of the read; its noise and bound management are always off. refresh_update: the write.
+    refresh_forward: periphery of the read; its noise and bound management are always off.
+    refresh_update:  how the difference is written back.
+
+    Source: the module; parameters named as in AIHWKit (Rasch et al. 2021).
     """
 
     refresh_every: int = 0
@@ -73,15 +79,33 @@ class OneSided(CellParameters):
         return 2
 
     @property
+    def layout(self) -> CellLayout:
+        """Both arrays are read, and take the pulses: which one of them depends on the sign."""
+        return replace(super().layout, visible=(0, 1), learning=(0, 1))
+
+    @property
     def resets(self) -> bool:
         return self.refresh_every > 0
+
+    def refresh_period(self, vectors: int) -> int:
+        """Count the vectors from one refresh to the next, in mini-batches of ``vectors``; 0: never."""
+        return self.refresh_every * (vectors if self.units_in_mbatch else 1)
+
+    def periodic_work(self, device: Device, rows: int, columns: int, vectors: int) -> Iterator[PeriodicWork]:
+        """Refreshes read both arrays column by column; which pairs are full, and reset, is up to the data."""
+        if self.refresh_every:
+            for array in (0, 1):
+                yield PeriodicWork(Phase.MAINTENANCE, self.refresh_period(vectors), array=array, passes=columns)
 
     def build(self, site: Site) -> UnitCell:
         return OneSidedCell(self, site)
 
 
 class OneSidedCell(UnitCell):
-    """Arrays g_minus and g_plus; counters: refreshed, the number of pairs that were reset and written back so far."""
+    """Hold the arrays g_minus and g_plus.
+
+    Counters: reads, columns read so far; refreshed, pairs that were reset and written back so far.
+    """
 
     visible: Tensor
 
@@ -113,7 +137,7 @@ class OneSidedCell(UnitCell):
 
     def update(self, x: Tensor, d: Tensor, learning_rate: float) -> CellActivity:
         vectors, start = len(x), self.counters["updates"]
-        period = self.o.refresh_every * (vectors if self.o.units_in_mbatch else 1)
+        period = self.o.refresh_period(vectors)
         parts: list[UpdateCounts] = []
         extra = Extra()
         at = 0

@@ -9,10 +9,11 @@ are equal: Kim et al., arXiv:1907.10228 (2019). The numbers of pulses follow fro
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 
+from rpusim.arch.contract.cell_layout import CellLayout
 from rpusim.kernels.arrays.zero_shift import ZeroShift, zero_shift
 from rpusim.kernels.cells.base import CellActivity, CellParameters, Site, UnitCell
 
@@ -21,7 +22,7 @@ Tensor = torch.Tensor
 
 @dataclass(frozen=True)
 class Reference(CellParameters):
-    """A device and its reference.
+    """Put a device and its reference at every cross-point.
 
     zero_shift_pairs: pairs of pulses that find the symmetry points when the array is made; 0: the reference is 0 until
     `ReferenceCell.set_reference`.
@@ -39,12 +40,21 @@ class Reference(CellParameters):
     def arrays(self) -> int:
         return 2
 
+    @property
+    def layout(self) -> CellLayout:
+        """Both arrays are read together, the first one learns."""
+        return replace(super().layout, visible=(0, 1))
+
+    @property
+    def calibration_pairs(self) -> int:
+        return self.zero_shift_pairs
+
     def build(self, site: Site) -> UnitCell:
         return ReferenceCell(self, site)
 
 
 class ReferenceCell(UnitCell):
-    """Arrays W_0 and W_1. shift: what zero-shifting did, or None."""
+    """Hold the arrays W_0 and W_1. shift: what zero-shifting did, or None."""
 
     visible: Tensor
 

@@ -19,7 +19,7 @@ Tensor = torch.Tensor
 
 @dataclass(frozen=True)
 class Single(CellParameters):
-    """One device per cross-point."""
+    """Put one device at every cross-point."""
 
     kind = "single"
 
@@ -27,12 +27,16 @@ class Single(CellParameters):
     def arrays(self) -> int:
         return 1
 
+    @property
+    def only_learns(self) -> bool:
+        return True
+
     def build(self, site: Site) -> UnitCell:
         return SingleCell(self, site)
 
 
 class SingleCell(UnitCell):
-    """One array, which carries the tile's own name."""
+    """Hold one array, which draws its random numbers by the tile's own name."""
 
     def __init__(self, parameters: Single, site: Site) -> None:
         device = parameters.devices[0] if parameters.devices else site.device

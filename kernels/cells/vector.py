@@ -13,13 +13,15 @@ noise: Gokmen, Onen & Haensch, Front. Neurosci. 11:538 (2017).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from rpusim.arch.contract import checks
+from rpusim.arch.contract.cell_layout import CellLayout
 from rpusim.errors import InputError
 from rpusim.kernels.cells.base import CellActivity, CellParameters, Name, Site, UnitCell, scattered, together
 
@@ -27,7 +29,7 @@ Tensor = torch.Tensor
 
 
 class Policy(StrEnum):
-    """Which devices learn from a vector; see the module's docstring."""
+    """Choose the devices that learn from a vector; see the module's docstring."""
 
     ALL = "all"
     SINGLE_FIXED = "single_fixed"
@@ -37,12 +39,14 @@ class Policy(StrEnum):
 
 @dataclass(frozen=True)
 class Vector(CellParameters):
-    """Several devices per cross-point.
+    """Put several devices at every cross-point.
 
-    number:       of devices.
+    number:       how many devices.
     policy:       a `Policy` or its name: which of them learn.
     first_index:  the device that learns (single_fixed), or that learned last (single_sequential).
     gamma:        weights of the devices in the sum; empty: 1/n each.
+
+    Source: Gokmen, Onen & Haensch (2017); policies and their names as in AIHWKit (Rasch et al. 2021).
     """
 
     number: int = 2
@@ -67,12 +71,27 @@ class Vector(CellParameters):
     def arrays(self) -> int:
         return self.number
 
+    @property
+    def layout(self) -> CellLayout:
+        """All arrays are seen. Of those that take turns at learning, ``first_index`` stands for all: they are alike."""
+        everything = tuple(range(self.number))
+        learning = everything if self.policy is Policy.ALL else (self.first_index,)
+        return replace(super().layout, visible=everything, learning=learning)
+
+    @property
+    def arrays_per_coincidence(self) -> int:
+        return self.number if self.policy is Policy.ALL else 1
+
+    @property
+    def only_learns(self) -> bool:
+        return True
+
     def build(self, site: Site) -> UnitCell:
         return VectorCell(self, site)
 
 
 class VectorCell(UnitCell):
-    """``number`` arrays on the same drivers."""
+    """Hold ``number`` arrays on the same drivers."""
 
     visible: Tensor
 
@@ -128,9 +147,10 @@ class VectorCell(UnitCell):
         self.show()
         return CellActivity(counts)
 
-    def _chosen(self, vectors: int) -> np.ndarray:
-        """The device of each of the next vectors."""
+    def _chosen(self, vectors: int) -> NDArray[np.int64]:
+        """Choose the array that learns, for each of the next vectors."""
         number = len(self._arrays)
+        chosen: NDArray[np.int64]
         if self.policy is Policy.SINGLE_SEQUENTIAL:
             chosen = (self.counters["index"] + 1 + np.arange(vectors)) % number
         else:

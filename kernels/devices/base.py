@@ -9,9 +9,9 @@ device has ONE step function, the size of one pulse in one direction:
     weight <- clip(weight + size)   for an up pulse,      weight <- clip(weight - size)   for a down pulse
 
 ``noise`` is dw_min_std times a standard-normal number. The function is called with float32 tensors by the torch path
-and compiled by numba for float32 scalars; so it is plain arithmetic of its arguments and the functions of `elementwise`
-(a Python literal would widen the numba path to float64). A step may come out negative: noise can reverse a pulse, and
-is not rectified.
+and compiled by numba for float32 scalars. So it is plain arithmetic of its arguments and functions of
+`rpusim.kernels.base.elementwise`; a Python literal would widen the numba path to float64. A step may come out negative:
+noise can reverse a pulse, and is not rectified.
 
 Weights have no unit (normalised conductance). Modelled: step size and its asymmetry, bounds, stuck cells, write noise,
 decay and diffusion per mini-batch, leakage and drift with time, reset. Not modelled: half-select disturbance,
@@ -41,14 +41,16 @@ Tensor = torch.Tensor
 
 
 class Device(ABC):
-    """Whatever can stand at a cross-point.
+    """What can stand at a cross-point.
 
+    kind:        the name by which a user asks for the device, such as "soft-bounds".
     write_noise: standard deviation, in weight, between the persistent weight that pulses move and the apparent weight
                  that reads see; drawn anew when the cell is touched. 0: they are the same.
     apply_write_noise_on_set: whether writing the weights directly has that noise too.
-    reset_std:   standard deviation of what a reset leaves around its target. drift: relaxation with time.
+    reset_std:   standard deviation, in weight, of what a reset leaves around its target.
+    drift:       relaxation with time.
     perfect_reads: whether it is read exactly, past all periphery.
-    granularity: the expected size of one pulse, which turns a learning rate into a number of pulses.
+    granularity: the expected size of one pulse, in weight, which turns a learning rate into a number of pulses.
     """
 
     kind: ClassVar[str]
@@ -59,14 +61,19 @@ class Device(ABC):
 
     @property
     def write_noise(self) -> float:
+        """Standard deviation, in weight, of the apparent weight around the persistent one; 0 unless overridden."""
         return 0.0
 
     @property
     @abstractmethod
-    def granularity(self) -> float: ...
+    def granularity(self) -> float:
+        """The expected size of one pulse, in weight."""
 
     def numbers(self) -> dict[str, float]:
-        """Every parameter under one flat name (``drift.nu``, ``piecewise_up[0]``), for tables; no drift, no rows."""
+        """List every parameter under a flat name (``drift.nu``, ``piecewise_up[0]``), for tables.
+
+        The parameters of a drift are left out where there is none.
+        """
         flat: dict[str, float] = {}
         for name, value in vars(self).items():
             if isinstance(value, Drift):
@@ -79,28 +86,38 @@ class Device(ABC):
 
     @abstractmethod
     def sample(self, rows: int, columns: int, stream: tuple[int, ...]) -> Cells:
-        """Draw the cells of an array; ``stream`` is (seed, layer, tile) or any integers that name the array."""
+        """Draw the cells of an array.
+
+        rows, columns: its size. stream: (seed, layer, tile) or any integers that name the array.
+        """
 
     @abstractmethod
     def symmetry_point(self, cells: Cells) -> Tensor:
-        """The weight (rows, columns) that alternating up and down pulses lead to; without a root, the bound."""
+        """Find the weights (rows, columns) that alternating up and down pulses lead to.
+
+        Where up and down steps are nowhere equal, this is the bound on the side of the larger ones.
+        """
 
 
 @dataclass(frozen=True)
 class PulsedDevice(Device):
-    """Mean parameters of a device; ``dtod`` = device to device, all standard deviations relative unless said.
+    """Mean parameters of a device that is moved by pulses.
 
-    dw_min:            mean size of one pulse (at weight 0 for most devices).
+    Weights have no unit. ``dtod`` means from device to device, over the cells of an array; spreads are standard
+    deviations, relative to the mean unless said otherwise.
+
+    dw_min:            mean size of one pulse, in weight (at weight 0 for most devices).
     dw_min_dtod:       spread of the step size, common to both directions; exp(dw_min_dtod xi) if
                        ``dw_min_dtod_log_normal``, else 1 + dw_min_dtod xi.
-    dw_min_std:        cycle-to-cycle noise of one pulse.
+    dw_min_std:        cycle-to-cycle noise of one pulse, relative to the step.
     up_down:           systematic asymmetry: shrinks the down steps if > 0, the up steps if < 0, by this fraction.
     up_down_dtod:      spread of the asymmetry, in units of dw_min, opposite in the two directions.
-    w_max, w_min:      mean bounds; w_max_dtod, w_min_dtod: their spreads.
+    w_max, w_min:      mean bounds, in weight; w_max_dtod, w_min_dtod: their spreads.
     enforce_consistency: make steps and bounds that came out with the wrong sign positive (else such a cell is dead).
-    corrupt_devices_prob, corrupt_devices_range: probability that a cell is stuck, and how far from 0 at most.
+    corrupt_devices_prob, corrupt_devices_range: probability that a cell is stuck, and how far from 0 at most (in
+                       weight).
     perfect_bias:      the last column has ideal steps and 100 times wider bounds.
-    diffusion, diffusion_dtod: random walk per mini-batch (absolute), its spread.
+    diffusion, diffusion_dtod: standard deviation of the random walk per mini-batch, in weight; its spread.
     lifetime, lifetime_dtod: decay time in mini-batches (0: no decay; up to 1: gone after one mini-batch), its spread.
     reset, reset_dtod, reset_std: the weight that decay and reset end at, its spread over cells, and the spread of a
                        reset around it (all absolute).
@@ -164,19 +181,23 @@ class PulsedDevice(Device):
 
     @abstractmethod
     def step_parameters(self, steps: Steps, draw: Draw) -> tuple[list[Tensor], list[Tensor]]:
-        """What ``step`` takes per cell after weight and noise: (for up pulses, for down pulses), equally many."""
+        """Compute what ``step`` takes per cell after weight and noise.
+
+        steps: sampled sizes and bounds. draw: random numbers for spreads of the device's own.
+        Returns tensors (rows, columns) for up pulses, and as many for down pulses.
+        """
 
     def vary(self, steps: Steps, draw: Draw) -> Steps:
-        """Steps and bounds with what the device varies beyond the common parameters; most devices: nothing."""
+        """Vary steps and bounds beyond the common parameters; most devices do nothing here."""
         return steps
 
     def referred(self, cells: Cells, draw: Draw) -> Cells:
-        """The cells in terms of the weight, where that is not the state of the device itself; see `reference`."""
+        """Express the cells in terms of the weight, where that is not the state of the device; see `reference`."""
         return cells
 
     @property
     def granularity(self) -> float:
-        """The expected size of one pulse, which turns a learning rate into a number of pulses."""
+        """The expected size of one pulse, in weight, which turns a learning rate into a number of pulses."""
         return self.dw_min
 
     @property
@@ -186,11 +207,14 @@ class PulsedDevice(Device):
 
     @property
     def write_noise(self) -> float:
-        """Standard deviation of the apparent weight around the persistent one."""
+        """Standard deviation, in weight, of the apparent weight around the persistent one."""
         return self.write_noise_std * self.dw_min
 
     def sample(self, rows: int, columns: int, stream: tuple[int, ...]) -> Cells:
-        """Draw the cells of an array; ``stream`` is (seed, layer, tile) or any integers that name the array."""
+        """Draw the cells of an array: steps and bounds, then what the device makes of them, then what time does.
+
+        rows, columns: its size. stream: (seed, layer, tile) or any integers that name the array.
+        """
         draw = Draw(rows, columns, stream)
         steps = self.vary(self._steps(draw), draw)
         parameters_up, parameters_down = self.step_parameters(steps, draw)
@@ -208,14 +232,14 @@ class PulsedDevice(Device):
         return self.referred(self.leaking(cells, draw), draw)
 
     def leaking(self, cells: Cells, draw: Draw) -> Cells:
-        """The cells with the time constant of each, where they leak."""
+        """Give each cell a time constant, where they leak."""
         if self.retention == 0.0:
             return cells
         rest = cells.clip(torch.zeros_like(cells.bound_min) if cells.target is None else cells.target)
         return replace(cells, target=rest, retention=self.retention * torch.exp(self.retention_dtod * draw.normal()))
 
     def _steps(self, draw: Draw) -> Steps:
-        """The variation that all pulsed devices have."""
+        """Draw the variation that all pulsed devices have."""
         bound_max = self.w_max * (1.0 + self.w_max_dtod * draw.normal())
         bound_min = self.w_min * (1.0 + self.w_min_dtod * draw.normal())
         spread = self.dw_min_dtod * draw.normal()

@@ -31,13 +31,13 @@ _SMALLEST = float(torch.finfo(torch.float32).tiny)
 class Drift:
     """Parameters of the drift; the default is none.
 
-    nu, nu_dtod:   mean exponent (0: no drift), its relative spread over the cells.
+    nu, nu_dtod:   mean exponent, without unit (0: no drift), and its relative spread over the cells.
     nu_std:        relative spread of the exponent from call to call.
-    nu_k, log_g0:  fall of the exponent with the logarithm of the conductance, and the logarithm where it is nu.
+    nu_k, log_g0:  fall of the exponent with the natural logarithm of the conductance, and the logarithm where it is nu.
     wg_ratio, g_offset, w_offset: weight of one unit of conductance; conductance and weight at the origin.
     t_0:           seconds after writing at which the conductance was measured; no drift before.
-    reset_tol:     a weight that moved by more than this was written again.
-    w_noise_std:   standard deviation of the noise added in each call.
+    reset_tol:     a weight that moved by more than this, in weight, was written again.
+    w_noise_std:   standard deviation of the noise added in each call, in weight.
     """
 
     nu: float = 0.0
@@ -61,13 +61,14 @@ class Drift:
             checks.number(f"drift.{field}", getattr(self, field), above=0.0)
 
     def exponents(self, draw: Draw) -> Tensor | None:
-        """The frozen exponent of every cell; None without drift."""
+        """Draw the frozen exponent of every cell (rows, columns); None without drift."""
         return self.nu * (1.0 + self.nu_dtod * draw.normal()) if self.nu != 0.0 else None
 
     def relaxed(self, start: Tensor, age: Tensor, exponent: Tensor, now: Tensor, noise: Tensor) -> Tensor:
-        """Equations 1 and 2: weights ``age`` seconds after they had the value ``start``; ``now`` is their value before.
+        """Compute by equations 1 and 2 what weights have drifted to; all tensors are (rows, columns).
 
-        noise: standard-normal numbers for the exponent. All tensors have the shape of the array.
+        start: the weights when they were written. age: seconds since then. exponent: as drawn by `exponents`. now: the
+        weights before this call, on which the exponent depends. noise: standard-normal numbers for the exponent.
         """
         exponent = exponent * (1.0 + self.nu_std * noise)
         if self.nu_k != 0.0:

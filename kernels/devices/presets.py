@@ -20,7 +20,11 @@ from rpusim.kernels.devices.models.soft_bounds_reference import SoftBoundsRefere
 
 @dataclass(frozen=True)
 class DevicePreset:
-    """A named device, what it is in a few words, and where its numbers come from."""
+    """A named device.
+
+    name: by which a user asks for it. title: what it is, in a few words. device: its parameters. source: where the
+    numbers come from.
+    """
 
     name: str
     title: str

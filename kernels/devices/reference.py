@@ -28,7 +28,7 @@ Tensor = torch.Tensor
 class Referenced(PulsedDevice):
     """A device with a reference; besides the parameters of the device:
 
-    reference_mean, reference_std: the reference and its spread over the cells (absolute).
+    reference_mean, reference_std: the reference and its spread over the cells, in weight.
     subtract_symmetry_point: add each cell's symmetry point to its reference, which puts it at weight 0.
     """
 
@@ -44,9 +44,13 @@ class Referenced(PulsedDevice):
 
     @abstractmethod
     def shifted(self, parameters: list[Tensor], reference: Tensor) -> list[Tensor]:
-        """The parameters of a step that is given for the state v, for the weight w = v - reference."""
+        """Turn parameters of a step in terms of the state v into those in terms of the weight w = v - reference.
+
+        parameters: of one direction, tensors (rows, columns). reference: of every cell (rows, columns).
+        """
 
     def referred(self, cells: Cells, draw: Draw) -> Cells:
+        """Draw the reference, and express bounds, target and steps of the cells in terms of the weight."""
         reference = self.reference_mean + self.reference_std * draw.normal()
         rest = torch.zeros_like(reference) if cells.target is None else cells.target
         if self.subtract_symmetry_point:

@@ -21,9 +21,9 @@ Tensor = torch.Tensor
 
 @dataclass(frozen=True)
 class Response:
-    """Weights after 0, 1, ..., 2 N pulses, of which the first N go up and the others down.
+    """Weights after 0, 1, ..., 2 N pulses, of which the first N go up and the others down; all in weight.
 
-    mean:    (2 N + 1,), the mean cell; cells: (count, 2 N + 1), sampled cells.
+    pulses:  N. mean: (2 N + 1,), the mean cell. cells: (count, 2 N + 1), sampled cells.
     up_step, down_step: sizes of the mean cell's steps at weight 0.
     symmetry_point, symmetry_points: of the mean cell and of the sampled cells (count,).
     bound_min, bound_max: of the mean cell.
@@ -41,7 +41,7 @@ class Response:
 
 
 def mean_device(device: PulsedDevice) -> PulsedDevice:
-    """The device without variation between cells; its noise from pulse to pulse is left as it is."""
+    """Take the variation between cells out of a device; its noise from pulse to pulse is left as it is."""
     alike: dict[str, Any] = {
         field.name: 0.0
         for field in fields(device)
@@ -51,12 +51,16 @@ def mean_device(device: PulsedDevice) -> PulsedDevice:
 
 
 def default_pulses(device: PulsedDevice) -> int:
-    """Pulses that show the whole curve: as many as mean steps fit between the bounds, from 10 to 20,000."""
+    """Choose pulses that show the whole curve: as many as mean steps fit between the bounds, from 10 to 20,000."""
     return int(min(max(round(device.num_states), 10), 20_000))
 
 
 def respond(device: PulsedDevice, pulses: int | None = None, cells: int = 5, seed: int = 0) -> Response:
-    """Pulse the mean cell and ``cells`` sampled ones from their lower bounds, ``pulses`` times up and then down."""
+    """Pulse the mean cell and sampled ones from their lower bounds, up and then down.
+
+    device: what is pulsed. pulses: how many in each direction, at least 1; None: `default_pulses`. cells: how many are
+    sampled. seed: of all random numbers, 0 or more. InputError: a number is out of its range.
+    """
     count = default_pulses(device) if pulses is None else pulses
     checks.integer("pulses", count, low=1)
     checks.integer("cells", cells, low=0)
@@ -81,7 +85,7 @@ def respond(device: PulsedDevice, pulses: int | None = None, cells: int = 5, see
 
 
 def _train(device: PulsedDevice, cells: Cells, count: int, stream: tuple[int, ...]) -> Tensor:
-    """The weights (cells, 2 count + 1) of a row of cells as reads see them; the first cell has no noise at all."""
+    """Pulse a row of cells: their weights (cells, 2 count + 1) as reads see them; the first cell has no noise."""
     width = cells.pulse.shape[1]
 
     def noise(purpose: Purpose, rows: int, deviation: float) -> Tensor:

@@ -20,26 +20,31 @@ _HALVINGS = 40
 
 
 def balance(slope: Tensor, excess: Tensor, cells: Cells) -> Tensor:
-    """Root of excess = slope * w within the bounds: where up steps exceed down steps by excess - slope * w.
+    """Find where up and down steps are equal, if up steps exceed down steps by excess - slope * w.
 
-    Without a root the weight runs to the bound on the side of ``excess``; with no excess at all it stays at 0.
+    excess, slope: (rows, columns). cells: whose bounds limit the result.
+    Returns the root within the bounds (rows, columns). Without a root the weight runs to the bound on the side of
+    ``excess``; with no excess at all it stays at 0.
     """
     runaway = torch.where(excess > 0, math.inf, torch.where(excess < 0, -math.inf, 0.0))
     return cells.clip(torch.where(slope > 0, excess / slope, runaway))
 
 
 def linear_symmetry_point(cells: Cells) -> Tensor:
-    """Where the up step equals the down step, for steps that start with the parameters (size, slope)."""
+    """Find where up and down steps are equal, for steps size + slope w that begin with the parameters (size, slope)."""
     up, slope_up, *_ = cells.parameters(up=True)
     down, slope_down, *_ = cells.parameters(up=False)
     return balance(slope_down - slope_up, up - down, cells)
 
 
 def bracketed_symmetry_point(step: Callable[..., Tensor], cells: Cells) -> Tensor:
-    """The same for any step, by halving the interval between the bounds until float32 has no number in between.
+    """Find where up and down steps are equal, for any step function.
 
-    An up step that is larger everywhere ends at the upper bound, a smaller one at the lower, equal ones at 0. Where a
-    response has several stable points, this finds one of them.
+    The interval between the bounds is halved until float32 has no number in between. An up step that is larger
+    everywhere ends at the upper bound, a smaller one at the lower, equal ones at 0. Where a response has several stable
+    points, this finds one of them.
+
+    step: the step function of the device. cells: of an array. Returns weights (rows, columns).
     """
     of_up, of_down = cells.parameters(up=True), cells.parameters(up=False)
     low, high = cells.bound_min.clone(), cells.bound_max.clone()

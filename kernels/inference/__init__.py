@@ -1,18 +1,21 @@
 """Inference: weights that are trained in software, programmed into conductances, and drift while they are used.
 
-converters/  which conductances stand for a weight     noise/      what becomes of them
-modifiers/   what trains a network to bear it          tile        cells with their periphery
-clipping, remapping   weights kept in range            compensation  drift measured and made up for
-config       all of it in one value                    model       `program`, `drift`, `elapse`
-presets      named configurations with sources         draw        random numbers by place
+    tile          cells with their periphery, and `InferenceConfig`, all of the following in one value
+    converters/   which conductances stand for a weight      noise/      what becomes of conductances
+    modifiers/    what trains a network to bear it           clipping, remapping   weights kept in range
+    compensation  drift measured and made up for             model       `program`, `drift`, `elapse`
+    presets       named configurations with their sources    draw        random numbers by place
 
-model = convert(torch_module, InferenceConfig())
-program(model); drift(model, 86400.0); model.eval()(x)
+To add a noise model, a converter or a modifier, write a frozen dataclass in a file of its own, of the kind that the
+``base`` of its folder describes, and enter it in the list of the folder's ``__init__`` (`NOISE_MODELS`, `CONVERTERS`,
+`MODIFIERS`); ``tests/kernels/inference`` then tests it with all others. A named set-up is a row in `presets`.
+
+    model = convert(torch_module, InferenceConfig())
+    program(model); drift(model, 86400.0); model.eval()(x)
 """
 
 from rpusim.kernels.inference.clipping import CLIPS, ChannelMaxClip, Clip, FixedClip, GaussianClip
 from rpusim.kernels.inference.compensation import COMPENSATIONS, Compensation, GlobalCompensation, PerColumnCompensation
-from rpusim.kernels.inference.config import InferenceConfig
 from rpusim.kernels.inference.converters import (
     CONVERTERS,
     Converter,
@@ -48,7 +51,7 @@ from rpusim.kernels.inference.noise import (
 )
 from rpusim.kernels.inference.presets import INFERENCE, InferencePreset, inference
 from rpusim.kernels.inference.remapping import Remap
-from rpusim.kernels.inference.tile import InferenceTile
+from rpusim.kernels.inference.tile import InferenceConfig, InferenceTile
 
 __all__ = [
     "CLIPS",

@@ -15,18 +15,18 @@ Tensor = torch.Tensor
 
 
 class Clip(ABC):
-    """Where weights are clipped; a frozen dataclass. ``kind`` is its name."""
+    """Choose where weights are clipped; a frozen dataclass. ``kind`` is its name."""
 
     kind: ClassVar[str]
 
     @abstractmethod
     def bound(self, weights: Tensor) -> float:
-        """The largest magnitude that the weights (rows, columns) of a tile keep."""
+        """Find the largest magnitude that the weights (rows, columns) of a tile keep."""
 
 
 @dataclass(frozen=True)
 class FixedClip(Clip):
-    """At ``value``."""
+    """Clip at ``value``."""
 
     value: float = 1.0
 
@@ -41,7 +41,7 @@ class FixedClip(Clip):
 
 @dataclass(frozen=True)
 class GaussianClip(Clip):
-    """At ``sigma`` standard deviations of the tile's weights, and at most at ``cap``, if that is > 0."""
+    """Clip at ``sigma`` standard deviations of the tile's weights, and at most at ``cap``, if that is > 0."""
 
     sigma: float = 2.5
     cap: float = 0.0
@@ -59,7 +59,7 @@ class GaussianClip(Clip):
 
 @dataclass(frozen=True)
 class ChannelMaxClip(Clip):
-    """At the mean over the rows of their largest weight, and at most at ``cap``, if that is > 0."""
+    """Clip at the mean over the rows of their largest weight, and at most at ``cap``, if that is > 0."""
 
     cap: float = 0.0
 

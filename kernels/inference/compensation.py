@@ -23,9 +23,10 @@ SMALLEST = 1e-4
 
 @dataclass(frozen=True)
 class Compensation(ABC):
-    """How drift is measured; ``kind`` is its name.
+    """Choose how drift is measured; ``kind`` is its name.
 
-    exact_reference: the average then is not measured but computed from the weights that were to be programmed.
+    exact_reference: compute the average just after programming from the weights that were to be programmed, instead of
+                     measuring it.
     """
 
     exact_reference: bool = False
@@ -37,12 +38,12 @@ class Compensation(ABC):
 
     @abstractmethod
     def average(self, answers: Tensor) -> Tensor:
-        """The averages that become factors of the outputs, from answers (inputs, rows) to one-hot inputs."""
+        """Average the answers (inputs, rows) to one-hot inputs: for every row what its factor is made of (rows,)."""
 
 
 @dataclass(frozen=True)
 class GlobalCompensation(Compensation):
-    """One factor for the tile."""
+    """Take one factor for the whole tile."""
 
     kind = "global"
 
@@ -52,7 +53,7 @@ class GlobalCompensation(Compensation):
 
 @dataclass(frozen=True)
 class PerColumnCompensation(Compensation):
-    """One factor for every output line (a column of the array as chips are drawn)."""
+    """Take a factor for every output line (a column of the array as chips are drawn)."""
 
     kind = "per-column"
 

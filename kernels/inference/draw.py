@@ -14,9 +14,11 @@ Tensor = torch.Tensor
 
 
 class CellDraw:
-    """Consecutive independent random matrices for cells in ``rows`` x ``columns`` from ``place`` on.
+    """Draw consecutive independent random matrices for the cells of one block of a layer's matrix.
 
-    name: integers that say what the numbers are for: seed, layer, purpose, event, device.
+    rows, columns:  size of the block. place: its first row and column in the matrix.
+    name:           integers that say what the numbers are for: seed, layer, purpose, event, device.
+    device:         torch's, on which they are drawn.
     """
 
     def __init__(
@@ -37,9 +39,9 @@ class CellDraw:
         return rng.bits(words, self._row, self._column)
 
     def normal(self) -> Tensor:
-        """Standard-normal numbers (rows, columns)."""
+        """Draw standard-normal numbers (rows, columns)."""
         return rng.normal(self._bits())
 
     def uniform(self) -> Tensor:
-        """Uniform numbers in [0, 1) (rows, columns)."""
+        """Draw uniform numbers in [0, 1) (rows, columns)."""
         return rng.uniform(self._bits())

@@ -10,7 +10,7 @@ from rpusim.kernels.inference.tile import InferenceTile
 
 
 def program(model: nn.Module) -> None:
-    """Write the weights of all inference layers into their cells, with the noise of programming.
+    """Write the weights of all inference layers of ``model`` into their cells, with the noise of programming.
 
     From then on the model in evaluation mode (``model.eval()``) multiplies with what the cells hold. Training forgets
     it. InputError if the model has no inference layers.
@@ -31,7 +31,7 @@ def drift(model: nn.Module, seconds: float) -> None:
 
 
 def elapse(model: nn.Module, seconds: float) -> None:
-    """Let what is programmed become ``seconds`` older: `drift` to the age that it then has.
+    """Let what is programmed in ``model`` become ``seconds`` older: `drift` to the age that it then has.
 
     Does nothing if nothing is programmed. InputError if a noise model does not cover that age.
     """
@@ -41,7 +41,7 @@ def elapse(model: nn.Module, seconds: float) -> None:
 
 
 def _drift(tiles: list[InferenceTile], ages: list[float]) -> None:
-    """All of them, or none if a noise model does not cover an age."""
+    """Drift all tiles, or none if a noise model does not cover an age."""
     for tile, age in zip(tiles, ages, strict=True):
         if tile.config.noise is not None:
             tile.config.noise.check_time(age)

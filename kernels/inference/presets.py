@@ -11,11 +11,11 @@ from dataclasses import dataclass
 
 from rpusim.errors import InputError, nearest
 from rpusim.kernels.inference.clipping import FixedClip
-from rpusim.kernels.inference.config import InferenceConfig
 from rpusim.kernels.inference.converters import DualPair, SingleDevice, SinglePair
 from rpusim.kernels.inference.modifiers import AddNormal
 from rpusim.kernels.inference.noise import Hermes, ReRamCMO, ReRamWan2022, StateIndependent
 from rpusim.kernels.inference.remapping import Remap
+from rpusim.kernels.inference.tile import InferenceConfig
 from rpusim.kernels.mvm.input_range import InputRange
 from rpusim.kernels.mvm.multiply import BoundManagement, IOParameters, NoiseManagement, WeightNoise
 
@@ -132,7 +132,7 @@ INFERENCE: dict[str, InferencePreset] = {
 
 
 def inference(name: str) -> InferencePreset:
-    """The configuration of this name for arrays that only infer.
+    """Find the configuration of this name for arrays that only infer. InputError: there is none.
 
     >>> inference("standard-hwa").config.noise.kind
     'pcm'

@@ -14,11 +14,12 @@ Tensor = torch.Tensor
 
 @dataclass(frozen=True)
 class Remap:
-    """When and how weights are remapped.
+    """Choose how weights are remapped.
 
-    channelwise: every row for itself, else the tile as a whole. w_max: what the largest weight becomes.
-    max_scale_range: the largest scale over the smallest, if > 0; max_scale_ref: the smallest is taken to be this at
-    least.
+    channelwise:      remap every row for itself, else the tile as a whole.
+    w_max:            what the largest weight becomes.
+    max_scale_range:  the largest scale over the smallest; 0: any.
+    max_scale_ref:    what the smallest scale is taken to be at least, for max_scale_range.
     """
 
     channelwise: bool = True
@@ -33,7 +34,7 @@ class Remap:
         checks.number("max_scale_ref", self.max_scale_ref, low=0.0)
 
     def scales(self, weights: Tensor) -> Tensor:
-        """The scale of every row for weights (rows, columns) that are not yet divided by any; 1 for rows of zeros."""
+        """Find the scale of every row (rows,) for weights (rows, columns) not yet divided by any; 1 for zeros."""
         largest = weights.abs().amax(1)
         if not self.channelwise:
             largest = largest.max().expand_as(largest)

@@ -1,4 +1,6 @@
-"""InferenceTile: cells that are programmed once, drift, and are read; trained in software before.
+"""Arrays that only infer, and `InferenceConfig`, everything that makes a layer of them.
+
+`InferenceTile`: cells that are programmed once, drift, and are read; trained in software before.
 
 Its life, with the times at which random numbers are drawn:
 
@@ -16,30 +18,92 @@ remapping.
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 
+from rpusim.arch.contract import checks
 from rpusim.arch.contract.activity import Phase
 from rpusim.errors import InputError
 from rpusim.kernels.base.rng import Purpose
+from rpusim.kernels.inference.clipping import Clip
+from rpusim.kernels.inference.compensation import Compensation, GlobalCompensation
+from rpusim.kernels.inference.converters import Converter, SinglePair
 from rpusim.kernels.inference.draw import CellDraw
-from rpusim.kernels.mvm.multiply import Product, multiply
-from rpusim.kernels.tiles.tile import ALONE, Step, Tile
-
-if TYPE_CHECKING:
-    from rpusim.kernels.inference.config import InferenceConfig
+from rpusim.kernels.inference.modifiers import Modifier
+from rpusim.kernels.inference.noise import PCM, NoiseModel
+from rpusim.kernels.inference.remapping import Remap
+from rpusim.kernels.mvm.multiply import IOParameters, Product, multiply
+from rpusim.kernels.tiles.tile import ALONE, LayerConfig, Step, Tile
 
 Tensor = torch.Tensor
 # Stands where others have the number of the tile: cells draw by their place in the layer.
 _WHOLE_LAYER = -1
 
 
-class InferenceTile(Tile):
-    """A tile that only infers; parameters as for `Tile`.
+@dataclass(frozen=True)
+class InferenceConfig(LayerConfig):
+    """Configure the arrays of a layer that is trained in software, and then programmed.
 
-    Attributes: config; weight, the parameter that is trained; scale (rows,); programmed, whether it is; factor (rows,),
-    that of drift compensation; age, seconds since programming.
+    noise:          what becomes of programmed conductances; None: nothing.
+    converter:      which conductances stand for a weight.
+    compensation:   how drift is measured and made up for; None: not at all.
+    verifications:  how often, in the mean, programming reads each cell to verify it; for the activity log.
+    modifiers:      what disturbs the weights of every mini-batch of hardware-aware training: one, or several in order.
+    modify_in_evaluation:  disturb them in evaluation, too, as long as nothing is programmed.
+    clip, remap:    what is done to weights and their scales after every step of the optimizer; None: nothing.
+    forward, backward, analog_bias and others: as for `LayerConfig`; backward is exact by default, as it is computed in
+    software.
+
+    InputError: a field is out of its range, or the converter asks for conductances that the noise model does not cover.
+    """
+
+    noise: NoiseModel | None = field(default_factory=PCM)
+    converter: Converter = field(default_factory=SinglePair)
+    compensation: Compensation | None = field(default_factory=GlobalCompensation)
+    verifications: float = 0.0
+    modifiers: tuple[Modifier, ...] = ()
+    modify_in_evaluation: bool = False
+    clip: Clip | None = None
+    remap: Remap | None = None
+    backward: IOParameters = field(default_factory=lambda: IOParameters(is_perfect=True), kw_only=True)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        given = self.modifiers
+        object.__setattr__(self, "modifiers", tuple(given) if isinstance(given, list | tuple) else (given,))
+        checks.instance("converter", self.converter, Converter)
+        for name, kind in (("noise", NoiseModel), ("compensation", Compensation), ("clip", Clip), ("remap", Remap)):
+            if getattr(self, name) is not None:
+                checks.instance(name, getattr(self, name), kind)
+        for modifier in self.modifiers:
+            checks.instance("modifiers", modifier, Modifier)
+        checks.number("verifications", self.verifications, low=0.0)
+        checks.flag("modify_in_evaluation", self.modify_in_evaluation)
+        if self.noise is not None:
+            (low, high), (least, most) = self.converter.conductance_range, self.noise.conductance_range
+            if low < least * (1.0 - 1e-9) or high > most * (1.0 + 1e-9):
+                raise InputError(
+                    f"converter: {self.converter.kind} asks for conductances from {low * 1e6:g} to {high * 1e6:g} uS; "
+                    f"accepted with the noise model {self.noise.kind} are {least * 1e6:g} to {most * 1e6:g} uS"
+                )
+
+    def tile(self, rows: int, columns: int, **options: Any) -> InferenceTile:
+        return InferenceTile(rows, columns, self, **options)
+
+
+class InferenceTile(Tile):
+    """Multiply by cells that are programmed and read; arguments as for `Tile`.
+
+    Attributes:
+    config:      what it was made by.
+    weight:      the parameter that is trained (rows, columns).
+    scale:       factor of remapping for every row (rows,).
+    programmed:  whether the cells hold anything.
+    factor:      factor of drift compensation for every row (rows,).
+    age:         seconds since programming.
     """
 
     weight: torch.nn.Parameter
@@ -101,7 +165,7 @@ class InferenceTile(Tile):
     # --- training -----------------------------------------------------------------------------------------------------
 
     def forward(self, x: Tensor, step: Step = ALONE) -> Tensor:
-        """Multiply vectors: x (vectors, columns) -> y (vectors, rows)."""
+        """Multiply vectors: x (vectors, columns) -> y (vectors, rows), as the mode of training or evaluation asks."""
         self.end_mini_batch()
         return self._scaled(super().forward(x, step))
 
@@ -115,7 +179,7 @@ class InferenceTile(Tile):
         return super().gradient(x, d)
 
     def _scaled(self, y: Tensor) -> Tensor:
-        """Times the digital factors of the rows: the scale of remapping, and that of drift compensation."""
+        """Multiply by the digital factors of the rows: the scale of remapping, and that of drift compensation."""
         if self.config.remap is not None:
             y = y * self.scale
         return y * self.factor if self.programmed and not self.training else y
@@ -135,7 +199,7 @@ class InferenceTile(Tile):
         self._modify()
 
     def _may_have_learned(self) -> bool:
-        """Whether an error came back, or an optimizer made a step, since the last end of a mini-batch."""
+        """Tell whether an error came back, or an optimizer made a step, since the last end of a mini-batch."""
         return self._learned or self._changes() != self._seen
 
     def _changes(self) -> int:
@@ -182,7 +246,10 @@ class InferenceTile(Tile):
 
     @torch.no_grad()
     def drift(self, seconds: float) -> None:
-        """Let the cells be as they are ``seconds`` after programming; programs them first if nothing is programmed."""
+        """Let the cells be as they are ``seconds`` after programming; programs them first if nothing is programmed.
+
+        InputError: the noise model does not cover that time.
+        """
         noise, converter = self.config.noise, self.config.converter
         if noise is not None:
             noise.check_time(seconds)
@@ -201,7 +268,7 @@ class InferenceTile(Tile):
             self.factor.copy_(self.baseline / compensation.average(self._answers()))
 
     def _answers(self) -> Tensor:
-        """What the array answers (columns, rows) to each input line alone, through its periphery."""
+        """Measure what the array answers to each input line alone, through its periphery: (columns, rows)."""
         done = multiply(
             self.held,
             torch.eye(self.columns, device=self.held.device),
@@ -228,7 +295,7 @@ class InferenceTile(Tile):
         return CellDraw(self.rows, self.columns, name, self.place, self.weight.device)
 
     def _log(self, **columns: int) -> None:
-        """One row of maintenance."""
+        """Write one row of maintenance to the log."""
         if self.log is not None:
             where = {"layer": self.layer, "tile": self.tile, "phase": Phase.MAINTENANCE, "vector": -1}
             self.log.append(1, **where, active_rows=self.rows, active_columns=self.columns, **columns)
@@ -256,5 +323,6 @@ class InferenceTile(Tile):
         return self.__dict__ | {"_learned": self._may_have_learned()}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        super().__setstate__(state)
+        restore: Callable[[dict[str, Any]], None] = super().__setstate__
+        restore(state)
         self._seen = self._changes()

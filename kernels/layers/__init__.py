@@ -1,7 +1,16 @@
 """Analog layers: torch modules whose weights live on cross-point arrays, one file per kind.
 
-`KINDS` says which torch modules they stand in for. A kind has a constructor from a torch layer, ``of``, and if it has
-several matrices also ``matrices``, their names.
+    base         a matrix on a grid of tiles, forwards, backwards and in updates; digital scales around it
+    linear       the plain matrix                            convolution  every output position is one vector
+    recurrent    RNN, LSTM and GRU, layers and single steps  attention    four matrices, products in digital units
+    patches      windows of images as vectors, and back      several      modules that hold several matrices
+    gradient     what stands for the gradient of weights that learn by pulses
+    optimizer    `AnalogSGD`, which sends the pulses         convert      makes any torch module analog
+
+`KINDS` says which torch modules they stand in for. To add a kind, write an `AnalogLayer` (one matrix: say what its
+vectors are, ``vectors_of`` and ``input_of``) or a module that holds several by `add_matrices`. Give it a constructor
+``of`` from a torch layer, and if it has several matrices ``matrices``, their names; enter it in `KINDS`. How the chip
+counts its operations is told in `rpusim.arch.network.operations`.
 """
 
 from typing import Any

@@ -18,16 +18,17 @@ from rpusim.errors import InputError
 from rpusim.kernels.layers.base import AnalogLayer
 from rpusim.kernels.layers.linear import AnalogLinear
 from rpusim.kernels.layers.several import add_matrices
-from rpusim.kernels.tiles.config import LayerConfig
+from rpusim.kernels.tiles.tile import LayerConfig
 
 Tensor = torch.Tensor
 _PROJECTIONS = ("q_proj", "k_proj", "v_proj", "out_proj")
 
 
 class AnalogMultiheadAttention(torch.nn.Module):
-    """softmax(Q K^T / sqrt(d) + mask) V; stands in for torch.nn.MultiheadAttention, whose arguments it takes.
+    """Compute softmax(Q K^T / sqrt(d) + mask) V; stands in for torch.nn.MultiheadAttention, whose arguments it takes.
 
-    The matrices are ``q_proj``, ``k_proj``, ``v_proj`` and ``out_proj``; options as for `add_matrices`.
+    config:   what the tiles of all matrices are.
+    options:  as for `add_matrices`. The matrices are ``q_proj``, ``k_proj``, ``v_proj`` and ``out_proj``.
     """
 
     # What torch's transformer layers ask before they take a shorter path around the arrays: there is none.
@@ -76,7 +77,7 @@ class AnalogMultiheadAttention(torch.nn.Module):
 
     @classmethod
     def of(cls, module: Any, config: LayerConfig, **options: Any) -> AnalogMultiheadAttention:
-        """One that stands in for a torch layer, with its weights."""
+        """Make a layer that stands in for a torch layer, with its weights; options as for `add_matrices`."""
         analog = cls(
             module.embed_dim,
             module.num_heads,
@@ -109,7 +110,7 @@ class AnalogMultiheadAttention(torch.nn.Module):
 
     @staticmethod
     def matrices(layer: torch.nn.Module) -> tuple[str, ...]:
-        """Names of the matrices that stand in for those of a torch layer."""
+        """Name the matrices that stand in for those of a torch layer."""
         return _PROJECTIONS
 
     def forward(
@@ -123,7 +124,10 @@ class AnalogMultiheadAttention(torch.nn.Module):
         average_attn_weights: bool = True,
         is_causal: bool = False,
     ) -> tuple[Tensor, Tensor | None]:
-        """As torch's: the output, and the weights of attention or None. ``is_causal`` only says what the mask is."""
+        """Attend as torch's does; arguments and results are torch's, too.
+
+        is_causal only says what attn_mask is. InputError: it is set without a mask, or shapes do not fit.
+        """
         if is_causal and attn_mask is None:
             raise InputError("is_causal: True was given without attn_mask; accepted is True with the causal mask")
         single = query.dim() == 2
@@ -155,7 +159,7 @@ class AnalogMultiheadAttention(torch.nn.Module):
         if attn_mask is not None:
             scored = query.shape[1], key.shape[1]
             mask = _added("attn_mask", attn_mask, [scored, (len(q) * self.num_heads, *scored)], len(more))
-            scores = scores + (mask if mask.dim() == 2 else mask.unflatten(0, (len(q), self.num_heads)))
+            scores = scores + (mask if mask.dim() == 2 else mask.reshape(len(q), self.num_heads, *mask.shape[1:]))
         weights = functional.dropout(scores.softmax(3), self.dropout, self.training)
         y = self.out_proj((weights @ v).transpose(1, 2).flatten(2))
         seen = (weights.mean(1) if average_attn_weights else weights) if need_weights else None
@@ -165,7 +169,7 @@ class AnalogMultiheadAttention(torch.nn.Module):
 
 
 def _added(field: str, mask: Tensor, accepted: Sequence[tuple[int, ...]], more: int) -> Tensor:
-    """What a mask adds to the scores: nothing for the keys that are no positions, which come last."""
+    """Turn a mask into what it adds to the scores: nothing for the keys that are no positions, which come last."""
     if tuple(mask.shape) not in accepted:
         shapes = " or ".join(map(str, accepted))
         raise InputError(f"{field}: a shape of {tuple(mask.shape)} was given; accepted is {shapes}")

@@ -14,7 +14,7 @@ and what is learned from is d a R / s, so that s W_a follows plain SGD; a, R and
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from itertools import accumulate, zip_longest
 from typing import Any, cast
@@ -35,15 +35,14 @@ from rpusim.kernels.layers.gradient import (
     operations_of_norm,
 )
 from rpusim.kernels.mvm.input_range import LearnedRange
-from rpusim.kernels.tiles.config import LayerConfig
-from rpusim.kernels.tiles.tile import ALONE, Step
+from rpusim.kernels.tiles.tile import ALONE, LayerConfig, Step
 
 Tensor = torch.Tensor
 Splits = tuple[int, ...]
 
 
 def balanced_split(size: int, limit: int) -> Splits:
-    """Block sizes that cut ``size`` lines into the fewest blocks of at most ``limit``, equal to within one.
+    """Cut ``size`` lines into the fewest blocks of at most ``limit``, equal to within one; returns their sizes.
 
     >>> balanced_split(10, 4)
     (4, 3, 3)
@@ -54,8 +53,11 @@ def balanced_split(size: int, limit: int) -> Splits:
 
 
 class _AnalogProduct(torch.autograd.Function):
-    """y = W x on the tiles, of all vectors in x; backwards W^T d, if the input wants it, and the pairs are kept or make
-    the gradients of ``weights``, the tiles' parameters."""
+    """Let autograd multiply on the tiles: y = W x of all vectors in x, and backwards W^T d if the input wants it.
+
+    Backwards, pairs are the gradients of ``weight`` and ``bias`` where tiles learn by pulses; else they make those of
+    ``weights``, the tiles' parameters.
+    """
 
     @staticmethod
     def forward(
@@ -99,17 +101,30 @@ class _AnalogProduct(torch.autograd.Function):
         return back, *learned, None, None, None
 
 
-class AnalogLayer(torch.nn.Module, ABC):
-    """A matrix of ``outputs`` x ``inputs`` on a grid of tiles, with a bias as a further column or digital.
+# Torch does not say what it returns.
+_analog_product: Callable[..., Tensor] = _AnalogProduct.apply
 
-    groups: so many equal parts of the outputs read inputs of their own, each through tiles of its own; ``inputs`` is
-    what one output reads.
-    weight_shape: the shape of torch's ``weight``; None: (outputs, inputs).
-    row_splits, column_splits: sizes of the blocks of outputs and of inputs (the bias column included); None: as few as
-    the configuration's largest tile allows. A block of outputs lies within one group.
-    weight, bias: parameters, as of torch's layer. Where the tiles learn by pulses they stand for what the cells hold
-    (see `layers.gradient`); a digital bias is a plain parameter. calls: how often the layer was called.
-    scale: the mapping scale s, one or one per output; out_scale, input_range: None unless configured.
+
+class AnalogLayer(torch.nn.Module, ABC):
+    """Lay a matrix of ``outputs`` x ``inputs`` on a grid of tiles, with a bias as a further column or digital.
+
+    outputs, inputs:  size of the matrix; ``inputs`` is what one output reads.
+    bias:        whether there is one.
+    config:      what the tiles are.
+    groups:      so many equal parts of the outputs read inputs of their own, each through tiles of its own.
+    weight_shape:  the shape of torch's ``weight``; None: (outputs, inputs).
+    row_splits, column_splits:  sizes of the blocks of outputs and of inputs (the bias column included); None: as few as
+                 the configuration's largest tile allows. A block of outputs lies within one group.
+    seed, layer, path, log:  as for `rpusim.kernels.tiles.tile.Tile`.
+
+    Attributes:
+    weight, bias:  parameters, as of torch's layer. Where the tiles learn by pulses they stand for what the cells hold
+                 (see `layers.gradient`); a digital bias is a plain parameter.
+    calls:       how often the layer was called.
+    scale:       the mapping scale s, () or (outputs,).
+    out_scale, input_range:  the learned factors; None unless configured.
+
+    InputError: config is no configuration, or splits do not fit.
     """
 
     bias: Tensor | None
@@ -168,8 +183,8 @@ class AnalogLayer(torch.nn.Module, ABC):
     def _register_parts(self, learns: dict[str, bool]) -> None:
         """Stand among the parameters for what is on the arrays and learns by pulses; ``learns`` is True by default."""
         for name in self._parts:
-            part = ArrayWeights(self, name, self.scale.device, learns.get(name, True))
-            self.register_parameter(name, part)  # type: ignore[arg-type]
+            part: Any = ArrayWeights(self, name, self.scale.device, learns.get(name, True))
+            self.register_parameter(name, part)
 
     @property
     def _parts(self) -> tuple[str, ...]:
@@ -181,26 +196,43 @@ class AnalogLayer(torch.nn.Module, ABC):
     @property
     def learns(self) -> bool | None:
         """Whether pulses change the weights; None where torch trains them."""
-        return any(self._parameters[name].requires_grad for name in self._parts) if self._parts else None  # type: ignore[union-attr]
+        return any(getattr(self, name).requires_grad for name in self._parts) if self._parts else None
 
     def part_shape(self, name: str) -> torch.Size:
-        """The shape that torch gives ``weight`` or ``bias``."""
+        """Return the shape that torch gives ``weight`` or ``bias``."""
         return torch.Size((self.rows,) if name == "bias" else self.weight_shape)
 
     def part(self, name: str) -> Tensor:
-        """A copy of ``weight`` or ``bias`` as the tiles hold it, in the shape that torch gives it."""
+        """Read ``weight`` or ``bias`` as the tiles hold it, in the shape that torch gives it; a copy."""
         weight, bias = self.get_weights()
         found = weight if name == "weight" else bias
         assert found is not None, "a layer without a bias"
         return found.reshape(self.part_shape(name))
 
     def part_gradient(self, name: str, x: Tensor, d: Tensor) -> Tensor:
-        """The gradient of ``weight`` or ``bias`` from vectors x (vectors, groups x columns) and errors d (vectors,
-        rows), in the shape that torch gives it."""
+        """Compute the gradient of ``weight`` or ``bias``, in the shape that torch gives it.
+
+        x, d: vectors (vectors, groups x columns) and errors (vectors, rows).
+        """
         tiles = iter([tile.gradient(*pair) for tile, pair in zip(self._grid, self._pairs_of_tiles(x, d), strict=True)])
         matrix = torch.cat([torch.cat([next(tiles) for _ in self.column_splits], 1) for _ in self.row_splits], 0)
         last = self.columns - int(self.bias_column)
         return (matrix[:, last] if name == "bias" else matrix[:, :last]).reshape(self.part_shape(name))
+
+    def learn_as(self, weight: Tensor, bias: Tensor | None) -> None:
+        """Learn, or stay frozen, as the parameters of the torch layer that this one stands in for.
+
+        weight, bias: tensors whose ``requires_grad`` counts, or parts of such.
+        """
+        learns = {"weight": weight.requires_grad, "bias": bias is not None and bias.requires_grad}
+        for name in self._parts:
+            getattr(self, name).requires_grad_(learns[name])
+        if self._digital_bias and self.bias is not None:
+            self.bias.requires_grad_(learns["bias"])
+        on_tiles = learns if self.bias_column else {"weight": learns["weight"]}
+        self._still = tuple(name for name, value in on_tiles.items() if not value)
+        for parameter in self.trained:
+            parameter.requires_grad_(any(on_tiles.values()))
 
     @property
     def trained(self) -> list[torch.nn.Parameter]:
@@ -218,7 +250,10 @@ class AnalogLayer(torch.nn.Module, ABC):
             tile.log = log
 
     def set_weights(self, weight: Tensor, bias: Tensor | None = None) -> None:
-        """Write the logical weights (outputs, inputs) and bias (outputs,), limited by the cells' bounds."""
+        """Write the logical weights (outputs, inputs) and bias (outputs,), limited by the cells' bounds.
+
+        InputError: another size, or numbers that are not finite.
+        """
         expected = self.columns - int(self.bias_column)
         if len(weight) != self.rows or weight.numel() != self.rows * expected:
             raise InputError(
@@ -245,23 +280,8 @@ class AnalogLayer(torch.nn.Module, ABC):
         for tile, block in zip(self._grid, self._blocks(scaled), strict=True):
             tile.set_weights(block)
 
-    def learn_as(self, weight: Tensor, bias: Tensor | None) -> None:
-        """Learn and stay frozen as the parameters of the torch layer that this one stands in for.
-
-        weight, bias: tensors whose ``requires_grad`` counts, or parts of such.
-        """
-        learns = {"weight": weight.requires_grad, "bias": bias is not None and bias.requires_grad}
-        for name in self._parts:
-            self._parameters[name].requires_grad_(learns[name])  # type: ignore[union-attr]
-        if self._digital_bias and self.bias is not None:
-            self.bias.requires_grad_(learns["bias"])
-        on_tiles = learns if self.bias_column else {"weight": learns["weight"]}
-        self._still = tuple(name for name, value in on_tiles.items() if not value)
-        for parameter in self.trained:
-            parameter.requires_grad_(any(on_tiles.values()))
-
     def get_weights(self) -> tuple[Tensor, Tensor | None]:
-        """The logical weights (outputs, inputs) and bias (outputs,) as the tiles hold them."""
+        """Read the logical weights (outputs, inputs) and bias (outputs,), as the tiles hold them, exactly."""
         grid, width = self._grid, len(self.column_splits)
         rows = [torch.cat([t.get_weights() for t in grid[r : r + width]], 1) for r in range(0, len(grid), width)]
         matrix = torch.cat(rows, 0) * self.scale.reshape(-1, 1)
@@ -272,7 +292,7 @@ class AnalogLayer(torch.nn.Module, ABC):
         return matrix, None if self.bias is None else self.bias.detach().clone()
 
     def analog_forward(self, x: Tensor, step: Step = ALONE) -> Tensor:
-        """The grid's product for x (vectors, groups x columns), partial sums in floating point."""
+        """Multiply x (vectors, groups x columns) -> (vectors, rows) on the grid; partial sums in floating point."""
         parts = self._inputs(x)
         grid, width = iter(self._grid), len(self.column_splits)
         rows = []
@@ -285,7 +305,11 @@ class AnalogLayer(torch.nn.Module, ABC):
         return y * self.scale if self._scaled else y
 
     def analog_backward(self, d: Tensor, step: Step = ALONE, clipped: Iterable[Tensor | None] = ()) -> Tensor:
-        """The grid's transposed product for d (vectors, rows); outputs of tiles that are ``clipped`` send nothing."""
+        """Multiply d (vectors, rows) -> (vectors, groups x columns) by the transposed grid.
+
+        step:     which step of a sequence the vectors are.
+        clipped:  for every tile its outputs (vectors, rows) that send nothing back, or None.
+        """
         if self._scaled:
             d = d * self.scale
         grid, width = zip_longest(self._grid, clipped), len(self.column_splits)
@@ -300,10 +324,13 @@ class AnalogLayer(torch.nn.Module, ABC):
         return gathered[0] if len(gathered) == 1 else torch.cat(gathered, dim=1)
 
     def pulsed_update(self, rates: Mapping[str, float]) -> None:
-        """Send the pairs that the gradients of ``weight`` and ``bias`` hold to the tiles as pulses, in the order of the
-        forward passes, sample by sample.
+        """Send the pairs that the gradients of ``weight`` and ``bias`` hold to the tiles as pulses.
 
-        rates: learning rates of the parts that learn. InputError if a gradient is not made of pairs.
+        They come in the order of the forward passes, sample by sample.
+
+        rates: learning rates of the parts that learn.
+
+        InputError: a gradient is not made of pairs.
         """
         rate = max(rates.values(), default=0.0)
         todo = self.waiting({name: given / rate for name, given in rates.items()}) if rate else None
@@ -315,14 +342,13 @@ class AnalogLayer(torch.nn.Module, ABC):
             tile.update(x_part, d_part, rate, operations)
 
     def waiting(self, factors: Mapping[str, float]) -> Waiting | None:
-        """The pairs that the gradients of ``weight`` and ``bias`` hold, in the order in which they are sent; None if
-        there are none.
+        """Gather the pairs that the gradients of ``weight`` and ``bias`` hold, in the order in which they are sent.
 
-        factors: by name, what each gradient is multiplied by; 0 for those not named.
+        factors: by name, what each gradient is multiplied by; 0 for those not named. Returns None if there are none.
         """
         parts = {}
         for name in self._parts:
-            gradient = self._parameters[name].grad  # type: ignore[union-attr]
+            gradient = getattr(self, name).grad
             if gradient is not None and not isinstance(gradient, PairGradient):
                 raise InputError(
                     f"layer {self.layer}: the gradient of its {name} is not made of inputs and errors alone (a penalty "
@@ -333,7 +359,10 @@ class AnalogLayer(torch.nn.Module, ABC):
         return in_order(parts, self.groups)
 
     def weight_gradients(self, x: Tensor, d: Tensor) -> list[Tensor]:
-        """Of the tiles' parameters, from vectors x (vectors, groups x columns) and errors d (vectors, rows)."""
+        """Compute the gradients of the tiles' parameters, each (rows, columns) of its tile.
+
+        x, d: vectors (vectors, groups x columns) and errors (vectors, rows).
+        """
         d = d / self.scale if self._scaled else d
         if self._still:
             x = masked(x, self.groups, {name: float(name not in self._still) for name in ("weight", "bias")})
@@ -346,46 +375,47 @@ class AnalogLayer(torch.nn.Module, ABC):
 
     @abstractmethod
     def vectors_of(self, x: Tensor) -> Tensor:
-        """What drives the columns (vectors, groups x columns) for an input of the layer: float32, contiguous."""
+        """Turn an input of the layer into what drives the columns: (vectors, groups x columns), float32, contiguous."""
 
     @abstractmethod
     def input_of(self, vectors: Tensor, shape: torch.Size) -> Tensor:
-        """The gradient of an input of this shape, from that of its `vectors_of` (vectors, columns)."""
+        """Turn the gradient of `vectors_of` (vectors, groups x columns) into that of the input, of this shape."""
 
     def _start(self, bias: bool, bound: float | None = None) -> None:
-        """Uniform weights; torch's bound for linear and convolution layers is 1/sqrt(inputs)."""
+        """Write uniform weights up to ``bound``; None: torch's for linear and convolution layers, 1/sqrt(inputs)."""
         inputs = self.columns - int(self.bias_column)
         base = rng.key(self._seed, self.layer, rng.Purpose.INITIAL_WEIGHTS)
         start = (rng.uniform_matrix(base, 0, self.rows, inputs + 1) * 2.0 - 1.0) * (bound or inputs**-0.5)
         self.set_weights(start[:, :-1], start[:, -1] if bias else None)
 
     def _pairs_of_tiles(self, x: Tensor, d: Tensor) -> list[tuple[Tensor, Tensor]]:
-        """The part of each tile."""
+        """Cut pairs into the part of each tile."""
         parts, width = self._inputs(x), len(self.column_splits)
         errors = zip(self._groups, _cut(d, self.row_splits), strict=True)
         return [(part, d_part) for group, d_part in errors for part in parts[group * width : (group + 1) * width]]
 
     def _blocks(self, matrix: Tensor) -> list[Tensor]:
-        return [b for row in matrix.split(self.row_splits, 0) for b in row.split(self.column_splits, 1)]
+        rows = matrix.split_with_sizes(self.row_splits, 0)
+        return [block for row in rows for block in row.split_with_sizes(self.column_splits, 1)]
 
     def _inputs(self, vectors: Tensor) -> list[Tensor]:
-        """What the tiles of each group read, group after group."""
+        """Cut vectors into what the tiles of each group read, group after group."""
         return _cut(vectors, self.column_splits if self.groups == 1 else self.column_splits * self.groups)
 
     def _product(self, x: Tensor, step: Step = ALONE) -> Tensor:
-        """The outputs (vectors, rows) for an input of the layer, with gradient."""
+        """Compute the outputs (vectors, rows) for an input of the layer, so that autograd can go back."""
         if not x.is_floating_point():
             raise InputError(
                 f"layer {self.layer}: an input of {x.dtype} was given; accepted are floating-point numbers"
             )
         # They also make autograd call backward where the input needs no gradient, as in the first layer.
-        handles = [self._parameters.get(name) if name in self._parts else None for name in ("weight", "bias")]
+        handles = [getattr(self, name) if name in self._parts else None for name in ("weight", "bias")]
         clipped: list[Tensor | None] = []
         if self.input_range is None:
-            y = cast(Tensor, _AnalogProduct.apply(x, *handles, self, step, clipped, *self.trained))
+            y = _analog_product(x, *handles, self, step, clipped, *self.trained)
         else:
             x, limit = self.input_range(x, clipped)
-            y = cast(Tensor, _AnalogProduct.apply(x, *handles, self, step, clipped, *self.trained)) * limit
+            y = _analog_product(x, *handles, self, step, clipped, *self.trained) * limit
         if self.out_scale is not None:
             y = y * self.out_scale
         bias = self.bias if self._digital_bias else None
@@ -395,8 +425,9 @@ class AnalogLayer(torch.nn.Module, ABC):
 
     def _apply(self, fn: Any, recurse: bool = True) -> Any:
         """Move to another device; arrays and their factors stay in single precision, whatever a model is cast to."""
+        apply: Callable[..., Any] = super()._apply
         with self._digital_only():
-            super()._apply(lambda t: done if (done := fn(t)).dtype is t.dtype else t.to(done.device), recurse)
+            apply(lambda t: done if (done := fn(t)).dtype is t.dtype else t.to(done.device), recurse)
         parts = {name: getattr(self, name) for name in self._parts}
         if any(part.device != self.scale.device for part in parts.values()):
             self._register_parts({name: part.requires_grad for name, part in parts.items()})
@@ -419,10 +450,9 @@ class AnalogLayer(torch.nn.Module, ABC):
         return super().__getattr__(name)
 
     def _save_to_state_dict(self, destination: Any, prefix: str, keep_vars: bool) -> None:
-        """The tiles hold what the parameters stand for."""
-        super()._save_to_state_dict(destination, prefix, keep_vars)
-        for name in self._parts:
-            destination.pop(prefix + name, None)
+        """Leave out what stands for the weights: the tiles hold them."""
+        with self._digital_only():
+            super()._save_to_state_dict(destination, prefix, keep_vars)
 
     def _load_from_state_dict(self, state_dict: Any, prefix: str, *arguments: Any) -> None:
         if f"{prefix}weight" in state_dict:
@@ -435,22 +465,23 @@ class AnalogLayer(torch.nn.Module, ABC):
 
     def __getstate__(self) -> dict[str, Any]:
         """Copies and files take unused pairs not along."""
-        own = {name: self._parameters[name].requires_grad for name in self._parts}  # type: ignore[union-attr]
+        own = {name: getattr(self, name).requires_grad for name in self._parts}
         return self.__dict__ | {"_parameters": {**self._parameters, **own}}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         learns = {name: value for name, value in state["_parameters"].items() if isinstance(value, bool)}
         plain = {name: value for name, value in state["_parameters"].items() if not isinstance(value, bool)}
-        super().__setstate__({**state, "_parameters": plain})
+        restore: Callable[[dict[str, Any]], None] = super().__setstate__
+        restore({**state, "_parameters": plain})
         self._register_parts(learns)
         self._parameters = {name: self._parameters[name] for name in state["_parameters"]}
 
 
 def _cut(vectors: Tensor, splits: Splits) -> list[Tensor]:
-    """Blocks of the lines, each contiguous."""
+    """Cut vectors (vectors, lines) into blocks of lines, each contiguous."""
     if len(splits) == 1:
         return [vectors.contiguous()]
-    return [part.contiguous() for part in vectors.split(splits, dim=1)]
+    return [part.contiguous() for part in vectors.split_with_sizes(splits, 1)]
 
 
 def _splits(field: str, given: Splits | None, size: int, limit: int | None, groups: int = 1) -> Splits:
@@ -466,7 +497,7 @@ def _splits(field: str, given: Splits | None, size: int, limit: int | None, grou
 
 
 def _group_of_each(row_splits: Splits, groups: int) -> tuple[int, ...]:
-    """The group that each block of outputs lies in."""
+    """Say which group each block of outputs lies in."""
     each = sum(row_splits) // groups
     found, end = [], 0
     for block in row_splits:

@@ -16,7 +16,7 @@ from rpusim.arch.contract import checks
 from rpusim.arch.contract.activity import ActivityLog
 from rpusim.errors import InputError, nearest
 from rpusim.kernels.layers import KINDS, AnalogLayer, Splits
-from rpusim.kernels.tiles.config import LayerConfig
+from rpusim.kernels.tiles.tile import LayerConfig
 
 Key = str | type[nn.Module]
 """A name as in ``named_modules``, a pattern such as ``"*.lstm"``, or a class; each covers what is inside, too."""
@@ -44,15 +44,20 @@ def convert(
     splits: Mapping[str, tuple[Splits | None, Splits | None]] | None = None,
     log: ActivityLog | None = None,
 ) -> nn.Module:
-    """A copy of ``module`` whose layers of `KINDS` are analog, with the same weights (within the bounds).
+    """Copy a module so that its layers of `KINDS` are analog, with the same weights (within the bounds).
 
     Everything else stays digital: embeddings, norms, and parameters of modules that hold others. A layer that is used
     in several places is converted once. Matrices of a layer that has several are called as in "lstm.hh_l0".
 
-    include, exclude: which layers (`Key`); excluded ones, with all that is inside them, stay digital. per_layer: a
-    configuration of its own for layers or matrices; of several entries that fit, the last one holds. seed: names all
-    random numbers together with the matrix's index (in the order of the modules) and the tile's. splits: per matrix the
-    sizes of the blocks of outputs and of inputs (bias column included). path, log: as for `AnalogTile`.
+    module:     any torch module; it stays as it is.
+    config:     what the arrays are: `AnalogConfig` to learn by pulses, `InferenceConfig` to infer only.
+    include:    which layers (`Key`); None: all.
+    exclude:    layers that stay digital, with all that is inside them.
+    per_layer:  a configuration of its own for layers or matrices (`Key`); of several entries that fit, the last one
+                holds.
+    seed:       names all random numbers together with the matrix's index (in the order of the modules) and the tile's.
+    path, log:  as for `rpusim.kernels.tiles.tile.Tile`.
+    splits:     by matrix, the sizes of the blocks of outputs and of inputs (bias column included).
 
     InputError: a weight layer that cannot be analog (exclude it), weights that are not finite, that are computed, or
     that another module shares, an unknown name.
@@ -94,7 +99,7 @@ def convert(
 
 
 class _Choice:
-    """Which configuration and splits a matrix gets, and which of those given nobody wanted."""
+    """Choose configuration and splits for every matrix, and remember which of those given nobody wanted."""
 
     def __init__(
         self,
@@ -109,7 +114,7 @@ class _Choice:
         )
 
     def options(self, part: nn.Module, names: Sequence[str]) -> dict[str, Any]:
-        """For the matrix of a layer that goes by these names."""
+        """Choose for the matrix of a layer that goes by these names."""
         config = self.config
         split: tuple[Splits | None, Splits | None] = (None, None)
         for key, given in self.per_layer.items():
@@ -150,7 +155,7 @@ def _fits(key: Key, name: str, part: nn.Module) -> bool:
 def _layers(
     module: nn.Module, include: list[Key] | None, exclude: list[Key] | None
 ) -> dict[nn.Module, tuple[Any, list[str]]]:
-    """The layers to convert, in the order of the modules: the analog kind of each, and all its names."""
+    """Find the layers to convert, in the order of the modules: the analog kind of each, and all its names."""
     found: dict[nn.Module, tuple[Any, list[str]]] = {}
     used: set[Key] = set()
     closed: list[str] = []  # what is inside these is not looked at
@@ -185,7 +190,7 @@ def _layers(
 
 
 def _kind(part: nn.Module) -> Any:
-    """The analog class that does what a module does; None if there is none."""
+    """Find the analog class that does what a module does; None if there is none."""
     for digital, analog in KINDS.items():
         if isinstance(part, digital) and type(part).forward is digital.forward:
             return analog
@@ -193,7 +198,7 @@ def _kind(part: nn.Module) -> Any:
 
 
 def _is_foreign(part: nn.Module) -> bool:
-    """Whether a module has a matrix that it may multiply by, and nobody knows how."""
+    """Tell whether a module has a matrix that it may multiply by, and nobody knows how."""
     matrices = any(is_lazy(p) or p.dim() >= 2 for p in part.parameters(recurse=False))
     return isinstance(part, tuple(KINDS)) or (matrices and not isinstance(part, _DIGITAL) and not _holds_others(part))
 
@@ -203,7 +208,7 @@ def _holds_others(part: nn.Module) -> bool:
 
 
 def _matrices(part: nn.Module, kind: Any, names: list[str]) -> dict[str, list[str]]:
-    """Of one layer: each matrix ("" if it is the only one) with all its full names."""
+    """List each matrix of one layer ("" if it is the only one) with all its full names."""
     if issubclass(kind, AnalogLayer):
         return {"": names}
     return {matrix: [f"{name}.{matrix}" if name else matrix for name in names] for matrix in kind.matrices(part)}

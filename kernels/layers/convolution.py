@@ -17,7 +17,7 @@ from rpusim.arch.contract import checks
 from rpusim.errors import InputError
 from rpusim.kernels.layers.base import AnalogLayer
 from rpusim.kernels.layers.patches import Window
-from rpusim.kernels.tiles.config import LayerConfig
+from rpusim.kernels.tiles.tile import LayerConfig
 
 Tensor = torch.Tensor
 Sizes = tuple[int, ...]
@@ -26,7 +26,10 @@ _AXES = ("depth", "height", "width")
 
 
 class AnalogConvolution(AnalogLayer):
-    """What convolutions over one, two and three axes share; arguments as for torch's, options as for `AnalogLayer`."""
+    """Share what convolutions over one, two and three axes have in common.
+
+    Arguments are those of torch's; config: what the layer's tiles are; options: as for `AnalogLayer`.
+    """
 
     axes: ClassVar[int]
 
@@ -70,7 +73,7 @@ class AnalogConvolution(AnalogLayer):
 
     @classmethod
     def of(cls, module: Any, config: LayerConfig, **options: Any) -> AnalogConvolution:
-        """One that stands in for a torch layer, with its weights."""
+        """Make a layer that stands in for a torch layer, with its weights; options as for `AnalogLayer`."""
         analog = cls(
             module.in_channels,
             module.out_channels,
@@ -89,12 +92,15 @@ class AnalogConvolution(AnalogLayer):
         return analog
 
     def output_size(self, *sizes: int) -> Sizes:
-        """Output positions along each axis for an image of this size."""
+        """Count the output positions along each axis for an image of this size."""
         framed = [size + sum(self._frame[2 * axis : 2 * axis + 2]) for axis, size in enumerate(reversed(sizes))]
         return self._window.positions(*reversed(framed))
 
     def forward(self, x: Tensor) -> Tensor:
-        """x (samples, in_channels, ...) -> (samples, out_channels, ...); a single sample may come without its axis."""
+        """Convolve x (samples, in_channels, ...) -> (samples, out_channels, ...).
+
+        A single sample may come without its axis. InputError: another shape, or an image smaller than the kernel.
+        """
         if x.dim() == self.axes + 1 and x.shape[0] == self.in_channels:
             return self.forward(x.unsqueeze(0)).squeeze(0)
         if x.dim() != self.axes + 2 or x.shape[1] != self.in_channels:
@@ -127,7 +133,7 @@ class AnalogConvolution(AnalogLayer):
         return self._window.images(vectors, shape, self.path)
 
     def _paddings(self) -> tuple[Sizes, Sizes]:
-        """How many positions are added before the first one and after the last one along each axis."""
+        """Count the positions that are added before the first one and after the last one along each axis."""
         if not isinstance(self.padding, str):
             before = self._sizes("padding", self.padding, 0)
             return before, before

@@ -9,16 +9,18 @@ import torch
 from rpusim.arch.contract import checks
 from rpusim.errors import InputError
 from rpusim.kernels.layers.base import AnalogLayer
-from rpusim.kernels.tiles.config import LayerConfig
-from rpusim.kernels.tiles.tile import ALONE, Step
+from rpusim.kernels.tiles.tile import ALONE, LayerConfig, Step
 
 Tensor = torch.Tensor
 
 
 class AnalogLinear(AnalogLayer):
-    """y = x W^T + b on cross-point arrays; stands in for torch.nn.Linear.
+    """Compute y = x W^T + b on cross-point arrays; stands in for torch.nn.Linear.
 
-    start: bound of the uniform first weights; None: torch's. Options as for `AnalogLayer`.
+    in_features, out_features, bias:  as for torch's.
+    config:   what the layer's tiles are.
+    start:    bound of the uniform first weights; None: torch's, 1 / sqrt(in_features).
+    options:  as for `AnalogLayer`.
     """
 
     def __init__(
@@ -40,14 +42,17 @@ class AnalogLinear(AnalogLayer):
 
     @classmethod
     def of(cls, module: torch.nn.Linear, config: LayerConfig, **options: Any) -> AnalogLinear:
-        """One that stands in for a torch layer, with its weights."""
+        """Make a layer that stands in for a torch layer, with its weights; options as for `AnalogLayer`."""
         analog = cls(module.in_features, module.out_features, config, bias=module.bias is not None, **options)
         analog.set_weights(module.weight, module.bias)
         analog.learn_as(module.weight, module.bias)
         return analog
 
     def forward(self, x: Tensor, step: Step = ALONE) -> Tensor:
-        """x (..., in_features) -> (..., out_features); of a sequence that comes step by step, x is one step."""
+        """Multiply x (..., in_features) -> (..., out_features).
+
+        step: which step x is, of a sequence that comes step by step. InputError: x has another shape.
+        """
         if x.shape[-1] != self.in_features:
             raise InputError(
                 f"layer {self.layer}: an input of shape {tuple(x.shape)} was given; "

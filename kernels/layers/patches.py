@@ -18,16 +18,18 @@ import torch
 from numba import prange
 from numpy.typing import NDArray
 
-from rpusim.kernels.base.loops import Loop
+from rpusim.kernels.base.loops import Floats, Loop
 
 Tensor = torch.Tensor
 Sizes = tuple[int, ...]
+Places = NDArray[np.uint64]
 
 # Numbers (about 1 ns each) above which a parallel launch pays even if another process has a core.
 _PARALLEL_WORK = 4_000_000
 
 
-def _gather(x, starts, offsets, padding, bias, vectors):
+def _gather(x: Floats, starts: Places, offsets: Places, padding: Sizes, bias: bool, vectors: Floats) -> None:
+    """Fill ``vectors`` with the windows of the images ``x``; see `Window` for the shapes."""
     for n in prange(x.shape[0]):
         (front, top, left), (depth, height, width) = padding, x.shape[2:]
         framed = np.zeros((x.shape[1], depth + 2 * front, height + 2 * top, width + 2 * left), np.float32)
@@ -41,7 +43,8 @@ def _gather(x, starts, offsets, padding, bias, vectors):
                 vector[len(offsets)] = np.float32(1)
 
 
-def _scatter(vectors, starts, offsets, padding, x):
+def _scatter(vectors: Floats, starts: Places, offsets: Places, padding: Sizes, x: Floats) -> None:
+    """Fill the images ``x`` with the sums of what the windows in ``vectors`` hold of each pixel."""
     for n in prange(x.shape[0]):
         (front, top, left), (depth, height, width) = padding, x.shape[2:]
         framed = np.zeros((x.shape[1], depth + 2 * front, height + 2 * top, width + 2 * left), np.float32)
@@ -59,7 +62,10 @@ _GATHER, _SCATTER = Loop(_gather, _PARALLEL_WORK), Loop(_scatter, _PARALLEL_WORK
 
 @dataclass(frozen=True)
 class Window:
-    """What of an image an output position sees; all in pixels along the image's axes, such as (height, width)."""
+    """Say what of an image an output position sees.
+
+    kernel, stride, padding, dilation: in pixels along the image's axes, such as (height, width); as for a convolution.
+    """
 
     kernel: Sizes
     stride: Sizes
@@ -67,14 +73,19 @@ class Window:
     dilation: Sizes
 
     def positions(self, *sizes: int) -> Sizes:
-        """Output positions along each axis for an image of this size; below 1 where the window does not fit."""
+        """Count the output positions along each axis of an image; below 1 where the window does not fit."""
         sides = zip(sizes, self.kernel, self.stride, self.padding, self.dilation, strict=True)
         return tuple((s + 2 * p - d * (k - 1) - 1) // t + 1 for s, k, t, p, d in sides)
 
     def vectors(self, x: Tensor, bias: bool, path: str = "numba") -> Tensor:
-        """Images (samples, channels, *sizes) as vectors (positions of all samples, columns), a 1 last if ``bias``.
+        """Turn images into vectors, one per output position.
 
-        path: "numba" (compiled, on the CPU) or "torch"."""
+        x:     images (samples, channels, *sizes).
+        bias:  whether a 1 comes last in every vector.
+        path:  "numba" (compiled, on the CPU) or "torch".
+
+        Returns (positions of all samples, columns), float32.
+        """
         x = x.detach().to(torch.float32).contiguous()
         if path == "numba" and x.is_cpu:
             starts, offsets = _places(self, *x.shape[1:])
@@ -90,7 +101,12 @@ class Window:
         return torch.cat([vectors, vectors.new_ones(len(vectors), 1)], 1) if bias else vectors.contiguous()
 
     def images(self, vectors: Tensor, shape: Sizes, path: str = "numba") -> Tensor:
-        """The sum over all windows of vectors (positions of all samples, columns), as images of this shape."""
+        """Add up what the windows hold of every pixel: the reverse of `vectors`, for gradients.
+
+        vectors:  (positions of all samples, columns); a last column of the bias is left out.
+        shape:    (samples, channels, *sizes) of the images that are returned.
+        path:     as for `vectors`.
+        """
         if path == "numba" and vectors.is_cpu:
             x = torch.empty(shape)
             starts, offsets = _places(self, *shape[1:])
@@ -110,7 +126,7 @@ class Window:
         return framed.contiguous()
 
     def _slices(self, sizes: Sizes) -> list[tuple[slice, ...]]:
-        """For each place in the window, the pixels of a padded image that it sees from all positions."""
+        """List for each place in the window the pixels of a padded image that it sees from all positions."""
         steps = list(zip(self.positions(*sizes), self.stride, strict=True))
         places = itertools.product(*(range(0, k * d, d) for k, d in zip(self.kernel, self.dilation, strict=True)))
         return [
@@ -125,8 +141,8 @@ def _three(sizes: Sizes, filler: int) -> tuple[int, int, int]:
 
 
 @lru_cache(maxsize=256)
-def _places(window: Window, channels: int, *sizes: int) -> tuple[NDArray[np.uint64], NDArray[np.uint64]]:
-    """Where each position's window starts, and its places from there, in a flat image with its padding."""
+def _places(window: Window, channels: int, *sizes: int) -> tuple[Places, Places]:
+    """Find where each position's window starts, and its places from there, in a flat image with its padding."""
     framed = [size + 2 * padding for size, padding in zip(sizes, window.padding, strict=True)]
     pixel = np.arange(channels * math.prod(framed), dtype=np.uint64).reshape(channels, *framed)
     steps = zip(window.positions(*sizes), window.stride, strict=True)

@@ -23,13 +23,12 @@ from rpusim.arch.contract import checks
 from rpusim.errors import InputError
 from rpusim.kernels.layers.base import AnalogLayer
 from rpusim.kernels.layers.several import add_matrices
-from rpusim.kernels.tiles.config import LayerConfig
-from rpusim.kernels.tiles.tile import Step
+from rpusim.kernels.tiles.tile import LayerConfig, Step
 
 Tensor = torch.Tensor
 State = tuple[Tensor, ...]
 Rule = Callable[[Tensor, Tensor, State], State]
-"""From what the two matrices give and the state before to the state after; the first of a state is the output."""
+"""Turns what the two matrices give and the state before into the state after; the first of a state is the output."""
 
 
 def _tanh(given: Tensor, recurrent: Tensor, state: State) -> State:
@@ -60,11 +59,11 @@ _KINDS: dict[str, tuple[int, int, Rule]] = {
     "lstm": (4, 2, _lstm),
     "gru": (3, 1, _gru),
 }
-"""Matrices of hidden_size rows on top of each other, tensors of a state, and the rule."""
+"""By kind: matrices of hidden_size rows on top of each other, tensors of a state, and the rule."""
 
 
 class _Recurrent(torch.nn.Module):
-    """What layers and cells share."""
+    """Share what layers and single steps have in common: sizes, gates and the rule of a step."""
 
     kind: ClassVar[str] = ""
 
@@ -78,7 +77,7 @@ class _Recurrent(torch.nn.Module):
         self._gates, self._count, self._rule = _KINDS[self.kind or nonlinearity]
 
     def _set_weights(self, layer: torch.nn.Module) -> None:
-        """Take those of a torch layer, whose names are weight_NAME and bias_NAME."""
+        """Take the weights of a torch layer, whose names are weight_NAME and bias_NAME."""
         for name, matrix in self.named_children():
             weight, bias = getattr(layer, f"weight_{name}"), getattr(layer, f"bias_{name}", None)
             cast(AnalogLayer, matrix).set_weights(weight, bias)
@@ -99,13 +98,13 @@ class _Recurrent(torch.nn.Module):
 
     @staticmethod
     def matrices(layer: torch.nn.Module) -> tuple[str, ...]:
-        """Names of the matrices that stand in for those of a torch layer."""
+        """Name the matrices that stand in for those of a torch layer."""
         own = (name for name, _ in layer.named_parameters(recurse=False))
         return tuple(name.removeprefix("weight_") for name in own if name.startswith("weight_"))
 
 
 class AnalogRecurrent(_Recurrent):
-    """What `AnalogRNN`, `AnalogLSTM` and `AnalogGRU` share; arguments, inputs and results as for torch's.
+    """Share what `AnalogRNN`, `AnalogLSTM` and `AnalogGRU` have in common; they are called as torch's.
 
     The matrices are ``ih_l0`` (the input's), ``hh_l0`` (the state's), with ``proj_size`` also ``hr_l0``, then those of
     ``_l0_reverse`` if bidirectional, then those of ``_l1`` and so on; options as for `add_matrices`.
@@ -148,7 +147,7 @@ class AnalogRecurrent(_Recurrent):
 
     @classmethod
     def of(cls, module: Any, config: LayerConfig, **options: Any) -> AnalogRecurrent:
-        """One that stands in for a torch layer, with its weights."""
+        """Make a layer that stands in for a torch layer, with its weights; options as for `add_matrices`."""
         own = {"nonlinearity": module.nonlinearity} if isinstance(module, torch.nn.RNN) else {}
         analog = cls(
             module.input_size,
@@ -167,10 +166,13 @@ class AnalogRecurrent(_Recurrent):
         return analog
 
     def flatten_parameters(self) -> None:
-        """Nothing, as torch's own does without a GPU: models call it."""
+        """Do nothing, as torch's own does without a GPU: models call it."""
 
     def forward(self, input: Tensor | PackedSequence, hx: Any = None) -> tuple[Any, Any]:
-        """As torch's: (output, h) or (output, (h, c)); unbatched, batched or packed."""
+        """Run a sequence, unbatched, batched or packed; returns (output, h), of an LSTM (output, (h, c)), as torch's.
+
+        hx: the state before the first step; None: zeros. InputError: shapes do not fit.
+        """
         if isinstance(input, PackedSequence):
             sizes = input.batch_sizes.tolist()
             states = self._begin(hx, sizes[0], input.data, input.sorted_indices)
@@ -201,7 +203,7 @@ class AnalogRecurrent(_Recurrent):
         return output, states if self._count == 2 else states[0]
 
     def _begin(self, hx: Any, samples: int, like: Tensor, order: Tensor | None = None) -> State:
-        """The states before the first step, each (layers x directions, samples, size)."""
+        """Make the states before the first step, each (layers x directions, samples, size)."""
         count = self.num_layers * len(self._suffixes)
         sizes = (self._outputs, self.hidden_size)[: self._count]
         if hx is None:
@@ -211,7 +213,7 @@ class AnalogRecurrent(_Recurrent):
         return states if order is None else tuple(state.index_select(1, order) for state in states)
 
     def _layers(self, data: Tensor, sizes: list[int], states: State) -> tuple[Tensor, State]:
-        """All layers on ``data``, (samples of step 0, of step 1, ...); ``sizes`` says how many samples a step has."""
+        """Run all layers on ``data``: samples of step 0, of step 1, ...; ``sizes``: how many samples a step has."""
         ends: list[State] = []
         for layer in range(self.num_layers):
             if layer and self.dropout:
@@ -226,7 +228,7 @@ class AnalogRecurrent(_Recurrent):
         return data, tuple(torch.stack(each) for each in zip(*ends, strict=True))
 
     def _run(self, name: str, data: Tensor, sizes: list[int], begin: State, backwards: bool) -> tuple[Tensor, State]:
-        """One layer in one direction; samples that end early keep their state, backwards they join late."""
+        """Run one layer in one direction; samples that end early keep their state, backwards they join late."""
         place = np.concatenate([np.arange(size) for size in sizes])
         by_sample = torch.from_numpy(np.argsort(place, kind="stable")).to(data.device)
         given = self.get_submodule(f"ih_{name}")(data[by_sample])[by_sample.argsort()].split(sizes)
@@ -253,7 +255,7 @@ class AnalogRecurrent(_Recurrent):
 
 
 class AnalogRNN(AnalogRecurrent):
-    """h = tanh(W_ih x + W_hh h), or relu; stands in for torch.nn.RNN."""
+    """Compute h = tanh(W_ih x + W_hh h), or relu; stands in for torch.nn.RNN."""
 
 
 class AnalogLSTM(AnalogRecurrent):
@@ -269,7 +271,7 @@ class AnalogGRU(AnalogRecurrent):
 
 
 class AnalogRecurrentCell(_Recurrent):
-    """What the cells share: one step; arguments, inputs and results as for torch's. The matrices are ``ih``, ``hh``."""
+    """Share what single steps have in common; they are called as torch's. The matrices are ``ih`` and ``hh``."""
 
     def __init__(
         self,
@@ -288,14 +290,17 @@ class AnalogRecurrentCell(_Recurrent):
 
     @classmethod
     def of(cls, module: Any, config: LayerConfig, **options: Any) -> AnalogRecurrentCell:
-        """One that stands in for a torch cell, with its weights."""
+        """Make a cell that stands in for a torch cell, with its weights; options as for `add_matrices`."""
         own = {"nonlinearity": module.nonlinearity} if isinstance(module, torch.nn.RNNCell) else {}
         analog = cls(module.input_size, module.hidden_size, config, bias=module.bias, **own, **options)
         analog._set_weights(module)
         return analog
 
     def forward(self, input: Tensor, hx: Any = None) -> Any:
-        """x (samples, input_size) or (input_size,), and a state -> the state after: h, or (h, c) of an LSTM."""
+        """Make one step: x (samples, input_size) or (input_size,) -> the state after it: h, or (h, c) of an LSTM.
+
+        hx: the state before; None: zeros. InputError: shapes do not fit.
+        """
         single = input.dim() == 1
         x = input.unsqueeze(0) if single else input
         if hx is None:

@@ -9,7 +9,7 @@ import torch
 
 from rpusim.errors import InputError, nearest
 from rpusim.kernels.layers.linear import AnalogLinear
-from rpusim.kernels.tiles.config import LayerConfig
+from rpusim.kernels.tiles.tile import LayerConfig
 
 
 def add_matrices(
@@ -24,8 +24,14 @@ def add_matrices(
 ) -> None:
     """Give ``module`` one `AnalogLinear` for each name in ``sizes``: (inputs, outputs, bias).
 
-    start: bound of the uniform first weights. layer: number of the first one; the others follow. per_matrix: options
-    that differ for a matrix, by its name, such as ``{"hh_l0": {"config": ...}}``. options: as for `AnalogLayer`.
+    module:      gets the matrices as submodules.
+    config:      what the tiles of all matrices are.
+    start:       bound of the uniform first weights; None: torch's for a linear layer.
+    layer:       number of the first matrix; the others follow.
+    per_matrix:  options that differ for a matrix, by its name, such as ``{"hh_l0": {"config": ...}}``.
+    options:     as for `AnalogLayer`.
+
+    InputError: per_matrix names a matrix that there is not.
     """
     for name in per_matrix or {}:
         if name not in sizes:

@@ -17,8 +17,8 @@ from numba import prange
 from numpy.typing import NDArray
 
 from rpusim.kernels.base import rng
-from rpusim.kernels.base.loops import Loop, by_identity, compile_loop
-from rpusim.kernels.base.rng import Purpose, nb_bits, nb_line_words, nb_normal, nb_step_words, nb_uniform
+from rpusim.kernels.base.loops import Floats, Integers, Loop, by_identity, compile_loop, inlined
+from rpusim.kernels.base.rng import Integer, Purpose, nb_bits, nb_line_words, nb_normal, nb_step_words, nb_uniform
 from rpusim.kernels.mvm.periphery import (
     BoundManagement,
     IOParameters,
@@ -33,8 +33,12 @@ from rpusim.kernels.mvm.periphery import (
 
 # Injected by `compile_loop`; named here for the reader and for type checkers.
 inputs: Any = None
-largest: Any = None
 outputs_of: Any = None
+
+# Places in `_Constants.numbers`: the largest and the constant factor alpha of noise management; step, bound, noise and
+# what is left of negative signals (1 - asymmetry) of the input; digital factor, step, bound and the same of the output.
+ALPHA_MOST, ALPHA_CONSTANT, INP_STEP, INP_BOUND, INP_NOISE, INP_LEFT = range(6)
+OUT_SCALE, OUT_STEP, OUT_BOUND, OUT_LEFT = range(6, 10)
 
 # Converted numbers (about 1 ns each) above which a parallel launch pays even if another process has a core.
 _PARALLEL_WORK = 4_000_000
@@ -48,13 +52,21 @@ _TWO = np.float32(2)
 
 
 def covers(io: IOParameters) -> bool:
-    """Whether the compiled stages know everything that ``io`` asks for."""
+    """Whether the compiled stages can do everything that ``io`` asks for."""
     quiet_weights = io.w_noise <= 0.0 or io.w_noise_type is WeightNoise.NONE
     straight = io.out_nonlinearity <= 0.0 and io.v_offset_std <= 0.0 and io.r_series <= 0.0 and io.ir_drop <= 0.0
     return io.is_perfect or (io.mv_type is MVType.ONE_PASS and quiet_weights and straight)
 
 
-def _statistics(x, wants_sums, largest_magnitude, largest, sums, nonzero):
+def _statistics(
+    x: Floats,
+    wants_sums: bool,
+    largest_magnitude: Floats,
+    largest: Floats,
+    sums: Floats,
+    nonzero: NDArray[np.int32],
+) -> None:
+    """Fill the fields of `Statistics` from x (vectors, inputs), the sums only if they are wanted."""
     for b in prange(x.shape[0]):
         low, high, count = x[b, 0], x[b, 0], 0
         for value in x[b]:
@@ -74,8 +86,27 @@ def _statistics(x, wants_sums, largest_magnitude, largest, sums, nonzero):
             sums[b] = np.float32(max(positive, negative))
 
 
-def _inputs(x, todo, factor, step, bound, sigma, loss, stochastic, noise_key, round_key, first, round_number, u):
-    """Equation 1 of `specification`."""
+def _inputs(
+    x: Floats,
+    todo: Integers,
+    factor: Floats,
+    step: np.float32,
+    bound: np.float32,
+    sigma: np.float32,
+    loss: np.float32,
+    stochastic: bool,
+    noise_key: np.uint64,
+    round_key: np.uint64,
+    first: Integer,
+    round_number: int,
+    u: Floats,
+) -> None:
+    """Prepare inputs by equation 1 of `specification`.
+
+    x: (vectors, inputs), of which the vectors ``todo`` are divided by ``factor``; u: (len(todo), inputs), filled here.
+    step, bound, sigma: of the DAC and its noise, 0: none. loss: what is left of negative signals. stochastic: round
+    by chance. noise_key, round_key, first, round_number: name the random numbers.
+    """
     half = np.float32(0.5)
     for n in prange(len(todo)):
         b = todo[n]
@@ -106,23 +137,28 @@ def _inputs(x, todo, factor, step, bound, sigma, loss, stochastic, noise_key, ro
 
 
 def _outputs(
-    raw,
-    todo,
-    factor,
-    step,
-    bound,
-    sigma,
-    loss,
-    stochastic,
-    test_low,
-    noise_key,
-    round_key,
-    first,
-    round_number,
-    y,
-    clipped,
-):
-    """Equation 6 of `specification`, and the digital factor; ``sigma`` is one number, or one per line."""
+    raw: Floats,
+    todo: Integers,
+    factor: Floats,
+    step: np.float32,
+    bound: np.float32,
+    sigma: Floats,
+    loss: np.float32,
+    stochastic: bool,
+    test_low: bool,
+    noise_key: np.uint64,
+    round_key: np.uint64,
+    first: Integer,
+    round_number: int,
+    y: Floats,
+    clipped: NDArray[np.bool_],
+) -> None:
+    """Read analog sums out by equation 6 of `specification`, and multiply them by ``factor``.
+
+    raw: (len(todo), outputs), used up; y: (vectors, outputs), whose rows ``todo`` are filled. sigma: one number, or one
+    per line. test_low: outputs at the lower bound count as clipped too. clipped: (len(todo),), filled with which
+    vectors clipped; the others are as for `_inputs`, of the ADC.
+    """
     half = np.float32(0.5)
     for n in prange(len(todo)):
         b = todo[n]
@@ -159,8 +195,9 @@ def _outputs(
             y[b, i] = line[i] * factor[n]
 
 
-def _largest(row):
-    """Largest magnitude of a row, and its non-zero values: (number, count).
+@inlined
+def largest(row: Floats) -> tuple[np.float32, np.uint32]:
+    """Find the largest magnitude of a row, and count its values that are not zero.
 
     Magnitudes compare like the integers of their bits, which unlike numbers have no NaN and so fill whole registers.
     """
@@ -170,25 +207,39 @@ def _largest(row):
         magnitude = np.uint32(bits[j] & _MAGNITUDE)
         top = magnitude if magnitude > top else top
         count = np.uint32(count + (_ONE if magnitude != _ZERO else _ZERO))
-    largest = np.uint32(top).view(np.float32)
+    found = np.uint32(top).view(np.float32)
     if top > _INFINITY:  # NaN is passed over
-        largest = np.float32(0)
+        found = np.float32(0)
         for value in row:
-            largest = abs(value) if abs(value) > largest else largest
-    return largest, count
+            found = abs(value) if abs(value) > found else found
+    return found, count
 
 
-def _first(x, numbers, managed, stochastic, keys, first, passes, active, u, y):
-    """Noise factors (none, constant, or the largest magnitude up to a threshold) and the inputs of the first pass.
+def _first(
+    x: Floats,
+    numbers: Floats,
+    managed: bool,
+    stochastic: bool,
+    keys: NDArray[np.uint64],
+    first: Integer,
+    passes: NDArray[np.int32],
+    active: NDArray[np.int32],
+    u: Floats,
+    y: Floats,
+) -> tuple[Integers, Floats]:
+    """Find the factors alpha of all vectors, and prepare the inputs of the first pass.
 
-    numbers: as `_Constants` holds them. Returns which vectors are multiplied at all and their factors; the first rows
-    of ``u`` are theirs, and the rows of the others in ``y`` become 0.
+    alpha is the largest magnitude up to a threshold if inputs are ``managed``, else a constant. numbers: as
+    `_Constants` holds them. stochastic: inputs are rounded by chance. keys: as `_keys` makes them. passes, active:
+    (vectors,), filled with 1 or 0 passes and with the inputs that are not zero.
+    Returns which vectors are multiplied at all, and their factors; the first rows of ``u`` are theirs, and the rows of
+    the others in ``y`` become 0.
     """
-    sigma = numbers[4]
+    sigma = numbers[INP_NOISE]
     alpha = np.empty(x.shape[0], np.float32)
     for b in prange(x.shape[0]):
         top, active[b] = largest(x[b])
-        alpha[b] = min(top, numbers[0]) if managed else numbers[1]
+        alpha[b] = min(top, numbers[ALPHA_MOST]) if managed else numbers[ALPHA_CONSTANT]
     todo, number = np.empty(x.shape[0], np.int64), 0
     for b in range(x.shape[0]):
         wanted = alpha[b] > 0 or sigma > 0
@@ -201,44 +252,66 @@ def _first(x, numbers, managed, stochastic, keys, first, passes, active, u, y):
     factor = alpha[todo]
     for n in range(number):
         factor[n] = factor[n] if factor[n] > 0 else np.float32(1)
-    inputs(x, todo, factor, numbers[2], numbers[3], sigma, numbers[5], stochastic, keys[0], keys[1], first, 0, u)
+    step, bound, left = numbers[INP_STEP], numbers[INP_BOUND], numbers[INP_LEFT]
+    inputs(x, todo, factor, step, bound, sigma, left, stochastic, keys[0], keys[1], first, 0, u)
     return todo, factor
 
 
-def _last(raw, todo, factor, numbers, sigma, stochastic, test_low, keys, first, round_number, y, clipped):
-    """`_outputs` with its numbers as `_Constants` holds them; ``factor`` lacks out_scale. Returns how many clipped."""
-    step, bound, loss = numbers[7], numbers[8], numbers[9]
-    scaled = factor * numbers[6]
+def _last(
+    raw: Floats,
+    todo: Integers,
+    factor: Floats,
+    numbers: Floats,
+    sigma: Floats,
+    stochastic: bool,
+    test_low: bool,
+    keys: NDArray[np.uint64],
+    first: Integer,
+    round_number: int,
+    y: Floats,
+    clipped: NDArray[np.bool_],
+) -> int:
+    """Do what `_outputs` does with numbers as `_Constants` holds them; returns how many vectors clipped.
+
+    factor: without the digital factor ``out_scale``.
+    """
+    step, bound, left = numbers[OUT_STEP], numbers[OUT_BOUND], numbers[OUT_LEFT]
+    scaled = factor * numbers[OUT_SCALE]
     flags = stochastic, test_low
-    outputs_of(raw, todo, scaled, step, bound, sigma, loss, *flags, keys[2], keys[3], first, round_number, y, clipped)
-    return clipped.sum()
+    outputs_of(raw, todo, scaled, step, bound, sigma, left, *flags, keys[2], keys[3], first, round_number, y, clipped)
+    number: int = clipped.sum()
+    return number
 
 
 _STATISTICS = Loop(_statistics, _PARALLEL_WORK)
 _INPUTS = Loop(_inputs, _PARALLEL_WORK)
-_FIRST, _LAST = [], []
+_FIRST: list[Any] = []
+_LAST: list[Any] = []
 for _several in (False, True):
-    _FIRST.append(compile_loop(_first, _several, largest=_largest, inputs=compile_loop(_inputs, _several)))
-    _LAST.append(compile_loop(_last, PARALLEL=int(_several), outputs_of=compile_loop(_outputs, _several)))
+    _FIRST.append(compile_loop(_first, _several, inputs=compile_loop(_inputs, _several)))
+    _LAST.append(compile_loop(_last, outputs_of=compile_loop(_outputs, _several)))
 
 
 @lru_cache(maxsize=4096)
 def _keys(stream: tuple[int, ...]) -> NDArray[np.uint64]:
-    """Keys of input noise, input rounding, output noise, output rounding."""
+    """Make the keys of input noise, input rounding, output noise and output rounding, in this order."""
     purposes = Purpose.INPUT_NOISE, Purpose.INPUT_ROUNDING, Purpose.OUTPUT_NOISE, Purpose.OUTPUT_ROUNDING
     return np.array([rng.key(*stream, purpose) for purpose in purposes], np.uint64)
 
 
 class _Constants(NamedTuple):
-    """What a periphery asks of the loops: numbers of `_first` and `_last`; output noise; flags of `_first` (inputs are
-    managed, rounded by chance) and of `_last` (outputs are rounded by chance, tested for negative bounds too); what the
-    input is divided by at most."""
+    """What a periphery asks of the compiled loops.
 
-    numbers: NDArray[np.float32]
-    noise: NDArray[np.float32]
+    numbers: in the order of ALPHA_MOST to OUT_LEFT. noise: of the output, one number. first_flags: whether inputs are
+    managed, whether they are rounded by chance. last_flags: whether outputs are rounded by chance, whether those at the
+    lower bound count as clipped. last_reduction: see `IOParameters.last_reduction`.
+    """
+
+    numbers: Floats
+    noise: Floats
     first_flags: tuple[bool, bool]
     last_flags: tuple[bool, bool]
-    most: float
+    last_reduction: float
 
 
 @by_identity
@@ -256,16 +329,13 @@ def _constants(io: IOParameters) -> _Constants:
         io.out_bound,
         1.0 - io.out_asymmetry,
     )
-    finest, most = io.max_bm_res / io.inp_step if io.inp_step > 0.0 else np.inf, 1.0
-    while io.bound_management is BoundManagement.ITERATIVE and int(most) <= io.max_bm_factor and most <= finest:
-        most *= 2.0
     managed = io.noise_management is NoiseManagement.ABS_MAX, io.inp_sto_round
     noise, read = np.array([io.out_noise], np.float32), (io.out_sto_round, io.bm_test_negative_bound)
-    return _Constants(np.array(numbers, np.float32), noise, managed, read, most)
+    return _Constants(np.array(numbers, np.float32), noise, managed, read, io.last_reduction)
 
 
 def statistics(x: torch.Tensor, wants_sums: bool) -> Statistics:
-    """As `specification.statistics`."""
+    """Find what noise management looks at; arguments and result as for `specification.statistics`."""
     values = x.numpy()
     vectors = len(values)
     largest_magnitude, largest = np.empty(vectors, np.float32), np.empty(vectors, np.float32)
@@ -276,7 +346,7 @@ def statistics(x: torch.Tensor, wants_sums: bool) -> Statistics:
 
 @by_identity
 def simple(io: IOParameters) -> bool:
-    """Whether the periphery is covered, and its noise and bound management are those of `multiply`."""
+    """Whether the compiled `multiply` can do everything that ``io`` asks for, management included."""
     usual = NoiseManagement.NONE, NoiseManagement.CONSTANT, NoiseManagement.ABS_MAX
     bounds = BoundManagement.NONE, BoundManagement.ITERATIVE
     managed = io.noise_management in usual and io.bound_management in bounds
@@ -286,7 +356,10 @@ def simple(io: IOParameters) -> bool:
 def multiply(
     weights: torch.Tensor, x: torch.Tensor, io: IOParameters, lines: Lines, stream: tuple[int, ...], first: int
 ) -> Product:
-    """`mvm.multiply` for the usual management of a training chip, with as few steps as possible between the loops."""
+    """Multiply as `rpusim.kernels.mvm.multiply.multiply` does, with as few steps as possible between the loops.
+
+    For the usual management of a training chip only, see `simple`; arguments and result as there.
+    """
     vectors, (outputs, inputs) = x.shape[0], weights.shape
     y = np.empty((vectors, outputs), np.float32)
     passes, active = np.empty((2, vectors), np.int32)
@@ -312,7 +385,7 @@ def _multiply(
     stream: tuple[int, ...],
     first: int,
 ) -> None:
-    """`multiply` for some of the vectors, into their parts of ``y``, ``passes`` and ``active``."""
+    """Do `multiply` for some of the vectors, into their parts of ``y``, ``passes`` and ``active``."""
     constants, keys, u = _constants(io), _keys(stream), np.empty(x.shape, np.float32)
     loop = _variant(_FIRST, u.size)
     todo, factor = loop(x.numpy(), constants.numbers, *constants.first_flags, keys, first, passes, active, u, y)
@@ -321,7 +394,7 @@ def _multiply(
     sums = product(torch.from_numpy(u if len(todo) == len(u) else u[: len(todo)]), weights)
     number, clipped = _read(sums, y, todo, factor, constants, lines, keys, first, 0)
     reduction, round_number = 1.0, 0
-    while number and reduction < constants.most:
+    while number and reduction < constants.last_reduction:
         todo, factor, reduction, round_number = todo[clipped], factor[clipped] * _TWO, reduction * 2.0, round_number + 1
         passes[todo] += 1
         sums = product(_converted(x, todo, factor, io, keys, first, round_number), weights)
@@ -340,7 +413,7 @@ def one_pass(
     first: int,
     round_number: int,
 ) -> NDArray[np.bool_]:
-    """As `specification.one_pass`."""
+    """Make one analog pass; arguments and result as for `specification.one_pass`."""
     keys = _keys(stream)
     sums = product(_converted(x, todo, factor, io, keys, first, round_number), weights)
     return _read(sums, y.numpy(), todo, factor, _constants(io), lines, keys, first, round_number)[1]
@@ -355,9 +428,9 @@ def _converted(
     first: int,
     round_number: int,
 ) -> torch.Tensor:
-    """The inputs of the vectors ``todo``, divided by ``factor``, as the lines are driven with them."""
+    """Divide the inputs of the vectors ``todo`` by ``factor``, and convert them to what the lines are driven with."""
     u = np.empty((len(todo), x.shape[1]), np.float32)
-    given = *_constants(io).numbers[2:6], io.inp_sto_round, keys[0], keys[1], first, round_number
+    given = *_constants(io).numbers[INP_STEP : INP_LEFT + 1], io.inp_sto_round, keys[0], keys[1], first, round_number
     _INPUTS(x.numpy(), todo, factor, *given, u, work=u.size)
     return torch.from_numpy(u)
 
@@ -373,7 +446,7 @@ def _read(
     first: int,
     round_number: int,
 ) -> tuple[int, NDArray[np.bool_]]:
-    """The read-out of the analog ``sums``, which are used up; returns how many vectors clipped, and which."""
+    """Read the analog ``sums`` out, which are used up; returns how many vectors clipped, and which (len(todo),)."""
     raw, clipped, (numbers, noise, _, flags, _) = sums.numpy(), np.empty(len(todo), np.bool_), constants
     sigma = noise if lines.noise is None else lines.noise.numpy()
     loop = _variant(_LAST, raw.size)
@@ -381,5 +454,5 @@ def _read(
 
 
 def _variant(loops: list[Any], work: int) -> Any:
-    """The serial or the parallel one of two compiled loops."""
+    """Choose the serial or the parallel one of two compiled loops by the numbers that it has to compute."""
     return loops[work > _PARALLEL_WORK and numba.get_num_threads() > 1]

@@ -108,7 +108,8 @@ class _Clip(torch.autograd.Function):
 
 
 class LearnedRange(torch.nn.Module):
-    """The range of one layer. limit: R, a torch parameter; batches: how many its beginning has seen."""
+    """The input range of one layer. Attributes: limit, the range R, a torch parameter without unit; batches, how many
+    mini-batches its beginning has seen; rule, how it begins and learns."""
 
     batches: Tensor
 
@@ -121,8 +122,11 @@ class LearnedRange(torch.nn.Module):
         self._calibrated = 0  # mini-batches so far
 
     def forward(self, x: Tensor, clipped: list[Tensor | None]) -> tuple[Tensor, Tensor]:
-        """Inputs of any shape, clipped to R and divided by it; and this R. clipped: will be `Tile.clipped` of the tiles
-        before errors come back."""
+        """Clip inputs to the range R and divide them by it.
+
+        x: inputs of any shape. clipped: filled with `Tile.clipped` of the layer's tiles before errors come back.
+        Returns the inputs within [-1, 1], and R.
+        """
         if self._calibration is not None:
             self._observe(x, *self._calibration)
         beginning = self.training and torch.is_grad_enabled() and int(self.batches) < self.rule.init_from_data
@@ -132,10 +136,12 @@ class LearnedRange(torch.nn.Module):
                 self.limit.copy_((self.limit * seen + self.rule.init_std_alpha * deviation) / (seen + 1))
                 self.batches += 1
         limit = self.limit.detach().clamp(min=_NARROWEST)  # a copy, as calls may follow before errors come back
-        return cast(Tensor, _Clip.apply(x, limit if beginning else self.limit, limit, self.rule, clipped)), limit
+        learned = limit if beginning else self.limit
+        inside: Tensor = cast(Any, _Clip).apply(x, learned, limit, self.rule, clipped)
+        return inside, limit
 
     def _observe(self, x: Tensor, how: Calibration, quantile: float) -> None:
-        """Let R follow a mini-batch of a calibration."""
+        """Let R follow a mini-batch x of a calibration; ``quantile`` as in `calibrate`."""
         size = x.abs().flatten()
         if not bool((size > 0.0).any()):
             return
@@ -152,11 +158,11 @@ class LearnedRange(torch.nn.Module):
         self._calibrated += 1
 
     def start_calibration(self, how: Calibration, quantile: float) -> None:
-        """Let R follow all inputs until `end_calibration`."""
+        """Let R follow all inputs until `end_calibration`; arguments as for `calibrate`."""
         self._calibration, self._calibrated = (how, quantile), 0
 
     def end_calibration(self) -> None:
-        """Let R be as it is."""
+        """Leave R as the calibration has set it."""
         self._calibration = None
 
 
@@ -165,10 +171,12 @@ def calibrate(
 ) -> None:
     """Set the input ranges of all layers from data, as for a model that is not trained after its conversion.
 
-    batches: inputs of the model, each a tensor or a tuple of arguments. It computes them in evaluation mode, as it is
-    (programmed or not); ranges follow layer by layer. how: a `Calibration`. quantile: the part of abs(x) within.
-    Training does not begin the ranges anew after it, but learns them. InputError: no layer has an input range, or no
-    mini-batch was given.
+    The model computes the mini-batches in evaluation mode, as it is (programmed or not), and the ranges follow layer by
+    layer. Later training does not begin the ranges anew, but learns them.
+
+    model: what `convert` returned with an input range. batches: inputs of the model, each a tensor or a tuple of
+    arguments. how: a `Calibration` or its name. quantile: the part of abs(x) that stays within, for "quantile".
+    InputError: no layer has an input range, or no mini-batch was given.
     """
     checks.instance("model", model, torch.nn.Module)
     chosen = checks.choose(Calibration, "how", how)

@@ -57,11 +57,14 @@ def multiply(
     average: Tensor | None = None,
     path: str = "numba",
 ) -> Product:
-    """Multiply each row of ``x`` (vectors, inputs) by ``weights`` (outputs, inputs; may be a transposed view).
+    """Multiply each row of ``x`` by ``weights`` as an array with its periphery does; signals have no unit.
 
-    stream: names array and direction to the random numbers; first: the counter of the first vector, so that any
-    division into calls draws the same noise. average: one-element state of ``average_abs_max`` (NaN before the first
-    vector), changed in place. path: "numba" (where `compiled.covers` the periphery; else torch) or "torch".
+    weights: (outputs, inputs); may be a transposed view. x: (vectors, inputs), float32.
+    io: the periphery; lines: its frozen variations. stream: integers that name array and direction to the random
+    numbers; first: the counter of the first vector, so that any division into calls draws the same noise.
+    average: one-element state of ``average_abs_max`` (NaN before the first vector), changed in place; None if noise
+    management needs none. path: "numba" (where `compiled.covers` the periphery; else torch) or "torch".
+    Returns outputs (vectors, outputs), and per vector how many analog passes it took and how many inputs were not zero.
     """
     loops = path == "numba" and x.is_cpu
     if loops and compiled.simple(io):
@@ -84,13 +87,12 @@ def multiply(
     # A vector that noise management finds empty is not multiplied at all, unless its inputs would still be noisy.
     todo = np.flatnonzero(alpha > 0) if managed and io.inp_noise <= 0.0 else np.arange(vectors)
     alpha = np.where(alpha > 0, alpha, np.float32(1))
-    reduction, round_number = 1.0, 0
+    reduction, last, round_number = 1.0, io.last_reduction, 0
     while len(todo):
         passes[todo] += 1
         factor = alpha[todo] * np.float32(reduction)
         clipped = stages.one_pass(weights, x, y, todo, factor, io, lines, stream, first, round_number)
-        finest = io.inp_step > 0.0 and reduction > io.max_bm_res / io.inp_step
-        if io.bound_management is BoundManagement.NONE or int(reduction) > io.max_bm_factor or finest:
+        if reduction >= last:
             break
         todo = todo[clipped]
         if worst_case and round_number == 0:
@@ -105,7 +107,11 @@ def multiply(
 def noise_factor(
     io: IOParameters, mode: NoiseManagement, seen: Statistics, average: Tensor | None
 ) -> NDArray[np.float32]:
-    """The factor alpha of each vector under a noise-management mode."""
+    """Find the factor alpha that the inputs of each vector are divided by: (vectors,).
+
+    io: the periphery. mode: which noise management, not always that of ``io``. seen: the vectors' statistics.
+    average: state of ``average_abs_max`` (1,), changed in place; None for other modes.
+    """
     threshold = np.float32(io.nm_thres) if io.nm_thres > 0.0 else np.float32(np.inf)
     largest = seen.largest_magnitude
     if mode is NoiseManagement.ABS_MAX:

@@ -53,8 +53,11 @@ class MVType(StrEnum):
 
 
 class NoiseManagement(StrEnum):
-    """The factor alpha that inputs are divided by: 1; max |x|; max x; the threshold; a running average of max |x|; or
-    max |x| enlarged where the sum of the inputs could saturate the output."""
+    """The factor alpha that the inputs x of a vector are divided by.
+
+    NONE: 1. ABS_MAX: max |x|. MAX: max x. CONSTANT: the threshold. AVERAGE_ABS_MAX: a running average of max |x|.
+    ABS_MAX_NP_SUM: max |x|, enlarged where the sum of the inputs could saturate the output.
+    """
 
     NONE = "none"
     ABS_MAX = "abs_max"
@@ -65,7 +68,11 @@ class NoiseManagement(StrEnum):
 
 
 class BoundManagement(StrEnum):
-    """What happens when an output clips: nothing; halve the input and repeat; first try the worst-case alpha."""
+    """What happens when an output of a vector clips.
+
+    NONE: nothing. ITERATIVE: halve the inputs and repeat the vector, until nothing clips or `IOParameters` sets an end.
+    ITERATIVE_WORST_CASE: the same, after a repetition with the alpha of ABS_MAX_NP_SUM.
+    """
 
     NONE = "none"
     ITERATIVE = "iterative"
@@ -73,7 +80,10 @@ class BoundManagement(StrEnum):
 
 
 class WeightNoise(StrEnum):
-    """Read noise of the weights, seen at the output: w_noise |u|, or w_noise sqrt(sum |W| u^2)."""
+    """Read noise of the weights W, seen at the output for inputs u.
+
+    NONE: none. ADDITIVE_CONSTANT: standard deviation w_noise |u|. PCM_READ: w_noise sqrt(sum |W| u^2).
+    """
 
     NONE = "none"
     ADDITIVE_CONSTANT = "additive_constant"
@@ -82,9 +92,10 @@ class WeightNoise(StrEnum):
 
 @dataclass(frozen=True)
 class IOParameters:
-    """The periphery of one side of an array. Signals have no unit: inputs of 1 are full scale.
+    """The periphery of one side of an array. Signals and weights have no unit: inputs of 1 are full scale.
 
     is_perfect:     y = out_scale W x, nothing else.
+    mv_type:        how inputs are applied, see `MVType`.
     inp_bound, out_bound: clipping of DAC and ADC; <= 0: none.
     inp_res, out_res: step as a fraction of the full range 2 x bound; > 1: the number of steps; <= 0: continuous.
     inp_noise, out_noise: standard deviation of additive noise; out_noise_std: its relative spread over output lines.
@@ -101,8 +112,8 @@ class IOParameters:
     v_offset_std, v_offset_w_min, r_series: voltage offset of the outputs, weight of zero conductance, series
     resistance.
     noise_management, nm_thres, nm_assumed_wmax, nm_decay: see `NoiseManagement`; threshold <= 0: none.
-    bound_management, max_bm_factor, max_bm_res, bm_test_negative_bound: see `BoundManagement`; the input is halved at
-    most until its resolution would fall below max_bm_res of full scale.
+    bound_management, max_bm_factor, max_bm_res: see `BoundManagement`; inputs are halved until `last_reduction`.
+    bm_test_negative_bound: whether outputs at the lower bound count as clipped.
     """
 
     is_perfect: bool = False
@@ -201,8 +212,22 @@ class IOParameters:
         return int(self.inp_bound / self.inp_step + 1e-6)
 
     @property
+    def last_reduction(self) -> float:
+        """The factor that inputs are divided by in the last pass of a vector, whatever clips: a power of two.
+
+        Bound management halves the inputs and repeats a vector until this. It is the first factor above
+        ``max_bm_factor``, or the first at which ``max_bm_res`` of full scale is below one step of the DAC. 1: no vector
+        is repeated.
+        """
+        finest = self.max_bm_res / self.inp_step if self.inp_step > 0.0 else np.inf
+        last = 1.0
+        while self.bound_management is not BoundManagement.NONE and int(last) <= self.max_bm_factor and last <= finest:
+            last *= 2.0
+        return last
+
+    @property
     def parts(self) -> list[tuple[int, int]]:
-        """The parts of an input that takes the DAC's integer in pieces: (lowest bit, largest value) of each."""
+        """The parts of an input whose integer the DAC takes in pieces: (lowest bit, largest value) of each."""
         largest = self.inp_levels
         bits = largest.bit_length()
         starts = range(bits) if self.mv_type is MVType.BIT_WISE else sorted({0, min(self.split_mode_bit_shift, bits)})
@@ -215,6 +240,7 @@ class IOParameters:
 
 
 def _step(resolution: float, bound: float) -> float:
+    """Compute a converter's step from its resolution, as `IOParameters` defines it; 0: continuous."""
     if resolution <= 0.0 or bound <= 0.0:
         return 0.0
     return (1.0 / resolution if resolution > 1.0 else resolution) * 2.0 * bound
@@ -222,10 +248,10 @@ def _step(resolution: float, bound: float) -> float:
 
 @dataclass(frozen=True)
 class Lines:
-    """Frozen variations of one side's read-out, drawn once per array; None: no such variation.
+    """Frozen variations of one side's read-out, drawn once per array, without unit; None: no such variation.
 
-    noise: output noise per line (out,); offset: voltage offset (out,); curvature: S-shape (out,);
-    negative_weights: factor on the weights as seen by negative inputs (out, in).
+    noise: standard deviation of the output noise per line (out,). offset: voltage offset (out,). curvature: S-shape
+    (out,). negative_weights: factor on the weights as seen by negative inputs (out, in).
     """
 
     noise: Tensor | None = None
@@ -235,7 +261,10 @@ class Lines:
 
     @staticmethod
     def sample(io: IOParameters, outputs: int, inputs: int, stream: tuple[int, ...]) -> Lines:
-        """Draw the lines of an array with ``outputs`` x ``inputs`` cells, named by ``stream``."""
+        """Draw the lines of an array with ``outputs`` x ``inputs`` cells.
+
+        io: the periphery. stream: integers that name array and direction to the random numbers.
+        """
         base = rng.key(*stream, Purpose.LINES)
         noise = offset = curvature = negative = None
         if io.out_noise > 0.0 and io.out_noise_std > 0.0:
@@ -251,7 +280,11 @@ class Lines:
 
 
 class Product(NamedTuple):
-    """Outputs (vectors, outputs); analog passes per vector (0: skipped); non-zero inputs per vector."""
+    """The result of a multiplication.
+
+    y: outputs (vectors, outputs). passes: analog passes of each vector (vectors,); 0: it was skipped. active: inputs of
+    each vector that are not zero (vectors,).
+    """
 
     y: Tensor
     passes: NDArray[np.int32]
@@ -260,7 +293,11 @@ class Product(NamedTuple):
 
 @dataclass(frozen=True)
 class Statistics:
-    """What noise management looks at, per vector; the sums are None unless asked for."""
+    """What noise management looks at; all fields are (vectors,).
+
+    largest_magnitude: max |x|. largest: max x. sum_of_side: the larger of the sums of positive and of negative inputs,
+    as a magnitude; None unless asked for. nonzero: how many inputs are not zero.
+    """
 
     largest_magnitude: NDArray[np.float32]
     largest: NDArray[np.float32]
@@ -269,9 +306,10 @@ class Statistics:
 
 
 def product(u: Tensor, weights: Tensor) -> Tensor:
-    """u (vectors, inputs) times weights (outputs, inputs) transposed, the one matrix product of both kinds of stages.
+    """Multiply u (vectors, inputs) by weights (outputs, inputs) transposed, exactly: (vectors, outputs).
 
-    Small products run on one thread: to wake a second one takes longer, milliseconds if another process has its core.
+    This is the one matrix product of both paths, so that they agree to the bit. Small products run on one thread: to
+    wake a second one takes longer, milliseconds if another process has its core.
     """
     threads = torch.get_num_threads()
     if threads == 1 or not u.is_cpu or weights.numel() * u.shape[0] > _ONE_THREAD_PRODUCT:

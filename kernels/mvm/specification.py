@@ -27,7 +27,7 @@ Tensor = torch.Tensor
 
 
 def statistics(x: Tensor, wants_sums: bool) -> Statistics:
-    """Largest values, sums and number of non-zero inputs of each vector."""
+    """Find what noise management looks at in x (vectors, inputs); the sums of a side only if they are wanted."""
     sums = None
     if wants_sums:
         wide = x.double()
@@ -37,7 +37,7 @@ def statistics(x: Tensor, wants_sums: bool) -> Statistics:
 
 
 class _Noise:
-    """Random numbers of one pass: a row of the matrices is a vector, ``half`` tells two-pass halves apart."""
+    """Draws the random numbers of one pass, (vectors, lines); ``half`` tells the parts of an input apart."""
 
     def __init__(self, stream: tuple[int, ...], vectors: NDArray[np.int64], round_number: int, device: torch.device):
         self._stream, self._vectors, self._round, self._device = stream, vectors, round_number, device
@@ -65,9 +65,12 @@ def one_pass(
     first: int,
     round_number: int,
 ) -> NDArray[np.bool_]:
-    """One analog pass of the vectors ``todo`` with inputs divided by ``factor``; fills their rows of ``y``.
+    """Make one analog pass of some vectors, and fill their rows of ``y``.
 
-    Returns which of them clipped at the output.
+    weights: (outputs, inputs). x: (vectors, inputs). y: (vectors, outputs). todo: numbers of the vectors. factor:
+    (len(todo),), what their inputs are divided by. io, lines, stream, first: as for `rpusim.kernels.mvm.multiply`.
+    round_number: how many passes they had before.
+    Returns which of them clipped at the output: (len(todo),).
     """
     noise = _Noise(stream, first + todo, round_number, x.device)
     place = torch.from_numpy(todo).to(x.device)
@@ -96,14 +99,14 @@ def one_pass(
 
 
 def _driven(u: Tensor, io: IOParameters, noise: _Noise, part: int) -> Tensor:
-    """What a converted input becomes on the lines: with noise, and a loss of negative signals."""
+    """Turn converted inputs u (vectors, inputs) into what drives the lines: with noise, and less where negative."""
     if io.inp_noise > 0.0:
         u = u + noise.normal(Purpose.INPUT_NOISE, u.shape[1], part) * io.inp_noise
     return torch.where(u < 0, u * (1.0 - io.inp_asymmetry), u)
 
 
 def _by_bits(weights: Tensor, u: Tensor, io: IOParameters, lines: Lines, noise: _Noise) -> tuple[Tensor, Tensor]:
-    """Equation 7: (outputs, which vectors clipped in any part)."""
+    """Apply equation 7 to converted inputs u: (outputs, which vectors clipped in any part)."""
     level = torch.round(u.abs() / io.inp_step).to(torch.int64).clamp(max=io.inp_levels)
     out = torch.zeros(u.shape[0], weights.shape[0], device=u.device)
     clipped = torch.zeros(u.shape[0], dtype=torch.bool, device=u.device)
@@ -135,7 +138,7 @@ def _convert(
 
 
 def _array(weights: Tensor, u: Tensor, io: IOParameters, lines: Lines, noise: _Noise, half: int) -> Tensor:
-    """Equations 2 to 4."""
+    """Apply equations 2 to 4 to inputs u (vectors, inputs): (vectors, outputs)."""
     y = product(u, weights)
     inputs = u.shape[1]
     if io.ir_drop > 0.0:
@@ -163,7 +166,7 @@ def _array(weights: Tensor, u: Tensor, io: IOParameters, lines: Lines, noise: _N
 
 
 def _read_out(y: Tensor, io: IOParameters, lines: Lines, noise: _Noise, half: int) -> tuple[Tensor, Tensor]:
-    """Equations 5 and 6: (outputs, which vectors clipped)."""
+    """Apply equations 5 and 6 to y (vectors, outputs): (outputs, which vectors clipped)."""
     if io.out_nonlinearity > 0.0 or io.r_series > 0.0:
         curvature = torch.zeros(y.shape[1]) if lines.curvature is None else lines.curvature
         correction = 1.0

@@ -43,21 +43,24 @@ from typing import Any
 
 import numpy as np
 from numba import prange
+from numpy.typing import NDArray
 
-from rpusim.kernels.base.loops import compile_loop, popcount
-from rpusim.kernels.base.rng import nb_bits, nb_line_words, nb_normal, nb_step_words
+from rpusim.kernels.base.loops import Floats, Integers, Words, compile_loop, popcount
+from rpusim.kernels.base.rng import Integer, nb_bits, nb_line_words, nb_normal, nb_step_words
 from rpusim.kernels.devices.base import PulsedDevice
 from rpusim.kernels.devices.models import linear_step, soft_bounds_reference
 from rpusim.kernels.devices.models.constant_step import constant_step
+from rpusim.kernels.devices.variation import BOUND_MAX, BOUND_MIN, UP
 from rpusim.kernels.pulses import merged_vector
-from rpusim.kernels.pulses.merged_vector import SIGMAS, SMOOTH_STEPS
+from rpusim.kernels.pulses.cell_numbers import chooser, lanes_of
+from rpusim.kernels.pulses.counts import FALLBACKS, MERGED, SLOTS
+from rpusim.kernels.pulses.drivers import AFTER_WORD, FIRST_WORD, PULSES, START, STOP
+from rpusim.kernels.pulses.merged_vector import SIGMAS, SMOOTH_STEPS, room
 
-# Injected by `compile_loop`; named here for the reader and for type checkers.
+# Injected by `compile_loop`, see `cell_numbers`; named here for the reader and for type checkers.
 step: Any = None
 read: Any = None
-PARAMETERS = 0
-ONLY_UP = 0
-SMOOTH = 0
+PARAMETERS = DOWN = STRIDE = ONLY_UP = SMOOTH = 0
 coincide: Any = None
 merged_words: Any = None
 one_vector_each: Any = None
@@ -91,8 +94,12 @@ def covers(device: PulsedDevice) -> bool:
     return device.step in LINEAR_STEPS or device.step in SMOOTH_STEPS
 
 
-def lit(columns, first_word, after_word, width):
-    """Columns that fire at all in some words, and these words of theirs: (columns, positive, negative)."""
+def lit(columns: Words, first_word: Integer, after_word: Integer, width: int) -> tuple[NDArray[np.int32], Words, Words]:
+    """List the columns that fire at all in some words; all of them if nearly all do.
+
+    columns: words (2, words, padded lines) of all ``width`` columns. first_word, after_word: which words count.
+    Returns the numbers of these columns, and their words for positive and for negative values (words, columns).
+    """
     ids, number = np.empty(width, np.int32), 0
     for j in range(width):
         above, below = _ZERO, _ZERO
@@ -114,8 +121,20 @@ def lit(columns, first_word, after_word, width):
     return ids[:number], plus, minus
 
 
-def tally(up, down, turned, mixed, high, low, above, below):
-    """Add the pulses of a word of a row (above, below) and of a column (high, low) to the counts of `count`."""
+def tally(
+    up: np.int32,
+    down: np.int32,
+    turned: np.int32,
+    mixed: np.int32,
+    high: np.uint32,
+    low: np.uint32,
+    above: np.uint32,
+    below: np.uint32,
+) -> tuple[np.int32, np.int32, np.int32, np.int32]:
+    """Add the pulses of one cell in one word to its counts (see `count`), and return these.
+
+    high, low: the word of its column for positive and for negative values; above, below: of its row.
+    """
     ups = np.int32(popcount(np.uint32(np.uint32(high & below) | np.uint32(low & above))))
     downs = np.int32(popcount(np.uint32(np.uint32(high & above) | np.uint32(low & below))))
     if PARAMETERS > 1:
@@ -124,11 +143,22 @@ def tally(up, down, turned, mixed, high, low, above, below):
     return np.int32(up + ups), np.int32(down + downs), turned, mixed
 
 
-def count(row_plus, row_minus, plus, minus, up, down, turned, mixed):
-    """Up and down pulses of the cells of a row, in words (words,) of the row and (words, columns) of the columns.
+def count(
+    row_plus: Words,
+    row_minus: Words,
+    plus: Words,
+    minus: Words,
+    up: NDArray[np.int32],
+    down: NDArray[np.int32],
+    turned: NDArray[np.int32],
+    mixed: NDArray[np.int32],
+) -> None:
+    """Count the pulses of the cells of a row.
 
-    turned: pairs of pulses in different words, the down pulse first, less those with the up pulse first; mixed: pairs
-    of up and down pulses in the same word. Four words at a time: the counts are read and written less often.
+    row_plus, row_minus: words of the row (words,); plus, minus: those of the columns (words, columns). up, down:
+    filled with the pulses of each direction (columns,). turned: with the pairs of pulses in different words of which
+    the down pulse comes first, less those with the up pulse first; mixed: with the pairs of an up and a down pulse in
+    the same word. Four words at a time: the counts are read and written less often.
     """
     width = len(up)
     for j in range(width):
@@ -156,16 +186,30 @@ def count(row_plus, row_minus, plus, minus, up, down, turned, mixed):
             up[j], down[j], turned[j], mixed[j] = tally(up[j], down[j], turned[j], mixed[j], high[j], low[j], a, p)
 
 
-def merge_cells(weight_row, cell_row, sigma, up, down, turned, mixed, ids, a, c, left_over):
-    """Equations 1 and 2 for cells side by side; says in ``left_over`` which ones fail, returns how many.
+def merge_cells(
+    weight_row: Floats,
+    cell_row: Floats,
+    sigma: np.float32,
+    up: NDArray[np.int32],
+    down: NDArray[np.int32],
+    turned: NDArray[np.int32],
+    mixed: NDArray[np.int32],
+    ids: NDArray[np.int32],
+    a: np.uint32,
+    c: np.uint32,
+    left_over: Words,
+) -> np.uint32:
+    """Apply equations 1 to 3 to cells side by side, and return how many fail.
 
-    ids: their columns; a, c: words of their noise.
+    weight_row: their weights, moved here where a cell does not fail. cell_row: their numbers. sigma: noise of one
+    pulse, relative to the mean step. up, down, turned, mixed: as `count` fills them. ids: the columns of the cells.
+    a, c: words of their noise. left_over: 1 is written where a cell fails, else 0.
     """
     number = _ZERO
     for j in range(len(ids)):
-        cell = j * (2 + 2 * PARAMETERS)
-        weight, lowest, highest = weight_row[j], cell_row[cell], cell_row[cell + 1]
-        of_up, of_down = read(cell_row, cell + 2), read(cell_row, cell + 2 + PARAMETERS)
+        cell = j * STRIDE
+        weight, lowest, highest = weight_row[j], cell_row[cell + BOUND_MIN], cell_row[cell + BOUND_MAX]
+        of_up, of_down = read(cell_row, cell + UP), read(cell_row, cell + DOWN)
         n_up, n_down = _F(up[j]), _F(0 if ONLY_UP else down[j])
         n = n_up + n_down
         b_up, b_down = _F(step(_0, _0, *of_up)), _F(step(_0, _0, *of_down))
@@ -219,24 +263,40 @@ def merge_cells(weight_row, cell_row, sigma, up, down, turned, mixed, ids, a, c,
 
 
 def in_parts(
-    weight_row, cell_row, sigma, i, ids, left_over, first_word, row_plus, row_minus, plus, minus, words, numbers_,
-    word_a, word_b,
-):  # fmt: skip
-    """Cells of a row that failed: merged again in parts of PART words, or else one by one; returns how often that was.
+    weight_row: Floats,
+    cell_row: Floats,
+    sigma: np.float32,
+    i: Integer,
+    ids: NDArray[np.int32],
+    left_over: Words,
+    first_word: Integer,
+    row_plus: Words,
+    row_minus: Words,
+    plus: Words,
+    minus: Words,
+    words: Words,
+    numbers_: NDArray[np.int32],
+    word_a: np.uint32,
+    word_b: np.uint32,
+) -> np.int64:
+    """Merge the pulses of cells that failed in parts of PART words, or else apply them one by one.
 
-    left_over: marks these cells; word_a, word_b: words of the noise of merged pulses.
+    weight_row, cell_row, sigma, ids, left_over: as for `merge_cells`, which has marked the cells. i: their row.
+    first_word, row_plus, row_minus, plus, minus: the words, as for `count`, and the number of the first.
+    words, numbers_: as returned by `drivers.draw`. word_a, word_b: words of the noise of merged pulses.
+    Returns how often a cell took a part of its pulses one by one.
     """
-    which, per_cell, failed = np.flatnonzero(left_over), 2 + 2 * PARAMETERS, 0
+    which, failed = np.flatnonzero(left_over), np.int64(0)
     number = len(which)
-    weight, cell, failing = np.empty(number, np.float32), np.empty(number * per_cell, np.float32), left_over[which]
+    weight, cell, failing = np.empty(number, np.float32), np.empty(number * STRIDE, np.float32), left_over[which]
     for q in range(number):
         weight[q] = weight_row[which[q]]
-        for k in range(per_cell):
-            cell[q * per_cell + k] = cell_row[which[q] * per_cell + k]
+        for k in range(STRIDE):
+            cell[q * STRIDE + k] = cell_row[which[q] * STRIDE + k]
     up, down, columns = np.empty(number, np.int32), np.empty(number, np.int32), ids[which]
     turned, mixed = np.empty(number, np.int32), np.empty(number, np.int32)
     size = PART if len(plus) > 2 * PART else len(plus)
-    scratch = merged_vector.room(size)
+    scratch = room(size)
     for start in range(0, len(plus), size):
         stop = min(start + size, len(plus))
         above, below = row_plus[start:stop], row_minus[start:stop]
@@ -247,13 +307,13 @@ def in_parts(
         if size < len(plus):
             count(above, below, high, low, up, down, turned, mixed)
             a, c = nb_line_words(word_a, word_b, i, 1 + start // size)
-            failed += merge_cells(weight, cell, sigma, up, down, turned, mixed, columns, a, c, failing)
+            failed += np.int64(merge_cells(weight, cell, sigma, up, down, turned, mixed, columns, a, c, failing))
         else:
             failed += number
         for q in range(number):
             if failing[q] != _ZERO:
                 weight[q] = one_by_one(
-                    weight[q], cell, q * per_cell, sigma, i, columns[q], first_word + start, above, below,
+                    weight[q], cell, q * STRIDE, sigma, i, columns[q], first_word + start, above, below,
                     high[:, q], low[:, q], words, numbers_, *scratch,
                 )  # fmt: skip
     for q in range(number):
@@ -261,12 +321,27 @@ def in_parts(
     return failed
 
 
-def merge(weights, cells, sigma, first_word, after_word, rows, ids, plus, minus, words, numbers_, base, first):
-    """Apply all coincidences of some words, given as by `draw` and `lit`; returns how many cells fell back.
+def merge(
+    weights: Floats,
+    cells: Floats,
+    sigma: np.float32,
+    first_word: Integer,
+    after_word: Integer,
+    rows: Words,
+    ids: NDArray[np.int32],
+    plus: Words,
+    minus: Words,
+    words: Words,
+    numbers_: NDArray[np.int32],
+    base: np.uint64,
+    first: Integer,
+) -> np.int64:
+    """Apply all coincidences of some words to the weights, and return how many cells fell back.
 
-    base, first: the key of merged noise, the counter of these vectors.
+    weights, cells, sigma, first_word, after_word, rows, words, numbers_: as for `one_by_one.coincide`. ids, plus,
+    minus: the columns, as returned by `lit`. base, first: the key of merged noise, the counter of these vectors.
     """
-    width, per_cell = len(ids), 2 + 2 * PARAMETERS
+    width = len(ids)
     all_lit = width == weights.shape[1]
     fallbacks = np.zeros(weights.shape[0], np.int32)
     for i in prange(weights.shape[0]):
@@ -281,11 +356,11 @@ def merge(weights, cells, sigma, first_word, after_word, rows, ids, plus, minus,
         count(row_plus, row_minus, plus, minus, up, down, turned, mixed)
         weight_row, cell_row = weights[i], cells[i]
         if not all_lit:  # cells of lit columns side by side, so that the next loop stays vectorised
-            weight_row, cell_row = np.empty(width, np.float32), np.empty(width * per_cell, np.float32)
+            weight_row, cell_row = np.empty(width, np.float32), np.empty(width * STRIDE, np.float32)
             for j in range(width):
                 weight_row[j] = weights[i, ids[j]]
-                for k in range(per_cell):
-                    cell_row[j * per_cell + k] = cells[i, ids[j] * per_cell + k]
+                for k in range(STRIDE):
+                    cell_row[j * STRIDE + k] = cells[i, ids[j] * STRIDE + k]
         word_a, word_b = nb_step_words(base, first)
         a, c = nb_line_words(word_a, word_b, i, 0)
         if merge_cells(weight_row, cell_row, sigma, up, down, turned, mixed, ids, a, c, left_over) > _ZERO:
@@ -296,66 +371,77 @@ def merge(weights, cells, sigma, first_word, after_word, rows, ids, plus, minus,
         if not all_lit:
             for j in range(width):
                 weights[i, ids[j]] = weight_row[j]
-    return fallbacks.sum()
+    total: np.int64 = fallbacks.sum()
+    return total
 
 
 def stages(parallel: bool, **names: Any) -> dict[str, Any]:
-    """What `all_chunks` calls, for one device; names: as for `compile_loop`."""
-    of_vector = {
-        "train": compile_loop(
-            merged_vector.take_train,
-            decay=merged_vector.decay,
-            lanes=merged_vector.lanes_of(names["PARAMETERS"]),
-            choose=merged_vector.chooser(names["PARAMETERS"]),
-            **names,
-        ),
-        "one_by_one": compile_loop(
-            merged_vector.one_after_the_other, choose=merged_vector.chooser(names["PARAMETERS"]), **names
-        ),
-    }
-    sources = (merged_vector.__file__,)
-    found = {
-        "lit": lit,
-        "one_vector_each": compile_loop(
-            merged_vector.take_vectors, parallel, fired_columns=merged_vector.fired_columns, **of_vector, **names
-        ),
-    }
+    """Compile what `all_chunks` calls, for one device.
+
+    parallel: rows on all threads. names: as made by `cell_numbers.names_of`, with SMOOTH and RELATIVE.
+    Returns the compiled functions by the names that `all_chunks` has for them.
+    """
+    choose, lanes = chooser(names["PARAMETERS"]), lanes_of(names["PARAMETERS"])
+    train = compile_loop(merged_vector.take_train, decay=merged_vector.decay, lanes=lanes, choose=choose, **names)
+    one_by_one = compile_loop(merged_vector.one_after_the_other, choose=choose, **names)
+    parts = {"fired_columns": merged_vector.fired_columns, "train": train, "one_by_one": one_by_one}
+    found = {"lit": lit, "one_vector_each": compile_loop(merged_vector.take_vectors, parallel, **parts, **names)}
     if not names["SMOOTH"]:
         cells = {
             "merge_cells": compile_loop(merge_cells, **names),
             "count": compile_loop(count, tally=compile_loop(tally, **names), **names),
         }
-        parts = compile_loop(in_parts, one_by_one=of_vector["one_by_one"], **cells, **names)
-        found["merged_words"] = compile_loop(merge, parallel, sources, in_parts=parts, **cells, **names)
+        again = compile_loop(in_parts, one_by_one=one_by_one, **cells, **names)
+        found["merged_words"] = compile_loop(merge, parallel, in_parts=again, **cells, **names)
     return found
 
 
 def all_chunks(
-    weights, cells, sigma, chunks, rows, columns, words, numbers_, slots, alone, base, first, merged, fallbacks
-):
-    """Apply all that `drivers.draw` has returned: merged where that is faster; says where in ``merged``.
+    weights: Floats,
+    cells: Floats,
+    sigma: np.float32,
+    chunks: Integers,
+    rows: Words,
+    columns: Words,
+    words: Words,
+    numbers_: NDArray[np.int32],
+    alone: int,
+    base: np.uint64,
+    first: Integer,
+    counts: Integers,
+) -> None:
+    """Apply all that `drivers.draw` has returned to the weights: merged where that is faster.
 
-    slots: of every vector. alone: how many make a chunk of one vector, see `drivers.plan_chunks`.
+    weights, cells, sigma: as for `one_by_one.coincide`. alone: slots from which on a vector is a chunk by itself, see
+    `drivers.plan_chunks`. base, first: the key of merged noise, the counter of the first vector.
+    counts: `UpdateCounts.table` with the slots of every vector; here is noted which were merged, and the fallbacks.
     """
+    slots = counts[SLOTS]
     n = 0
     while n < len(chunks):
-        start, stop, first_word, after_word, pulses = chunks[n]
+        start, stop, pulses = chunks[n, START], chunks[n, STOP], chunks[n, PULSES]
+        first_word, after_word = chunks[n, FIRST_WORD], chunks[n, AFTER_WORD]
         after = n
-        while after < len(chunks) and chunks[after, 1] - chunks[after, 0] == 1 and slots[chunks[after, 0]] >= alone:
+        while (
+            after < len(chunks)
+            and chunks[after, STOP] - chunks[after, START] == 1
+            and slots[chunks[after, START]] >= alone
+        ):
             after += 1
         # A single one is not worth to turn rows into columns.
         if after > n + 1 or (SMOOTH and after > n):
             of_run = chunks[n:after]
             for chunk in of_run:
-                merged[chunk[0]] |= chunk[4] > 0
-            one_vector_each(weights, cells, sigma, of_run, rows, columns, words, numbers_, base, first, fallbacks)
+                if chunk[PULSES] > 0:
+                    counts[MERGED, chunk[START]] = 1
+            one_vector_each(weights, cells, sigma, of_run, rows, columns, words, numbers_, base, first, counts)
             n = after
             continue
         ids, plus, minus = lit(columns, first_word, after_word, weights.shape[1])
         dense = pulses > _WORTH_MERGING * weights.shape[0] * len(ids)
         if dense and SMOOTH == 0:
-            merged[start:stop] = True
-            fallbacks[start] += merged_words(
+            counts[MERGED, start:stop] = 1
+            counts[FALLBACKS, start] += merged_words(
                 weights, cells, sigma, first_word, after_word, rows, ids, plus, minus, words,
                 numbers_, base, first + start,
             )  # fmt: skip

@@ -29,31 +29,31 @@ Cells that fail take these pulses one by one, as in `one_by_one`. Merged noise h
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import cache
 from typing import Any
 
 import numpy as np
-from numba import njit, prange
+from numba import prange
 from numba.cpython.unsafe import numbers
+from numpy.typing import NDArray
 
-from rpusim.kernels.base.loops import popcount
-from rpusim.kernels.base.rng import nb_bits, nb_line_words, nb_normal, nb_step_words
+from rpusim.kernels.base.loops import Floats, Integers, Words, inlined, popcount
+from rpusim.kernels.base.rng import Integer, nb_bits, nb_line_words, nb_normal, nb_step_words
 from rpusim.kernels.devices.models import exp_step, linear_step
 from rpusim.kernels.devices.models.constant_step import constant_step
+from rpusim.kernels.devices.variation import BOUND_MAX, BOUND_MIN, UP
+from rpusim.kernels.pulses.counts import FALLBACKS
+from rpusim.kernels.pulses.drivers import AFTER_WORD, FIRST_WORD, START
 
-# Typed as Any because its Python signature is not the one it is called with.
+# The place of a word's lowest one. Typed as Any because its Python signature is not the one it is called with.
 trailing_zeros: Any = numbers.trailing_zeros
-# Injected by `compile_loop`; named here for the reader and for type checkers.
+# Injected by `compile_loop`, see `cell_numbers`; named here for the reader and for type checkers.
 step: Any = None
 read: Any = None
 train: Any = None
 lanes: Any = None
 choose: Any = None
 one_by_one: Any = None
-PARAMETERS = 0
-ONLY_UP = 0
-SMOOTH = 0
-RELATIVE = 0
+PARAMETERS = DOWN = STRIDE = ONLY_UP = SMOOTH = RELATIVE = 0
 
 # Steps whose noise is relative to their size; steps that are smooth without being affine.
 RELATIVE_STEPS: set[Callable[..., Any]] = {constant_step, linear_step.multiplicative_step, exp_step.simple_step}
@@ -71,43 +71,38 @@ _G1, _G2, _G3, _G4, _G5, _G6, _G7 = (_F(v) for v in (-1 / 2, 1 / 6, -1 / 24, 1 /
 _SIGMAS, _SLOPE, _RUN, _SHAPE, _ORDER = _F(SIGMAS), _F(SLOPE), _F(RUN), _F(SHAPE), _F(ORDER)
 
 
-def decay(t):
-    """(1 - exp(-t)) / t for |t| <= RUN, by its series: to 3e-6."""
+def decay(t: np.float32) -> np.float32:
+    """Compute (1 - exp(-t)) / t for |t| <= RUN by its series, to 3e-6."""
     return ((((((_G7 * t + _G6) * t + _G5) * t + _G4) * t + _G3) * t + _G2) * t + _G1) * t + _1
 
 
-@cache
-def lanes_of(number):
-    """A compiled reader of ``number`` values that lie a stride apart: (values, at, stride) -> tuple."""
-    if number == 0:
-        return njit(lambda values, at, stride: ())
-    others = lanes_of(number - 1)
-    return njit(lambda values, at, stride: (values[at], *others(values, at + stride, stride)))
+def take_train(
+    weight: Floats,
+    own: Floats,
+    stride: int,
+    number: int,
+    sigma: np.float32,
+    pulses: NDArray[np.int32],
+    negative: Words,
+    other_negative: bool,
+    random: Words,
+    failing: Words,
+) -> np.uint32:
+    """Apply equations 1 to 3 for the pulses of one vector on ``number`` cells side by side; returns how many fail.
 
-
-@cache
-def chooser(number):
-    """A compiled choice between two tuples of ``number`` values: (first, one, other) -> one or other."""
-    if number == 0:
-        return njit(lambda first, one, other: ())
-    others = chooser(number - 1)
-    return njit(lambda first, one, other: (one[0] if first else other[0], *others(first, one[1:], other[1:])))
-
-
-def take_train(weight, own, stride, number, sigma, pulses, negative, other_negative, random, failing):
-    """Equations 1 to 3 for the pulses of one vector on cells side by side; says in ``failing`` which fail.
-
-    weight: moved here. own: the cells' numbers, each ``stride`` after the other: bounds, parameters up and down.
-    pulses: how many each takes. negative: not 0 where the line of the cell is driven with negative values;
-    other_negative: whether the line that all of them share is. random: bits of the noise. Returns how many fail.
+    weight: of the cells, moved here. own: their numbers, in the order of `cell_numbers`, but each ``stride`` after the
+    one before, so that those of all cells lie side by side. sigma: noise of one pulse, relative to the mean step.
+    pulses: how many each cell takes. negative: not 0 where the line of the cell is driven with negative values;
+    other_negative: whether the line that all of them share is. random: bits of the noise. failing: 1 is written where
+    a cell fails, else 0.
     """
     fails, apart = _ZERO, np.uint64(stride)
     for k in range(number):
         at = np.uint64(k)  # an unsigned place is not tested for one counted from the end
-        w, lowest, highest = weight[k], own[at], own[apart + at]
+        w, lowest, highest = weight[k], own[np.uint64(BOUND_MIN) * apart + at], own[np.uint64(BOUND_MAX) * apart + at]
         down = (negative[k] != _ZERO) == other_negative
-        up_step = lanes(own, np.uint64(2) * apart + at, apart)
-        down_step = lanes(own, np.uint64(2 + PARAMETERS) * apart + at, apart)
+        up_step = lanes(own, np.uint64(UP) * apart + at, apart)
+        down_step = lanes(own, np.uint64(DOWN) * apart + at, apart)
         of_step = up_step if ONLY_UP else choose(down, down_step, up_step)
         n, s = _F(pulses[k]), -_1 if down else _1
         if ONLY_UP:
@@ -161,21 +156,22 @@ def take_train(weight, own, stride, number, sigma, pulses, negative, other_negat
     return fails
 
 
-def fired_columns(columns, chunks, width):
-    """The vectors in which each column fires, for chunks of one vector each.
+def fired_columns(columns: Words, chunks: Integers, width: int) -> tuple[Integers, Integers, Words]:
+    """List the vectors in which each column fires, for chunks of one vector each.
 
-    Returns the first entry of each column, and per entry: which chunk, the first of its words, whether the column is
-    negative; and the words.
+    columns, chunks: as returned by `drivers.draw`. width: how many columns there are.
+    Returns the first entry of each column (width + 1,); per entry which chunk, the first of its words, whether the
+    column is negative (entries, 3); and the words (words,).
     """
     starts, entries, length = np.zeros(width + 1, np.int64), 0, 0
     lit = np.zeros((len(chunks), width), np.uint32)
     for n in range(len(chunks)):
-        for word in range(chunks[n, 2], chunks[n, 3]):
+        for word in range(chunks[n, FIRST_WORD], chunks[n, AFTER_WORD]):
             for j in range(width):
                 lit[n, j] = np.uint32(lit[n, j] | columns[0, word, j] | columns[1, word, j])
         for j in range(width):
             entries += lit[n, j] != _ZERO
-            length += chunks[n, 3] - chunks[n, 2] if lit[n, j] != _ZERO else 0
+            length += chunks[n, AFTER_WORD] - chunks[n, FIRST_WORD] if lit[n, j] != _ZERO else 0
             starts[j + 1] += lit[n, j] != _ZERO
     for j in range(width):
         starts[j + 1] += starts[j]
@@ -187,7 +183,7 @@ def fired_columns(columns, chunks, width):
                 continue
             below = _ZERO
             table[at[j], 0], table[at[j], 1] = n, to
-            for word in range(chunks[n, 2], chunks[n, 3]):
+            for word in range(chunks[n, FIRST_WORD], chunks[n, AFTER_WORD]):
                 below = np.uint32(below | columns[1, word, j])
                 bits[to] = np.uint32(columns[0, word, j] | columns[1, word, j])
                 to += 1
@@ -196,35 +192,49 @@ def fired_columns(columns, chunks, width):
     return starts, table, bits
 
 
-@njit
-def room(words):
-    """Scratch of `one_after_the_other` for the pulses of so many words: numbers that place each, and its noise."""
+@inlined
+def room(words: int) -> tuple[Words, Floats]:
+    """Make scratch for `one_after_the_other`, for the pulses of so many words: where each belongs, and its noise."""
     most = 32 * words + LANES
     return np.zeros((4, most), np.uint32), np.empty(most, np.float32)
 
 
-def take_vectors(weights, cells, sigma, chunks, rows, columns, words, numbers_, base, first, fallbacks):
+def take_vectors(
+    weights: Floats,
+    cells: Floats,
+    sigma: np.float32,
+    chunks: Integers,
+    rows: Words,
+    columns: Words,
+    words: Words,
+    numbers_: NDArray[np.int32],
+    base: np.uint64,
+    first: Integer,
+    counts: Integers,
+) -> None:
     """Apply chunks of one vector each. Rows are side by side: they share a column's bits, and lie so in ``rows``.
 
-    base, first: the key of merged noise, the counter of vector 0. fallbacks: per vector, raised.
+    weights, cells, sigma: as for `one_by_one.coincide`. chunks, rows, columns, words, numbers_: as returned by
+    `drivers.draw`. base, first: the key of merged noise, the counter of vector 0. counts: `UpdateCounts.table`, whose
+    fallbacks are raised.
     """
-    height, width, vectors, numbers_of = weights.shape[0], weights.shape[1], len(chunks), 2 + 2 * PARAMETERS
+    height, width, vectors = weights.shape[0], weights.shape[1], len(chunks)
     starts, table, bits = fired_columns(columns, chunks, width)
     fired = rows[0] | rows[1]
     negative, line = np.zeros((vectors, rows.shape[2]), np.uint32), np.empty((vectors, 2, rows.shape[2]), np.uint32)
     for n in range(vectors):
-        word_a, word_b = nb_step_words(base, first + chunks[n, 0])
-        for word in range(chunks[n, 2], chunks[n, 3]):
+        word_a, word_b = nb_step_words(base, first + chunks[n, START])
+        for word in range(chunks[n, FIRST_WORD], chunks[n, AFTER_WORD]):
             for i in range(height):
                 negative[n, i] = np.uint32(negative[n, i] | rows[1, word, i])
         for i in range(height):
             line[n, 0, i], line[n, 1, i] = nb_line_words(word_a, word_b, i, 0)
-    longest = (chunks[:, 3] - chunks[:, 2]).max()
+    longest = (chunks[:, AFTER_WORD] - chunks[:, FIRST_WORD]).max()
     blocks = (height + BLOCK - 1) // BLOCK
     failures = np.zeros((blocks, vectors), np.int64)
     for block in prange(blocks):
         low, number = block * BLOCK, min(BLOCK, height - block * BLOCK)
-        own, weight = np.empty(numbers_of * BLOCK, np.float32), np.empty(BLOCK, np.float32)
+        own, weight = np.empty(STRIDE * BLOCK, np.float32), np.empty(BLOCK, np.float32)
         pulses, random, failing = np.empty(BLOCK, np.int32), np.empty(BLOCK, np.uint32), np.empty(BLOCK, np.uint32)
         scratch = room(longest)
         for j in range(width):
@@ -232,13 +242,13 @@ def take_vectors(weights, cells, sigma, chunks, rows, columns, words, numbers_, 
                 continue
             for k in range(number):
                 weight[k] = weights[low + k, j]
-                for p in range(numbers_of):
-                    own[p * BLOCK + k] = cells[low + k, j * numbers_of + p]
+                for p in range(STRIDE):
+                    own[p * BLOCK + k] = cells[low + k, j * STRIDE + p]
             for entry in range(starts[j], starts[j + 1]):
                 n, at, below = table[entry, 0], table[entry, 1], table[entry, 2] != 0
                 for k in range(number):
                     pulses[k] = 0
-                for word in range(chunks[n, 2], chunks[n, 3]):
+                for word in range(chunks[n, FIRST_WORD], chunks[n, AFTER_WORD]):
                     mask, masked = bits[at], fired[word, low : low + number]
                     for k in range(number):
                         pulses[k] += np.int32(popcount(np.uint32(masked[k] & mask)))
@@ -249,7 +259,7 @@ def take_vectors(weights, cells, sigma, chunks, rows, columns, words, numbers_, 
                 if train(weight, own, BLOCK, number, sigma, pulses, signs, below, random, failing) == _ZERO:
                     continue
                 here = bits[table[entry, 1] : at]
-                none, first_word, after_word = np.zeros_like(here), chunks[n, 2], chunks[n, 3]
+                none, first_word, after_word = np.zeros_like(here), chunks[n, FIRST_WORD], chunks[n, AFTER_WORD]
                 for fail in np.flatnonzero(failing[:number]):
                     i = low + int(fail)
                     cell_row = cells[i]
@@ -257,22 +267,37 @@ def take_vectors(weights, cells, sigma, chunks, rows, columns, words, numbers_, 
                     of_row = rows[0, first_word:after_word, i], rows[1, first_word:after_word, i]
                     of_column = (none, here) if below else (here, none)
                     weight[fail] = one_by_one(
-                        weight[fail], cell_row, j * numbers_of, sigma, i, j, first_word, *of_row, *of_column, words,
+                        weight[fail], cell_row, j * STRIDE, sigma, i, j, first_word, *of_row, *of_column, words,
                         numbers_, *scratch,
                     )  # fmt: skip
             for k in range(number):
                 weights[low + k, j] = weight[k]
     for n in range(vectors):
-        fallbacks[chunks[n, 0]] += failures[:, n].sum()
+        counts[FALLBACKS, chunks[n, START]] += failures[:, n].sum()
 
 
 def one_after_the_other(
-    weight, cell_row, cell, sigma, i, column, first_word, row_plus, row_minus, plus, minus, words, numbers_, place,
-    noise,
-):  # fmt: skip
-    """The weight of a cell after its pulses in order, as `one_by_one.coincide`; plus, minus: words of its column.
+    weight: np.float32,
+    cell_row: Floats,
+    cell: int,
+    sigma: np.float32,
+    i: Integer,
+    column: Integer,
+    first_word: int,
+    row_plus: Words,
+    row_minus: Words,
+    plus: Words,
+    minus: Words,
+    words: Words,
+    numbers_: NDArray[np.int32],
+    place: Words,
+    noise: Floats,
+) -> np.float32:
+    """Apply the pulses of one cell in their order, as `one_by_one.coincide` does, and return its weight.
 
-    place, noise: as made by `room`.
+    cell_row, cell: numbers of cells, and where those of this one begin. i, column: its place in the array.
+    row_plus, row_minus, plus, minus: words of its row and of its column, from ``first_word`` of all on. words,
+    numbers_: as returned by `drivers.draw`. place, noise: as made by `room`.
     """
     # Not unpacked as a tuple: arrays got that way, and places that are 64 bits long, keep loops from being vectorised.
     is_down, word_a, word_b, in_vector = place[0], place[1], place[2], place[3]
@@ -293,8 +318,8 @@ def one_after_the_other(
     for q in range((number + LANES - 1) // LANES * LANES if sigma > 0 else 0):
         a, c = nb_line_words(word_a[q], word_b[q], line, in_vector[q])
         noise[q] = sigma * nb_normal(nb_bits(a, c, cross))
-    up_step, down_step = read(cell_row, cell + 2), read(cell_row, cell + 2 + PARAMETERS)
-    lowest, highest = cell_row[cell], cell_row[cell + 1]
+    up_step, down_step = read(cell_row, cell + UP), read(cell_row, cell + DOWN)
+    lowest, highest = cell_row[cell + BOUND_MIN], cell_row[cell + BOUND_MAX]
     for q in range(number):
         down = is_down[q] != _ZERO
         of_step = choose(down, down_step, up_step)

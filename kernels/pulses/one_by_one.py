@@ -12,17 +12,19 @@ from typing import Any
 import numpy as np
 from numba import prange
 from numba.cpython.unsafe import numbers
+from numpy.typing import NDArray
 
-from rpusim.kernels.base.loops import popcount
-from rpusim.kernels.base.rng import nb_bits, nb_line_words, nb_normal, nb_step_words
+from rpusim.kernels.base.loops import Floats, Integers, Words, popcount
+from rpusim.kernels.base.rng import Integer, nb_bits, nb_line_words, nb_normal, nb_step_words
+from rpusim.kernels.devices.variation import BOUND_MAX, BOUND_MIN, UP
+from rpusim.kernels.pulses.drivers import AFTER_WORD, FIRST_WORD, PULSES
 
-# Typed as Any because its Python signature is not the one it is called with.
+# The place of a word's lowest one. Typed as Any because its Python signature is not the one it is called with.
 trailing_zeros: Any = numbers.trailing_zeros
-# Injected by `compile_loop`; named here for the reader and for type checkers.
+# Injected by `compile_loop`, see `cell_numbers`; named here for the reader and for type checkers.
 step: Any = None
 read: Any = None
-PARAMETERS = 0
-ONLY_UP = 0
+DOWN = STRIDE = ONLY_UP = 0
 
 _ZERO, _ONE = np.uint32(0), np.uint32(1)
 # A list entry is a column's index, with this bit set if the column's value is negative.
@@ -30,8 +32,22 @@ _NEGATIVE = np.int32(1 << 30)
 _INDEX = np.int32((1 << 30) - 1)
 
 
-def coincide(weights, cells, sigma, first_word, after_word, rows, columns, words, numbers_):
-    """Apply the coincidences of some words to the weights; the rest as returned by `drivers.draw`."""
+def coincide(
+    weights: Floats,
+    cells: Floats,
+    sigma: np.float32,
+    first_word: Integer,
+    after_word: Integer,
+    rows: Words,
+    columns: Words,
+    words: Words,
+    numbers_: NDArray[np.int32],
+) -> None:
+    """Apply the coincidences of some words of bits to the weights, in place and in order.
+
+    weights: (rows, columns). cells: their numbers, `cell_numbers.rows_of`. sigma: noise of one pulse, relative to the
+    mean step. first_word, after_word: which words. rows, columns, words, numbers_: as returned by `drivers.draw`.
+    """
     width = weights.shape[1]
     ones = 0
     for word in range(first_word, after_word):
@@ -51,7 +67,7 @@ def coincide(weights, cells, sigma, first_word, after_word, rows, columns, words
     starts[-1] = at
     for i in prange(weights.shape[0]):
         noise = np.zeros(width, np.float32)
-        weight_row, cell_row = weights[i], cells[i]  # a cell: lower bound, upper bound, up and down parameters
+        weight_row, cell_row = weights[i], cells[i]
         for word in range(first_word, after_word):
             minus = rows[1, word, i]
             left = np.uint32(rows[0, word, i] | minus)
@@ -71,23 +87,53 @@ def coincide(weights, cells, sigma, first_word, after_word, rows, columns, words
                     down = (hits[q] & _NEGATIVE) == down_sign
                     if ONLY_UP and down:
                         continue
-                    cell = j * (2 + 2 * PARAMETERS)
-                    of_step = read(cell_row, cell + (2 + PARAMETERS if down else 2))
+                    cell = j * STRIDE
+                    lowest, highest = cell_row[cell + BOUND_MIN], cell_row[cell + BOUND_MAX]
+                    of_step = read(cell_row, cell + (DOWN if down else UP))
                     size = np.float32(step(weight_row[j], noise[q], *of_step))
                     moved = weight_row[j] - size if down else weight_row[j] + size
-                    moved = cell_row[cell] if moved < cell_row[cell] else moved
-                    weight_row[j] = cell_row[cell + 1] if moved > cell_row[cell + 1] else moved
+                    moved = lowest if moved < lowest else moved
+                    weight_row[j] = highest if moved > highest else moved
 
 
-def all_chunks(weights, cells, sigma, chunks, rows, columns, words, numbers_):
-    """Apply all that `drivers.draw` has returned."""
+def all_chunks(
+    weights: Floats,
+    cells: Floats,
+    sigma: np.float32,
+    chunks: Integers,
+    rows: Words,
+    columns: Words,
+    words: Words,
+    numbers_: NDArray[np.int32],
+) -> None:
+    """Apply all that `drivers.draw` has returned to the weights; arguments as for `coincide`."""
     for n in range(len(chunks)):
-        if chunks[n, 4] > 0:
-            coincide(weights, cells, sigma, chunks[n, 2], chunks[n, 3], rows, columns, words, numbers_)
+        if chunks[n, PULSES] > 0:
+            first_word, after_word = chunks[n, FIRST_WORD], chunks[n, AFTER_WORD]
+            coincide(weights, cells, sigma, first_word, after_word, rows, columns, words, numbers_)
 
 
-def count(weights, cells, sigma, x, d, slots, chances_d, chances_x, mean, base, first, flip, counts):
-    """Apply a fixed number of coincidences per cell, as `pulses._counted`; counts[b, row] = (up, down)."""
+def count(
+    weights: Floats,
+    cells: Floats,
+    sigma: np.float32,
+    x: Floats,
+    d: Floats,
+    slots: Integers,
+    chances_d: Floats,
+    chances_x: Floats,
+    mean: bool,
+    base: np.uint64,
+    first: Integer,
+    flip: bool,
+    counts: Integers,
+) -> None:
+    """Apply a fixed number of coincidences per cell, as `specification._counted`.
+
+    weights, cells, sigma: as for `coincide`. x, d, slots, chances_d, chances_x: as in `drivers.Drive`. mean: the pulse
+    type is mean count. base, first: key of the noise, counter of the first vector. flip: the learning rate is negative.
+    counts: (vectors, rows, 2), to which the pulses up and down of every row are added.
+    """
     for i in prange(weights.shape[0]):
         for b in range(x.shape[0]):
             if slots[b] == 0 or d[b, i] == 0:
@@ -106,8 +152,9 @@ def count(weights, cells, sigma, x, d, slots, chances_d, chances_x, mean, base, 
                 down = ((d[b, i] < 0) == (x[b, j] < 0)) != flip
                 if ONLY_UP and down:
                     continue
-                cell = j * (2 + 2 * PARAMETERS)
-                of_step = read(cells[i], cell + (2 + PARAMETERS if down else 2))
+                cell = j * STRIDE
+                lowest, highest = cells[i, cell + BOUND_MIN], cells[i, cell + BOUND_MAX]
+                of_step = read(cells[i], cell + (DOWN if down else UP))
                 weight = weights[i, j]
                 for k in range(int(number)):
                     noise = np.float32(0)
@@ -116,7 +163,7 @@ def count(weights, cells, sigma, x, d, slots, chances_d, chances_x, mean, base, 
                         noise = sigma * nb_normal(nb_bits(a, c, j))
                     size = np.float32(step(weight, noise, *of_step))
                     moved = weight - size if down else weight + size
-                    moved = cells[i, cell] if moved < cells[i, cell] else moved
-                    weight = cells[i, cell + 1] if moved > cells[i, cell + 1] else moved
+                    moved = lowest if moved < lowest else moved
+                    weight = highest if moved > highest else moved
                 weights[i, j] = weight
                 counts[b, i, 1 if down else 0] += int(number)

@@ -5,12 +5,10 @@ in the same slot, the device makes one step, down if x_j d_i lr > 0 and up other
 mean change is -lr d x^T as long as no probability exceeds 1. A line's bit is shared by all cells of the line, so
 coincidences along a line are correlated; every pulse has its own noise and is clipped; vectors act in order.
 
-*BL management* makes trains only as long as the strongest pair needs; *update management* scales both sides so that
-their largest probabilities are equal, and lets only d saturate (Gokmen, Onen & Haensch, Front. Neurosci. 11:538, 2017).
 The stochastic update is that of Gokmen & Vlasov, Front. Neurosci. 10:333 (2016).
 
-This file is the update in torch, which is the specification; `trains` has its parameters. `pulses.compiled` is the same
-in compiled loops; both draw the same random numbers and agree.
+This file is the update in torch, which is the specification; `trains` has its parameters and tells how long trains are.
+`compiled` is the same in compiled loops; both draw the same random numbers and agree.
 """
 
 from __future__ import annotations
@@ -23,7 +21,8 @@ import torch
 from rpusim.kernels.base import rng
 from rpusim.kernels.base.rng import Purpose
 from rpusim.kernels.devices.base import Cells, Device, PulsedDevice
-from rpusim.kernels.pulses.trains import Execution, PulseType, UpdateCounts, UpdateParameters, not_finite, train_gains
+from rpusim.kernels.pulses.counts import UpdateCounts
+from rpusim.kernels.pulses.trains import Execution, PulseType, UpdateParameters, not_finite, train_gains
 
 Tensor = torch.Tensor
 
@@ -44,13 +43,16 @@ def update(
     only_up: bool = False,
     taken: Tensor | None = None,
 ) -> UpdateCounts:
-    """Apply the pairs of a mini-batch in order to ``weights`` (rows, columns), in place; the torch specification.
+    """Apply the pairs of a mini-batch in order to ``weights``, in place.
 
-    x: (vectors, columns); d: (vectors, rows). stream: names the array to the random numbers; first: the update counter
-    of the first pair, so that any division of the pairs into calls gives the same weights. lines: names the bits of
-    rows and columns, which arrays on the same drivers share; None: ``stream``, which always names the noise. only_up:
-    the array takes no down pulses, as one of a one-sided pair. taken: (rows, columns) int32, to which the pulses of
-    every cell are added.
+    weights: (rows, columns). cells, device: of the array. x: (vectors, columns); d: (vectors, rows). learning_rate: in
+    weight. parameters: how pulses are made.
+    stream: integers that name the array to the random numbers; first: the update counter of the first pair, so that any
+    division of the pairs into calls gives the same weights. lines: names the bits of rows and columns, which arrays on
+    the same drivers share; None: ``stream``, which always names the noise.
+    only_up: the array takes no down pulses, as one of a one-sided pair. taken: (rows, columns) int32, to which the
+    pulses of every cell are added; None: nobody counts them.
+    Returns what was counted, per vector. InputError: x or d hold NaN or infinite numbers.
     """
     for name, values in (("input x", x), ("error d", d)):
         if not bool(torch.isfinite(values).all()):
@@ -92,7 +94,7 @@ def update(
 
 
 def both_signs(x: Tensor) -> Tensor:
-    """Which of the vectors x (vectors, columns) have positive and negative inputs."""
+    """Tell which of the vectors x (vectors, columns) have positive and negative inputs: (vectors,)."""
     return (x > 0).any(1) & (x < 0).any(1)
 
 
@@ -105,9 +107,10 @@ def floating_point(
     only_up: bool,
     counts: UpdateCounts,
 ) -> UpdateCounts:
-    """The update without pulses, for both paths: exact products, clipped to the cells' bounds after every vector.
+    """Update without pulses, for both paths: exact products, clipped to the cells' bounds after every vector.
 
-    cells: None for no device at all; the vectors then act at once. Slots stay 0.
+    weights, x, d, learning_rate, only_up: as for `update`. cells: of the array; None: there is no device at all, and
+    the vectors act at once. counts: all 0; lines that took part are filled in, and it is returned.
     """
     busy = (x != 0).any(1) & (d != 0).any(1) & (learning_rate != 0.0)
     if cells is None and not only_up:
@@ -133,7 +136,7 @@ class _Drivers:
         return rng.uniform(rng.bits(words, 0, torch.arange(number, device=device), slots))
 
     def chance(self, chance: Tensor, of_rows: bool) -> Tensor:
-        """Probabilities rounded to the resolution of the drivers."""
+        """Round probabilities (lines,) to the resolution of the drivers."""
         step = self._parameters.steps[0 if of_rows else 1]
         if step == 0.0:
             return chance
@@ -144,7 +147,7 @@ class _Drivers:
         return torch.round(number) * float(np.float32(step))
 
     def fire(self, chance: Tensor, slots: int, of_rows: bool) -> Tensor:
-        """Random bits (slots, lines)."""
+        """Draw random bits (slots, lines) that are 1 with the probabilities ``chance`` (lines,)."""
         slot = torch.arange(slots, device=chance.device)[:, None]
         return (
             self._uniform(Purpose.ROW_PULSES if of_rows else Purpose.COLUMN_PULSES, len(chance), slot, chance.device)
@@ -177,7 +180,7 @@ class _Pulse:
         self.ups = self.downs = 0
 
     def send(self, hit: Tensor, number: int) -> None:
-        """One pulse to every cell of the boolean matrix ``hit``; ``number`` tells pulses of the pair apart."""
+        """Send one pulse to every cell of the boolean matrix ``hit``; ``number`` tells pulses of the pair apart."""
         hit = hit & self._up if self._only_up else hit
         if self._taken is not None:
             self._taken += hit
@@ -193,7 +196,10 @@ class _Pulse:
 
 
 def coincidences(chance_d: Tensor, chance_x: Tensor, slots: int, pulse_type: PulseType) -> Tensor:
-    """How many pulses meet in each cell (rows, columns), where nothing is left to chance."""
+    """Count the pulses that meet in each cell, where nothing is left to chance: (rows, columns).
+
+    chance_d: (rows,), chance_x: (columns,), probabilities of the lines. slots: of the pair. pulse_type: which rule.
+    """
     if pulse_type is PulseType.MEAN_COUNT:
         line_d, line_x = (torch.clamp(torch.round(chance * slots), max=slots) for chance in (chance_d, chance_x))
         return torch.round(line_d[:, None] / max(slots, 1) * line_x)
@@ -203,7 +209,7 @@ def coincidences(chance_d: Tensor, chance_x: Tensor, slots: int, pulse_type: Pul
 def _counted(
     pulse: _Pulse, chance_d: Tensor, chance_x: Tensor, slots: int, pulse_type: PulseType
 ) -> tuple[Tensor, Tensor]:
-    """A fixed number of coincidences per cell; returns the pulses that the lines stand for."""
+    """Send a fixed number of coincidences to each cell; returns the pulses that rows and columns stand for."""
     met = coincidences(chance_d, chance_x, slots, pulse_type)
     for number in range(int(met.max())):
         pulse.send(met > number, number)

@@ -1,8 +1,8 @@
-"""Pulse trains: how a pair (x, d) is turned into pulses on rows and columns. Types, parameters and gains.
+"""Pulse trains: how a pair (x, d) is turned into pulses on rows and columns. Their types, parameters and gains.
 
 *BL management* makes trains only as long as the strongest pair needs; *update management* scales both sides so that
 their largest probabilities are equal, and lets only d saturate (Gokmen, Onen & Haensch, Front. Neurosci. 11:538, 2017).
-What the pulses then do to the cells is in `pulses`.
+What the pulses then do to the cells is in `specification`.
 """
 
 from __future__ import annotations
@@ -10,9 +10,6 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from enum import StrEnum
-
-import numpy as np
-from numpy.typing import NDArray
 
 from rpusim.arch.contract import checks
 from rpusim.errors import InputError
@@ -63,7 +60,7 @@ class Execution(StrEnum):
 
 @dataclass(frozen=True)
 class UpdateParameters:
-    """How updates are pulsed.
+    """Set how updates are pulsed; probabilities and their steps have no unit.
 
     desired_bl:           pulse slots per update (the most, with BL management).
     fixed_bl:             False: without BL management, more slots where lr / granularity needs more.
@@ -102,7 +99,7 @@ class UpdateParameters:
 
     @property
     def rule(self) -> tuple[int, bool, bool, bool, float]:
-        """What `train_gains` takes after the maxima."""
+        """The arguments of `train_gains` after the largest magnitudes."""
         managed = self.update_management, self.update_bl_management
         return self.desired_bl, *managed, self.fixed_bl, float(self.um_grad_scale)
 
@@ -117,50 +114,23 @@ class UpdateParameters:
         return of_d, of_x
 
 
-@dataclass(frozen=True)
-class UpdateCounts:
-    """What an update did, one entry per vector: the columns of an update row of the activity log.
+def train_gains(
+    strength: float,
+    x_max: float,
+    d_max: float,
+    desired_bl: int,
+    update_management: bool,
+    update_bl_management: bool,
+    fixed_bl: bool,
+    um_grad_scale: float,
+) -> tuple[int, float, float]:
+    """Choose the slots and the probability gains of one pair (x, d); compiled by numba as it stands.
 
-    And how it was computed: merged, whether pulses were merged; fallbacks, the cells that could not be (an entry holds
-    those of all vectors that were merged with this one).
-    """
-
-    slots: NDArray[np.int32]
-    coincidences_up: NDArray[np.int64]
-    coincidences_down: NDArray[np.int64]
-    active_rows: NDArray[np.int32]
-    active_columns: NDArray[np.int32]
-    row_pulses: NDArray[np.int32]
-    column_pulses: NDArray[np.int32]
-    merged: NDArray[np.bool_]
-    fallbacks: NDArray[np.int32]
-
-    @property
-    def execution(self) -> Execution:
-        """What really ran: merged if pulses of any vector were."""
-        return Execution.MERGED if self.merged.any() else Execution.EXACT
-
-    @staticmethod
-    def zeros(vectors: int) -> UpdateCounts:
-        wide, narrow = np.zeros((2, vectors), np.int64), np.zeros((6, vectors), np.int32)
-        return UpdateCounts.of(wide, narrow, np.zeros(vectors, np.bool_))
-
-    @staticmethod
-    def of(wide: NDArray[np.int64], narrow: NDArray[np.int32], merged: NDArray[np.bool_]) -> UpdateCounts:
-        """From matrices: wide holds coincidences up and down, narrow the other counts in order."""
-        return UpdateCounts(narrow[0], wide[0], wide[1], narrow[1], narrow[2], narrow[3], narrow[4], merged, narrow[5])
-
-    def separate_trains(self, both_signs: NDArray[np.bool_]) -> None:
-        """Count for pulse type STOCHASTIC: rows fire in two trains where x has ``both_signs`` (per vector)."""
-        self.slots[both_signs] *= 2
-        self.row_pulses[both_signs] *= 2
-
-
-def train_gains(strength, x_max, d_max, desired_bl, update_management, update_bl_management, fixed_bl, um_grad_scale):
-    """Slots and probability gains of one pair: (BL, gain of d, gain of x); BL = 0 if there is nothing to send.
-
-    strength: |learning rate| / granularity. x_max, d_max: largest magnitudes. Compiled by numba as it stands.
-    BL gain_d gain_x = strength always, so that the mean is right wherever no probability exceeds 1.
+    strength: |learning rate| / granularity. x_max, d_max: largest magnitudes in x and in d. The others are fields of
+    `UpdateParameters`, in the order of its ``rule``.
+    Returns (BL, gain of d, gain of x): in each of BL slots a row fires with probability gain of d times abs(d), a
+    column with gain of x times abs(x). BL = 0: there is nothing to send. BL gain_d gain_x = strength always, so that
+    the mean is right wherever no probability exceeds 1.
     """
     if x_max == 0.0 or d_max == 0.0 or strength == 0.0:
         return 0, 0.0, 0.0
@@ -182,5 +152,5 @@ def train_gains(strength, x_max, d_max, desired_bl, update_management, update_bl
 
 
 def not_finite(name: str) -> InputError:
-    """What to raise for an ``input x`` or ``error d`` that holds no proper numbers."""
+    """Make the error to raise for an ``input x`` or ``error d`` that holds no proper numbers."""
     return InputError(f"the {name} of an update holds NaN or infinite numbers; accepted are finite numbers")

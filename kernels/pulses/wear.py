@@ -6,20 +6,18 @@ pulses are sent (`drivers`), so that the pulses of a cell are the bits that both
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from numba import prange
 from numpy.typing import NDArray
 
-from rpusim.kernels.base.loops import Loop, popcount
+from rpusim.kernels.base.loops import Loop, Words, popcount
 
 _ZERO = np.uint32(0)
 _PARALLEL_WORK = 16_000_000
 
 
-def tally(taken, rows, columns, only_up):
-    """Add to ``taken`` (rows, columns) what the words of rows and columns (2, words, padded lines) let meet."""
+def tally(taken: NDArray[np.int32], rows: Words, columns: Words, only_up: bool) -> None:
+    """Add to ``taken`` the pulses in which the bits of rows and columns meet; arguments as for `count`."""
     height, width, words = taken.shape[0], taken.shape[1], rows.shape[1]
     for i in prange(height):
         of_row = taken[i]
@@ -40,6 +38,10 @@ def tally(taken, rows, columns, only_up):
 _TALLY = Loop(tally, _PARALLEL_WORK)
 
 
-def count(taken: NDArray[np.int32], rows: Any, columns: Any, only_up: bool = False) -> None:
-    """Count the pulses of one call; words as `drivers.draw` gives them."""
+def count(taken: NDArray[np.int32], rows: Words, columns: Words, only_up: bool = False) -> None:
+    """Count the pulses that every cell takes in one call.
+
+    taken: (rows, columns), to which the pulses are added. rows, columns: words (2, words, padded lines) as
+    `drivers.draw` returns them. only_up: down pulses do not count.
+    """
     _TALLY(taken, rows, columns, only_up, work=taken.size * rows.shape[1])

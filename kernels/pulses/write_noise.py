@@ -12,9 +12,10 @@ from __future__ import annotations
 import numpy as np
 import torch
 from numba import prange
+from numpy.typing import NDArray
 
 from rpusim.kernels.base import rng
-from rpusim.kernels.base.loops import Loop
+from rpusim.kernels.base.loops import Floats, Loop
 from rpusim.kernels.base.rng import nb_bits, nb_line_words, nb_normal, nb_step_words
 
 Tensor = torch.Tensor
@@ -26,18 +27,31 @@ _ZERO, _ONE = np.uint32(0), np.uint32(1)
 
 
 class Before:
-    """What persistent weights were: weights (rows, columns), valid in the rows marked in ``rows``; others stay."""
+    """What persistent weights were before they were pulsed.
+
+    weights: (rows, columns), valid in the rows that ``rows`` marks (rows,); weights of the others do not move.
+    """
 
     def __init__(self, like: Tensor) -> None:
         self.weights, self.rows = torch.empty_like(like), np.zeros(len(like), np.bool_)
 
     def keep(self, persistent: Tensor) -> None:
-        """Every row may move."""
+        """Remember the weights (rows, columns) of all rows, as any of them may move."""
         self.weights.copy_(persistent)
         self.rows[:] = True
 
 
-def _redraw(apparent, persistent, before, rows, all_cells, sigma, base, step):
+def _redraw(
+    apparent: Floats,
+    persistent: Floats,
+    before: Floats,
+    rows: NDArray[np.bool_],
+    all_cells: bool,
+    sigma: np.float32,
+    base: np.uint64,
+    step: int,
+) -> None:
+    """Apply equation 1 as `redraw` does: to all cells, or to those that moved in the marked rows."""
     word_a, word_b = nb_step_words(base, step)
     for i in prange(apparent.shape[0]):
         moved = _ZERO
@@ -60,9 +74,11 @@ _REDRAW = Loop(_redraw, _PARALLEL_WORK)
 def redraw(
     apparent: Tensor, persistent: Tensor, before: Before | None, sigma: float, base: int, step: int, path: str
 ) -> None:
-    """Equation 1 in place, for the cells whose persistent weight is not what it was ``before``; None: for all cells.
+    """Draw apparent weights anew by equation 1, in place, for the cells whose persistent weight has moved.
 
-    sigma: in weight. base, step: the key of the random numbers, and which drawing of the array this is.
+    apparent, persistent: (rows, columns). before: what the persistent weights were; None: all cells have moved.
+    sigma: standard deviation of the noise, in weight. base, step: the key of the random numbers, and which drawing of
+    the array this is. path: "numba" or "torch".
     """
     if path == "numba":
         earlier, moved = (persistent, _NO_ROWS) if before is None else (before.weights, before.rows)

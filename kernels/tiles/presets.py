@@ -25,7 +25,7 @@ from rpusim.kernels.devices import KINDS, ConstantStep, PulsedDevice, SoftBounds
 from rpusim.kernels.devices.presets import DEVICES
 from rpusim.kernels.mvm.multiply import BoundManagement, IOParameters, NoiseManagement
 from rpusim.kernels.pulses.specification import UpdateParameters
-from rpusim.kernels.tiles.config import AnalogConfig
+from rpusim.kernels.tiles.analog import AnalogConfig
 
 # The periphery that AIHWKit's presets share: 7-bit DAC, 9-bit ADC, noise and bound management.
 TRAINING_IO = IOParameters(out_bound=20.0, out_noise=0.1)
@@ -43,9 +43,12 @@ BASELINE_IO = IOParameters(
 
 @dataclass(frozen=True)
 class Preset:
-    """A named device with the periphery and update it was published with, and where the numbers come from.
+    """Name a device with the periphery and update it was published with.
 
-    of: the name of the device that its cells are made of.
+    name:    by which a user asks for it.
+    config:  everything that turns a layer into such arrays.
+    source:  where the numbers come from.
+    of:      name of the device that its cells are made of.
     """
 
     name: str
@@ -87,7 +90,7 @@ PRESETS: dict[str, Preset] = {
 
 
 def preset(name: str) -> Preset:
-    """The preset of this name: a device that learns by itself."""
+    """Find the preset of this name: a device that learns by itself. InputError: there is none."""
     if name not in PRESETS:
         raise InputError(f"preset: {name!r} is unknown{nearest(name, PRESETS)}")
     return PRESETS[name]
@@ -106,7 +109,10 @@ _ALGORITHMS = {
 
 @dataclass(frozen=True)
 class _Tuning:
-    """What AIHWKit's transfer presets set for a device."""
+    """Hold what AIHWKit's transfer presets set for a device.
+
+    ttv2, chopped, agad: parameters of the cells. bl, agad_bl: longest pulse train of the first two, and of AGAD.
+    """
 
     ttv2: dict[str, Any]
     chopped: dict[str, Any]
@@ -171,7 +177,7 @@ CONFIGURATIONS = _configurations()
 
 
 def configuration(name: str) -> Preset:
-    """The preset of this name, with whatever unit cell it trains with.
+    """Find the preset of this name, with whatever unit cell it trains with. InputError: there is none.
 
     >>> configuration("agad-ecram").config.cell.kind
     'dynamic-transfer'
@@ -182,7 +188,12 @@ def configuration(name: str) -> Preset:
 
 
 def device(name: str | PulsedDevice, **parameters: Any) -> PulsedDevice:
-    """A device from the name of its kind or of a preset, or a given one, with parameters changed.
+    """Make a device from the name of its kind or of a preset, or from a given one, with parameters changed.
+
+    name:        such as "constant-step" or "reram-es", or a device.
+    parameters:  fields of the device, by name.
+
+    InputError: an unknown name or parameter, or a value out of its range.
 
     >>> device("constant-step", dw_min=0.002).num_states
     600.0

@@ -8,57 +8,109 @@ random numbers, so that a tile restored from its state continues bit for bit. Wh
 
 from __future__ import annotations
 
-import math
 from abc import ABC, abstractmethod
-from dataclasses import replace
-from typing import TYPE_CHECKING, Any, NamedTuple
+from dataclasses import dataclass, field, replace
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 
+from rpusim.arch.contract import checks
 from rpusim.arch.contract.activity import ActivityLog, Phase
 from rpusim.errors import InputError
-from rpusim.kernels.arrays.array import DeviceArray
-from rpusim.kernels.arrays.reads import Reader
-from rpusim.kernels.cells.base import Extra, Name, Site, changed
-from rpusim.kernels.cells.single import SingleCell
-from rpusim.kernels.devices import Cells, PulsedDevice
-from rpusim.kernels.mvm.multiply import BoundManagement, Lines, Product, multiply
+from rpusim.kernels.mvm.input_range import InputRange
+from rpusim.kernels.mvm.multiply import BoundManagement, IOParameters, Lines, NoiseManagement, Product, multiply
 from rpusim.kernels.mvm.periphery import product
-from rpusim.kernels.pulses.trains import UpdateParameters
-
-if TYPE_CHECKING:
-    from rpusim.kernels.tiles.config import AnalogConfig, LayerConfig
 
 Tensor = torch.Tensor
 PATHS = ("numba", "torch")
 _ALMOST = 1.0 - 1e-6  # of the converters' bound counts as the bound
-BEFORE = -1
-"""Stands for the vector of work that is done before a mini-batch."""
 
 
 class Step(NamedTuple):
-    """Which step of a sequence the vectors of a call are, one of every sample, and of how many."""
+    """Place the vectors of a call, one of every sample, in a sequence that is fed to the tile step by step.
+
+    number:  which step they are, from 0.
+    steps:   how many steps the sequence has.
+    """
 
     number: int
     steps: int
 
 
 ALONE = Step(0, 1)
-"""The vectors of a call are all there are."""
+"""No sequence: the vectors of a call are all there are."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class LayerConfig(ABC):
+    """Configure the periphery of a layer's arrays, and how its weights lie on them.
+
+    forward, backward:  periphery in the two directions; bound management is always off in backward.
+    analog_bias:        keep the bias as a last column of the array, fed with 1; else it is digital, and trained so.
+    max_rows, max_columns:      the largest tile; a larger layer is cut into balanced blocks. None: no limit.
+    weight_scaling_omega:       if > 0, weights are stored divided by s = max|W| / omega, and s is applied digitally.
+    weight_scaling_columnwise:  an s of its own for every output (a column of the array as chips are drawn).
+    learn_out_scaling:          a digital factor of the outputs, 1 at first and learned.
+    out_scaling_columnwise:     such a factor for every output.
+    input_range:                inputs are clipped to a range, which may be learned, and divided by it; the bias has to
+                                be digital. None: the converters' range is fixed.
+
+    InputError: a field is out of its range, or two exclude each other. Names are those of AIHWKit (Rasch et al. 2021).
+    """
+
+    forward: IOParameters = field(default_factory=IOParameters)
+    backward: IOParameters = field(default_factory=IOParameters)
+    analog_bias: bool = True
+    max_rows: int | None = None
+    max_columns: int | None = None
+    weight_scaling_omega: float = 0.0
+    weight_scaling_columnwise: bool = False
+    learn_out_scaling: bool = False
+    out_scaling_columnwise: bool = False
+    input_range: InputRange | None = None
+
+    def __post_init__(self) -> None:
+        checks.instance("forward", self.forward, IOParameters)
+        checks.instance("backward", self.backward, IOParameters)
+        for name in ("analog_bias", "weight_scaling_columnwise", "learn_out_scaling", "out_scaling_columnwise"):
+            checks.flag(name, getattr(self, name))
+        for name in ("max_rows", "max_columns"):
+            if getattr(self, name) is not None:
+                checks.integer(name, getattr(self, name), low=1)
+        checks.number("weight_scaling_omega", self.weight_scaling_omega, low=0.0)
+        if self.input_range is not None:
+            checks.instance("input_range", self.input_range, InputRange)
+            if self.analog_bias:
+                raise InputError("input_range: it was given with analog_bias=True; accepted is a digital bias, False")
+            managed = (self.forward.noise_management, self.forward.bound_management)
+            if self.input_range.manage_output_clipping and managed != (NoiseManagement.NONE, BoundManagement.NONE):
+                raise InputError(
+                    f"manage_output_clipping: True was given with noise_management {managed[0].value!r} and "
+                    f"bound_management {managed[1].value!r}; accepted are 'none' and 'none' of the forward periphery"
+                )
+
+    @abstractmethod
+    def tile(self, rows: int, columns: int, **options: Any) -> Tile:
+        """Make a tile of this kind, with ``rows`` outputs and ``columns`` inputs; options as for `Tile`."""
 
 
 class Tile(torch.nn.Module, ABC):
-    """``rows`` x ``columns`` cells with their periphery; rows are outputs, columns inputs.
+    """Multiply vectors by the cells of one array, through its periphery.
 
-    seed, layer, tile: name the array to the random numbers; layer and tile also stand in the activity log.
-    place: of the tile's first row and column in the layer's matrix.
-    path: "numba" (compiled, on the CPU) or "torch" (the specification; any device).
-    log:  receives one row per vector and phase, and rows of what was done besides; None: nothing is written.
-    exact_reads: the weights are digital, and read exactly whatever the periphery.
-    Attributes: forward_lines, backward_lines; weight, the parameter that torch trains, or None if the tile learns by
-    pulses; clipped, which outputs (vectors, rows) of the last `forward` stood at the converters' bound, where the
-    input range is to manage that (else None).
+    rows, columns:  size of the array; rows are outputs, columns inputs.
+    config:         the periphery, see `LayerConfig`.
+    seed, layer, tile:  name of the array for random numbers; layer and tile also stand in the activity log.
+    place:          of the tile's first row and column in the layer's matrix.
+    path:           "numba" (compiled, on the CPU) or "torch" (the specification, on any device).
+    log:            receives one row per vector and phase, and rows of what was done besides; None: nothing is written.
+    exact_reads:    whether the weights are digital, and read exactly whatever the periphery.
+
+    Attributes:
+    forward_lines, backward_lines:  what differs between the lines of the periphery in the two directions.
+    weight:   the parameter that torch trains; None if the tile learns by pulses.
+    clipped:  which outputs (vectors, rows) of the last `forward` stood at the converters' bound, where the input range
+              is to manage that; else None.
     """
 
     clipped: Tensor | None = None
@@ -99,7 +151,10 @@ class Tile(torch.nn.Module, ABC):
         """The weights (rows, columns) that a multiplication sees, not a copy."""
 
     def set_weights(self, weights: Tensor) -> None:
-        """Write weights (rows, columns), limited to each cell's bounds (a stuck cell keeps its value)."""
+        """Write weights (rows, columns), limited to each cell's bounds; a stuck cell keeps its value.
+
+        InputError: the shape is another one.
+        """
         if weights.shape != (self.rows, self.columns):
             shape = tuple(weights.shape)
             raise InputError(
@@ -109,19 +164,22 @@ class Tile(torch.nn.Module, ABC):
 
     @abstractmethod
     def _set_weights(self, weights: Tensor) -> None:
-        """`set_weights` with weights of the right shape."""
+        """Write weights that have the right shape."""
 
     def get_weights(self) -> Tensor:
-        """A copy of the stored weights (rows, columns)."""
+        """Copy the stored weights (rows, columns)."""
         return self.weights.clone()
 
     @property
     def path_now(self) -> str:
-        """The compiled path needs the CPU."""
+        """The path that multiplications take where the weights lie now: the compiled one needs the CPU."""
         return self.path if self.weights.is_cpu else "torch"
 
     def forward(self, x: Tensor, step: Step = ALONE) -> Tensor:
-        """Multiply vectors: x (vectors, columns) -> y (vectors, rows)."""
+        """Multiply vectors: x (vectors, columns) -> y (vectors, rows), through the forward periphery.
+
+        step: which step of a sequence the vectors are. InputError: x has another shape.
+        """
         x, weights = self._vectors("x", x, self.columns), self.weights
         done = multiply(
             weights,
@@ -141,7 +199,10 @@ class Tile(torch.nn.Module, ABC):
         return done.y
 
     def backward(self, d: Tensor, step: Step = ALONE) -> Tensor:
-        """Multiply errors by the transposed array: d (vectors, rows) -> (vectors, columns). No bound management."""
+        """Multiply errors by the transposed array: d (vectors, rows) -> (vectors, columns), without bound management.
+
+        step: which step of a sequence the vectors are. InputError: d has another shape.
+        """
         d, weights = self._vectors("d", d, self.rows), self.weights
         done = multiply(
             weights.t(),
@@ -158,14 +219,14 @@ class Tile(torch.nn.Module, ABC):
         return done.y
 
     def update(self, x: Tensor, d: Tensor, learning_rate: float, operations: int = 0) -> None:
-        """Learn from pairs in order, if the tile learns by pulses; shapes as for `forward` and `backward`."""
+        """Learn from pairs in order, if the tile learns by pulses; see `rpusim.kernels.tiles.analog.AnalogTile`."""
 
     def gradient(self, x: Tensor, d: Tensor) -> Tensor:
-        """That of ``weight`` (rows, columns), if torch trains it; shapes as for `forward` and `backward`."""
+        """Sum up the gradient d x^T of pairs x (vectors, columns), d (vectors, rows): (rows, columns)."""
         return product(d.t(), x.t())
 
     def end_mini_batch(self) -> None:
-        """What happens once per mini-batch whether or not there was an update."""
+        """Do what happens once per mini-batch whether or not there was an update."""
 
     @property
     def volatile(self) -> bool:
@@ -176,7 +237,7 @@ class Tile(torch.nn.Module, ABC):
         """Let ``seconds`` pass: what the cells hold leaks away and drifts."""
 
     def _vectors(self, name: str, given: Tensor, lines: int) -> Tensor:
-        """The vectors as the stages want them: (vectors, lines), contiguous float32."""
+        """Bring vectors into the form that the stages want: (vectors, lines), contiguous float32."""
         if given.dim() != 2 or given.shape[1] != lines:
             shape = tuple(given.shape)
             raise InputError(f"layer {self.layer}: {name} of shape {shape} was given; accepted is (vectors, {lines})")
@@ -198,7 +259,7 @@ class Tile(torch.nn.Module, ABC):
             )
 
     def get_extra_state(self) -> dict[str, Any]:
-        """The counters and the name, which travel with `state_dict`."""
+        """Give the counters and the name, which travel with `state_dict`."""
         return {"counters": dict(self._counters), "stream": self._stream}
 
     def set_extra_state(self, state: dict[str, Any]) -> None:
@@ -213,103 +274,3 @@ class Tile(torch.nn.Module, ABC):
         self._backward_stream = (*self._stream, int(Phase.BACKWARD))
         self.forward_lines = Lines.sample(self._forward_io, self.rows, self.columns, self._forward_stream)
         self.backward_lines = Lines.sample(self._backward_io, self.columns, self.rows, self._backward_stream)
-
-
-class AnalogTile(Tile):
-    """A tile whose cells learn in place; parameters as for `Tile`. Attributes: config; cell (the devices and how they
-    learn); history: a list in which the arguments of updates are noted, for who wants to repeat them, or None."""
-
-    def __init__(self, rows: int, columns: int, config: AnalogConfig, **options: Any) -> None:
-        super().__init__(rows, columns, config, exact_reads=config.device.perfect_reads, **options)
-        self.config = config
-        self.cell = config.cell.build(Site(rows, columns, config.device, config.update, self._stream, self.path))
-        self.__dict__["cell"] = self.cell  # found without the detour that torch makes for submodules
-        self._counters["refreshed"] = 0
-        self.history: list[tuple[Tensor, Tensor, float, int]] | None = None
-
-    @property
-    def weights(self) -> Tensor:
-        """The visible weights (rows, columns), not a copy."""
-        return self.cell.weights
-
-    @property
-    def array(self) -> DeviceArray:
-        """The array that takes the pulses: the only one of a single device, the first one of other cells."""
-        array: DeviceArray = self.cell.arrays[0]  # type: ignore[assignment]
-        return array
-
-    @property
-    def cells(self) -> Cells:
-        """The frozen per-cell parameters of `array`."""
-        return self.array.cells
-
-    def _set_weights(self, weights: Tensor) -> None:
-        self.cell.set_weights(weights)
-
-    def update(self, x: Tensor, d: Tensor, learning_rate: float, operations: int = 0) -> None:
-        """Learn from pairs in order: W <- W - learning_rate d x^T, the way of the cell; shapes as for `forward` and
-        `backward`. The pairs are one mini-batch. operations: digital ones that were done for each before."""
-        x, d = self._vectors("x", x, self.columns), self._vectors("d", d, self.rows)
-        if x.shape[0] != d.shape[0]:
-            raise InputError(
-                f"layer {self.layer}: {x.shape[0]} vectors x and {d.shape[0]} vectors d were given; accepted are pairs"
-            )
-        if self.history is not None:
-            self.history.append((x, d, learning_rate, operations))
-        try:
-            done = self.cell.update(x, d, learning_rate)
-        except InputError as error:
-            raise InputError(f"layer {self.layer}: {error}") from None
-        if self.log is not None:
-            counts = done.update
-            self.log.append(
-                x.shape[0],
-                layer=self.layer,
-                tile=self.tile,
-                phase=Phase.UPDATE,
-                vector=np.arange(x.shape[0], dtype=np.int32),
-                slots=counts.slots,
-                coincidences_up=counts.coincidences_up,
-                coincidences_down=counts.coincidences_down,
-                active_rows=counts.active_rows,
-                active_columns=counts.active_columns,
-                row_pulses=counts.row_pulses,
-                column_pulses=counts.column_pulses,
-                digital_ops=done.digital_ops + operations,
-            )
-            if len(done.extra):
-                self.log.append(len(done.extra), layer=self.layer, tile=self.tile, **done.extra.columns())
-
-    def end_mini_batch(self) -> None:
-        """What happens once per mini-batch whether or not there was an update: diffusion, then decay."""
-        self.cell.end_mini_batch()
-
-    @property
-    def volatile(self) -> bool:
-        return self.cell.volatile
-
-    def elapse(self, seconds: float) -> None:
-        self.cell.elapse(seconds)
-
-    @property
-    def can_refresh(self) -> bool:
-        """Whether its cells are single devices that leak."""
-        return isinstance(self.cell, SingleCell) and self.array.cells.retention is not None
-
-    def refresh(self, seconds: float) -> None:
-        """Bring back what the mean cell has lost in ``seconds``: read column by column, and write the difference."""
-        assert self.can_refresh and isinstance(self.array.device, PulsedDevice), "nothing that leaks"
-        reader = Reader(self._backward_io, self.rows, self.columns, (*self._stream, Name.READ), by_columns=True)
-        columns, before = list(range(self.columns)), self.weights.clone()
-        seen = reader.read(self.weights, columns, self._counters["refreshed"], self.path_now)
-        self._counters["refreshed"] += self.columns
-        missing = seen * math.expm1(seconds / self.array.device.retention)
-        # No column touches another's cells, so all are read before the first is written.
-        counts = self.array.pulse(reader.one_hot(columns, missing.device), missing, -1.0, UpdateParameters())
-        done = Extra()
-        for column in columns:
-            writes = changed(before[:, column], self.weights[:, column])
-            pulsed: dict[str, Any] = {"counts": counts, "entry": column, "phase": Phase.MAINTENANCE}
-            done.add(BEFORE, passes=1, writes=writes, digital_ops=2 * self.rows, **pulsed)
-        if self.log is not None:
-            self.log.append(len(done), layer=self.layer, tile=self.tile, **done.columns())

@@ -1,1 +1,1 @@
-"""The command line: what is typed, what is said when it cannot be done, what ships, and schemas for editors."""
+"""The command line: one file for each command in `commands`, their options, errors and output, and JSON schemas."""

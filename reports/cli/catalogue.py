@@ -1,13 +1,10 @@
-"""What ships with rpusim: experiments, networks, chips, devices, and ways to infer, each with its title and source."""
+"""What ships with rpusim: experiments, networks, chips, devices and ways to infer, each with its title and source."""
 
 from __future__ import annotations
 
-import inspect
-from functools import partial
-
 from rpusim.arch.chips import chip
 from rpusim.kernels.inference import INFERENCE
-from rpusim.kernels.tiles import presets as devices
+from rpusim.kernels.tiles.presets import CONFIGURATIONS, Preset
 from rpusim.workloads.runs import settings
 from rpusim.workloads.zoo import networks
 
@@ -15,20 +12,22 @@ Entry = dict[str, str]
 
 
 def catalogue() -> dict[str, list[Entry]]:
-    """The lists that `rpusim presets` shows: {experiments, networks, chips, devices, inference: [{name, title,
-    source}]}."""
+    """List what `rpusim presets` shows.
+
+    Returns the kinds (experiments, networks, chips, devices, inference), each with its entries of ``name``, ``title``
+    and ``source``.
+    """
     experiments = [settings.load(name) for name in settings.presets()]
     chips = [chip.Chip.load(name) for name in chip.presets()]
     return {
         "experiments": [{"name": e.name, "title": e.title, "source": e.source} for e in experiments],
         "networks": [
-            {"name": name, "title": _first_line(entry.builder), "source": entry.source}
-            for name, entry in networks.NETWORKS.items()
+            {"name": name, "title": entry.title, "source": entry.source} for name, entry in networks.NETWORKS.items()
         ],
         "chips": [{"name": c.name, "title": c.title, "source": c.source} for c in chips],
         "devices": [
             {"name": name, "title": _device_title(preset), "source": preset.source}
-            for name, preset in devices.CONFIGURATIONS.items()
+            for name, preset in CONFIGURATIONS.items()
         ],
         "inference": [
             {"name": name, "title": preset.title, "source": preset.source} for name, preset in INFERENCE.items()
@@ -36,12 +35,8 @@ def catalogue() -> dict[str, list[Entry]]:
     }
 
 
-def _first_line(builder: object) -> str:
-    function = builder.func if isinstance(builder, partial) else builder
-    return (inspect.getdoc(function) or "").partition("\n")[0].rstrip(".")
-
-
-def _device_title(preset: devices.Preset) -> str:
+def _device_title(preset: Preset) -> str:
+    """Describe a way to train in a line: its cells, its device, and the size and the range of its steps."""
     device = preset.device
     kind = type(device).__name__
     words = "".join(f" {c.lower()}" if c.isupper() else c for c in kind).strip()

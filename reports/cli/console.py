@@ -45,7 +45,7 @@ class Commands(click.Group):
         try:
             with warnings.catch_warnings():
                 if not sys.warnoptions:
-                    warnings.simplefilter("ignore")  # what torch thinks of a network is no part of our sentence
+                    warnings.simplefilter("ignore")  # warnings of torch do not belong beside one sentence
                 status = super().main(args, prog_name, standalone_mode=False, **extra) or 0
             sys.stdout.flush()
             sys.exit(status)
@@ -61,7 +61,7 @@ class Commands(click.Group):
         except click.ClickException as error:
             _leave(error.format_message(), error.exit_code if error.exit_code != 1 else BAD_INPUT)
         except (click.Abort, KeyboardInterrupt) as interruption:
-            said = (interruption.__cause__ or interruption).args  # click raises Abort from what it was
+            said = (interruption.__cause__ or interruption).args  # click wraps KeyboardInterrupt in Abort
             _leave(f"interrupted; {said[0] if said else 'nothing was written'}", INTERRUPTED)
 
     def resolve_command(
@@ -73,18 +73,19 @@ class Commands(click.Group):
 
 
 def _leave(sentence: str, status: int) -> NoReturn:
+    """Print one sentence on stderr and exit with a status."""
     click.echo(f"rpusim: {' '.join(sentence.split())}", err=True)
     sys.exit(status)
 
 
 def aside() -> redirect_stdout[TextIO]:
-    """While a user's own code may run: what it prints goes to stderr, as stdout belongs to the document."""
+    """Send what is printed to stderr while a user's own code may run, as stdout belongs to the document."""
     return redirect_stdout(sys.stderr)
 
 
 @contextmanager
 def progress(wanted: bool = True) -> Iterator[Watch]:
-    """Bars on stderr, one per stage, gone when done; nothing where stderr is not a terminal.
+    """Show bars on stderr, one for each stage, gone when done; nothing where stderr is not a terminal.
 
     Ctrl-C is heeded at the next sign of progress, at once if pressed again: raised inside numba or torch while they
     compile, it would be lost.
@@ -112,7 +113,10 @@ def interruptible(checkpoint: Path) -> Iterator[None]:
 
 @contextmanager
 def _interruption() -> Iterator[Callable[[], bool]]:
-    """Whether Ctrl-C was pressed; the second time it raises KeyboardInterrupt wherever we are."""
+    """Note Ctrl-C instead of raising at once; the second time it raises KeyboardInterrupt wherever we are.
+
+    Yields a function that tells whether it was pressed.
+    """
     before = signal.getsignal(signal.SIGINT)
     if threading.current_thread() is not threading.main_thread() or not callable(before):
         yield lambda: False
@@ -133,6 +137,7 @@ def _interruption() -> Iterator[Callable[[], bool]]:
 
 @contextmanager
 def _bars(wanted: bool) -> Iterator[Watch]:
+    """Show the bars of `progress`, without its care for Ctrl-C."""
     if not (wanted and sys.stderr.isatty()):
         yield lambda stage, fraction: None
         return

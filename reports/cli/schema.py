@@ -22,9 +22,13 @@ _NUMBER = r"^\s*[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?\s*"
 
 
 def schema_of(kind: str) -> dict[str, Any]:
-    """``kind`` is "chip", "experiment" or "result"."""
+    """Make the JSON schema of a file.
+
+    kind: "chip" or "experiment" (of the YAML file), or "result" (of result.json).
+    """
     if kind == "result":
-        return json.loads(RESULT.read_text(encoding="utf-8"))
+        schema: dict[str, Any] = json.loads(RESULT.read_text(encoding="utf-8"))
+        return schema
     if kind == "chip":
         from rpusim.arch.chips.chip import Chip
 
@@ -44,9 +48,13 @@ _KINDS: dict[str, type | tuple[type, ...]] = {
 
 
 def problem(document: Any, schema: dict[str, Any], where: str = "") -> str:
-    """The first thing in a document that is not as its schema says, in words; empty if all is well.
+    """Find the first thing in a document that is not as its schema says.
+
+    where: the path to the document within a larger one, for the words.
 
     Knows what `result.schema.json` uses: type, const, required, properties, additionalProperties and items.
+
+    Returns what is wrong, in words; empty if all is well.
     """
     kind = schema.get("type")
     if kind and (not isinstance(document, _KINDS[kind]) or (isinstance(document, bool))):
@@ -68,6 +76,7 @@ def problem(document: Any, schema: dict[str, Any], where: str = "") -> str:
 
 
 def _of_model(model: type[BaseModel]) -> dict[str, Any]:
+    """Make the schema of a pydantic model as a file has it: quantities are strings with a unit."""
     schema = {"$schema": "https://json-schema.org/draft/2020-12/schema", **model.model_json_schema()}
     found = {inner.__name__: inner for inner in _models(model)}
     for name, part in [(model.__name__, schema), *schema.get("$defs", {}).items()]:
@@ -82,6 +91,7 @@ def _of_model(model: type[BaseModel]) -> dict[str, Any]:
 
 
 def _models(model: type[BaseModel]) -> Iterator[type[BaseModel]]:
+    """Find a model and all models in its fields."""
     yield model
     for field in model.model_fields.values():
         for part in _parts(field.annotation):
@@ -90,18 +100,20 @@ def _models(model: type[BaseModel]) -> Iterator[type[BaseModel]]:
 
 
 def _parts(annotation: Any) -> Iterator[Any]:
+    """Find an annotation and all annotations within it."""
     yield annotation
     for argument in get_args(annotation):
         yield from _parts(argument)
 
 
 def _dimensions(annotation: Any, metadata: list[Any]) -> Iterator[Dimension]:
+    """Find the dimensions that a field's annotation or metadata name."""
     everything = [*metadata, *(m for part in _parts(annotation) for m in getattr(part, "__metadata__", ()))]
     yield from (item for item in everything if isinstance(item, Dimension))
 
 
 def _with_unit(described: Any, dimension: Dimension) -> Any:
-    """The same schema with its numbers replaced by strings with a unit of this dimension."""
+    """Replace the numbers of a schema by strings with a unit of this dimension."""
     if isinstance(described, list):
         return [_with_unit(item, dimension) for item in described]
     if not isinstance(described, dict):

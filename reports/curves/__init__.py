@@ -1,0 +1,1 @@
+"""Drawings of devices and of the studies behind the documents."""

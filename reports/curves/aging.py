@@ -44,7 +44,12 @@ Point = tuple[float, float]
 
 
 def draw(outcomes: Sequence[dict[str, Any]]) -> str:
-    """The SVG document; outcomes: the JSON of `rpusim.workloads.studies.aging`."""
+    """Draw the study.
+
+    outcomes: the JSON of `rpusim.workloads.studies.aging`.
+
+    Returns the SVG document.
+    """
     width = _LEFT + len(PANELS) * _WIDTH + _GAP * (len(PANELS) + 1)
     height = _TOP + _HEIGHT + _BELOW
     ends = [
@@ -66,11 +71,12 @@ def draw(outcomes: Sequence[dict[str, Any]]) -> str:
 
 
 def _errors(outcomes: Sequence[dict[str, Any]], variant: str, compensated: bool) -> list[list[float]]:
-    """Of every seed, over time."""
+    """Choose the test errors of a variant over time, one list for each seed."""
     return [o["errors"] for o in outcomes if (o["variant"], o["compensated"]) == (variant, compensated)]
 
 
 def _panel(outcomes: Sequence[dict[str, Any]], compensated: bool, column: int) -> str:
+    """Draw one panel: a line and a band for each variant, and floating point."""
     left, seconds = _LEFT + column * (_WIDTH + _GAP), outcomes[0]["seconds"]
 
     def across(time: float) -> float:
@@ -102,6 +108,7 @@ def _panel(outcomes: Sequence[dict[str, Any]], compensated: bool, column: int) -
 
 
 def _legend(y: float) -> str:
+    """Name the lines; ``y`` is the base line of the words."""
     parts, x = [], _LEFT
     for name, class_ in ((REFERENCE, "reference"), *((variant, variant) for variant in VARIANTS)):
         words = name.replace("floating-point", "floating point").replace("hardware-aware", "trained for it")

@@ -1,4 +1,4 @@
-"""Test error against what it takes, as one SVG file: of `workloads.retention` or `workloads.learning_cost`.
+"""Test error against what it takes, as one SVG file: of `rpusim.workloads.studies.retention` or `learning_cost`.
 
     python -m rpusim.reports.curves.costs retention.json > retention.svg
 
@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from rpusim.reports.page.svg import element, path, text, tip
-from rpusim.reports.words.format import si
+from rpusim.reports.words.readable import si
 
 Point = tuple[float, float]
 Lines = dict[str, list[Point]]
@@ -37,7 +37,13 @@ text { font: 12px system-ui, "Segoe UI", Roboto, "Liberation Sans", Arial, sans-
 
 @dataclass(frozen=True)
 class Panel:
-    """Lines by name over an axis. unit: of what is along it, empty for a plain number; logarithmic: its scale."""
+    """One panel of the drawing.
+
+    title:        what is along its axis.
+    lines:        points of (value on the axis, test error) by name.
+    unit:         of what is along the axis; empty for a plain number.
+    logarithmic:  whether the axis is.
+    """
 
     title: str
     lines: Lines
@@ -46,7 +52,7 @@ class Panel:
 
 
 def panels(rows: Sequence[dict[str, Any]]) -> list[Panel]:
-    """What the JSON of either study is drawn as."""
+    """Make panels of the JSON of either study."""
     if "speed" in rows[0]:
         return [_of_retention(rows, "retention_s", "retention", "s"), _of_retention(rows, "updates", "updates", "")]
     return [
@@ -56,6 +62,10 @@ def panels(rows: Sequence[dict[str, Any]]) -> list[Panel]:
 
 
 def _of_retention(rows: Sequence[dict[str, Any]], key: str, name: str, unit: str) -> Panel:
+    """Make a panel of the retention study: a line for each speed of the chip, and one for cells that do not leak.
+
+    key: what is along the axis, a key of the rows. name, unit: of it.
+    """
     lines: Lines = {}
     for row in rows:
         if row["speed"] != "any":
@@ -70,7 +80,10 @@ def _of_retention(rows: Sequence[dict[str, Any]], key: str, name: str, unit: str
 
 
 def draw(shown: Sequence[Panel]) -> str:
-    """The SVG document."""
+    """Draw panels side by side.
+
+    Returns the SVG document.
+    """
     width, height = _LEFT + len(shown) * (_WIDTH + _GAP), _TOP + _HEIGHT + _BELOW
     names = list(shown[0].lines)
     ends = "; ".join(f"{name} {shown[0].lines[name][-1][1]:.1%}" for name in names)
@@ -88,6 +101,7 @@ def draw(shown: Sequence[Panel]) -> str:
 
 
 def _panel(panel: Panel, column: int) -> str:
+    """Draw one panel; ``column`` is its place from the left."""
     left = _LEFT + column * (_WIDTH + _GAP)
     ends = [x for line in panel.lines.values() for x, _ in line]
     low, high = (min(ends), max(ends)) if panel.logarithmic else (0.0, max(ends))
@@ -114,6 +128,7 @@ def _panel(panel: Panel, column: int) -> str:
 
 
 def _ticks(low: float, high: float, logarithmic: bool) -> list[float]:
+    """Choose round values from ``low`` to ``high``: powers of ten, or quarters."""
     if logarithmic:
         first, last = math.ceil(math.log10(low) - 1e-9), math.floor(math.log10(high) + 1e-9)
         return [10.0**power for power in range(first, last + 1)]
@@ -121,6 +136,7 @@ def _ticks(low: float, high: float, logarithmic: bool) -> list[float]:
 
 
 def _legend(name: str, number: int, y: float) -> str:
+    """Name a line; ``number`` is its place among them, ``y`` the base line of the words."""
     x = _LEFT + 120.0 * number
     line = element("path", d=path([(x, y - 4), (x + 22, y - 4)]), class_="line", stroke=_COLOURS[number])
     return line + text(name, x + 28, y)

@@ -42,7 +42,12 @@ Curves = dict[str, list[list[float]]]
 
 
 def draw(outcomes: Sequence[dict[str, Any]]) -> str:
-    """The SVG document; outcomes: the JSON of `rpusim.workloads.studies.learning`, in the order of the panels."""
+    """Draw the study, one panel for each algorithm.
+
+    outcomes: the JSON of `rpusim.workloads.studies.learning`, in the order of the panels.
+
+    Returns the SVG document.
+    """
     curves: Curves = {}
     for outcome in outcomes:
         curves.setdefault(outcome["algorithm"], []).append(outcome["errors"])
@@ -69,6 +74,7 @@ def draw(outcomes: Sequence[dict[str, Any]]) -> str:
 
 
 def _panel(name: str, errors: list[list[float]], reference: list[list[float]], column: int, row: int) -> str:
+    """Draw one panel: mean and band over the seeds, and floating point as a reference."""
     left, top = _LEFT + column * (_WIDTH + _GAP_X), _TOP + row * (_HEIGHT + _GAP_Y)
     last = len(errors[0])
 

@@ -16,7 +16,7 @@ _CELL = "text-align: left; padding: 2px 16px 2px 0; border: 0; background: none"
 
 
 def table(document: Document) -> str:
-    """A fragment of HTML in the colours of the page around it."""
+    """Show a result as a fragment of HTML in the colours of the page around it."""
     rows = "".join(
         f'<tr><th scope="row" style="{_CELL}; font-weight: normal; {_QUIET}">{escape(figure.label)}</th>'
         f'<td style="{_CELL}; text-align: right; font-weight: 600; white-space: nowrap">{escape(figure.text)}</td>'

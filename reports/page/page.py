@@ -13,17 +13,24 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from rpusim.reports.page import charts
+from rpusim.reports.page import charts, error_curves
 from rpusim.reports.trace.recorded import Trace
 from rpusim.reports.words import figures, insight
-from rpusim.reports.words import format as f
 from rpusim.reports.words.figures import Document
+from rpusim.reports.words.readable import age, count, percent, si, significant
 
 TEMPLATES = Path(__file__).parent / "templates"
 
 
 def page(document: Document, events: Trace | None = None) -> str:
-    """The report as HTML. ``events`` (see `Trace.of` and `Trace.read`) adds the timeline of the first sample."""
+    """Write the report of a result.
+
+    document:  what result.json holds.
+    events:    the first events of the run (`Trace.of`, `Trace.read`), for the timeline of the first sample; None: there
+               is no timeline.
+
+    Returns the HTML document.
+    """
     environment = Environment(
         loader=FileSystemLoader(TEMPLATES),
         autoescape=True,
@@ -44,10 +51,10 @@ def page(document: Document, events: Trace | None = None) -> str:
         headlines=figures.headlines(document),
         bottleneck=document["bottleneck"]["sentence"],
         timed=figures.what_was_timed(document),
-        curve=Markup(charts.learning_curve(accuracy["curve"])) if accuracy and accuracy["curve"] else "",
+        curve=Markup(error_curves.learning_curve(accuracy["curve"])) if accuracy and accuracy["curve"] else "",
         curve_rows=_curve_rows(accuracy["curve"]) if accuracy else [],
         **_aging(accuracy),
-        test_samples=f.count(accuracy["test_samples"]) if accuracy else "",
+        test_samples=count(accuracy["test_samples"]) if accuracy else "",
         reached=figures.reached(document),
         wear=figures.wear(document),
         wear_drawing=Markup(charts.wear(document["endurance"]["histogram"])) if "endurance" in document else "",
@@ -71,13 +78,13 @@ def page(document: Document, events: Trace | None = None) -> str:
         source_count=sum(len(rows) for rows in sources.values()),
         assumed_count=sum(row.assumed for rows in sources.values() for row in rows),
         command=document.get("command"),
-        wall=f.si(wall["seconds"], "s") if wall else "",
+        wall=si(wall["seconds"], "s") if wall else "",
         version=document["version"],
     )
 
 
 def _insight(document: Document) -> dict[str, Any]:
-    """What is shown of the analysis; nothing of a document without one."""
+    """Give the template what is shown of the analysis; a document without one shows nothing."""
     if not document.get("analysis"):
         return {"analysed": False, "what_if": []}
     return {
@@ -93,17 +100,17 @@ def _insight(document: Document) -> dict[str, Any]:
 
 
 def _seconds(value: float) -> str:
-    return f.si(value, "s")
+    return si(value, "s")
 
 
 def _joules(value: float) -> str:
-    return f.si(value, "J")
+    return si(value, "J")
 
 
 _AGING: tuple[tuple[str, str, Callable[[float], str]], ...] = (
-    ("seconds_since_programming", "after programming", f.age),
-    ("test_error", "test error", f.percent),
-    ("test_error_uncompensated", "drift uncompensated", f.percent),
+    ("seconds_since_programming", "after programming", age),
+    ("test_error", "test error", percent),
+    ("test_error_uncompensated", "drift uncompensated", percent),
     ("seconds_per_inference", "time per inference", _seconds),
     ("joules_per_inference", "energy per inference", _joules),
     ("maintenance_seconds", "programming, measuring drift", _seconds),
@@ -115,41 +122,43 @@ _AGING: tuple[tuple[str, str, Callable[[float], str]], ...] = (
 
 
 def _aging(accuracy: Document | None) -> dict[str, Any]:
-    """Error and cost over the time since programming, of a network that was programmed."""
+    """Give the template error and cost over the time since programming; nothing unless the network was programmed."""
     points = accuracy.get("aging", []) if accuracy else []
     if not accuracy or not points:
         return {"aging": "", "aging_columns": [], "aging_rows": []}
     columns = [column for column in _AGING if column[0] in points[0]]
     return {
-        "aging": Markup(charts.aging_curve(points, accuracy["test_error_floating_point"])),
+        "aging": Markup(error_curves.aging_curve(points, accuracy["test_error_floating_point"])),
         "aging_columns": [title for _, title, _ in columns],
         "aging_rows": [[shown(point[name]) for name, _, shown in columns] for point in points],
     }
 
 
 def _curve_rows(curve: list[dict[str, float]]) -> list[list[str]]:
+    """Write the learning curve as a table, a row of texts for each epoch."""
     return [
         [
             str(point["epoch"]),
-            f.percent(point["test_error"]),
-            f.percent(point["test_error_floating_point"]),
-            f.significant(point["train_loss"]),
-            f.si(point["seconds"], "s"),
-            f.si(point["joules"], "J"),
-            f.significant(point["pulses_per_cell"]) if "pulses_per_cell" in point else "",
+            percent(point["test_error"]),
+            percent(point["test_error_floating_point"]),
+            significant(point["train_loss"]),
+            si(point["seconds"], "s"),
+            si(point["joules"], "J"),
+            significant(point["pulses_per_cell"]) if "pulses_per_cell" in point else "",
         ]
         for point in curve
     ]
 
 
 def _wear_rows(document: Document) -> list[list[str]]:
+    """Write the pulses per cell as a table, a row of texts for each array."""
     return [
         [
             row["layer"],
             str(row["array"]),
-            f.count(row["cells"]),
-            *(f.significant(row[n]) for n in ("mean", "median")),
-            f.count(row["largest"]),
+            count(row["cells"]),
+            *(significant(row[n]) for n in ("mean", "median")),
+            count(row["largest"]),
         ]
         for row in document.get("endurance", {}).get("arrays", [])
     ]

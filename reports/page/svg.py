@@ -4,9 +4,15 @@ from __future__ import annotations
 
 from html import escape
 
+WIDTH = 960.0
+"""Width of a drawing in the report, in units of its own."""
+
 
 def element(tag: str, *content: str, **attributes: object) -> str:
-    """``<tag attribute="value">content</tag>``; content is markup; in names ``_`` means ``-`` and a final one nothing.
+    """Write an element ``<tag attribute="value">content</tag>``.
+
+    content:     markup, taken as it is.
+    attributes:  values are escaped; in a name ``_`` means ``-``, and one at the end nothing (for ``class_``).
 
     >>> element("rect", x=1.26, class_="forward")
     '<rect x="1.3" class="forward"/>'
@@ -16,17 +22,17 @@ def element(tag: str, *content: str, **attributes: object) -> str:
 
 
 def text(words: str, x: float, y: float, **attributes: object) -> str:
-    """Words at a place."""
+    """Write words at a place; ``y`` is their base line."""
     return element("text", escape(words), x=x, y=y, **attributes)
 
 
 def tip(words: str) -> str:
-    """What a browser shows when the pointer rests on the element around it, and a screen reader reads."""
+    """Write what a browser shows when the pointer rests on the element around it, and a screen reader reads."""
     return element("title", escape(words))
 
 
 def drawing(*content: str, width: float, height: float, label: str, class_: str = "chart") -> str:
-    """A drawing that scales with the page; ``label`` says in words what it shows."""
+    """Write a drawing that scales with the page; ``label`` says in words what it shows."""
     return element(
         "svg",
         tip(label),
@@ -38,7 +44,7 @@ def drawing(*content: str, width: float, height: float, label: str, class_: str 
 
 
 def path(points: list[tuple[float, float]]) -> str:
-    """The ``d`` of a line through points."""
+    """Write the ``d`` of a line through points."""
     return "M" + "L".join(f"{x:.1f},{y:.1f}" for x, y in points)
 
 

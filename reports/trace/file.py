@@ -1,4 +1,4 @@
-"""`rpusim trace`: which format, where to, and written whole or not at all."""
+"""The file of a trace: its format follows from its name or its size, and it is written whole or not at all."""
 
 from __future__ import annotations
 
@@ -9,16 +9,24 @@ from rpusim.arch.contract.activity import Phase
 from rpusim.errors import InputError
 from rpusim.reports.trace.lanes import ALL, Lanes, Window
 from rpusim.reports.trace.recorded import Trace
-from rpusim.reports.words import format as f
+from rpusim.reports.words.readable import count, si
 from rpusim.workloads.results import files
 
 JSON, PROTOBUF = ".json", ".pftrace"
 MOST_IN_JSON = 100_000
-"""Slices; of more, protobuf is written where the name of the file does not say otherwise."""
+"""The most slices that are written as JSON where the name of the file does not say so; more become protobuf."""
 
 
 def lanes_of(trace: Trace | None, document: dict[str, Any], window: Window = ALL, stretched: bool = False) -> Lanes:
-    """What is shown of the trace of a result."""
+    """Choose what is shown of the trace of a result.
+
+    trace:      its events.
+    document:   what result.json holds, whose layers the events name.
+    window:     the part of the time that is shown.
+    stretched:  whether a picosecond is shown as a nanosecond.
+
+    Raises `InputError` if there are no events, or if they are of another network.
+    """
     if trace is None:
         raise InputError("the run has no events to show")
     layers = [layer["name"] for layer in document["layers"]]
@@ -30,18 +38,21 @@ def lanes_of(trace: Trace | None, document: dict[str, Any], window: Window = ALL
 
 
 def window_of(given: str | None) -> Window:
-    """All of the time, if none was given."""
+    """Read the value of `--window`; None, where it was not given, is all of the time."""
     return ALL if given is None else Window.parse(given)
 
 
 def check_suffix(path: Path | None) -> None:
-    """A file's name says which format it is in, or nothing."""
+    """Refuse the name of a file that ends in anything but .json or .pftrace; it may have no ending."""
     if path is not None and path.suffix not in ("", JSON, PROTOBUF):
         raise InputError(f"--out: got {str(path)!r}, but a file that ends in {JSON} or {PROTOBUF} is needed")
 
 
 def write(lanes: Lanes, path: Path) -> Path:
-    """Write to ``path``, whose name gets an ending if it has none. Returns where."""
+    """Write a trace to a file, whose name gets an ending if it has none.
+
+    Returns the path with its ending.
+    """
     check_suffix(path)
     path = path if path.suffix else path.with_suffix(JSON if len(lanes) <= MOST_IN_JSON else PROTOBUF)
     files.replace(path, _content(lanes, path.suffix))
@@ -49,13 +60,14 @@ def write(lanes: Lanes, path: Path) -> Path:
 
 
 def _content(lanes: Lanes, suffix: str) -> bytes:
+    """Encode a trace in the format that the ending names."""
     from rpusim.reports.trace import json_format, protobuf
 
     return json_format.write(lanes).encode() if suffix == JSON else protobuf.write(lanes)
 
 
 def summary(lanes: Lanes, path: Path) -> dict[str, Any]:
-    """What was written."""
+    """Describe what was written to a file: numbers of slices, lanes and counters, and the time that they cover (s)."""
     begin, end = int(lanes.trace["start"].min()), int(lanes.trace["end"].max())
     return {
         "file": str(path),
@@ -68,8 +80,8 @@ def summary(lanes: Lanes, path: Path) -> dict[str, Any]:
 
 
 def sentence(written: dict[str, Any]) -> str:
-    """The same in words."""
+    """Say in words what `summary` holds."""
     return (
-        f"{f.count(written['slices'])} slices of {f.count(written['lanes'])} units and {written['counters']} counters, "
-        f"{f.si(written['from_s'], 's')} to {f.si(written['to_s'], 's')}\n\n{written['file']}"
+        f"{count(written['slices'])} slices of {count(written['lanes'])} units and {written['counters']} counters, "
+        f"{si(written['from_s'], 's')} to {si(written['to_s'], 's')}\n\n{written['file']}"
     )

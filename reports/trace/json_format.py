@@ -13,12 +13,13 @@ from rpusim.reports.trace.lanes import Lanes
 
 
 def write(lanes: Lanes) -> str:
-    """The document as text, one event a line."""
+    """Encode a trace, one event a line."""
     lines = ",\n".join(json.dumps(event, separators=(",", ":")) for event in _events(lanes))
     return f'{{"displayTimeUnit":"ns","traceEvents":[\n{lines}\n]}}\n'
 
 
 def _events(lanes: Lanes) -> Iterator[dict[str, object]]:
+    """Name processes and threads, then give all counters, then all slices."""
     pids = {name: number for number, name in enumerate(lanes.processes, start=1)}
     tids = {station: number for number, station in enumerate(lanes.lanes, start=len(pids) + 1)}
     for name, pid in pids.items():
@@ -37,6 +38,7 @@ def _events(lanes: Lanes) -> Iterator[dict[str, object]]:
 
 
 def _slices(lanes: Lanes, pids: dict[str, int], tids: dict[int, int]) -> Iterator[dict[str, object]]:
+    """Give every slice as a complete event, lane by lane."""
     trace, (names, which) = lanes.trace, lanes.names
     starts, ends = (lanes.ticks(trace[column]).tolist() for column in ("start", "end"))
     arguments = [

@@ -1,6 +1,6 @@
-"""A trace as something to look at: one lane per unit, slices on it, and counters over time.
+"""A trace to look at: one lane for each unit, slices on it, and counters over time.
 
-What both files for ui.perfetto.dev (`trace_json`, `trace_protobuf`) are written from. Perfetto knows processes and
+What both files for ui.perfetto.dev (`json_format`, `protobuf`) are written from. Perfetto knows processes and
 threads: here a process is a tile and a thread is a unit on it. Its clock ticks in nanoseconds, ours in picoseconds:
 slices are rounded down to its ticks, so that they neither overlap nor part, and say their exact time themselves; or a
 trace is ``stretched``, one tick for each picosecond.
@@ -23,7 +23,7 @@ from rpusim.arch.contract.configuration import shown
 from rpusim.arch.contract.quantity import TIME, picoseconds
 from rpusim.errors import InputError
 from rpusim.reports.trace.recorded import Trace
-from rpusim.reports.words import format as f
+from rpusim.reports.words.readable import si
 
 CHIP, MESH, UNITS = "chip", "mesh", "digital units"
 _OF_A_TILE = re.compile(r"(tile \d+) (.+)")
@@ -33,18 +33,19 @@ _WATTS = 1e-9
 PS_PER_TICK = 1000
 
 ARGUMENTS = ("vector", "amount", "start_ps", "duration_ps", "energy_pJ")
-"""Of every slice. amount: bits moved, operations, conversions, passes or pulse slots."""
+"""What every slice says about itself. amount: bits moved, operations, conversions, passes or pulse slots."""
 
 
 @dataclass(frozen=True)
 class Lane:
-    """A unit: where it is shown, and as what."""
+    """Where a unit is shown: with which process, and as what."""
 
     process: str
     name: str
 
     @staticmethod
     def of(station: str) -> Lane:
+        """Find the lane of a station by its name."""
         if match := _OF_A_TILE.fullmatch(station):
             return Lane(match[1], match[2])
         if match := _PORT.fullmatch(station):
@@ -65,14 +66,17 @@ class Counter:
 
 @dataclass(frozen=True)
 class Window:
-    """From when until when (ps); what goes on at any time in between is shown, and all of it."""
+    """The part of the time (ps) that is shown: every event that goes on at some time in it, and all of that event."""
 
     begin: int = 0
     end: int | None = None
 
     @staticmethod
     def parse(given: str) -> Window:
-        """From "1us:3us"; either side may be left out."""
+        """Read a window such as "1us:3us"; either side may be left out.
+
+        Raises `InputError` for anything else.
+        """
         first, colon, last = given.partition(":")
         try:
             begin, end = (picoseconds(TIME.parse(side)) if side.strip() else None for side in (first, last))
@@ -83,10 +87,10 @@ class Window:
         return Window(begin or 0, end)
 
     def of(self, trace: Trace) -> Trace:
-        """The events that go on in the window; InputError if there are none."""
+        """Choose the events that go on in the window; `InputError` if there are none."""
         chosen = (trace["end"] > self.begin) & (trace["start"] < (self.end or np.inf))
         if not chosen.any():
-            last = f.si(int(trace["end"].max()) * 1e-12, "s")
+            last = si(int(trace["end"].max()) * 1e-12, "s")
             raise InputError(f"--window: nothing happens then; the trace is from 0 to {last}")
         return trace.of_rows(chosen)
 
@@ -96,7 +100,14 @@ ALL = Window()
 
 @dataclass(frozen=True)
 class Lanes:
-    """All that is shown. ``layers``: their names; ``standby_w``: power drawn whatever happens (W)."""
+    """All that is shown of a trace.
+
+    whole:       every event, in the window or not.
+    layers:      their names.
+    standby_w:   power that is drawn whatever happens (W).
+    window:      the part of the time that is shown.
+    stretched:   whether a picosecond is shown as a nanosecond.
+    """
 
     whole: Trace
     layers: Sequence[str]
@@ -106,7 +117,7 @@ class Lanes:
 
     @cached_property
     def trace(self) -> Trace:
-        """The events that are shown, lane by lane, each from its beginning to its end."""
+        """The events that are shown, lane by lane, each lane from its beginning to its end."""
         return _sorted(_one_at_a_time(_sorted(self.window.of(self.whole))))
 
     def __len__(self) -> int:
@@ -114,7 +125,7 @@ class Lanes:
 
     @cached_property
     def lanes(self) -> dict[int, Lane]:
-        """By station; tile by tile, in the order of the plan."""
+        """The lane of every station that occurs, tile by tile, in the order of the plan."""
         used = {int(s): Lane.of(self.trace.stations[s]) for s in np.unique(self.trace["station"])}
         return dict(sorted(used.items(), key=lambda item: (*_place(item[1].process), item[0])))
 
@@ -125,12 +136,12 @@ class Lanes:
         return sorted(names, key=_place)
 
     def ticks(self, times: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Times (ps) on Perfetto's clock."""
+        """Convert times (ps) to Perfetto's clock."""
         return times if self.stretched else times // PS_PER_TICK
 
     @cached_property
     def names(self) -> tuple[list[str], NDArray[np.int64]]:
-        """Names of slices, such as "conv1 forward drive", and which of them every slice has."""
+        """Name the slices, such as "conv1 forward drive": the different names, and for each slice which one it has."""
         trace = self.trace
         keys = np.stack([trace["layer"], trace["phase"], trace["op"]])
         different, which = np.unique(keys, axis=1, return_inverse=True)
@@ -153,10 +164,11 @@ class Lanes:
 
     @cached_property
     def counters(self) -> list[Counter]:
+        """All counters: of the chip power and ADCs in use, of every tile the bits that its buffer keeps."""
         return list(self._counters())
 
     def _counters(self) -> Iterator[Counter]:
-        """Of the whole chip power and converters at work, of every tile the bits its buffer keeps."""
+        """Compute the counters for which the trace has details."""
         whole, details = self.whole, self.whole.details
         start, end = whole["start"], whole["end"]
         until = int(end.max())
@@ -175,7 +187,7 @@ class Lanes:
                 yield Counter(tile, "buffer (bits)", Profile(kept.times, np.maximum(kept.values, 0)))
 
     def samples(self, counter: Counter) -> Iterator[tuple[int, float]]:
-        """(tick, value) of a counter in the window, where it changes; the last one of every tick."""
+        """Give a counter in the window as (tick, value) where it changes; of several changes in a tick the last one."""
         times, values = counter.profile.times[:-1], counter.profile.values
         first = max(int(np.searchsorted(times, self.window.begin, side="right")) - 1, 0)
         last = len(times) if self.window.end is None else int(np.searchsorted(times, self.window.end))
@@ -186,7 +198,7 @@ class Lanes:
 
 
 def _one_at_a_time(trace: Trace) -> Trace:
-    """What a pool does at the same time in a lane of its own for every bank; of a sorted trace."""
+    """Give each bank of a pool a lane of its own, as slices on a lane must not overlap; the trace is sorted."""
     stations, station = list(trace.stations), trace["station"].copy()
     start, end = trace["start"], trace["end"]
     together = (station[1:] == station[:-1]) & (start[1:] < end[:-1])
@@ -205,13 +217,14 @@ def _one_at_a_time(trace: Trace) -> Trace:
 
 
 def _sorted(trace: Trace) -> Trace:
+    """Sort events by station, then by time."""
     order = np.lexsort((trace["end"], trace["start"], trace["station"]))
     columns, details = ({name: column[order] for name, column in of.items()} for of in (trace.columns, trace.details))
     return Trace(columns, trace.stations, trace.ops, details)
 
 
 def _place(process: str) -> tuple[int, int, str]:
-    """Sorts processes: chip, tiles by number, the others by name."""
+    """Give the key by which processes are sorted: the chip, then tiles by number, then the others by name."""
     word, _, number = process.partition(" ")
     if word == "tile" and number.isdecimal():
         return 1, int(number), ""

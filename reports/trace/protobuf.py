@@ -53,12 +53,12 @@ class Interned:
 
 
 def write(lanes: Lanes) -> bytes:
-    """The file."""
+    """Encode a trace as the content of a .pftrace file."""
     return b"".join(message(Trace.PACKET, packet) for packet in _packets(lanes))
 
 
 def varint(number: int) -> bytes:
-    """Seven bits to a byte, the lowest first; the highest bit says that more follow. ``number`` is at least 0."""
+    """Encode a number from 0 on: seven bits to a byte, the lowest first; the highest bit says that more follow."""
     if number < 0x80:
         return bytes((number,))
     written = bytearray()
@@ -70,22 +70,27 @@ def varint(number: int) -> bytes:
 
 
 def integer(field: int, value: int) -> bytes:
+    """Encode a field that holds a whole number."""
     return varint(field << 3) + varint(value)
 
 
 def double(field: int, value: float) -> bytes:
+    """Encode a field that holds a float of eight bytes."""
     return varint(field << 3 | 1) + struct.pack("<d", value)
 
 
 def message(field: int, content: bytes) -> bytes:
+    """Encode a field that holds a message, or other bytes."""
     return varint(field << 3 | 2) + varint(len(content)) + content
 
 
 def text(field: int, words: str) -> bytes:
+    """Encode a field that holds words."""
     return message(field, words.encode())
 
 
 def _packets(lanes: Lanes) -> Iterator[bytes]:
+    """Give all packets: names, tracks of processes, threads and counters, values of counters, slices."""
     pids = {name: number for number, name in enumerate(lanes.processes, start=1)}
     tids = {station: number for number, station in enumerate(lanes.lanes, start=len(pids) + 1)}
     yield _interned(lanes)
@@ -107,7 +112,7 @@ def _packets(lanes: Lanes) -> Iterator[bytes]:
 
 
 def _slices(lanes: Lanes, tids: dict[int, int]) -> Iterator[bytes]:
-    """Beginning and end of every slice, lane by lane; where one ends as the next begins, in this order."""
+    """Give beginning and end of every slice, lane by lane; where one ends as the next begins, in this order."""
     trace, (_, which) = lanes.trace, lanes.names
     starts, ends = (lanes.ticks(trace[column]).tolist() for column in ("start", "end"))
     rows = zip(trace["station"].tolist(), which.tolist(), starts, ends, _annotations(lanes), strict=True)
@@ -119,7 +124,7 @@ def _slices(lanes: Lanes, tids: dict[int, int]) -> Iterator[bytes]:
 
 
 def _annotations(lanes: Lanes) -> Iterator[bytes]:
-    """The arguments of every slice, whole numbers but for energies."""
+    """Encode the arguments of every slice: energies as floats, all others as whole numbers."""
     heads = [integer(TrackEvent.ANNOTATION_NAME, number + 1) for number in range(len(lanes.arguments))]
     for values in zip(*lanes.arguments.values(), strict=True):
         written = b""
@@ -133,7 +138,7 @@ def _annotations(lanes: Lanes) -> Iterator[bytes]:
 
 
 def _interned(lanes: Lanes) -> bytes:
-    """All names, each with its number; and that nothing that was sent before counts."""
+    """Encode all names, each with its number, and that nothing which was sent before counts."""
     written = b""
     for field, words in ((Interned.EVENT_NAMES, lanes.names[0]), (Interned.ANNOTATION_NAMES, lanes.arguments)):
         for number, name in enumerate(words, start=1):
@@ -144,10 +149,12 @@ def _interned(lanes: Lanes) -> bytes:
 
 
 def _track(descriptor: bytes) -> bytes:
+    """Encode a packet that describes a track."""
     return integer(Packet.SEQUENCE, _SEQUENCE) + message(Packet.TRACK, descriptor)
 
 
 def _event(tick: int, event: bytes) -> bytes:
+    """Encode a packet with what happens on a track at a tick."""
     return (
         integer(Packet.TIMESTAMP, tick)
         + integer(Packet.SEQUENCE, _SEQUENCE)

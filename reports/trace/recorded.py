@@ -17,12 +17,18 @@ from rpusim.workloads.results.result import Result
 
 FILE = "events.npz"
 DETAILS = ("energy", "kept", "converters")
-"""Columns that a trace may have besides, see `Analysis.details`."""
+"""Columns that a trace may have besides those of events, see `Analysis.details`."""
 
 
 @dataclass(frozen=True)
 class Trace:
-    """Event columns (`rpusim.arch.engine.events`) with the names of stations and operations; details where known."""
+    """Events of a run, as columns.
+
+    columns:   those of `rpusim.arch.engine.events`, one entry for each event.
+    stations:  names of the stations that the column "station" numbers.
+    ops:       names of the operations that the column "op" numbers.
+    details:   columns of `DETAILS`, as far as they are known.
+    """
 
     columns: dict[str, NDArray[np.int64]]
     stations: tuple[str, ...]
@@ -37,14 +43,17 @@ class Trace:
 
     @staticmethod
     def of(result: Result) -> Trace | None:
-        """The trace that a result carries, if it has one."""
+        """Take the trace that a result carries; None if it has none."""
         if result.trace is None or not len(result.trace):
             return None
         return Trace(result.trace.columns(), result.stations, tuple(op.name for op in Op), result.details)
 
     @staticmethod
     def read(folder: Path) -> Trace | None:
-        """The trace in a run folder; None if it has none."""
+        """Read the trace in a run folder; None if it has none.
+
+        Raises `InputError` if events.npz is there but holds no events.
+        """
         path = folder / FILE
         if not path.exists():
             return None
@@ -60,14 +69,16 @@ class Trace:
         return trace if len(trace) else None
 
     def _is_whole(self) -> bool:
-        """Columns of integers, equally long, that name stations and operations which are there."""
+        """Check that columns are integers, equally long, and name stations and operations which are there."""
         columns = [*self.columns.values(), *self.details.values()]
         shaped = all(c.ndim == 1 and c.dtype.kind == "i" and len(c) == len(self) for c in columns)
         named = (("station", self.stations), ("op", self.ops))
         return shaped and all(((self[key] >= 0) & (self[key] < len(names))).all() for key, names in named)
 
     def first_sample(self, vectors: list[int]) -> Trace:
-        """The events of the first sample alone; ``vectors`` is the number of vectors per sample of each layer.
+        """Choose the events of the first sample alone.
+
+        vectors: number of vectors per sample, of each layer.
 
         Events do not name their mini-batch: a training's second one begins with the first forward event of the first
         layer, for its first sample, that comes after an update.
@@ -82,7 +93,7 @@ class Trace:
         return self.of_rows(mine)
 
     def of_rows(self, chosen: NDArray[np.bool_]) -> Trace:
-        """Some of the events."""
+        """Choose some of the events; chosen: (events,) whether each is."""
         columns, details = (
             {name: column[chosen] for name, column in of.items()} for of in (self.columns, self.details)
         )

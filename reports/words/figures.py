@@ -1,4 +1,4 @@
-"""What a result document says, as labels and texts: the one place where tables and pages get their words from.
+"""What a result document says, as labels and texts; tables and pages get their words from here alone.
 
 Nothing here is simulated: a document's figures are divided into shares, formatted, and put beside what they belong to.
 """
@@ -9,14 +9,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from rpusim.reports.words import format as f
+from rpusim.reports.words.readable import age, area, count, percent, power_of_ten, quantity, si, significant, tera
 
 Document = dict[str, Any]
 
 
 @dataclass(frozen=True)
 class Figure:
-    """One figure with what has to be known to read it."""
+    """One figure with what has to be known to read it: label, value as text, and a remark."""
 
     label: str
     text: str
@@ -33,15 +33,17 @@ class Share:
 
     @property
     def percent(self) -> str:
-        return f.percent(self.fraction)
+        """The fraction as text."""
+        return percent(self.fraction)
 
 
 def title(document: Document) -> str:
+    """Name the result: the experiment's title, or network and chip."""
     return document.get("title") or f"{document['network']} on {document['chip']}"
 
 
 def subtitle(document: Document) -> str:
-    """Network, chip, device and seed in one line."""
+    """Name network, chip, device, epochs, seed and version in one line."""
     training = document.get("training")
     parts = [f"network {document['network']}", f"chip {document['chip']}"]
     if training:
@@ -54,52 +56,59 @@ def subtitle(document: Document) -> str:
 
 
 def headlines(document: Document) -> list[Figure]:
-    """The answers to the four questions (does it learn, how fast, how much energy, how much area) and what follows."""
+    """Answer the four questions (does it learn, how fast, how much energy, how much area), with what follows."""
     time, energy, power = document["time"], document["energy"], document["power"]
     throughput, tiles = document["throughput"], document["tiles"]
     figures = []
     if accuracy := document.get("accuracy"):
-        reference = f.percent(accuracy["test_error_floating_point"])
+        reference = percent(accuracy["test_error_floating_point"])
         figures.append(
-            Figure("Test error", f.percent(accuracy["test_error"]), f"floating point, same recipe: {reference}")
+            Figure("Test error", percent(accuracy["test_error"]), f"floating point, same recipe: {reference}")
         )
-    rate = f"{f.si(time['samples_per_s'], '')} samples/s"
+    rate = f"{si(time['samples_per_s'], '')} samples/s"
     if "per_epoch_s" in time:
-        rate = f"{f.si(time['per_epoch_s'], 's')} per epoch, {rate}"
-    operations = f.count(throughput["operations_per_sample"])
+        rate = f"{si(time['per_epoch_s'], 's')} per epoch, {rate}"
+    operations = count(throughput["operations_per_sample"])
     arrays = tiles["arrays"]
     return [
         *figures,
-        Figure("Time per sample", f.si(time["per_sample_s"], "s"), rate),
-        Figure("Energy per sample", f.si(energy["per_sample_J"], "J"), f"{f.si(energy['total_J'], 'J')} in all"),
-        Figure("Area", f.area(document["area"]["total_m2"]), f"the whole chip of {tiles['of']} tiles"),
-        Figure("Throughput", f.tera(throughput["ops_per_s"], "OPS"), f"{operations} operations per sample"),
-        Figure("Efficiency", f.tera(throughput["ops_per_J"], "OPS/W"), "1 multiply-accumulate = 2 operations"),
-        Figure("Average power", f.si(power["average_W"], "W"), f"peak {f.si(power['peak_W'], 'W')}"),
+        Figure("Time per sample", si(time["per_sample_s"], "s"), rate),
+        Figure(
+            "Energy per sample",
+            si(energy["per_sample_J"], "J"),
+            f"{si(energy['total_J'], 'J')} in all",
+        ),
+        Figure("Area", area(document["area"]["total_m2"]), f"the whole chip of {tiles['of']} tiles"),
+        Figure("Throughput", tera(throughput["ops_per_s"], "OPS"), f"{operations} operations per sample"),
+        Figure("Efficiency", tera(throughput["ops_per_J"], "OPS/W"), "1 multiply-accumulate = 2 operations"),
+        Figure("Average power", si(power["average_W"], "W"), f"peak {si(power['peak_W'], 'W')}"),
         Figure(
             "Utilisation",
-            f.percent(tiles["utilisation"]),
+            percent(tiles["utilisation"]),
             f"of {arrays} array{'s' if arrays > 1 else ''} on {tiles['count']} of {tiles['of']} tiles",
         ),
     ]
 
 
 def reached(document: Document) -> list[list[str]]:
-    """What it took to get the test error down to round numbers: a row of texts for each that was reached."""
+    """Tell what it took to get the test error down to round numbers.
+
+    Returns a row of texts for each error that was reached: error, epoch, time, energy, pulses per cell.
+    """
     return [
         [
             percent_of(row["test_error"]),
             str(row["epoch"]),
-            f.si(row["seconds"], "s"),
-            f.si(row["joules"], "J"),
-            f.significant(row["pulses_per_cell"]),
+            si(row["seconds"], "s"),
+            si(row["joules"], "J"),
+            significant(row["pulses_per_cell"]),
         ]
         for row in document.get("accuracy", {}).get("reached", [])
     ]
 
 
 def reached_sentence(document: Document) -> str:
-    """The lowest round error that was reached, and its cost; empty if there is none."""
+    """Tell the lowest round error that was reached and what it took; empty if none was reached."""
     rows = reached(document)
     if not rows:
         return ""
@@ -110,17 +119,17 @@ def reached_sentence(document: Document) -> str:
 
 
 def percent_of(error: float) -> str:
-    """A round share: 50%, 0.5%."""
+    """Write a round share without more digits than it has: 50%, 0.5%."""
     return f"{100 * error:g}%"
 
 
 def wear(document: Document) -> str:
-    """How worn the cells are, and how long they last; empty if nothing was learned."""
+    """Tell how many pulses cells took and how long they last; empty if nothing was learned."""
     found = document.get("endurance")
     if not found:
         return ""
     sentence = (
-        f"Cells took {f.significant(found['mean'])} pulses on average, the most-pulsed one {f.count(found['largest'])}"
+        f"Cells took {significant(found['mean'])} pulses on average, the most-pulsed one {count(found['largest'])}"
     )
     if "pulses_to_failure" not in found:
         return f"{sentence}; {found['source']}."
@@ -128,58 +137,62 @@ def wear(document: Document) -> str:
         return f"{sentence}."
     life = found["lifetime"]
     return (
-        f"{sentence}: if a cell lasts {f.power_of_ten(found['pulses_to_failure'])} pulses, it is worn "
-        f"out after {f.age(life['seconds'])} of training like this, or {f.power_of_ten(life['samples'])} samples."
+        f"{sentence}: if a cell lasts {power_of_ten(found['pulses_to_failure'])} pulses, it is worn "
+        f"out after {age(life['seconds'])} of training like this, or {power_of_ten(life['samples'])} samples."
     )
 
 
 def energy_per_sample(document: Document, by: str) -> list[Share]:
-    """``by`` is "by_part", "by_phase" or "by_layer"."""
+    """Break the energy of a sample down.
+
+    by: "by_part", "by_phase" or "by_layer", a key of ``document["energy"]``.
+    """
     energy = document["energy"]
     return [
-        Share(name, f.si(joules / energy["total_J"] * energy["per_sample_J"], "J"), joules / energy["total_J"])
+        Share(name, si(joules / energy["total_J"] * energy["per_sample_J"], "J"), joules / energy["total_J"])
         for name, joules in energy[by].items()
     ]
 
 
 def area_by_part(document: Document) -> list[Share]:
+    """Break the area of the chip down by part."""
     total = document["area"]["total_m2"]
-    return [Share(name, f.area(value), value / total) for name, value in document["area"]["by_part"].items()]
+    return [Share(name, area(value), value / total) for name, value in document["area"]["by_part"].items()]
 
 
 def _timing(activity: dict[str, Any]) -> str:
-    """Which mini-batches were timed, and what that may be off."""
+    """Tell which mini-batches were timed, and how far the others may be from them."""
     errors = activity.get("sampling_error_95", {})
-    known = [f"{name} +-{f.percent(error)}" for name, error in errors.items() if error is not None]
+    known = [f"{name} +-{percent(error)}" for name, error in errors.items() if error is not None]
     return f"timing: {activity['timing']}" + (
         f"; {', '.join(known)} with 95 % confidence" if known else "; error unknown"
     )
 
 
 def what_was_timed(document: Document) -> str:
-    """A few sentences on what stands behind time and energy."""
+    """Tell what stands behind time and energy: how many samples were timed, how, and what is assumed."""
     activity = document["activity"]
     samples, timed = activity["samples"], activity["timed_samples"]
     schedule = f"Schedule: {activity['schedule']}."
     if timed == samples:
-        counted = f"All {f.count(samples)} samples were" if samples > 1 else "The one sample was"
+        counted = f"All {count(samples)} samples were" if samples > 1 else "The one sample was"
         sentence = f"{counted} timed and priced event by event. {schedule}"
     elif "timing" not in activity:
         sentence = (
-            f"{f.count(timed)} of {f.count(samples)} samples were timed and priced event by event; after them the chip "
+            f"{count(timed)} of {count(samples)} samples were timed and priced event by event; after them the chip "
             f"does the same again and again, so the account is exactly that of all. {schedule}"
         )
     else:
-        share = f.percent(timed / samples)
+        share = percent(timed / samples)
         sentence = (
-            f"{f.count(timed)} of {f.count(samples)} samples ({share}) were timed and priced event by event; the "
+            f"{count(timed)} of {count(samples)} samples ({share}) were timed and priced event by event; the "
             f"others are taken to have cost the same on average ({_timing(activity)}). {schedule}"
         )
     if "idle_s" in activity:
-        sentence += f" For {f.si(activity['idle_s'], 's')} of the time the chip stood still."
+        sentence += f" For {si(activity['idle_s'], 's')} of the time the chip stood still."
     if stale := activity.get("staleness"):
         sentence += (
-            f" When a layer learns from a sample, {f.significant(stale['mean'])} other samples on average (at most "
+            f" When a layer learns from a sample, {significant(stale['mean'])} other samples on average (at most "
             f"{stale['largest']}) have changed its weights since that sample went through."
         )
     storage = document.get("storage", {})
@@ -191,24 +204,28 @@ def what_was_timed(document: Document) -> str:
 
 
 def activity(document: Document) -> list[Figure]:
-    """What the kernel (or the assumption in its place) did, summed over all samples."""
+    """List what the kernel (or the assumption in its place) did, summed over all samples."""
     counts = document["activity"]
     vectors, passes, skipped = counts["vectors"], counts["passes"], counts["skipped"]
     updates, slots, coincidences = counts["updates"], counts["slots"], counts["coincidences"]
     figures = [
-        Figure("Vectors multiplied", f.count(vectors), "forward and backward, once per array"),
+        Figure("Vectors multiplied", count(vectors), "forward and backward, once per array"),
         Figure(
             "Analog passes",
-            f.count(passes),
-            f"{f.count(passes - vectors + skipped)} of them retries of bound management",
+            count(passes),
+            f"{count(passes - vectors + skipped)} of them retries of bound management",
         ),
-        Figure("Skipped vectors", f.count(skipped), "all zero, so nothing was driven"),
+        Figure("Skipped vectors", count(skipped), "all zero, so nothing was driven"),
     ]
     if updates:
         figures += [
-            Figure("Pulsed updates", f.count(updates), "of one vector pair on one array"),
-            Figure("Pulse slots", f.count(slots), f"{f.significant(slots / updates)} per update"),
-            Figure("Coincidences", f.count(coincidences), f"{f.significant(coincidences / updates)} per update"),
+            Figure("Pulsed updates", count(updates), "of one vector pair on one array"),
+            Figure("Pulse slots", count(slots), f"{significant(slots / updates)} per update"),
+            Figure(
+                "Coincidences",
+                count(coincidences),
+                f"{significant(coincidences / updates)} per update",
+            ),
         ]
     for phase in ("transfer", "maintenance"):
         figures += _between(phase, counts.get(phase))
@@ -216,20 +233,24 @@ def activity(document: Document) -> list[Figure]:
 
 
 def _between(phase: str, counts: dict[str, int] | None) -> list[Figure]:
-    """What unit cells did between updates; nothing where they did nothing."""
+    """List what unit cells did between updates, in one phase.
+
+    phase:   "transfer" or "maintenance".
+    counts:  of the phase, or None where nothing was done; then the list is empty.
+    """
     if counts is None:
         return []
-    pulses = f"{f.count(counts['slots'])} pulse slots, {f.count(counts['coincidences'])} coincidences"
+    pulses = f"{count(counts['slots'])} pulse slots, {count(counts['coincidences'])} coincidences"
     return [
-        Figure(f"Slices read, {phase}", f.count(counts["slices_read"]), "a row or column of an array, or all of it"),
-        Figure(f"Slices written, {phase}", f.count(counts["slices_written"]), pulses),
-        Figure(f"Cells changed, {phase}", f.count(counts["cells_changed"]), "by those pulses, or by a reset"),
+        Figure(f"Slices read, {phase}", count(counts["slices_read"]), "a row or column of an array, or all of it"),
+        Figure(f"Slices written, {phase}", count(counts["slices_written"]), pulses),
+        Figure(f"Cells changed, {phase}", count(counts["cells_changed"]), "by those pulses, or by a reset"),
     ]
 
 
 @dataclass(frozen=True)
 class Source:
-    """One number of the provenance."""
+    """One number of the provenance: field, value as text, source, and whether it is assumed."""
 
     field: str
     text: str
@@ -238,7 +259,7 @@ class Source:
 
 
 def provenance(document: Document) -> dict[str, list[Source]]:
-    """Every number with its source, grouped by what it belongs to (experiment, device, chip, cost card)."""
+    """Group every number with its source by what it belongs to: experiment, device, chip, or a cost card."""
     groups: dict[str, list[Source]] = {}
     for row in document["provenance"]:
         first, _, rest = row["field"].partition(".")
@@ -247,14 +268,17 @@ def provenance(document: Document) -> dict[str, list[Source]]:
             card, _, field = rest.partition(".")
             group = f"cost card {card}"
         assumed = "assum" in row["source"].lower() or row["source"].startswith("our choice")
-        groups.setdefault(group, []).append(
-            Source(field, f.quantity(row["value"], row["unit"]), row["source"], assumed)
-        )
+        groups.setdefault(group, []).append(Source(field, quantity(row["value"], row["unit"]), row["source"], assumed))
     return groups
 
 
 def array_cells(document: Document, kind: str) -> tuple[int, int, int]:
-    """Rows and columns of cells of an array on this kind of tile, and cells per weight, from the provenance."""
+    """Find the size of the arrays of a kind of tile in the provenance.
+
+    kind: name of the kind of tile.
+
+    Returns rows and columns of cells of one array, and cells per weight.
+    """
     start = f"chip.tiles.{kind}.array."
     stated = {
         row["field"].removeprefix(start): row["value"]
@@ -265,7 +289,10 @@ def array_cells(document: Document, kind: str) -> tuple[int, int, int]:
 
 
 def layer_utilisation(document: Document, layer: dict[str, Any]) -> float:
-    """The share of the cells of a layer's arrays that hold its weights."""
+    """Find the share of the cells of a layer's arrays that hold its weights.
+
+    layer: one of ``document["layers"]``.
+    """
     held = there = 0
     for block in layer["tiles"]:
         rows, columns, cells = array_cells(document, block["kind"])
@@ -275,7 +302,7 @@ def layer_utilisation(document: Document, layer: dict[str, Any]) -> float:
 
 
 def places(layer: dict[str, Any]) -> str:
-    """Where a layer lies: "tile 3" or "tiles 3 to 7 (8 arrays)"."""
+    """Say where a layer lies: "tile 3" or "tiles 3 to 7 (8 arrays)"."""
     tiles = sorted({tile["tile"] for tile in layer["tiles"]})
     arrays = len(layer["tiles"])
     if len(tiles) == 1:
@@ -288,16 +315,16 @@ def places(layer: dict[str, Any]) -> str:
 
 
 def layer_rows(document: Document) -> Iterator[dict[str, str]]:
-    """One row per weight layer, for a table of the placement."""
+    """Give one row of texts for each weight layer, for a table of the placement, by the names of its columns."""
     energy = {share.name: share for share in energy_per_sample(document, "by_layer")} if "energy" in document else {}
     for layer in document["layers"]:
         yield {
             "name": layer["name"],
             "kind": layer["kind"],
-            "matrix": f"{f.count(layer['rows'])} × {f.count(layer['columns'])}",
-            "vectors": f.count(layer["vectors"]),
-            "weights": f.count(layer["weights"]),
-            "macs": f.count(layer["macs"]),
+            "matrix": f"{count(layer['rows'])} × {count(layer['columns'])}",
+            "vectors": count(layer["vectors"]),
+            "weights": count(layer["weights"]),
+            "macs": count(layer["macs"]),
             "place": places(layer),
             "energy": energy[layer["name"]].text if layer["name"] in energy else "",
         }

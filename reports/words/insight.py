@@ -1,66 +1,75 @@
-"""What the analysis in a result document says, as labels and texts, like `figures`; of old documents nothing."""
+"""What the analysis in a result document says, as labels and texts, like `figures`; nothing without an analysis."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from rpusim.reports.words import format as f
 from rpusim.reports.words.figures import Document, Share
+from rpusim.reports.words.readable import count, percent, si, significant, tera
 
 MOST_SHOWN = 3
-"""Shares named in a sentence, and what is on at the peak."""
+"""How many shares a sentence names, and how many units that are on at the peak of power."""
 
 
 def path_shares(document: Document, by: str) -> list[Share]:
-    """Time on the critical path; ``by`` is "by_part", "by_phase" or "by_layer"."""
+    """Break the time on the critical path down.
+
+    by: "by_part", "by_phase" or "by_layer".
+    """
     path = document["analysis"]["critical_path"]
-    return [Share(name, f.si(seconds, "s"), seconds / path["total_s"]) for name, seconds in path[by].items()]
+    return [Share(name, si(seconds, "s"), seconds / path["total_s"]) for name, seconds in path[by].items()]
 
 
 def path_sentence(document: Document) -> str:
-    """Where the time on the critical path went, in words."""
+    """Say where the time on the critical path went."""
     parts, phases = (path_shares(document, by)[:MOST_SHOWN] for by in ("by_part", "by_phase"))
     waiting = document["analysis"]["critical_path"]["waiting_s"]
     spent, doing = (", ".join(f"{share.name} {share.percent}" for share in shares) for shares in (parts, phases))
-    idle = f"; waiting {f.si(waiting, 's')}" if waiting else ""
+    idle = f"; waiting {si(waiting, 's')}" if waiting else ""
     return f"On the critical path: {spent}; {doing}{idle}."
 
 
 def peak_sentence(document: Document) -> str:
-    """When power is largest, and what is on then."""
+    """Say when power is largest, and what is on then."""
     power = document["analysis"]["power"]
     on = ", ".join(
-        f"{row['units']} × {row['unit']} ({row['phase']} of {row['layer']}) {f.si(row['power_W'], 'W')}"
+        f"{row['units']} × {row['unit']} ({row['phase']} of {row['layer']}) {si(row['power_W'], 'W')}"
         for row in power["at_peak"][:MOST_SHOWN]
     )
     left = len(power["at_peak"]) - MOST_SHOWN
     more = " and less" if left > 0 else ""
     return (
-        f"Power peaks at {f.si(power['peak_W'], 'W')}, {f.si(power['peak_at_s'], 's')} after the start: standby "
-        f"{f.si(power['standby_W'], 'W')}, {on}{more}."
+        f"Power peaks at {si(power['peak_W'], 'W')}, {si(power['peak_at_s'], 's')} after the start: standby "
+        f"{si(power['standby_W'], 'W')}, {on}{more}."
     )
 
 
 def what_if(document: Document) -> list[str]:
-    """A sentence for each change that was tried, the fastest first."""
+    """Give a sentence for each change that was tried, the fastest first."""
     return [outcome["sentence"] for outcome in document.get("what_if", ())]
 
 
 def utilisation(document: Document) -> list[list[str]]:
-    """Kind of unit, how many work, and the share of the time that they do: on average, and the busiest."""
+    """Tell how busy units are.
+
+    Returns a row of texts for each kind of unit: its name, how many work, and the share of the time that they do, on
+    average and of the busiest.
+    """
     kinds = document["analysis"]["utilisation"]["by_kind"]
-    return [
-        [kind, f.count(row["units"]), f.percent(row["mean"]), f.percent(row["busiest"])] for kind, row in kinds.items()
-    ]
+    return [[kind, count(row["units"]), percent(row["mean"]), percent(row["busiest"])] for kind, row in kinds.items()]
 
 
 def rooflines(document: Document) -> list[list[str]]:
-    """Layer, operations per bit, both roofs, what was reached, and which roof is the lower one."""
+    """Tell what limits each layer.
+
+    Returns a row of texts for each layer: name, operations per bit, the roofs of arrays and of data movement, what was
+    reached, and which roof is the lower one.
+    """
     return [
         [
             row["layer"],
-            f.significant(row["ops_per_bit"]),
-            *(f.tera(row[name], "OPS") for name in ("array_ops_per_s", "movement_ops_per_s", "reached_ops_per_s")),
+            significant(row["ops_per_bit"]),
+            *(tera(row[name], "OPS") for name in ("array_ops_per_s", "movement_ops_per_s", "reached_ops_per_s")),
             row["bound_by"],
         ]
         for row in document["analysis"]["roofline"]
@@ -76,7 +85,10 @@ class Matrix:
 
 
 def matrix(document: Document, side: str) -> Matrix:
-    """``side``: "part" or "layer"."""
+    """Break the energy of a sample down two ways at once.
+
+    side: "part" or "layer", what the rows are; the columns are phases.
+    """
     energy = document["energy"]
     scale = energy["per_sample_J"] / energy["total_J"]
     sums: dict[tuple[str, str], float] = {}
@@ -85,5 +97,5 @@ def matrix(document: Document, side: str) -> Matrix:
         sums[key] = sums.get(key, 0.0) + row["J"] * scale
     phases = list(energy["by_phase"])
     names = [name for name in energy[f"by_{side}"] if any((name, phase) in sums for phase in phases)]
-    cells = {name: [f.si(sums[name, p], "J") if (name, p) in sums else "" for p in phases] for name in names}
+    cells = {name: [si(sums[name, p], "J") if (name, p) in sums else "" for p in phases] for name in names}
     return Matrix(phases, list(cells.items()))

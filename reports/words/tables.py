@@ -12,17 +12,17 @@ from rich.table import Table
 from rich.text import Text
 
 from rpusim.reports.words import figures, insight
-from rpusim.reports.words import format as f
 from rpusim.reports.words.figures import Document, Share
+from rpusim.reports.words.readable import area, count, percent
 
 
 def console(stderr: bool = False) -> Console:
-    """A console that does not colour numbers by itself."""
+    """Make a console that does not colour numbers by itself."""
     return Console(stderr=stderr, highlight=False)
 
 
 def result(document: Document) -> RenderableType:
-    """Everything a run or a timing has to say in one screen."""
+    """Show everything a run or a timing has to say, on one screen."""
     return Group(
         Text(figures.title(document), style="bold"),
         Text(figures.subtitle(document), style="dim"),
@@ -46,7 +46,10 @@ def result(document: Document) -> RenderableType:
 
 
 def validation(rows: list[Document]) -> RenderableType:
-    """Published figures beside simulated ones, and what there is to say about the difference."""
+    """Tabulate published figures beside simulated ones, and what there is to say about the difference.
+
+    rows: of the studies in `rpusim.workloads.studies.validate`.
+    """
     table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0))
     for name in ("case", "published", "simulated", "unit", "difference", "", "source"):
         table.add_column(name, justify="right" if name in ("published", "simulated", "difference") else "left")
@@ -59,7 +62,7 @@ def validation(rows: list[Document]) -> RenderableType:
 
 
 def _insight(document: Document) -> Iterator[RenderableType]:
-    """The critical path and the peak in a sentence each; what if something were changed."""
+    """Give the critical path and the peak of power in a sentence each, and what other chips would change."""
     if document.get("analysis"):
         yield Text(insight.path_sentence(document))
         yield Text(insight.peak_sentence(document))
@@ -68,7 +71,7 @@ def _insight(document: Document) -> Iterator[RenderableType]:
 
 
 def placement(document: Document) -> RenderableType:
-    """Where every layer lies, and the totals of the chip."""
+    """Tabulate where every layer lies, with the totals of the chip; document: of `rpusim.map_network`."""
     table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0))
     for name in ("layer", "kind"):
         table.add_column(name)
@@ -79,15 +82,18 @@ def placement(document: Document) -> RenderableType:
         table.add_row(*(row[key] for key in ("name", "kind", "matrix", "vectors", "weights", "macs", "place")))
     totals = document["totals"]
     sums = (
-        f"{f.count(totals['weights'])} weights on {f.count(totals['arrays'])} arrays of {f.count(totals['tiles'])} "
-        f"tiles, {f.percent(totals['utilisation'])} of their cells used; {f.count(totals['macs'])} "
-        f"multiply-accumulates per sample; the chip has {f.area(totals['area_m2'])}."
+        f"{count(totals['weights'])} weights on {count(totals['arrays'])} arrays of {count(totals['tiles'])} "
+        f"tiles, {percent(totals['utilisation'])} of their cells used; {count(totals['macs'])} "
+        f"multiply-accumulates per sample; the chip has {area(totals['area_m2'])}."
     )
     return Group(Text(f"{document['network']} on {document['chip']}", style="bold"), "", table, "", Text(sums))
 
 
 def catalogue(lists: dict[str, list[dict[str, Any]]]) -> RenderableType:
-    """Everything that ships, by kind, each with its title and source."""
+    """List everything that ships, by kind, each with its title and source.
+
+    lists: kind to its entries of ``name``, ``title`` and ``source``.
+    """
     parts: list[RenderableType] = []
     for kind, entries in lists.items():
         parts.append(Text(kind, style="bold"))
@@ -105,6 +111,7 @@ def catalogue(lists: dict[str, list[dict[str, Any]]]) -> RenderableType:
 
 
 def _headlines(document: Document) -> Table:
+    """Tabulate the headline figures, one a line."""
     table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
     table.add_column(style="dim", no_wrap=True)
     table.add_column(style="bold", justify="right", no_wrap=True)
@@ -115,6 +122,7 @@ def _headlines(document: Document) -> Table:
 
 
 def _shares(heading: str, shares: list[Share]) -> Table:
+    """Tabulate one breakdown under its heading."""
     table = Table(title=heading, title_justify="left", title_style="bold", box=None, show_header=False, pad_edge=False)
     table.add_column(no_wrap=True)
     table.add_column(justify="right", no_wrap=True)

@@ -173,3 +173,18 @@ def test_importing_rpusim_does_not_import_torch_or_numba() -> None:
 def test_a_floor_runs_without(floor: str, never: str) -> None:
     inside = ", ".join(f"rpusim.{name}" for name in MODULES if name.split(".")[0] == floor)
     assert fresh(f"import sys, {inside}; print({never!r} in sys.modules)") == "False"
+
+
+def test_git_ignores_no_module_and_archives_leave_none_out() -> None:
+    """Archives leave out what git ignores; `runs/` for the runs of a user once took the room workloads/runs along."""
+    if not (ROOT / ".git").exists():
+        pytest.skip("not a checkout: there is no git to ask")
+    inside = [str(path.relative_to(ROOT)) for path in MODULES.values()]
+    asked = subprocess.run(
+        ["git", "check-ignore", "--no-index", "--stdin"],
+        input="\n".join(inside),
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+    )
+    assert (asked.stdout, asked.stderr) == ("", "")

@@ -8,31 +8,38 @@ interface is used: convert_to_analog, AnalogSGD and the presets. It gets what we
 a column.
 """
 
+from __future__ import annotations
+
 import json
+import math
 import sys
 import time
 import warnings
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+Step = Callable[[], None]
+"""One whole training step: forward, backward, update."""
 
 
-def module_of(layers):
-    """torch.nn modules from [name, arguments, keyword arguments]."""
-    from torch import nn
-
+def module_of(layers: Sequence[tuple[str, list[Any], dict[str, Any]]]) -> nn.Module:
+    """Build a sequence of torch.nn modules, each given by its class name, arguments and keyword arguments."""
     return nn.Sequential(*(getattr(nn, name)(*given, **options) for name, given, options in layers))
 
 
-def images(batch, shape, seed):
-    """Random images of which a fifth of the pixels are lit, as in MNIST, and their classes."""
-    import torch
-
+def images(batch: int, shape: Sequence[int], seed: int) -> tuple[Tensor, Tensor]:
+    """Draw ``batch`` random images of which a fifth of the pixels are lit, as in MNIST, and their classes of ten."""
     generator = torch.Generator().manual_seed(seed)
     pixels = torch.rand(batch, *shape, generator=generator)
     lit = torch.rand(batch, *shape, generator=generator) < 0.2
     return pixels * lit, torch.randint(0, 10, (batch,), generator=generator)
 
 
-def measure(step, batch, seconds):
-    """Samples per second of repeated steps, for at least one step and this many seconds."""
+def measure(step: Step, batch: int, seconds: float) -> float:
+    """Repeat a step for at least so many seconds, once at least. Returns samples per second, ``batch`` in each step."""
     count, start = 0, time.perf_counter()
     while True:
         step()
@@ -42,21 +49,19 @@ def measure(step, batch, seconds):
             return count * batch / passed
 
 
-def rate_of(batch):
-    """The learning rate per sample: 0.01 for single samples, and by the square-root rule for batches."""
-    return 0.01 / batch**0.5
+def rate_of(batch: int) -> float:
+    """Return the learning rate per sample: 0.01 for single samples, and by the square-root rule for batches."""
+    return 0.01 / math.sqrt(batch)
 
 
-def trainer(model, optimizer, batch, shape, seed):
-    """One whole training step on the next of at least 200 samples; the losses of a batch add up."""
-    import torch
-
+def trainer(model: nn.Module, optimizer: Any, batch: int, shape: Sequence[int], seed: int) -> Step:
+    """Return a training step of a model, on the next of at least 200 samples; the losses of a batch add up."""
     number = max(2, 200 // batch)
     pixels, labels = images(number * batch, shape, seed)
-    batches = list(zip(pixels.split(batch), labels.split(batch), strict=True))
-    loss_of = torch.nn.NLLLoss(reduction="sum")
+    batches = list(zip(torch.split(pixels, batch), torch.split(labels, batch), strict=True))
+    loss_of = nn.NLLLoss(reduction="sum")
 
-    def step():
+    def step() -> None:
         batches.append(batches.pop(0))
         x, label = batches[-1]
         optimizer.zero_grad()
@@ -66,12 +71,11 @@ def trainer(model, optimizer, batch, shape, seed):
     return step
 
 
-def analog(case):
-    """A training step of the peer."""
-    import torch
-    from aihwkit.nn.conversion import convert_to_analog  # type: ignore[import-not-found]
-    from aihwkit.optim import AnalogSGD  # type: ignore[import-not-found]
-    from aihwkit.simulator import presets  # type: ignore[import-not-found]
+def analog(case: dict[str, Any]) -> Step:
+    """Return a training step of the peer; case: the JSON object above."""
+    from aihwkit.nn.conversion import convert_to_analog
+    from aihwkit.optim import AnalogSGD
+    from aihwkit.simulator import presets
 
     torch.manual_seed(case["seed"])
     config = getattr(presets, case["preset"])()
@@ -83,16 +87,16 @@ def analog(case):
     return trainer(model, optimizer, case["batch"], case["shape"], case["seed"])
 
 
-def main():
-    import torch
-
+def main() -> None:
+    """Answer questions from stdin until it ends. The peer's own words go to stderr."""
     warnings.simplefilter("ignore")
     torch.set_num_threads(int(sys.argv[1]))
     answer, sys.stdout = sys.stdout, sys.stderr
-    steps: dict = {}
+    steps: dict[str, Step] = {}
     for line in sys.stdin:
         case = json.loads(line)
         key = json.dumps([case["layers"], case["preset"], case["batch"]])
+        reply: dict[str, Any]
         try:
             if key not in steps:
                 steps.clear()

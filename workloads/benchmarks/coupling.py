@@ -17,7 +17,7 @@ import torch
 from torch import nn
 
 from rpusim.arch.chips.chip import Chip
-from rpusim.arch.contract.activity import EMPTY, ActivityLog
+from rpusim.arch.contract.activity import EMPTY, Activity, ActivityLog
 from rpusim.arch.mapping.placement import place
 from rpusim.arch.schedule.plan import make_plan
 from rpusim.kernels import AnalogSGD
@@ -25,16 +25,21 @@ from rpusim.workloads.capture.capture import capture
 from rpusim.workloads.cells import training_cells
 from rpusim.workloads.clock.coupling import MINI_BATCHES_PER_PIECE, Coupling
 from rpusim.workloads.clock.meter import Meter
-from rpusim.workloads.runs import settings, training_run
+from rpusim.workloads.runs import settings
+from rpusim.workloads.runs.analog_twin import analog_twin
 from rpusim.workloads.zoo import data, networks
 
 CASES = ("kernel alone", "timed", "timed, and leaking")
+"""Activity thrown away; timed and priced; and the time passing in every cell as well."""
 ROUNDS = 4
 """Each case has its turn so many times; the fastest counts, as others may be at work on the machine."""
 
 
 def seconds(case: str, mini_batches: int, batch: int) -> float:
-    """CPU seconds of one mini-batch, after as many as a piece has (which compile, and are not counted)."""
+    """Measure the CPU seconds of a mini-batch of ``batch`` samples, on average over ``mini_batches``.
+
+    As many as a piece has come before (they compile, and are not counted). case: one of `CASES`.
+    """
     torch.manual_seed(0)
     base = settings.load("fcn-digits")
     module, shape = networks.build(base.network)
@@ -43,15 +48,15 @@ def seconds(case: str, mini_batches: int, batch: int) -> float:
     cells = training_cells.build({"model": "chip", "retention": retention}, chip)
     placement = place(capture(module, shape, base.network), chip, base.bias, cells.layout)
     log = ActivityLog()
-    model = training_run.analog_twin(module, placement, base.management, cells, 0, log)
+    model = analog_twin(module, placement, base.management, cells, 0, log)
     optimizer = AnalogSGD(model, 0.1)
     meter = Meter(make_plan(placement), "sequential", management=base.management)
 
-    def thrown_away() -> object:
+    def thrown_away() -> Activity:
         log.take()
         return EMPTY
 
-    coupling = Coupling(model, meter, thrown_away if case == CASES[0] else log.take)  # type: ignore[arg-type]
+    coupling = Coupling(model, meter, thrown_away if case == CASES[0] else log.take)
     samples = data.load(base.data).shaped(shape)
     x, y = torch.tensor(samples.train_x), torch.tensor(samples.train_y)
     order = np.random.default_rng(0).integers(0, len(y), (mini_batches + MINI_BATCHES_PER_PIECE, batch))

@@ -15,14 +15,13 @@ from itertools import pairwise
 from typing import Any
 
 import numpy as np
-import torch
 
 from rpusim.arch.account import steady
-from rpusim.arch.account.ledger import Pricer
+from rpusim.arch.account.pricing import Pricer
 from rpusim.arch.chips.chip import Chip
 from rpusim.arch.contract.activity import Activity, Phase
-from rpusim.arch.engine.compiled_engine import FastEngine
-from rpusim.arch.engine.simpy_engine import Engine
+from rpusim.arch.engine.compiled_engine import CompiledEngine
+from rpusim.arch.engine.simpy_engine import SimpyEngine
 from rpusim.arch.mapping.assumed_activity import assumed_activity
 from rpusim.arch.mapping.placement import Placement, place
 from rpusim.arch.network.network import Network, connect
@@ -30,22 +29,31 @@ from rpusim.arch.network.operations import WeightLayer
 from rpusim.arch.parts.adc import Pool
 from rpusim.arch.schedule.plan import make_plan
 from rpusim.arch.schedule.schedules import Schedule, compiled
-from rpusim.workloads.capture.capture import capture
-from rpusim.workloads.runs.estimate import place_by_name, time_network
-from rpusim.workloads.zoo import networks
+from rpusim.workloads.runs.estimate import time_network
+from rpusim.workloads.runs.inputs import load_network
 
 NEUROSIM_SECONDS = 262.0
 VGG8_EPOCH, VGG8_BATCH = 50_000, 1
-"""Images, and how many make a mini-batch (NeuroSim takes 200)."""
+"""Images of an epoch, and of a mini-batch (NeuroSim takes 200)."""
 RESNET50_EPOCH, RESNET50_BATCH, RESNET50_TILES = 1_280_000, 64, 64
-"""ImageNet, and tiles of rpu-2016 that the network fits on."""
+"""Images of an epoch of ImageNet and of a mini-batch, and tiles of rpu-2016 that the network fits on."""
 AGREEMENT_CASES = 100
 Row = dict[str, Any]
 
 
 @dataclass(frozen=True)
 class Case:
-    """What both engines run: ``samples`` by the fast one, ``few`` by simpy, ``many`` once the period is found."""
+    """What both engines run.
+
+    name:      in words.
+    network:   of the zoo.
+    chip:      a preset.
+    samples:   that the compiled engine runs.
+    few:       that simpy runs.
+    many:      that are accounted for once the period is found; 0: this is not measured.
+    training:  whether samples also learn.
+    pool:      how converters are shared; None: as the chip says.
+    """
 
     name: str
     network: str
@@ -58,7 +66,8 @@ class Case:
     pool: Pool | None = None
 
     def placement(self) -> Placement:
-        placement = place_by_name(self.network, self.chip)
+        """Place the network on the chip."""
+        placement = place(load_network(self.network), Chip.load(self.chip))
         if self.pool is None:
             return placement
         kind, *others = placement.chip.tiles
@@ -67,6 +76,7 @@ class Case:
         return place(placement.network, placement.chip.model_copy(update={"tiles": tiles}))
 
     def work(self, placement: Placement, samples: int) -> Activity:
+        """Write the activity of so many samples: mini-batches of one, or all in one where samples overlap."""
         return assumed_activity(placement, samples, self.training, 1 if self.schedule == "sequential" else samples)
 
 
@@ -85,7 +95,13 @@ CASES = (
 
 
 def run(watch: Callable[[Row], None] = lambda row: None, repeats: int = 3) -> list[Row]:
-    """Rows as those of `bench.run`: the fast engine beside simpy, then times to an answer beside NeuroSim."""
+    """Measure the compiled engine beside simpy, then times to an answer beside NeuroSim.
+
+    watch:    called with each row as it comes.
+    repeats:  how often each case is measured; the best counts.
+
+    Returns rows as `rpusim.workloads.benchmarks.training.run` does.
+    """
     rows: list[Row] = []
     for row in _rows(repeats):
         rows.append(row)
@@ -95,8 +111,8 @@ def run(watch: Callable[[Row], None] = lambda row: None, repeats: int = 3) -> li
 
 def _rows(repeats: int) -> Iterator[Row]:
     for case in CASES:
-        events, operations = _rates(case, case.samples, FastEngine, repeats)
-        simpy_events, simpy_operations = _rates(case, case.few, Engine, 1)
+        events, operations = _rates(case, case.samples, CompiledEngine, repeats)
+        simpy_events, simpy_operations = _rates(case, case.few, SimpyEngine, 1)
         name = f"{case.name}, {case.network} on {case.chip}"
         yield _row(name, events, "events/s", "simpy", simpy_events)
         yield _row(name, operations, "vector operations/s", "simpy", simpy_operations)
@@ -132,8 +148,10 @@ def _seconds(do: Callable[[], object]) -> float:
     return time.process_time() - began
 
 
-def _rates(case: Case, samples: int, engine: type[FastEngine] | type[Engine], repeats: int) -> tuple[float, float]:
-    """Events and vector operations per second; the best of some runs."""
+def _rates(
+    case: Case, samples: int, engine: type[CompiledEngine] | type[SimpyEngine], repeats: int
+) -> tuple[float, float]:
+    """Measure events and vector operations per second; the best of some runs."""
     placement = case.placement()
     activity = case.work(placement, samples)
     program = compiled(make_plan(placement), activity, case.schedule)
@@ -150,12 +168,10 @@ def _repeated(case: Case) -> None:
 
 
 def resnet50(batches: int) -> steady.Timed:
-    """The account of so many mini-batches of training ResNet-50 at 224 x 224, the network captured and placed."""
+    """Account for so many mini-batches of training ResNet-50 at 224 x 224, the network captured and placed for it."""
     few = Chip.load("rpu-2016")
     chip = few.model_copy(update={"tiles": (few.tiles[0].model_copy(update={"count": RESNET50_TILES}),)})
-    with torch.device("meta"):
-        module, input_shape = networks.build("resnet50")
-    plan = make_plan(place(capture(module, input_shape, "resnet50"), chip))
+    plan = make_plan(place(load_network("resnet50"), chip))
 
     def work(number: int, size: int) -> Activity:
         return assumed_activity(plan.placement, number * size, True, size)
@@ -164,7 +180,7 @@ def resnet50(batches: int) -> steady.Timed:
 
 
 def both_agree(number: int) -> bool:
-    """Whether both engines find the same times for a random network, chip, schedule and activity."""
+    """Tell whether both engines find the same times for a network, chip, schedule and activity drawn from a seed."""
     rng = np.random.default_rng(number)
     sizes = rng.integers(1, 100, rng.integers(2, 5)).tolist()
     lines = [WeightLayer.linear(f"layer{i}", (n,), m, bias=False) for i, (n, m) in enumerate(pairwise(sizes))]
@@ -186,5 +202,5 @@ def both_agree(number: int) -> bool:
     slots = np.where(activity.phase == Phase.UPDATE, rng.integers(0, 32, len(activity)), 0)
     activity = replace(activity, passes=passes.astype(np.int32), slots=slots.astype(np.int32))
     program = compiled(make_plan(placement), activity, schedule)
-    fast, definition = FastEngine(program).times(), Engine(program).times()
+    fast, definition = CompiledEngine(program).times(), SimpyEngine(program).times()
     return all(np.array_equal(mine, theirs) for mine, theirs in zip(fast, definition, strict=True))

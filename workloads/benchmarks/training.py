@@ -1,8 +1,8 @@
 """How fast training is on this machine: whole steps (forward, backward, update) beside plain torch and AIHWKit.
 
 Every case is one network, preset, batch size and number of threads. Its competitors take turns within one run, each for
-a fraction of a second, several times over; the median counts. AIHWKit (`aihwkit_peer`) runs in an interpreter of its own,
-this one if it has aihwkit, or another (``peer_python``), with the same network, preset, images, rate and threads.
+a fraction of a second, several times over; the median counts. AIHWKit (`aihwkit_peer`) runs in an interpreter of its
+own, this one if it has aihwkit, or another (``peer_python``), with the same network, preset, images, rate and threads.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from torch import nn
 
 from rpusim.errors import InputError
 from rpusim.kernels import AnalogSGD, preset
-from rpusim.kernels.base.loops import Loop, popcount
+from rpusim.kernels.base.loops import Floats, Loop, Words, popcount
 from rpusim.kernels.layers.convert import convert
 from rpusim.kernels.pulses import compiled
 from rpusim.kernels.pulses.trains import Execution
@@ -36,6 +36,7 @@ from rpusim.workloads.benchmarks import aihwkit_peer
 from rpusim.workloads.zoo.networks import NETWORKS, build
 
 SEED = 1
+"""Seed of weights, devices and images."""
 # How the peer calls what is in the names of our presets.
 _WORDS = {
     "sb": "SB",
@@ -48,11 +49,12 @@ _WORDS = {
     "agad": "AGAD",
 }
 Row = dict[str, Any]
+"""One figure beside a peer's: name, value and unit, peer, peer_value, and ratio = value over peer_value."""
 
 
 @dataclass(frozen=True)
 class Case:
-    """What is timed: a network of the zoo, a preset, samples per step, threads."""
+    """What is timed: a network of the zoo, a preset of the kernel, samples of a step, and threads."""
 
     network: str
     preset: str
@@ -64,7 +66,7 @@ class Case:
 
 
 def peer_preset(name: str) -> str:
-    """The class of the peer that holds the same numbers.
+    """Name the class of the peer that holds the same numbers as a preset of ours.
 
     >>> peer_preset("chopped-ttv2-reram-sb")
     'ChoppedTTv2ReRamSBPreset'
@@ -73,7 +75,10 @@ def peer_preset(name: str) -> str:
 
 
 class Peer:
-    """AIHWKit in a process of its own; None of its speed is lost, since we wait while it runs."""
+    """AIHWKit in a process of its own; it loses no speed by that, since we wait while it runs.
+
+    python: the interpreter that has aihwkit. threads: how many it may use.
+    """
 
     def __init__(self, python: str, threads: int) -> None:
         limits = {name: str(threads) for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")}
@@ -88,7 +93,7 @@ class Peer:
         )
 
     def time(self, case: Case, seconds: float) -> float:
-        """Samples per second; `InputError` with the peer's own words if it cannot."""
+        """Measure a case for so many seconds. Returns samples per second; InputError with the peer's own words."""
         module, shape = build(case.network)
         question = {
             "layers": [_described(layer) for layer in module.children()],
@@ -111,13 +116,14 @@ class Peer:
         return float(reply["value"])
 
     def close(self) -> None:
+        """End the process."""
         if self._process.stdin is not None:
             self._process.stdin.close()
         self._process.wait(timeout=30)
 
 
 def _described(layer: nn.Module) -> tuple[str, list[Any], dict[str, Any]]:
-    """A layer as its class name and arguments, to be built again elsewhere."""
+    """Describe a layer by class name and arguments, to be built again elsewhere."""
     options: dict[str, Any] = {}
     given: list[Any] = []
     if isinstance(layer, nn.Linear):
@@ -133,7 +139,7 @@ def _described(layer: nn.Module) -> tuple[str, list[Any], dict[str, Any]]:
 
 
 def trainers(case: Case, executions: tuple[str, ...]) -> dict[str, Callable[[], None]]:
-    """Our training steps of a case: one per execution, and plain torch as "floating-point"."""
+    """Return our training steps of a case, by name: one per execution, and plain torch as "floating-point"."""
     shape = NETWORKS[case.network].input_shape
     found = {}
     for name in (*executions, "floating-point"):
@@ -160,9 +166,20 @@ def run(
     seconds: float = 0.25,
     watch: Callable[[Row], None] = lambda row: None,
 ) -> list[Row]:
-    """Time all cases; one row per competitor of ours: name, value and unit, peer, peer_value, ratio = value over peer.
+    """Time all cases of these networks, presets, mini-batches and numbers of threads.
 
-    peer_python: an interpreter that has aihwkit; None: this one, if it has. watch: called with each row.
+    networks:     of the zoo.
+    presets:      of the kernel.
+    batches:      samples of a step.
+    threads:      of torch and numba, and of the peer.
+    executions:   ways in which pulses are computed: exact, merged.
+    peer_python:  an interpreter that has aihwkit; None: this one, if it has.
+    repeats:      turns of every competitor; the median counts.
+    seconds:      of a turn.
+    watch:        called with each row as it comes.
+
+    Returns one row per execution and peer (AIHWKit, and plain torch), and one for the merged update by itself. Raises
+    InputError for what is unknown or out of range, and for what the peer cannot do.
     """
     _check(networks, presets, batches, threads, repeats)
     python = peer_python or (sys.executable if importlib.util.find_spec("aihwkit") else None)
@@ -213,8 +230,8 @@ def _case(case: Case, executions: tuple[str, ...], peer: Peer | None, repeats: i
                 }
 
 
-def _stream(row_words, column_words, cells, weights):
-    """The least that any merged update must do: count bits, read every cell's numbers, write every weight."""
+def _stream(row_words: Words, column_words: Words, cells: Floats, weights: Floats) -> None:
+    """Do the least that any merged update must do: count bits, read every cell's numbers, write every weight."""
     numbers_ = cells.shape[1] // weights.shape[1]
     for i in range(weights.shape[0]):
         counts = np.zeros(weights.shape[1], np.int32)
@@ -234,7 +251,7 @@ _STREAM = Loop(_stream)
 
 
 def ceiling(threads: int) -> Row:
-    """How near the merged update comes to `_stream`, on 256 x 785 cells and 100 vectors."""
+    """Measure how near the merged update comes to `_stream`, on 256 x 785 cells and 100 vectors."""
     rows, columns, vectors = 256, 785, 100
     named = preset("gokmen-vlasov")
     config, device = named.config, named.device
@@ -272,7 +289,7 @@ def ceiling(threads: int) -> Row:
 
 @contextmanager
 def _threads(number: int) -> Iterator[None]:
-    """Torch and numba on this many threads, for a while."""
+    """Let torch and numba use this many threads, for a while."""
     before = torch.get_num_threads(), numba.get_num_threads()
     torch.set_num_threads(number)
     numba.set_num_threads(number)

@@ -18,6 +18,7 @@ from rpusim.errors import InputError
 
 @torch.library.custom_op("rpusim::recurrent", mutates_args=())
 def recurrent(input: Tensor, weight: Tensor, bias: Tensor | None, rule: str) -> Tensor:
+    """Stand for all steps of a layer's state in a trace; rule: tanh, relu, lstm or gru."""
     raise NotImplementedError("it has a shape only")
 
 
@@ -27,12 +28,16 @@ def _(input: Tensor, weight: Tensor, bias: Tensor | None, rule: str) -> Tensor:
 
 
 class _Last:
-    """Stands for the states after the last step; ``outputs``: those of each layer, if states are outputs."""
+    """Stands for the states after the last step, of which only h[-1] and the like can be timed.
+
+    path: of the recurrent layer, for errors. outputs: of each of its layers; none where a state is not an output.
+    """
 
     def __init__(self, path: str, outputs: Sequence[Tensor] = ()) -> None:
         self.path, self.outputs = path, outputs
 
     def refuse(self, *_: Any, **__: Any) -> NoReturn:
+        """Refuse whatever else is done with the states."""
         raise InputError(
             f"module {self.path!r}: its last state is used in a way that cannot be timed; accepted: h[-1], where h is "
             "the state that is also an output, or output[:, -1]"
@@ -50,7 +55,12 @@ class _Last:
 
 
 class Unrolled(nn.Module):
-    """Stands in for a recurrent layer of torch on the meta device."""
+    """Stands in for a recurrent layer of torch on the meta device.
+
+    layer: an RNN, LSTM or GRU. path: of that layer in its module, for errors.
+
+    Raises InputError if the layer runs in both directions, projects its state, or does not have samples first.
+    """
 
     def __init__(self, layer: nn.RNNBase, path: str) -> None:
         super().__init__()
@@ -75,6 +85,7 @@ class Unrolled(nn.Module):
                 self.add_module(name, stand_in)
 
     def forward(self, input: Tensor, hx: Any = None) -> tuple[Tensor, Any]:
+        """Return the outputs of the last layer and the last states, as torch's own layer does; ``hx`` must be None."""
         if hx is not None:
             raise InputError(f"module {self.path!r}: it is given a state; accepted: none, so that it begins with zeros")
         outputs = [input]
@@ -86,7 +97,10 @@ class Unrolled(nn.Module):
 
 
 def unrolled(twin: nn.Module) -> nn.Module:
-    """The same module (on the meta device, and changed) with stand-ins for its recurrent layers."""
+    """Put stand-ins in place of the recurrent layers of a module.
+
+    twin: on the meta device; it is changed, and returned. Raises InputError for layers that cannot be timed.
+    """
     if isinstance(twin, nn.RNNBase):
         raise InputError(
             f"module {type(twin).__name__} by itself returns its states, too; accepted: a module that holds it and "

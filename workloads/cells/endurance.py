@@ -25,7 +25,11 @@ COUNTED = "pulses at full voltage: coincidences of updates and transfers, and re
 
 @dataclass(frozen=True)
 class Endurance:
-    """How many pulses a cell takes before it is worn out; infinite where nothing wears."""
+    """Say how long cells last.
+
+    pulses:  that a cell takes before it is worn out; infinite where nothing wears.
+    source:  where the number comes from.
+    """
 
     pulses: float
     source: str
@@ -52,17 +56,17 @@ OF_DEVICES = {
     "ecram-mo": ELECTROCHEMICAL,
     "pcm": PHASE_CHANGE,
 }
-"""By the names of devices; of all others `ASSUMED`."""
+"""How long cells of named devices last; those of all others: `ASSUMED`."""
 
 
 def count(model: nn.Module) -> None:
-    """From now on, count the pulses of every cell of a model on arrays."""
+    """Count the pulses of every cell of a model on arrays, from now on."""
     for array in _arrays(model):
         array.count_wear()
 
 
 def pulses_per_cell(model: nn.Module) -> float:
-    """That the cells have taken so far, on average over all of them."""
+    """Average the pulses that the cells of a model have taken so far, over all cells whose pulses are counted."""
     taken = [array.taken for array in _arrays(model) if array.taken is not None]
     return sum(int(each.sum()) for each in taken) / max(sum(each.numel() for each in taken), 1)
 
@@ -70,7 +74,12 @@ def pulses_per_cell(model: nn.Module) -> float:
 def document(
     model: nn.Module, placement: Placement, endurance: Endurance, seconds: float, samples: int
 ) -> dict[str, Any]:
-    """What result.json says: pulses per cell, their histogram, and the lifetimes of training like this one's."""
+    """Write what result.json says of wear: pulses per cell, their histogram, lifetime if all training is like this one.
+
+    model:      on arrays whose pulses were counted. placement: where its layers lie.
+    endurance:  how many pulses a cell takes.
+    seconds, samples:  how long the training was in which the pulses came.
+    """
     arrays = list(_of_layers(model, placement))
     everything = np.concatenate([taken for _, _, taken in arrays])
     largest = int(everything.max())
@@ -108,7 +117,7 @@ def _arrays(model: nn.Module) -> Iterator[DeviceArray]:
 
 
 def _of_layers(model: nn.Module, placement: Placement) -> Iterator[tuple[str, int, NDArray[np.int32]]]:
-    """(layer, which array of its unit cells, pulses of all their cells)."""
+    """Go through all arrays: name of the layer, number of the array in its unit cells, pulses of all cells (cells,)."""
     for placed in placement.layers:
         found: dict[int, list[NDArray[np.int32]]] = {}
         for tile in model.get_submodule(placed.layer.name).tiles:  # type: ignore[union-attr]

@@ -23,17 +23,22 @@ EXACT = InferenceConfig(None, compensation=None, weight_scaling_omega=1.0)
 
 @dataclass(frozen=True)
 class InferenceCells:
-    """What stands at the cross-points of arrays that are programmed and read. source: where the numbers come from."""
+    """Say what stands at the cross-points of arrays that are programmed and read.
+
+    config:  everything that makes a layer of them.
+    source:  where the numbers come from.
+    """
 
     config: InferenceConfig
     source: str
 
     @property
     def layout(self) -> CellLayout:
+        """One array for every weight, whatever pairs of devices it is converted to."""
         return SINGLE
 
     def provenance(self) -> Iterator[dict[str, object]]:
-        """Every number of converter, noise and compensation with its source."""
+        """List every number of converter, noise and compensation with its unit and source, for the provenance."""
         for part in ("converter", "noise", "compensation"):
             for field, value in _numbers(f"inference.{part}", getattr(self.config, part)):
                 yield {"field": field, "value": value, "unit": _unit(field), "source": self.source}
@@ -54,7 +59,7 @@ def _unit(field: str) -> str:
 
 
 def cells(given: object) -> InferenceCells | None:
-    """Those of a preset's name or of an `InferenceConfig`; None if ``given`` is neither."""
+    """Make the cells of a preset's name or of an `InferenceConfig`; None if ``given`` is neither."""
     if isinstance(given, InferenceConfig):
         return InferenceCells(given, "given by the user, or the model's default")
     if isinstance(given, str) and given in INFERENCE:
@@ -63,7 +68,12 @@ def cells(given: object) -> InferenceCells | None:
 
 
 def configuration(of: InferenceCells, kind: TileKind, forward: IOParameters, bias: Bias) -> InferenceConfig:
-    """Kernel parameters on one kind of tile, whose converters are those of ``forward``.
+    """Fit the kernel's parameters to one kind of tile.
+
+    of:       the cells.
+    kind:     the kind of tile, which says how cells are written and verified.
+    forward:  its converters and their management, as parameters of the kernel.
+    bias:     where the bias is kept.
 
     What the circuits do not say stays as it is: noise of reads, voltage drop, and how inputs are scaled if their range
     is learned.

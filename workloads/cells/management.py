@@ -1,4 +1,9 @@
-"""."""
+"""What an experiment asks of the digital side: management of noise, bounds and updates (``management:`` of its file).
+
+Before a vector is driven, the digital side scales it to the range of the converters, and it may repeat a pass whose
+outputs were clipped; before an update it chooses the length of the pulse trains. What this does to the numbers is
+computed in `rpusim.kernels.mvm` and `rpusim.kernels.pulses`; the operations that it costs are counted in `periphery`.
+"""
 
 from __future__ import annotations
 

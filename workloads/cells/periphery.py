@@ -14,7 +14,7 @@ from rpusim.arch.contract.activity import Activity, Phase
 from rpusim.arch.mapping.placement import Bias, Placement
 from rpusim.errors import InputError
 from rpusim.kernels import AnalogConfig, BoundManagement, IOParameters, NoiseManagement, UpdateParameters
-from rpusim.kernels.tiles.config import LayerConfig
+from rpusim.kernels.tiles.tile import LayerConfig
 from rpusim.workloads.cells import inference_cells
 from rpusim.workloads.cells.inference_cells import InferenceCells
 from rpusim.workloads.cells.management import Management
@@ -22,11 +22,11 @@ from rpusim.workloads.cells.training_cells import UnitCells, read_through
 
 
 def converters(kind: TileKind, management: Management) -> IOParameters:
-    """The periphery that a kind of tile reads through. An n-bit converter has 2^n - 2 steps over its signed range."""
+    """The periphery that a kind of tile reads through, at the resolution of its parts."""
     return IOParameters(
-        inp_res=1 / (2**kind.inputs.bits - 2),
+        inp_res=1 / kind.inputs.steps,
         inp_sto_round=management.stochastic_rounding,
-        out_res=1 / (2**kind.adc.bits - 2),
+        out_res=1 / kind.adc.steps,
         out_bound=kind.adc.bound,
         out_noise=kind.adc.noise,
         noise_management=NoiseManagement(management.noise),
@@ -35,17 +35,21 @@ def converters(kind: TileKind, management: Management) -> IOParameters:
 
 
 def analog_configuration(kind: TileKind, management: Management, cells: UnitCells, bias: Bias) -> AnalogConfig:
-    """Kernel parameters of one kind of tile.
+    """Make the kernel's parameters for arrays on one kind of tile that learn.
+
+    kind:        the kind of tile: converters, pulses and how cells are written.
+    management:  what the digital side does.
+    cells:       what stands at the cross-points.
+    bias:        where the bias is kept.
+
+    InputError: the tiles have no pulses, or cells are reset and the tiles do not say how they are written.
 
     A transfer reads its array through the same converters, without management and with an input that needs no rounding.
     """
     if kind.pulses is None:
         raise InputError(f"chip: tiles {kind.name!r} have no pulses and cannot learn; a chip with pulses is needed")
-    if kind.programming is None and cells.cell.resets:
-        raise InputError(
-            f"chip: tiles {kind.name!r} do not say how they are written, but cells of kind {cells.cell.kind!r} are "
-            "reset; a programming block is needed"
-        )
+    if cells.cell.resets:
+        kind.writing(need=f"cells of kind {cells.cell.kind!r} are reset")
     forward = converters(kind, management)
     backward = replace(forward, bound_management=BoundManagement.NONE)
     of_slices = replace(backward, inp_sto_round=False, noise_management=NoiseManagement.NONE)
@@ -68,7 +72,7 @@ def analog_configuration(kind: TileKind, management: Management, cells: UnitCell
 def layer_configurations(
     placement: Placement, management: Management, cells: UnitCells | InferenceCells
 ) -> dict[str, LayerConfig]:
-    """Kernel parameters for every layer of a placement, by layer name: those of the kind of tile it lies on."""
+    """Make the kernel's parameters for every layer of a placement, by layer name: those of its kind of tile."""
 
     def of_kind(kind: TileKind) -> LayerConfig:
         if isinstance(cells, InferenceCells):
@@ -84,7 +88,7 @@ _PER_INPUT = {"none": 0, "constant": 1, "abs_max": 2, "max": 2, "average_abs_max
 
 
 def with_management(activity: Activity, placement: Placement, management: Management) -> Activity:
-    """The same rows with the digital operations that management asks for, tile by tile.
+    """Add to rows of activity the digital operations that management asks for, tile by tile.
 
     Noise management: see `_PER_INPUT`; stochastic rounding: one addition per input; bound management: every repeated
     pass scales its inputs again. An update turns each line's value into a firing probability (one multiplication);
@@ -109,5 +113,5 @@ def with_management(activity: Activity, placement: Placement, management: Manage
 
 
 def splits(placement: Placement) -> dict[str, tuple[tuple[int, ...], tuple[int, ...]]]:
-    """How the kernel has to cut each layer so that its tiles are the chip's: (row splits, column splits) by name."""
+    """Say how the kernel has to cut each layer for its tiles to be the chip's: (row splits, column splits) by name."""
     return {placed.layer.name: (placed.row_splits, placed.column_splits) for placed in placement.layers}

@@ -24,12 +24,17 @@ MOST_COUNT = 2**31 - 1
 
 
 def preparation(placement: Placement, cells: UnitCells | InferenceCells | None) -> Activity:
-    """Rows of maintenance for every block, before the first mini-batch."""
+    """List the work before the first mini-batch: rows of maintenance for every block of a placement.
+
+    cells: what stands at the cross-points; None: single devices.
+
+    InputError: tiles do not say how they are written, or more pulses are asked for than a row can count.
+    """
     return Activity.concatenate(rows for block in placement.blocks() for rows in _of_block(placement, block, cells))
 
 
 def _of_block(placement: Placement, block: Block, cells: UnitCells | InferenceCells | None) -> Iterator[Activity]:
-    pairs = getattr(cells.cell, "zero_shift_pairs", 0) if isinstance(cells, UnitCells) else 0
+    pairs = cells.cell.calibration_pairs if isinstance(cells, UnitCells) else 0
     layout = placement.cell
     written = [array for array in layout.visible if array != layout.reference]
     if pairs:
@@ -50,7 +55,7 @@ def _of_block(placement: Placement, block: Block, cells: UnitCells | InferenceCe
 
 
 def _alternating_pulses(block: Block, pairs: int) -> Activity:
-    """On array 0, which is then read column by column."""
+    """Send alternating pulses to all of array 0, which is then read column by column."""
     slots, met = 2 * pairs, pairs * block.rows * block.columns
     return Activity.rows(
         **_place(block),
@@ -67,24 +72,20 @@ def _alternating_pulses(block: Block, pairs: int) -> Activity:
 
 def _writing(placement: Placement, block: Block, array: int) -> Activity:
     kind = placement.chip.tiles[block.kind]
-    if kind.programming is None:
-        raise InputError(
-            f"chip: tiles {kind.name!r} of {placement.chip.name} do not say how they are written; a programming block "
-            "is needed"
-        )
-    reads = math.ceil(block.columns * kind.programming.iterations)
+    programming = kind.writing(placement.chip.name)
+    reads = math.ceil(block.columns * programming.iterations)
     return Activity.rows(
         **_place(block),
         array=array,
         writes=block.rows * block.columns,
         active_rows=block.rows,
         active_columns=block.columns,
-        passes=reads if kind.programming.verify else 0,
+        passes=reads if programming.verify else 0,
     )
 
 
 def _measuring(block: Block) -> Activity:
-    """Every column is driven alone, and the magnitudes of the answers are added up."""
+    """Drive every column alone, and add up the magnitudes of the answers."""
     return Activity.rows(
         **_place(block),
         active_rows=block.rows,

@@ -16,7 +16,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, fields, replace
-from functools import singledispatch
 from typing import Any
 
 from rpusim.arch.chips.bill_of_parts import bill_of_parts
@@ -25,20 +24,7 @@ from rpusim.arch.contract.cell_layout import CellLayout
 from rpusim.arch.contract.configuration import shown
 from rpusim.errors import InputError, nearest
 from rpusim.kernels import CmosRpu, IOParameters, PulsedDevice, UpdateParameters, device
-from rpusim.kernels.cells import (
-    CELLS,
-    BufferedTransfer,
-    CellParameters,
-    DynamicTransfer,
-    Hamiltonian,
-    MixedPrecision,
-    OneSided,
-    Policy,
-    Reference,
-    Single,
-    Transfer,
-    Vector,
-)
+from rpusim.kernels.cells import CELLS, CellParameters, Single
 from rpusim.kernels.inference import INFERENCE
 from rpusim.kernels.tiles.presets import CONFIGURATIONS
 from rpusim.workloads.cells.endurance import ASSUMED, CHARGE, OF_DEVICES, Endurance
@@ -52,10 +38,13 @@ _SECONDS = ("device.drift.t_0", "device.retention")
 
 @dataclass(frozen=True)
 class UnitCells:
-    """What stands at the cross-points of every array, and how it is trained.
+    """Say what stands at the cross-points of every array, and how it is trained.
 
-    update: how the gradient is pulsed; None: as the chip does by itself. source: where the numbers come from.
-    endurance: how many pulses a cell takes.
+    device:     what the arrays are made of, unless the cell says it itself.
+    cell:       how many devices stand at a cross-point, and how they learn.
+    update:     how the gradient is pulsed; None: as the chip does by itself.
+    source:     where the numbers come from.
+    endurance:  how many pulses a cell takes before it is worn out.
     """
 
     device: PulsedDevice
@@ -66,10 +55,11 @@ class UnitCells:
 
     @property
     def layout(self) -> CellLayout:
-        return layout(self.cell)
+        """How many arrays the mapper has to find for every weight, and what happens to each."""
+        return self.cell.layout
 
     def provenance(self) -> Iterator[dict[str, object]]:
-        """Every number with its source."""
+        """List every number with its unit and source, for the provenance of a result."""
         of_device = {f"device.{name}": value for name, value in self.device.numbers().items()}
         for field, value in {**of_device, **_numbers("device.cell", self.cell)}.items():
             unit = "s" if field in _SECONDS else "1"
@@ -79,7 +69,7 @@ class UnitCells:
 
 
 def _numbers(where: str, values: Any) -> dict[str, object]:
-    """Numbers among the fields of a dataclass, and of those within it; devices of single arrays are left out."""
+    """List the numbers in the fields of a dataclass and of those within it; devices of single arrays are left out."""
     found: dict[str, object] = {}
     for field in fields(values):
         value, name = getattr(values, field.name), f"{where}.{field.name}"
@@ -94,7 +84,13 @@ def _numbers(where: str, values: Any) -> dict[str, object]:
 
 
 def build(given: Given, chip: Chip | None = None) -> UnitCells:
-    """The unit cells of a configuration's name, or of a mapping (see the module), on a chip."""
+    """Make unit cells of what a user gives.
+
+    given:  name of a configuration, or a mapping (see the module).
+    chip:   the chip whose own cells "chip" stands for; None: that name is refused.
+
+    InputError: an unknown name, a parameter that there is not or whose value is out of its range.
+    """
     if isinstance(given, str) and given != OF_THE_CHIP:
         if given in INFERENCE:
             raise InputError(
@@ -116,7 +112,7 @@ def build(given: Given, chip: Chip | None = None) -> UnitCells:
 
 
 def _endurance(given: Any, model: Any) -> Endurance:
-    """As given, or that of the device's name."""
+    """Take the endurance that is given, or that of the device's name; InputError: it is no number above 0."""
     if given is None:
         return CHARGE if model == OF_THE_CHIP else OF_DEVICES.get(str(model), ASSUMED)
     if isinstance(given, bool) or not isinstance(given, int | float) or not given > 0:
@@ -127,7 +123,10 @@ def _endurance(given: Any, model: Any) -> Endurance:
 
 
 def of_the_chip(chip: Chip | None) -> PulsedDevice:
-    """The device that the chip's cells are, by their circuit; InputError if it does not say, or has several kinds."""
+    """Find the device that the chip's cells are, by their circuit.
+
+    InputError: there is no chip, it does not say how its cells learn, or it has several kinds.
+    """
     if chip is None:
         raise InputError("device: got 'chip', but there is no chip here; name a device")
     bill = bill_of_parts(chip)
@@ -153,7 +152,7 @@ def _device(where: str, given: Any, chip: Chip | None) -> PulsedDevice:
 
 
 def _cell(where: str, given: Any, chip: Chip | None) -> CellParameters:
-    """A cell of its kind and parameters. Reads of its arrays go through the chip's converters: nobody states them."""
+    """Make a cell of its kind and parameters; the periphery of its reads is the chip's, so nobody may state it."""
     kind = given.get("kind") if isinstance(given, dict) else None
     if kind not in CELLS:
         raise InputError(f"{where}: got {shown(repr(given))}, but a mapping needs 'kind'{nearest(str(kind), CELLS)}")
@@ -167,11 +166,12 @@ def _cell(where: str, given: Any, chip: Chip | None) -> CellParameters:
         if name not in accepted:
             raise InputError(f"{where}: {kind} has no parameter {name!r}{nearest(name, accepted)}")
         values[name] = _parameter(f"{where}.{name}", value, defaults[name], chip)
-    return _made(where, made, values)
+    cell: CellParameters = _made(where, made, values)
+    return cell
 
 
 def _parameter(where: str, value: Any, default: Any, chip: Chip | None) -> Any:
-    """What a mapping in a file stands for where the cell wants a cell, devices or pulse trains."""
+    """Turn a value of a file into what the cell wants there: a cell, devices, pulse trains, or the value itself."""
     if isinstance(default, CellParameters):
         return _cell(where, value, chip)
     if where.endswith(".devices"):
@@ -200,7 +200,7 @@ def _made(where: str, make: Any, values: dict[str, Any]) -> Any:
 
 
 def read_through(cell: CellParameters, io: IOParameters) -> CellParameters:
-    """The cell with all reads of its arrays going through this periphery."""
+    """Let all reads that a cell makes of its arrays go through the periphery ``io``; returns a new cell."""
     changes: dict[str, Any] = {}
     for field in fields(cell):
         value = getattr(cell, field.name)
@@ -209,77 +209,3 @@ def read_through(cell: CellParameters, io: IOParameters) -> CellParameters:
         elif isinstance(value, CellParameters):
             changes[field.name] = read_through(value, io)
     return replace(cell, **changes)
-
-
-# --- as the mapper counts arrays --------------------------------------------------------------------------------------
-
-
-@singledispatch
-def layout(cell: CellParameters) -> CellLayout:
-    """What a unit cell needs of the chip. Arrays are numbered as the kernel does; a reference comes last."""
-    raise AssertionError(f"no layout for {cell.kind}")
-
-
-@layout.register
-def _(cell: Single) -> CellLayout:
-    return CellLayout()
-
-
-@layout.register
-def _(cell: Vector) -> CellLayout:
-    """Of arrays that take turns one stands for all: they are alike."""
-    everything = tuple(range(cell.number))
-    learning = everything if cell.policy is Policy.ALL else (cell.first_index,)
-    return CellLayout(cell.kind, cell.number, everything, learning, targets=_themselves(cell.number))
-
-
-@layout.register
-def _(cell: Reference) -> CellLayout:
-    return CellLayout(cell.kind, 2, visible=(0, 1), targets=_themselves(2))
-
-
-@layout.register
-def _(cell: OneSided) -> CellLayout:
-    return CellLayout(cell.kind, 2, visible=(0, 1), learning=(0, 1), targets=_themselves(2))
-
-
-@layout.register
-def _(cell: Transfer) -> CellLayout:
-    """A, ..., C, each transferred to the next."""
-    last = cell.number - 1
-    gamma = cell.gamma_vec or tuple(cell.gamma ** (last - k) for k in range(cell.number))
-    made = CellLayout(
-        cell.kind,
-        cell.number,
-        visible=tuple(k for k, weight in enumerate(gamma) if weight),
-        targets=tuple((min(k + 1, last),) for k in range(cell.number)),
-        slices="column" if cell.transfer_columns else "row",
-        words=3 if isinstance(cell, DynamicTransfer) else int(isinstance(cell, BufferedTransfer)),
-    )
-    return _shifted(made) if cell.zero_shift_pairs else made
-
-
-@layout.register
-def _(cell: Hamiltonian) -> CellLayout:
-    made = CellLayout(cell.kind, 2, visible=(1,), targets=((1,), (1,)), slices="all")
-    return _shifted(made) if cell.zero_shift_pairs else made
-
-
-@layout.register
-def _(cell: MixedPrecision) -> CellLayout:
-    """The arrays of the inner cell, which are written row by row from a gradient in digital memory."""
-    inner = layout(cell.inner)
-    targets = (inner.learning,) * inner.arrays
-    return replace(inner, name=cell.kind, learning=(), targets=targets, slices="row", words=1)
-
-
-def _themselves(arrays: int) -> tuple[tuple[int, ...], ...]:
-    return tuple((k,) for k in range(arrays))
-
-
-def _shifted(made: CellLayout) -> CellLayout:
-    """With one more array that holds the symmetry points of array 0 and is read together with it."""
-    reference = made.arrays
-    visible = (*made.visible, reference) if 0 in made.visible else made.visible
-    targets = (*made.targets, (reference,))
-    return replace(made, arrays=reference + 1, visible=visible, targets=targets, reference=reference)

@@ -38,7 +38,7 @@ from rpusim.arch.contract.activity import Activity, Phase
 from rpusim.arch.contract.quantity import PICOSECONDS_PER_SECOND, picoseconds
 from rpusim.arch.engine.events import Events, Op
 from rpusim.errors import InputError
-from rpusim.kernels import AnalogTile, Single, Vector
+from rpusim.kernels import AnalogTile
 from rpusim.kernels.inference import elapse
 from rpusim.workloads.clock import sampling
 from rpusim.workloads.clock.meter import Meter
@@ -50,10 +50,18 @@ Elapse = Literal["mini-batch", "vector"]
 
 
 class Coupling:
-    """Times what ``model`` does and lets the time pass in its arrays. take: the activity since it was last called.
+    """Times what a model does, and lets that time pass in its arrays.
 
-    Whoever trains calls `stepped` after every mini-batch (or `step` in place of the optimizer's), `settle` every so
-    many and before an account is read, and `idle` for a time in which nothing is done.
+    model:    on arrays; those that hold charge or drift notice the time.
+    meter:    keeps the account, on the plan of the model's placement.
+    take:     returns the model's activity since it was last called, in order.
+    elapse:   whether time passes after every mini-batch, or before every vector of an update.
+    refresh:  seconds after which capacitors are refreshed; None: never.
+
+    Whoever trains calls `begin` before every mini-batch, `stepped` after it (or `step` in place of the optimizer's),
+    `settle` every so many and before an account is read, and `idle` for a time in which nothing is done.
+
+    Raises InputError for what cannot be timed as it is done: see the module.
     """
 
     def __init__(
@@ -66,22 +74,22 @@ class Coupling:
     ) -> None:
         self._model, self.meter, self._take = model, meter, take
         self._refresh_ps, self._refreshed_ps = refresh and picoseconds(refresh), 0
-        """How often, and when the last time."""
+        """How often capacitors are refreshed, and when they were the last time; None or 0: never."""
         self._tiles = [tile for tile in model.modules() if isinstance(tile, AnalogTile) and tile.volatile]
         self._by_vector = elapse == "vector" and bool(self._tiles)
         self._passed_ps = 0
-        """What the arrays' clocks show."""
+        """Time that the arrays' clocks show."""
         self._expected_ps = 0
-        """What a mini-batch is taken to last until its piece has been timed; 0: nothing is known."""
+        """How long a mini-batch is taken to last until its piece has been timed; 0: nothing is known yet."""
         self._open = 0
-        """Mini-batches since the engine was called."""
+        """Mini-batches since the engine was last called."""
         if self._by_vector:
             _check_vectors(self._tiles, meter)
         if self._refresh_ps:
             _check_refresh(self._tiles, meter)
 
     def begin(self) -> None:
-        """A mini-batch is about to begin."""
+        """Do what is due before a mini-batch: refresh capacitors, if it is time."""
         since = self._passed_ps - self._refreshed_ps
         if self._refresh_ps and since >= self._refresh_ps:
             for tile in self._tiles:
@@ -89,7 +97,7 @@ class Coupling:
             self._refreshed_ps = self._passed_ps
 
     def step(self, learn: Callable[[], Any]) -> None:
-        """Learn from a mini-batch (the optimizer's step), and let the time pass that it takes."""
+        """Learn from a mini-batch, and let the time pass that it takes. learn: the optimizer's step."""
         if self._by_vector:
             self._step_by_vector(learn)
         else:
@@ -97,7 +105,7 @@ class Coupling:
             self.stepped()
 
     def stepped(self) -> None:
-        """A mini-batch is over."""
+        """Let the time of a mini-batch pass that is over."""
         self._open += 1
         if self._tiles and (not self._expected_ps or self._open >= MINI_BATCHES_PER_PIECE):
             self.settle()
@@ -114,7 +122,10 @@ class Coupling:
         self._pass_time(after - self._passed_ps)
 
     def idle(self, seconds: float) -> None:
-        """Let the chip stand still; its weights go on leaking and drifting, and standby is drawn."""
+        """Let the chip stand still for so many seconds; weights go on leaking and drifting, standby is drawn.
+
+        Raises InputError unless ``seconds`` is a finite number of at least 0.
+        """
         checks.number("seconds", seconds, low=0.0)
         elapse(self._model, seconds)
         self.meter.idle(picoseconds(seconds))
@@ -126,7 +137,7 @@ class Coupling:
             tile.elapse(time_ps / PICOSECONDS_PER_SECOND)
 
     def state_dict(self) -> dict[str, Any]:
-        """What it takes to go on, besides the model's own state; everything has been settled by then."""
+        """Return what it takes to go on, besides the model's own state; everything has been settled by then."""
         assert not self._open, "activity that nobody has accounted for"
         kept = {"expected_ps": self._expected_ps, "refreshed_ps": self._refreshed_ps}
         return {"meter": self.meter.state_dict(), **kept}
@@ -162,8 +173,11 @@ class Coupling:
 
 
 def _gaps(activity: Activity, events: Events, tile: AnalogTile, vectors: int) -> list[int]:
-    """Time (ps) from the beginning of the mini-batch to the end of the first vector's pulses on a tile, and from there
-    to the next one's; 0 for vectors that sent none."""
+    """Find how long (ps) a tile waits before each vector of an update.
+
+    From the beginning of the mini-batch to the end of the first vector's pulses, and from there to the end of the next
+    one's; 0 before a vector that sent none.
+    """
     pulsed = (events.op == Op.PULSE) & (events.phase == Phase.UPDATE)
     pulsed &= (events.layer == tile.layer) & (events.tile == tile.tile)
     ended = np.zeros(vectors, np.int64)
@@ -192,7 +206,7 @@ def _check_vectors(tiles: Iterable[AnalogTile], meter: Meter) -> None:
         raise InputError(f"elapse: got 'vector' with timing: {sampling.name(meter.timing)}; it needs timing: every")
     for tile in tiles:
         cell = tile.cell.parameters_of_cell
-        if not isinstance(cell, Single | Vector):
+        if not cell.only_learns:
             raise InputError(
                 f"elapse: got 'vector', but cells of kind {cell.kind} do more with a mini-batch than learn from one "
                 "vector after the other; accepted: mini-batch, or cells of kind single or vector"

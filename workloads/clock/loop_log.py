@@ -34,12 +34,14 @@ from rpusim.errors import InputError
 class LoopLog(ActivityLog):
     """An activity log that gives every mini-batch and every call for inference a step of its own.
 
+    placement: where the layers of the module lie that will write to this log.
+
     The optimizer says that a mini-batch is over by raising ``step``, as for any log.
     """
 
     def __init__(self, placement: Placement) -> None:
         self.inference_rows = 0
-        """Rows of the first array that were inference."""
+        """How many rows of the first array were inference."""
         self._chip, self._shape = placement.chip, placement.network.input_shape
         self._kinds: dict[Any, TileKind] = {
             (block.layer, block.tile): placement.chip.tiles[block.kind] for block in placement.blocks()
@@ -50,12 +52,12 @@ class LoopLog(ActivityLog):
         self._open: int | None = None
         self._asked: int | None = None
         self.when_over: Callable[[], None] = lambda: None
-        """Called when a mini-batch is over."""
+        """Is called when a mini-batch is over."""
         super().__init__()
 
-    @property  # type: ignore[override]
+    @property
     def step(self) -> int:
-        """The step that rows written now belong to."""
+        """Number of the mini-batch, or of the call for inference, that rows written now belong to."""
         if self._asked is not None:
             return self._asked
         if self._open is None:
@@ -72,6 +74,10 @@ class LoopLog(ActivityLog):
         return self._count - 1
 
     def append(self, length: int, **columns: ArrayLike) -> None:
+        """Add rows as `ActivityLog.append` does; maintenance between mini-batches waits for the next one.
+
+        Raises InputError if cells are programmed on a chip that does not say how.
+        """
         phase = columns.get("phase")
         if self._asked is None and self._open is None and np.all(np.equal(phase, Phase.MAINTENANCE)):  # type: ignore[arg-type]
             self._check_written(columns)
@@ -86,16 +92,16 @@ class LoopLog(ActivityLog):
         super().append(length, **columns)
 
     def _check_written(self, columns: dict[str, ArrayLike]) -> None:
-        """Refuse to write cells for nothing."""
+        """Refuse to program cells of a chip that does not say what writing them costs."""
         kind = self._kinds.get((columns.get("layer"), columns.get("tile")))
-        if np.any(columns.get("writes", 0)) and kind is not None and kind.programming is None:
-            raise InputError(
-                f"chip: tiles {kind.name!r} of {self._chip.name} do not say how they are written; a programming block "
-                "is needed"
-            )
+        if np.any(columns.get("writes", 0)) and kind is not None:
+            kind.writing(self._chip.name)
 
     def follow(self, module: nn.Module) -> None:
-        """Be told of every call of ``module``, which writes to this log."""
+        """Be told of every call of ``module``, which writes to this log.
+
+        Such a call raises InputError if its input is not a batch of samples of the shape that was placed.
+        """
         module.register_forward_pre_hook(self._called)
         module.register_forward_hook(self._returned, always_call=True)
 
@@ -118,7 +124,15 @@ class LoopLog(ActivityLog):
 
 
 def in_order(activity: Activity, vectors_per_sample: Sequence[int], first_step: int = 0) -> Activity:
-    """The same rows, numbered and cut into steps from ``first_step`` on (see above); InputError on parts of samples."""
+    """Number the vectors of a user's own loop, and cut its mini-batches into steps that a schedule can follow.
+
+    activity:            rows as a `LoopLog` gave them.
+    vectors_per_sample:  how many vectors of a sample each layer sees.
+    first_step:          number of the first step.
+
+    Returns the same rows in the same order with other steps and vectors (see the module). Raises InputError if a layer
+    saw only a part of a sample.
+    """
     order, vector = _consecutive(activity)
     sample = vector // np.asarray(vectors_per_sample, np.int64)[activity.layer]
     step = np.empty(len(activity), np.int64)
@@ -134,10 +148,11 @@ def in_order(activity: Activity, vectors_per_sample: Sequence[int], first_step: 
 
 
 def _consecutive(activity: Activity) -> tuple[NDArray[np.intp], NDArray[np.int64]]:
-    """The rows by step, phase, layer and tile, as they came; and the number of each within its group.
+    """Group rows by step, phase, layer and tile, and number the vectors of each group through all calls of the layer.
 
-    Each call of a layer counts from 0 on; a call's rows begin with the same number as the first call's did. That is not
-    0 where errors come back through time, and rows of a call then are not in the order of their numbers either.
+    Returns the order of the rows by group, in each as they came; and each row's number. In a log every call of a layer
+    counts anew, and its rows begin with the same number as those of the first call. That is not 0 where errors come
+    back through time, and rows of a call then are not in the order of their numbers either.
     """
     keys = np.stack([activity.tile, activity.layer, activity.phase, activity.step])
     order = np.lexsort(keys)  # stable
@@ -145,7 +160,7 @@ def _consecutive(activity: Activity) -> tuple[NDArray[np.intp], NDArray[np.int64
     within, starts = activity.vector[order].astype(np.int64), np.flatnonzero(first)
     calls = np.flatnonzero(within == np.repeat(within[starts], np.diff(np.r_[starts, len(order)])))
     before = np.r_[0, np.cumsum(np.maximum.reduceat(within, calls) + 1)[:-1]]
-    """What calls before it counted, those of other groups included."""
+    # What calls before it counted, those of other groups included.
     of_group = np.maximum.accumulate(np.where(first[calls], before, 0))
     vector = np.empty(len(order), np.int64)
     vector[order] = within + np.repeat(before - of_group, np.diff(np.r_[calls, len(order)]))
@@ -159,7 +174,12 @@ def _pieces(
     sample: NDArray[np.int64],
     vectors_per_sample: Sequence[int],
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Of one step: which piece each row goes to, and by how much its vector number becomes less."""
+    """Cut one step so that all passes of a piece have the same samples.
+
+    rows: those of the step. vector, sample: numbers of every row's vector and sample within the step.
+
+    Returns for each of the rows which piece it goes to, and by how much its vector's number becomes less.
+    """
     phase, layer = activity.phase[rows], activity.layer[rows]
     group = phase * len(vectors_per_sample) + layer
     samples = np.zeros(int(group.max()) + 1, np.int64)

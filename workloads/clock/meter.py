@@ -8,123 +8,39 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from typing import Any
 
 import numpy as np
-import torch
-from numpy.typing import NDArray
 
 from rpusim.arch.account import steady
-from rpusim.arch.account.ledger import CHIP, STANDBY, Ledger, Pricer
+from rpusim.arch.account.ledger import CHIP, STANDBY, Ledger
+from rpusim.arch.account.pricing import Pricer
 from rpusim.arch.analysis.staleness import Staleness, staleness
-from rpusim.arch.analysis.summary import Analysis
-from rpusim.arch.contract.activity import COLUMNS, Activity, Phase
-from rpusim.arch.contract.quantity import PICOSECONDS_PER_SECOND, ZEPTOJOULES_PER_JOULE
+from rpusim.arch.contract.activity import Activity, Phase
+from rpusim.arch.contract.quantity import PICOSECONDS_PER_SECOND
 from rpusim.arch.engine.events import Events
 from rpusim.arch.schedule.plan import Plan
 from rpusim.arch.schedule.schedules import Schedule, run
 from rpusim.workloads.cells.management import Management
 from rpusim.workloads.cells.periphery import with_management
 from rpusim.workloads.clock import sampling
-from rpusim.workloads.clock.sampling import Timing
+from rpusim.workloads.clock.beginning import TRACED_EVENTS, Beginning
+from rpusim.workloads.clock.counts import Counts
+from rpusim.workloads.clock.sampling import Sample, Timing
 from rpusim.workloads.results import storage
-
-TRACED_EVENTS = 20_000
-"""How many events of the beginning of a run are kept for its folder."""
-TRACED_MINI_BATCHES = 64
-"""How many mini-batches of the beginning of a run are traced and analysed."""
-
-ANALYSED_EVENTS = 300_000
-"""How many of their events, at most."""
-
-
-@dataclass(frozen=True)
-class Slices:
-    """What unit cells did between updates in one phase: slices read, slices written by pulses, the pulse slots and
-    coincidences of that, and cells that changed."""
-
-    slices_read: int = 0
-    slices_written: int = 0
-    slots: int = 0
-    coincidences: int = 0
-    cells_changed: int = 0
-
-    def plus(self, activity: Activity, phase: Phase) -> Slices:
-        rows = activity.select(activity.phase == phase)
-        return Slices(
-            self.slices_read + _total(rows, rows.passes),
-            self.slices_written + _total(rows, rows.slots > 0),
-            self.slots + _total(rows, rows.slots),
-            self.coincidences + _total(rows, rows.coincidences_up + rows.coincidences_down),
-            self.cells_changed + _total(rows, rows.writes),
-        )
-
-
-def _total(rows: Activity, column: NDArray[Any]) -> int:
-    return int((column * rows.count).sum())
-
-
-@dataclass(frozen=True)
-class Counts:
-    """What the kernel did, summed over every mini-batch, timed or not."""
-
-    vectors: int = 0
-    passes: int = 0
-    skipped: int = 0
-    updates: int = 0
-    slots: int = 0
-    coincidences: int = 0
-    digital_ops: int = 0
-    transfer: Slices = Slices()
-    maintenance: Slices = Slices()
-
-    def plus(self, activity: Activity) -> Counts:
-        reads, updates = activity.select(activity.phase < Phase.UPDATE), activity.select(activity.phase == Phase.UPDATE)
-        return Counts(
-            self.vectors + int(reads.count.sum()),
-            self.passes + _total(reads, reads.passes),
-            self.skipped + _total(reads, reads.passes == 0),
-            self.updates + int(updates.count.sum()),
-            self.slots + _total(updates, updates.slots),
-            self.coincidences + _total(updates, updates.coincidences_up + updates.coincidences_down),
-            self.digital_ops + _total(activity, activity.digital_ops),
-            self.transfer.plus(activity, Phase.TRANSFER),
-            self.maintenance.plus(activity, Phase.MAINTENANCE),
-        )
-
-    def grown(self, before: Counts, times: int) -> Counts:
-        """Those of so many more mini-batches, each adding what the last one added to ``before``."""
-        return Counts(**{name: _grown(value, getattr(before, name), times) for name, value in vars(self).items()})
-
-    @staticmethod
-    def of(numbers: dict[str, Any]) -> Counts:
-        """Those that `asdict` made numbers of."""
-        slices: dict[str, Any] = {n: Slices(**value) for n, value in numbers.items() if isinstance(value, dict)}
-        return Counts(**numbers | slices)
-
-    def document(self) -> dict[str, Any]:
-        """As numbers by name; transfer and maintenance only where there were any."""
-        between = {name: vars(value) for name, value in vars(self).items() if isinstance(value, Slices)}
-        numbers = {name: value for name, value in vars(self).items() if name not in between}
-        return numbers | {name: counts for name, counts in between.items() if any(counts.values())}
-
-
-def _first(events: Events, number: int) -> Events:
-    """All, or a copy of the first ones, so that the rest need not be kept."""
-    if len(events) <= number:
-        return events
-    return Events(**{name: column[:number].copy() for name, column in events.columns().items()})
-
-
-def _grown(value: Any, before: Any, times: int) -> Any:
-    if isinstance(value, Slices):
-        return Slices(**{name: _grown(count, getattr(before, name), times) for name, count in vars(value).items()})
-    return value + times * (value - before)
+from rpusim.workloads.results.document import Measured
 
 
 class Meter:
-    """Accumulates time and energy of a run on one plan; ``management`` adds its digital operations to every row."""
+    """Accumulates time and energy of a run on one plan.
+
+    plan:        the network as scheduled work on its chip.
+    schedule:    what may overlap, see `rpusim.arch.schedule.schedules`.
+    timing:      which mini-batches are timed, see `rpusim.workloads.clock.sampling`.
+    management:  whose digital operations are added to every row of activity; None: the rows have them already.
+    traced:      how many of the first events are kept for a trace.
+    """
 
     def __init__(
         self,
@@ -138,31 +54,27 @@ class Meter:
         self.schedule = schedule
         self.timing = timing
         self.management = management
-        self.timed_samples = 0
         self.samples = 0
-        self.mini_batch = 0
-        """Samples of the largest that learned."""
+        self.timed_samples = 0
         self.mini_batches = 0
+        self.mini_batch = 0
+        """Samples of the largest mini-batch that learned."""
         self.counts = Counts()
-        self.traced = traced
-        self._first: list[Activity] = []
-        self._to_trace = TRACED_MINI_BATCHES if traced == TRACED_EVENTS else sys.maxsize
-        """Mini-batches that are still to be added to them."""
         self.staleness: Staleness | None = None
-        """Of asynchronous training that was timed in one piece."""
-        self._first_events: Events | None = None
-        """Those of `beginning`, where they came in one piece that was timed anyway."""
-        self._beginning: Analysis | None = None
+        """How old weights were, in asynchronous training that was timed in one piece."""
+        self._price = Pricer(plan)
         self._timed, self._idle = Ledger(), Ledger()
-        self._seconds: list[float] = []
-        """Of every mini-batch that was timed, if not all are."""
-        self._joules: list[float] = []
         self._whole = False
         """Whether the account already is that of all samples, though few were timed."""
-        self._price = Pricer(plan)
+        self._sample = Sample()
+        """Costs of the mini-batches that were timed, where not all are."""
+        self._beginning = Beginning(plan, schedule, self._price, traced)
 
     def add(self, activity: Activity) -> tuple[Activity, Events] | None:
-        """Account for whole mini-batches; what was timed of them, and its events, if anything was."""
+        """Account for whole mini-batches.
+
+        activity: what the arrays did, in order. Returns what was timed of it and its events; None if nothing was.
+        """
         if not len(activity):
             return None
         if self.management is not None:
@@ -177,108 +89,26 @@ class Meter:
             self.staleness = staleness(self.plan, timed, events)
         self._timed.merge(self._price(events, timed))
         if self.timing != "every":
-            self._note(timed, events)
+            self._sample.note(timed, events, self._price)
         self._keep(timed, events)
         return timed, events
 
-    def _note(self, timed: Activity, events: Events) -> None:
-        """Time and energy of each mini-batch; an event counts with the one in whose time it begins."""
-        bounds = sampling.bounds(events, timed.step)
-        power = sum(self._price.standby.values())
-        energy = np.diff(bounds) * float(power)
-        of_event = np.clip(np.searchsorted(bounds, events.start, side="right") - 1, 0, len(energy) - 1)
-        for _, members, zeptojoules in self._price.priced(events, timed):
-            energy += np.bincount(of_event[members], zeptojoules, len(energy))
-        self._seconds += (np.diff(bounds) / PICOSECONDS_PER_SECOND).tolist()
-        self._joules += (energy / ZEPTOJOULES_PER_JOULE).tolist()
-
-    def idle(self, time_ps: int) -> None:
-        """Let time pass in which nothing is done; every part draws its standby."""
-        self._idle.time_ps += time_ps
-        for part, zj_per_ps in self._price.standby.items():
-            self._idle.add(part, STANDBY, CHIP, zj_per_ps * time_ps)
-
-    def _count(self, activity: Activity) -> None:
-        self.counts = self.counts.plus(activity)
-        self.samples += self._samples(activity)
-        if activity.trains:
-            last = activity.vector[(activity.phase == Phase.FORWARD) & (activity.layer == 0)].max(initial=-1)
-            self.mini_batch = max(self.mini_batch, (int(last) + 1) // self.plan.layers[0].placed.layer.vectors)
-
-    def _keep(self, timed: Activity, events: Events) -> None:
-        """Keep what is to be traced and analysed of what was timed."""
-        self.timed_samples += self._samples(timed)
-        every = np.unique(timed.step)
-        steps = every[: self._to_trace]
-        if len(steps):
-            alone = not self._first and len(steps) == len(every)
-            self._first_events = _first(events, self._most) if alone else None
-            self._first.append(timed.select(np.isin(timed.step, steps)))
-            self._to_trace -= len(steps)
-            self._beginning = None
-
-    @property
-    def beginning(self) -> Analysis | None:
-        """Of the first mini-batches that were timed, the same in however many pieces they came."""
-        activity = Activity.concatenate(self._first)
-        if self._beginning is None and len(activity):
-            events = self._first_events
-            if events is None:
-                events = _first(run(self.plan, activity, self.schedule), self._most)
-            self._beginning = Analysis(self.plan, self._price, events, activity)
-        return self._beginning
-
-    @property
-    def _most(self) -> int:
-        """Events that are kept."""
-        return max(self.traced, ANALYSED_EVENTS)
-
-    @property
-    def trace(self) -> Events | None:
-        """The first events of the first mini-batches that were timed."""
-        return _first(self.beginning.events, self.traced) if self.beginning else None
-
-    @property
-    def details(self) -> dict[str, NDArray[np.int64]]:
-        """Of every event of the trace: see `Analysis.details`."""
-        found = self.beginning.details() if self.beginning else {}
-        return {name: column[: self.traced] for name, column in found.items()}
-
-    def activity(self) -> dict[str, Any]:
-        """What was done and how much of it was timed, for a document."""
-        timed: dict[str, Any] = {
-            "schedule": self.schedule,
-            "timed_samples": self.timed_samples,
-            "samples": self.samples,
-        }
-        if self.mini_batches:
-            timed |= sampling.documented(self.timing, self.mini_batches, self._seconds, self._joules)
-        if self._idle.time_ps:
-            timed["idle_s"] = self._idle.time_ps / PICOSECONDS_PER_SECOND
-        stale = {"staleness": vars(self.staleness)} if self.staleness else {}
-        return timed | self.counts.document() | stale
-
-    def storage(self) -> dict[str, Any]:
-        """Where what is needed again waits meanwhile, for a document."""
-        streams = self.schedule == "layer-pipelined"
-        return storage.document(self.plan, self.mini_batch or int(not streams), training=self.mini_batch > 0)
-
-    def analysis(self) -> dict[str, Any]:
-        """Of the beginning of what was timed, for a document."""
-        return self.beginning.document() if self.beginning else {}
-
     def repeat(self, work: Callable[[int, int], Activity], times: int, size: int = 1, most: int = sys.maxsize) -> None:
-        """Account for ``times`` equal mini-batches of ``size`` samples, or samples of inference.
+        """Account for equal mini-batches, of which as little is timed as it takes (see `rpusim.arch.account.steady`).
 
-        work: the first so many mini-batches of so many samples. most: samples that may be run at once. As little of it
-        is timed as it takes (see `steady`); the account is that of all of it.
+        work:   makes the activity of the first so many mini-batches of so many samples.
+        times:  how many mini-batches in training, or samples of inference.
+        size:   samples of a mini-batch; 1 in inference.
+        most:   samples that may be run at once; InputError if nothing repeats itself so soon.
+
+        The account is that of all of them, to the picosecond and zeptojoule.
         """
         assert not self.samples, "only equal work, and nothing else"
         self._timed, timed = steady.account(self.plan, self.schedule, self._price, work, times, size, most)
         self._whole = True
         self._count(timed.activity)
         self.mini_batch = size if timed.activity.trains else 0
-        self._keep(timed.activity, timed.events(self._most))
+        self._keep(timed.activity, timed.events(self._beginning.most_events))
         samples = self.samples
         if times * size > samples:  # what was done once, before the first of them, is in both
             if last := int(timed.activity.step.max()):
@@ -289,9 +119,54 @@ class Meter:
             self.counts = self.counts.grown(Counts().plus(fewer), (times * size - samples) // step)
             self.samples = times * size
 
+    def idle(self, time_ps: int) -> None:
+        """Let ``time_ps`` picoseconds pass in which nothing is done; every part draws its standby."""
+        self._idle.time_ps += time_ps
+        for part, zj_per_ps in self._price.standby.items():
+            self._idle.add(part, STANDBY, CHIP, zj_per_ps * time_ps)
+
+    def ledger(self) -> Ledger:
+        """Return the account of all samples and all idle time so far.
+
+        If not all samples were timed, the account of those that were is scaled up, entry by entry in integers.
+        """
+        whole = Ledger(peak_w=self._timed.peak_w)
+        for part in (self._scaled(), self._idle):
+            whole.merge(part)
+        return whole
+
+    def activity(self) -> dict[str, Any]:
+        """Make the document's ``activity``: what was done, and how much of it was timed."""
+        timed: dict[str, Any] = {
+            "schedule": self.schedule,
+            "timed_samples": self.timed_samples,
+            "samples": self.samples,
+        }
+        if self.mini_batches:
+            timed |= self._sample.document(self.timing, self.mini_batches)
+        if self._idle.time_ps:
+            timed["idle_s"] = self._idle.time_ps / PICOSECONDS_PER_SECOND
+        stale = {"staleness": vars(self.staleness)} if self.staleness else {}
+        return timed | self.counts.document() | stale
+
+    def measured(self) -> Measured:
+        """Return what a result has to say of this account; at least one sample must have been accounted for."""
+        streams = self.schedule == "layer-pipelined"
+        stored = storage.document(self.plan, self.mini_batch or int(not streams), training=self.mini_batch > 0)
+        analysis = self._beginning.analysis
+        return Measured(
+            self.plan,
+            self.ledger(),
+            self.samples,
+            activity=self.activity(),
+            storage=stored,
+            analysis=analysis.document() if analysis else {},
+            trace=self._beginning.trace,
+            details=self._beginning.details,
+        )
+
     def state_dict(self) -> dict[str, Any]:
-        """The account so far, in numbers and tensors; a meter of the same plan goes on from it, to the byte."""
-        first = Activity.concatenate(self._first)
+        """Return the account so far, in numbers and tensors; a meter of the same plan goes on from it, to the byte."""
         return {
             "samples": self.samples,
             "timed_samples": self.timed_samples,
@@ -300,40 +175,43 @@ class Meter:
             "mini_batches": self.mini_batches,
             "ledger": asdict(self._timed),
             "idle": asdict(self._idle),
-            "sample": (self._seconds, self._joules),
+            "sample": (self._sample.seconds, self._sample.joules),
             "whole": self._whole,
-            "first": {name: torch.from_numpy(getattr(first, name)) for name in COLUMNS},
-            "to_trace": self._to_trace,
             "staleness": self.staleness and asdict(self.staleness),
+            **self._beginning.state_dict(),
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on from what `state_dict` gave."""
-        self.samples, self.mini_batch = state["samples"], state["mini_batch"]
-        self.timed_samples = state["timed_samples"]
-        self.counts, self._whole, self._to_trace = Counts.of(state["counts"]), state["whole"], state["to_trace"]
-        self.mini_batches, (self._seconds, self._joules) = state["mini_batches"], state["sample"]
+        self.samples, self.timed_samples = state["samples"], state["timed_samples"]
+        self.mini_batches, self.mini_batch = state["mini_batches"], state["mini_batch"]
+        self.counts, self._whole = Counts.of(state["counts"]), state["whole"]
+        self._sample.seconds, self._sample.joules = state["sample"]
         self._timed, self._idle = Ledger(), Ledger()
         self._timed.merge(Ledger(**state["ledger"]))
         self._idle.merge(Ledger(**state["idle"]))
-        self._first = [Activity(**{name: column.numpy() for name, column in state["first"].items()})]
-        self._first_events = self._beginning = None
         self.staleness = Staleness(**state["staleness"]) if state["staleness"] else None
+        self._beginning.load_state_dict(state)
+
+    def _count(self, activity: Activity) -> None:
+        self.counts = self.counts.plus(activity)
+        self.samples += self._samples(activity)
+        if activity.trains:
+            last = activity.vector[(activity.phase == Phase.FORWARD) & (activity.layer == 0)].max(initial=-1)
+            self.mini_batch = max(self.mini_batch, (int(last) + 1) // self.plan.layers[0].placed.layer.vectors)
+
+    def _keep(self, timed: Activity, events: Events) -> None:
+        self.timed_samples += self._samples(timed)
+        self._beginning.keep(timed, events)
 
     def _samples(self, activity: Activity) -> int:
+        """Count the samples that went forward through the first layer."""
         first = self.plan.layers[0].placed
         rows = (activity.phase == Phase.FORWARD) & (activity.layer == 0)
         return int(np.sum(activity.count[rows])) // (first.grid * first.layer.vectors)
 
-    def ledger(self) -> Ledger:
-        """The account of all samples and all idle time so far; what was timed of the samples is scaled up, cell by cell
-        in integers, if it was not all of them."""
-        whole = Ledger(peak_w=self._timed.peak_w)
-        for part in (self._scaled(), self._idle):
-            whole.merge(part)
-        return whole
-
     def _scaled(self) -> Ledger:
+        """Return the account of all samples, idle time aside."""
         if self._whole or self.samples == self.timed_samples:
             return self._timed
         scaled = Ledger(peak_w=self._timed.peak_w)

@@ -20,7 +20,13 @@ _HERE = f".rpusim-{_MACHINE}-"
 
 
 def replace(path: Path, content: str | bytes) -> None:
-    """Write a file in place of what was there, so that whoever is killed leaves the old or the new; text as UTF-8."""
+    """Write a file in place of what was there; a process that is killed meanwhile leaves the old one or the new one.
+
+    path:     of the file; its folder must exist.
+    content:  bytes, or text, which is written as UTF-8.
+
+    Raises InputError if the file system refuses.
+    """
     fresh = path.with_name(f"{_HERE}{os.getpid()}-{path.name[:60]}")
     try:
         with open(fresh, "wb") as file:
@@ -37,7 +43,11 @@ def replace(path: Path, content: str | bytes) -> None:
 
 
 def fresh_folder(parent: Path) -> Path:
-    """A new folder, to be filled and moved to its place; what killed processes of this machine have left is removed."""
+    """Make a new folder in ``parent``, to be filled and moved to its place.
+
+    What processes of this machine have left there when they were killed is removed first. Raises OSError if the file
+    system refuses.
+    """
     for left in parent.iterdir():
         process, _, _ = left.name.removeprefix(_HERE).partition("-")
         if left.name.startswith(_HERE) and process.isdecimal() and not _runs(int(process)):
@@ -46,6 +56,7 @@ def fresh_folder(parent: Path) -> Path:
 
 
 def _runs(process: int) -> bool:
+    """Tell whether a process of this number is alive on this machine."""
     try:
         os.kill(process, 0)
     except ProcessLookupError:

@@ -1,4 +1,4 @@
-"""Where what an update needs has waited since the forward pass, for a document: see `rpusim.arch.schedule.storage`."""
+"""Where inputs and errors wait until an update needs them, for a document: see `rpusim.arch.schedule.storage`."""
 
 from __future__ import annotations
 
@@ -9,8 +9,15 @@ from rpusim.arch.schedule.storage import lacking, settle
 
 
 def document(plan: Plan, samples: int, training: bool) -> dict[str, Any]:
-    """Of a mini-batch of so many samples (0: they stream through, nothing waits): bits, every number once, that wait in
-    the global buffer and in DRAM, bits for which there was no place, and a sentence about them."""
+    """Make the document's ``storage``: where the numbers of a mini-batch wait.
+
+    plan:      the network as scheduled work on its chip.
+    samples:   of the mini-batch; 0 where samples stream through and nothing waits.
+    training:  whether errors wait as well.
+
+    Returns ``samples``, the bits (every number counted once) in the global buffer and in DRAM, the bits for which there
+    is no place, and a sentence.
+    """
     elsewhere = dict.fromkeys(("global buffer", "DRAM"), 0)
     for kept in settle(plan, samples, training):
         if kept.overflow:

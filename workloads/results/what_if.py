@@ -23,7 +23,13 @@ NOTICED = 0.005
 
 @dataclass(frozen=True)
 class Outcome:
-    """Of one change: time before over after, area and energy after over before."""
+    """What one change brings.
+
+    change:        what was changed, in words.
+    speedup:       time before over time after.
+    area_ratio:    area after over area before.
+    energy_ratio:  energy after over energy before.
+    """
 
     change: str
     speedup: float
@@ -32,7 +38,7 @@ class Outcome:
 
     @property
     def sentence(self) -> str:
-        """Such as "2x ADCs: 1.7x faster, +12% area, 0.9x energy"."""
+        """A sentence such as "2x ADCs: 1.7x faster, +12% area, 0.9x energy"."""
         if abs(self.speedup - 1) < NOTICED:
             speed = "no faster"
         else:
@@ -43,11 +49,12 @@ class Outcome:
         return f"{self.change}: {speed}, {area}, {'same' if same else f'{_short(self.energy_ratio)}x'} energy"
 
     def document(self) -> dict[str, Any]:
+        """Return the ratios by name, with the sentence."""
         return {**vars(self), "sentence": self.sentence}
 
 
 def changes(chip: Chip) -> Iterator[tuple[str, Chip]]:
-    """What can be changed, with the chip that has it."""
+    """List what can be changed about a chip: in words, and as the changed chip."""
     if any(kind.adc.lines_per_adc > 1 for kind in chip.tiles):
         yield "2x ADCs", _with_tiles(chip, adc=lambda adc: {"lines_per_adc": -(-adc.lines_per_adc // 2)})
     twice = _with_tiles(chip, digital=lambda digital: {"rate": 2 * digital.rate, "lanes": 2 * digital.lanes})
@@ -62,9 +69,13 @@ def changes(chip: Chip) -> Iterator[tuple[str, Chip]]:
 
 
 def compared(placement: Placement, before: Ledger, account: Callable[[Placement], Ledger]) -> list[Outcome]:
-    """The outcome of every change, fastest first; shorter pulses only if they help.
+    """Compare a chip with each of its `changes`.
 
-    before: the account on the placement's own chip. account: of the same work on another chip.
+    placement:  where the network lies on the chip as it is.
+    before:     time and energy there.
+    account:    times and prices the same work for the placement on a changed chip.
+
+    Returns the outcomes, fastest first; that of shorter pulses only if they help.
     """
     found, area = [], bill_of_parts(placement.chip).area_m2
     for name, chip in changes(placement.chip):
@@ -81,13 +92,13 @@ def compared(placement: Placement, before: Ledger, account: Callable[[Placement]
 
 
 def _on(placement: Placement, chip: Chip) -> Placement:
-    """The same network laid out in the same way on a chip with the same arrays."""
+    """Place the same network in the same way on a chip with the same arrays."""
     replicas = {placed.layer.name: placed.replicas for placed in placement.layers}
     return place(placement.network, chip, placement.bias, placement.cell, replicas)
 
 
 def _with_tiles(chip: Chip, **change: Callable[[Any], dict[str, Any]]) -> Chip:
-    """The chip with fields of one block of every kind of tile replaced."""
+    """Return the chip with fields of one block of every kind of tile replaced."""
 
     def changed(kind: TileKind) -> TileKind:
         blocks = {name: (getattr(kind, name), fields) for name, fields in change.items()}
@@ -99,5 +110,5 @@ def _with_tiles(chip: Chip, **change: Callable[[Any], dict[str, Any]]) -> Chip:
 
 
 def _short(ratio: float) -> str:
-    """With at most two decimals; none from 10 on."""
+    """Write a ratio with at most two decimals; none from 10 on."""
     return f"{ratio:.0f}" if ratio >= 10 else f"{ratio:.2f}".rstrip("0").rstrip(".")

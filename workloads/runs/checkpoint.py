@@ -30,14 +30,21 @@ PATIENCE = 19
 
 
 class Checkpoint:
-    """The state of one run in a file. path: None keeps nothing. inputs: all that the result depends on, by name."""
+    """The state of one run in a file.
+
+    path:    of the file; None keeps nothing.
+    inputs:  all that the result depends on, by name; a state of a run with other inputs is refused.
+    """
 
     def __init__(self, path: Path | None, inputs: Mapping[str, str]) -> None:
         self._path, self._inputs = path, dict(inputs)
         self._due = 0.0
 
     def load(self) -> dict[str, Any] | None:
-        """The state that was kept; None if there is none. InputError if it is another run's, or no checkpoint."""
+        """Return the state that was kept; None if there is none.
+
+        Raises InputError if the file is another run's, is no checkpoint, or cannot be read.
+        """
         if self._path is None:
             return None
         try:
@@ -60,11 +67,11 @@ class Checkpoint:
 
     @property
     def due(self) -> bool:
-        """Whether it is time to save again."""
+        """Whether enough time has passed to save again."""
         return self._path is not None and time.monotonic() >= self._due
 
     def save(self, state: dict[str, Any]) -> None:
-        """Replace what was kept."""
+        """Keep this state in place of the one before; InputError if the file cannot be written."""
         assert self._path is not None
         began = time.monotonic()
         content = io.BytesIO()
@@ -75,24 +82,31 @@ class Checkpoint:
         self._due = ended + PATIENCE * (ended - began)
 
     def remove(self) -> None:
-        """The run is done, or cannot go on."""
+        """Remove the file, as the run is done, or cannot go on."""
         if self._path is not None:
             self._path.unlink(missing_ok=True)
 
 
 class Stage(Protocol):
-    """A part of a run that can be kept and goes on; ``name`` is its own in the run."""
+    """A part of a run that can be kept and goes on; no other part of the run has its ``name``."""
 
     name: str
 
-    def state_dict(self) -> dict[str, Any]: ...
-    def load_state_dict(self, state: dict[str, Any]) -> None: ...
+    def state_dict(self) -> dict[str, Any]:
+        """Return all that it takes to go on, in numbers, words and tensors."""
+        ...
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from what `state_dict` gave."""
+        ...
 
 
 class Progress:
     """How far the stages of a run have come; each is kept with those before it, and goes on from there.
 
-    began: when the run did (`time.perf_counter`), and so much earlier as it has been at work before.
+    checkpoint:  the file; what it holds is loaded at once, with InputError as from `Checkpoint.load`.
+    began:       when this process began with the run, in seconds of `time.perf_counter`. The attribute of that name is
+                 earlier by the time for which a killed process has been at work before.
     """
 
     def __init__(self, checkpoint: Checkpoint, began: float) -> None:
@@ -102,13 +116,14 @@ class Progress:
         self._stages: list[Stage] = []
 
     def goes_on_with(self, stage: Stage) -> None:
+        """Keep a stage from now on; if it was kept before, put it (and torch's random numbers) where it was then."""
         self._stages.append(stage)
         if (before := self._state["stages"].get(stage.name)) is not None:
             stage.load_state_dict(before)
             torch.set_rng_state(self._state["random"])
 
     def keep(self) -> None:
-        """If it is time to."""
+        """Write all stages to the checkpoint, if it is time to."""
         if self.checkpoint.due:
             self.checkpoint.save(
                 {
@@ -120,12 +135,12 @@ class Progress:
 
 
 def beside(folder: Path) -> Path:
-    """Where the checkpoint of a run folder is."""
+    """Return where the checkpoint of a run folder is: beside it."""
     return folder.with_name(f"{folder.name}.checkpoint")
 
 
 def digest(*parts: Any) -> str:
-    """A short name for what is too long to be kept: words, tensors and numpy arrays."""
+    """Return a short name, 16 hexadecimal digits, for words, tensors and numpy arrays that are too long to be kept."""
     found = hashlib.sha256()
     for part in parts:
         if isinstance(part, str):
@@ -137,7 +152,7 @@ def digest(*parts: Any) -> str:
 
 
 def _read(content: bytes) -> dict[str, Any] | None:
-    """What a file holds, if that is a checkpoint."""
+    """Read what a file holds, if that is a checkpoint."""
     try:
         kept = torch.load(io.BytesIO(content), weights_only=True)
     except (RuntimeError, pickle.UnpicklingError, EOFError, ValueError, LookupError, TypeError, AttributeError):
@@ -147,7 +162,7 @@ def _read(content: bytes) -> dict[str, Any] | None:
 
 
 def _difference(kept: Mapping[str, str], given: Mapping[str, str]) -> str | None:
-    """The first input that is not the same, in words."""
+    """Say which input is the first that is not the same; None if all are."""
     for name in dict.fromkeys((*given, *kept)):
         before, now = (shown(each.get(name, "nothing"), 60) for each in (kept, given))
         if before != now:

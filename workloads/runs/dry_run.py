@@ -11,10 +11,26 @@ import torch
 from torch import nn
 
 from rpusim.errors import InputError
-from rpusim.workloads.capture.capture import WEIGHT_LAYERS
+from rpusim.workloads.capture.accepted import WEIGHT_LAYERS
+from rpusim.workloads.runs.training_loop import Batches
 
 
-def check_parameters(module: nn.Module) -> None:
+def dry_run(digital: nn.Module, analog: nn.Module, batches: Batches) -> None:
+    """Refuse now, and not in the middle of a training, a network that cannot learn a mini-batch of its data.
+
+    digital:  the network in floating point.
+    analog:   the same network on arrays, which is not used afterwards.
+    batches:  the data; the smallest mini-batch is tried.
+
+    Raises InputError if a forward or backward pass fails, or a weight is not what an array can hold.
+    """
+    _check_parameters(digital)
+    x, y = batches.smallest()
+    for module, where in ((digital, "the data"), (analog, "the data on the arrays")):
+        _check_learns(module, x, y, batches.classes, where)
+
+
+def _check_parameters(module: nn.Module) -> None:
     """Refuse what an array cannot do: other numbers than float32, and weights that must not learn."""
     for name, tensor in [*module.named_parameters(), *module.named_buffers()]:
         if tensor.is_floating_point() and tensor.dtype != torch.float32:
@@ -29,14 +45,14 @@ def check_parameters(module: nn.Module) -> None:
                 )
 
 
-def check_learns(module: nn.Module, x: torch.Tensor, y: torch.Tensor, classes: int, where: str) -> None:
-    """Send one mini-batch through a copy of the module and its loss back; InputError if that cannot be done."""
+def _check_learns(module: nn.Module, x: torch.Tensor, y: torch.Tensor, classes: int, where: str) -> None:
+    """Send one mini-batch through a copy of the module, and its loss back. where: the words for an error."""
     twin = copy.deepcopy(module).train()
     with torch.random.fork_rng(devices=[]):
         try:
             output = twin(x)
             _check_output(output, len(y), classes)
-            nn.functional.nll_loss(output, y).backward()
+            torch.autograd.backward(nn.functional.nll_loss(output, y))
         except InputError:
             raise
         except (Exception, SystemExit) as error:  # whatever a user's forward may raise

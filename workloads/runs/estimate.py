@@ -7,70 +7,63 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
-import torch
-
-from rpusim.arch.contract.activity import EMPTY, Activity
-from rpusim.arch.mapping.assumed_activity import PLAIN, STATEMENT, assumed_activity
-from rpusim.arch.chips.chip import Chip
 from rpusim.arch.chips.bill_of_parts import bill_of_parts
-from rpusim.arch.contract.configuration import shown
-from rpusim.arch.mapping.placement import Bias, Placement, place
+from rpusim.arch.contract.activity import EMPTY, Activity
 from rpusim.arch.contract.cell_layout import SINGLE
+from rpusim.arch.contract.configuration import shown
+from rpusim.arch.mapping.assumed_activity import PLAIN, STATEMENT, Learning, assumed_activity, assumed_rows
+from rpusim.arch.mapping.placement import Bias, Placement, place
 from rpusim.arch.schedule.plan import make_plan
 from rpusim.arch.schedule.schedules import Schedule
 from rpusim.errors import InputError
-from rpusim.workloads.cells import inference_cells
-from rpusim.workloads.zoo import networks
 from rpusim.workloads.cells.assumed_transfers import all_alike, assumed, statement
-from rpusim.workloads.capture.capture import capture
 from rpusim.workloads.cells.inference_cells import InferenceCells
-from rpusim.workloads.clock.meter import TRACED_EVENTS, Meter
 from rpusim.workloads.cells.preparation import preparation
-from rpusim.workloads.results.result import SCHEMA, Result, cost, operations_per_sample, package_version, placed_layers
-from rpusim.workloads.cells.training_cells import Given, UnitCells, build
+from rpusim.workloads.cells.training_cells import UnitCells
+from rpusim.workloads.clock.beginning import TRACED_EVENTS
+from rpusim.workloads.clock.meter import Meter
+from rpusim.workloads.results import document
+from rpusim.workloads.results.result import Result
 from rpusim.workloads.results.what_if import compared
+from rpusim.workloads.runs.inputs import (
+    Cells,
+    GivenChip,
+    GivenDevice,
+    GivenNetwork,
+    load_cells,
+    load_chip,
+    load_network,
+)
 
 MOST_ROWS = 20_000_000
 """Rows of activity that are timed in one go, at some hundred bytes each."""
 
 
-def place_by_name(
-    network: str,
-    chip: str,
-    bias: Bias = "column",
-    cells: UnitCells | InferenceCells | None = None,
-    replicas: Mapping[str, int] | None = None,
-) -> Placement:
-    """A network of the zoo on a chip (a preset or a YAML file); one device per weight unless ``cells`` are given."""
-    with torch.device("meta"):
-        module, input_shape = networks.build(network)
-    layout = cells.layout if cells else SINGLE
-    return place(capture(module, input_shape, network), Chip.load(chip), bias, layout, replicas)
-
-
-def _cells(device: Given | None, chip: str) -> UnitCells | InferenceCells | None:
-    return None if device is None else inference_cells.cells(device) or build(device, Chip.load(chip))
-
-
 def map_network(
-    network: str,
-    chip: str,
+    network: GivenNetwork,
+    chip: GivenChip,
     bias: Bias = "column",
-    device: Given | None = None,
+    device: GivenDevice | None = None,
     replicas: Mapping[str, int] | None = None,
 ) -> dict[str, Any]:
-    """The placement as a document: every layer with its tiles, and totals.
+    """Place a network on a chip, as a document: every layer with its tiles, and totals.
 
-    ``device``: a configuration or mapping, see `training_cells`, or a way to infer, see `inference`; ``replicas``: copies
-    of layers, by name.
+    network:   one of the zoo, ``file.py:function``, or what `rpusim.capture` found.
+    chip:      a preset, a YAML file, or a `Chip`.
+    bias:      where biases are: a column of the array, or digital.
+    device:    a way to train or to infer, whose unit cells say how many arrays a weight takes; None: one device each.
+    replicas:  copies of layers, by name, which share the layer's vectors.
+
+    Raises InputError if something is missing, or the chip is too small.
     """
-    placement = place_by_name(network, chip, bias, _cells(device, chip), replicas)
+    placement, _ = _placed(network, chip, bias, device, replicas)
     return {
-        "network": network,
+        "network": placement.network.name,
         "chip": placement.chip.name,
-        "layers": placed_layers(placement),
+        "layers": document.placed_layers(placement),
         "totals": {
             "weights": placement.network.weights,
             "macs": placement.network.macs,
@@ -83,28 +76,92 @@ def map_network(
 
 
 def time_network(
-    network: str,
-    chip: str,
+    network: GivenNetwork,
+    chip: GivenChip,
     samples: int,
     training: bool,
     schedule: Schedule,
     bias: Bias = "column",
     batch: int = 1,
-    device: Given | None = None,
+    device: GivenDevice | None = None,
     replicas: Mapping[str, int] | None = None,
     whole: bool = False,
     program: bool = False,
     what_if: bool = False,
 ) -> Result:
-    """Time and energy of ``samples`` samples from the engine alone, with assumed activity (see `assumption`).
+    """Find the time and energy of a number of samples from the engine alone, with assumed activity.
 
-    ``batch``: samples of a mini-batch in training. ``device``, ``replicas``: as for `map_network`; unit cells are
-    assumed to do what `assumed_cells` says. ``whole``: every sample is timed, and every event of it traced.
-    ``program``: calibrate and write the arrays first, see `preparation`. ``what_if``: time it on changed chips as well,
-    see `what_if`.
+    network, chip, bias, device, replicas: as for `map_network`; what unit cells are assumed to do, each of them says
+              (see `rpusim.workloads.cells.assumed_transfers`).
+    samples:  how many are sent through.
+    training: whether they also go back and learn.
+    schedule: what may overlap, see `rpusim.arch.schedule.schedules`.
+    batch:    samples of a mini-batch, in training.
+    whole:    time every sample, and trace every event of it.
+    program:  calibrate and write the arrays first, see `rpusim.workloads.cells.preparation`.
+    what_if:  time it on changed chips as well, see `rpusim.workloads.results.what_if`.
+
+    Raises InputError on what cannot be used together, or timed in one go.
     """
-    cells = _cells(device, chip)
-    placement = place_by_name(network, chip, bias, cells, replicas)
+    placement, cells = _placed(network, chip, bias, device, replicas)
+    _check(placement, cells, device, samples, training, schedule, batch)
+    learns = cells if isinstance(cells, UnitCells) else None
+    before = preparation(placement, cells) if program else EMPTY
+    work = _Work(placement, samples, training, batch, assumed(learns) if learns else PLAIN, before)
+    most = work.most
+    repeats = samples % work.size == 0 and (learns is None or all_alike(learns))
+    proven = repeats and not whole and (samples > most or schedule != "asynchronous")  # staleness is that of all
+    if not proven and samples > most:
+        raise InputError(
+            f"samples: got {shown(samples)}, but of this network at most {most} can be timed in one go; of whole "
+            "mini-batches, if cells do nothing between updates, any number can"
+        )
+
+    def metered(placement: Placement) -> Meter:
+        meter = Meter(make_plan(placement), schedule, traced=sys.maxsize if whole else TRACED_EVENTS)
+        if proven:
+            meter.repeat(work.mini_batches, samples // work.size, work.size, most)
+        else:
+            meter.add(work.all())
+        return meter
+
+    measured = metered(placement).measured()
+    last = {}
+    if what_if:
+        outcomes = compared(placement, measured.ledger, lambda changed: metered(changed).ledger())
+        last["what_if"] = [outcome.document() for outcome in outcomes]
+    return document.result(
+        measured,
+        operations_per_sample=document.operations_per_sample(placement.network, training),
+        provenance=list(placement.chip.provenance()),
+        assumption=statement(learns) if learns and training else STATEMENT,
+        last=last,
+    )
+
+
+def _placed(
+    network: GivenNetwork,
+    chip: GivenChip,
+    bias: Bias,
+    device: GivenDevice | None,
+    replicas: Mapping[str, int] | None,
+) -> tuple[Placement, Cells | None]:
+    """Load what is named, and place it; None where no device is named."""
+    on = load_chip(chip)
+    cells = None if device is None else load_cells(device, on)
+    return place(load_network(network), on, bias, cells.layout if cells else SINGLE, replicas), cells
+
+
+def _check(
+    placement: Placement,
+    cells: Cells | None,
+    device: GivenDevice | None,
+    samples: int,
+    training: bool,
+    schedule: Schedule,
+    batch: int,
+) -> None:
+    """Refuse numbers below 1, training where nothing can train, and inference where it is not what is asked for."""
     for name, given in (("samples", samples), ("batch", batch)):
         if given < 1:
             raise InputError(f"{name}: got {given}, but at least 1 is needed")
@@ -118,45 +175,37 @@ def time_network(
         )
     if training and isinstance(cells, InferenceCells):
         raise InputError(f"device: got {shown(str(device))}, whose cells only infer; ask for inference")
-    learns = cells if isinstance(cells, UnitCells) else None
-    learning = assumed(learns) if learns else PLAIN
-    most = max(1, MOST_ROWS // len(assumed_activity(placement, 1, training, 1, learning)))
-    size = batch if training else 1
-    before = preparation(placement, cells) if program else EMPTY
 
-    def work(number: int, size: int) -> Activity:
-        return Activity.concatenate([before, assumed_activity(placement, number * size, training, size, learning)])
 
-    alike = samples % size == 0 and (learns is None or all_alike(learns))
-    steady = alike and not whole and (samples > most or schedule != "asynchronous")  # staleness is that of all
-    if not steady and samples > most:
-        raise InputError(
-            f"samples: got {shown(samples)}, but of this network at most {most} can be timed in one go; of whole "
-            "mini-batches, if cells do nothing between updates, any number can"
-        )
+@dataclass(frozen=True)
+class _Work:
+    """What a network is assumed to do for a number of samples. before: rows of what is done once, before the first."""
 
-    def metered(placement: Placement) -> Meter:
-        meter = Meter(make_plan(placement), schedule, traced=sys.maxsize if whole else TRACED_EVENTS)
-        if steady:
-            meter.repeat(work, samples // size, size, most)
-        else:
-            meter.add(Activity.concatenate([before, assumed_activity(placement, samples, training, batch, learning)]))
-        return meter
+    placement: Placement
+    samples: int
+    training: bool
+    batch: int
+    learning: Learning
+    before: Activity
 
-    meter = metered(placement)
-    document = {
-        "schema": SCHEMA,
-        "network": network,
-        "chip": placement.chip.name,
-        "version": package_version(),
-        "assumption": statement(learns) if learns and training else STATEMENT,
-        **cost(meter.plan, meter.ledger(), samples, operations_per_sample(placement.network, training)),
-        "activity": meter.activity(),
-        "storage": meter.storage(),
-        "analysis": meter.analysis(),
-        "provenance": list(placement.chip.provenance()),
-    }
-    if what_if:
-        outcomes = compared(placement, meter.ledger(), lambda changed: metered(changed).ledger())
-        document["what_if"] = [outcome.document() for outcome in outcomes]
-    return Result(document, meter.trace, meter.plan.stations, meter.details)
+    @property
+    def size(self) -> int:
+        """Samples of what may repeat itself: of a mini-batch in training, one in inference."""
+        return self.batch if self.training else 1
+
+    @property
+    def most(self) -> int:
+        """How many samples can be timed in one go."""
+        return max(1, MOST_ROWS // assumed_rows(self.placement, 1, self.training, 1, self.learning))
+
+    def mini_batches(self, number: int, size: int) -> Activity:
+        """Write the activity of the first ``number`` mini-batches of ``size`` samples."""
+        return self._written(number * size, size)
+
+    def all(self) -> Activity:
+        """Write the activity of all samples."""
+        return self._written(self.samples, self.batch)
+
+    def _written(self, samples: int, batch: int) -> Activity:
+        activity = assumed_activity(self.placement, samples, self.training, batch, self.learning)
+        return Activity.concatenate([self.before, activity])

@@ -10,7 +10,6 @@ from __future__ import annotations
 import time
 from dataclasses import replace
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,64 +17,55 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from rpusim.arch.contract.activity import Activity, ActivityLog, Phase
-from rpusim.arch.chips.chip import Chip
 from rpusim.arch.account.ledger import Ledger
-from rpusim.arch.mapping.placement import Placement, place
+from rpusim.arch.contract.activity import Activity, ActivityLog, Phase
 from rpusim.arch.schedule.plan import Plan, make_plan
-from rpusim.errors import InputError, nearest
-from rpusim.kernels.inference import INFERENCE, AddNormal, GaussianClip, drift, program
-from rpusim.workloads.zoo import data as datasets
-from rpusim.workloads.runs import training_run as flow
-from rpusim.workloads.cells import inference_cells
-from rpusim.workloads.zoo import networks
-from rpusim.workloads.runs import settings
-from rpusim.workloads.capture.capture import capture, check_convertible
-from rpusim.workloads.runs.checkpoint import Checkpoint, Progress
+from rpusim.errors import InputError
+from rpusim.kernels.inference import drift, program
 from rpusim.workloads.cells.inference_cells import InferenceCells
-from rpusim.workloads.clock.meter import Meter
-from rpusim.workloads.results.result import Result, cost, operations_per_sample
-from rpusim.workloads.runs.settings import Experiment, Use
 from rpusim.workloads.cells.management import Management
+from rpusim.workloads.clock.meter import Meter
+from rpusim.workloads.results import document
+from rpusim.workloads.results.result import Result
+from rpusim.workloads.runs.analog_twin import analog_twin
+from rpusim.workloads.runs.checkpoint import Progress
+from rpusim.workloads.runs.inputs import Inputs
+from rpusim.workloads.runs.training_loop import Batches, Training, Watch, train
 
 ZEPTO, PICO = 1e-21, 1e-12
+"""Joules in a zeptojoule, seconds in a picosecond."""
 
 
-def run(experiment: Experiment, watch: flow.Watch, kept: Path | None = None) -> Result:
-    """Accuracy, and cost of an inference, at each of the experiment's times after programming.
+def run(inputs: Inputs, progress: Progress, watch: Watch) -> Result:
+    """Find the accuracy, and the cost of an inference, at each of the experiment's times after programming.
 
-    kept: a file in which the state is kept meanwhile, as for `experiment.run`.
+    inputs:    what the experiment names; its cells infer, and it has ``inference``.
+    progress:  where the state is kept meanwhile, and what a killed run has left there.
+    watch:     told how far it is.
+
+    Raises InputError if the training in software diverges.
     """
-    began, use = time.perf_counter(), experiment.inference
-    assert use is not None
-    torch.manual_seed(experiment.seed)
-    digital, input_shape = networks.build(experiment.network)
-    samples = datasets.load(experiment.data).shaped(input_shape)
-    network = capture(digital, input_shape, experiment.network)
-    check_convertible(network, digital)
-    cells = _cells(experiment, use)
-    placement = place(network, Chip.load(experiment.chip), experiment.bias, cells.layout)
-    _check_written(placement)
-    done = Progress(Checkpoint(kept, flow.inputs_of(experiment, digital, samples, placement, cells)), began)
-
-    log, batches = ActivityLog(), flow.Batches(samples, experiment)
-    stage = flow.Training("digital", digital, torch.optim.SGD(digital.parameters(), 1.0))
+    experiment, digital, samples, cells = inputs.experiment, inputs.digital, inputs.samples, inputs.cells
+    use, recipe, seed, log = experiment.inference, experiment.recipe, experiment.seed, ActivityLog()
+    assert use is not None and isinstance(cells, InferenceCells)
 
     def on_chip(cells: InferenceCells, log: ActivityLog) -> nn.Module:
-        return flow.analog_twin(digital, placement, experiment.management, cells, experiment.seed, log)
+        return analog_twin(digital, inputs.placement, experiment.management, cells, seed, log)
 
+    stage = Training("digital", digital, torch.optim.SGD(digital.parameters(), 1.0))
+    batches = Batches(samples, recipe, seed)
     try:
-        done.goes_on_with(stage)
-        flow.train(stage, batches, watch, done.keep)
+        progress.goes_on_with(stage)
+        train(stage, batches, watch, progress.keep)
         model = on_chip(cells, log)
         if use.retraining is not None:
-            recipe = {"epochs": use.retraining.epochs, "learning_rate": use.retraining.learning_rate}
-            again = flow.Batches(samples, settings.changed(experiment, recipe))
-            retraining = flow.Training("hardware-aware", model, torch.optim.SGD(model.parameters(), 1.0), log)
-            done.goes_on_with(retraining)
-            flow.train(retraining, again, watch, done.keep)
+            changed = {"epochs": use.retraining.epochs, "learning_rate": use.retraining.learning_rate}
+            again = Batches(samples, recipe.model_copy(update=changed), seed)
+            retraining = Training("hardware-aware", model, torch.optim.SGD(model.parameters(), 1.0), log)
+            progress.goes_on_with(retraining)
+            train(retraining, again, watch, progress.keep)
     except InputError:  # it cannot go on
-        done.checkpoint.remove()
+        progress.checkpoint.remove()
         raise
     log.take()
 
@@ -83,38 +73,41 @@ def run(experiment: Experiment, watch: flow.Watch, kept: Path | None = None) -> 
     if cells.config.compensation is not None:
         plain = on_chip(replace(cells, config=replace(cells.config, compensation=None)), ActivityLog())
         plain.load_state_dict(model.state_dict())
-    plan = make_plan(placement)
-    aging = _Aging(model, plain, log, batches, plan, experiment.management)
-    done.goes_on_with(aging)
+    aging = _Aging(model, plain, log, batches, make_plan(inputs.placement), experiment.management)
+    progress.goes_on_with(aging)
     for seconds in use.times[len(aging.points) :]:
         aging.test(seconds)
-        done.keep()
+        progress.keep()
         watch(aging.name, len(aging.points) / len(use.times))
 
-    meter, reference = aging.meter, stage.curve[-1]["test_error"]
-    document = {
-        **flow.heading(experiment, placement),
-        "accuracy": {
+    return document.result(
+        aging.meter.measured(),
+        operations_per_sample=document.operations_per_sample(inputs.network, training=False),
+        provenance=inputs.provenance(),
+        title=experiment.title,
+        training=experiment.document(),
+        seed=seed,
+        accuracy={
             "test_error": aging.points[-1]["test_error"],
-            "test_error_floating_point": reference,
+            "test_error_floating_point": stage.curve[-1]["test_error"],
             "test_samples": len(samples.test_y),
             "curve": [],
             "aging": aging.points,
         },
-        **cost(plan, meter.ledger(), meter.samples, operations_per_sample(network, training=False)),
-        "activity": meter.activity(),
-        "storage": meter.storage(),
-        "analysis": meter.analysis(),
-        "provenance": flow.provenance(experiment, samples, placement, cells),
-        "wall": {"seconds": time.perf_counter() - done.began},
-    }
-    return Result(document, meter.trace, plan.stations, meter.details)
+        last={"wall": {"seconds": time.perf_counter() - progress.began}},
+    )
 
 
 class _Aging:
     """A model on a chip in use: programmed at the first time, tested at every one.
 
-    plain: the same cells, programmed alike and read with the same noise, whose drift is not compensated; off the clock.
+    model:       on the chip; it is put into evaluation mode.
+    plain:       the same cells, programmed alike and read with the same noise, whose drift is not compensated; off the
+                 clock. None where drift is not compensated anyway.
+    log:         where ``model`` writes its activity.
+    batches:     the test set, and how many of its samples are inferred at once.
+    plan:        what the engine times.
+    management:  whose digital operations are added.
     """
 
     name = "aging"
@@ -124,7 +117,7 @@ class _Aging:
         model: nn.Module,
         plain: nn.Module | None,
         log: ActivityLog,
-        batches: flow.Batches,
+        batches: Batches,
         plan: Plan,
         management: Management,
     ) -> None:
@@ -135,7 +128,11 @@ class _Aging:
         self.points: list[dict[str, float]] = []
 
     def test(self, seconds: float) -> None:
-        """Infer the test set so long after programming: error, cost of an inference, and of what comes before it."""
+        """Infer the test set so many seconds after programming, and add a point to the curve.
+
+        The point has the test error, time and energy of an inference, and of the maintenance before it (programming,
+        or measuring drift); where drift is compensated, also the error without, and what compensation costs.
+        """
         model, *plain = self._models
         for each in self._models:
             if not self.points:
@@ -164,21 +161,23 @@ class _Aging:
         self.points.append(point)
 
     def _error(self, model: nn.Module) -> float:
+        """Return the fraction of the test set that is classified wrongly."""
         x, y, size = self._batches.test_x, self._batches.test_y, self._batches.recipe.batch
         wrong = 0
         with torch.no_grad():
-            for inputs, classes in zip(x.split(size), y.split(size), strict=True):
+            for inputs, classes in zip(torch.split(x, size), torch.split(y, size), strict=True):
                 wrong += int((model(inputs).argmax(dim=1) != classes).sum())
                 self._log.step += 1
         return wrong / len(y)
 
     def _alone(self, rows: Activity, chosen: NDArray[np.bool_]) -> Ledger:
+        """Account for some rows of activity as if nothing else had been done."""
         meter = self._new_meter()
         meter.add(rows.select(np.flatnonzero(chosen)))
         return meter.ledger()
 
     def state_dict(self) -> dict[str, Any]:
-        """All that it takes to go on after a test."""
+        """Return all that it takes to go on after a test."""
         assert not self._log, "activity that nobody has accounted for"
         return {
             "models": [model.state_dict() for model in self._models],
@@ -193,27 +192,3 @@ class _Aging:
             model.load_state_dict(before)
         self.meter.load_state_dict(state["meter"])
         self._log.step, self.points = state["log_step"], state["points"]
-
-
-def _cells(experiment: Experiment, use: Use) -> InferenceCells:
-    """The cells that the experiment names, with what disturbs them in retraining; its times are covered."""
-    found = inference_cells.cells(experiment.device)
-    if found is None:
-        given = str(experiment.device)[:60]
-        raise InputError(f"device: {given!r} does not infer, but the experiment does{nearest(given, INFERENCE)}")
-    if found.config.noise is not None:
-        for seconds in use.times:
-            found.config.noise.check_time(seconds)
-    if use.retraining is None:
-        return found
-    clip = GaussianClip(use.retraining.clip) if use.retraining.clip else None
-    return replace(found, config=replace(found.config, modifiers=(AddNormal(use.retraining.noise),), clip=clip))
-
-
-def _check_written(placement: Placement) -> None:
-    for kind in placement.chip.tiles:
-        if kind.programming is None:
-            raise InputError(
-                f"chip: tiles {kind.name!r} of {placement.chip.name} do not say how they are written; a programming "
-                "block is needed"
-            )

@@ -6,7 +6,6 @@ checks one.
 
 from __future__ import annotations
 
-from rpusim.workloads.cells.management import Management
 import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -14,14 +13,17 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BeforeValidator, Field, field_serializer, model_validator
 
 from rpusim.arch.contract.configuration import find_yaml, parse, read_yaml, shipped
-from rpusim.arch.contract.sourced import Sourced
 from rpusim.arch.contract.quantity import Age, Seconds, SecondsOrZero
+from rpusim.arch.contract.sourced import Sourced
 from rpusim.errors import InputError, nearest
 from rpusim.workloads import zoo
+from rpusim.workloads.cells.management import Management
 from rpusim.workloads.clock.sampling import Timing
 
 MOST_SEED = 2**63 - 1
+"""The largest seed that torch takes."""
 FOLDER = zoo.FOLDER / "experiments"
+"""Where the experiments that ship lie."""
 
 
 def _with_fresh_weights(schedule: object) -> object:
@@ -34,7 +36,13 @@ def _with_fresh_weights(schedule: object) -> object:
 
 
 class Recipe(Sourced):
-    """Stochastic gradient descent with a learning rate that is halved every ``halve_every`` epochs."""
+    """Stochastic gradient descent on the mean loss of a mini-batch.
+
+    epochs:         how often all samples are gone through.
+    batch:          samples of a mini-batch.
+    learning_rate:  of the first epochs.
+    halve_every:    after so many epochs the learning rate is halved, again and again.
+    """
 
     epochs: Annotated[int, Field(ge=1)]
     batch: Annotated[int, Field(ge=1)]
@@ -42,10 +50,8 @@ class Recipe(Sourced):
     halve_every: Annotated[int, Field(ge=1)]
 
 
-
-
 class Pause(Sourced):
-    """The chip stands still for ``time`` after an epoch, with its weights in the arrays."""
+    """The chip stands still for ``time`` after epoch ``after_epoch`` (counted from 1), its weights in the arrays."""
 
     after_epoch: Annotated[int, Field(ge=1)]
     time: Seconds
@@ -67,8 +73,13 @@ class Idle(Sourced):
 
 
 class Retraining(Sourced):
-    """Hardware-aware training: more ``epochs`` with noise of ``noise`` times the largest weight, and weights clipped at
-    ``clip`` standard deviations (0: not at all)."""
+    """Hardware-aware training in software, for the cells that the network is then programmed into.
+
+    epochs:         more epochs, after those of the recipe.
+    learning_rate:  of the first of them.
+    noise:          standard deviation of what is added to the weights of a mini-batch, over the largest weight.
+    clip:           weights are clipped at so many standard deviations; 0: not at all.
+    """
 
     epochs: Annotated[int, Field(ge=1)]
     learning_rate: Annotated[float, Field(gt=0, allow_inf_nan=False)]
@@ -77,9 +88,10 @@ class Retraining(Sourced):
 
 
 class Use(Sourced):
-    """The network is trained in software, programmed, and tested at each of ``times`` after that, in this order.
+    """The network is trained in software, programmed, and tested at some times after that.
 
-    ``retraining``: for the cells that it is programmed into; without it, it is programmed as it is.
+    times:       seconds after programming, in the order in which it is tested.
+    retraining:  hardware-aware training before it is programmed; without it, it is programmed as it is.
     """
 
     times: Annotated[tuple[Age, ...], Field(min_length=1)]
@@ -91,7 +103,7 @@ class Use(Sourced):
 
 
 class Refresh(Sourced):
-    """What capacitors have lost is written back every so often, see `coupling`."""
+    """What capacitors have lost is written back after ``every`` seconds, see `rpusim.workloads.clock.coupling`."""
 
     every: Seconds
 
@@ -112,11 +124,24 @@ def _file_name(name: str) -> str:
 class Experiment(Sourced):
     """Everything that a run needs; the same experiment gives the same result, byte for byte.
 
-    ``device`` is a configuration's name, or a mapping with ``model``, that model's parameters and a ``cell`` (see
-    `training_cells`). ``schedule``: sequential or minibatch-pipelined, see `rpusim.arch.schedule.schedules`.
-    ``timing``: every, sampled or steady, see `timing`. ``elapse``: what leaks and drifts does so after every
-    mini-batch, or before every vector of an update; ``idle``: time in which the chip waits; ``refresh``: how often
-    capacitors are refreshed, see `coupling`.
+    name:        a plain name, which the run folder gets.
+    title:       a sentence for people.
+    network:     one of `rpusim.workloads.zoo.networks`, or ``file.py:function``.
+    data:        digits, digits-28, or a folder with MNIST files.
+    chip:        a preset's name, or a YAML file.
+    device:      a configuration's name, or a mapping with ``model``, that model's parameters and a ``cell`` (see
+                 `rpusim.workloads.cells.training_cells`).
+    bias:        where biases are: a column of the array, or digital.
+    recipe:      how the network is trained.
+    management:  what the digital side does to fit numbers to the analog range.
+    schedule:    what may overlap, see `rpusim.arch.schedule.schedules`.
+    timing:      which mini-batches the engine times, see `rpusim.workloads.clock.sampling`.
+    elapse:      whether what leaks and drifts does so after every mini-batch, or before every vector of an update (see
+                 `rpusim.workloads.clock.coupling`).
+    idle:        time in which the chip waits; None: none.
+    refresh:     how often capacitors are refreshed; None: never.
+    inference:   the network is trained in software, programmed and used; None: it is trained on the chip.
+    seed:        of first weights, devices, order of samples and every noise.
     """
 
     name: Annotated[str, AfterValidator(_file_name)]
@@ -150,20 +175,34 @@ class Experiment(Sourced):
                     )
         return self
 
+    def document(self) -> dict[str, Any]:
+        """Return the document's ``training``: everything that is set, but what a result names by itself."""
+        named = {"source", "sources", "name", "title", "network", "chip", "seed"}
+        return self.model_dump(exclude=named)
+
 
 def presets() -> list[str]:
-    """Names of the experiments that ship."""
+    """List the names of the experiments that ship."""
     return shipped(FOLDER)
 
 
 def load(name: str | Path) -> Experiment:
-    """The experiment that ships under ``name``, or the one in the YAML file at that path."""
+    """Load the experiment that ships under ``name``, or the one in the YAML file at that path.
+
+    Raises InputError if there is none, or a field is not what it should be.
+    """
     path = find_yaml(name, FOLDER, "experiment: none")
     return parse(Experiment, read_yaml(path), path.name)
 
 
 def changed(experiment: Experiment, changes: dict[str, Any]) -> Experiment:
-    """The experiment with some fields replaced, checked anew; fields of its recipe may be named directly."""
+    """Return the experiment with some fields replaced, checked anew.
+
+    experiment:  is not changed.
+    changes:     by name; fields of its recipe may be named directly.
+
+    Raises InputError if there is no such field, or its value cannot be used.
+    """
     fields = experiment.model_dump()
     for name, value in changes.items():
         if name in fields:

@@ -66,9 +66,12 @@ TIMES: dict[str, float] = {
 
 @dataclass(frozen=True)
 class Outcome:
-    """Fraction of the test digits classified wrongly at each of `TIMES` after programming.
+    """How one variant of one seed ages.
 
-    variant: floating-point, converted or hardware-aware. compensated: whether drift is.
+    variant:      floating-point, converted or hardware-aware.
+    compensated:  whether drift is.
+    seed:         of everything but the split of the data.
+    errors:       fraction of the test digits classified wrongly at each of `TIMES` after programming.
     """
 
     variant: str
@@ -78,7 +81,14 @@ class Outcome:
 
 
 def run(seed: int, *, epochs: int = EPOCHS, retraining_epochs: int = RETRAINING_EPOCHS) -> list[Outcome]:
-    """All variants of one seed. The same arguments give the same outcomes to the last bit."""
+    """Train, convert, program and test all variants of one seed.
+
+    seed:              of initial weights, order of samples and every noise; at least 0.
+    epochs:            in floating point.
+    retraining_epochs: more of them with noise, of the hardware-aware variant.
+
+    The same arguments give the same outcomes to the last bit. Raises InputError for numbers out of range.
+    """
     checks.integer("seed", seed, low=0)
     checks.integer("epochs", epochs, low=1)
     checks.integer("retraining_epochs", retraining_epochs, low=1)
@@ -113,7 +123,7 @@ def _errors(chip: nn.Module, digits: Digits) -> Iterator[float]:
 
 
 class Digits:
-    """The data, and how a network learns them and is tested on them."""
+    """The handwritten digits, and how a network learns them and is tested on them; seed: of the order of samples."""
 
     def __init__(self, seed: int) -> None:
         samples = data.load("digits")
@@ -122,26 +132,29 @@ class Digits:
         self._test_x, self._test_y = torch.tensor(samples.test_x), torch.tensor(samples.test_y)
 
     def teach(self, model: nn.Module, epochs: int, rate: float, first_epoch: int = 0) -> None:
-        """Stochastic gradient descent; epochs are numbered from ``first_epoch`` on, for the order of the samples."""
+        """Train a model by stochastic gradient descent with momentum, in place.
+
+        rate: learning rate of the first epochs. first_epoch: number of the first epoch, for the order of the samples.
+        """
         optimizer = torch.optim.SGD(model.parameters(), rate, momentum=MOMENTUM)
         loss = nn.NLLLoss()
         model.train()
         for epoch in range(epochs):
             optimizer.param_groups[0]["lr"] = rate * 0.5 ** (3 * epoch // epochs)
             order = np.random.default_rng((self._seed, first_epoch + epoch)).permutation(len(self._y))
-            for batch in torch.from_numpy(order).split(BATCH):
+            for batch in torch.split(torch.from_numpy(order), BATCH):
                 optimizer.zero_grad()
                 loss(model(self._x[batch]), self._y[batch]).backward()
                 optimizer.step()
 
     @torch.no_grad()
     def error(self, model: nn.Module) -> float:
-        """Fraction of the test digits classified wrongly, with all noise."""
-        return (model.eval()(self._test_x).argmax(1) != self._test_y).double().mean().item()
+        """Return the fraction of the test digits that a model classifies wrongly, with all noise."""
+        return float((model.eval()(self._test_x).argmax(1) != self._test_y).double().mean())
 
 
 def table(outcomes: Sequence[Outcome]) -> Iterator[str]:
-    """A line for every variant: mean error in percent over the seeds at each time."""
+    """Write a line for every variant: mean error in percent over the seeds at each time."""
     yield f"{'variant':16} {'drift':11}" + "".join(f" {time:>8}" for time in TIMES)
     for variant, compensated in dict.fromkeys((o.variant, o.compensated) for o in outcomes):
         errors = [o.errors for o in outcomes if (o.variant, o.compensated) == (variant, compensated)]

@@ -20,11 +20,11 @@ from typing import Any
 
 import numpy as np
 
-from rpusim.workloads.runs import settings, training_run
+from rpusim.workloads.runs import settings, simulate
 from rpusim.workloads.zoo import data
 
 NETWORKS = {"fcn": "fcn-digits", "lenet-2017": "lenet-digits"}
-"""By network, the experiment whose recipe and management are taken."""
+"""For each network, the experiment whose recipe and management are taken."""
 
 WAYS = {
     "plain SGD": "{}",
@@ -35,17 +35,24 @@ WAYS = {
     "mixed precision": "mixed-precision-{}",
 }
 TIMED_EVERY = 5
-"""Of the samples, one is timed."""
+"""One of so many samples is timed."""
 HEADINGS = ("network", "way to train", "arrays", "time", "energy", "of it at work", "transfer", "slices per vector")
 
 
 def rows(
     networks: Sequence[str], chip: str = "reram-512", device: str = "reram-sb", batch: int = 1, samples: int = 100
 ) -> Iterator[dict[str, Any]]:
-    """One for each network and way to train, as they come: figures per sample in s and J, shares as fractions.
+    """Train every network in every one of `WAYS`.
 
-    active_J: without standby. transfer_share: of active_J, with maintenance. slices_per_vector: transferred, for each
-    vector that an array learned from.
+    networks:  keys of `NETWORKS`.
+    chip:      a preset or a YAML file.
+    device:    the device of all ways, such as reram-sb.
+    batch:     samples of a mini-batch.
+    samples:   that are trained with.
+
+    Yields a row for each as it comes: network, way, arrays, and per sample time_s and energy_J; active_J, the energy
+    without standby; transfer_share, the part of it that transfers and maintenance take; slices_per_vector, the slices
+    transferred for each vector that an array learned from.
     """
     with tempfile.TemporaryDirectory() as folder:
         _some_digits(Path(folder), samples)
@@ -58,12 +65,12 @@ def rows(
             yield {
                 "network": network,
                 "way": way,
-                **_figures(training_run.run(settings.changed(base, changes)).document),
+                **_figures(simulate.run(settings.changed(base, changes)).document),
             }
 
 
 def _some_digits(folder: Path, samples: int) -> None:
-    """The first ``samples`` digits, and one to test, as MNIST files."""
+    """Write the first ``samples`` digits, and one to test, as MNIST files."""
     digits = data.load("digits-28")
     for part, x, y in (("train", digits.train_x, digits.train_y), ("t10k", digits.test_x[:1], digits.test_y[:1])):
         images, labels = (x[:samples, 0] * 255).astype(np.uint8), y[:samples].astype(np.uint8)
@@ -90,7 +97,7 @@ def _figures(document: dict[str, Any]) -> dict[str, Any]:
 
 
 def line(row: dict[str, Any]) -> str:
-    """A row of a Markdown table."""
+    """Write a row of `rows` as one of a Markdown table."""
     cells = (
         row["network"],
         row["way"],
@@ -105,7 +112,7 @@ def line(row: dict[str, Any]) -> str:
 
 
 def main() -> None:
-    """The table, in Markdown, row by row."""
+    """Print the table in Markdown, row by row."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--chip", default="reram-512")
     parser.add_argument("--of", default="reram-sb", metavar="DEVICE")

@@ -37,7 +37,9 @@ from rpusim.kernels import (
 from rpusim.kernels.devices import SoftBoundsReference
 
 SIZE, BATCH = 20, 10
+"""Rows and columns of the matrix, and vectors of a mini-batch."""
 RATE = {"sgd": 0.01, "ttv2": 0.02, "c-ttv2": 0.02, "agad": 0.02}
+"""Learning rate of each algorithm."""
 ALGORITHMS = tuple(RATE)
 _READ = IOParameters(inp_res=0.0, out_res=0.0, out_noise=0.05)
 
@@ -56,7 +58,17 @@ class Outcome:
 
 
 def run(algorithm: str, offset: float, *, states: int = 20, seed: int = 0, vectors: int = 10_000) -> Outcome:
-    """Train once. algorithm: sgd, ttv2, c-ttv2 or agad (sgd has no reference). offset: of the references, >= 0."""
+    """Train once.
+
+    algorithm:  sgd, ttv2, c-ttv2 or agad.
+    offset:     by which references miss the symmetry points (standard deviation, in weights), at least 0; sgd has no
+                reference.
+    states:     of a device, between its bounds.
+    seed:       of the target, the inputs, the devices and every noise.
+    vectors:    how many are learned.
+
+    Raises InputError for an unknown algorithm or a negative offset.
+    """
     if algorithm not in ALGORITHMS:
         raise InputError(f"algorithm: {algorithm!r} is unknown{nearest(algorithm, ALGORITHMS)}")
     checks.number("offset", offset, low=0.0)

@@ -4,24 +4,7 @@ The task: the network 64-256-128-10 of `networks` (sigmoid layers) on scikit-lea
 test, in mini-batches of 10, for 20 epochs; learning rates are halved every 8. A seed settles initial weights, order of
 samples, cells and every noise; which digits are test digits never changes.
 
-The device is `DEVICE`: soft bounds at +-2, 500 states of 0.008, up steps twice as large as down steps at weight 0, so
-that random pulses pull a weight to 0.6, while weights start within 1/8. `SHIFTED` is the same device read against a
-reference that was programmed to its symmetry point, to within 0.02 (`kernels.cells.zero_shift` comes within 0.023 by
-6000 pairs of pulses). Converters: DAC of 7 bits, ADC of 9, output noise 0.06, noise and bound management.
-
-What to expect of each, by theory (sources in the files of `kernels.cells`):
-
-    floating-point   the digital network, for comparison
-    symmetric        SGD with constant steps of the same size and range: what converters and granularity cost
-    sgd              fails: noise of the gradient alone makes pulses, and each pulls the weight to the symmetry point
-    zero-shift       SGD on SHIFTED: they pull to 0, a decay that grows with the noise; weights stay small
-    tiki-taka        A, shifted, forgets what gradients do not agree on, and C gets the rest in few pulses
-    ttv2             the same through a digital buffer
-    c-ttv2           the same with choppers, against what the shift has missed
-    agad             no shift at all: A is made of DEVICE like C, and choppers find its references
-    hamiltonian      A and C exchange through parallel reads: each moves every cell, mostly by what other columns hold,
-                     which cancels over a cycle of reads; such pulses pull C as well, so that it has to be shifted too
-    mixed-precision  gradients are summed up digitally, so that few pulses move a weight
+The algorithms, the device that they share, and what to expect of each are in `algorithms`.
 
 The comparison is that of Gokmen & Haensch, Front. Neurosci. 14:103 (2020) and of Rasch, Carta, Fagbohungbe & Gokmen,
 Nat. Commun. 15:7133 (2024), both on MNIST; device, data and settings are chosen here. Measured with seeds 0 to 4: test
@@ -49,8 +32,7 @@ import argparse
 import json
 import statistics
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, replace
-from typing import Any
+from dataclasses import asdict, dataclass
 
 import numpy as np
 import torch
@@ -59,95 +41,23 @@ from torch import nn
 from rpusim.arch.contract import checks
 from rpusim.arch.contract.activity import ActivityLog, Phase
 from rpusim.errors import InputError, nearest
-from rpusim.kernels import (
-    AnalogConfig,
-    AnalogSGD,
-    BufferedTransfer,
-    CellParameters,
-    ChoppedTransfer,
-    ConstantStep,
-    DynamicTransfer,
-    Hamiltonian,
-    IOParameters,
-    MixedPrecision,
-    PulsedDevice,
-    Single,
-    SoftBoundsReference,
-    Transfer,
-)
+from rpusim.kernels import AnalogSGD
 from rpusim.kernels.layers.convert import convert
+from rpusim.workloads.studies.algorithms import ALGORITHMS, Algorithm
 from rpusim.workloads.zoo import data, networks
 
 EPOCHS, BATCH, HALVE_EVERY = 20, 10, 8
+"""How long is trained, in mini-batches of how many samples; epochs after which the learning rate is halved."""
 LAST = 5
-"""Epochs at the end over which the test error is averaged."""
-
-DEVICE = SoftBoundsReference(
-    dw_min=0.008,
-    dw_min_dtod=0.3,
-    dw_min_std=0.3,
-    up_down=0.5,  # down steps are half as large: the symmetry point is at a third of the bound
-    up_down_dtod=0.1,
-    w_max=2.0,
-    w_min=-2.0,
-    w_max_dtod=0.3,
-    w_min_dtod=0.3,
-    mult_noise=True,
-)
-SHIFTED = replace(DEVICE, subtract_symmetry_point=True, reference_std=0.02)
-SYMMETRIC = ConstantStep(dw_min=0.008, w_max=2.0, w_min=-2.0)
-
-
-@dataclass(frozen=True)
-class Algorithm:
-    """A way to train. rate: learning rate of the first epochs, on the mean loss of a mini-batch; config: the arrays, or
-    None for floating point."""
-
-    rate: float
-    config: AnalogConfig | None = None
-
-
-def analog(rate: float, cell: CellParameters, device: PulsedDevice = DEVICE) -> Algorithm:
-    """An algorithm on arrays with trains of at most 31 slots."""
-    return Algorithm(rate, AnalogConfig(device, cell=cell))
-
-
-# Arrays A and C of the transfer cells. A read takes one cell of each row, so its converter reaches as far as a weight.
-_READ = IOParameters(out_bound=2.0)
-_PAIR: dict[str, Any] = {"devices": (SHIFTED, DEVICE), "transfer_forward": _READ}
-# A takes ten times the rate: it then forgets within about 700 vectors, in which the first layer is read 5 to 10 times.
-# Tuned: fast_lr 5, 10. Transfers come every so many vectors.
-_FAST: dict[str, Any] = {"fast_lr": 10.0, "units_in_mbatch": False}
-# The longest train for typical largest errors is half of 31 slots. C moves by a pulse when read-outs have summed up to
-# 300 steps of A over the number of columns, 0.037 in the first layer; from 25 to 300 results are the same.
-_SCALED: dict[str, Any] = {"auto_scale": True, "fast_lr": 0.5, "auto_granularity": 300.0}
-
-# "Tuned" means on seed 100, by hand, among the values given, with 12 epochs (sgd, zero-shift: 20).
-ALGORITHMS: dict[str, Algorithm] = {
-    "floating-point": Algorithm(2.0),  # tuned: 1, 2
-    "symmetric": analog(1.0, Single(), SYMMETRIC),
-    "sgd": analog(0.5, Single()),  # tuned: 0.05, 0.2, 0.5, 1, 4; the only one that leaves 90 % at all
-    "zero-shift": analog(4.0, Single(), SHIFTED),  # tuned: 2, 4, 8
-    # A column is read every 130 (first layer) to 514 vectors, and C gets a fifth of it. Tuned: transfer_lr 0.2, 0.5.
-    "tiki-taka": analog(1.0, Transfer(**_PAIR, **_FAST, transfer_every=2, transfer_lr=0.2)),
-    # C moves by a pulse when read-outs have summed up to 8 steps. Tuned: 4, 8, 15, 30.
-    "ttv2": analog(1.0, BufferedTransfer(**_PAIR, **_FAST, thres_scale=8.0)),
-    # A chopper flips after 50 reads of its column, on average; a reference is found within 10. Not tuned.
-    "c-ttv2": analog(1.0, ChoppedTransfer(**_PAIR, **_SCALED, in_chop_prob=0.02)),
-    "agad": analog(1.0, DynamicTransfer(**_SCALED, transfer_forward=_READ, in_chop_prob=0.1)),
-    # A parallel read sums up to 257 cells, so its converter keeps the usual range. A cycle of 128 to 512 reads has to
-    # fit into what A remembers: a read after every vector ends at 4 to 5 %, one after every 10 at 11 to 14 %. Tuned,
-    # with 12 and 20 epochs: transfer_every 1, 2, 5, 10, 20; at 1, transfer_lr 0.0005, 0.001; at 10, fast_lr 3, 10, 30.
-    "hamiltonian": analog(1.0, Hamiltonian(devices=(SHIFTED,), zero_shift_pairs=0, fast_lr=10.0, transfer_lr=0.0005)),
-    # Gradients are written once they make up 4 pulses. Tuned: rate 0.5, 1, 2; 1, 4 and 12 pulses.
-    "mixed-precision": analog(1.0, MixedPrecision(granularity=4 * DEVICE.dw_min)),
-}
+"""How many epochs at the end the test error is averaged over."""
 
 
 @dataclass(frozen=True)
 class Outcome:
     """What one run came to.
 
+    algorithm:       its name, or "own".
+    seed:            of everything but the split of the data.
     errors:          fraction of the test digits classified wrongly after each epoch, with all noise.
     gradient_pulses: pulses per weight that gradients sent, over the whole run.
     transfer_pulses: pulses per weight that transfers sent (of mixed precision: all of them).
@@ -178,9 +88,15 @@ def run(
     network: str | Callable[[], nn.Module] = "fcn-digits",
     watch: Callable[[int, float], None] = lambda epoch, error: None,
 ) -> Outcome:
-    """Train once. algorithm: one of `ALGORITHMS`, or your own. network: of the zoo, or what builds one for 64 inputs.
+    """Train once.
 
-    watch: called with the epoch and its test error. The same arguments give the same outcome to the last bit.
+    algorithm:  one of `ALGORITHMS`, or your own.
+    seed:       of initial weights, order of samples, cells and every noise; at least 0.
+    epochs:     at least 1.
+    network:    of the zoo, or what builds one for 64 inputs.
+    watch:      called with the number of each epoch that is done and its test error.
+
+    The same arguments give the same outcome to the last bit. Raises InputError for what is unknown or out of range.
     """
     if isinstance(algorithm, str) and algorithm not in ALGORITHMS:
         raise InputError(f"algorithm: {algorithm!r} is unknown{nearest(algorithm, ALGORITHMS)}")
@@ -204,7 +120,7 @@ def _train(
     network: str | Callable[[], nn.Module],
     watch: Callable[[int, float], None],
 ) -> tuple[list[float], dict[Phase, float]]:
-    """The test error after each epoch, and the pulses per weight of each phase."""
+    """Train, and return the test error after each epoch and the pulses per weight of each phase."""
     samples = data.load("digits", flat=True)
     x, y = torch.tensor(samples.train_x), torch.tensor(samples.train_y)
     test_x, test_y = torch.tensor(samples.test_x), torch.tensor(samples.test_y)
@@ -223,7 +139,7 @@ def _train(
     for epoch in range(epochs):
         optimizer.param_groups[0]["lr"] = algorithm.rate * 0.5 ** (epoch // HALVE_EVERY)
         order = torch.from_numpy(np.random.default_rng((seed, epoch)).permutation(len(y)))
-        for batch in order.split(BATCH):
+        for batch in torch.split(order, BATCH):
             optimizer.zero_grad()
             loss(model(x[batch]), y[batch]).backward()
             optimizer.step()
@@ -241,7 +157,7 @@ HEADER = f"{'algorithm':16} {'error':>5} {'+-':>5} {'last':>6} {'pulses':>8} {'t
 
 
 def line(outcomes: Sequence[Outcome]) -> str:
-    """A line of the table: mean and standard deviation over the seeds in percent, means of the rest."""
+    """Write a line of the table: mean and standard deviation over the seeds in percent, means of the rest."""
     errors = [100 * outcome.error for outcome in outcomes]
     spread = statistics.stdev(errors) if len(errors) > 1 else 0.0
     last, pulses, transfer = (

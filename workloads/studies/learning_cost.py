@@ -1,8 +1,8 @@
 """What learning on an asymmetric device costs: test error against simulated seconds and joules.
 
-The task and the algorithms of `learning`, on the chip rpu-2016: its converters read and write, its clock runs, its
-ledger pays. The device has up steps twice as large as its down steps; plain SGD does not learn on it, Tiki-Taka does,
-for the price of its transfers. ``symmetric`` is plain SGD on the device that one would like to have.
+The task of `learning` and the algorithms of `algorithms`, on the chip rpu-2016: its converters read and write, its
+clock runs, its ledger pays. The device has up steps twice as large as its down steps; plain SGD does not learn on it,
+Tiki-Taka does, for the price of its transfers. ``symmetric`` is plain SGD on the device that one would like to have.
 
     python -m rpusim.workloads.studies.learning_cost > learning-cost.json    (a quarter of an hour on one core)
     python -m rpusim.reports.curves.costs learning-cost.json > learning-cost.svg
@@ -19,17 +19,20 @@ from typing import Any
 
 from rpusim.arch.contract import checks
 from rpusim.kernels import AnalogConfig, CellParameters, Device, IOParameters, UpdateParameters
-from rpusim.workloads.runs import settings, training_run
+from rpusim.workloads.runs import settings, simulate
 from rpusim.workloads.studies import learning
+from rpusim.workloads.studies.algorithms import ALGORITHMS
 
 CHIP = "rpu-2016"
 NAMES = ("symmetric", "sgd", "tiki-taka", "ttv2", "agad")
-"""Of the algorithms of `learning`."""
+"""Which of the algorithms are trained."""
 
 
 def mapping(config: AnalogConfig) -> dict[str, Any]:
-    """Device and unit cell of a configuration as an experiment names them (see `training_cells`); reads and pulses of
-    an experiment are those of its chip."""
+    """Write device and unit cell of a configuration as an experiment names them (see `Experiment.device`).
+
+    Reads and pulses are left out, as those of an experiment are its chip's.
+    """
     return _device(config.device) | {"cell": _cell(config.cell)}
 
 
@@ -45,8 +48,16 @@ def _cell(cell: CellParameters) -> dict[str, Any]:
 
 
 def run(name: str, seed: int = 0, **changes: Any) -> dict[str, Any]:
-    """One training; changes: of the experiment. The curve has a point after each epoch."""
-    algorithm = learning.ALGORITHMS[name]
+    """Train once.
+
+    name:     of the algorithm.
+    seed:     of the experiment.
+    changes:  of other fields of the experiment, or of its recipe.
+
+    Returns ``algorithm``, ``seed``, the ``curve`` (seconds, joules and test error after each epoch), the energy of
+    transfers in ``transfer_J`` and the number of ``arrays``.
+    """
+    algorithm = ALGORITHMS[name]
     checks.instance("config", algorithm.config, AnalogConfig)
     assert algorithm.config
     base = settings.load("fcn-digits")
@@ -54,7 +65,7 @@ def run(name: str, seed: int = 0, **changes: Any) -> dict[str, Any]:
     recipe["learning_rate"] = algorithm.rate
     management = base.management.model_copy(update={"bound": "iterative"}).model_dump()
     given = {"device": mapping(algorithm.config), "chip": CHIP, "management": management, "seed": seed}
-    result = training_run.run(settings.changed(base, given | recipe | changes))
+    result = simulate.run(settings.changed(base, given | recipe | changes))
     points = ("seconds", "joules", "test_error")
     return {
         "algorithm": name,

@@ -12,7 +12,7 @@ A cell forgets in ``retention / time per sample`` updates; Li et al. (VLSI 2018)
 network. The test error is the mean of the last `LAST` epochs; without leakage the speed means nothing.
 
     python -m rpusim.workloads.studies.retention > retention.json            (five minutes on one core)
-    python -m rpusim.reports.retention_curves retention.json > retention.svg
+    python -m rpusim.reports.curves.costs retention.json > retention.svg
 """
 
 from __future__ import annotations
@@ -29,17 +29,17 @@ import yaml
 
 from rpusim.arch.chips.chip import FOLDER
 from rpusim.arch.contract.configuration import read_yaml
-from rpusim.workloads.runs import settings, training_run
+from rpusim.workloads.runs import settings, simulate
 
 CHIP = "cmos-rpu-2017"
 RETENTIONS = (1e-5, 1e-4, 1e-3, 1e-2, 1e-1, 1.0, 10.0)
-"""Seconds."""
+"""Retention times in seconds."""
 SPEEDS = ("fast", "slow")
 EPOCHS, LAST = 20, 5
 
 
 def chip_file(speed: str, folder: Path) -> Path:
-    """The chip of this speed, as a file in ``folder``."""
+    """Write the chip of a speed (one of `SPEEDS`) as a file in ``folder``, and return its path."""
     document = read_yaml(FOLDER / f"{CHIP}.yaml")
     if speed == "slow":
         (kind,) = document["tiles"]
@@ -56,13 +56,21 @@ def chip_file(speed: str, folder: Path) -> Path:
 
 
 def run(chip: Path, retention: float, **changes: Any) -> dict[str, Any]:
-    """One training. retention: in seconds; 0: nothing leaks. changes: of the experiment."""
+    """Train once.
+
+    chip:       its file.
+    retention:  of every cell, in seconds; 0: nothing leaks.
+    changes:    of the experiment, or of its recipe.
+
+    Returns the retention, the simulated time of a sample and of the training (s), the updates within a retention time,
+    the test error of each epoch, and the mean of the last ones.
+    """
     base = settings.load("fcn-digits")
     recipe = {"epochs": EPOCHS, "batch": 10, "learning_rate": 1.0, "halve_every": 8}
     management = base.management.model_copy(update={"bound": "iterative"}).model_dump()
     given = {"chip": str(chip), "device": {"model": "chip", "retention": retention}, "management": management}
     chosen = settings.changed(base, given | recipe | changes)
-    result = training_run.run(chosen)
+    result = simulate.run(chosen)
     errors = [point["test_error"] for point in result["accuracy"]["curve"]]
     per_sample = result["time"]["per_sample_s"]
     return {
@@ -76,7 +84,10 @@ def run(chip: Path, retention: float, **changes: Any) -> dict[str, Any]:
 
 
 def study(retentions: Sequence[float] = RETENTIONS, **changes: Any) -> Iterator[dict[str, Any]]:
-    """Every run as it comes: first without leakage, then each speed from the longest retention to the shortest."""
+    """Train without leakage, then at each speed from the longest retention to the shortest.
+
+    retentions: in seconds. changes: of the experiment. Yields every run as it comes.
+    """
     with tempfile.TemporaryDirectory() as folder:
         chips = {speed: chip_file(speed, Path(folder)) for speed in SPEEDS}
         yield {"speed": "any", **run(chips["fast"], 0.0, **changes)}

@@ -21,8 +21,9 @@ from rpusim.arch.contract.configuration import shown
 from rpusim.errors import InputError, nearest
 
 SPLIT_SEED = 2016
-"""Of the fixed split of the digits; the seed of a run does not change which digits are test digits."""
+"""Seed of the split of the digits; that of a run does not change which digits are test digits."""
 DIGITS_TEST = 360
+"""How many of the 1797 digits are test digits."""
 
 _FILES = (
     ("train-images-idx3-ubyte", "train-labels-idx1-ubyte"),
@@ -63,11 +64,14 @@ class Dataset:
 
     @property
     def input_shape(self) -> tuple[int, ...]:
-        """Of one sample."""
+        """Shape of one sample."""
         return self.train_x.shape[1:]
 
     def shaped(self, input_shape: tuple[int, ...]) -> Dataset:
-        """The same data with samples of this shape; `InputError` if a sample has another number of values."""
+        """Return the same data with samples of another shape.
+
+        Raises InputError if a sample does not have as many values as ``input_shape`` has places.
+        """
         if math.prod(input_shape) != math.prod(self.input_shape):
             raise InputError(
                 f"the network reads samples of shape {tuple(input_shape)} but the data have {self.input_shape} "
@@ -80,8 +84,10 @@ class Dataset:
 def load(name_or_path: str | Path, flat: bool = False) -> Dataset:
     """Load ``"digits"``, ``"digits-28"`` or the four MNIST IDX files (plain or .gz) of a folder.
 
-    flat: samples as (values,) and not as (1, height, width).
-    Raises `InputError` if there is no such data, or the files are not what they should be.
+    name_or_path:  one of these two names, or the folder; ``~`` stands for the user's home.
+    flat:          samples as (values,) and not as (1, height, width).
+
+    Raises InputError if there are no such data, or the files are not what they should be.
     """
     try:
         folder = Path(name_or_path).expanduser()
@@ -124,7 +130,7 @@ def _digits() -> Dataset:
 
 
 def _enlarged(data: Dataset, size: int) -> Dataset:
-    """The images at another size, linearly interpolated: for networks that were made for MNIST."""
+    """Interpolate the images linearly to another size, for networks that were made for MNIST."""
     old = data.train_x.shape[-1]
     places = np.linspace(0, old - 1, size)
     weights = np.maximum(1.0 - np.abs(places[:, np.newaxis] - np.arange(old)), 0.0).astype(np.float32)
@@ -152,7 +158,7 @@ def _mnist(folder: Path) -> Dataset:
 
 
 def _read_idx(folder: Path, name: str, dimensions: int) -> NDArray[np.uint8]:
-    """One IDX file of unsigned bytes: magic number 0, 0, 8, dimensions; sizes as big-endian int32; then the bytes."""
+    """Read one IDX file of unsigned bytes: magic number 0, 0, 8, dimensions; sizes as big-endian int32; then bytes."""
     dotted = name.replace("-idx", ".idx")  # as some archives unpack it
     candidates = [folder / file for file in (name, f"{name}.gz", dotted, f"{dotted}.gz")]
     path = next((candidate for candidate in candidates if candidate.is_file()), None)

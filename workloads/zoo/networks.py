@@ -25,10 +25,12 @@ from rpusim.errors import InputError, nearest
 
 
 def fcn(inputs: int = 784, classes: int = 10) -> nn.Module:
-    """The fully connected network of Gokmen & Vlasov 2016: sigmoid layers of 256 and 128, log-softmax out.
+    """Build the fully connected network of Gokmen & Vlasov 2016: sigmoid layers of 256 and 128, log-softmax out.
 
-    Arrays (bias column included) 256 x 785, 128 x 257, 10 x 129: 235,146 weights. Takes samples of shape (inputs,),
-    or of any shape with that many values.
+    inputs:   values of a sample; its shape is (inputs,), or any shape with that many values.
+    classes:  number of outputs.
+
+    Arrays (bias column included) 256 x 785, 128 x 257, 10 x 129: 235,146 weights.
     """
     return _sequence(
         flatten=nn.Flatten(),
@@ -42,7 +44,7 @@ def fcn(inputs: int = 784, classes: int = 10) -> nn.Module:
 
 
 def lenet_2017() -> nn.Module:
-    """The convolutional network of Gokmen, Onen & Haensch 2017 on 28 x 28 images: tanh, max pooling, log-softmax.
+    """Build the convolutional network of Gokmen, Onen & Haensch 2017 on 28 x 28 images: tanh, max pooling, log-softmax.
 
     Arrays (bias column included) 16 x 26, 32 x 401, 128 x 513, 10 x 129: 80,202 weights; 576, 64, 1 and 1 vectors.
     """
@@ -62,7 +64,7 @@ def lenet_2017() -> nn.Module:
 
 
 def lenet_digits() -> nn.Module:
-    """The same idea on 8 x 8 images: 3 x 3 kernels, both convolutions padded, pooling after each.
+    """Build the same on 8 x 8 images: 3 x 3 kernels, both convolutions padded, pooling after each.
 
     Arrays (bias column included) 16 x 10, 32 x 145, 64 x 129, 10 x 65: 13,706 weights; 64, 16, 1 and 1 vectors.
     """
@@ -82,7 +84,7 @@ def lenet_digits() -> nn.Module:
 
 
 def alexnet() -> nn.Module:
-    """AlexNet in one tower, as mapped in Gokmen, Onen & Haensch 2017: 227 x 227 images, 1000 classes.
+    """Build AlexNet in one tower, as mapped in Gokmen, Onen & Haensch 2017: 227 x 227 images, 1000 classes.
 
     Arrays (without bias) 96 x 363, 256 x 2400, 384 x 2304, 384 x 3456, 256 x 3456, 4096 x 9216, 4096 x 4096,
     1000 x 4096; 3025, 729, 169, 169, 169, 1, 1 and 1 vectors. Local response normalisation is left out.
@@ -114,7 +116,7 @@ def alexnet() -> nn.Module:
 
 
 def rapa_cifar() -> nn.Module:
-    """Three convolutions with pooling on 32 x 32 images, as in Rasch, Gokmen, Rigotti & Haensch 2019, and a readout.
+    """Build three convolutions with pooling and a readout, for 32 x 32 images (Rasch, Gokmen, Rigotti & Haensch 2019).
 
     Arrays (bias column included) 32 x 76, 32 x 801, 64 x 801, 10 x 1025; 1024, 256, 64 and 1 vectors.
     """
@@ -135,7 +137,7 @@ def rapa_cifar() -> nn.Module:
 
 
 def vgg8() -> nn.Module:
-    """The default network of DNN+NeuroSim V2 for CIFAR-10: six 3 x 3 convolutions, two linear layers, no biases.
+    """Build the default network of DNN+NeuroSim V2 for CIFAR-10: six 3 x 3 convolutions, two linear layers, no biases.
 
     Arrays 128 x 27, 128 x 1152, 256 x 1152, 256 x 2304, 512 x 2304, 512 x 4608, 1024 x 8192, 10 x 1024: 12,973,440
     weights; 1024, 1024, 256, 256, 64, 64, 1 and 1 vectors.
@@ -157,7 +159,12 @@ def vgg8() -> nn.Module:
 
 
 class Bottleneck(nn.Module):
-    """1 x 1, 3 x 3 (which strides) and 1 x 1 convolutions with batch normalisation, beside a shortcut."""
+    """The block of ResNet-50: 1 x 1, 3 x 3 and 1 x 1 convolutions with batch normalisation, beside a shortcut.
+
+    inputs:  channels that come in.
+    width:   channels inside; four times as many go out.
+    stride:  of the 3 x 3 convolution.
+    """
 
     def __init__(self, inputs: int, width: int, stride: int) -> None:
         super().__init__()
@@ -179,7 +186,7 @@ class Bottleneck(nn.Module):
 
 
 def resnet50() -> nn.Module:
-    """ResNet-50 (He et al. 2016) for 224 x 224 images and 1000 classes, strides in the 3 x 3 convolutions.
+    """Build ResNet-50 (He et al. 2016) for 224 x 224 images and 1000 classes, strides in the 3 x 3 convolutions.
 
     25.5 million weights in 53 convolutions and a linear layer.
     """
@@ -203,40 +210,79 @@ def resnet50() -> nn.Module:
 
 
 def _sequence(**layers: nn.Module) -> nn.Sequential:
-    """A sequence whose layers have names, in which maps, reports and errors speak of them."""
+    """Build a sequence whose layers have names, in which maps, reports and errors speak of them."""
     return nn.Sequential(OrderedDict(layers))
 
 
 @dataclass(frozen=True)
 class Entry:
-    """One line of `NETWORKS`: how to build the module, the shape of one sample, where the network comes from."""
+    """A network of the zoo.
+
+    builder:      makes the module, with torch's own initial weights.
+    input_shape:  of one sample.
+    title:        what it is, in a line.
+    source:       where the network comes from.
+    """
 
     builder: Callable[[], nn.Module]
     input_shape: tuple[int, ...]
+    title: str
     source: str
 
 
 _FCN = "Gokmen & Vlasov 2016, Front. Neurosci. 10:333"
 _CNN = "Gokmen, Onen & Haensch 2017, Front. Neurosci. 11:538"
+_FCN_TITLE = "The fully connected network of Gokmen & Vlasov 2016: sigmoid layers of 256 and 128, log-softmax out"
 NETWORKS: dict[str, Entry] = {
-    "fcn": Entry(fcn, (784,), f"{_FCN}: 784-256-128-10 on MNIST"),
-    "fcn-digits": Entry(partial(fcn, 64), (64,), f"the hidden layers of {_FCN}, on 8 x 8 digits"),
-    "lenet-2017": Entry(lenet_2017, (1, 28, 28), f"{_CNN}: the network trained on MNIST"),
-    "lenet-digits": Entry(lenet_digits, (1, 8, 8), f"after {_CNN}, cut by us to 8 x 8 digits"),
-    "rapa-cifar": Entry(
-        rapa_cifar, (3, 32, 32), "Rasch, Gokmen, Rigotti & Haensch 2019, Front. Neurosci. 13:753; channels recalled"
+    "fcn": Entry(fcn, (784,), _FCN_TITLE, f"{_FCN}: 784-256-128-10 on MNIST"),
+    "fcn-digits": Entry(partial(fcn, 64), (64,), _FCN_TITLE, f"the hidden layers of {_FCN}, on 8 x 8 digits"),
+    "lenet-2017": Entry(
+        lenet_2017,
+        (1, 28, 28),
+        "The convolutional network of Gokmen, Onen & Haensch 2017 on 28 x 28 images: tanh, max pooling, log-softmax",
+        f"{_CNN}: the network trained on MNIST",
     ),
-    "vgg8": Entry(vgg8, (3, 32, 32), "DNN+NeuroSim V2.1 (NetWork.csv): its default training network on CIFAR-10"),
-    "resnet50": Entry(resnet50, (3, 224, 224), "He, Zhang, Ren & Sun 2016, CVPR: deep residual learning, 50 layers"),
-    "alexnet": Entry(alexnet, (3, 227, 227), f"{_CNN}: the mapping example, after Krizhevsky et al. 2012"),
+    "lenet-digits": Entry(
+        lenet_digits,
+        (1, 8, 8),
+        "The same idea on 8 x 8 images: 3 x 3 kernels, both convolutions padded, pooling after each",
+        f"after {_CNN}, cut by us to 8 x 8 digits",
+    ),
+    "rapa-cifar": Entry(
+        rapa_cifar,
+        (3, 32, 32),
+        "Three convolutions with pooling on 32 x 32 images, as in Rasch, Gokmen, Rigotti & Haensch 2019, and a readout",
+        "Rasch, Gokmen, Rigotti & Haensch 2019, Front. Neurosci. 13:753; channels recalled",
+    ),
+    "vgg8": Entry(
+        vgg8,
+        (3, 32, 32),
+        "The default network of DNN+NeuroSim V2 for CIFAR-10: six 3 x 3 convolutions, two linear layers, no biases",
+        "DNN+NeuroSim V2.1 (NetWork.csv): its default training network on CIFAR-10",
+    ),
+    "resnet50": Entry(
+        resnet50,
+        (3, 224, 224),
+        "ResNet-50 (He et al. 2016) for 224 x 224 images and 1000 classes, strides in the 3 x 3 convolutions",
+        "He, Zhang, Ren & Sun 2016, CVPR: deep residual learning, 50 layers",
+    ),
+    "alexnet": Entry(
+        alexnet,
+        (3, 227, 227),
+        "AlexNet in one tower, as mapped in Gokmen, Onen & Haensch 2017: 227 x 227 images, 1000 classes",
+        f"{_CNN}: the mapping example, after Krizhevsky et al. 2012",
+    ),
 }
 
 
 def build(name: str) -> tuple[nn.Module, tuple[int, ...]]:
-    """A fresh module and the shape of one sample; torch's random state settles the weights.
+    """Build a network by name: a fresh module, and the shape of one sample.
 
-    ``name`` is one of `NETWORKS`, or ``file.py:function`` for a function of the user's own, without arguments, that
-    returns (module, input_shape). `InputError` with the nearest name if there is no such network.
+    name: one of `NETWORKS`, or ``file.py:function`` for a function of the user's own, without arguments, that returns
+          (module, input_shape).
+
+    Torch's random state settles the weights. Raises InputError with the nearest name if there is no such network, and
+    if the user's function does not return what it should.
     """
     if ".py:" in name:
         return _from_file(*name.rsplit(":", 1))
@@ -246,7 +292,7 @@ def build(name: str) -> tuple[nn.Module, tuple[int, ...]]:
 
 
 def _from_file(path: str, function: str) -> tuple[nn.Module, tuple[int, ...]]:
-    """What the user's function returns; whatever is wrong with it is said in one sentence."""
+    """Call the user's function; whatever is wrong with it is said in one sentence."""
     try:
         there = Path(path).is_file()
     except (OSError, ValueError):  # a name too long, a NUL

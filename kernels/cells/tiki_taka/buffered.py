@@ -23,10 +23,11 @@ from typing import Any
 import numpy as np
 import torch
 
+from rpusim.arch.contract.cell_layout import Crossings, FullTrains
 from rpusim.errors import InputError
 from rpusim.kernels.cells.base import Extra, Site, UnitCell
-from rpusim.kernels.cells.tiki_taka.loops import Collecting
-from rpusim.kernels.cells.tiki_taka.transfer import Numbers, Transfer, TransferCell, Turn
+from rpusim.kernels.cells.tiki_taka.loops import Collecting, Numbers
+from rpusim.kernels.cells.tiki_taka.transfer import Transfer, TransferCell, Turn
 from rpusim.kernels.pulses.specification import UpdateParameters
 
 Tensor = torch.Tensor
@@ -36,7 +37,7 @@ ONE_PULSE = UpdateParameters(desired_bl=1, update_management=False, update_bl_ma
 
 @dataclass(frozen=True)
 class BufferedTransfer(Transfer):
-    """Tiki-Taka, version 2; besides the parameters of `Transfer`:
+    """Learn by Tiki-Taka, version 2; besides the parameters of `Transfer`:
 
     thres_scale:   threshold in units of the written array's granularity.
     step:          size of a write in units of that granularity.
@@ -51,6 +52,8 @@ class BufferedTransfer(Transfer):
     forget_buffer: bool = True
 
     kind = "buffered-transfer"
+    words = 1
+    digital_ops_per_position = 2
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -60,15 +63,21 @@ class BufferedTransfer(Transfer):
         if self.with_reset_prob > 0.0:
             raise InputError(f"with_reset_prob: {self.with_reset_prob} was given; accepted is 0 with a buffer")
 
+    def pulses_of_slice(self, length: int) -> FullTrains | Crossings:
+        """Write a position where the buffer has passed its threshold: equation 4."""
+        return Crossings(length)
+
     def build(self, site: Site) -> UnitCell:
         return BufferedTransferCell(self, site)
 
 
 class BufferedTransferCell(TransferCell):
-    """Arrays and buffers; buffer: (pairs of arrays, rows, columns) in units of weights. It survives `set_weights`."""
+    """Hold arrays and buffers.
+
+    buffer: (pairs of arrays, rows, columns), in units of weights; `set_weights` leaves it as it is.
+    """
 
     buffer: Tensor
-    digital_ops_per_position = 2
 
     def __init__(self, parameters: BufferedTransfer, site: Site) -> None:
         super().__init__(parameters, site)
@@ -76,17 +85,17 @@ class BufferedTransferCell(TransferCell):
         self.register_buffer("buffer", torch.zeros(self.pairs, site.rows, site.columns))
 
     def gain(self, index: int, learning_rate: float, fast_rate: Numbers, ahead: Any = 0) -> Numbers:
-        """lr_C of equation 1."""
-        gains = self.gamma[index], self.gamma[self.target(index)]
+        """lr_C of equation 1, which a read-out is multiplied by."""
+        gains = self.gamma[index], self.gamma[self.p.target(index)]
         rate = self.transfer_rate(index, learning_rate)
         return rate * (gains[0] / gains[1] if min(gains) > 0.0 else 1.0)
 
     def threshold(self, to: int) -> float:
-        """theta of equation 2."""
+        """theta of equation 2: what the buffer in front of array ``to`` has to hold for a pulse."""
         return self.b.thres_scale * float(self._arrays[to].device.granularity)
 
     def write(self, index: int, turn: Turn, values: Tensor, extra: Extra, vector: int) -> None:
-        to, b = self.target(index), self.b
+        to, b = self.p.target(index), self.b
         most, threshold = b.transfer_update.desired_bl, self.threshold(to)
         for value, i in zip(values, turn.slices, strict=True):
             held = self.held(index, i)
@@ -118,7 +127,7 @@ class BufferedTransferCell(TransferCell):
         return self.buffer[index, :, i] if self.p.transfer_columns else self.buffer[index, i]
 
     def send_number(self, to: int, i: int, number: Tensor, extra: Extra, vector: int) -> None:
-        """Equation 4, if there is anything to send."""
+        """Send numbers of pulses (length,) to slice ``i`` of an array, if there are any: equation 4."""
         if bool(number.any()):
             self.send(to, [i], -number[None], self.b.step * self._arrays[to].device.granularity, extra, vector)
         else:

@@ -36,8 +36,9 @@ from rpusim.kernels.base import rng
 from rpusim.kernels.base.loops import Loop
 from rpusim.kernels.cells.base import Extra, Name, Site, UnitCell, joined
 from rpusim.kernels.cells.tiki_taka.buffered import BufferedTransfer, BufferedTransferCell
-from rpusim.kernels.cells.tiki_taka.loops import Collecting, chop, follow
-from rpusim.kernels.cells.tiki_taka.transfer import Numbers, Turn
+from rpusim.kernels.cells.tiki_taka.loops import Collecting, Numbers, chop, follow
+from rpusim.kernels.cells.tiki_taka.transfer import Turn
+from rpusim.kernels.devices import Device, PulsedDevice
 from rpusim.kernels.pulses.specification import UpdateCounts
 
 Tensor = torch.Tensor
@@ -47,13 +48,20 @@ _FOLLOW, _CHOP = Loop(follow), Loop(chop)
 
 @dataclass(frozen=True)
 class ChoppedTransfer(BufferedTransfer):
-    """Chopped Tiki-Taka; besides the parameters of `BufferedTransfer`, of which thres_scale has no meaning here:
+    """Learn by chopped Tiki-Taka; besides the parameters of `BufferedTransfer`, whose thres_scale has no meaning here:
 
-    transfer_every:  may be negative: round(states of A / slices * its magnitude) vectors, at least 1.
-    in_chop_prob, in_chop_random: how often the chopper of a slice flips, and whether at random; out_chop_prob: the
-                     probability that that of a position flips after a cycle.
-    buffer_granularity, auto_granularity, auto_scale, auto_momentum, correct_gradient_magnitudes: see the module.
-    no_buffer:       start from an empty buffer every time.
+    transfer_every:     may be negative: round(states of A / slices * its magnitude) vectors, at least 1.
+    in_chop_prob:       how often the chopper of a slice flips: in every 1 / in_chop_prob th cycle.
+    in_chop_random:     whether it flips at random, with that probability, instead of regularly.
+    out_chop_prob:      probability that the chopper of a position flips after a cycle.
+    buffer_granularity: divides what enters the buffer, see the module; 0 counts as 1.
+    auto_granularity:   a of the module; 0: off.
+    no_buffer:          start from an empty buffer every time.
+    auto_scale:         let lr_A follow the largest |x| and |d|, see the module.
+    auto_momentum:      what the running means of these keep in every mini-batch.
+    correct_gradient_magnitudes: see the module.
+
+    Source: Rasch et al. (2024); parameters and their defaults as in AIHWKit.
     """
 
     units_in_mbatch: bool = False
@@ -85,12 +93,26 @@ class ChoppedTransfer(BufferedTransfer):
     def automatic_period(self) -> bool:
         return True
 
+    def periods(self, device: Device, slices: int, length: int, vectors: int) -> list[int]:
+        if self.transfer_every >= 0.0:
+            return super().periods(device, slices, length, vectors)
+        fast = self.device_of(0, device)
+        if not isinstance(fast, PulsedDevice):
+            raise InputError(
+                f"transfer_every: {self.transfer_every} was given, which counts states, but A is made of exact "
+                "devices; accepted is a number >= 0"
+            )
+        return [max(round(fast.num_states / slices * -self.transfer_every), 1), 0]
+
     def build(self, site: Site) -> UnitCell:
         return ChoppedTransferCell(self, site)
 
 
 class ChoppedTransferCell(BufferedTransferCell):
-    """Arrays A and C. Choppers are vectors of +-1; counters: cycle (through all slices), largest x and largest d."""
+    """Hold arrays A and C, and the choppers: vectors of +1 and -1, of slices and of their positions.
+
+    Counters: cycle, through all slices; largest x, largest d: running means of the largest |x| and |d|.
+    """
 
     slice_chopper: Tensor
     position_chopper: Tensor
@@ -107,23 +129,17 @@ class ChoppedTransferCell(BufferedTransferCell):
         self._unit = float((c.buffer_granularity or 1.0) * g_fast)
         if c.auto_granularity > 0.0:
             self._unit *= c.auto_granularity / (self.slices * (abs(c.transfer_every) or 1.0))
-        self._corrected_unit = self._unit * g_slow / g_fast
+        self._corrected_unit: float = self._unit * g_slow / g_fast
         self._drawn: tuple[int, list[float]] = (-1, [])
         self.cycles_per_chop = max(math.ceil(1.0 / parameters.in_chop_prob), 2) if parameters.in_chop_prob else 0
 
     def decoded(self, index: int, weights: Tensor) -> Tensor:
-        """Array A with its choppers taken off."""
+        """Take the choppers off array A."""
         if index > 0 or "slice_chopper" not in self._buffers:  # there are none yet while the cell is being made
             return weights
         if self.p.transfer_columns:
             return weights * self.position_chopper[:, None] * self.slice_chopper
         return weights * self.slice_chopper[:, None] * self.position_chopper
-
-    def periods(self, vectors: int) -> list[int]:
-        if self.p.transfer_every < 0.0:
-            states = self._arrays[0].device.num_states
-            return [max(round(states / self.slices * -self.p.transfer_every), 1), 0]
-        return super().periods(vectors)
 
     def pulses_at_once(self, vectors: int) -> bool:
         return super().pulses_at_once(vectors) and (vectors == 1 or not self.c.auto_scale)
@@ -141,19 +157,19 @@ class ChoppedTransferCell(BufferedTransferCell):
         x, d = self._chopped(x, d)
         if not self.c.auto_scale:
             return self.pulse(0, x, d, rates[0])
-        pairs = zip(x.split(1), d.split(1), rates, strict=True)
+        pairs = zip(torch.split(x, 1), torch.split(d, 1), rates, strict=True)
         return joined([self.pulse(0, x_one, d_one, rate) for x_one, d_one, rate in pairs])
 
     @property
     def choppers(self) -> tuple[Tensor, Tensor] | None:
-        """The signs of columns and rows; None: they never change."""
+        """The signs of the columns and of the rows; None: they never change."""
         if not self._chops:
             return None
         sides = self.slice_chopper, self.position_chopper
         return sides if self.p.transfer_columns else sides[::-1]
 
     def _chopped(self, x: Tensor, d: Tensor) -> tuple[Tensor, Tensor]:
-        """Equation 1: the signs on the lines."""
+        """Put the signs on the lines: equation 1."""
         signs = self.choppers
         return (x, d) if signs is None else (x * signs[0], d * signs[1])
 
@@ -179,7 +195,7 @@ class ChoppedTransferCell(BufferedTransferCell):
 
     @property
     def _fresh(self) -> NDArray[np.bool_]:
-        """Slices that have flipped since they were read, if that matters."""
+        """Which slices have flipped since they were read; empty where that does not matter."""
         return np.zeros(0, np.bool_)
 
     def skip(self, vectors: int, transfers: int) -> None:
@@ -187,11 +203,11 @@ class ChoppedTransferCell(BufferedTransferCell):
         super().skip(vectors, transfers)
 
     def cycle(self, ahead: Any = 0) -> Any:
-        """The cycle through all slices, ``ahead`` transfers after the next one."""
+        """Number the cycle through all slices, ``ahead`` transfers after the next one."""
         return self.counters["cycle"] + (self.counters["slice 0"] + ahead) // self.slices
 
     def fast_rates(self, x: Tensor, d: Tensor, learning_rate: float, vectors: int) -> NDArray[np.float64]:
-        """Under auto_scale it follows the running means of the largest |x| and |d|, which go on with every vector."""
+        """Under auto_scale, follow the running means of the largest |x| and |d|, which go on with every vector."""
         if not self.c.auto_scale:
             return super().fast_rates(x, d, learning_rate, vectors)
         c, share, product = self.c, (1.0 - self.c.auto_momentum) / vectors, np.ones(len(x))
@@ -208,21 +224,22 @@ class ChoppedTransferCell(BufferedTransferCell):
     # --- the transfer to C --------------------------------------------------------------------------------------------
 
     def gain(self, index: int, learning_rate: float, fast_rate: Numbers, ahead: Any = 0) -> Numbers:
-        """kappa of equation 2."""
+        """kappa of equation 2, which a read-out is multiplied by."""
         rate = abs(self.transfer_rate(0, learning_rate))
         if min(self.gamma) > 0.0:
             rate *= self.gamma[0] / self.gamma[1]
         if not self.c.correct_gradient_magnitudes:
             return rate / self._unit
         given = np.asarray(fast_rate)
-        return np.divide(rate, given, out=np.zeros(given.shape), where=given != 0.0) / self._corrected_unit
+        gains: NDArray[np.float64] = np.divide(rate, given, out=np.zeros(given.shape), where=given != 0.0)
+        return gains / self._corrected_unit
 
     def threshold(self, to: int) -> float:
-        """The buffer counts in pulses."""
+        """The threshold is 1: the buffer counts in pulses."""
         return 1.0
 
     def write(self, index: int, turn: Turn, values: Tensor, extra: Extra, vector: int) -> None:
-        """Equations 2 to 4 for the next slice."""
+        """Collect the next slice and send its pulses: equations 2 to 4."""
         number = self.collect(turn.slices[0], values[0], turn.gain)
         self.send_number(1, turn.slices[0], number, extra, vector)
 
@@ -236,7 +253,7 @@ class ChoppedTransferCell(BufferedTransferCell):
         return super().collecting._replace(kept=not self.c.no_buffer, limit=np.float32(self.limit))
 
     def collect(self, i: int, value: Tensor, gain: float) -> Tensor:
-        """Equations 2 and 3: the numbers of pulses."""
+        """Add a read-out (length,) to slice ``i`` of the buffer and return the numbers of pulses: equations 2 and 3."""
         c, most, held = self.c, self.c.transfer_update.desired_bl, self.held(0, i)
         step = value * gain
         if self._chops:
@@ -250,7 +267,7 @@ class ChoppedTransferCell(BufferedTransferCell):
         return number
 
     def advance(self, index: int, turn: Turn) -> None:
-        """The chopper of the slice may flip; after a cycle those of the positions too."""
+        """Go on in the cycle; the chopper of the slice may flip, after a cycle those of the positions too."""
         super().advance(index, turn)
         i, last = turn.slices[0], turn.slices[0] == self.slices - 1
         if self._chops:
@@ -270,10 +287,10 @@ class ChoppedTransferCell(BufferedTransferCell):
             self.position_chopper.copy_(torch.where(hit, -self.position_chopper, self.position_chopper))
 
     def flipped(self, i: int) -> None:
-        """The chopper of slice ``i`` has flipped."""
+        """Note that the chopper of slice ``i`` has flipped."""
 
     def _draws(self, cycle: int) -> list[float]:
-        """One random number per slice, drawn once per cycle."""
+        """Draw one random number per slice, once per cycle."""
         if self._drawn[0] != cycle:
             numbers = self.uniform(Name.INPUT_CHOPPER, np.array([cycle]), self.slices)[0]
             self._drawn = (cycle, numbers.tolist())

@@ -16,7 +16,7 @@ in distribution; write noise of A is then drawn anew once a round, not with ever
 from __future__ import annotations
 
 from functools import cache, lru_cache
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import numba
 import numpy as np
@@ -25,19 +25,20 @@ from numpy.typing import NDArray
 
 from rpusim.kernels.arrays import reads
 from rpusim.kernels.arrays.array import DeviceArray
+from rpusim.kernels.arrays.reads import Reader
 from rpusim.kernels.base import rng
 from rpusim.kernels.base.loops import Loop, by_identity, compile_loop
 from rpusim.kernels.base.rng import Purpose
-from rpusim.kernels.cells.base import CellActivity, Extra
+from rpusim.kernels.cells.base import CellActivity, Extra, Site
 from rpusim.kernels.cells.tiki_taka import loops
-from rpusim.kernels.cells.tiki_taka.loops import VECTOR, Writing
+from rpusim.kernels.cells.tiki_taka.loops import VECTOR, Collecting, Numbers, Writing
 from rpusim.kernels.devices import PulsedDevice
-from rpusim.kernels.pulses import compiled, drivers, merged, trains, wear
-from rpusim.kernels.pulses.specification import Execution, PulseType, UpdateCounts, UpdateParameters
-from rpusim.kernels.pulses.trains import not_finite, train_gains
-
-if TYPE_CHECKING:
-    from rpusim.kernels.cells.tiki_taka.transfer import TransferCell
+from rpusim.kernels.devices.variation import parameters_per_step
+from rpusim.kernels.pulses import compiled, drivers, merged, wear
+from rpusim.kernels.pulses.cell_numbers import names_of, rows_of
+from rpusim.kernels.pulses.counts import UpdateCounts
+from rpusim.kernels.pulses.drivers import PULSES
+from rpusim.kernels.pulses.trains import Execution, PulseType, UpdateParameters, not_finite, train_gains
 
 Tensor = torch.Tensor
 
@@ -47,22 +48,57 @@ _MERGED_SLOTS = 512
 _SPLIT, _ONES = Loop(loops.split), Loop(loops.ones)
 
 
-def covers(cell: TransferCell, vectors: int) -> bool:
-    """Whether `update` can do what the cell's parameters ask for in a mini-batch of ``vectors``."""
-    p, parameters, arrays = cell.p, cell.site.update, cell._arrays
-    by_columns = p.number == 2 and p.transfer_columns and p.n_reads_per_transfer == 1
-    in_turn = p.no_self_transfer and not p.random_selection and p.with_reset_prob == 0.0
+class TransferringCell(Protocol):
+    """State what the compiled loops ask of a transfer cell; `transfer.TransferCell` says what each of these is."""
+
+    site: Site
+    _arrays: list[Any]
+    readers: list[Reader]
+    slices: int
+    transfer_update: UpdateParameters
+    column_by_column: bool
+
+    @property
+    def granularity(self) -> float: ...
+
+    @property
+    def path_now(self) -> str: ...
+
+    @property
+    def collecting(self) -> Collecting: ...
+
+    @property
+    def memories(self) -> tuple[Tensor, ...]: ...
+
+    def pulses_at_once(self, vectors: int) -> bool: ...
+
+    def fast_rates(self, x: Tensor, d: Tensor, learning_rate: float, vectors: int) -> NDArray[np.float64]: ...
+
+    def schedule(self, rates: NDArray[np.float64], learning_rate: float) -> tuple[NDArray[np.int64], Numbers]: ...
+
+    def signed(
+        self, x: Tensor, d: Tensor, events: NDArray[np.int64]
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]: ...
+
+    def skip(self, vectors: int, transfers: int) -> None: ...
+
+    def show(self) -> None: ...
+
+
+def covers(cell: TransferringCell, vectors: int) -> bool:
+    """Tell whether `update` can do what the cell's parameters ask for in a mini-batch of ``vectors``."""
+    parameters, writes, arrays = cell.site.update, cell.transfer_update, cell._arrays
     pulsed = all(isinstance(a, DeviceArray) and isinstance(a.device, PulsedDevice) for a in arrays)
-    compressed = all(u.pulse_type is PulseType.STOCHASTIC_COMPRESSED for u in (parameters, p.transfer_update))
-    simple = p.transfer_update.res <= 0.0 and cell.readers[0].simple and cell.path_now == "numba"
-    if not (vectors and by_columns and in_turn and pulsed and compressed and simple):
+    compressed = all(u.pulse_type is PulseType.STOCHASTIC_COMPRESSED for u in (parameters, writes))
+    simple = writes.res <= 0.0 and cell.readers[0].simple and cell.path_now == "numba"
+    if not (vectors and cell.column_by_column and pulsed and compressed and simple):
         return False
     # Exact write noise is drawn anew whenever A has been pulsed: also for cells that are not read next.
     return arrays[0].persistent is None or parameters.execution is Execution.MERGED or cell.pulses_at_once(vectors)
 
 
-def update(cell: TransferCell, x: Tensor, d: Tensor, learning_rate: float) -> CellActivity:
-    """As `TransferCell.step_by_step`, for cells that `covers` knows."""
+def update(cell: TransferringCell, x: Tensor, d: Tensor, learning_rate: float) -> CellActivity:
+    """Do what `transfer.TransferCell.step_by_step` does, with the same arguments, for cells that `covers` knows."""
     plan = _plan(cell, x, d, learning_rate)
     trains = _Trains(cell, plan)
     log = np.zeros((len(plan.events), len(Extra.COLUMNS)), np.int64)
@@ -77,7 +113,7 @@ def update(cell: TransferCell, x: Tensor, d: Tensor, learning_rate: float) -> Ce
 
 
 class _Log(Extra):
-    """Rows of the activity log that were made as a table."""
+    """Show rows of the activity log that were made as a table (rows, columns of `Extra.COLUMNS`)."""
 
     def __init__(self, table: NDArray[np.int64]) -> None:
         super().__init__()
@@ -91,10 +127,13 @@ class _Log(Extra):
 
 
 class _Plan(NamedTuple):
-    """What a mini-batch will do, as far as it is known before anything is read.
+    """Hold what a mini-batch will do, as far as it is known before anything is read.
 
-    x, d: the vectors with their choppers. rates: learning rate of A for each. events: the transfers, with the columns
-    of `loops`; gains (transfers,), signs (transfers, rows): what their read-outs are multiplied by.
+    x, d:    the vectors with their choppers, (vectors, columns) and (vectors, rows).
+    rates:   learning rate of A for each of them (vectors,).
+    events:  the transfers, as `loops.due` lists them.
+    gains:   what their read-outs are multiplied by (transfers,).
+    signs:   signs of the positions that they read (transfers, rows).
     """
 
     x: NDArray[np.float32]
@@ -105,8 +144,8 @@ class _Plan(NamedTuple):
     signs: NDArray[np.float32]
 
 
-def _plan(cell: TransferCell, x: Tensor, d: Tensor, learning_rate: float) -> _Plan:
-    """The plan of a mini-batch; the cell's counters and choppers move on to its end."""
+def _plan(cell: TransferringCell, x: Tensor, d: Tensor, learning_rate: float) -> _Plan:
+    """Plan a mini-batch; the cell's counters and choppers move on to its end."""
     rates = cell.fast_rates(x, d, learning_rate, len(x))
     events, gain = cell.schedule(rates, learning_rate)
     x_signed, d_signed, signs = cell.signed(x, d, events)
@@ -116,23 +155,26 @@ def _plan(cell: TransferCell, x: Tensor, d: Tensor, learning_rate: float) -> _Pl
 
 @lru_cache(maxsize=4096)
 def _keys(stream: tuple[int, ...]) -> NDArray[np.uint64]:
-    """Of the bits and noises of an array, as `drivers.draw` takes them; then that of write noise."""
+    """Make the keys of the bits and noises of an array, as `drivers.draw` takes them, and last that of write noise."""
     lines = Purpose.ROW_ROUNDING, Purpose.COLUMN_ROUNDING, Purpose.ROW_PULSES, Purpose.COLUMN_PULSES
     purposes = *lines, Purpose.PULSE_NOISE, Purpose.MERGED_NOISE, Purpose.WRITE_NOISE
     return np.array([rng.key(*stream, purpose) for purpose in purposes], np.uint64)
 
 
 def _numbers(array: DeviceArray) -> tuple[Any, int, NDArray[np.float32]]:
-    """The step function of the device, the number of its parameters, and those of all cells."""
+    """Give the step function of the device, how many parameters it takes, and the numbers of all cells."""
     device, cells = array.device, array.get_buffer("cell_pulse")
     assert isinstance(device, PulsedDevice)
-    return device.step, (cells.shape[2] - 2) // 2, cells.numpy().reshape(cells.shape[0], -1)
+    return device.step, parameters_per_step(cells), rows_of(cells)
 
 
 class _Trains:
-    """The pulses of a mini-batch on array A, sent in parts. counts: as of any update; left: there are more."""
+    """Send the pulses of a mini-batch on array A in parts.
 
-    def __init__(self, cell: TransferCell, plan: _Plan) -> None:
+    counts: what the update counts in all. left: whether there is more to send.
+    """
+
+    def __init__(self, cell: TransferringCell, plan: _Plan) -> None:
         self._array: DeviceArray = cell._arrays[0]
         device, parameters, vectors = self._array.device, cell.site.update, len(plan.x)
         assert isinstance(device, PulsedDevice)
@@ -142,8 +184,8 @@ class _Trains:
         # As in `pulses.compiled.update`.
         work = rows * columns * (4 if self._merging else min(limit, parameters.desired_bl * vectors))
         self._parallel = work > compiled.PARALLEL_WORK and numba.get_num_threads() > 1
-        wide, narrow = np.zeros((2, vectors), np.int64), np.zeros((6, vectors), np.int32)
-        self.counts = UpdateCounts.of(wide, narrow, np.zeros(vectors, np.bool_))
+        self._table = UpdateCounts.table(vectors)
+        self.counts = UpdateCounts.of(self._table)
         self._first, self._part, self.left = self._array.counters["updates"], 0, True
         rates = plan.rates * (device.granularity / cell.granularity)
         total, self._chunks, self._rows, self._columns, *self._noise = drivers.DRAW(
@@ -158,8 +200,7 @@ class _Trains:
             bool(rates[0] < 0),
             limit,
             self._alone,
-            wide,
-            narrow,
+            self._table,
         )
         if total < 0:
             raise not_finite("input x" if total == -1 else "error d")
@@ -168,16 +209,16 @@ class _Trains:
             wear.count(self._array.taken.numpy(), self._rows, self._columns)
 
     def send(self, events: NDArray[np.int64]) -> None:
-        """All that is left, but to the columns of ``events`` only that of the vectors up to the event."""
+        """Send all that is left, but to the columns of ``events`` only what belongs to vectors up to the event."""
         array, chunks, now = self._array, self._chunks, self._columns
         self.left = bool((events[:, VECTOR] < len(self.counts.slots) - 1).any())
         if self.left and not self._part:
-            self._pulses, self._ones = chunks[:, 4].copy(), np.maximum(_ONES(now, chunks), 1)
+            self._pulses, self._ones = chunks[:, PULSES].copy(), np.maximum(_ONES(now, chunks), 1)
         if self.left:
             self._columns = np.zeros_like(now)
             _SPLIT(now, self._columns, self.counts.slots, chunks, events)
         if self.left or self._part:
-            chunks[:, 4] = -(-self._pulses * _ONES(now, chunks) // self._ones)
+            chunks[:, PULSES] = -(-self._pulses * _ONES(now, chunks) // self._ones)
         before = array.before
         if before is not None:
             before.keep(array.stored)
@@ -186,10 +227,9 @@ class _Trains:
             loop = compiled.loop_of(step, parameters, False, self._merging, self._parallel)
             sigma, more = np.float32(array.device.dw_min_std), ()  # type: ignore[attr-defined]
             if self._merging:  # each part has noise of its own
-                counts = self.counts
                 name = (Purpose.MERGED_NOISE, self._part) if self._part else (Purpose.MERGED_NOISE,)
                 key = np.uint64(rng.key(*array.stream, *name))
-                more = counts.slots, self._alone, key, self._first, counts.merged, counts.fallbacks  # type: ignore[assignment]
+                more = self._alone, key, self._first, self._table  # type: ignore[assignment]
             loop(array.stored.numpy(), cells, sigma, chunks, self._rows, now, *self._noise, *more)
         if before is not None:
             array.show(before)
@@ -198,10 +238,9 @@ class _Trains:
 
 @cache
 def _transfer_loop(device_step: Any, parameters: int) -> Any:
-    names: dict[str, Any] = {"step": device_step, "read": compiled.reader(parameters), "PARAMETERS": parameters}
+    names = names_of(device_step, parameters)
     return compile_loop(
         loops.transfers,
-        sources=(reads.__file__, trains.__file__),
         read_slice=compile_loop(reads._slice),
         collect=compile_loop(loops.collect_column),
         send=compile_loop(loops.send_column, gains=train_gains, **names),
@@ -219,12 +258,12 @@ _NONE, _UNCOUNTED = np.zeros((0, 0), np.float32), np.zeros((0, 0), np.int32)
 
 
 def _transfer(
-    cell: TransferCell, events: NDArray[np.int64], gains: NDArray[np.float64], signs: NDArray[np.float32], log: Any
+    cell: TransferringCell, events: NDArray[np.int64], gains: NDArray[np.float64], signs: NDArray[np.float32], log: Any
 ) -> None:
     """Read the columns of ``events`` and write them to array C; rows of the activity log go to ``log``."""
     if not len(events):
         return
-    (source, target), update = cell._arrays, cell.p.transfer_update
+    (source, target), update = cell._arrays, cell.transfer_update
     counters = target.counters
     step, parameters, cells = _numbers(target)
     memories = [memory.numpy() for memory in cell.memories]

@@ -29,15 +29,15 @@ from numpy.typing import NDArray
 from rpusim.errors import InputError
 from rpusim.kernels.cells.base import Extra, Site, UnitCell
 from rpusim.kernels.cells.tiki_taka.chopped import ChoppedTransfer, ChoppedTransferCell
-from rpusim.kernels.cells.tiki_taka.loops import Collecting
-from rpusim.kernels.cells.tiki_taka.transfer import Numbers, Turn
+from rpusim.kernels.cells.tiki_taka.loops import Collecting, Numbers
+from rpusim.kernels.cells.tiki_taka.transfer import Turn
 
 Tensor = torch.Tensor
 
 
 @dataclass(frozen=True)
 class DynamicTransfer(ChoppedTransfer):
-    """AGAD; besides the parameters of `ChoppedTransfer`:
+    """Learn by AGAD; besides the parameters of `ChoppedTransfer`:
 
     tail_weightening: equation 3; larger: the mean remembers only the end of a phase.
     buffer_cap:       without forget_buffer, limit of what stays in the buffer, in units of desired_bl; 0: none.
@@ -50,6 +50,8 @@ class DynamicTransfer(ChoppedTransfer):
     correct_accumulation: bool = False
 
     kind = "dynamic-transfer"
+    words = 3
+    digital_ops_per_position = 4
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -64,12 +66,14 @@ class DynamicTransfer(ChoppedTransfer):
 
 
 class DynamicTransferCell(ChoppedTransferCell):
-    """Arrays A and C; mean, past: mu and P (rows, columns); fresh: slices that have flipped since they were read."""
+    """Hold arrays A and C and the digital memories of AGAD.
+
+    mean, past: mu and P (rows, columns). fresh: which slices have flipped since they were read (slices,).
+    """
 
     mean: Tensor
     past: Tensor
     fresh: Tensor
-    digital_ops_per_position = 4
 
     def __init__(self, parameters: DynamicTransfer, site: Site) -> None:
         super().__init__(parameters, site)
@@ -81,7 +85,7 @@ class DynamicTransferCell(ChoppedTransferCell):
 
     @property
     def regular(self) -> bool:
-        """Always: random flips come on top."""
+        """Always true: random flips come on top."""
         return True
 
     @property

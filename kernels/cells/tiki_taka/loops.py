@@ -9,35 +9,60 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from rpusim.arch.contract.activity import Phase
-from rpusim.kernels.base.loops import popcount
+from rpusim.kernels.arrays.reads import Reading
+from rpusim.kernels.base.loops import Floats, Integers, Words, popcount
 from rpusim.kernels.base.rng import nb_bits, nb_line_words, nb_normal, nb_step_words, nb_uniform
+from rpusim.kernels.cells.base import Extra
+from rpusim.kernels.devices.variation import BOUND_MAX, BOUND_MIN, UP
 
 # Injected by `compile_loop`; named here for the reader and for type checkers.
 step: Any = None
 read: Any = None
-PARAMETERS = 0
+DOWN = STRIDE = 0
 gains: Any = None
 read_slice: Any = None
 collect: Any = None
 send: Any = None
 redraw: Any = None
 
+Numbers = float | NDArray[np.float64]
+"""A number, or one for each of several transfers."""
+
 _F = np.float32
 _ZERO, _ONE = np.uint32(0), np.uint32(1)
 _TRANSFER = int(Phase.TRANSFER)
 
+# Columns of the log, in the order of `Extra.COLUMNS`.
+PHASE, OF_VECTOR, PASSES, WRITTEN, DIGITAL_OPS = map(
+    Extra.COLUMNS.index, ("phase", "vector", "passes", "writes", "digital_ops")
+)
+SLOTS, COINCIDENCES_UP, COINCIDENCES_DOWN = map(Extra.COLUMNS.index, ("slots", "coincidences_up", "coincidences_down"))
+ACTIVE_ROWS, ACTIVE_COLUMNS, ROW_PULSES, COLUMN_PULSES = map(
+    Extra.COLUMNS.index, ("active_rows", "active_columns", "row_pulses", "column_pulses")
+)
 # Columns of a table of transfers: after which vector, of which column, reads before; see `transfer.Turn` for the flags.
 VECTOR, COLUMN, COUNT, FRESH, WRITES = range(5)
 
 
 class Collecting(NamedTuple):
-    """What becomes of a read-out: it is sent to C at once, or as whole pulses out of a buffer.
+    """Say what becomes of a read-out: it is sent to C at once, or as whole pulses out of a buffer.
 
-    digital_ops: of a transfer. buffered: the following has a meaning, see `buffered`, `chopped` and `dynamic`. rate:
-    learning rate of a write. kept: the buffer is not emptied before. spent: what a pulse takes away. referred: there is
-    a reference; old, new: weights of its running mean.
+    The equations are those of `buffered`, `chopped` and `dynamic`.
+
+    digital_ops:  digital operations of a transfer.
+    rate:         learning rate of a write out of the buffer.
+    buffered:     whether there is a buffer; else what follows has no meaning.
+    kept:         whether the buffer keeps what it holds from read to read.
+    forget:       whether a write leaves ``momentum`` times the buffer; else each pulse takes ``spent`` away.
+    threshold:    what the buffer has to hold for a pulse.
+    most:         the most pulses of a write.
+    momentum, spent:  see ``forget``.
+    limit:        the most that stays in the buffer where pulses were sent; 0: no limit.
+    referred:     whether a reference is subtracted first (AGAD).
+    old, new:     weights of the mean so far and of the read-out in the running mean.
     """
 
     digital_ops: int
@@ -56,9 +81,13 @@ class Collecting(NamedTuple):
 
 
 class Writing(NamedTuple):
-    """How C is pulsed. granularity: of C.
+    """Say how C is pulsed.
 
-    rule: what `train_gains` takes after the maxima. sigma: noise of a step; write_noise: see `write_noise`.
+    granularity:  expected size of a step of C.
+    desired_bl, update_management, update_bl_management, fixed_bl, um_grad_scale:  the rule of the pulse trains, as
+                  `rpusim.kernels.pulses.trains.train_gains` takes it after the maxima of x and d.
+    sigma:        cycle-to-cycle noise of a step, relative.
+    write_noise:  standard deviation of the apparent weight around the persistent one.
     """
 
     granularity: float
@@ -71,10 +100,14 @@ class Writing(NamedTuple):
     write_noise: np.float32
 
 
-def due(vectors, start, period, slices, first, reads, unwritten):
-    """The events of a mini-batch with counters of vectors, of slices and of reads at its start.
+def due(vectors: int, start: int, period: int, slices: int, first: int, reads: int, unwritten: int) -> Integers:
+    """List the transfers that fall due in a mini-batch: a table (transfers, 5) with the columns `VECTOR` to `WRITES`.
 
-    period: of vectors; 0: there are none. unwritten: how many of them do not write.
+    vectors:    of the mini-batch. start: vectors that came before it.
+    period:     vectors from one transfer to the next; 0: there are none.
+    slices:     columns of the array. first: the one that is read next.
+    reads:      reads that came before.
+    unwritten:  how many of the transfers do not write to C.
     """
     skipped = period - 1 - start % period if period > 0 else vectors
     events = np.zeros((max(0, (vectors - skipped + period - 1) // max(period, 1)), 5), np.int64)
@@ -84,8 +117,11 @@ def due(vectors, start, period, slices, first, reads, unwritten):
     return events
 
 
-def follow(mean, share, values):
-    """Replace ``values`` by a running mean that starts at ``mean``; what is not positive does not count."""
+def follow(mean: float, share: float, values: NDArray[np.float64]) -> float:
+    """Replace ``values`` (vectors,), in place, by a running mean that starts at ``mean``; returns its end.
+
+    share: weight of a new value. Values that are not positive leave the mean as it is.
+    """
     for b in range(len(values)):
         if mean <= 0.0:
             mean = values[b]
@@ -96,13 +132,34 @@ def follow(mean, share, values):
 
 
 def chop(
-    x, d, events, on_columns, on_rows, fresh, cycle, period, chance, row_chance, key, row_key, x_signed, d_signed, signs
-):  # fmt: skip
-    """The signs of choppers on vectors, and on what ``events`` read; flips them as `chopped` tells.
+    x: Floats,
+    d: Floats,
+    events: Integers,
+    on_columns: Floats,
+    on_rows: Floats,
+    fresh: NDArray[np.bool_],
+    cycle: int,
+    period: int,
+    chance: float,
+    row_chance: float,
+    key: np.uint64,
+    row_key: np.uint64,
+    x_signed: Floats,
+    d_signed: Floats,
+    signs: Floats,
+) -> None:
+    """Put the signs of choppers on the vectors and on what ``events`` read, and flip them as `chopped` tells.
 
-    on_columns, on_rows: the choppers as they are now, changed here. fresh: columns that have flipped since they were
-    read, empty if nobody asks. cycle: the number of the first event's cycle. period: every how many of them a column
-    flips; chance, row_chance: probabilities of flipping by chance; key, row_key: of these.
+    x, d:                 the vectors of a mini-batch (vectors, columns) and (vectors, rows).
+    events:               its transfers, as `due` lists them; ``FRESH`` is filled in here.
+    on_columns, on_rows:  the choppers, +1 or -1, as they are now; changed here.
+    fresh:                columns that have flipped since they were read, changed here; empty if nobody asks.
+    cycle:                number of the first event's cycle through all columns.
+    period:               every how many cycles a column flips; 0: not regularly.
+    chance, row_chance:   probability that a column flips after it was read, a row after each cycle.
+    key, row_key:         keys of these random numbers.
+    x_signed, d_signed:   filled with the vectors times the choppers, as the lines are driven.
+    signs:                (events, rows), filled with the sign of every position that an event reads.
     """
     done, width = 0, len(on_columns)
     for e in range(len(events) + 1):
@@ -132,11 +189,13 @@ def chop(
             cycle += 1
 
 
-def split(columns, later, slots, chunks, events):
+def split(columns: Words, later: Words, slots: Integers, chunks: Integers, events: Integers) -> None:
     """Move the bits of each event's column that belong to vectors after the event from ``columns`` to ``later``.
 
-    columns, later: words (2, words, lines); slots: of every vector; chunks: as returned by `drivers.draw`, whose
-    numbers of pulses are estimated anew for the columns that are left.
+    columns, later:  pulse bits (2 signs, words, columns), changed here.
+    slots:           pulse slots of every vector.
+    chunks:          as `drivers.draw` returns them.
+    events:          transfers, as `due` lists them; no two of the same column.
     """
     ends = np.zeros(len(slots), np.int64)
     for n in range(len(chunks)):
@@ -154,8 +213,8 @@ def split(columns, later, slots, chunks, events):
                 later[side, word, j] = np.uint32(bits & ~keep)
 
 
-def ones(columns, chunks):
-    """How often columns fire in each chunk."""
+def ones(columns: Words, chunks: Integers) -> Integers:
+    """Count how often columns fire in each chunk; arguments as for `split`."""
     found = np.zeros(len(chunks), np.int64)
     for n in range(len(chunks)):
         for word in range(chunks[n, 2], chunks[n, 3]):
@@ -166,8 +225,15 @@ def ones(columns, chunks):
     return found
 
 
-def collect_column(values, gain, signs, held, how, column, number):
-    """Equations 1 to 3 of `buffered`, `chopped`: the numbers of pulses; returns whether there are any."""
+def collect_column(
+    values: Floats, gain: np.float32, signs: Floats, held: Floats, how: Collecting, column: int, number: Floats
+) -> bool:
+    """Add a read-out to the buffer and take whole pulses out of it: equations 1 to 3 of `buffered` and `chopped`.
+
+    values:  the read-out (rows,). gain, signs (rows,): what it is multiplied by.
+    held:    the buffer (rows, columns), changed here.
+    number:  filled with the numbers of pulses (rows,). Returns whether any of them is not 0.
+    """
     busy = False
     for r in range(len(values)):
         omega = _F(_F(values[r] * gain) * signs[r])
@@ -185,11 +251,27 @@ def collect_column(values, gain, signs, held, how, column, number):
     return busy
 
 
-def send_column(lines, column, rate, how, keys, update, weights, cells, taken, row):
-    """Pulses of one pair, ``lines`` and the unit vector of a column, in place; counts them into ``row`` of the log.
+def send_column(
+    lines: Floats,
+    column: int,
+    rate: float,
+    how: Writing,
+    keys: NDArray[np.uint64],
+    update: int,
+    weights: Floats,
+    cells: Floats,
+    taken: NDArray[np.int32],
+    row: Integers,
+) -> None:
+    """Pulse one column of an array: the update with one pair, ``lines`` and the unit vector of the column.
 
-    keys: as `drivers.draw` takes them. update: which update of the array this is. taken: pulses of every cell, or
-    empty if nobody counts them.
+    lines:    values on the rows (rows,).
+    rate:     learning rate.
+    keys:     keys of the bits and noises of the array, as `drivers.draw` takes them.
+    update:   which update of the array this is.
+    weights:  (rows, columns), changed here. cells: the parameters of all cells (rows, columns x parameters).
+    taken:    pulses that every cell has taken (rows, columns), counted here; empty if nobody counts them.
+    row:      a row of the log, whose columns of pulses are filled here.
     """
     largest = _F(0)
     for value in lines:
@@ -210,12 +292,13 @@ def send_column(lines, column, rate, how, keys, update, weights, cells, taken, r
     active, fires = np.zeros(len(lines), np.bool_), np.empty(len(lines), np.bool_)
     row_words, column_words = nb_step_words(keys[2], update), nb_step_words(keys[3], update)
     noise_words = nb_step_words(keys[4], update)
-    cell = column * (2 + 2 * PARAMETERS)
-    row[5] = slots
+    cell = column * STRIDE
+    lowest, highest = BOUND_MIN + cell, BOUND_MAX + cell
+    row[SLOTS] = slots
     for k in range(slots):
         a, c = nb_line_words(column_words[0], column_words[1], 0, k)
         hit = nb_uniform(nb_bits(a, c, column)) < gain_x
-        row[11] += hit
+        row[COLUMN_PULSES] += hit
         a, c = nb_line_words(row_words[0], row_words[1], 0, k)
         for r in range(len(lines)):
             fires[r] = nb_uniform(nb_bits(a, c, r)) < gain_d * abs(lines[r])
@@ -223,28 +306,33 @@ def send_column(lines, column, rate, how, keys, update, weights, cells, taken, r
             if not fires[r]:
                 continue
             active[r] = True
-            row[10] += 1
+            row[ROW_PULSES] += 1
             if not hit:
                 continue
             down, noise, weight = (lines[r] < 0) == flip, _F(0), weights[r, column]
-            row[7 if down else 6] += 1
+            row[COINCIDENCES_DOWN if down else COINCIDENCES_UP] += 1
             if len(taken):
                 taken[r, column] += 1
             if how.sigma > 0:
                 a, c = nb_line_words(noise_words[0], noise_words[1], r, k)
                 noise = how.sigma * nb_normal(nb_bits(a, c, column))
-            of_step = read(cells[r], cell + (2 + PARAMETERS if down else 2))
+            of_step = read(cells[r], cell + (DOWN if down else UP))
             size = _F(step(weight, noise, *of_step))
             moved = weight - size if down else weight + size
-            moved = cells[r, cell] if moved < cells[r, cell] else moved
-            weights[r, column] = cells[r, cell + 1] if moved > cells[r, cell + 1] else moved
-    row[8], row[9] = active.sum(), row[11] > 0
+            moved = cells[r, lowest] if moved < cells[r, lowest] else moved
+            weights[r, column] = cells[r, highest] if moved > cells[r, highest] else moved
+    row[ACTIVE_ROWS], row[ACTIVE_COLUMNS] = active.sum(), row[COLUMN_PULSES] > 0
 
 
-def redraw_column(before, column, sigma, key, number, weights, apparent):
-    """The apparent weights of a column anew where the persistent ones are not as ``before``; returns how many changed.
+def redraw_column(
+    before: Floats, column: int, sigma: np.float32, key: np.uint64, number: int, weights: Floats, apparent: Floats
+) -> int:
+    """Draw the apparent weights of a column anew where the persistent ones have changed; returns how many did.
 
-    Without write noise (sigma 0) both are the same array.
+    before:    the persistent weights of the column (rows,) as they were.
+    sigma:     write noise; where it is 0, ``weights`` and ``apparent`` are the same array.
+    key:       key of the noise. number: which drawing this is.
+    weights, apparent:  persistent and apparent weights (rows, columns); the latter are changed here.
     """
     writes = 0
     words = nb_step_words(key, number)
@@ -262,21 +350,46 @@ def redraw_column(before, column, sigma, key, number, weights, apparent):
 
 
 def transfers(
-    events, rates, signs, source, reading, collecting, buffer, mean, past, writing, weights, apparent, cells, keys,
-    updates, redraws, taken, log,
-):  # fmt: skip
-    """Run ``events`` in order; returns how often C was pulsed.
+    events: Integers,
+    rates: NDArray[np.float64],
+    signs: Floats,
+    source: Floats,
+    reading: Reading,
+    collecting: Collecting,
+    buffer: Floats,
+    mean: Floats,
+    past: Floats,
+    writing: Writing,
+    weights: Floats,
+    apparent: Floats,
+    cells: Floats,
+    keys: NDArray[np.uint64],
+    updates: int,
+    redraws: int,
+    taken: NDArray[np.int32],
+    log: Integers,
+) -> int:
+    """Run transfers in order: read a column of A, collect it, send it to C. Returns how often C was pulsed.
 
-    rates, signs: of every event, see `transfer.Turn`; source: what reads see of A. buffer, mean, past: see the cells.
-    weights, apparent: persistent and apparent weights of C; cells: its parameters; keys: those of `drivers.draw`
-    and of write noise; updates, redraws: C's counters; taken: the pulses of its cells.
-    log: rows (events, 12) of `Extra.COLUMNS`, filled here.
+    events:              transfers, as `due` lists them.
+    rates, signs:        for every event its gain and the signs of its positions, see `transfer.Turn`.
+    source:              what reads see of A (rows, columns). reading: what the periphery makes of it.
+    collecting:          what becomes of a read-out.
+    buffer, mean, past:  digital memories (rows, columns), changed here; empty if the cell has none.
+    writing:             how C is pulsed.
+    weights, apparent:   persistent and apparent weights of C (rows, columns), changed here.
+    cells:               parameters of C's cells.
+    keys:                those that `drivers.draw` takes, and that of write noise.
+    updates, redraws:    C's counters at the start.
+    taken:               pulses of C's cells, counted here; empty if nobody counts them.
+    log:                 rows (events, columns) of `Extra.COLUMNS`, filled here.
     """
     length, sent = len(weights), 0
     values, number, before = np.empty(length, np.float32), np.empty(length, np.float32), np.empty(length, np.float32)
     for e in range(len(events)):
         column, busy = events[e, COLUMN], True
-        log[e, 0], log[e, 1], log[e, 2], log[e, 4] = _TRANSFER, events[e, VECTOR], 1, collecting.digital_ops
+        log[e, PHASE], log[e, OF_VECTOR], log[e, PASSES] = _TRANSFER, events[e, VECTOR], 1
+        log[e, DIGITAL_OPS] = collecting.digital_ops
         for r in range(length):
             values[r] = source[r, column]
         read_slice(
@@ -297,6 +410,6 @@ def transfers(
                 before[r], number[r] = weights[r, column], -number[r]
             rate = collecting.rate if collecting.buffered else rates[e]
             send(number, column, rate, writing, keys, updates + sent, weights, cells, taken, log[e])
-            log[e, 3] = redraw(before, column, writing.write_noise, keys[6], redraws + sent, weights, apparent)
+            log[e, WRITTEN] = redraw(before, column, writing.write_noise, keys[6], redraws + sent, weights, apparent)
             sent += 1
     return sent

@@ -21,15 +21,18 @@ parameters named as in AIHWKit (Rasch et al. 2021), whose semantics are followed
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from rpusim.arch.contract import checks
+from rpusim.arch.contract.activity import Phase
+from rpusim.arch.contract.cell_layout import CellLayout, Crossings, FullTrains, PeriodicWork
 from rpusim.errors import InputError
 from rpusim.kernels.arrays.array import DeviceArray
 from rpusim.kernels.arrays.reads import Reader
@@ -37,33 +40,41 @@ from rpusim.kernels.arrays.zero_shift import ShiftedArray
 from rpusim.kernels.base.loops import Loop
 from rpusim.kernels.cells.base import CellActivity, CellParameters, Extra, Name, Site, UnitCell, changed, joined
 from rpusim.kernels.cells.tiki_taka import compiled
-from rpusim.kernels.cells.tiki_taka.loops import VECTOR, Collecting, due
+from rpusim.kernels.cells.tiki_taka.loops import VECTOR, Collecting, Numbers, due
+from rpusim.kernels.devices import Device
 from rpusim.kernels.mvm.multiply import IOParameters
 from rpusim.kernels.pulses.specification import UpdateCounts, UpdateParameters
 
 Tensor = torch.Tensor
 _DUE = Loop(due)
-# A number, or one for each of several transfers.
-Numbers = float | NDArray[np.float64]
 
 
 @dataclass(frozen=True)
 class Transfer(CellParameters):
-    """Tiki-Taka, version 1.
+    """Learn by Tiki-Taka, version 1.
 
-    number:            of arrays (A, C: 2).
-    gamma, gamma_vec:  equations 1 and 4; gamma_vec gives the weight of every array and overrides gamma.
-    transfer_every:    vectors from one transfer of A to the next, or mini-batches if ``units_in_mbatch``; 0: never.
-                       Array k + 1 is transferred (slice length / n_reads_per_transfer) times less often than array k.
-    transfer_every_vec: that of every array, instead. no_self_transfer: the last array is not transferred to itself.
-    n_reads_per_transfer: consecutive slices per transfer. transfer_columns: slices are columns (else rows).
-    with_reset_prob:   probability that a cell is reset after its column was read.
-    random_selection:  slices start anywhere instead of going round.
-    fast_lr:           learning rate of A, times that of the optimizer if scale_fast_lr; 0: the optimizer's alone.
-    transfer_lr, transfer_lr_vec: learning rate of C (of every transfer), times the optimizer's if scale_transfer_lr.
-    transfer_forward:  periphery of the read; its noise and bound management are always off.
-    transfer_update:   how the write is pulsed.
-    zero_shift_pairs:  pairs of pulses that find A's symmetry points, which it then counts from; 0: A counts from 0.
+    number:               how many arrays: 2 are A and C.
+    gamma:                equations 1 and 4.
+    gamma_vec:            the weight of every array in the sum, instead of powers of gamma.
+    transfer_every:       vectors from one transfer of A to the next, or mini-batches if units_in_mbatch; 0: never.
+                          Array k + 1 is transferred (slice length / n_reads_per_transfer) times less often than k.
+    transfer_every_vec:   the same for every array, instead.
+    no_self_transfer:     the last array is not transferred to itself.
+    units_in_mbatch:      count mini-batches, not vectors.
+    n_reads_per_transfer: consecutive slices per transfer.
+    transfer_columns:     slices are columns, else rows.
+    with_reset_prob:      probability that a cell is reset after its column was read.
+    random_selection:     slices start anywhere instead of going round.
+    fast_lr:              learning rate of A; 0: that of the optimizer.
+    scale_fast_lr:        multiply fast_lr by the optimizer's learning rate.
+    transfer_lr:          learning rate of C.
+    transfer_lr_vec:      that of the transfer from every array, instead.
+    scale_transfer_lr:    multiply it by the optimizer's learning rate.
+    transfer_forward:     periphery of the read; its noise and bound management are always off.
+    transfer_update:      how the write is pulsed.
+    zero_shift_pairs:     pairs of pulses that find A's symmetry points, which it then counts from; 0: it counts from 0.
+
+    Source: Gokmen & Haensch (2020); parameters and their defaults as in AIHWKit (Rasch et al. 2021).
     """
 
     number: int = 2
@@ -87,6 +98,10 @@ class Transfer(CellParameters):
     zero_shift_pairs: int = 0
 
     kind = "transfer"
+    words: ClassVar[int] = 0
+    """Digital words kept per weight."""
+    digital_ops_per_position: ClassVar[int] = 0
+    """Digital operations per position of a slice that is transferred."""
 
     def __post_init__(self) -> None:
         self._check("integer", ("number",), low=2)
@@ -128,18 +143,86 @@ class Transfer(CellParameters):
         return self.number
 
     @property
+    def column_by_column(self) -> bool:
+        """Whether one column at a time goes from A to C, in turn, and nothing is reset."""
+        by_columns = self.number == 2 and self.transfer_columns and self.n_reads_per_transfer == 1
+        return by_columns and self.no_self_transfer and not self.random_selection and self.with_reset_prob == 0.0
+
+    @property
+    def gammas(self) -> tuple[float, ...]:
+        """The weight of every array in the sum: equations 1 and 4."""
+        return self.gamma_vec or tuple(self.gamma ** (self.number - 1 - k) for k in range(self.number))
+
+    @property
+    def layout(self) -> CellLayout:
+        """Each of A, ..., C is transferred to the next; those with a weight in the sum are seen."""
+        made = CellLayout(
+            self.kind,
+            self.number,
+            visible=tuple(k for k, weight in enumerate(self.gammas) if weight),
+            targets=tuple((self.target(k),) for k in range(self.number)),
+            slices="column" if self.transfer_columns else "row",
+            words=self.words,
+        )
+        return made.with_reference() if self.zero_shift_pairs else made
+
+    @property
     def resets(self) -> bool:
         return self.with_reset_prob > 0.0
+
+    @property
+    def calibration_pairs(self) -> int:
+        return self.zero_shift_pairs
+
+    def target(self, array: int) -> int:
+        """The array that an array is transferred to."""
+        return min(array + 1, self.number - 1)
+
+    def periods(self, device: Device, slices: int, length: int, vectors: int) -> list[int]:
+        """Count the vectors from one transfer of each array to the next, in mini-batches of ``vectors``; 0: never.
+
+        device: as for `periodic_work`. slices, length: how many slices an array has, and how many positions a slice.
+        """
+        each, period = [], self.transfer_every
+        for k in range(self.number):
+            given = self.transfer_every_vec[k] if self.transfer_every_vec else period
+            if k == self.number - 1 and self.no_self_transfer:
+                given = 0.0
+            each.append(math.ceil(given * vectors) if self.units_in_mbatch else round(given))
+            period *= length / self.n_reads_per_transfer
+        return each
+
+    def periodic_work(self, device: Device, rows: int, columns: int, vectors: int) -> Iterator[PeriodicWork]:
+        """Transfers of every array to the next one, a slice at a time."""
+        slices, length = (columns, rows) if self.transfer_columns else (rows, columns)
+        for array, period in enumerate(self.periods(device, slices, length, vectors)):
+            if period:
+                yield PeriodicWork(
+                    Phase.TRANSFER,
+                    period,
+                    self.n_reads_per_transfer,
+                    array,
+                    passes=1,
+                    digital_ops=self.digital_ops_per_position * length,
+                    pulses=self.pulses_of_slice(length),
+                )
+
+    def pulses_of_slice(self, length: int) -> FullTrains | Crossings:
+        """Say what a slice of ``length`` positions is written with: full trains, as the read-out drives the lines."""
+        return FullTrains(self.transfer_update.desired_bl, length, 1)
 
     def build(self, site: Site) -> UnitCell:
         return TransferCell(self, site)
 
 
 class Turn(NamedTuple):
-    """A transfer as far as it is known before anything is read.
+    """Describe a transfer as far as it is known before anything is read.
 
-    slices: that are read, in order. reads: of the array before. gain: what read-outs are multiplied by on their
-    way to the next array or buffer. fresh: the reference is taken anew first. writes: pulses are sent.
+    slices:  slices that are read, in order.
+    reads:   how many reads of the array came before.
+    gain:    what read-outs are multiplied by on their way to the next array or buffer.
+    fresh:   whether the reference is taken anew first (AGAD).
+    writes:  whether pulses are sent.
     """
 
     slices: list[int]
@@ -150,15 +233,13 @@ class Turn(NamedTuple):
 
 
 class TransferCell(UnitCell):
-    """Arrays A, ..., C. What follows here is common to all transfer cells; `write` is what they differ in.
+    """Hold arrays A, ..., C. What follows here is common to all transfer cells; `write` is what they differ in.
 
     `step_by_step` is how they learn, vector after vector; `compiled` does the same in compiled loops wherever it
     can (`compiled.covers`).
     """
 
     visible: Tensor | None
-    # What a transfer costs in digital operations per position of the slice.
-    digital_ops_per_position = 0
 
     def __init__(self, parameters: Transfer, site: Site) -> None:
         arrays: list[DeviceArray | ShiftedArray] = list(parameters.make_arrays(site))
@@ -169,8 +250,9 @@ class TransferCell(UnitCell):
             arrays[0] = ShiftedArray(fast, reference, parameters.zero_shift_pairs)
         super().__init__(parameters, site, arrays)
         self.p, number = parameters, parameters.number
+        self.transfer_update, self.column_by_column = parameters.transfer_update, parameters.column_by_column
         self._fast_rate = 0.0  # learning rate of A for the last vector of `learn`
-        self.gamma = parameters.gamma_vec or tuple(parameters.gamma ** (number - 1 - k) for k in range(number))
+        self.gamma = parameters.gammas
         hidden = not any(self.gamma[:-1]) and self.gamma[-1] == 1.0
         self.register_buffer("visible", None if hidden else torch.zeros(site.rows, site.columns))
         self.rename()
@@ -200,15 +282,15 @@ class TransferCell(UnitCell):
 
     @property
     def choppers(self) -> tuple[Tensor, Tensor] | None:
-        """Signs on columns and rows while A learns; None: there are none."""
+        """The choppers that A learns with: signs of the columns and of the rows; None: there are none."""
         return None
 
     def decoded(self, index: int, weights: Tensor) -> Tensor:
-        """What the weights of an array stand for."""
+        """Say what the weights of array ``index`` stand for in the sum: here, themselves."""
         return weights
 
     def set_weights(self, weights: Tensor) -> None:
-        """C is programmed and the other arrays set to 0; the cycle of transfers starts again."""
+        """Program C and set the other arrays to 0; the cycle of transfers starts again."""
         for array in self._arrays[:-1]:
             array.set_weights(torch.zeros(self.site.rows, self.site.columns))
         self._arrays[-1].set_weights(weights / self.gamma[-1])
@@ -220,13 +302,15 @@ class TransferCell(UnitCell):
     # --- for the compiled loops ---------------------------------------------------------------------------------------
 
     def pulses_at_once(self, vectors: int) -> bool:
-        """Whether A takes a mini-batch of ``vectors`` with one rate, and no transfer before its end."""
+        """Tell whether A takes a mini-batch of ``vectors`` with one rate, and no transfer before its end."""
         period = self.periods(vectors)[0]
         return not period or self.counters["updates"] % period + vectors <= period
 
     def schedule(self, rates: NDArray[np.float64], learning_rate: float) -> tuple[NDArray[np.int64], Numbers]:
-        """The transfers of A that fall due in a mini-batch with these rates of A, as `loops` wants them, and
-        what their read-outs are multiplied by."""
+        """List the transfers of A that fall due in a mini-batch, and what their read-outs are multiplied by.
+
+        rates: learning rate of A for every vector (vectors,). Returns a table as `loops.due` makes it, and the gains.
+        """
         start, period = self.counters["updates"], self.periods(len(rates))[0]
         counters = self.counters["slice 0"], self.counters["reads 0"]
         events = _DUE(len(rates), start, period, self.slices, *counters, self.writes_from)
@@ -235,7 +319,10 @@ class TransferCell(UnitCell):
     def signed(
         self, x: Tensor, d: Tensor, events: NDArray[np.int64]
     ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
-        """The vectors as the lines are driven with them, and signs (events, rows) of what the scheduled events read."""
+        """Put the choppers on the vectors of a mini-batch, which flip them as its transfers come.
+
+        events: its transfers, as `schedule` lists them. Returns x, d, and the signs of what they read (events, rows).
+        """
         return x.numpy(), d.numpy(), np.ones((len(events), self.length), np.float32)
 
     def skip(self, vectors: int, transfers: int) -> None:
@@ -246,7 +333,7 @@ class TransferCell(UnitCell):
 
     @cached_property
     def collecting(self) -> Collecting:
-        """What becomes of a read-out."""
+        """What becomes of a read-out on its way to C."""
         return Collecting(digital_ops=self.digital_ops)
 
     @property
@@ -257,16 +344,8 @@ class TransferCell(UnitCell):
     # --- update -------------------------------------------------------------------------------------------------------
 
     def periods(self, vectors: int) -> list[int]:
-        """After how many vectors each array is transferred, in a mini-batch of ``vectors``; 0: never."""
-        p, each = self.p, []
-        period = p.transfer_every
-        for k in range(p.number):
-            given = p.transfer_every_vec[k] if p.transfer_every_vec else period
-            if k == p.number - 1 and p.no_self_transfer:
-                given = 0.0
-            each.append(math.ceil(given * vectors) if p.units_in_mbatch else round(given))
-            period *= self.length / p.n_reads_per_transfer
-        return each
+        """Count the vectors from one transfer of each array to the next, see `Transfer.periods`."""
+        return self.p.periods(self.site.device, self.slices, self.length, vectors)
 
     def fast_rate(self, learning_rate: float) -> float:
         """The learning rate of A."""
@@ -288,7 +367,7 @@ class TransferCell(UnitCell):
         return update(self, x, d, learning_rate)
 
     def step_by_step(self, x: Tensor, d: Tensor, learning_rate: float) -> CellActivity:
-        """As `update`, on any path and with any parameters."""
+        """Do what `update` does, vector after vector, on any path and with any parameters."""
         vectors, start = len(x), self.counters["updates"]
         periods = self.periods(vectors)
         parts: list[UpdateCounts] = []
@@ -308,12 +387,12 @@ class TransferCell(UnitCell):
         return CellActivity(joined(parts) if parts else UpdateCounts.zeros(0), extra=extra)
 
     def learn(self, x: Tensor, d: Tensor, learning_rate: float, vectors: int) -> UpdateCounts:
-        """Equation 2 for vectors with no transfer between them, of a mini-batch of ``vectors``."""
+        """Pulse A with vectors that have no transfer between them: equation 2. ``vectors``: of the whole mini-batch."""
         self._fast_rate = self.fast_rate(learning_rate)
         return self.pulse(0, x, d, self._fast_rate)
 
     def turn(self, index: int, learning_rate: float, fast_rate: float) -> Turn:
-        """The next transfer of array ``index``, after a vector for which A had the learning rate ``fast_rate``."""
+        """Plan the next transfer of array ``index``, after a vector for which A had the learning rate ``fast_rate``."""
         first, count = self.counters[f"slice {index}"], self.counters[f"reads {index}"]
         if self.p.random_selection:
             step = np.array([count * self.p.number + index])
@@ -333,7 +412,7 @@ class TransferCell(UnitCell):
 
     @property
     def writes_from(self) -> int:
-        """How many transfers from the next one on C is not written."""
+        """How many transfers from the next one on do not write to C."""
         return 0
 
     def transfer(self, index: int, learning_rate: float, extra: Extra, vector: int) -> None:
@@ -349,12 +428,8 @@ class TransferCell(UnitCell):
         self.advance(index, turn)
 
     def write(self, index: int, turn: Turn, values: Tensor, extra: Extra, vector: int) -> None:
-        """Equation 3: pulses of the read-out ``values`` (slices, length) straight to the next array."""
-        self.send(self.target(index), turn.slices, -values, turn.gain, extra, vector)
-
-    def target(self, index: int) -> int:
-        """The array that array ``index`` is transferred to."""
-        return min(index + 1, self.p.number - 1)
+        """Send the read-out ``values`` (slices, length) straight to the next array: equation 3."""
+        self.send(self.p.target(index), turn.slices, -values, turn.gain, extra, vector)
 
     def send(self, to: int, slices: list[int], lines: Tensor, rate: float, extra: Extra, vector: int) -> None:
         """Pulse slices of an array with one-hot vectors on one side and ``lines`` (slices, length) on the other."""
@@ -371,8 +446,8 @@ class TransferCell(UnitCell):
     @property
     def digital_ops(self) -> int:
         """Digital operations per transferred slice."""
-        return self.digital_ops_per_position * self.length
+        return self.p.digital_ops_per_position * self.length
 
     def _cut(self, weights: Tensor, slices: list[int]) -> Tensor:
-        """Slices of a matrix (len(slices), length)."""
+        """Take slices out of a matrix: (len(slices), length)."""
         return weights[:, slices].t() if self.p.transfer_columns else weights[slices]

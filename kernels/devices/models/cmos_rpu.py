@@ -45,7 +45,8 @@ from rpusim.kernels.devices.models.linear_step import LinearStep
 class CmosRpu(LinearStep):
     """A capacitor cell; besides the parameters of `LinearStep`, of which some follow from these:
 
-    current_dtod:     spread of each of the two currents. capacitance_dtod: spread of the capacitance (both relative).
+    current_dtod:     relative spread of each of the two currents.
+    capacitance_dtod: relative spread of the capacitance.
     leakage_dtod:     spread of the logarithm of the off conductance of one transistor.
     offset_dtod:      spread of the read-out's offset, in weight.
     retention:        time constant of leakage of the mean cell, in seconds; 0: no leakage.
@@ -74,7 +75,7 @@ class CmosRpu(LinearStep):
         super().__post_init__()
 
     def leaking(self, cells: Cells, draw: Draw) -> Cells:
-        """Equation 6, and the ends of the swing as the read-out sees them."""
+        """Give each cell its time constant and rest by equation 6, and the ends of the swing that the read-out sees."""
         up, down = (torch.exp(self.leakage_dtod * draw.normal()) for _ in range(2))
         offset = self.offset_dtod * draw.normal()
         tau = 2.0 * self.retention / (up + down) if self.retention > 0.0 else None

@@ -19,8 +19,8 @@ from rpusim.kernels.devices.symmetry import balance
 Tensor = torch.Tensor
 
 
-def constant_step(weight, noise, size):
-    """Equation 1."""
+def constant_step(weight: Tensor, noise: Tensor, size: Tensor) -> Tensor:
+    """Compute equation 1."""
     return size + size * noise
 
 
@@ -38,6 +38,6 @@ class ConstantStep(PulsedDevice):
         return [steps.up], [steps.down]
 
     def symmetry_point(self, cells: Cells) -> Tensor:
-        """The bound that a cell's stronger direction drives it to; 0 where both steps are equal."""
+        """Find the bound that a cell's stronger direction drives it to; 0 where both steps are equal."""
         (up,), (down,) = cells.parameters(up=True), cells.parameters(up=False)
         return balance(torch.zeros_like(up), up - down, cells)

@@ -22,9 +22,10 @@ Tensor = torch.Tensor
 class ExactDevice(Device):
     """A weight that is updated exactly.
 
-    diffusion: standard deviation of the random walk per mini-batch.
+    diffusion: standard deviation of the random walk per mini-batch, in weight.
     lifetime:  decay time in mini-batches; up to 1: none.
-    reset_std: what a reset leaves, around 0. drift: relaxation with time.
+    reset_std: standard deviation of what a reset leaves around 0, in weight.
+    drift:     relaxation with time.
     """
 
     diffusion: float = 0.0
@@ -43,6 +44,7 @@ class ExactDevice(Device):
         return 1.0
 
     def sample(self, rows: int, columns: int, stream: tuple[int, ...]) -> Cells:
+        """Make the cells of an array, all alike but for their drift, without bounds; arguments as for `Device`."""
         shape = rows, columns
         unbounded = torch.tensor([-torch.inf, torch.inf]).expand(*shape, 2).contiguous()
         diffusion = torch.full(shape, self.diffusion) if self.diffusion > 0.0 else None
@@ -50,7 +52,7 @@ class ExactDevice(Device):
         return Cells(unbounded, decay, None, diffusion, self.drift.exponents(Draw(rows, columns, stream)))
 
     def symmetry_point(self, cells: Cells) -> Tensor:
-        """0: up and down are equal everywhere."""
+        """Give 0 for every cell (rows, columns): up and down are equal everywhere."""
         return torch.zeros_like(cells.bound_min)
 
 

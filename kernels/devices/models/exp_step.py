@@ -30,14 +30,16 @@ from rpusim.kernels.devices.variation import over
 Tensor = torch.Tensor
 
 
-def simple_step(weight, noise, size, amplitude, rate):
-    """Equation 4; ``amplitude`` exp(``rate`` w) is what (2) or (3) subtract from 1."""
+def simple_step(weight: Tensor, noise: Tensor, size: Tensor, amplitude: Tensor, rate: Tensor) -> Tensor:
+    """Compute equation 4; ``amplitude`` exp(``rate`` w) is what (2) or (3) subtract from 1."""
     here = size * positive(complement(amplitude * exp(rate * weight)))
     return here + here * noise
 
 
-def complex_step(weight, noise, size, amplitude, rate, floor, slope):
-    """Equation 5."""
+def complex_step(
+    weight: Tensor, noise: Tensor, size: Tensor, amplitude: Tensor, rate: Tensor, floor: Tensor, slope: Tensor
+) -> Tensor:
+    """Compute equation 5; ``floor`` and ``slope`` are dw_min_std_add and dw_min_std_slope."""
     here = size * positive(complement(amplitude * exp(rate * weight)))
     return here + noise * (abs(here) + floor + slope * abs(weight))
 
@@ -46,8 +48,8 @@ def complex_step(weight, noise, size, amplitude, rate, floor, slope):
 class ExpStep(PulsedDevice):
     """A device with exponential saturation; besides the parameters of `PulsedDevice`:
 
-    A_up, A_down, gamma_up, gamma_down, a, b: the shape, equations 1 to 3.
-    dw_min_std_add, dw_min_std_slope: noise in addition to that of the step, in units of weight, and per weight.
+    A_up, A_down, gamma_up, gamma_down, a, b: the shape, equations 1 to 3, without unit.
+    dw_min_std_add, dw_min_std_slope: what equation 5 adds to the step before noise: in weight, and as a part of |w|.
     """
 
     A_up: float = 0.00081

@@ -29,14 +29,14 @@ from rpusim.kernels.devices.variation import over
 Tensor = torch.Tensor
 
 
-def multiplicative_step(weight, noise, size, slope):
-    """Equation 1."""
+def multiplicative_step(weight: Tensor, noise: Tensor, size: Tensor, slope: Tensor) -> Tensor:
+    """Compute equation 1."""
     here = size + slope * weight
     return here + here * noise
 
 
-def additive_step(weight, noise, size, slope):
-    """Equation 2."""
+def additive_step(weight: Tensor, noise: Tensor, size: Tensor, slope: Tensor) -> Tensor:
+    """Compute equation 2."""
     return size + slope * weight + size * noise
 
 
@@ -72,7 +72,11 @@ class Falling(PulsedDevice):
     def falling(
         self, steps: Steps, gamma_up: Tensor | float, gamma_down: Tensor | float, top: Tensor, bottom: Tensor
     ) -> tuple[list[Tensor], list[Tensor]]:
-        """Equation 3: (size, slope) of both directions, with references ``top`` and ``bottom``."""
+        """Compute the parameters of both directions by equation 3: [size, slope] for up, [size, slope] for down.
+
+        steps: as drawn. gamma_up, gamma_down: numbers, or tensors (rows, columns). top, bottom: references r_up and
+        r_down (rows, columns), which reversed directions exchange.
+        """
         of_up = bottom - self.reverse_offset if self.reverse_up else top
         of_down = top + self.reverse_offset if self.reverse_down else bottom
         slope_up, slope_down = over(-gamma_up * steps.up, of_up), over(-gamma_down * steps.down, of_down)

@@ -27,8 +27,8 @@ from rpusim.kernels.devices.variation import over
 Tensor = torch.Tensor
 
 
-def piecewise_step(weight, noise, low, scale, *nodes):
-    """Equations 1 and 2; the nodes contain s."""
+def piecewise_step(weight: Tensor, noise: Tensor, low: Tensor, scale: Tensor, *nodes: Tensor) -> Tensor:
+    """Compute equations 1 and 2; ``scale`` (weight - ``low``) is q, and the nodes contain s."""
     here = interpolate((weight - low) * scale, nodes)
     return here + here * noise
 

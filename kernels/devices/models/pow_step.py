@@ -27,8 +27,8 @@ from rpusim.kernels.devices.variation import over
 Tensor = torch.Tensor
 
 
-def power_step(weight, noise, size, edge, slope, exponent):
-    """Equations 1 and 2; ``slope`` (weight - ``edge``) is the distance to the bound ahead, 1 from bound to bound."""
+def power_step(weight: Tensor, noise: Tensor, size: Tensor, edge: Tensor, slope: Tensor, exponent: Tensor) -> Tensor:
+    """Compute equations 1 and 2; ``slope`` (weight - ``edge``) is the distance to the bound ahead, from 0 to 1."""
     here = size * power(slope * (weight - edge), exponent)
     return here + here * noise
 
@@ -61,7 +61,8 @@ class PowStep(PulsedDevice):
     @property
     def granularity(self) -> float:
         """The step midway between the bounds."""
-        return self.dw_min * 0.5**self.pow_gamma
+        midway: float = 0.5**self.pow_gamma
+        return self.dw_min * midway
 
     def step_parameters(self, steps: Steps, draw: Draw) -> tuple[list[Tensor], list[Tensor]]:
         gain = 1.0 + self.pow_gamma_dtod * draw.normal()

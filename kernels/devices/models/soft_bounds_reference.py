@@ -25,8 +25,8 @@ from rpusim.kernels.devices.symmetry import linear_symmetry_point
 Tensor = torch.Tensor
 
 
-def additive_step(weight, noise, size, slope, scale):
-    """Equation 1 in terms of w: ``size`` at w = 0 contains the reference, the scale of the noise does not."""
+def additive_step(weight: Tensor, noise: Tensor, size: Tensor, slope: Tensor, scale: Tensor) -> Tensor:
+    """Compute equation 1 in terms of w: ``size``, at w = 0, contains the reference; the scale of the noise does not."""
     return size + slope * weight + scale * noise
 
 

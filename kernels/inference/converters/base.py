@@ -24,7 +24,7 @@ SMALLEST_WEIGHT = 1e-7
 
 
 class Converter(ABC):
-    """Weights as conductances; a frozen dataclass in a file of its own. ``kind`` is its name."""
+    """Turn weights into conductances and back; a frozen dataclass in a file of its own. ``kind`` is its name."""
 
     kind: ClassVar[str]
 
@@ -40,17 +40,17 @@ class Converter(ABC):
 
     @abstractmethod
     def fit(self, weights: Tensor) -> Fit:
-        """The numbers that adapt the range of the devices to the weights of a tile."""
+        """Find the numbers that adapt the range of the devices to the weights (rows, columns) of a tile."""
 
     @abstractmethod
     def conductances(self, weights: Tensor, fit: Fit) -> list[Tensor]:
-        """The conductance of every device in siemens, each of the shape of ``weights``."""
+        """Turn weights into the conductances of every device in siemens, each of the shape of ``weights``."""
 
     @abstractmethod
     def weights(self, conductances: Sequence[Tensor], fit: Fit) -> Tensor:
-        """The weights that these conductances stand for."""
+        """Turn conductances in siemens, one tensor per device, into the weights that they stand for."""
 
 
 def largest(weights: Tensor) -> float:
-    """The largest magnitude, at least `SMALLEST_WEIGHT`."""
+    """Find the largest magnitude, at least `SMALLEST_WEIGHT`."""
     return max(float(weights.abs().max()), SMALLEST_WEIGHT)

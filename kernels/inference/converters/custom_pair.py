@@ -26,7 +26,7 @@ _TOLERANCE = 1e-6  # of the largest value in (1)
 
 @dataclass(frozen=True)
 class CustomPair(Converter):
-    """Pairs of devices with tables.
+    """Let pairs of devices stand for a weight by tables of your own.
 
     tables: conductances in siemens, the positive and the negative device of each pair in turn; all equally long.
     significances: a factor for the current of each pair.

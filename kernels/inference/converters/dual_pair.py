@@ -14,7 +14,7 @@ from rpusim.kernels.inference.converters.n_pair import NPair
 
 @dataclass(frozen=True)
 class DualPair(NPair):
-    """Two pairs of devices; parameters as for `NPair`."""
+    """Let two pairs of devices stand for a weight; parameters as for `NPair`."""
 
     significances: tuple[float, ...] = (1.0, 1.0)
 

@@ -27,9 +27,10 @@ Tensor = torch.Tensor
 
 @dataclass(frozen=True)
 class NPair(Converter):
-    """Pairs of devices.
+    """Let pairs of devices of different significance stand for a weight.
 
-    significances: a factor for the current of each pair. g_min, g_max: the range of a device in siemens.
+    significances:  a factor for the current of each pair.
+    g_max, g_min:   range of a device in siemens.
     """
 
     significances: tuple[float, ...] = (1.0,)

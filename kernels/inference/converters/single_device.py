@@ -21,7 +21,7 @@ Tensor = torch.Tensor
 
 @dataclass(frozen=True)
 class SingleDevice(Converter):
-    """One device; g_min, g_max: its range in siemens."""
+    """Let one device stand for a weight; g_min, g_max: its range in siemens."""
 
     g_max: float = 88.199997e-6
     g_min: float = 9e-6

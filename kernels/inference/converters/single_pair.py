@@ -14,7 +14,7 @@ from rpusim.kernels.inference.converters.n_pair import NPair
 
 @dataclass(frozen=True)
 class SinglePair(NPair):
-    """A pair of devices; g_min, g_max: the range of a device in siemens."""
+    """Let a pair of devices stand for a weight; g_min, g_max: the range of a device in siemens."""
 
     significances: tuple[float, ...] = field(default=(1.0,), init=False)
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from rpusim.arch.contract import checks
-from rpusim.kernels.inference.modifiers.base import CellDraw, Modifier, Tensor
+from rpusim.kernels.inference.draw import CellDraw
+from rpusim.kernels.inference.modifiers.base import Modifier, Tensor
 
 
 @dataclass(frozen=True)
 class AddNormal(Modifier):
-    """std_dev: relative to the largest weight."""
+    """Add normal noise of one size; std_dev: its standard deviation, relative to the largest weight."""
 
     std_dev: float
 

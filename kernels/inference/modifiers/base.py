@@ -23,7 +23,7 @@ Tensor = torch.Tensor
 
 @dataclass(frozen=True, kw_only=True)
 class Modifier(ABC):
-    """A weight modifier; a frozen dataclass in a file of its own. ``kind`` is its name.
+    """Disturb weights for the next mini-batch; a frozen dataclass in a file of its own. ``kind`` is its name.
 
     assumed_wmax: the largest weight that deviations and steps relate to; None: that of the tile at the time.
     """
@@ -37,9 +37,12 @@ class Modifier(ABC):
             checks.number("assumed_wmax", self.assumed_wmax, above=0.0)
 
     def largest(self, clean: Tensor) -> float:
-        """What deviations and steps relate to."""
+        """Find the weight that deviations and steps relate to, for the clean weights (rows, columns) of a tile."""
         return float(clean.abs().max()) if self.assumed_wmax is None else self.assumed_wmax
 
     @abstractmethod
     def modified(self, weights: Tensor, largest: float, draw: CellDraw) -> Tensor:
-        """The weights (rows, columns) disturbed; ``largest`` is that of the clean weights."""
+        """Disturb weights (rows, columns), as the modifiers before have left them; returns new ones.
+
+        largest: what `largest` said of the clean weights. draw: random numbers of the cells.
+        """

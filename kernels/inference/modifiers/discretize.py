@@ -7,12 +7,17 @@ from dataclasses import dataclass
 import torch
 
 from rpusim.arch.contract import checks
-from rpusim.kernels.inference.modifiers.base import CellDraw, Modifier, Tensor
+from rpusim.kernels.inference.draw import CellDraw
+from rpusim.kernels.inference.modifiers.base import Modifier, Tensor
 
 
 @dataclass(frozen=True)
 class Discretize(Modifier):
-    """res: a step, relative to the largest weight. sto_round: round at random."""
+    """Round weights to equal steps.
+
+    res:        size of a step, relative to the largest weight.
+    sto_round:  round up or down at random, in proportion.
+    """
 
     res: float
     sto_round: bool = False

@@ -11,13 +11,19 @@ from dataclasses import dataclass
 import torch
 
 from rpusim.arch.contract import checks
-from rpusim.kernels.inference.modifiers.base import CellDraw, Modifier, Tensor
+from rpusim.kernels.inference.draw import CellDraw
+from rpusim.kernels.inference.modifiers.base import Modifier, Tensor
 from rpusim.kernels.inference.modifiers.discretize import rounded
 
 
 @dataclass(frozen=True)
 class DoReFa(Modifier):
-    """res: a step. dorefa_clip: what the largest weight becomes. sto_round: round at random."""
+    """Take the tangent of the weights, and round.
+
+    res:          size of a step.
+    dorefa_clip:  what the largest weight becomes.
+    sto_round:    round up or down at random, in proportion.
+    """
 
     res: float
     dorefa_clip: float = 0.6

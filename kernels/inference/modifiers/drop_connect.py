@@ -7,12 +7,13 @@ from dataclasses import dataclass
 import torch
 
 from rpusim.arch.contract import checks
-from rpusim.kernels.inference.modifiers.base import CellDraw, Modifier, Tensor
+from rpusim.kernels.inference.draw import CellDraw
+from rpusim.kernels.inference.modifiers.base import Modifier, Tensor
 
 
 @dataclass(frozen=True)
 class DropConnect(Modifier):
-    """pdrop: the probability."""
+    """Set weights to 0 at random; pdrop: the probability."""
 
     pdrop: float
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from rpusim.arch.contract import checks
-from rpusim.kernels.inference.modifiers.base import CellDraw, Modifier, Tensor
+from rpusim.kernels.inference.draw import CellDraw
+from rpusim.kernels.inference.modifiers.base import Modifier, Tensor
 
 
 @dataclass(frozen=True)
 class MultNormal(Modifier):
-    """std_dev: relative to each weight."""
+    """Add normal noise in proportion; std_dev: its standard deviation, relative to each weight."""
 
     std_dev: float
 

@@ -16,16 +16,20 @@ import torch
 from rpusim.arch.contract import checks
 from rpusim.errors import InputError
 from rpusim.kernels.base.elementwise import exp
-from rpusim.kernels.inference.modifiers.base import CellDraw, Modifier, Tensor
+from rpusim.kernels.inference.draw import CellDraw
+from rpusim.kernels.inference.modifiers.base import Modifier, Tensor
 from rpusim.kernels.inference.noise.pcm import PCM
 
 
 @dataclass(frozen=True)
 class PCMNoise(Modifier):
-    """std_dev: a factor of the noise of programming. t_inference: seconds since programming.
+    """Do to weights what phase-change memory would.
 
-    zero_thres: see the module. prob_at_reset, prob_at_gmax, prob_at_random: of devices stuck at 0, at g_max, anywhere.
-    model: the curves.
+    std_dev:      a factor of the noise of programming.
+    t_inference:  seconds since programming.
+    zero_thres:   see the module.
+    prob_at_reset, prob_at_gmax, prob_at_random:  probability that a device is stuck at 0, at g_max, anywhere.
+    model:        the curves of noise and drift.
     """
 
     std_dev: float = 1.0

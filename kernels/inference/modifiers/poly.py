@@ -13,13 +13,17 @@ import torch
 
 from rpusim.arch.contract import checks
 from rpusim.errors import InputError
-from rpusim.kernels.inference.modifiers.base import CellDraw, Modifier, Tensor
+from rpusim.kernels.inference.draw import CellDraw
+from rpusim.kernels.inference.modifiers.base import Modifier, Tensor
 from rpusim.kernels.inference.noise.base import polynomial
 
 
 @dataclass(frozen=True)
 class Poly(Modifier):
-    """std_dev: a factor. coeffs: of P, by power of |W| / W_max.
+    """Add noise that depends on the weight.
+
+    std_dev:  a factor of the noise.
+    coeffs:   coefficients of P, by power of |W| / W_max.
 
     The default is that of IBM's analog hardware acceleration kit (Rasch et al. 2021): P of `ProgNoise` in units of
     g_max to within 3 %.
@@ -47,7 +51,12 @@ class Poly(Modifier):
 
 @dataclass(frozen=True)
 class ProgNoise(Poly):
-    """std_dev: a factor. coeffs: of P in microsiemens, by power of |W| / W_max. g_max: in siemens."""
+    """Add the noise of programming phase-change memory.
+
+    std_dev:  a factor of the noise.
+    coeffs:   coefficients of P in microsiemens, by power of |W| / W_max.
+    g_max:    the highest conductance in siemens.
+    """
 
     std_dev: float = 1.0
     coeffs: tuple[float, ...] = (0.26348, 1.9650, -1.1731)

@@ -25,9 +25,10 @@ MICRO = 1e-6
 
 
 class NoiseModel(ABC):
-    """Noise of programming, drift and reading; a frozen dataclass in a file of its own.
+    """Model the noise of programming, drift and reading; a frozen dataclass in a file of its own.
 
-    kind: its name. around_target: whether later conductances are drawn around the target, not from what was programmed.
+    kind:           its name.
+    around_target:  whether later conductances are drawn around the target, not from what was programmed.
     """
 
     kind: ClassVar[str]
@@ -40,23 +41,30 @@ class NoiseModel(ABC):
 
     @abstractmethod
     def programmed(self, target: Tensor, draw: CellDraw) -> Tensor:
-        """What programming to ``target`` leaves, in siemens."""
+        """Draw what programming to ``target`` leaves.
+
+        target: conductances in siemens, of any shape. draw: random numbers of that shape. Returns siemens.
+        """
 
     def frozen(self, target: Tensor, draw: CellDraw) -> Tensor:
-        """What each device keeps for good; nothing unless a model says so."""
+        """Draw what each device keeps for good, such as its exponent of drift; zeros unless a model says so."""
         return torch.zeros_like(target)
 
     @abstractmethod
     def after(self, programmed: Tensor, frozen: Tensor, seconds: float, draw: CellDraw) -> Tensor:
-        """What a read sees ``seconds`` after programming, in siemens; InputError if that time is not covered."""
+        """Draw what a read sees ``seconds`` after programming.
+
+        programmed: what programming left, in siemens (the target, if ``around_target``). frozen: see `frozen`.
+        Returns siemens. InputError: the time is not covered.
+        """
 
     def check_time(self, seconds: float) -> None:
-        """Refuse a time that the model does not cover."""
+        """Refuse a time in ``seconds`` that the model does not cover, with an InputError."""
         checks.number("seconds", seconds, low=0.0)
 
 
 def polynomial(coefficients: tuple[float, ...], x: Tensor) -> Tensor:
-    """sum_k coefficients[k] x^k."""
+    """Compute sum_k coefficients[k] x^k."""
     total = torch.full_like(x, coefficients[-1])
     for coefficient in coefficients[-2::-1]:
         total = total * x + coefficient

@@ -16,7 +16,7 @@ Tensor = torch.Tensor
 
 @dataclass(frozen=True)
 class CustomDriftPCM(PCM):
-    """Phase-change memory with its own drift.
+    """Model phase-change memory whose drift was measured.
 
     conductances: in siemens, rising, from those of the converter's lowest to its highest.
     means, deviations: of the exponent of drift at each of them. Other parameters as for `PCM`.

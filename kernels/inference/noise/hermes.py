@@ -20,7 +20,7 @@ Tensor = torch.Tensor
 
 @dataclass(frozen=True)
 class _Curve:
-    """clip(slope ln x + offset, low, high) below ``border``, a polynomial of x from there on."""
+    """Compute clip(slope ln x + offset, low, high) below ``border``, a polynomial of x from there on."""
 
     border: float
     slope: float
@@ -39,7 +39,7 @@ _MEAN = _Curve(0.0945, -0.0387, -0.0182, 0.0720, 0.13, (0.0736, -0.0126, -0.0436
 
 @dataclass(frozen=True)
 class _Fit:
-    """What was measured with so many devices: g_max in siemens, t_0 in seconds; sigma in microsiemens."""
+    """Hold what was measured with so many devices: g_max in siemens, t_0 in seconds, errors in microsiemens."""
 
     g_max: float
     t_0: float
@@ -68,7 +68,7 @@ _FITS = {
 
 @dataclass(frozen=True)
 class Hermes(PowerLaw):
-    """Phase-change memory of the HERMES chip.
+    """Model the phase-change memory of the HERMES chip.
 
     devices_per_sign: 1 or 2 devices that share a sign. g_max, t_0: as measured with so many unless given (0).
     Other parameters as for `PowerLaw`.

@@ -25,7 +25,7 @@ Tensor = torch.Tensor
 
 @dataclass(frozen=True)
 class PCM(PowerLaw):
-    """Phase-change memory.
+    """Model phase-change memory.
 
     program_coefficients: of (1), by power of x, in microsiemens for devices of g_max ``program_reference`` siemens;
     others have errors in proportion. Other parameters as for `PowerLaw`.

@@ -30,9 +30,10 @@ _SMALLEST = 1e-7  # of g_max, for logarithms
 
 @dataclass(frozen=True)
 class PowerLaw(NoiseModel):
-    """Curves over g / g_max.
+    """Share what models with curves over g / g_max have in common.
 
-    g_max: the highest conductance in siemens. t_0, t_read: in seconds, see the equations.
+    g_max:        the highest conductance in siemens.
+    t_0, t_read:  times in seconds, see the equations.
     program_scale, drift_scale, read_scale: factors of the three effects; 0 turns one off.
     """
 

@@ -32,7 +32,7 @@ _READ_SECONDS = 1e-6
 
 @dataclass(frozen=True)
 class ReRamCMO(NoiseModel):
-    """Resistive memory.
+    """Model CMO/HfOx resistive memory.
 
     acceptance: 0.002 or 0.02, how near to its target a device is written, as a fraction of it.
     g_min, g_max: the range of a device in siemens.

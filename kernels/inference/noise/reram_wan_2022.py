@@ -34,7 +34,7 @@ _COEFFICIENTS = {
 
 @dataclass(frozen=True)
 class ReRamWan2022(NoiseModel):
-    """Resistive memory; g_max: the highest conductance in siemens; scale: a factor of the noise."""
+    """Model resistive memory; g_max: the highest conductance in siemens; scale: a factor of the noise."""
 
     g_max: float = _REFERENCE
     scale: float = 1.0

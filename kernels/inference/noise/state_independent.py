@@ -21,9 +21,11 @@ Tensor = torch.Tensor
 
 @dataclass(frozen=True)
 class StateIndependent(PowerLaw):
-    """Constant noise.
+    """Model noise that is the same for every conductance.
 
-    program_std: in siemens. nu_mean, nu_std: of the exponent of drift. read_std: in siemens, of a device at g_max.
+    program_std:      standard deviation of programming, in siemens.
+    nu_mean, nu_std:  mean and standard deviation of the exponent of drift.
+    read_std:         standard deviation of a read in siemens, of a device at g_max.
     Other parameters as for `PowerLaw`.
     """
 

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from rpusim.arch.account.ledger import STANDBY, Ledger, Pricer
+from rpusim.arch.account.ledger import STANDBY, Ledger
+from rpusim.arch.account.pricing import Pricer
 from rpusim.arch.chips.bill_of_parts import bill_of_parts
 from rpusim.arch.chips.chip import Chip
 from rpusim.arch.contract.activity import Activity, Phase
@@ -231,7 +232,7 @@ class TestAccount:
         assert whole.peak_w == max(piece.peak_w for piece in pieces)
 
     def test_energies_beyond_64_bits_are_summed_exactly(self) -> None:
-        from rpusim.arch.account.ledger import _exact_sum
+        from rpusim.arch.account.pricing import _exact_sum
 
         values = np.full(1000, 2**62, np.int64)
         assert _exact_sum(values, np.full(1000, 3)) == 3000 * 2**62

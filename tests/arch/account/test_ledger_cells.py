@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from rpusim.arch.account.ledger import Ledger, Pricer
+from rpusim.arch.account.ledger import Ledger
+from rpusim.arch.account.pricing import Pricer
 from rpusim.arch.chips.bill_of_parts import bill_of_parts
 from rpusim.arch.chips.chip import Chip
 from rpusim.arch.contract.activity import Activity, Phase

@@ -10,7 +10,8 @@ import pytest
 import yaml
 from generated import EventLog
 
-from rpusim.arch.account.ledger import STANDBY, Ledger, Pricer
+from rpusim.arch.account.ledger import STANDBY, Ledger
+from rpusim.arch.account.pricing import Pricer
 from rpusim.arch.chips.bill_of_parts import bill_of_parts
 from rpusim.arch.chips.chip import FOLDER, Chip
 from rpusim.arch.contract.activity import EMPTY, Phase

@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rpusim.arch.account import steady
-from rpusim.arch.account.ledger import Ledger, Pricer
+from rpusim.arch.account.ledger import Ledger
+from rpusim.arch.account.pricing import Pricer
 from rpusim.arch.chips.chip import Chip
 from rpusim.arch.contract.activity import Activity
 from rpusim.arch.mapping.assumed_activity import assumed_activity

@@ -9,7 +9,7 @@ import pytest
 from generated import chain, images, replicated, works
 from hypothesis import HealthCheck, assume, given, settings
 
-from rpusim.arch.account.ledger import Pricer
+from rpusim.arch.account.pricing import Pricer
 from rpusim.arch.analysis.critical_path import critical_path
 from rpusim.arch.analysis.occupancy import converters, kept_bits
 from rpusim.arch.analysis.profile import Profile

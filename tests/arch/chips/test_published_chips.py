@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from generated import EventLog
 
-from rpusim.arch.account.ledger import Ledger, Pricer
+from rpusim.arch.account.ledger import Ledger
+from rpusim.arch.account.pricing import Pricer
 from rpusim.arch.chips.bill_of_parts import BillOfParts, bill_of_parts
 from rpusim.arch.chips.chip import Chip
 from rpusim.arch.contract.activity import Activity, Phase

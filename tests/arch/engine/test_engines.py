@@ -11,13 +11,14 @@ from hypothesis import Phase as Stage
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rpusim.arch.account.ledger import Ledger, Pricer
+from rpusim.arch.account.ledger import Ledger
+from rpusim.arch.account.pricing import Pricer
 from rpusim.arch.chips.chip import Chip
 from rpusim.arch.contract.activity import Activity, Phase
-from rpusim.arch.engine.compiled_engine import FastEngine
+from rpusim.arch.engine.compiled_engine import CompiledEngine
 from rpusim.arch.engine.events import Events, Op
 from rpusim.arch.engine.program import Builder, Program
-from rpusim.arch.engine.simpy_engine import Engine
+from rpusim.arch.engine.simpy_engine import SimpyEngine
 from rpusim.arch.mapping.assumed_activity import assumed_activity
 from rpusim.arch.mapping.placement import place
 from rpusim.arch.network.network import Network, connect
@@ -123,7 +124,7 @@ class TestTieBreak:
 
     @given(
         requests=st.lists(st.tuples(*[st.integers(0, 2)] * 5), min_size=1, max_size=12, unique=True),
-        engine=st.sampled_from([Engine, FastEngine]),
+        engine=st.sampled_from([SimpyEngine, CompiledEngine]),
     )
     @settings(deadline=None)
     def test_a_station_serves_in_the_stated_order(self, requests: list[tuple[int, ...]], engine: type) -> None:
@@ -238,7 +239,7 @@ class TestSchedules:
 
 
 class TestServedOnSight:
-    """What the fast engine does without a calendar, and where it has to start again with one."""
+    """What the compiled engine does without a calendar, and where it has to start again with one."""
 
     @given(
         room=st.integers(2, 12),
@@ -261,8 +262,8 @@ class TestServedOnSight:
             task.use(1, Op.DIGITAL, second, 1)
             task.give(builder.pool("room", room), wanted)
         program = builder.program()
-        fast = FastEngine(program)
-        for found, expected in zip(fast.times(), Engine(program).times(), strict=True):
+        fast = CompiledEngine(program)
+        for found, expected in zip(fast.times(), SimpyEngine(program).times(), strict=True):
             assert np.array_equal(found, expected)
         assert fast.on_sight and not fast.stuck
 
@@ -272,7 +273,7 @@ class TestServedOnSight:
         with builder.task(2, Phase.FORWARD, 0, 0, np.arange(2)) as task:
             task.hold(np.array([100, 0]))
             task.use(0, Op.DIGITAL, 10, 1)
-        fast = FastEngine(builder.program())
+        fast = CompiledEngine(builder.program())
         assert fast.run().start.tolist() == [0, 100] and not fast.on_sight
 
     def test_a_day_is_left_to_the_definition(self) -> None:
@@ -280,7 +281,7 @@ class TestServedOnSight:
         with builder.task(1, Phase.FORWARD, 0, 0, 0) as task:
             task.hold(day)
             task.use(0, Op.DIGITAL, 10, 1)
-        assert FastEngine(builder.program()).run().start.tolist() == [day]
+        assert CompiledEngine(builder.program()).run().start.tolist() == [day]
 
 
 class TestLaws:
@@ -323,15 +324,17 @@ class TestLaws:
         assert plan.placement.arrays_used == 1
         program = compiled(plan, activity, schedule)
         more = replace(program, capacity=program.capacity * times)
-        slow, fast = FastEngine(program), FastEngine(more)
+        slow, fast = CompiledEngine(program), CompiledEngine(more)
         before, after = slow.run().makespan_ps, fast.run().makespan_ps
         assert slow.stuck or after <= before
 
 
-def both_engines(plan: Plan, activity: Activity, schedule: str) -> tuple[Program, tuple[Engine, FastEngine], Events]:
+def both_engines(
+    plan: Plan, activity: Activity, schedule: str
+) -> tuple[Program, tuple[SimpyEngine, CompiledEngine], Events]:
     """The same program on both: they agree on every event, and on what never ends."""
     program = compiled(plan, activity, schedule)  # type: ignore[arg-type]
-    engines = Engine(program), FastEngine(program)
+    engines = SimpyEngine(program), CompiledEngine(program)
     definition, events = (engine.run() for engine in engines)
     assert engines[0].stuck == engines[1].stuck
     for name, column in definition.columns().items():
@@ -342,7 +345,7 @@ def both_engines(plan: Plan, activity: Activity, schedule: str) -> tuple[Program
 def critical_path(program: Program) -> int:
     """How long the program takes on a chip with as many of every unit as anybody could want."""
     plenty = replace(program, capacity=np.full_like(program.capacity, 2**40))
-    return FastEngine(plenty).run().makespan_ps
+    return CompiledEngine(plenty).run().makespan_ps
 
 
 def assert_sums_agree(ledger: Ledger) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import yaml
 
-from rpusim.arch.account.ledger import Pricer
+from rpusim.arch.account.pricing import Pricer
 from rpusim.arch.chips.bill_of_parts import bill_of_parts
 from rpusim.arch.chips.chip import FOLDER, Chip, presets
 from rpusim.arch.chips.library import library

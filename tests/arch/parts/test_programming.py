@@ -9,7 +9,8 @@ import pytest
 import yaml
 from generated import EventLog
 
-from rpusim.arch.account.ledger import Ledger, Pricer
+from rpusim.arch.account.ledger import Ledger
+from rpusim.arch.account.pricing import Pricer
 from rpusim.arch.chips.bill_of_parts import bill_of_parts
 from rpusim.arch.chips.chip import FOLDER, Chip
 from rpusim.arch.chips.description import TileKind

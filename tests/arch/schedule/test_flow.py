@@ -17,7 +17,7 @@ from rpusim.arch.schedule.plan import Plan, make_plan
 from rpusim.arch.schedule.schedules import run
 from rpusim.arch.schedule.storage import settle
 from rpusim.errors import InputError
-from rpusim.workloads.runs.estimate import place_by_name
+from rpusim.workloads.runs.inputs import load_network
 
 CHIP = "rpu-2016"
 
@@ -189,7 +189,7 @@ def test_both_engines_give_the_same_events_on_chips_that_ship(name: str, schedul
         training = False
     placement = place(images(8, 8), chip)
     plan, activity = make_plan(placement), assumed_activity(placement, 3, training)
-    fast, definition = (run(plan, activity, schedule, engine) for engine in ("fast", "simpy"))  # type: ignore[arg-type]
+    fast, definition = (run(plan, activity, schedule, engine) for engine in ("compiled", "simpy"))  # type: ignore[arg-type]
     for column, values in definition.columns().items():
         assert np.array_equal(values, getattr(fast, column)), column
 
@@ -200,17 +200,17 @@ def test_both_engines_give_the_same_events_on_chips_that_ship(name: str, schedul
 @pytest.mark.parametrize("name", presets())
 def test_both_engines_agree_on_what_ships(name: str, network: str, schedule: str) -> None:
     try:
-        placement = place_by_name(network, name)
+        placement = place(load_network(network), Chip.load(name))
     except InputError as too_large:
         pytest.skip(str(too_large))
     training = schedule != "layer-pipelined" and placement.chip.trains
     plan, activity = make_plan(placement), assumed_activity(placement, 2, training, 2)
     if (name, network, schedule) == ("hermes-2023", "rapa-cifar", "layer-pipelined"):
         # Its registers hold one vector, and a window of the second convolution reads several lines of the first.
-        for engine in ("fast", "simpy"):
+        for engine in ("compiled", "simpy"):
             with pytest.raises(InputError, match=r"waits for room in tile 1 buffer.*larger buffers are needed"):
                 run(plan, activity, schedule, engine)  # type: ignore[arg-type]
         return
-    fast, definition = (run(plan, activity, schedule, engine) for engine in ("fast", "simpy"))  # type: ignore[arg-type]
+    fast, definition = (run(plan, activity, schedule, engine) for engine in ("compiled", "simpy"))  # type: ignore[arg-type]
     for column, values in definition.columns().items():
         assert np.array_equal(values, getattr(fast, column)), column

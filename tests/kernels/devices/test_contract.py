@@ -118,7 +118,7 @@ class TestEveryDevice:
             slow, fast = (
                 a.pulse(x, d, (-1) ** number * 0.02, UpdateParameters(31, pulse_type=pulse_type)) for a in arrays
             )
-            for name, column in vars(slow).items():
+            for name, column in slow._asdict().items():
                 assert np.array_equal(column, getattr(fast, name)), (pulse_type, name)
             assert torch.equal(arrays[0].weights, arrays[1].weights), pulse_type
             assert torch.equal(arrays[0].stored, arrays[1].stored), pulse_type

@@ -41,7 +41,7 @@ from rpusim.kernels.inference import (
     program,
 )
 from rpusim.kernels.layers.convert import convert
-from rpusim.kernels.tiles.config import LayerConfig
+from rpusim.kernels.tiles.tile import LayerConfig
 
 PERFECT = IOParameters(is_perfect=True)
 EXACT = InferenceConfig(None, compensation=None, forward=PERFECT)

@@ -183,6 +183,27 @@ def test_output_noise_can_differ_from_line_to_line(path):
     assert y.std(0).tolist() == pytest.approx(frozen.tolist(), rel=0.05)
 
 
+@pytest.mark.parametrize(("resolution", "step"), [(1 / 126, 2 / 126), (126, 2 / 126), (1, 2.0), (0, 0.0), (-1, 0.0)])
+def test_a_resolution_above_one_is_a_number_of_steps(resolution, step):
+    io = IOParameters(inp_res=resolution, out_res=resolution, out_bound=12)
+    assert (io.inp_step, io.out_step) == pytest.approx((step, 12 * step))
+
+
+def test_lines_have_noise_of_their_own_only_where_it_differs():
+    for options in ({"out_noise": 0.1, "out_noise_std": 0.0}, {"out_noise": 0.0, "out_noise_std": 0.5}):
+        assert Lines.sample(IOParameters(**options), 2, 2, (0, 0, 0)).noise is None
+
+
+def test_the_loops_cover_weights_without_read_noise_whatever_its_kind():
+    assert covers(IOParameters(w_noise=0.0, w_noise_type="pcm_read"))
+    assert covers(IOParameters(w_noise=0.1, w_noise_type="none"))
+    assert not covers(IOParameters(w_noise=0.1, w_noise_type="pcm_read"))
+    for effect in ("out_nonlinearity", "v_offset_std", "r_series", "ir_drop"):
+        assert not covers(IOParameters(**{effect: 0.1}))
+    assert not covers(IOParameters(mv_type="pos_neg_separate"))
+    assert covers(IOParameters(is_perfect=True, mv_type="pos_neg_separate", ir_drop=0.1))
+
+
 @pytest.mark.slow
 def test_parallel_stages_give_the_same_bits(monkeypatch):
     io = IOParameters(inp_noise=0.1, out_bound=2.0)

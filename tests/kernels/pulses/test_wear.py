@@ -11,7 +11,7 @@ from rpusim.arch.contract.activity import ActivityLog, Phase
 from rpusim.kernels import AnalogTile, PulseType, UpdateParameters, device
 from rpusim.kernels.arrays.array import DeviceArray
 from rpusim.kernels.pulses.specification import Execution
-from rpusim.kernels.tiles.config import AnalogConfig
+from rpusim.kernels.tiles.analog import AnalogConfig
 from rpusim.kernels.tiles.presets import CONFIGURATIONS, configuration
 
 

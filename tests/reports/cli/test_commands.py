@@ -15,6 +15,7 @@ import yaml
 
 from rpusim.arch.chips.chip import FOLDER as CHIPS
 from rpusim.reports.cli import commands
+from rpusim.reports.cli.commands import schema
 
 
 def in_a_process(*arguments, **options):
@@ -76,10 +77,10 @@ def test_run_shows_a_table_with_every_answer(rpusim, short_run):
 
 def test_the_default_folder_is_named_after_the_experiment(rpusim, short_run, tmp_path, monkeypatch):
     from rpusim.workloads.results.result import Result
-    from rpusim.workloads.runs import training_run
+    from rpusim.workloads.runs import simulate
 
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(training_run, "run", lambda chosen, watch, kept: Result(dict(short_run.document), None, ()))
+    monkeypatch.setattr(simulate, "run", lambda chosen, watch, kept: Result(dict(short_run.document), None, ()))
     outcome = rpusim("run")
     assert outcome.status == 0, outcome.stderr
     assert (tmp_path / "runs" / "fcn-digits" / "report.html").is_file()
@@ -269,7 +270,7 @@ def test_half_a_result_is_refused(rpusim, short_run, tmp_path):
 
 
 def test_errors_of_the_program_itself_are_not_hidden(monkeypatch):
-    monkeypatch.setattr(commands, "emit", lambda document: 1 / 0)
+    monkeypatch.setattr(schema, "emit", lambda document: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         commands.main(["schema", "chip"])
 
@@ -288,11 +289,11 @@ def test_a_real_process_prints_only_the_document(tmp_path):
 def test_interrupted_leaves_status_130_and_what_it_goes_on_from(tmp_path):
     code = (
         "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # a background job ignores it
-        "import rpusim.workloads.runs.training_run as flow\n"
-        "real = flow.Batches\n"
+        "from rpusim.workloads.runs import training_run\n"
+        "real = training_run.Batches\n"
         "import sys\n"
         "def told(*a): print('training', flush=True, file=sys.__stdout__); return real(*a)\n"
-        "flow.Batches = told\n"
+        "training_run.Batches = told\n"
         "from rpusim.reports.cli.commands import main\n"
         "main(['run', '--epochs', '1000', '--out', 'run'])"
     )

@@ -166,7 +166,8 @@ def test_a_reader_that_has_seen_enough_is_no_error():
 
 
 def test_infinities_are_words_in_a_document(tmp_path):
-    from rpusim.workloads.results.result import SCHEMA, Result, read, save
+    from rpusim.workloads.results.result import SCHEMA, Result
+    from rpusim.workloads.results.run_folder import read, save
 
     numbers = [{"field": "device.w_max", "value": float("inf")}, {"field": "x", "value": float("nan")}]
     save(Result({"schema": SCHEMA, "provenance": numbers}, None, ()), tmp_path / "run")

@@ -10,7 +10,7 @@ import pytest
 
 from rpusim.kernels.devices import PULSED
 from rpusim.kernels.devices.presets import DEVICES
-from rpusim.reports.curves import devices
+from rpusim.reports.curves import devices, response_svg, response_text
 
 
 def test_the_table_has_every_preset_with_its_source(rpusim):
@@ -46,8 +46,8 @@ def test_the_document_holds_what_is_drawn(rpusim):
 @pytest.mark.parametrize("name", [*DEVICES, *PULSED])
 def test_every_device_can_be_drawn(name):
     document = devices.describe(name, 20, 2)
-    assert document["title"] and document["source"] and len(devices.plot(document, 60).plain.splitlines()) == 20
-    drawing = ET.fromstring(devices.svg(document))
+    assert document["title"] and document["source"] and len(response_text.plot(document, 60).plain.splitlines()) == 20
+    drawing = ET.fromstring(response_svg.draw(document))
     assert drawing.tag == "{http://www.w3.org/2000/svg}svg"
     kinds = [part.get("class") for part in drawing.iter("{http://www.w3.org/2000/svg}path")]
     assert kinds == ["cell", "cell", "mean"]

@@ -9,11 +9,10 @@ import numpy as np
 import pytest
 
 from rpusim.arch.contract.activity import Phase
-from rpusim.reports.page import charts
+from rpusim.reports.page import charts, error_curves
 from rpusim.reports.page.page import page
 from rpusim.reports.trace.recorded import Trace
-from rpusim.reports.words import figures
-from rpusim.reports.words import format as f
+from rpusim.reports.words import figures, readable
 
 VOID = {"meta", "input", "br", "link", "img"}
 
@@ -94,7 +93,7 @@ def test_every_headline_and_share_is_on_the_page(html, short_run):
 def test_every_number_of_the_provenance_has_its_source_on_the_page(html, short_run):
     text = read(html).text
     for row in short_run.document["provenance"]:
-        assert f.quantity(row["value"], row["unit"]) in text
+        assert readable.quantity(row["value"], row["unit"]) in text
         assert " ".join(row["source"].split()) in text
     assert f"{len(short_run.document['provenance'])} numbers went in" in text
 
@@ -192,7 +191,7 @@ def test_a_learning_curve_stays_inside_its_frame(errors):
         }
         for i, error in enumerate(errors)
     ]
-    drawn = charts.learning_curve(curve)
+    drawn = error_curves.learning_curve(curve)
     heights = [float(y) for y in re.findall(r'cy="([\d.-]+)"', drawn)]
     assert len(heights) == 2 * len(errors)
     assert all(70 <= y <= 290 for y in heights)

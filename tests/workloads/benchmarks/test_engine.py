@@ -14,7 +14,7 @@ from rpusim.workloads.benchmarks import engine
 def test_both_engines_do_the_same_work(case: engine.Case) -> None:
     placement = case.placement()
     plan, activity = make_plan(placement), case.work(placement, 2)
-    fast, definition = (run(plan, activity, case.schedule, engine) for engine in ("fast", "simpy"))
+    fast, definition = (run(plan, activity, case.schedule, engine) for engine in ("compiled", "simpy"))
     assert len(fast) and np.array_equal(fast.end, definition.end)
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from rpusim.errors import InputError
 from rpusim.kernels.tiles.presets import CONFIGURATIONS
-from rpusim.reports.cli import bench as lines
+from rpusim.reports.cli.commands import bench
 from rpusim.workloads.benchmarks import aihwkit_peer, training
 
 SMALL = {"networks": ("fcn-digits",), "batches": (2,), "threads": (1,), "repeats": 1, "seconds": 0.0}
@@ -60,6 +60,6 @@ def test_the_peer_builds_the_network_that_we_build():
 
 
 def test_presets_have_the_names_of_the_peer():
-    assert doctest.testmod(training).failed == 0 and doctest.testmod(lines).failed == 0
+    assert doctest.testmod(training).failed == 0 and doctest.testmod(bench).failed == 0
     names = {training.peer_preset(name) for name in CONFIGURATIONS}
     assert {"EcRamMOPreset", "TikiTakaReRamESPreset", "AGADCapacitorPreset", "MixedPrecisionPCMPreset"} <= names

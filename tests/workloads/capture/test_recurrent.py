@@ -19,7 +19,7 @@ from rpusim.arch.schedule.schedules import run
 from rpusim.workloads.capture.capture import capture
 from rpusim.workloads.cells import training_cells
 from rpusim.workloads.runs import settings
-from rpusim.workloads.runs.training_run import analog_twin
+from rpusim.workloads.runs.analog_twin import analog_twin
 
 MODEL = """
 from torch import nn
@@ -156,7 +156,7 @@ def test_both_engines_time_what_was_computed(schedule: Any) -> None:
         model(torch.rand(SAMPLES, STEPS, 4)).square().sum().backward()
         rpusim.AnalogSGD(model, lr=0.1).step()
     activity = log.take()
-    one, other = (run(plan, activity, schedule, engine).columns() for engine in ("fast", "simpy"))
+    one, other = (run(plan, activity, schedule, engine).columns() for engine in ("compiled", "simpy"))
     for name, column in one.items():
         assert np.array_equal(column, other[name]), name
 

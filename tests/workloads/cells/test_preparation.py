@@ -10,14 +10,16 @@ import pytest
 
 from rpusim.arch.chips.chip import Chip
 from rpusim.arch.contract.activity import Activity, ActivityLog, Phase
-from rpusim.arch.mapping.placement import Placement
+from rpusim.arch.contract.cell_layout import SINGLE
+from rpusim.arch.mapping.placement import Placement, place
 from rpusim.errors import InputError
 from rpusim.kernels.inference import program
 from rpusim.workloads.cells import inference_cells
 from rpusim.workloads.cells.preparation import preparation
 from rpusim.workloads.cells.training_cells import Given, build
 from rpusim.workloads.runs import estimate
-from rpusim.workloads.runs import training_run as flow
+from rpusim.workloads.runs.analog_twin import analog_twin
+from rpusim.workloads.runs.inputs import load_network
 from rpusim.workloads.runs.placed import MANAGED
 from rpusim.workloads.zoo import networks
 
@@ -26,7 +28,7 @@ SHIFTED = {"model": "soft-bounds", "dw_min": 0.002, "cell": {"kind": "transfer",
 
 def prepared(device: Given | None = None, chip: str = "reram-512") -> tuple[Placement, Activity]:
     cells = build(device) if device else None
-    placement = estimate.place_by_name("fcn-digits", chip, cells=cells)
+    placement = place(load_network("fcn-digits"), Chip.load(chip), cell=cells.layout if cells else SINGLE)
     return placement, preparation(placement, cells)
 
 
@@ -87,9 +89,9 @@ def test_cells_that_infer_are_written_and_measured_as_programming_a_model_does(c
     assert cells is not None
     if not compensated:
         cells = replace(cells, config=replace(cells.config, compensation=None))
-    placement = estimate.place_by_name("lenet-digits", chip, "digital", cells)
+    placement = place(load_network("lenet-digits"), Chip.load(chip), "digital", cells.layout)
     log = ActivityLog()
-    model = flow.analog_twin(networks.build("lenet-digits")[0], placement, MANAGED, cells, 0, log)
+    model = analog_twin(networks.build("lenet-digits")[0], placement, MANAGED, cells, 0, log)
     program(model)
     logged, counted = log.take(), preparation(placement, cells)
     for column in ("layer", "tile", "phase", "writes", "passes", "digital_ops", "active_rows", "active_columns"):

@@ -12,8 +12,7 @@ import torch
 from rpusim.arch.contract.activity import ActivityLog, Phase
 from rpusim.errors import InputError
 from rpusim.kernels import AnalogConfig, AnalogTile, CmosRpu, ConstantStep, IOParameters
-from rpusim.workloads.runs import settings
-from rpusim.workloads.runs import training_run as flow
+from rpusim.workloads.runs import settings, simulate
 
 CELL = CmosRpu(dw_min=0.002, w_max=1.0, w_min=-1.0, current_dtod=0.0, retention=1.0)
 FINE = IOParameters(is_perfect=True)
@@ -67,7 +66,7 @@ class TestInAnExperiment:
     def run(self, few_digits: Path, **changes: Any) -> Any:
         base = {"data": str(few_digits), "epochs": 2, "chip": "cmos-rpu-2017", "batch": 2}
         given = {"device": {"model": "chip", "retention": 3e-4}, **changes}
-        return flow.run(settings.changed(settings.load("fcn-digits"), base | given))
+        return simulate.run(settings.changed(settings.load("fcn-digits"), base | given))
 
     def test_it_comes_as_often_as_asked_and_costs_time_and_energy(self, few_digits: Path) -> None:
         plain, refreshed = self.run(few_digits), self.run(few_digits, refresh=self.EVERY)
@@ -85,7 +84,7 @@ class TestInAnExperiment:
     @pytest.mark.parametrize(
         ("changes", "sentence"),
         [
-            ({"timing": "steady"}, "refresh: given with timing: steady; it needs timing: every"),
+            ({"timing": "first"}, "refresh: given with timing: first; it needs timing: every"),
             ({"device": "rpu-baseline-2016"}, "refresh: the arrays hold nothing that it would bring back"),
             ({"device": {"model": "chip", "cell": {"kind": "vector"}}}, "it is for single devices that leak"),
             ({"refresh": {"every": "0 s", "source": "abc"}}, "refresh.every: got '0 s'"),

@@ -33,13 +33,14 @@ from rpusim.kernels.cells import (
     Transfer,
     Vector,
 )
-from rpusim.kernels.cells.base import Extra, Site
+from rpusim.kernels.cells.base import Extra
 from rpusim.kernels.tiles.presets import CONFIGURATIONS
 from rpusim.workloads.capture.capture import capture
-from rpusim.workloads.cells import assumed_transfers, training_cells
+from rpusim.workloads.cells import assumed_transfers, periphery, training_cells
 from rpusim.workloads.clock.meter import Meter
 from rpusim.workloads.runs import estimate, settings
-from rpusim.workloads.runs import training_run as flow
+from rpusim.workloads.runs.analog_twin import analog_twin
+from rpusim.workloads.runs.inputs import load_network
 
 CHIP = "reram-512"
 MORE: dict[str, dict[str, Any]] = {
@@ -71,6 +72,7 @@ WAYS: list[Any] = [
         pytest.param(name, marks=() if "reram-sb" in name or "pcm" in name else pytest.mark.slow)
         for name in CONFIGURATIONS
     ),
+    *(pytest.param({"model": "soft-bounds", "cell": {"kind": kind}}, id=f"{kind} as it comes") for kind in CELLS),
     *(pytest.param(given, id=name) for name, given in MORE.items()),
 ]
 _DONE: dict[str, tuple[Plan, Activity, Events]] = {}
@@ -91,7 +93,7 @@ def _trained(device: training_cells.Given) -> tuple[Plan, Activity, Events]:
     cells = training_cells.build(device)
     placement = place(capture(module, (1, 4, 4)), Chip.load(CHIP), "column", cells.layout)
     log = ActivityLog()
-    analog = flow.analog_twin(module, placement, settings.load("fcn-digits").management, cells, 0, log)
+    analog = analog_twin(module, placement, settings.load("fcn-digits").management, cells, 0, log)
     optimizer = AnalogSGD(analog, 0.3)
     for _ in range(4):
         optimizer.zero_grad()
@@ -205,12 +207,6 @@ def _values(cell: Any, phase: Phase, first: Any, rows: Activity) -> int:
 
 
 class TestLayout:
-    def test_every_kind_has_one(self) -> None:
-        for kind in CELLS.values():
-            found = training_cells.layout(kind())
-            assert len(found.targets) == found.arrays
-            assert set(found.visible) | set(found.learning) <= set(range(found.arrays))
-
     @pytest.mark.parametrize(
         ("cell", "arrays", "visible", "learning", "targets", "words"),
         [
@@ -232,7 +228,7 @@ class TestLayout:
     def test_arrays_and_what_they_do(
         self, cell: Any, arrays: int, visible: Any, learning: Any, targets: Any, words: int
     ):  # type: ignore[no-untyped-def]
-        found = training_cells.layout(cell)
+        found = cell.layout
         assert (found.arrays, found.visible, found.learning) == (arrays, visible, learning)
         assert (found.targets, found.words) == (targets, words)
 
@@ -260,11 +256,11 @@ class TestWhatTheUserGives:
     def test_a_configuration_brings_its_cell_and_trains_and_the_chip_its_converters(self) -> None:
         kind, management = Chip.load(CHIP).tiles[0], settings.load("fcn-digits").management
         cells = training_cells.build("ttv2-ecram")
-        config = flow.periphery.analog_configuration(kind, management.model_copy(update={"bl": None}), cells, "column")
+        config = periphery.analog_configuration(kind, management.model_copy(update={"bl": None}), cells, "column")
         assert config.update.desired_bl == 100
         assert config.cell.kind == "chopped-transfer"
         assert config.cell.transfer_forward.out_res == config.forward.out_res == 1 / 254  # 8 bits
-        assert flow.periphery.analog_configuration(kind, management, cells, "column").update.desired_bl == 31
+        assert periphery.analog_configuration(kind, management, cells, "column").update.desired_bl == 31
 
     @pytest.mark.parametrize(
         ("cell", "resets"),
@@ -283,11 +279,11 @@ class TestWhatTheUserGives:
         management = settings.load("fcn-digits").management
         cells = training_cells.build({"model": "soft-bounds", "cell": cell})
         kind = Chip.load(CHIP).tiles[0]
-        assert flow.periphery.analog_configuration(kind, management, cells, "column")
+        assert periphery.analog_configuration(kind, management, cells, "column")
         kind = kind.model_copy(update={"programming": None})
         sentence = f"tiles 'reram' do not say how they are written, but cells of kind '{cell['kind']}' are reset"
         with pytest.raises(InputError, match=sentence) if resets else nullcontext():
-            flow.periphery.analog_configuration(kind, management, cells, "column")
+            periphery.analog_configuration(kind, management, cells, "column")
 
     def test_a_mapping_may_name_a_cell_with_its_parameters(self) -> None:
         cell = training_cells.build(
@@ -356,23 +352,6 @@ class TestAssumedCells:
             for name in ("step", "vector", "layer", "array", "passes", "digital_ops"):
                 assert sorted(getattr(ours, name)) == sorted(getattr(theirs, name)), name
 
-    @pytest.mark.parametrize("vectors", [1, 7])
-    @pytest.mark.parametrize(
-        "cell",
-        [
-            Transfer(),
-            Transfer(number=3, n_reads_per_transfer=2),
-            Transfer(transfer_every_vec=(2, 3), no_self_transfer=False, units_in_mbatch=False),
-            Transfer(transfer_every=2.5, transfer_columns=False),
-            ChoppedTransfer(transfer_every=-0.3),
-        ],
-    )
-    def test_periods_are_those_of_the_kernel(self, cell: Transfer, vectors: int) -> None:
-        cells = training_cells.build("ecram")
-        site = Site(5, 4, cells.device, CONFIGURATIONS["ecram"].config.update, (0,), "numba")
-        made: Any = cell.build(site)
-        assert assumed_transfers.periods(cells, cell, made.slices, made.length, vectors) == made.periods(vectors)
-
     @pytest.mark.parametrize(
         ("cell", "arrays"),
         [
@@ -387,7 +366,7 @@ class TestAssumedCells:
         found = []
         for given in (cell, single):
             cells = training_cells.build({"model": "soft-bounds", "cell": given})
-            placement = estimate.place_by_name("fcn", CHIP, cells=cells)
+            placement = place(load_network("fcn"), Chip.load(CHIP), cell=cells.layout)
             found.append(assumed_activity(placement, 2, True, 1, assumed_transfers.assumed(cells)))
         for way in ("coincidences_up", "coincidences_down"):
             ours, theirs = (getattr(rows, way).sum() for rows in found)

@@ -26,8 +26,8 @@ from rpusim.workloads.capture.capture import capture
 from rpusim.workloads.cells import training_cells
 from rpusim.workloads.clock.coupling import Coupling
 from rpusim.workloads.clock.meter import Meter
-from rpusim.workloads.runs import settings
-from rpusim.workloads.runs import training_run as flow
+from rpusim.workloads.runs import settings, simulate
+from rpusim.workloads.runs.analog_twin import analog_twin
 
 RETENTION = 3e-3
 LEAKY: dict[str, Any] = {"model": "chip", "retention": RETENTION, "leakage_dtod": 0.2}
@@ -44,7 +44,7 @@ class Bench:
         placement = place(capture(module, (12,)), chip, "column", cells.layout)
         management = settings.load("fcn-digits").management
         self.log = ActivityLog()
-        self.model = flow.analog_twin(module, placement, management, cells, 0, self.log)
+        self.model = analog_twin(module, placement, management, cells, 0, self.log)
         self.meter = Meter(make_plan(placement), meter.pop("schedule", "sequential"), management=management, **meter)
         self.optimizer = AnalogSGD(self.model, 0.0)
         self.coupling = Coupling(self.model, self.meter, self.log.take, elapse)  # type: ignore[arg-type]
@@ -171,7 +171,7 @@ def test_cells_that_keep_their_charge_learn_as_if_there_were_no_clock() -> None:
         assert torch.equal(mine.weights, theirs.weights)
 
 
-@pytest.mark.parametrize("timing", ["steady", {"sampled": 4}])
+@pytest.mark.parametrize("timing", ["first", {"sampled": 4}])
 def test_arrays_age_by_the_account_even_where_few_mini_batches_are_timed(timing: Any) -> None:
     chosen = settings.changed(settings.load("fcn-digits"), {"timing": timing})
     bench = Bench(timing=chosen.timing)
@@ -179,12 +179,12 @@ def test_arrays_age_by_the_account_even_where_few_mini_batches_are_timed(timing:
         bench.train(10, rate=0.02)
         bench.coupling.settle()
         assert {round(tile.array.clock * 1e12) for tile in bench.tiles} == {bench.meter.ledger().time_ps}
-    assert bench.meter.timed_samples == (1 if timing == "steady" else 8)
+    assert bench.meter.timed_samples == (1 if timing == "first" else 8)
 
 
 def test_time_by_vector_needs_everything_timed_and_cells_that_learn_vector_by_vector() -> None:
-    with pytest.raises(InputError, match="elapse: got 'vector' with timing: steady; it needs timing: every"):
-        Bench(elapse="vector", timing="steady")
+    with pytest.raises(InputError, match="elapse: got 'vector' with timing: first; it needs timing: every"):
+        Bench(elapse="vector", timing="first")
     with pytest.raises(InputError, match="cells of kind transfer do more with a mini-batch"):
         Bench({**LEAKY, "cell": {"kind": "transfer"}}, elapse="vector")
 
@@ -198,7 +198,7 @@ class TestExperiments:
 
     def run(self, few_digits: Path, **changes: Any) -> Any:
         base = {"data": str(few_digits), "epochs": 2, "chip": "cmos-rpu-2017", "device": "chip"}
-        return flow.run(settings.changed(settings.load("fcn-digits"), base | changes))
+        return simulate.run(settings.changed(settings.load("fcn-digits"), base | changes))
 
     def test_idle_time_is_part_of_the_account_and_of_the_curve(self, few_digits: Path) -> None:
         plain, idle = self.run(few_digits), self.run(few_digits, idle=self.IDLE)
@@ -228,7 +228,8 @@ class TestExperiments:
     @pytest.mark.parametrize(
         ("changes", "sentence"),
         [
-            ({"timing": "often"}, "timing: got 'often'; accepted: every, steady, or a mapping"),
+            ({"timing": "often"}, "timing: got 'often'; accepted: every, first, or a mapping"),
+            ({"timing": "steady"}, "timing: got 'steady'; accepted: every, first, or a mapping"),
             ({"timing": {"sampled": 1}}, "sampled: 10, from 2 on"),
             ({"elapse": "never"}, "elapse: got 'never'"),
             ({"idle": {"per_mini_batch": "1", "source": "abc"}}, "idle.per_mini_batch: got '1', but a time needs"),

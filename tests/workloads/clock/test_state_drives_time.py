@@ -23,7 +23,7 @@ from rpusim.workloads.cells import training_cells
 from rpusim.workloads.cells.periphery import with_management
 from rpusim.workloads.cells.preparation import preparation
 from rpusim.workloads.runs import settings
-from rpusim.workloads.runs import training_run as flow
+from rpusim.workloads.runs.analog_twin import analog_twin
 
 CELLS: dict[str, Any] = {
     "single": {"model": "constant-step"},
@@ -80,7 +80,7 @@ def trained(
     plan = make_plan(place(capture(module, (12,)), chip, "digital", cells.layout))
     management = settings.load("lenet-digits").management
     log = ActivityLog()
-    model = flow.analog_twin(module, plan.placement, management, cells, 0, log)
+    model = analog_twin(module, plan.placement, management, cells, 0, log)
     optimizer = AnalogSGD(model, 0.2)
     made = np.random.default_rng(3)
     for _ in range(4):

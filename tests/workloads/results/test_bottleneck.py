@@ -10,7 +10,7 @@ from rpusim.arch.chips.chip import Chip
 from rpusim.arch.mapping.placement import place
 from rpusim.arch.schedule.plan import Plan, make_plan
 from rpusim.workloads.capture.capture import capture
-from rpusim.workloads.results.result import _layer_of
+from rpusim.workloads.results.bottleneck import _layer_of
 
 
 @pytest.fixture(scope="module")

@@ -12,14 +12,14 @@ from typing import Any
 import pytest
 
 from rpusim.errors import InputError
-from rpusim.workloads.results import result
-from rpusim.workloads.results.result import Result
+from rpusim.workloads.results import run_folder
+from rpusim.workloads.results.result import SCHEMA, Result
 from rpusim.workloads.runs import settings
 
 
 @pytest.fixture
 def found() -> Result:
-    return Result({"schema": result.SCHEMA, "network": "a", "chip": "b", "version": "0"}, None, ())
+    return Result({"schema": SCHEMA, "network": "a", "chip": "b", "version": "0"}, None, ())
 
 
 def killed_at(step: int, work: Callable[[], None]) -> bool:
@@ -43,51 +43,51 @@ class TestOnlyRunsOfOursAreReplaced:
         (tmp_path / "mine").mkdir()
         (tmp_path / "mine" / "result.json").write_text('{"thesis": 1}')
         with pytest.raises(InputError, match=r"mine exists and is not a run folder \(its result.json is not one"):
-            result.save(found, tmp_path / "mine")
+            run_folder.save(found, tmp_path / "mine")
         assert (tmp_path / "mine" / "result.json").read_text() == '{"thesis": 1}'
 
     def test_a_run_folder_with_something_of_the_users_in_it_is_kept(self, found: Result, tmp_path: Path) -> None:
-        result.save(found, tmp_path / "run")
+        run_folder.save(found, tmp_path / "run")
         (tmp_path / "run" / "notes.txt").write_text("years of work")
         with pytest.raises(InputError, match=r"is not a run folder \(it holds notes.txt\)"):
-            result.check_writable(tmp_path / "run")
+            run_folder.check_writable(tmp_path / "run")
         with pytest.raises(InputError, match=r"holds notes\.txt"):
-            result.save(found, tmp_path / "run")
+            run_folder.save(found, tmp_path / "run")
         assert (tmp_path / "run" / "notes.txt").read_text() == "years of work"
 
     def test_a_folder_with_the_name_of_one_of_our_files_is_kept(self, found: Result, tmp_path: Path) -> None:
-        result.save(found, tmp_path / "run")
+        run_folder.save(found, tmp_path / "run")
         (tmp_path / "run" / "report.html").mkdir()
         with pytest.raises(InputError, match=r"holds report\.html"):
-            result.save(found, tmp_path / "run")
+            run_folder.save(found, tmp_path / "run")
 
     def test_an_earlier_run_is_replaced(self, found: Result, tmp_path: Path) -> None:
-        result.save(found, tmp_path / "run")
+        run_folder.save(found, tmp_path / "run")
         found.document["version"] = "1"
-        result.save(found, tmp_path / "run")
+        run_folder.save(found, tmp_path / "run")
         assert json.loads((tmp_path / "run" / "result.json").read_text())["version"] == "1"
         assert [path.name for path in tmp_path.iterdir()] == ["run"]
 
     def test_what_a_process_killed_at_any_step_has_left_goes_with_the_next_run(
         self, found: Result, tmp_path: Path
     ) -> None:
-        result.save(found, tmp_path / "run")
+        run_folder.save(found, tmp_path / "run")
         steps = 0
-        while killed_at(steps, lambda: result.save(found, tmp_path / "run")):
+        while killed_at(steps, lambda: run_folder.save(found, tmp_path / "run")):
             steps += 1
-            result.save(found, tmp_path / "run")
+            run_folder.save(found, tmp_path / "run")
             assert [path.name for path in tmp_path.iterdir()] == ["run"]
-            assert result.read(tmp_path / "run") == found.document
+            assert run_folder.read(tmp_path / "run") == found.document
         assert steps > 5
 
     def test_an_empty_folder_is_taken(self, found: Result, tmp_path: Path) -> None:
         (tmp_path / "run").mkdir()
-        result.save(found, tmp_path / "run")
-        assert result.read(tmp_path / "run") == found.document
+        run_folder.save(found, tmp_path / "run")
+        assert run_folder.read(tmp_path / "run") == found.document
 
     def test_a_name_as_long_as_the_file_system_allows_is_taken(self, found: Result, tmp_path: Path) -> None:
-        result.save(found, tmp_path / ("n" * 255))
-        assert result.read(tmp_path / ("n" * 255)) == found.document
+        run_folder.save(found, tmp_path / ("n" * 255))
+        assert run_folder.read(tmp_path / ("n" * 255)) == found.document
 
 
 @pytest.mark.parametrize(
@@ -105,7 +105,7 @@ def test_a_folder_that_cannot_be_one_is_refused_in_a_sentence(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     with pytest.raises(InputError, match=sentence):
-        result.check_writable(Path(given))
+        run_folder.check_writable(Path(given))
     assert list(tmp_path.iterdir()) == []
 
 
@@ -121,4 +121,4 @@ def test_an_experiment_has_a_plain_name(name: str) -> None:
 def test_what_is_no_document_of_ours_is_not_read(content: str, tmp_path: Path) -> None:
     (tmp_path / "result.json").write_bytes(content.encode("latin-1"))
     with pytest.raises(InputError, match=r"is not a run folder|is needed"):
-        result.read(tmp_path)
+        run_folder.read(tmp_path)

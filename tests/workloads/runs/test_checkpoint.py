@@ -18,8 +18,7 @@ import rpusim
 from rpusim.errors import InputError
 from rpusim.reports.cli.commands import main
 from rpusim.workloads.clock.meter import Meter
-from rpusim.workloads.runs import checkpoint, settings
-from rpusim.workloads.runs import training_run as flow
+from rpusim.workloads.runs import checkpoint, settings, simulate, training_loop
 
 PAUSE = {"after_epoch": 1, "time": "0.3 s", "source": "a test"}
 IDLE = {"per_mini_batch": "1 ms", "pauses": [PAUSE], "source": "a test"}
@@ -55,7 +54,7 @@ def stopping(at: int) -> Callable[[str, float], None]:
 @pytest.fixture
 def often(monkeypatch: pytest.MonkeyPatch) -> None:
     """Groups of a few mini-batches, each with a checkpoint."""
-    monkeypatch.setattr(flow, "MINI_BATCHES_PER_PIECE", 9)
+    monkeypatch.setattr(training_loop, "MINI_BATCHES_PER_PIECE", 9)
     monkeypatch.setattr(checkpoint, "PATIENCE", 0)
 
 
@@ -75,12 +74,12 @@ def test_a_run_stopped_anywhere_ends_with_the_same_bytes(
     device: str, changes: dict[str, Any], few_digits: Path, tmp_path: Path
 ) -> None:
     experiment = chosen(few_digits, device=device, **changes)
-    whole = bytes_of(flow.run(experiment))
+    whole = bytes_of(simulate.run(experiment))
     kept = tmp_path / "run.checkpoint"
     for at in (1, 3, 2):  # each goes on from where the one before it stopped
         with pytest.raises(Stop):
-            flow.run(experiment, stopping(at), kept)
-    assert bytes_of(flow.run(experiment, kept=kept)) == whole
+            simulate.run(experiment, stopping(at), kept)
+    assert bytes_of(simulate.run(experiment, kept=kept)) == whole
 
 
 @pytest.mark.usefixtures("often")
@@ -92,13 +91,13 @@ def test_an_experiment_that_infers_goes_on_from_every_stage(few_digits: Path, tm
     inference = experiment.inference.model_dump() | {"retraining": retraining, "times": ["1 s", "1 day", "1 year"]}
     experiment = settings.changed(experiment, {"inference": inference})
     seen: list[str] = []
-    whole = bytes_of(flow.run(experiment, lambda stage, fraction: seen.append(stage)))
+    whole = bytes_of(simulate.run(experiment, lambda stage, fraction: seen.append(stage)))
     assert set(seen) == {"digital", "hardware-aware", "aging"}
     kept = tmp_path / "run.checkpoint"
     for _ in seen:
         with pytest.raises(Stop):
-            flow.run(experiment, stopping(1), kept)
-    assert bytes_of(flow.run(experiment, kept=kept)) == whole
+            simulate.run(experiment, stopping(1), kept)
+    assert bytes_of(simulate.run(experiment, kept=kept)) == whole
 
 
 @pytest.mark.usefixtures("often")
@@ -113,11 +112,11 @@ def test_networks_with_dropout_and_normalisation_go_on_too(
     )
     monkeypatch.chdir(tmp_path)
     experiment = chosen(few_digits, network="net.py:net", batch=2)
-    whole, kept = bytes_of(flow.run(experiment)), tmp_path / "run.checkpoint"
+    whole, kept = bytes_of(simulate.run(experiment)), tmp_path / "run.checkpoint"
     for at in (3, 6):
         with pytest.raises(Stop):
-            flow.run(experiment, stopping(at), kept)
-    assert bytes_of(flow.run(experiment, kept=kept)) == whole
+            simulate.run(experiment, stopping(at), kept)
+    assert bytes_of(simulate.run(experiment, kept=kept)) == whole
 
 
 class TestRefusals:
@@ -125,7 +124,7 @@ class TestRefusals:
     def kept(self, few_digits: Path, tmp_path: Path) -> Path:
         kept = tmp_path / "run.checkpoint"
         with pytest.raises(Stop):
-            flow.run(chosen(few_digits), stopping(1), kept)
+            simulate.run(chosen(few_digits), stopping(1), kept)
         return kept
 
     @pytest.mark.parametrize(
@@ -145,7 +144,7 @@ class TestRefusals:
     ) -> None:
         before = kept.read_bytes()
         with pytest.raises(InputError, match=said) as caught:
-            flow.run(chosen(few_digits, **changes), kept=kept)
+            simulate.run(chosen(few_digits, **changes), kept=kept)
         assert "\n" not in str(caught.value)
         assert kept.read_bytes() == before
 
@@ -155,7 +154,7 @@ class TestRefusals:
         try:
             images.write_bytes(before[:-1] + b"\x07")
             with pytest.raises(InputError, match="unfinished run with another content of the data; give the same"):
-                flow.run(chosen(few_digits), kept=kept)
+                simulate.run(chosen(few_digits), kept=kept)
         finally:
             images.write_bytes(before)
 
@@ -163,7 +162,7 @@ class TestRefusals:
     def test_what_is_no_checkpoint_is_left_alone(self, content: bytes, few_digits: Path, tmp_path: Path) -> None:
         (tmp_path / "own").write_bytes(content)
         with pytest.raises(InputError, match="own: is not a checkpoint; remove it, or choose another --out"):
-            flow.run(chosen(few_digits), kept=tmp_path / "own")
+            simulate.run(chosen(few_digits), kept=tmp_path / "own")
         assert (tmp_path / "own").read_bytes() == content
 
     def test_nothing_in_a_checkpoint_is_run(self, few_digits: Path, tmp_path: Path) -> None:
@@ -173,7 +172,7 @@ class TestRefusals:
 
         torch.save({"schema": checkpoint.SCHEMA, "inputs": {}, "state": Evil()}, tmp_path / "own")
         with pytest.raises(InputError, match="is not a checkpoint"):
-            flow.run(chosen(few_digits), kept=tmp_path / "own")
+            simulate.run(chosen(few_digits), kept=tmp_path / "own")
         assert not (tmp_path / "owned").exists()
 
     def test_a_run_that_cannot_go_on_leaves_none(
@@ -182,9 +181,9 @@ class TestRefusals:
         def diverged(*_: object) -> None:
             raise InputError("diverged")
 
-        monkeypatch.setattr(flow, "test_error", diverged)
+        monkeypatch.setattr(training_loop, "test_error", diverged)
         with pytest.raises(InputError, match="diverged"):
-            flow.run(chosen(few_digits), kept=kept)
+            simulate.run(chosen(few_digits), kept=kept)
         assert not kept.exists()
 
 
@@ -204,18 +203,33 @@ def test_checkpoints_take_at_most_a_twentieth_of_the_time(tmp_path: Path, monkey
 
 
 def test_all_that_a_meter_knows_is_kept_or_can_be_made_again(few_digits: Path) -> None:
-    """A new attribute of the meter has to be put into its state, or here."""
-    made_again = {"plan", "schedule", "timing", "management", "traced", "_price", "_first_events", "_beginning"}
-    kept = {"samples", "timed_samples", "mini_batch", "counts", "_timed", "_whole", "_first", "_to_trace", "staleness"}
-    kept |= {"mini_batches", "_idle", "_seconds", "_joules"}
-    names = set(vars(_meter()))
-    assert names == made_again | kept
+    """A new attribute of the meter, or of what it consists of, has to be put into its state, or here."""
+    meter = _meter()
+    made_again = {"plan", "schedule", "timing", "management", "_price"}
+    kept = {
+        "samples",
+        "timed_samples",
+        "mini_batch",
+        "mini_batches",
+        "counts",
+        "staleness",
+        "_timed",
+        "_idle",
+        "_whole",
+    }
+    assert set(vars(meter)) == made_again | kept | {"_sample", "_beginning"}
+    assert set(vars(meter._sample)) == {"seconds", "joules"}
+    made_again = {"_plan", "_schedule", "_price", "_traced", "_events", "_analysis"}
+    assert set(vars(meter._beginning)) == made_again | {"_kept", "_to_keep"}
 
 
 def _meter() -> Meter:
-    from rpusim.workloads.runs.estimate import make_plan, place_by_name
+    from rpusim.arch.chips.chip import Chip
+    from rpusim.arch.mapping.placement import place
+    from rpusim.arch.schedule.plan import make_plan
+    from rpusim.workloads.runs.inputs import load_network
 
-    return Meter(make_plan(place_by_name("fcn-digits", "rpu-2016")), "sequential")
+    return Meter(make_plan(place(load_network("fcn-digits"), Chip.load("rpu-2016"))), "sequential")
 
 
 def killed_after(seconds: float, arguments: list[str]) -> bool:

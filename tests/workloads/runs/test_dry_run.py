@@ -9,7 +9,7 @@ import torch
 
 import rpusim
 from rpusim.errors import InputError
-from rpusim.workloads.runs import training_run as flow
+from rpusim.workloads.runs import training_run
 
 NETWORKS = """
 import torch
@@ -93,7 +93,7 @@ def run(few_digits: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):  # t
 def test_what_cannot_learn_is_refused_in_a_sentence_before_training(
     network: str, sentence: str, run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(flow, "train", lambda *_: pytest.fail("the training began"))
+    monkeypatch.setattr(training_run, "train", lambda *_: pytest.fail("the training began"))
     with pytest.raises(InputError, match=sentence) as caught:
         run(network)
     assert "\n" not in str(caught.value)
@@ -101,7 +101,7 @@ def test_what_cannot_learn_is_refused_in_a_sentence_before_training(
 
 def test_the_dry_run_leaves_nothing_behind(run, monkeypatch: pytest.MonkeyPatch) -> None:
     with_it = run("good").document
-    monkeypatch.setattr(flow, "dry_run", lambda *_: None)
+    monkeypatch.setattr(training_run, "dry_run", lambda *_: None)
     without = run("good").document
     for document in (with_it, without):
         document.pop("wall")

@@ -127,7 +127,7 @@ def test_the_report_shows_how_it_ages(document: Any) -> None:
             {"chip": "isaac-2016"},
             "'isaac' of isaac-2016 do not say how they are written; a programming",
         ),
-        ({"timing": "steady"}, "timing: got 'steady' in an experiment with inference, where it would be ignored"),
+        ({"timing": "first"}, "timing: got 'first' in an experiment with inference, where it would be ignored"),
         ({"schedule": "minibatch-pipelined"}, "schedule: got 'minibatch-pipelined' in an experiment with inference"),
     ],
 )

@@ -13,16 +13,17 @@ import rpusim
 from rpusim.arch.analysis.staleness import staleness
 from rpusim.arch.chips.chip import Chip
 from rpusim.arch.contract.activity import Activity, Phase
+from rpusim.arch.contract.cell_layout import SINGLE, CellLayout
 from rpusim.arch.engine.events import COLUMNS, Events, Op
 from rpusim.arch.mapping.assumed_activity import assumed_activity
 from rpusim.arch.mapping.placement import place
-from rpusim.arch.contract.cell_layout import SINGLE, CellLayout
 from rpusim.arch.network.network import connect
 from rpusim.arch.network.operations import WeightLayer
 from rpusim.arch.schedule.plan import Plan, make_plan
 from rpusim.errors import InputError
 from rpusim.workloads.clock.meter import Meter
 from rpusim.workloads.runs import estimate
+from rpusim.workloads.runs.inputs import load_network
 
 
 class TestRuns:
@@ -51,7 +52,7 @@ class TestRuns:
 
 class TestMiniBatches:
     def test_assumed_training_has_mini_batches_of_the_size_asked_for(self) -> None:
-        placement = estimate.place_by_name("lenet-2017", "reram-512")
+        placement = place(load_network("lenet-2017"), Chip.load("reram-512"))
         activity = assumed_activity(placement, 10, True, batch=4)
         for layer in placement.layers:
             rows = activity.select((activity.phase == Phase.UPDATE) & (activity.layer == layer.index))
@@ -89,7 +90,8 @@ class TestStaleness:
 
     @pytest.mark.parametrize("batch", [1, 2, 5])
     def test_no_more_samples_are_on_their_way_than_a_mini_batch_has(self, batch: int) -> None:
-        found = estimate.time_network("fcn", "reram-512", 20, True, "asynchronous", batch=batch)["activity"]["staleness"]
+        activity = estimate.time_network("fcn", "reram-512", 20, True, "asynchronous", batch=batch)["activity"]
+        found = activity["staleness"]
         assert found["largest"] <= batch - 1
         assert (found["mean"] > 0) == (batch > 1)
 
@@ -133,7 +135,7 @@ def times() -> list[tuple[float, float]]:
     """Per choice of replicas: time of one image layer after layer, and of one more image in the pipeline."""
     chip = Chip.load("rpu-2016")
     chip = chip.model_copy(update={"tiles": (chip.tiles[0].model_copy(update={"count": 100}),)})
-    network = estimate.place_by_name("rapa-cifar", "rpu-2016").network
+    network = load_network("rapa-cifar")
     found = []
     for replicas in ((1, 1, 1), (16, 4, 1), (64, 16, 4)):
         by_layer = dict(zip(("conv1", "conv2", "conv3"), replicas, strict=True))
@@ -156,7 +158,7 @@ class TestReplicas:
     """RAPA: Rasch, Gokmen, Rigotti & Haensch 2019, convolutions of 1024, 256 and 64 vectors on 5 x 5 kernels."""
 
     def test_vectors_take_turns_among_replicas(self) -> None:
-        placement = estimate.place_by_name("rapa-cifar", "reram-512", replicas={"conv1": 16, "conv2": 4})
+        placement = place(load_network("rapa-cifar"), Chip.load("reram-512"), replicas={"conv1": 16, "conv2": 4})
         activity = assumed_activity(placement, 2, training=True)
         for layer in placement.layers[:3]:
             rows = activity.select((activity.phase == Phase.FORWARD) & (activity.layer == layer.index))

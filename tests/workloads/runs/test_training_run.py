@@ -23,10 +23,10 @@ from rpusim.workloads.capture.capture import capture
 from rpusim.workloads.cells import periphery, training_cells
 from rpusim.workloads.clock.meter import Meter
 from rpusim.workloads.clock.sampling import Sampled
-from rpusim.workloads.results import result
-from rpusim.workloads.runs import settings
-from rpusim.workloads.runs import training_run as flow
-from rpusim.workloads.zoo import networks
+from rpusim.workloads.results import run_folder
+from rpusim.workloads.runs import settings, training_loop
+from rpusim.workloads.runs.analog_twin import analog_twin
+from rpusim.workloads.zoo import data, networks
 
 
 @pytest.fixture(scope="module")
@@ -83,7 +83,7 @@ class TestSameInputsSameBytes:
     def test_the_same_experiment_gives_the_same_document_and_trace(
         self, small: rpusim.Result, few_digits: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(flow, "MINI_BATCHES_PER_PIECE", 7)  # when the engine is called changes nothing
+        monkeypatch.setattr(training_loop, "MINI_BATCHES_PER_PIECE", 7)  # when the engine is called changes nothing
         again = rpusim.simulate("fcn-digits", data=str(few_digits), epochs=2)
         assert without_wall(again) == without_wall(small)
 
@@ -93,15 +93,15 @@ class TestSameInputsSameBytes:
 
     def test_the_run_folder_has_the_same_bytes(self, small: rpusim.Result, tmp_path: Path) -> None:
         for name in ("a", "b"):
-            result.save(small, tmp_path / name)
+            run_folder.save(small, tmp_path / name)
         for path in (tmp_path / "a").iterdir():
             assert path.read_bytes() == (tmp_path / "b" / path.name).read_bytes()
 
 
 class TestRunFolder:
     def test_holds_result_configuration_and_events(self, small: rpusim.Result, tmp_path: Path) -> None:
-        result.save(small, tmp_path / "run", lambda document: f"<p>{document['network']}")
-        assert result.read(tmp_path / "run") == small.document
+        run_folder.save(small, tmp_path / "run", lambda document: f"<p>{document['network']}")
+        assert run_folder.read(tmp_path / "run") == small.document
         resolved = yaml.safe_load((tmp_path / "run" / "config.resolved.yaml").read_text())
         assert all(row["source"] for row in resolved["provenance"])
         events = np.load(tmp_path / "run" / "events.npz")
@@ -111,27 +111,27 @@ class TestRunFolder:
 
     def test_replaces_an_older_run_and_leaves_nothing_else(self, small: rpusim.Result, tmp_path: Path) -> None:
         for _ in range(2):
-            result.save(small, tmp_path / "run")
+            run_folder.save(small, tmp_path / "run")
         assert [path.name for path in tmp_path.iterdir()] == ["run"]
 
     def test_a_page_that_fails_leaves_nothing_behind(self, small: rpusim.Result, tmp_path: Path) -> None:
         with pytest.raises(ZeroDivisionError):
-            result.save(small, tmp_path / "run", lambda document: str(1 / 0))
+            run_folder.save(small, tmp_path / "run", lambda document: str(1 / 0))
         assert list(tmp_path.iterdir()) == []
 
     def test_a_folder_of_someone_else_is_not_overwritten(self, small: rpusim.Result, tmp_path: Path) -> None:
         (tmp_path / "thesis.tex").write_text("years of work")
         with pytest.raises(InputError, match="exists and is not a run folder"):
-            result.save(small, tmp_path)
+            run_folder.save(small, tmp_path)
         assert (tmp_path / "thesis.tex").read_text() == "years of work"
 
     def test_an_unwritable_folder_is_refused_before_any_work(self) -> None:
         with pytest.raises(InputError, match="cannot be written"):
-            result.check_writable(Path("/proc/run"))
+            run_folder.check_writable(Path("/proc/run"))
 
     def test_what_is_no_run_folder_is_not_read(self, tmp_path: Path) -> None:
         with pytest.raises(InputError, match="is not a run folder"):
-            result.read(tmp_path)
+            run_folder.read(tmp_path)
 
 
 class TestWhatTheNumbersDoIsWhatTheClockCounts:
@@ -182,15 +182,15 @@ def activity_of(chosen: settings.Experiment) -> tuple[Activity, Any]:
     cells = training_cells.build(chosen.device)
     placement = place(capture(module, shape), Chip.load(chosen.chip), chosen.bias, cells.layout)
     log = ActivityLog()
-    analog = flow.analog_twin(module, placement, chosen.management, cells, chosen.seed, log)
-    batches = flow.Batches(flow.datasets.load(chosen.data).shaped(shape), chosen)
+    analog = analog_twin(module, placement, chosen.management, cells, chosen.seed, log)
+    batches = training_loop.Batches(data.load(chosen.data).shaped(shape), chosen.recipe, chosen.seed)
     parts: list[Activity] = []
 
-    class Recorded(flow.Training):
+    class Recorded(training_loop.Training):
         def settle(self) -> None:
             parts.append(log.take())
 
-    flow.train(Recorded("analog", analog, rpusim.AnalogSGD(analog, 1.0)), batches, lambda *_: None)
+    training_loop.train(Recorded("analog", analog, rpusim.AnalogSGD(analog, 1.0)), batches, lambda *_: None)
     # What was logged after the last mini-batch is the test set.
     return Activity.concatenate(parts), make_plan(placement)
 

@@ -8,7 +8,8 @@ import pytest
 from torch import nn
 
 from rpusim.errors import InputError
-from rpusim.workloads.studies.learning import ALGORITHMS, DEVICE, SHIFTED, main, run
+from rpusim.workloads.studies.algorithms import ALGORITHMS, DEVICE, SHIFTED
+from rpusim.workloads.studies.learning import main, run
 
 
 def test_sgd_fails_where_tiki_taka_recovers():

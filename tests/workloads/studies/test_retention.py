@@ -11,7 +11,8 @@ import pytest
 from rpusim.arch.chips.chip import Chip
 from rpusim.reports.curves.costs import draw, panels
 from rpusim.workloads.cells import training_cells
-from rpusim.workloads.studies import learning, learning_cost, retention
+from rpusim.workloads.studies import learning_cost, retention
+from rpusim.workloads.studies.algorithms import ALGORITHMS
 
 DOCS = Path(__file__).parents[3] / "docs"
 QUICK = """
@@ -30,7 +31,7 @@ class TestWhatAChipForgets:
         folder = tmp_path_factory.mktemp("retention")
         (folder / "net.py").write_text(QUICK)
         chip = retention.chip_file("fast", folder)
-        quick = {"network": f"{folder / 'net.py'}:net", "epochs": 4, "learning_rate": 0.3, "timing": "steady"}
+        quick = {"network": f"{folder / 'net.py'}:net", "epochs": 4, "learning_rate": 0.3, "timing": "first"}
         kept = retention.run(chip, 0.0, **quick)
         found = {0.0: kept["errors"][-1]}
         for updates in (1e6, 1e3, 1e2):
@@ -57,7 +58,7 @@ def test_the_slow_chip_makes_the_same_steps_later(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", learning_cost.NAMES)
 def test_an_experiment_has_the_arrays_of_the_algorithm(name: str) -> None:
-    config = learning.ALGORITHMS[name].config
+    config = ALGORITHMS[name].config
     assert config
     cells = training_cells.build(learning_cost.mapping(config))
     assert cells.device == config.device

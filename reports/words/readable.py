@@ -1,4 +1,4 @@
-"""Numbers as a person reads them: three significant digits, a prefix that fits, a thin rule for every kind of quantity.
+"""Numbers as a person reads them: three significant digits, a prefix that fits, one rule for each kind of quantity.
 
 >>> si(8.94e-07, "s"), si(5.74e-08, "J"), area(2.755e-04)
 ('894 ns', '57.4 nJ', '275.5 mm²')
@@ -28,7 +28,7 @@ _BITS_PER_BYTE = 8
 
 
 def significant(value: float, digits: int = 3) -> str:
-    """``value`` rounded to ``digits`` significant digits, without an exponent; whole numbers keep all their digits.
+    """Round to significant digits, without an exponent; whole numbers keep all their digits.
 
     >>> significant(0.30149), significant(27.449), significant(1437.4)
     ('0.301', '27.4', '1,437')
@@ -40,7 +40,11 @@ def significant(value: float, digits: int = 3) -> str:
 
 
 def si(value: float, unit: str, digits: int = 3) -> str:
-    """A quantity in its SI unit with the prefix that leaves one to three digits before the point.
+    """Write a quantity in its SI unit, with the prefix that leaves one to three digits before the point.
+
+    value:   in the unit.
+    unit:    its symbol; "" for a plain number, which then has the prefix alone.
+    digits:  significant ones.
 
     >>> si(0.0633, "W"), si(999.96e-9, "s"), si(0, "J")
     ('63.3 mW', '1.00 µs', '0 J')
@@ -54,7 +58,7 @@ def si(value: float, unit: str, digits: int = 3) -> str:
 
 
 def power_of_ten(value: float) -> str:
-    """A large number whose size matters more than its digits.
+    """Write a large number whose size matters more than its digits.
 
     >>> power_of_ten(1e11), power_of_ten(1.44e10), power_of_ten(250)
     ('10^11', '1.4 × 10^10', '250')
@@ -69,7 +73,7 @@ _AGES = {"year": 365 * 86400.0, "month": 30 * 86400.0, "day": 86400.0, "hour": 3
 
 
 def age(seconds: float) -> str:
-    """A time as people say it, in the largest unit of which it is at least one.
+    """Write a time as people say it, in the largest unit of which it is at least one.
 
     >>> age(86400.0), age(7200.0), age(0.0), age(100.4 * 365 * 86400)
     ('1 day', '2 hours', '0 seconds', '100 years')
@@ -81,7 +85,7 @@ def age(seconds: float) -> str:
 
 
 def area(square_metres: float) -> str:
-    """An area in mm² (one decimal from 100 on), µm² or nm²: prefixes of squares go in steps of a million.
+    """Write an area in mm² (one decimal from 100 on), µm² or nm²: prefixes of squares go in steps of a million.
 
     >>> area(1.354e-09), area(1.6e-13)
     ('0.00135 mm²', '0.160 µm²')
@@ -98,7 +102,7 @@ def area(square_metres: float) -> str:
 
 
 def percent(fraction: float) -> str:
-    """A share of one, as a percentage with at least two significant digits; what is next to nothing or all says so.
+    """Write a share of one as a percentage with at least two significant digits, and say if it is almost none or all.
 
     >>> percent(0.0306), percent(0.198618), percent(0.00101), percent(1), percent(1e-6), percent(0.9999)
     ('3.1%', '19.9%', '0.10%', '100%', '<0.01%', '>99.9%')
@@ -116,7 +120,9 @@ def percent(fraction: float) -> str:
 
 
 def tera(value: float, unit: str) -> str:
-    """In units of 10^12, as accelerators are compared (TOPS, TOPS/W), unless that would be a very small number.
+    """Write a rate in units of 10^12, as accelerators are compared, unless that would be a very small number.
+
+    value:  in the unit. unit: such as OPS or OPS/W.
 
     >>> tera(2.998e11, "OPS"), tera(2.19e9, "OPS")
     ('0.300 TOPS', '2.19 GOPS')
@@ -127,12 +133,12 @@ def tera(value: float, unit: str) -> str:
 
 
 def count(number: float) -> str:
-    """A whole number with thousands separators."""
+    """Write a whole number with thousands separators."""
     return f"{int(number):,}"
 
 
 def quantity(value: object, unit: str) -> str:
-    """A number of the provenance with its unit; "1" is the unit of pure numbers.
+    """Write a value of the provenance with its unit; "1" is the unit of pure numbers, "b" (bits) is shown as bytes.
 
     >>> quantity(8e-08, "s"), quantity(3145728, "b"), quantity(0.6, "1"), quantity(True, "1")
     ('80.0 ns', '384 KB', '0.6', 'yes')
@@ -151,6 +157,7 @@ def quantity(value: object, unit: str) -> str:
 
 
 def _memory(bits: float) -> str:
+    """Write a number of bits as bytes, in steps of 1024."""
     amount = bits / _BITS_PER_BYTE
     for name in ("B", "KB", "MB"):
         if amount < 1024:

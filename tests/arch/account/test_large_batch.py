@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from rpusim.arch.account.ledger import STANDBY, Pricer
+from rpusim.arch.account.large_batch import account_for_large_batch
+from rpusim.arch.account.ledger import STANDBY
+from rpusim.arch.account.pricing import Pricer
 from rpusim.arch.chips.chip import Chip
 from rpusim.arch.contract.activity import Activity
 from rpusim.arch.mapping.assumed_activity import assumed_activity
@@ -12,7 +14,6 @@ from rpusim.arch.network.operations import WeightLayer
 from rpusim.arch.schedule.plan import make_plan
 from rpusim.arch.schedule.schedules import run
 from rpusim.arch.schedule.storage import settle
-from rpusim.workloads.studies.large_batch import account
 
 SAMPLES = 24
 
@@ -39,7 +40,7 @@ def test_energy_at_work_is_exact_and_time_within_a_percent_where_layers_keep_dif
         return assumed_activity(placement, number, True, number)
 
     whole = Pricer(plan)(run(plan, work(SAMPLES), "sequential"), work(SAMPLES))
-    found, _ = account(plan, SAMPLES, work)
+    found, _ = account_for_large_batch(plan, SAMPLES, work)
 
     def at_work(energy: dict[tuple[str, str, str], int]) -> dict[tuple[str, str, str], int]:
         return {key: zeptojoules for key, zeptojoules in energy.items() if key[1] != STANDBY and zeptojoules}

@@ -8,10 +8,10 @@ import math
 import pytest
 
 from rpusim.reports.page import svg
-from rpusim.reports.words import format as formats
+from rpusim.reports.words import readable
 
 
-@pytest.mark.parametrize("module", [formats, svg])
+@pytest.mark.parametrize("module", [readable, svg])
 def test_the_examples_in_the_docstrings_are_true(module):
     assert doctest.testmod(module).failed == 0
 
@@ -35,12 +35,12 @@ def test_the_examples_in_the_docstrings_are_true(module):
     ],
 )
 def test_si_chooses_the_prefix_after_rounding(value, unit, text):
-    assert formats.si(value, unit) == text
+    assert readable.si(value, unit) == text
 
 
 def test_every_power_of_ten_keeps_three_digits():
     for exponent in range(-20, 18):
-        number = formats.si(1.234 * 10.0**exponent, "s").split()[0]
+        number = readable.si(1.234 * 10.0**exponent, "s").split()[0]
         assert number in {"1.23", "12.3", "123"}, exponent
 
 
@@ -56,14 +56,14 @@ def test_every_power_of_ten_keeps_three_digits():
     ],
 )
 def test_areas_have_squared_prefixes(square_metres, text):
-    assert formats.area(square_metres) == text
+    assert readable.area(square_metres) == text
 
 
 def test_a_share_is_never_rounded_to_nothing_or_to_everything():
-    assert formats.percent(4e-6) == "<0.01%"
-    assert formats.percent(0.99996) == ">99.9%"
-    assert formats.percent(0.0) == "0%"
-    assert formats.percent(1.0) == "100%"
+    assert readable.percent(4e-6) == "<0.01%"
+    assert readable.percent(0.99996) == ">99.9%"
+    assert readable.percent(0.0) == "0%"
+    assert readable.percent(1.0) == "100%"
 
 
 def test_markup_in_names_is_escaped():

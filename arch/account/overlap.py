@@ -1,0 +1,241 @@
+"""Measure how long units are busy at the same time, and the most power that they draw together.
+
+Starts and ends of all events are gone through in order of time. Those of one kind of event are in order already, so
+they are merged as sorted lists are, and what is repeated is gone through again without being stored more than once.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from rpusim.arch.account.recurrence import Repeats
+from rpusim.arch.contract.columns import Integers
+from rpusim.arch.engine.program import NEVER
+
+_OVER = np.iinfo(np.int64).max
+"""When the next time of a stream comes that has none left."""
+
+
+@dataclass(frozen=True)
+class Lanes:
+    """Hold the times of events lane by lane; a lane is the slots of one instruction, in which times ascend.
+
+    first:    (lanes,) first slot.
+    size:     (lanes,) number of slots.
+    kinds:    (lanes,) kinds of units that are busy, one bit for each.
+    task:     (lanes,) that the instruction belongs to.
+    start:    (slots,) ps.
+    end:      (slots,) ps.
+    rising:   (slots,) power (pW) that begins to be drawn with each start.
+    falling:  (slots,) power (pW) that ceases with each end.
+    """
+
+    first: Integers
+    size: Integers
+    kinds: Integers
+    task: Integers
+    start: Integers
+    end: Integers
+    rising: Integers
+    falling: Integers
+
+
+def in_order(lanes: Lanes) -> Lanes:
+    """Put starts and ends of every lane in order; few lanes are not."""
+    odd = np.flatnonzero(~_ordered(lanes.first, lanes.size, lanes.start, lanes.end))
+    if not len(odd):
+        return lanes
+    start, end, rising, falling = lanes.start.copy(), lanes.end.copy(), lanes.rising.copy(), lanes.falling.copy()
+    for first, size in zip(lanes.first[odd].tolist(), lanes.size[odd].tolist(), strict=True):
+        here = slice(first, first + size)
+        for times, powers in ((start, rising), (end, falling)):
+            order = np.argsort(times[here], kind="stable")
+            times[here], powers[here] = times[here][order], powers[here][order]
+    return replace(lanes, start=start, end=end, rising=rising, falling=falling)
+
+
+def busy_together(lanes: Lanes, repeats: Repeats) -> tuple[Integers, int]:
+    """Measure how long units of each kind are busy, and the most power drawn at once.
+
+    Args:
+        lanes: times of all events, with what they draw.
+        repeats: what happens more often than it was run.
+
+    Returns:
+        (64,) ps during which any unit of each kind is busy, and the largest power (pW) drawn at any time.
+    """
+    whole = np.flatnonzero(repeats.whole)
+    since, until, times = (int(c[whole[0]]) if len(whole) else 0 for c in (repeats.since, repeats.until, repeats.times))
+    # The period that the whole machine repeats is gone through once, and its busy time counted more often.
+    mine = repeats.pick(lanes.task)
+    again, before = np.where(mine.whole, 0, mine.times), np.where(mine.whole, 0, mine.before - times * (until - since))
+    covered, within, most = _sweep(
+        *(lanes.first, lanes.size, lanes.kinds, lanes.start, lanes.end, lanes.rising, lanes.falling),
+        *(mine.since, mine.until, again, before, since, until),
+    )
+    return covered + times * within, most
+
+
+@njit(cache=True)
+def _ordered(first: Integers, size: Integers, start: Integers, end: Integers) -> NDArray[np.bool_]:
+    """Return (lanes,) whether starts and ends of each lane ascend."""
+    found = np.ones(len(first), np.bool_)
+    for lane in range(len(first)):
+        began, ended = -1, -1
+        for slot in range(first[lane], first[lane] + size[lane]):
+            if start[slot] != NEVER:
+                if start[slot] < began or end[slot] < ended:
+                    found[lane] = False
+                    break
+                began, ended = start[slot], end[slot]
+    return found
+
+
+@njit(cache=True)
+def _sift(heap: Integers, owner: Integers, hole: int, size: int) -> None:
+    """Move an entry of the heap down to its place."""
+    key, stream = heap[hole], owner[hole]
+    while True:
+        child = 2 * hole + 1
+        if child >= size:
+            break
+        if child + 1 < size and heap[child + 1] < heap[child]:
+            child += 1
+        if heap[child] >= key:
+            break
+        heap[hole], owner[hole] = heap[child], owner[child]
+        hole = child
+    heap[hole], owner[hole] = key, stream
+
+
+@njit(cache=True)
+def _first_times(
+    first: Integers,
+    stop: Integers,
+    start: Integers,
+    end: Integers,
+    since: Integers,
+    until: Integers,
+    before: Integers,
+    at: Integers,
+    due: Integers,
+    back: Integers,
+) -> None:
+    """Put all streams at the first slot of their lane in which something was done."""
+    for lane in range(len(first)):
+        slot = first[lane]
+        while slot < stop[lane] and start[slot] == NEVER:
+            slot += 1
+        if slot == stop[lane]:
+            continue
+        for begins in range(2):
+            tick = start[slot] if begins else end[slot]
+            at[lane, begins] = slot
+            if since[lane] <= tick < until[lane]:
+                back[lane, begins] = slot
+            due[lane, begins] = (tick + before[lane]) * 2 + begins
+
+
+@njit(cache=True)
+def _count(
+    kinds: int,
+    begins: int,
+    tick: int,
+    window_start: int,
+    window_end: int,
+    working: Integers,
+    opened: Integers,
+    covered: Integers,
+    inside: Integers,
+) -> None:
+    """Count one more, or one less, unit of each of these kinds at work from ``tick`` on."""
+    kind = 0
+    while kinds > 0:
+        if kinds & 1:
+            working[kind] += 1 if begins else -1
+            if begins and working[kind] == 1:
+                opened[kind] = tick
+            elif not begins and working[kind] == 0:
+                covered[kind] += tick - opened[kind]
+                overlap = min(tick, window_end) - max(opened[kind], window_start)
+                if overlap > 0:
+                    inside[kind] += overlap
+        kinds >>= 1
+        kind += 1
+
+
+@njit(cache=True)
+def _sweep(
+    first: Integers,
+    size: Integers,
+    bits: Integers,
+    start: Integers,
+    end: Integers,
+    rising: Integers,
+    falling: Integers,
+    since: Integers,
+    until: Integers,
+    times: Integers,
+    before: Integers,
+    window_start: int,
+    window_end: int,
+) -> tuple[Integers, Integers, int]:
+    """Merge the lanes in order of time.
+
+    Each lane has two streams, its ends (0) and its starts (1); the heap holds, for each lane, which of its two streams
+    is due first. A due time is twice the tick, plus 1 for starts: of equal ticks what ends comes first.
+
+    Args:
+        first, size, bits, start, end, rising, falling: the columns of `Lanes` (``bits``: kinds).
+        since, until, times, before: of each lane's task, see `Repeats`.
+        window_start, window_end: ps between which busy time is also counted on its own.
+
+    Returns:
+        (64,) busy time of each kind of unit (ps), (64,) that within the window, and the largest power (pW).
+    """
+    lanes, stop = len(first), first + size
+    at, due, rounds = np.empty((lanes, 2), np.int64), np.full((lanes, 2), _OVER), np.zeros((lanes, 2), np.int64)
+    back = np.full((lanes, 2), -1)  # the first slot of what is repeated; -1: not come to yet
+    _first_times(first, stop, start, end, since, until, before, at, due, back)
+    heap, owner, entries = np.empty(lanes, np.int64), np.empty(lanes, np.int64), 0
+    for lane in range(lanes):
+        if due[lane, 0] != _OVER:
+            heap[entries], owner[entries] = min(due[lane, 0], due[lane, 1]), lane
+            entries += 1
+    for entry in range(entries // 2 - 1, -1, -1):
+        _sift(heap, owner, entry, entries)
+    working, opened, covered = np.zeros(64, np.int64), np.zeros(64, np.int64), np.zeros(64, np.int64)
+    inside = np.zeros(64, np.int64)
+    power, peak = 0, 0
+    while entries > 0:
+        tick, begins, lane = heap[0] >> 1, heap[0] & 1, owner[0]
+        slot = at[lane, begins]
+        power += rising[slot] if begins else -falling[slot]
+        peak = max(peak, power)
+        _count(bits[lane], begins, tick, window_start, window_end, working, opened, covered, inside)
+        # The next of this stream, perhaps once more from where what is repeated begins.
+        column = start if begins else end
+        slot += 1
+        while slot < stop[lane] and start[slot] == NEVER:
+            slot += 1
+        again = back[lane, begins] >= 0 and rounds[lane, begins] < times[lane]
+        if again and (slot == stop[lane] or column[slot] >= until[lane]):
+            slot = back[lane, begins]
+            rounds[lane, begins] += 1
+        if slot < stop[lane]:
+            if back[lane, begins] < 0 and since[lane] <= column[slot] < until[lane]:
+                back[lane, begins] = slot
+            later = before[lane] + rounds[lane, begins] * (until[lane] - since[lane])
+            at[lane, begins], due[lane, begins] = slot, (column[slot] + later) * 2 + begins
+        else:
+            due[lane, begins] = _OVER
+        heap[0] = min(due[lane, 0], due[lane, 1])
+        if heap[0] == _OVER:
+            entries -= 1
+            heap[0], owner[0] = heap[entries], owner[entries]
+        _sift(heap, owner, 0, entries)
+    return covered, inside, peak

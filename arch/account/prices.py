@@ -1,0 +1,220 @@
+"""Say what every operation of every kind of unit takes from the supply, in zeptojoules.
+
+An event is priced from its row of activity (how many lines, passes, coincidences) and the actions of the parts that do
+it. `PRICES` is the table: one function for each operation and kind of unit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rpusim.arch.chips.description import TileKind
+from rpusim.arch.contract.activity import Activity, Phase
+from rpusim.arch.contract.cell_layout import CellLayout
+from rpusim.arch.contract.columns import Integers
+from rpusim.arch.engine.events import Events, Op
+from rpusim.arch.parts.part import Part
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Hold events of one operation by one kind of unit on one kind of tile, with what their rows of activity say.
+
+    members:    (n,) which of ``events`` these are.
+    events:     of the whole piece of work.
+    activity:   of the whole piece of work.
+    rows:       (n,) rows of weights (not of cells) of each event's block.
+    columns:    (n,) columns of weights of each event's block.
+    kind:       of the tiles.
+    parts:      of a tile, by name.
+    chip_wide:  parts that the chip has once, by name.
+    cell:       the unit cell's layout.
+    """
+
+    members: NDArray[np.intp]
+    events: Events
+    activity: Activity
+    rows: Integers
+    columns: Integers
+    kind: TileKind
+    parts: dict[str, Part]
+    chip_wide: dict[str, Part]
+    cell: CellLayout
+
+    def event(self, column: str) -> Integers:
+        """(n,) a column of these events."""
+        values: Integers = getattr(self.events, column)[self.members]
+        return values
+
+    def of(self, column: str) -> Integers:
+        """(n,) a column of the rows of activity that these events come from."""
+        values: Integers = getattr(self.activity, column)[self.event("row")].astype(np.int64)
+        return values
+
+    def cost(self, part: str, action: str) -> int:
+        """Energy (zJ) of one action of one unit; 0 where a card lumps that action into another one."""
+        action_cost = self.parts[part].actions.get(action)
+        return action_cost.energy_zj if action_cost else 0
+
+    def chip_cost(self, part: str, action: str) -> int:
+        """Energy (zJ) of one action of a part that the chip has once."""
+        return self.chip_wide[part].actions[action].energy_zj
+
+    @property
+    def slices(self) -> int:
+        """How many rows of cells hold a row of weights."""
+        return self.kind.array.cells_per_weight
+
+    @property
+    def drives_columns(self) -> NDArray[np.bool_]:
+        """(n,) whether a read drives the array's columns (forward, and slices that are columns) or its rows."""
+        phase, by_row = self.event("phase"), self.cell.slices == "row"
+        driven: NDArray[np.bool_] = (phase == Phase.FORWARD) | (phase == Phase.MAINTENANCE)
+        driven |= (phase == Phase.TRANSFER) & (not by_row)
+        return driven
+
+    @property
+    def driven(self) -> Integers:
+        """(n,) lines driven by a read: the inputs that are not zero; the one of a transfer, or all if it reads all."""
+        phase = self.event("phase")
+        inputs = np.where(self.drives_columns, self.of("active_columns"), self.of("active_rows"))
+        of_slice = np.where((phase == Phase.TRANSFER) & (self.cell.slices == "all"), self.columns, 1)
+        return np.where(phase > Phase.UPDATE, of_slice, inputs) * np.where(self.drives_columns, 1, self.slices)
+
+
+Priced = Iterator[tuple[str, Integers]]
+"""(part, (n,) zJ that it took for each event of a batch), for every part that took any."""
+
+
+def _by_amount(part: str, action: str, once: bool = False) -> Callable[[Batch], Priced]:
+    """Price as many actions as an event's amount says; ``once``: of a part that the chip has once."""
+
+    def priced(batch: Batch) -> Priced:
+        cost = batch.chip_cost(part, action) if once else batch.cost(part, action)
+        yield part, batch.event("amount") * cost
+
+    return priced
+
+
+def _drive_array(batch: Batch) -> Priced:
+    """Price a read: cells that conduct (only those with a weight), lines that are charged, outputs that are held."""
+    array = batch.kind.array
+    reads = batch.of("passes") * batch.kind.inputs.cycles
+    driven, by_columns = batch.driven, batch.drives_columns
+    outputs = np.where(by_columns, batch.rows * batch.slices, batch.columns)
+    card = batch.parts["array"].card
+    if card.electrical is None and card.cmos is None:
+        yield "array", reads * batch.cost("array", "read")
+    else:
+        crossed = np.where(by_columns, array.rows, array.columns)
+        per_line = outputs * batch.cost("array", "read") + crossed * batch.cost("array", "read_line_per_cell")
+        yield "array", reads * driven * per_line
+    if "sample-and-hold" in batch.parts:
+        yield "sample-and-hold", reads * outputs * batch.cost("sample-and-hold", "hold")
+
+
+def _convert(batch: Batch) -> Priced:
+    """Price conversions; each first switches its line to the converter, if the chip has a part for the switches."""
+    yield "ADC", batch.event("amount") * batch.cost("ADC", "convert")
+    if "multiplexer" in batch.parts:
+        yield "multiplexer", batch.event("amount") * batch.cost("multiplexer", "select")
+
+
+def _drive_lines(batch: Batch) -> Priced:
+    """Price the drivers of the lines that a read drives."""
+    drives = batch.of("passes") * batch.kind.inputs.cycles * batch.driven
+    yield "input drivers", drives * batch.cost("input drivers", "drive")
+
+
+def _turns(batch: Batch) -> tuple[Integers | int, Integers]:
+    """Count how often the columns send their trains, and how many rows of cells have generators at work meanwhile.
+
+    All rows are pulsed at once; or where rows are addressed one by one, the columns send again for every row: for all
+    of them, or for the one row of weights that a transfer writes.
+    """
+    pulses = batch.kind.pulses
+    assert pulses is not None, "an update on a tile without pulses"
+    one_row = (batch.event("phase") == Phase.TRANSFER) & (batch.cell.slices == "row") & (pulses.access == "row-by-row")
+    rows = np.where(one_row, 1, batch.rows) * batch.slices
+    return pulses.turns(rows), rows
+
+
+def _pulse_array(batch: Batch) -> Priced:
+    """Price the cells and lines of an update: coincidences at full voltage, half-selected cells at half, lines charged.
+
+    Arrays that take the same trains share a row of activity: its coincidences are counted with the first of them, whose
+    event has an amount. All cells of a sliced weight take part.
+    """
+    array, (turns, rows) = batch.kind.array, _turns(batch)
+    met = np.where(batch.event("amount") > 0, batch.of("coincidences_up") + batch.of("coincidences_down"), 0)
+    met, row_pulses = met * batch.slices, batch.of("row_pulses") * batch.slices
+    half_selected = row_pulses * batch.columns + batch.of("column_pulses") * rows - 2 * met
+    charged = row_pulses * array.columns + turns * batch.of("column_pulses") * array.rows
+    yield (
+        "array",
+        met * batch.cost("array", "coincidence")
+        + half_selected * batch.cost("array", "half_select")
+        + charged * batch.cost("array", "pulse_line_per_cell"),
+    )
+
+
+def _pulse_rows(batch: Batch) -> Priced:
+    """Price the pulse generators and drivers of an update's rows."""
+    _, rows = _turns(batch)
+    generated = batch.of("slots") * rows * batch.cost("pulse drivers", "slot")
+    fired = batch.of("row_pulses") * batch.slices * batch.cost("pulse drivers", "pulse")
+    yield "pulse drivers", generated + fired
+
+
+def _pulse_columns(batch: Batch) -> Priced:
+    """Price the pulse generators and drivers of an update's columns."""
+    generated = batch.of("slots") * batch.columns * batch.cost("pulse drivers", "slot")
+    fired = batch.of("column_pulses") * batch.cost("pulse drivers", "pulse")
+    turns, _ = _turns(batch)
+    yield "pulse drivers", turns * (generated + fired)
+
+
+def _write(batch: Batch) -> Priced:
+    """Price programming. An event's amount is the rows it wrote, each as often as it was pulsed; its row of activity
+    says how many weights."""
+    array, programming = batch.kind.array, batch.kind.programming
+    assert programming is not None, "a tile without programming was written to"
+    row_pulses = batch.event("amount")
+    cell_pulses = np.rint(batch.of("writes") * batch.slices * programming.iterations).astype(np.int64)
+    charged = row_pulses * array.columns + cell_pulses * array.rows
+    yield "array", cell_pulses * batch.cost("array", "write") + charged * batch.cost("array", "write_line_per_cell")
+    yield "pulse drivers", (row_pulses + cell_pulses) * batch.cost("pulse drivers", "write")
+
+
+def _with_the_array(batch: Batch) -> Priced:
+    """Price drivers that are held while the array is written at nothing: their energy is counted with the array."""
+    return iter(())
+
+
+PRICES: dict[tuple[Op, str], Callable[[Batch], Priced]] = {
+    (Op.FETCH, "buffer"): _by_amount("buffer", "read"),
+    (Op.STORE, "buffer"): _by_amount("buffer", "write"),
+    (Op.DIGITAL, "digital unit"): _by_amount("digital unit", "operation"),
+    (Op.SEND, "port"): _by_amount("links", "bit", once=True),
+    (Op.SEND, "link"): _by_amount("links", "bit", once=True),
+    (Op.FETCH, "global buffer"): _by_amount("global buffer", "read", once=True),
+    (Op.STORE, "global buffer"): _by_amount("global buffer", "write", once=True),
+    (Op.FETCH, "DRAM"): _by_amount("DRAM", "read", once=True),
+    (Op.STORE, "DRAM"): _by_amount("DRAM", "write", once=True),
+    (Op.HOST, "host link"): _by_amount("host link", "bit", once=True),
+    (Op.DRIVE, "array"): _drive_array,
+    (Op.DRIVE, "row drivers"): _drive_lines,
+    (Op.DRIVE, "column drivers"): _drive_lines,
+    (Op.CONVERT, "ADC"): _convert,
+    (Op.PULSE, "array"): _pulse_array,
+    (Op.PULSE, "row drivers"): _pulse_rows,
+    (Op.PULSE, "column drivers"): _pulse_columns,
+    (Op.WRITE, "array"): _write,
+    (Op.WRITE, "row drivers"): _with_the_array,
+    (Op.WRITE, "column drivers"): _with_the_array,
+}
+"""What prices each operation of each kind of unit; an event without a price is an error."""

@@ -1,0 +1,215 @@
+"""Price all events of a piece of work and write its ledger.
+
+`prices` says what each operation takes. Support circuits of the tiles are added for as long as the operations that they
+work for take; leakage and circuits that are always on for the whole time, as the phase ``standby``. Tiles that hold no
+weights are taken to be switched off.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rpusim.arch.account.ledger import CHIP, STANDBY, Ledger
+from rpusim.arch.account.overlap import busy_together
+from rpusim.arch.account.prices import PRICES, Batch
+from rpusim.arch.account.tally import Tally
+from rpusim.arch.chips.bill_of_parts import bill_of_parts
+from rpusim.arch.contract.activity import Activity, Phase
+from rpusim.arch.contract.columns import Integers
+from rpusim.arch.engine.events import Events, Op, covered_ps
+from rpusim.arch.schedule.plan import Plan
+
+_ZJ_PER_PS = 10**9
+"""One watt in zeptojoules per picosecond."""
+_PW = 1000
+"""One zeptojoule per picosecond in picowatts."""
+
+
+_WITHOUT_SUPPORT = ("row drivers", "column drivers", "link", "global buffer", "DRAM", "host link")
+"""Units whose events no support circuit of a tile works for: drivers, as it already works for their array, and units
+outside the tiles."""
+
+
+class Pricer:
+    """Price events on the chip of one plan; made once, called for every piece of a run."""
+
+    def __init__(self, plan: Plan) -> None:
+        self._plan = plan
+        self._chip = plan.placement.chip
+        self._bill = bill_of_parts(self._chip)
+        self._layers = [layer.placed.layer.name for layer in plan.layers]
+        self._kinds = np.array([block.kind for block in plan.placement.blocks()])
+        self._unit_kinds = sorted(set(plan.station_parts))
+        self._station_tile_kinds = np.array(plan.station_kinds)
+        self._station_unit = np.array([self._unit_kinds.index(part) for part in plan.station_parts])
+        self.standby = {part: round(watts * _ZJ_PER_PS) for part, watts in self._standby()}
+        """Power (zJ/ps, that is nW) that is drawn whatever happens, by part: leakage, and circuits always on."""
+
+    def __call__(self, events: Events, activity: Activity) -> Ledger:
+        """Account for a piece of work.
+
+        Args:
+            events: of the work; the last end is the account's time.
+            activity: the rows that the events come from.
+
+        Returns:
+            Its ledger.
+        """
+        ledger = Ledger(time_ps=events.makespan_ps)
+        power = self._add(ledger, events, activity, np.ones(len(events), np.int64))
+        self._stand_by(ledger)
+        units = self._station_unit[events.station]
+        for number, unit in enumerate(self._unit_kinds):
+            members = units == number
+            ledger.occupied_ps[unit] = covered_ps(events.start[members], events.end[members])
+        ledger.peak_w = self._watts(_peak(events, power))
+        return ledger
+
+    def tallied(self, tally: Tally, activity: Activity) -> Ledger:
+        """Account for a piece of work from the tally of its times, with what is repeated of them.
+
+        Args:
+            tally: groups of events, and how often each happens.
+            activity: the rows that the events come from.
+
+        Returns:
+            Its ledger, equal to that of all events one by one.
+        """
+        ledger = Ledger(time_ps=tally.makespan_ps)
+        power = self._add(ledger, tally.events, activity, tally.count)
+        self._stand_by(ledger)
+        covered, peak = busy_together(tally.lanes(_picowatts(power), self._station_unit), tally.repeats)
+        ledger.occupied_ps = {unit: int(covered[number]) for number, unit in enumerate(self._unit_kinds)}
+        ledger.peak_w = self._watts(peak / _PW)
+        return ledger
+
+    def _add(self, ledger: Ledger, events: Events, activity: Activity, count: Integers) -> NDArray[np.float64]:
+        """Book energy and busy time of events that each stand for ``count``; returns the power of each (zJ/ps)."""
+        power = np.zeros(len(events))
+        for part, members, zeptojoules in self.priced(events, activity):
+            power[members] += zeptojoules / np.maximum(events.duration[members], 1)
+            groups = events.phase[members] * len(self._layers) + events.layer[members]
+            for group in np.unique(groups):
+                phase, layer = divmod(int(group), len(self._layers))
+                chosen = groups == group
+                energy = _exact_sum(zeptojoules[chosen], count[members[chosen]])
+                ledger.add(part, Phase(phase).name.lower(), self._layers[layer], energy)
+        busy_ps = np.zeros(len(self._plan.stations), np.int64)
+        np.add.at(busy_ps, events.station, events.duration * count)
+        ledger.busy_ps = dict(zip(self._plan.stations, busy_ps.tolist(), strict=True))
+        return power
+
+    def _stand_by(self, ledger: Ledger) -> None:
+        """Book what is drawn whatever happens, for the ledger's time."""
+        for part, zj_per_ps in self.standby.items():
+            ledger.add(part, STANDBY, CHIP, zj_per_ps * ledger.time_ps)
+
+    def _watts(self, peak: float) -> float:
+        """Convert a peak of the events' power (zJ/ps) to watts, standby included."""
+        return (peak + sum(self.standby.values())) / _ZJ_PER_PS
+
+    def _standby(self) -> Iterator[tuple[str, float]]:
+        """Find the standby power (W) of each part that has any.
+
+        Tiles without weights are switched off; a digital unit or router is on if any of its tiles is.
+        """
+        watts: dict[str, float] = {}
+        used = {tile: block.kind for block in self._plan.placement.blocks() for tile, _ in block.slots}
+        always = [{s.name for s in kind.support if s.busy_during == "always"} for kind in self._chip.tiles]
+        for k, parts in enumerate(self._bill.tiles):
+            first = sum(kind.count for kind in self._chip.tiles[:k])
+            tiles = [tile - first for tile, kind in used.items() if kind == k]
+            for name, part in parts.items():
+                sharing = self._chip.tiles[k].tiles_sharing(name)
+                units = len({tile // sharing for tile in tiles})
+                running = part.full_power_w if name in always[k] else part.leakage_w
+                watts[name] = watts.get(name, 0.0) + units * running
+        nodes = len({tile // self._chip.mesh.tiles_per_router for tile in used})
+        watts["links"] = nodes * self._chip.mesh.lanes * self._bill.chip_wide["links"].card.leakage
+        for name in ("global buffer", "DRAM", "host link"):
+            if name in self._bill.chip_wide:
+                watts[name] = self._bill.chip_wide[name].leakage_w
+        for support in self._chip.support:
+            watts[support.name] = self._bill.chip_wide[support.name].full_power_w
+        yield from ((name, w) for name, w in watts.items() if w)
+
+    def priced(self, events: Events, activity: Activity) -> Iterator[tuple[str, NDArray[np.intp], Integers]]:
+        """Price events.
+
+        Args:
+            events: what was done.
+            activity: the rows that the events come from.
+
+        Yields:
+            (part, (n,) indices of events, (n,) zJ that it took for each), for every part that took energy.
+        """
+        block = self._plan.first_block[events.layer] + events.tile
+        rows, columns = self._plan.block_sizes
+        units = self._station_unit[events.station]
+        of_station = self._station_tile_kinds[events.station]
+        kinds = np.where(of_station >= 0, of_station, self._kinds[block])
+        group = (kinds * len(Op) + events.op) * len(self._unit_kinds) + units
+        for which in np.unique(group):
+            rest, unit = divmod(int(which), len(self._unit_kinds))
+            k, op = divmod(rest, len(Op))
+            members = np.flatnonzero(group == which)
+            batch = Batch(
+                members,
+                events,
+                activity,
+                rows[block[members]],
+                columns[block[members]],
+                self._chip.tiles[k],
+                self._bill.tiles[k],
+                self._bill.chip_wide,
+                self._plan.placement.cell,
+            )
+            for part, zeptojoules in PRICES[Op(op), self._unit_kinds[unit]](batch):
+                yield part, members, zeptojoules
+            if self._unit_kinds[unit] not in _WITHOUT_SUPPORT:
+                yield from self._support(Op(op), batch)
+
+    def _support(self, op: Op, batch: Batch) -> Iterator[tuple[str, NDArray[np.intp], Integers]]:
+        """Price support circuits, which draw power for as long as the operation takes, waits for other units aside."""
+        duration = batch.event("end") - batch.event("start")
+        if op == Op.DRIVE:
+            duration = batch.of("passes") * batch.kind.inputs.cycles * batch.parts["array"].actions["read"].latency_ps
+        for support in batch.kind.support:
+            if support.busy_during == op.name.lower():
+                part = batch.parts[support.name]
+                sharing = batch.kind.array.arrays if op in (Op.DRIVE, Op.CONVERT, Op.PULSE) else 1
+                zj_per_ps = part.units * (part.card.power or 0.0) / sharing * _ZJ_PER_PS
+                yield part.name, batch.members, duration * round(zj_per_ps)
+
+
+def _exact_sum(values: Integers, count: Integers) -> int:
+    """Sum non-negative values, each counted so many times, where the sum may exceed 64 bits."""
+    total = 0
+    for much, values_shift in ((values >> 32, 32), (values & 0xFFFFFFFF, 0)):
+        for many, count_shift in ((count >> 24, 24), (count & 0xFFFFFF, 0)):
+            products = much * many  # below 2**56 where counts are below 2**48
+            total += (
+                (int((products >> 24).sum()) << 24) + int((products & 0xFFFFFF).sum())
+            ) << values_shift + count_shift
+    return total
+
+
+def _peak(events: Events, power: NDArray[np.float64]) -> float:
+    """Find the largest sum of the power of simultaneous events (zJ/ps); each counts from its start up to its end.
+
+    It is summed in whole picowatts, so that it does not depend on the order of the events.
+    """
+    if not len(events):
+        return 0.0
+    times, whole = np.concatenate([events.end, events.start]), _picowatts(power)
+    change = np.concatenate([-whole, whole])
+    order = np.argsort(times, kind="stable")  # at equal times what ends is taken away first
+    return int(np.cumsum(change[order]).max()) / _PW
+
+
+def _picowatts(power: NDArray[np.float64]) -> Integers:
+    """Round power (zJ/ps) to whole picowatts."""
+    return np.rint(power * _PW).astype(np.int64)

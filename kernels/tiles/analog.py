@@ -1,0 +1,159 @@
+"""Arrays that learn in place: `AnalogConfig`, everything that they are made of, and `AnalogTile`, one of them.
+
+How pulses on rows and columns change the cells, and how many devices stand at a cross-point, is the unit cell's affair
+(`rpusim.kernels.cells`); the tile brings the vectors to it, and writes what it did to the activity log.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+
+from rpusim.arch.contract import checks
+from rpusim.arch.contract.activity import Phase
+from rpusim.errors import InputError
+from rpusim.kernels.arrays.array import DeviceArray
+from rpusim.kernels.arrays.reads import Reader
+from rpusim.kernels.cells.base import CellParameters, Extra, Name, Site, changed
+from rpusim.kernels.cells.single import Single, SingleCell
+from rpusim.kernels.devices import Cells, ConstantStep, Device, PulsedDevice
+from rpusim.kernels.pulses.trains import UpdateParameters
+from rpusim.kernels.tiles.tile import LayerConfig, Tile
+
+Tensor = torch.Tensor
+BEFORE = -1
+"""Stands for the vector of work that is done before a mini-batch."""
+
+
+@dataclass(frozen=True)
+class AnalogConfig(LayerConfig):
+    """Configure the arrays of a layer that learns by pulses, and their periphery.
+
+    device:   what a cross-point is made of.
+    update:   how updates are pulsed.
+    cell:     how many devices stand at a cross-point and how they learn together (`rpusim.kernels.cells`).
+    Everything else: as for `LayerConfig`.
+    """
+
+    device: Device = field(default_factory=ConstantStep)
+    update: UpdateParameters = field(default_factory=UpdateParameters)
+    cell: CellParameters = field(default_factory=Single)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        checks.instance("device", self.device, Device)
+        checks.instance("cell", self.cell, CellParameters)
+        checks.instance("update", self.update, UpdateParameters)
+
+    def tile(self, rows: int, columns: int, **options: Any) -> AnalogTile:
+        return AnalogTile(rows, columns, self, **options)
+
+
+class AnalogTile(Tile):
+    """Multiply by cells that also learn in place; arguments as for `Tile`.
+
+    Attributes:
+    config:   what it was made by.
+    cell:     the devices and how they learn.
+    history:  a list in which the arguments of updates are noted, for whoever wants to repeat them; None: they are not.
+    """
+
+    def __init__(self, rows: int, columns: int, config: AnalogConfig, **options: Any) -> None:
+        super().__init__(rows, columns, config, exact_reads=config.device.perfect_reads, **options)
+        self.config = config
+        self.cell = config.cell.build(Site(rows, columns, config.device, config.update, self._stream, self.path))
+        self.__dict__["cell"] = self.cell  # found without the detour that torch makes for submodules
+        self._counters["refreshed"] = 0
+        self.history: list[tuple[Tensor, Tensor, float, int]] | None = None
+
+    @property
+    def weights(self) -> Tensor:
+        """The visible weights of the cells (rows, columns), not a copy."""
+        return self.cell.weights
+
+    @property
+    def array(self) -> DeviceArray:
+        """The array that takes the pulses: the only one of a single device, the first one of other cells."""
+        array: DeviceArray = self.cell.arrays[0]  # type: ignore[assignment]
+        return array
+
+    @property
+    def cells(self) -> Cells:
+        """The frozen per-cell parameters of `array`."""
+        return self.array.cells
+
+    def _set_weights(self, weights: Tensor) -> None:
+        self.cell.set_weights(weights)
+
+    def update(self, x: Tensor, d: Tensor, learning_rate: float, operations: int = 0) -> None:
+        """Learn from the pairs of a mini-batch in order: on average W <- W - learning_rate d x^T, the cell's own way.
+
+        x, d:        (vectors, columns) and (vectors, rows).
+        operations:  digital operations that were done for each pair before, for the log.
+
+        InputError: shapes do not fit, or numbers are not finite.
+        """
+        x, d = self._vectors("x", x, self.columns), self._vectors("d", d, self.rows)
+        if x.shape[0] != d.shape[0]:
+            raise InputError(
+                f"layer {self.layer}: {x.shape[0]} vectors x and {d.shape[0]} vectors d were given; accepted are pairs"
+            )
+        if self.history is not None:
+            self.history.append((x, d, learning_rate, operations))
+        try:
+            done = self.cell.update(x, d, learning_rate)
+        except InputError as error:
+            raise InputError(f"layer {self.layer}: {error}") from None
+        if self.log is not None:
+            self.log.append(
+                x.shape[0],
+                layer=self.layer,
+                tile=self.tile,
+                phase=Phase.UPDATE,
+                vector=np.arange(x.shape[0], dtype=np.int32),
+                **done.update.columns(),
+                digital_ops=done.digital_ops + operations,
+            )
+            if len(done.extra):
+                self.log.append(len(done.extra), layer=self.layer, tile=self.tile, **done.extra.columns())
+
+    def end_mini_batch(self) -> None:
+        """Let the cells diffuse, then decay, as happens once per mini-batch whether or not there was an update."""
+        self.cell.end_mini_batch()
+
+    @property
+    def volatile(self) -> bool:
+        return self.cell.volatile
+
+    def elapse(self, seconds: float) -> None:
+        self.cell.elapse(seconds)
+
+    @property
+    def can_refresh(self) -> bool:
+        """Whether its cells are single devices that leak."""
+        return isinstance(self.cell, SingleCell) and self.array.cells.retention is not None
+
+    def refresh(self, seconds: float) -> None:
+        """Bring back what the mean cell has lost in ``seconds``: read column by column, and write the difference.
+
+        Only where `can_refresh`. The log gets a row of maintenance for every column.
+        """
+        assert self.can_refresh and isinstance(self.array.device, PulsedDevice), "nothing that leaks"
+        reader = Reader(self._backward_io, self.rows, self.columns, (*self._stream, Name.READ), by_columns=True)
+        columns, before = list(range(self.columns)), self.weights.clone()
+        seen = reader.read(self.weights, columns, self._counters["refreshed"], self.path_now)
+        self._counters["refreshed"] += self.columns
+        missing = seen * math.expm1(seconds / self.array.device.retention)
+        # No column touches another's cells, so all are read before the first is written.
+        counts = self.array.pulse(reader.one_hot(columns, missing.device), missing, -1.0, UpdateParameters())
+        done = Extra()
+        for column in columns:
+            writes = changed(before[:, column], self.weights[:, column])
+            pulsed: dict[str, Any] = {"counts": counts, "entry": column, "phase": Phase.MAINTENANCE}
+            done.add(BEFORE, passes=1, writes=writes, digital_ops=2 * self.rows, **pulsed)
+        if self.log is not None:
+            self.log.append(len(done), layer=self.layer, tile=self.tile, **done.columns())

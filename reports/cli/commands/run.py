@@ -1,0 +1,77 @@
+"""`rpusim run`: train a network on a chip, or program a trained one, and write its run folder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from rpusim.reports.cli.console import aside, interruptible, progress
+from rpusim.reports.cli.options import as_json, device, optional_chip
+from rpusim.reports.cli.output import keep, say_where, show
+
+if TYPE_CHECKING:
+    from rpusim.workloads.runs.settings import Experiment
+
+GIVEN = "given on the command line"
+
+
+@click.command("run")
+@click.argument("experiment", default="fcn-digits")
+@click.option("--seed", type=int, help="Seed of weights, devices and order of samples.")
+@click.option("--epochs", type=int, help="How many times to go through the training data.")
+@optional_chip
+@device
+@click.option("--data", help="'digits' (8 x 8), 'digits-28' (enlarged), or a folder with the four MNIST IDX files.")
+@click.option("--out", type=click.Path(path_type=Path), metavar="DIR", help="The run folder to write.")
+@as_json
+@click.option("--quiet", is_flag=True, help="No progress bar.")
+def run_experiment(experiment: str, out: Path | None, json_wanted: bool, quiet: bool, **options: Any) -> None:
+    """Train a network on a chip, and price it.
+
+    EXPERIMENT is one that ships (see `rpusim presets`) or a YAML file; without it, fcn-digits. Options replace what it
+    says. Results go to runs/EXPERIMENT, or to --out. A run that was stopped or killed goes on when the same command is
+    given again: until it is done, its state is in runs/EXPERIMENT.checkpoint.
+    """
+    from rpusim.workloads.results import run_folder
+    from rpusim.workloads.runs import checkpoint, settings
+
+    given = {name: value for name, value in options.items() if value is not None}
+    chosen = overridden(settings.load(experiment), given)
+    folder = Path("runs") / chosen.name if out is None else out
+    run_folder.check_writable(folder)
+    kept = checkpoint.beside(folder)
+    with progress(not quiet) as watch, aside(), interruptible(kept):
+        from rpusim.workloads.runs import simulate
+
+        found = simulate.run(chosen, watch, kept)
+    command = ["run", experiment, *(word for name, value in given.items() for word in (f"--{name}", str(value)))]
+    keep(found, folder, command)
+    kept.unlink(missing_ok=True)
+    show(found.document, json_wanted)
+    say_where(folder / "report.html", json_wanted)
+
+
+def overridden(experiment: Experiment, given: dict[str, Any]) -> Experiment:
+    """Replace numbers of an experiment, and name the command line as their source.
+
+    given: seed, epochs, chip, device and data, as far as they were given on the command line.
+
+    Returns the changed experiment, with a title of its own if it is no longer what its title says. Raises `InputError`
+    if the changes do not fit.
+    """
+    from rpusim.workloads.runs import settings
+
+    if not given:
+        return experiment
+    changes: dict[str, Any] = {name: value for name, value in given.items() if name != "epochs"}
+    changes["sources"] = experiment.sources | dict.fromkeys(changes, GIVEN)
+    if "epochs" in given:
+        recipe = experiment.recipe.model_dump()
+        sources = recipe["sources"] | {"epochs": GIVEN}
+        changes["recipe"] = recipe | {"epochs": given["epochs"], "sources": sources}
+    if {"chip", "device", "data"} & set(given):
+        chip, data = (given.get(name, getattr(experiment, name)) for name in ("chip", "data"))
+        changes["title"] = f"{experiment.network} learns {data} on {chip}"
+    return settings.changed(experiment, changes)

@@ -1,0 +1,56 @@
+"""`rpusim time`: time and energy of a network whose weights are not computed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from rpusim.reports.cli.options import as_json, how_it_is_timed, required_chip
+from rpusim.reports.cli.output import keep, say_where, show
+from rpusim.reports.cli.timing import is_training, timed
+
+
+@click.command("time")
+@click.argument("network")
+@required_chip
+@how_it_is_timed
+@click.option("--what-if", is_flag=True, help="Time it on changed chips, too: twice the ADCs, lanes, bandwidth.")
+@click.option("--out", type=click.Path(path_type=Path), metavar="DIR", help="The run folder to write.")
+@as_json
+def time_network(
+    network: str, chip: str, training: bool | None, out: Path | None, json_wanted: bool, **options: Any
+) -> None:
+    """Time and price a network, without learning.
+
+    The event engine runs samples of NETWORK; what the arrays do with them is assumed, not computed, and the result
+    says so.
+    """
+    from rpusim.arch.chips.chip import Chip
+    from rpusim.workloads.results import run_folder
+
+    if out is not None:
+        run_folder.check_writable(out)
+    loaded = Chip.load(chip)
+    training = is_training(loaded, training, options["schedule"], options["device"])
+    found = timed(network, loaded, training, **options)
+    if out is not None:
+        how = ["--training" if training else "--inference", *as_typed(options)]
+        keep(found, out, ["time", network, "--chip", chip, *how])
+    show(found.document, json_wanted)
+    if out is not None:
+        say_where(out / "report.html", json_wanted)
+
+
+def as_typed(options: dict[str, Any]) -> list[str]:
+    """Write options as words of a command line; those that were not used (None, or a flag that is off) are left out.
+
+    >>> as_typed({"batch": 2, "device": None, "what_if": True, "program": False})
+    ['--batch', '2', '--what-if']
+    """
+    words: list[str] = []
+    for name, value in options.items():
+        option = f"--{name.replace('_', '-')}"
+        words += [] if value is None or value is False else [option] if value is True else [option, str(value)]
+    return words

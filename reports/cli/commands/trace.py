@@ -1,0 +1,76 @@
+"""`rpusim trace`: a timeline for ui.perfetto.dev, of a run folder or of a network that is timed for it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+from click.core import ParameterSource
+
+from rpusim.errors import InputError
+from rpusim.reports.cli.options import as_json, how_it_is_timed, optional_chip
+from rpusim.reports.cli.output import emit
+from rpusim.reports.cli.timing import is_training, timed
+
+TYPED_AS = {"training": "--training/--inference"}
+"""How a parameter is typed, where that is not --NAME."""
+
+
+@click.command("trace")
+@click.argument("folder", type=click.Path(path_type=Path), metavar="[DIR]", required=False)
+@click.option("--network", help="In place of DIR: a network to time, with the options of `rpusim time`.")
+@optional_chip
+@how_it_is_timed
+@click.option("--window", metavar="FROM:TO", help="Only what goes on between these times, such as 1us:3us.")
+@click.option(
+    "--stretch", is_flag=True, help="Show a picosecond as a nanosecond: Perfetto's clock has no shorter time."
+)
+@click.option("--out", type=click.Path(path_type=Path), metavar="FILE", help="A .json or (smaller) .pftrace file.")
+@as_json
+def write_trace(
+    folder: Path | None,
+    network: str | None,
+    chip: str | None,
+    window: str | None,
+    stretch: bool,
+    out: Path | None,
+    json_wanted: bool,
+    **options: Any,
+) -> None:
+    """Write a trace to look at in ui.perfetto.dev.
+
+    Of the first events of the run in DIR, or of every event of a network that is timed for it: a lane for each unit,
+    and power, converters in use and bits in buffers over time. Without --out it goes to DIR/trace. A name without
+    .json or .pftrace gets the first, or of many events the second.
+    """
+    from rpusim.arch.chips.chip import Chip
+    from rpusim.reports.trace import file
+    from rpusim.reports.trace.recorded import Trace
+    from rpusim.workloads.results import run_folder
+
+    context = click.get_current_context()
+    timing = [name for name in options if context.get_parameter_source(name) is not ParameterSource.DEFAULT]
+    if folder is not None and timing and not (network or chip):
+        raise InputError(
+            f"trace: got {TYPED_AS.get(timing[0], f'--{timing[0]}')} for {folder}, which was timed already; it goes "
+            "with --network and --chip"
+        )
+    file.check_suffix(out)
+    shown_part = file.window_of(window)
+    if (folder is None and not (network and chip and out)) or (folder is not None and (network or chip)):
+        raise InputError("trace: give a run folder, or --network, --chip and --out; see `rpusim trace --help`")
+    if folder is not None:
+        document, events = run_folder.read(folder), Trace.read(folder)
+    else:
+        assert network and chip
+        loaded = Chip.load(chip)
+        options["training"] = is_training(loaded, options["training"], options["schedule"], options["device"])
+        found = timed(network, loaded, whole=True, **options)
+        document, events = found.document, Trace.of(found)
+    lanes = file.lanes_of(events, document, shown_part, stretch)
+    written = file.summary(lanes, file.write(lanes, out or Path(folder or "", "trace")))
+    if json_wanted:
+        emit(written)
+    else:
+        click.echo(file.sentence(written))

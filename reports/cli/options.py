@@ -1,0 +1,70 @@
+"""Options that several commands share, and what their values mean."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from rpusim.errors import InputError
+
+the_chip = "A preset (see `rpusim presets`) or a YAML file."
+"""The help of every `--chip`."""
+
+as_json = click.option(
+    "--json", "json_wanted", is_flag=True, help="Print one JSON document on stdout and nothing else."
+)
+bias = click.option("--bias", type=click.Choice(["column", "digital"]), default="column", show_default=True)
+device = click.option(
+    "--device",
+    help="A way to train, such as ecram or ttv2-reram-sb, or to infer, such as inference-pcm (see `rpusim presets`).",
+)
+required_chip = click.option("--chip", required=True, help=the_chip)
+optional_chip = click.option("--chip", help=the_chip)
+replicas = click.option(
+    "--replicas", metavar="LAYER=N,...", help="Copies of layers, which share the layer's vectors: conv1=16,conv2=4."
+)
+
+
+def how_it_is_timed(command: Any) -> Any:
+    """Give a command the options of everything that times a network."""
+    schedules = click.Choice(["sequential", "layer-pipelined", "minibatch-pipelined", "asynchronous"])
+    options = [
+        click.option("--samples", type=int, default=1, show_default=True, help="How many samples to send through."),
+        click.option(
+            "--training/--inference",
+            default=None,
+            help="By default training, where chip, device and schedule allow it.",
+        ),
+        click.option("--batch", type=int, default=1, show_default=True, help="Samples of a mini-batch, in training."),
+        click.option("--schedule", type=schedules, default="sequential", show_default=True),
+        bias,
+        device,
+        replicas,
+        click.option("--program", is_flag=True, help="Calibrate and write the arrays first, as scheduled work."),
+    ]
+    for option in reversed(options):  # click lists first what decorates last
+        command = option(command)
+    return command
+
+
+def copies_by_layer(given: str | None) -> dict[str, int]:
+    """Read the value of `--replicas`.
+
+    >>> copies_by_layer("conv1=16,conv2=4")
+    {'conv1': 16, 'conv2': 4}
+
+    given: what was typed, or None if the option was not used.
+
+    Returns the number of copies of each layer that is named. Raises `InputError` where a part is not LAYER=N, or where
+    a layer is named twice.
+    """
+    found: dict[str, int] = {}
+    for part in given.split(",") if given else []:
+        layer, _, number = (word.strip() for word in part.partition("="))
+        if not number.isdecimal():
+            raise InputError(f"--replicas: got {part!r}, but LAYER=N is needed, such as conv1=16,conv2=4")
+        if layer in found:
+            raise InputError(f"--replicas: got {layer!r} twice, but a number for each layer is needed")
+        found[layer] = int(number)
+    return found

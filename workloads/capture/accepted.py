@@ -1,0 +1,60 @@
+"""What capture accepts: torch's operations, and what each of them is in a network."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from torch import nn
+
+from rpusim.errors import nearest
+
+_ACTIVATIONS = (
+    "relu relu6 sigmoid tanh leaky_relu elu gelu silu hardtanh hardsigmoid hardswish softplus prelu mish selu celu "
+    "log_sigmoid threshold clamp clamp_min clamp_max abs neg exp"
+)
+_POOLS = {
+    "max_pool1d": "max",
+    "max_pool2d": "max",
+    "max_pool2d_with_indices": "max",
+    "avg_pool1d": "average",
+    "avg_pool2d": "average",
+    "adaptive_avg_pool2d": "average",
+    "adaptive_max_pool2d": "max",
+    "mean": "average",
+}
+_RESHAPES = "flatten unflatten view reshape _unsafe_view squeeze unsqueeze"
+_DROPOUTS = "dropout feature_dropout alpha_dropout feature_alpha_dropout"
+_SELECTIONS = ("select", "slice")
+_IDENTITIES = "contiguous clone detach alias to _to_copy"
+ACCEPTED: dict[str, tuple[str, str]] = {
+    "linear": ("linear", ""),
+    **{name: (name, "") for name in ("conv1d", "conv2d", "conv3d", "recurrent")},
+    **{name: ("activation", name) for name in _ACTIVATIONS.split()},
+    **{name: ("pool", detail) for name, detail in _POOLS.items()},
+    **{name: ("flatten", name) for name in _RESHAPES.split()},
+    **{name: ("dropout", name) for name in _DROPOUTS.split()},
+    **{name: ("identity", name) for name in _IDENTITIES.split()},
+    **{name: ("select", name) for name in _SELECTIONS},
+    **{name: ("add", name) for name in ("add", "sub", "rsub")},
+    **{name: ("multiply", name) for name in ("mul", "div")},
+    "batch_norm": ("batch_norm", ""),
+    "softmax": ("softmax", "softmax"),
+    "log_softmax": ("softmax", "log_softmax"),
+}
+"""Traced operation (the name after ``aten.``) -> kind and detail of the network's operation."""
+
+_MODULES = (
+    "Linear Conv1d Conv2d Conv3d RNN LSTM GRU ReLU ReLU6 Sigmoid Tanh LeakyReLU ELU GELU SiLU Hardtanh Hardsigmoid "
+    "Hardswish Softplus PReLU Mish MaxPool1d MaxPool2d AvgPool1d AvgPool2d AdaptiveAvgPool2d AdaptiveMaxPool2d "
+    "BatchNorm1d BatchNorm2d Dropout Dropout2d Flatten Unflatten Identity Softmax LogSoftmax"
+)
+WEIGHT_LAYERS = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.RNNBase)
+"""Modules whose weights lie on arrays."""
+ACCEPTED_MODULES = tuple(_MODULES.split())
+"""Names of accepted modules and functions, for errors."""
+ACCEPTED_FUNCTIONS = tuple(name for name in ACCEPTED if not name.startswith("_"))
+
+
+def unsupported(subject: str, given: str, accepted: Sequence[str]) -> str:
+    """Say that what a user wrote is not supported, and what is. given: its name, for the nearest one."""
+    return f"{subject} is not supported{nearest(given, accepted)}"

@@ -1,0 +1,240 @@
+"""From a traced graph to a network: every traced operation becomes one of the network's, or an error in a sentence."""
+
+from __future__ import annotations
+
+import operator
+from typing import Any
+
+import torch
+from torch import fx, nn
+
+from rpusim.arch.network.network import Network, connect
+from rpusim.arch.network.operations import Operation, WeightLayer, Window
+from rpusim.errors import InputError
+from rpusim.workloads.capture.accepted import ACCEPTED, ACCEPTED_FUNCTIONS, ACCEPTED_MODULES, unsupported
+from rpusim.workloads.capture.export import BATCH, is_torchs_own
+
+
+class Translator:
+    """Walks the traced graph once, in order, and collects the operations of the network.
+
+    name:     of the network.
+    shape:    of one sample.
+    twin:     the copy that was traced, for the names of its parts.
+    program:  what tracing a batch of `BATCH` samples gave.
+    """
+
+    def __init__(
+        self, name: str, shape: tuple[int, ...], twin: nn.Module, program: torch.export.ExportedProgram
+    ) -> None:
+        self.name, self.shape, self.twin, self.program = name, shape, twin, program
+        self.steps: list[tuple[Operation, tuple[str, ...]]] = []
+        self.made_by: dict[fx.Node, Operation] = {}  # traced nodes that depend on the sample
+        self.taken = {"input", "output"}
+        signature = program.graph_signature
+        self.held = {**signature.inputs_to_parameters, **signature.inputs_to_buffers}
+        self.first_name: dict[str, str] = {}  # of a tensor that goes by several names
+        self.all_names: dict[str, set[str]] = {}  # by the first one
+        seen: dict[int, str] = {}
+        for tensors in (twin.named_parameters(remove_duplicate=False), twin.named_buffers(remove_duplicate=False)):
+            for full, tensor in tensors:
+                first = self.first_name[full] = seen.setdefault(id(tensor), full)
+                self.all_names.setdefault(first, set()).add(full)
+
+    def network(self) -> Network:
+        """Translate the whole graph. Raises InputError for what a network cannot hold."""
+        nodes = list(self.program.graph.nodes)
+        returned = nodes[-1].all_input_nodes
+        if len(returned) != 1:
+            what = type(self.twin).__name__
+            raise InputError(f"{what}.forward returns {len(returned)} tensors, accepted: one that depends on the input")
+        live = _needed_for(nodes)
+        samples = self.program.graph_signature.user_inputs
+        for node in nodes[:-1]:
+            if node.op == "placeholder":
+                if node.name in samples:
+                    self.made_by[node] = Operation("input", "input", self.shape)
+            elif node in live:
+                self.translate(node)
+        if returned[0] not in self.made_by:
+            raise InputError(f"the output of {type(self.twin).__name__}.forward does not depend on its input")
+        last = self.made_by[returned[0]]
+        self.steps.append((Operation("output", "output", last.shape), (last.name,)))
+        return connect(self.name, self.shape, self.steps)
+
+    def translate(self, node: fx.Node) -> None:
+        """Add the operation of one traced node, unless it computes a constant."""
+        sources = [self.made_by[source] for source in node.all_input_nodes if source in self.made_by]
+        if not sources:
+            return
+        if node.target is operator.getitem and sources[0].kind == "pool" and node.args[1] == 0:
+            self.made_by[node] = sources[0]  # torch returns pooled values together with their places
+            return
+        kind, detail = ACCEPTED.get(_operation_name(node), ("", ""))
+        if not kind:
+            raise InputError(self.refusal(node))
+        shape, given = self.sample_shape(node), _arguments(node)
+        if kind in ("add", "multiply") and any(
+            len(source.meta["val"].shape) <= len(shape) for source in node.all_input_nodes if source in self.made_by
+        ):  # the batch axis of one would meet an axis of the other's sample
+            raise InputError(self.mixes_samples(node))
+        operation: Operation
+        if kind == "linear" or kind == "recurrent" or kind.startswith("conv"):
+            operation = self.weight_layer(node, kind, sources[0], shape, given)
+        else:
+            name, (window, axes) = self.unique(self.digital_name(node)), self.extent(node, kind, given)
+            taken = (0, 0, 1)
+            if kind == "select":
+                if shape == sources[0].shape:  # of all samples, as in x[:, -1]
+                    self.made_by[node] = sources[0]
+                    return
+                axes, taken = self.selection(node, given)
+            operation = Operation.digital(
+                name, kind, sources[0].shape, shape, detail, window, axes, inputs=len(sources), taken=taken
+            )
+        self.steps.append((operation, tuple(source.name for source in sources)))
+        self.made_by[node] = operation
+
+    def weight_layer(
+        self, node: fx.Node, kind: str, source: Operation, shape: tuple[int, ...], given: dict[str, Any]
+    ) -> WeightLayer:
+        """Make the weight layer of a node.
+
+        source: the operation that it reads. shape: of what comes out for a sample. given: the arguments of the call.
+        """
+        weight = given["weight"]
+        if weight.name not in self.held or given["input"] not in self.made_by:
+            subject = self.subject(node)
+            if subject.startswith("module") and self.place(node)[1] not in ACCEPTED_MODULES:
+                raise InputError(self.refusal(node))
+            raise InputError(f"{subject} uses a weight that is computed in forward, accepted: a parameter or buffer")
+        parameter = self.first_name[self.held[weight.name]]
+        path, _ = self.place(node)
+        held_here = f"{path}.weight" in self.all_names[parameter]
+        name = path if held_here else parameter.removesuffix("weight").rstrip(".")
+        name = self.unique(name or node.name)
+        rows, bias = weight.meta["val"].shape[0], given["bias"] is not None
+        if kind == "recurrent":
+            return WeightLayer.recurrent(name, source.shape, given["rule"], bias, parameter)
+        if kind == "linear":
+            return WeightLayer.linear(name, source.shape, rows, bias, parameter)
+        kernel = tuple(weight.meta["val"].shape[2:])
+        axes = len(kernel)
+        if len(source.shape) != axes + 1:
+            raise InputError(f"{self.subject(node)} reads a sample of shape {source.shape}, accepted: {axes + 1} sizes")
+        stride, dilation = _sizes(given["stride"], axes), _sizes(given["dilation"], axes)
+        padding = given["padding"]
+        if padding == "same":  # torch puts the odd position after the last one
+            before = tuple(d * (k - 1) // 2 for d, k in zip(dilation, kernel, strict=True))
+        else:
+            before = (0,) * axes if padding == "valid" else _sizes(padding, axes)
+        window, groups = Window(kernel, stride, before, dilation), given["groups"]
+        return WeightLayer.convolution(name, source.shape, rows, window, bias, parameter, shape, groups)
+
+    def sample_shape(self, node: fx.Node) -> tuple[int, ...]:
+        """Return the shape of the node's (first) value for one sample."""
+        value = node.meta["val"]
+        shape = tuple((value[0] if isinstance(value, tuple) else value).shape)
+        if len(shape) < 2 or shape[0] != BATCH:
+            raise InputError(self.mixes_samples(node))
+        return shape[1:]
+
+    def extent(self, node: fx.Node, kind: str, given: dict[str, Any]) -> tuple[Window | None, tuple[int, ...]]:
+        """Return the window of a sliding pooling, and the axes of the sample that a softmax or mean runs over."""
+        if kind == "pool" and "kernel_size" in given:
+            over = 1 if _operation_name(node).endswith("1d") else 2
+            kernel = _sizes(given["kernel_size"], over)
+            stride = _sizes(given["stride"], over) if given["stride"] else kernel
+            return Window(kernel, stride, _sizes(given["padding"], over), _sizes(given.get("dilation", 1), over)), ()
+        if kind != "softmax" and _operation_name(node) != "mean":
+            return None, ()
+        dimensions = len(node.all_input_nodes[0].meta["val"].shape)
+        dim = given.get("dim")
+        listed = [dim] if isinstance(dim, int) else list(dim or range(dimensions))
+        axes = tuple(sorted(axis % dimensions - 1 for axis in listed))
+        if axes[0] < 0:
+            raise InputError(self.mixes_samples(node))
+        return None, axes
+
+    def selection(self, node: fx.Node, given: dict[str, Any]) -> tuple[tuple[int, ...], tuple[int, int, int]]:
+        """Return the axis of the sample along which values are selected, and first, stop and step."""
+        before = node.all_input_nodes[0].meta["val"].shape
+        axis = given["dim"] % len(before)
+        if axis == 0:
+            raise InputError(self.mixes_samples(node))
+        if _operation_name(node) == "select":
+            first = given["index"] % before[axis]
+            return (axis - 1,), (first, first + 1, 1)
+        first, stop, step = slice(given["start"], given["end"], given["step"]).indices(before[axis])
+        return (axis - 1,), (first, stop, step)
+
+    def place(self, node: fx.Node) -> tuple[str, str]:
+        """Return path and class of the submodule in whose forward the node was traced."""
+        stack = list(node.meta.get("nn_module_stack", {}).values()) or [("", type(self.twin).__name__)]
+        path, kind = stack[-1]
+        kind = kind if isinstance(kind, str) else kind.__name__
+        return path.partition("@")[0], kind.rpartition(".")[2]
+
+    def subject(self, node: fx.Node) -> str:
+        """Name the node in the words the user wrote."""
+        path, kind = self.place(node)
+        if is_torchs_own(self.twin.get_submodule(path)):
+            return f"module {path!r} ({kind})" if path else f"module {kind}"
+        return f"operation {_operation_name(node)!r} in {kind}.forward" + (f" (module {path!r})" if path else "")
+
+    def refusal(self, node: fx.Node) -> str:
+        """Say that the node is not supported, and what is."""
+        subject, (_, kind), name = self.subject(node), self.place(node), _operation_name(node)
+        if not subject.startswith("module"):
+            return unsupported(subject, name, ACCEPTED_FUNCTIONS)
+        if kind in ACCEPTED_MODULES:  # such as the padding of a Conv2d with padding_mode="circular"
+            return f"operation {name!r} in {subject} is not supported, accepted: a {kind} that does without it"
+        return unsupported(subject, kind, ACCEPTED_MODULES)
+
+    def mixes_samples(self, node: fx.Node) -> str:
+        """Say that the node mixes samples."""
+        return f"{self.subject(node)} mixes the samples of a batch, accepted: each sample by itself"
+
+    def digital_name(self, node: fx.Node) -> str:
+        """Return the path of the submodule without parts of its own that the node is, or else the node's name."""
+        path, _ = self.place(node)
+        is_leaf = next(self.twin.get_submodule(path).children(), None) is None
+        return path if path and is_leaf else node.name
+
+    def unique(self, name: str) -> str:
+        """Return a name that no other operation has: this one, or the same with ":2", ":3" and so on."""
+        wanted, count = name, 1
+        while name in self.taken:
+            count += 1
+            name = f"{wanted}:{count}"
+        self.taken.add(name)
+        return name
+
+
+def _needed_for(nodes: list[fx.Node]) -> set[fx.Node]:
+    """Find the nodes that the output (the last one) is made of; after a change in place torch reads the new value."""
+    live = {nodes[-1]}
+    for node in reversed(nodes):
+        if node in live:
+            live.update(node.all_input_nodes)
+    return live
+
+
+def _operation_name(node: fx.Node) -> str:
+    """Shorten what a node calls: `relu_.default` -> `relu`; `<built-in function getitem>` -> `getitem`."""
+    if isinstance(node.target, torch._ops.OpOverload):
+        return node.target._schema.name.partition("::")[2].removesuffix("_")
+    return getattr(node.target, "__name__", str(node.target))
+
+
+def _arguments(node: fx.Node) -> dict[str, Any]:
+    """Return the arguments of a traced call by name, defaults filled in."""
+    assert isinstance(node.target, torch._ops.OpOverload), "only torch operations are in ACCEPTED"
+    schema = node.target._schema.arguments
+    given = {argument.name: value for argument, value in zip(schema, node.args, strict=False)} | node.kwargs
+    return {argument.name: given.get(argument.name, argument.default_value) for argument in schema}
+
+
+def _sizes(value: Any, axes: int) -> tuple[int, ...]:
+    sizes = [value] if isinstance(value, int) else list(value)
+    return tuple(int(size) for size in (sizes * axes if len(sizes) == 1 else sizes))

@@ -1,0 +1,152 @@
+"""What a user names is loaded here, once, and passed on as a value: network, chip, unit cells, data, and placement.
+
+A chip, a network or a device may be given by name, as a file, or as a value; whatever comes after this module takes
+values only.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from rpusim.arch.chips.chip import Chip
+from rpusim.arch.mapping.placement import Placement, place
+from rpusim.arch.network.network import Network
+from rpusim.errors import InputError, nearest
+from rpusim.kernels.inference import INFERENCE, AddNormal, GaussianClip, InferenceConfig
+from rpusim.workloads.capture.capture import capture, check_convertible
+from rpusim.workloads.cells import inference_cells, training_cells
+from rpusim.workloads.cells.inference_cells import InferenceCells
+from rpusim.workloads.cells.training_cells import UnitCells
+from rpusim.workloads.results.document import package_version
+from rpusim.workloads.runs.checkpoint import digest
+from rpusim.workloads.runs.settings import Experiment, Use
+from rpusim.workloads.zoo import data, networks
+from rpusim.workloads.zoo.data import Dataset
+
+Cells = UnitCells | InferenceCells
+"""What stands at the cross-points of arrays: cells that learn there, or that are programmed and read."""
+
+GivenChip = str | Path | Chip
+"""A chip as a user names it: a preset, a YAML file, or a `Chip`."""
+GivenNetwork = str | Network
+"""A network as a user names it: one of the zoo, ``file.py:function``, or what `rpusim.capture` found."""
+GivenDevice = str | dict[str, Any] | InferenceConfig
+"""A device as a user names it: a way to train or to infer, a mapping with ``model``, or an `InferenceConfig`."""
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """What an experiment names, loaded.
+
+    digital:    the network as a torch module with its first weights, in floating point.
+    network:    its weight layers and operations.
+    samples:    the data, in the shape that the network reads.
+    cells:      what stands at the cross-points.
+    placement:  where every layer lies on the chip.
+    """
+
+    experiment: Experiment
+    digital: nn.Module
+    network: Network
+    samples: Dataset
+    cells: Cells
+    placement: Placement
+
+    def provenance(self) -> list[dict[str, Any]]:
+        """List every number that goes into a run: field, value, unit and source."""
+        return [
+            *self.experiment.numbers("experiment"),
+            *self.cells.provenance(),
+            {"field": "data", "value": self.experiment.data, "unit": "1", "source": self.samples.source},
+            *self.placement.chip.provenance(),
+        ]
+
+    def contents(self) -> dict[str, str]:
+        """Name all that the result depends on, for a checkpoint.
+
+        What a name stands for may change between two runs, so contents are there as well, as short digests.
+        """
+        fields: dict[str, str] = {}
+        for name, value in self.experiment.model_dump().items():
+            parts = value if name in ("recipe", "management") else {"": value}
+            fields |= {f"{name}.{part}".rstrip("."): str(given) for part, given in parts.items()}
+        chip, samples = self.placement.chip, self.samples
+        numbers = [*self.cells.provenance(), *chip.provenance()]
+        digests = {
+            "network": digest(repr(self.digital), *self.digital.state_dict().values()),
+            "chip": digest(chip.model_dump_json(), json.dumps(numbers, default=str)),
+            "device": digest(repr(self.cells)),
+            "data": digest(samples.train_x, samples.train_y, samples.test_x, samples.test_y),
+        }
+        versions = {"rpusim": package_version(), "torch": str(torch.__version__), "numpy": np.__version__}
+        return fields | {f"content of the {name}": value for name, value in digests.items()} | versions
+
+
+def load(experiment: Experiment) -> Inputs:
+    """Load what an experiment names, and place its network on its chip.
+
+    The network's first weights come from torch's random numbers as they stand. Raises InputError if something is
+    missing, or does not go together.
+    """
+    digital, input_shape = networks.build(experiment.network)
+    samples = data.load(experiment.data).shaped(input_shape)
+    network = capture(digital, input_shape, experiment.network)
+    check_convertible(network, digital)
+    chip = load_chip(experiment.chip)
+    cells: Cells
+    if experiment.inference is None:
+        cells = training_cells.build(experiment.device, chip)
+    else:
+        cells = _cells_in_use(experiment.device, experiment.inference)
+    placement = place(network, chip, experiment.bias, cells.layout)
+    if experiment.inference is not None:
+        for kind in chip.tiles:
+            kind.writing(chip.name)
+    return Inputs(experiment, digital, network, samples, cells, placement)
+
+
+def load_chip(given: GivenChip) -> Chip:
+    """Return the chip that is given by the name of a preset, by a YAML file, or as a value."""
+    return given if isinstance(given, Chip) else Chip.load(given)
+
+
+def load_network(given: GivenNetwork) -> Network:
+    """Return the layers of a network of the zoo, of ``file.py:function``, or those given as a value.
+
+    No weight is allocated, so networks far larger than this machine's memory can be asked about.
+    """
+    if isinstance(given, Network):
+        return given
+    with torch.device("meta"):
+        module, input_shape = networks.build(given)
+    return capture(module, input_shape, given)
+
+
+def load_cells(given: GivenDevice, chip: Chip) -> Cells:
+    """Return the cells that a device's name or value stands for on a chip: to train, or to infer."""
+    if (found := inference_cells.cells(given)) is not None:
+        return found
+    assert not isinstance(given, InferenceConfig)
+    return training_cells.build(given, chip)
+
+
+def _cells_in_use(device: GivenDevice, use: Use) -> InferenceCells:
+    """Return the cells that an experiment with inference names, with what disturbs them while they are retrained."""
+    found = inference_cells.cells(device)
+    if found is None:
+        given = str(device)[:60]
+        raise InputError(f"device: {given!r} does not infer, but the experiment does{nearest(given, INFERENCE)}")
+    if found.config.noise is not None:
+        for seconds in use.times:
+            found.config.noise.check_time(seconds)
+    if use.retraining is None:
+        return found
+    clip = GaussianClip(use.retraining.clip) if use.retraining.clip else None
+    return replace(found, config=replace(found.config, modifiers=(AddNormal(use.retraining.noise),), clip=clip))

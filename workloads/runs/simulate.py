@@ -1,0 +1,68 @@
+"""The way in for an experiment: what it names is loaded, and it is trained on its chip, or programmed and used."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from rpusim.workloads.results.result import Result
+from rpusim.workloads.runs import inference_run, inputs, settings, training_run
+from rpusim.workloads.runs.checkpoint import Checkpoint, Progress
+from rpusim.workloads.runs.settings import Experiment
+from rpusim.workloads.runs.training_loop import Watch
+
+
+def simulate(
+    experiment: str | Path | Experiment = "fcn-digits", *, checkpoint: str | Path | None = None, **changes: Any
+) -> Result:
+    """Train an experiment's network on its chip: accuracy, time, energy and area in one `Result`.
+
+    experiment:  the name of one that ships, a YAML file, or an `Experiment`.
+    checkpoint:  a file that keeps the state meanwhile; the same call goes on from it after the process was killed.
+    changes:     replace fields of the experiment, such as ``chip="reram-512"`` or ``seed=1``, and those of its recipe,
+                 such as ``epochs=5``.
+
+    Raises InputError on what cannot be used.
+    """
+    chosen = experiment if isinstance(experiment, Experiment) else settings.load(experiment)
+    kept = Path(checkpoint) if checkpoint is not None else None
+    found = run(settings.changed(chosen, changes), kept=kept)
+    if kept is not None:
+        kept.unlink(missing_ok=True)
+    return found
+
+
+def run(experiment: Experiment, watch: Watch = lambda stage, fraction: None, kept: Path | None = None) -> Result:
+    """Run an experiment to its end, or on to its end if it was killed.
+
+    watch:  told how far it is.
+    kept:   a file in which the state is kept meanwhile (see `checkpoint`); it stays until whoever has saved the result
+            removes it. None keeps nothing.
+
+    Raises InputError on what cannot be used; an experiment with ``inference`` goes to `inference_run`, any other one
+    to `training_run`.
+    """
+    began = time.perf_counter()
+    with _one_thread():
+        torch.manual_seed(experiment.seed)
+        loaded = inputs.load(experiment)
+        progress = Progress(Checkpoint(kept, loaded.contents()), began)
+        if experiment.inference is None:
+            return training_run.run(loaded, progress, watch)
+        return inference_run.run(loaded, progress, watch)
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """Compute on one thread: sums of floats depend on how threads share them, results must not; it is also faster."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)

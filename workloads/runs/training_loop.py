@@ -1,0 +1,200 @@
+"""The loop of every training, digital or on a chip: mini-batches in an order that the seed decides, epoch by epoch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from rpusim.arch.contract.activity import ActivityLog
+from rpusim.errors import InputError
+from rpusim.workloads.cells import endurance
+from rpusim.workloads.clock.coupling import MINI_BATCHES_PER_PIECE, Coupling
+from rpusim.workloads.runs.settings import Idle, Recipe
+from rpusim.workloads.zoo.data import Dataset
+
+Watch = Callable[[str, float], None]
+"""Called with the name of the stage and the fraction of it that is done."""
+
+
+class Batches:
+    """The mini-batches of every epoch, in an order that the seed alone decides, and the test set.
+
+    samples:  what is learned and tested.
+    recipe:   epochs, size of a mini-batch and learning rate.
+    seed:     of the order of the samples.
+    """
+
+    def __init__(self, samples: Dataset, recipe: Recipe, seed: int) -> None:
+        self.recipe, self._seed = recipe, seed
+        self._x, self._y = torch.tensor(samples.train_x), torch.tensor(samples.train_y)
+        self.classes = samples.classes
+        self.test_x, self.test_y = torch.tensor(samples.test_x), torch.tensor(samples.test_y)
+
+    @property
+    def samples(self) -> int:
+        """How many samples an epoch has."""
+        return len(self._y)
+
+    @property
+    def per_epoch(self) -> int:
+        """How many mini-batches an epoch has; the last one may be smaller."""
+        return -(-len(self._y) // self.recipe.batch)
+
+    def smallest(self) -> tuple[Tensor, Tensor]:
+        """Return as many samples as the last mini-batch of an epoch has, and their classes."""
+        size = len(self._y) % self.recipe.batch or self.recipe.batch
+        return self._x[:size], self._y[:size]
+
+    def learning_rate(self, epoch: int) -> float:
+        """Return the learning rate of an epoch, counted from 0."""
+        return self.recipe.learning_rate * 0.5 ** (epoch // self.recipe.halve_every)
+
+    def epoch(self, number: int) -> Iterator[tuple[Tensor, Tensor]]:
+        """Go through the mini-batches of an epoch, counted from 0: samples and their classes."""
+        order: NDArray[np.intp] = np.random.default_rng((self._seed, number)).permutation(len(self._y))
+        for start in range(0, len(order), self.recipe.batch):
+            chosen = torch.from_numpy(order[start : start + self.recipe.batch])
+            yield self._x[chosen], self._y[chosen]
+
+
+@dataclass
+class Training:
+    """A model in training, and how far it has come.
+
+    name:          of this stage of a run, for who watches and for the checkpoint.
+    model:         what learns; it returns log-probabilities.
+    optimizer:     its learning rate is set anew in every epoch.
+    log:           where a model on a chip writes its activity; None for one that has no chip under it.
+    coupling:      a model's tie to the chip's clock; None: training takes no time.
+    mini_batches:  how many of the current epoch are done.
+    loss:          summed over their samples.
+    curve:         what each epoch that is done led to.
+    """
+
+    name: str
+    model: nn.Module
+    optimizer: torch.optim.Optimizer
+    log: ActivityLog | None = None
+    coupling: Coupling | None = None
+    mini_batches: int = 0
+    loss: float = 0.0
+    curve: list[dict[str, Any]] = field(default_factory=list)
+
+    def begin(self) -> None:
+        """Do what is due before a mini-batch."""
+        if self.coupling:
+            self.coupling.begin()
+
+    def step(self) -> None:
+        """Learn from a mini-batch whose gradients have been computed."""
+        if self.coupling:
+            self.coupling.step(self.optimizer.step)
+        else:
+            self.optimizer.step()
+
+    def settle(self) -> None:
+        """Account for the activity so far."""
+        if self.coupling:
+            self.coupling.settle()
+
+    def idle(self, seconds: float) -> None:
+        """Let the chip stand still for so many seconds."""
+        if self.coupling and seconds:
+            self.coupling.idle(seconds)
+
+    def end_epoch(self, loss: float, error: float) -> None:
+        """Note what the epoch led to: mean loss, test error, and on a chip the time and energy by now."""
+        point: dict[str, Any] = {"epoch": len(self.curve) + 1}
+        if self.coupling:
+            ledger = self.coupling.meter.ledger()
+            point |= {"seconds": ledger.time_ps * 1e-12, "joules": ledger.total_zj * 1e-21}
+            point["pulses_per_cell"] = endurance.pulses_per_cell(self.model)
+        self.curve.append(point | {"train_loss": loss, "test_error": error})
+        self.mini_batches, self.loss = 0, 0.0
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return all that it takes to go on; activity has been accounted for by then."""
+        assert not self.log, "activity that nobody has accounted for"
+        return {
+            "model": self.model.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "coupling": self.coupling and self.coupling.state_dict(),
+            "log_step": self.log.step if self.log is not None else 0,
+            **{name: getattr(self, name) for name in ("mini_batches", "loss", "curve")},
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from what `state_dict` gave."""
+        self.model.load_state_dict(state["model"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.mini_batches, self.loss, self.curve = state["mini_batches"], state["loss"], state["curve"]
+        if self.coupling:
+            self.coupling.load_state_dict(state["coupling"])
+        if self.log is not None:
+            self.log.step = state["log_step"]
+
+
+def train(
+    training: Training,
+    batches: Batches,
+    watch: Watch,
+    keep: Callable[[], None] = lambda: None,
+    idle: Idle | None = None,
+) -> None:
+    """Train a model from where it stands to the end of its recipe.
+
+    training:  the model, changed in place.
+    batches:   what it learns, with the recipe.
+    watch:     told how far it is.
+    keep:      called every few mini-batches, when nothing but the training's state is needed to go on.
+    idle:      when the chip stands still; None: never.
+
+    Raises InputError if the loss becomes infinite or NaN.
+    """
+    loss_function, recipe, model = nn.NLLLoss(), batches.recipe, training.model
+    for epoch in range(len(training.curve), recipe.epochs):
+        model.train()
+        training.optimizer.param_groups[0]["lr"] = batches.learning_rate(epoch)
+        for x, y in islice(batches.epoch(epoch), training.mini_batches, None):
+            training.idle(idle.per_mini_batch if idle else 0.0)
+            training.begin()
+            training.optimizer.zero_grad()
+            loss = loss_function(model(x), y)
+            if not torch.isfinite(loss):
+                raise InputError(
+                    f"recipe.learning_rate: got {recipe.learning_rate}, with which the {training.name} training "
+                    f"diverged in epoch {epoch + 1}; a smaller rate is needed"
+                )
+            loss.backward()
+            training.step()
+            training.loss += float(loss.detach()) * len(y)
+            training.mini_batches += 1
+            if training.mini_batches % MINI_BATCHES_PER_PIECE == 0:
+                training.settle()
+                keep()
+                watch(training.name, (epoch + training.mini_batches / batches.per_epoch) / recipe.epochs)
+        training.settle()
+        training.end_epoch(training.loss / batches.samples, test_error(model, batches, training.log))
+        training.idle(sum(pause.time for pause in idle.pauses if pause.after_epoch == epoch + 1) if idle else 0.0)
+        keep()
+        watch(training.name, (epoch + 1) / recipe.epochs)
+
+
+@torch.no_grad()
+def test_error(model: nn.Module, batches: Batches, log: ActivityLog | None) -> float:
+    """Return the fraction of the test set that is classified wrongly; on a chip with all its noise, off the clock.
+
+    log: its activity is thrown away, as testing is not what is timed; None for a model without a chip.
+    """
+    model.eval()
+    wrong = int((model(batches.test_x).argmax(dim=1) != batches.test_y).sum())
+    if log is not None:
+        log.take()
+    return wrong / len(batches.test_y)

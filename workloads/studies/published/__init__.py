@@ -1,0 +1,1 @@
+"""Published figures of papers and simulators, each beside what rpusim finds: a file per kind of work."""

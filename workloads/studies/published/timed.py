@@ -1,0 +1,83 @@
+"""Pieces of inference whose events and account are compared with published figures."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rpusim.arch.account.ledger import Ledger
+from rpusim.arch.account.pricing import Pricer
+from rpusim.arch.chips.chip import Chip
+from rpusim.arch.contract.quantity import PICOSECONDS_PER_SECOND, ZEPTOJOULES_PER_JOULE
+from rpusim.arch.engine.events import Events, Op
+from rpusim.arch.mapping.assumed_activity import assumed_activity
+from rpusim.arch.mapping.placement import Placement, place
+from rpusim.arch.network.network import Network, connect
+from rpusim.arch.network.operations import WeightLayer
+from rpusim.arch.schedule.plan import make_plan
+from rpusim.arch.schedule.schedules import Schedule, run
+from rpusim.workloads.runs.inputs import load_network
+
+
+@dataclass(frozen=True)
+class Timed:
+    """Events of a piece of inference, and its account. of_arrays: by station, whether it is an array."""
+
+    events: Events
+    ledger: Ledger
+    of_arrays: NDArray[np.bool_]
+
+    @property
+    def seconds(self) -> float:
+        """How long it took."""
+        return self.ledger.time_ps / PICOSECONDS_PER_SECOND
+
+    @property
+    def joules(self) -> float:
+        """Energy of all phases, standby included."""
+        return self.ledger.total_zj / ZEPTOJOULES_PER_JOULE
+
+    @property
+    def cycle(self) -> float:
+        """Seconds from one vector to the next in the first array, once they follow each other."""
+        return float(np.diff(self.driving())[-1]) / PICOSECONDS_PER_SECOND
+
+    def driving(self, layer: int = 0) -> NDArray[np.int64]:
+        """Return when (ps) each vector begins to drive the first array of a layer, in order."""
+        chosen = (self.events.op == Op.DRIVE) & self.of_arrays[self.events.station]
+        return np.sort(self.events.start[chosen & (self.events.layer == layer) & (self.events.tile == 0)])
+
+
+@cache
+def network(name: str) -> Network:
+    """Return the layers of a network of the zoo."""
+    return load_network(name)
+
+
+@cache
+def inferred(name: str, samples: int, schedule: Schedule, replicas: tuple[int, ...] = ()) -> Timed:
+    """Time a network of the zoo on as many tiles of rpu-2016 as it takes; replicas: of its first layers, in order."""
+    chip, captured = Chip.load("rpu-2016"), network(name)
+    roomy = chip.model_copy(update={"tiles": (chip.tiles[0].model_copy(update={"count": 4096}),)})
+    copies = dict(zip((layer.name for layer in captured.layers), replicas, strict=False))
+    return _timed(place(captured, roomy, replicas=copies), samples, schedule)
+
+
+@cache
+def one_layer(preset: str, kind: int, lines: int) -> Timed:
+    """Time fifty vectors through one square array of ``lines`` rows on one kind of tile of a chip that ships."""
+    layer = WeightLayer.linear("fc", (lines,), lines, bias=False)
+    whole = Chip.load(preset)
+    only = whole.model_copy(update={"tiles": (whole.tiles[kind],)})
+    return _timed(place(connect("one", (lines,), [(layer, ("input",))]), only), 50)
+
+
+def _timed(placement: Placement, samples: int, schedule: Schedule = "layer-pipelined") -> Timed:
+    plan = make_plan(placement)
+    activity = assumed_activity(placement, samples, training=False)
+    events = run(plan, activity, schedule)
+    arrays = np.array([part == "array" for part in plan.station_parts])
+    return Timed(events, Pricer(plan)(events, activity), arrays)
