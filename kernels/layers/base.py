@@ -17,7 +17,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from itertools import accumulate, zip_longest
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 import torch
 
@@ -105,6 +105,28 @@ class _AnalogProduct(torch.autograd.Function):
 _analog_product: Callable[..., Tensor] = _AnalogProduct.apply
 
 
+class Lost(NamedTuple):
+    """What of the weights that were written the cells could not hold.
+
+    clipped: how many weights are beyond their cell's bounds. worst: the largest of them over what its cell holds.
+    share: norm of what is missing over the norm of the weights.
+    """
+
+    clipped: int = 0
+    worst: float = 1.0
+    share: float = 0.0
+
+    @classmethod
+    def of(cls, given: Tensor, held: Tensor) -> Lost:
+        """Compare weights with what the cells hold of them, both (rows, columns)."""
+        clipped = held.abs() < given.abs() * (1.0 - 1e-3) - 1e-6
+        if not bool(clipped.any()):
+            return cls()
+        ratios = given[clipped].abs() / held[clipped].abs().clamp(min=1e-6)
+        missing = (given - held)[clipped].norm() / given.norm()
+        return cls(int(clipped.sum()), float(ratios.max()), float(missing))
+
+
 class AnalogLayer(torch.nn.Module, ABC):
     """Lay a matrix of ``outputs`` x ``inputs`` on a grid of tiles, with a bias as a further column or digital.
 
@@ -121,6 +143,7 @@ class AnalogLayer(torch.nn.Module, ABC):
     weight, bias:  parameters, as of torch's layer. Where the tiles learn by pulses they stand for what the cells hold
                  (see `layers.gradient`); a digital bias is a plain parameter.
     calls:       how often the layer was called.
+    lost:        what of the weights that were written last the cells could not hold.
     scale:       the mapping scale s, () or (outputs,).
     out_scale, input_range:  the learned factors; None unless configured.
 
@@ -173,7 +196,7 @@ class AnalogLayer(torch.nn.Module, ABC):
         out_scale = torch.ones((outputs,) if config.out_scaling_columnwise else ())
         self.out_scale = torch.nn.Parameter(out_scale) if config.learn_out_scaling else None
         self.input_range = None if config.input_range is None else LearnedRange(config.input_range)
-        self.calls = 0
+        self.calls, self.lost = 0, Lost()
         self._still: tuple[str, ...] = ()
         """Parts of the tiles' parameters that stay as they are, where torch trains them."""
         self._register_parts({})  # before the digital bias: the order of torch's own layers
@@ -273,18 +296,26 @@ class AnalogLayer(torch.nn.Module, ABC):
         with torch.no_grad():
             if self._scaled:
                 largest = weight.abs().amax(dim=1 if self.scale.dim() else (0, 1)) / self.config.weight_scaling_omega
-                self.scale.copy_(torch.where(largest > 0.0, largest, 1.0))
+                live = largest[largest > 0.0]
+                # Rows without weights, such as pruned ones, are read as finely as the others.
+                self.scale.copy_(torch.where(largest > 0.0, largest, live.median() if len(live) else 1.0))
             if self.out_scale is not None:
                 self.out_scale.fill_(1.0)
-            scaled = weight / self.scale.reshape(-1, 1)
-        for tile, block in zip(self._grid, self._blocks(scaled), strict=True):
+            scale = self.scale.expand(self.rows)[:, None]
+            # What torch trains are the weights themselves; what learns by pulses are those of the arrays.
+            written = weight if self._by_torch else weight / scale
+        for tile, block, factor in zip(
+            self._grid, self._blocks(written), self._blocks(scale.expand(-1, self.columns)), strict=True
+        ):
+            tile.set_mapping(factor[:, 0])
             tile.set_weights(block)
+        self.lost = Lost.of(weight, torch.cat(self._rows(), 0) * (1.0 if self._by_torch else scale))
 
     def get_weights(self) -> tuple[Tensor, Tensor | None]:
         """Read the logical weights (outputs, inputs) and bias (outputs,), as the tiles hold them, exactly."""
-        grid, width = self._grid, len(self.column_splits)
-        rows = [torch.cat([t.get_weights() for t in grid[r : r + width]], 1) for r in range(0, len(grid), width)]
-        matrix = torch.cat(rows, 0) * self.scale.reshape(-1, 1)
+        matrix = torch.cat(self._rows(), 0)
+        if self._scaled and not self._by_torch:
+            matrix = matrix * self.scale.reshape(-1, 1)
         if self.out_scale is not None:
             matrix = matrix * self.out_scale.detach().reshape(-1, 1)
         if self.bias_column:
@@ -363,7 +394,6 @@ class AnalogLayer(torch.nn.Module, ABC):
 
         x, d: vectors (vectors, groups x columns) and errors (vectors, rows).
         """
-        d = d / self.scale if self._scaled else d
         if self._still:
             x = masked(x, self.groups, {name: float(name not in self._still) for name in ("weight", "bias")})
         return [tile.gradient(*pair) for tile, pair in zip(self._grid, self._pairs_of_tiles(x, d), strict=True)]
@@ -393,6 +423,11 @@ class AnalogLayer(torch.nn.Module, ABC):
         parts, width = self._inputs(x), len(self.column_splits)
         errors = zip(self._groups, _cut(d, self.row_splits), strict=True)
         return [(part, d_part) for group, d_part in errors for part in parts[group * width : (group + 1) * width]]
+
+    def _rows(self) -> list[Tensor]:
+        """Read the blocks of rows (rows of the block, columns), as the tiles hold them."""
+        grid, width = self._grid, len(self.column_splits)
+        return [torch.cat([t.get_weights() for t in grid[r : r + width]], 1) for r in range(0, len(grid), width)]
 
     def _blocks(self, matrix: Tensor) -> list[Tensor]:
         rows = matrix.split_with_sizes(self.row_splits, 0)

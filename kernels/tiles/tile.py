@@ -162,6 +162,9 @@ class Tile(torch.nn.Module, ABC):
             )
         self._set_weights(weights)
 
+    def set_mapping(self, scale: Tensor) -> None:
+        """Take the layer's mapping scale of every row (rows,), if the tile's own parameter is in the layer's units."""
+
     @abstractmethod
     def _set_weights(self, weights: Tensor) -> None:
         """Write weights that have the right shape."""
