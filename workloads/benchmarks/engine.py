@@ -2,8 +2,9 @@
 
 A vector operation is what one vector does on one block in one phase (a row of activity). Both engines run the same
 program; only their own time is counted, not that in which the program is written and its events are priced. With the
-period found (`arch.steady`), all of it counts, from the network to the account of so many samples. NeuroSim took 262 s
-for an epoch of VGG-8 on two cores. Times are of the process, so that what else the machine does hardly counts.
+period found (`rpusim.arch.account.steady`), all of it counts, from the network to the account of so many samples.
+NeuroSim took 262 s for an epoch of VGG-8 on two cores. Times are of the process, so that what else the machine does
+hardly counts.
 """
 
 from __future__ import annotations

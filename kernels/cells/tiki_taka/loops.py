@@ -17,6 +17,7 @@ from rpusim.kernels.base.loops import Floats, Integers, Words, popcount
 from rpusim.kernels.base.rng import nb_bits, nb_line_words, nb_normal, nb_step_words, nb_uniform
 from rpusim.kernels.cells.base import Extra
 from rpusim.kernels.devices.variation import BOUND_MAX, BOUND_MIN, UP
+from rpusim.kernels.pulses.drivers import AFTER_WORD, FIRST_WORD, START, STOP
 
 # Injected by `compile_loop`; named here for the reader and for type checkers.
 step: Any = None
@@ -199,8 +200,8 @@ def split(columns: Words, later: Words, slots: Integers, chunks: Integers, event
     """
     ends = np.zeros(len(slots), np.int64)
     for n in range(len(chunks)):
-        end = 32 * chunks[n, 2]
-        for b in range(chunks[n, 0], chunks[n, 1]):
+        end = 32 * chunks[n, FIRST_WORD]
+        for b in range(chunks[n, START], chunks[n, STOP]):
             end += slots[b]
             ends[b] = end
     for e in range(len(events)):
@@ -217,7 +218,7 @@ def ones(columns: Words, chunks: Integers) -> Integers:
     """Count how often columns fire in each chunk; arguments as for `split`."""
     found = np.zeros(len(chunks), np.int64)
     for n in range(len(chunks)):
-        for word in range(chunks[n, 2], chunks[n, 3]):
+        for word in range(chunks[n, FIRST_WORD], chunks[n, AFTER_WORD]):
             total = _ZERO
             for j in range(columns.shape[2]):
                 total = np.uint32(total + popcount(columns[0, word, j]) + popcount(columns[1, word, j]))
