@@ -88,7 +88,7 @@ class UpdateParameters:
     execution: Execution = Execution.EXACT
 
     def __post_init__(self) -> None:
-        checks.integer("desired_bl", self.desired_bl, low=1)
+        checks.integer("desired_bl", self.desired_bl, low=1, high=10_000)
         for field in ("update_management", "update_bl_management", "fixed_bl", "sto_round"):
             checks.flag(field, getattr(self, field))
         checks.number("um_grad_scale", self.um_grad_scale, above=0.0)

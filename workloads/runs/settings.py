@@ -14,7 +14,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, field_serializer, m
 
 from rpusim.arch.contract.configuration import find_yaml, parse, read_yaml, shipped
 from rpusim.arch.contract.quantity import Age, Seconds, SecondsOrZero
-from rpusim.arch.contract.sourced import Sourced
+from rpusim.arch.contract.sourced import Count, Several, Sourced
 from rpusim.errors import InputError, nearest
 from rpusim.workloads import zoo
 from rpusim.workloads.cells.management import Management
@@ -44,16 +44,16 @@ class Recipe(Sourced):
     halve_every:    after so many epochs the learning rate is halved, again and again.
     """
 
-    epochs: Annotated[int, Field(ge=1)]
-    batch: Annotated[int, Field(ge=1)]
-    learning_rate: Annotated[float, Field(gt=0, allow_inf_nan=False)]
-    halve_every: Annotated[int, Field(ge=1)]
+    epochs: Count
+    batch: Count
+    learning_rate: Annotated[float, Field(gt=0, le=1e6)]
+    halve_every: Count
 
 
 class Pause(Sourced):
     """The chip stands still for ``time`` after epoch ``after_epoch`` (counted from 1), its weights in the arrays."""
 
-    after_epoch: Annotated[int, Field(ge=1)]
+    after_epoch: Count
     time: Seconds
 
     @field_serializer("time")
@@ -65,7 +65,7 @@ class Idle(Sourced):
     """Time in which nothing is computed: ``per_mini_batch`` before each one (its data are loaded), and ``pauses``."""
 
     per_mini_batch: SecondsOrZero
-    pauses: tuple[Pause, ...] = ()
+    pauses: Annotated[tuple[Pause, ...], Several] = ()
 
     @field_serializer("per_mini_batch")
     def _with_unit(self, time: float) -> str:
@@ -81,10 +81,10 @@ class Retraining(Sourced):
     clip:           weights are clipped at so many standard deviations; 0: not at all.
     """
 
-    epochs: Annotated[int, Field(ge=1)]
-    learning_rate: Annotated[float, Field(gt=0, allow_inf_nan=False)]
-    noise: Annotated[float, Field(ge=0, allow_inf_nan=False)]
-    clip: Annotated[float, Field(ge=0, allow_inf_nan=False)]
+    epochs: Count
+    learning_rate: Annotated[float, Field(gt=0, le=1e6)]
+    noise: Annotated[float, Field(ge=0, le=1e3)]
+    clip: Annotated[float, Field(ge=0, le=1e6)]
 
 
 class Use(Sourced):
@@ -94,7 +94,7 @@ class Use(Sourced):
     retraining:  hardware-aware training before it is programmed; without it, it is programmed as it is.
     """
 
-    times: Annotated[tuple[Age, ...], Field(min_length=1)]
+    times: Annotated[tuple[Age, ...], Several, Field(min_length=1, max_length=1000)]
     retraining: Retraining | None = None
 
     @field_serializer("times")
