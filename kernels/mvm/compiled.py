@@ -10,7 +10,6 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import Any, NamedTuple
 
-import numba
 import numpy as np
 import torch
 from numba import prange
@@ -19,6 +18,7 @@ from numpy.typing import NDArray
 from rpusim.kernels.base import rng
 from rpusim.kernels.base.loops import Floats, Integers, Loop, by_identity, compile_loop, inlined
 from rpusim.kernels.base.rng import Integer, Purpose, nb_bits, nb_line_words, nb_normal, nb_step_words, nb_uniform
+from rpusim.kernels.base.threads import several_threads
 from rpusim.kernels.mvm.periphery import (
     BoundManagement,
     IOParameters,
@@ -363,9 +363,8 @@ def multiply(
     vectors, (outputs, inputs) = x.shape[0], weights.shape
     y = np.empty((vectors, outputs), np.float32)
     passes, active = np.empty((2, vectors), np.int32)
-    whole = numba.get_num_threads() > 1
-    blocks = 1 if whole else -(-vectors // max(_BLOCK_VECTORS, _BLOCK_NUMBERS // max(outputs, inputs)))
-    if blocks <= 1:
+    blocks = -(-vectors // max(_BLOCK_VECTORS, _BLOCK_NUMBERS // max(outputs, inputs)))
+    if blocks <= 1 or several_threads():
         _multiply(weights, x, y, passes, active, io, lines, stream, first)
     else:
         for block in range(blocks):
@@ -455,4 +454,4 @@ def _read(
 
 def _variant(loops: list[Any], work: int) -> Any:
     """Choose the serial or the parallel one of two compiled loops by the numbers that it has to compute."""
-    return loops[work > _PARALLEL_WORK and numba.get_num_threads() > 1]
+    return loops[work > _PARALLEL_WORK and several_threads()]
