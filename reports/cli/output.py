@@ -31,8 +31,9 @@ def show(document: dict[str, Any], json_wanted: bool) -> None:
 def keep(found: Result, folder: Path, words: list[str]) -> None:
     """Write a result's run folder; ``words`` (without "rpusim") are the command that makes it again, and are kept."""
     from rpusim.reports import save
+    from rpusim.workloads.results.result import text
 
-    found.document["command"] = shlex.join(["rpusim", *words])
+    found.document["command"] = text(shlex.join(["rpusim", *words]))
     save(found, folder)
 
 
