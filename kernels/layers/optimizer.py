@@ -97,7 +97,7 @@ class AnalogSGD(torch.optim.Optimizer):
             if layer.log is not None:
                 logs[id(layer.log)] = layer.log
         for log in logs.values():
-            log.step += 1
+            log.mini_batch_over(self)
         return loss
 
     @torch.no_grad()

@@ -51,7 +51,8 @@ def map_network(
 ) -> dict[str, Any]:
     """Place a network on a chip, as a document: every layer with its tiles, and totals.
 
-    network:   one of the zoo, ``file.py:function``, or what `rpusim.capture` found.
+    network:   one of the zoo, ``file.py:function``, or what `rpusim.capture` found. On a chip that trains, layers that
+               only training uses are placed as well.
     chip:      a preset, a YAML file, or a `Chip`.
     bias:      where biases are: a column of the array, or digital.
     device:    a way to train or to infer, whose unit cells say how many arrays a weight takes; None: one device each.
@@ -59,7 +60,8 @@ def map_network(
 
     Raises InputError if something is missing, or the chip is too small.
     """
-    placement, _ = _placed(network, chip, bias, device, replicas)
+    on = load_chip(chip)
+    placement, _ = _placed(network, on, bias, device, replicas, training=on.trains)
     return {
         "network": placement.network.name,
         "chip": placement.chip.name,
@@ -103,7 +105,7 @@ def time_network(
 
     Raises InputError on what cannot be used together, or timed in one go.
     """
-    placement, cells = _placed(network, chip, bias, device, replicas)
+    placement, cells = _placed(network, chip, bias, device, replicas, training)
     _check(placement, cells, device, samples, training, schedule, batch)
     learns = cells if isinstance(cells, UnitCells) else None
     before = preparation(placement, cells) if program else EMPTY
@@ -145,11 +147,12 @@ def _placed(
     bias: Bias,
     device: GivenDevice | None,
     replicas: Mapping[str, int] | None,
+    training: bool,
 ) -> tuple[Placement, Cells | None]:
-    """Load what is named, and place it; None where no device is named."""
+    """Load what is named, and place it as in training or as in evaluation; None where no device is named."""
     on = load_chip(chip)
     cells = None if device is None else load_cells(device, on)
-    return place(load_network(network), on, bias, cells.layout if cells else SINGLE, replicas), cells
+    return place(load_network(network, training), on, bias, cells.layout if cells else SINGLE, replicas), cells
 
 
 def _check(
