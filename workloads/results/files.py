@@ -28,8 +28,8 @@ _MOST_LINKS = 40
 def replace(path: Path, content: str | bytes) -> None:
     """Write a file in place of what was there; a process that is killed meanwhile leaves the old one or the new one.
 
-    path:     of the file; its folder must exist. The file behind a symbolic link is replaced, and keeps its permissions;
-              a device, a pipe or a descriptor such as /dev/stdout is written to.
+    path:     of the file; its folder must exist. The file behind a symbolic link is replaced, with its permissions; a
+              device, a pipe or a descriptor such as /dev/stdout is written to.
     content:  bytes, or text, which is written as UTF-8.
 
     Raises InputError if the path is a folder, or the file system refuses.

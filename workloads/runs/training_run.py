@@ -23,7 +23,7 @@ from rpusim.workloads.results import document
 from rpusim.workloads.results.result import Result
 from rpusim.workloads.runs.analog_twin import analog_twin
 from rpusim.workloads.runs.checkpoint import Progress
-from rpusim.workloads.runs.dry_run import dry_run
+from rpusim.workloads.runs.dry_run import draws, dry_run
 from rpusim.workloads.runs.inputs import Inputs
 from rpusim.workloads.runs.training_loop import Batches, Training, Watch, train
 
@@ -55,9 +55,10 @@ def run(inputs: Inputs, progress: Progress, watch: Watch) -> Result:
     on_chip = Training("analog", analog, AnalogSGD(analog, 1.0), log, coupling)
     for stage in (reference, on_chip):
         progress.goes_on_with(stage)
+    surrounding = draws(digital, batches, progress.numbers)
     try:
         for stage in (reference, on_chip):
-            train(stage, batches, watch, progress.keep, experiment.idle)
+            train(stage, batches, watch, progress.keep, experiment.idle, surrounding)
     except InputError:  # it cannot go on
         progress.checkpoint.remove()
         raise
