@@ -69,6 +69,7 @@ class InferenceConfig(LayerConfig):
     clip: Clip | None = None
     remap: Remap | None = None
     backward: IOParameters = field(default_factory=lambda: IOParameters(is_perfect=True), kw_only=True)
+    weight_scaling_omega: float = field(default=1.0, kw_only=True)
 
     def __post_init__(self) -> None:
         super().__post_init__()

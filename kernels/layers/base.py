@@ -217,6 +217,11 @@ class AnalogLayer(torch.nn.Module, ABC):
         return ("weight", "bias") if self.bias_column else ("weight",)
 
     @property
+    def has_bias(self) -> bool:
+        """Whether there is a bias, in a column or digital."""
+        return self.bias_column or self._digital_bias
+
+    @property
     def learns(self) -> bool | None:
         """Whether pulses change the weights; None where torch trains them."""
         return any(getattr(self, name).requires_grad for name in self._parts) if self._parts else None
@@ -443,8 +448,9 @@ class AnalogLayer(torch.nn.Module, ABC):
             raise InputError(
                 f"layer {self.layer}: an input of {x.dtype} was given; accepted are floating-point numbers"
             )
+        self._check_transforms(x)
         # They also make autograd call backward where the input needs no gradient, as in the first layer.
-        handles = [getattr(self, name) if name in self._parts else None for name in ("weight", "bias")]
+        handles = [self._handle(name) if name in self._parts else None for name in ("weight", "bias")]
         clipped: list[Tensor | None] = []
         if self.input_range is None:
             y = _analog_product(x, *handles, self, step, clipped, *self.trained)
@@ -457,6 +463,41 @@ class AnalogLayer(torch.nn.Module, ABC):
         if bias is not None:
             y = y + bias
         return y if y.dtype is x.dtype else y.to(x.dtype)
+
+    def _handle(self, name: str) -> Tensor:
+        """Return the parameter that stands for ``weight`` or ``bias``; InputError if somebody has put another there."""
+        part = self._parameters.get(name)
+        if isinstance(part, ArrayWeights) and part.layer is self:
+            return part
+        raise InputError(
+            f"layer {self.layer}: its {name} was replaced (by torch.func.functional_call, a parametrization, or an "
+            "assignment), but the arrays hold others; accepted: set_weights(weight, bias) of the layer"
+        )
+
+    def _check_transforms(self, x: Tensor) -> None:
+        """Refuse what would look into the product, or do it for several inputs at once: it happens on arrays."""
+        if x.device != self.scale.device:
+            raise InputError(
+                f"layer {self.layer}: an input on {x.device} was given to arrays on {self.scale.device}; accepted are "
+                "both on one device, to(device)"
+            )
+        if torch.compiler.is_compiling() or torch.jit.is_tracing():
+            what = "torch.compile, torch.export or torch.jit"
+        elif torch._C._functorch.is_functorch_wrapped_tensor(x):
+            what = "torch.func (vmap, grad, jacrev, jvp)"
+        else:
+            return
+        raise InputError(
+            f"layer {self.layer}: {what} was asked for a product on arrays, which it cannot look into; accepted: the "
+            "digital network before it is converted, or plain calls with backward() or torch.autograd"
+        )
+
+    def __prepare_scriptable__(self) -> Any:
+        """Refuse torch.jit.script."""
+        raise InputError(
+            f"layer {self.layer}: torch.jit.script was asked for a layer on arrays; accepted: the digital network "
+            "before it is converted"
+        )
 
     def _apply(self, fn: Any, recurse: bool = True) -> Any:
         """Move to another device; arrays and their factors stay in single precision, whatever a model is cast to."""

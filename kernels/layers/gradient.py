@@ -104,13 +104,15 @@ class ArrayWeights(torch.Tensor):
 
     def __repr__(self, **_: Any) -> str:  # type: ignore[override]
         values = self.layer.part(self.part_name)
-        return f"{self.part_name} on arrays, {'learns by pulses' if self.requires_grad else 'frozen'}:\n{values!r}"
+        return f"{self.part_name} on arrays{'' if self.requires_grad else ', frozen'}:\n{values!r}"
 
     @classmethod
     def __torch_function__(
         cls, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] | None = None
     ) -> Any:
         with torch._C.DisableTorchFunctionSubclass():
+            if func == Tensor.data.__set__:  # type: ignore[attr-defined]
+                _refuse(args[0], "is to be replaced through .data", "set_weights(weight, bias) of its layer")
             if getattr(func, "__name__", "") in _ATTRIBUTES:
                 return func(*args, **(kwargs or {}))
             tensors = [a for a in tree_flatten((args, kwargs or {}))[0] if isinstance(a, Tensor)]

@@ -62,7 +62,7 @@ _KINDS: dict[str, tuple[int, int, Rule]] = {
 """By kind: matrices of hidden_size rows on top of each other, tensors of a state, and the rule."""
 
 
-class _Recurrent(torch.nn.Module):
+class Recurrent(torch.nn.Module):
     """Share what layers and single steps have in common: sizes, gates and the rule of a step."""
 
     kind: ClassVar[str] = ""
@@ -103,7 +103,7 @@ class _Recurrent(torch.nn.Module):
         return tuple(name.removeprefix("weight_") for name in own if name.startswith("weight_"))
 
 
-class AnalogRecurrent(_Recurrent):
+class AnalogRecurrent(Recurrent):
     """Share what `AnalogRNN`, `AnalogLSTM` and `AnalogGRU` have in common; they are called as torch's.
 
     The matrices are ``ih_l0`` (the input's), ``hh_l0`` (the state's), with ``proj_size`` also ``hr_l0``, then those of
@@ -270,7 +270,7 @@ class AnalogGRU(AnalogRecurrent):
     kind = "gru"
 
 
-class AnalogRecurrentCell(_Recurrent):
+class AnalogRecurrentCell(Recurrent):
     """Share what single steps have in common; they are called as torch's. The matrices are ``ih`` and ``hh``."""
 
     def __init__(
