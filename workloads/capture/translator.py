@@ -264,6 +264,11 @@ class Translator:
     def refusal(self, node: fx.Node) -> str:
         """Say that the node is not supported, and what is."""
         subject, (_, kind), name = self.subject(node), self.place(node), _operation_name(node)
+        if name.startswith("wrap_with_"):  # a part of the graph that torch keeps to itself
+            return (
+                f"{kind}.forward calls torch.no_grad, torch.autocast or a re-entrant checkpoint, whose inside cannot be "
+                "traced, accepted: detach() or requires_grad_(False), and checkpoint(..., use_reentrant=False)"
+            )
         if not subject.startswith("module"):
             return unsupported(subject, KNOWN_OPERATIONS)
         if kind in ACCEPTED_MODULES:  # such as the padding of a Conv2d with padding_mode="circular"
