@@ -266,7 +266,7 @@ class Translator:
         subject, (_, kind), name = self.subject(node), self.place(node), _operation_name(node)
         if name.startswith("wrap_with_"):  # a part of the graph that torch keeps to itself
             return (
-                f"{kind}.forward calls torch.no_grad, torch.autocast or a re-entrant checkpoint, whose inside cannot be "
+                f"{kind}.forward calls torch.no_grad, torch.autocast or a re-entrant checkpoint, whose inside is not "
                 "traced, accepted: detach() or requires_grad_(False), and checkpoint(..., use_reentrant=False)"
             )
         if not subject.startswith("module"):
