@@ -91,7 +91,7 @@ class Sample:
         energy = np.diff(edges) * float(sum(price.standby.values()))
         of_event = np.clip(np.searchsorted(edges, events.start, side="right") - 1, 0, len(energy) - 1)
         for _, members, zeptojoules in price.priced(events, activity):
-            energy += np.bincount(of_event[members], zeptojoules, len(energy))
+            energy += np.bincount(of_event[members], zeptojoules.astype(np.float64), len(energy))
         self.seconds += (np.diff(edges) / PICOSECONDS_PER_SECOND).tolist()
         self.joules += (energy / ZEPTOJOULES_PER_JOULE).tolist()
 

@@ -94,9 +94,8 @@ class Checkpoint:
         torch.save({"schema": SCHEMA, "inputs": self._inputs, "state": state}, content)
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
-            files.replace(
-                self._path, _HEADER.pack(MAGIC, hashlib.sha256(content.getbuffer()).digest()) + content.getvalue()
-            )
+            header = _HEADER.pack(MAGIC, hashlib.sha256(content.getbuffer()).digest())
+            files.replace(self._path, header + content.getvalue())
         except (InputError, OSError) as error:
             if not self._path.exists():
                 raise (

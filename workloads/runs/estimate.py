@@ -18,7 +18,7 @@ from rpusim.arch.mapping.assumed_activity import PLAIN, STATEMENT, Learning, ass
 from rpusim.arch.mapping.placement import Bias, Placement, place
 from rpusim.arch.schedule.plan import make_plan
 from rpusim.arch.schedule.schedules import Schedule
-from rpusim.errors import InputError
+from rpusim.errors import InputError, written
 from rpusim.workloads.cells.assumed_transfers import all_alike, assumed, statement
 from rpusim.workloads.cells.inference_cells import InferenceCells
 from rpusim.workloads.cells.preparation import preparation
@@ -166,8 +166,14 @@ def _check(
 ) -> None:
     """Refuse numbers below 1, training where nothing can train, and inference where it is not what is asked for."""
     for name, given in (("samples", samples), ("batch", batch)):
-        if given < 1:
-            raise InputError(f"{name}: got {given}, but at least 1 is needed")
+        if not isinstance(given, int) or given < 1:
+            raise InputError(f"{name}: got {shown(written(given))}, but at least 1 is needed")
+    largest = MOST_VECTORS // max(layer.layer.vectors for layer in placement.layers)
+    if batch > largest:
+        raise InputError(
+            f"batch: got {shown(written(batch))}, but a mini-batch of this network has at most {largest} samples, so that "
+            "its vectors can be counted"
+        )
     if not training and batch > 1:
         raise InputError(f"batch: got {batch} for inference, but mini-batches are for training; accepted: 1")
     if training and not placement.chip.trains:
@@ -178,6 +184,10 @@ def _check(
         )
     if training and isinstance(cells, InferenceCells):
         raise InputError(f"device: got {shown(str(device))}, whose cells only infer; ask for inference")
+
+
+MOST_VECTORS = 2**31 - 1
+"""The most vectors of one layer in one mini-batch: columns of activity number them in 32 bits."""
 
 
 @dataclass(frozen=True)
