@@ -20,6 +20,8 @@ from itertools import accumulate, zip_longest
 from typing import Any, NamedTuple, cast
 
 import torch
+from torch._subclasses.fake_tensor import FakeTensor
+from torch._subclasses.functional_tensor import FunctionalTensor
 
 from rpusim.arch.contract import checks
 from rpusim.arch.contract.activity import ActivityLog
@@ -38,6 +40,7 @@ from rpusim.kernels.mvm.input_range import LearnedRange
 from rpusim.kernels.tiles.tile import ALONE, LayerConfig, Step
 
 Tensor = torch.Tensor
+_TRACED = (FakeTensor, FunctionalTensor)  # what torch.export sends through a module
 Splits = tuple[int, ...]
 
 
@@ -481,7 +484,8 @@ class AnalogLayer(torch.nn.Module, ABC):
                 f"layer {self.layer}: an input on {x.device} was given to arrays on {self.scale.device}; accepted are "
                 "both on one device, to(device)"
             )
-        if torch.compiler.is_compiling() or torch.jit.is_tracing():
+        # Not torch.compiler.is_compiling(), which holds for every thread while one of them exports something.
+        if torch.compiler.is_dynamo_compiling() or isinstance(x, _TRACED) or torch.jit.is_tracing():
             what = "torch.compile, torch.export or torch.jit"
         elif torch._C._functorch.is_functorch_wrapped_tensor(x):
             what = "torch.func (vmap, grad, jacrev, jvp)"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -49,6 +50,7 @@ def analog_twin(
     cells: UnitCells | InferenceCells,
     seed: int,
     log: ActivityLog,
+    weight_scaling_omega: float | None = None,
 ) -> nn.Module:
     """Copy a module, with its weight layers on the tiles of a placement.
 
@@ -59,10 +61,14 @@ def analog_twin(
     cells:       what stands at the cross-points.
     seed:        of devices and of every noise.
     log:         where the tiles write what they do.
+    weight_scaling_omega:  as for `rpusim.kernels.tiles.tile.LayerConfig`; None: as the cells' configuration says.
 
     Raises InputError if a layer cannot be on arrays, or the chip's circuits cannot do what the cells need.
     """
     configurations = periphery.layer_configurations(placement, management, cells)
+    if weight_scaling_omega is not None:
+        scaled = {"weight_scaling_omega": weight_scaling_omega}
+        configurations = {name: replace(each, **scaled) for name, each in configurations.items()}
     analog = convert(
         digital,
         next(iter(configurations.values())),

@@ -22,6 +22,7 @@ from rpusim.arch.contract.activity import Activity, ActivityLog, Phase
 from rpusim.arch.schedule.plan import Plan, make_plan
 from rpusim.errors import InputError
 from rpusim.kernels.inference import drift, program
+from rpusim.workloads.cells import conductance
 from rpusim.workloads.cells.inference_cells import InferenceCells
 from rpusim.workloads.cells.management import Management
 from rpusim.workloads.clock.meter import Meter
@@ -97,6 +98,7 @@ def run(inputs: Inputs, progress: Progress, watch: Watch) -> Result:
             "curve": [],
             "aging": aging.points,
         },
+        conductance=conductance.document(model, inputs.placement),
         last={"wall": {"seconds": time.perf_counter() - progress.began}},
     )
 

@@ -10,13 +10,14 @@ from typing import Any, get_args
 from torch import nn
 
 from rpusim.arch.chips.chip import Chip
+from rpusim.arch.contract import checks
 from rpusim.arch.contract.quantity import PICOSECONDS_PER_SECOND
 from rpusim.arch.mapping import placement
 from rpusim.arch.mapping.placement import Bias
 from rpusim.errors import InputError
 from rpusim.kernels.inference import INFERENCE, InferenceConfig
 from rpusim.workloads.capture.capture import capture, capture_modes, check_convertible
-from rpusim.workloads.cells import endurance, training_cells
+from rpusim.workloads.cells import conductance, endurance, training_cells
 from rpusim.workloads.cells.endurance import Endurance
 from rpusim.workloads.cells.inference_cells import EXACT, InferenceCells
 from rpusim.workloads.cells.management import Management
@@ -57,6 +58,7 @@ def place(
     bias: Bias = "column",
     seed: int = 0,
     timing: Any = "every",
+    weight_scaling_omega: float | None = None,
 ) -> nn.Module:
     """Copy a module onto the arrays of a chip, to be trained in the user's own loop with `AnalogSGD`.
 
@@ -70,6 +72,10 @@ def place(
     seed:         of devices and of every noise, from 0 on.
     timing:       which mini-batches the engine times: "every", "first", or such as {"sampled": 10} (see
                   `rpusim.workloads.clock.sampling`).
+
+    weight_scaling_omega:  what the largest weight of a layer becomes on its arrays, such as 0.6 times the device's
+                  bound; outputs are multiplied digitally by the inverse. None: as the cells' configuration says (those
+                  that learn hold weights as they are; those that are programmed use the whole range).
 
     The copy has an attribute ``chip`` (a `ChipMeter`): ``chip.report()`` says what everything it did has cost.
     What lies between two steps of the optimizer is one mini-batch, however often it went forward and backward; calls in
@@ -88,6 +94,8 @@ def place(
     _check("seed", seed, int, "a whole number")
     if bias not in get_args(Bias):
         raise InputError(f"bias: got {bias!r}; accepted: {', '.join(get_args(Bias))}")
+    if weight_scaling_omega is not None:
+        checks.number("weight_scaling_omega", weight_scaling_omega, low=0.0)
     if isinstance(seed, bool) or not 0 <= seed <= MOST_SEED:
         raise InputError(f"seed: got {str(seed)[:40]}, but a whole number from 0 to {MOST_SEED} is needed")
     on = load_chip(chip)
@@ -100,7 +108,7 @@ def place(
     placed = placement.place(network, on, bias, cells.layout)
     modes = Modes.of(placed, evaluation)
     log = LoopLog(placed, modes.layers)
-    analog = analog_twin(module, placed, management, cells, seed, log)
+    analog = analog_twin(module, placed, management, cells, seed, log, weight_scaling_omega)
     log.follow(analog)
     meter = Meter(modes.training, "sequential", sampling.parse(timing), management, modes=modes)
     lasts = cells.endurance if isinstance(cells, UnitCells) else None
@@ -161,10 +169,11 @@ class ChipMeter:
         measured.activity["mini_batches"] = self._log.mini_batches
         counted = placed.layers[self._modes.counted].layer.vectors
         measured.activity["inference_samples"] = self._log.inference_rows // counted
-        last = {}
+        last: dict[str, Any] = {}
         if self._lasts is not None:
             seconds = measured.ledger.time_ps / PICOSECONDS_PER_SECOND
             last["endurance"] = endurance.document(self._module, placed, self._lasts, seconds, samples)
+        last["conductance"] = conductance.document(self._module, placed)
         return document.result(
             measured,
             operations_per_sample=self._operations / samples,
