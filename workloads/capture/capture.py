@@ -74,6 +74,10 @@ def _both(module: nn.Module, input_shape: Sequence[int], name: str, training: bo
     shape = tuple(input_shape) if isinstance(input_shape, Sequence) else (input_shape,)
     if not shape or any(isinstance(size, bool) or not isinstance(size, int) or size < 1 for size in shape):
         raise InputError(f"input_shape is {input_shape!r}, accepted: positive whole numbers, the shape of one sample")
+    for path, part in module.named_modules():
+        if type(part).__module__.startswith("rpusim.kernels."):
+            what = f"module {path!r} ({type(part).__name__})" if path else type(part).__name__
+            raise InputError(f"{what} is on arrays already, accepted: the module as it was before that")
     name = name or type(module).__name__
     evaluation = _traced(module, shape, name)
     found = evaluation.network()

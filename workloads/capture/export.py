@@ -9,8 +9,9 @@ import sys
 import threading
 import traceback
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import wraps
 from typing import Any, TextIO
 
 import torch
@@ -57,7 +58,7 @@ def export(twin: nn.Module, shape: tuple[int, ...]) -> torch.export.ExportedProg
     twin: on the meta device, in the mode that is traced.
     """
     floating = [p.dtype for p in twin.parameters() if p.is_floating_point()]
-    with torch.device("meta"), _TRACING, _quiet():
+    with torch.device("meta"), _TRACING, _quiet(), _confined():
         sample = torch.empty(BATCH, *shape, dtype=floating[0] if floating else torch.float32)
         try:
             return torch.export.export(twin, (sample,), strict=False)
@@ -151,6 +152,28 @@ def _quiet() -> Iterator[None]:
         filters.remove(ignored)
         if sys.stderr is muted:  # otherwise another thread has exchanged it meanwhile, and will put it back
             sys.stderr = before
+
+
+@contextmanager
+def _confined() -> Iterator[None]:
+    """Let only this thread's modules be traced: while it traces, torch.fx exchanges the call of every module."""
+    patcher = torch.fx._symbolic_trace._Patcher
+    exchange = patcher.patch_method
+
+    def exchange_here(self: Any, cls: type, name: str, new_fn: Callable[..., Any], deduplicate: bool = True) -> None:
+        thread, before = threading.get_ident(), getattr(cls, name)
+
+        @wraps(new_fn)
+        def call(*args: Any, **kwargs: Any) -> Any:
+            return (new_fn if threading.get_ident() == thread else before)(*args, **kwargs)
+
+        exchange(self, cls, name, call, deduplicate)
+
+    patcher.patch_method = exchange_here  # type: ignore[method-assign]
+    try:
+        yield
+    finally:
+        patcher.patch_method = exchange  # type: ignore[method-assign]
 
 
 def _first_line(error: Exception) -> str:

@@ -15,6 +15,7 @@ from torch.utils.checkpoint import checkpoint
 from rpusim.arch.network.operations import Window
 from rpusim.arch.parts.digital_operations import OPS_PER_ELEMENT
 from rpusim.errors import InputError
+from rpusim.kernels import AnalogConfig, ConstantStep, convert
 from rpusim.workloads.capture.capture import capture, capture_modes
 
 
@@ -443,6 +444,7 @@ def test_recurrent_layers_that_cannot_be_timed_are_named(options):
         (nn.Linear(4, 2), (-4,), r"input_shape is \(-4,\), accepted"),
         (nn.Linear(4, 2), "44", "input_shape is '44', accepted"),
         (nn.ReLU(), (4,), "no weight layer to put on an array"),
+        (convert(nn.Sequential(nn.Linear(4, 2)), AnalogConfig(ConstantStep())), (4,), r"\(AnalogLinear\) is on arrays"),
         (len, (4,), "capture got a builtin_function_or_method, accepted: a torch.nn.Module"),
     ],
 )
