@@ -139,7 +139,7 @@ def _quiet() -> Iterator[None]:
     filtered = [*sources, *(handler for each in sources for handler in each.handlers)]
     before, muted = sys.stderr, None
     if before is not None:
-        sys.stderr = muted = _Muted(before, here)  # type: ignore[assignment]
+        sys.stderr = muted = _Muted(before, here)
     filters.insert(0, ignored)
     for each in filtered:
         each.addFilter(here)

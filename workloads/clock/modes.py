@@ -51,13 +51,14 @@ class Modes:
         trains = make_plan(placement, stations)
         evaluates = make_plan(replace(placement, network=evaluation, layers=moved), stations)
         # Those that only evaluation needs have got the last numbers.
-        shared = {
-            "stations": evaluates.stations,
-            "station_parts": evaluates.station_parts,
-            "station_kinds": evaluates.station_kinds,
-            "station_capacity": evaluates.station_capacity,
-        }
-        return Modes(replace(trains, **shared), evaluates, tuple(placed.index for placed in chosen))
+        trains = replace(
+            trains,
+            stations=evaluates.stations,
+            station_parts=evaluates.station_parts,
+            station_kinds=evaluates.station_kinds,
+            station_capacity=evaluates.station_capacity,
+        )
+        return Modes(trains, evaluates, tuple(placed.index for placed in chosen))
 
     @property
     def counted(self) -> int:

@@ -54,7 +54,7 @@ def draws(digital: nn.Module, batches: Batches, numbers: RandomNumbers) -> Calla
 
 
 def _check_parameters(module: nn.Module) -> None:
-    """Refuse what an array cannot do: other numbers than float32, and weights that must not learn."""
+    """Refuse what an array cannot do: other numbers than float32; and frozen weights, as a result counts all layers."""
     for name, tensor in [*module.named_parameters(), *module.named_buffers()]:
         if tensor.is_floating_point() and tensor.dtype != torch.float32:
             kind = str(tensor.dtype).removeprefix("torch.")
@@ -63,8 +63,8 @@ def _check_parameters(module: nn.Module) -> None:
         for name, weight in part.named_parameters(recurse=False):
             if isinstance(part, WEIGHT_LAYERS) and not weight.requires_grad:
                 raise InputError(
-                    f"network: {path}.{name} is frozen (requires_grad=False), but the weights of an array always "
-                    "learn; accepted: every weight with requires_grad"
+                    f"network: {path}.{name} is frozen (requires_grad=False), but an experiment trains every layer; "
+                    "accepted: every weight with requires_grad, or a training loop of your own (rpusim.place)"
                 )
 
 

@@ -164,7 +164,7 @@ def test_both_ways_send_the_same_pulses_and_take_the_same_time() -> None:
 
 
 def test_cells_that_keep_their_charge_learn_as_if_there_were_no_clock() -> None:
-    kept, timeless = Bench({"model": "chip", "retention": 0.0}), Bench({"model": "chip", "retention": 1e30})
+    kept, timeless = Bench({"model": "chip", "retention": 0.0}), Bench({"model": "chip", "retention": 1e12})
     for bench in (kept, timeless):
         bench.train(30, rate=0.05)
     for mine, theirs in zip(kept.tiles, timeless.tiles, strict=True):
@@ -230,7 +230,7 @@ class TestExperiments:
         [
             ({"timing": "often"}, "timing: got 'often'; accepted: every, first, or a mapping"),
             ({"timing": "steady"}, "timing: got 'steady'; accepted: every, first, or a mapping"),
-            ({"timing": {"sampled": 1}}, "sampled: 10, from 2 on"),
+            ({"timing": {"sampled": 1}}, "sampled: 10, from 2 to"),
             ({"elapse": "never"}, "elapse: got 'never'"),
             ({"idle": {"per_mini_batch": "1", "source": "abc"}}, "idle.per_mini_batch: got '1', but a time needs"),
             ({"idle": {"per_mini_batch": "-1 s", "source": "abc"}}, "it must be a time of zero or more"),
