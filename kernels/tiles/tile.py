@@ -216,6 +216,7 @@ class Tile(torch.nn.Module, ABC):
             self._counters["backward"],
             self._buffers["average"],
             self.path if weights.is_cpu else "torch",
+            backward=True,
         )
         self._counters["backward"] += d.shape[0]
         self._write(Phase.BACKWARD, done, step, active_rows=done.active, active_columns=self.columns)

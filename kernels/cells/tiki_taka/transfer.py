@@ -74,7 +74,7 @@ class Transfer(CellParameters):
     units_in_mbatch:      count mini-batches, not vectors.
     n_reads_per_transfer: consecutive slices per transfer.
     transfer_columns:     slices are columns, else rows.
-    with_reset_prob:      probability that a cell is reset after its column was read.
+    with_reset_prob:      probability that a column is reset, all its cells at once, after it was read.
     random_selection:     slices start anywhere instead of going round.
     fast_lr:              learning rate of A; 0: that of the optimizer.
     scale_fast_lr:        multiply fast_lr by the optimizer's learning rate.
@@ -433,7 +433,7 @@ class TransferCell(UnitCell):
         extra.array = index
         if self.p.with_reset_prob > 0.0:
             before = source.weights.clone()
-            source.reset(turn.slices[0], len(turn.slices), self.p.with_reset_prob)
+            source.reset(turn.slices[0], len(turn.slices), self.p.with_reset_prob, whole=True)
             extra.add_reset(vector, before, source.weights)
         self.write(index, turn, values, extra, vector)
         self.advance(index, turn)
