@@ -9,6 +9,7 @@ Compiled functions let go of Python's global lock, so that other threads go on m
 Ctrl-C. They write only to arrays that they are given.
 """
 
+# mypy: allow-untyped-calls
 from __future__ import annotations
 
 import hashlib
@@ -54,7 +55,8 @@ def kept(function: Callable[..., Any], **options: Any) -> Any:
         try:
             made._cache = _Cache(function)
         except (RuntimeError, OSError):  # numba finds no folder
-            _say("compiled loops cannot be kept, and every process compiles them again, which takes up to a minute")
+            if Path(function.__code__.co_filename).exists():  # what was typed in was never kept
+                _say("compiled loops cannot be kept, and every process compiles them again, which takes up to a minute")
     return made
 
 
@@ -69,7 +71,7 @@ def _say(what: str) -> None:
     )
 
 
-class _Temporary(UserProvidedCacheLocator):  # type: ignore[misc]  # numba has no types
+class _Temporary(UserProvidedCacheLocator):
     """Finds a folder of this user's alone among the temporary ones, where no better place can be written."""
 
     def __init__(self, py_func: Any, py_file: str) -> None:
@@ -85,6 +87,8 @@ class _Temporary(UserProvidedCacheLocator):  # type: ignore[misc]  # numba has n
     @classmethod
     def from_function(cls, py_func: Any, py_file: str) -> Any:
         """Return a locator for a function, or None if there is no such folder; say that it is used."""
+        if not Path(py_file).exists():
+            return None
         try:
             found = cls(py_func, py_file)
             found.ensure_cache_path()
@@ -94,13 +98,13 @@ class _Temporary(UserProvidedCacheLocator):  # type: ignore[misc]  # numba has n
         return found
 
 
-class _Result(CompileResultCacheImpl):  # type: ignore[misc]
+class _Result(CompileResultCacheImpl):
     """What is kept of a function, and where."""
 
-    _locator_classes = (*CompileResultCacheImpl._locator_classes, _Temporary)
+    _locator_classes = [*CompileResultCacheImpl._locator_classes, _Temporary]
 
 
-class _Files(IndexDataCacheFile):  # type: ignore[misc]
+class _Files(IndexDataCacheFile):
     """The files of a function: an index of the types that it was compiled for, and a file for each, all with a digest.
 
     A file that does not hold what was written to it counts as missing, and is removed.
@@ -138,7 +142,7 @@ class _Files(IndexDataCacheFile):  # type: ignore[misc]
             file.write(pickled)
 
 
-class _Cache(FunctionCache):  # type: ignore[misc]
+class _Cache(FunctionCache):
     """numba's cache of a function, which can do no harm: what cannot be read or written is compiled, and not kept."""
 
     _impl_class = _Result

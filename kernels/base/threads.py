@@ -23,7 +23,8 @@ from typing import Any, TypeVar
 import numba
 import torch
 
-Given, Made = TypeVar("Given"), TypeVar("Made")
+Given = TypeVar("Given")
+Made = TypeVar("Made")
 
 
 class _Threads:
@@ -42,7 +43,7 @@ class _Threads:
         before = torch.get_num_threads()
         numba.get_num_threads()
         torch.set_num_threads(before)
-        self.only_main = numba.threading_layer() == "workqueue"
+        self.only_main = numba.threading_layer() == "workqueue"  # type: ignore[attr-defined]
         self.launched = True
 
     def after_fork(self) -> None:
@@ -78,7 +79,7 @@ def _mkl() -> Callable[[int], int] | None:
     except (OSError, AttributeError):
         return None
     found.argtypes, found.restype = [ctypes.c_int], ctypes.c_int
-    return found  # type: ignore[no-any-return]  # ctypes knows no signatures
+    return found
 
 
 def on_one_thread(function: Callable[..., Made], *given: Any) -> Made:

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from rpusim.reports.cli.interruption import HEED
+
 if TYPE_CHECKING:
     from rpusim.workloads.results.result import Result
 
@@ -35,6 +37,7 @@ def keep(found: Result, folder: Path, words: list[str]) -> None:
 
     found.document["command"] = text(shlex.join(["rpusim", *words]))
     save(found, folder)
+    HEED.written = str(folder)
 
 
 def say_where(file: Path, json_wanted: bool) -> None:
