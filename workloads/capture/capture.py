@@ -22,6 +22,7 @@ layer whose result is kept aside for one is not. If both modes do the same, both
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import replace
@@ -31,11 +32,14 @@ from torch import nn
 
 from rpusim.arch.network.network import Network
 from rpusim.arch.network.operations import WeightLayer
-from rpusim.errors import InputError
+from rpusim.errors import InputError, shown, written
 from rpusim.workloads.capture.accepted import ACCEPTED_MODULES, WEIGHT_LAYERS
 from rpusim.workloads.capture.export import export, meta_copy
 from rpusim.workloads.capture.recurrent import unrolled
 from rpusim.workloads.capture.translator import Translator
+
+MOST_DIMENSIONS, MOST_VALUES = 8, 10**9
+"""The most dimensions, and the most values, of one sample."""
 
 
 def capture(module: nn.Module, input_shape: Sequence[int], name: str = "", training: bool = False) -> Network:
@@ -73,7 +77,14 @@ def _both(module: nn.Module, input_shape: Sequence[int], name: str, training: bo
         raise InputError(f"capture got a {type(module).__name__}, accepted: a torch.nn.Module")
     shape = tuple(input_shape) if isinstance(input_shape, Sequence) else (input_shape,)
     if not shape or any(isinstance(size, bool) or not isinstance(size, int) or size < 1 for size in shape):
-        raise InputError(f"input_shape is {input_shape!r}, accepted: positive whole numbers, the shape of one sample")
+        raise InputError(
+            f"input_shape is {shown(written(input_shape))}, accepted: positive whole numbers, the shape of one sample"
+        )
+    if len(shape) > MOST_DIMENSIONS or math.prod(shape) > MOST_VALUES:
+        raise InputError(
+            f"input_shape is {shown(written(shape))}, accepted: at most {MOST_DIMENSIONS} dimensions and "
+            f"{MOST_VALUES:g} values"
+        )
     for path, part in module.named_modules():
         if type(part).__module__.startswith("rpusim.kernels."):
             what = f"module {path!r} ({type(part).__name__})" if path else type(part).__name__

@@ -150,7 +150,7 @@ def _check_digests(folder: Path) -> None:
     except OSError as error:
         raise InputError(f"{shown(str(folder / DIGESTS))}: cannot be read ({error.strerror})") from None
     lines, _, own = content.rpartition(b"# ")
-    if own.strip() != hashlib.sha256(lines).hexdigest().encode():
+    if own != hashlib.sha256(lines).hexdigest().encode() + b"\n":
         raise InputError(
             f"{shown(str(folder / DIGESTS))}: was altered or damaged after the run, so that nothing in the folder can "
             "be relied on; run it again"

@@ -171,8 +171,8 @@ def _check(
     largest = MOST_VECTORS // max(layer.layer.vectors for layer in placement.layers)
     if batch > largest:
         raise InputError(
-            f"batch: got {shown(written(batch))}, but a mini-batch of this network has at most {largest} samples, so that "
-            "its vectors can be counted"
+            f"batch: got {shown(written(batch))}, but a mini-batch of this network has at most {largest} samples, so "
+            "that its vectors can be counted"
         )
     if not training and batch > 1:
         raise InputError(f"batch: got {batch} for inference, but mini-batches are for training; accepted: 1")

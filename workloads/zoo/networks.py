@@ -10,6 +10,8 @@ nothing. `build` finds one by name. All end in a log-softmax over the classes, s
 
 from __future__ import annotations
 
+import itertools
+import operator
 import runpy
 from collections import OrderedDict
 from collections.abc import Callable
@@ -21,7 +23,7 @@ from typing import cast
 from torch import Tensor, nn
 
 from rpusim.arch.contract.configuration import shown
-from rpusim.errors import InputError, nearest
+from rpusim.errors import InputError, nearest, written
 
 
 def fcn(inputs: int = 784, classes: int = 10) -> nn.Module:
@@ -308,7 +310,9 @@ def _from_file(path: str, function: str) -> tuple[nn.Module, tuple[int, ...]]:
         raise InputError(f"network: {path} has no function {function!r}{nearest(function, functions)}")
     try:
         module, input_shape = defined[function]()
-        shape = tuple(int(size) for size in input_shape)
+        if isinstance(input_shape, str | bytes | dict | set | frozenset):
+            raise TypeError(f"the shape is {shown(written(input_shape), 60)}, not numbers in an order")
+        shape = tuple(operator.index(size) for size in itertools.islice(input_shape, 1000))
     except (Exception, SystemExit) as error:
         raise InputError(
             f"network: {function} in {path} did not return (module, input_shape) "
