@@ -12,7 +12,9 @@ from __future__ import annotations
 
 import itertools
 import operator
+import os
 import runpy
+import threading
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -277,11 +279,18 @@ NETWORKS: dict[str, Entry] = {
 }
 
 
+_RUNNING = threading.RLock()
+"""Held while a user's file is run: meanwhile it is the program that `sys` knows, for all threads."""
+
+# The thread that held it does not live on in a forked process.
+os.register_at_fork(after_in_child=_RUNNING._at_fork_reinit)  # type: ignore[attr-defined]
+
+
 def build(name: str) -> tuple[nn.Module, tuple[int, ...]]:
     """Build a network by name: a fresh module, and the shape of one sample.
 
     name: one of `NETWORKS`, or ``file.py:function`` for a function of the user's own, without arguments, that returns
-          (module, input_shape).
+          (module, input_shape); the file is run as a program, with the user's rights.
 
     Torch's random state settles the weights. Raises InputError with the nearest name if there is no such network, and
     if the user's function does not return what it should.
@@ -302,7 +311,8 @@ def _from_file(path: str, function: str) -> tuple[nn.Module, tuple[int, ...]]:
     if not there:
         raise InputError(f"network: there is no file {shown(path)}; accepted: a name of the zoo, or file.py:function")
     try:
-        defined = runpy.run_path(path)
+        with _RUNNING:
+            defined = runpy.run_path(path)
     except (Exception, SystemExit) as error:
         raise InputError(f"network: {path} cannot be run ({type(error).__name__}: {_first_line(error)})") from error
     if not callable(defined.get(function)):
