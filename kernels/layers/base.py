@@ -446,6 +446,13 @@ class AnalogLayer(torch.nn.Module, ABC):
         return _cut(vectors, self.column_splits if self.groups == 1 else self.column_splits * self.groups)
 
     def _product(self, x: Tensor, step: Step = ALONE) -> Tensor:
+        """Compute the outputs (vectors, rows) for an input of the layer, beside torch.compile if that is at work."""
+        if torch._C._dynamo.eval_frame.get_eval_frame_callback() is None:
+            return self._multiplied(x, step)
+        outside: Callable[..., Tensor] = torch.compiler.disable(AnalogLayer._multiplied)
+        return outside(self, x, step)
+
+    def _multiplied(self, x: Tensor, step: Step) -> Tensor:
         """Compute the outputs (vectors, rows) for an input of the layer, so that autograd can go back."""
         if not x.is_floating_point():
             raise InputError(
