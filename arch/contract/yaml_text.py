@@ -76,7 +76,7 @@ def load(text: str) -> Any:
     return None if node is None else _Values().of(node, ())
 
 
-class _Composer(Reader, Scanner, Parser, Composer):  # type: ignore[misc]
+class _Composer(Reader, Scanner, Parser, Composer):
     """Make nodes of a text; scalars are told apart by whether they are plain or quoted, and by nothing else."""
 
     def __init__(self, text: str) -> None:

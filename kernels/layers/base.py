@@ -449,8 +449,8 @@ class AnalogLayer(torch.nn.Module, ABC):
         """Compute the outputs (vectors, rows) for an input of the layer, beside torch.compile if that is at work."""
         if torch._C._dynamo.eval_frame.get_eval_frame_callback() is None:
             return self._multiplied(x, step)
-        outside: Callable[..., Tensor] = torch.compiler.disable(AnalogLayer._multiplied)
-        return outside(self, x, step)
+        disable: Callable[..., Callable[..., Tensor]] = torch.compiler.disable
+        return disable(AnalogLayer._multiplied)(self, x, step)
 
     def _multiplied(self, x: Tensor, step: Step) -> Tensor:
         """Compute the outputs (vectors, rows) for an input of the layer, so that autograd can go back."""
@@ -492,7 +492,7 @@ class AnalogLayer(torch.nn.Module, ABC):
                 "both on one device, to(device)"
             )
         # Not torch.compiler.is_compiling(), which holds for every thread while one of them exports something.
-        if torch.compiler.is_dynamo_compiling() or isinstance(x, _TRACED) or torch.jit.is_tracing():
+        if torch.compiler.is_dynamo_compiling() or isinstance(x, _TRACED) or torch._C._get_tracing_state() is not None:
             what = "torch.compile, torch.export or torch.jit"
         elif torch._C._functorch.is_functorch_wrapped_tensor(x):
             what = "torch.func (vmap, grad, jacrev, jvp)"

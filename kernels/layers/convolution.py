@@ -118,18 +118,19 @@ class AnalogConvolution(AnalogLayer):
         if self._frame:
             x = functional.pad(x, self._frame, "constant" if self.padding_mode == "zeros" else self.padding_mode)
         y = self._product(x)
-        return y.reshape(len(x), math.prod(positions), self.out_channels).transpose(1, 2).unflatten(2, positions)
+        y = y.reshape(len(x), math.prod(positions), self.out_channels).transpose(1, 2)
+        return y.reshape(len(x), self.out_channels, *positions)
 
     def vectors_of(self, x: Tensor) -> Tensor:
         if self.groups == 1 or not self.bias_column:
             return self._window.vectors(x, self.bias_column, self.path)
         vectors = self._window.vectors(x, False, self.path)
-        each = vectors.unflatten(1, (self.groups, -1))
+        each = vectors.reshape(len(vectors), self.groups, vectors.shape[1] // self.groups)
         return torch.cat([each, each.new_ones(len(vectors), self.groups, 1)], 2).flatten(1)
 
     def input_of(self, vectors: Tensor, shape: torch.Size) -> Tensor:
         if self.groups > 1 and self.bias_column:
-            vectors = vectors.unflatten(1, (self.groups, -1))[..., :-1].flatten(1)
+            vectors = vectors.reshape(len(vectors), self.groups, vectors.shape[1] // self.groups)[..., :-1].flatten(1)
         return self._window.images(vectors, shape, self.path)
 
     def _paddings(self) -> tuple[Sizes, Sizes]:

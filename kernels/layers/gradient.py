@@ -95,12 +95,12 @@ class ArrayWeights(torch.Tensor):
 
     @staticmethod
     def __new__(cls, layer: OnArrays, name: str, device: torch.device, learns: bool = True) -> ArrayWeights:
-        made = torch.Tensor._make_wrapper_subclass(  # type: ignore[attr-defined]
+        made = torch.Tensor._make_wrapper_subclass(
             cls, layer.part_shape(name), dtype=torch.float32, device=device, requires_grad=learns
         )
         made.layer, made.part_name = layer, name
         made._is_param = True
-        return made  # type: ignore[no-any-return]
+        return made
 
     def __repr__(self, **_: Any) -> str:  # type: ignore[override]
         values = self.layer.part(self.part_name)
@@ -129,13 +129,13 @@ class ArrayWeights(torch.Tensor):
             return func(*args, **(kwargs or {}))
 
     @classmethod
-    def __torch_dispatch__(
+    def __torch_dispatch__(  # type: ignore[override]
         cls, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] | None = None
     ) -> Any:
         packet = func.overloadpacket
         if packet in (aten.detach, aten.alias) and isinstance(args[0], cls):
             view = cls(args[0].layer, args[0].part_name, args[0].device, learns=False)
-            view._is_param = False  # type: ignore[attr-defined]
+            view._is_param = False
             return view
         written = _written(func, args)
         for each in written:
@@ -160,11 +160,9 @@ class PairGradient(torch.Tensor):
     @staticmethod
     def __new__(cls, layer: OnArrays, name: str, terms: Terms) -> PairGradient:
         device = terms[0][0].d.device if terms else torch.device("cpu")
-        made = torch.Tensor._make_wrapper_subclass(  # type: ignore[attr-defined]
-            cls, layer.part_shape(name), dtype=torch.float32, device=device
-        )
+        made = torch.Tensor._make_wrapper_subclass(cls, layer.part_shape(name), dtype=torch.float32, device=device)
         made.layer, made.part_name, made.terms = layer, name, terms
-        return made  # type: ignore[no-any-return]
+        return made
 
     __torch_function__ = torch._C._disabled_torch_function_impl  # type: ignore[assignment]
 
@@ -184,7 +182,7 @@ class PairGradient(torch.Tensor):
         return PairGradient(self.layer, self.part_name, terms)
 
     @classmethod
-    def __torch_dispatch__(
+    def __torch_dispatch__(  # type: ignore[override]
         cls, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] | None = None
     ) -> Any:
         rule = _RULES.get(func.overloadpacket)
@@ -353,7 +351,7 @@ def _scaled(pairs: Pairs, factors: Mapping[str, float], groups: int) -> tuple[Te
 
 def masked(x: Tensor, groups: int, factors: Mapping[str, float]) -> Tensor:
     """Vectors x (vectors, groups x columns) with a factor for ``weight`` columns, and one for the last, ``bias``."""
-    parts = x.unflatten(1, (groups, -1))
+    parts = x.reshape(len(x), groups, x.shape[1] // groups)
     columns = x.new_full((parts.shape[2],), factors["weight"])
     columns[-1] = factors["bias"]
     return (parts * columns).reshape(x.shape)

@@ -78,7 +78,7 @@ class AnalogSGD(torch.optim.Optimizer):
                 found.setdefault(id(part.layer), cast(AnalogLayer, part.layer))
         return list(found.values())
 
-    def step(self, closure: Callable[[], Any] | None = None) -> Any:  # type: ignore[override]
+    def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """One mini-batch; returns the closure's loss if there is one."""
         loss = None
         if closure is not None:

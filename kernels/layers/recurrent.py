@@ -195,7 +195,7 @@ class AnalogRecurrent(Recurrent):
             )
         steps, samples = input.shape[:2]
         data, states = self._layers(input.flatten(0, 1), [samples] * steps, self._begin(hx, samples, input))
-        output = data.unflatten(0, (steps, samples))
+        output = data.reshape(steps, samples, data.shape[1])
         if single:
             output, states = output.squeeze(1), tuple(state.squeeze(1) for state in states)
         elif self.batch_first:

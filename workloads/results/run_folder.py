@@ -47,7 +47,7 @@ def check_writable(folder: Path) -> None:
 
 
 def save(result: Result, folder: Path, page: Callable[[dict[str, Any]], str] | None = None) -> None:
-    """Write result.json, config.resolved.yaml, events.npz, their digests and (with ``page``) report.html: all, or nothing.
+    """Write result.json, config.resolved.yaml, events.npz, digests and (with ``page``) report.html: all, or nothing.
 
     result:  what to write.
     folder:  new, empty, or an earlier run folder, which is replaced.

@@ -67,8 +67,9 @@ def analog_twin(
     """
     configurations = periphery.layer_configurations(placement, management, cells)
     if weight_scaling_omega is not None:
-        scaled = {"weight_scaling_omega": weight_scaling_omega}
-        configurations = {name: replace(each, **scaled) for name, each in configurations.items()}
+        configurations = {
+            name: replace(each, weight_scaling_omega=weight_scaling_omega) for name, each in configurations.items()
+        }
     analog = convert(
         digital,
         next(iter(configurations.values())),
