@@ -12,7 +12,7 @@ SEED ?= 0
 ROOM ?=
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: run test test-slow lint types mutants wheel environment clean
+.PHONY: run test test-slow lint types mutants fuzz wheel environment clean
 
 run: environment
 	$(BIN)/rpusim run
@@ -33,6 +33,10 @@ types: environment
 # N of each room are tried, or of the one that ROOM names (such as arch/parts).
 mutants: environment
 	$(BIN)/python tests/mutants/trial.py --sample $(N) --seed $(SEED) $(addprefix --room ,$(ROOM))
+
+# N altered inputs are tried (10000 unless given), each of which follows from SEED and its number alone.
+fuzz: environment
+	$(BIN)/python tests/fuzz/fuzz.py --number $(if $(filter file,$(origin N)),10000,$(N)) --seed $(SEED)
 
 wheel: environment
 	rm -rf dist

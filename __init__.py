@@ -18,7 +18,15 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from rpusim.arch.chips.chip import Chip
     from rpusim.errors import InputError
-    from rpusim.kernels import AnalogConfig, AnalogConv2d, AnalogLinear, AnalogSGD
+    from rpusim.kernels import (
+        AnalogConfig,
+        AnalogConv2d,
+        AnalogLinear,
+        AnalogSGD,
+        array_parameters,
+        digital_parameters,
+        load_digital,
+    )
     from rpusim.kernels.inference import InferenceConfig, drift, program
     from rpusim.kernels.layers.convert import convert
     from rpusim.reports import save
@@ -40,7 +48,10 @@ _HOMES = {
     "InputError": "rpusim.errors",
     "Result": "rpusim.workloads.results.result",
     "capture": "rpusim.workloads.capture.capture",
+    "array_parameters": "rpusim.kernels",
     "convert": "rpusim.kernels",
+    "digital_parameters": "rpusim.kernels",
+    "load_digital": "rpusim.kernels",
     "drift": "rpusim.kernels.inference",
     "map_network": "rpusim.workloads.runs.estimate",
     "place": "rpusim.workloads.runs.placed",
@@ -60,9 +71,12 @@ __all__ = [
     "InferenceConfig",
     "InputError",
     "Result",
+    "array_parameters",
     "capture",
     "convert",
+    "digital_parameters",
     "drift",
+    "load_digital",
     "map_network",
     "place",
     "program",

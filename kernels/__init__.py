@@ -82,8 +82,8 @@ from rpusim.kernels.layers import (
     AnalogRNNCell,
     balanced_split,
 )
-from rpusim.kernels.layers.convert import convert
-from rpusim.kernels.layers.optimizer import AnalogSGD
+from rpusim.kernels.layers.convert import ClippedWeights, convert, load_digital
+from rpusim.kernels.layers.optimizer import AnalogSGD, array_parameters, digital_parameters
 from rpusim.kernels.mvm.input_range import InputRange, calibrate
 from rpusim.kernels.mvm.multiply import BoundManagement, IOParameters, MVType, NoiseManagement, WeightNoise
 from rpusim.kernels.pulses.specification import PulseType, UpdateParameters
@@ -114,6 +114,7 @@ __all__ = [
     "CellParameters",
     "Cells",
     "ChoppedTransfer",
+    "ClippedWeights",
     "CmosRpu",
     "ConstantStep",
     "Device",
@@ -147,11 +148,14 @@ __all__ = [
     "UpdateParameters",
     "Vector",
     "WeightNoise",
+    "array_parameters",
     "balanced_split",
     "calibrate",
     "configuration",
     "convert",
     "device",
+    "digital_parameters",
+    "load_digital",
     "preset",
     "zero_shift",
 ]

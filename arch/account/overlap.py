@@ -9,11 +9,11 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from rpusim.arch.account.recurrence import Repeats
 from rpusim.arch.contract.columns import Integers
+from rpusim.arch.contract.compiled_loops import compiled
 from rpusim.arch.engine.program import NEVER
 
 _OVER = np.iinfo(np.int64).max
@@ -80,7 +80,7 @@ def busy_together(lanes: Lanes, repeats: Repeats) -> tuple[Integers, int]:
     return covered + times * within, most
 
 
-@njit(cache=True)
+@compiled
 def _ordered(first: Integers, size: Integers, start: Integers, end: Integers) -> NDArray[np.bool_]:
     """Return (lanes,) whether starts and ends of each lane ascend."""
     found = np.ones(len(first), np.bool_)
@@ -95,7 +95,7 @@ def _ordered(first: Integers, size: Integers, start: Integers, end: Integers) ->
     return found
 
 
-@njit(cache=True)
+@compiled
 def _sift(heap: Integers, owner: Integers, hole: int, size: int) -> None:
     """Move an entry of the heap down to its place."""
     key, stream = heap[hole], owner[hole]
@@ -112,7 +112,7 @@ def _sift(heap: Integers, owner: Integers, hole: int, size: int) -> None:
     heap[hole], owner[hole] = key, stream
 
 
-@njit(cache=True)
+@compiled
 def _first_times(
     first: Integers,
     stop: Integers,
@@ -140,7 +140,7 @@ def _first_times(
             due[lane, begins] = (tick + before[lane]) * 2 + begins
 
 
-@njit(cache=True)
+@compiled
 def _count(
     kinds: int,
     begins: int,
@@ -168,7 +168,7 @@ def _count(
         kind += 1
 
 
-@njit(cache=True)
+@compiled
 def _sweep(
     first: Integers,
     size: Integers,

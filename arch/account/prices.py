@@ -6,8 +6,9 @@ it. `PRICES` is the table: one function for each operation and kind of unit.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,6 +34,7 @@ class Batch:
     parts:      of a tile, by name.
     chip_wide:  parts that the chip has once, by name.
     cell:       the unit cell's layout.
+    wide:       whether columns hold integers of any size, which takes longer; else int64, whose products may wrap.
     """
 
     members: NDArray[np.intp]
@@ -44,16 +46,24 @@ class Batch:
     parts: dict[str, Part]
     chip_wide: dict[str, Part]
     cell: CellLayout
+    wide: bool = False
 
     def event(self, column: str) -> Integers:
         """(n,) a column of these events."""
         values: Integers = getattr(self.events, column)[self.members]
-        return values
+        return values.astype(object) if self.wide and column == "amount" else values
 
     def of(self, column: str) -> Integers:
         """(n,) a column of the rows of activity that these events come from."""
-        values: Integers = getattr(self.activity, column)[self.event("row")].astype(np.int64)
+        values: Integers = getattr(self.activity, column)[self.event("row")].astype(object if self.wide else np.int64)
         return values
+
+    def whole(self, values: Any) -> Integers:
+        """(n,) the nearest integers."""
+        if self.wide:
+            return np.array([round(value) for value in values], object)
+        rounded: Integers = np.rint(values).astype(np.int64)
+        return rounded
 
     def cost(self, part: str, action: str) -> int:
         """Energy (zJ) of one action of one unit; 0 where a card lumps that action into another one."""
@@ -184,7 +194,7 @@ def _write(batch: Batch) -> Priced:
     array, programming = batch.kind.array, batch.kind.programming
     assert programming is not None, "a tile without programming was written to"
     row_pulses = batch.event("amount")
-    cell_pulses = np.rint(batch.of("writes") * batch.slices * programming.iterations).astype(np.int64)
+    cell_pulses = batch.whole(batch.of("writes") * batch.slices * programming.iterations)
     charged = row_pulses * array.columns + cell_pulses * array.rows
     yield "array", cell_pulses * batch.cost("array", "write") + charged * batch.cost("array", "write_line_per_cell")
     yield "pulse drivers", (row_pulses + cell_pulses) * batch.cost("pulse drivers", "write")
@@ -218,3 +228,51 @@ PRICES: dict[tuple[Op, str], Callable[[Batch], Priced]] = {
     (Op.WRITE, "column drivers"): _with_the_array,
 }
 """What prices each operation of each kind of unit; an event without a price is an error."""
+
+_EXACT = 2.0**62
+"""Energies (zJ) up to here are computed in 64 bits."""
+_PHASES = np.repeat(np.array(list(Phase), np.int64), 2)
+
+
+@dataclass(frozen=True)
+class _Largest(Batch):
+    """Stand for a batch by the largest value of each column, in floats, which do not wrap.
+
+    There is one event of each phase with the most coincidences and one with none, as these are taken away from the
+    half-selected cells; no real event costs more than the most expensive one of these.
+
+    most: the largest values, by column of activity, and of the amounts.
+    """
+
+    most: Mapping[str, int] = field(default_factory=dict)
+
+    def event(self, column: str) -> Any:
+        return _PHASES if column == "phase" else np.full(len(_PHASES), float(self.most[column]))
+
+    def of(self, column: str) -> Any:
+        values = np.full(len(_PHASES), float(self.most[column]))
+        if column.startswith("coincidences"):
+            values[::2] = 0.0
+        return values
+
+    def whole(self, values: Any) -> Any:
+        return values
+
+
+def priced(op: Op, unit: str, batch: Batch, most: Mapping[str, int]) -> Priced:
+    """Price a batch of events of one operation by one kind of unit, exactly, however much it is.
+
+    most: the largest value of each column of the activity, by name.
+    """
+    amount = int(batch.event("amount").max(initial=0))
+    largest = _Largest(**{**vars(batch), "most": {**most, "amount": amount}})
+    largest = replace(
+        largest,
+        rows=np.array([batch.rows.max(initial=0)], float),
+        columns=np.array([batch.columns.max(initial=0)], float),
+    )
+    with np.errstate(over="ignore"):
+        fits = all(np.max(energy, initial=0) < _EXACT for _, energy in PRICES[op, unit](largest))
+    if not fits:
+        batch = replace(batch, wide=True, rows=batch.rows.astype(object), columns=batch.columns.astype(object))
+    yield from PRICES[op, unit](batch)

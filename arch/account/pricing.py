@@ -14,16 +14,18 @@ from numpy.typing import NDArray
 
 from rpusim.arch.account.ledger import CHIP, STANDBY, Ledger
 from rpusim.arch.account.overlap import busy_together
-from rpusim.arch.account.prices import PRICES, Batch
+from rpusim.arch.account.prices import Batch, priced
 from rpusim.arch.account.tally import Tally
 from rpusim.arch.chips.bill_of_parts import bill_of_parts
-from rpusim.arch.contract.activity import Activity, Phase
+from rpusim.arch.contract.activity import COLUMNS, Activity, Phase
 from rpusim.arch.contract.columns import Integers
 from rpusim.arch.engine.events import Events, Op, covered_ps
 from rpusim.arch.schedule.plan import Plan
+from rpusim.errors import InputError
 
 _ZJ_PER_PS = 10**9
 """One watt in zeptojoules per picosecond."""
+_LAST = 1 << 62
 _PW = 1000
 """One zeptojoule per picosecond in picowatts."""
 
@@ -90,15 +92,16 @@ class Pricer:
         """Book energy and busy time of events that each stand for ``count``; returns the power of each (zJ/ps)."""
         power = np.zeros(len(events))
         for part, members, zeptojoules in self.priced(events, activity):
-            power[members] += zeptojoules / np.maximum(events.duration[members], 1)
+            power[members] += zeptojoules.astype(np.float64) / np.maximum(events.duration[members], 1)
             groups = events.phase[members] * len(self._layers) + events.layer[members]
             for group in np.unique(groups):
                 phase, layer = divmod(int(group), len(self._layers))
                 chosen = groups == group
                 energy = _exact_sum(zeptojoules[chosen], count[members[chosen]])
                 ledger.add(part, Phase(phase).name.lower(), self._layers[layer], energy)
-        busy_ps = np.zeros(len(self._plan.stations), np.int64)
-        np.add.at(busy_ps, events.station, events.duration * count)
+        lasting = _unwrapped(events.duration, int(count.max(initial=0)) * len(events)) * count
+        busy_ps = np.zeros(len(self._plan.stations), lasting.dtype)
+        np.add.at(busy_ps, events.station, lasting)
         ledger.busy_ps = dict(zip(self._plan.stations, busy_ps.tolist(), strict=True))
         return power
 
@@ -151,6 +154,7 @@ class Pricer:
         units = self._station_unit[events.station]
         of_station = self._station_tile_kinds[events.station]
         kinds = np.where(of_station >= 0, of_station, self._kinds[block])
+        most = {name: int(getattr(activity, name).max(initial=0)) for name in COLUMNS}
         group = (kinds * len(Op) + events.op) * len(self._unit_kinds) + units
         for which in np.unique(group):
             rest, unit = divmod(int(which), len(self._unit_kinds))
@@ -167,7 +171,7 @@ class Pricer:
                 self._bill.chip_wide,
                 self._plan.placement.cell,
             )
-            for part, zeptojoules in PRICES[Op(op), self._unit_kinds[unit]](batch):
+            for part, zeptojoules in priced(Op(op), self._unit_kinds[unit], batch, most):
                 yield part, members, zeptojoules
             if self._unit_kinds[unit] not in _WITHOUT_SUPPORT:
                 yield from self._support(Op(op), batch)
@@ -182,7 +186,13 @@ class Pricer:
                 part = batch.parts[support.name]
                 sharing = batch.kind.array.arrays if op in (Op.DRIVE, Op.CONVERT, Op.PULSE) else 1
                 zj_per_ps = part.units * (part.card.power or 0.0) / sharing * _ZJ_PER_PS
-                yield part.name, batch.members, duration * round(zj_per_ps)
+                rate = round(zj_per_ps)
+                yield part.name, batch.members, _unwrapped(duration, rate) * rate
+
+
+def _unwrapped(values: Integers, most: int) -> Integers:
+    """Return integers that may be multiplied by up to ``most``: as they are, or of any size if 64 bits may not do."""
+    return values.astype(object) if int(values.max(initial=0)) * max(most, 1) > _LAST else values
 
 
 def _exact_sum(values: Integers, count: Integers) -> int:
@@ -211,5 +221,10 @@ def _peak(events: Events, power: NDArray[np.float64]) -> float:
 
 
 def _picowatts(power: NDArray[np.float64]) -> Integers:
-    """Round power (zJ/ps) to whole picowatts."""
+    """Round power (zJ/ps) to whole picowatts; InputError if all together are more than can be counted."""
+    if float(power.sum()) * _PW > _LAST:
+        raise InputError(
+            f"chip: its units would draw up to {float(power.max()) / _ZJ_PER_PS:.3g} W each, but at most "
+            f"{_LAST / _PW / _ZJ_PER_PS:.3g} W together can be accounted for; lower powers or voltages are needed"
+        )
     return np.rint(power * _PW).astype(np.int64)

@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from functools import cached_property, lru_cache
 
 import numpy as np
-from numba import njit
 
 from rpusim.arch.contract.activity import Phase
 from rpusim.arch.contract.columns import Integers
+from rpusim.arch.contract.compiled_loops import compiled
 from rpusim.arch.engine.program import HEAD, INSTRUCTION, REGISTERS, Do, Program
 
 _WAIT, _TAKE, _USE, _HOLD, _NOTE, _LOG = (int(do) for do in (Do.WAIT, Do.TAKE, Do.USE, Do.HOLD, Do.NOTE, Do.LOG))
@@ -199,7 +199,7 @@ def _queues(state: Integers, keys: Integers) -> Integers:
     return np.stack([station, place])[:, np.lexsort((place, keys[place], since, station))]
 
 
-@njit(cache=True)
+@compiled
 def _spans(code: Integers, tasks: Integers, start: Integers, end: Integers) -> tuple[Integers, Integers]:
     """Return (processes,) ps at which the first wait of each process was over, and the last."""
     processes = tasks[-1, 2] + tasks[-1, 3] if len(tasks) else 0
@@ -217,7 +217,7 @@ def _spans(code: Integers, tasks: Integers, start: Integers, end: Integers) -> t
     return begins, ends
 
 
-@njit(cache=True)
+@compiled
 def _look(
     code: Integers, tasks: Integers, start: Integers, end: Integers, tick: int, origin: int, found: Integers
 ) -> None:

@@ -27,6 +27,7 @@ from rpusim.arch.contract.activity import Activity, Phase
 from rpusim.arch.contract.columns import Integers
 from rpusim.arch.engine.events import Events
 from rpusim.arch.engine.program import HEAD, Program
+from rpusim.arch.engine.simpy_engine import LAST_TICK
 from rpusim.arch.schedule.plan import Plan
 from rpusim.arch.schedule.schedules import Schedule, compiled, times
 from rpusim.arch.schedule.storage import Kept, settle
@@ -34,8 +35,8 @@ from rpusim.errors import InputError
 
 FIRST = 3
 """How many pieces are run first; a period needs one piece before it, and one after it."""
-LATEST = int(np.iinfo(np.int64).max)
-"""The last picosecond that the clock can count to, after some 107 days."""
+LATEST = LAST_TICK
+"""The last picosecond that the clock can count to."""
 LARGE = 8
 """Mini-batches of more samples than this are found from mini-batches of few samples."""
 
@@ -141,7 +142,7 @@ def timed(
             longest = (LATEST - int(tried.end.max(initial=0))) // (period.stop - period.start)
             if more > longest:
                 raise InputError(
-                    f"samples: {total} samples or mini-batches end after 2^63 ps, when the clock does; at most "
+                    f"samples: {total} samples or mini-batches end after 2^62 ps, when the clock does; at most "
                     f"{pieces + longest * period.samples} can be timed"
                 )
             return replace(tried, repeats=Repeats.of(len(tried.program.tasks), period.start, period.stop, more))

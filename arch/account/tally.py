@@ -10,13 +10,13 @@ from collections.abc import Callable
 from dataclasses import fields
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from rpusim.arch.account.overlap import Lanes, in_order
 from rpusim.arch.account.recurrence import Repeats
 from rpusim.arch.contract.activity import Activity
 from rpusim.arch.contract.columns import Integers
+from rpusim.arch.contract.compiled_loops import compiled
 from rpusim.arch.engine.events import Events
 from rpusim.arch.engine.program import LOGGED, NEVER, Data, Program, operand
 
@@ -116,10 +116,10 @@ def _alike(activity: Activity) -> Integers:
     return alike
 
 
-_operand: Callable[[Data, int, int, int], int] = njit(cache=True)(operand)
+_operand: Callable[[Data, int, int, int], int] = compiled(operand)
 
 
-@njit(cache=True)
+@compiled
 def _survey(
     logged: Integers,
     sizes: Integers,
@@ -170,7 +170,7 @@ def _survey(
     return kinds[:groups], numbers[:groups], rows[:groups], amounts[:groups], count[:groups], within[:groups]
 
 
-@njit(cache=True)
+@compiled
 def _draw(logged: Integers, sizes: Integers, member: NDArray[np.int32], power: Integers, drawn: Integers) -> None:
     """Add the power of every event to its slot in ``drawn``, (slots,) pW."""
     at = 0

@@ -14,10 +14,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numba import njit
 
 from rpusim.arch.contract.activity import Phase
 from rpusim.arch.contract.columns import Integers
+from rpusim.arch.contract.compiled_loops import compiled
 from rpusim.arch.engine.events import Events, Op
 from rpusim.arch.schedule.plan import Plan
 
@@ -115,7 +115,7 @@ def _drives(events: Events, of_vector: Integers) -> Integers:
     return found
 
 
-@njit(cache=True)
+@compiled
 def _walk(
     order: Integers, ends: Integers, start: Integers, station: Integers, of_vector: Integers, drives: Integers
 ) -> tuple[list[int], list[int], list[int]]:
@@ -149,7 +149,7 @@ def _walk(
     return pieces, begins, untils
 
 
-@njit(cache=True)
+@compiled
 def _best(
     order: Integers,
     ends: Integers,

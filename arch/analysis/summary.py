@@ -62,11 +62,18 @@ class Analysis:
 
     @cached_property
     def energy(self) -> Integers:
-        """(events,) energy of each, all parts together (zJ)."""
+        """(events,) energy of each, all parts together (zJ); integers of any size where 64 bits do not do."""
         total = np.zeros(len(self.events), np.int64)
         for _, members, zeptojoules in self.pricer.priced(self.events, self.activity):
+            if zeptojoules.dtype == object:
+                total = total.astype(object)
             total[members] += zeptojoules
         return total
+
+    @property
+    def zeptojoules(self) -> NDArray[np.float64]:
+        """(events,) energy of each, as floats (zJ)."""
+        return self.energy.astype(np.float64)
 
     @cached_property
     def power(self) -> Profile:
@@ -74,7 +81,7 @@ class Analysis:
         events, standby = self.events, sum(self.pricer.standby.values()) * _WATTS
         lasted = np.maximum(events.duration, 1)
         return Profile.of_intervals(
-            events.start, events.start + lasted, self.energy / lasted * _WATTS, events.makespan_ps, standby
+            events.start, events.start + lasted, self.zeptojoules / lasted * _WATTS, events.makespan_ps, standby
         )
 
     def details(self) -> dict[str, Integers]:
@@ -82,10 +89,10 @@ class Analysis:
 
         Returns:
             "energy" (zJ), "kept" (bits by which it changes what is kept in its tile's buffer when it ends) and
-            "converters" (how many it uses), each (events,).
+            "converters" (how many it uses), each (events,). Energy is left out where 64 bits do not hold it.
         """
         return {
-            "energy": self.energy,
+            **({} if self.energy.dtype == object else {"energy": self.energy}),
             "kept": kept_bits(self.plan, self.activity, self.events),
             "converters": converters(self.plan, self.activity, self.events),
         }
@@ -106,7 +113,7 @@ class Analysis:
         """
         events, plan = self.events, self.plan
         on = np.flatnonzero((events.start <= tick) & (tick < events.end))
-        watts = self.energy[on] / events.duration[on] * _WATTS
+        watts = self.zeptojoules[on] / events.duration[on] * _WATTS
         found: dict[tuple[str, str, str], list[float]] = {}
         for event, power in zip(on.tolist(), watts.tolist(), strict=True):
             part = plan.station_parts[events.station[event]]

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 from pydantic import Field, model_validator
 
 from rpusim.arch.contract.quantity import Metres
-from rpusim.arch.contract.sourced import Sourced
+from rpusim.arch.contract.sourced import Count, Several, Sourced
 from rpusim.arch.parts.adc import Adcs, SampleAndHold
 from rpusim.arch.parts.buffer import Buffer
 from rpusim.arch.parts.crossbar import Crossbar
@@ -48,7 +48,7 @@ class TileKind(Sourced):
     """
 
     name: str
-    count: Annotated[int, Field(ge=1)]
+    count: Count
     array: Crossbar
     inputs: Inputs
     sample_and_hold: SampleAndHold | None = None
@@ -58,7 +58,7 @@ class TileKind(Sourced):
     programming: Programming | None = None
     digital: Digital
     buffer: Buffer
-    support: tuple[Support, ...] = ()
+    support: Annotated[tuple[Support, ...], Several] = ()
     scale_to: Metres | None = None
 
     @model_validator(mode="after")
@@ -125,12 +125,12 @@ class ChipDescription(Sourced):
 
     name: str
     title: str
-    tiles: Annotated[tuple[TileKind, ...], Field(min_length=1)]
+    tiles: Annotated[tuple[TileKind, ...], Several, Field(min_length=1, max_length=1000)]
     mesh: Mesh
     global_buffer: GlobalBuffer | None = None
     memory: Memory | None = None
     host: Host | None = None
-    support: tuple[ChipSupport, ...] = ()
+    support: Annotated[tuple[ChipSupport, ...], Several] = ()
     scale_to: Metres | None = None
     cards: dict[str, Card] = {}
 

@@ -149,6 +149,10 @@ class ActivityLog:
         self._parts.append((length, self.step, columns))
         self._length += length
 
+    def mini_batch_over(self, by: object) -> None:
+        """Count on to the next mini-batch. by: the optimizer whose step ended this one."""
+        self.step += 1
+
     def __len__(self) -> int:
         return self._length
 

@@ -7,10 +7,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin
 
-import yaml
 from pydantic import BaseModel, ValidationError
 
-from rpusim.errors import InputError, nearest
+from rpusim.arch.contract.yaml_text import MOST_BYTES, MOST_LEVELS, YamlError, load
+from rpusim.errors import InputError, nearest, shown, written
+
+__all__ = ["find_yaml", "is_yaml", "parse", "read_yaml", "shipped", "shown"]
 
 YAML_SUFFIXES = (".yaml", ".yml")
 Model = TypeVar("Model", bound=BaseModel)
@@ -35,37 +37,44 @@ def find_yaml(name: str | Path, folder: Path, missing: str) -> Path:
     Returns the path of the file. Raises `InputError` for a name under which nothing ships.
     """
     path = Path(name)
+    if not _is_text(str(name)):
+        raise InputError(f"{missing.partition(':')[0]}: {shown(str(name))} is no UTF-8 name; rename the file")
     if is_yaml(path):
         return path
     names = shipped(folder)
     if str(name) not in names:
-        raise InputError(f"{missing} is named {str(name)!r}{nearest(str(name), names)}, or give a .yaml file")
+        raise InputError(
+            f"{missing} is named {shown(repr(str(name)))}{nearest(str(name), names)}, or give a .yaml file"
+        )
     return folder / f"{name}.yaml"
 
 
 def read_yaml(path: Path) -> dict[str, Any]:
-    """Read the mapping in a YAML file.
+    """Read the mapping in a YAML file, as `yaml_text` says.
 
     Raises `InputError`, which names the file, if it cannot be read, is not YAML, or holds anything but a mapping.
     """
+    where = shown(str(path))
     try:
-        text = path.read_text(encoding="utf-8")
+        if path.exists() and not path.is_file():
+            raise InputError(f"{where}: is not a file; a YAML file is needed")
+        with path.open("rb") as file:
+            content = file.read(MOST_BYTES + 1)
+        text = content.decode("utf-8")
+    except InputError:
+        raise
     except (OSError, ValueError) as error:  # ValueError: not UTF-8, or a NUL in the path
         unreadable = "it is not UTF-8 text" if isinstance(error, UnicodeDecodeError) else str(error)
         reason = getattr(error, "strerror", None) or unreadable
-        raise InputError(f"{shown(str(path))}: cannot be read ({reason}); a YAML file is needed") from None
+        raise InputError(f"{where}: cannot be read ({reason}); a YAML file is needed") from None
+    if len(content) > MOST_BYTES:
+        raise InputError(f"{where}: has more than {MOST_BYTES // 1024} KB; a configuration is a few KB of YAML")
     try:
-        document = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        line = f" at line {mark.line + 1}" if mark else ""
-        raise InputError(f"{path}: is not YAML{line} ({getattr(error, 'problem', None) or 'syntax error'})") from None
-    except ValueError as error:  # such as the date 2024-99-99
-        raise InputError(f"{path}: is not YAML ({error})") from None
-    except RecursionError:
-        raise InputError(f"{path}: is nested too deeply; a mapping of fields is needed") from None
+        document = load(text)
+    except YamlError as error:
+        raise InputError(f"{where}: {shown(str(error), 300)}") from None
     if not isinstance(document, dict):
-        raise InputError(f"{path}: holds {type(document).__name__}, but a mapping of fields is needed")
+        raise InputError(f"{where}: holds {type(document).__name__}, but a mapping of fields is needed")
     return document
 
 
@@ -77,36 +86,83 @@ def parse(model: type[Model], fields: dict[str, Any], where: str) -> Model:
     where: where it stands, such as the file's name, with which an error begins.
     Raises `InputError` on the first thing that is wrong.
     """
+    if (wrong := _unusable(fields)) is not None:
+        raise InputError(f"{where}: {wrong}")
     try:
         return model.model_validate(fields)
     except ValidationError as error:
         raise InputError(f"{where}: {_sentence(model, error)}") from None
 
 
-def shown(given: object, most: int = 120) -> str:
-    """Put what was given on one line of at most ``most`` characters (and their number), for a sentence."""
-    words = given if isinstance(given, str) else repr(given)
-    words = "".join(c if c.isprintable() else repr(c)[1:-1] for c in words)
-    return words if len(words) <= most else f"{words[: most - 20]}... ({len(words)} characters)"
+def _is_text(words: str) -> bool:
+    """Whether a string can be written to a file: half characters (surrogates) cannot."""
+    return not any("\ud800" <= c <= "\udfff" for c in words)
+
+
+def _unusable(given: object, place: tuple[str, ...] = ()) -> str | None:
+    """Say what no field of any configuration may hold, such as what a program gave; None if there is nothing."""
+    within = ".".join(place) or "fields"
+    if len(place) > MOST_LEVELS:
+        return f"{shown(within)} is nested too deeply; at most {MOST_LEVELS} levels are accepted"
+    if isinstance(given, str):
+        return None if _is_text(given) else f"{within}: got {shown(repr(given))}, half a character of which is missing"
+    if isinstance(given, Mapping):
+        for key, value in given.items():
+            if not isinstance(key, str):
+                return f"{within}: got the key {shown(repr(key))}, but names of fields are strings"
+            if not _is_text(key):
+                return f"{within}: got the key {shown(repr(key))}, half a character of which is missing"
+            if (wrong := _unusable(value, (*place, key))) is not None:
+                return wrong
+    elif isinstance(given, list | tuple):
+        for number, value in enumerate(given):
+            if (wrong := _unusable(value, (*place, str(number)))) is not None:
+                return wrong
+    return None
 
 
 def _sentence(model: type[BaseModel], error: ValidationError) -> str:
-    """Say of pydantic's first error which field is wrong, what was given, and what is accepted."""
+    """Say which field is wrong, what was given, and what is accepted: of pydantic's first error, or of all missing."""
     errors = error.errors(include_url=False)
     first = errors[0]
     place, _ = _walk(model, first["loc"])
     field = ".".join(place)
-    if first["type"] == "missing":
-        return f"{field} is missing; every number and every cost has to be given"
+    if missing := [e["loc"] for e in errors if e["type"] == "missing"]:
+        names = [_missing(model, loc) for loc in missing]
+        verb = "is" if len(names) == 1 else "are"
+        return f"{_listed(names)} {verb} missing; every number and every cost has to be given"
     if first["type"] == "extra_forbidden":
         _, block = _walk(model, first["loc"][:-1])
-        return f"{field} is not a field{nearest(place[-1], getattr(block, 'model_fields', {}))}"
+        return f"{shown(field)} is not a field{nearest(place[-1], getattr(block, 'model_fields', {}))}"
     message = first["msg"].removeprefix("Value error, ")
     if first["type"] == "value_error":
         return f"{field}: {message}" if field else message
     # a field may be one of several things, and pydantic has an error for each: say all that would have been accepted
     messages = [_lower(e["msg"]) for e in errors if _walk(model, e["loc"])[0] == place]
-    return f"{field}: got {shown(repr(first['input']))}, but {' or '.join(dict.fromkeys(messages))}"
+    return f"{shown(field)}: got {shown(written(first['input']))}, but {' or '.join(dict.fromkeys(messages))}"
+
+
+def _missing(model: type[BaseModel], loc: tuple[int | str, ...]) -> str:
+    """Name a missing field, and what has to be given in it where it is a block."""
+    words, kind = _walk(model, loc)
+    return shown(".".join(words)) + _contents(kind)
+
+
+def _contents(kind: Any) -> str:
+    """Name in brackets the fields that a missing block needs, with those of the blocks in it; nothing of a value."""
+    bare = _bare(kind)
+    if get_origin(bare) is tuple:
+        bare = _bare(get_args(bare)[0])
+    if not (isinstance(bare, type) and issubclass(bare, BaseModel)):
+        return ""
+    needed = [
+        f"{name}{_contents(field.annotation)}" for name, field in bare.model_fields.items() if field.is_required()
+    ]
+    return f" ({', '.join(needed)})" if needed else ""
+
+
+def _listed(names: list[str]) -> str:
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
 
 
 def _lower(message: str) -> str:

@@ -14,12 +14,16 @@ from typing import Annotated
 
 from pydantic import BeforeValidator
 
+from rpusim.errors import shown, written
+
 PICOSECONDS_PER_SECOND = 10**12
 ZEPTOJOULES_PER_JOULE = 10**21
 
 _PREFIXES = {"f": 1e-15, "p": 1e-12, "n": 1e-9, "u": 1e-6, "µ": 1e-6, "m": 1e-3, "": 1.0, "k": 1e3, "M": 1e6, "G": 1e9}
 _PREFIXES |= {"T": 1e12, "P": 1e15, "a": 1e-18, "z": 1e-21}
-_NUMBER = re.compile(r"\s*([-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)\s*(\S*(?: \S+)?)\s*")
+_LONGEST = 100
+"""Characters of the longest quantity."""
+_NUMBER = re.compile(r"\s*([-+]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]+)?)\s*(\S*(?: \S+)?)\s*")
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,19 +50,19 @@ class Dimension:
 
         Raises ValueError for a number without a unit, another unit, or a value beyond `smallest` and `largest`.
         """
-        match = _NUMBER.fullmatch(given) if isinstance(given, str) else None
+        match = _NUMBER.fullmatch(given) if isinstance(given, str) and len(given) <= _LONGEST else None
         if match and match[2] in self.accepted:
             # str(float) round trip: 5 * 1e-9 is 5.000000000000001e-09, "5e-9" is what was meant
             value = float(f"{float(match[1]) * self.accepted[match[2]]:.15g}")
             vanished = value == 0 and any(digit in "123456789" for digit in re.split("[eE]", match[1])[0])
             if vanished or (value > 0 and not self.range[0] <= value <= self.range[1]) or value == -math.inf:
                 raise ValueError(
-                    f"got {given!r}, but {self.name} must be between {self.smallest} and {self.largest}, "
+                    f"got {shown(written(given))}, but {self.name} must be between {self.smallest} and {self.largest}, "
                     f"such as {self.example!r}"
                 )
             return value
         raise ValueError(
-            f"got {given!r}, but {self.name} needs a number with its unit, such as {self.example!r} "
+            f"got {shown(written(given))}, but {self.name} needs a number with its unit, such as {self.example!r} "
             f"(units: {', '.join(sorted(self.accepted, key=lambda unit: self.accepted[unit]))})"
         )
 
@@ -126,7 +130,7 @@ def _quantity(dimension: Dimension, *, positive: bool) -> tuple[BeforeValidator,
         value = dimension.parse(given)
         if value < 0 or (positive and value == 0):
             accepted = f"{dimension.name} above zero" if positive else f"{dimension.name} of zero or more"
-            raise ValueError(f"got {given!r}, but it must be {accepted}, such as {dimension.example!r}")
+            raise ValueError(f"got {shown(written(given))}, but it must be {accepted}, such as {dimension.example!r}")
         return value
 
     return BeforeValidator(read), dimension

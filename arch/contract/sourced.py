@@ -3,18 +3,37 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, get_args
+from typing import Annotated, Any, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, Strict, model_validator
 from pydantic.fields import FieldInfo
 
 from rpusim.arch.contract.quantity import Dimension
 
+MOST = 1_000_000
+"""The most that a chip or an experiment may have of anything that is counted; more is taken for a slip."""
+
+Count = Annotated[int, Field(ge=1, le=MOST)]
+"""The type of a number of things, of which there is at least one."""
+
+MOST_SLOTS = 10_000
+"""The longest pulse train; published ones have 1 to some hundred slots."""
+
+Slots = Annotated[int, Field(ge=1, le=MOST_SLOTS)]
+"""The type of a length of pulse trains."""
+
+Several = Strict(False)
+"""What a field of several blocks needs in its annotation: a file has a list for it, which is kept as a tuple."""
+
 
 class Frozen(BaseModel):
-    """Base of every configuration model: immutable, and unknown fields are errors."""
+    """Base of every configuration model: immutable, and unknown fields are errors.
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    Values are what they look like: neither "512" nor true is a number, "yes" is no truth value, and every number is
+    finite.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
 
 class Sourced(Frozen):

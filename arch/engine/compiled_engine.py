@@ -18,10 +18,10 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from rpusim.arch.contract.columns import Integers
+from rpusim.arch.contract.compiled_loops import compiled
 from rpusim.arch.engine.events import Events
 from rpusim.arch.engine.program import NEVER, NO_SLOT, REGISTERS, Data, Do, Program, operand
 from rpusim.arch.engine.simpy_engine import SimpyEngine
@@ -148,10 +148,10 @@ def _most_gifts(p: Program, otherwise: NDArray[np.bool_]) -> int:
     return int(p.tasks[np.searchsorted(p.tasks[:, 1], gives, side="right"), 3].sum())
 
 
-_operand: Callable[[Data, int, int, int], int] = njit(cache=True)(operand)
+_operand: Callable[[Data, int, int, int], int] = compiled(operand)
 
 
-@njit(cache=True)
+@compiled
 def _wanted(code: Integers, data: Data, processes: Integers, process: int) -> int:
     """Return the amount that a process takes or gives at its instruction."""
     here = processes[process, _AT]
@@ -160,7 +160,7 @@ def _wanted(code: Integers, data: Data, processes: Integers, process: int) -> in
     return _operand(data, code[here, _B], code[here, _B_COLUMN], processes[process, _NUMBER])
 
 
-@njit(cache=True)
+@compiled
 def _before(processes: Integers, time: int, process: int, other_time: int, other: int) -> bool:
     """Tell whether one request precedes another: by time, then key, then process."""
     if time != other_time:
@@ -172,7 +172,7 @@ def _before(processes: Integers, time: int, process: int, other_time: int, other
 # --- the calendar -----------------------------------------------------------------------------------------------------
 
 
-@njit(cache=True)
+@compiled
 def _earlier(calendar: Integers, entry: int, time: int, key: int, number: int) -> bool:
     """Tell whether an entry of the calendar precedes a given time, key and number."""
     if calendar[entry, 0] != time:
@@ -182,13 +182,13 @@ def _earlier(calendar: Integers, entry: int, time: int, key: int, number: int) -
     return bool(calendar[entry, 2] < number)
 
 
-@njit(cache=True)
+@compiled
 def _put(calendar: Integers, entry: int, time: int, key: int, number: int) -> None:
     """Overwrite an entry of the calendar."""
     calendar[entry, 0], calendar[entry, 1], calendar[entry, 2] = time, key, number
 
 
-@njit(cache=True)
+@compiled
 def _push(calendar: Integers, state: Integers, time: int, key: int, number: int) -> None:
     """Add an entry to the calendar."""
     hole = state[_ENTRIES]
@@ -202,7 +202,7 @@ def _push(calendar: Integers, state: Integers, time: int, key: int, number: int)
     _put(calendar, hole, time, key, number)
 
 
-@njit(cache=True)
+@compiled
 def _put_first(calendar: Integers, state: Integers, time: int, key: int, number: int) -> None:
     """Replace the first entry of the calendar."""
     size, hole = state[_ENTRIES], 0
@@ -220,7 +220,7 @@ def _put_first(calendar: Integers, state: Integers, time: int, key: int, number:
     _put(calendar, hole, time, key, number)
 
 
-@njit(cache=True)
+@compiled
 def _pop(calendar: Integers, state: Integers) -> None:
     """Remove the first entry of the calendar."""
     state[_ENTRIES] -= 1
@@ -229,7 +229,7 @@ def _pop(calendar: Integers, state: Integers) -> None:
         _put_first(calendar, state, calendar[last, 0], calendar[last, 1], calendar[last, 2])
 
 
-@njit(cache=True)
+@compiled
 def _enter(
     code: Integers, processes: Integers, calendar: Integers, state: Integers, process: int, time: int, here: int
 ) -> None:
@@ -248,7 +248,7 @@ def _enter(
     _push(calendar, state, time, processes[process, _KEY], process)
 
 
-@njit(cache=True)
+@compiled
 def _leave(code: Integers, processes: Integers, calendar: Integers, state: Integers) -> int:
     """Take the first entry out of the calendar and put the next of its chain in its place."""
     number = int(calendar[0, 2])
@@ -268,7 +268,7 @@ def _leave(code: Integers, processes: Integers, calendar: Integers, state: Integ
 # --- stations ---------------------------------------------------------------------------------------------------------
 
 
-@njit(cache=True)
+@compiled
 def _goes_on(processes: Integers, state: Integers, process: int, time: int) -> None:
     """Append a process to those that can run on."""
     processes[process, _TIME], processes[process, _LINK] = time, NOBODY
@@ -279,7 +279,7 @@ def _goes_on(processes: Integers, state: Integers, process: int, time: int) -> N
     state[_READY_END] = process
 
 
-@njit(cache=True)
+@compiled
 def _queue(processes: Integers, stations: Integers, station: int, process: int) -> None:
     """Put a process into a station's queue by tick, key and index: nearly always behind all others.
 
@@ -305,7 +305,7 @@ def _queue(processes: Integers, stations: Integers, station: int, process: int) 
         processes[previous, _LINK] = process
 
 
-@njit(cache=True)
+@compiled
 def _hand(processes: Integers, stations: Integers, state: Integers, station: int, time: int) -> None:
     """Give the station, or the amount that it wants, to the first in the queue, which runs on in the next round."""
     process = stations[station, _QUEUE]
@@ -315,7 +315,7 @@ def _hand(processes: Integers, stations: Integers, state: Integers, station: int
     _goes_on(processes, state, process, time | _SETTLES)
 
 
-@njit(cache=True)
+@compiled
 def _settle_at(
     processes: Integers, stations: Integers, calendar: Integers, state: Integers, station: int, time: int
 ) -> None:
@@ -325,7 +325,7 @@ def _settle_at(
         _push(calendar, state, time | _SETTLES, 0, len(processes) + station)
 
 
-@njit(cache=True)
+@compiled
 def _settle(
     code: Integers, data: Data, processes: Integers, stations: Integers, state: Integers, station: int, now: int
 ) -> None:
@@ -345,7 +345,7 @@ def _settle(
         _hand(processes, stations, state, station, now)
 
 
-@njit(cache=True)
+@compiled
 def _ask(
     processes: Integers, stations: Integers, calendar: Integers, state: Integers, station: int, process: int, now: int
 ) -> int:
@@ -369,14 +369,14 @@ def _ask(
     return _WAITS
 
 
-@njit(cache=True)
+@compiled
 def _at_once(stations: Integers, station: int, now: int) -> bool:
     """Tell whether a request to a station on sight needs no look at queues, keys and gifts: nearly always."""
     later = now >> _TICK > stations[station, _ASKED_AT] >> _TICK
     return bool(later and stations[station, _SINGLE] and stations[station, _FREE] != _HELD)
 
 
-@njit(cache=True)
+@compiled
 def _ask_on_sight(
     code: Integers,
     data: Data,
@@ -415,7 +415,7 @@ def _ask_on_sight(
     return _WAITS
 
 
-@njit(cache=True)
+@compiled
 def _has(stations: Integers, gifts: Integers, pool: int, wanted: int) -> bool:
     """Take an amount of a pool on sight, with as many gifts as that needs; returns whether there is enough."""
     while stations[pool, _FREE] < wanted and stations[pool, _GIFTS] != NOBODY:
@@ -429,7 +429,7 @@ def _has(stations: Integers, gifts: Integers, pool: int, wanted: int) -> bool:
     return True
 
 
-@njit(cache=True)
+@compiled
 def _pass_on(
     processes: Integers, stations: Integers, calendar: Integers, state: Integers, station: int, now: int
 ) -> None:
@@ -445,7 +445,7 @@ def _pass_on(
         _hand(processes, stations, state, station, max(processes[stations[station, _QUEUE], _TIME], now))
 
 
-@njit(cache=True)
+@compiled
 def _give_on_sight(
     code: Integers,
     data: Data,
@@ -480,7 +480,7 @@ def _give_on_sight(
 # --- processes --------------------------------------------------------------------------------------------------------
 
 
-@njit(cache=True)
+@compiled
 def _run(
     code: Integers,
     data: Data,
@@ -616,7 +616,7 @@ def _run(
             processes[process, _AT] = -1
 
 
-@njit(cache=True)
+@compiled
 def _from_calendar(
     code: Integers, data: Data, processes: Integers, stations: Integers, calendar: Integers, state: Integers
 ) -> tuple[int, int, int, bool]:
@@ -641,7 +641,7 @@ def _from_calendar(
     return number, here + 1, now, False
 
 
-@njit(cache=True)
+@compiled
 def _sleep(processes: Integers, gates: Integers, gate: int, process: int, here: int, now: int) -> None:
     """Have a process wait for a gate; when that opens, it runs the same instruction again."""
     processes[process, _TIME], processes[process, _AT] = now, here
@@ -654,7 +654,7 @@ def _sleep(processes: Integers, gates: Integers, gate: int, process: int, here: 
     gates[gate, _SLEEPING] = process
 
 
-@njit(cache=True)
+@compiled
 def _wake(processes: Integers, gates: Integers, state: Integers, gate: int) -> None:
     """Let all processes that wait for a gate run on, in the order in which they came."""
     last = gates[gate, _SLEEPING]

@@ -17,6 +17,7 @@ import simpy
 from rpusim.arch.contract.columns import Integers
 from rpusim.arch.engine.events import Events
 from rpusim.arch.engine.program import CONSTANT, NEVER, REGISTERS, Do, Program, operand
+from rpusim.errors import InputError
 
 Steps = Generator[simpy.Event, Any, None]
 Begin = tuple[int, int, int, int, int]
@@ -27,6 +28,9 @@ _WAIT, _RAISE, _TAKE, _GIVE, _USE, _HOLD, _SKIP, _NOTE, _LOG = (int(do) for do i
 
 _AFTER_EVERYTHING = 2
 """Priority of a simpy event that is processed when nothing else is left at its tick; simpy's own end at 1 (NORMAL)."""
+
+LAST_TICK = 1 << 62
+"""The last picosecond that is counted, after some 53 days: sums of two times still have 64 bits."""
 
 
 class Clock(simpy.Environment):
@@ -127,6 +131,11 @@ class SimpyEngine:
             for number in range(size):
                 self._begin((first + number, number, keys[first + number], start, stop))
         self._clock.run()
+        if self._clock.now > LAST_TICK:
+            raise InputError(
+                f"chip: the work ends after {self._clock.now * 1e-12:.3g} s, but the clock counts to "
+                f"{LAST_TICK * 1e-12:.3g} s; shorter times, or less work at a time, are needed"
+            )
         return np.array(self._start, np.int64), np.array(self._end, np.int64)
 
     def _begin(self, begin: Begin) -> None:

@@ -194,11 +194,17 @@ def place(
         columns = layer.columns + (layer.bias and bias == "column")
         options = []
         for number, kind in enumerate(chip.tiles):
-            grid = _grid(layer, columns, kind)
-            needed = len(grid[0]) * len(grid[1]) * copies[layer.name] * cell.arrays
+            needed = _parts(layer, columns, kind) * copies[layer.name] * cell.arrays
+            room = min(free[number] - taken[number], MOST_ARRAYS)
+            grid = _grid(layer, columns, kind) if needed <= room else ((), ())
             options.append(_Option(needed, kind.read_seconds * kind.inputs.cycles, number, *grid))
-        fitting = [option for option in options if option.arrays <= free[option.kind] - taken[option.kind]]
+        fitting = [option for option in options if option.row_splits]
         if not fitting:
+            if min(options).arrays > MOST_ARRAYS:
+                raise InputError(
+                    f"network: layer {layer.name!r} ({layer.rows} x {columns}) needs {min(options).arrays} arrays of "
+                    f"chip {chip.name}, but at most {MOST_ARRAYS} can be placed; a smaller network is needed"
+                )
             raise InputError(
                 f"chip {chip.name}: layer {layer.name!r} ({layer.rows} x {columns}) needs {min(options).arrays} "
                 f"arrays, but {sum(free) - sum(taken)} of {sum(free)} are left; a chip with more tiles or a smaller "
@@ -209,6 +215,10 @@ def place(
         taken[best.kind] += best.arrays
         placed.append(PlacedLayer(layer, index, best.row_splits, best.column_splits, blocks, copies[layer.name]))
     return Placement(network, chip, bias, tuple(placed), cell)
+
+
+MOST_ARRAYS = 1_000_000
+"""The most arrays of one layer that are placed: each is an entry in the plan."""
 
 
 class _Option(NamedTuple):
@@ -241,6 +251,12 @@ def _replicas(network: Network, given: Mapping[str, int]) -> dict[str, int]:
             )
         copies[name] = number
     return copies
+
+
+def _parts(layer: WeightLayer, columns: int, kind: TileKind) -> int:
+    """How many blocks a layer has on one kind of tile."""
+    of_group = -(-(layer.rows // layer.groups) // kind.array.weight_rows)
+    return of_group * layer.groups * -(-columns // kind.array.columns)
 
 
 def _grid(layer: WeightLayer, columns: int, kind: TileKind) -> tuple[tuple[int, ...], tuple[int, ...]]:

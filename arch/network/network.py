@@ -285,8 +285,9 @@ def _check(network: Network) -> None:
         if not isinstance(operation, Operation) or operation.name != name:
             raise InputError(f"{where}: node {name!r} does not carry the operation of that name")
         if operation.kind not in KINDS:
-            hint = nearest(operation.kind, KINDS)
-            raise InputError(f"{where}: {name!r} is of unknown kind {operation.kind!r}{hint}")
+            raise InputError(
+                f"{where}: {name!r} is of unknown kind {operation.kind!r}; accepted are {', '.join(KINDS)}"
+            )
         if not operation.shape or min(operation.shape) < 1:
             raise InputError(f"{where}: {name!r} has shape {operation.shape}, accepted: one or more sizes of 1 or more")
         sources = [graph.nodes[source]["operation"] for source in graph.predecessors(name)]

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rpusim.arch.parts.digital_operations import OPS_PER_ELEMENT
-from rpusim.errors import InputError, nearest
+from rpusim.errors import InputError
 
 IndexMap = NDArray[np.int32]
 """In the shape of an operation's output, for every value the number of the vector that completes it; -1: it is there
@@ -146,7 +146,7 @@ class Operation:
         elif kind in MERGING:
             elements *= max(inputs - 1, 1)
         if kind not in KINDS:
-            raise InputError(f"operation {name!r} is of unknown kind {kind!r}{nearest(kind, KINDS)}")
+            raise InputError(f"operation {name!r} is of unknown kind {kind!r}; accepted are {', '.join(KINDS)}")
         key = detail if kind == "activation" and detail in OPS_PER_ELEMENT else "none" if kind in _FREE else kind
         digital_ops = elements * OPS_PER_ELEMENT[key].operations
         return Operation(name, kind, output, detail, window, tuple(axes), digital_ops, taken)

@@ -19,7 +19,7 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from rpusim.arch.contract.quantity import SamplesPerSecond
-from rpusim.arch.contract.sourced import Sourced
+from rpusim.arch.contract.sourced import Count, Sourced
 from rpusim.arch.parts.adc_survey import CardOrEstimate
 from rpusim.arch.parts.part import Card, Part
 from rpusim.errors import InputError
@@ -45,8 +45,8 @@ class SampleAndHold(Sourced):
 class Pool(Sourced):
     """Converters that ``tiles`` neighbouring tiles share; each of ``banks`` converts a side of one array at a time."""
 
-    tiles: Annotated[int, Field(ge=1)]
-    banks: Annotated[int, Field(ge=1)]
+    tiles: Count
+    banks: Count
 
 
 class Adcs(Sourced):
@@ -64,12 +64,12 @@ class Adcs(Sourced):
     """
 
     kind: Literal["sar", "ramp", "cco", "flash"]
-    bits: Annotated[int, Field(ge=1, le=24)]
+    bits: Annotated[int, Field(ge=2, le=24)]
     rate: SamplesPerSecond
-    lines_per_adc: Annotated[int, Field(ge=1)]
+    lines_per_adc: Count
     shared_between_sides: bool
-    bound: Annotated[float, Field(gt=0)]
-    noise: Annotated[float, Field(ge=0)]
+    bound: Annotated[float, Field(gt=0, le=1e6)]
+    noise: Annotated[float, Field(ge=0, le=1e6)]
     card: CardOrEstimate
     pool: Pool | None = None
 

@@ -7,12 +7,8 @@ modelled: bank conflicts.
 
 from __future__ import annotations
 
-from typing import Annotated
-
-from pydantic import Field
-
 from rpusim.arch.contract.quantity import Bits, BitsPerSecond
-from rpusim.arch.contract.sourced import Sourced
+from rpusim.arch.contract.sourced import Count, Sourced
 from rpusim.arch.parts.part import Card, Part
 
 
@@ -27,7 +23,7 @@ class Buffer(Sourced):
 
     capacity: Bits
     bandwidth: BitsPerSecond
-    banks: Annotated[int, Field(ge=1)]
+    banks: Count
     card: str
 
     def build(self, card: Card) -> Part:

@@ -28,11 +28,16 @@ from typing import Annotated
 from pydantic import Field
 
 from rpusim.arch.contract.quantity import Seconds, picoseconds, zeptojoules
-from rpusim.arch.contract.sourced import Sourced
+from rpusim.arch.contract.sourced import Count, Sourced
 from rpusim.arch.parts.cmos_cell import CmosCell
 from rpusim.arch.parts.part import Action, Card, Part
 from rpusim.arch.parts.programming import Programming
 from rpusim.errors import InputError
+
+MOST_LINES = 1 << 16
+"""The most rows, or columns, of one array: some fifteen times the largest that is proposed."""
+Lines = Annotated[int, Field(ge=1, le=MOST_LINES)]
+"""The type of a number of rows or columns."""
 
 
 class Crossbar(Sourced):
@@ -46,12 +51,12 @@ class Crossbar(Sourced):
     cells_per_weight:  neighbouring rows that hold slices of one weight.
     """
 
-    rows: Annotated[int, Field(ge=1)]
-    columns: Annotated[int, Field(ge=1)]
+    rows: Lines
+    columns: Lines
     cell: str
     integration: Seconds
-    arrays: Annotated[int, Field(ge=1)] = 1
-    cells_per_weight: Annotated[int, Field(ge=1)] = 1
+    arrays: Count = 1
+    cells_per_weight: Count = 1
 
     @property
     def weight_rows(self) -> int:

@@ -12,7 +12,7 @@ from typing import Annotated
 from pydantic import Field
 
 from rpusim.arch.contract.quantity import OperationsPerSecond
-from rpusim.arch.contract.sourced import Sourced
+from rpusim.arch.contract.sourced import MOST, Count, Sourced
 from rpusim.arch.parts.part import Card, Part
 
 
@@ -28,9 +28,9 @@ class Digital(Sourced):
     """
 
     rate: OperationsPerSecond
-    lanes: Annotated[int, Field(ge=1)]
-    tiles_per_unit: Annotated[int, Field(ge=1)]
-    operations_per_output: Annotated[int, Field(ge=0)]
+    lanes: Count
+    tiles_per_unit: Count
+    operations_per_output: Annotated[int, Field(ge=0, le=MOST)]
     word_bits: Annotated[int, Field(ge=1, le=64)]
     card: str
 

@@ -7,12 +7,8 @@ is busy; a bit then costs that power over the bandwidth.
 
 from __future__ import annotations
 
-from typing import Annotated
-
-from pydantic import Field
-
 from rpusim.arch.contract.quantity import BitsPerSecond, SecondsOrZero, picoseconds, transfer_picoseconds
-from rpusim.arch.contract.sourced import Sourced
+from rpusim.arch.contract.sourced import Count, Sourced
 from rpusim.arch.parts.part import Card, Part
 
 
@@ -27,7 +23,7 @@ class Host(Sourced):
 
     bandwidth: BitsPerSecond
     latency: SecondsOrZero
-    links: Annotated[int, Field(ge=1)]
+    links: Count
     card: str
 
     def transfer_ps(self, bits: int) -> int:

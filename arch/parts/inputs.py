@@ -33,10 +33,8 @@ class Inputs(Sourced):
 
     @model_validator(mode="after")
     def _signed(self) -> Inputs:
-        if self.kind == "pwm" and self.bits < 2:
-            raise ValueError(
-                "bits is 1, but a signed PWM input needs a sign and at least one bit of duration (2 or more)"
-            )
+        if self.bits < 2:
+            raise ValueError("bits is 1, but a signed input needs a sign and at least one bit of size (2 or more)")
         return self
 
     @property

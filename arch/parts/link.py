@@ -7,12 +7,8 @@ flits, virtual channels, back-pressure.
 
 from __future__ import annotations
 
-from typing import Annotated
-
-from pydantic import Field
-
 from rpusim.arch.contract.quantity import BitsPerSecond, SecondsOrZero
-from rpusim.arch.contract.sourced import Sourced
+from rpusim.arch.contract.sourced import Count, Sourced
 from rpusim.arch.parts.part import Card, Part
 
 
@@ -29,10 +25,10 @@ class Mesh(Sourced):
                        costs the power over the bandwidth of all ports.
     """
 
-    columns: Annotated[int, Field(ge=1)]
-    tiles_per_router: Annotated[int, Field(ge=1)]
-    ports: Annotated[int, Field(ge=1)]
-    lanes: Annotated[int, Field(ge=1)]
+    columns: Count
+    tiles_per_router: Count
+    ports: Count
+    lanes: Count
     bandwidth: BitsPerSecond
     hop_latency: SecondsOrZero
     card: str

@@ -7,12 +7,8 @@ is stated only. It takes no chip area; its card says so.
 
 from __future__ import annotations
 
-from typing import Annotated
-
-from pydantic import Field
-
 from rpusim.arch.contract.quantity import Bits, BitsPerSecond, SecondsOrZero, picoseconds, transfer_picoseconds
-from rpusim.arch.contract.sourced import Sourced
+from rpusim.arch.contract.sourced import Count, Sourced
 from rpusim.arch.parts.part import Card, Part
 
 
@@ -29,7 +25,7 @@ class Memory(Sourced):
     capacity: Bits
     bandwidth: BitsPerSecond
     latency: SecondsOrZero
-    devices: Annotated[int, Field(ge=1)]
+    devices: Count
     card: str
 
     def transfer_ps(self, bits: int) -> int:

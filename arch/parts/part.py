@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
@@ -78,7 +78,7 @@ class Card(Sourced):
     area: SquareMetresOrZero
     leakage: WattsOrZero
     zero_because: dict[str, str] = {}
-    rated_bits: int | None = None
+    rated_bits: Annotated[int, Field(ge=1, le=64)] | None = None
     rated_rate: SamplesPerSecond | None = None
     rated_bandwidth: BitsPerSecond | None = None
 

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from rpusim.arch.contract.quantity import Seconds, SecondsOrZero, picoseconds
-from rpusim.arch.contract.sourced import Sourced
+from rpusim.arch.contract.sourced import Slots, Sourced
 from rpusim.arch.parts.part import Card, Part
 
 Rows = TypeVar("Rows", int, NDArray[np.int64])
@@ -41,7 +41,7 @@ class Pulses(Sourced):
     width: Seconds
     gap: SecondsOrZero
     polarity_phases: Annotated[int, Field(ge=1, le=4)]
-    bl: Annotated[int, Field(ge=1)]
+    bl: Slots
     access: Literal["parallel", "row-by-row"] = "parallel"
     card: str
 

@@ -7,11 +7,9 @@ as the tile is in use, or the chip; on the chip there is nothing else.
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Literal
 
-from pydantic import Field
-
-from rpusim.arch.contract.sourced import Sourced
+from rpusim.arch.contract.sourced import Count, Sourced
 from rpusim.arch.parts.part import Card, Part
 from rpusim.errors import InputError
 
@@ -26,7 +24,7 @@ class Support(Sourced):
     """
 
     name: str
-    count: Annotated[int, Field(ge=1)]
+    count: Count
     busy_during: Literal["fetch", "drive", "convert", "digital", "send", "pulse", "always"]
     card: str
 

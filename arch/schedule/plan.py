@@ -210,16 +210,18 @@ class Plan:
         return round(self.placement.chip.mesh.bandwidth)
 
 
-def make_plan(placement: Placement) -> Plan:
+def make_plan(placement: Placement, stations: Stations | None = None) -> Plan:
     """Work out stations, durations, routes and messages for a placement.
 
     Args:
         placement: the network on the chip.
+        stations: of another plan on the same chip, whose numbers hold in this one, too; None: there is none.
 
     Returns:
         The plan, the same for every run of this placement.
     """
-    stations, network, chip = Stations(), placement.network, placement.chip
+    stations = Stations() if stations is None else stations
+    network, chip = placement.network, placement.chip
     traffic, layers = Traffic(stations, placement), []
     reads_input = network.successors(INPUT)
     for placed in placement.layers:

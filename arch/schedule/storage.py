@@ -103,7 +103,7 @@ def settle(plan: Plan, samples: int, training: bool) -> tuple[Kept, ...]:
         for of_replica in held:
             for one in of_replica:
                 by_tile[placed.blocks[one.block].chip_tile] += -(-one.bits // placed.replicas)
-        room_for = min(share[tile] // bits for tile, bits in by_tile.items())
+        room_for = min((share[tile] // bits for tile, bits in by_tile.items() if bits), default=samples)
         inputs = layer.reads * word
         errors = placed.layer.rows * placed.layer.vectors * word if training else 0
         fitting = samples if room_for >= samples else max(room_for - 1, 0)

@@ -13,6 +13,10 @@ from rpusim.arch.engine.program import Task
 from rpusim.arch.mapping.traffic import Hop, Message
 from rpusim.arch.schedule.plan import ArrayPlan, BlockPlan, Multiply, Plan
 from rpusim.arch.schedule.storage import too_small
+from rpusim.errors import InputError
+
+LONGEST_PS = 1 << 60
+"""The longest duration (ps) of one step, some thirteen days: a clock of 64 bits counts a few of them."""
 
 
 class Units:
@@ -58,7 +62,8 @@ class Units:
         task.hold(way.lead_ps)
         task.take(adcs)
         task.note(1)
-        task.hold((passes - 1) * way.pass_ps + way.overlap_ps + (0 if block.sample_and_hold else way.tail_ps))
+        again = lasting(passes - 1, way.pass_ps, block, "array.integration, inputs or adc.rate")
+        task.hold(again + way.overlap_ps + (0 if block.sample_and_hold else way.tail_ps))
         for array in arrays:
             task.give(array.array)
         driven = [(array.array, passes) for array in arrays]
@@ -85,7 +90,8 @@ class Units:
             return
         assert block.kind.pulses is not None, "activity of a chip that does not train"
         self.recall(task, block, (slots > 0) * bits, reading=True)
-        duration = slots * block.slot_ps * block.kind.pulses.turns(rows * block.kind.array.cells_per_weight)
+        turns = int(block.kind.pulses.turns(rows * block.kind.array.cells_per_weight))
+        duration = lasting(slots, block.slot_ps * turns, block, "pulses.width, gap or bl")
         held = [side for array in arrays for side in array.sides]
         amounts = [(side, slots if number == 0 else 0) for number, side in enumerate(held)]
         task.use_together([array.array for array in arrays], Op.PULSE, duration, amounts)
@@ -109,7 +115,8 @@ class Units:
         pulses = np.ceil(rows * kind.array.cells_per_weight * programming.iterations).astype(np.int64)
         pulses = np.where(weights > 0, pulses, 0)
         amounts = [(side, pulses) for side in array.sides]
-        task.use_together([array.array], Op.WRITE, pulses * programming.pulse_ps, amounts)
+        duration = lasting(pulses, programming.pulse_ps, block, "programming.width or iterations")
+        task.use_together([array.array], Op.WRITE, duration, amounts)
 
     # --- numbers and bits ---------------------------------------------------------------------------------------------
 
@@ -167,6 +174,34 @@ class Units:
 def each(values: Operand, function: Callable[[int], int]) -> Operand:
     """Apply a function of integers to a number, or to every entry of a column; what is 0 stays 0."""
     if isinstance(values, int):
-        return int(function(values)) if values else 0
+        return _counted(int(function(values))) if values else 0
     different, places = np.unique(values, return_inverse=True)
-    return np.array([function(int(v)) if v else 0 for v in different], np.int64)[places]
+    return np.array([_counted(function(int(v))) if v else 0 for v in different], np.int64)[places]
+
+
+def lasting(times: Operand, picoseconds: int, block: BlockPlan, fields: str) -> Operand:
+    """Multiply a duration by how often it is gone through.
+
+    times: how often, at least 0; an integer or a column.
+    picoseconds: the duration.
+    block: of whose kind of tile it is, and ``fields`` of the chip's file that say how long it is, for the error.
+
+    Raises InputError if the longest one is more than `LONGEST_PS`: a product that wraps would be a wrong time.
+    """
+    most = times if isinstance(times, int) else int(times.max(initial=0))
+    if max(most, 1) * picoseconds > LONGEST_PS:
+        raise InputError(
+            f"chip: tiles.{block.kind.name}.{fields}: one step would take {max(most, 1) * picoseconds * 1e-12:.3g} s, "
+            f"but the clock counts to {LONGEST_PS * 1e-12:.3g} s; shorter times are needed"
+        )
+    return times * picoseconds
+
+
+def _counted(picoseconds: int) -> int:
+    """Return a duration that the clock can count."""
+    if picoseconds > LONGEST_PS:
+        raise InputError(
+            f"chip: one transfer or digital operation would take {picoseconds * 1e-12:.3g} s, but the clock counts to "
+            f"{LONGEST_PS * 1e-12:.3g} s; a higher bandwidth or rate is needed"
+        )
+    return picoseconds

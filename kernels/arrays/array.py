@@ -144,12 +144,18 @@ class DeviceArray(torch.nn.Module):
         self.show()
 
     def reset(
-        self, first: int = 0, columns: int | None = None, probability: float = 1.0, only: Tensor | None = None
+        self,
+        first: int = 0,
+        columns: int | None = None,
+        probability: float = 1.0,
+        only: Tensor | None = None,
+        whole: bool = False,
     ) -> None:
-        """Reset each cell of some columns with a probability: w <- clip(target + reset_std xi).
+        """Reset cells of some columns with a probability: w <- clip(target + reset_std xi).
 
         first: the first column. columns: how many, continuing at column 0 after the last; None: all. probability: that
-        a cell of these columns is reset. only: the cells (rows, columns) that may be reset; None: all.
+        a cell of these columns is reset. only: the cells (rows, columns) that may be reset; None: all. whole: the
+        probability is that of a column, all of whose cells are reset or none.
         InputError: the array does not have these columns.
         """
         width = self.weights.shape[1]
@@ -161,6 +167,8 @@ class DeviceArray(torch.nn.Module):
             raise InputError(f"reset of {count} columns from column {first} was asked for; the array has {width}")
         cells, w, number = self.cells, self.stored, self._next("resets")
         chosen = self._draw(rng.uniform_matrix, Purpose.RESET, 2 * number) < probability
+        if whole:
+            chosen = chosen[:1].repeat(len(chosen), 1)
         chosen &= (torch.arange(width, device=w.device) - first) % width < count
         if only is not None:
             chosen &= only

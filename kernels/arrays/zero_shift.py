@@ -110,9 +110,9 @@ class ShiftedArray(torch.nn.Module):
         """Pulse A as `DeviceArray.pulse` does; the reference is never pulsed."""
         return self.array.pulse(x, d, learning_rate, parameters, lines, only_up)
 
-    def reset(self, first: int = 0, columns: int | None = None, probability: float = 1.0) -> None:
+    def reset(self, first: int = 0, columns: int | None = None, probability: float = 1.0, whole: bool = False) -> None:
         """Reset columns of A as `DeviceArray.reset` does."""
-        self.array.reset(first, columns, probability)
+        self.array.reset(first, columns, probability, whole=whole)
 
     @property
     def volatile(self) -> bool:

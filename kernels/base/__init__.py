@@ -2,6 +2,7 @@
 
     rng           random numbers that are functions of (seed, place, step), in torch and in numba
     loops         numba, with a disk cache that notices every change, and loops that choose how many threads they take
+    threads       how many threads there are, of numba and of torch, and products whose bits do not depend on it
     elementwise   exp, log, power, ... that give the same bits on torch tensors and in compiled loops
 
 Here belongs what knows nothing of devices, arrays or layers and is written for both paths at once. Whoever adds a

@@ -25,6 +25,9 @@ from numba.core import types
 from numba.extending import intrinsic
 from numpy.typing import NDArray
 
+from rpusim.arch.contract import compiled_loops
+from rpusim.kernels.base.threads import several_threads
+
 Function = TypeVar("Function", bound=Callable[..., Any])
 # Arrays that compiled loops take: numbers of cells and lines, packed bits and random words, counts and places.
 Floats: TypeAlias = NDArray[np.float32]
@@ -166,7 +169,7 @@ def compile_loop(template: Callable[..., Any], parallel: bool = False, **names: 
     made.__module__ = template.__module__
     made.__doc__ = template.__doc__
     # error_model: dividing by zero gives infinity as in numpy; the test for it would keep loops from being vectorised.
-    return numba.njit(cache=True, parallel=parallel, nogil=True, error_model="numpy")(made)
+    return compiled_loops.kept(made, parallel=parallel, error_model="numpy")
 
 
 def by_identity(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -208,7 +211,7 @@ class Loop:
 
     def variant(self, work: int) -> Any:
         """The compiled function that is right for this amount of work."""
-        if self._threshold is not None and work > self._threshold and numba.get_num_threads() > 1:
+        if self._threshold is not None and work > self._threshold and several_threads():
             if self._parallel is None:
                 self._parallel = compile_loop(self._template, parallel=True, **self._names)
             return self._parallel

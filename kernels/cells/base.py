@@ -38,6 +38,11 @@ from rpusim.kernels.pulses.trains import UpdateParameters
 
 Tensor = torch.Tensor
 
+MOST_ARRAYS = 64
+"""The most arrays of one unit cell; published ones have up to 8."""
+MOST_PAIRS = 100_000
+"""The most pairs of pulses with which a symmetry point is looked for."""
+
 
 class Name(IntEnum):
     """Give random numbers inside a cell a name of their own: words that follow the tile's name.

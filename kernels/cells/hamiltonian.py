@@ -40,7 +40,17 @@ from rpusim.errors import InputError
 from rpusim.kernels.arrays.array import DeviceArray
 from rpusim.kernels.arrays.reads import Reader
 from rpusim.kernels.arrays.zero_shift import ShiftedArray
-from rpusim.kernels.cells.base import CellActivity, CellParameters, Extra, Name, Site, UnitCell, changed, joined
+from rpusim.kernels.cells.base import (
+    MOST_PAIRS,
+    CellActivity,
+    CellParameters,
+    Extra,
+    Name,
+    Site,
+    UnitCell,
+    changed,
+    joined,
+)
 from rpusim.kernels.devices import Device
 from rpusim.kernels.mvm.multiply import IOParameters
 from rpusim.kernels.pulses.specification import UpdateCounts, UpdateParameters
@@ -76,7 +86,7 @@ class Hamiltonian(CellParameters):
     def __post_init__(self) -> None:
         super().__post_init__()
         self._check("integer", ("transfer_every",), low=1)
-        self._check("integer", ("zero_shift_pairs",), low=0)
+        self._check("integer", ("zero_shift_pairs",), low=0, high=MOST_PAIRS)
         self._check("number", ("fast_lr", "transfer_lr"), above=0.0)
         self._check("flag", ("scale_fast_lr", "scale_transfer_lr", "orthogonal"))
         checks.instance("transfer_forward", self.transfer_forward, IOParameters)

@@ -70,7 +70,7 @@ class MixedPrecision(CellParameters):
             raise InputError(f"inner: {self.inner.kind} was given; accepted are single, vector, reference, one-sided")
         super().__post_init__()
         self._check("integer", ("transfer_every",), low=1)
-        self._check("integer", ("n_rows_per_transfer", "n_x_bins", "n_d_bins"), low=0)
+        self._check("integer", ("n_rows_per_transfer", "n_x_bins", "n_d_bins"), low=0, high=1 << 24)
         self._check("number", ("granularity",), low=0.0)
         self._check("number", ("transfer_lr",), above=0.0)
         self._check("flag", ("random_row", "stoc_round_x", "stoc_round_d", "late_transfer"))

@@ -15,7 +15,7 @@ import torch
 
 from rpusim.arch.contract.cell_layout import CellLayout
 from rpusim.kernels.arrays.zero_shift import ZeroShift, zero_shift
-from rpusim.kernels.cells.base import CellActivity, CellParameters, Site, UnitCell
+from rpusim.kernels.cells.base import MOST_PAIRS, CellActivity, CellParameters, Site, UnitCell
 
 Tensor = torch.Tensor
 
@@ -34,7 +34,7 @@ class Reference(CellParameters):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        self._check("integer", ("zero_shift_pairs",), low=0)
+        self._check("integer", ("zero_shift_pairs",), low=0, high=MOST_PAIRS)
 
     @property
     def arrays(self) -> int:

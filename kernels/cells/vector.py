@@ -23,7 +23,16 @@ from numpy.typing import NDArray
 from rpusim.arch.contract import checks
 from rpusim.arch.contract.cell_layout import CellLayout
 from rpusim.errors import InputError
-from rpusim.kernels.cells.base import CellActivity, CellParameters, Name, Site, UnitCell, scattered, together
+from rpusim.kernels.cells.base import (
+    MOST_ARRAYS,
+    CellActivity,
+    CellParameters,
+    Name,
+    Site,
+    UnitCell,
+    scattered,
+    together,
+)
 
 Tensor = torch.Tensor
 
@@ -57,7 +66,7 @@ class Vector(CellParameters):
     kind = "vector"
 
     def __post_init__(self) -> None:
-        self._check("integer", ("number",), low=1)
+        self._check("integer", ("number",), low=1, high=MOST_ARRAYS)
         super().__post_init__()
         object.__setattr__(self, "policy", checks.choose(Policy, "policy", self.policy))
         object.__setattr__(self, "gamma", tuple(self.gamma))

@@ -39,6 +39,11 @@ __all__ = ["Cells", "Device", "Draw", "PulsedDevice", "Steps"]
 
 Tensor = torch.Tensor
 
+MOST_SPREAD = 1e3
+"""The largest spread that is relative to something."""
+MOST_WEIGHT = 1e6
+"""The largest bound, step or offset, in weight; published ones are around 1."""
+
 
 class Device(ABC):
     """What can stand at a cross-point.
@@ -159,20 +164,28 @@ class PulsedDevice(Device):
         for name in ("dw_min_dtod_log_normal", "enforce_consistency", "perfect_bias", "apply_write_noise_on_set"):
             checks.flag(name, getattr(self, name))
         checks.number("dw_min", self.dw_min, above=0.0)
-        for name in ("dw_min_dtod", "dw_min_std", "up_down_dtod", "w_max_dtod", "w_min_dtod", "diffusion"):
-            checks.number(name, getattr(self, name), low=0.0)
-        for name in ("corrupt_devices_range", "diffusion_dtod", "lifetime", "lifetime_dtod", "reset_dtod", "reset_std"):
-            checks.number(name, getattr(self, name), low=0.0)
-        for name in ("write_noise_std", "retention", "retention_dtod"):
+        for name in ("dw_min_dtod", "dw_min_std", "up_down_dtod", "w_max_dtod", "w_min_dtod", "diffusion_dtod"):
+            checks.number(name, getattr(self, name), low=0.0, high=MOST_SPREAD)
+        for name in ("lifetime_dtod", "write_noise_std"):
+            checks.number(name, getattr(self, name), low=0.0, high=MOST_SPREAD)
+        checks.number("retention_dtod", self.retention_dtod, low=0.0, high=10.0)
+        for name in ("corrupt_devices_range", "diffusion", "reset_dtod", "reset_std"):
+            checks.number(name, getattr(self, name), low=0.0, high=MOST_WEIGHT)
+        for name in ("lifetime", "retention"):
             checks.number(name, getattr(self, name), low=0.0)
         checks.number("up_down", self.up_down, low=-1.0, high=1.0)
-        checks.number("w_max", self.w_max, low=0.0)
-        checks.number("w_min", self.w_min, high=0.0)
+        checks.number("w_max", self.w_max, low=0.0, high=MOST_WEIGHT)
+        checks.number("w_min", self.w_min, low=-MOST_WEIGHT, high=0.0)
         checks.number("corrupt_devices_prob", self.corrupt_devices_prob, low=0.0, high=1.0)
         checks.number("reset", self.reset)
         checks.instance("drift", self.drift, Drift)
         if self.w_max == self.w_min:
             raise InputError(f"w_max: {self.w_max!r} equals w_min; accepted is a w_max above w_min")
+        if self.dw_min > self.w_max - self.w_min:
+            raise InputError(
+                f"dw_min: {self.dw_min!r} was given; accepted is a step within the bounds, here at most "
+                f"{self.w_max - self.w_min:g}"
+            )
 
     @property
     @abstractmethod

@@ -34,11 +34,16 @@ class Remap:
         checks.number("max_scale_ref", self.max_scale_ref, low=0.0)
 
     def scales(self, weights: Tensor) -> Tensor:
-        """Find the scale of every row (rows,) for weights (rows, columns) not yet divided by any; 1 for zeros."""
+        """Find the scale of every row (rows,) for weights (rows, columns) not yet divided by any.
+
+        Rows of zeros get the median of the others, so that they are not read more coarsely; 1 without others.
+        """
         largest = weights.abs().amax(1)
         if not self.channelwise:
             largest = largest.max().expand_as(largest)
-        scales = torch.where(largest > 0, largest / self.w_max, 1.0)
+        live = largest[largest > 0]
+        usual = live.median() / self.w_max if len(live) else 1.0
+        scales = torch.where(largest > 0, largest / self.w_max, usual)
         if self.max_scale_range > 0.0:
             scales = scales.clamp(max=max(float(scales.min()), self.max_scale_ref) * self.max_scale_range)
         return scales

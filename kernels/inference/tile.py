@@ -69,6 +69,7 @@ class InferenceConfig(LayerConfig):
     clip: Clip | None = None
     remap: Remap | None = None
     backward: IOParameters = field(default_factory=lambda: IOParameters(is_perfect=True), kw_only=True)
+    weight_scaling_omega: float = field(default=1.0, kw_only=True)
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -100,6 +101,7 @@ class InferenceTile(Tile):
     Attributes:
     config:      what it was made by.
     weight:      the parameter that is trained (rows, columns).
+    mapping:     the layer's mapping scale for every row (rows,); the array holds weight / mapping / scale.
     scale:       factor of remapping for every row (rows,).
     programmed:  whether the cells hold anything.
     factor:      factor of drift compensation for every row (rows,).
@@ -107,6 +109,7 @@ class InferenceTile(Tile):
     """
 
     weight: torch.nn.Parameter
+    mapping: Tensor
     scale: Tensor
     modified: Tensor | None
     reference: Tensor
@@ -125,6 +128,7 @@ class InferenceTile(Tile):
         self.age = 0.0
         devices = config.converter.devices
         self.weight = torch.nn.Parameter(torch.zeros(rows, columns))
+        self.register_buffer("mapping", torch.ones(rows))
         self.register_buffer("scale", torch.ones(rows))
         self.register_buffer("modified", torch.zeros(rows, columns) if config.modifiers else None)
         self.register_buffer("left", torch.zeros(rows, columns))  # by programming
@@ -139,7 +143,13 @@ class InferenceTile(Tile):
     @property
     def stored(self) -> Tensor:
         """The clean weights in units of the array (rows, columns)."""
-        return self.weight.detach() if self.config.remap is None else self.weight.detach() / self.scale[:, None]
+        return self._mapped if self.config.remap is None else self._mapped / self.scale[:, None]
+
+    @property
+    def _mapped(self) -> Tensor:
+        """The trained weights without the layer's mapping scale (rows, columns)."""
+        scaled = self.config.weight_scaling_omega > 0.0
+        return self.weight.detach() / self.mapping[:, None] if scaled else self.weight.detach()
 
     @property
     def weights(self) -> Tensor:
@@ -148,6 +158,9 @@ class InferenceTile(Tile):
         if self.modified is not None and (self.training or self.config.modify_in_evaluation):
             return self.modified
         return self.stored
+
+    def set_mapping(self, scale: Tensor) -> None:
+        self.mapping.copy_(scale)
 
     def _set_weights(self, weights: Tensor) -> None:
         with torch.no_grad():
@@ -191,10 +204,10 @@ class InferenceTile(Tile):
         self._learned = False
         with torch.no_grad():
             if self.config.clip is not None:
-                bound = self.config.clip.bound(self.stored) * self.scale[:, None]
+                bound = self.config.clip.bound(self.stored) * (self.scale * self.mapping)[:, None]
                 self.weight.copy_(torch.minimum(torch.maximum(self.weight, -bound), bound))
             if self.config.remap is not None:
-                self.scale.copy_(self.config.remap.scales(self.weight))
+                self.scale.copy_(self.config.remap.scales(self._mapped))
         self._seen = self._changes()
         self._modify()
 

@@ -72,8 +72,8 @@ class AnalogMultiheadAttention(torch.nn.Module):
         sizes = {name: (size, embed_dim, bias) for name, size in zip(_PROJECTIONS, inputs, strict=True)}
         add_matrices(self, sizes, config, **options)
         for name in ("bias_k", "bias_v"):  # one more key and value, learned digitally
-            start = torch.nn.Parameter(torch.nn.init.xavier_normal_(torch.empty(1, 1, embed_dim)))
-            self.register_parameter(name, start if add_bias_kv else None)
+            start = torch.nn.init.xavier_normal_(torch.empty(1, 1, embed_dim)) if add_bias_kv else None
+            self.register_parameter(name, None if start is None else torch.nn.Parameter(start))
 
     @classmethod
     def of(cls, module: Any, config: LayerConfig, **options: Any) -> AnalogMultiheadAttention:
@@ -84,7 +84,6 @@ class AnalogMultiheadAttention(torch.nn.Module):
             config,
             dropout=module.dropout,
             bias=module.in_proj_bias is not None,
-            add_bias_kv=module.bias_k is not None,
             add_zero_attn=module.add_zero_attn,
             kdim=module.kdim,
             vdim=module.vdim,
@@ -98,11 +97,12 @@ class AnalogMultiheadAttention(torch.nn.Module):
         biases = (None,) * 3 if module.in_proj_bias is None else module.in_proj_bias.chunk(3)
         given = (*zip(weights, biases, strict=True), (module.out_proj.weight, module.out_proj.bias))
         for name, (weight, bias) in zip(_PROJECTIONS, given, strict=True):
-            cast(AnalogLayer, analog.get_submodule(name)).set_weights(weight, bias)
-        with torch.no_grad():
-            for ours, theirs in ((analog.bias_k, module.bias_k), (analog.bias_v, module.bias_v)):
-                if ours is not None:
-                    ours.copy_(theirs)
+            projection = cast(AnalogLayer, analog.get_submodule(name))
+            projection.set_weights(weight, bias)
+            projection.learn_as(weight, bias)
+        for name in ("bias_k", "bias_v"):  # copied, as a new start would be drawn from the user's random numbers
+            if (theirs := getattr(module, name)) is not None:
+                setattr(analog, name, torch.nn.Parameter(theirs.detach().clone(), theirs.requires_grad))
         return analog
 
     @staticmethod

@@ -14,21 +14,33 @@ and what is learned from is d a R / s, so that s W_a follows plain SGD; a, R and
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from itertools import accumulate, zip_longest
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 import torch
+from torch._subclasses.fake_tensor import FakeTensor
+from torch._subclasses.functional_tensor import FunctionalTensor
 
 from rpusim.arch.contract import checks
 from rpusim.arch.contract.activity import ActivityLog
 from rpusim.errors import InputError
 from rpusim.kernels.base import rng
-from rpusim.kernels.layers.gradient import PulsedGradient, operations_of_norm
+from rpusim.kernels.layers.gradient import (
+    ArrayWeights,
+    PairGradient,
+    Pairs,
+    Waiting,
+    in_order,
+    masked,
+    operations_of_norm,
+)
 from rpusim.kernels.mvm.input_range import LearnedRange
 from rpusim.kernels.tiles.tile import ALONE, LayerConfig, Step
 
 Tensor = torch.Tensor
+_TRACED = (FakeTensor, FunctionalTensor)  # what torch.export sends through a module
 Splits = tuple[int, ...]
 
 
@@ -46,15 +58,16 @@ def balanced_split(size: int, limit: int) -> Splits:
 class _AnalogProduct(torch.autograd.Function):
     """Let autograd multiply on the tiles: y = W x of all vectors in x, and backwards W^T d if the input wants it.
 
-    Backwards, pairs are kept where tiles learn by pulses; else they make the gradients of ``weights``, the tiles'
-    parameters.
+    Backwards, pairs are the gradients of ``weight`` and ``bias`` where tiles learn by pulses; else they make those of
+    ``weights``, the tiles' parameters.
     """
 
     @staticmethod
     def forward(
         ctx: Any,
         x: Tensor,
-        gradient: Tensor | None,
+        weight: Tensor | None,
+        bias: Tensor | None,
         layer: AnalogLayer,
         step: Step,
         clipped: list[Tensor | None],
@@ -72,19 +85,49 @@ class _AnalogProduct(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         (vectors,) = ctx.saved_tensors
-        d = gradients[0].contiguous()
         layer: AnalogLayer = ctx.layer
+        if torch.is_grad_enabled():
+            raise InputError(
+                f"layer {layer.layer}: a gradient of a gradient was asked for (create_graph=True), which arrays cannot "
+                "give; accepted is a loss that uses no gradients, or such a penalty on a part that is not converted"
+            )
+        d = gradients[0].contiguous()
         wanted = ctx.needs_input_grad[0]
         back = layer.input_of(layer.analog_backward(d, ctx.step, ctx.clipped), ctx.shape) if wanted else None
-        if layer.gradient is None:
-            return back, None, None, None, None, *layer.weight_gradients(vectors, d)
-        if ctx.needs_input_grad[1]:
-            layer.gradient.append(ctx.call, ctx.step.number, vectors, d)
-        return back, None, None, None, None
+        if layer.trained:
+            return back, None, None, None, None, None, *layer.weight_gradients(vectors, d)
+        pairs = Pairs(ctx.call, ctx.step.number, vectors, d)
+        learned = (
+            PairGradient(layer, name, [(pairs, 1.0)]) if needed else None
+            for name, needed in zip(("weight", "bias"), ctx.needs_input_grad[1:3], strict=True)
+        )
+        return back, *learned, None, None, None
 
 
 # Torch does not say what it returns.
 _analog_product: Callable[..., Tensor] = _AnalogProduct.apply
+
+
+class Lost(NamedTuple):
+    """What of the weights that were written the cells could not hold.
+
+    clipped: how many weights are beyond their cell's bounds. worst: the largest of them over what its cell holds.
+    share: norm of what is missing over the norm of the weights.
+    """
+
+    clipped: int = 0
+    worst: float = 1.0
+    share: float = 0.0
+
+    @classmethod
+    def of(cls, given: Tensor, held: Tensor) -> Lost:
+        """Compare weights with what the cells hold of them, both (rows, columns)."""
+        clipped = held.abs() < given.abs() * (1.0 - 1e-3) - 1e-6
+        if not bool(clipped.any()):
+            return cls()
+        ratios = given[clipped].abs() / held[clipped].abs().clamp(min=1e-6)
+        missing = (given - held)[clipped].norm() / given.norm()
+        return cls(int(clipped.sum()), float(ratios.max()), float(missing))
 
 
 class AnalogLayer(torch.nn.Module, ABC):
@@ -94,22 +137,24 @@ class AnalogLayer(torch.nn.Module, ABC):
     bias:        whether there is one.
     config:      what the tiles are.
     groups:      so many equal parts of the outputs read inputs of their own, each through tiles of its own.
+    weight_shape:  the shape of torch's ``weight``; None: (outputs, inputs).
     row_splits, column_splits:  sizes of the blocks of outputs and of inputs (the bias column included); None: as few as
                  the configuration's largest tile allows. A block of outputs lies within one group.
     seed, layer, path, log:  as for `rpusim.kernels.tiles.tile.Tile`.
 
     Attributes:
-    gradient:    the pairs of backward passes that no update has used yet, as a parameter; None where torch trains the
-                 tiles' weights.
+    weight, bias:  parameters, as of torch's layer. Where the tiles learn by pulses they stand for what the cells hold
+                 (see `layers.gradient`); a digital bias is a plain parameter.
     calls:       how often the layer was called.
+    lost:        what of the weights that were written last the cells could not hold.
     scale:       the mapping scale s, () or (outputs,).
     out_scale, input_range:  the learned factors; None unless configured.
 
     InputError: config is no configuration, or splits do not fit.
     """
 
-    bias: torch.nn.Parameter | None
-    gradient: PulsedGradient | None
+    bias: Tensor | None
+    weight: Tensor
     out_scale: torch.nn.Parameter | None
     scale: Tensor
 
@@ -121,6 +166,7 @@ class AnalogLayer(torch.nn.Module, ABC):
         config: LayerConfig,
         *,
         groups: int = 1,
+        weight_shape: tuple[int, ...] | None = None,
         row_splits: Splits | None = None,
         column_splits: Splits | None = None,
         seed: int = 0,
@@ -133,6 +179,7 @@ class AnalogLayer(torch.nn.Module, ABC):
         self.config, self.layer, self.path, self._seed = config, layer, path, seed
         self.bias_column, self._digital_bias = bias and config.analog_bias, bias and not config.analog_bias
         self.rows, self.columns, self.groups = outputs, inputs + int(self.bias_column), groups
+        self.weight_shape = weight_shape or (outputs, inputs)
         self.row_splits = _splits("row_splits", row_splits, self.rows, config.max_rows, groups)
         self.column_splits = _splits("column_splits", column_splits, self.columns, config.max_columns)
         self._groups = _group_of_each(self.row_splits, groups)
@@ -147,23 +194,76 @@ class AnalogLayer(torch.nn.Module, ABC):
         ]
         self.tiles = torch.nn.ModuleList(self._grid)
         self._by_torch = any(tile.weight is not None for tile in self._grid)
-        if self._digital_bias:
-            self.bias = torch.nn.Parameter(torch.zeros(outputs))
-        else:
-            self.register_parameter("bias", None)
         self._scaled = config.weight_scaling_omega > 0.0
         self.register_buffer("scale", torch.ones((outputs,) if config.weight_scaling_columnwise else ()))
         out_scale = torch.ones((outputs,) if config.out_scaling_columnwise else ())
         self.out_scale = torch.nn.Parameter(out_scale) if config.learn_out_scaling else None
         self.input_range = None if config.input_range is None else LearnedRange(config.input_range)
-        self.calls = 0
-        # It also makes autograd call backward where the input needs no gradient, as in the first layer.
-        self.register_parameter("gradient", None if self.trained else PulsedGradient(self.layer, self.gradient_norm))
+        self.calls, self.lost = 0, Lost()
+        self._still: tuple[str, ...] = ()
+        """Parts of the tiles' parameters that stay as they are, where torch trains them."""
+        self._register_parts({})  # before the digital bias: the order of torch's own layers
+        if not self.bias_column or self._by_torch:
+            self.register_parameter("bias", torch.nn.Parameter(torch.zeros(outputs)) if self._digital_bias else None)
+
+    def _register_parts(self, learns: dict[str, bool]) -> None:
+        """Stand among the parameters for what is on the arrays and learns by pulses; ``learns`` is True by default."""
+        for name in self._parts:
+            part: Any = ArrayWeights(self, name, self.scale.device, learns.get(name, True))
+            self.register_parameter(name, part)
+
+    @property
+    def _parts(self) -> tuple[str, ...]:
+        """Names of the parameters that stand for what is on the arrays."""
+        if self._by_torch:
+            return ()
+        return ("weight", "bias") if self.bias_column else ("weight",)
+
+    @property
+    def has_bias(self) -> bool:
+        """Whether there is a bias, in a column or digital."""
+        return self.bias_column or self._digital_bias
 
     @property
     def learns(self) -> bool | None:
         """Whether pulses change the weights; None where torch trains them."""
-        return None if self.gradient is None else self.gradient.requires_grad
+        return any(getattr(self, name).requires_grad for name in self._parts) if self._parts else None
+
+    def part_shape(self, name: str) -> torch.Size:
+        """Return the shape that torch gives ``weight`` or ``bias``."""
+        return torch.Size((self.rows,) if name == "bias" else self.weight_shape)
+
+    def part(self, name: str) -> Tensor:
+        """Read ``weight`` or ``bias`` as the tiles hold it, in the shape that torch gives it; a copy."""
+        weight, bias = self.get_weights()
+        found = weight if name == "weight" else bias
+        assert found is not None, "a layer without a bias"
+        return found.reshape(self.part_shape(name))
+
+    def part_gradient(self, name: str, x: Tensor, d: Tensor) -> Tensor:
+        """Compute the gradient of ``weight`` or ``bias``, in the shape that torch gives it.
+
+        x, d: vectors (vectors, groups x columns) and errors (vectors, rows).
+        """
+        tiles = iter([tile.gradient(*pair) for tile, pair in zip(self._grid, self._pairs_of_tiles(x, d), strict=True)])
+        matrix = torch.cat([torch.cat([next(tiles) for _ in self.column_splits], 1) for _ in self.row_splits], 0)
+        last = self.columns - int(self.bias_column)
+        return (matrix[:, last] if name == "bias" else matrix[:, :last]).reshape(self.part_shape(name))
+
+    def learn_as(self, weight: Tensor, bias: Tensor | None) -> None:
+        """Learn, or stay frozen, as the parameters of the torch layer that this one stands in for.
+
+        weight, bias: tensors whose ``requires_grad`` counts, or parts of such.
+        """
+        learns = {"weight": weight.requires_grad, "bias": bias is not None and bias.requires_grad}
+        for name in self._parts:
+            getattr(self, name).requires_grad_(learns[name])
+        if self._digital_bias and self.bias is not None:
+            self.bias.requires_grad_(learns["bias"])
+        on_tiles = learns if self.bias_column else {"weight": learns["weight"]}
+        self._still = tuple(name for name, value in on_tiles.items() if not value)
+        for parameter in self.trained:
+            parameter.requires_grad_(any(on_tiles.values()))
 
     @property
     def trained(self) -> list[torch.nn.Parameter]:
@@ -204,18 +304,26 @@ class AnalogLayer(torch.nn.Module, ABC):
         with torch.no_grad():
             if self._scaled:
                 largest = weight.abs().amax(dim=1 if self.scale.dim() else (0, 1)) / self.config.weight_scaling_omega
-                self.scale.copy_(torch.where(largest > 0.0, largest, 1.0))
+                live = largest[largest > 0.0]
+                # Rows without weights, such as pruned ones, are read as finely as the others.
+                self.scale.copy_(torch.where(largest > 0.0, largest, live.median() if len(live) else 1.0))
             if self.out_scale is not None:
                 self.out_scale.fill_(1.0)
-            scaled = weight / self.scale.reshape(-1, 1)
-        for tile, block in zip(self._grid, self._blocks(scaled), strict=True):
+            scale = self.scale.expand(self.rows)[:, None]
+            # What torch trains are the weights themselves; what learns by pulses are those of the arrays.
+            written = weight if self._by_torch else weight / scale
+        for tile, block, factor in zip(
+            self._grid, self._blocks(written), self._blocks(scale.expand(-1, self.columns)), strict=True
+        ):
+            tile.set_mapping(factor[:, 0])
             tile.set_weights(block)
+        self.lost = Lost.of(weight, torch.cat(self._rows(), 0) * (1.0 if self._by_torch else scale))
 
     def get_weights(self) -> tuple[Tensor, Tensor | None]:
         """Read the logical weights (outputs, inputs) and bias (outputs,), as the tiles hold them, exactly."""
-        grid, width = self._grid, len(self.column_splits)
-        rows = [torch.cat([t.get_weights() for t in grid[r : r + width]], 1) for r in range(0, len(grid), width)]
-        matrix = torch.cat(rows, 0) * self.scale.reshape(-1, 1)
+        matrix = torch.cat(self._rows(), 0)
+        if self._scaled and not self._by_torch:
+            matrix = matrix * self.scale.reshape(-1, 1)
         if self.out_scale is not None:
             matrix = matrix * self.out_scale.detach().reshape(-1, 1)
         if self.bias_column:
@@ -254,33 +362,48 @@ class AnalogLayer(torch.nn.Module, ABC):
         gathered = cast(list[Tensor], columns)
         return gathered[0] if len(gathered) == 1 else torch.cat(gathered, dim=1)
 
-    def pulsed_update(self, learning_rate: float) -> None:
-        """Send all kept pairs to the tiles as pulses, and forget them; with ``learning_rate`` 0 only forget.
+    def pulsed_update(self, rates: Mapping[str, float]) -> None:
+        """Send the pairs that the gradients of ``weight`` and ``bias`` hold to the tiles as pulses.
 
         They come in the order of the forward passes, sample by sample.
+
+        rates: learning rates of the parts that learn.
+
+        InputError: a gradient is not made of pairs.
         """
-        waiting = None if self.gradient is None else self.gradient.use_up()
-        if waiting is None or learning_rate == 0.0:
+        rate = max(rates.values(), default=0.0)
+        todo = self.waiting({name: given / rate for name, given in rates.items()}) if rate else None
+        if todo is None:
             return
-        d = waiting.d / self.scale if self._scaled else waiting.d
-        for tile, (x_part, d_part) in zip(self._grid, self._pairs_of_tiles(waiting.x, d), strict=True):
-            operations = operations_of_norm(tile.rows, tile.columns, len(d)) if waiting.measured else 0
-            tile.update(x_part, d_part, learning_rate, operations)
+        d = todo.d / self.scale if self._scaled else todo.d
+        for tile, (x_part, d_part) in zip(self._grid, self._pairs_of_tiles(todo.x, d), strict=True):
+            operations = operations_of_norm(tile.rows, tile.columns, len(d)) if todo.measured else 0
+            tile.update(x_part, d_part, rate, operations)
 
-    def gradient_norm(self, x: Tensor, d: Tensor) -> Tensor:
-        """Compute the Frobenius norm of the gradient of s W_a.
+    def waiting(self, factors: Mapping[str, float]) -> Waiting | None:
+        """Gather the pairs that the gradients of ``weight`` and ``bias`` hold, in the order in which they are sent.
 
-        x, d: vectors (vectors, groups x columns) and errors (vectors, rows). Returns ().
+        factors: by name, what each gradient is multiplied by; 0 for those not named. Returns None if there are none.
         """
-        parts = [tile.gradient(*pair) for tile, pair in zip(self._grid, self._pairs_of_tiles(x, d), strict=True)]
-        return torch.stack([part.square().sum() for part in parts]).sum().sqrt()
+        parts = {}
+        for name in self._parts:
+            gradient = getattr(self, name).grad
+            if gradient is not None and not isinstance(gradient, PairGradient):
+                raise InputError(
+                    f"layer {self.layer}: the gradient of its {name} is not made of inputs and errors alone (a penalty "
+                    "or a hook has changed its elements), but arrays learn from those; accepted: one factor for the "
+                    "whole gradient, and penalties on digital parameters (rpusim.digital_parameters(model))"
+                )
+            parts[name] = (gradient, factors.get(name, 0.0))
+        return in_order(parts, self.groups)
 
     def weight_gradients(self, x: Tensor, d: Tensor) -> list[Tensor]:
         """Compute the gradients of the tiles' parameters, each (rows, columns) of its tile.
 
         x, d: vectors (vectors, groups x columns) and errors (vectors, rows).
         """
-        d = d / self.scale if self._scaled else d
+        if self._still:
+            x = masked(x, self.groups, {name: float(name not in self._still) for name in ("weight", "bias")})
         return [tile.gradient(*pair) for tile, pair in zip(self._grid, self._pairs_of_tiles(x, d), strict=True)]
 
     def end_mini_batch(self) -> None:
@@ -309,6 +432,11 @@ class AnalogLayer(torch.nn.Module, ABC):
         errors = zip(self._groups, _cut(d, self.row_splits), strict=True)
         return [(part, d_part) for group, d_part in errors for part in parts[group * width : (group + 1) * width]]
 
+    def _rows(self) -> list[Tensor]:
+        """Read the blocks of rows (rows of the block, columns), as the tiles hold them."""
+        grid, width = self._grid, len(self.column_splits)
+        return [torch.cat([t.get_weights() for t in grid[r : r + width]], 1) for r in range(0, len(grid), width)]
+
     def _blocks(self, matrix: Tensor) -> list[Tensor]:
         rows = matrix.split_with_sizes(self.row_splits, 0)
         return [block for row in rows for block in row.split_with_sizes(self.column_splits, 1)]
@@ -318,17 +446,27 @@ class AnalogLayer(torch.nn.Module, ABC):
         return _cut(vectors, self.column_splits if self.groups == 1 else self.column_splits * self.groups)
 
     def _product(self, x: Tensor, step: Step = ALONE) -> Tensor:
+        """Compute the outputs (vectors, rows) for an input of the layer, beside torch.compile if that is at work."""
+        if torch._C._dynamo.eval_frame.get_eval_frame_callback() is None:
+            return self._multiplied(x, step)
+        disable: Callable[..., Callable[..., Tensor]] = torch.compiler.disable
+        return disable(AnalogLayer._multiplied)(self, x, step)
+
+    def _multiplied(self, x: Tensor, step: Step) -> Tensor:
         """Compute the outputs (vectors, rows) for an input of the layer, so that autograd can go back."""
         if not x.is_floating_point():
             raise InputError(
                 f"layer {self.layer}: an input of {x.dtype} was given; accepted are floating-point numbers"
             )
+        self._check_transforms(x)
+        # They also make autograd call backward where the input needs no gradient, as in the first layer.
+        handles = [self._handle(name) if name in self._parts else None for name in ("weight", "bias")]
         clipped: list[Tensor | None] = []
         if self.input_range is None:
-            y = _analog_product(x, self.gradient, self, step, clipped, *self.trained)
+            y = _analog_product(x, *handles, self, step, clipped, *self.trained)
         else:
             x, limit = self.input_range(x, clipped)
-            y = _analog_product(x, self.gradient, self, step, clipped, *self.trained) * limit
+            y = _analog_product(x, *handles, self, step, clipped, *self.trained) * limit
         if self.out_scale is not None:
             y = y * self.out_scale
         bias = self.bias if self._digital_bias else None
@@ -336,27 +474,94 @@ class AnalogLayer(torch.nn.Module, ABC):
             y = y + bias
         return y if y.dtype is x.dtype else y.to(x.dtype)
 
+    def _handle(self, name: str) -> Tensor:
+        """Return the parameter that stands for ``weight`` or ``bias``; InputError if somebody has put another there."""
+        part = self._parameters.get(name)
+        if isinstance(part, ArrayWeights) and part.layer is self:
+            return part
+        raise InputError(
+            f"layer {self.layer}: its {name} was replaced (by torch.func.functional_call, a parametrization, or an "
+            "assignment), but the arrays hold others; accepted: set_weights(weight, bias) of the layer"
+        )
+
+    def _check_transforms(self, x: Tensor) -> None:
+        """Refuse what would look into the product, or do it for several inputs at once: it happens on arrays."""
+        if x.device != self.scale.device:
+            raise InputError(
+                f"layer {self.layer}: an input on {x.device} was given to arrays on {self.scale.device}; accepted are "
+                "both on one device, to(device)"
+            )
+        # Not torch.compiler.is_compiling(), which holds for every thread while one of them exports something.
+        if torch.compiler.is_dynamo_compiling() or isinstance(x, _TRACED) or torch._C._get_tracing_state() is not None:
+            what = "torch.compile, torch.export or torch.jit"
+        elif torch._C._functorch.is_functorch_wrapped_tensor(x):
+            what = "torch.func (vmap, grad, jacrev, jvp)"
+        else:
+            return
+        raise InputError(
+            f"layer {self.layer}: {what} was asked for a product on arrays, which it cannot look into; accepted: the "
+            "digital network before it is converted, or plain calls with backward() or torch.autograd"
+        )
+
+    def __prepare_scriptable__(self) -> Any:
+        """Refuse torch.jit.script."""
+        raise InputError(
+            f"layer {self.layer}: torch.jit.script was asked for a layer on arrays; accepted: the digital network "
+            "before it is converted"
+        )
+
     def _apply(self, fn: Any, recurse: bool = True) -> Any:
         """Move to another device; arrays and their factors stay in single precision, whatever a model is cast to."""
         apply: Callable[..., Any] = super()._apply
-        return apply(lambda t: done if (done := fn(t)).dtype is t.dtype else t.to(done.device), recurse)
+        with self._digital_only():
+            apply(lambda t: done if (done := fn(t)).dtype is t.dtype else t.to(done.device), recurse)
+        parts = {name: getattr(self, name) for name in self._parts}
+        if any(part.device != self.scale.device for part in parts.values()):
+            self._register_parts({name: part.requires_grad for name, part in parts.items()})
+        return self
+
+    @contextmanager
+    def _digital_only(self) -> Iterator[None]:
+        """Have no parameters but the digital ones for a while; the order stays."""
+        every = self._parameters
+        self._parameters = {name: each for name, each in every.items() if name not in self._parts}
+        try:
+            yield
+        finally:
+            self._parameters = {name: self._parameters.get(name, each) for name, each in every.items()}
 
     def __getattr__(self, name: str) -> Any:
-        if name == "weight":
-            raise AttributeError("an analog layer has no weight that torch could use; see get_weights and set_weights")
+        if name == "weight" and self.__dict__.get("_by_torch"):  # trained by torch, tile by tile
+            learns = any(parameter.requires_grad for parameter in self.trained)
+            return ArrayWeights(self, name, self.scale.device, learns)
         return super().__getattr__(name)
+
+    def _save_to_state_dict(self, destination: Any, prefix: str, keep_vars: bool) -> None:
+        """Leave out what stands for the weights: the tiles hold them."""
+        with self._digital_only():
+            super()._save_to_state_dict(destination, prefix, keep_vars)
+
+    def _load_from_state_dict(self, state_dict: Any, prefix: str, *arguments: Any) -> None:
+        if f"{prefix}weight" in state_dict:
+            raise InputError(
+                f"{prefix}weight: a state of digital layers was given to layers on arrays; accepted: "
+                "rpusim.load_digital(model, state), or loading it before the model is converted or placed"
+            )
+        with self._digital_only():
+            super()._load_from_state_dict(state_dict, prefix, *arguments)
 
     def __getstate__(self) -> dict[str, Any]:
         """Copies and files take unused pairs not along."""
-        return self.__dict__ | {"_parameters": self._parameters | {"gradient": self.learns}}
+        own = {name: getattr(self, name).requires_grad for name in self._parts}
+        return self.__dict__ | {"_parameters": {**self._parameters, **own}}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
+        learns = {name: value for name, value in state["_parameters"].items() if isinstance(value, bool)}
+        plain = {name: value for name, value in state["_parameters"].items() if not isinstance(value, bool)}
         restore: Callable[[dict[str, Any]], None] = super().__setstate__
-        restore(state)
-        learns: Any = self._parameters.pop("gradient")
-        self.register_parameter("gradient", None if learns is None else PulsedGradient(self.layer, self.gradient_norm))
-        if self.gradient is not None:
-            self.gradient.requires_grad_(learns)
+        restore({**state, "_parameters": plain})
+        self._register_parts(learns)
+        self._parameters = {name: self._parameters[name] for name in state["_parameters"]}
 
 
 def _cut(vectors: Tensor, splits: Splits) -> list[Tensor]:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import copy
+import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from fnmatch import fnmatchcase
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import nn
@@ -15,7 +16,9 @@ from torch.nn.utils import parametrize
 from rpusim.arch.contract import checks
 from rpusim.arch.contract.activity import ActivityLog
 from rpusim.errors import InputError, nearest
-from rpusim.kernels.layers import KINDS, AnalogLayer, Splits
+from rpusim.kernels.layers import KINDS, AnalogLayer, AnalogMultiheadAttention, Splits
+from rpusim.kernels.layers.base import Lost
+from rpusim.kernels.layers.recurrent import Recurrent
 from rpusim.kernels.tiles.tile import LayerConfig
 
 Key = str | type[nn.Module]
@@ -60,7 +63,7 @@ def convert(
     splits:     by matrix, the sizes of the blocks of outputs and of inputs (bias column included).
 
     InputError: a weight layer that cannot be analog (exclude it), weights that are not finite, that are computed, or
-    that another module shares, an unknown name.
+    that another module shares, an unknown name. `ClippedWeights` is a warning that cells cannot hold the weights.
     """
     checks.instance("module", module, nn.Module)
     checks.instance("config", config, LayerConfig)
@@ -74,7 +77,7 @@ def convert(
     chosen = _Choice(config, dict(per_layer or {}), dict(splits or {}), known)
 
     replaced: dict[int, nn.Module] = {}
-    index = 0
+    index, lost = 0, []
     for part, (kind, names) in found.items():
         options = {"seed": seed, "layer": index, "path": path, "log": log}
         own = {matrix: chosen.options(part, full) for matrix, full in matrices[part].items()}
@@ -86,9 +89,11 @@ def convert(
             raise InputError(f"{names[0] or 'module'}: {error}") from None
         for hooks in _HOOKS:
             getattr(analog, hooks).update(getattr(part, hooks))
+        lost += [(names[0] or "module", each.lost) for each in analog.modules() if isinstance(each, AnalogLayer)]
         replaced[id(part)] = analog.train(part.training).to(next(part.parameters()).device)
         index += len(own)
     chosen.check_all_used()
+    _warn_of_lost(lost)
     if id(module) in replaced:
         return replaced[id(module)]
     # A copy in which every converted layer is already known, under all the names it has.
@@ -96,6 +101,96 @@ def convert(
     analog_module: nn.Module = copy.deepcopy(module, known_parts)
     _close_short_paths(analog_module)
     return analog_module
+
+
+def load_digital(module: nn.Module, state: Mapping[str, Any], strict: bool = True) -> None:
+    """Write the state of a digital network to its twin on arrays.
+
+    module:  what `convert` or `place` made of such a network.
+    state:   ``state_dict()`` of the digital network, or of one with the same names and shapes.
+    strict:  whether every name of either side must be on the other.
+
+    Weights and biases of analog layers are written to their cells, within their bounds; all else is loaded by torch.
+
+    InputError: a name that is missing or left over, or a shape that does not fit.
+    """
+    checks.instance("module", module, nn.Module)
+    left, missing, lost = dict(state), [], []
+    for name, layer in module.named_modules():
+        if not isinstance(layer, AnalogLayer):
+            continue
+        sources = _digital_names(module, name)
+        parts = [left.pop(source, None) if part is None else left.get(source) for source, part in sources.values()]
+        weight, bias = (_of_part(value, part) for value, (_, part) in zip(parts, sources.values(), strict=True))
+        wanted = [("weight", weight)] + ([("bias", bias)] if layer.has_bias else [])
+        gone = [sources[which][0] for which, value in wanted if value is None]
+        missing += gone
+        if gone:
+            continue
+        try:
+            layer.set_weights(cast(torch.Tensor, weight), bias)
+        except InputError as error:
+            raise InputError(f"{name or 'module'}: {error}") from None
+        lost.append((name or "module", layer.lost))
+    for name, _ in module.named_modules():
+        if isinstance(module.get_submodule(name), AnalogMultiheadAttention):
+            for packed in ("in_proj_weight", "in_proj_bias"):
+                left.pop(_joined(name, packed), None)
+    analog = [name for name, each in module.named_modules() if isinstance(each, AnalogLayer)]
+    own = {name for name in module.state_dict() if not any(name.startswith(f"{a}." if a else "") for a in analog)}
+    missing += sorted(own - left.keys())
+    over = sorted(left.keys() - own)
+    if strict and (missing or over):
+        said = [
+            f"{word} {', '.join(names[:5])}" for word, names in (("lacks", missing), ("has besides", over)) if names
+        ]
+        raise InputError(
+            f"state: {' and '.join(said)}; accepted is the state_dict of the digital network that was converted, or "
+            "strict=False"
+        )
+    module.load_state_dict({name: value for name, value in left.items() if name in own}, strict=False)
+    _warn_of_lost(lost)
+
+
+def _digital_names(module: nn.Module, name: str) -> dict[str, tuple[str, int | None]]:
+    """Name the weight and bias of an analog layer in the digital network, and which third of it where q, k, v share."""
+    outer, _, inner = name.rpartition(".")
+    holder = module.get_submodule(outer) if outer or inner != name else module
+    if isinstance(holder, AnalogMultiheadAttention) and inner in ("q_proj", "k_proj", "v_proj"):
+        third = ("q_proj", "k_proj", "v_proj").index(inner)
+        packed = holder.kdim == holder.vdim == holder.embed_dim
+        weight = ("in_proj_weight", third) if packed else (f"{inner}_weight", None)
+        parts = {"weight": weight, "bias": ("in_proj_bias", third)}
+    elif isinstance(holder, Recurrent):
+        parts = {"weight": (f"weight_{inner}", None), "bias": (f"bias_{inner}", None)}
+    else:
+        return {part: (_joined(name, part), None) for part in ("weight", "bias")}
+    return {part: (_joined(outer, found), third) for part, (found, third) in parts.items()}
+
+
+def _of_part(value: torch.Tensor | None, third: int | None) -> torch.Tensor | None:
+    return value if value is None or third is None else value.chunk(3)[third]
+
+
+class ClippedWeights(UserWarning):
+    """Cells cannot hold the weights that were written to them."""
+
+
+NOTICEABLE = 0.05
+"""Share of the weights (in norm) that may be lost to the bounds of cells without a word."""
+
+
+def _warn_of_lost(lost: Iterable[tuple[str, Lost]]) -> None:
+    for name, each in lost:
+        if each.share > NOTICEABLE:
+            warnings.warn(
+                f"{name}: {each.clipped} weights are beyond the bounds of their cells and were clipped, the worst "
+                f"of them {each.worst:.3g} times too large; {each.share:.0%} of the weights (in norm) are lost. Scale "
+                "them with weight_scaling_omega, such as 0.6 times the device's w_max (`AnalogConfig`, or "
+                "place(..., weight_scaling_omega=...)), or train on the arrays",
+                ClippedWeights,
+                stacklevel=3,
+            )
 
 
 class _Choice:

@@ -58,7 +58,8 @@ class AnalogConvolution(AnalogLayer):
         checks.one_of("padding_mode", padding_mode, _PADDINGS)
         kernel = self._sizes("kernel_size", kernel_size, 1)
         inputs = in_channels // groups * math.prod(kernel)
-        super().__init__(out_channels, inputs, bias, config, groups=groups, **options)
+        shape = (out_channels, in_channels // groups, *kernel)
+        super().__init__(out_channels, inputs, bias, config, groups=groups, weight_shape=shape, **options)
         self.in_channels, self.out_channels, self.kernel_size = in_channels, out_channels, kernel
         self.stride, self.dilation = self._sizes("stride", stride, 1), self._sizes("dilation", dilation, 1)
         self.padding, self.padding_mode = padding, padding_mode
@@ -87,6 +88,7 @@ class AnalogConvolution(AnalogLayer):
             **options,
         )
         analog.set_weights(module.weight, module.bias)
+        analog.learn_as(module.weight, module.bias)
         return analog
 
     def output_size(self, *sizes: int) -> Sizes:
@@ -116,18 +118,19 @@ class AnalogConvolution(AnalogLayer):
         if self._frame:
             x = functional.pad(x, self._frame, "constant" if self.padding_mode == "zeros" else self.padding_mode)
         y = self._product(x)
-        return y.reshape(len(x), -1, self.out_channels).transpose(1, 2).reshape(len(x), -1, *positions)
+        y = y.reshape(len(x), math.prod(positions), self.out_channels).transpose(1, 2)
+        return y.reshape(len(x), self.out_channels, *positions)
 
     def vectors_of(self, x: Tensor) -> Tensor:
         if self.groups == 1 or not self.bias_column:
             return self._window.vectors(x, self.bias_column, self.path)
         vectors = self._window.vectors(x, False, self.path)
-        each = vectors.reshape(len(vectors), self.groups, -1)
+        each = vectors.reshape(len(vectors), self.groups, vectors.shape[1] // self.groups)
         return torch.cat([each, each.new_ones(len(vectors), self.groups, 1)], 2).flatten(1)
 
     def input_of(self, vectors: Tensor, shape: torch.Size) -> Tensor:
         if self.groups > 1 and self.bias_column:
-            vectors = vectors.reshape(len(vectors), self.groups, -1)[..., :-1].flatten(1)
+            vectors = vectors.reshape(len(vectors), self.groups, vectors.shape[1] // self.groups)[..., :-1].flatten(1)
         return self._window.images(vectors, shape, self.path)
 
     def _paddings(self) -> tuple[Sizes, Sizes]:

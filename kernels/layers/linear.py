@@ -45,6 +45,7 @@ class AnalogLinear(AnalogLayer):
         """Make a layer that stands in for a torch layer, with its weights; options as for `AnalogLayer`."""
         analog = cls(module.in_features, module.out_features, config, bias=module.bias is not None, **options)
         analog.set_weights(module.weight, module.bias)
+        analog.learn_as(module.weight, module.bias)
         return analog
 
     def forward(self, x: Tensor, step: Step = ALONE) -> Tensor:

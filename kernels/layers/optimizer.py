@@ -2,77 +2,109 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Iterable
+from typing import Any, cast
 
 import torch
 
 from rpusim.arch.contract import checks
 from rpusim.errors import InputError
-from rpusim.kernels.layers import AnalogLayer
-from rpusim.kernels.layers.gradient import PulsedGradient
+from rpusim.kernels.layers.base import AnalogLayer
+from rpusim.kernels.layers.gradient import ArrayWeights, on_arrays
+
+
+def digital_parameters(module: torch.nn.Module) -> list[torch.nn.Parameter]:
+    """The parameters of a module that are not on arrays that learn by pulses, for any optimizer of torch."""
+    return [each for each in module.parameters() if not isinstance(each, ArrayWeights)]
+
+
+def array_parameters(module: torch.nn.Module) -> list[ArrayWeights]:
+    """The parameters of a module that stand for weights on arrays that learn by pulses, for `AnalogSGD`."""
+    return on_arrays(module.parameters())
 
 
 class AnalogSGD(torch.optim.Optimizer):
-    """Train a module: its analog layers by pulsed updates, its parameters by plain SGD.
+    """Trains a module: its analog layers by pulsed updates, its digital parameters by plain SGD.
 
-    model:         the module (not its parameters, as analog weights are no torch parameters).
-    lr:            learning rate of both; may be changed by torch's schedulers or in ``param_groups``.
-    momentum, weight_decay:  for the digital parameters only; arrays have neither.
+    model: the module, all of whose parameters are trained; or, as of torch's optimizers, parameters or groups of them,
+        such as `array_parameters` where another optimizer trains the `digital_parameters`.
+    lr: learning rate of both; may be changed by torch's schedulers or in ``param_groups``.
+    momentum, weight_decay: for the digital parameters only; arrays have neither, and InputError says so if there are
+        no digital ones.
 
     What a loop does to gradients, clipping say, is done to the pulses, see `layers.gradient`.
 
-    One `step` sends all vector pairs since the last one in sample order, then lets cells diffuse and decay by one
-    mini-batch, and counts one mini-batch in the activity logs. With lr == 0 nothing is sent. Unlike gradients, pairs
-    are used up by a step; `zero_grad` forgets those that are left.
-
-    InputError: model is no module, or a number is out of its range.
+    One `step` sends the vector pairs that wait, in sample order, then lets cells diffuse and decay by one mini-batch,
+    and counts one mini-batch in the activity logs. With lr == 0 nothing is sent. As gradients do, pairs stay until
+    `zero_grad`.
     """
 
-    def __init__(self, model: torch.nn.Module, lr: float, *, momentum: float = 0.0, weight_decay: float = 0.0) -> None:
-        if not isinstance(model, torch.nn.Module):
-            raise InputError(
-                f"model: {type(model).__name__} was given; accepted is the torch module itself, AnalogSGD(model)"
-            )
+    def __init__(
+        self,
+        model: torch.nn.Module | Iterable[Any],
+        lr: float,
+        *,
+        momentum: float = 0.0,
+        weight_decay: float = 0.0,
+    ) -> None:
         checks.number("lr", lr, low=0.0)
         checks.number("momentum", momentum, low=0.0)
         checks.number("weight_decay", weight_decay, low=0.0)
-        self.layers = [module for module in model.modules() if isinstance(module, AnalogLayer)]
-        group = {"params": [p for p in model.parameters() if p.requires_grad and not isinstance(p, PulsedGradient)]}
-        super().__init__([group], {"lr": lr, "momentum": momentum, "weight_decay": weight_decay})
+        self._model = model if isinstance(model, torch.nn.Module) else None
+        if not isinstance(model, torch.nn.Module | Iterable) or isinstance(model, str | torch.Tensor):
+            raise InputError(
+                f"model: {type(model).__name__} was given; accepted is the torch module itself, AnalogSGD(model), or "
+                "parameters of it"
+            )
+        given: Any = list(model.parameters()) if isinstance(model, torch.nn.Module) else list(model)
+        if not given:
+            raise InputError("model: nothing to train was given; accepted is a module with parameters, or parameters")
+        super().__init__(given, {"lr": lr, "momentum": momentum, "weight_decay": weight_decay})
+        digital = [p for group in self.param_groups for p in group["params"] if not isinstance(p, ArrayWeights)]
+        for field, value in (("momentum", momentum), ("weight_decay", weight_decay)):
+            if value and not digital:
+                raise InputError(
+                    f"{field}: {value} was given, but all parameters are on arrays, which have none; accepted is 0"
+                )
 
-    def zero_grad(self, set_to_none: bool = True) -> None:
-        """Forget gradients and unused vector pairs."""
-        if self.param_groups[0]["params"]:
-            super().zero_grad(set_to_none)
-        for layer in self.layers:
-            if layer.gradient is not None:
-                layer.gradient.clear()
+    @property
+    def layers(self) -> list[AnalogLayer]:
+        """The analog layers that it trains, those trained by arithmetic included."""
+        found: dict[int, AnalogLayer] = {}
+        if self._model is not None:
+            found = {id(part): part for part in self._model.modules() if isinstance(part, AnalogLayer)}
+        for group in self.param_groups:
+            for part in on_arrays(group["params"]):
+                found.setdefault(id(part.layer), cast(AnalogLayer, part.layer))
+        return list(found.values())
 
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
-        """Learn from one mini-batch; returns the loss that ``closure`` computes, None without one."""
+        """One mini-batch; returns the closure's loss if there is one."""
         loss = None
         if closure is not None:
             with torch.enable_grad():
                 loss = closure()
-        if self.param_groups[0]["params"]:
-            self._learn_digitally()
-        rate, logs = float(self.param_groups[0]["lr"]), {}
+        rates: dict[int, dict[str, float]] = {}
+        for group in self.param_groups:
+            self._learn_digitally(group)
+            for part in on_arrays(group["params"]):
+                if part.grad is not None:
+                    rates.setdefault(id(part.layer), {})[part.part_name] = float(group["lr"])
+        logs = {}
         for layer in self.layers:
-            layer.pulsed_update(rate)
+            layer.pulsed_update(rates.get(id(layer), {}))
             layer.end_mini_batch()
             if layer.log is not None:
                 logs[id(layer.log)] = layer.log
         for log in logs.values():
-            log.step += 1
+            log.mini_batch_over(self)
         return loss
 
     @torch.no_grad()
-    def _learn_digitally(self) -> None:
-        """Move the digital parameters by plain SGD."""
-        (group,) = self.param_groups
+    def _learn_digitally(self, group: dict[str, Any]) -> None:
+        """Plain SGD of a group's digital parameters."""
         for parameter in group["params"]:
-            if parameter.grad is None:
+            if isinstance(parameter, ArrayWeights) or parameter.grad is None:
                 continue
             gradient = parameter.grad.add(parameter, alpha=group["weight_decay"])
             if group["momentum"] > 0.0:

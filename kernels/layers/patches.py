@@ -115,8 +115,9 @@ class Window:
             return x
         (samples, channels), sizes = shape[:2], shape[2:]
         columns = channels * math.prod(self.kernel)
-        seen = vectors[:, :columns].reshape(samples, -1, columns).transpose(1, 2)
-        seen = seen.reshape(samples, channels, -1, *self.positions(*sizes))
+        positions = self.positions(*sizes)
+        seen = vectors[:, :columns].reshape(samples, math.prod(positions), columns).transpose(1, 2)
+        seen = seen.reshape(samples, channels, math.prod(self.kernel), *positions)
         framed = vectors.new_zeros(samples, channels, *(s + 2 * p for s, p in zip(sizes, self.padding, strict=True)))
         for number, place in enumerate(self._slices(sizes)):
             framed[place] += seen[:, :, number]

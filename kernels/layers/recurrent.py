@@ -62,7 +62,7 @@ _KINDS: dict[str, tuple[int, int, Rule]] = {
 """By kind: matrices of hidden_size rows on top of each other, tensors of a state, and the rule."""
 
 
-class _Recurrent(torch.nn.Module):
+class Recurrent(torch.nn.Module):
     """Share what layers and single steps have in common: sizes, gates and the rule of a step."""
 
     kind: ClassVar[str] = ""
@@ -79,14 +79,22 @@ class _Recurrent(torch.nn.Module):
     def _set_weights(self, layer: torch.nn.Module) -> None:
         """Take the weights of a torch layer, whose names are weight_NAME and bias_NAME."""
         for name, matrix in self.named_children():
-            bias = getattr(layer, f"bias_{name}", None)
-            cast(AnalogLayer, matrix).set_weights(getattr(layer, f"weight_{name}"), bias)
+            weight, bias = getattr(layer, f"weight_{name}"), getattr(layer, f"bias_{name}", None)
+            cast(AnalogLayer, matrix).set_weights(weight, bias)
+            cast(AnalogLayer, matrix).learn_as(weight, bias)
 
     def _check(self, states: State, expected: list[tuple[int, ...]]) -> None:
         if [tuple(state.shape) for state in states] != expected:
             given = " and ".join(str(tuple(state.shape)) for state in states)
             wanted = " and ".join(map(str, expected))
             raise InputError(f"{type(self).__name__}: states of shape {given} were given; accepted is {wanted}")
+
+    def __getattr__(self, name: str) -> Any:
+        """Weights by torch's names, such as ``weight_ih_l0``."""
+        kind, _, matrix = name.partition("_")
+        if kind in ("weight", "bias") and matrix in self.__dict__.get("_modules", {}):
+            return getattr(self.get_submodule(matrix), kind)
+        return super().__getattr__(name)
 
     @staticmethod
     def matrices(layer: torch.nn.Module) -> tuple[str, ...]:
@@ -95,7 +103,7 @@ class _Recurrent(torch.nn.Module):
         return tuple(name.removeprefix("weight_") for name in own if name.startswith("weight_"))
 
 
-class AnalogRecurrent(_Recurrent):
+class AnalogRecurrent(Recurrent):
     """Share what `AnalogRNN`, `AnalogLSTM` and `AnalogGRU` have in common; they are called as torch's.
 
     The matrices are ``ih_l0`` (the input's), ``hh_l0`` (the state's), with ``proj_size`` also ``hr_l0``, then those of
@@ -187,7 +195,7 @@ class AnalogRecurrent(_Recurrent):
             )
         steps, samples = input.shape[:2]
         data, states = self._layers(input.flatten(0, 1), [samples] * steps, self._begin(hx, samples, input))
-        output = data.reshape(steps, samples, -1)
+        output = data.reshape(steps, samples, data.shape[1])
         if single:
             output, states = output.squeeze(1), tuple(state.squeeze(1) for state in states)
         elif self.batch_first:
@@ -262,7 +270,7 @@ class AnalogGRU(AnalogRecurrent):
     kind = "gru"
 
 
-class AnalogRecurrentCell(_Recurrent):
+class AnalogRecurrentCell(Recurrent):
     """Share what single steps have in common; they are called as torch's. The matrices are ``ih`` and ``hh``."""
 
     def __init__(

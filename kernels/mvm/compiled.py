@@ -10,7 +10,6 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import Any, NamedTuple
 
-import numba
 import numpy as np
 import torch
 from numba import prange
@@ -19,6 +18,7 @@ from numpy.typing import NDArray
 from rpusim.kernels.base import rng
 from rpusim.kernels.base.loops import Floats, Integers, Loop, by_identity, compile_loop, inlined
 from rpusim.kernels.base.rng import Integer, Purpose, nb_bits, nb_line_words, nb_normal, nb_step_words, nb_uniform
+from rpusim.kernels.base.threads import several_threads
 from rpusim.kernels.mvm.periphery import (
     BoundManagement,
     IOParameters,
@@ -220,6 +220,7 @@ def _first(
     numbers: Floats,
     managed: bool,
     stochastic: bool,
+    backward: bool,
     keys: NDArray[np.uint64],
     first: Integer,
     passes: NDArray[np.int32],
@@ -230,8 +231,9 @@ def _first(
     """Find the factors alpha of all vectors, and prepare the inputs of the first pass.
 
     alpha is the largest magnitude up to a threshold if inputs are ``managed``, else a constant. numbers: as
-    `_Constants` holds them. stochastic: inputs are rounded by chance. keys: as `_keys` makes them. passes, active:
-    (vectors,), filled with 1 or 0 passes and with the inputs that are not zero.
+    `_Constants` holds them. stochastic: inputs are rounded by chance. backward: empty vectors are left out even if
+    there is input noise. keys: as `_keys` makes them. passes, active: (vectors,), filled with 1 or 0 passes and with
+    the inputs that are not zero.
     Returns which vectors are multiplied at all, and their factors; the first rows of ``u`` are theirs, and the rows of
     the others in ``y`` become 0.
     """
@@ -242,7 +244,7 @@ def _first(
         alpha[b] = min(top, numbers[ALPHA_MOST]) if managed else numbers[ALPHA_CONSTANT]
     todo, number = np.empty(x.shape[0], np.int64), 0
     for b in range(x.shape[0]):
-        wanted = alpha[b] > 0 or sigma > 0
+        wanted = alpha[b] > 0 or (sigma > 0 and not backward)
         passes[b] = 1 if wanted else 0
         todo[number] = b
         number += 1 if wanted else 0
@@ -354,7 +356,13 @@ def simple(io: IOParameters) -> bool:
 
 
 def multiply(
-    weights: torch.Tensor, x: torch.Tensor, io: IOParameters, lines: Lines, stream: tuple[int, ...], first: int
+    weights: torch.Tensor,
+    x: torch.Tensor,
+    io: IOParameters,
+    lines: Lines,
+    stream: tuple[int, ...],
+    first: int,
+    backward: bool = False,
 ) -> Product:
     """Multiply as `rpusim.kernels.mvm.multiply.multiply` does, with as few steps as possible between the loops.
 
@@ -363,14 +371,14 @@ def multiply(
     vectors, (outputs, inputs) = x.shape[0], weights.shape
     y = np.empty((vectors, outputs), np.float32)
     passes, active = np.empty((2, vectors), np.int32)
-    whole = numba.get_num_threads() > 1
-    blocks = 1 if whole else -(-vectors // max(_BLOCK_VECTORS, _BLOCK_NUMBERS // max(outputs, inputs)))
-    if blocks <= 1:
-        _multiply(weights, x, y, passes, active, io, lines, stream, first)
+    blocks = -(-vectors // max(_BLOCK_VECTORS, _BLOCK_NUMBERS // max(outputs, inputs)))
+    if blocks <= 1 or several_threads():
+        _multiply(weights, x, y, passes, active, io, lines, stream, first, backward)
     else:
         for block in range(blocks):
             part = slice(vectors * block // blocks, vectors * (block + 1) // blocks)
-            _multiply(weights, x[part], y[part], passes[part], active[part], io, lines, stream, first + part.start)
+            of_part = x[part], y[part], passes[part], active[part]
+            _multiply(weights, *of_part, io, lines, stream, first + part.start, backward)
     return Product(torch.from_numpy(y), passes, active)
 
 
@@ -384,11 +392,13 @@ def _multiply(
     lines: Lines,
     stream: tuple[int, ...],
     first: int,
+    backward: bool,
 ) -> None:
     """Do `multiply` for some of the vectors, into their parts of ``y``, ``passes`` and ``active``."""
     constants, keys, u = _constants(io), _keys(stream), np.empty(x.shape, np.float32)
     loop = _variant(_FIRST, u.size)
-    todo, factor = loop(x.numpy(), constants.numbers, *constants.first_flags, keys, first, passes, active, u, y)
+    flags = *constants.first_flags, backward
+    todo, factor = loop(x.numpy(), constants.numbers, *flags, keys, first, passes, active, u, y)
     if len(todo) == 0:
         return
     sums = product(torch.from_numpy(u if len(todo) == len(u) else u[: len(todo)]), weights)
@@ -455,4 +465,4 @@ def _read(
 
 def _variant(loops: list[Any], work: int) -> Any:
     """Choose the serial or the parallel one of two compiled loops by the numbers that it has to compute."""
-    return loops[work > _PARALLEL_WORK and numba.get_num_threads() > 1]
+    return loops[work > _PARALLEL_WORK and several_threads()]

@@ -56,6 +56,7 @@ def multiply(
     first: int,
     average: Tensor | None = None,
     path: str = "numba",
+    backward: bool = False,
 ) -> Product:
     """Multiply each row of ``x`` by ``weights`` as an array with its periphery does; signals have no unit.
 
@@ -64,11 +65,13 @@ def multiply(
     numbers; first: the counter of the first vector, so that any division into calls draws the same noise.
     average: one-element state of ``average_abs_max`` (NaN before the first vector), changed in place; None if noise
     management needs none. path: "numba" (where `compiled.covers` the periphery; else torch) or "torch".
+    backward: x are errors. A vector that noise management finds empty (alpha <= 0) gives exact zeros and takes no pass;
+    forwards, only if there is no input noise, which is multiplied otherwise. The rules are those of AIHWKit.
     Returns outputs (vectors, outputs), and per vector how many analog passes it took and how many inputs were not zero.
     """
     loops = path == "numba" and x.is_cpu
     if loops and compiled.simple(io):
-        return compiled.multiply(weights, x, io, lines, stream, first)
+        return compiled.multiply(weights, x, io, lines, stream, first, backward)
     stages = compiled if loops and compiled.covers(io) else specification
     managed = io.noise_management is not NoiseManagement.NONE and not io.is_perfect
     worst_case = io.bound_management is BoundManagement.ITERATIVE_WORST_CASE
@@ -85,7 +88,8 @@ def multiply(
     passes = np.zeros(vectors, np.int32)
     y = torch.zeros(vectors, weights.shape[0], device=x.device)
     # A vector that noise management finds empty is not multiplied at all, unless its inputs would still be noisy.
-    todo = np.flatnonzero(alpha > 0) if managed and io.inp_noise <= 0.0 else np.arange(vectors)
+    skips = managed and (backward or io.inp_noise <= 0.0)
+    todo = np.flatnonzero(alpha > 0) if skips else np.arange(vectors)
     alpha = np.where(alpha > 0, alpha, np.float32(1))
     reduction, last, round_number = 1.0, io.last_reduction, 0
     while len(todo):
@@ -95,7 +99,7 @@ def multiply(
         if reduction >= last:
             break
         todo = todo[clipped]
-        if worst_case and round_number == 0:
+        if worst_case and round_number == 0 and io.noise_management is not NoiseManagement.ABS_MAX_NP_SUM:
             alpha = noise_factor(io, NoiseManagement.ABS_MAX_NP_SUM, seen, average)
             alpha = np.where(alpha > 0, alpha, np.float32(1))
         else:

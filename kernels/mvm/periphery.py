@@ -19,11 +19,14 @@ from rpusim.arch.contract import checks
 from rpusim.errors import InputError
 from rpusim.kernels.base import rng
 from rpusim.kernels.base.rng import Purpose
+from rpusim.kernels.base.threads import on_one_thread, part_by_part
 
 Tensor = torch.Tensor
 
-# Multiplications of a matrix product up to which one thread is enough.
-_ONE_THREAD_PRODUCT = 30_000_000
+# Multiplications of a part of a matrix product: one thread takes it as a whole, and a second one may take the next.
+_PART = 30_000_000
+# A part has a multiple of so many vectors, for which the bits are those of a product that is not divided.
+_VECTORS = 48
 
 
 class MVType(StrEnum):
@@ -308,14 +311,15 @@ class Statistics:
 def product(u: Tensor, weights: Tensor) -> Tensor:
     """Multiply u (vectors, inputs) by weights (outputs, inputs) transposed, exactly: (vectors, outputs).
 
-    This is the one matrix product of both paths, so that they agree to the bit. Small products run on one thread: to
-    wake a second one takes longer, milliseconds if another process has its core.
+    This is the one matrix product of both paths, so that they agree to the bit. Its bits do not depend on torch's
+    number of threads, nor on how vectors are put together, if they are at least 32: a large product is divided into
+    parts, each of them computed on one thread, and several at a time if torch has several threads.
     """
-    threads = torch.get_num_threads()
-    if threads == 1 or not u.is_cpu or weights.numel() * u.shape[0] > _ONE_THREAD_PRODUCT:
+    if not u.is_cpu:
         return functional.linear(u, weights)
-    torch.set_num_threads(1)
-    try:
-        return functional.linear(u, weights)
-    finally:
-        torch.set_num_threads(threads)
+    if len(weights) == 1 and len(u) > 1:  # a product with one vector is summed in another order
+        return product(u, weights.expand(2, -1))[:, :1].contiguous()
+    vectors = max(_VECTORS, _PART // max(1, weights.numel()) // _VECTORS * _VECTORS)
+    if len(u) <= vectors:
+        return on_one_thread(functional.linear, u, weights)
+    return torch.cat(list(part_by_part(lambda part: functional.linear(part, weights), torch.split(u, vectors))))

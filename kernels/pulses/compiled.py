@@ -9,7 +9,6 @@ from __future__ import annotations
 from functools import cache, lru_cache
 from typing import Any
 
-import numba
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -17,6 +16,7 @@ from numpy.typing import NDArray
 from rpusim.kernels.base import rng
 from rpusim.kernels.base.loops import Floats, Integers, Loop, by_identity, compile_loop
 from rpusim.kernels.base.rng import Integer, Purpose
+from rpusim.kernels.base.threads import several_threads
 from rpusim.kernels.devices.base import Cells, Device, PulsedDevice
 from rpusim.kernels.devices.models.constant_step import constant_step
 from rpusim.kernels.devices.variation import parameters_per_step
@@ -180,7 +180,7 @@ def update(
     limit, alone = chunking(merging, device, max(w.shape))
     # To merge a chunk costs about as much as four slots one by one.
     work = w.size * (4 if merging else min(limit, parameters.desired_bl * vectors))
-    parallel = work > PARALLEL_WORK and numba.get_num_threads() > 1
+    parallel = work > PARALLEL_WORK and several_threads()
     table = UpdateCounts.table(vectors)
     send = send_loop(device.step, parameters_per_step(pulse), only_up, merging, parallel)
     strength, flip = abs(learning_rate) / device.granularity, learning_rate < 0

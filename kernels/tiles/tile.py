@@ -162,6 +162,9 @@ class Tile(torch.nn.Module, ABC):
             )
         self._set_weights(weights)
 
+    def set_mapping(self, scale: Tensor) -> None:
+        """Take the layer's mapping scale of every row (rows,), if the tile's own parameter is in the layer's units."""
+
     @abstractmethod
     def _set_weights(self, weights: Tensor) -> None:
         """Write weights that have the right shape."""
@@ -213,6 +216,7 @@ class Tile(torch.nn.Module, ABC):
             self._counters["backward"],
             self._buffers["average"],
             self.path if weights.is_cpu else "torch",
+            backward=True,
         )
         self._counters["backward"] += d.shape[0]
         self._write(Phase.BACKWARD, done, step, active_rows=done.active, active_columns=self.columns)

@@ -1,6 +1,7 @@
 """How the command line behaves: errors as one sentence, interruption without a trace, progress while one waits.
 
-Exit status: 0 done; 2 the input cannot be used (one sentence on stderr, nothing written); 130 interrupted.
+Exit status: 0 done; 2 the input cannot be used (one sentence on stderr, nothing written); 130 interrupted by Ctrl-C,
+143 by SIGTERM.
 """
 
 from __future__ import annotations
@@ -8,24 +9,21 @@ from __future__ import annotations
 import errno
 import io
 import os
-import signal
 import sys
-import threading
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
-from types import FrameType
 from typing import Any, NoReturn, TextIO
 
 import click
 
-from rpusim.errors import InputError, nearest
+from rpusim.errors import InputError, Notice, nearest
+from rpusim.reports.cli.interruption import HEED, Interrupted, heeded
 
 Watch = Callable[[str, float], None]
 
 BAD_INPUT = 2
-INTERRUPTED = 130
 BROKEN_PIPE = 141
 STDOUT = 1
 STDOUT_REFUSES = (errno.ENOSPC, errno.EPIPE, errno.EIO, errno.EBADF)
@@ -43,11 +41,13 @@ class Commands(click.Group):
             if isinstance(stream, io.TextIOWrapper):
                 stream.reconfigure(errors="replace")  # a terminal that has no µ shows a question mark
         try:
-            with warnings.catch_warnings():
+            with heeded(), warnings.catch_warnings():
                 if not sys.warnoptions:
                     warnings.simplefilter("ignore")  # warnings of torch do not belong beside one sentence
+                warnings.simplefilter("always", Notice)
+                warnings.showwarning = _show_warning
                 status = super().main(args, prog_name, standalone_mode=False, **extra) or 0
-            sys.stdout.flush()
+                sys.stdout.flush()
             sys.exit(status)
         except OSError as error:
             if error.filename is not None or error.errno not in STDOUT_REFUSES:
@@ -60,9 +60,10 @@ class Commands(click.Group):
             _leave(str(error), BAD_INPUT)
         except click.ClickException as error:
             _leave(error.format_message(), error.exit_code if error.exit_code != 1 else BAD_INPUT)
-        except (click.Abort, KeyboardInterrupt) as interruption:
-            said = (interruption.__cause__ or interruption).args  # click wraps KeyboardInterrupt in Abort
-            _leave(f"interrupted; {said[0] if said else 'nothing was written'}", INTERRUPTED)
+        except (click.Abort, KeyboardInterrupt, Interrupted) as interruption:
+            if isinstance(interruption.__cause__, EOFError):  # click takes it for Ctrl-C, whoever raised it
+                raise interruption.__cause__ from None
+            _leave(HEED.sentence(), HEED.status)
 
     def resolve_command(
         self, context: click.Context, arguments: list[str]
@@ -78,6 +79,14 @@ def _leave(sentence: str, status: int) -> NoReturn:
     sys.exit(status)
 
 
+def _show_warning(message: Warning | str, category: type[Warning], filename: str, *where: Any, **more: Any) -> None:
+    """Print a notice as one sentence on stderr; other warnings as Python does."""
+    text = f"rpusim: {' '.join(str(message).split())}\n"
+    if not issubclass(category, Notice):
+        text = warnings.formatwarning(message, category, filename, where[0] if where else more.get("lineno", 0))
+    click.echo(text, err=True, nl=False)
+
+
 def aside() -> redirect_stdout[TextIO]:
     """Send what is printed to stderr while a user's own code may run, as stdout belongs to the document."""
     return redirect_stdout(sys.stderr)
@@ -87,14 +96,12 @@ def aside() -> redirect_stdout[TextIO]:
 def progress(wanted: bool = True) -> Iterator[Watch]:
     """Show bars on stderr, one for each stage, gone when done; nothing where stderr is not a terminal.
 
-    Ctrl-C is heeded at the next sign of progress, at once if pressed again: raised inside numba or torch while they
-    compile, it would be lost.
+    At every sign of progress it is asked whether there was a Ctrl-C.
     """
-    with _interruption() as interrupted, _bars(wanted) as show:
+    with _bars(wanted) as show:
 
         def watch(stage: str, fraction: float) -> None:
-            if interrupted():
-                raise KeyboardInterrupt
+            HEED.check()
             show(stage, fraction)
 
         yield watch
@@ -103,36 +110,8 @@ def progress(wanted: bool = True) -> Iterator[Watch]:
 @contextmanager
 def interruptible(checkpoint: Path) -> Iterator[None]:
     """Say how a run that is interrupted after its first checkpoint goes on."""
-    try:
-        yield
-    except KeyboardInterrupt:
-        if checkpoint.exists():
-            raise KeyboardInterrupt(f"the same command goes on from {checkpoint}") from None
-        raise
-
-
-@contextmanager
-def _interruption() -> Iterator[Callable[[], bool]]:
-    """Note Ctrl-C instead of raising at once; the second time it raises KeyboardInterrupt wherever we are.
-
-    Yields a function that tells whether it was pressed.
-    """
-    before = signal.getsignal(signal.SIGINT)
-    if threading.current_thread() is not threading.main_thread() or not callable(before):
-        yield lambda: False
-        return
-    pressed: list[int] = []
-
-    def note(number: int, frame: FrameType | None) -> None:
-        if pressed:
-            before(number, frame)
-        pressed.append(number)
-
-    signal.signal(signal.SIGINT, note)
-    try:
-        yield lambda: bool(pressed)
-    finally:
-        signal.signal(signal.SIGINT, before)
+    HEED.checkpoint = checkpoint
+    yield
 
 
 @contextmanager

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from rpusim.reports.cli.interruption import HEED
+
 if TYPE_CHECKING:
     from rpusim.workloads.results.result import Result
 
@@ -31,9 +33,11 @@ def show(document: dict[str, Any], json_wanted: bool) -> None:
 def keep(found: Result, folder: Path, words: list[str]) -> None:
     """Write a result's run folder; ``words`` (without "rpusim") are the command that makes it again, and are kept."""
     from rpusim.reports import save
+    from rpusim.workloads.results.result import text
 
-    found.document["command"] = shlex.join(["rpusim", *words])
+    found.document["command"] = text(shlex.join(["rpusim", *words]))
     save(found, folder)
+    HEED.written = str(folder)
 
 
 def say_where(file: Path, json_wanted: bool) -> None:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import math
+import struct
 import zipfile
 import zlib
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +21,24 @@ from rpusim.workloads.results.result import Result
 FILE = "events.npz"
 DETAILS = ("energy", "kept", "converters")
 """Columns that a trace may have besides those of events, see `Analysis.details`."""
+MOST_BYTES = 2**30
+"""The most memory that the columns of a file may take; a run keeps events of some ten megabytes at most."""
+_DAMAGED = (
+    ArithmeticError,
+    EOFError,
+    LookupError,
+    MemoryError,
+    NotImplementedError,
+    OSError,
+    RuntimeError,
+    SyntaxError,
+    TypeError,
+    ValueError,
+    struct.error,
+    zipfile.BadZipFile,
+    zlib.error,
+)
+"""What a damaged archive of arrays makes the libraries that read it raise."""
 
 
 @dataclass(frozen=True)
@@ -58,13 +79,14 @@ class Trace:
         if not path.exists():
             return None
         try:
-            with np.load(path, allow_pickle=False) as stored:
-                columns = {name: stored[name] for name in COLUMNS}
-                details = {name: stored[name] for name in DETAILS if name in stored}
-                trace = Trace(columns, tuple(stored["stations"].tolist()), tuple(stored["ops"].tolist()), details)
-                if not trace._is_whole():
-                    raise ValueError("columns that do not belong together")
-        except (OSError, ValueError, TypeError, KeyError, EOFError, zipfile.BadZipFile, zlib.error):
+            with zipfile.ZipFile(path) as archive:
+                stored = {name.removesuffix(".npy"): _array(archive, name) for name in archive.namelist()}
+            columns = {name: stored[name] for name in COLUMNS}
+            details = {name: stored[name] for name in DETAILS if name in stored}
+            trace = Trace(columns, tuple(stored["stations"].tolist()), tuple(stored["ops"].tolist()), details)
+            if not trace._is_whole():
+                raise ValueError("columns that do not belong together")
+        except _DAMAGED:
             raise InputError(f"{path}: cannot be read as events; give a folder that `rpusim run` wrote") from None
         return trace if len(trace) else None
 
@@ -98,3 +120,20 @@ class Trace:
             {name: column[chosen] for name, column in of.items()} for of in (self.columns, self.details)
         )
         return Trace(columns, self.stations, self.ops, details)
+
+
+def _array(archive: zipfile.ZipFile, name: str) -> NDArray[Any]:
+    """Read one array of an archive; ValueError if its header claims another size than the archive has for it."""
+    total = sum(entry.file_size for entry in archive.infolist())
+    if total > MOST_BYTES:
+        raise ValueError(f"{total} bytes")
+    with archive.open(name) as stream:
+        version = np.lib.format.read_magic(stream)
+        read_header = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+        shape, by_column, dtype = read_header(stream)
+        if dtype.hasobject or by_column:
+            raise ValueError("not a column of numbers or names")
+        content = stream.read()
+    if len(content) != math.prod(shape) * dtype.itemsize:
+        raise ValueError("a header that claims another size")
+    return np.frombuffer(content, dtype).reshape(shape)

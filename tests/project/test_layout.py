@@ -22,7 +22,7 @@ ROOMS: dict[str, str] = {
     "arch.schedule": "arch.contract arch.network arch.chips arch.mapping arch.engine",
     "arch.account": "arch.contract arch.parts arch.chips arch.mapping arch.engine arch.schedule",
     "arch.analysis": "arch.contract arch.engine arch.schedule arch.account",
-    "kernels.base": "",
+    "kernels.base": "arch.contract",
     "kernels.devices": "arch.contract kernels.base",
     "kernels.pulses": "arch.contract kernels.base kernels.devices",
     "kernels.mvm": "arch.contract kernels.base",

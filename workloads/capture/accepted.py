@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from torch import nn
-
-from rpusim.errors import nearest
 
 _ACTIVATIONS = (
     "relu relu6 sigmoid tanh leaky_relu elu gelu silu hardtanh hardsigmoid hardswish softplus prelu mish selu celu "
@@ -26,6 +22,10 @@ _RESHAPES = "flatten unflatten view reshape _unsafe_view squeeze unsqueeze"
 _DROPOUTS = "dropout feature_dropout alpha_dropout feature_alpha_dropout"
 _SELECTIONS = ("select", "slice")
 _IDENTITIES = "contiguous clone detach alias to _to_copy"
+_SHAPED = "zeros ones full empty rand randn randint"
+_NEW = "zeros ones full empty empty_strided"
+CONSTANT = frozenset([*(f"{name}_like" for name in _SHAPED.split()), *(f"new_{name}" for name in _NEW.split())])
+"""Traced operations that take the shape of what they read, and no value of it: what they make is no signal."""
 ACCEPTED: dict[str, tuple[str, str]] = {
     "linear": ("linear", ""),
     **{name: (name, "") for name in ("conv1d", "conv2d", "conv3d", "recurrent")},
@@ -51,10 +51,21 @@ _MODULES = (
 WEIGHT_LAYERS = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.RNNBase)
 """Modules whose weights lie on arrays."""
 ACCEPTED_MODULES = tuple(_MODULES.split())
-"""Names of accepted modules and functions, for errors."""
-ACCEPTED_FUNCTIONS = tuple(name for name in ACCEPTED if not name.startswith("_"))
+"""Names of accepted modules."""
+KNOWN_MODULES = f"modules {', '.join(ACCEPTED_MODULES)}"
+"""What a sentence says of them."""
+_LISTED = (name for name, (kind, _) in ACCEPTED.items() if kind not in ("identity", "recurrent"))
+KNOWN_OPERATIONS = f"operations {', '.join(name for name in _LISTED if not name.startswith('_'))}"
 
 
-def unsupported(subject: str, given: str, accepted: Sequence[str]) -> str:
-    """Say that what a user wrote is not supported, and what is. given: its name, for the nearest one."""
-    return f"{subject} is not supported{nearest(given, accepted)}"
+def unsupported(subject: str, known: str) -> str:
+    """Say that an operation or a module is not supported, and what its author can do.
+
+    subject: what it is, and where. known: what is accepted, `KNOWN_MODULES` or `KNOWN_OPERATIONS`.
+
+    No name is suggested in its place: operations whose names are alike need not have anything else in common.
+    """
+    return (
+        f"{subject} is not supported; the clock knows the {known}: write it with these, leave it out of the module, or "
+        "go without a clock (rpusim.convert)"
+    )

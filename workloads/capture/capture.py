@@ -1,14 +1,18 @@
 """From any torch module of linear and convolution layers to the `Network` that a chip can be planned for.
 
 The module is copied onto ``torch.device("meta")`` (shapes without storage: a network of billions of weights costs
-megabytes), put into evaluation mode and traced by ``torch.export``, which follows the user's own ``forward`` and so
-also sees ``F.linear``, ``+`` and whatever else is written there. Nothing is decomposed: each traced operation is
-looked up in `ACCEPTED` and becomes one operation of the network. The user's module is not touched.
+megabytes), put into evaluation or training mode and traced by ``torch.export``, which follows the user's own
+``forward`` and so also sees ``F.linear``, ``+`` and whatever else is written there. Nothing is decomposed: each traced
+operation is looked up in `ACCEPTED` and becomes one operation of the network. The user's module is not touched.
 
 A batch is traced and taken off again, so an operation that mixes samples is refused. Operations whose result is not
 used are left out. A weight that is used twice gives two weight layers with the same `parameter`; the chip can hold
 it twice or let both share the array, capture does not decide that. What is computed from constants alone is constant,
 and left out as well.
+
+What only training does (``if self.training``: auxiliary heads, noise, losses) is in the training graph. That graph may
+return several tensors, and losses: what is computed for a loss alone is left out, as a loss outside the module is; a
+layer whose result is kept aside for one is not. If both modes do the same, both networks are equal.
 
 >>> import torch
 >>> network = capture(torch.nn.Sequential(torch.nn.Linear(4, 3), torch.nn.Tanh(), torch.nn.Linear(3, 2)), (4,))
@@ -18,38 +22,135 @@ and left out as well.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
+from dataclasses import replace
+from typing import Any
 
 from torch import nn
 
 from rpusim.arch.network.network import Network
-from rpusim.errors import InputError
-from rpusim.workloads.capture.accepted import WEIGHT_LAYERS
+from rpusim.arch.network.operations import WeightLayer
+from rpusim.errors import InputError, shown, written
+from rpusim.workloads.capture.accepted import ACCEPTED_MODULES, WEIGHT_LAYERS
 from rpusim.workloads.capture.export import export, meta_copy
 from rpusim.workloads.capture.recurrent import unrolled
 from rpusim.workloads.capture.translator import Translator
 
+MOST_DIMENSIONS, MOST_VALUES = 8, 10**9
+"""The most dimensions, and the most values, of one sample."""
 
-def capture(module: nn.Module, input_shape: Sequence[int], name: str = "") -> Network:
+
+def capture(module: nn.Module, input_shape: Sequence[int], name: str = "", training: bool = False) -> Network:
     """Trace a module into a `Network`, its weight layers and operations; weights are neither read nor allocated.
 
     module:       Linear, convolutions (any stride, padding, dilation and groups), RNN, LSTM and GRU (see `unrolled`),
                   joined by the operations of `ACCEPTED`, as modules or as functions, taking one tensor and returning
-                  one. It may live on the meta device. It is traced as in evaluation mode.
+                  one (in training mode: some). It may live on the meta device.
     input_shape:  of one sample, such as (1, 28, 28).
     name:         of the network; the module's class if not given.
+    training:     whether it is traced as in training mode; else as in evaluation mode.
 
     A weight layer is named after the submodule that holds its weight ("features.0"), or after the parameter where a
     function uses one that is not called weight; a second use gets ":2". Raises InputError for anything else.
     """
+    evaluation, trained = _both(module, input_shape, name, training)
+    return trained if training else evaluation
+
+
+def capture_modes(module: nn.Module, input_shape: Sequence[int], name: str = "") -> tuple[Network, Network]:
+    """Trace a module as in training and as in evaluation; arguments as of `capture`.
+
+    Returns both networks; the same one twice if both modes do the same. Raises InputError as `capture` does, and if
+    evaluation is more than a part of training.
+    """
+    evaluation, trained = _both(module, input_shape, name, True)
+    if trained is not evaluation:
+        _check_modes(trained, evaluation)
+    return trained, evaluation
+
+
+def _both(module: nn.Module, input_shape: Sequence[int], name: str, training: bool) -> tuple[Network, Network]:
+    """Trace a module as in evaluation and, if that may differ and is asked for, as in training."""
     if not isinstance(module, nn.Module):
         raise InputError(f"capture got a {type(module).__name__}, accepted: a torch.nn.Module")
     shape = tuple(input_shape) if isinstance(input_shape, Sequence) else (input_shape,)
     if not shape or any(isinstance(size, bool) or not isinstance(size, int) or size < 1 for size in shape):
-        raise InputError(f"input_shape is {input_shape!r}, accepted: positive whole numbers, the shape of one sample")
+        raise InputError(
+            f"input_shape is {shown(written(input_shape))}, accepted: positive whole numbers, the shape of one sample"
+        )
+    if len(shape) > MOST_DIMENSIONS or math.prod(shape) > MOST_VALUES:
+        raise InputError(
+            f"input_shape is {shown(written(shape))}, accepted: at most {MOST_DIMENSIONS} dimensions and "
+            f"{MOST_VALUES:g} values"
+        )
+    for path, part in module.named_modules():
+        if type(part).__module__.startswith("rpusim.kernels."):
+            what = f"module {path!r} ({type(part).__name__})" if path else type(part).__name__
+            raise InputError(f"{what} is on arrays already, accepted: the module as it was before that")
     name = name or type(module).__name__
-    twin = unrolled(meta_copy(module).eval())
-    return Translator(name, shape, twin, export(twin, shape)).network()
+    evaluation = _traced(module, shape, name)
+    found = evaluation.network()
+    if not training or _same_in_both_modes(module):
+        return found, found
+    try:
+        trained = _traced(module, shape, name, evaluation.unread(), training=True).network()
+    except InputError as error:
+        raise InputError(f"in training mode, {error}") from error
+    return found, found if _form(found) == _form(trained) else trained
+
+
+def _traced(
+    module: nn.Module, shape: tuple[int, ...], name: str, unread: AbstractSet[str] = frozenset(), training: bool = False
+) -> Translator:
+    """Trace a copy of a module in one mode; arguments as of `Translator`."""
+    twin = unrolled(meta_copy(module).train(training))
+    return Translator(name, shape, twin, export(twin, shape), training, unread)
+
+
+def _same_in_both_modes(module: nn.Module) -> bool:
+    """Tell, without tracing, that a module does the same in both modes: it is made of nothing but torch's own."""
+
+    def known(part: nn.Module) -> bool:
+        written = {"forward", "__call__"} & vars(part).keys() or part._forward_hooks or part._forward_pre_hooks
+        named = type(part).__name__ in (*ACCEPTED_MODULES, "Sequential")
+        return type(part).__module__.startswith("torch.nn.") and named and not written
+
+    return all(map(known, module.modules()))
+
+
+def _form(network: Network) -> list[tuple[Any, tuple[int, ...]]]:
+    """Describe a network by what it does: digital operations go without names, and outputs are free."""
+    graph = network.graph
+    place = {name: number for number, name in enumerate(graph) if graph.nodes[name]["operation"].kind != "output"}
+    found = []
+    for name in place:
+        operation = graph.nodes[name]["operation"]
+        named = operation if isinstance(operation, WeightLayer) else replace(operation, name="")
+        found.append((named, tuple(place[source] for source in graph.predecessors(name))))
+    return found
+
+
+def _check_modes(training: Network, evaluation: Network) -> None:
+    """Refuse a module of which evaluation is more than a part of training, which the clock cannot follow."""
+    learns = {layer.parameter: (number, layer) for number, layer in enumerate(training.layers)}
+    last = -1
+    for layer in evaluation.layers:
+        where = f"network {evaluation.name!r}: layer {layer.name!r}"
+        if layer.parameter not in learns:
+            raise InputError(
+                f"{where} is used in evaluation mode but not in training mode, which the clock cannot follow; "
+                "accepted: every layer that is used in evaluation is used in training, too"
+            )
+        number, same = learns[layer.parameter]
+        if same != layer or number < last:
+            what = "order" if same == layer else "shape"
+            raise InputError(
+                f"{where} is used in another {what} in evaluation mode than in training mode, which the clock cannot "
+                "follow; accepted: the same in both, but for layers that only training uses"
+            )
+        last = number
 
 
 def check_convertible(network: Network, module: nn.Module) -> None:

@@ -3,23 +3,33 @@
 from __future__ import annotations
 
 import copy
-import io
 import logging
+import os
+import sys
+import threading
 import traceback
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager, redirect_stderr
-from typing import Any
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import wraps
+from typing import Any, TextIO
 
 import torch
 from torch import nn
 from torch.nn.parameter import is_lazy
 
 from rpusim.errors import InputError
-from rpusim.workloads.capture.accepted import ACCEPTED_MODULES, unsupported
+from rpusim.workloads.capture.accepted import ACCEPTED_MODULES, KNOWN_MODULES, unsupported
 
 BATCH = 2
 """Samples traced at once; not 1, so that a reshape that mixes samples shows."""
+
+
+_TRACING = threading.RLock()
+"""Held while something is traced: torch.export takes one module at a time."""
+
+# The thread that held it does not live on in a forked process.
+os.register_at_fork(after_in_child=_TRACING._at_fork_reinit)  # type: ignore[attr-defined]
 
 
 def meta_copy(module: nn.Module) -> nn.Module:
@@ -45,10 +55,10 @@ def meta_copy(module: nn.Module) -> nn.Module:
 def export(twin: nn.Module, shape: tuple[int, ...]) -> torch.export.ExportedProgram:
     """Trace a copy on a batch of `BATCH` samples of a shape; what torch has to say becomes an InputError in a sentence.
 
-    twin: on the meta device, in evaluation mode.
+    twin: on the meta device, in the mode that is traced.
     """
     floating = [p.dtype for p in twin.parameters() if p.is_floating_point()]
-    with torch.device("meta"), _quiet():
+    with torch.device("meta"), _TRACING, _quiet(), _confined():
         sample = torch.empty(BATCH, *shape, dtype=floating[0] if floating else torch.float32)
         try:
             return torch.export.export(twin, (sample,), strict=False)
@@ -64,7 +74,7 @@ def export(twin: nn.Module, shape: tuple[int, ...]) -> torch.export.ExportedProg
             path, part = _failed_in(twin, error)
             kind = type(part).__name__
             if is_torchs_own(part) and kind not in ACCEPTED_MODULES:
-                raise InputError(unsupported(f"module {path!r} ({kind})", kind, ACCEPTED_MODULES)) from error
+                raise InputError(unsupported(f"module {path!r} ({kind})", KNOWN_MODULES)) from error
             where = f" in module {path!r} ({kind})" if path else ""
             raise InputError(f"{what} cannot run on a sample of shape {shape}: {_first_line(error)}{where}") from error
 
@@ -86,17 +96,84 @@ def is_torchs_own(part: nn.Module) -> bool:
     return home.startswith("torch.nn.") and not home.endswith(".container")
 
 
+class _Here:
+    """Whatever torch says in this thread, in the shapes that warnings and logging ask for.
+
+    Nothing of the process is exchanged, as other threads go on: they warn, log and write to stderr as before.
+    """
+
+    def __init__(self) -> None:
+        self.thread = threading.get_ident()
+
+    def match(self, text: str) -> bool:
+        """Tell, as a filter of warnings, whether this one comes from the thread."""
+        return threading.get_ident() == self.thread
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Tell, as a filter of logging, whether a record comes from elsewhere."""
+        return record.thread != self.thread
+
+
+class _Muted:
+    """Stands for a stream: what the thread writes to it is dropped, everything else reaches the stream."""
+
+    def __init__(self, stream: TextIO, here: _Here) -> None:
+        self._stream, self._here = stream, here
+
+    def write(self, text: str) -> int:
+        """Write, unless it is the thread that writes."""
+        return len(text) if self._here.match(text) else self._stream.write(text)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+
 @contextmanager
 def _quiet() -> Iterator[None]:
     """Keep torch's own account of a failed trace off the screen: the `InputError` says it in one sentence."""
-    before = logging.root.manager.disable
-    logging.disable(logging.CRITICAL)
+    here = _Here()
+    filters: list[Any] = warnings.filters  # type: ignore[assignment]  # declared as a sequence
+    ignored = ("ignore", here, Warning, None, 0)
+    loggers = [each for name, each in [*logging.root.manager.loggerDict.items()] if name.split(".")[0] == "torch"]
+    sources = [each for each in loggers if isinstance(each, logging.Logger)]
+    filtered = [*sources, *(handler for each in sources for handler in each.handlers)]
+    before, muted = sys.stderr, None
+    if before is not None:
+        sys.stderr = muted = _Muted(before, here)
+    filters.insert(0, ignored)
+    for each in filtered:
+        each.addFilter(here)
     try:
-        with warnings.catch_warnings(), redirect_stderr(io.StringIO()):
-            warnings.simplefilter("ignore")
-            yield
+        yield
     finally:
-        logging.disable(before)
+        here.thread = -1  # whoever still has one of these hears everything
+        for each in filtered:
+            each.removeFilter(here)
+        filters.remove(ignored)
+        if sys.stderr is muted:  # otherwise another thread has exchanged it meanwhile, and will put it back
+            sys.stderr = before
+
+
+@contextmanager
+def _confined() -> Iterator[None]:
+    """Let only this thread's modules be traced: while it traces, torch.fx exchanges the call of every module."""
+    patcher = torch.fx._symbolic_trace._Patcher
+    exchange = patcher.patch_method
+
+    def exchange_here(self: Any, cls: type, name: str, new_fn: Callable[..., Any], deduplicate: bool = True) -> None:
+        thread, before = threading.get_ident(), getattr(cls, name)
+
+        @wraps(new_fn)
+        def call(*args: Any, **kwargs: Any) -> Any:
+            return (new_fn if threading.get_ident() == thread else before)(*args, **kwargs)
+
+        exchange(self, cls, name, call, deduplicate)
+
+    patcher.patch_method = exchange_here  # type: ignore[method-assign]
+    try:
+        yield
+    finally:
+        patcher.patch_method = exchange  # type: ignore[method-assign]
 
 
 def _first_line(error: Exception) -> str:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import operator
+from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
 from typing import Any
 
 import torch
@@ -11,7 +13,14 @@ from torch import fx, nn
 from rpusim.arch.network.network import Network, connect
 from rpusim.arch.network.operations import Operation, WeightLayer, Window
 from rpusim.errors import InputError
-from rpusim.workloads.capture.accepted import ACCEPTED, ACCEPTED_FUNCTIONS, ACCEPTED_MODULES, unsupported
+from rpusim.workloads.capture.accepted import (
+    ACCEPTED,
+    ACCEPTED_MODULES,
+    CONSTANT,
+    KNOWN_MODULES,
+    KNOWN_OPERATIONS,
+    unsupported,
+)
 from rpusim.workloads.capture.export import BATCH, is_torchs_own
 
 
@@ -22,12 +31,21 @@ class Translator:
     shape:    of one sample.
     twin:     the copy that was traced, for the names of its parts.
     program:  what tracing a batch of `BATCH` samples gave.
+    training: whether it was traced as in training. Then it may return several tensors, and losses, which are not timed.
+    unread:   parameters of weight layers that evaluation runs as well without reading what they give: not on the chip.
     """
 
     def __init__(
-        self, name: str, shape: tuple[int, ...], twin: nn.Module, program: torch.export.ExportedProgram
+        self,
+        name: str,
+        shape: tuple[int, ...],
+        twin: nn.Module,
+        program: torch.export.ExportedProgram,
+        training: bool = False,
+        unread: AbstractSet[str] = frozenset(),
     ) -> None:
-        self.name, self.shape, self.twin, self.program = name, shape, twin, program
+        self.name, self.shape, self.twin, self.program, self.training = name, shape, twin, program, training
+        self.left_out = unread
         self.steps: list[tuple[Operation, tuple[str, ...]]] = []
         self.made_by: dict[fx.Node, Operation] = {}  # traced nodes that depend on the sample
         self.taken = {"input", "output"}
@@ -45,27 +63,90 @@ class Translator:
         """Translate the whole graph. Raises InputError for what a network cannot hold."""
         nodes = list(self.program.graph.nodes)
         returned = nodes[-1].all_input_nodes
-        if len(returned) != 1:
+        if len(returned) != 1 and not self.training:
             what = type(self.twin).__name__
             raise InputError(f"{what}.forward returns {len(returned)} tensors, accepted: one that depends on the input")
-        live = _needed_for(nodes)
-        samples = self.program.graph_signature.user_inputs
+        signals = self.signals(nodes)
+        if not any(node in signals for node in returned):
+            raise InputError(f"the output of {type(self.twin).__name__}.forward does not depend on its input")
+        # In training a layer whose result is kept aside, for a loss of the user's, learns as well.
+        ends = set(returned) | (self.kept_aside(nodes, signals) if self.training else set())
+        live = _needed_for(nodes, ends)
+        loss = self.losses(nodes, ends, live & signals) if self.training else set()
+        timed = live - loss
         for node in nodes[:-1]:
             if node.op == "placeholder":
-                if node.name in samples:
+                if node in signals:
                     self.made_by[node] = Operation("input", "input", self.shape)
-            elif node in live:
+            elif node in timed:
                 self.translate(node)
-        if returned[0] not in self.made_by:
-            raise InputError(f"the output of {type(self.twin).__name__}.forward does not depend on its input")
-        last = self.made_by[returned[0]]
-        self.steps.append((Operation("output", "output", last.shape), (last.name,)))
+        read = (node for node in nodes[:-1] if node in ends or not loss.isdisjoint(node.users))
+        for last in dict.fromkeys(self.made_by[node].name for node in read if node in self.made_by):
+            shape = next(made.shape for made in self.made_by.values() if made.name == last)
+            self.steps.append((Operation(self.output_name(), "output", shape), (last,)))
         return connect(self.name, self.shape, self.steps)
+
+    def signals(self, nodes: Sequence[fx.Node]) -> set[fx.Node]:
+        """Find the nodes whose values depend on the sample."""
+        samples = self.program.graph_signature.user_inputs
+        found: set[fx.Node] = set()
+        for node in nodes:
+            given = node.op == "placeholder" and node.name in samples
+            if given or (_operation_name(node) not in CONSTANT and not found.isdisjoint(node.all_input_nodes)):
+                found.add(node)
+        return found
+
+    def unread_layers(self, nodes: Sequence[fx.Node], signals: AbstractSet[fx.Node]) -> set[fx.Node]:
+        """Find the weight layers whose result does not reach what is returned, but for those that are left out.
+
+        nodes: of the graph, the output last. signals: those that depend on the sample.
+        """
+        live = _needed_for(nodes, set(nodes[-1].all_input_nodes))
+        layers = (node for node in nodes if node in signals - live and _is_weight_layer(node))
+        return {node for node in layers if self.parameter(node) not in self.left_out}
+
+    def kept_aside(self, nodes: Sequence[fx.Node], signals: AbstractSet[fx.Node]) -> set[fx.Node]:
+        """Find what becomes of the results of `unread_layers` in the end; arguments as there."""
+        behind = self.unread_layers(nodes, signals)
+        for node in nodes[:-1]:
+            if not behind.isdisjoint(node.all_input_nodes):
+                behind.add(node)
+        return {node for node in behind & signals if behind.isdisjoint(node.users)}
+
+    def parameter(self, node: fx.Node) -> str:
+        """Name the parameter or buffer that a weight layer's node multiplies by; "" if that is computed."""
+        held = self.held.get(_arguments(node)["weight"].name, "")
+        return self.first_name.get(held, "")
+
+    def unread(self) -> set[str]:
+        """Name the parameters of layers whose result does not reach what is returned."""
+        nodes = list(self.program.graph.nodes)
+        return {self.parameter(node) for node in self.unread_layers(nodes, self.signals(nodes))}
+
+    def losses(self, nodes: Sequence[fx.Node], ends: AbstractSet[fx.Node], live: AbstractSet[fx.Node]) -> set[fx.Node]:
+        """Find what is computed for nothing but a loss: as one outside the module, it is not the chip's work.
+
+        nodes: of the graph, the output last. ends: the nodes that are read outside. live: those that they are made of.
+        """
+        found: set[fx.Node] = set()
+        for node in reversed(nodes[:-1]):
+            readers = [user for user in node.users if user in live]
+            if node not in live or node.op == "placeholder" or _is_weight_layer(node):
+                continue
+            without_samples = node in ends and not _has_samples(node)
+            if all(user in found for user in readers) and (without_samples or (node not in ends and readers)):
+                found.add(node)
+        return found
+
+    def output_name(self) -> str:
+        """Name an output of the network: the first one "output"."""
+        first = all(operation.kind != "output" for operation, _ in self.steps)
+        return "output" if first else self.unique("output")
 
     def translate(self, node: fx.Node) -> None:
         """Add the operation of one traced node, unless it computes a constant."""
         sources = [self.made_by[source] for source in node.all_input_nodes if source in self.made_by]
-        if not sources:
+        if not sources or _operation_name(node) in CONSTANT:
             return
         if node.target is operator.getitem and sources[0].kind == "pool" and node.args[1] == 0:
             self.made_by[node] = sources[0]  # torch returns pooled values together with their places
@@ -79,7 +160,7 @@ class Translator:
         ):  # the batch axis of one would meet an axis of the other's sample
             raise InputError(self.mixes_samples(node))
         operation: Operation
-        if kind == "linear" or kind == "recurrent" or kind.startswith("conv"):
+        if _is_weight_layer(node):
             operation = self.weight_layer(node, kind, sources[0], shape, given)
         else:
             name, (window, axes) = self.unique(self.digital_name(node)), self.extent(node, kind, given)
@@ -133,11 +214,9 @@ class Translator:
 
     def sample_shape(self, node: fx.Node) -> tuple[int, ...]:
         """Return the shape of the node's (first) value for one sample."""
-        value = node.meta["val"]
-        shape = tuple((value[0] if isinstance(value, tuple) else value).shape)
-        if len(shape) < 2 or shape[0] != BATCH:
+        if not _has_samples(node):
             raise InputError(self.mixes_samples(node))
-        return shape[1:]
+        return _shape(node)[1:]
 
     def extent(self, node: fx.Node, kind: str, given: dict[str, Any]) -> tuple[Window | None, tuple[int, ...]]:
         """Return the window of a sliding pooling, and the axes of the sample that a softmax or mean runs over."""
@@ -185,11 +264,16 @@ class Translator:
     def refusal(self, node: fx.Node) -> str:
         """Say that the node is not supported, and what is."""
         subject, (_, kind), name = self.subject(node), self.place(node), _operation_name(node)
+        if name.startswith("wrap_with_"):  # a part of the graph that torch keeps to itself
+            return (
+                f"{kind}.forward calls torch.no_grad, torch.autocast or a re-entrant checkpoint, whose inside is not "
+                "traced, accepted: detach() or requires_grad_(False), and checkpoint(..., use_reentrant=False)"
+            )
         if not subject.startswith("module"):
-            return unsupported(subject, name, ACCEPTED_FUNCTIONS)
+            return unsupported(subject, KNOWN_OPERATIONS)
         if kind in ACCEPTED_MODULES:  # such as the padding of a Conv2d with padding_mode="circular"
             return f"operation {name!r} in {subject} is not supported, accepted: a {kind} that does without it"
-        return unsupported(subject, kind, ACCEPTED_MODULES)
+        return unsupported(subject, KNOWN_MODULES)
 
     def mixes_samples(self, node: fx.Node) -> str:
         """Say that the node mixes samples."""
@@ -211,9 +295,26 @@ class Translator:
         return name
 
 
-def _needed_for(nodes: list[fx.Node]) -> set[fx.Node]:
-    """Find the nodes that the output (the last one) is made of; after a change in place torch reads the new value."""
-    live = {nodes[-1]}
+def _shape(node: fx.Node) -> tuple[int, ...]:
+    """Return the shape of a node's (first) value for all samples."""
+    value = node.meta["val"]
+    return tuple((value[0] if isinstance(value, tuple | list) else value).shape)
+
+
+def _has_samples(node: fx.Node) -> bool:
+    """Tell whether a node's value has an axis of samples, and something for each of them."""
+    shape = _shape(node)
+    return len(shape) > 1 and shape[0] == BATCH
+
+
+def _is_weight_layer(node: fx.Node) -> bool:
+    kind, _ = ACCEPTED.get(_operation_name(node), ("", ""))
+    return kind in ("linear", "recurrent") or kind.startswith("conv")
+
+
+def _needed_for(nodes: Sequence[fx.Node], ends: AbstractSet[fx.Node]) -> set[fx.Node]:
+    """Find the nodes that some (``ends``) are made of; after a change in place torch reads the new value."""
+    live = set(ends)
     for node in reversed(nodes):
         if node in live:
             live.update(node.all_input_nodes)

@@ -7,11 +7,9 @@ computed in `rpusim.kernels.mvm` and `rpusim.kernels.pulses`; the operations tha
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Literal
 
-from pydantic import Field
-
-from rpusim.arch.contract.sourced import Sourced
+from rpusim.arch.contract.sourced import Slots, Sourced
 
 
 class Management(Sourced):
@@ -26,4 +24,4 @@ class Management(Sourced):
     bound: Literal["none", "iterative", "iterative_worst_case"]
     update: bool
     update_bl: bool
-    bl: Annotated[int, Field(ge=1)] | None = None
+    bl: Slots | None = None

@@ -14,17 +14,19 @@ says what it is (`rpusim.arch.parts.cmos_cell`), so that currents and capacitanc
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, fields, replace
+from functools import partial
 from typing import Any
 
 from rpusim.arch.chips.bill_of_parts import bill_of_parts
 from rpusim.arch.chips.chip import Chip
 from rpusim.arch.contract.cell_layout import CellLayout
-from rpusim.arch.contract.configuration import shown
-from rpusim.errors import InputError, nearest
+from rpusim.errors import InputError, nearest, shown, written
 from rpusim.kernels import CmosRpu, IOParameters, PulsedDevice, UpdateParameters, device
 from rpusim.kernels.cells import CELLS, CellParameters, Single
+from rpusim.kernels.devices.drift import Drift
 from rpusim.kernels.inference import INFERENCE
 from rpusim.kernels.tiles.presets import CONFIGURATIONS
 from rpusim.workloads.cells.endurance import ASSUMED, CHARGE, OF_DEVICES, Endurance
@@ -33,6 +35,8 @@ Given = str | dict[str, Any]
 
 OF_THE_CHIP = "chip"
 """The name of the device that the chip's own cells are."""
+MOST_PULSES = 1e30
+"""An endurance beyond is taken for a slip."""
 _SECONDS = ("device.drift.t_0", "device.retention")
 
 
@@ -98,11 +102,15 @@ def build(given: Given, chip: Chip | None = None) -> UnitCells:
                 "experiment with inference"
             )
         if given not in CONFIGURATIONS:
-            raise InputError(f"device: {shown(repr(given))} is unknown{nearest(given, [*CONFIGURATIONS, OF_THE_CHIP])}")
+            raise InputError(
+                f"device: {shown(written(given))} is unknown{nearest(given, [*CONFIGURATIONS, OF_THE_CHIP])}"
+            )
         found = CONFIGURATIONS[given]
         lasts = OF_DEVICES.get(found.of, ASSUMED)
         return UnitCells(found.device, found.config.cell, found.config.update, found.source, lasts)
-    parameters = {"model": given} if isinstance(given, str) else dict(given)
+    if not isinstance(given, str | dict):
+        raise InputError(f"device: got {shown(written(given))}, but a name, or a mapping with 'model', is needed")
+    parameters = {"model": given} if isinstance(given, str) else _named("device", given)
     cell = parameters.pop("cell", {"kind": Single.kind})
     source = "given in the experiment, or the model's default"
     if chip and parameters.get("model") == OF_THE_CHIP:
@@ -115,9 +123,10 @@ def _endurance(given: Any, model: Any) -> Endurance:
     """Take the endurance that is given, or that of the device's name; InputError: it is no number above 0."""
     if given is None:
         return CHARGE if model == OF_THE_CHIP else OF_DEVICES.get(str(model), ASSUMED)
-    if isinstance(given, bool) or not isinstance(given, int | float) or not given > 0:
+    if isinstance(given, bool) or not isinstance(given, int | float) or not 0 < given < MOST_PULSES:
         raise InputError(
-            f"device.endurance: got {shown(repr(given))}, but a number of pulses above 0 is needed, such as 1.0e+9"
+            f"device.endurance: got {shown(written(given))}, but a number of pulses above 0 and below {MOST_PULSES:g} "
+            "is needed, such as 1.0e+9"
         )
     return Endurance(float(given), "given in the experiment")
 
@@ -145,26 +154,62 @@ def of_the_chip(chip: Chip | None) -> PulsedDevice:
 def _device(where: str, given: Any, chip: Chip | None) -> PulsedDevice:
     if not isinstance(given, dict) or not isinstance(given.get("model"), str):
         raise InputError(
-            f"{where}: got {shown(repr(given))}, but a mapping needs 'model', such as model: constant-step"
+            f"{where}: got {shown(written(given))}, but a mapping needs 'model', such as model: constant-step"
         )
-    model = of_the_chip(chip) if given["model"] == OF_THE_CHIP else given["model"]
-    return device(model, **{name: value for name, value in given.items() if name != "model"})
+    parameters = _named(where, given)
+    name = parameters.pop("model")
+    try:
+        model = of_the_chip(chip) if name == OF_THE_CHIP else device(name)
+    except InputError as error:
+        raise InputError(f"{where}.model: {str(error).removeprefix('device: ')}") from None
+    accepted = [field.name for field in fields(model) if field.init]
+    for parameter, value in parameters.items():
+        if parameter not in accepted:
+            raise InputError(f"{where}.{shown(parameter)}: {name} has no such parameter{nearest(parameter, accepted)}")
+        if isinstance(getattr(model, parameter), Drift):
+            parameters[parameter] = _drift(f"{where}.{parameter}", value)
+    made: PulsedDevice = _made(where, partial(replace, model), parameters)
+    return made
+
+
+def _drift(where: str, given: Any) -> Drift:
+    """Make the drift of a device of a mapping of its parameters."""
+    if isinstance(given, Drift):
+        return given
+    accepted = [field.name for field in fields(Drift)]
+    if not isinstance(given, dict):
+        raise InputError(f"{where}: got {shown(written(given))}, but a mapping is needed, such as {{nu: 0.1, t_0: 1}}")
+    for parameter in _named(where, given):
+        if parameter not in accepted:
+            raise InputError(f"{where}.{shown(parameter)}: a drift has no such parameter{nearest(parameter, accepted)}")
+    found: Drift = _made(where, Drift, given)
+    return found
+
+
+def _named(where: str, given: dict[Any, Any]) -> dict[str, Any]:
+    """Return a copy of a mapping whose keys are names."""
+    for key in given:
+        if not isinstance(key, str):
+            raise InputError(f"{where}: got the key {shown(written(key))}, but names of parameters are strings")
+    return dict(given)
 
 
 def _cell(where: str, given: Any, chip: Chip | None) -> CellParameters:
     """Make a cell of its kind and parameters; the periphery of its reads is the chip's, so nobody may state it."""
     kind = given.get("kind") if isinstance(given, dict) else None
-    if kind not in CELLS:
-        raise InputError(f"{where}: got {shown(repr(given))}, but a mapping needs 'kind'{nearest(str(kind), CELLS)}")
+    if not isinstance(given, dict) or kind is None:
+        raise InputError(f"{where}: got {shown(written(given))}, but a mapping needs 'kind'{nearest('', CELLS)}")
+    if not isinstance(kind, str) or kind not in CELLS:
+        raise InputError(f"{where}.kind: got {shown(written(kind))}{nearest(shown(written(kind)), CELLS)}")
     made = CELLS[kind]
     defaults = {field.name: getattr(made(), field.name) for field in fields(made)}
     accepted = [name for name, value in defaults.items() if not isinstance(value, IOParameters)]
     values = {}
-    for name, value in given.items():
+    for name, value in _named(where, given).items():
         if name == "kind":
             continue
         if name not in accepted:
-            raise InputError(f"{where}: {kind} has no parameter {name!r}{nearest(name, accepted)}")
+            raise InputError(f"{where}.{shown(name)}: {kind} has no such parameter{nearest(name, accepted)}")
         values[name] = _parameter(f"{where}.{name}", value, defaults[name], chip)
     cell: CellParameters = _made(where, made, values)
     return cell
@@ -175,14 +220,16 @@ def _parameter(where: str, value: Any, default: Any, chip: Chip | None) -> Any:
     if isinstance(default, CellParameters):
         return _cell(where, value, chip)
     if where.endswith(".devices"):
-        if not isinstance(value, list):
-            raise InputError(f"{where}: got {shown(repr(value))}, but a list of devices is needed")
+        if not isinstance(value, list | tuple):
+            raise InputError(f"{where}: got {shown(written(value))}, but a list of devices is needed")
         return tuple(_device(f"{where}.{number}", one, chip) for number, one in enumerate(value))
     if isinstance(default, UpdateParameters):
         names = [field.name for field in fields(default)]
-        unknown = [name for name in value if name not in names] if isinstance(value, dict) else [value]
-        if unknown:
-            raise InputError(f"{where}: got {shown(repr(unknown[0]))}{nearest(str(unknown[0]), names)}")
+        if not isinstance(value, dict):
+            raise InputError(f"{where}: got {shown(written(value))}, but a mapping of its parameters is needed")
+        for name in _named(where, value):
+            if name not in names:
+                raise InputError(f"{where}.{shown(name)}: is unknown{nearest(name, names)}")
         return _made(where, lambda **changes: replace(default, **changes), value)
     return value
 
@@ -191,9 +238,10 @@ def _made(where: str, make: Any, values: dict[str, Any]) -> Any:
     try:
         return make(**values)
     except InputError as error:
-        raise InputError(f"{where}.{error}") from None
-    except (TypeError, ValueError) as error:
-        raise InputError(f"{where}: got {shown(repr(values))}, which cannot be used ({error})") from None
+        said = str(error).removeprefix(f"{where.rpartition('.')[2]}.")
+        raise InputError(f"{where}.{said}" if re.match(r"\w+[.:\[]", said) else f"{where}: {said}") from None
+    except (ArithmeticError, RuntimeError, TypeError, ValueError) as error:
+        raise InputError(f"{where}: got {shown(written(values))}, which cannot be used ({error})") from None
 
 
 # --- as the kernel builds them ----------------------------------------------------------------------------------------

@@ -41,6 +41,7 @@ from rpusim.errors import InputError
 from rpusim.kernels import AnalogTile
 from rpusim.kernels.inference import elapse
 from rpusim.workloads.clock import sampling
+from rpusim.workloads.clock.loop_log import LoopActivity
 from rpusim.workloads.clock.meter import Meter
 
 MINI_BATCHES_PER_PIECE = 128
@@ -68,7 +69,7 @@ class Coupling:
         self,
         model: nn.Module,
         meter: Meter,
-        take: Callable[[], Activity],
+        take: Callable[[], Activity | LoopActivity],
         elapse: Elapse = "mini-batch",
         refresh: float | None = None,
     ) -> None:

@@ -1,6 +1,7 @@
 """The activity of a user's own loop: any order of forward, backward, evaluation and step, put in order for the engine.
 
-What a mini-batch is, the loop decides: everything between two steps of the optimizer is one. So
+What a mini-batch is, the loop decides: everything between two steps of the optimizer is one; steps of several
+optimizers, each of which trains a part of the module, end the same one if nothing was multiplied between them. So
 
 * gradients that are accumulated over several forward and backward passes are one mini-batch of all their vectors;
 * what runs in ``model.eval()`` or under ``torch.no_grad()`` is inference, each call a mini-batch of its own, wherever
@@ -9,16 +10,20 @@ What a mini-batch is, the loop decides: everything between two steps of the opti
 * a forward pass whose error never comes back (its loss was thrown away) is timed as what it was: a forward pass. Of a
   mini-batch that has more samples forward than backward, the last ones are taken to be those that learned.
 
+A call uses the layers that were captured, each once and in that order: those of training, or those of evaluation where
+that uses fewer. What it really used says which of both it was; anything else is refused.
+
 `LoopLog` notes which rows are inference while they are written; `in_order` numbers the vectors of a mini-batch
-consecutively and cuts it so that in each piece all passes have the same samples. That is what a schedule needs.
+consecutively and cuts it so that in each piece all passes have the same samples. That is what a schedule needs, and
+nobody else sees: counted are the mini-batches.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
-from dataclasses import replace
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, NoReturn
 
 import numpy as np
 import torch
@@ -29,19 +34,46 @@ from rpusim.arch.chips.description import TileKind
 from rpusim.arch.contract.activity import Activity, ActivityLog, Phase
 from rpusim.arch.mapping.placement import Placement
 from rpusim.errors import InputError
+from rpusim.kernels.inference import InferenceTile
+
+
+@dataclass(frozen=True)
+class LoopActivity:
+    """What a loop did, in pieces that a schedule can follow.
+
+    rows:       in order; each piece of a mini-batch is a step of its own, see `in_order`.
+    unit:       (rows,) number of the mini-batch, or of the call for inference, that each row belongs to.
+    evaluated:  (rows,) whether it is of what evaluation does, where training does something else.
+    """
+
+    rows: Activity
+    unit: NDArray[np.int64]
+    evaluated: NDArray[np.bool_]
 
 
 class LoopLog(ActivityLog):
     """An activity log that gives every mini-batch and every call for inference a step of its own.
 
-    placement: where the layers of the module lie that will write to this log.
-
-    The optimizer says that a mini-batch is over by raising ``step``, as for any log.
+    placement:   where the layers of the module lie that will write to this log.
+    evaluation:  the layers that evaluation uses, in order; None: all of them.
     """
 
-    def __init__(self, placement: Placement) -> None:
+    def __init__(self, placement: Placement, evaluation: Sequence[int] | None = None) -> None:
+        self.mini_batches = 0
+        """How many mini-batches ended with a step of the optimizer."""
         self.inference_rows = 0
-        """How many rows of the first array were inference."""
+        """How many rows of the first array (that evaluation uses, too) were inference."""
+        self._layers = [placed.layer for placed in placement.layers]
+        self._trained = tuple(range(len(self._layers)))
+        self._evaluated = self._trained if evaluation is None else tuple(evaluation)
+        self._in_evaluation: dict[int, bool] = {}
+        """By step: whether all calls of the module in it did what evaluation does."""
+        self._used: dict[int, int] | None = None
+        """Vectors that went forward in a call, by layer and in order; None: nothing is called."""
+        self._samples: int | None = None
+        """How many samples the call was given; None: nobody knows."""
+        self._mark, self._inferred = (0, 0), 0
+        """How many parts and rows, and rows of inference, there were when it began."""
         self._chip, self._shape = placement.chip, placement.network.input_shape
         self._kinds: dict[Any, TileKind] = {
             (block.layer, block.tile): placement.chip.tiles[block.kind] for block in placement.blocks()
@@ -51,6 +83,10 @@ class LoopLog(ActivityLog):
         self._count = 0
         self._open: int | None = None
         self._asked: int | None = None
+        self._asks = self._learns = False
+        """Whether the module is called for inference now; and whether an optimizer has sent updates since its step."""
+        self._ended_by: set[int] = set()
+        """Optimizers whose steps have ended the mini-batch, if nothing was multiplied since then."""
         self.when_over: Callable[[], None] = lambda: None
         """Is called when a mini-batch is over."""
         super().__init__()
@@ -58,7 +94,9 @@ class LoopLog(ActivityLog):
     @property
     def step(self) -> int:
         """Number of the mini-batch, or of the call for inference, that rows written now belong to."""
-        if self._asked is not None:
+        if self._asks:
+            if self._asked is None:
+                self._asked = self._new()
             return self._asked
         if self._open is None:
             self._open = self._new()
@@ -67,6 +105,14 @@ class LoopLog(ActivityLog):
     @step.setter
     def step(self, _: int) -> None:
         self._open = None
+
+    def mini_batch_over(self, by: object) -> None:
+        """End the mini-batch, unless another optimizer has done so just before. by: the optimizer."""
+        if not self._ended_by or id(by) in self._ended_by:
+            self.mini_batches += 1
+            self._ended_by.clear()
+        self._ended_by.add(id(by))
+        self._learns = False
         self.when_over()
 
     def _new(self) -> int:
@@ -78,17 +124,29 @@ class LoopLog(ActivityLog):
 
         Raises InputError if cells are programmed on a chip that does not say how.
         """
-        phase = columns.get("phase")
-        if self._asked is None and self._open is None and np.all(np.equal(phase, Phase.MAINTENANCE)):  # type: ignore[arg-type]
+        if not length:
+            return
+        phases: Any = columns.get("phase")
+        between = self._open is None or (self._ended_by and not self._learns)
+        if not self._asks and between and np.all(np.equal(phases, Phase.MAINTENANCE)):
             self._check_written(columns)
             self.waiting.append((length, columns))
             return
+        if not self._asks and self._ended_by:
+            if np.all(np.less(phases, Phase.UPDATE)):
+                self._open = None
+                self._ended_by.clear()
+            else:
+                self._learns = True
         for waited in self.waiting:
             super().append(waited[0], **waited[1])
         self.waiting.clear()
-        first = columns.get("layer") == 0 and columns.get("tile") == 0
-        if self._asked is not None and first and np.all(np.equal(phase, Phase.FORWARD)):  # type: ignore[arg-type]
-            self.inference_rows += length
+        if columns.get("tile") == 0 and np.all(np.equal(phases, Phase.FORWARD)):
+            layer: Any = columns.get("layer")
+            if self._used is not None:
+                self._used[layer] = self._used.get(layer, 0) + length
+            if self._asks and layer == self._evaluated[0]:
+                self.inference_rows += length
         super().append(length, **columns)
 
     def _check_written(self, columns: dict[str, ArrayLike]) -> None:
@@ -100,27 +158,100 @@ class LoopLog(ActivityLog):
     def follow(self, module: nn.Module) -> None:
         """Be told of every call of ``module``, which writes to this log.
 
-        Such a call raises InputError if its input is not a batch of samples of the shape that was placed.
+        Such a call raises InputError if its input is not a batch of samples of the shape that was placed, or if it used
+        other layers than were captured, or those in another order; nothing of such a call is in the log.
         """
-        module.register_forward_pre_hook(self._called)
+        module.register_forward_pre_hook(self._called, with_kwargs=True)
         module.register_forward_hook(self._returned, always_call=True)
 
-    def _called(self, module: nn.Module, given: tuple[object, ...]) -> None:
-        x = given[0] if given else None
-        if isinstance(x, torch.Tensor):
+    def _called(self, module: nn.Module, given: tuple[object, ...], named: Mapping[str, object]) -> None:
+        x = next((value for value in (*given, *named.values()) if isinstance(value, torch.Tensor)), None)
+        if x is not None:
             fits = tuple(x.shape[1:]) == self._shape or (
                 x.dim() > 0 and x.numel() == len(x) * math.prod(self._shape)  # as for a network that flattens first
             )
-            if not fits or not len(x):
+            if not fits:
                 raise InputError(
                     f"input: got shape {tuple(x.shape)}, but the module was placed for samples of shape {self._shape}, "
                     f"so (samples, {', '.join(map(str, self._shape))}) is needed"
                 )
-        learns = module.training and torch.is_grad_enabled()
-        self._asked = None if learns else self._new()
+        self._asks = not (module.training and torch.is_grad_enabled())
+        self._used, self._mark = {}, (len(self._parts), self._length)
+        self._samples = None if x is None else len(x)
+        self._inferred = self.inference_rows
 
-    def _returned(self, *_: object) -> None:
-        self._asked = None
+    def _returned(self, module: nn.Module, given: object, output: object) -> None:
+        used, self._used = self._used, None
+        try:
+            if used and output is not None:  # it is None where forward failed
+                self._note_mode(module, used)
+        finally:
+            self._asks, self._asked = False, None
+
+    def _note_mode(self, module: nn.Module, used: Mapping[int, int]) -> None:
+        """Find out from the layers that a call used, with their vectors, which mode it was, and note it."""
+        number = self._samples
+        if number is None:
+            number = next(used[layer] // self._layers[layer].vectors for layer in used)
+        whole = all(vectors == number * self._layers[layer].vectors for layer, vectors in used.items())
+        trains = whole and tuple(used) == self._trained
+        evaluates = whole and tuple(used) == self._evaluated and not (trains and module.training)
+        if not (trains or evaluates):
+            if any(isinstance(part, InferenceTile) and part.training for part in module.modules()):
+                return  # some of it was trained in software, and the rest did what is in the log
+            expected = self._trained if module.training else self._evaluated
+            self._refuse(f"it {self._difference(used, expected, number)}, unlike when it was placed")
+        step = self._asked if self._asks else self._open
+        assert step is not None, "rows that belong nowhere"
+        if self._in_evaluation.setdefault(step, evaluates) != evaluates:
+            self._refuse("it did what evaluation does, and in another call of the mini-batch what training does")
+
+    def _difference(self, used: Mapping[int, int], expected: Sequence[int], samples: int) -> str:
+        """Say how the layers that a call used are not those expected."""
+        names = [repr(layer.name) for layer in self._layers]
+        if missing := [layer for layer in expected if layer not in used]:
+            return f"did not use layer {names[missing[0]]}"
+        for layer, vectors in used.items():
+            if layer not in expected:
+                return f"used layer {names[layer]}"
+            if vectors != (right := samples * self._layers[layer].vectors):
+                return f"sent {vectors} vectors through layer {names[layer]} instead of {right}"
+        early, late = next(pair for pair in zip(used, expected, strict=True) if pair[0] != pair[1])
+        return f"used layer {names[early]} before layer {names[late]}"
+
+    def _refuse(self, what: str) -> NoReturn:
+        """Forget what the call did, but for maintenance that had waited for it, and say what is wrong with it."""
+        parts, length = self._mark
+        waited = [part for part in self._parts[parts:] if np.all(np.equal(part[2]["phase"], Phase.MAINTENANCE))]
+        self._parts[parts:], self._length = waited, length + sum(part[0] for part in waited)
+        self.inference_rows = self._inferred
+        raise InputError(
+            f"model: {what}; accepted: calls that use the layers that were captured, each once and in the same order "
+            "for all samples"
+        )
+
+    def evaluated(self, rows: Activity) -> NDArray[np.bool_]:
+        """Tell for each row that was taken whether it is of what evaluation does, where training does more."""
+        steps = [step for step, evaluates in self._in_evaluation.items() if evaluates]
+        found = np.isin(rows.step, steps)
+        other = rows.step[found & ~np.isin(rows.layer, self._evaluated)]  # as a part of the module was called
+        self._in_evaluation = {step: was for step, was in self._in_evaluation.items() if step == self._open}
+        mask: NDArray[np.bool_] = found & ~np.isin(rows.step, other)
+        return mask
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return what it takes to go on, once the rows have been taken."""
+        kept = {"mini_batches": self.mini_batches, "inference_rows": self.inference_rows, "count": self._count}
+        return kept | {"waiting": list(self.waiting)}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on from what `state_dict` gave."""
+        self.take()
+        self.mini_batches, self.inference_rows = state["mini_batches"], state["inference_rows"]
+        self._count, self.waiting = state["count"], list(state["waiting"])
+        self._open = self._asked = None
+        self._in_evaluation.clear()
+        self._ended_by.clear()
 
 
 def in_order(activity: Activity, vectors_per_sample: Sequence[int], first_step: int = 0) -> Activity:

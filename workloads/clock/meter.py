@@ -7,11 +7,12 @@ are taken to have cost the same per sample. Time in which nothing is done (`Mete
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
-from dataclasses import asdict, replace
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from rpusim.arch.account import steady
 from rpusim.arch.account.ledger import CHIP, STANDBY, Ledger
@@ -27,9 +28,20 @@ from rpusim.workloads.cells.periphery import with_management
 from rpusim.workloads.clock import sampling
 from rpusim.workloads.clock.beginning import TRACED_EVENTS, Beginning
 from rpusim.workloads.clock.counts import Counts
+from rpusim.workloads.clock.loop_log import LoopActivity
+from rpusim.workloads.clock.modes import Modes
 from rpusim.workloads.clock.sampling import Sample, Timing
 from rpusim.workloads.results import storage
 from rpusim.workloads.results.document import Measured
+
+
+@dataclass(frozen=True)
+class _Clock:
+    """What times and prices the passes of one mode: its plan, the prices of that, and the beginning of the run."""
+
+    plan: Plan
+    price: Pricer
+    beginning: Beginning
 
 
 class Meter:
@@ -40,6 +52,8 @@ class Meter:
     timing:      which mini-batches are timed, see `rpusim.workloads.clock.sampling`.
     management:  whose digital operations are added to every row of activity; None: the rows have them already.
     traced:      how many of the first events are kept for a trace.
+    modes:       the plans of training and of evaluation, where a module does something else in evaluation; ``plan`` is
+                 that of training. None: there is only the one.
     """
 
     def __init__(
@@ -49,6 +63,7 @@ class Meter:
         timing: Timing = "every",
         management: Management | None = None,
         traced: int = TRACED_EVENTS,
+        modes: Modes | None = None,
     ) -> None:
         self.plan = plan
         self.schedule = schedule
@@ -62,6 +77,9 @@ class Meter:
         self.counts = Counts()
         self.staleness: Staleness | None = None
         """How old weights were, in asynchronous training that was timed in one piece."""
+        self._modes = modes
+        self._counted = modes.counted if modes else 0
+        """Index of the layer by whose vectors samples are counted."""
         self._price = Pricer(plan)
         self._timed, self._idle = Ledger(), Ledger()
         self._whole = False
@@ -69,29 +87,64 @@ class Meter:
         self._sample = Sample()
         """Costs of the mini-batches that were timed, where not all are."""
         self._beginning = Beginning(plan, schedule, self._price, traced)
+        self._training = _Clock(plan, self._price, self._beginning)
+        self._evaluation: _Clock | None = None
+        if modes and modes.evaluation:
+            price = Pricer(modes.evaluation)
+            price.standby = self._price.standby  # of all arrays that hold weights
+            beginning = Beginning(modes.evaluation, schedule, price, traced)
+            self._evaluation = _Clock(modes.evaluation, price, beginning)
 
-    def add(self, activity: Activity) -> tuple[Activity, Events] | None:
+    def add(self, done: Activity | LoopActivity) -> tuple[Activity, Events] | None:
         """Account for whole mini-batches.
 
-        activity: what the arrays did, in order. Returns what was timed of it and its events; None if nothing was.
+        done: what the arrays did, in order; that of a user's own loop comes in pieces.
+
+        Returns what was timed last of it, in one mode, and its events; None if nothing was.
         """
+        if isinstance(done, LoopActivity):
+            activity, unit, evaluated = done.rows, done.unit, done.evaluated
+        else:
+            activity, unit, evaluated = done, done.step, np.zeros(len(done), np.bool_)
         if not len(activity):
             return None
         if self.management is not None:
             activity = with_management(activity, self.plan.placement, self.management)
         self._count(activity)
-        self.mini_batches += len(np.unique(activity.step))
-        timed = activity.select(sampling.timed(self.timing, activity.step))
-        if not len(timed):
+        in_pieces = isinstance(done, LoopActivity)  # of mini-batches, some of whose pieces may have come before
+        self.mini_batches = int(unit.max()) + 1 if in_pieces else self.mini_batches + len(np.unique(unit))
+        chosen = sampling.timed(self.timing, unit)
+        if in_pieces and not self.timed_samples and not self._samples(activity.select(chosen)):
+            chosen = np.ones(len(activity), np.bool_)  # the first that was done has no samples to stand for others
+        if not chosen.any():
             return None
-        events = run(self.plan, timed, self.schedule)
-        if self.schedule == "asynchronous":
-            self.staleness = staleness(self.plan, timed, events)
-        self._timed.merge(self._price(events, timed))
-        if self.timing != "every":
-            self._sample.note(timed, events, self._price)
-        self._keep(timed, events)
+        for rows, units, clock in self._by_mode(activity.select(chosen), unit[chosen], evaluated[chosen]):
+            self.timed_samples += self._samples(rows)
+            timed = self._modes.in_evaluation(rows) if self._modes and clock is self._evaluation else rows
+            events = run(clock.plan, timed, self.schedule)
+            if self.schedule == "asynchronous":
+                self.staleness = staleness(self.plan, timed, events)
+            self._timed.merge(clock.price(events, timed))
+            if self.timing != "every":
+                self._sample.note(replace(timed, step=units), events, clock.price)
+            clock.beginning.keep(timed, events)
         return timed, events
+
+    def _by_mode(
+        self, activity: Activity, unit: NDArray[np.int64], evaluated: NDArray[np.bool_]
+    ) -> Iterator[tuple[Activity, NDArray[np.int64], _Clock]]:
+        """Cut rows where the mode changes from one step to the next.
+
+        activity, unit, evaluated: as in `LoopActivity`. Yields rows and units of each part, and what times them.
+        """
+        if self._evaluation is None or not evaluated.any():
+            yield activity, unit, self._training
+            return
+        steps, first = np.unique(activity.step, return_index=True)
+        modes = evaluated[first]
+        for part in np.split(np.arange(len(steps)), np.flatnonzero(np.diff(modes)) + 1):
+            rows = np.isin(activity.step, steps[part])
+            yield activity.select(rows), unit[rows], self._evaluation if modes[part[0]] else self._training
 
     def repeat(self, work: Callable[[int, int], Activity], times: int, size: int = 1, most: int = sys.maxsize) -> None:
         """Account for equal mini-batches, of which as little is timed as it takes (see `rpusim.arch.account.steady`).
@@ -108,7 +161,8 @@ class Meter:
         self._whole = True
         self._count(timed.activity)
         self.mini_batch = size if timed.activity.trains else 0
-        self._keep(timed.activity, timed.events(self._beginning.most_events))
+        self.timed_samples += self._samples(timed.activity)
+        self._beginning.keep(timed.activity, timed.events(self._beginning.most_events))
         samples = self.samples
         if times * size > samples:  # what was done once, before the first of them, is in both
             if last := int(timed.activity.step.max()):
@@ -151,9 +205,10 @@ class Meter:
 
     def measured(self) -> Measured:
         """Return what a result has to say of this account; at least one sample must have been accounted for."""
-        streams = self.schedule == "layer-pipelined"
-        stored = storage.document(self.plan, self.mini_batch or int(not streams), training=self.mini_batch > 0)
-        analysis = self._beginning.analysis
+        streams, only_evaluated = self.schedule == "layer-pipelined", self._beginning.analysis is None
+        clock = self._evaluation if self._evaluation and only_evaluated else self._training
+        stored = storage.document(clock.plan, self.mini_batch or int(not streams), training=self.mini_batch > 0)
+        analysis = clock.beginning.analysis
         return Measured(
             self.plan,
             self.ledger(),
@@ -161,8 +216,8 @@ class Meter:
             activity=self.activity(),
             storage=stored,
             analysis=analysis.document() if analysis else {},
-            trace=self._beginning.trace,
-            details=self._beginning.details,
+            trace=clock.beginning.trace,
+            details=clock.beginning.details,
         )
 
     def state_dict(self) -> dict[str, Any]:
@@ -179,6 +234,7 @@ class Meter:
             "whole": self._whole,
             "staleness": self.staleness and asdict(self.staleness),
             **self._beginning.state_dict(),
+            **({"evaluation": self._evaluation.beginning.state_dict()} if self._evaluation else {}),
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -192,22 +248,22 @@ class Meter:
         self._idle.merge(Ledger(**state["idle"]))
         self.staleness = Staleness(**state["staleness"]) if state["staleness"] else None
         self._beginning.load_state_dict(state)
+        if self._evaluation:
+            self._evaluation.beginning.load_state_dict(state["evaluation"])
 
     def _count(self, activity: Activity) -> None:
         self.counts = self.counts.plus(activity)
         self.samples += self._samples(activity)
         if activity.trains:
-            last = activity.vector[(activity.phase == Phase.FORWARD) & (activity.layer == 0)].max(initial=-1)
-            self.mini_batch = max(self.mini_batch, (int(last) + 1) // self.plan.layers[0].placed.layer.vectors)
-
-    def _keep(self, timed: Activity, events: Events) -> None:
-        self.timed_samples += self._samples(timed)
-        self._beginning.keep(timed, events)
+            counted = self.plan.layers[self._counted]
+            read = (activity.phase == Phase.FORWARD) & (activity.layer == self._counted)
+            last = activity.vector[read].max(initial=-1)
+            self.mini_batch = max(self.mini_batch, (int(last) + 1) // counted.placed.layer.vectors)
 
     def _samples(self, activity: Activity) -> int:
-        """Count the samples that went forward through the first layer."""
-        first = self.plan.layers[0].placed
-        rows = (activity.phase == Phase.FORWARD) & (activity.layer == 0)
+        """Count the samples that went forward through the first layer (that both modes use)."""
+        first = self.plan.layers[self._counted].placed
+        rows = (activity.phase == Phase.FORWARD) & (activity.layer == self._counted)
         return int(np.sum(activity.count[rows])) // (first.grid * first.layer.vectors)
 
     def _scaled(self) -> Ledger:

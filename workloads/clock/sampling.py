@@ -28,9 +28,9 @@ from pydantic import BeforeValidator, Field, TypeAdapter, ValidationError
 from rpusim.arch.account.pricing import Pricer
 from rpusim.arch.contract.activity import Activity
 from rpusim.arch.contract.quantity import PICOSECONDS_PER_SECOND, ZEPTOJOULES_PER_JOULE
-from rpusim.arch.contract.sourced import Frozen
+from rpusim.arch.contract.sourced import MOST, Frozen
 from rpusim.arch.engine.events import Events
-from rpusim.errors import InputError
+from rpusim.errors import InputError, shown, written
 
 CONFIDENCE = 1.96
 """Standard errors on either side that hold 95 % of a normal distribution."""
@@ -39,14 +39,16 @@ CONFIDENCE = 1.96
 class Sampled(Frozen):
     """Every ``sampled``-th mini-batch is timed, the first one among them."""
 
-    sampled: Annotated[int, Field(ge=2)]
+    sampled: Annotated[int, Field(ge=2, le=MOST)]
 
 
 def _known(given: object) -> object:
     every = given.get("sampled") if isinstance(given, dict) and len(given) == 1 else None
-    if given in ("every", "first") or isinstance(given, Sampled) or (isinstance(every, int) and every >= 2):
+    if given in ("every", "first") or isinstance(given, Sampled) or (isinstance(every, int) and 2 <= every <= MOST):
         return given
-    raise ValueError(f"got {given!r}; accepted: every, first, or a mapping such as sampled: 10, from 2 on")
+    raise ValueError(
+        f"got {shown(written(given))}; accepted: every, first, or a mapping such as sampled: 10, from 2 to {MOST}"
+    )
 
 
 Timing = Annotated[Literal["every", "first"] | Sampled, BeforeValidator(_known)]
@@ -89,7 +91,7 @@ class Sample:
         energy = np.diff(edges) * float(sum(price.standby.values()))
         of_event = np.clip(np.searchsorted(edges, events.start, side="right") - 1, 0, len(energy) - 1)
         for _, members, zeptojoules in price.priced(events, activity):
-            energy += np.bincount(of_event[members], zeptojoules, len(energy))
+            energy += np.bincount(of_event[members], zeptojoules.astype(np.float64), len(energy))
         self.seconds += (np.diff(edges) / PICOSECONDS_PER_SECOND).tolist()
         self.joules += (energy / ZEPTOJOULES_PER_JOULE).tolist()
 

@@ -60,6 +60,7 @@ def result(
     accuracy: dict[str, Any] | None = None,
     samples_per_epoch: int | None = None,
     endurance: dict[str, Any] | None = None,
+    conductance: list[dict[str, Any]] | None = None,
     last: Mapping[str, Any] | None = None,
 ) -> Result:
     """Make a result of what was measured and what else a run has to say; parts that are None are left out.
@@ -72,6 +73,7 @@ def result(
     accuracy:               test errors and learning curve.
     samples_per_epoch:      training samples, for the time of an epoch.
     endurance:              how worn the cells are.
+    conductance:            which part of the range of conductances the weights use.
     last:                   parts that end the document, in this order.
     """
     placement = measured.plan.placement
@@ -89,6 +91,7 @@ def result(
         "activity": measured.activity,
         "storage": measured.storage,
         "endurance": endurance,
+        "conductance": conductance,
         "analysis": measured.analysis,
         "provenance": list(provenance),
     }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,8 +18,8 @@ VIEWS: dict[str, Callable[[dict[str, Any]], str]] = {}
 """How a document is shown, by kind of text (``text/html``); `rpusim.reports` fills it, as nothing here knows looks."""
 
 
-@dataclass(frozen=True, repr=False)
-class Result:
+@dataclass(frozen=True, repr=False, eq=False)
+class Result(Mapping[str, Any]):
     """A run's document, and the beginning of its schedule as events.
 
     document:  what result.json holds: plain numbers, words, lists and dictionaries; quantities in SI units.
@@ -27,8 +27,10 @@ class Result:
     stations:  names of the units that the events' station numbers stand for.
     details:   for every event of the trace, further columns by name (see `Analysis.details`).
 
-    ``result["time"]`` is short for ``result.document["time"]``. Infinities and NaN (a device may be ideal) become the
-    words "inf", "-inf" and "nan", as JSON has no numbers for them.
+    A result is a mapping, read-only, of the document's parts: ``result["time"]``, ``"time" in result``, ``len``,
+    ``keys``, ``items`` and ``get`` are those of the document, and two results are equal if their documents are.
+    Infinities and NaN (a device may be ideal) become the words "inf", "-inf" and "nan", as JSON has no numbers for
+    them; bytes of a file's name that are not text become escapes such as \\udce9.
     """
 
     document: dict[str, Any]
@@ -40,8 +42,16 @@ class Result:
         object.__setattr__(self, "document", _finite(self.document))
 
     def __getitem__(self, key: str) -> Any:
-        """Return one part of the document, such as ``result["energy"]``."""
+        """Return one part of the document, such as ``result["energy"]``; KeyError if there is none of this name."""
         return self.document[key]
+
+    def __iter__(self) -> Iterator[str]:
+        """Go through the names of the document's parts."""
+        return iter(self.document)
+
+    def __len__(self) -> int:
+        """Return how many parts the document has."""
+        return len(self.document)
 
     def __repr__(self) -> str:
         return f"<Result: {self.document.get('network')} on {self.document.get('chip')}>"
@@ -52,10 +62,17 @@ class Result:
         return view(self.document) if view else None
 
 
+def text(words: str) -> str:
+    """Return words that can be written as UTF-8: bytes of a file's name that are not become escapes such as \\udce9."""
+    return words.encode("utf-8", "backslashreplace").decode()
+
+
 def _finite(value: Any) -> Any:
-    """Return the same document with infinities and NaN as words."""
+    """Return the same document with infinities and NaN as words, and words as text."""
     if isinstance(value, dict):
-        return {key: _finite(item) for key, item in value.items()}
+        return {_finite(key): _finite(item) for key, item in value.items()}
+    if isinstance(value, str):
+        return text(value)
     if isinstance(value, list | tuple):
         return [_finite(item) for item in value]
     return str(value) if isinstance(value, float) and not math.isfinite(value) else value

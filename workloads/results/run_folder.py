@@ -1,9 +1,15 @@
-"""The run folder: a result on disk, written whole or not at all, and its document read back."""
+"""The run folder: a result on disk, written whole or not at all, and its document read back.
+
+Beside the files lie their digests: a folder in which one was altered, by a slip or by a failing disk, is not read.
+"""
 
 from __future__ import annotations
 
+import errno
+import hashlib
 import io
 import json
+import os
 import shutil
 import zipfile
 from collections.abc import Callable
@@ -13,14 +19,19 @@ from typing import Any
 import numpy as np
 import yaml
 
-from rpusim.arch.contract.configuration import shown
 from rpusim.arch.engine.events import Op
-from rpusim.errors import InputError
+from rpusim.errors import InputError, shown, written
 from rpusim.workloads.results import files
 from rpusim.workloads.results.result import SCHEMA, Result
 
 DOCUMENT = "result.json"
-RUN_FILES = (DOCUMENT, "config.resolved.yaml", "events.npz", "report.html", "trace.json", "trace.pftrace")
+DIGESTS = "SHA256SUMS"
+"""Holds the digests of the files that a run wrote, as ``sha256sum --check SHA256SUMS`` reads them."""
+MOST_BYTES, _MOST_DIGESTS = 500 * 2**20, 10_000
+"""The longest document that is read, and the longest list of digests."""
+LEAST_FREE = 16 * 2**20
+"""Bytes that have to be free where a run is to be written."""
+RUN_FILES = (DOCUMENT, DIGESTS, "config.resolved.yaml", "events.npz", "report.html", "trace.json", "trace.pftrace")
 """All that a run folder may hold. A folder with anything else in it is somebody's, and is never replaced."""
 
 CONFIGURATION = ("network", "chip", "training", "assumption", "seed", "version", "provenance")
@@ -36,7 +47,7 @@ def check_writable(folder: Path) -> None:
 
 
 def save(result: Result, folder: Path, page: Callable[[dict[str, Any]], str] | None = None) -> None:
-    """Write result.json, config.resolved.yaml, events.npz and (with ``page``) report.html: all, or nothing.
+    """Write result.json, config.resolved.yaml, events.npz, digests and (with ``page``) report.html: all, or nothing.
 
     result:  what to write.
     folder:  new, empty, or an earlier run folder, which is replaced.
@@ -45,44 +56,119 @@ def save(result: Result, folder: Path, page: Callable[[dict[str, Any]], str] | N
     Raises InputError if the folder is none of these or cannot be written; whatever ``page`` raises is passed on.
     """
     folder = _writable(folder)
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    fresh = files.fresh_folder(folder.parent)
     try:
-        fresh.chmod(0o755)
-        document = result.document
-        (fresh / DOCUMENT).write_text(json.dumps(document, indent=1, allow_nan=False) + "\n", encoding="utf-8")
-        resolved = {key: document[key] for key in CONFIGURATION if key in document}
-        settled = yaml.safe_dump(resolved, sort_keys=False, allow_unicode=True)
-        (fresh / "config.resolved.yaml").write_text(settled, encoding="utf-8")
-        if result.trace is not None:
-            names = {"stations": np.array(result.stations), "ops": np.array([op.name for op in Op])}
-            _save_arrays(fresh / "events.npz", result.trace.columns() | result.details | names)
-        if page is not None:
-            (fresh / "report.html").write_text(page(document), encoding="utf-8")
-        _put_in_place(fresh, folder)
-    except BaseException:
-        shutil.rmtree(fresh, ignore_errors=True)
-        raise
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        fresh = files.fresh_folder(folder.parent)
+        try:
+            fresh.chmod(0o755)
+            _fill(fresh, result, page)
+            _put_in_place(fresh, folder)
+        except BaseException:
+            shutil.rmtree(fresh, ignore_errors=True)
+            raise
+    except OSError as error:
+        raise InputError(
+            f"--out: {shown(str(folder))} cannot be written ({error.strerror or error}); a writable folder is needed"
+        ) from None
+
+
+def _fill(fresh: Path, result: Result, page: Callable[[dict[str, Any]], str] | None) -> None:
+    """Write the files of a run into a folder, the digests of the others last."""
+    document = result.document
+    resolved = {key: document[key] for key in CONFIGURATION if key in document}
+    settled = yaml.safe_dump(resolved, sort_keys=False, allow_unicode=True)
+    contents = {
+        DOCUMENT: _encoded(json.dumps(document, indent=1, allow_nan=False) + "\n"),
+        "config.resolved.yaml": _encoded(settled),
+    }
+    if result.trace is not None:
+        names = {"stations": np.array(result.stations), "ops": np.array([op.name for op in Op])}
+        contents["events.npz"] = _arrays(result.trace.columns() | result.details | names)
+    for name, content in contents.items():
+        (fresh / name).write_bytes(content)
+    (fresh / DIGESTS).write_text(_digests(contents), encoding="ascii")
+    if page is not None:
+        (fresh / "report.html").write_bytes(_encoded(page(document)))
+
+
+def _encoded(text: str) -> bytes:
+    """Encode text as UTF-8; half a character, as in the name of a file in another encoding, as its escape."""
+    return text.encode("utf-8", "backslashreplace")
+
+
+def _digests(contents: dict[str, bytes]) -> str:
+    """Write the lines of `DIGESTS`, as sha256sum does, and one of these lines themselves."""
+    lines = "".join(f"{hashlib.sha256(content).hexdigest()}  {name}\n" for name, content in contents.items())
+    return f"{lines}# {hashlib.sha256(lines.encode()).hexdigest()}\n"
 
 
 def read(folder: Path) -> dict[str, Any]:
     """Read the document in a run folder.
 
-    folder: one that `save` wrote. Raises InputError if there is no document in it, or it is not of this version.
+    folder: one that `save` wrote. Raises InputError if there is no document in it, it is not of this version, or a file
+    is not what was written. A folder of an earlier version has no digests, and is taken as it is.
     """
+    document = _document(folder)
+    _check_digests(folder)
+    return document
+
+
+def _document(folder: Path) -> dict[str, Any]:
+    """Read the document in a run folder, whatever the digests say."""
+    path = folder / DOCUMENT
     try:
-        document = json.loads((folder / DOCUMENT).read_text(encoding="utf-8"), parse_constant=_no_number)
-    except (OSError, ValueError, RecursionError):  # ValueError: not UTF-8, not JSON, NaN, a NUL in the path
+        if path.stat().st_size > MOST_BYTES:
+            raise ValueError("larger than any result")
+        # ValueError: also what is not UTF-8, not JSON, NaN, or has a NUL in its path
+        document = json.loads(path.read_text(encoding="utf-8"), parse_constant=_no_number)
+    except (
+        OSError,
+        ValueError,
+        RecursionError,
+        MemoryError,
+    ):  # ValueError: not UTF-8, not JSON, NaN, a NUL in the path
         raise InputError(
             f"{shown(str(folder))}: is not a run folder (no readable {DOCUMENT}); give a folder that `rpusim run` wrote"
         ) from None
     if not isinstance(document, dict):
         raise InputError(
-            f"{folder / DOCUMENT}: holds {_json_kind(document)}, but an object with schema {SCHEMA!r} is needed"
+            f"{shown(str(path))}: holds {_json_kind(document)}, but an object with schema {SCHEMA!r} is needed"
         )
     if document.get("schema") != SCHEMA:
-        raise InputError(f"{folder / DOCUMENT}: schema is {document.get('schema')!r}, but {SCHEMA!r} is needed")
+        raise InputError(
+            f"{shown(str(path))}: schema is {shown(written(document.get('schema')))}, but {SCHEMA!r} is needed"
+        )
     return document
+
+
+def _check_digests(folder: Path) -> None:
+    """Refuse a run folder in which a file is not what was written, naming the file."""
+    try:
+        content = (folder / DIGESTS).read_bytes()[:_MOST_DIGESTS]
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise InputError(f"{shown(str(folder / DIGESTS))}: cannot be read ({error.strerror})") from None
+    lines, _, own = content.rpartition(b"# ")
+    if own != hashlib.sha256(lines).hexdigest().encode() + b"\n":
+        raise InputError(
+            f"{shown(str(folder / DIGESTS))}: was altered or damaged after the run, so that nothing in the folder can "
+            "be relied on; run it again"
+        )
+    for line in lines.decode("ascii").splitlines():
+        expected, _, name = line.partition("  ")
+        try:
+            with (folder / name).open("rb") as file:
+                found = hashlib.file_digest(file, "sha256").hexdigest()
+        except OSError as error:
+            raise InputError(
+                f"{shown(str(folder / name))}: cannot be read ({error.strerror}), but the run wrote it; run it again"
+            ) from None
+        if found != expected:
+            raise InputError(
+                f"{shown(str(folder / name))}: was altered or damaged after the run (its digest is not the one in "
+                f"{DIGESTS}); run it again"
+            )
 
 
 def _writable(given: Path) -> Path:
@@ -94,6 +180,8 @@ def _writable(given: Path) -> Path:
         foreign = _foreign(folder)
         parent = next(p for p in folder.parents if p.exists())
         files.fresh_folder(parent).rmdir()
+        if shutil.disk_usage(parent).free < LEAST_FREE:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
     except (OSError, ValueError) as error:
         if isinstance(error, InputError):
             raise
@@ -122,7 +210,7 @@ def _foreign(folder: Path) -> str:
     if not there:
         return ""
     try:
-        read(folder)
+        _document(folder)
     except InputError:
         return f"its {DOCUMENT} is not one of ours"
     return ""
@@ -142,15 +230,17 @@ def _put_in_place(fresh: Path, folder: Path) -> None:
     old.rmdir()
 
 
-def _save_arrays(path: Path, arrays: dict[str, np.ndarray]) -> None:
+def _arrays(arrays: dict[str, np.ndarray]) -> bytes:
     """Write as numpy's savez_compressed does, but without the time of day: the same arrays give the same bytes."""
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+    whole = io.BytesIO()
+    with zipfile.ZipFile(whole, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, values in arrays.items():
             content = io.BytesIO()
             np.lib.format.write_array(content, values, allow_pickle=False)
             entry = zipfile.ZipInfo(f"{name}.npy")  # dated 1980
             entry.compress_type = zipfile.ZIP_DEFLATED
             archive.writestr(entry, content.getvalue())
+    return whole.getvalue()
 
 
 def _no_number(constant: str) -> None:

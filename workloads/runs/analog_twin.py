@@ -2,16 +2,45 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
 from torch import nn
 
-from rpusim.arch.contract.activity import ActivityLog
+from rpusim.arch.contract.activity import ActivityLog, Phase
 from rpusim.arch.mapping.placement import Placement
+from rpusim.errors import InputError
+from rpusim.kernels.layers import AnalogLayer
 from rpusim.kernels.layers.convert import convert
 from rpusim.kernels.tiles.tile import Tile
 from rpusim.workloads.cells import endurance, periphery
 from rpusim.workloads.cells.inference_cells import InferenceCells
 from rpusim.workloads.cells.management import Management
 from rpusim.workloads.cells.training_cells import UnitCells
+
+
+class _NotPlaced(ActivityLog):
+    """The log of a layer that is not on the chip: nothing of what it does is timed, so it must not learn.
+
+    name: of the layer.
+    """
+
+    def __init__(self, name: str) -> None:
+        super().__init__()
+        self.name = name
+
+    def append(self, length: int, **columns: ArrayLike) -> None:
+        """Forget rows; raises InputError if errors other than zeros come back to the layer, or it learns from such."""
+        phase: Any = columns.get("phase")
+        errors = np.equal(phase, Phase.BACKWARD) | np.equal(phase, Phase.UPDATE)
+        if np.any(errors & np.greater(columns.get("active_rows", 0), 0)):
+            raise InputError(
+                f"network: layer {self.name!r} is not on the chip, as what it computes is not part of what forward "
+                "returns, but a loss depends on it; accepted: that forward returns it too in training mode, where it "
+                "may return several tensors"
+            )
 
 
 def analog_twin(
@@ -21,20 +50,26 @@ def analog_twin(
     cells: UnitCells | InferenceCells,
     seed: int,
     log: ActivityLog,
+    weight_scaling_omega: float | None = None,
 ) -> nn.Module:
     """Copy a module, with its weight layers on the tiles of a placement.
 
     digital:     the module that was placed; it is not changed.
     placement:   where each of its weight layers lies. Layers that are not placed, as nobody uses what they compute,
-                 write no activity.
+                 write no activity, and must not learn.
     management:  what the digital side does to fit numbers to the analog range.
     cells:       what stands at the cross-points.
     seed:        of devices and of every noise.
     log:         where the tiles write what they do.
+    weight_scaling_omega:  as for `rpusim.kernels.tiles.tile.LayerConfig`; None: as the cells' configuration says.
 
     Raises InputError if a layer cannot be on arrays, or the chip's circuits cannot do what the cells need.
     """
     configurations = periphery.layer_configurations(placement, management, cells)
+    if weight_scaling_omega is not None:
+        configurations = {
+            name: replace(each, weight_scaling_omega=weight_scaling_omega) for name, each in configurations.items()
+        }
     analog = convert(
         digital,
         next(iter(configurations.values())),
@@ -43,6 +78,10 @@ def analog_twin(
         splits=periphery.splits(placement),
     )
     endurance.count(analog)
+    if isinstance(cells, UnitCells):
+        for name, part in analog.named_modules():
+            if isinstance(part, AnalogLayer):
+                part.log = _NotPlaced(name)
     for placed in placement.layers:
         for tile in analog.get_submodule(placed.layer.name).modules():
             if isinstance(tile, Tile):

@@ -6,12 +6,15 @@ Nothing of it stays: the module is a copy, the random state is put back, and no 
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 
 import torch
 from torch import nn
 
 from rpusim.errors import InputError
 from rpusim.workloads.capture.accepted import WEIGHT_LAYERS
+from rpusim.workloads.runs.process import RandomNumbers
 from rpusim.workloads.runs.training_loop import Batches
 
 
@@ -30,8 +33,28 @@ def dry_run(digital: nn.Module, analog: nn.Module, batches: Batches) -> None:
         _check_learns(module, x, y, batches.classes, where)
 
 
+def draws(digital: nn.Module, batches: Batches, numbers: RandomNumbers) -> Callable[[], AbstractContextManager[None]]:
+    """Find out whether the network draws random numbers of torch when it learns, as with dropout.
+
+    digital:  the network in floating point; a copy of it is run.
+    batches:  the data; the smallest mini-batch is tried.
+    numbers:  of the run.
+
+    Returns what makes the surrounding of each pass: the run's numbers in place of torch's, or, where none is drawn,
+    nothing, as other threads may want theirs.
+    """
+    twin, tried = copy.deepcopy(digital).train(), RandomNumbers(0)
+    before = tried.state
+    try:
+        with tried.drawn():
+            twin(batches.smallest()[0])
+    except (Exception, SystemExit):  # whatever a user's forward may raise: it will be said where it is trained
+        return numbers.drawn
+    return nullcontext if torch.equal(before, tried.state) else numbers.drawn
+
+
 def _check_parameters(module: nn.Module) -> None:
-    """Refuse what an array cannot do: other numbers than float32, and weights that must not learn."""
+    """Refuse what an array cannot do: other numbers than float32; and frozen weights, as a result counts all layers."""
     for name, tensor in [*module.named_parameters(), *module.named_buffers()]:
         if tensor.is_floating_point() and tensor.dtype != torch.float32:
             kind = str(tensor.dtype).removeprefix("torch.")
@@ -40,15 +63,15 @@ def _check_parameters(module: nn.Module) -> None:
         for name, weight in part.named_parameters(recurse=False):
             if isinstance(part, WEIGHT_LAYERS) and not weight.requires_grad:
                 raise InputError(
-                    f"network: {path}.{name} is frozen (requires_grad=False), but the weights of an array always "
-                    "learn; accepted: every weight with requires_grad"
+                    f"network: {path}.{name} is frozen (requires_grad=False), but an experiment trains every layer; "
+                    "accepted: every weight with requires_grad, or a training loop of your own (rpusim.place)"
                 )
 
 
 def _check_learns(module: nn.Module, x: torch.Tensor, y: torch.Tensor, classes: int, where: str) -> None:
     """Send one mini-batch through a copy of the module, and its loss back. where: the words for an error."""
     twin = copy.deepcopy(module).train()
-    with torch.random.fork_rng(devices=[]):
+    with RandomNumbers(0).drawn():
         try:
             output = twin(x)
             _check_output(output, len(y), classes)

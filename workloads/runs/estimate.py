@@ -18,7 +18,7 @@ from rpusim.arch.mapping.assumed_activity import PLAIN, STATEMENT, Learning, ass
 from rpusim.arch.mapping.placement import Bias, Placement, place
 from rpusim.arch.schedule.plan import make_plan
 from rpusim.arch.schedule.schedules import Schedule
-from rpusim.errors import InputError
+from rpusim.errors import InputError, written
 from rpusim.workloads.cells.assumed_transfers import all_alike, assumed, statement
 from rpusim.workloads.cells.inference_cells import InferenceCells
 from rpusim.workloads.cells.preparation import preparation
@@ -51,7 +51,8 @@ def map_network(
 ) -> dict[str, Any]:
     """Place a network on a chip, as a document: every layer with its tiles, and totals.
 
-    network:   one of the zoo, ``file.py:function``, or what `rpusim.capture` found.
+    network:   one of the zoo, ``file.py:function``, or what `rpusim.capture` found. On a chip that trains, layers that
+               only training uses are placed as well.
     chip:      a preset, a YAML file, or a `Chip`.
     bias:      where biases are: a column of the array, or digital.
     device:    a way to train or to infer, whose unit cells say how many arrays a weight takes; None: one device each.
@@ -59,7 +60,8 @@ def map_network(
 
     Raises InputError if something is missing, or the chip is too small.
     """
-    placement, _ = _placed(network, chip, bias, device, replicas)
+    on = load_chip(chip)
+    placement, _ = _placed(network, on, bias, device, replicas, training=on.trains)
     return {
         "network": placement.network.name,
         "chip": placement.chip.name,
@@ -103,7 +105,7 @@ def time_network(
 
     Raises InputError on what cannot be used together, or timed in one go.
     """
-    placement, cells = _placed(network, chip, bias, device, replicas)
+    placement, cells = _placed(network, chip, bias, device, replicas, training)
     _check(placement, cells, device, samples, training, schedule, batch)
     learns = cells if isinstance(cells, UnitCells) else None
     before = preparation(placement, cells) if program else EMPTY
@@ -145,11 +147,12 @@ def _placed(
     bias: Bias,
     device: GivenDevice | None,
     replicas: Mapping[str, int] | None,
+    training: bool,
 ) -> tuple[Placement, Cells | None]:
-    """Load what is named, and place it; None where no device is named."""
+    """Load what is named, and place it as in training or as in evaluation; None where no device is named."""
     on = load_chip(chip)
     cells = None if device is None else load_cells(device, on)
-    return place(load_network(network), on, bias, cells.layout if cells else SINGLE, replicas), cells
+    return place(load_network(network, training), on, bias, cells.layout if cells else SINGLE, replicas), cells
 
 
 def _check(
@@ -163,8 +166,14 @@ def _check(
 ) -> None:
     """Refuse numbers below 1, training where nothing can train, and inference where it is not what is asked for."""
     for name, given in (("samples", samples), ("batch", batch)):
-        if given < 1:
-            raise InputError(f"{name}: got {given}, but at least 1 is needed")
+        if not isinstance(given, int) or given < 1:
+            raise InputError(f"{name}: got {shown(written(given))}, but at least 1 is needed")
+    largest = MOST_VECTORS // max(layer.layer.vectors for layer in placement.layers)
+    if batch > largest:
+        raise InputError(
+            f"batch: got {shown(written(batch))}, but a mini-batch of this network has at most {largest} samples, so "
+            "that its vectors can be counted"
+        )
     if not training and batch > 1:
         raise InputError(f"batch: got {batch} for inference, but mini-batches are for training; accepted: 1")
     if training and not placement.chip.trains:
@@ -175,6 +184,10 @@ def _check(
         )
     if training and isinstance(cells, InferenceCells):
         raise InputError(f"device: got {shown(str(device))}, whose cells only infer; ask for inference")
+
+
+MOST_VECTORS = 2**31 - 1
+"""The most vectors of one layer in one mini-batch: columns of activity number them in 32 bits."""
 
 
 @dataclass(frozen=True)

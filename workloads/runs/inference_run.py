@@ -22,6 +22,7 @@ from rpusim.arch.contract.activity import Activity, ActivityLog, Phase
 from rpusim.arch.schedule.plan import Plan, make_plan
 from rpusim.errors import InputError
 from rpusim.kernels.inference import drift, program
+from rpusim.workloads.cells import conductance
 from rpusim.workloads.cells.inference_cells import InferenceCells
 from rpusim.workloads.cells.management import Management
 from rpusim.workloads.clock.meter import Meter
@@ -29,6 +30,7 @@ from rpusim.workloads.results import document
 from rpusim.workloads.results.result import Result
 from rpusim.workloads.runs.analog_twin import analog_twin
 from rpusim.workloads.runs.checkpoint import Progress
+from rpusim.workloads.runs.dry_run import draws
 from rpusim.workloads.runs.inputs import Inputs
 from rpusim.workloads.runs.training_loop import Batches, Training, Watch, train
 
@@ -54,16 +56,17 @@ def run(inputs: Inputs, progress: Progress, watch: Watch) -> Result:
 
     stage = Training("digital", digital, torch.optim.SGD(digital.parameters(), 1.0))
     batches = Batches(samples, recipe, seed)
+    surrounding = draws(digital, batches, progress.numbers)
     try:
         progress.goes_on_with(stage)
-        train(stage, batches, watch, progress.keep)
+        train(stage, batches, watch, progress.keep, draws=surrounding)
         model = on_chip(cells, log)
         if use.retraining is not None:
             changed = {"epochs": use.retraining.epochs, "learning_rate": use.retraining.learning_rate}
             again = Batches(samples, recipe.model_copy(update=changed), seed)
             retraining = Training("hardware-aware", model, torch.optim.SGD(model.parameters(), 1.0), log)
             progress.goes_on_with(retraining)
-            train(retraining, again, watch, progress.keep)
+            train(retraining, again, watch, progress.keep, draws=surrounding)
     except InputError:  # it cannot go on
         progress.checkpoint.remove()
         raise
@@ -76,7 +79,8 @@ def run(inputs: Inputs, progress: Progress, watch: Watch) -> Result:
     aging = _Aging(model, plain, log, batches, make_plan(inputs.placement), experiment.management)
     progress.goes_on_with(aging)
     for seconds in use.times[len(aging.points) :]:
-        aging.test(seconds)
+        with surrounding():
+            aging.test(seconds)
         progress.keep()
         watch(aging.name, len(aging.points) / len(use.times))
 
@@ -94,6 +98,7 @@ def run(inputs: Inputs, progress: Progress, watch: Watch) -> Result:
             "curve": [],
             "aging": aging.points,
         },
+        conductance=conductance.document(model, inputs.placement),
         last={"wall": {"seconds": time.perf_counter() - progress.began}},
     )
 

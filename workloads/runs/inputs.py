@@ -20,7 +20,7 @@ from rpusim.arch.mapping.placement import Placement, place
 from rpusim.arch.network.network import Network
 from rpusim.errors import InputError, nearest
 from rpusim.kernels.inference import INFERENCE, AddNormal, GaussianClip, InferenceConfig
-from rpusim.workloads.capture.capture import capture, check_convertible
+from rpusim.workloads.capture.capture import capture, capture_modes, check_convertible
 from rpusim.workloads.cells import inference_cells, training_cells
 from rpusim.workloads.cells.inference_cells import InferenceCells
 from rpusim.workloads.cells.training_cells import UnitCells
@@ -95,20 +95,30 @@ def load(experiment: Experiment) -> Inputs:
     The network's first weights come from torch's random numbers as they stand. Raises InputError if something is
     missing, or does not go together.
     """
-    digital, input_shape = networks.build(experiment.network)
-    samples = data.load(experiment.data).shaped(input_shape)
-    network = capture(digital, input_shape, experiment.network)
-    check_convertible(network, digital)
-    chip = load_chip(experiment.chip)
+    with experiment.speaks("network"):
+        digital, input_shape = networks.build(experiment.network)
+    with experiment.speaks("data"):
+        samples = data.load(experiment.data).shaped(input_shape)
+    with experiment.speaks("network"):
+        if experiment.inference is None:
+            network, _ = capture_modes(digital, input_shape, experiment.network)
+        else:  # training is done in software
+            network = capture(digital, input_shape, experiment.network)
+        check_convertible(network, digital)
+    with experiment.speaks("chip"):
+        chip = load_chip(experiment.chip)
     cells: Cells
-    if experiment.inference is None:
-        cells = training_cells.build(experiment.device, chip)
-    else:
-        cells = _cells_in_use(experiment.device, experiment.inference)
-    placement = place(network, chip, experiment.bias, cells.layout)
-    if experiment.inference is not None:
-        for kind in chip.tiles:
-            kind.writing(chip.name)
+    with experiment.speaks("device"):
+        if experiment.inference is None:
+            cells = training_cells.build(experiment.device, chip)
+        else:
+            cells = _cells_in_use(experiment.device, experiment.inference)
+    with experiment.speaks("network"):
+        placement = place(network, chip, experiment.bias, cells.layout)
+    with experiment.speaks("chip"):
+        if experiment.inference is not None:
+            for kind in chip.tiles:
+                kind.writing(chip.name)
     return Inputs(experiment, digital, network, samples, cells, placement)
 
 
@@ -117,8 +127,10 @@ def load_chip(given: GivenChip) -> Chip:
     return given if isinstance(given, Chip) else Chip.load(given)
 
 
-def load_network(given: GivenNetwork) -> Network:
+def load_network(given: GivenNetwork, training: bool = False) -> Network:
     """Return the layers of a network of the zoo, of ``file.py:function``, or those given as a value.
+
+    training: whether it is wanted as it is in training; else as in evaluation.
 
     No weight is allocated, so networks far larger than this machine's memory can be asked about.
     """
@@ -126,7 +138,7 @@ def load_network(given: GivenNetwork) -> Network:
         return given
     with torch.device("meta"):
         module, input_shape = networks.build(given)
-    return capture(module, input_shape, given)
+    return capture(module, input_shape, given, training)
 
 
 def load_cells(given: GivenDevice, chip: Chip) -> Cells:

@@ -10,23 +10,23 @@ from typing import Any, get_args
 from torch import nn
 
 from rpusim.arch.chips.chip import Chip
-from rpusim.arch.contract.activity import Activity
+from rpusim.arch.contract import checks
 from rpusim.arch.contract.quantity import PICOSECONDS_PER_SECOND
 from rpusim.arch.mapping import placement
 from rpusim.arch.mapping.placement import Bias
-from rpusim.arch.schedule.plan import make_plan
 from rpusim.errors import InputError
 from rpusim.kernels.inference import INFERENCE, InferenceConfig
-from rpusim.workloads.capture.capture import capture, check_convertible
-from rpusim.workloads.cells import endurance, training_cells
+from rpusim.workloads.capture.capture import capture, capture_modes, check_convertible
+from rpusim.workloads.cells import conductance, endurance, training_cells
 from rpusim.workloads.cells.endurance import Endurance
 from rpusim.workloads.cells.inference_cells import EXACT, InferenceCells
 from rpusim.workloads.cells.management import Management
 from rpusim.workloads.cells.training_cells import UnitCells
 from rpusim.workloads.clock import sampling
 from rpusim.workloads.clock.coupling import Coupling
-from rpusim.workloads.clock.loop_log import LoopLog, in_order
+from rpusim.workloads.clock.loop_log import LoopActivity, LoopLog, in_order
 from rpusim.workloads.clock.meter import Meter
+from rpusim.workloads.clock.modes import Modes
 from rpusim.workloads.results import document
 from rpusim.workloads.results.result import Result
 from rpusim.workloads.runs.analog_twin import analog_twin
@@ -58,6 +58,7 @@ def place(
     bias: Bias = "column",
     seed: int = 0,
     timing: Any = "every",
+    weight_scaling_omega: float | None = None,
 ) -> nn.Module:
     """Copy a module onto the arrays of a chip, to be trained in the user's own loop with `AnalogSGD`.
 
@@ -71,6 +72,10 @@ def place(
     seed:         of devices and of every noise, from 0 on.
     timing:       which mini-batches the engine times: "every", "first", or such as {"sampled": 10} (see
                   `rpusim.workloads.clock.sampling`).
+
+    weight_scaling_omega:  what the largest weight of a layer becomes on its arrays, such as 0.6 times the device's
+                  bound; outputs are multiplied digitally by the inverse. None: as the cells' configuration says (those
+                  that learn hold weights as they are; those that are programmed use the whole range).
 
     The copy has an attribute ``chip`` (a `ChipMeter`): ``chip.report()`` says what everything it did has cost.
     What lies between two steps of the optimizer is one mini-batch, however often it went forward and backward; calls in
@@ -89,19 +94,25 @@ def place(
     _check("seed", seed, int, "a whole number")
     if bias not in get_args(Bias):
         raise InputError(f"bias: got {bias!r}; accepted: {', '.join(get_args(Bias))}")
+    if weight_scaling_omega is not None:
+        checks.number("weight_scaling_omega", weight_scaling_omega, low=0.0)
     if isinstance(seed, bool) or not 0 <= seed <= MOST_SEED:
         raise InputError(f"seed: got {str(seed)[:40]}, but a whole number from 0 to {MOST_SEED} is needed")
-    network = capture(module, input_shape)
-    check_convertible(network, module)
     on = load_chip(chip)
     cells = _cells(device, on)
+    if isinstance(cells, UnitCells):
+        network, evaluation = capture_modes(module, input_shape)
+    else:  # training is done in software
+        network = evaluation = capture(module, input_shape)
+    check_convertible(network, module)
     placed = placement.place(network, on, bias, cells.layout)
-    log = LoopLog(placed)
-    analog = analog_twin(module, placed, management, cells, seed, log)
+    modes = Modes.of(placed, evaluation)
+    log = LoopLog(placed, modes.layers)
+    analog = analog_twin(module, placed, management, cells, seed, log, weight_scaling_omega)
     log.follow(analog)
-    meter = Meter(make_plan(placed), "sequential", sampling.parse(timing), management)
+    meter = Meter(modes.training, "sequential", sampling.parse(timing), management, modes=modes)
     lasts = cells.endurance if isinstance(cells, UnitCells) else None
-    analog.chip = ChipMeter(analog, meter, log, lasts)  # type: ignore[assignment]
+    analog.chip = ChipMeter(analog, meter, modes, log, lasts)  # type: ignore[assignment]
     return analog.eval() if isinstance(cells, InferenceCells) else analog
 
 
@@ -110,24 +121,26 @@ class ChipMeter:
 
     module:  on the chip.
     meter:   keeps the account.
+    modes:   what the module does in training and in evaluation.
     log:     where the module writes what it does.
     lasts:   how many pulses a cell takes; None where cells are not pulsed.
     """
 
-    def __init__(self, module: nn.Module, meter: Meter, log: LoopLog, lasts: Endurance | None) -> None:
-        self._module, self._meter, self._log, self._lasts = module, meter, log, lasts
+    def __init__(self, module: nn.Module, meter: Meter, modes: Modes, log: LoopLog, lasts: Endurance | None) -> None:
+        self._module, self._meter, self._modes, self._log, self._lasts = module, meter, modes, log, lasts
         self._steps = self._operations = 0
         self._coupling = Coupling(module, meter, self._take)
         log.when_over = self._coupling.stepped
 
-    def _take(self) -> Activity:
+    def _take(self) -> LoopActivity:
         """Return what was done since this was last asked, in order."""
         rows, network = self._log.take(), self._meter.plan.placement.network
+        found, evaluated = rows, self._log.evaluated(rows)
         if len(rows):
-            rows = in_order(rows, [layer.vectors for layer in network.layers], self._steps)
-            self._steps = int(rows.step.max()) + 1
-            self._operations += document.operations(network, rows)
-        return rows
+            found = in_order(rows, [layer.vectors for layer in network.layers], self._steps)
+            self._steps = int(found.step.max()) + 1
+            self._operations += document.operations(network, found)
+        return LoopActivity(found, rows.step, evaluated)
 
     def idle(self, seconds: float) -> None:
         """Let the chip stand still, as while data are loaded: weights leak and drift, standby is drawn.
@@ -153,11 +166,14 @@ class ChipMeter:
             raise InputError("chip.report: the module has done nothing yet; run it first, model(x)")
         measured = self._meter.measured()
         placed, samples = measured.plan.placement, measured.samples
-        measured.activity["inference_samples"] = self._log.inference_rows // placed.layers[0].layer.vectors
-        last = {}
+        measured.activity["mini_batches"] = self._log.mini_batches
+        counted = placed.layers[self._modes.counted].layer.vectors
+        measured.activity["inference_samples"] = self._log.inference_rows // counted
+        last: dict[str, Any] = {}
         if self._lasts is not None:
             seconds = measured.ledger.time_ps / PICOSECONDS_PER_SECOND
             last["endurance"] = endurance.document(self._module, placed, self._lasts, seconds, samples)
+        last["conductance"] = conductance.document(self._module, placed)
         return document.result(
             measured,
             operations_per_sample=self._operations / samples,
@@ -173,8 +189,7 @@ class ChipMeter:
             "coupling": self._coupling.state_dict(),
             "steps": self._steps,
             "operations": self._operations,
-            "inference_rows": self._log.inference_rows,
-            "waiting": list(self._log.waiting),
+            "log": self._log.state_dict(),
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -184,10 +199,9 @@ class ChipMeter:
                 "chip.load_state_dict: the state is of another network, chip or placement; accepted is what "
                 "model.chip.state_dict() gave of a module placed in the same way"
             )
-        self._log.take()
+        self._log.load_state_dict(state["log"])
         self._coupling.load_state_dict(state["coupling"])
         self._steps, self._operations = state["steps"], state["operations"]
-        self._log.inference_rows, self._log.waiting = state["inference_rows"], list(state["waiting"])
 
     def _placed(self) -> str:
         """Return a short name for what was placed, and how."""

@@ -7,14 +7,16 @@ checks one.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field, field_serializer, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, PrivateAttr, field_serializer, model_validator
 
-from rpusim.arch.contract.configuration import find_yaml, parse, read_yaml, shipped
+from rpusim.arch.contract.configuration import find_yaml, parse, read_yaml, shipped, shown
 from rpusim.arch.contract.quantity import Age, Seconds, SecondsOrZero
-from rpusim.arch.contract.sourced import Sourced
+from rpusim.arch.contract.sourced import Count, Several, Sourced
 from rpusim.errors import InputError, nearest
 from rpusim.workloads import zoo
 from rpusim.workloads.cells.management import Management
@@ -44,16 +46,16 @@ class Recipe(Sourced):
     halve_every:    after so many epochs the learning rate is halved, again and again.
     """
 
-    epochs: Annotated[int, Field(ge=1)]
-    batch: Annotated[int, Field(ge=1)]
-    learning_rate: Annotated[float, Field(gt=0, allow_inf_nan=False)]
-    halve_every: Annotated[int, Field(ge=1)]
+    epochs: Count
+    batch: Count
+    learning_rate: Annotated[float, Field(gt=0, le=1e6)]
+    halve_every: Count
 
 
 class Pause(Sourced):
     """The chip stands still for ``time`` after epoch ``after_epoch`` (counted from 1), its weights in the arrays."""
 
-    after_epoch: Annotated[int, Field(ge=1)]
+    after_epoch: Count
     time: Seconds
 
     @field_serializer("time")
@@ -65,7 +67,7 @@ class Idle(Sourced):
     """Time in which nothing is computed: ``per_mini_batch`` before each one (its data are loaded), and ``pauses``."""
 
     per_mini_batch: SecondsOrZero
-    pauses: tuple[Pause, ...] = ()
+    pauses: Annotated[tuple[Pause, ...], Several] = ()
 
     @field_serializer("per_mini_batch")
     def _with_unit(self, time: float) -> str:
@@ -81,10 +83,10 @@ class Retraining(Sourced):
     clip:           weights are clipped at so many standard deviations; 0: not at all.
     """
 
-    epochs: Annotated[int, Field(ge=1)]
-    learning_rate: Annotated[float, Field(gt=0, allow_inf_nan=False)]
-    noise: Annotated[float, Field(ge=0, allow_inf_nan=False)]
-    clip: Annotated[float, Field(ge=0, allow_inf_nan=False)]
+    epochs: Count
+    learning_rate: Annotated[float, Field(gt=0, le=1e6)]
+    noise: Annotated[float, Field(ge=0, le=1e3)]
+    clip: Annotated[float, Field(ge=0, le=1e6)]
 
 
 class Use(Sourced):
@@ -94,7 +96,7 @@ class Use(Sourced):
     retraining:  hardware-aware training before it is programmed; without it, it is programmed as it is.
     """
 
-    times: Annotated[tuple[Age, ...], Field(min_length=1)]
+    times: Annotated[tuple[Age, ...], Several, Field(min_length=1, max_length=1000)]
     retraining: Retraining | None = None
 
     @field_serializer("times")
@@ -115,8 +117,8 @@ class Refresh(Sourced):
 def _file_name(name: str) -> str:
     if not re.fullmatch(r"[^\W_][\w .+=,-]{0,99}", name) or name != name.strip():
         raise ValueError(
-            f"got {name[:120]!r}, but a plain name is needed, which the run folder gets: letters, digits, spaces and "
-            ". + = , _ -, a letter or digit first, at most 100 characters"
+            f"got {shown(repr(name))}, but a plain name is needed, which the run folder gets: letters, digits, spaces "
+            "and . + = , _ -, a letter or digit first, at most 100 characters"
         )
     return name
 
@@ -162,6 +164,8 @@ class Experiment(Sourced):
     refresh: Refresh | None = None
     inference: Use | None = None
     seed: Annotated[int, Field(ge=0, le=MOST_SEED)]
+    _file: str = PrivateAttr("")
+    _replaced: frozenset[str] = PrivateAttr(frozenset())
 
     @model_validator(mode="after")
     def _nothing_is_ignored(self) -> Experiment:
@@ -174,6 +178,24 @@ class Experiment(Sourced):
                         f"ignored; accepted: {default!r}"
                     )
         return self
+
+    @contextmanager
+    def speaks(self, field: str = "") -> Iterator[None]:
+        """Begin every InputError within with the file of this experiment, and with the field that is being loaded.
+
+        field: names what is loaded, such as "chip"; empty: the error names its field by itself. Fields that were
+               replaced after the file had been read are not its own.
+        """
+        try:
+            yield
+        except InputError as error:
+            said = str(error)
+            if field and not said.startswith((f"{field}:", f"{field}.")):
+                said = f"{field}: {said}"
+            named = re.match(r"[a-z_]*", said)
+            if self._file and named and named[0] not in self._replaced and not said.startswith(f"{self._file}: "):
+                said = f"{self._file}: {said}"
+            raise InputError(said) from error.__cause__
 
     def document(self) -> dict[str, Any]:
         """Return the document's ``training``: everything that is set, but what a result names by itself."""
@@ -192,7 +214,9 @@ def load(name: str | Path) -> Experiment:
     Raises InputError if there is none, or a field is not what it should be.
     """
     path = find_yaml(name, FOLDER, "experiment: none")
-    return parse(Experiment, read_yaml(path), path.name)
+    experiment = parse(Experiment, read_yaml(path), path.name)
+    experiment._file = shown(path.name)
+    return experiment
 
 
 def changed(experiment: Experiment, changes: dict[str, Any]) -> Experiment:
@@ -211,4 +235,6 @@ def changed(experiment: Experiment, changes: dict[str, Any]) -> Experiment:
             fields["recipe"][name] = value
         else:
             raise InputError(f"experiment: {name} is not a field{nearest(name, [*fields, *fields['recipe']])}")
-    return parse(Experiment, fields, f"experiment {experiment.name}")
+    made = parse(Experiment, fields, f"experiment {experiment.name}")
+    made._file, made._replaced = experiment._file, experiment._replaced | frozenset(changes)
+    return made

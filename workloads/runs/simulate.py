@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import torch
-
+from rpusim.workloads.results import files
 from rpusim.workloads.results.result import Result
 from rpusim.workloads.runs import inference_run, inputs, settings, training_run
 from rpusim.workloads.runs.checkpoint import Checkpoint, Progress
+from rpusim.workloads.runs.process import RandomNumbers, one_thread
 from rpusim.workloads.runs.settings import Experiment
 from rpusim.workloads.runs.training_loop import Watch
 
@@ -33,7 +31,7 @@ def simulate(
     kept = Path(checkpoint) if checkpoint is not None else None
     found = run(settings.changed(chosen, changes), kept=kept)
     if kept is not None:
-        kept.unlink(missing_ok=True)
+        files.remove(kept)
     return found
 
 
@@ -48,21 +46,15 @@ def run(experiment: Experiment, watch: Watch = lambda stage, fraction: None, kep
     to `training_run`.
     """
     began = time.perf_counter()
-    with _one_thread():
-        torch.manual_seed(experiment.seed)
-        loaded = inputs.load(experiment)
-        progress = Progress(Checkpoint(kept, loaded.contents()), began)
-        if experiment.inference is None:
-            return training_run.run(loaded, progress, watch)
-        return inference_run.run(loaded, progress, watch)
-
-
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    """Compute on one thread: sums of floats depend on how threads share them, results must not; it is also faster."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)
+    numbers = RandomNumbers(experiment.seed)
+    with one_thread():
+        with numbers.drawn():
+            loaded = inputs.load(experiment)
+        progress = Progress(Checkpoint(kept, loaded.contents()), began, numbers)
+        with experiment.speaks():
+            if experiment.inference is None:
+                found = training_run.run(loaded, progress, watch)
+            else:
+                found = inference_run.run(loaded, progress, watch)
+        progress.end()
+        return found

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any
@@ -147,6 +148,7 @@ def train(
     watch: Watch,
     keep: Callable[[], None] = lambda: None,
     idle: Idle | None = None,
+    draws: Callable[[], AbstractContextManager[None]] = nullcontext,
 ) -> None:
     """Train a model from where it stands to the end of its recipe.
 
@@ -155,6 +157,7 @@ def train(
     watch:     told how far it is.
     keep:      called every few mini-batches, when nothing but the training's state is needed to go on.
     idle:      when the chip stands still; None: never.
+    draws:     makes what surrounds a pass through the model, see `RandomNumbers.drawn`.
 
     Raises InputError if the loss becomes infinite or NaN.
     """
@@ -166,13 +169,14 @@ def train(
             training.idle(idle.per_mini_batch if idle else 0.0)
             training.begin()
             training.optimizer.zero_grad()
-            loss = loss_function(model(x), y)
-            if not torch.isfinite(loss):
-                raise InputError(
-                    f"recipe.learning_rate: got {recipe.learning_rate}, with which the {training.name} training "
-                    f"diverged in epoch {epoch + 1}; a smaller rate is needed"
-                )
-            loss.backward()
+            with draws():
+                loss = loss_function(model(x), y)
+                if not torch.isfinite(loss):
+                    raise InputError(
+                        f"recipe.learning_rate: got {recipe.learning_rate}, with which the {training.name} training "
+                        f"diverged in epoch {epoch + 1}; a smaller rate is needed"
+                    )
+                loss.backward()
             training.step()
             training.loss += float(loss.detach()) * len(y)
             training.mini_batches += 1
@@ -181,7 +185,9 @@ def train(
                 keep()
                 watch(training.name, (epoch + training.mini_batches / batches.per_epoch) / recipe.epochs)
         training.settle()
-        training.end_epoch(training.loss / batches.samples, test_error(model, batches, training.log))
+        with draws():
+            error = test_error(model, batches, training.log)
+        training.end_epoch(training.loss / batches.samples, error)
         training.idle(sum(pause.time for pause in idle.pauses if pause.after_epoch == epoch + 1) if idle else 0.0)
         keep()
         watch(training.name, (epoch + 1) / recipe.epochs)

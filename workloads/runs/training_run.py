@@ -15,7 +15,7 @@ from rpusim.arch.contract.activity import ActivityLog
 from rpusim.arch.schedule.plan import make_plan
 from rpusim.errors import InputError
 from rpusim.kernels import AnalogSGD
-from rpusim.workloads.cells import endurance
+from rpusim.workloads.cells import conductance, endurance
 from rpusim.workloads.cells.training_cells import UnitCells
 from rpusim.workloads.clock.coupling import Coupling
 from rpusim.workloads.clock.meter import Meter
@@ -23,7 +23,7 @@ from rpusim.workloads.results import document
 from rpusim.workloads.results.result import Result
 from rpusim.workloads.runs.analog_twin import analog_twin
 from rpusim.workloads.runs.checkpoint import Progress
-from rpusim.workloads.runs.dry_run import dry_run
+from rpusim.workloads.runs.dry_run import draws, dry_run
 from rpusim.workloads.runs.inputs import Inputs
 from rpusim.workloads.runs.training_loop import Batches, Training, Watch, train
 
@@ -55,9 +55,10 @@ def run(inputs: Inputs, progress: Progress, watch: Watch) -> Result:
     on_chip = Training("analog", analog, AnalogSGD(analog, 1.0), log, coupling)
     for stage in (reference, on_chip):
         progress.goes_on_with(stage)
+    surrounding = draws(digital, batches, progress.numbers)
     try:
         for stage in (reference, on_chip):
-            train(stage, batches, watch, progress.keep, experiment.idle)
+            train(stage, batches, watch, progress.keep, experiment.idle, surrounding)
     except InputError:  # it cannot go on
         progress.checkpoint.remove()
         raise
@@ -80,6 +81,7 @@ def run(inputs: Inputs, progress: Progress, watch: Watch) -> Result:
         },
         samples_per_epoch=len(inputs.samples.train_y),
         endurance=wear,
+        conductance=conductance.document(analog, placement),
         last={"wall": {"seconds": time.perf_counter() - progress.began}},
     )
 

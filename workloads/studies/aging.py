@@ -43,6 +43,7 @@ from torch import nn
 from rpusim.arch.contract import checks
 from rpusim.kernels.inference import AddNormal, GaussianClip, InferenceConfig, drift
 from rpusim.kernels.layers.convert import convert
+from rpusim.workloads.runs.process import RandomNumbers, one_thread
 from rpusim.workloads.zoo import data, networks
 
 NETWORK, BATCH, MOMENTUM = "lenet-digits", 10, 0.9
@@ -92,17 +93,12 @@ def run(seed: int, *, epochs: int = EPOCHS, retraining_epochs: int = RETRAINING_
     checks.integer("seed", seed, low=0)
     checks.integer("epochs", epochs, low=1)
     checks.integer("retraining_epochs", retraining_epochs, low=1)
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)  # sums of floats depend on how they are shared among threads
-    try:
+    with one_thread(), RandomNumbers(seed).drawn():
         return list(_variants(seed, epochs, retraining_epochs))
-    finally:
-        torch.set_num_threads(threads)
 
 
 def _variants(seed: int, epochs: int, retraining_epochs: int) -> Iterator[Outcome]:
     digits = Digits(seed)
-    torch.manual_seed(seed)
     digital = networks.build(NETWORK)[0]
     digits.teach(digital, epochs, RATE)
     yield Outcome("floating-point", False, seed, (digits.error(digital),) * len(TIMES))

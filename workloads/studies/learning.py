@@ -43,6 +43,7 @@ from rpusim.arch.contract.activity import ActivityLog, Phase
 from rpusim.errors import InputError, nearest
 from rpusim.kernels import AnalogSGD
 from rpusim.kernels.layers.convert import convert
+from rpusim.workloads.runs.process import RandomNumbers, one_thread
 from rpusim.workloads.studies.algorithms import ALGORITHMS, Algorithm
 from rpusim.workloads.zoo import data, networks
 
@@ -103,12 +104,8 @@ def run(
     checks.integer("seed", seed, low=0)
     checks.integer("epochs", epochs, low=1)
     chosen = ALGORITHMS[algorithm] if isinstance(algorithm, str) else algorithm
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)  # sums of floats depend on how they are shared among threads
-    try:
+    with one_thread(), RandomNumbers(seed).drawn():
         errors, pulses = _train(chosen, seed, epochs, network, watch)
-    finally:
-        torch.set_num_threads(threads)
     name = algorithm if isinstance(algorithm, str) else "own"
     return Outcome(name, seed, tuple(errors), pulses[Phase.UPDATE], pulses[Phase.TRANSFER])
 
@@ -124,7 +121,6 @@ def _train(
     samples = data.load("digits", flat=True)
     x, y = torch.tensor(samples.train_x), torch.tensor(samples.train_y)
     test_x, test_y = torch.tensor(samples.test_x), torch.tensor(samples.test_y)
-    torch.manual_seed(seed)
     model = networks.build(network)[0] if isinstance(network, str) else network()
     weights = sum(parameter.numel() for parameter in model.parameters())
     log, pulses = ActivityLog(), dict.fromkeys(Phase, 0.0)

@@ -10,7 +10,11 @@ nothing. `build` finds one by name. All end in a log-softmax over the classes, s
 
 from __future__ import annotations
 
+import itertools
+import operator
+import os
 import runpy
+import threading
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -21,7 +25,7 @@ from typing import cast
 from torch import Tensor, nn
 
 from rpusim.arch.contract.configuration import shown
-from rpusim.errors import InputError, nearest
+from rpusim.errors import InputError, nearest, written
 
 
 def fcn(inputs: int = 784, classes: int = 10) -> nn.Module:
@@ -275,11 +279,18 @@ NETWORKS: dict[str, Entry] = {
 }
 
 
+_RUNNING = threading.RLock()
+"""Held while a user's file is run: meanwhile it is the program that `sys` knows, for all threads."""
+
+# The thread that held it does not live on in a forked process.
+os.register_at_fork(after_in_child=_RUNNING._at_fork_reinit)  # type: ignore[attr-defined]
+
+
 def build(name: str) -> tuple[nn.Module, tuple[int, ...]]:
     """Build a network by name: a fresh module, and the shape of one sample.
 
     name: one of `NETWORKS`, or ``file.py:function`` for a function of the user's own, without arguments, that returns
-          (module, input_shape).
+          (module, input_shape); the file is run as a program, with the user's rights.
 
     Torch's random state settles the weights. Raises InputError with the nearest name if there is no such network, and
     if the user's function does not return what it should.
@@ -300,7 +311,8 @@ def _from_file(path: str, function: str) -> tuple[nn.Module, tuple[int, ...]]:
     if not there:
         raise InputError(f"network: there is no file {shown(path)}; accepted: a name of the zoo, or file.py:function")
     try:
-        defined = runpy.run_path(path)
+        with _RUNNING:
+            defined = runpy.run_path(path)
     except (Exception, SystemExit) as error:
         raise InputError(f"network: {path} cannot be run ({type(error).__name__}: {_first_line(error)})") from error
     if not callable(defined.get(function)):
@@ -308,7 +320,9 @@ def _from_file(path: str, function: str) -> tuple[nn.Module, tuple[int, ...]]:
         raise InputError(f"network: {path} has no function {function!r}{nearest(function, functions)}")
     try:
         module, input_shape = defined[function]()
-        shape = tuple(int(size) for size in input_shape)
+        if isinstance(input_shape, str | bytes | dict | set | frozenset):
+            raise TypeError(f"the shape is {shown(written(input_shape), 60)}, not numbers in an order")
+        shape = tuple(operator.index(size) for size in itertools.islice(input_shape, 1000))
     except (Exception, SystemExit) as error:
         raise InputError(
             f"network: {function} in {path} did not return (module, input_shape) "

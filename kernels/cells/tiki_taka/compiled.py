@@ -18,7 +18,6 @@ from __future__ import annotations
 from functools import cache, lru_cache
 from typing import Any, NamedTuple, Protocol
 
-import numba
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -29,6 +28,7 @@ from rpusim.kernels.arrays.reads import Reader
 from rpusim.kernels.base import rng
 from rpusim.kernels.base.loops import Loop, by_identity, compile_loop
 from rpusim.kernels.base.rng import Purpose
+from rpusim.kernels.base.threads import several_threads
 from rpusim.kernels.cells.base import CellActivity, Extra, Site
 from rpusim.kernels.cells.tiki_taka import loops
 from rpusim.kernels.cells.tiki_taka.loops import VECTOR, Collecting, Numbers, Writing
@@ -183,7 +183,7 @@ class _Trains:
         limit, self._alone = compiled.chunking(self._merging, device, max(rows, columns), _MERGED_SLOTS)
         # As in `pulses.compiled.update`.
         work = rows * columns * (4 if self._merging else min(limit, parameters.desired_bl * vectors))
-        self._parallel = work > compiled.PARALLEL_WORK and numba.get_num_threads() > 1
+        self._parallel = work > compiled.PARALLEL_WORK and several_threads()
         self._table = UpdateCounts.table(vectors)
         self.counts = UpdateCounts.of(self._table)
         self._first, self._part, self.left = self._array.counters["updates"], 0, True

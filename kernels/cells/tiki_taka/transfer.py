@@ -38,7 +38,18 @@ from rpusim.kernels.arrays.array import DeviceArray
 from rpusim.kernels.arrays.reads import Reader
 from rpusim.kernels.arrays.zero_shift import ShiftedArray
 from rpusim.kernels.base.loops import Loop
-from rpusim.kernels.cells.base import CellActivity, CellParameters, Extra, Name, Site, UnitCell, changed, joined
+from rpusim.kernels.cells.base import (
+    MOST_ARRAYS,
+    MOST_PAIRS,
+    CellActivity,
+    CellParameters,
+    Extra,
+    Name,
+    Site,
+    UnitCell,
+    changed,
+    joined,
+)
 from rpusim.kernels.cells.tiki_taka import compiled
 from rpusim.kernels.cells.tiki_taka.loops import VECTOR, Collecting, Numbers, due
 from rpusim.kernels.devices import Device
@@ -63,7 +74,7 @@ class Transfer(CellParameters):
     units_in_mbatch:      count mini-batches, not vectors.
     n_reads_per_transfer: consecutive slices per transfer.
     transfer_columns:     slices are columns, else rows.
-    with_reset_prob:      probability that a cell is reset after its column was read.
+    with_reset_prob:      probability that a column is reset, all its cells at once, after it was read.
     random_selection:     slices start anywhere instead of going round.
     fast_lr:              learning rate of A; 0: that of the optimizer.
     scale_fast_lr:        multiply fast_lr by the optimizer's learning rate.
@@ -104,7 +115,7 @@ class Transfer(CellParameters):
     """Digital operations per position of a slice that is transferred."""
 
     def __post_init__(self) -> None:
-        self._check("integer", ("number",), low=2)
+        self._check("integer", ("number",), low=2, high=MOST_ARRAYS)
         super().__post_init__()
         for name, length in (
             ("gamma_vec", self.number),
@@ -120,8 +131,8 @@ class Transfer(CellParameters):
         self._check("number", ("gamma", "fast_lr", "transfer_lr"), low=0.0)
         self._check("number", ("transfer_every",))
         self._check("number", ("with_reset_prob",), low=0.0, high=1.0)
-        self._check("integer", ("n_reads_per_transfer",), low=1)
-        self._check("integer", ("zero_shift_pairs",), low=0)
+        self._check("integer", ("n_reads_per_transfer",), low=1, high=10_000)
+        self._check("integer", ("zero_shift_pairs",), low=0, high=MOST_PAIRS)
         flags = ("no_self_transfer", "units_in_mbatch", "transfer_columns", "random_selection")
         self._check("flag", (*flags, "scale_fast_lr", "scale_transfer_lr"))
         checks.instance("transfer_forward", self.transfer_forward, IOParameters)
@@ -425,7 +436,7 @@ class TransferCell(UnitCell):
         extra.array = index
         if self.p.with_reset_prob > 0.0:
             before = source.weights.clone()
-            source.reset(turn.slices[0], len(turn.slices), self.p.with_reset_prob)
+            source.reset(turn.slices[0], len(turn.slices), self.p.with_reset_prob, whole=True)
             extra.add_reset(vector, before, source.weights)
         self.write(index, turn, values, extra, vector)
         self.advance(index, turn)

@@ -18,13 +18,16 @@ from dataclasses import dataclass
 import torch
 
 from rpusim.arch.contract import checks
-from rpusim.errors import InputError
+from rpusim.errors import InputError, shown, written
 from rpusim.kernels.base.elementwise import interpolate
 from rpusim.kernels.devices.base import Cells, Draw, PulsedDevice, Steps
 from rpusim.kernels.devices.symmetry import bracketed_symmetry_point
 from rpusim.kernels.devices.variation import over
 
 Tensor = torch.Tensor
+
+MOST_NODES = 256
+"""The most nodes of a response: each takes room in every cell."""
 
 
 def piecewise_step(weight: Tensor, noise: Tensor, low: Tensor, scale: Tensor, *nodes: Tensor) -> Tensor:
@@ -49,8 +52,10 @@ class PiecewiseStep(PulsedDevice):
         super().__post_init__()
         for field in ("piecewise_up", "piecewise_down"):
             given = getattr(self, field)
-            if not isinstance(given, list | tuple) or not given:
-                raise InputError(f"{field}: {given!r} was given; accepted is a list of one or more numbers")
+            if not isinstance(given, list | tuple) or not 1 <= len(given) <= MOST_NODES:
+                raise InputError(
+                    f"{field}: {shown(written(given))} was given; accepted is a list of 1 to {MOST_NODES} numbers"
+                )
             for place, node in enumerate(given):
                 checks.number(f"{field}[{place}]", node)
             object.__setattr__(self, field, tuple(float(node) for node in given))

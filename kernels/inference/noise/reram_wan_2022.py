@@ -6,6 +6,9 @@ Conductances relax within seconds to a distribution around their targets that th
 
 drawn anew for each time; programming leaves that of 1 second. Other times were not measured and are refused.
 
+The devices of the paper were programmed up to 40 microsiemens, which is the range here; another ``g_max`` scales the
+noise with it.
+
 Wan et al., Nature 608:504 (2022); polynomials as fitted for IBM's analog hardware acceleration kit (Rasch et al. 2021)
 with g_max = 40 microsiemens.
 """

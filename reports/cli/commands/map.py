@@ -23,7 +23,8 @@ def map_network(
 ) -> None:
     """Show where a network lies on a chip.
 
-    Tiles, arrays, utilisation and area of NETWORK (see `rpusim presets`); no weight is allocated.
+    Tiles, arrays, utilisation and area of NETWORK (see `rpusim presets`); no weight is allocated. A network of
+    your own is given as FILE.py:FUNCTION; the file is run, with all your rights.
     """
     from rpusim.workloads.runs import estimate
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from rpusim.errors import InputError
 from rpusim.reports.cli.console import aside, interruptible, progress
 from rpusim.reports.cli.options import as_json, device, optional_chip
 from rpusim.reports.cli.output import keep, say_where, show
@@ -34,7 +35,7 @@ def run_experiment(experiment: str, out: Path | None, json_wanted: bool, quiet: 
     says. Results go to runs/EXPERIMENT, or to --out. A run that was stopped or killed goes on when the same command is
     given again: until it is done, its state is in runs/EXPERIMENT.checkpoint.
     """
-    from rpusim.workloads.results import run_folder
+    from rpusim.workloads.results import files, run_folder
     from rpusim.workloads.runs import checkpoint, settings
 
     given = {name: value for name, value in options.items() if value is not None}
@@ -47,8 +48,13 @@ def run_experiment(experiment: str, out: Path | None, json_wanted: bool, quiet: 
 
         found = simulate.run(chosen, watch, kept)
     command = ["run", experiment, *(word for name, value in given.items() for word in (f"--{name}", str(value)))]
-    keep(found, folder, command)
-    kept.unlink(missing_ok=True)
+    try:
+        keep(found, folder, command)
+    except InputError as error:
+        if kept.exists():
+            raise InputError(f"{error}; what was learned is in {kept}: the same command goes on from there") from None
+        raise
+    files.remove(kept)
     show(found.document, json_wanted)
     say_where(folder / "report.html", json_wanted)
 

@@ -25,7 +25,7 @@ def time_network(
     """Time and price a network, without learning.
 
     The event engine runs samples of NETWORK; what the arrays do with them is assumed, not computed, and the result
-    says so.
+    says so. A network of your own is given as FILE.py:FUNCTION; the file is run, with all your rights.
     """
     from rpusim.arch.chips.chip import Chip
     from rpusim.workloads.results import run_folder

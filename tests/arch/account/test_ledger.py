@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
@@ -11,14 +12,16 @@ import pytest
 from rpusim.arch.account.ledger import STANDBY, Ledger
 from rpusim.arch.account.pricing import Pricer
 from rpusim.arch.chips.bill_of_parts import bill_of_parts
-from rpusim.arch.chips.chip import Chip
+from rpusim.arch.chips.chip import FOLDER, Chip
 from rpusim.arch.contract.activity import Activity, Phase
+from rpusim.arch.contract.configuration import parse, read_yaml
 from rpusim.arch.engine.events import Events, Op
 from rpusim.arch.mapping.placement import place
 from rpusim.arch.network.network import Network, connect
 from rpusim.arch.network.operations import Operation, WeightLayer, Window
 from rpusim.arch.schedule.plan import Plan, make_plan
 from rpusim.arch.schedule.schedules import run
+from rpusim.errors import InputError
 
 ROWS, COLUMNS = 100, 200
 
@@ -29,7 +32,7 @@ def plan() -> Plan:
     return make_plan(place(network, Chip.load("rpu-2016")))
 
 
-def priced(plan: Plan, **row: int) -> Ledger:
+def priced(plan: Plan, **row: Any) -> Ledger:
     activity = Activity.rows(**row)
     return Pricer(plan)(run(plan, activity, "sequential"), activity)
 
@@ -277,3 +280,38 @@ class TestSharedUnits:
             per_router = {"leakage_w": "leakage", "area_m2": "area"}[figure]
             one = getattr(bill.chip_wide["links"].card, per_router)
             assert bill.total(figure)["links"] == pytest.approx(routers * one, rel=1e-12)
+
+
+class TestNumbersThatAreLarge:
+    @staticmethod
+    def slow(integration: str, rows: int = 4096, columns: int = 4096) -> Plan:
+        fields = read_yaml(FOLDER / "rpu-2016.yaml")
+        fields["tiles"][0]["array"]["integration"] = integration
+        network = connect("one", (columns,), [(WeightLayer.linear("fc", (columns,), rows, bias=False), ("input",))])
+        return make_plan(place(network, parse(Chip, fields, "slow.yaml")))
+
+    @pytest.mark.parametrize(
+        ("integration", "seconds"), [("1 ms", 1e-3), ("100 ms", 0.1), ("1 s", 1.0), ("1000 s", 1e3)]
+    )
+    def test_a_read_of_a_full_array_is_exact_whatever_it_takes(self, integration: str, seconds: float) -> None:
+        ledger = priced(self.slow(integration), phase=Phase.FORWARD, passes=2, active_columns=4096)
+        per_cell = round(1.0**2 / 24e6 * seconds * 1e21)
+        per_line = 4096 * round(80e-18 * 1.0**2 * 1e21)
+        assert ledger.energy["array", "forward", "fc"] == 2 * 4096 * (4096 * per_cell + per_line)
+
+    def test_a_time_that_the_clock_cannot_count_is_refused_with_the_fields(self) -> None:
+        with pytest.raises(
+            InputError, match=r"tiles\.rpu\.array\.integration, inputs or adc\.rate: one step would take"
+        ):
+            priced(self.slow("3600 s"), phase=Phase.FORWARD, passes=1000, active_columns=1)
+        with pytest.raises(InputError, match=r"the work ends after .* but the clock counts to 4\.61e\+06 s"):
+            priced(
+                self.slow("3600 s"), phase=Phase.FORWARD, passes=[200] * 10, vector=list(range(10)), active_columns=1
+            )
+
+    def test_a_power_that_cannot_be_counted_is_refused(self, plan: Plan) -> None:
+        activity = Activity.rows(phase=Phase.FORWARD, passes=1, active_columns=150)
+        events = run(plan, activity, "sequential")
+        short = replace(events, start=events.end - 1)
+        with pytest.raises(InputError, match=r"its units would draw up to .* W each"):
+            Pricer(self.slow("1000 s"))(short, activity)

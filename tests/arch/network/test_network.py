@@ -377,9 +377,9 @@ def test_a_cycle_is_refused_in_one_sentence():
         Network("loop", (4,), graph)
 
 
-def test_an_unknown_kind_is_refused_with_the_nearest_one():
+def test_an_unknown_kind_is_refused_with_the_accepted_ones_and_no_suggestion():
     graph = graph_of(IN, Operation("drop", "droput", (4,)), edges=[("input", "drop")])
-    with pytest.raises(InputError, match="'drop' is of unknown kind 'droput'; did you mean 'dropout'"):
+    with pytest.raises(InputError, match=r"'drop' is of unknown kind 'droput'; accepted are input, linear, .*softmax$"):
         Network("odd", (4,), graph)
     with pytest.raises(InputError, match="unknown kind 'convolve3d'"):
         Operation.digital("c", "convolve3d", (4,))

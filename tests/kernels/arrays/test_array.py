@@ -111,6 +111,17 @@ def test_reset_hits_cells_with_the_probability_asked_for():
     assert share == pytest.approx(0.3, abs=4 * (0.21 / 10_000) ** 0.5)
 
 
+@each_path
+def test_a_reset_of_whole_columns_leaves_none_half_done(path):
+    """400 columns with a probability of 0.3: within 4 standard errors, and only where it was asked for."""
+    array = array_of(ConstantStep(reset_std=0.0, **EXACT), 5, 500, path)
+    array.set_weights(torch.full((5, 500), 0.5))
+    array.reset(0, 400, 0.3, whole=True)
+    hit = array.weights == 0.0
+    assert torch.equal(hit.all(0), hit.any(0)) and not hit[:, 400:].any()
+    assert float(hit[0, :400].float().mean()) == pytest.approx(0.3, abs=4 * (0.21 / 400) ** 0.5)
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [

@@ -390,6 +390,23 @@ def test_a_fixed_vector_cell_keeps_its_other_devices():
     assert torch.allclose(tile.weights, tile.cell.arrays[0].weights - 0.2)
 
 
+@pytest.mark.parametrize("path", ["torch", "numba"])
+@pytest.mark.parametrize("reads", [1, 3])
+def test_a_transfer_resets_whole_columns_that_it_has_read(reads, path):
+    """Each with a probability of 0.4, of 400 columns within 4 standard errors; C gets all that was read."""
+    device = ConstantStep(dw_min=0.001, w_max=9.0, w_min=-9.0, reset_std=0.0, **QUIET)
+    cell = Transfer(with_reset_prob=0.4, n_reads_per_transfer=reads, transfer_forward=PERFECT, scale_transfer_lr=False)
+    tile = AnalogTile(6, 402, AnalogConfig(device=device, cell=cell), path=path)
+    fast, slow = tile.cell.arrays
+    fast.set_weights(torch.full((6, 402), 0.02))
+    for _ in range(402 // reads):
+        tile.update(torch.zeros(1, 402), torch.zeros(1, 6), 0.1)
+    gone = fast.weights == 0.0
+    assert torch.equal(gone.all(0), gone.any(0)) and bool((fast.weights[~gone] == torch.tensor(0.02)).all())
+    assert float(gone[0].float().mean()) == pytest.approx(0.4, abs=4 * (0.24 / 402) ** 0.5)
+    assert torch.allclose(slow.weights, torch.tensor(0.02), atol=1e-6)
+
+
 def test_a_refresh_keeps_the_weight_and_empties_the_pair():
     """Both devices at 0.9 and 0.5 of 1: reset to 0, and 0.4 written to the larger one."""
     device = ConstantStep(dw_min=0.01, w_max=1.0, w_min=0.0, reset=0.0, reset_dtod=0.0, reset_std=0.0, **QUIET)

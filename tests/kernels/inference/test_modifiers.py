@@ -159,11 +159,11 @@ def test_bounds_of_clipping():
 
 def test_remapping_fills_the_range_of_every_row_or_of_the_tile():
     weights = torch.tensor([[1.0, -4.0], [0.5, 0.2], [0.0, 0.0]])
-    assert Remap().scales(weights).tolist() == [4.0, 0.5, 1.0]
-    assert Remap(w_max=2.0).scales(weights).tolist() == [2.0, 0.25, 1.0]
+    assert Remap().scales(weights).tolist() == [4.0, 0.5, 0.5]
+    assert Remap(w_max=2.0).scales(weights).tolist() == [2.0, 0.25, 0.25]
     assert Remap(channelwise=False).scales(weights).tolist() == [4.0, 4.0, 4.0]
-    assert Remap(max_scale_range=3.0).scales(weights).tolist() == [1.5, 0.5, 1.0]
-    assert Remap(max_scale_range=3.0, max_scale_ref=0.8).scales(weights).tolist() == pytest.approx([2.4, 0.5, 1.0])
+    assert Remap(max_scale_range=3.0).scales(weights).tolist() == [1.5, 0.5, 0.5]
+    assert Remap(max_scale_range=3.0, max_scale_ref=0.8).scales(weights).tolist() == pytest.approx([2.4, 0.5, 0.5])
 
 
 @pytest.mark.parametrize(

@@ -95,7 +95,9 @@ def test_exact_cells_train_as_torch_does(make, scaling):
 
 
 def test_a_mini_batch_sees_one_modified_copy_and_the_clean_weights_learn():
-    config = InferenceConfig(None, compensation=None, forward=PERFECT, modifiers=(AddNormal(0.2),))
+    config = InferenceConfig(
+        None, compensation=None, forward=PERFECT, modifiers=(AddNormal(0.2),), weight_scaling_omega=0.0
+    )
     layer = convert(nn.Linear(6, 4, bias=False), config)
     (tile,) = layer.tiles
     clean, x, d = tile.get_weights(), torch.randn(3, 6, requires_grad=True), torch.randn(3, 4)
@@ -139,7 +141,14 @@ def test_modifiers_may_stay_on_in_evaluation():
 
 
 def test_weights_are_clipped_after_a_step_and_remapped_to_the_full_range():
-    config = InferenceConfig(None, compensation=None, forward=PERFECT, clip=FixedClip(0.25), remap=Remap(w_max=0.6))
+    config = InferenceConfig(
+        None,
+        compensation=None,
+        forward=PERFECT,
+        clip=FixedClip(0.25),
+        remap=Remap(w_max=0.6),
+        weight_scaling_omega=0.0,
+    )
     layer = convert(nn.Linear(6, 4, bias=False), config)
     (tile,) = layer.tiles
     before = tile.get_weights()

@@ -13,7 +13,7 @@ from rpusim.arch.contract.activity import ActivityLog, Phase
 from rpusim.errors import InputError
 from rpusim.kernels import AnalogConfig, AnalogSGD, IOParameters, PulseType, UpdateParameters, device
 from rpusim.kernels.layers.convert import convert
-from rpusim.kernels.layers.gradient import PulsedGradient
+from rpusim.kernels.layers.optimizer import array_parameters, digital_parameters
 
 IDEAL = AnalogConfig(
     device("constant-step", dw_min=1e-6, w_max=10.0, w_min=-10.0, dw_min_std=0.0, dw_min_dtod=0.0, up_down_dtod=0.0),
@@ -85,14 +85,21 @@ def test_what_was_clipped_stays_so_when_more_gradients_come() -> None:
         torch.testing.assert_close(got.reshape(expected.shape), expected, rtol=1e-3, atol=1e-4)
 
 
-def test_clipping_by_value_limits_the_norm_of_each_layer() -> None:
+def test_elements_of_a_gradient_that_is_pairs_are_not_clipped_one_by_one() -> None:
     _, analog = networks()
     losses(analog)
-    gradients = [p for p in analog.parameters() if isinstance(p, PulsedGradient)]
-    before = [float(p.grad) for p in gradients]
-    limit = sum(before) / 2
-    nn.utils.clip_grad_value_(gradients, limit)
-    assert [float(p.grad) for p in gradients] == pytest.approx([min(norm, limit) for norm in before])
+    with pytest.raises(InputError, match=r"layer 0: its weight is on arrays .* by clamp_, .*clip_grad_norm_"):
+        nn.utils.clip_grad_value_(analog.parameters(), 0.1)
+
+
+def test_a_gradient_reads_as_the_one_of_torch() -> None:
+    digital, analog = networks()
+    for model in (digital, analog):
+        losses(model, times=2)
+    for expected, got in zip(digital.parameters(), analog.parameters(), strict=True):
+        assert expected.shape == got.shape and expected.grad is not None and got.grad is not None
+        torch.testing.assert_close(got.grad + 0.0, expected.grad, rtol=1e-4, atol=1e-5)
+        assert float(got.grad.norm()) == pytest.approx(float(expected.grad.norm()), rel=1e-5)
 
 
 def test_pulses_follow_the_clipped_gradient() -> None:
@@ -107,9 +114,10 @@ def test_pulses_follow_the_clipped_gradient() -> None:
         x, d = torch.rand(1, 40), torch.rand(1, 20)
         norm = float(x.norm() * d.norm())
         for _ in range(400):
+            optimizer.zero_grad()
             model(x).backward(d)
             if most:
-                assert float(model[0].gradient.grad) == pytest.approx(norm, rel=1e-5)
+                assert float(model[0].weight.grad.norm()) == pytest.approx(norm, rel=1e-5)
                 nn.utils.clip_grad_norm_(model.parameters(), most * norm)
             optimizer.step()
         rows = log.take()
@@ -141,7 +149,7 @@ def test_a_frozen_layer_learns_nothing_and_lets_errors_through() -> None:
     AnalogSGD(analog, 0.5).step()
     assert not torch.equal(first.get_weights()[0], before[0])
     assert torch.equal(last.get_weights()[0], before[1])
-    assert not copy.deepcopy(last).gradient.requires_grad
+    assert not copy.deepcopy(last).weight.requires_grad
 
 
 @pytest.mark.parametrize("of_torch", [torch.optim.SGD, torch.optim.Adam, torch.optim.AdamW])
@@ -149,10 +157,30 @@ def test_an_optimizer_of_torch_is_refused(of_torch: type[torch.optim.Optimizer])
     _, analog = networks()
     optimizer = of_torch(analog.parameters(), lr=0.1)
     losses(analog)
-    optimizer.step()
-    with pytest.raises(InputError, match=r"layer 1: an optimizer of torch has made a step, but .*rpusim\.AnalogSGD"):
-        losses(analog)
-        losses(analog)
+    before = [w.clone() for w in weights(analog)]
+    with pytest.raises(InputError, match=r"layer 0: its weight is on arrays and is to be changed .*rpusim\.AnalogSGD"):
+        optimizer.step()
+    assert torch.equal(weights(analog)[0], before[0])
+
+
+@pytest.mark.parametrize("of_torch", [torch.optim.SGD, torch.optim.Adam, torch.optim.AdamW, torch.optim.Adagrad])
+def test_any_optimizer_of_torch_trains_what_is_digital_beside_pulses(of_torch: type[torch.optim.Optimizer]) -> None:
+    digital, analog = networks()
+    norm = digital[3]
+    arrays = [p for name, p in digital.named_parameters() if not name.startswith("3.")]
+    pairs = (
+        (digital, of_torch(norm.parameters(), lr=0.1), torch.optim.SGD(arrays, 0.5)),
+        (analog, of_torch(digital_parameters(analog), lr=0.1), AnalogSGD(array_parameters(analog), 0.5)),
+    )
+    for model, *optimizers in pairs:
+        for _ in range(3):
+            for optimizer in optimizers:
+                optimizer.zero_grad()
+            losses(model)
+            for optimizer in optimizers:
+                optimizer.step()
+    for expected, got in zip(weights(digital), weights(analog), strict=True):
+        torch.testing.assert_close(got.reshape(expected.shape), expected, rtol=1e-3, atol=1e-4)
 
 
 @pytest.mark.parametrize(
@@ -190,4 +218,5 @@ def test_the_norm_of_groups_and_split_tiles_is_that_of_the_whole_matrix() -> Non
         model(torch.linspace(-1, 1, 36).reshape(3, 12)).square().sum().backward()
     assert layer.bias is not None and layer.bias.grad is not None and layer.weight.grad is not None
     both = np.hypot(float(layer.weight.grad.norm()), float(layer.bias.grad.norm()))
-    assert float(analog[0].gradient.grad) == pytest.approx(both, rel=1e-5)
+    norms = [float(part.grad.norm()) for part in (analog[0].weight, analog[0].bias)]
+    assert np.hypot(*norms) == pytest.approx(both, rel=1e-5)

@@ -122,8 +122,9 @@ def test_a_mini_batch_is_learned_sample_by_sample(bidirectional):
     x = torch.rand(3, 5, 2)
     waiting = []
     for given in (x, *x.split(1)):
+        layer.zero_grad()
         layer(given)[0].square().sum().backward()
-        waiting.append([torch.cat(matrix.gradient.use_up()[:2], 1) for matrix in layer.children()])
+        waiting.append([torch.cat(matrix.waiting({"weight": 1.0, "bias": 1.0})[:2], 1) for matrix in layer.children()])
     for whole, *alone in zip(*waiting, strict=True):
         torch.testing.assert_close(whole, torch.cat(alone))
 
@@ -154,6 +155,7 @@ def _learn(module, seeds):
     optimizer = AnalogSGD(module, 0.2)
     for seed in seeds:
         x = torch.randn(6, 2, 4, generator=torch.Generator().manual_seed(seed))
+        optimizer.zero_grad()
         module(x)[0].pow(2).mean().backward()
         optimizer.step()
     return copy.deepcopy(module.state_dict())

@@ -66,7 +66,8 @@ def test_a_scale_for_every_output_lets_each_use_the_whole_range():
     config = replace(PERFECT, weight_scaling_omega=0.6, weight_scaling_columnwise=True)
     analog = convert(linear, config)
     assert torch.allclose(analog.tiles[0].get_weights().abs().amax(1), torch.tensor([0.6, 0.6, 0.6, 0.0]))
-    assert torch.allclose(analog.get_weights()[0], linear.weight) and float(analog.scale[3]) == 1.0
+    assert torch.allclose(analog.get_weights()[0], linear.weight)
+    assert float(analog.scale[3]) == float(analog.scale[:3].median())  # no coarser than its neighbours
     assert_trains_alike(nn.Conv1d(4, 6, 2, groups=2), config, torch.randn(2, 4, 5))
 
 
@@ -277,8 +278,15 @@ def test_wrong_settings_are_refused_in_one_sentence(call, message):
         call()
 
 
-def test_an_analog_layer_says_that_it_has_no_torch_weight():
-    layer = AnalogLinear(2, 2, PERFECT)
-    with pytest.raises(AttributeError, match="see get_weights and set_weights"):
-        _ = layer.weight
-    assert not hasattr(layer, "weight")
+@pytest.mark.parametrize("config", [PERFECT, InferenceConfig()], ids=["pulsed", "inference"])
+def test_weights_on_arrays_answer_as_those_of_torch_and_are_used_by_their_layer_alone(config):
+    digital = nn.Conv2d(2, 3, 4)
+    layer = convert(digital, config)
+    assert layer.weight.shape == digital.weight.shape and layer.weight.dtype is torch.float32
+    assert layer.weight.device == torch.device("cpu") and layer.weight.dim() == 4
+    torch.testing.assert_close(layer.weight.detach() + 0.0, digital.weight.detach())
+    assert layer.weight.detach().numpy().shape == (3, 2, 4, 4)
+    with pytest.raises(InputError, match=r"layer 0: its weight is on arrays and is .*get_weights"):
+        nn.functional.conv2d(torch.ones(1, 2, 5, 5, requires_grad=True), layer.weight)
+    with torch.no_grad(), pytest.raises(InputError, match=r"is to be changed by mul_.*set_weights"):
+        layer.weight.mul_(2.0)

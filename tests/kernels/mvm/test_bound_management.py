@@ -65,3 +65,23 @@ def test_worst_case_goes_no_further_than_the_input_resolves() -> None:
     for bound, expected in ((0.3, 0.8 * 0.6 / 0.3), (0.01, 0.8 * 0.25 / 0.05), (100.0, 0.8)):
         io = IOParameters(noise_management="abs_max_np_sum", inp_res=1 / 40, out_bound=bound)
         assert noise_factor(io, io.noise_management, seen, None)[0] == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("path", ["torch", "numba"])
+@pytest.mark.parametrize(("noise_management", "expected"), [("abs_max", 4), ("abs_max_np_sum", 3)])
+def test_worst_case_repeats_a_vector_undivided_only_where_that_changes_alpha(
+    noise_management: str, expected: int, path: str
+) -> None:
+    """Four inputs of 0.6, cells of 2.5, bound 3: alpha 0.6 gives 10, at half the inputs 5, at a quarter 2.5.
+
+    The repetition for the worst case has the alpha 0.6, too (2.4 x 0.6 / 3 = 0.48 is less): with abs_max_np_sum, which
+    had it from the start, it would be the same vector again.
+    """
+    io = IOParameters(
+        out_noise=0.0, out_res=0.0, out_bound=3.0, noise_management=noise_management,
+        bound_management="iterative_worst_case",
+    )  # fmt: skip
+    lines = Lines.sample(io, 1, 4, (0, 0, 0))
+    product = multiply(torch.full((1, 4), 2.5), torch.full((1, 4), 0.6), io, lines, (0, 0, 0), 0, None, path)
+    assert product.passes.tolist() == [expected]
+    assert float(product.y) == pytest.approx(6.0, rel=0.02)

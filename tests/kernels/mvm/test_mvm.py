@@ -7,8 +7,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from rpusim.arch.contract.activity import ActivityLog
 from rpusim.errors import InputError
-from rpusim.kernels import IOParameters
+from rpusim.kernels import AnalogConfig, AnalogTile, IOParameters
 from rpusim.kernels.mvm import compiled
 from rpusim.kernels.mvm.compiled import covers
 from rpusim.kernels.mvm.multiply import Lines, multiply, noise_factor
@@ -84,6 +85,40 @@ def test_worst_case_management_enlarges_alpha_first(path):
     product = _multiply(torch.ones(1, 100), io, path, weights)
     assert product.passes.tolist() == [2]  # alpha = 100 * 0.6 / 12 = 5, so the output is 50 / 5 = 10 < 12
     assert float(product.y) == pytest.approx(50, rel=1e-5)
+
+
+EMPTY = [("abs_max", [0.0, 0.0]), ("average_abs_max", [0.0, 0.0]), ("abs_max_np_sum", [0.0, 0.0]), ("max", [-0.5, 0.0])]
+
+
+@each_path
+@pytest.mark.parametrize(("management", "vector"), EMPTY)
+def test_empty_vectors_with_input_noise_are_read_forwards_and_skipped_backwards(management, vector, path):
+    """Input noise of an empty vector reaches the array when it is multiplied forwards; an error of zero is nothing."""
+    io = IOParameters(inp_noise=0.05, out_noise=0.02, noise_management=management, bound_management="none")
+    lines, x = Lines.sample(io, 3, 2, (0,)), torch.tensor([vector, vector])
+    for backward in (False, True):
+        done = multiply(torch.ones(3, 2), x, io, lines, (0,), 0, torch.full((1,), float("nan")), path, backward)
+        assert done.y.any() == (not backward) and done.passes.tolist() == ([0, 0] if backward else [1, 1])
+
+
+@each_path
+def test_without_noise_management_no_vector_is_empty(path):
+    io = IOParameters(inp_noise=0.05, noise_management="none", bound_management="none")
+    done = multiply(torch.ones(3, 2), torch.zeros(1, 2), io, Lines.sample(io, 3, 2, (0,)), (0,), 0, None, path, True)
+    assert done.y.any() and done.passes.tolist() == [1]
+
+
+@each_path
+def test_errors_of_a_tile_that_are_all_zero_come_back_as_zeros_and_take_no_pass(path):
+    """Beside one that is not: its gradient is the same, to the bit, as if it were alone."""
+    io, log = IOParameters(inp_noise=0.05, out_noise=0.02), ActivityLog()
+    tile = AnalogTile(3, 4, AnalogConfig(forward=io, backward=io), path=path, log=log)
+    tile.set_weights(torch.rand(3, 4, generator=torch.Generator().manual_seed(1)))
+    errors = torch.zeros(3, 3)
+    errors[1] = 0.4
+    back = tile.backward(errors)
+    assert not back[[0, 2]].any() and back[1].all()
+    assert log.take().passes.tolist() == [0, 1, 0]
 
 
 @each_path

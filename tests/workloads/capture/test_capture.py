@@ -10,11 +10,13 @@ import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
+from torch.utils.checkpoint import checkpoint
 
 from rpusim.arch.network.operations import Window
 from rpusim.arch.parts.digital_operations import OPS_PER_ELEMENT
 from rpusim.errors import InputError
-from rpusim.workloads.capture.capture import capture
+from rpusim.kernels import AnalogConfig, ConstantStep, convert
+from rpusim.workloads.capture.capture import capture, capture_modes
 
 
 class Residual(nn.Module):
@@ -180,6 +182,122 @@ def test_a_module_is_captured_as_it_is_in_evaluation():
 
     module = with_forward(forward, auxiliary=nn.Linear(4, 4), main=nn.Linear(4, 2)).train()
     assert [layer.name for layer in capture(module, (4,)).layers] == ["main"]
+    assert [layer.name for layer in capture(module.eval(), (4,), training=True).layers] == ["auxiliary"]
+    with pytest.raises(InputError, match="layer 'main' is used in evaluation mode but not in training mode"):
+        capture_modes(module, (4,))
+
+
+class TestTraining:
+    """What only training does is in the training graph, and nothing else is different."""
+
+    @staticmethod
+    def parts():
+        return {"a": nn.Linear(6, 4), "b": nn.Linear(4, 3), "aux": nn.Linear(4, 2), "norm": nn.BatchNorm1d(4)}
+
+    def kinds(self, forward, training=True):
+        network = capture(with_forward(forward, **self.parts()), (6,), training=training)
+        return [operation.name if operation.kind == "linear" else operation.kind for operation in network.operations]
+
+    def test_without_branches_both_modes_are_one_network(self):
+        for module in (Residual(), nn.Sequential(nn.Conv2d(3, 2, 1), nn.BatchNorm2d(2), nn.Dropout2d(), nn.ReLU())):
+            training, evaluation = capture_modes(module, (3, 8, 8))
+            assert training is evaluation
+            assert training.operations == capture(module, (3, 8, 8)).operations
+
+    def test_functions_that_are_told_the_mode_are_the_same_in_both(self):
+        def forward(self, x):
+            h = F.batch_norm(self.a(x), self.norm.running_mean, self.norm.running_var, training=self.training)
+            return self.b(F.dropout(h, 0.5, self.training))
+
+        training, evaluation = capture_modes(with_forward(forward, **self.parts()), (6,))
+        assert training is evaluation
+
+    def test_several_results_are_outputs(self):
+        def forward(self, x):
+            h = self.norm(self.a(x))
+            return (self.b(h), {"aux": self.aux(h)}) if self.training else self.b(h)
+
+        assert self.kinds(forward) == ["input", "a", "batch_norm", "b", "aux", "output", "output"]
+        assert self.kinds(forward, training=False) == ["input", "a", "batch_norm", "b", "output"]
+
+    def test_a_loss_inside_is_left_out_as_one_outside_is(self):
+        def forward(self, x):
+            h = self.a(x)
+            y = self.b(h)
+            if self.training:
+                return F.cross_entropy(y, torch.zeros(len(x), dtype=torch.long)) + self.aux(h).pow(2).mean()
+            return y
+
+        assert self.kinds(forward) == ["input", "a", "b", "aux", "output", "output"]
+
+    def test_a_loss_per_sample_is_left_out_too(self):
+        def forward(self, x):
+            h = self.a(x)
+            return (self.b(h), (h**2).sum(1)) if self.training else self.b(h)
+
+        training, evaluation = capture_modes(with_forward(forward, **self.parts()), (6,))
+        assert training is evaluation
+
+    def test_a_layer_whose_result_is_kept_aside_in_training_is_there_with_what_follows_it(self):
+        def forward(self, x):
+            h = self.a(x)
+            if self.training:
+                self.kept = torch.tanh(self.aux(h))
+            return self.b(h)
+
+        assert self.kinds(forward) == ["input", "a", "aux", "activation", "b", "output", "output"]
+
+    def test_a_layer_that_neither_mode_reads_is_left_out_of_both(self):
+        def forward(self, x):
+            h = self.a(x)
+            self.kept = self.aux(h)
+            return self.b(h)
+
+        training, evaluation = capture_modes(with_forward(forward, **self.parts()), (6,))
+        assert training is evaluation
+        assert [layer.name for layer in training.layers] == ["a", "b"]
+
+    def test_noise_and_masks_have_the_shape_of_a_signal_and_are_none(self):
+        def forward(self, x):
+            h = self.a(x)
+            if self.training:
+                h = h + 0.1 * torch.randn_like(h)
+                h = h * h.new_empty(len(h), 1).bernoulli_(0.9)
+            return self.b(h)
+
+        assert self.kinds(forward) == ["input", "a", "add", "multiply", "b", "output"]
+        assert self.kinds(forward, training=False) == ["input", "a", "b", "output"]
+
+    @pytest.mark.parametrize(
+        ("branch", "sentence"),
+        [
+            (lambda h: h.cumsum(1), "^in training mode, operation 'cumsum' in Written.forward is not supported"),
+            (lambda h: h - h.mean(0), "^in training mode, operation 'mean' in Written.forward mixes the samples"),
+            (lambda h: h if torch.rand(()) < 0.5 else 2 * h, "^in training mode, Written.forward decides by the val"),
+        ],
+    )
+    def test_what_the_clock_cannot_follow_in_training_is_refused(self, branch, sentence):
+        def forward(self, x):
+            h = self.a(x)
+            return self.b(branch(h) if self.training else h)
+
+        module = with_forward(forward, **self.parts())
+        with pytest.raises(InputError, match=sentence):
+            capture(module, (6,), training=True)
+        assert len(capture(module, (6,)).layers) == 2
+
+    def test_layers_in_another_order_or_shape_are_refused(self):
+        def turned(self, x):
+            h = self.a(x)
+            return self.b(h) + 0 * self.aux(h)[:, :1] if self.training else 0 * self.aux(h)[:, :1] + self.b(h)
+
+        def shorter(self, x):
+            return self.b(self.a(x[:, :2] if self.training else x))
+
+        with pytest.raises(InputError, match="layer 'b' is used in another order in evaluation mode than in training"):
+            capture_modes(with_forward(turned, **self.parts()), (6,))
+        with pytest.raises(InputError, match="layer 'a' is used in another shape in evaluation mode than in training"):
+            capture_modes(with_forward(shorter, **self.parts()), (3, 6))
 
 
 def test_submodules_called_input_or_output_do_not_clash():
@@ -326,12 +444,42 @@ def test_recurrent_layers_that_cannot_be_timed_are_named(options):
         (nn.Linear(4, 2), (-4,), r"input_shape is \(-4,\), accepted"),
         (nn.Linear(4, 2), "44", "input_shape is '44', accepted"),
         (nn.ReLU(), (4,), "no weight layer to put on an array"),
+        (convert(nn.Sequential(nn.Linear(4, 2)), AnalogConfig(ConstantStep())), (4,), r"\(AnalogLinear\) is on arrays"),
         (len, (4,), "capture got a builtin_function_or_method, accepted: a torch.nn.Module"),
     ],
 )
 def test_what_cannot_be_captured_is_named(module, shape, sentence):
     with pytest.raises(InputError, match=sentence):
         capture(module, shape)
+
+
+@pytest.mark.parametrize(
+    ("module", "shape", "subject", "known"),
+    [
+        (
+            nn.Sequential(nn.Linear(8, 8), nn.LayerNorm(8)),
+            (8,),
+            r"module '1' \(LayerNorm\)",
+            "modules Linear, .*BatchN",
+        ),
+        (
+            nn.Sequential(nn.Conv2d(3, 4, 1), nn.GroupNorm(2, 4)),
+            (3, 4, 4),
+            r"module '1' \(GroupNorm\)",
+            "modules Linear",
+        ),
+        (nn.Sequential(nn.Linear(8, 8), nn.Hardshrink()), (8,), r"module '1' \(Hardshrink\)", "modules .*Softmax"),
+        (with_forward(lambda self, x: torch.cat([x, x], 1)), (8,), "operation 'cat' in Written", "operations linear, "),
+        (with_forward(lambda self, x: torch.sin(x)), (8,), "operation 'sin' in Written", "operations .*tanh"),
+    ],
+)
+def test_what_is_not_known_is_named_with_what_to_do_and_nothing_is_suggested_in_its_place(
+    module, shape, subject, known
+):
+    sentence = rf"^{subject}.* is not supported; the clock knows the {known}.*: write it with these, leave it out of"
+    with pytest.raises(InputError, match=sentence) as caught:
+        capture(module, shape)
+    assert "did you mean" not in str(caught.value) and str(caught.value).endswith("a clock (rpusim.convert)")
 
 
 LAYERS = {"lstm": nn.LSTM(4, 4, batch_first=True), "attention": nn.MultiheadAttention(4, 2)}
@@ -353,6 +501,10 @@ LAYERS = {"lstm": nn.LSTM(4, 4, batch_first=True), "attention": nn.MultiheadAtte
         (lambda self, x: self.fc(x) + x.unsqueeze(1), "operation 'add' in Written.forward mixes the samples"),
         (lambda self, x: F.linear(x, self.fc.weight * 2), "a weight that is computed in forward"),
         (lambda self, x: (self.fc(x), x), "forward returns 2 tensors, accepted: one"),
+        (
+            lambda self, x: checkpoint(self.fc, x, use_reentrant=True),
+            r"Written.forward calls torch.no_grad, .* accepted: .* and checkpoint\(..., use_reentrant=False\)",
+        ),
         (lambda self, x: torch.zeros(2, 2), "output of Written.forward does not depend on its input"),
         (lambda self, x: {}["missing"], r"cannot run on a sample of shape \(4,\): 'missing'"),
     ],

@@ -153,6 +153,7 @@ def test_both_engines_time_what_was_computed(schedule: Any) -> None:
     plan = make_plan(place(capture(module, (STEPS, 4)), Chip.load("reram-512"), "column", cells.layout))
     model = analog_twin(module, plan.placement, management, cells, 0, log)
     for _ in range(2):
+        model.zero_grad()
         model(torch.rand(SAMPLES, STEPS, 4)).square().sum().backward()
         rpusim.AnalogSGD(model, lr=0.1).step()
     activity = log.take()

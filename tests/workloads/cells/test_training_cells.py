@@ -383,3 +383,71 @@ class TestAssumedCells:
 
 def test_every_column_of_the_log_is_a_column_of_activity() -> None:
     assert set(Extra.COLUMNS) <= {field.name for field in fields(Activity)}
+
+
+class TestDevicesOfAFile:
+    @pytest.mark.parametrize(
+        ("given", "sentence"),
+        [
+            ({"model": "soft-bounds", "dw_min": "x"}, "device.dw_min: 'x' was given"),
+            (
+                {"model": "soft-bounds", "dw_min": 1e9},
+                "device.dw_min: 1000000000.0 was given; accepted is a step",
+            ),
+            ({"model": "soft-bounds", "dw_min_std": 1e30}, "device.dw_min_std: 1e+30 was given"),
+            ({"model": "soft-bounds", "w_min_dtod": 10**30}, "device.w_min_dtod: 1000000000000000000000000000000 was"),
+            ({"model": "soft-bounds", "corrupt_devices_range": 1e300}, "device.corrupt_devices_range: 1e+300 was"),
+            ({"model": "soft-bounds", "dw_mn": 1}, "device.dw_mn: soft-bounds has no such parameter; did you mean"),
+            ({"model": "soft-bounds", 1: 2}, "device: got the key 1, but names of parameters are strings"),
+            ({"model": "soft-bound"}, "device.model: 'soft-bound' is unknown"),
+            ({"model": "soft-bounds", "drift": 1}, "device.drift: got 1, but a mapping is needed"),
+            ({"model": "soft-bounds", "drift": {"mu": 1}}, "device.drift.mu: a drift has no such parameter"),
+            ({"model": "soft-bounds", "drift": {"t_0": 0}}, "device.drift.t_0: 0 was given; accepted is a number > 0"),
+            ({"model": "soft-bounds", "cell": {"kind": ["x"]}}, "device.cell.kind: got ['x']"),
+            (
+                {"model": "soft-bounds", "cell": {"kind": "vector", "number": 10**12}},
+                "device.cell.number: 1000000000000",
+            ),
+            (
+                {"model": "soft-bounds", "cell": {"kind": "chopped-transfer", "in_chop_prob": 2}},
+                "device.cell.in_chop_prob: 2 was given; accepted is a number from 0 to 1",
+            ),
+            (
+                {"model": "soft-bounds", "cell": {"kind": "transfer", "transfer_update": {"desired_bl": 0}}},
+                "device.cell.transfer_update.desired_bl: 0 was given",
+            ),
+            (
+                {"model": "soft-bounds", "cell": {"kind": "vector", "devices": [{"model": "reram-es", "w_max": "a"}]}},
+                "device.cell.devices.0.w_max: 'a' was given",
+            ),
+            ({"model": "soft-bounds", "endurance": 1e300}, "device.endurance: got 1e+300"),
+            (5, "device: got 5, but a name, or a mapping with 'model', is needed"),
+        ],
+    )
+    def test_what_is_wrong_is_said_with_the_whole_path(self, given: Any, sentence: str) -> None:
+        with pytest.raises(InputError) as caught:
+            training_cells.build(given)
+        assert str(caught.value).startswith(sentence)
+
+    def test_any_pulsed_device_may_drift(self) -> None:
+        given = {"model": "soft-bounds", "drift": {"nu": 0.1, "t_0": 2}}
+        made = training_cells.build(given).device
+        assert (made.drift.nu, made.drift.t_0) == (0.1, 2)
+
+    def test_an_experiment_names_its_file(self, tmp_path: Path) -> None:
+        shipped = (settings.FOLDER / "fcn-digits.yaml").read_text()
+        for before, after, sentence in (
+            ("device: rpu-baseline-2016", "device: {model: soft-bounds, dw_min: 0}", "mine.yaml: device.dw_min: 0 was"),
+            ("chip: rpu-2016", "chip: rpu-2061", "mine.yaml: chip: no preset is named 'rpu-2061'"),
+            ("network: fcn-digits", "network: fcn-digit", "mine.yaml: network: no network 'fcn-digit'"),
+            ("data: digits", "data: digit", "mine.yaml: data: no data 'digit'"),
+        ):
+            assert before in shipped
+            (tmp_path / "mine.yaml").write_text(shipped.replace(before, after))
+            with pytest.raises(InputError) as caught:
+                rpusim.simulate(tmp_path / "mine.yaml")
+            assert str(caught.value).startswith(sentence)
+
+    def test_what_was_replaced_is_not_said_to_be_in_the_file(self) -> None:
+        with pytest.raises(InputError, match=r"^device: 'zzz' is unknown"):
+            rpusim.simulate("fcn-digits", device="zzz")

@@ -43,6 +43,7 @@ class Loop:
             self.forward().backward()
         if step:
             self.optimizer.step()
+            self.optimizer.zero_grad()
 
     def evaluate(self) -> None:
         self.model.eval()

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import itertools
 import json
 import os
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -122,3 +125,64 @@ def test_what_is_no_document_of_ours_is_not_read(content: str, tmp_path: Path) -
     (tmp_path / "result.json").write_bytes(content.encode("latin-1"))
     with pytest.raises(InputError, match=r"is not a run folder|is needed"):
         run_folder.read(tmp_path)
+
+
+class TestNothingAlteredIsRead:
+    def test_what_was_written_is(self, found: Result, tmp_path: Path) -> None:
+        run_folder.save(found, tmp_path / "run")
+        assert run_folder.read(tmp_path / "run") == found.document
+        done = subprocess.run(["sha256sum", "--check", "--quiet", run_folder.DIGESTS], cwd=tmp_path / "run", check=True)
+        assert done.returncode == 0
+
+    @pytest.mark.parametrize("name", ["result.json", "config.resolved.yaml", "SHA256SUMS"])
+    def test_a_flipped_bit_in_any_file_is_said_with_the_name_of_the_file(
+        self, name: str, found: Result, tmp_path: Path
+    ) -> None:
+        run_folder.save(found, tmp_path / "run")
+        path = tmp_path / "run" / name
+        whole = path.read_bytes()
+        for bit in range(0, 8 * len(whole), 7):
+            altered = bytearray(whole)
+            altered[bit // 8] ^= 1 << bit % 8
+            path.write_bytes(altered)
+            with pytest.raises(InputError, match=rf"{name}"):
+                run_folder.read(tmp_path / "run")
+
+    def test_a_missing_file_is_named(self, found: Result, tmp_path: Path) -> None:
+        run_folder.save(found, tmp_path / "run")
+        (tmp_path / "run" / "config.resolved.yaml").unlink()
+        with pytest.raises(InputError, match=r"config\.resolved\.yaml: cannot be read \(No such file"):
+            run_folder.read(tmp_path / "run")
+
+    def test_a_folder_of_an_earlier_version_has_no_digests(self, found: Result, tmp_path: Path) -> None:
+        run_folder.save(found, tmp_path / "run")
+        (tmp_path / "run" / "SHA256SUMS").unlink()
+        assert run_folder.read(tmp_path / "run") == found.document
+
+    def test_an_altered_run_may_be_replaced(self, found: Result, tmp_path: Path) -> None:
+        run_folder.save(found, tmp_path / "run")
+        (tmp_path / "run" / "config.resolved.yaml").write_text("altered")
+        run_folder.save(found, tmp_path / "run")
+        assert run_folder.read(tmp_path / "run") == found.document
+
+
+def test_half_a_character_is_no_reason_to_lose_a_run(found: Result, tmp_path: Path) -> None:
+    named = Result(found.document | {"chip": "c\udce9.yaml"}, None, ())
+    run_folder.save(named, tmp_path / "run", lambda document: f"<p>{document['chip']}</p>")
+    assert run_folder.read(tmp_path / "run")["chip"] == r"c\udce9.yaml"
+
+
+def test_what_the_file_system_refuses_is_a_sentence(
+    found: Result, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(path: Path, content: bytes) -> int:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    with pytest.raises(InputError, match="run cannot be written \\(No space left on device\\)"):
+        run_folder.save(found, tmp_path / "run")
+    monkeypatch.undo()
+    assert list(tmp_path.iterdir()) == []
+    monkeypatch.setattr(run_folder.shutil, "disk_usage", lambda _: SimpleNamespace(free=1000))
+    with pytest.raises(InputError, match="run cannot be written \\(No space left on device\\)"):
+        run_folder.check_writable(tmp_path / "run")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import io
 import json
 import os
 import random
@@ -165,12 +167,41 @@ class TestRefusals:
             simulate.run(chosen(few_digits), kept=tmp_path / "own")
         assert (tmp_path / "own").read_bytes() == content
 
+    def test_a_flipped_bit_is_not_learned_from(self, kept: Path, few_digits: Path) -> None:
+        whole = kept.read_bytes()
+        for at in range(0, 8 * len(whole), 8 * len(whole) // 40 + 1):
+            altered = bytearray(whole)
+            altered[at // 8] ^= 1 << at % 8
+            kept.write_bytes(altered)
+            with pytest.raises(InputError, match=r"run\.checkpoint: (is not a checkpoint|was damaged after)"):
+                simulate.run(chosen(few_digits), kept=kept)
+        kept.write_bytes(whole[:-1])
+        with pytest.raises(InputError, match=r"run\.checkpoint: was damaged after"):
+            simulate.run(chosen(few_digits), kept=kept)
+
+    def test_a_full_disk_leaves_the_checkpoint_before(
+        self, kept: Path, few_digits: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def full(*_: object) -> None:
+            raise InputError("cannot be written (No space left on device)")
+
+        before = kept.read_bytes()
+        monkeypatch.setattr(checkpoint.files, "replace", full)
+        simulate.run(chosen(few_digits), kept=kept)  # the result may still find a place
+        assert kept.read_bytes() == before
+        kept.unlink()
+        with pytest.raises(InputError, match="No space left"):
+            simulate.run(chosen(few_digits), kept=kept)
+
     def test_nothing_in_a_checkpoint_is_run(self, few_digits: Path, tmp_path: Path) -> None:
         class Evil:
             def __reduce__(self) -> Any:
                 return os.mkdir, (str(tmp_path / "owned"),)
 
-        torch.save({"schema": checkpoint.SCHEMA, "inputs": {}, "state": Evil()}, tmp_path / "own")
+        content = io.BytesIO()
+        torch.save({"schema": checkpoint.SCHEMA, "inputs": {}, "state": Evil()}, content)
+        digest = hashlib.sha256(content.getvalue()).digest()
+        (tmp_path / "own").write_bytes(checkpoint.MAGIC + digest + content.getvalue())
         with pytest.raises(InputError, match="is not a checkpoint"):
             simulate.run(chosen(few_digits), kept=tmp_path / "own")
         assert not (tmp_path / "owned").exists()
@@ -205,7 +236,7 @@ def test_checkpoints_take_at_most_a_twentieth_of_the_time(tmp_path: Path, monkey
 def test_all_that_a_meter_knows_is_kept_or_can_be_made_again(few_digits: Path) -> None:
     """A new attribute of the meter, or of what it consists of, has to be put into its state, or here."""
     meter = _meter()
-    made_again = {"plan", "schedule", "timing", "management", "_price"}
+    made_again = {"plan", "schedule", "timing", "management", "_price", "_modes", "_counted", "_training"}
     kept = {
         "samples",
         "timed_samples",
@@ -217,7 +248,7 @@ def test_all_that_a_meter_knows_is_kept_or_can_be_made_again(few_digits: Path) -
         "_idle",
         "_whole",
     }
-    assert set(vars(meter)) == made_again | kept | {"_sample", "_beginning"}
+    assert set(vars(meter)) == made_again | kept | {"_sample", "_beginning", "_evaluation"}
     assert set(vars(meter._sample)) == {"seconds", "joules"}
     made_again = {"_plan", "_schedule", "_price", "_traced", "_events", "_analysis"}
     assert set(vars(meter._beginning)) == made_again | {"_kept", "_to_keep"}
@@ -257,7 +288,7 @@ def killed_after(seconds: float, arguments: list[str]) -> bool:
 
 def folder_bytes(folder: Path) -> dict[str, bytes]:
     """The files of a run folder; the result without the time that this machine took."""
-    found = {path.name: path.read_bytes() for path in folder.iterdir() if path.suffix != ".html"}
+    found = {path.name: path.read_bytes() for path in folder.iterdir() if path.suffix not in (".html", "")}
     document = json.loads(found["result.json"])
     del document["wall"]
     return found | {"result.json": json.dumps(document).encode()}

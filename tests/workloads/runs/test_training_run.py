@@ -231,7 +231,10 @@ class TestBadExperiments:
             ({"learning_rate": -1}, r"recipe.learning_rate: got -1, but .*greater than 0"),
             ({"chip": "rpu-2061"}, r"no preset is named 'rpu-2061'; did you mean 'rpu-2016'"),
             ({"device": "gokmen"}, r"'gokmen' is unknown; .*'gokmen-vlasov'"),
-            ({"device": {"model": "constant-step", "dw_mn": 1}}, r"parameter 'dw_mn' is unknown; .*'dw_min'"),
+            (
+                {"device": {"model": "constant-step", "dw_mn": 1}},
+                r"device\.dw_mn: constant-step has no such parameter; .*'dw_min'",
+            ),
             ({"device": {"dw_min": 1}}, r"a mapping needs 'model'"),
             ({"network": "lenet"}, r"no network 'lenet'"),
             ({"data": "digit"}, r"no data 'digit'.*did you mean 'digits'"),

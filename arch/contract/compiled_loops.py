@@ -1,0 +1,167 @@
+"""Compile functions with numba, and keep what they compile to on disk, so that the next process finds it ready.
+
+numba's own cache takes for granted that it has a folder to write to, that the disk is not full, and that what it once
+wrote is still whole. Here a package that lies in a folder that cannot be written is compiled for a folder of the user's
+among the temporary ones, or for this process alone; and every file of the cache carries a digest: one that a full disk
+or a power cut has left truncated, or that was altered since, is removed, and its function compiled anew.
+
+Compiled functions let go of Python's global lock, so that other threads go on meanwhile, among them the one that heeds
+Ctrl-C. They write only to arrays that they are given.
+"""
+
+# mypy: allow-untyped-calls
+from __future__ import annotations
+
+import hashlib
+import os
+import pickle
+import stat
+import tempfile
+import warnings
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numba
+from numba.core.caching import (
+    CompileResultCacheImpl,
+    FunctionCache,
+    IndexDataCacheFile,
+    UserProvidedCacheLocator,
+)
+
+from rpusim.errors import Notice
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+_DIGEST = 32
+_PRIVATE = stat.S_IRWXG | stat.S_IRWXO
+
+
+def compiled(function: Function) -> Function:
+    """Compile a function on its first call, and keep it on disk; to type checkers it looks as before.
+
+    function: of numbers and arrays, as numba takes it. Returns the compiled function.
+    """
+    made: Function = kept(function)
+    return made
+
+
+def kept(function: Callable[..., Any], **options: Any) -> Any:
+    """Compile a function as `compiled` does, with further options of `numba.njit`."""
+    made = numba.njit(nogil=True, **options)(function)
+    if hasattr(made, "_cache"):  # not so where NUMBA_DISABLE_JIT leaves the function as it is
+        try:
+            made._cache = _Cache(function)
+        except (RuntimeError, OSError):  # numba finds no folder
+            if Path(function.__code__.co_filename).exists():  # what was typed in was never kept
+                _say("compiled loops cannot be kept, and every process compiles them again, which takes up to a minute")
+    return made
+
+
+@cache
+def _say(what: str) -> None:
+    """Say something about the cache, once in a process."""
+    here = Path(__file__).parents[2]
+    warnings.warn(
+        f"{what}; neither {here} nor a cache folder can be written, so set NUMBA_CACHE_DIR to a folder that can be",
+        Notice,
+        stacklevel=2,
+    )
+
+
+class _Temporary(UserProvidedCacheLocator):
+    """Finds a folder of this user's alone among the temporary ones, where no better place can be written."""
+
+    def __init__(self, py_func: Any, py_file: str) -> None:
+        super().__init__(py_func, py_file)
+        folder = Path(tempfile.gettempdir(), f"rpusim-{os.getuid()}")
+        folder.mkdir(mode=0o700, exist_ok=True)
+        found = folder.lstat()
+        # What lies there is run: nobody else may have put it there.
+        if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid() or found.st_mode & _PRIVATE:
+            raise OSError(f"{folder} is not this user's alone")
+        self._cache_path = str(folder / self.get_suitable_cache_subpath(py_file))
+
+    @classmethod
+    def from_function(cls, py_func: Any, py_file: str) -> Any:
+        """Return a locator for a function, or None if there is no such folder; say that it is used."""
+        if not Path(py_file).exists():
+            return None
+        try:
+            found = cls(py_func, py_file)
+            found.ensure_cache_path()
+        except (OSError, AttributeError):  # AttributeError: no users on this system
+            return None
+        _say(f"compiled loops are kept in {Path(tempfile.gettempdir(), f'rpusim-{os.getuid()}')}")
+        return found
+
+
+class _Result(CompileResultCacheImpl):
+    """What is kept of a function, and where."""
+
+    _locator_classes = [*CompileResultCacheImpl._locator_classes, _Temporary]
+
+
+class _Files(IndexDataCacheFile):
+    """The files of a function: an index of the types that it was compiled for, and a file for each, all with a digest.
+
+    A file that does not hold what was written to it counts as missing, and is removed.
+    """
+
+    def _load_index(self) -> dict[Any, str]:
+        try:
+            version, stamp, overloads = self._read(self._index_path)
+        except (OSError, ValueError, TypeError):  # missing; or of another version of this class
+            return {}
+        return dict(overloads) if (version, stamp) == (self._version, self._source_stamp) else {}
+
+    def _save_index(self, overloads: dict[Any, str]) -> None:
+        self._write(self._index_path, (self._version, self._source_stamp, overloads))
+
+    def _load_data(self, name: str) -> Any:
+        return self._read(self._data_path(name))
+
+    def _save_data(self, name: str, data: Any) -> None:
+        self._write(self._data_path(name), data)
+
+    def _read(self, path: str) -> Any:
+        """Read what `_write` wrote; OSError if it is not there, or not that."""
+        content = Path(path).read_bytes()
+        digest, pickled = content[:_DIGEST], content[_DIGEST:]
+        if hashlib.sha256(pickled).digest() != digest:
+            Path(path).unlink(missing_ok=True)
+            raise OSError(f"{path} is damaged")
+        return pickle.loads(pickled)
+
+    def _write(self, path: str, value: Any) -> None:
+        pickled = self._dump(value)
+        with self._open_for_write(path) as file:
+            file.write(hashlib.sha256(pickled).digest())
+            file.write(pickled)
+
+
+class _Cache(FunctionCache):
+    """numba's cache of a function, which can do no harm: what cannot be read or written is compiled, and not kept."""
+
+    _impl_class = _Result
+
+    def __init__(self, py_func: Any) -> None:
+        super().__init__(py_func)
+        locator = self._impl.locator
+        self._cache_file = _Files(self._cache_path, self._impl.filename_base, locator.get_source_stamp())
+
+    def load_overload(self, sig: Any, target_context: Any) -> Any:
+        """Return what was kept for these types, or None."""
+        try:
+            return super().load_overload(sig, target_context)
+        except Exception:  # whatever reading the pickles of another version may raise
+            return None
+
+    def save_overload(self, sig: Any, data: Any) -> None:
+        """Keep what was compiled for these types, if the disk takes it."""
+        try:
+            super().save_overload(sig, data)
+        except OSError as error:
+            _say(f"compiled loops cannot be kept ({error.strerror or error})")
