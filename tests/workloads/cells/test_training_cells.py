@@ -451,3 +451,5 @@ class TestDevicesOfAFile:
     def test_what_was_replaced_is_not_said_to_be_in_the_file(self) -> None:
         with pytest.raises(InputError, match=r"^device: 'zzz' is unknown"):
             rpusim.simulate("fcn-digits", device="zzz")
+        with pytest.raises(InputError, match=r"^chip: got 'c.udce9.yaml', half a character of which is missing"):
+            rpusim.simulate("fcn-digits", chip="c\udce9.yaml")
