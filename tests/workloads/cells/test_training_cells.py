@@ -303,7 +303,7 @@ class TestWhatTheUserGives:
         [
             ("chopped", r"device.cell: got 'chopped', but a mapping needs 'kind'"),
             ({"kind": "choped-transfer"}, r"device.cell.kind: got 'choped-transfer'; did you mean 'chopped-transfer'"),
-            ({"kind": "transfer", "gama": 1}, r"device.cell.gama: transfer has no such parameter; did you mean 'gamma'"),
+            ({"kind": "transfer", "gama": 1}, r"cell.gama: transfer has no such parameter; did you mean 'gamma'"),
             ({"kind": "transfer", "gamma": "x"}, r"device.cell.gamma: 'x' was given; accepted is"),
             ({"kind": "transfer", "gamma_vec": 3}, r"device.cell: got \{'gamma_vec': 3\}, which cannot be used"),
             ({"kind": "transfer", "transfer_update": {"bl": 3}}, r"device.cell.transfer_update.bl: is unknown"),
