@@ -12,7 +12,7 @@ from pydantic import BaseModel, ValidationError
 from rpusim.arch.contract.yaml_text import MOST_BYTES, MOST_LEVELS, YamlError, load
 from rpusim.errors import InputError, nearest, shown, written
 
-__all__ = ["find_yaml", "is_yaml", "parse", "read_yaml", "shipped", "shown"]
+__all__ = ["find_yaml", "is_text", "is_yaml", "parse", "read_yaml", "shipped", "shown"]
 
 YAML_SUFFIXES = (".yaml", ".yml")
 Model = TypeVar("Model", bound=BaseModel)
@@ -37,7 +37,7 @@ def find_yaml(name: str | Path, folder: Path, missing: str) -> Path:
     Returns the path of the file. Raises `InputError` for a name under which nothing ships.
     """
     path = Path(name)
-    if not _is_text(str(name)):
+    if not is_text(str(name)):
         raise InputError(f"{missing.partition(':')[0]}: {shown(str(name))} is no UTF-8 name; rename the file")
     if is_yaml(path):
         return path
@@ -94,7 +94,7 @@ def parse(model: type[Model], fields: dict[str, Any], where: str) -> Model:
         raise InputError(f"{where}: {_sentence(model, error)}") from None
 
 
-def _is_text(words: str) -> bool:
+def is_text(words: str) -> bool:
     """Whether a string can be written to a file: half characters (surrogates) cannot."""
     return not any("\ud800" <= c <= "\udfff" for c in words)
 
@@ -105,12 +105,12 @@ def _unusable(given: object, place: tuple[str, ...] = ()) -> str | None:
     if len(place) > MOST_LEVELS:
         return f"{shown(within)} is nested too deeply; at most {MOST_LEVELS} levels are accepted"
     if isinstance(given, str):
-        return None if _is_text(given) else f"{within}: got {shown(repr(given))}, half a character of which is missing"
+        return None if is_text(given) else f"{within}: got {shown(repr(given))}, half a character of which is missing"
     if isinstance(given, Mapping):
         for key, value in given.items():
             if not isinstance(key, str):
                 return f"{within}: got the key {shown(repr(key))}, but names of fields are strings"
-            if not _is_text(key):
+            if not is_text(key):
                 return f"{within}: got the key {shown(repr(key))}, half a character of which is missing"
             if (wrong := _unusable(value, (*place, key))) is not None:
                 return wrong

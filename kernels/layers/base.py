@@ -180,6 +180,7 @@ class AnalogLayer(torch.nn.Module, ABC):
         self.bias_column, self._digital_bias = bias and config.analog_bias, bias and not config.analog_bias
         self.rows, self.columns, self.groups = outputs, inputs + int(self.bias_column), groups
         self.weight_shape = weight_shape or (outputs, inputs)
+        self._shapes = {"weight": torch.Size(self.weight_shape), "bias": torch.Size((outputs,))}
         self.row_splits = _splits("row_splits", row_splits, self.rows, config.max_rows, groups)
         self.column_splits = _splits("column_splits", column_splits, self.columns, config.max_columns)
         self._groups = _group_of_each(self.row_splits, groups)
@@ -202,6 +203,8 @@ class AnalogLayer(torch.nn.Module, ABC):
         self.calls, self.lost = 0, Lost()
         self._still: tuple[str, ...] = ()
         """Parts of the tiles' parameters that stay as they are, where torch trains them."""
+        self._parts: tuple[str, ...] = () if self._by_torch else ("weight", "bias") if self.bias_column else ("weight",)
+        """Names of the parameters that stand for what is on the arrays."""
         self._register_parts({})  # before the digital bias: the order of torch's own layers
         if not self.bias_column or self._by_torch:
             self.register_parameter("bias", torch.nn.Parameter(torch.zeros(outputs)) if self._digital_bias else None)
@@ -211,13 +214,6 @@ class AnalogLayer(torch.nn.Module, ABC):
         for name in self._parts:
             part: Any = ArrayWeights(self, name, self.scale.device, learns.get(name, True))
             self.register_parameter(name, part)
-
-    @property
-    def _parts(self) -> tuple[str, ...]:
-        """Names of the parameters that stand for what is on the arrays."""
-        if self._by_torch:
-            return ()
-        return ("weight", "bias") if self.bias_column else ("weight",)
 
     @property
     def has_bias(self) -> bool:
@@ -231,7 +227,7 @@ class AnalogLayer(torch.nn.Module, ABC):
 
     def part_shape(self, name: str) -> torch.Size:
         """Return the shape that torch gives ``weight`` or ``bias``."""
-        return torch.Size((self.rows,) if name == "bias" else self.weight_shape)
+        return self._shapes[name]
 
     def part(self, name: str) -> Tensor:
         """Read ``weight`` or ``bias`` as the tiles hold it, in the shape that torch gives it; a copy."""
@@ -387,7 +383,7 @@ class AnalogLayer(torch.nn.Module, ABC):
         """
         parts = {}
         for name in self._parts:
-            gradient = getattr(self, name).grad
+            gradient = self._handle(name).grad
             if gradient is not None and not isinstance(gradient, PairGradient):
                 raise InputError(
                     f"layer {self.layer}: the gradient of its {name} is not made of inputs and errors alone (a penalty "
@@ -460,7 +456,8 @@ class AnalogLayer(torch.nn.Module, ABC):
             )
         self._check_transforms(x)
         # They also make autograd call backward where the input needs no gradient, as in the first layer.
-        handles = [self._handle(name) if name in self._parts else None for name in ("weight", "bias")]
+        handles: list[Tensor | None] = [self._handle(name) for name in self._parts]
+        handles += [None] * (2 - len(handles))
         clipped: list[Tensor | None] = []
         if self.input_range is None:
             y = _analog_product(x, *handles, self, step, clipped, *self.trained)

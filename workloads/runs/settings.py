@@ -14,7 +14,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, PrivateAttr, field_serializer, model_validator
 
-from rpusim.arch.contract.configuration import find_yaml, parse, read_yaml, shipped, shown
+from rpusim.arch.contract.configuration import find_yaml, is_text, parse, read_yaml, shipped, shown
 from rpusim.arch.contract.quantity import Age, Seconds, SecondsOrZero
 from rpusim.arch.contract.sourced import Count, Several, Sourced
 from rpusim.errors import InputError, nearest
@@ -229,6 +229,10 @@ def changed(experiment: Experiment, changes: dict[str, Any]) -> Experiment:
     """
     fields = experiment.model_dump()
     for name, value in changes.items():
+        if isinstance(value, str) and not is_text(value):
+            raise InputError(
+                f"{name}: got {shown(repr(value))}, half a character of which is missing; rename it in UTF-8"
+            )
         if name in fields:
             fields[name] = value
         elif name in fields["recipe"]:

@@ -6,6 +6,7 @@ import json
 import struct
 from collections import Counter, defaultdict
 from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -266,6 +267,10 @@ class TestFile:
         monkeypatch.setattr(file, "MOST_IN_JSON", 10)
         assert file.write(lanes, tmp_path / "trace").name == "trace.pftrace"
         assert file.write(lanes, tmp_path / "x.json").name == "x.json"
+        assert file.write(lanes, Path("/dev/null")) == Path("/dev/null")
+        assert not Path("/dev/null.json").exists()
+        with pytest.raises(InputError, match=r"^\.: is a folder"):
+            file.write(lanes, Path("."))
 
 
 class TestCommand:

@@ -302,12 +302,12 @@ class TestWhatTheUserGives:
         ("cell", "sentence"),
         [
             ("chopped", r"device.cell: got 'chopped', but a mapping needs 'kind'"),
-            ({"kind": "choped-transfer"}, r"needs 'kind'; did you mean 'chopped-transfer'"),
-            ({"kind": "transfer", "gama": 1}, r"device.cell: transfer has no parameter 'gama'; did you mean 'gamma'"),
+            ({"kind": "choped-transfer"}, r"device.cell.kind: got 'choped-transfer'; did you mean 'chopped-transfer'"),
+            ({"kind": "transfer", "gama": 1}, r"cell.gama: transfer has no such parameter; did you mean 'gamma'"),
             ({"kind": "transfer", "gamma": "x"}, r"device.cell.gamma: 'x' was given; accepted is"),
             ({"kind": "transfer", "gamma_vec": 3}, r"device.cell: got \{'gamma_vec': 3\}, which cannot be used"),
-            ({"kind": "transfer", "transfer_update": {"bl": 3}}, r"device.cell.transfer_update: got 'bl'"),
-            ({"kind": "transfer", "transfer_forward": {}}, r"transfer has no parameter 'transfer_forward'"),
+            ({"kind": "transfer", "transfer_update": {"bl": 3}}, r"device.cell.transfer_update.bl: is unknown"),
+            ({"kind": "transfer", "transfer_forward": {}}, r"device.cell.transfer_forward: transfer has no such"),
             ({"kind": "vector", "devices": {}}, r"device.cell.devices: got \{\}, but a list of devices is needed"),
             ({"kind": "vector", "devices": [3]}, r"device.cell.devices.0: got 3, but a mapping needs 'model'"),
         ],
@@ -451,3 +451,5 @@ class TestDevicesOfAFile:
     def test_what_was_replaced_is_not_said_to_be_in_the_file(self) -> None:
         with pytest.raises(InputError, match=r"^device: 'zzz' is unknown"):
             rpusim.simulate("fcn-digits", device="zzz")
+        with pytest.raises(InputError, match=r"^chip: got 'c.udce9.yaml', half a character of which is missing"):
+            rpusim.simulate("fcn-digits", chip="c\udce9.yaml")

@@ -62,6 +62,15 @@ def test_what_goes_to_stdout_comes_after_what_was_printed_and_before_what_is(tmp
     assert (tmp_path / "out").read_text() == "a\nb\nc\n"
 
 
+def test_what_is_special_is_told(tmp_path):
+    (tmp_path / "file").touch()
+    (tmp_path / "link").symlink_to("/dev/null")
+    os.mkfifo(tmp_path / "pipe")
+    special = {name: files.is_special(tmp_path / name) for name in ("file", "link", "pipe", ".", "missing")}
+    assert special == {"file": False, "link": True, "pipe": True, ".": False, "missing": False}
+    assert files.is_special(Path("/dev/null")) and files.is_special(Path("/dev/stdout"))
+
+
 @pytest.mark.parametrize("name", [".", "", "..", "/", "folder", "link"])
 def test_a_folder_is_refused(tmp_path, name, monkeypatch):
     monkeypatch.chdir(tmp_path)
