@@ -134,7 +134,7 @@ def test_outputs_at_the_converters_bound_send_nothing_back_and_widen_the_range(l
         init_value=2.0, init_from_data=0, decay=0.0, manage_output_clipping=True, output_min_percentage=0.9
     )
     options = {"forward": io, "input_range": rule, "max_columns": 1, "analog_bias": False}
-    exact = InferenceConfig(None, compensation=None, **options)
+    exact = InferenceConfig(None, compensation=None, weight_scaling_omega=0.0, **options)
     pulsed = replace(PERFECT, device=ConstantStep(w_max=2.0, w_min=-2.0, w_max_dtod=0.0, w_min_dtod=0.0), **options)
     layer = AnalogLinear(2, 2, pulsed if learns_by_pulses else exact, bias=False)
     layer.set_weights(torch.tensor([[1.5, 0.5], [0.25, 0.75]]))

@@ -89,10 +89,13 @@ def test_the_python_in_the_readme_runs(tmp_path, monkeypatch, capsys):
 
 
 def test_the_loop_of_ones_own_learns_and_is_saved(tmp_path, monkeypatch, capsys):
-    (code,) = blocks((ROOT / "docs" / "own-loop.md").read_text(encoding="utf-8"), "python")
+    code, *more = blocks((ROOT / "docs" / "own-loop.md").read_text(encoding="utf-8"), "python")
     monkeypatch.chdir(tmp_path)
-    exec(code, {})
+    names: dict[str, object] = {}
+    exec(code, names)
     *epochs, cost = capsys.readouterr().out.splitlines()
+    for block in more:
+        exec(block, names)
     found = [float(line.split()[1]) for line in epochs]
     assert len(found) == 5 and found[-1] > max(found[0], 0.5)
     assert cost.endswith(" J")

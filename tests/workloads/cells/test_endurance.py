@@ -63,7 +63,7 @@ def test_endurance_is_given_with_the_device_or_known_by_its_name() -> None:
     assert training_cells.build({"model": "constant-step", "endurance": 1e6}).endurance.pulses == 1e6
     assert training_cells.build({"model": "constant-step"}).endurance.source.startswith("assumption")
     for given in (0, -1, "long", True, float("nan")):
-        with pytest.raises(InputError, match=r"device\.endurance: got .*, but a number of pulses above 0 is needed"):
+        with pytest.raises(InputError, match=r"device\.endurance: got .*, but a number of pulses above 0"):
             training_cells.build({"model": "constant-step", "endurance": given})
 
 
