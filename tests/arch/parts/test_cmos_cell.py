@@ -100,7 +100,7 @@ def test_the_device_of_the_chip_follows_every_change_of_its_circuit() -> None:
 
 @pytest.mark.parametrize("chip", [None, "rpu-2016", "isaac-2016"])
 def test_a_chip_that_does_not_say_how_its_cells_learn_has_no_device(chip: str | None) -> None:
-    with pytest.raises(InputError, match="device.model: got 'chip', but"):
+    with pytest.raises(InputError, match=r"device\.model: got 'chip', but"):
         training_cells.build("chip", Chip.load(chip) if chip else None)
 
 
