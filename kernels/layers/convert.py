@@ -115,29 +115,24 @@ def load_digital(module: nn.Module, state: Mapping[str, Any], strict: bool = Tru
     InputError: a name that is missing or left over, or a shape that does not fit.
     """
     checks.instance("module", module, nn.Module)
-    left, missing, lost = dict(state), [], []
-    for name, layer in module.named_modules():
-        if not isinstance(layer, AnalogLayer):
-            continue
+    left, missing = dict(state), []
+    found: list[tuple[str, AnalogLayer, torch.Tensor, torch.Tensor | None]] = []
+    analog = [(name, part) for name, part in module.named_modules() if isinstance(part, AnalogLayer)]
+    for name, layer in analog:
         sources = _digital_names(module, name)
         parts = [left.pop(source, None) if part is None else left.get(source) for source, part in sources.values()]
         weight, bias = (_of_part(value, part) for value, (_, part) in zip(parts, sources.values(), strict=True))
         wanted = [("weight", weight)] + ([("bias", bias)] if layer.has_bias else [])
         gone = [sources[which][0] for which, value in wanted if value is None]
         missing += gone
-        if gone:
-            continue
-        try:
-            layer.set_weights(cast(torch.Tensor, weight), bias)
-        except InputError as error:
-            raise InputError(f"{name or 'module'}: {error}") from None
-        lost.append((name or "module", layer.lost))
-    for name, _ in module.named_modules():
-        if isinstance(module.get_submodule(name), AnalogMultiheadAttention):
+        if not gone:
+            found.append((name or "module", layer, cast(torch.Tensor, weight), bias))
+    for name, part in module.named_modules():
+        if isinstance(part, AnalogMultiheadAttention):
             for packed in ("in_proj_weight", "in_proj_bias"):
                 left.pop(_joined(name, packed), None)
-    analog = [name for name, each in module.named_modules() if isinstance(each, AnalogLayer)]
-    own = {name for name in module.state_dict() if not any(name.startswith(f"{a}." if a else "") for a in analog)}
+    inside = tuple(f"{name}." if name else "" for name, _ in analog)
+    own = {name for name in module.state_dict() if not name.startswith(inside)}
     missing += sorted(own - left.keys())
     over = sorted(left.keys() - own)
     if strict and (missing or over):
@@ -148,8 +143,13 @@ def load_digital(module: nn.Module, state: Mapping[str, Any], strict: bool = Tru
             f"state: {' and '.join(said)}; accepted is the state_dict of the digital network that was converted, or "
             "strict=False"
         )
+    for name, layer, weight, bias in found:  # only now: names that do not fit leave everything as it was
+        try:
+            layer.set_weights(weight, bias)
+        except InputError as error:
+            raise InputError(f"{name}: {error}") from None
     module.load_state_dict({name: value for name, value in left.items() if name in own}, strict=False)
-    _warn_of_lost(lost)
+    _warn_of_lost((name, layer.lost) for name, layer, *_ in found)
 
 
 def _digital_names(module: nn.Module, name: str) -> dict[str, tuple[str, int | None]]:

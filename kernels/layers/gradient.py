@@ -292,7 +292,6 @@ def _unscaled(gradients: list[Any], found_inf: Tensor, inverse_scale: Tensor) ->
 
 
 _RULES: dict[Any, Callable[..., Any]] = {
-    aten.detach: _shared,
     aten.alias: _shared,
     aten.clone: _copied,
     aten._to_copy: _copied,

@@ -107,6 +107,7 @@ class AnalogSGD(torch.optim.Optimizer):
         return loss
 
     def _step(self) -> None:
+        """Train the digital parameters, send the pairs that wait, and end the mini-batch of every layer and log."""
         rates: dict[int, dict[str, float]] = {}
         for group in self.param_groups:
             self._learn_digitally(group)
