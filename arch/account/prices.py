@@ -17,6 +17,7 @@ from rpusim.arch.chips.description import TileKind
 from rpusim.arch.contract.activity import Activity, Phase
 from rpusim.arch.contract.cell_layout import CellLayout
 from rpusim.arch.contract.columns import Integers
+from rpusim.arch.contract.digital_work import CLASSES
 from rpusim.arch.engine.events import Events, Op
 from rpusim.arch.parts.part import Part
 
@@ -75,6 +76,13 @@ class Batch:
         return self.chip_wide[part].actions[action].energy_zj
 
     @property
+    def works(self) -> Any:
+        """(n, classes) digital operations of these events."""
+        assert self.events.work is not None and self.events.works is not None, "digital events that say no work"
+        works = self.events.works[self.events.work[self.members]]
+        return works.astype(object) if self.wide else works
+
+    @property
     def slices(self) -> int:
         """How many rows of cells hold a row of weights."""
         return self.kind.array.cells_per_weight
@@ -108,6 +116,12 @@ def _by_amount(part: str, action: str, once: bool = False) -> Callable[[Batch], 
         yield part, batch.event("amount") * cost
 
     return priced
+
+
+def _compute(batch: Batch) -> Priced:
+    """Price digital work, class by class."""
+    works, costs = batch.works, [batch.cost("digital unit", name) for name in CLASSES]
+    yield "digital unit", sum(works[:, number] * cost for number, cost in enumerate(costs))
 
 
 def _drive_array(batch: Batch) -> Priced:
@@ -208,7 +222,7 @@ def _with_the_array(batch: Batch) -> Priced:
 PRICES: dict[tuple[Op, str], Callable[[Batch], Priced]] = {
     (Op.FETCH, "buffer"): _by_amount("buffer", "read"),
     (Op.STORE, "buffer"): _by_amount("buffer", "write"),
-    (Op.DIGITAL, "digital unit"): _by_amount("digital unit", "operation"),
+    (Op.DIGITAL, "digital unit"): _compute,
     (Op.SEND, "port"): _by_amount("links", "bit", once=True),
     (Op.SEND, "link"): _by_amount("links", "bit", once=True),
     (Op.FETCH, "global buffer"): _by_amount("global buffer", "read", once=True),
@@ -248,6 +262,11 @@ class _Largest(Batch):
 
     def event(self, column: str) -> Any:
         return _PHASES if column == "phase" else np.full(len(_PHASES), float(self.most[column]))
+
+    @property
+    def works(self) -> Any:
+        most = np.zeros(len(CLASSES)) if self.events.works is None else self.events.works.max(0).astype(float)
+        return np.tile(most, (len(_PHASES), 1))
 
     def of(self, column: str) -> Any:
         values = np.full(len(_PHASES), float(self.most[column]))

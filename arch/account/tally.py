@@ -59,7 +59,8 @@ class Tally:
             logged, self._sizes, data, _alike(activity), start, end, of_kind.since, of_kind.until, self._member
         )
         self.count = count + of_kind.times[kind] * within
-        slot, task, op, station = logged[kind, :4].T
+        slot, task, op, station, worked = logged[kind, :5].T
+        amount, work = program.worked(amount, worked)
         phase, layer, tile, vector, vector_column = program.heads[task].T
         self.events = Events(
             op=op,
@@ -72,6 +73,8 @@ class Tally:
             start=start[slot + number],
             end=end[slot + number],
             amount=amount,
+            work=work,
+            works=program.works,
         )
 
     @property

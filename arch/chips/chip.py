@@ -14,7 +14,7 @@ from typing import Any
 from rpusim.arch.chips.bill_of_parts import bill_of_parts
 from rpusim.arch.chips.description import ChipDescription
 from rpusim.arch.contract.configuration import find_yaml, parse, read_yaml, shipped
-from rpusim.arch.parts.digital_operations import OPS_PER_ELEMENT
+from rpusim.arch.parts.digital_operations import FUNCTIONS
 from rpusim.errors import InputError
 
 FOLDER = Path(__file__).parent / "presets"
@@ -46,9 +46,17 @@ class Chip(ChipDescription):
         A card that was scaled to another node is listed twice: as it was, and as it is used.
         """
         yield from self.numbers("chip")
-        for name, count in OPS_PER_ELEMENT.items():
-            row = {"value": count.operations, "unit": "operations per element", "source": count.source}
-            yield {"field": f"digital_operations.{name}", **row}
+        for name, function in FUNCTIONS.items():
+            for way in ("forward", "backward", "training", "batch"):
+                for kind, number in getattr(function, way).by_class.items():
+                    row = {"value": number, "unit": "operations per element", "source": function.source}
+                    yield {"field": f"digital_functions.{name}.{way}.{kind}", **row}
+        for tiles in self.tiles:
+            source = tiles.digital.sources.get("functions", tiles.digital.source)
+            for name, work in tiles.digital.functions.items():
+                for kind, number in work.items():
+                    where = f"chip.tiles.{tiles.name}.digital.functions.{name}.{kind}"
+                    yield {"field": where, "value": number, "unit": "operations per element", "source": source}
         bill = bill_of_parts(self)
         used = {card.name: card for card in (*bill.originals, *(part.card for part in bill.all_parts()))}
         for name in sorted(used):

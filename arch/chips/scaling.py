@@ -64,7 +64,7 @@ def scaled(card: Card, target: float) -> Card:
         return card
     energy, area = energy_factor(card.node, target), area_factor(card.node, target)
     how = f"scaled from {card.node * 1e9:g} nm by {SOURCE}: energy x {energy:.3g}, area x {area:.3g}"
-    sources = {field: source if field in _RATED else f"{source}; {how}" for field, source in card.sources.items()}
+    sources = {name: said if name.startswith(_RATED) else f"{said}; {how}" for name, said in card.sources.items()}
     leakage = f"{card.sources.get('leakage', card.source)}; {how}, leakage like area (assumption)"
     return card.model_copy(
         update={
@@ -81,7 +81,7 @@ def scaled(card: Card, target: float) -> Card:
     )
 
 
-_RATED = ("rated_bits", "rated_rate", "rated_bandwidth")
+_RATED = ("rated_bits", "rated_rate", "rated_bandwidth", "cycles")
 """Fields that say what a card was taken from, which scaling does not change."""
 
 

@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from rpusim.arch.contract.columns import Integers
+from rpusim.arch.contract.digital_work import CLASSES, Work
 
 
 class Phase(IntEnum):
@@ -46,7 +47,8 @@ class Activity:
     row_pulses, column_pulses: pulses fired on all lines of a side over all slots of an update.
     passes:        analog passes of a multiplication: 1 + retries of bound management; 0 = skipped (all-zero vector).
     writes:        weights of one array written by a transfer or by programming, however many cells hold each.
-    digital_ops:   digital operations that algorithm and management asked for (not those of the network's layers).
+    adds, multiplies, divides, compares, randoms: digital operations that algorithm and management asked for, by class
+                   (not those of the network's layers); see `rpusim.arch.contract.digital_work.Work`.
     count:         how many identical vectors the row stands for; usually 1.
     """
 
@@ -65,7 +67,11 @@ class Activity:
     column_pulses: NDArray[np.int32]
     passes: NDArray[np.int32]
     writes: NDArray[np.int64]
-    digital_ops: NDArray[np.int64]
+    adds: NDArray[np.int64]
+    multiplies: NDArray[np.int64]
+    divides: NDArray[np.int64]
+    compares: NDArray[np.int64]
+    randoms: NDArray[np.int64]
     count: NDArray[np.int64]
 
     def __len__(self) -> int:
@@ -83,6 +89,20 @@ class Activity:
     def trains(self) -> bool:
         """Whether anything goes back or learns; programming alone is no training."""
         return bool(np.any((self.phase == Phase.BACKWARD) | (self.phase == Phase.UPDATE)))
+
+    @property
+    def digital_ops(self) -> Integers:
+        """(rows,) digital operations of all classes together."""
+        total: Integers = sum(getattr(self, name) for name in WORK_COLUMNS)
+        return total
+
+    @property
+    def works(self) -> Integers:
+        """(rows, classes) digital operations by class, in the order of `CLASSES`."""
+        table = np.zeros((len(self), len(CLASSES)), np.int64)
+        for name, kind in zip(WORK_COLUMNS, CLASSES_OF_COLUMNS, strict=True):
+            table[:, CLASSES.index(kind)] = getattr(self, name)
+        return table
 
     def select(self, rows: ArrayLike) -> Activity:
         """Pick rows by an array of indices, in its order, or by a boolean array with one entry per row."""
@@ -115,9 +135,22 @@ class Activity:
         return Activity(**{name: np.concatenate([getattr(p, name) for p in parts]) for name in COLUMNS})
 
 
-_WIDE = {"step", "coincidences_up", "coincidences_down", "writes", "digital_ops", "count"}
+WORK_COLUMNS = ("adds", "multiplies", "divides", "compares", "randoms")
+"""Columns of digital operations; in the order of ``CLASSES_OF_COLUMNS``."""
+CLASSES_OF_COLUMNS = ("add", "multiply", "divide", "compare", "random")
+"""Classes of operations that these columns count; algorithms and management need no others."""
+
+_WIDE = {"step", "coincidences_up", "coincidences_down", "writes", *WORK_COLUMNS, "count"}
 COLUMNS: dict[str, type] = {f.name: np.int64 if f.name in _WIDE else np.int32 for f in fields(Activity)}
 """Names of the columns, and the type of numbers that each one holds; wide are those that are summed or multiplied."""
+
+
+def work_columns(work: Work) -> dict[str, int]:
+    """Return the columns of `Activity` that some digital work fills, by name; it has no classes but theirs."""
+    found = {name: getattr(work, kind) for name, kind in zip(WORK_COLUMNS, CLASSES_OF_COLUMNS, strict=True)}
+    assert sum(found.values()) == work.total, "a class of operations without a column of activity"
+    return found
+
 
 EMPTY = Activity(**{name: np.empty(0, dtype) for name, dtype in COLUMNS.items()})
 """No rows."""

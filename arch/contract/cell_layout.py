@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from rpusim.arch.contract.activity import Phase
+from rpusim.arch.contract.digital_work import NOTHING, Work
 
 
 @dataclass(frozen=True)
@@ -92,7 +93,7 @@ class PeriodicWork:
     slices:       how many slices are worked on each time; the other fields are for one of them.
     array:        the array that is read, or in maintenance read and written.
     passes:       reads.
-    digital_ops:  digital operations, pulses aside.
+    work:         digital operations by class, pulses aside.
     pulses:       what is written; None: nothing.
     """
 
@@ -101,5 +102,5 @@ class PeriodicWork:
     slices: int = 1
     array: int = 0
     passes: int = 0
-    digital_ops: int = 0
+    work: Work = NOTHING
     pulses: FullTrains | Crossings | None = None

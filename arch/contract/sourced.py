@@ -22,6 +22,9 @@ MOST_SLOTS = 10_000
 Slots = Annotated[int, Field(ge=1, le=MOST_SLOTS)]
 """The type of a length of pulse trains."""
 
+_ENTRIES = {"energy": "J", "cycles": "cycles", "per_output": "operations"}
+"""Fields whose entries are numbers, with the unit of these."""
+
 Several = Strict(False)
 """What a field of several blocks needs in its annotation: a file has a list for it, which is kept as a tuple."""
 
@@ -40,7 +43,7 @@ class Sourced(Frozen):
     """Base of a block whose numbers have a source.
 
     source:   where the numbers of the block come from: a paper with its table, a count, "assumption: ...".
-    sources:  by field, the sources of those that have one of their own.
+    sources:  by field, the sources of those that have one of their own; ``energy.add`` is that of one entry of a field.
     """
 
     source: str = Field(min_length=3)
@@ -48,10 +51,15 @@ class Sourced(Frozen):
 
     @model_validator(mode="after")
     def _sources_name_fields(self) -> Sourced:
-        unknown = sorted(set(self.sources) - set(type(self).model_fields))
+        unknown = sorted(name for name in self.sources if not self._has(name))
         if unknown:
             raise ValueError(f"sources names {unknown[0]!r}, which is not a field of this block")
         return self
+
+    def _has(self, name: str) -> bool:
+        """Tell whether a field, or an entry ``field.entry`` of one, is there to have a source."""
+        field, _, entry = name.partition(".")
+        return field in type(self).model_fields and (not entry or entry in (getattr(self, field) or ()))
 
     def numbers(self, where: str) -> Iterator[dict[str, Any]]:
         """List every number of this block and of the blocks inside it.
@@ -73,9 +81,10 @@ class Sourced(Frozen):
                     yield _number(f"{here}.{part}", getattr(value, part), inner, source)
             elif isinstance(value, bool | int | float):
                 yield _number(here, value, field, source)
-            elif isinstance(value, dict) and name == "energy":
-                for action, joules in value.items():
-                    yield {"field": f"{here}.{action}", "value": joules, "unit": "J", "source": source}
+            elif isinstance(value, dict) and name in _ENTRIES:
+                for entry, number in value.items():
+                    own = self.sources.get(f"{name}.{entry}", source)
+                    yield {"field": f"{here}.{entry}", "value": number, "unit": _ENTRIES[name], "source": own}
 
 
 def _number(where: str, value: float, field: FieldInfo, source: str) -> dict[str, Any]:

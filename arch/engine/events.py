@@ -53,7 +53,11 @@ amount:   what was done: bits, passes, conversions, operations, pulse slots or r
 
 @dataclass(frozen=True)
 class Events:
-    """Hold events as columns of equal length; see `COLUMNS`."""
+    """Hold events as columns of equal length; see `COLUMNS`. Of digital work two more say what it was:
+
+    work:   (events,) which row of ``works`` was done; 0: none, as of events of other units. None: nobody knows.
+    works:  (different works, classes of `rpusim.arch.contract.digital_work.CLASSES`) operations by class.
+    """
 
     op: NDArray[np.int64]
     station: NDArray[np.int64]
@@ -65,9 +69,18 @@ class Events:
     start: NDArray[np.int64]
     end: NDArray[np.int64]
     amount: NDArray[np.int64]
+    work: NDArray[np.int64] | None = None
+    works: NDArray[np.int64] | None = None
 
     def __len__(self) -> int:
         return len(self.op)
+
+    def first(self, number: int) -> Events:
+        """Return all events, or a copy of the first ones, so that the rest need not be kept in memory."""
+        if len(self) <= number:
+            return self
+        columns = {name: column[:number].copy() for name, column in self.columns().items()}
+        return Events(**columns, work=None if self.work is None else self.work[:number].copy(), works=self.works)
 
     @property
     def duration(self) -> NDArray[np.int64]:

@@ -32,6 +32,7 @@ from numpy.typing import NDArray
 
 from rpusim.arch.contract.activity import Phase
 from rpusim.arch.contract.columns import Integers, Operand, pick, plain, some
+from rpusim.arch.contract.digital_work import WorkTable
 from rpusim.arch.engine.events import Events, Op
 
 
@@ -68,11 +69,12 @@ Pair = tuple[int, int]
 _ZERO = (0, CONSTANT)
 """Operand placeholder: absent, or 0 for every process."""
 
-LOGGED = ("slot", "task", "op", "station", "amount", "amount_column", "row", "row_column")
+LOGGED = ("slot", "task", "op", "station", "worked", "amount", "amount_column", "row", "row_column")
 """Columns of the kinds of events: each row makes the times in a task's slots events of one operation of one station.
 
 slot: of the first process of the task. task: its index. op: an `Op`. station: index of the unit. amount and row, with
 their columns, are operands: bits or operations of the event, and the row of activity it comes from (-1: none).
+worked: 1 if the amount is a number in `Program.works`, whose operations the event did; else 0.
 """
 
 HEAD = ("phase", "layer", "tile", "vector", "vector_column")
@@ -137,6 +139,7 @@ class Program:
     raises:    (gates,), how often each gate is raised before it opens.
     stations:  names of all stations.
     capacity:  (stations,), how many vectors each serves at a time, or how many bits of room it has.
+    works:     (different works, classes), digital operations by class, as amounts of digital events number them.
     """
 
     code: Integers
@@ -148,6 +151,7 @@ class Program:
     raises: NDArray[np.int32]
     stations: tuple[str, ...]
     capacity: Integers
+    works: Integers
 
     @property
     def processes(self) -> int:
@@ -222,8 +226,9 @@ class Program:
         done = np.flatnonzero(start[slot] != NEVER)
         done = done[np.argsort(end[slot[done]], kind="stable")][:most]
         kind, number, slot = kind[done], number[done], slot[done]
-        _, task, op, station, amount, amount_column, row, row_column = logged.T
+        _, task, op, station, worked, amount, amount_column, row, row_column = logged.T
         phase, layer, tile, vector, vector_column = self.heads[task].T
+        amounts, work = self.worked(self.columns(amount[kind], amount_column[kind], number), worked[kind])
         return Events(
             op=op[kind],
             station=station[kind],
@@ -234,8 +239,18 @@ class Program:
             vector=self.columns(vector[kind], vector_column[kind], number),
             start=start[slot],
             end=end[slot],
-            amount=self.columns(amount[kind], amount_column[kind], number),
+            amount=amounts,
+            work=work,
+            works=self.works,
         )
+
+    def worked(self, amounts: Integers, worked: Integers) -> tuple[Integers, Integers]:
+        """Return amounts with operations in place of numbers of works, and the numbers (0: no digital work).
+
+        amounts, worked: (events,) as logged, see `LOGGED`.
+        """
+        work: Integers = np.where(worked == 1, amounts, 0)
+        return np.where(worked == 1, self.works.sum(1)[work], amounts), work
 
 
 class Task:
@@ -293,14 +308,22 @@ class Task:
         """Log one event for each (station, amount), from the time in the register until now."""
         self._add(Do.LOG, slot=self._slot(op, amounts), register=register)
 
-    def use(self, station: int, op: Op, duration: Operand, amount: Operand) -> None:
-        """Wait for a station, hold it for ``duration`` ps, give it back, log that; nothing where the amount is 0."""
+    def use(self, station: int, op: Op, duration: Operand, amount: Operand, worked: bool = False) -> None:
+        """Wait for a station, hold it for ``duration`` ps, give it back, log that; nothing where the amount is 0.
+
+        worked: whether the amount is the number of a work.
+        """
         duration = duration * (amount > 0)
         assert not some((duration <= 0) & (amount > 0)), "what is done takes time"
-        self.use_together([station], op, duration, [(station, amount)])
+        self.use_together([station], op, duration, [(station, amount)], worked)
 
     def use_together(
-        self, stations: Sequence[int], op: Op, duration: Operand, amounts: Sequence[tuple[int, Operand]]
+        self,
+        stations: Sequence[int],
+        op: Op,
+        duration: Operand,
+        amounts: Sequence[tuple[int, Operand]],
+        worked: bool = False,
     ) -> None:
         """Wait for stations one after the other, hold all of them at once, give them back, log that.
 
@@ -309,11 +332,12 @@ class Task:
             op: what the logged events say was done.
             duration: ps during which all of them are held; nothing is done where it is 0.
             amounts: (station, amount) of each event; also of units held as part of a station, such as drivers.
+            worked: whether amounts are numbers of works.
         """
         if (long := self.operand(duration)) == _ZERO:
             return
         if len(stations) == 1:
-            self._add(Do.USE, (stations[0], CONSTANT), long, self._slot(op, amounts))
+            self._add(Do.USE, (stations[0], CONSTANT), long, self._slot(op, amounts, worked))
             return
         with self.unless_zero(duration):
             for station in stations:
@@ -337,10 +361,10 @@ class Task:
         self._doing, skipped = None, len(self._code) - at - 1
         self._code[at] = (int(Do.SKIP), skipped, CONSTANT, *self.operand(number), NO_SLOT, 0)
 
-    def _slot(self, op: Op, amounts: Sequence[tuple[int, Operand]]) -> int:
+    def _slot(self, op: Op, amounts: Sequence[tuple[int, Operand]], worked: bool = False) -> int:
         """Declare events of one operation; returns the slot of the first process."""
         for station, amount in amounts:
-            self._builder.log((int(op), station, *self.operand(amount), *self._row))
+            self._builder.log((int(op), station, int(worked), *self.operand(amount), *self._row))
         return self._builder.slot(self._processes)
 
     def _add(self, do: Do, a: Pair = _ZERO, b: Pair = _ZERO, slot: int = NO_SLOT, register: int = 0) -> None:
@@ -363,10 +387,14 @@ class Builder:
     Args:
         stations: names of the units.
         capacity: how many vectors each unit serves at a time; None: one each.
+
+    Attributes:
+        works: numbers the digital works of the program.
     """
 
     def __init__(self, stations: Sequence[str], capacity: Sequence[int] | None = None) -> None:
         self.code: list[tuple[int, ...]] = []
+        self.works = WorkTable()
         self._gates = 1
         each = zip(stations, capacity or [1] * len(stations), strict=True)
         self._stations = {name: (number, room) for number, (name, room) in enumerate(each)}
@@ -446,6 +474,7 @@ class Builder:
             raises=self._raises(data),
             stations=tuple(self._stations),
             capacity=np.array([capacity for _, capacity in self._stations.values()], np.int64),
+            works=np.array(self.works.rows, np.int64),
         )
 
     def _raises(self, data: Integers) -> NDArray[np.int32]:

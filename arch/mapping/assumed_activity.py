@@ -16,8 +16,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from rpusim.arch.contract.activity import EMPTY, Activity, ActivityLog, Phase
+from rpusim.arch.contract.activity import EMPTY, Activity, ActivityLog, Phase, work_columns
 from rpusim.arch.contract.cell_layout import Crossings, FullTrains, PeriodicWork
+from rpusim.arch.contract.digital_work import NOTHING, Work
 from rpusim.arch.mapping.placement import Block, Placement
 
 FIRING_PROBABILITY = 0.25
@@ -39,13 +40,13 @@ class Learning:
 
     bl:          pulse slots of an update; None: as many as the chip's own train has.
     arrays:      how many arrays take every coincidence of an update.
-    operations:  digital operations of an update, by rows and columns of the block.
+    work:        digital operations by class of an update, by rows and columns of the block.
     between:     what is done between updates, by rows and columns of the block and its vectors in a mini-batch.
     """
 
     bl: int | None = None
     arrays: int = 1
-    operations: Callable[[int, int], int] = lambda rows, columns: 0
+    work: Callable[[int, int], Work] = lambda rows, columns: NOTHING
     between: Callable[[int, int, int], Iterable[PeriodicWork]] = lambda rows, columns, vectors: ()
 
 
@@ -122,9 +123,9 @@ def _logged(placement: Placement, samples: int, training: bool, batch: int, lear
                 back = vector[mine] % placed.layer.vectors >= placed.layer.unread
                 _Where(block, step[mine][back], vector[mine][back]).write(log, phase=Phase.BACKWARD, passes=1)
             bl = (learning.bl or pulses.bl) if placement.cell.learning else 0
-            operations = learning.operations(block.rows, block.columns)
+            work = work_columns(learning.work(block.rows, block.columns))
             sent = trains(bl, block.rows, block.columns, learning.arrays)
-            where.write(log, phase=Phase.UPDATE, digital_ops=operations, **sent)
+            where.write(log, phase=Phase.UPDATE, **work, **sent)
             after = where.between(learning.between(block.rows, block.columns, -(-per_step // placed.replicas)))
             log.append(len(after), **vars(after))
     return log
@@ -156,6 +157,6 @@ class _Where:
         share, written = pulses(work.pulses)
         writes = np.floor((number + 1) * share) > np.floor(number * share)
         columns: dict[str, ArrayLike] = {name: writes * value for name, value in written.items()}
-        columns |= {"passes": work.passes, "digital_ops": work.digital_ops, "phase": work.phase, "array": work.array}
+        columns |= {"passes": work.passes, "phase": work.phase, "array": work.array, **work_columns(work.work)}
         columns |= {"step": self.step[due], "vector": self.vector[due]}
         return Activity.rows(**columns, layer=self.block.layer, tile=self.block.tile)

@@ -2,7 +2,7 @@
 
 A `Network` is a graph of operations on ONE sample (no batch dimension anywhere). Linear, convolution and recurrent
 operations are *weight layers*: they become cross-point arrays, and each of their output positions is one vector sent
-through the array. Everything else (activations, pooling, sums...) is done by digital units and costs `digital_ops`.
+through the array. Everything else (activations, pooling, sums...) is done by digital units, see `Network.functions`.
 
 The mapper reads `Network.layers`; scheduler and engine also read `Network.edges`, which say for every vector of a
 layer the last vector of each earlier layer it has to wait for. That is found exactly, by sending through the digital
@@ -21,7 +21,8 @@ per producer. Positions are in raster order: the rightmost axis runs fastest.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -29,7 +30,10 @@ from typing import Any
 import networkx as nx
 import numpy as np
 
-from rpusim.arch.network.operations import KINDS, MERGING, IndexMap, Operation, WeightLayer, Window, fits, shares
+from rpusim.arch.contract.digital_work import NOTHING
+from rpusim.arch.network.computed import shares
+from rpusim.arch.network.operations import KINDS, MERGING, IndexMap, Operation, WeightLayer, Window, fits
+from rpusim.arch.parts.digital_operations import FUNCTIONS
 from rpusim.errors import InputError, nearest
 
 INPUT = -1
@@ -145,18 +149,24 @@ class Network:
         return tuple(edge.consumer for edge in self.edges if edge.producer == layer)
 
     def digital_ops(self, layer: int) -> int:
-        """Count the digital operations per sample that follow a layer, up to the next ones (`INPUT`: before the first).
+        """Count the digital operations of all classes per sample of inference that follow a layer, see `functions`."""
+        each = (elements * FUNCTIONS[name].forward for name, elements in self.functions(layer).items())
+        return sum(each, NOTHING).total
+
+    def functions(self, layer: int) -> Mapping[str, int]:
+        """Count what digital units compute per sample behind a layer, up to the next ones (`INPUT`: before the first).
 
         An operation that merges branches belongs to the latest of the layers it reads.
+        Returns elements by the name of the function (`rpusim.arch.parts.digital_operations.FUNCTIONS`).
         """
-        return self._digital_ops.get(layer, 0)
+        return self._functions.get(layer, {})
 
     @cached_property
-    def _digital_ops(self) -> dict[int, int]:
-        totals: dict[int, int] = {}
+    def _functions(self) -> dict[int, Counter[str]]:
+        totals: dict[int, Counter[str]] = {}
         for operation in self.operations:
-            owner = max(self._index_maps[operation.name])
-            totals[owner] = totals.get(owner, 0) + operation.digital_ops
+            owner = totals.setdefault(max(self._index_maps[operation.name]), Counter())
+            owner.update(dict(operation.functions))  # an operation names each function once
         return totals
 
     @cached_property
@@ -202,7 +212,7 @@ def connect(name: str, input_shape: Sequence[int], steps: Iterable[tuple[Operati
             graph.add_edge(source, operation.name)
         last = operation
     if last.kind != "output":
-        graph.add_node("output", operation=Operation("output", "output", last.shape))
+        graph.add_node("output", operation=Operation.digital("output", "output", last.shape))
         graph.add_edge(last.name, "output")
     return Network(name, tuple(input_shape), graph)
 

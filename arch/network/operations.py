@@ -9,21 +9,19 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from rpusim.arch.parts.digital_operations import OPS_PER_ELEMENT
+from rpusim.arch.contract.digital_work import NOTHING
+from rpusim.arch.network.computed import GATES, computed, step
+from rpusim.arch.parts.digital_operations import FUNCTIONS
 from rpusim.errors import InputError
 
 IndexMap = NDArray[np.int32]
 """In the shape of an operation's output, for every value the number of the vector that completes it; -1: it is there
 from the start."""
 
-GATES = {"tanh": 1, "relu": 1, "lstm": 4, "gru": 3}
-"""By the rule of a recurrent layer: rows of its matrix for every element of the state."""
-
 _ELEMENTWISE = ("activation", "batch_norm", "dropout", "identity", "output")
 MERGING = ("add", "multiply")
 """Kinds of operation that read several others."""
 
-_FREE = ("input", "flatten", "select", "dropout", "identity", "output")
 _CONVOLUTIONS = ("conv1d", "conv2d", "conv3d")
 KINDS = (
     "input",
@@ -97,8 +95,9 @@ class Operation:
     axes:         axes of the sample over which a softmax or a mean runs, or the one along which is selected. A pooling
                   with neither window nor axes is adaptive: its windows share the last two axes of the input evenly.
     taken:        first, stop and step of a selection along its axis.
-    digital_ops:  digital operations per sample, see `OPS_PER_ELEMENT`; 0 for weight layers (the analog side and
-                  scale and bias after the converters are priced by the chip).
+    functions:    what digital units compute per sample: names in `FUNCTIONS`, each with its number of elements. Of
+                  weight layers only what a recurrent one does in every step (the analog side, and scale and bias after
+                  the converters, are priced by the chip).
     """
 
     name: str
@@ -107,8 +106,13 @@ class Operation:
     detail: str = ""
     window: Window | None = None
     axes: tuple[int, ...] = ()
-    digital_ops: int = 0
+    functions: tuple[tuple[str, int], ...] = ()
     taken: tuple[int, int, int] = (0, 0, 1)
+
+    @property
+    def digital_ops(self) -> int:
+        """Digital operations of all classes per sample of inference, on a unit without functions of its own."""
+        return sum((elements * FUNCTIONS[name].forward for name, elements in self.functions), NOTHING).total
 
     @property
     def pooled(self) -> int:
@@ -126,30 +130,24 @@ class Operation:
         axes: Sequence[int] = (),
         inputs: int = 1,
         taken: tuple[int, int, int] = (0, 0, 1),
+        parameters: int = 0,
     ) -> Operation:
-        """Make a digital operation, with its cost filled in.
+        """Make a digital operation, with what it computes filled in.
 
         input_shape: of what it reads, for one sample.
         shape: of the output; None: that of the input.
-        inputs: branches that an add or multiply merges; one is merged with a constant.
+        inputs: branches that an add or multiply merges; one is merged with a constant, or with itself (``detail``
+            "square" or "double").
+        parameters: numbers of a trained parameter that it reads.
         The other arguments are fields of `Operation`. Raises `InputError` for an unknown kind.
         """
         output = tuple(input_shape if shape is None else shape)
-        elements = math.prod(output)
-        if kind == "pool":
-            elements *= 1 if window is None else math.prod(window.kernel)
-            if axes:
-                elements = math.prod(input_shape)
-            elif window is None:
-                reach = zip(input_shape[-2:], output[-2:], strict=True)
-                elements = math.prod(output[:-2]) * math.prod(sum(map(len, shares(n, m))) for n, m in reach)
-        elif kind in MERGING:
-            elements *= max(inputs - 1, 1)
         if kind not in KINDS:
             raise InputError(f"operation {name!r} is of unknown kind {kind!r}; accepted are {', '.join(KINDS)}")
-        key = detail if kind == "activation" and detail in OPS_PER_ELEMENT else "none" if kind in _FREE else kind
-        digital_ops = elements * OPS_PER_ELEMENT[key].operations
-        return Operation(name, kind, output, detail, window, tuple(axes), digital_ops, taken)
+        taps = 0 if window is None else math.prod(window.kernel)
+        found = computed(kind, detail, tuple(input_shape), output, taps, tuple(axes), inputs, parameters)
+        functions = tuple((function, elements) for function, elements in found if elements)
+        return Operation(name, kind, output, detail, window, tuple(axes), functions, taken)
 
 
 @dataclass(frozen=True)
@@ -229,7 +227,7 @@ class WeightLayer(Operation):
             "recurrent",
             (steps, state),
             rule,
-            digital_ops=steps * state * OPS_PER_ELEMENT[f"recurrent {rule}"].operations,
+            functions=step(rule, steps * state),
             rows=rows,
             columns=state,
             bias=bias,
@@ -300,14 +298,6 @@ class WeightLayer(Operation):
     def macs(self) -> int:
         """Multiply-accumulates per sample and pass, the bias counted as an input that is always 1."""
         return self.weights * self.vectors
-
-
-def shares(length: int, outputs: int) -> list[NDArray[np.intp]]:
-    """List the input positions under each window of an adaptive pooling, as torch shares them.
-
-    length: input positions along an axis. outputs: windows along it.
-    """
-    return [np.arange(i * length // outputs, -(-(i + 1) * length // outputs)) for i in range(outputs)]
 
 
 def fits(operation: Operation, source: tuple[int, ...]) -> bool:

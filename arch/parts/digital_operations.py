@@ -1,47 +1,174 @@
-"""How many element operations the digital unit needs for one output of each kind of layer between the arrays.
+"""What a function of the digital unit takes, by class of operation: forward, backward, and what it keeps in between.
 
-Counts follow from the arithmetic; guesses are marked as such, and a chip's provenance lists both with their sources.
-A guess may be off by some factor: it stands for whatever look-up or polynomial a real unit uses.
+This is the one table of it. Every operation between the arrays (see `rpusim.arch.network.operations`) is a number of
+elements of such functions; a chip whose unit computes one of them in another way says so (`Digital.functions`). Counts
+follow from the arithmetic; guesses are marked as such, and a chip's provenance lists both with their sources.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+
+from rpusim.arch.contract.digital_work import NOTHING, Work
 
 
 @dataclass(frozen=True)
-class OpsPerElement:
-    """Digital operations for one output element.
+class Function:
+    """Say what one element of a function takes.
 
-    operations:  how many.
-    source:      how well that is known: a count, or a guess and what it stands for.
+    forward:   operations of the forward pass.
+    backward:  operations that turn the gradient of its result into that of what it reads.
+    training:  operations that the forward pass of a training takes besides.
+    behind:    the part of ``backward`` that needs sums over all samples of a mini-batch.
+    batch:     operations once per mini-batch of a training, after its statistics or gradients are summed up.
+    words:     digital words that wait from the forward pass for the backward pass.
+    bits:      bits that wait, besides the words.
+    source:    how well that is known: a count, or a guess and what it stands for.
     """
 
-    operations: int
-    source: str
+    forward: Work = NOTHING
+    backward: Work = NOTHING
+    training: Work = NOTHING
+    behind: Work = NOTHING
+    batch: Work = NOTHING
+    words: int = 0
+    bits: int = 0
+    source: str = "count"
 
 
-_GUESS = "guess: a piecewise or table approximation (look-up, multiply, add, round); replace it by your unit's figure"
+_TABLE = Work(compare=1, look_up=1, multiply=1, add=1)
+"""A value within its range, slope and offset out of a table, a straight line between."""
+_GUESS = "guess: a straight line out of a table (compare, look up, multiply, add); a chip can give its unit's figure"
 
-OPS_PER_ELEMENT: dict[str, OpsPerElement] = {
-    "relu": OpsPerElement(1, "count: one comparison"),
-    "activation": OpsPerElement(4, _GUESS),
-    "softmax": OpsPerElement(5, "guess: maximum, subtract, exponential as one operation, sum, divide or logarithm"),
-    "batch_norm": OpsPerElement(2, "count: one multiply and one add with folded statistics"),
-    "add": OpsPerElement(1, "count: one add per pair of values"),
-    "multiply": OpsPerElement(1, "count: one multiply per pair of values"),
-    "pool": OpsPerElement(1, "count: one compare or add for each value in the window, padding included"),
-    "none": OpsPerElement(0, "count: nothing is computed (flatten only renames, dropout is taken as free)"),
+
+def _smooth(backward: Work, forward: Work = _TABLE) -> Function:
+    return Function(forward, backward, words=1, source=f"{_GUESS}; backward counted")
+
+
+def _steps(compare: int, multiply: int = 0, add: int = 0) -> Function:
+    """Make a function of straight pieces: which of them holds waits as a bit."""
+    backward = Work(compare=1, multiply=multiply)
+    what = "count: comparisons, a multiplication where the slope is neither 0 nor 1; which piece holds waits as a bit"
+    return Function(Work(compare=compare, multiply=multiply, add=add), backward, bits=1, source=what)
+
+
+_OF_Y = Work(add=1, multiply=2)
+"""A derivative that follows from the result, y (1 - y) or 1 - y y, times the gradient."""
+_OF_X = _TABLE + Work(multiply=1)
+"""A derivative out of a table of its own, times the gradient."""
+
+FUNCTIONS: Mapping[str, Function] = {
+    "relu": _steps(1),
+    "clamp_min": _steps(1),
+    "clamp_max": _steps(1),
+    "threshold": _steps(1),
+    "relu6": _steps(2),
+    "hardtanh": _steps(2),
+    "clamp": _steps(2),
+    "abs": Function(Work(compare=1), Work(compare=1), bits=1, source="count: the sign decides, and waits as a bit"),
+    "leaky_relu": _steps(1, 1),
+    "hardsigmoid": _steps(2, 1, 1),
+    "neg": Function(Work(add=1), Work(add=1), source="count: a subtraction from zero"),
+    "prelu": Function(
+        Work(compare=1, multiply=1), Work(compare=1, multiply=2, add=1), words=1, source="count: and its slope learns"
+    ),
+    "hardswish": Function(
+        Work(compare=2, multiply=2, add=1), Work(compare=1, multiply=2, add=1), words=1, source="count: x relu6(x+3)/6"
+    ),
+    "exp": Function(Work(exponential=1), Work(multiply=1), words=1, source="count: its result is its derivative"),
+    "sigmoid": _smooth(_OF_Y),
+    "tanh": _smooth(_OF_Y),
+    "softplus": _smooth(_OF_X),
+    "log_sigmoid": _smooth(_OF_X),
+    "gelu": _smooth(_OF_X, _TABLE + Work(multiply=1)),
+    "silu": _smooth(_OF_X, _TABLE + Work(multiply=1)),
+    "mish": _smooth(_OF_X, _TABLE + Work(multiply=1)),
+    "elu": _smooth(Work(compare=1, add=1, multiply=1), Work(compare=1, exponential=1, add=1, multiply=1)),
+    "celu": _smooth(Work(compare=1, add=1, multiply=2), Work(compare=1, exponential=1, add=1, multiply=2)),
+    "selu": _smooth(Work(compare=1, add=1, multiply=2), Work(compare=1, exponential=1, add=1, multiply=2)),
+    "softmax": Function(
+        Work(compare=1, add=2, exponential=1, multiply=1),
+        Work(multiply=2, add=2),
+        words=1,
+        source="count: largest, difference, exponential, sum, times one over the sum; backward y (d - sum of y d)",
+    ),
+    "softmax divisor": Function(Work(divide=1), source="count: one over the sum, once for every sum"),
+    "log_softmax": Function(
+        Work(compare=1, add=3, exponential=1),
+        Work(exponential=1, multiply=1, add=2),
+        words=1,
+        source="count: largest, difference, exponential, sum, less the logarithm; backward d - softmax x sum of d",
+    ),
+    "log_softmax logarithm": Function(Work(exponential=1), source="count: the logarithm, once for every sum"),
+    "batch_norm": Function(
+        forward=Work(multiply=1, add=1),
+        training=Work(multiply=1, add=2),
+        backward=Work(multiply=4, add=5),
+        behind=Work(multiply=2, add=2),
+        words=1,
+        source="count: times a factor, plus an offset; in training the sums of x and x x before that; backward x hat "
+        "anew, the sums of d and d x hat, and from these the gradient",
+    ),
+    "batch_norm channel": Function(
+        batch=Work(multiply=10, add=8, divide=1, square_root=1),
+        source="count: of each channel, per mini-batch: mean, variance, one over its root, factor and offset "
+        "(multiply 4, add 4), both running means (multiply 4, add 2), two parameters that learn (multiply 2, add 2)",
+    ),
+    "dropout": Function(
+        training=Work(random=1, compare=1, multiply=1),
+        backward=Work(multiply=1),
+        bits=1,
+        source="count: a random number against the probability, and the scale of what stays; nothing in inference",
+    ),
+    "add": Function(Work(add=1), source="count: backward the gradient is that of both"),
+    "subtract": Function(Work(add=1), Work(add=1), source="count: backward one of both changes its sign"),
+    "multiply": Function(
+        Work(multiply=1), Work(multiply=2), words=2, source="count: backward each factor times the gradient"
+    ),
+    "divide": Function(
+        Work(divide=1), Work(divide=1, multiply=1, add=1), words=2, source="count: backward d / b and - y d / b"
+    ),
+    "square": Function(Work(multiply=1), Work(multiply=2), words=1, source="count: backward 2 x d"),
+    "double": Function(Work(add=1), Work(add=1), source="count: backward 2 d"),
+    "scale": Function(Work(multiply=1), Work(multiply=1), source="count: by a number that does not depend on samples"),
+    "quotient": Function(Work(divide=1), Work(divide=1), source="count: by a number that does not depend on samples"),
+    "offset": Function(Work(add=1), source="count: by a number that does not depend on samples"),
+    "of a sum": Function(Work(add=1), source="count: one of a pool's additions"),
+    "mean": Function(Work(multiply=1), Work(multiply=1), source="count: one over the values of a pool"),
+    "of a maximum": Function(Work(compare=1), source="count: one of a pool's comparisons"),
+    "maximum": Function(bits=1, source="count: a bit of the place of a pool's largest value"),
+    "to the maximum": Function(
+        backward=Work(compare=1), source="count: whether a value of the pool is at the place that gets the gradient"
+    ),
+    "overlap": Function(backward=Work(add=1), source="count: gradients of a value that several windows of a pool read"),
+    "parameter": Function(backward=Work(add=1), source="count: its gradient, collected for each element that it meets"),
+    "parameter that learns": Function(
+        batch=Work(multiply=1, add=1), source="count: less the rate times its gradient, once per mini-batch"
+    ),
+    "loss": Function(
+        backward=Work(add=1, multiply=1),
+        words=1,
+        source="assumption: the error of an output is its difference from the target over the mini-batch's samples",
+    ),
+    "loss of a sample": Function(
+        backward=Work(exponential=1, add=1), source="assumption: a logarithm and a sum, as of cross entropy"
+    ),
+    "tanh step": Function(Work(add=1), source="count: what the input gives is added; tanh counts for itself"),
+    "relu step": Function(Work(add=1), source="count: what the input gives is added; relu counts for itself"),
+    "lstm step": Function(
+        Work(add=5, multiply=3),
+        Work(multiply=8, add=2),
+        words=2,
+        source="count: four sums with what the input gives, c = f c + i g, h = o tanh(c); its five activations count "
+        "for themselves; the old c and the product wait",
+    ),
+    "gru step": Function(
+        Work(add=5, multiply=2),
+        Work(multiply=5, add=2),
+        words=2,
+        source="count: three sums with what the input gives, r (W h), h = n + z (h - n); its three activations count "
+        "for themselves; W h and h - n wait",
+    ),
 }
-"""By the kind of operation, or the name of an activation that has a line of its own; "recurrent" and the rule for a
-step of a recurrent layer. For a pool per value in the window."""
-
-_STEP = {"tanh": 5, "relu": 2, "lstm": 28, "gru": 19}
-"""Operations of one step of a recurrent layer per element of its state, by rule."""
-
-OPS_PER_ELEMENT |= {
-    f"recurrent {rule}": OpsPerElement(
-        operations, "count: adds and multiplies of one step, with activations as above (one comparison for relu)"
-    )
-    for rule, operations in _STEP.items()
-}
+"""By the name of the function: that of an activation is torch's."""

@@ -25,7 +25,7 @@ from rpusim.arch.contract.quantity import (
     picoseconds,
     zeptojoules,
 )
-from rpusim.arch.contract.sourced import Frozen, Sourced
+from rpusim.arch.contract.sourced import Count, Frozen, Sourced
 from rpusim.arch.parts.cmos_cell import CmosCell
 from rpusim.errors import InputError
 
@@ -61,6 +61,7 @@ class Card(Sourced):
     area:             square metres.
     leakage:          watts, always.
     zero_because:     by field or action, why a cost is zero.
+    cycles:           of a digital unit's lane: clock cycles of an operation, by class.
     rated_bits:       resolution of the converter that the figures were taken from; they hold for no other.
     rated_rate:       conversions per second of that converter.
     rated_bandwidth:  bits per second that one memory bank, router or link carries.
@@ -78,6 +79,7 @@ class Card(Sourced):
     area: SquareMetresOrZero
     leakage: WattsOrZero
     zero_because: dict[str, str] = {}
+    cycles: dict[str, Count] = {}
     rated_bits: Annotated[int, Field(ge=1, le=64)] | None = None
     rated_rate: SamplesPerSecond | None = None
     rated_bandwidth: BitsPerSecond | None = None

@@ -22,7 +22,7 @@ import numpy as np
 from rpusim.arch.contract.activity import Activity, Phase
 from rpusim.arch.contract.columns import Integers, Operand, pick, plain
 from rpusim.arch.engine.program import Task, only
-from rpusim.arch.mapping.replicas import share
+from rpusim.arch.schedule.digital import DigitalStages
 from rpusim.arch.schedule.homes import Homes, at_home, at_homes
 from rpusim.arch.schedule.movement import Movement
 from rpusim.arch.schedule.plan import BlockPlan, Plan
@@ -59,7 +59,7 @@ class Flow:
         self._room = Room(self._writer, self.movement)
         self._through_time: dict[int, tuple[Integers, Integers]] = {}
         """By recurrent layer: (vectors that go back,) gates of when its error is known, and of when it went back."""
-        self._algorithm_ops = activity.digital_ops
+        self._stages = DigitalStages(self._writer)
 
     # --- phases -------------------------------------------------------------------------------------------------------
 
@@ -78,7 +78,7 @@ class Flow:
         movement.put_away(work, start)
         if not self._writer.trains and len(movement.overflowing(work)):
             start = [movement.bring_back(work, start)]
-        if layer.input_ops:
+        if layer.before.forward:
             start = [self._inputs_prepared(work, start)]
         fed = None
         if layer.echo:  # each vector after the output of the step before
@@ -87,8 +87,8 @@ class Flow:
         begun = self._writer.gates(work)
         start = self._room.reserve(work, [*start, self._turn(work, begun)])
         sends = [[m for way in layer.outputs for m in way[home]] for home in range(len(layer.placed.row_homes))]
-        operations = work.shared(layer.forward_ops)
-        homes = Homes.of(work, layer.placed.row_homes, operations, sends, merges, fed, layer.echo)
+        stages, later = self._stages.forward(work)
+        homes = Homes.of(work, layer.placed.row_homes, stages, sends, merges, fed, layer.echo, later)
         return self._multiplied(work, start, homes, begun)
 
     def error(self, work: Work, start: Sequence[Operand]) -> Done:
@@ -104,13 +104,13 @@ class Flow:
         Returns:
             When each vector's error has arrived.
         """
-        operations, known = work.shared(work.layer.derivative_ops), None
+        stages, known = self._stages.error(work), None
         if work.layer.echo:
             known, back = self._writer.gates(work), self._writer.gates(work)
             goes = work.position >= work.layer.placed.layer.unread
             self._through_time[work.layer.index] = known[goes], back[goes]
             start = [*start, only(work.position < work.layer.placed.layer.vectors - 1, back + 1)]
-        homes = Homes.of(work, work.layer.placed.row_homes, operations, work.layer.errors, (), known)
+        homes = Homes.of(work, work.layer.placed.row_homes, stages, work.layer.errors, (), known)
         done = at_homes(self._writer, work, homes, start)
         self.movement.put_away(work, [done.by(np.arange(len(work)))])
         return done
@@ -133,7 +133,7 @@ class Flow:
             assert len(known) == len(work), "a step of a recurrent layer that does not go back"
         else:
             start = [*start, self._turn(work, begun)]
-        homes = Homes.of(work, layer.placed.column_homes, layer.overlap_ops, layer.gradients, (), back)
+        homes = Homes.of(work, layer.placed.column_homes, self._stages.overlap(work), layer.gradients, (), back)
         return self._multiplied(work, start, homes, begun)
 
     def update(self, work: Work, start: Sequence[Operand], extras: Extras | None = None) -> Done:
@@ -150,7 +150,7 @@ class Flow:
         layer, grid, writer = work.layer, work.layer.placed.grid, self._writer
         if len(self.movement.overflowing(work)):
             start = [*start, self.movement.bring_back(work, start)]
-        arithmetic = bool(layer.bias_ops) or extras is not None
+        arithmetic = bool(layer.bias) or extras is not None
         done, pulsed = writer.ordered(work), writer.gates(work) if arithmetic else np.empty(0, np.int64)
         waits: list[Operand] = [pulsed]
         start = [*start, self._turn(work, pulsed if arithmetic else done.first + np.arange(len(work)))]
@@ -173,7 +173,7 @@ class Flow:
                 waits.append(order.written.before(np.maximum.accumulate(after)))
         if not arithmetic:
             return done
-        return at_homes(writer, work, Homes.of(work, layer.placed.row_homes, layer.bias_ops), waits, done)
+        return at_homes(writer, work, Homes.of(work, layer.placed.row_homes, self._stages.bias(work)), waits, done)
 
     # --- pieces of phases ---------------------------------------------------------------------------------------------
 
@@ -184,16 +184,16 @@ class Flow:
         cell = self.plan.placement.cell
         if order:
             task.wait(order.read.before(order.read_before))
-        operations = plain(self._algorithm_ops[rows])
+        asked = plain(self._writer.asked[rows])
         if cell.learning:
-            self._units.compute(task, block, operations)
+            self._units.compute(task, block, asked)
             arrays = [block.arrays[k] for k in cell.learning]
             slots = plain(self._writer.slots[rows])
             self._units.pulse(task, block, arrays, slots, block.update_fetch_bits, block.block.rows)
         else:  # products are summed up vector by vector; the sum is kept once per mini-batch
             self._units.recall(task, block, block.update_fetch_bits, reading=True)
             last, words = np.append(np.diff(work.step), 1), cell.words * block.block.rows * block.block.columns
-            self._units.remember(task, block, pick(last, chosen) * words, operations)
+            self._units.remember(task, block, pick(last, chosen) * words, asked)
         if order:
             numbers = np.arange(len(rows))
             task.wait(order.pulsed.before(numbers))
@@ -242,7 +242,7 @@ class Flow:
         if backward:
             assert block.backward is not None, "activity of a chip that does not train"
             way, partial, home = block.backward, block.partial_backward, block.column_home
-        self._units.compute(task, block, plain(self._algorithm_ops[rows]))
+        self._units.compute(task, block, plain(self._writer.asked[rows]))
         passes = plain(self._writer.passes[rows])
         with task.unless_zero(passes) as done:
             if done:
@@ -252,10 +252,11 @@ class Flow:
         with task.unless_zero((passes == 0) * 1) as skipped:
             if skipped:
                 task.raise_(begun)
-        self._units.compute(task, block, way.outputs * block.kind.digital.operations_per_output)
+        if not self._stages.scale_with_the_rest(work.layer):
+            self._units.compute(task, block, self._stages.scaled(block, way.outputs))
         if partial is not None:
             self._units.deliver(task, partial, partial.bits)
-            self._units.compute(task, work.layer.blocks[home], way.outputs)
+            self._units.compute(task, work.layer.blocks[home], self._stages.added(way.outputs))
 
     def _inputs_prepared(self, work: Work, start: Sequence[Operand]) -> Integers:
         """Do the digital operations on the network's input, at the homes of the layer that reads it first.
@@ -263,11 +264,11 @@ class Flow:
         Returns (vectors,) gates that open when they are done.
         """
         homes, ready = work.layer.placed.row_homes, self._writer.gates(work)
-        operations, each = work.shared(work.layer.input_ops), len(homes) // work.layer.placed.replicas
+        stages, each = self._stages.inputs(work), len(homes) // work.layer.placed.replicas
         for number, home in enumerate(homes):
             chosen, block = work.of_replica(number // each), work.layer.blocks[home.tile]
             with self._writer.task(work, block, chosen) as task:
                 task.wait_for(start, chosen)
-                self._units.compute(task, block, share(pick(operations, chosen), number % each, each))
+                stages[number % each].write(self._writer, task, block, chosen)
                 task.raise_(pick(ready, chosen))
         return ready

@@ -9,10 +9,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from rpusim.arch.contract.columns import Integers, Operand, pick
+from rpusim.arch.contract.columns import Integers, Operand, pick, plain, some
 from rpusim.arch.engine.program import Task
 from rpusim.arch.mapping.placement import Block
-from rpusim.arch.mapping.replicas import share
 from rpusim.arch.mapping.traffic import Message
 from rpusim.arch.schedule.plan import BlockPlan
 from rpusim.arch.schedule.work import Done, Work
@@ -20,37 +19,70 @@ from rpusim.arch.schedule.writer import NO_ROW, Writer
 
 
 @dataclass(frozen=True)
+class Stage:
+    """Say what a home does of every vector, in this order; each is one operand for all vectors, or (vectors,).
+
+    start:   gates to wait for; None: none.
+    fetch:   bits read from the buffer of its tile.
+    work:    numbers of digital works.
+    store:   bits written to the buffer.
+    raised:  gates to raise then; None: none.
+    """
+
+    work: Operand
+    start: Integers | None = None
+    fetch: Operand = 0
+    store: Operand = 0
+    raised: Integers | None = None
+
+    def write(self, writer: Writer, task: Task, block: BlockPlan, chosen: Integers | None) -> None:
+        """Add it to a task; ``chosen``: indices of the task's vectors within the work, None: all."""
+        if self.start is not None:
+            task.wait(pick(self.start, chosen))
+        if some(self.fetch):
+            writer.units.recall(task, block, pick(self.fetch, chosen), reading=True)
+        writer.units.compute(task, block, plain(pick(self.work, chosen)))
+        if some(self.store):
+            writer.units.recall(task, block, pick(self.store, chosen), reading=False)
+        if self.raised is not None:
+            task.raise_(pick(self.raised, chosen))
+
+
+@dataclass(frozen=True)
 class Homes:
     """Say what is done at the homes of one phase of a layer, once the partial sums are there.
 
     blocks:      the homes, of one replica after the other.
-    operations:  digital operations of each vector, shared among the homes of its replica; or a tuple, of each home.
+    stages:      for each home of a replica what it does, one stage after the other, before it sends anything.
     sends:       messages of each home.
     merges:      gates of other branches that have to be there first, for their sum.
     fed:         gates to open when the messages have arrived: those of ``echo`` if there are any.
     echo:        of a recurrent layer, messages of each home that feed its next step; they are sent first.
+    later:       as ``stages``, what is done behind the echo.
     """
 
     blocks: tuple[BlockPlan, ...]
-    operations: Operand | tuple[int, ...]
+    stages: Sequence[Sequence[Stage]]
     sends: Sequence[Sequence[Message]]
     merges: Sequence[Operand]
     fed: Integers | None
     echo: Sequence[Sequence[Message]]
+    later: Sequence[Sequence[Stage]] = ()
 
     @staticmethod
     def of(
         work: Work,
         homes: Sequence[Block],
-        operations: Operand | tuple[int, ...],
+        stages: Sequence[Sequence[Stage]],
         sends: Sequence[Sequence[Message]] = (),
         merges: Sequence[Operand] = (),
         fed: Integers | None = None,
         echo: Sequence[Sequence[Message]] = (),
+        later: Sequence[Sequence[Stage]] = (),
     ) -> Homes:
         """Make them from the placed blocks; see the class for the other arguments."""
         blocks = tuple(work.layer.blocks[home.tile] for home in homes)
-        return Homes(blocks, operations, sends, merges, fed, echo)
+        return Homes(blocks, stages, sends, merges, fed, echo, later)
 
 
 def at_homes(writer: Writer, work: Work, homes: Homes, start: Sequence[Operand], done: Done | None = None) -> Done:
@@ -93,15 +125,15 @@ def at_home(
     block, each = homes.blocks[number], len(homes.blocks) // work.layer.placed.replicas
     task.of(NO_ROW)
     task.wait_for(homes.merges, chosen)
-    if isinstance(homes.operations, tuple):
-        writer.units.compute(task, block, homes.operations[number])
-    else:
-        writer.units.compute(task, block, share(pick(homes.operations, chosen), number % each, each))
+    for stage in homes.stages[number % each] if homes.stages else ():
+        stage.write(writer, task, block, chosen)
     first, after = (homes.echo, homes.sends) if homes.echo else (homes.sends, ())
     for message in first[number] if first else ():
         writer.units.deliver(task, message, work.bits(message, chosen))
     if homes.fed is not None:
         task.raise_(pick(homes.fed, chosen))
+    for stage in homes.later[number % each] if homes.later else ():
+        stage.write(writer, task, block, chosen)
     for message in after[number] if after else ():
         writer.units.deliver(task, message, work.bits(message, chosen))
     writer.in_order(task, done, chosen, len(work))

@@ -7,18 +7,24 @@ each row of activity.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
+from rpusim.arch.chips.bill_of_parts import bill_of_parts
 from rpusim.arch.chips.description import TileKind
+from rpusim.arch.contract.digital_work import NOTHING, Work
 from rpusim.arch.contract.quantity import picoseconds
 from rpusim.arch.mapping.placement import Block, PlacedLayer, Placement
 from rpusim.arch.mapping.traffic import Hop, Message, Stations, Traffic
 from rpusim.arch.network.network import INPUT, Edge
+from rpusim.arch.schedule.between import Between
+
+_BIAS = Work(multiply=1, add=1)
+"""Of a digital bias, per output and update vector: less the rate times the error."""
 
 
 @dataclass(frozen=True)
@@ -128,20 +134,19 @@ class LayerPlan:
     """gradients[h]: messages of column home h to earlier layers, in bits per position."""
     echo: tuple[tuple[Message, ...], ...]
     """echo[h]: of a recurrent layer, messages of row home h to its own tiles, for the next step; () of other layers."""
-    input_ops: int
-    """Digital operations per sample on the network's input, done before this layer (the first that reads it)."""
-    forward_ops: int
-    """Digital operations per sample that follow the layer."""
-    derivative_ops: int
-    """Digital operations per sample that turn what arrives as gradient into the layer's error: the derivative of what
-    follows the layer (as many operations as forward), and the sums of gradients from several branches and replicas."""
+    before: Between
+    """What is computed on the network's input, before this layer (the first that reads it)."""
+    after: Between
+    """What is computed behind the layer, up to the next ones."""
+    gradient_sums: int
+    """Additions per sample that join gradients from several branches and replicas."""
     errors: tuple[tuple[Message, ...], ...]
     """errors[h]: of row home h to the other tiles of its row of blocks, which need the layer's error to go back and to
     learn: messages in bits per vector."""
-    overlap_ops: tuple[int, ...]
+    overlap: tuple[int, ...]
     """Per column home: additions per backward vector, where the windows of a convolution overlap."""
-    bias_ops: int
-    """Digital operations per update vector: a digital bias learns by arithmetic."""
+    bias: Work
+    """Digital work per update vector: a digital bias learns by arithmetic."""
     needs: tuple[tuple[int, tuple[int, ...]], ...]
     """(producer, last vector needed by each vector), for every producing layer."""
     frees: tuple[tuple[int, tuple[int, ...]], ...]
@@ -189,6 +194,11 @@ class Plan:
     outside: dict[str, int]
 
     @cached_property
+    def cycles(self) -> tuple[Mapping[str, int], ...]:
+        """Cycles of a lane's operations by class, of the digital unit of each tile kind."""
+        return tuple(parts["digital unit"].card.cycles for parts in bill_of_parts(self.placement.chip).tiles)
+
+    @cached_property
     def bandwidth(self) -> tuple[int, ...]:
         """Buffer bandwidth of each tile kind (b/s)."""
         return tuple(round(kind.buffer.bandwidth) for kind in self.placement.chip.tiles)
@@ -224,8 +234,10 @@ def make_plan(placement: Placement, stations: Stations | None = None) -> Plan:
     network, chip = placement.network, placement.chip
     traffic, layers = Traffic(stations, placement), []
     reads_input = network.successors(INPUT)
+    first = min(reads_input, default=INPUT)
     for placed in placement.layers:
         layer, index = placed.layer, placed.index
+        digital = chip.tiles[placed.blocks[0].kind].digital
         later = [e for e in network.edges if e.producer == index]
         earlier = [e for e in network.edges if e.consumer == index and e.producer != INPUT]
         given = tuple((e.producer, tuple(e.needs.tolist())) for e in earlier)
@@ -237,12 +249,12 @@ def make_plan(placement: Placement, stations: Stations | None = None) -> Plan:
                 outputs=tuple(traffic.results(placed, edge.consumer) for edge in later),
                 gradients=traffic.gradients(placed, [e.producer for e in earlier]),
                 echo=traffic.echo(placed),
-                input_ops=network.digital_ops(INPUT) if index == min(reads_input, default=INPUT) else 0,
-                forward_ops=network.digital_ops(index),
-                derivative_ops=network.digital_ops(index) + traffic.gradient_sums(placed, later),
+                before=Between.of(network.functions(INPUT), digital) if index == first else Between(),
+                after=Between.of(network.functions(index), digital),
+                gradient_sums=traffic.gradient_sums(placed, later),
                 errors=traffic.errors(placed),
-                overlap_ops=tuple(home.columns if overlapping and earlier else 0 for home in placed.column_homes),
-                bias_ops=layer.rows if layer.bias and placement.bias == "digital" else 0,
+                overlap=tuple(home.columns if overlapping and earlier else 0 for home in placed.column_homes),
+                bias=_BIAS * layer.rows if layer.bias and placement.bias == "digital" else NOTHING,
                 needs=() if layer.is_recurrent else given,
                 frees=tuple((e.producer, tuple(e.frees.tolist())) for e in earlier),
                 to_edge=tuple(traffic.route(block, None) for block in placed.blocks),

@@ -143,7 +143,7 @@ class Transfers:
                 if done:
                     units.read(task, block, [block.arrays[a] for a in cell.read_for(k)], way, passes, by_row)
             task.raise_(order.read.first + chosen)
-            units.remember(task, block, cell.words * way.outputs * transfer, plain(writer.activity.digital_ops[rows]))
+            units.remember(task, block, cell.words * way.outputs * transfer, plain(writer.asked[rows]))
             task.wait(order.written.before(chosen))
             reset = np.where(slots == 0, writer.activity.writes[rows], 0)  # without the pulses of a train
             units.write(task, block, block.arrays[k], reset, writer.activity.active_rows[rows].astype(np.int64))

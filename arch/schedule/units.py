@@ -7,7 +7,8 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from rpusim.arch.contract.columns import Integers, Operand, some
-from rpusim.arch.contract.quantity import PICOSECONDS_PER_SECOND, transfer_picoseconds
+from rpusim.arch.contract.digital_work import WorkTable
+from rpusim.arch.contract.quantity import transfer_picoseconds
 from rpusim.arch.engine.events import Op
 from rpusim.arch.engine.program import Task
 from rpusim.arch.mapping.traffic import Hop, Message
@@ -22,13 +23,16 @@ LONGEST_PS = 1 << 60
 class Units:
     """Add instructions for the units of one chip to tasks.
 
+    works: numbers the digital works of the program.
+
     In all methods ``task`` is the task, ``block`` the block whose units are used, and numbers of type `Operand` may be
     columns with one entry for each process of the task.
     """
 
-    def __init__(self, plan: Plan) -> None:
-        self._plan = plan
-        self._rates = [round(kind.digital.rate) for kind in plan.placement.chip.tiles]
+    def __init__(self, plan: Plan, works: WorkTable) -> None:
+        self._plan, self.works = plan, works
+        self._durations = [np.zeros(1, np.int64) for _ in plan.placement.chip.tiles]
+        """By kind of tile: how long its digital unit takes for each work (ps), as far as they have been asked for."""
         self._forgetful = too_small(plan.placement)
 
     # --- arrays -------------------------------------------------------------------------------------------------------
@@ -120,19 +124,29 @@ class Units:
 
     # --- numbers and bits ---------------------------------------------------------------------------------------------
 
-    def compute(self, task: Task, block: BlockPlan, operations: Operand) -> None:
-        """Do so many element operations in the block's digital unit."""
-        rate = self._rates[block.block.kind]
-        duration = each(operations, lambda n: -(-n * PICOSECONDS_PER_SECOND // rate))
-        task.use(block.digital, Op.DIGITAL, duration, operations)
+    def compute(self, task: Task, block: BlockPlan, work: Operand) -> None:
+        """Do digital work in the block's unit; ``work``: its number, or one for each process, in ``works``."""
+        if some(work):
+            durations = self._of_works(block.block.kind)
+            duration = int(durations[work]) if isinstance(work, int) else durations[work]
+            task.use(block.digital, Op.DIGITAL, duration, work, worked=True)
+
+    def _of_works(self, kind: int) -> Integers:
+        """Return (works,) how long the digital unit of a kind of tile takes for each work (ps)."""
+        known = self._durations[kind]
+        if len(known) < len(self.works.rows):
+            digital, cycles = self._plan.placement.chip.tiles[kind].digital, self._plan.cycles[kind]
+            new = [_counted(digital.picoseconds(counts, cycles)) for counts in self.works.rows[len(known) :]]
+            known = self._durations[kind] = np.concatenate([known, np.array(new, np.int64)])
+        return known
 
     def recall(self, task: Task, block: BlockPlan, bits: Operand, reading: bool) -> None:
         """Move bits out of the tile's buffer (``reading``), or into it."""
         duration = each(bits, lambda n: transfer_picoseconds(n, self._plan.bandwidth[block.block.kind]))
         task.use(block.buffer, Op.FETCH if reading else Op.STORE, duration, bits)
 
-    def remember(self, task: Task, block: BlockPlan, words: Operand, operations: Operand) -> None:
-        """Read words of the unit cells' digital memory, do operations on them, and write them back.
+    def remember(self, task: Task, block: BlockPlan, words: Operand, work: Operand) -> None:
+        """Read words of the unit cells' digital memory, do digital work on them, and write them back.
 
         That memory is in the tile's buffer, or in DRAM if it does not fit there and the chip has some.
         """
@@ -146,7 +160,7 @@ class Units:
                 self.recall(task, block, bits, reading)
 
         access(reading=True)
-        self.compute(task, block, operations)
+        self.compute(task, block, work)
         access(reading=False)
 
     def send(self, task: Task, route: Sequence[Hop], bits: Operand) -> None:

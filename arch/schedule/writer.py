@@ -33,8 +33,11 @@ class Writer:
         self.trains = activity.trains
         self.passes = activity.passes.astype(np.int64)
         self.slots = activity.slots.astype(np.int64)
-        self.units = Units(plan)
         self.builder = Builder(plan.stations, plan.station_capacity)
+        self.works = self.builder.works
+        self.units = Units(plan, self.works)
+        self.asked = self.works.numbers(activity.works)
+        """(rows,) the number of the digital work that each row of activity asks for."""
 
     def task(
         self, work: Work, block: BlockPlan, chosen: Integers | None, rows: Operand = NO_ROW

@@ -27,8 +27,9 @@ import torch
 from numpy.typing import NDArray
 
 from rpusim.arch.contract import checks
-from rpusim.arch.contract.activity import Phase
+from rpusim.arch.contract.activity import WORK_COLUMNS, Phase, work_columns
 from rpusim.arch.contract.cell_layout import CellLayout, PeriodicWork
+from rpusim.arch.contract.digital_work import NOTHING, Work
 from rpusim.errors import InputError
 from rpusim.kernels.arrays.array import DeviceArray
 from rpusim.kernels.base import rng
@@ -152,9 +153,9 @@ class CellParameters(ABC):
         """
         return False
 
-    def digital_ops_per_vector(self, rows: int, columns: int) -> int:
-        """Digital operations of one vector's update on a block of ``rows`` x ``columns``; by default 0."""
-        return 0
+    def work_per_vector(self, rows: int, columns: int) -> Work:
+        """Digital operations by class of one vector's update on a block of ``rows`` x ``columns``; by default none."""
+        return NOTHING
 
     def periodic_work(self, device: Device, rows: int, columns: int, vectors: int) -> Iterator[PeriodicWork]:
         """Tell what happens between updates at fixed periods, which is known before anything is computed.
@@ -194,7 +195,8 @@ class Extra:
         self._rows: list[tuple[int, ...]] = []
 
     COLUMNS = (
-        *("phase", "vector", "passes", "writes", "digital_ops"),
+        *("phase", "vector", "passes", "writes"),
+        *WORK_COLUMNS,
         *PULSE_COLUMNS,
         "array",
     )
@@ -205,13 +207,13 @@ class Extra:
         *,
         passes: int = 0,
         writes: int = 0,
-        digital_ops: int = 0,
+        work: Work = NOTHING,
         counts: UpdateCounts | None = None,
         entry: int = 0,
         phase: Phase = Phase.TRANSFER,
     ) -> None:
         """One row: ``passes`` read, then the pulses of ``counts[entry]``, which changed ``writes`` cells."""
-        head = (int(phase), vector, passes, writes, digital_ops)
+        head = (int(phase), vector, passes, writes, *work_columns(work).values())
         none = (0,) * len(PULSE_COLUMNS)
         pulses = none if counts is None else tuple(int(column[entry]) for column in counts.columns().values())
         self._rows.append((*head, *pulses, self.array))
@@ -225,7 +227,8 @@ class Extra:
         moved = before != after
         rows, cells = int(moved.any(1).sum()), int(moved.sum())
         pulses = tuple(rows if name == "active_rows" else 0 for name in PULSE_COLUMNS)
-        self._rows.append((int(Phase.MAINTENANCE), vector, 0, cells, 0, *pulses, self.array))
+        none = (0,) * len(WORK_COLUMNS)
+        self._rows.append((int(Phase.MAINTENANCE), vector, 0, cells, *none, *pulses, self.array))
 
     def add_from(self, other: Extra, vector: int) -> None:
         """Add the rows that a cell within this one has made, as work after ``vector``."""
@@ -246,12 +249,12 @@ class CellActivity:
     """Tell what an update did.
 
     update:       pulses of every vector.
-    digital_ops:  digital operations of each vector.
+    work:         digital operations by class of each vector.
     extra:        rows of other phases, in program order.
     """
 
     update: UpdateCounts
-    digital_ops: int = 0
+    work: Work = NOTHING
     extra: Extra = field(default_factory=Extra)
 
 

@@ -7,7 +7,8 @@
 Update and BL management are always on in the write, so a cell gets up to desired_bl pulses at a time. x and d may be
 quantised to n bins: width max|x| / floor(bins / 2), rounded to the nearest, or at random.
 
-Digital operations: 2 N^2 + N per vector (rank-one update; one factor scaled), N per examined row of N in a transfer.
+Digital operations per vector: N^2 multiplications and N^2 additions (rank-one update), N multiplications (one factor
+scaled); per examined row of N in a transfer: N comparisons, with the epsilon that n is counted in.
 
 Transfers happen when the mini-batches are complete. With ``late_transfer`` the check comes before the counter, as in
 AIHWKit: none after the first mini-batch, and each within the first vector of the next one.
@@ -27,6 +28,7 @@ import torch
 from rpusim.arch.contract import checks
 from rpusim.arch.contract.activity import Phase
 from rpusim.arch.contract.cell_layout import CellLayout, Crossings, PeriodicWork
+from rpusim.arch.contract.digital_work import Work
 from rpusim.errors import InputError
 from rpusim.kernels.cells.base import CellActivity, CellParameters, Extra, Name, Site, UnitCell, changed
 from rpusim.kernels.cells.single import Single
@@ -94,9 +96,9 @@ class MixedPrecision(CellParameters):
     def resets(self) -> bool:
         return self.inner.resets
 
-    def digital_ops_per_vector(self, rows: int, columns: int) -> int:
+    def work_per_vector(self, rows: int, columns: int) -> Work:
         """Equation 1: a multiplication and an addition for every weight, and one of the factors is scaled."""
-        return 2 * rows * columns + rows
+        return Work(multiply=rows * columns + rows, add=rows * columns)
 
     def periodic_work(self, device: Device, rows: int, columns: int, vectors: int) -> Iterator[PeriodicWork]:
         """Every due row of the gradient is examined; those in which a threshold was crossed are written."""
@@ -104,7 +106,7 @@ class MixedPrecision(CellParameters):
             Phase.TRANSFER,
             self.transfer_every * vectors,
             slices=min(self.n_rows_per_transfer or rows, rows),
-            digital_ops=columns,
+            work=Work(compare=columns),
             pulses=Crossings(columns, along_row=True, arrays=self.arrays_per_coincidence),
         )
         yield from self.inner.periodic_work(device, rows, columns, vectors)
@@ -157,8 +159,8 @@ class MixedPrecisionCell(UnitCell):
         self.counters["batches"] = batches + 1
         if not self.m.late_transfer and (batches + 1) % self.m.transfer_every == 0:
             self._transfer(extra, vectors - 1)
-        operations = self.m.digital_ops_per_vector(self.site.rows, self.site.columns)
-        return CellActivity(UpdateCounts.zeros(vectors), operations, extra)
+        work = self.m.work_per_vector(self.site.rows, self.site.columns)
+        return CellActivity(UpdateCounts.zeros(vectors), work, extra)
 
     def _collect(self, x: Tensor, d: Tensor, learning_rate: float) -> None:
         """Add the gradient of vectors to chi: equation 1."""
@@ -183,14 +185,14 @@ class MixedPrecisionCell(UnitCell):
             before = self.inner.weights[busy].clone()
             done = self.inner.update(number[sends].contiguous(), hot, self.epsilon * self.m.transfer_lr)
             after = self.inner.weights[busy]
-        entry, extra.array = 0, 0
+        entry, extra.array, examined = 0, 0, Work(compare=self.site.columns)
         for sent in sends:
             if sent and done is not None:
                 writes = changed(before[entry], after[entry])
-                extra.add(vector, writes=writes, digital_ops=self.site.columns, counts=done.update, entry=entry)
+                extra.add(vector, writes=writes, work=examined, counts=done.update, entry=entry)
                 entry += 1
             else:
-                extra.add(vector, digital_ops=self.site.columns)
+                extra.add(vector, work=examined)
         if done is not None:
             extra.add_from(done.extra, vector)
         self.counters["row"] = (start + len(places)) % rows

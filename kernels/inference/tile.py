@@ -293,7 +293,7 @@ class InferenceTile(Tile):
             self.path_now,
         )
         self._counters["reads"] += self.columns
-        self._log(passes=int(done.passes.sum()), digital_ops=self.rows * self.columns)
+        self._log(passes=int(done.passes.sum()), adds=self.rows * self.columns)
         return done.y
 
     # --- random numbers, activity, state ------------------------------------------------------------------------------

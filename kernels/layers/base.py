@@ -25,6 +25,7 @@ from torch._subclasses.functional_tensor import FunctionalTensor
 
 from rpusim.arch.contract import checks
 from rpusim.arch.contract.activity import ActivityLog
+from rpusim.arch.contract.digital_work import NOTHING
 from rpusim.errors import InputError
 from rpusim.kernels.base import rng
 from rpusim.kernels.layers.gradient import (
@@ -34,7 +35,7 @@ from rpusim.kernels.layers.gradient import (
     Waiting,
     in_order,
     masked,
-    operations_of_norm,
+    work_of_norm,
 )
 from rpusim.kernels.mvm.input_range import LearnedRange
 from rpusim.kernels.tiles.tile import ALONE, LayerConfig, Step
@@ -373,8 +374,8 @@ class AnalogLayer(torch.nn.Module, ABC):
             return
         d = todo.d / self.scale if self._scaled else todo.d
         for tile, (x_part, d_part) in zip(self._grid, self._pairs_of_tiles(todo.x, d), strict=True):
-            operations = operations_of_norm(tile.rows, tile.columns, len(d)) if todo.measured else 0
-            tile.update(x_part, d_part, rate, operations)
+            work = work_of_norm(tile.rows, tile.columns, len(d)) if todo.measured else NOTHING
+            tile.update(x_part, d_part, rate, work)
 
     def waiting(self, factors: Mapping[str, float]) -> Waiting | None:
         """Gather the pairs that the gradients of ``weight`` and ``bias`` hold, in the order in which they are sent.

@@ -25,6 +25,7 @@ import numpy as np
 import torch
 from torch.utils._pytree import tree_flatten, tree_map
 
+from rpusim.arch.contract.digital_work import Work
 from rpusim.errors import InputError
 
 Tensor = torch.Tensor
@@ -359,10 +360,11 @@ def masked(x: Tensor, groups: int, factors: Mapping[str, float]) -> Tensor:
     return (parts * columns).reshape(x.shape)
 
 
-def operations_of_norm(rows: int, columns: int, vectors: int) -> int:
-    """Digital multiplications per pair for the norm of a tile's gradient, from the products of all pairs of vectors or
-    from the gradient itself, whichever are fewer; and to scale d."""
-    return min((vectors + 1) // 2 * (rows + columns), rows * columns) + rows
+def work_of_norm(rows: int, columns: int, vectors: int) -> Work:
+    """Digital work per pair for the norm of a tile's gradient, from the products of all pairs of vectors or from the
+    gradient itself, whichever are fewer (multiplied and added up); and to scale d."""
+    products = min((vectors + 1) // 2 * (rows + columns), rows * columns)
+    return Work(multiply=products + rows, add=products)
 
 
 def on_arrays(parameters: Iterable[Tensor]) -> list[ArrayWeights]:

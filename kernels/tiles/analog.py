@@ -14,7 +14,8 @@ import numpy as np
 import torch
 
 from rpusim.arch.contract import checks
-from rpusim.arch.contract.activity import Phase
+from rpusim.arch.contract.activity import Phase, work_columns
+from rpusim.arch.contract.digital_work import NOTHING, Work
 from rpusim.errors import InputError
 from rpusim.kernels.arrays.array import DeviceArray
 from rpusim.kernels.arrays.reads import Reader
@@ -68,7 +69,7 @@ class AnalogTile(Tile):
         self.cell = config.cell.build(Site(rows, columns, config.device, config.update, self._stream, self.path))
         self.__dict__["cell"] = self.cell  # found without the detour that torch makes for submodules
         self._counters["refreshed"] = 0
-        self.history: list[tuple[Tensor, Tensor, float, int]] | None = None
+        self.history: list[tuple[Tensor, Tensor, float, Work]] | None = None
 
     @property
     def weights(self) -> Tensor:
@@ -89,11 +90,11 @@ class AnalogTile(Tile):
     def _set_weights(self, weights: Tensor) -> None:
         self.cell.set_weights(weights)
 
-    def update(self, x: Tensor, d: Tensor, learning_rate: float, operations: int = 0) -> None:
+    def update(self, x: Tensor, d: Tensor, learning_rate: float, work: Work = NOTHING) -> None:
         """Learn from the pairs of a mini-batch in order: on average W <- W - learning_rate d x^T, the cell's own way.
 
         x, d:        (vectors, columns) and (vectors, rows).
-        operations:  digital operations that were done for each pair before, for the log.
+        work:        digital operations by class that were done for each pair before, for the log.
 
         InputError: shapes do not fit, or numbers are not finite.
         """
@@ -103,7 +104,7 @@ class AnalogTile(Tile):
                 f"layer {self.layer}: {x.shape[0]} vectors x and {d.shape[0]} vectors d were given; accepted are pairs"
             )
         if self.history is not None:
-            self.history.append((x, d, learning_rate, operations))
+            self.history.append((x, d, learning_rate, work))
         try:
             done = self.cell.update(x, d, learning_rate)
         except InputError as error:
@@ -116,7 +117,7 @@ class AnalogTile(Tile):
                 phase=Phase.UPDATE,
                 vector=np.arange(x.shape[0], dtype=np.int32),
                 **done.update.columns(),
-                digital_ops=done.digital_ops + operations,
+                **work_columns(done.work + work),
             )
             if len(done.extra):
                 self.log.append(len(done.extra), layer=self.layer, tile=self.tile, **done.extra.columns())
@@ -154,6 +155,6 @@ class AnalogTile(Tile):
         for column in columns:
             writes = changed(before[:, column], self.weights[:, column])
             pulsed: dict[str, Any] = {"counts": counts, "entry": column, "phase": Phase.MAINTENANCE}
-            done.add(BEFORE, passes=1, writes=writes, digital_ops=2 * self.rows, **pulsed)
+            done.add(BEFORE, passes=1, writes=writes, work=Work(add=self.rows, multiply=self.rows), **pulsed)
         if self.log is not None:
             self.log.append(len(done), layer=self.layer, tile=self.tile, **done.columns())

@@ -17,6 +17,7 @@ import torch
 
 from rpusim.arch.contract import checks
 from rpusim.arch.contract.activity import ActivityLog, Phase
+from rpusim.arch.contract.digital_work import NOTHING, Work
 from rpusim.errors import InputError
 from rpusim.kernels.mvm.input_range import InputRange
 from rpusim.kernels.mvm.multiply import BoundManagement, IOParameters, Lines, NoiseManagement, Product, multiply
@@ -222,7 +223,7 @@ class Tile(torch.nn.Module, ABC):
         self._write(Phase.BACKWARD, done, step, active_rows=done.active, active_columns=self.columns)
         return done.y
 
-    def update(self, x: Tensor, d: Tensor, learning_rate: float, operations: int = 0) -> None:
+    def update(self, x: Tensor, d: Tensor, learning_rate: float, work: Work = NOTHING) -> None:
         """Learn from pairs in order, if the tile learns by pulses; see `rpusim.kernels.tiles.analog.AnalogTile`."""
 
     def gradient(self, x: Tensor, d: Tensor) -> Tensor:

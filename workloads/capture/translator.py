@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import operator
 from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
@@ -51,6 +52,7 @@ class Translator:
         self.taken = {"input", "output"}
         signature = program.graph_signature
         self.held = {**signature.inputs_to_parameters, **signature.inputs_to_buffers}
+        self.trained = {full for full, tensor in twin.named_parameters(remove_duplicate=False) if tensor.requires_grad}
         self.first_name: dict[str, str] = {}  # of a tensor that goes by several names
         self.all_names: dict[str, set[str]] = {}  # by the first one
         seen: dict[int, str] = {}
@@ -83,7 +85,7 @@ class Translator:
         read = (node for node in nodes[:-1] if node in ends or not loss.isdisjoint(node.users))
         for last in dict.fromkeys(self.made_by[node].name for node in read if node in self.made_by):
             shape = next(made.shape for made in self.made_by.values() if made.name == last)
-            self.steps.append((Operation(self.output_name(), "output", shape), (last,)))
+            self.steps.append((Operation.digital(self.output_name(), "output", shape), (last,)))
         return connect(self.name, self.shape, self.steps)
 
     def signals(self, nodes: Sequence[fx.Node]) -> set[fx.Node]:
@@ -170,8 +172,9 @@ class Translator:
                     self.made_by[node] = sources[0]
                     return
                 axes, taken = self.selection(node, given)
+            detail, parameters = self.with_constants(node, kind, detail)
             operation = Operation.digital(
-                name, kind, sources[0].shape, shape, detail, window, axes, inputs=len(sources), taken=taken
+                name, kind, sources[0].shape, shape, detail, window, axes, len(sources), taken, parameters
             )
         self.steps.append((operation, tuple(source.name for source in sources)))
         self.made_by[node] = operation
@@ -211,6 +214,20 @@ class Translator:
             before = (0,) * axes if padding == "valid" else _sizes(padding, axes)
         window, groups = Window(kernel, stride, before, dilation), given["groups"]
         return WeightLayer.convolution(name, source.shape, rows, window, bias, parameter, shape, groups)
+
+    def with_constants(self, node: fx.Node, kind: str, detail: str) -> tuple[str, int]:
+        """Say how a sum or product treats operands that are no branches of their own.
+
+        Returns the detail ("square" or "double" where one branch meets itself), and how many numbers of trained
+        parameters are read.
+        """
+        if kind not in ("add", "multiply"):
+            return detail, 0
+        operands = [operand for operand in node.args if isinstance(operand, fx.Node)]
+        if len(operands) == 2 and operands[0] is operands[1] and detail in ("mul", "add"):
+            return {"mul": "square", "add": "double"}[detail], 0
+        trained = [operand for operand in node.all_input_nodes if self.held.get(operand.name) in self.trained]
+        return detail, sum(math.prod(operand.meta["val"].shape) for operand in trained)
 
     def sample_shape(self, node: fx.Node) -> tuple[int, ...]:
         """Return the shape of the node's (first) value for one sample."""

@@ -20,7 +20,7 @@ def assumed(cells: UnitCells) -> Learning:
     return Learning(
         cells.update.desired_bl if cells.update else None,
         cell.arrays_per_coincidence,
-        operations=cell.digital_ops_per_vector,
+        work=cell.work_per_vector,
         between=lambda rows, columns, vectors: cell.periodic_work(cells.device, rows, columns, vectors),
     )
 

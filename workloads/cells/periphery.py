@@ -11,6 +11,7 @@ import numpy as np
 
 from rpusim.arch.chips.description import TileKind
 from rpusim.arch.contract.activity import Activity, Phase
+from rpusim.arch.contract.digital_work import NOTHING, Work
 from rpusim.arch.mapping.placement import Bias, Placement
 from rpusim.errors import InputError
 from rpusim.kernels import AnalogConfig, BoundManagement, IOParameters, NoiseManagement, UpdateParameters
@@ -83,33 +84,51 @@ def layer_configurations(
     return {placed.layer.name: kinds[placed.blocks[0].kind] for placed in placement.layers}
 
 
-_PER_INPUT = {"none": 0, "constant": 1, "abs_max": 2, "max": 2, "average_abs_max": 2, "abs_max_np_sum": 4}
-"""Digital operations of noise management per input: a scaling; the search for the largest; sums of either sign."""
+_SCALED = Work(multiply=1)
+_LARGEST = Work(multiply=1, compare=1)
+_PER_INPUT = {
+    "none": NOTHING,
+    "constant": _SCALED,
+    "abs_max": _LARGEST,
+    "max": _LARGEST,
+    "average_abs_max": _LARGEST,
+    "abs_max_np_sum": _LARGEST + Work(add=2),
+}
+"""Digital work of noise management per input: a scaling; the search for the largest; sums of either sign. Where the
+scale follows from the inputs it is one over the largest: a division per vector."""
+_ROUNDED = Work(add=1, random=1)
+"""Of stochastic rounding, per input."""
 
 
 def with_management(activity: Activity, placement: Placement, management: Management) -> Activity:
-    """Add to rows of activity the digital operations that management asks for, tile by tile.
+    """Add to rows of activity the digital work that management asks for, tile by tile.
 
-    Noise management: see `_PER_INPUT`; stochastic rounding: one addition per input; bound management: every repeated
-    pass scales its inputs again. An update turns each line's value into a firing probability (one multiplication);
-    update and BL management first look for the largest of each side (one comparison per line); a gradient that is
-    collected digitally needs neither. A transfer that writes turns the values of its slice into probabilities; it is
-    read without management.
+    Noise management and stochastic rounding: see `_PER_INPUT` and `_ROUNDED`; bound management: every repeated pass
+    scales its inputs again. An update turns each line's value into a firing probability (one multiplication); update
+    and BL management first look for the largest of each side (one comparison per line, and per vector a division for
+    the ratio of both and one, as a guess, for its square root); a gradient that is collected digitally needs neither. A
+    transfer that writes turns the values of its slice into probabilities; it is read without management.
     """
     rows, columns = np.zeros(len(activity), np.int64), np.zeros(len(activity), np.int64)
     for block in placement.blocks():
         here = (activity.layer == block.layer) & (activity.tile == block.tile)
         rows[here], columns[here] = block.rows, block.columns
-    inputs = np.where(activity.phase == Phase.FORWARD, columns, rows)
-    retries = np.maximum(activity.passes - 1, 0)
-    read = inputs * (_PER_INPUT[management.noise] + management.stochastic_rounding + retries)
-    trains = (rows + columns) * (2 if management.update or management.update_bl else 1)
-    update = trains if placement.cell.learning else 0
-    written = np.where(activity.slots > 0, columns if placement.cell.slices == "row" else rows, 0)
-    operations = np.where(
-        activity.phase < Phase.UPDATE, read, np.where(activity.phase == Phase.UPDATE, update, written)
-    )
-    return replace(activity, digital_ops=activity.digital_ops + operations)
+    reads, updates = activity.phase < Phase.UPDATE, activity.phase == Phase.UPDATE
+    inputs = np.where(activity.phase == Phase.FORWARD, columns, rows) * reads
+    lines = (rows + columns) * updates * bool(placement.cell.learning)
+    slices = columns if placement.cell.slices == "row" else rows
+    written = np.where(reads | updates | (activity.slots == 0), 0, slices)
+    searched = bool(management.update or management.update_bl)
+    per_input = _PER_INPUT[management.noise] + _ROUNDED * management.stochastic_rounding
+    divided = reads * (per_input.compare > 0) + 2 * (lines > 0) * searched
+    added = {
+        "adds": inputs * per_input.add,
+        "multiplies": inputs * (per_input.multiply + np.maximum(activity.passes - 1, 0)) + lines + written,
+        "divides": divided,
+        "compares": inputs * per_input.compare + lines * searched,
+        "randoms": inputs * per_input.random,
+    }
+    return replace(activity, **{name: getattr(activity, name) + number for name, number in added.items()})
 
 
 def splits(placement: Placement) -> dict[str, tuple[tuple[int, ...], tuple[int, ...]]]:

@@ -91,7 +91,7 @@ def _measuring(block: Block) -> Activity:
         active_rows=block.rows,
         active_columns=block.columns,
         passes=block.columns,
-        digital_ops=block.rows * block.columns,
+        adds=block.rows * block.columns,
     )
 
 

@@ -56,7 +56,7 @@ class Beginning:
         if not len(steps):
             return
         alone = not self._kept and len(steps) == len(every)
-        self._events = _first(events, self.most_events) if alone else None
+        self._events = events.first(self.most_events) if alone else None
         self._kept.append(timed.select(np.isin(timed.step, steps)))
         self._to_keep -= len(steps)
         self._analysis = None
@@ -68,14 +68,14 @@ class Beginning:
         if self._analysis is None and len(activity):
             events = self._events
             if events is None:
-                events = _first(run(self._plan, activity, self._schedule), self.most_events)
+                events = run(self._plan, activity, self._schedule).first(self.most_events)
             self._analysis = Analysis(self._plan, self._price, events, activity)
         return self._analysis
 
     @property
     def trace(self) -> Events | None:
         """The first events of the run; None before anything was timed."""
-        return _first(self.analysis.events, self._traced) if self.analysis else None
+        return self.analysis.events.first(self._traced) if self.analysis else None
 
     @property
     def details(self) -> dict[str, NDArray[np.int64]]:
@@ -96,10 +96,3 @@ class Beginning:
         self._kept = [Activity(**{name: column.numpy() for name, column in state["first"].items()})]
         self._to_keep = state["to_trace"]
         self._events = self._analysis = None
-
-
-def _first(events: Events, number: int) -> Events:
-    """Return all events, or a copy of the first ones, so that the rest need not be kept in memory."""
-    if len(events) <= number:
-        return events
-    return Events(**{name: column[:number].copy() for name, column in events.columns().items()})

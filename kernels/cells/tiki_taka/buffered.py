@@ -9,7 +9,7 @@ granularity g of the written array and threshold theta = thres_scale g,
     C takes n pulses (one for each |n| >= 1 with the standard transfer_update), up where n > 0    (4)
 
 so C moves only when the gradient has agreed with itself for long: it needs tens of states, not thousands, and the noise
-of reads averages out. Digital operations per transferred slice of N: N multiply-adds and N comparisons, 2 N.
+of reads averages out. Digital operations per transferred slice of N: N multiplications, additions and comparisons each.
 
 Gokmen, "Enabling training of neural networks on noisy hardware", Front. Artif. Intell. 4:699148 (2021).
 """
@@ -24,6 +24,7 @@ import numpy as np
 import torch
 
 from rpusim.arch.contract.cell_layout import Crossings, FullTrains
+from rpusim.arch.contract.digital_work import Work
 from rpusim.errors import InputError
 from rpusim.kernels.cells.base import Extra, Site, UnitCell
 from rpusim.kernels.cells.tiki_taka.loops import Collecting, Numbers
@@ -53,7 +54,7 @@ class BufferedTransfer(Transfer):
 
     kind = "buffered-transfer"
     words = 1
-    digital_ops_per_position = 2
+    work_per_position = Work(multiply=1, add=1, compare=1)
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -131,4 +132,4 @@ class BufferedTransferCell(TransferCell):
         if bool(number.any()):
             self.send(to, [i], -number[None], self.b.step * self._arrays[to].device.granularity, extra, vector)
         else:
-            extra.add(vector, passes=1, digital_ops=self.digital_ops)
+            extra.add(vector, passes=1, work=self.work)

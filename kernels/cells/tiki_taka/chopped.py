@@ -14,7 +14,7 @@ The buffer has no unit, and its threshold is 1. g_A, g_C: granularities. With ``
 multiplied by a / (slices transfer_every); with ``auto_scale`` lr_A = fast_lr desired_bl g_A / (m_x m_d) follows running
 means m of the largest |x| and |d|; with ``correct_gradient_magnitudes`` kappa is |lr_C| / lr_A / (threshold g_C / g_A).
 
-Digital operations per transferred slice of N: N multiply-adds and N comparisons, 2 N.
+Digital operations per transferred slice of N: N multiplications, additions and comparisons each.
 
 Rasch, Carta, Fagbohungbe & Gokmen, "Fast and robust analog in-memory deep neural network training", Nat. Commun.
 15:7133 (2024).

@@ -10,8 +10,8 @@ chopper of the slice flipped last. Only the difference counts, so that A needs n
 and the rest as in `chopped`, with N = max(ceil(1 / in_chop_prob), 2) cycles from flip to flip (``in_chop_random`` adds
 random flips). C is not written in the first N + 1 cycles, though the buffer loses the pulses.
 
-Digital operations per transferred slice of N: 2 N as for `chopped`, N to subtract the reference, N multiply-adds of the
-mean: 4 N.
+Digital operations per transferred slice of N: those of `chopped`, N additions to subtract the reference, and N
+multiplications and 2 N additions of the mean, mu + beta (v - mu).
 
 Rasch, Carta, Fagbohungbe & Gokmen, Nat. Commun. 15:7133 (2024).
 """
@@ -26,6 +26,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from rpusim.arch.contract.digital_work import Work
 from rpusim.errors import InputError
 from rpusim.kernels.cells.base import Extra, Site, UnitCell
 from rpusim.kernels.cells.tiki_taka.chopped import ChoppedTransfer, ChoppedTransferCell
@@ -51,7 +52,7 @@ class DynamicTransfer(ChoppedTransfer):
 
     kind = "dynamic-transfer"
     words = 3
-    digital_ops_per_position = 4
+    work_per_position = Work(multiply=2, add=4, compare=1)
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -118,7 +119,7 @@ class DynamicTransferCell(ChoppedTransferCell):
         if turn.writes:
             self.send_number(1, i, number, extra, vector)
         else:
-            extra.add(vector, passes=1, digital_ops=self.digital_ops)
+            extra.add(vector, passes=1, work=self.work)
 
     @cached_property
     def collecting(self) -> Collecting:

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from rpusim.arch.contract.activity import Phase
+from rpusim.arch.contract.activity import WORK_COLUMNS, Phase
 from rpusim.kernels.arrays.reads import Reading
 from rpusim.kernels.base.loops import Floats, Integers, Words, popcount
 from rpusim.kernels.base.rng import nb_bits, nb_line_words, nb_normal, nb_step_words, nb_uniform
@@ -37,9 +37,8 @@ _ZERO, _ONE = np.uint32(0), np.uint32(1)
 _TRANSFER = int(Phase.TRANSFER)
 
 # Columns of the log, in the order of `Extra.COLUMNS`.
-PHASE, OF_VECTOR, PASSES, WRITTEN, DIGITAL_OPS = map(
-    Extra.COLUMNS.index, ("phase", "vector", "passes", "writes", "digital_ops")
-)
+PHASE, OF_VECTOR, PASSES, WRITTEN = map(Extra.COLUMNS.index, ("phase", "vector", "passes", "writes"))
+ADDS, MULTIPLIES, DIVIDES, COMPARES, RANDOMS = map(Extra.COLUMNS.index, WORK_COLUMNS)
 SLOTS, COINCIDENCES_UP, COINCIDENCES_DOWN = map(Extra.COLUMNS.index, ("slots", "coincidences_up", "coincidences_down"))
 ACTIVE_ROWS, ACTIVE_COLUMNS, ROW_PULSES, COLUMN_PULSES = map(
     Extra.COLUMNS.index, ("active_rows", "active_columns", "row_pulses", "column_pulses")
@@ -53,7 +52,7 @@ class Collecting(NamedTuple):
 
     The equations are those of `buffered`, `chopped` and `dynamic`.
 
-    digital_ops:  digital operations of a transfer.
+    adds, multiplies, divides, compares, randoms:  digital operations of a transfer, by class.
     rate:         learning rate of a write out of the buffer.
     buffered:     whether there is a buffer; else what follows has no meaning.
     kept:         whether the buffer keeps what it holds from read to read.
@@ -66,7 +65,11 @@ class Collecting(NamedTuple):
     old, new:     weights of the mean so far and of the read-out in the running mean.
     """
 
-    digital_ops: int
+    adds: int
+    multiplies: int
+    divides: int
+    compares: int
+    randoms: int
     rate: float = 0.0
     buffered: bool = False
     kept: bool = True
@@ -390,7 +393,8 @@ def transfers(
     for e in range(len(events)):
         column, busy = events[e, COLUMN], True
         log[e, PHASE], log[e, OF_VECTOR], log[e, PASSES] = _TRANSFER, events[e, VECTOR], 1
-        log[e, DIGITAL_OPS] = collecting.digital_ops
+        log[e, ADDS], log[e, MULTIPLIES], log[e, DIVIDES] = collecting.adds, collecting.multiplies, collecting.divides
+        log[e, COMPARES], log[e, RANDOMS] = collecting.compares, collecting.randoms
         for r in range(length):
             values[r] = source[r, column]
         read_slice(

@@ -31,8 +31,9 @@ import torch
 from numpy.typing import NDArray
 
 from rpusim.arch.contract import checks
-from rpusim.arch.contract.activity import Phase
+from rpusim.arch.contract.activity import CLASSES_OF_COLUMNS, Phase
 from rpusim.arch.contract.cell_layout import CellLayout, Crossings, FullTrains, PeriodicWork
+from rpusim.arch.contract.digital_work import NOTHING, Work
 from rpusim.errors import InputError
 from rpusim.kernels.arrays.array import DeviceArray
 from rpusim.kernels.arrays.reads import Reader
@@ -111,8 +112,8 @@ class Transfer(CellParameters):
     kind = "transfer"
     words: ClassVar[int] = 0
     """Digital words kept per weight."""
-    digital_ops_per_position: ClassVar[int] = 0
-    """Digital operations per position of a slice that is transferred."""
+    work_per_position: ClassVar[Work] = NOTHING
+    """Digital operations by class per position of a slice that is transferred."""
 
     def __post_init__(self) -> None:
         self._check("integer", ("number",), low=2, high=MOST_ARRAYS)
@@ -214,7 +215,7 @@ class Transfer(CellParameters):
                     self.n_reads_per_transfer,
                     array,
                     passes=1,
-                    digital_ops=self.digital_ops_per_position * length,
+                    work=self.work_per_position * length,
                     pulses=self.pulses_of_slice(length),
                 )
 
@@ -346,7 +347,7 @@ class TransferCell(UnitCell):
     @cached_property
     def collecting(self) -> Collecting:
         """What becomes of a read-out on its way to C."""
-        return Collecting(digital_ops=self.digital_ops)
+        return Collecting(*(getattr(self.work, kind) for kind in CLASSES_OF_COLUMNS))
 
     @property
     def memories(self) -> tuple[Tensor, ...]:
@@ -454,13 +455,12 @@ class TransferCell(UnitCell):
         after = self._cut(target.weights, slices)
         for entry in range(len(slices)):
             writes = changed(before[entry], after[entry])
-            operations = self.digital_ops
-            extra.add(vector, passes=1, writes=writes, digital_ops=operations, counts=counts, entry=entry)
+            extra.add(vector, passes=1, writes=writes, work=self.work, counts=counts, entry=entry)
 
     @property
-    def digital_ops(self) -> int:
-        """Digital operations per transferred slice."""
-        return self.p.digital_ops_per_position * self.length
+    def work(self) -> Work:
+        """Digital operations by class per transferred slice."""
+        return self.p.work_per_position * self.length
 
     def _cut(self, weights: Tensor, slices: list[int]) -> Tensor:
         """Take slices out of a matrix: (len(slices), length)."""

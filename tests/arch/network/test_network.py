@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 
 from rpusim.arch.network.network import INPUT, Network, connect
 from rpusim.arch.network.operations import Operation, WeightLayer, Window
-from rpusim.arch.parts.digital_operations import OPS_PER_ELEMENT
 from rpusim.errors import InputError
 
 SAME_3X3 = Window((3, 3), padding=(1, 1))
@@ -144,8 +143,8 @@ def test_residual_sum_waits_for_both_branches():
 
 def test_an_addition_belongs_to_the_later_of_its_producers():
     network = residual()
-    assert network.digital_ops(0) == 8 * OPS_PER_ELEMENT["relu"].operations
-    assert network.digital_ops(1) == 8 * OPS_PER_ELEMENT["add"].operations
+    assert network.digital_ops(0) == 8
+    assert network.digital_ops(1) == 8
     assert network.digital_ops(2) == 0
 
 
@@ -204,7 +203,7 @@ def test_softmax_over_time_makes_every_step_wait_for_the_last():
         ],
     )
     assert edge(network, 0, 1).needs.tolist() == [2, 2, 2]
-    assert network.digital_ops(0) == 6 * OPS_PER_ELEMENT["softmax"].operations
+    assert network.digital_ops(0) == 6 * 5 + 2  # of each number, and of each of two sums
 
 
 def test_digital_operations_before_the_first_layer_belong_to_the_input():
@@ -221,7 +220,7 @@ def test_digital_operations_before_the_first_layer_belong_to_the_input():
 
 def test_adaptive_windows_share_the_axis_as_torch_does():
     pool = Operation.digital("pool", "pool", (1, 5, 5), (1, 3, 3), "average")
-    assert pool.digital_ops == (2 + 3 + 2) ** 2
+    assert pool.digital_ops == (2 + 3 + 2) ** 2 - 9 + 9  # additions less one for each result, and its factor
 
 
 # ---------------------------------------------------------------- what waits for what, by brute force

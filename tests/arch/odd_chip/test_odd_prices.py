@@ -57,6 +57,10 @@ def priced(
     return found
 
 
+LOSS = 11 * (210 + 370) + 1_300 + 210
+"""fJ of the loss of eleven outputs: a difference and a factor for each; a logarithm and a sum."""
+
+
 class TestMultiplication:
     """Three passes, so every figure is of three; 15 of 17 columns, or 10 of 11 rows, are driven."""
 
@@ -67,7 +71,7 @@ class TestMultiplication:
         assert energy["sample-and-hold", "forward"] == 3 * 11 * 2 * FJ
         assert energy["ADC", "forward"] == 3 * 11 * 900 * FJ
         assert energy["multiplexer", "forward"] == 3 * 11 * 3 * FJ
-        assert energy["digital unit", "forward"] == 3 * 11 * 210 * FJ  # three operations for each, once
+        assert energy["digital unit", "forward"] == 11 * (370 + 2 * 210) * FJ  # a multiplication and two additions for each, once
 
     def test_backward_reads_columns_and_charges_rows_which_cross_all_columns(self, odd: Odd) -> None:
         energy = priced(odd(), BACKWARD)
@@ -76,10 +80,10 @@ class TestMultiplication:
         assert energy["sample-and-hold", "backward"] == 3 * 17 * 2 * FJ
         assert energy["ADC", "backward"] == 3 * 17 * 900 * FJ
         assert energy["multiplexer", "backward"] == 3 * 17 * 3 * FJ
-        assert energy["digital unit", "backward"] == 3 * 17 * 210 * FJ
+        assert energy["digital unit", "backward"] == (17 * (370 + 2 * 210) + LOSS) * FJ
 
     def test_inputs_are_read_from_the_buffer_at_five_bits_each(self, odd: Odd) -> None:
-        assert priced(odd(), BACKWARD)["buffer", "backward"] == 11 * 5 * 41 * FJ
+        assert priced(odd(), BACKWARD)["buffer", "backward"] == (11 * 5 + 11 * 11) * 41 * FJ  # and 11 words for the loss
 
     def test_bits_one_after_the_other_are_each_driven_held_and_converted(self, odd: Odd) -> None:
         """For 31 ns each, the integration: 1.395 fJ a cell."""
@@ -89,7 +93,7 @@ class TestMultiplication:
         assert energy["sample-and-hold", "forward"] == 5 * 3 * 11 * 2 * FJ
         assert energy["ADC", "forward"] == 5 * 3 * 11 * 900 * FJ
         assert energy["multiplexer", "forward"] == 5 * 3 * 11 * 3 * FJ
-        assert energy["digital unit", "forward"] == 3 * 11 * 210 * FJ
+        assert energy["digital unit", "forward"] == 11 * (370 + 2 * 210) * FJ
         assert energy["reference", "forward"] == 5 * 3 * 31_000 * 5 * SUPPORT // 2
 
     def test_sliced_weights_are_read_from_all_their_rows_of_cells(self, odd: Odd) -> None:
@@ -245,7 +249,7 @@ class TestSupport:
         assert energy["fetcher", "forward"] == 3 * SUPPORT * 6_539
         assert energy["reference", "forward"] == 5 * SUPPORT // 2 * 3 * 45_000
         assert energy["shifter", "forward"] == 7 * SUPPORT // 2 * (25_000 + 2 * 70_000)
-        assert energy["sequencer", "forward"] == 11 * SUPPORT * 19_412
+        assert energy["sequencer", "forward"] == 11 * SUPPORT * 25_883
         assert energy["packer", "forward"] == 13 * SUPPORT * (900 + 26_715)
         assert priced(odd(), UPDATE)["pump", "update"] == 17 * SUPPORT // 2 * 9 * 27_000
 
@@ -299,7 +303,7 @@ class TestStandby:
         activity = Activity.rows(**FORWARD)
         events = run(plan, activity, "sequential")
         ledger = Pricer(plan)(events, activity)
-        assert ledger.time_ps == events.makespan_ps == 291_382 + 19_412
+        assert ledger.time_ps == events.makespan_ps == 291_382 + 25_883
         for part, figure in self.EXPECTED.items():
             assert ledger.energy[part, STANDBY, "chip"] == figure * ledger.time_ps
 
@@ -396,7 +400,9 @@ class TestBill:
             ("pulse drivers", "slot", 7_000),
             ("pulse drivers", "pulse", 7_000),
             ("pulse drivers", "write", 17_000),
-            ("digital unit", "operation", 1_765),  # a lane of three
+            ("digital unit", "add", 1_765),  # a lane of three
+            ("digital unit", "multiply", 3_529),
+            ("digital unit", "exponential", 12_353),
             ("buffer", "read", 231),  # a bank of three
             ("buffer", "write", 231),
         ],

@@ -84,11 +84,18 @@ class TestMultiplication:
     def test_inputs_are_fetched_at_their_bits_and_the_bandwidth_of_the_buffer(self, odd: Odd) -> None:
         """17 columns or 11 rows of five bits at 13 Gb/s, up to the next picosecond."""
         assert durations(timed(odd(), FORWARD), Op.FETCH, "buffer") == [6_539]
-        assert durations(timed(odd(), BACKWARD), Op.FETCH, "buffer") == [4_231]
+        assert durations(timed(odd(), BACKWARD), Op.FETCH, "buffer") == [9_308, 4_231]  # the loss reads 11 words first
 
-    def test_every_output_is_scaled_by_three_operations_at_the_rate_of_all_lanes(self, odd: Odd) -> None:
-        assert durations(timed(odd(), FORWARD), Op.DIGITAL, "digital unit") == [19_412]  # 33 at 1.7 per ns
-        assert durations(timed(odd(), BACKWARD), Op.DIGITAL, "digital unit") == [30_000]  # 51
+    def test_every_output_takes_a_multiplication_of_two_cycles_and_two_additions_on_all_lanes(self, odd: Odd) -> None:
+        assert durations(timed(odd(), FORWARD), Op.DIGITAL, "digital unit") == [25_883]  # 44 at 1.7 per ns
+        assert durations(timed(odd(), BACKWARD), Op.DIGITAL, "digital unit") == [24_118, 40_000]  # the loss; 68
+
+    def test_the_loss_is_a_difference_a_factor_and_a_logarithm(self, odd: Odd) -> None:
+        """Eleven outputs of an addition and a multiplication (three cycles); a logarithm (seven) and a sum: 41 at 1.7."""
+        _, events = timed(odd(), BACKWARD)
+        loss = events.start == 9_308
+        assert events.op[loss].tolist() == [Op.DIGITAL] and events.duration[loss].tolist() == [24_118]
+        assert events.phase[loss].tolist() == [Phase.BACKWARD] and events.amount[loss].tolist() == [11 * 2 + 2]
 
     def test_sides_have_converters_of_their_own_unless_shared(self, odd: Odd) -> None:
         for shared, names in ((False, {"row ADCs", "column ADCs"}), (True, {"ADCs"})):
@@ -113,7 +120,7 @@ class TestUpdate:
 
     def test_both_sides_registers_are_loaded_first(self, odd: Odd) -> None:
         found = timed(odd(), self.ROW)
-        assert durations(found, Op.FETCH, "buffer") == [10_770]  # 28 lines of five bits at 13 Gb/s
+        assert durations(found, Op.FETCH, "buffer", Phase.UPDATE) == [10_770]  # 28 lines of five bits at 13 Gb/s
 
     def test_row_by_row_the_slots_pass_for_every_row_of_cells_that_learns(self, odd: Odd) -> None:
         one_by_one = odd(pulses={"access": "row-by-row"})
@@ -125,12 +132,13 @@ class TestUpdate:
     def test_an_update_without_slots_pulses_nothing_and_loads_nothing(self, odd: Odd) -> None:
         found = timed(odd(), {**self.ROW, "slots": 0}, {**self.ROW, "step": 1})
         assert sorted(durations(found, Op.PULSE, "array"))[-1:] == [243_000]
-        assert sum(durations(found, Op.FETCH, "buffer")) == 10_770
+        assert sum(durations(found, Op.FETCH, "buffer", Phase.UPDATE)) == 10_770
 
     def test_digital_work_of_the_algorithm_is_done_before(self, odd: Odd) -> None:
-        plan, events = timed(odd(), {**self.ROW, "digital_ops": 100})
-        assert durations((plan, events), Op.DIGITAL, "digital unit") == [58_824]
-        assert events.start[events.op == Op.PULSE].min() == 58_824 + 10_770
+        plan, events = timed(odd(), {**self.ROW, "adds": 60, "multiplies": 20})
+        assert durations((plan, events), Op.DIGITAL, "digital unit", Phase.UPDATE) == [58_824]
+        before = 9_308 + 24_118  # the loss
+        assert events.start[events.op == Op.PULSE].min() == before + 58_824 + 10_770
 
 
 class TestTransfer:
@@ -220,10 +228,10 @@ class TestMemoriesAndLinks:
         assert durations((plan, events), Op.STORE, "buffer") == [9_308]  # at 13 Gb/s
 
     def test_partial_sums_are_added_at_their_home(self, odd: Odd) -> None:
-        """30 inputs are two blocks of 15 columns, on the two arrays of a tile; 11 outputs of three operations each."""
+        """30 inputs are two blocks of 15 columns, on the two arrays of a tile; 11 outputs of four cycles each."""
         rows = [{**FORWARD, "tile": tile} for tile in (0, 1)]
         found = timed(odd(), *rows, network=chain(30, 11))
-        assert sorted(durations(found, Op.DIGITAL, "digital unit")) == [6_471, 19_412, 19_412]
+        assert sorted(durations(found, Op.DIGITAL, "digital unit")) == [6_471, 25_883, 25_883]
 
 
 class TestSharing:

@@ -125,7 +125,7 @@ class TestTransfers:
     def events(self, transfers: list[int]) -> Events:
         """Four updates of a layer; a transfer after each of the given ones."""
         updates = Activity.rows(phase=Phase.UPDATE, vector=np.arange(4), slots=10)
-        due = Activity.rows(phase=Phase.TRANSFER, vector=np.array(transfers), passes=1, slots=2, digital_ops=32)
+        due = Activity.rows(phase=Phase.TRANSFER, vector=np.array(transfers), passes=1, slots=2, adds=32)
         return run(self.plan, Activity.concatenate([updates, due]), "sequential")
 
     def test_the_array_is_read_between_the_pulses_of_its_vector_and_of_the_next(self) -> None:
@@ -149,7 +149,7 @@ class TestTransfers:
         """One vector to a mini-batch; a long train is written after each, on an array that nobody else pulses."""
         forward = Activity.rows(phase=Phase.FORWARD, step=np.arange(3), passes=1)
         updates = Activity.rows(phase=Phase.UPDATE, step=np.arange(3), slots=10)
-        due = Activity.rows(phase=Phase.TRANSFER, step=np.arange(3), passes=1, slots=500, digital_ops=32)
+        due = Activity.rows(phase=Phase.TRANSFER, step=np.arange(3), passes=1, slots=500, adds=32)
         activity = Activity.concatenate([forward, updates, due])
         events = run(self.plan, activity, schedule)  # type: ignore[arg-type]
         step = activity.step[events.row]

@@ -1,0 +1,155 @@
+"""Work out what the homes of a layer compute, fetch and keep for each vector, as stages that `homes` writes.
+
+What a sample takes (`between`) is divided among its vectors and their homes; every share adds up exactly.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from rpusim.arch.contract.activity import Phase
+from rpusim.arch.contract.columns import Integers, Operand, plain
+from rpusim.arch.contract.digital_work import NOTHING
+from rpusim.arch.contract.digital_work import Work as Digital
+from rpusim.arch.schedule.between import shares
+from rpusim.arch.schedule.homes import Stage
+from rpusim.arch.schedule.plan import BlockPlan, LayerPlan, Multiply
+from rpusim.arch.schedule.work import Work
+from rpusim.arch.schedule.writer import Writer
+
+Stages = Sequence[Sequence[Stage]]
+"""For each home of a replica, one stage after the other."""
+
+
+class DigitalStages:
+    """Make the stages of one program, whose works are numbered by a writer."""
+
+    def __init__(self, writer: Writer) -> None:
+        self._writer, activity = writer, writer.activity
+        back = (activity.phase == Phase.BACKWARD) | (activity.phase == Phase.UPDATE)
+        self._with_error = set(np.unique(activity.layer[back]).tolist())
+
+    # --- single works -------------------------------------------------------------------------------------------------
+
+    def added(self, numbers: int) -> int:
+        """Return the work of adding partial sums."""
+        return self._writer.works.number(Digital(add=numbers))
+
+    def scaled(self, block: BlockPlan, outputs: int) -> int:
+        """Return the work on the converted outputs of a block."""
+        return self._writer.works.number(block.kind.digital.of_an_output * outputs)
+
+    @staticmethod
+    def scale_with_the_rest(layer: LayerPlan) -> bool:
+        """Tell whether outputs are scaled on their way through the pipeline that computes what follows.
+
+        That takes a pipelined unit, and a layer whose blocks are homes of their own, which wait for no partial sums.
+        """
+        return layer.placed.grid == 1 and layer.blocks[0].kind.digital.pipelined
+
+    # --- stages -------------------------------------------------------------------------------------------------------
+
+    def inputs(self, work: Work) -> Sequence[Stage]:
+        """Return what each home does on the network's input."""
+        before, homes = work.layer.before, self._homes(work, len(work.layer.placed.row_homes))
+        total = before.forward + before.training if self._writer.trains else before.forward
+        return [Stage(ids) for ids in self._shared(work, total, homes)]
+
+    def forward(self, work: Work) -> tuple[Stages, Stages]:
+        """Return what homes do behind a layer: before a recurrent one's next step is fed, and after that."""
+        layer, homes = work.layer, self._homes(work, len(work.layer.placed.row_homes))
+        after, trains, scale = layer.after, self._writer.trains, self._scale(work, [b.forward for b in layer.blocks])
+        kept = self._bits(work, after.kept if layer.index in self._with_error else 0, homes)
+        if not trains or not after.normalised:
+            total = after.forward + after.training if trains else after.forward
+            works = self._shared(work, total, homes, scale)
+            return [[Stage(ids, store=bits)] for ids, bits in zip(works, kept, strict=True)], ()
+        if layer.index not in self._with_error:
+            kept = self._bits(work, after.normalised, homes)
+        barrier, normalised = self._barrier(work), self._bits(work, after.normalised, homes)
+        first = self._shared(work, after.training, homes, scale)
+        rest = self._shared(work, after.forward, homes)
+        once = self._once(work, after.per_batch, homes, last=False)
+        waited = [
+            [Stage(batch, start=barrier), Stage(ids, fetch=bits)]
+            for batch, ids, bits in zip(once, rest, normalised, strict=True)
+        ]
+        summed = [[Stage(ids, store=bits, raised=barrier)] for ids, bits in zip(first, kept, strict=True)]
+        if layer.echo:  # its next step reads what is not normalised
+            return [[Stage(ids)] for ids in rest], [[*a, Stage(0, start=barrier)] for a in summed]
+        return [[*a, *b] for a, b in zip(summed, waited, strict=True)], ()
+
+    def error(self, work: Work) -> Stages:
+        """Return what homes do with gradients that arrive, to make them the layer's error."""
+        layer, homes = work.layer, self._homes(work, len(work.layer.placed.row_homes))
+        after, sums = layer.after, Digital(add=layer.gradient_sums)
+        kept = self._bits(work, after.kept, homes)
+        learned = self._once(work, after.learned, homes, last=True)
+        if not after.normalised or layer.echo:
+            works = self._shared(work, after.backward + sums, homes)
+            return [[Stage(w, fetch=k), Stage(once)] for w, k, once in zip(works, kept, learned, strict=True)]
+        barrier, normalised = self._barrier(work), self._bits(work, after.normalised, homes)
+        first = self._shared(work, after.backward + sums + after.behind * -1, homes)
+        rest = self._shared(work, after.behind, homes)
+        return [
+            [Stage(a, fetch=k, store=n, raised=barrier), Stage(b, start=barrier, fetch=n), Stage(once)]
+            for a, k, n, b, once in zip(first, kept, normalised, rest, learned, strict=True)
+        ]
+
+    def overlap(self, work: Work) -> Stages:
+        """Return what column homes do with products that go back: overlapping windows are summed."""
+        layer, homes = work.layer, self._homes(work, len(work.layer.placed.column_homes))
+        ways = [block.backward for block in layer.blocks]
+        scale = self._scale(work, [way for way in ways if way is not None])
+        works = [Digital(add=number) + scale for number in layer.overlap[:homes]]
+        return [[Stage(self._writer.works.number(one))] for one in works]
+
+    def bias(self, work: Work) -> Stages:
+        """Return what row homes do to let a digital bias learn."""
+        homes = self._homes(work, len(work.layer.placed.row_homes))
+        every = shares(work.layer.bias.counts, 1, homes)
+        return [[Stage(self._writer.works.number(tuple(counts[0].tolist())))] for counts in every]
+
+    # --- pieces -------------------------------------------------------------------------------------------------------
+
+    @staticmethod
+    def _homes(work: Work, number: int) -> int:
+        return number // work.layer.placed.replicas
+
+    def _scale(self, work: Work, ways: Sequence[Multiply]) -> Digital:
+        """Return the work on the outputs of one vector where it is done with what follows; else none."""
+        if not self.scale_with_the_rest(work.layer):
+            return NOTHING
+        return work.layer.blocks[0].kind.digital.of_an_output * ways[0].outputs
+
+    def _shared(self, work: Work, total: Digital, homes: int, each: Digital = NOTHING) -> list[Operand]:
+        """Divide the work of a sample: for each home (vectors,) numbers of works; ``each``: of every vector besides."""
+        vectors = work.layer.placed.layer.vectors
+        found: list[Operand] = []
+        for counts in shares(total.counts, vectors, homes):
+            numbers = plain(self._writer.works.numbers(counts + np.array(each.counts)))
+            found.append(numbers if isinstance(numbers, int) else numbers[work.position])
+        return found
+
+    @staticmethod
+    def _bits(work: Work, total: int, homes: int) -> list[Operand]:
+        """Divide bits of a sample: for each home (vectors,)."""
+        vectors = work.layer.placed.layer.vectors
+        return [plain(bits[:, 0][work.position]) if total else 0 for bits in shares((total,), vectors, homes)]
+
+    def _once(self, work: Work, total: Digital, homes: int, last: bool) -> list[Operand]:
+        """Give work of a mini-batch to its last vector (or its first): for each home (vectors,) numbers of works."""
+        if not total:
+            return [0] * homes
+        step = work.step
+        edge = np.append(step[1:] != step[:-1], True) if last else np.append(True, step[1:] != step[:-1])
+        every = shares(total.counts, 1, homes)
+        return [edge * self._writer.works.number(tuple(counts[0].tolist())) for counts in every]
+
+    def _barrier(self, work: Work) -> Integers:
+        """Make a gate for every mini-batch: (vectors,) the one of each, which opens when all its vectors raised it."""
+        steps, number = np.unique(work.step, return_inverse=True)
+        gates: Integers = self._writer.builder.gates(len(steps)) + number
+        return gates
