@@ -168,7 +168,7 @@ def timed_batch(plan: Plan, work: Callable[[int], Activity], samples: int) -> Ti
         itself within `FIRST` * 4 samples.
     """
     kept, pieces = settle(plan, samples, training=True), FIRST
-    if any(layer.overflow or (_comes_in(plan) and layer.samples < samples) for layer in kept):
+    if plan.normalises or any(layer.overflow or (_comes_in(plan) and layer.samples < samples) for layer in kept):
         return None
     while pieces <= min(4 * FIRST, samples - 1):
         tried = _traced(plan, "sequential", work(pieces), pieces, kept)

@@ -18,6 +18,7 @@ from rpusim.arch.contract.columns import Integers
 from rpusim.arch.engine.events import Events, Op
 from rpusim.arch.schedule.plan import LayerPlan, Plan
 from rpusim.arch.schedule.storage import sent
+from rpusim.arch.schedule.writer import NO_ROW, WAITING_ROW
 
 
 def converters(plan: Plan, activity: Activity, events: Events) -> Integers:
@@ -55,7 +56,10 @@ def kept_bits(plan: Plan, activity: Activity, events: Events) -> Integers:
     """
     change = np.zeros(len(events), np.int64)
     trains = bool(np.any(events.phase == Phase.UPDATE))
-    stored = (events.op == Op.STORE) & (events.row < 0) & ~_network_input(plan, events)
+    waiting = events.row == WAITING_ROW  # for the way back, at the homes of a layer
+    at_home = waiting & (np.array(plan.station_parts) == "buffer")[events.station]
+    change[at_home] = np.where(events.op == Op.STORE, events.amount, -events.amount)[at_home]
+    stored = (events.op == Op.STORE) & (events.row == NO_ROW) & ~_network_input(plan, events)
     step = activity.mini_batch
     for layer in plan.layers:
         sample = _samples(layer, activity, step)

@@ -15,6 +15,7 @@ from rpusim.arch.contract.digital_work import NOTHING
 from rpusim.arch.contract.digital_work import Work as Digital
 from rpusim.arch.schedule.between import shares
 from rpusim.arch.schedule.homes import Stage
+from rpusim.arch.schedule.movement import Movement
 from rpusim.arch.schedule.plan import BlockPlan, LayerPlan, Multiply
 from rpusim.arch.schedule.work import Work
 from rpusim.arch.schedule.writer import Writer
@@ -24,10 +25,13 @@ Stages = Sequence[Sequence[Stage]]
 
 
 class DigitalStages:
-    """Make the stages of one program, whose works are numbered by a writer."""
+    """Make the stages of one program.
 
-    def __init__(self, writer: Writer) -> None:
-        self._writer, activity = writer, writer.activity
+    writer: of the program; numbers the works. movement: knows the samples that do not stay in buffers.
+    """
+
+    def __init__(self, writer: Writer, movement: Movement) -> None:
+        self._writer, self._movement, activity = writer, movement, writer.activity
         back = (activity.phase == Phase.BACKWARD) | (activity.phase == Phase.UPDATE)
         self._with_error = set(np.unique(activity.layer[back]).tolist())
 
@@ -61,11 +65,11 @@ class DigitalStages:
         """Return what homes do behind a layer: before a recurrent one's next step is fed, and after that."""
         layer, homes = work.layer, self._homes(work, len(work.layer.placed.row_homes))
         after, trains, scale = layer.after, self._writer.trains, self._scale(work, [b.forward for b in layer.blocks])
-        kept = self._bits(work, after.kept if layer.index in self._with_error else 0, homes)
+        away, kept = self._away(work), self._bits(work, after.kept * (layer.index in self._with_error), homes)
         if not trains or not after.normalised:
             total = after.forward + after.training if trains else after.forward
             works = self._shared(work, total, homes, scale)
-            return [[Stage(ids, store=bits)] for ids, bits in zip(works, kept, strict=True)], ()
+            return [[Stage(ids, store=bits, away=away)] for ids, bits in zip(works, kept, strict=True)], ()
         if layer.index not in self._with_error:
             kept = self._bits(work, after.normalised, homes)
         barrier, normalised = self._barrier(work), self._bits(work, after.normalised, homes)
@@ -73,10 +77,11 @@ class DigitalStages:
         rest = self._shared(work, after.forward, homes)
         once = self._once(work, after.per_batch, homes, last=False)
         waited = [
-            [Stage(batch, start=barrier), Stage(ids, fetch=bits)]
+            [Stage(batch, start=barrier), Stage(ids, read=bits)]
             for batch, ids, bits in zip(once, rest, normalised, strict=True)
         ]
-        summed = [[Stage(ids, store=bits, raised=barrier)] for ids, bits in zip(first, kept, strict=True)]
+        pairs = zip(first, kept, strict=True)
+        summed = [[Stage(ids, store=bits, away=away, raised=barrier)] for ids, bits in pairs]
         if layer.echo:  # its next step reads what is not normalised
             return [[Stage(ids)] for ids in rest], [[*a, Stage(0, start=barrier)] for a in summed]
         return [[*a, *b] for a, b in zip(summed, waited, strict=True)], ()
@@ -85,16 +90,23 @@ class DigitalStages:
         """Return what homes do with gradients that arrive, to make them the layer's error."""
         layer, homes = work.layer, self._homes(work, len(work.layer.placed.row_homes))
         after, sums = layer.after, Digital(add=layer.gradient_sums)
-        kept = self._bits(work, after.kept, homes)
+        kept, away = self._bits(work, after.kept, homes), self._away(work)
         learned = self._once(work, after.learned, homes, last=True)
         if not after.normalised or layer.echo:
             works = self._shared(work, after.backward + sums, homes)
-            return [[Stage(w, fetch=k), Stage(once)] for w, k, once in zip(works, kept, learned, strict=True)]
+            return [
+                [Stage(w, fetch=k, away=away), Stage(once)] for w, k, once in zip(works, kept, learned, strict=True)
+            ]
         barrier, normalised = self._barrier(work), self._bits(work, after.normalised, homes)
         first = self._shared(work, after.backward + sums + after.behind * -1, homes)
         rest = self._shared(work, after.behind, homes)
         return [
-            [Stage(a, fetch=k, store=n, raised=barrier), Stage(b, start=barrier, fetch=n), Stage(once)]
+            [
+                Stage(0, fetch=k, away=away),
+                Stage(a, store=n, raised=barrier),
+                Stage(b, start=barrier, fetch=n),
+                Stage(once),
+            ]
             for a, k, n, b, once in zip(first, kept, normalised, rest, learned, strict=True)
         ]
 
@@ -147,6 +159,11 @@ class DigitalStages:
         edge = np.append(step[1:] != step[:-1], True) if last else np.append(True, step[1:] != step[:-1])
         every = shares(total.counts, 1, homes)
         return [edge * self._writer.works.number(tuple(counts[0].tolist())) for counts in every]
+
+    def _away(self, work: Work) -> Operand:
+        """Say which vectors' samples do not stay in buffers: (vectors,) 1 where they go elsewhere, or 0."""
+        overflowing = self._movement.overflowing(work)
+        return np.isin(np.arange(len(work)), overflowing).astype(np.int64) if len(overflowing) else 0
 
     def _barrier(self, work: Work) -> Integers:
         """Make a gate for every mini-batch: (vectors,) the one of each, which opens when all its vectors raised it."""

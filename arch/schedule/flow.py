@@ -59,7 +59,12 @@ class Flow:
         self._room = Room(self._writer, self.movement)
         self._through_time: dict[int, tuple[Integers, Integers]] = {}
         """By recurrent layer: (vectors that go back,) gates of when its error is known, and of when it went back."""
-        self._stages = DigitalStages(self._writer)
+        self._stages = DigitalStages(self._writer, self.movement)
+
+    @property
+    def trains(self) -> bool:
+        """Whether anything goes back or learns."""
+        return self._writer.trains
 
     # --- phases -------------------------------------------------------------------------------------------------------
 
@@ -269,6 +274,6 @@ class Flow:
             chosen, block = work.of_replica(number // each), work.layer.blocks[home.tile]
             with self._writer.task(work, block, chosen) as task:
                 task.wait_for(start, chosen)
-                stages[number % each].write(self._writer, task, block, chosen)
+                stages[number % each].write(self._writer, task, work, block, chosen)
                 task.raise_(pick(ready, chosen))
         return ready

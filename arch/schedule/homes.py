@@ -15,7 +15,7 @@ from rpusim.arch.mapping.placement import Block
 from rpusim.arch.mapping.traffic import Message
 from rpusim.arch.schedule.plan import BlockPlan
 from rpusim.arch.schedule.work import Done, Work
-from rpusim.arch.schedule.writer import NO_ROW, Writer
+from rpusim.arch.schedule.writer import NO_ROW, WAITING_ROW, Writer
 
 
 @dataclass(frozen=True)
@@ -23,29 +23,57 @@ class Stage:
     """Say what a home does of every vector, in this order; each is one operand for all vectors, or (vectors,).
 
     start:   gates to wait for; None: none.
-    fetch:   bits read from the buffer of its tile.
+    read:    bits read from the buffer of its tile, which stay there.
+    fetch:   bits taken out of the buffer.
     work:    numbers of digital works.
-    store:   bits written to the buffer.
+    store:   bits written to the buffer, which wait there.
     raised:  gates to raise then; None: none.
+    away:    (vectors,) 1 where what is stored or fetched has no room in the buffer, and waits elsewhere; 0: it stays.
     """
 
     work: Operand
     start: Integers | None = None
+    read: Operand = 0
     fetch: Operand = 0
     store: Operand = 0
     raised: Integers | None = None
+    away: Operand = 0
 
-    def write(self, writer: Writer, task: Task, block: BlockPlan, chosen: Integers | None) -> None:
-        """Add it to a task; ``chosen``: indices of the task's vectors within the work, None: all."""
+    def write(self, writer: Writer, task: Task, work: Work, block: BlockPlan, chosen: Integers | None) -> None:
+        """Add it to a task for ``chosen`` vectors of the work (their indices; None: all), at a block of its layer."""
         if self.start is not None:
             task.wait(pick(self.start, chosen))
-        if some(self.fetch):
-            writer.units.recall(task, block, pick(self.fetch, chosen), reading=True)
+        self._move(writer, task, work, block, pick(self.fetch, chosen), chosen, reading=True)
+        if some(self.read):
+            writer.units.recall(task, block, pick(self.read, chosen), reading=True)
         writer.units.compute(task, block, plain(pick(self.work, chosen)))
-        if some(self.store):
-            writer.units.recall(task, block, pick(self.store, chosen), reading=False)
+        self._move(writer, task, work, block, pick(self.store, chosen), chosen, reading=False)
         if self.raised is not None:
             task.raise_(pick(self.raised, chosen))
+
+    def _move(
+        self,
+        writer: Writer,
+        task: Task,
+        work: Work,
+        block: BlockPlan,
+        bits: Operand,
+        chosen: Integers | None,
+        reading: bool,
+    ) -> None:
+        """Put what waits for the way back into the buffer, or where the layer's overflow goes; ``reading``: get it."""
+        if not some(bits):
+            return
+        task.of(WAITING_ROW)
+        away = bits * pick(self.away, chosen)
+        if some(away) and reading:
+            writer.units.outside(task, writer.kept[work.layer.index].overflow, away, reading=True)
+            writer.units.send(task, work.layer.from_edge[block.block.tile].route, away)
+        writer.units.recall(task, block, bits - away, reading)
+        if some(away) and not reading:
+            writer.units.send(task, work.layer.to_edge[block.block.tile], away)
+            writer.units.outside(task, writer.kept[work.layer.index].overflow, away, reading=False)
+        task.of(NO_ROW)
 
 
 @dataclass(frozen=True)
@@ -126,14 +154,14 @@ def at_home(
     task.of(NO_ROW)
     task.wait_for(homes.merges, chosen)
     for stage in homes.stages[number % each] if homes.stages else ():
-        stage.write(writer, task, block, chosen)
+        stage.write(writer, task, work, block, chosen)
     first, after = (homes.echo, homes.sends) if homes.echo else (homes.sends, ())
     for message in first[number] if first else ():
         writer.units.deliver(task, message, work.bits(message, chosen))
     if homes.fed is not None:
         task.raise_(pick(homes.fed, chosen))
     for stage in homes.later[number % each] if homes.later else ():
-        stage.write(writer, task, block, chosen)
+        stage.write(writer, task, work, block, chosen)
     for message in after[number] if after else ():
         writer.units.deliver(task, message, work.bits(message, chosen))
     writer.in_order(task, done, chosen, len(work))

@@ -193,6 +193,11 @@ class Plan:
     station_capacity: tuple[int, ...]
     outside: dict[str, int]
 
+    @property
+    def normalises(self) -> bool:
+        """Whether a training needs statistics of a mini-batch, for which its samples wait for each other."""
+        return any(layer.after.normalised for layer in self.layers)
+
     @cached_property
     def cycles(self) -> tuple[Mapping[str, int], ...]:
         """Cycles of a lane's operations by class, of the digital unit of each tile kind."""

@@ -3,7 +3,8 @@
 ``sequential``
     The RPU papers' way. For each sample: forward through layer after layer, then backward; then the pulsed update of
     every layer, each as soon as its own backward pass is done. The next mini-batch starts when all updates have ended.
-    Without backward rows (inference) it is one sample after the other.
+    Without backward rows (inference) it is one sample after the other. Where batch statistics are learned (BatchNorm in
+    training) the samples of a mini-batch begin together, as each waits at the normalisation for all others.
 ``layer-pipelined``
     Inference only. Every vector of every sample starts as soon as the vectors it needs are there, so samples follow
     each other through the layers. A layer hands on its vectors in order.
@@ -167,6 +168,8 @@ def _prepared(flow: Flow, work: Work, extras: Extras, start: Integers) -> Intege
 def _conduct(flow: Flow, todo: Todo, begin: Integers, ends: Integers, updates: Sequence[Integers]) -> None:
     """Begin each sample when the one before it has ended; the first of a mini-batch when all updates have, too.
 
+    Samples of a mini-batch that wait for each other, see `Plan.normalises`, all begin when the one before it has ended.
+
     Args:
         flow: writes the program.
         todo: all work.
@@ -177,6 +180,8 @@ def _conduct(flow: Flow, todo: Todo, begin: Integers, ends: Integers, updates: S
     samples = len(todo.step_of)
     behind = np.arange(samples) - 1
     first = np.isin(np.arange(samples), todo.first[1:])
+    if flow.plan.normalises and flow.trains:
+        behind, first = todo.first[todo.step_of] - 1, np.ones(samples, np.bool_)
     with flow.builder.task(samples, Phase.FORWARD, 0, 0, np.arange(samples)) as task:
         task.wait(only(behind >= 0, ends[behind]))
         task.wait_for(only(first & (behind >= 0), update[todo.step_of - 1]) for update in updates)

@@ -5,8 +5,10 @@ arrive there, of its errors those of its rows. So blocks of the same columns hol
 the same rows copies of the same errors, and every replica its share. In a tile's buffer the digital words of its unit
 cells come first (or go to DRAM, if the buffer is too small for them); its arrays in use share the rest equally. Of a
 mini-batch a layer keeps as many samples as each of its tiles has room for, less one if these are not all, for the
-samples on their way. One copy of the others goes to the global buffer while there is room, then to DRAM, and comes back
-for the update, to all tiles that hold it. Inference that goes layer by layer keeps one sample's inputs in the same way.
+samples on their way. In the same room the homes of a layer keep what their digital work needs on the way back (the
+result of an activation, the factors of a product). One copy of the others goes to the global buffer while there is
+room, then to DRAM, and comes back when it is needed, to all tiles that hold it.
+Inference that goes layer by layer keeps one sample's inputs in the same way.
 A chip that has neither global buffer nor DRAM is taken to find room, and the account says how much it lacked.
 """
 
@@ -32,6 +34,7 @@ class Held:
     share:           bits of the tile's buffer that the whole layer may use.
     input_bits:      of the sample's inputs.
     error_bits:      of the sample's errors.
+    waiting_bits:    of what the digital work at the tile's homes needs on the way back.
     own_input_bits:  of these inputs, what no tile of the replica before this one holds: this tile puts it away.
     own_error_bits:  the same of the errors.
     """
@@ -42,6 +45,7 @@ class Held:
     error_bits: int
     own_input_bits: int
     own_error_bits: int
+    waiting_bits: int = 0
 
     @property
     def bits(self) -> int:
@@ -102,12 +106,12 @@ def settle(plan: Plan, samples: int, training: bool) -> tuple[Kept, ...]:
         by_tile = Counter[int]()
         for of_replica in held:
             for one in of_replica:
-                by_tile[placed.blocks[one.block].chip_tile] += -(-one.bits // placed.replicas)
+                by_tile[placed.blocks[one.block].chip_tile] += -(-(one.bits + one.waiting_bits) // placed.replicas)
         room_for = min((share[tile] // bits for tile, bits in by_tile.items() if bits), default=samples)
         inputs = layer.reads * word
         errors = placed.layer.rows * placed.layer.vectors * word if training else 0
         fitting = samples if room_for >= samples else max(room_for - 1, 0)
-        over = (samples - fitting) * (inputs + errors)
+        over = (samples - fitting) * (inputs + errors + layer.after.kept * training)
         where, lacking = "", 0
         if over and over <= left:
             where, left = "global buffer", left - over
@@ -156,6 +160,7 @@ def _held(plan: Plan, layer: LayerPlan, share: dict[int, int], word: int, traini
                 error_bits=of_row * sum({block.row_start: block.rows for block in mine}.values()),
                 own_input_bits=sum(_read_by(b, inputs, placed) for b in mine if placed.column_home(b) is b),
                 own_error_bits=of_row * sum(block.rows for block in mine if placed.row_home(block) is block),
+                waiting_bits=sum(_waiting(layer, b) for b in mine if training and placed.row_home(b) is b),
             )
             for tile, mine in there.items()
         )
@@ -186,6 +191,13 @@ def _read_by(block: Block, total: int, placed: PlacedLayer) -> int:
     before, everything = placed.group(block) * columns, columns * placed.layer.groups
     start, stop = (before + min(at, columns) for at in (block.column_start, block.column_stop))
     return total * stop // everything - total * start // everything
+
+
+def _waiting(layer: LayerPlan, home: Block) -> int:
+    """Return the bits of a sample that wait at a row home for the way back: its share of all homes' bits."""
+    each = [block.tile for block in layer.placed.row_homes[: len(layer.placed.row_splits)]]
+    before, bits = each.index(home.tile % layer.placed.grid), layer.after.kept
+    return bits * (before + 1) // len(each) - bits * before // len(each)
 
 
 def _capacities(placement: Placement) -> dict[int, int]:

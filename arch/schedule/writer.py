@@ -18,6 +18,10 @@ NO_ROW = -1
 """Stands in the row column of events that do not come from one row of activity."""
 
 
+WAITING_ROW = -2
+"""Stands there in events that store what the way back needs in the buffer of a home, and that take it out again."""
+
+
 class Writer:
     """Open tasks and gates in one program.
 
