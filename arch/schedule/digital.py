@@ -9,10 +9,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from rpusim.arch.contract import digital_work
 from rpusim.arch.contract.activity import Phase
 from rpusim.arch.contract.columns import Integers, Operand, plain
 from rpusim.arch.contract.digital_work import NOTHING
-from rpusim.arch.contract.digital_work import Work as Digital
 from rpusim.arch.schedule.between import shares
 from rpusim.arch.schedule.homes import Stage
 from rpusim.arch.schedule.movement import Movement
@@ -39,7 +39,7 @@ class DigitalStages:
 
     def added(self, numbers: int) -> int:
         """Return the work of adding partial sums."""
-        return self._writer.works.number(Digital(add=numbers))
+        return self._writer.works.number(digital_work.Work(add=numbers))
 
     def scaled(self, block: BlockPlan, outputs: int) -> int:
         """Return the work on the converted outputs of a block."""
@@ -89,7 +89,7 @@ class DigitalStages:
     def error(self, work: Work) -> Stages:
         """Return what homes do with gradients that arrive, to make them the layer's error."""
         layer, homes = work.layer, self._homes(work, len(work.layer.placed.row_homes))
-        after, sums = layer.after, Digital(add=layer.gradient_sums)
+        after, sums = layer.after, digital_work.Work(add=layer.gradient_sums)
         kept, away = self._bits(work, after.kept, homes), self._away(work)
         learned = self._once(work, after.learned, homes, last=True)
         if not after.normalised or layer.echo:
@@ -115,7 +115,7 @@ class DigitalStages:
         layer, homes = work.layer, self._homes(work, len(work.layer.placed.column_homes))
         ways = [block.backward for block in layer.blocks]
         scale = self._scale(work, [way for way in ways if way is not None])
-        works = [Digital(add=number) + scale for number in layer.overlap[:homes]]
+        works = [digital_work.Work(add=number) + scale for number in layer.overlap[:homes]]
         return [[Stage(self._writer.works.number(one))] for one in works]
 
     def bias(self, work: Work) -> Stages:
@@ -130,13 +130,15 @@ class DigitalStages:
     def _homes(work: Work, number: int) -> int:
         return number // work.layer.placed.replicas
 
-    def _scale(self, work: Work, ways: Sequence[Multiply]) -> Digital:
+    def _scale(self, work: Work, ways: Sequence[Multiply]) -> digital_work.Work:
         """Return the work on the outputs of one vector where it is done with what follows; else none."""
         if not self.scale_with_the_rest(work.layer):
             return NOTHING
         return work.layer.blocks[0].kind.digital.of_an_output * ways[0].outputs
 
-    def _shared(self, work: Work, total: Digital, homes: int, each: Digital = NOTHING) -> list[Operand]:
+    def _shared(
+        self, work: Work, total: digital_work.Work, homes: int, each: digital_work.Work = NOTHING
+    ) -> list[Operand]:
         """Divide the work of a sample: for each home (vectors,) numbers of works; ``each``: of every vector besides."""
         vectors = work.layer.placed.layer.vectors
         found: list[Operand] = []
@@ -151,7 +153,7 @@ class DigitalStages:
         vectors = work.layer.placed.layer.vectors
         return [plain(bits[:, 0][work.position]) if total else 0 for bits in shares((total,), vectors, homes)]
 
-    def _once(self, work: Work, total: Digital, homes: int, last: bool) -> list[Operand]:
+    def _once(self, work: Work, total: digital_work.Work, homes: int, last: bool) -> list[Operand]:
         """Give work of a mini-batch to its last vector (or its first): for each home (vectors,) numbers of works."""
         if not total:
             return [0] * homes

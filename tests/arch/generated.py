@@ -218,4 +218,5 @@ def scattered(activity: Activity, placement: Placement, seed: int) -> Activity:
     pulses = {"row_pulses": slots * columns["active_rows"], "column_pulses": slots * columns["active_columns"]}
     met = slots * columns["active_rows"].astype(np.int64) * columns["active_columns"]
     operations = rng.integers(0, 3, number) * 10
-    return Activity.rows(**columns, **pulses, passes=passes, slots=slots, coincidences_up=met, adds=operations, multiplies=operations // 10)
+    asked = {"adds": operations, "multiplies": operations // 10}
+    return Activity.rows(**columns, **pulses, **asked, passes=passes, slots=slots, coincidences_up=met)

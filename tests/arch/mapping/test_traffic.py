@@ -158,10 +158,10 @@ class TestReplicas:
 
     def test_parts_of_a_gradient_are_added_up_where_they_arrive(self, first: int, second: int) -> None:
         placement = replicas_of(first, second)
-        ops = [make_plan(each).layers[0].derivative_ops for each in (one_replica(placement), placement)]
+        sums = [make_plan(each).layers[0].gradient_sums for each in (one_replica(placement), placement)]
         parts = len(read(NEXT, second)) // SAMPLES
-        assert ops[1] - ops[0] == (parts - NEXT**2) * CHANNELS
-        assert ops[0] == placement.network.digital_ops(0)  # of one replica there is one part: nothing to add
+        assert sums[1] - sums[0] == (parts - NEXT**2) * CHANNELS
+        assert sums[0] == 0  # of one replica there is one part: nothing to add
 
     def test_every_replica_gets_what_it_reads_of_the_networks_input(self, first: int, second: int) -> None:
         chip = with_outside(changed(Chip.load("reram-512")), frozenset(["host"]))

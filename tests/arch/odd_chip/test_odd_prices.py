@@ -71,7 +71,8 @@ class TestMultiplication:
         assert energy["sample-and-hold", "forward"] == 3 * 11 * 2 * FJ
         assert energy["ADC", "forward"] == 3 * 11 * 900 * FJ
         assert energy["multiplexer", "forward"] == 3 * 11 * 3 * FJ
-        assert energy["digital unit", "forward"] == 11 * (370 + 2 * 210) * FJ  # a multiplication and two additions for each, once
+        each = 370 + 2 * 210  # a multiplication and two additions, once for all passes
+        assert energy["digital unit", "forward"] == 11 * each * FJ
 
     def test_backward_reads_columns_and_charges_rows_which_cross_all_columns(self, odd: Odd) -> None:
         energy = priced(odd(), BACKWARD)
@@ -83,7 +84,8 @@ class TestMultiplication:
         assert energy["digital unit", "backward"] == (17 * (370 + 2 * 210) + LOSS) * FJ
 
     def test_inputs_are_read_from_the_buffer_at_five_bits_each(self, odd: Odd) -> None:
-        assert priced(odd(), BACKWARD)["buffer", "backward"] == (11 * 5 + 11 * 11) * 41 * FJ  # and 11 words for the loss
+        loss = 11 * 11  # words of eleven bits
+        assert priced(odd(), BACKWARD)["buffer", "backward"] == (11 * 5 + loss) * 41 * FJ
 
     def test_bits_one_after_the_other_are_each_driven_held_and_converted(self, odd: Odd) -> None:
         """For 31 ns each, the integration: 1.395 fJ a cell."""

@@ -16,6 +16,7 @@ from rpusim.arch.network.network import Network
 from rpusim.arch.schedule.plan import Plan, make_plan
 from rpusim.arch.schedule.schedules import run
 from rpusim.arch.schedule.storage import settle
+from rpusim.arch.schedule.writer import WAITING_ROW
 from rpusim.errors import InputError
 from rpusim.workloads.runs.inputs import load_network
 
@@ -69,7 +70,10 @@ class TestStorage:
         plan, events = timed(chip, network, samples)
         outside = events.station == plan.outside[where]
         away, back = outside & (events.op == Op.STORE), outside & (events.op == Op.FETCH)
-        assert events.amount[away].sum() == over - came_from_there and not np.any(events.phase[away] == Phase.UPDATE)
+        waiting = sum((samples - one.samples) * of.after.kept for one, of in zip(kept, plan.layers, strict=True))
+        assert events.amount[away].sum() == over + waiting - came_from_there
+        assert not np.any(events.phase[away] == Phase.UPDATE)
+        assert waiting and events.amount[back & (events.row == WAITING_ROW)].sum() == waiting
         assert events.amount[back & (events.phase == Phase.UPDATE)].sum() == over
 
     def test_an_update_waits_for_what_it_needs_from_outside(self) -> None:
@@ -88,7 +92,7 @@ class TestStorage:
                 back = events.end[mine & dram & (events.phase == Phase.UPDATE)]
                 if len(back):
                     assert back.max() <= events.start[mine & pulsed].min()
-                away = events.start[mine & dram & (events.phase == Phase.BACKWARD)]
+                away = events.start[mine & dram & (events.phase == Phase.BACKWARD) & (events.op == Op.STORE)]
                 if layer == 0 and len(away):  # nothing but its errors is computed on the way back
                     assert events.end[mine & computed].max() <= away.min()
                     checked += 1
@@ -104,7 +108,7 @@ class TestRoom:
 
     def test_a_full_buffer_stalls_its_producer_and_changes_nothing_else(self) -> None:
         def chip(bits: int) -> Chip:
-            return changed(Chip.load(CHIP), buffer={"capacity": bits}, digital={"rate": 1e9})
+            return changed(Chip.load(CHIP), buffer={"capacity": bits}, digital={"rate": 1e9, "pipelined": False})
 
         roomy, tight = (timed(chip(bits), chain(16, 16, 512), 20, "layer-pipelined")[1] for bits in (10**7, 3 * 16 * 9))
         first = {name: (e.op == Op.DRIVE) & (e.layer == 0) for name, e in (("roomy", roomy), ("tight", tight))}

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 import torch
 
-from rpusim.arch.contract.activity import ActivityLog, Phase
+from rpusim.arch.contract.activity import WORK_COLUMNS, ActivityLog, Phase, work_columns
+from rpusim.arch.contract.digital_work import Work
 from rpusim.errors import InputError
 from rpusim.kernels import (
     CELLS,
@@ -223,12 +224,12 @@ class TestWhatACellSaysAboutItself:
         log = ActivityLog()
         _tile(cell, log=log).update(*_pairs(0, 3), 0.1)
         rows = log.take()
-        assert (rows.digital_ops[rows.phase == Phase.UPDATE] == cell.digital_ops_per_vector(5, 6)).all()
+        assert (rows.works[rows.phase == Phase.UPDATE] == cell.work_per_vector(5, 6).counts).all()
 
     def test_what_only_learns_has_nothing_else_to_do(self, cell):
         """So its mini-batch may be taken apart, and time may pass between two vectors."""
         if cell.only_learns:
-            assert not list(cell.periodic_work(SOFT, 5, 6, 4)) and cell.digital_ops_per_vector(5, 6) == 0
+            assert not list(cell.periodic_work(SOFT, 5, 6, 4)) and not cell.work_per_vector(5, 6)
             x, d = _pairs(0, 6)
             together, apart = _tile(cell), _tile(cell)
             together.update(x, d, 0.1)
@@ -247,9 +248,9 @@ class TestWhatACellSaysAboutItself:
             log.step += 1
         done = log.take()
         done = done.select((done.phase == Phase.TRANSFER) | ((done.phase == Phase.MAINTENANCE) & (done.passes > 0)))
-        names = ("step", "vector", "phase", "array", "passes", "digital_ops")
+        names = ("step", "vector", "phase", "array", "passes", *WORK_COLUMNS)
         expected = [
-            (due // vectors, due % vectors, work.phase, work.array, work.passes, work.digital_ops)
+            (due // vectors, due % vectors, work.phase, work.array, work.passes, *work_columns(work.work).values())
             for work in cell.periodic_work(SOFT, 5, 6, vectors)
             for due in range(work.period - 1, batches * vectors, work.period)
             for _ in range(work.slices)
@@ -469,13 +470,17 @@ def test_a_transfer_comes_between_two_vectors():
 
 @pytest.mark.parametrize(
     ("cell", "operations"),
-    [(BufferedTransfer(units_in_mbatch=False), 10), (ChoppedTransfer(), 10), (DynamicTransfer(), 20)],
+    [
+        (BufferedTransfer(units_in_mbatch=False), Work(multiply=5, add=5, compare=5)),
+        (ChoppedTransfer(), Work(multiply=5, add=5, compare=5)),
+        (DynamicTransfer(), Work(multiply=10, add=20, compare=5)),
+    ],
 )
 def test_digital_operations_of_a_transfer_grow_with_the_slice(cell, operations):
     log = ActivityLog()
     _tile(cell, log=log).update(*_pairs(0, 4), 0.1)
     rows = log.take()
-    assert set(rows.digital_ops[rows.phase == Phase.TRANSFER]) == {operations}
+    assert set(map(tuple, rows.works[rows.phase == Phase.TRANSFER].tolist())) == {operations.counts}
     assert set(rows.digital_ops[rows.phase == Phase.UPDATE]) == {0}
 
 
@@ -483,8 +488,9 @@ def test_digital_operations_of_mixed_precision_grow_with_the_array():
     log = ActivityLog()
     _tile(MixedPrecision(), log=log).update(*_pairs(0, 4), 0.1)
     rows = log.take()
-    assert set(rows.digital_ops[rows.phase == Phase.UPDATE]) == {2 * 5 * 6 + 5}
-    assert rows.digital_ops[rows.phase == Phase.TRANSFER].tolist() == [6] * 5
+    update = Work(multiply=5 * 6 + 5, add=5 * 6)
+    assert set(map(tuple, rows.works[rows.phase == Phase.UPDATE].tolist())) == {update.counts}
+    assert rows.works[rows.phase == Phase.TRANSFER].tolist() == [list(Work(compare=6).counts)] * 5
 
 
 def test_mixed_precision_loses_nothing():

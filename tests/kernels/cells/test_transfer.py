@@ -9,7 +9,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rpusim.arch.contract.activity import ActivityLog
+from rpusim.arch.contract.activity import WORK_COLUMNS, ActivityLog
 from rpusim.errors import InputError
 from rpusim.kernels import (
     AnalogConfig,
@@ -125,7 +125,7 @@ def test_a_mini_batch_at_once_is_its_vectors_one_after_the_other(cell, update, d
         restored.load_state_dict(copy.deepcopy(one.state_dict()))
         one = restored
     rows = [log.take() for log in logs]
-    for name in ("phase", "vector", "passes", "writes", "digital_ops", "slots", "coincidences_up", "row_pulses"):
+    for name in ("phase", "vector", "passes", "writes", *WORK_COLUMNS, "slots", "coincidences_up", "row_pulses"):
         assert np.array_equal(getattr(rows[0], name), getattr(rows[1], name)), name
     for name in ("coincidences_down", "active_rows", "active_columns", "column_pulses"):
         assert np.array_equal(getattr(rows[0], name), getattr(rows[1], name)), name

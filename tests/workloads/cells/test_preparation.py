@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from rpusim.arch.chips.chip import Chip
-from rpusim.arch.contract.activity import Activity, ActivityLog, Phase
+from rpusim.arch.contract.activity import WORK_COLUMNS, Activity, ActivityLog, Phase
 from rpusim.arch.contract.cell_layout import SINGLE
 from rpusim.arch.mapping.placement import Placement, place
 from rpusim.errors import InputError
@@ -94,7 +94,7 @@ def test_cells_that_infer_are_written_and_measured_as_programming_a_model_does(c
     model = analog_twin(networks.build("lenet-digits")[0], placement, MANAGED, cells, 0, log)
     program(model)
     logged, counted = log.take(), preparation(placement, cells)
-    for column in ("layer", "tile", "phase", "writes", "passes", "digital_ops", "active_rows", "active_columns"):
+    for column in ("layer", "tile", "phase", "writes", "passes", *WORK_COLUMNS, "active_rows", "active_columns"):
         assert getattr(counted, column).tolist() == getattr(logged, column).tolist(), column
 
 

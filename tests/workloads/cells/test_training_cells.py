@@ -13,7 +13,7 @@ import torch
 
 import rpusim
 from rpusim.arch.chips.chip import Chip
-from rpusim.arch.contract.activity import Activity, ActivityLog, Phase
+from rpusim.arch.contract.activity import WORK_COLUMNS, Activity, ActivityLog, Phase
 from rpusim.arch.engine.events import Events, Op
 from rpusim.arch.mapping.assumed_activity import assumed_activity
 from rpusim.arch.mapping.placement import place
@@ -349,7 +349,7 @@ class TestAssumedCells:
         for phase in (Phase.TRANSFER, Phase.MAINTENANCE):
             ours, theirs = (rows.select(rows.phase == phase) for rows in (said, done))
             theirs = theirs.select((theirs.passes > 0) | (theirs.phase == Phase.TRANSFER))
-            for name in ("step", "vector", "layer", "array", "passes", "digital_ops"):
+            for name in ("step", "vector", "layer", "array", "passes", *WORK_COLUMNS):
                 assert sorted(getattr(ours, name)) == sorted(getattr(theirs, name)), name
 
     @pytest.mark.parametrize(

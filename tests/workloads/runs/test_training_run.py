@@ -209,14 +209,18 @@ class TestOneDescriptionOfTheChip:
             rpusim.simulate("fcn-digits", chip="isaac-2016", data=str(few_digits))
 
     def test_management_costs_digital_operations(self) -> None:
-        """100 inputs, 20 outputs: a search and a scaling per input; stochastic rounding one more; a retry one more."""
+        """100 inputs, 20 outputs: a search and a scaling per input; stochastic rounding an addition and a random number
+        more; a retry a scaling more; a division per vector, or two per update."""
         network = torch.nn.Linear(100, 20, bias=False)
         placement = place(capture(torch.nn.Sequential(network), (100,)), Chip.load("rpu-2016"))
         phases = [Phase.FORWARD, Phase.FORWARD, Phase.BACKWARD, Phase.UPDATE]
         rows = Activity.rows(phase=phases, passes=[1, 3, 1, 0])
         managed = settings.load("fcn-digits").management
-        counted = periphery.with_management(rows, placement, managed).digital_ops
-        assert counted.tolist() == [3 * 100, 5 * 100, 3 * 20, 2 * 120]
+        counted = periphery.with_management(rows, placement, managed)
+        assert counted.compares.tolist() == [100, 100, 20, 120]
+        assert counted.multiplies.tolist() == [100, 3 * 100, 20, 120]
+        assert counted.adds.tolist() == counted.randoms.tolist() == [100, 100, 20, 0]
+        assert counted.divides.tolist() == [1, 1, 1, 2]
         plain = managed.model_copy(
             update={"noise": "none", "stochastic_rounding": False, "update": False, "update_bl": False}
         )

@@ -1,0 +1,215 @@
+"""Digital work by class: how long a unit takes, what it costs, what waits for the way back, and who waits for whom."""
+
+from __future__ import annotations
+
+from dataclasses import astuple
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from rpusim.arch.account.ledger import Ledger
+from rpusim.arch.account.pricing import Pricer
+from rpusim.arch.chips.chip import Chip
+from rpusim.arch.contract.activity import Phase
+from rpusim.arch.contract.digital_work import CLASSES, Work, WorkTable
+from rpusim.arch.engine.events import Events, Op
+from rpusim.arch.mapping.assumed_activity import assumed_activity
+from rpusim.arch.mapping.placement import place
+from rpusim.arch.network.network import Network, connect
+from rpusim.arch.network.operations import Operation, WeightLayer
+from rpusim.arch.schedule.plan import Plan, make_plan
+from rpusim.arch.schedule.schedules import run
+from rpusim.arch.schedule.writer import WAITING_ROW
+
+PJ = 10**9
+ALU = {"add": 265, "multiply": 565, "divide": 1080, "compare": 265, "exponential": 1064, "look_up": 234}
+"""fJ of the card puma-2019/alu."""
+
+
+def layer(*between: Operation, features: int = 30, outputs: int | None = None) -> Network:
+    """A linear layer with operations behind it; a second layer behind these if ``outputs`` are asked for."""
+    steps: list[tuple[Operation, tuple[str, ...]]] = []
+    steps.append((WeightLayer.linear("fc", (features,), features, bias=False), ("input",)))
+    for operation in between:
+        steps.append((operation, (steps[-1][0].name,)))
+    if outputs:
+        steps.append((WeightLayer.linear("last", (features,), outputs, bias=False), (steps[-1][0].name,)))
+    return connect("layer", (features,), steps)
+
+
+def one(kind: str, detail: str = "", features: int = 30, **more: Any) -> Operation:
+    return Operation.digital(kind, kind, (features,), detail=detail, **more)
+
+
+def done(
+    network: Network,
+    chip: str,
+    samples: int = 1,
+    batch: int = 0,
+    schedule: Any = "sequential",
+    engine: str = "compiled",
+) -> tuple[Plan, Events, Ledger]:
+    """Inference, or with a mini-batch training."""
+    plan = make_plan(place(network, Chip.load(chip)))
+    activity = assumed_activity(plan.placement, samples, bool(batch), batch or 1)
+    events = run(plan, activity, schedule, engine)
+    return plan, events, Pricer(plan)(events, activity)
+
+
+def works(events: Events, *, layer: int = 0, phase: Phase = Phase.FORWARD) -> Work:
+    """All digital work of a layer in a phase."""
+    assert events.work is not None and events.works is not None
+    mine = (events.layer == layer) & (events.phase == phase)
+    return Work(*events.works[events.work[mine]].sum(0).tolist())
+
+
+class TestAChipsOwnFunctions:
+    def test_thirty_sigmoids_take_isaacs_two_units_15_ns_and_7_8_pj(self) -> None:
+        """One element per ns and unit, 0.26 mW each: 30 / 2 x 1 ns, 30 x 0.26 pJ."""
+        _, events, ledger = done(layer(one("activation", "sigmoid")), "isaac-2016")
+        squashed = events.op == Op.DIGITAL
+        assert events.duration[squashed].sum() == 15_000 and events.amount[squashed].sum() == 30  # of both blocks
+        assert ledger.energy["digital unit", "forward", "fc"] == 7.8 * PJ
+
+    def test_others_take_what_the_table_says(self) -> None:
+        """Scaled first (a multiplication and an addition), then compared, looked up, multiplied and added."""
+        _, events, ledger = done(layer(one("activation", "sigmoid")), "reram-512")
+        assert works(events) == 30 * (Work(multiply=1, add=1) + Work(compare=1, look_up=1, multiply=1, add=1))
+        per_value = 2 * ALU["multiply"] + 2 * ALU["add"] + ALU["compare"] + ALU["look_up"]
+        assert ledger.energy["digital unit", "forward", "fc"] == 30 * per_value * PJ // 1000
+
+    @given(counts=st.tuples(*[st.integers(0, 10**6)] * len(CLASSES)))
+    @settings(max_examples=50, deadline=None)
+    def test_a_pipeline_is_paced_by_its_busiest_class_and_a_lane_by_all(self, counts: tuple[int, ...]) -> None:
+        digital = Chip.load("rpu-2016").tiles[0].digital
+        one_by_one = digital.model_copy(update={"pipelined": False})
+        cycles = dict(zip(CLASSES, range(1, 9), strict=True))
+        each = [number * (place + 1) for place, number in enumerate(counts)]
+        assert digital.picoseconds(counts, cycles) == -(-max(each) * 10**12 // 51_200_000_000)
+        assert one_by_one.picoseconds(counts, cycles) == -(-sum(each) * 10**12 // 51_200_000_000)
+
+
+class TestClosedForms:
+    def test_softmax_of_n_is_n_exponentials_and_one_division(self) -> None:
+        _, events, _ = done(layer(one("softmax", "softmax", axes=(0,))), "isaac-2016")
+        assert works(events) == Work(compare=30, add=60, exponential=30, multiply=30, divide=1)
+
+    def test_log_softmax_takes_a_logarithm_in_place_of_a_division(self) -> None:
+        _, events, _ = done(layer(one("softmax", "log_softmax", axes=(0,))), "isaac-2016")
+        assert works(events) == Work(compare=30, add=90, exponential=30 + 1)
+
+    @pytest.mark.parametrize(
+        ("detail", "work"),
+        [("average", Work(add=8 * 3, multiply=8)), ("max", Work(compare=8 * 3))],
+    )
+    def test_of_a_pool_of_four_three_are_added_or_compared(self, detail: str, work: Work) -> None:
+        steps: list[tuple[Operation, tuple[str, ...]]] = [
+            (WeightLayer.linear("fc", (2, 16), 16, bias=False), ("input",)),
+            (Operation.digital("pool", "pool", (2, 16), (2, 4), detail, axes=()), ("fc",)),
+        ]
+        pool = Operation.digital("pool", "pool", (2, 4, 4), (2, 2, 2), detail)
+        assert sum((n * f for f, n in self.forward(pool)), Work()) == work and len(steps) == 2
+
+    @staticmethod
+    def forward(operation: Operation) -> list[tuple[Work, int]]:
+        from rpusim.arch.parts.digital_operations import FUNCTIONS
+
+        return [(FUNCTIONS[name].forward, number) for name, number in operation.functions]
+
+    def test_dropout_draws_a_number_for_each_value_in_training_only(self) -> None:
+        network = layer(one("dropout", "dropout"))
+        scale = Work(multiply=30, add=30)
+        assert works(done(network, "reram-512")[1]) == scale
+        _, events, _ = done(network, "reram-512", 1, 1)
+        assert works(events) == scale + Work(random=30, compare=30, multiply=30)
+        loss = Work(add=30 + 1, multiply=30, exponential=1)
+        assert works(events, phase=Phase.BACKWARD) == loss + Work(multiply=30)
+
+    def test_a_square_goes_back_as_twice_its_root_times_the_gradient(self) -> None:
+        _, events, _ = done(layer(one("multiply", "square"), outputs=3), "reram-512", 1, 1)
+        assert works(events) == Work(multiply=30 + 30, add=30)
+        assert works(events, phase=Phase.BACKWARD) == Work(multiply=2 * 30)
+
+    def test_a_parameter_that_is_added_learns_once_per_mini_batch(self) -> None:
+        """Its gradient is summed up value by value; then the rate times the gradient is taken away."""
+        network = layer(one("add", "add", parameters=30), outputs=3)
+        _, events, _ = done(network, "reram-512", 6, 3)
+        back = works(events, phase=Phase.BACKWARD)
+        assert back == 6 * 30 * Work(add=1) + 2 * 30 * Work(multiply=1, add=1)
+
+
+class TestWhatWaits:
+    """ReLU keeps a bit of each value, a sigmoid its result, a product both factors."""
+
+    @pytest.mark.parametrize(
+        ("operation", "bits"),
+        [
+            (one("activation", "relu"), 30),
+            (one("activation", "sigmoid"), 30 * 16),
+            (one("multiply", "square"), 30 * 16),
+            (one("multiply", "mul", inputs=2), 2 * 30 * 16),
+            (one("add", "add", inputs=2), 0),
+            (one("dropout", "dropout"), 30),
+        ],
+    )
+    def test_it_is_stored_once_and_fetched_once(self, operation: Operation, bits: int) -> None:
+        plan, events, _ = done(layer(operation, outputs=3), "reram-512", 4, 2)
+        waiting = (events.row == WAITING_ROW) & (events.layer == 0)
+        for op, phase in ((Op.STORE, Phase.FORWARD), (Op.FETCH, Phase.BACKWARD)):
+            mine = waiting & (events.op == op)
+            assert events.amount[mine].sum() == 4 * bits and set(events.phase[mine]) <= {phase}
+        assert plan.layers[0].after.kept == bits
+
+    def test_nothing_waits_in_inference(self) -> None:
+        _, events, _ = done(layer(one("activation", "sigmoid"), outputs=3), "reram-512", 4)
+        assert not np.any(events.row == WAITING_ROW)
+
+
+class TestBatchStatistics:
+    @pytest.fixture(scope="class")
+    def network(self) -> Network:
+        return layer(one("batch_norm"), Operation.digital("relu", "activation", (30,), detail="relu"), outputs=3)
+
+    @pytest.mark.parametrize("schedule", ["sequential", "minibatch-pipelined", "asynchronous"])
+    def test_no_sample_is_sent_on_before_all_of_the_mini_batch_were_summed(
+        self, network: Network, schedule: Any
+    ) -> None:
+        for phase in (Phase.FORWARD, Phase.BACKWARD):
+            _, events, _ = done(network, "reram-512", 8, 4, schedule)
+            mine = (events.layer == 0) & (events.phase == phase) & (events.op == Op.DIGITAL) & (events.row < 0)
+            each = events.start[mine].reshape(2, -1) if schedule != "asynchronous" else events.start[mine][None]
+            vectors = events.vector[mine].reshape(each.shape)
+            for start, vector in zip(each, vectors, strict=True):
+                summed = max(start[vector == v].min() for v in range(4)) if schedule != "asynchronous" else 0
+                last = min(np.sort(start[vector == v])[-1] for v in range(4))
+                assert last >= summed
+
+    def test_the_mean_and_variance_of_a_channel_are_taken_once_per_mini_batch(self, network: Network) -> None:
+        _, events, _ = done(network, "reram-512", 8, 4)
+        forward = 8 * 30 * (Work(multiply=1, add=1) + Work(multiply=2, add=3) + Work(compare=1))
+        once = 2 * 30 * Work(multiply=10, add=8, divide=1, square_root=1)
+        assert works(events) == forward + once  # scaled; summed and normalised; relu
+
+    def test_inference_multiplies_and_adds(self, network: Network) -> None:
+        _, events, _ = done(network, "reram-512", 2)
+        assert works(events) == 2 * 30 * (2 * Work(multiply=1, add=1) + Work(compare=1))
+
+    @pytest.mark.parametrize("schedule", ["sequential", "minibatch-pipelined", "asynchronous"])
+    def test_both_engines_agree(self, network: Network, schedule: Any) -> None:
+        one_engine, other = (done(network, "rpu-2016", 8, 4, schedule, e)[1] for e in ("compiled", "simpy"))
+        for name, column in one_engine.columns().items():
+            assert np.array_equal(column, other.columns()[name]), name
+        assert np.array_equal(one_engine.work, other.work)  # type: ignore[arg-type]
+
+
+@given(rows=st.lists(st.tuples(*[st.integers(0, 3)] * len(CLASSES)), max_size=40))
+@settings(max_examples=50, deadline=None)
+def test_numbers_of_works_name_them(rows: list[tuple[int, ...]]) -> None:
+    table = WorkTable()
+    numbers = table.numbers(np.array(rows, np.int64).reshape(-1, len(CLASSES)))
+    assert [table.rows[number] for number in numbers] == rows
+    assert len(set(table.rows)) == len(table.rows) and table.number(Work()) == 0
+    assert astuple(Work(*table.rows[-1])) == table.rows[-1]
