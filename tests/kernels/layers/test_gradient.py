@@ -127,7 +127,8 @@ def test_pulses_follow_the_clipped_gradient() -> None:
     (whole, pulses, none), (part, fewer, some) = found
     assert part == pytest.approx(whole / 10, rel=0.1)
     assert fewer == pytest.approx(pulses / 10, rel=0.1)
-    assert some == {next(iter(none)) + 20 + 40 + 20}
+    products = 20 + 40  # multiplied and added up
+    assert some == {next(iter(none)) + 2 * products + 20}
 
 
 @pytest.mark.parametrize("forget", ["model", "optimizer"])
