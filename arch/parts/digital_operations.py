@@ -22,6 +22,7 @@ class Function:
     training:  operations that the forward pass of a training takes besides.
     behind:    the part of ``backward`` that needs sums over all samples of a mini-batch.
     batch:     operations once per mini-batch of a training, after its statistics or gradients are summed up.
+    read:      digital words read from the buffer in each pass: values, and sums of gradients, of parameters.
     words:     digital words that wait from the forward pass for the backward pass.
     bits:      bits that wait, besides the words.
     source:    how well that is known: a count, or a guess and what it stands for.
@@ -32,6 +33,7 @@ class Function:
     training: Work = NOTHING
     behind: Work = NOTHING
     batch: Work = NOTHING
+    read: int = 0
     words: int = 0
     bits: int = 0
     source: str = "count"
@@ -142,7 +144,9 @@ FUNCTIONS: Mapping[str, Function] = {
         backward=Work(compare=1), source="count: whether a value of the pool is at the place that gets the gradient"
     ),
     "overlap": Function(backward=Work(add=1), source="count: gradients of a value that several windows of a pool read"),
-    "parameter": Function(backward=Work(add=1), source="count: its gradient, collected for each element that it meets"),
+    "parameter": Function(
+        backward=Work(add=1), read=1, source="count: its value read, its gradient collected for each element"
+    ),
     "parameter that learns": Function(
         batch=Work(multiply=1, add=1), source="count: less the rate times its gradient, once per mini-batch"
     ),

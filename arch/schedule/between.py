@@ -35,6 +35,7 @@ class Between:
     behind:      the part of ``backward`` that needs sums over the mini-batch.
     per_batch:   once per mini-batch, behind the forward barrier.
     learned:     once per mini-batch, behind its last error: parameters of digital operations learn.
+    read:        bits of parameters read from the buffer, in each pass.
     kept:        bits that wait from the forward pass for the backward pass.
     normalised:  bits, among them, that are normalised with the statistics of the mini-batch; 0: there is no barrier.
     """
@@ -45,6 +46,7 @@ class Between:
     behind: Work = NOTHING
     per_batch: Work = NOTHING
     learned: Work = NOTHING
+    read: int = 0
     kept: int = 0
     normalised: int = 0
 
@@ -65,6 +67,7 @@ class Between:
             behind=total("behind"),
             per_batch=sum((n * f.batch for name, (f, n) in made.items() if name not in learned), NOTHING),
             learned=sum((n * f.batch for f, n in learned.values()), NOTHING),
+            read=digital.word_bits * sum(n * f.read for f, n in made.values()),
             kept=sum(n * (f.words * digital.word_bits + f.bits) for f, n in made.values()),
             normalised=normalised * digital.word_bits,
         )

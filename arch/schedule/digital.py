@@ -69,7 +69,8 @@ class DigitalStages:
         if not trains or not after.normalised:
             total = after.forward + after.training if trains else after.forward
             works = self._shared(work, total, homes, scale)
-            return [[Stage(ids, store=bits, away=away)] for ids, bits in zip(works, kept, strict=True)], ()
+            each = zip(works, self._bits(work, after.read, homes), kept, strict=True)
+            return [[Stage(ids, read=read, store=bits, away=away)] for ids, read, bits in each], ()
         if layer.index not in self._with_error:
             kept = self._bits(work, after.normalised, homes)
         barrier, normalised = self._barrier(work), self._bits(work, after.normalised, homes)
@@ -83,7 +84,8 @@ class DigitalStages:
         pairs = zip(first, kept, strict=True)
         summed = [[Stage(ids, store=bits, away=away, raised=barrier)] for ids, bits in pairs]
         if layer.echo:  # its next step reads what is not normalised
-            return [[Stage(ids)] for ids in rest], [[*a, Stage(0, start=barrier)] for a in summed]
+            later = [[*a, Stage(batch, start=barrier)] for a, batch in zip(summed, once, strict=True)]
+            return [[Stage(ids)] for ids in rest], later
         return [[*a, *b] for a, b in zip(summed, waited, strict=True)], ()
 
     def error(self, work: Work) -> Stages:
@@ -94,9 +96,8 @@ class DigitalStages:
         learned = self._once(work, after.learned, homes, last=True)
         if not after.normalised or layer.echo:
             works = self._shared(work, after.backward + sums, homes)
-            return [
-                [Stage(w, fetch=k, away=away), Stage(once)] for w, k, once in zip(works, kept, learned, strict=True)
-            ]
+            each = zip(works, kept, self._bits(work, after.read, homes), learned, strict=True)
+            return [[Stage(w, fetch=k, read=read, away=away), Stage(once)] for w, k, read, once in each]
         barrier, normalised = self._barrier(work), self._bits(work, after.normalised, homes)
         first = self._shared(work, after.backward + sums + after.behind * -1, homes)
         rest = self._shared(work, after.behind, homes)

@@ -91,7 +91,7 @@ class TestMultiplication:
         assert durations(timed(odd(), BACKWARD), Op.DIGITAL, "digital unit") == [24_118, 40_000]  # the loss; 68
 
     def test_the_loss_is_a_difference_a_factor_and_a_logarithm(self, odd: Odd) -> None:
-        """Eleven outputs of an addition and a multiplication, three cycles; a logarithm of seven and a sum: 41 at 1.7."""
+        """Eleven outputs of an addition and a multiplication, three cycles; a logarithm, seven, a sum: 41 at 1.7."""
         _, events = timed(odd(), BACKWARD)
         loss = events.start == 9_308
         assert events.op[loss].tolist() == [Op.DIGITAL] and events.duration[loss].tolist() == [24_118]

@@ -20,6 +20,7 @@ from rpusim.arch.mapping.assumed_activity import assumed_activity
 from rpusim.arch.mapping.placement import place
 from rpusim.arch.network.network import Network, connect
 from rpusim.arch.network.operations import Operation, WeightLayer
+from rpusim.arch.parts.digital_operations import FUNCTIONS
 from rpusim.arch.schedule.plan import Plan, make_plan
 from rpusim.arch.schedule.schedules import run
 from rpusim.arch.schedule.writer import WAITING_ROW
@@ -106,18 +107,8 @@ class TestClosedForms:
         [("average", Work(add=8 * 3, multiply=8)), ("max", Work(compare=8 * 3))],
     )
     def test_of_a_pool_of_four_three_are_added_or_compared(self, detail: str, work: Work) -> None:
-        steps: list[tuple[Operation, tuple[str, ...]]] = [
-            (WeightLayer.linear("fc", (2, 16), 16, bias=False), ("input",)),
-            (Operation.digital("pool", "pool", (2, 16), (2, 4), detail, axes=()), ("fc",)),
-        ]
         pool = Operation.digital("pool", "pool", (2, 4, 4), (2, 2, 2), detail)
-        assert sum((n * f for f, n in self.forward(pool)), Work()) == work and len(steps) == 2
-
-    @staticmethod
-    def forward(operation: Operation) -> list[tuple[Work, int]]:
-        from rpusim.arch.parts.digital_operations import FUNCTIONS
-
-        return [(FUNCTIONS[name].forward, number) for name, number in operation.functions]
+        assert sum((number * FUNCTIONS[name].forward for name, number in pool.functions), Work()) == work
 
     def test_dropout_draws_a_number_for_each_value_in_training_only(self) -> None:
         network = layer(one("dropout", "dropout"))
@@ -139,6 +130,8 @@ class TestClosedForms:
         _, events, _ = done(network, "reram-512", 6, 3)
         back = works(events, phase=Phase.BACKWARD)
         assert back == 6 * 30 * Work(add=1) + 2 * 30 * Work(multiply=1, add=1)
+        read = (events.op == Op.FETCH) & (events.layer == 0) & (events.row == -1)
+        assert [events.amount[read & (events.phase == p)].sum() for p in (0, 1)] == [6 * 30 * 16] * 2
 
 
 class TestWhatWaits:
@@ -169,23 +162,26 @@ class TestWhatWaits:
 
 
 class TestBatchStatistics:
-    @pytest.fixture(scope="class")
+    @pytest.fixture
     def network(self) -> Network:
         return layer(one("batch_norm"), Operation.digital("relu", "activation", (30,), detail="relu"), outputs=3)
 
     @pytest.mark.parametrize("schedule", ["sequential", "minibatch-pipelined", "asynchronous"])
-    def test_no_sample_is_sent_on_before_all_of_the_mini_batch_were_summed(
-        self, network: Network, schedule: Any
-    ) -> None:
+    def test_no_sample_goes_on_before_all_of_the_mini_batch_were_summed(self, network: Network, schedule: Any) -> None:
+        """What needs the sums: factor and offset, then ReLU; on the way back twice two operations for each value."""
+        _, events, _ = done(network, "reram-512", 8, 4, schedule)
+        assert events.work is not None and events.works is not None
+        behind = {Phase.FORWARD: 30 * Work(multiply=1, add=1, compare=1), Phase.BACKWARD: 30 * Work(multiply=2, add=2)}
+        before = {Phase.FORWARD: 30 * Work(multiply=1, add=2), Phase.BACKWARD: 30 * Work(multiply=2, add=3, compare=1)}
         for phase in (Phase.FORWARD, Phase.BACKWARD):
-            _, events, _ = done(network, "reram-512", 8, 4, schedule)
-            mine = (events.layer == 0) & (events.phase == phase) & (events.op == Op.DIGITAL) & (events.row < 0)
-            each = events.start[mine].reshape(2, -1) if schedule != "asynchronous" else events.start[mine][None]
-            vectors = events.vector[mine].reshape(each.shape)
-            for start, vector in zip(each, vectors, strict=True):
-                summed = max(start[vector == v].min() for v in range(4)) if schedule != "asynchronous" else 0
-                last = min(np.sort(start[vector == v])[-1] for v in range(4))
-                assert last >= summed
+            mine = (events.layer == 0) & (events.phase == phase) & (events.op == Op.DIGITAL)
+            summed, going = (
+                np.flatnonzero(mine & (events.works[events.work] == work.counts).all(1))
+                for work in (before[phase], behind[phase])
+            )
+            assert len(summed) == len(going) == 8
+            for batch in range(2):  # of four samples each
+                assert np.sort(events.start[going])[4 * batch] >= np.sort(events.end[summed])[4 * batch + 3]
 
     def test_the_mean_and_variance_of_a_channel_are_taken_once_per_mini_batch(self, network: Network) -> None:
         _, events, _ = done(network, "reram-512", 8, 4)
