@@ -79,6 +79,37 @@ def test_residual_network_with_batch_norm_is_captured():
     assert network.digital_ops(2) == 10 * 5 + 1  # and one over the sum
 
 
+@pytest.mark.parametrize(
+    ("between", "functions"),
+    [
+        (lambda self, h: h * h, {"square": 5}),
+        (lambda self, h: h + h, {"double": 5}),
+        (lambda self, h: h * torch.sigmoid(h), {"sigmoid": 5, "multiply": 5}),
+        (lambda self, h: h / 3.0, {"quotient": 5}),
+        (lambda self, h: h - torch.tanh(h), {"tanh": 5, "subtract": 5}),
+        (lambda self, h: h + self.shift, {"offset": 5, "parameter": 5, "parameter that learns": 5}),
+        (lambda self, h: self.gain * h, {"scale": 5, "parameter": 5, "parameter that learns": 1}),
+        (lambda self, h: h * self.fixed, {"scale": 5}),
+        (lambda self, h: F.dropout(h, 0.5, self.training), {"dropout": 5}),
+    ],
+)
+def test_what_operations_meet_says_what_they_compute(between, functions):
+    """Themselves, another branch, a number, a parameter that learns (of five numbers, or of one), or one that is fixed."""
+
+    def forward(self, x):
+        return self.second(between(self, self.first(x)))
+
+    module = with_forward(
+        forward,
+        first=nn.Linear(7, 5),
+        second=nn.Linear(5, 2),
+        shift=nn.Parameter(torch.zeros(5)),
+        gain=nn.Parameter(torch.ones(1)),
+        fixed=nn.Parameter(torch.ones(5), requires_grad=False),
+    )
+    assert dict(capture(module, (7,)).functions(0)) == functions
+
+
 def test_functions_are_captured_as_modules_are():
     def forward(self, x):
         hidden = torch.tanh(F.linear(x, self.matrix))
