@@ -59,6 +59,7 @@ class Kept:
 
     input_bits:  of a sample's inputs, every number once.
     error_bits:  of a sample's errors, every number once; 0 in inference.
+    waiting_bits: of what its digital work needs on the way back; 0 in inference.
     held:        of every replica, what each of its tiles holds.
     samples:     how many samples of a mini-batch stay in the buffers.
     ahead:       how many samples of the network's input may come in besides these.
@@ -75,6 +76,7 @@ class Kept:
     overflow: str
     reread: bool = False
     lacking: int = 0
+    waiting_bits: int = 0
 
     @property
     def bits(self) -> int:
@@ -130,6 +132,7 @@ def settle(plan: Plan, samples: int, training: bool) -> tuple[Kept, ...]:
                 overflow=where,
                 reread=where == "DRAM" and placement.network.predecessors(placed.index) == (INPUT,),
                 lacking=lacking,
+                waiting_bits=layer.after.kept * training,
             )
         )
     return tuple(settled)

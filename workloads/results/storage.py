@@ -1,4 +1,7 @@
-"""Where inputs and errors wait until an update needs them, for a document: see `rpusim.arch.schedule.storage`."""
+"""Where inputs, errors and operands of digital work wait until they are needed, for a document.
+
+See `rpusim.arch.schedule.storage`.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,7 @@ def document(plan: Plan, samples: int, training: bool) -> dict[str, Any]:
 
     plan:      the network as scheduled work on its chip.
     samples:   of the mini-batch; 0 where samples stream through and nothing waits.
-    training:  whether errors wait as well.
+    training:  whether errors and operands wait as well.
 
     Returns ``samples``, the bits (every number counted once) in the global buffer and in DRAM, the bits for which there
     is no place, and a sentence.
@@ -21,7 +24,7 @@ def document(plan: Plan, samples: int, training: bool) -> dict[str, Any]:
     elsewhere = dict.fromkeys(("global buffer", "DRAM"), 0)
     for kept in settle(plan, samples, training):
         if kept.overflow:
-            elsewhere[kept.overflow] += (samples - kept.samples) * kept.bits
+            elsewhere[kept.overflow] += (samples - kept.samples) * (kept.bits + kept.waiting_bits)
     missing = lacking(plan, samples, training)
     return {
         "samples": samples,
@@ -35,7 +38,7 @@ def document(plan: Plan, samples: int, training: bool) -> dict[str, Any]:
 def _sentences(elsewhere: dict[str, int], missing: int, samples: int, training: bool) -> list[str]:
     if not samples:
         return ["Nothing is kept: room is reserved for what is on its way from layer to layer."]
-    what = "inputs and errors" if training else "inputs"
+    what = "inputs, errors and operands" if training else "inputs"
     whose = f"a mini-batch of {samples:,}" if training and samples > 1 else "a sample"
     waiting = " and ".join(f"{bits:,} bits in the {part}" for part, bits in elsewhere.items() if bits)
     said = []

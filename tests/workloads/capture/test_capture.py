@@ -94,7 +94,7 @@ def test_residual_network_with_batch_norm_is_captured():
     ],
 )
 def test_what_operations_meet_says_what_they_compute(between, functions):
-    """Themselves, another branch, a number, a parameter that learns (of five numbers, or of one), or one that is fixed."""
+    """Themselves, another branch, a number, a parameter that learns (five numbers, or one), or one that is fixed."""
 
     def forward(self, x):
         return self.second(between(self, self.first(x)))

@@ -180,7 +180,7 @@ def test_noise_of_training_is_digital_work_in_training_only() -> None:
         model = placed(kind()).train(train)
         with torch.no_grad():
             model(torch.ones(SAMPLES, 16))
-        return float(model.chip.report()["time"]["total_s"])
+        return float(model.chip.report()["energy"]["total_J"])
 
     assert cost(Noisy, False) == cost(Net, False) == cost(Net, True) < cost(Noisy, True)
 

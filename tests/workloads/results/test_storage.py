@@ -32,8 +32,8 @@ def plan(bits: int, **outside: Any) -> Plan:
 
 def test_a_chip_without_memory_says_how_many_bits_it_lacks() -> None:
     document = storage.document(plan(300), 4, training=True)
-    assert document["lacking_b"] == 4 * (50 + 30) * WORD - 2 * 300
-    assert document["sentence"].startswith("The chip lacks 2,280 bits of storage for a mini-batch of 4: ")
+    assert document["lacking_b"] == 4 * (50 + 30 + 10) * WORD - 2 * 300  # ten outputs wait for the loss
+    assert document["sentence"].startswith("The chip lacks 2,640 bits of storage for a mini-batch of 4: ")
     assert document["DRAM_b"] == document["global_buffer_b"] == 0
 
 
@@ -42,10 +42,10 @@ def test_what_waits_in_dram_and_in_the_global_buffer_is_counted_once() -> None:
     assert donor.global_buffer
     large = donor.global_buffer.model_copy(update={"capacity": 4 * 50 * WORD})
     document = storage.document(plan(1, memory=donor.memory, global_buffer=large), 4, training=True)
-    assert (document["global_buffer_b"], document["DRAM_b"], document["lacking_b"]) == (1800, 4 * 30 * WORD, 0)
+    assert (document["global_buffer_b"], document["DRAM_b"], document["lacking_b"]) == (1800, 4 * (30 + 10) * WORD, 0)
     assert document["sentence"] == (
-        "Of the inputs and errors of a mini-batch of 4, 1,800 bits in the global buffer and 1,080 bits in DRAM wait "
-        "outside the tiles' buffers."
+        "Of the inputs, errors and operands of a mini-batch of 4, 1,800 bits in the global buffer and 1,440 bits in DRAM "
+        "wait outside the tiles' buffers."
     )
 
 
@@ -56,7 +56,7 @@ def test_nothing_is_said_where_all_stays() -> None:
         "global_buffer_b": 0,
         "DRAM_b": 0,
         "lacking_b": 0,
-        "sentence": "All inputs and errors of a mini-batch of 3 stay in the tiles' buffers.",
+        "sentence": "All inputs, errors and operands of a mini-batch of 3 stay in the tiles' buffers.",
     }
     assert "buffers" not in what_was_timed(document)
 

@@ -116,8 +116,8 @@ class TestStaleness:
 
     @pytest.mark.parametrize("device", ["mixed-precision-reram-sb", "tiki-taka-reram-sb"])
     def test_no_cell_learns_from_fresher_weights_than_it_writes(self, device: str) -> None:
-        """A transfer after every mini-batch of two, mixed precision's or Tiki-Taka's."""
-        timed = estimate.time_network("fcn", "reram-512", 20, True, "asynchronous", batch=2, device=device)
+        """A transfer after every mini-batch of four, mixed precision's or Tiki-Taka's."""
+        timed = estimate.time_network("fcn", "reram-512", 24, True, "asynchronous", batch=4, device=device)
         assert 0 < timed["activity"]["staleness"]["mean"] < timed["activity"]["staleness"]["largest"] == 1
 
     def test_is_said_of_asynchronous_training_only(self) -> None:
