@@ -92,8 +92,7 @@ class _Composer(Reader, Scanner, Parser, Composer):
         if self._nodes > MOST_NODES:
             raise YamlError(f"holds more than {MOST_NODES} values; a configuration has some hundreds")
         if self._level > MOST_LEVELS:
-            line = self.peek_event().start_mark.line + 1
-            raise YamlError(f"line {line}: is nested too deeply; at most {MOST_LEVELS} levels are accepted")
+            raise YamlError(f"line {self.line + 1}: is nested too deeply; at most {MOST_LEVELS} levels are accepted")
         node: Node | None = super().compose_node(parent, index)
         self._level -= 1
         return node
