@@ -44,8 +44,8 @@ def test_what_waits_in_dram_and_in_the_global_buffer_is_counted_once() -> None:
     document = storage.document(plan(1, memory=donor.memory, global_buffer=large), 4, training=True)
     assert (document["global_buffer_b"], document["DRAM_b"], document["lacking_b"]) == (1800, 4 * (30 + 10) * WORD, 0)
     assert document["sentence"] == (
-        "Of the inputs, errors and operands of a mini-batch of 4, 1,800 bits in the global buffer and 1,440 bits in DRAM "
-        "wait outside the tiles' buffers."
+        "Of the inputs, errors and operands of a mini-batch of 4, 1,800 bits in the global buffer and 1,440 bits in "
+        "DRAM wait outside the tiles' buffers."
     )
 
 
