@@ -19,7 +19,7 @@ from rpusim.arch.engine.events import Events, Op
 from rpusim.arch.mapping.assumed_activity import assumed_activity
 from rpusim.arch.mapping.placement import place
 from rpusim.arch.network.network import Network, connect
-from rpusim.arch.network.operations import Operation, WeightLayer
+from rpusim.arch.network.operations import Operation, WeightLayer, Window
 from rpusim.arch.parts.digital_operations import FUNCTIONS
 from rpusim.arch.schedule.plan import Plan, make_plan
 from rpusim.arch.schedule.schedules import run
@@ -199,6 +199,65 @@ class TestBatchStatistics:
         for name, column in one_engine.columns().items():
             assert np.array_equal(column, other.columns()[name]), name
         assert np.array_equal(one_engine.work, other.work)  # type: ignore[arg-type]
+
+
+class TestLaws:
+    """Over a network with three normalisations, a sum of branches and a pool, on chips with more and less room."""
+
+    @staticmethod
+    def network() -> Network:
+        window = Window((3, 3), padding=(1, 1))
+        half = Window((2, 2), (2, 2))
+        image = (5, 6, 6)
+        return connect(
+            "norms",
+            (2, 6, 6),
+            [
+                (WeightLayer.convolution("a", (2, 6, 6), 5, window), ("input",)),
+                (Operation.digital("norm a", "batch_norm", image), ("a",)),
+                (Operation.digital("relu", "activation", image, detail="relu"), ("norm a",)),
+                (WeightLayer.convolution("b", image, 5, window), ("relu",)),
+                (Operation.digital("norm b", "batch_norm", image), ("b",)),
+                (Operation.digital("sum", "add", image, inputs=2), ("norm b", "relu")),
+                (Operation.digital("pool", "pool", image, (5, 3, 3), "max", half), ("sum",)),
+                (Operation.digital("flat", "flatten", (5, 3, 3), (45,)), ("pool",)),
+                (WeightLayer.linear("c", (45,), 60), ("flat",)),
+                (Operation.digital("norm c", "batch_norm", (60,)), ("c",)),
+                (WeightLayer.linear("d", (60,), 10), ("norm c",)),
+            ],
+        )
+
+    @given(
+        bits=st.sampled_from([10**7, 3000, 300]),
+        side=st.sampled_from([64, 16]),
+        replicas=st.sampled_from([{}, {"a": 3, "b": 2}]),
+        schedule=st.sampled_from(["sequential", "minibatch-pipelined", "asynchronous"]),
+        dram=st.booleans(),
+        pipelined=st.booleans(),
+    )
+    @settings(max_examples=12, deadline=None)
+    def test_engines_agree_and_all_that_is_stored_is_fetched(
+        self, bits: int, side: int, replicas: dict[str, int], schedule: Any, dram: bool, pipelined: bool
+    ) -> None:
+        chip, donor = Chip.load("rpu-2016"), Chip.load("neurosim-vgg8")
+        (kind,) = chip.tiles
+        blocks = {
+            "count": 400,
+            "array": kind.array.model_copy(update={"rows": side, "columns": side}),
+            "buffer": kind.buffer.model_copy(update={"capacity": bits}),
+            "digital": kind.digital.model_copy(update={"pipelined": pipelined}),
+        }
+        memory = {"memory": donor.memory} if dram else {}
+        chip = chip.model_copy(update={"tiles": (kind.model_copy(update=blocks),), **memory})
+        plan = make_plan(place(self.network(), chip, replicas=replicas))
+        activity = assumed_activity(plan.placement, 8, True, 4)
+        events, other = (run(plan, activity, schedule, engine) for engine in ("compiled", "simpy"))
+        for name, column in events.columns().items():
+            assert np.array_equal(column, other.columns()[name]), name
+        assert np.array_equal(events.work, other.work)  # type: ignore[arg-type]
+        waiting = events.row == WAITING_ROW
+        stored, fetched = (events.amount[waiting & (events.op == op)].sum() for op in (Op.STORE, Op.FETCH))
+        assert stored == fetched > 8 * sum(layer.after.kept for layer in plan.layers)
 
 
 @given(rows=st.lists(st.tuples(*[st.integers(0, 3)] * len(CLASSES)), max_size=40))
