@@ -6,7 +6,7 @@ that an event can say by one number what its digital unit did.
 
 from __future__ import annotations
 
-from dataclasses import astuple, dataclass, fields
+from dataclasses import dataclass, fields
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -38,17 +38,17 @@ class Work:
     random: int = 0
 
     def __add__(self, other: Work) -> Work:
-        return Work(*(mine + theirs for mine, theirs in zip(astuple(self), astuple(other), strict=True)))
+        return Work(*(mine + theirs for mine, theirs in zip(self.counts, other.counts, strict=True)))
 
     def __mul__(self, times: int) -> Work:
-        return Work(*(times * number for number in astuple(self)))
+        return Work(*(times * number for number in self.counts))
 
     __rmul__ = __mul__
 
     @property
     def counts(self) -> tuple[int, ...]:
         """The numbers in the order of `CLASSES`."""
-        return astuple(self)
+        return tuple(vars(self).values())  # in the order of the fields
 
     @property
     def total(self) -> int:
