@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from rpusim.arch.account import steady
 from rpusim.arch.account.ledger import Ledger
 from rpusim.arch.account.pricing import Pricer
 from rpusim.arch.chips.chip import Chip
@@ -258,6 +259,23 @@ class TestLaws:
         waiting = events.row == WAITING_ROW
         stored, fetched = (events.amount[waiting & (events.op == op)].sum() for op in (Op.STORE, Op.FETCH))
         assert stored == fetched > 8 * sum(layer.after.kept for layer in plan.layers)
+
+    @pytest.mark.parametrize("schedule", ["sequential", "minibatch-pipelined"])
+    @pytest.mark.parametrize(
+        "between",
+        [one("add", "add", parameters=30), one("dropout", "dropout"), one("batch_norm")],
+        ids=lambda o: o.kind,
+    )
+    def test_large_mini_batches_are_found_exactly_from_small_ones(self, between: Operation, schedule: Any) -> None:
+        """Though some work is done once per mini-batch, and samples may wait for each other."""
+        plan = make_plan(place(layer(between, outputs=10), Chip.load("reram-512")))
+        price, batches, size = Pricer(plan), 3, 20
+        found, _ = steady.account(
+            plan, schedule, price, lambda n, each: assumed_activity(plan.placement, n * each, True, each), batches, size
+        )
+        activity = assumed_activity(plan.placement, batches * size, True, size)
+        every = price(run(plan, activity, schedule), activity)
+        assert (found.time_ps, found.energy) == (every.time_ps, every.energy)
 
 
 @given(rows=st.lists(st.tuples(*[st.integers(0, 3)] * len(CLASSES)), max_size=40))
