@@ -39,7 +39,7 @@ COLUMNS = ("op", "station", "row", "layer", "tile", "phase", "vector", "start", 
 
 op:       an `Op`.
 station:  index of the unit in `Plan.stations`.
-row:      row of activity that the event comes from; -1: none.
+row:      row of activity that the event comes from; -1: none; `PART`: none, and what is moved waits for a sum.
 layer:    index of the layer that caused it.
 tile:     index of the block within that layer.
 phase:    of the block's work, a `Phase`.
@@ -49,6 +49,9 @@ end:      ps.
 amount:   what was done: bits, passes, conversions, operations, pulse slots or rows written; 0 of a unit that is only
           held together with another one.
 """
+
+PART = -2
+"""In the column ``row``: of what is sent to where it is summed with others, and waits there until they have come."""
 
 
 @dataclass(frozen=True)

@@ -5,10 +5,11 @@ operations are *weight layers*: they become cross-point arrays, and each of thei
 through the array. Everything else (activations, pooling, sums...) is done by digital units and costs `digital_ops`.
 
 The mapper reads `Network.layers`; scheduler and engine also read `Network.edges`, which say for every vector of a
-layer the last vector of each earlier layer it has to wait for. That is found exactly, by sending through the digital
+layer the last vector of what it reads that it has to wait for. That is found exactly, by sending through the digital
 operations, in place of the values, the number of the vector that completes each value: elementwise operations keep
-the numbers, windows take the largest number they see (padding waits for nothing), a sum of branches keeps them apart
-per producer. Positions are in raster order: the rightmost axis runs fastest.
+the numbers, windows take the largest number they see (padding waits for nothing). A sum of branches is a *stage* of
+its own, which waits for each of them and counts on in the numbers of the latest (`sums`). Positions are in raster
+order: the rightmost axis runs fastest.
 
 >>> network = connect("two layers", (4,), [
 ...     (WeightLayer.linear("hidden", (4,), rows=3), ("input",)),
@@ -28,8 +29,10 @@ from typing import Any
 
 import networkx as nx
 import numpy as np
+from numpy.typing import NDArray
 
 from rpusim.arch.network.operations import KINDS, MERGING, IndexMap, Operation, WeightLayer, Window, fits, shares
+from rpusim.arch.network.sums import Signal, Sum, freed, largest
 from rpusim.errors import InputError, nearest
 
 INPUT = -1
@@ -38,12 +41,14 @@ INPUT = -1
 
 @dataclass(frozen=True, eq=False)
 class Edge:
-    """What a weight layer waits for from one earlier weight layer, through the digital operations between them.
+    """What one stage waits for from another, through the digital operations between them.
 
-    A *position* is one value for each output of a layer.
+    A stage is a weight layer, by its index, or a sum of branches, by the numbers that follow those of the layers. The
+    vectors of a sum are those of the layer at whose homes it is made. A *position* is one value for each output of a
+    layer.
 
-    producer:  index of the earlier layer, or `INPUT` (-1): the sample itself, which is there from the start.
-    consumer:  index of the layer that waits.
+    producer:  number of the stage that gives, or `INPUT` (-1): the sample itself, which is there from the start.
+    consumer:  number of the stage that waits.
     needs:     int32, one per vector of the consumer: the last vector of the producer it waits for; -1 = none (always
                so for `INPUT`; also where a window sees nothing but padding).
     emits:     int32, one per vector of the producer: how many positions become complete with this vector. After pooling
@@ -55,8 +60,7 @@ class Edge:
     A recurrent layer waits for what it is given at its homes, after its multiplication, not before. That it waits for
     its own vector of the step before goes without an edge.
 
-    Where several edges reach one consumer, their values were summed on the way by the digital unit of the latest of
-    the producers: only that one sends to the consumer, the others send to it.
+    A layer reads one stage; a sum reads two or more.
     """
 
     producer: int
@@ -115,68 +119,101 @@ class Network:
             raise InputError(f"network {self.name!r} has no weight layer {name!r}{nearest(name, names)}")
         return names.index(name)
 
+    @property
+    def sums(self) -> tuple[Sum, ...]:
+        """The sums of branches, in execution order; as stages they are numbered on after the layers."""
+        return self._traced[1]
+
+    def home(self, stage: int) -> int:
+        """Find the layer at whose homes a stage is made: a layer's own, a sum's latest; `INPUT` for `INPUT`."""
+        return self.sums[stage - len(self.layers)].home if stage >= len(self.layers) else stage
+
     @cached_property
     def edges(self) -> tuple[Edge, ...]:
-        """Every dependence between weight layers, ordered by consumer, then producer."""
+        """Every dependence between stages, ordered by consumer, then producer."""
         found = []
         for consumer, layer in enumerate(self.layers):
-            for producer, index_map in sorted(self.arriving(consumer).items()):
-                read = layer.readers(index_map.shape)[0]
-                emits = np.zeros(0, np.int32) if producer == INPUT else self.layers[producer].completed(index_map, read)
-                frees = _freed(layer, index_map, emits)
-                found.append(Edge(producer, consumer, *map(_fixed, (_seen_by(layer, index_map), emits, frees))))
+            producer, index_map = self.arriving(consumer)
+            read = layer.readers(index_map.shape)[0]
+            emits = self._emits(producer, index_map, read)
+            # numbered backwards, the smallest number among a window's inputs is found by the search for the largest
+            oldest = len(emits) - _seen_by(layer, (len(emits) - index_map).astype(np.int32))
+            frees = freed(oldest, emits)
+            found.append(Edge(producer, consumer, *map(_fixed, (_seen_by(layer, index_map), emits, frees))))
+        for each in self.sums:
+            vectors = self.layers[each.home].vectors
+            for producer in each.sources:
+                index_map, taken = each.taken(producer)
+                emits = self._emits(producer, index_map, taken[0])
+                columns = each.needs(producer, vectors), emits, each.frees(producer, vectors, emits)
+                found.append(Edge(producer, each.number, *map(_fixed, columns)))
         return tuple(found)
 
-    def arriving(self, layer: int) -> dict[int, IndexMap]:
-        """Find, for every value that stands before a layer, the vector that completes it.
+    def _emits(self, producer: int, index_map: IndexMap, read: NDArray[np.bool_]) -> IndexMap:
+        """Count the positions that the vectors of a stage complete, of those values that are read."""
+        if producer == INPUT:
+            return np.zeros(0, np.int32)
+        return self.layers[self.home(producer)].completed(index_map, read)
+
+    def arriving(self, layer: int) -> Signal:
+        """Find what stands before a layer: the stage that makes it and, for every value, the vector that completes it.
 
         layer: index of the layer.
-        Returns by producer (or `INPUT`) the numbers of its vectors, in the shape of what the layer reads.
         """
         (source,) = self.graph.predecessors(self.layers[layer].name)
-        return self._index_maps[source]
+        return self._traced[0][source]
 
-    def predecessors(self, layer: int) -> tuple[int, ...]:
-        """List the weight layers that one reads, through digital operations; `INPUT` if it reads the sample, too."""
-        return tuple(edge.producer for edge in self.edges if edge.consumer == layer)
+    def predecessors(self, stage: int) -> tuple[int, ...]:
+        """List the stages that one reads, through digital operations; `INPUT` if it reads the sample, too."""
+        return tuple(edge.producer for edge in self.edges if edge.consumer == stage)
 
-    def successors(self, layer: int) -> tuple[int, ...]:
-        """List the weight layers that read a layer (or `INPUT`), through digital operations; none for a last layer."""
-        return tuple(edge.consumer for edge in self.edges if edge.producer == layer)
+    def successors(self, stage: int) -> tuple[int, ...]:
+        """List the stages that read one (or `INPUT`), through digital operations; none for a last one."""
+        return tuple(edge.consumer for edge in self.edges if edge.producer == stage)
 
     def digital_ops(self, layer: int) -> int:
-        """Count the digital operations per sample that follow a layer, up to the next ones (`INPUT`: before the first).
+        """Count the digital operations per sample at a layer's homes, up to the next ones (`INPUT`: before the first).
 
         An operation that merges branches belongs to the latest of the layers it reads.
         """
-        return self._digital_ops.get(layer, 0)
+        return sum(number for stage, number in self._digital_ops.items() if self.home(stage) == layer)
+
+    def stage_ops(self, stage: int) -> int:
+        """Count the digital operations per sample of a stage: a layer's, up to the next sums and layers, or a sum's."""
+        return self._digital_ops.get(stage, 0)
 
     @cached_property
     def _digital_ops(self) -> dict[int, int]:
         totals: dict[int, int] = {}
         for operation in self.operations:
-            owner = max(self._index_maps[operation.name])
-            totals[owner] = totals.get(owner, 0) + operation.digital_ops
+            stage = self._traced[0][operation.name].stage
+            totals[stage] = totals.get(stage, 0) + operation.digital_ops
         return totals
 
     @cached_property
-    def _index_maps(self) -> dict[str, dict[int, IndexMap]]:
-        """Per operation and producer, in the operation's output shape: the vector that completes each value."""
-        maps: dict[str, dict[int, IndexMap]] = {}
+    def _traced(self) -> tuple[dict[str, Signal], tuple[Sum, ...]]:
+        """What every operation gives, in its output shape, and the sums that are met on the way."""
+        signals: dict[str, Signal] = {}
+        sums: list[Sum] = []
+        homes = [*range(len(self.layers)), INPUT]  # of layers, then of sums; -1 looks up the last entry
         for operation in self.operations:
-            arriving = [maps[name] for name in self.graph.predecessors(operation.name)]
+            arriving = [signals[name] for name in self.graph.predecessors(operation.name)]
             if not arriving:
-                maps[operation.name] = {INPUT: np.broadcast_to(np.int32(-1), operation.shape)}
+                signals[operation.name] = Signal(INPUT, np.broadcast_to(np.int32(-1), operation.shape))
             elif isinstance(operation, WeightLayer):
-                index = self.layers.index(operation)
-                maps[operation.name] = {index: _numbered(operation)}
+                signals[operation.name] = Signal(self.layers.index(operation), _numbered(operation))
+            elif len({signal.stage for signal in arriving}) == 1:
+                passed = [_pass_through(operation, signal.completes) for signal in arriving]
+                signals[operation.name] = Signal(arriving[0].stage, largest(passed, operation.shape))
             else:
-                merged: dict[int, IndexMap] = {}
-                for producer, index_map in (pair for branch in arriving for pair in branch.items()):
-                    passed = _pass_through(operation, index_map)
-                    merged[producer] = np.maximum(merged[producer], passed) if producer in merged else passed
-                maps[operation.name] = merged
-        return maps
+                of_parts = [homes[signal.stage] for signal in arriving]
+                home = max(of_parts)
+                own = [other == home for other in of_parts]
+                made = Sum.of(operation.name, len(homes) - 1, home, arriving, own, operation.shape)
+                sums.append(made)
+                homes.insert(-1, home)
+                signals[operation.name] = Signal(made.number, made.completes)
+        return signals, tuple(sums)
 
 
 def connect(name: str, input_shape: Sequence[int], steps: Iterable[tuple[Operation, Sequence[str]]]) -> Network:
@@ -227,18 +264,6 @@ def _seen_by(layer: WeightLayer, index_map: IndexMap) -> IndexMap:
         last: IndexMap = index_map.max(axis=-1)
         return last.reshape(-1)
     return _slide(index_map.max(axis=0), layer.window, layer.shape[1:]).reshape(-1)
-
-
-def _freed(layer: WeightLayer, index_map: IndexMap, emits: IndexMap) -> IndexMap:
-    """For each vector of the layer: how many positions that the producer completed it is the last to read."""
-    if not len(emits):
-        return np.zeros(layer.vectors, np.int32)
-    # numbered backwards, the smallest number among a window's inputs is found by the search for the largest
-    oldest = len(emits) - _seen_by(layer, (len(emits) - index_map).astype(np.int32))
-    needed_later = np.minimum.accumulate(oldest[::-1])[::-1]
-    needed_later = np.append(needed_later[1:], len(emits)).clip(0, len(emits))
-    complete = np.append(0, np.cumsum(emits))[needed_later]
-    return np.diff(complete, prepend=0).astype(np.int32)
 
 
 def _pass_through(operation: Operation, index_map: IndexMap) -> IndexMap:

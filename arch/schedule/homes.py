@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from rpusim.arch.contract.columns import Integers, Operand, pick
+from rpusim.arch.engine.events import PART
 from rpusim.arch.engine.program import Task
 from rpusim.arch.mapping.placement import Block
 from rpusim.arch.mapping.replicas import share
@@ -26,9 +27,10 @@ class Homes:
     blocks:      the homes, of one replica after the other.
     operations:  digital operations of each vector, shared among the homes of its replica; or a tuple, of each home.
     sends:       messages of each home.
-    merges:      gates of other branches that have to be there first, for their sum.
+    merges:      gates of what has to be there first, as a recurrent layer is given something to add.
     fed:         gates to open when the messages have arrived: those of ``echo`` if there are any.
     echo:        of a recurrent layer, messages of each home that feed its next step; they are sent first.
+    parts:       messages of each home that wait for others where they arrive, to be summed with them.
     """
 
     blocks: tuple[BlockPlan, ...]
@@ -37,6 +39,7 @@ class Homes:
     merges: Sequence[Operand]
     fed: Integers | None
     echo: Sequence[Sequence[Message]]
+    parts: Sequence[Sequence[Message]]
 
     @staticmethod
     def of(
@@ -47,10 +50,11 @@ class Homes:
         merges: Sequence[Operand] = (),
         fed: Integers | None = None,
         echo: Sequence[Sequence[Message]] = (),
+        parts: Sequence[Sequence[Message]] = (),
     ) -> Homes:
         """Make them from the placed blocks; see the class for the other arguments."""
         blocks = tuple(work.layer.blocks[home.tile] for home in homes)
-        return Homes(blocks, operations, sends, merges, fed, echo)
+        return Homes(blocks, operations, sends, merges, fed, echo, parts)
 
 
 def at_homes(writer: Writer, work: Work, homes: Homes, start: Sequence[Operand], done: Done | None = None) -> Done:
@@ -104,4 +108,8 @@ def at_home(
         task.raise_(pick(homes.fed, chosen))
     for message in after[number] if after else ():
         writer.units.deliver(task, message, work.bits(message, chosen))
+    if homes.parts:
+        task.of(PART)
+        for message in homes.parts[number]:
+            writer.units.deliver(task, message, work.bits(message, chosen))
     writer.in_order(task, done, chosen, len(work))

@@ -18,7 +18,7 @@ from rpusim.arch.chips.description import TileKind
 from rpusim.arch.contract.quantity import picoseconds
 from rpusim.arch.mapping.placement import Block, PlacedLayer, Placement
 from rpusim.arch.mapping.traffic import Hop, Message, Stations, Traffic
-from rpusim.arch.network.network import INPUT, Edge
+from rpusim.arch.network.network import INPUT, Network
 
 
 @dataclass(frozen=True)
@@ -115,6 +115,29 @@ class BlockPlan:
 
 
 @dataclass(frozen=True)
+class SumPlan:
+    """Hold everything that tasks of one sum of branches need to know; its vectors are those of its home layer.
+
+    number:          of the stage in the network.
+    operations:      digital operations per sample: the sum, and what follows it.
+    derivative_ops:  digital operations per sample that turn what arrives as gradient into the error of its parts.
+    outputs:         outputs[e][h]: messages of row home h along the e-th edge to later stages, in bits per position.
+    needs:           (part, last vector of it needed by each vector), for every stage that it is made of; no `INPUT`.
+    errors:          (part, messages[h]) for the same stages: messages of row home h with their error, in bits per
+                     position.
+    inputs:          messages of the network's input to the homes, as far as that is a part; as those of a layer.
+    """
+
+    number: int
+    operations: int
+    derivative_ops: int
+    outputs: tuple[tuple[tuple[Message, ...], ...], ...]
+    needs: tuple[tuple[int, tuple[int, ...]], ...]
+    errors: tuple[tuple[int, tuple[tuple[Message, ...], ...]], ...]
+    inputs: tuple[Message, ...]
+
+
+@dataclass(frozen=True)
 class LayerPlan:
     """Hold everything that tasks of one layer need to know."""
 
@@ -123,15 +146,15 @@ class LayerPlan:
     blocks: tuple[BlockPlan, ...]
     """Its blocks, of one replica after the other."""
     outputs: tuple[tuple[tuple[Message, ...], ...], ...]
-    """outputs[e][h]: messages of row home h along the e-th edge to later layers, in bits per position."""
+    """outputs[e][h]: messages of row home h along the e-th edge to later stages, in bits per position."""
     gradients: tuple[tuple[Message, ...], ...]
-    """gradients[h]: messages of column home h to earlier layers, in bits per position."""
+    """gradients[h]: messages of column home h to the stage before, in bits per position."""
     echo: tuple[tuple[Message, ...], ...]
     """echo[h]: of a recurrent layer, messages of row home h to its own tiles, for the next step; () of other layers."""
     input_ops: int
     """Digital operations per sample on the network's input, done before this layer (the first that reads it)."""
     forward_ops: int
-    """Digital operations per sample that follow the layer."""
+    """Digital operations per sample that follow the layer, up to the next sums and layers."""
     derivative_ops: int
     """Digital operations per sample that turn what arrives as gradient into the layer's error: the derivative of what
     follows the layer (as many operations as forward), and the sums of gradients from several branches and replicas."""
@@ -143,9 +166,9 @@ class LayerPlan:
     bias_ops: int
     """Digital operations per update vector: a digital bias learns by arithmetic."""
     needs: tuple[tuple[int, tuple[int, ...]], ...]
-    """(producer, last vector needed by each vector), for every producing layer."""
+    """(producer, last vector needed by each vector), for the stage that it reads; () if that is the sample."""
     frees: tuple[tuple[int, tuple[int, ...]], ...]
-    """(producer, positions that each vector is the last to read), for every producing layer."""
+    """(producer, positions that each vector is the last to read), for that stage."""
     to_edge: tuple[tuple[Hop, ...], ...]
     """Routes from the tile of every block to the edge of the mesh, where DRAM, global buffer and host link are."""
     from_edge: tuple[Message, ...]
@@ -157,8 +180,10 @@ class LayerPlan:
     """How many input numbers of a sample the layer reads, each counted once, however many windows, blocks and replicas
     read it."""
     merges: tuple[tuple[int, tuple[int, ...]], ...]
-    """(other producer, its last vector needed before what follows each vector of this layer can be done), for every
-    branch that is summed up at this layer."""
+    """Of a recurrent layer (producer, its last vector needed before what follows each vector can be done): what it is
+    given is added to its products at its homes."""
+    sums: tuple[SumPlan, ...]
+    """The sums of branches that are made at the layer's homes, in order."""
 
     @property
     def index(self) -> int:
@@ -187,6 +212,19 @@ class Plan:
     station_kinds: tuple[int, ...]
     station_capacity: tuple[int, ...]
     outside: dict[str, int]
+
+    def giver(self, consumer: int) -> tuple[LayerPlan, tuple[tuple[Message, ...], ...]] | None:
+        """Find what a layer is sent: the layer at whose homes that is made, and for each of these homes the messages.
+
+        consumer: index of the layer. Returns None if it reads the sample.
+        """
+        network = self.placement.network
+        (source,) = network.predecessors(consumer)
+        if source == INPUT:
+            return None
+        home, place = self.layers[network.home(source)], network.successors(source).index(consumer)
+        outputs = home.outputs if source == home.index else next(s for s in home.sums if s.number == source).outputs
+        return home, outputs[place]
 
     @cached_property
     def bandwidth(self) -> tuple[int, ...]:
@@ -226,7 +264,6 @@ def make_plan(placement: Placement, stations: Stations | None = None) -> Plan:
     reads_input = network.successors(INPUT)
     for placed in placement.layers:
         layer, index = placed.layer, placed.index
-        later = [e for e in network.edges if e.producer == index]
         earlier = [e for e in network.edges if e.consumer == index and e.producer != INPUT]
         given = tuple((e.producer, tuple(e.needs.tolist())) for e in earlier)
         overlapping = layer.window is not None and max(layer.window.kernel) > 1
@@ -234,12 +271,12 @@ def make_plan(placement: Placement, stations: Stations | None = None) -> Plan:
             LayerPlan(
                 placed=placed,
                 blocks=tuple(_block_plan(stations, traffic, placement, placed, block) for block in placed.blocks),
-                outputs=tuple(traffic.results(placed, edge.consumer) for edge in later),
-                gradients=traffic.gradients(placed, [e.producer for e in earlier]),
+                outputs=tuple(traffic.results(index, consumer) for consumer in network.successors(index)),
+                gradients=traffic.gradients(placed, *network.predecessors(index)),
                 echo=traffic.echo(placed),
-                input_ops=network.digital_ops(INPUT) if index == min(reads_input, default=INPUT) else 0,
-                forward_ops=network.digital_ops(index),
-                derivative_ops=network.digital_ops(index) + traffic.gradient_sums(placed, later),
+                input_ops=network.stage_ops(INPUT) if index == min(reads_input, default=INPUT) else 0,
+                forward_ops=network.stage_ops(index),
+                derivative_ops=network.stage_ops(index) + traffic.gradient_sums(index),
                 errors=traffic.errors(placed),
                 overlap_ops=tuple(home.columns if overlapping and earlier else 0 for home in placed.column_homes),
                 bias_ops=layer.rows if layer.bias and placement.bias == "digital" else 0,
@@ -249,7 +286,8 @@ def make_plan(placement: Placement, stations: Stations | None = None) -> Plan:
                 from_edge=tuple(traffic.message(None, block, 0) for block in placed.blocks),
                 inputs=traffic.inputs(placed) if index in reads_input else (),
                 reads=traffic.read(placed),
-                merges=(*(given if layer.is_recurrent else ()), *_merges(network.edges, index)),
+                merges=given if layer.is_recurrent else (),
+                sums=tuple(_sum_plan(network, traffic, each.number) for each in network.sums if each.home == index),
             )
         )
     outside = {
@@ -261,15 +299,18 @@ def make_plan(placement: Placement, stations: Stations | None = None) -> Plan:
     return Plan(placement, tuple(layers), names, parts, kinds, tuple(stations.capacity), outside)
 
 
-def _merges(edges: tuple[Edge, ...], producer: int) -> Iterator[tuple[int, tuple[int, ...]]]:
-    """Yield, for a layer that sums branches, which vectors of the others each of its own vectors waits for."""
-    for edge in edges:
-        others = [e for e in edges if e.consumer == edge.consumer and INPUT < e.producer < producer]
-        if edge.producer == producer and all(e.producer <= producer for e in edges if e.consumer == edge.consumer):
-            for other in others:
-                needed = np.full(len(edge.emits), -1)
-                np.maximum.at(needed, edge.needs[edge.needs >= 0], other.needs[edge.needs >= 0])
-                yield other.producer, tuple(np.maximum.accumulate(needed).tolist())
+def _sum_plan(network: Network, traffic: Traffic, number: int) -> SumPlan:
+    """Plan a sum of branches, by the number of its stage."""
+    edges = [e for e in network.edges if e.consumer == number and e.producer != INPUT]
+    return SumPlan(
+        number=number,
+        operations=network.stage_ops(number),
+        derivative_ops=network.stage_ops(number) + traffic.gradient_sums(number),
+        outputs=tuple(traffic.results(number, consumer) for consumer in network.successors(number)),
+        needs=tuple((e.producer, tuple(e.needs.tolist())) for e in edges),
+        errors=tuple((e.producer, traffic.shared_errors(number, e.producer)) for e in edges),
+        inputs=traffic.inputs_of_sum(number),
+    )
 
 
 def _block_plan(

@@ -42,7 +42,7 @@ class Room:
         """
         writer, layer = self._writer, work.layer
         wanted = [
-            [(message, work.bits(message)) for _, message in self._results(layer, home)]
+            [(message, work.bits(message)) for message in self._results(layer, home)]
             for home in range(len(layer.placed.row_homes))
         ]
         if not writer.streams or not any(wanted):
@@ -61,12 +61,12 @@ class Room:
     def freed(self, work: Work) -> list[tuple[Message, Integers]]:
         """Return (message, (vectors,) bits) of the results that each vector is the last to read."""
         layer, freed = work.layer, []
-        for producer, frees in layer.frees if self._writer.streams and work.phase == Phase.FORWARD else ():
-            theirs = self._writer.plan.layers[producer]
-            for home in range(len(theirs.placed.row_homes)):
-                for e, message in self._results(theirs, home):
-                    if self._consumers(theirs)[e] == layer.index:
-                        freed.append((message, message.bits * np.array(frees, np.int64)[work.position]))
+        for _, frees in layer.frees if self._writer.streams and work.phase == Phase.FORWARD else ():
+            given = self._writer.plan.giver(layer.index)
+            assert given is not None, "a layer that frees what it reads reads something"
+            for messages in given[1] if self._counts(given[0], layer.index) else ():
+                for message in messages:
+                    freed.append((message, message.bits * np.array(frees, np.int64)[work.position]))
         return freed
 
     def release(self, work: Work, multiplied: Integers, freed: Sequence[tuple[Message, Integers]]) -> None:
@@ -84,22 +84,26 @@ class Room:
                     if done:
                         task.give(self._space(message), bits)
 
-    def _results(self, layer: LayerPlan, home: int) -> list[tuple[int, Message]]:
-        """Return (edge, message) of results for which room is reserved: from one layer without replicas to another.
+    def _results(self, layer: LayerPlan, home: int) -> list[Message]:
+        """Return the messages of one home of a layer, and of the sums that are made there, for which room is reserved.
 
-        Partial results on their way to a sum of branches wait at its home; room for them is not counted.
+        Parts on their way to a sum wait at its home; room for them is not counted.
         """
-        found = []
-        for e, consumer in enumerate(self._consumers(layer)):
-            merging = max(self._writer.plan.placement.network.predecessors(consumer))
-            replicas = layer.placed.replicas, self._writer.plan.layers[consumer].placed.replicas
-            if merging == layer.index and replicas == (1, 1):
-                found += [(e, message) for message in layer.outputs[e][home]]
+        network, found = self._writer.plan.placement.network, []
+        stages = [(layer.index, layer.outputs), *((each.number, each.outputs) for each in layer.sums)]
+        for stage, outputs in stages:
+            for consumer, messages in zip(network.successors(stage), outputs, strict=True):
+                if self._counts(layer, consumer):
+                    found += messages[home]
         return found
 
-    def _consumers(self, layer: LayerPlan) -> list[int]:
-        """Return the layers that read a layer's results, in the order of its edges."""
-        return [e.consumer for e in self._writer.plan.placement.network.edges if e.producer == layer.index]
+    def _counts(self, layer: LayerPlan, consumer: int) -> bool:
+        """Tell whether room is reserved for what goes from a layer's homes to a stage: a layer, both without replicas.
+
+        layer: that sends. consumer: number of the stage.
+        """
+        layers = self._writer.plan.layers
+        return consumer < len(layers) and layer.placed.replicas == layers[consumer].placed.replicas == 1
 
     def _space(self, message: Message) -> int:
         """Return the station that stands for the room in the buffer at a message's end, in bits, less the input's."""

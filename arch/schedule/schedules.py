@@ -18,7 +18,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Literal
 
 import numpy as np
@@ -31,7 +32,7 @@ from rpusim.arch.engine.program import ALWAYS, Program, only
 from rpusim.arch.engine.simpy_engine import SimpyEngine
 from rpusim.arch.schedule import deadlock
 from rpusim.arch.schedule.flow import Flow
-from rpusim.arch.schedule.plan import LayerPlan, Plan
+from rpusim.arch.schedule.plan import LayerPlan, Plan, SumPlan
 from rpusim.arch.schedule.storage import Kept, settle
 from rpusim.arch.schedule.work import Done, Extras, Todo, Work
 from rpusim.errors import InputError
@@ -130,24 +131,39 @@ def _sequential(flow: Flow, todo: Todo) -> None:
     learned = begin[todo.first[todo.step_of]]
     inputs = flow.movement.bring_in(readers, todo.number, [only(begin > begin[0], begin - 1)], [learned] * len(readers))
 
-    def stage(work: Work | None, do: Callable[[Work, Sequence[Operand]], Done]) -> None:
+    forwards: dict[int, tuple[Work, Done]] = {}
+
+    def stage(work: Work | None, do: Callable[[Work, Sequence[Operand]], Done]) -> Done | None:
         nonlocal before
         if work is None:
-            return
+            return None
         start = [before[work.sample]]
         if inputs is not None and work.phase == Phase.FORWARD and work.layer.inputs:
             start.append(inputs[work.sample])
         if work.phase == Phase.FORWARD and (extras := todo.preparations(work.layer)):
             start.append(_prepared(flow, work, extras, begin[todo.first[:-1]]))
-        reached = do(work, start).by(_last(work.sample, samples))
+        return ended(work, do(work, start))
+
+    def ended(work: Work, done: Done) -> Done:
+        nonlocal before
+        reached = done.by(_last(work.sample, samples))
         before = np.where(reached != ALWAYS, reached, before)
+        return done
 
     updates: list[Integers] = []
     last_sample = todo.first[1:] - 1
     for layer in todo.layers:
-        stage(todo.work(Phase.FORWARD, layer), flow.forward)
+        work = todo.work(Phase.FORWARD, layer)
+        done = stage(work, flow.forward)
+        if work and done:
+            forwards[layer.index] = work, done
+            for made in layer.sums:  # vector by vector, as they come from the layer
+                ended(work, _summed(flow, forwards, work, made, inputs))
+    wrong = _with_errors(todo)
     for layer in reversed(todo.layers):
-        stage(todo.errors(layer), flow.error)
+        for made in reversed(layer.sums):
+            stage(wrong.get(made.number), partial(_share_error, flow, made, wrong))
+        stage(wrong.get(layer.index), flow.error)
         known = before
         stage(todo.work(Phase.BACKWARD, layer), flow.backward)
         if layer.echo:  # the error of the first step, after all others went back
@@ -156,6 +172,46 @@ def _sequential(flow: Flow, todo: Todo) -> None:
             done = flow.update(pairs, [before[last_sample[pairs.step]]], todo.extras(layer))
             updates.append(done.by(_last(pairs.step, todo.mini_batches)))
     _conduct(flow, todo, begin, before, updates)
+
+
+def _summed(
+    flow: Flow, forwards: dict[int, tuple[Work, Done]], work: Work, made: SumPlan, inputs: Integers | None
+) -> Done:
+    """Write a sum, of which each vector follows those of its parts that it needs.
+
+    Args:
+        flow: writes the program.
+        forwards: by stage, its work and when that is done; the sum is added.
+        work: of the layer at whose homes it is made.
+        made: the sum.
+        inputs: (samples,) gates that open when a sample is there; None: it is from the start.
+    """
+    waits = [_needed(forwards[part], work, np.array(needs)) for part, needs in made.needs]
+    if inputs is not None and made.inputs:
+        waits.append(inputs[work.sample])
+    done = flow.sum(work, made, waits)
+    forwards[made.number] = work, done
+    return done
+
+
+def _share_error(
+    flow: Flow, made: SumPlan, wrong: Mapping[int, Work], work: Work, start: Sequence[Operand]
+) -> Done:
+    """Write the error of a sum; see `Flow.share_error`. ``wrong``: the work of all stages that have errors."""
+    return flow.share_error(work, made, wrong, start)
+
+
+def _with_errors(todo: Todo) -> dict[int, Work]:
+    """Return the vectors that have an error, by the stage: layers that go back or learn, and sums of such."""
+    found: dict[int, Work] = {}
+    for layer in todo.layers:
+        if work := todo.errors(layer):
+            found[layer.index] = work
+    for layer in todo.layers:
+        for made in layer.sums:
+            if parts := [found[part] for part, _ in made.needs if part in found]:
+                found[made.number] = todo.errors_of_sum(layer, parts)
+    return found
 
 
 def _prepared(flow: Flow, work: Work, extras: Extras, start: Integers) -> Integers:
@@ -202,13 +258,20 @@ class _Pipelined:
         self._inputs = flow.movement.bring_in(readers, todo.number, [], left)
         self._forwards: dict[int, tuple[Work, Done]] = {}
         self._backs: dict[int, tuple[Work, Done]] = {}
-        """By layer: what those before it wait for: its gradients, or a recurrent layer's error of the first step."""
+        """By stage: what those before it wait for: a layer's gradients, or a recurrent layer's error of the first step;
+        the error of a sum."""
+        self._wrong = _with_errors(todo)
 
     def write(self) -> None:
         """Write all work."""
         for layer in self._todo.layers:
             self._forward(layer)
-        ends = [end for layer in reversed(self._todo.layers) if (end := self._back(layer)) is not None]
+        ends = []
+        for layer in reversed(self._todo.layers):
+            for made in reversed(layer.sums):
+                self._share_error(made)
+            if (end := self._back(layer)) is not None:
+                ends.append(end)
         if self._at_once:
             _let_in(self._flow, self._todo, self._free, ends)
 
@@ -238,13 +301,23 @@ class _Pipelined:
             idle = only((steps > 0) & (pairs is not None), self._learned[layer.index] + steps - 1)
             start.append(_prepared(self._flow, work, extras, idle))
         self._forwards[layer.index] = work, self._flow.forward(work, start, merges)
+        for made in layer.sums:
+            _summed(self._flow, self._forwards, work, made, self._inputs)
+
+    def _share_error(self, made: SumPlan) -> None:
+        """Write the error of a sum."""
+        work = self._wrong.get(made.number)
+        if work is None:
+            return
+        start = [done.by(_last(theirs.sample, self._samples)[work.sample]) for theirs, done in self._sources(made.number)]
+        self._backs[made.number] = work, self._flow.share_error(work, made, self._wrong, start)
 
     def _back(self, layer: LayerPlan) -> Integers | None:
         """Write error, backward pass and update of a layer; returns (samples,) gates of its updates, if it learns."""
-        errors = self._todo.errors(layer)
+        errors = self._wrong.get(layer.index)
         if errors is None:
             return None
-        sources = self._sources(layer)
+        sources = self._sources(layer.index)
         start = [done.by(_last(work.sample, self._samples)[errors.sample]) for work, done in sources]
         ready = errors, self._flow.error(errors, start)
         back = self._todo.work(Phase.BACKWARD, layer)
@@ -256,17 +329,17 @@ class _Pipelined:
         pairs = self._trains[layer.index]
         return None if pairs is None else self._update(layer, pairs, ready)
 
-    def _sources(self, layer: LayerPlan) -> list[tuple[Work, Done]]:
-        """Return what a layer's errors come from: the layers after it, or else the loss.
+    def _sources(self, stage: int) -> list[tuple[Work, Done]]:
+        """Return what a stage's errors come from: the stages that read it, or else the loss.
 
-        The loss is known when everything that no other layer reads has come out.
+        The loss is known when everything that no other stage reads has come out.
         """
         edges, backs, forwards = self._network.edges, self._backs, self._forwards
-        later = [e.consumer for e in edges if e.producer == layer.index and e.consumer in backs]
+        later = [e.consumer for e in edges if e.producer == stage and e.consumer in backs]
         if later:
             return [backs[consumer] for consumer in later]
-        outputs = {layer.index for layer in self._todo.layers} - {e.producer for e in edges}
-        return [forwards[output] for output in outputs if output in forwards]
+        read = {e.producer for e in edges}
+        return [forwards[output] for output in sorted(forwards) if output not in read]
 
     def _update(self, layer: LayerPlan, pairs: Work, ready: tuple[Work, Done]) -> Integers:
         """Write the update of a layer, of every vector after its own sample, or the whole mini-batch, has come back.

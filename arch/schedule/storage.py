@@ -20,7 +20,6 @@ import numpy as np
 
 from rpusim.arch.mapping.placement import Block, PlacedLayer, Placement
 from rpusim.arch.mapping.traffic import Message
-from rpusim.arch.network.network import INPUT
 from rpusim.arch.schedule.plan import LayerPlan, Plan
 
 
@@ -124,7 +123,7 @@ def settle(plan: Plan, samples: int, training: bool) -> tuple[Kept, ...]:
                 samples=fitting,
                 ahead=ahead if training and fitting == samples else max(ahead, 1),
                 overflow=where,
-                reread=where == "DRAM" and placement.network.predecessors(placed.index) == (INPUT,),
+                reread=where == "DRAM" and plan.giver(placed.index) is None,
                 lacking=lacking,
             )
         )
@@ -137,11 +136,10 @@ def _held(plan: Plan, layer: LayerPlan, share: dict[int, int], word: int, traini
     What arrives at a tile for several replicas is divided among them. share: by tile, bits of its buffer that the layer
     may use. word: bits of a number.
     """
-    placed, before = layer.placed, plan.placement.network.predecessors(layer.index)
+    placed = layer.placed
     arrived = sent([layer.inputs], 1, 1)
-    if (source := max(before)) != INPUT:  # where several are summed, the one that does it
-        producer, number = plan.layers[source], plan.placement.network.successors(source).index(layer.index)
-        arrived += sent(producer.outputs[number], producer.placed.replicas, producer.placed.layer.vectors)
+    if giver := plan.giver(layer.index):
+        arrived += sent(giver[1], giver[0].placed.replicas, giver[0].placed.layer.vectors)
     on = Counter(tile for tile, _ in {(block.chip_tile, block.tile // placed.grid) for block in placed.blocks})
     inputs, of_row = layer.reads * word, placed.layer.vectors * word if training else 0
     for replica in range(placed.replicas):
