@@ -60,7 +60,7 @@ def kept_bits(plan: Plan, activity: Activity, events: Events) -> Integers:
     for layer in plan.layers:
         sample = _samples(layer, activity, step)
         for phase, source, arrived in _arrivals(plan, layer):
-            frees = layer.frees[0][1] if layer.frees and not trains else ()
+            frees = layer.frees[0][1] if phase == Phase.FORWARD and not trains else ()
             arriving = stored & (events.phase == phase) & (events.layer == source)
             for buffer in arrived:
                 mine = arriving & (events.station == buffer)
