@@ -104,13 +104,33 @@ class Network:
 
     @property
     def weights(self) -> int:
-        """Cross-points needed, biases included; a weight shared by two layers counts in both."""
-        return sum(layer.weights for layer in self.layers)
+        """Cross-points needed, biases included; a weight that several layers use counts once."""
+        return sum(layer.weights for index, layer in enumerate(self.layers) if self.uses(index)[0] == index)
 
     @property
     def macs(self) -> int:
         """Multiply-accumulates per sample and pass, biases included."""
         return sum(layer.macs for layer in self.layers)
+
+    def uses(self, layer: int) -> tuple[int, ...]:
+        """List the layers that use the same weight as one, itself among them, in execution order.
+
+        layer: index of the layer.
+        """
+        return self._uses[self.layers[layer].parameter]
+
+    @property
+    def by_use(self) -> dict[tuple[str, int], int]:
+        """Find layers by the weight that they use, and the number of that use of it, from 0 on, in execution order."""
+        of = ((layer.parameter, self.uses(index).index(index)) for index, layer in enumerate(self.layers))
+        return {use: index for index, use in enumerate(of)}
+
+    @cached_property
+    def _uses(self) -> dict[str, tuple[int, ...]]:
+        found: dict[str, tuple[int, ...]] = {}
+        for index, layer in enumerate(self.layers):
+            found[layer.parameter] = (*found.get(layer.parameter, ()), index)
+        return found
 
     def layer_index(self, name: str) -> int:
         """Find the index of the weight layer of that name; `InputError` if there is none."""

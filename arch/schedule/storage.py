@@ -195,7 +195,7 @@ def _capacities(placement: Placement) -> dict[int, int]:
 def _words(placement: Placement) -> Counter[int]:
     """Return the bits of the digital words of the unit cells on each tile's arrays, by tile."""
     held = Counter[int]()
-    for block in placement.blocks():
+    for block in (block for placed in placement.holders for block in placed.blocks):
         word = placement.chip.tiles[block.kind].digital.word_bits
         held[block.chip_tile] += placement.cell.words * block.rows * block.columns * word
     return held

@@ -80,7 +80,7 @@ def layer_configurations(
         return analog_configuration(kind, management, cells, placement.bias)
 
     kinds = [of_kind(kind) for kind in placement.chip.tiles]
-    return {placed.layer.name: kinds[placed.blocks[0].kind] for placed in placement.layers}
+    return {placed.layer.name: kinds[placed.blocks[0].kind] for placed in placement.holders}
 
 
 _PER_INPUT = {"none": 0, "constant": 1, "abs_max": 2, "max": 2, "average_abs_max": 2, "abs_max_np_sum": 4}
@@ -114,4 +114,4 @@ def with_management(activity: Activity, placement: Placement, management: Manage
 
 def splits(placement: Placement) -> dict[str, tuple[tuple[int, ...], tuple[int, ...]]]:
     """Say how the kernel has to cut each layer for its tiles to be the chip's: (row splits, column splits) by name."""
-    return {placed.layer.name: (placed.row_splits, placed.column_splits) for placed in placement.layers}
+    return {placed.layer.name: (placed.row_splits, placed.column_splits) for placed in placement.holders}
