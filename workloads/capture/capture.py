@@ -159,24 +159,24 @@ def check_convertible(network: Network, module: nn.Module) -> None:
     network:  what `capture` found of the module.
     module:   whose weight layers are to be put on arrays, each on its own.
 
-    Raises InputError if a weight is used twice, or by a function and not by a module, or if the module is a weight
-    layer by itself.
+    Raises InputError if a recurrent layer is used twice, a weight is used by a function and not by a module, or the
+    module is a weight layer by itself.
     """
     if isinstance(module, WEIGHT_LAYERS):
         raise InputError(
             f"network: got a {type(module).__name__} by itself; accepted: a module that holds it, such as "
             f"nn.Sequential(nn.{type(module).__name__}(...))"
         )
-    modules, used = dict(module.named_modules()), dict[str, str]()
-    for layer in network.layers:
-        if layer.parameter in used:
+    modules = dict(module.named_modules())
+    for index, layer in enumerate(network.layers):
+        first = network.layers[network.uses(index)[0]]
+        holder = modules.get(first.name.rpartition(".")[0])
+        if first is not layer and isinstance(holder, nn.RNNBase):
             raise InputError(
-                f"network: weight {layer.parameter!r} is used twice, which can be mapped and timed but not computed; "
-                "accepted: every layer with a weight of its own"
+                f"network: {type(holder).__name__} with weight {layer.parameter!r} is used twice, which can be mapped "
+                "and timed but not computed; accepted: every recurrent layer used once"
             )
-        used[layer.parameter] = layer.name
-        holder = modules.get(layer.name.rpartition(".")[0])
-        if not isinstance(modules.get(layer.name), WEIGHT_LAYERS) and not isinstance(holder, nn.RNNBase):
+        if not isinstance(modules.get(first.name), WEIGHT_LAYERS) and not isinstance(holder, nn.RNNBase):
             raise InputError(
                 f"network: weight {layer.parameter!r} is used by a function, which can be mapped and timed but not "
                 "computed; accepted: nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.RNN, nn.LSTM and nn.GRU modules"
