@@ -1,7 +1,8 @@
 """Write how room in buffers is reserved for results on their way, so that a full buffer stalls those that fill it.
 
 Done where nothing has to be kept (`layer-pipelined`): before a vector is driven, it reserves room in the buffers of all
-that will read its result; the last vector that reads a result gives the room back.
+that will read its result; the last vector that reads a result gives the room back. Where layers use one weight, and so the
+same tiles, each has an equal part of their buffers: what waits for one of them must not keep out what it waits for.
 """
 
 from __future__ import annotations
@@ -29,6 +30,11 @@ class Room:
 
     def __init__(self, writer: Writer, movement: Movement) -> None:
         self._writer, self._movement = writer, movement
+        self._tenants: dict[int, set[int]] = {}
+        """By station of a buffer: the layers that have a part of it, -1 for all others together."""
+        for layer in writer.plan.layers:
+            for block in layer.blocks:
+                self._tenants.setdefault(block.buffer, set()).add(self._tenant(layer.index))
 
     def reserve(self, work: Work, start: Sequence[Operand]) -> Sequence[Operand]:
         """Reserve room for the results of every vector, where its homes send them.
@@ -42,7 +48,7 @@ class Room:
         """
         writer, layer = self._writer, work.layer
         wanted = [
-            [(message, work.bits(message)) for message in self._results(layer, home)]
+            [(message, consumer, work.bits(message)) for consumer, message in self._results(layer, home)]
             for home in range(len(layer.placed.row_homes))
         ]
         if not writer.streams or not any(wanted):
@@ -51,10 +57,10 @@ class Room:
         for home, block in enumerate(layer.placed.row_homes):
             with writer.task(work, layer.blocks[block.tile], None) as task:
                 task.wait_for(start)
-                for message, bits in sorted(wanted[home], key=lambda each: each[0].buffer):
+                for message, consumer, bits in sorted(wanted[home], key=lambda each: each[0].buffer):
                     with task.unless_zero(bits) as done:
                         if done:
-                            task.take(self._space(message), bits)
+                            task.take(self._space(message, consumer), bits)
                 task.raise_(reserved)
         return [reserved]
 
@@ -82,10 +88,10 @@ class Room:
             for message, bits in freed:
                 with task.unless_zero(bits) as done:
                     if done:
-                        task.give(self._space(message), bits)
+                        task.give(self._space(message, work.layer.index), bits)
 
-    def _results(self, layer: LayerPlan, home: int) -> list[Message]:
-        """Return the messages of one home of a layer, and of the sums that are made there, for which room is reserved.
+    def _results(self, layer: LayerPlan, home: int) -> list[tuple[int, Message]]:
+        """Return (reader, message) of one home of a layer, and of its sums, for all for which room is reserved.
 
         Parts on their way to a sum wait at its home; room for them is not counted.
         """
@@ -94,7 +100,7 @@ class Room:
         for stage, outputs in stages:
             for consumer, messages in zip(network.successors(stage), outputs, strict=True):
                 if self._counts(layer, consumer):
-                    found += messages[home]
+                    found += [(consumer, message) for message in messages[home]]
         return found
 
     def _counts(self, layer: LayerPlan, consumer: int) -> bool:
@@ -105,8 +111,19 @@ class Room:
         layers = self._writer.plan.layers
         return consumer < len(layers) and layer.placed.replicas == layers[consumer].placed.replicas == 1
 
-    def _space(self, message: Message) -> int:
-        """Return the station that stands for the room in the buffer at a message's end, in bits, less the input's."""
-        capacity = int(self._writer.plan.placement.chip.tiles[message.kind].buffer.capacity)
-        room = capacity - self._movement.input_room[message.buffer]
-        return self._writer.builder.pool(f"room in {self._writer.plan.stations[message.buffer]}", room)
+    def _tenant(self, layer: int) -> int:
+        """Return the layer itself if another one uses the same weight, and so the same buffers; -1 if none does."""
+        return layer if len(self._writer.plan.placement.network.uses(layer)) > 1 else -1
+
+    def _space(self, message: Message, reader: int) -> int:
+        """Return the station that stands for room in the buffer at a message's end, in bits, less that of the input.
+
+        reader: the layer that the message is for.
+        """
+        plan, tenants = self._writer.plan, self._tenants[message.buffer]
+        capacity = int(plan.placement.chip.tiles[message.kind].buffer.capacity)
+        room = (capacity - self._movement.input_room[message.buffer]) // len(tenants)
+        name = f"room in {plan.stations[message.buffer]}"
+        if (tenant := self._tenant(reader)) >= 0:
+            name += f" for layer {plan.layers[tenant].placed.layer.name!r}"
+        return self._writer.builder.pool(name, room)

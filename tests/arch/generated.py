@@ -152,6 +152,18 @@ def around(width: int, depth: int) -> Network:
     return connect("around", (3, width), steps)
 
 
+def again(width: int, times: int) -> Network:
+    """One layer gone through several times, with a sum around it, between two others."""
+    steps: list[tuple[Operation, Sequence[str]]] = [(WeightLayer.linear("first", (2, 5), width), ("input",))]
+    x = "first"
+    for number in range(times):
+        layer = WeightLayer.linear(f"again{number}", (2, width), width, bias=False, parameter="again.weight")
+        steps.append((layer, (x,)))
+        steps.append((Operation.digital(f"sum{number}", "add", (2, width), inputs=2), (f"again{number}", x)))
+        x = f"sum{number}"
+    return connect("again", (2, 5), [*steps, (WeightLayer.linear("last", (2, width), 3), (x,))])
+
+
 def changed(chip: Chip, **blocks: Any) -> Chip:
     """A chip whose (first) tile has some fields of its blocks replaced."""
     kind = chip.tiles[0]
@@ -205,6 +217,7 @@ networks = st.one_of(
         st.builds(residual, st.sampled_from([3, 4]), st.integers(1, 6), st.integers(1, 3)),
         st.builds(gated, st.sampled_from([2, 3]), st.integers(1, 20)),
         st.builds(around, st.integers(1, 80), st.integers(1, 3)),
+        st.builds(again, st.integers(1, 80), st.integers(2, 3)),
     ),
 )
 
@@ -223,7 +236,8 @@ def works(
     """A plan, activity for it, and a schedule that takes it; at ``most`` so many replicas of a layer."""
     network, chip = draw(networks), draw(chips)
     training, cell = draw(st.booleans()), draw(st.sampled_from(cells))
-    replicas = {layer.name: draw(st.integers(1, min(layer.vectors, most))) for layer in network.layers}
+    replicas = {layer.parameter: draw(st.integers(1, min(layer.vectors, most))) for layer in network.layers}
+    replicas = {layer.name: replicas[layer.parameter] for layer in network.layers}
     placement = place(network, chip, cell=cell, replicas=replicas)
     activity = scattered(
         replicated(placement, assumed_activity(one_replica(placement), draw(st.integers(1, 3)), training)),

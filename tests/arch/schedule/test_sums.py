@@ -19,6 +19,7 @@ from rpusim.arch.network.operations import Operation, WeightLayer
 from rpusim.arch.schedule.plan import Plan, make_plan
 from rpusim.arch.schedule.schedules import run
 from rpusim.arch.schedule.storage import sent
+from rpusim.errors import InputError
 from tests.arch.generated import around, changed, gated, residual, sums, works
 
 SCHEDULES = [
@@ -82,7 +83,11 @@ def test_what_is_sent_to_sums_is_stored_there_and_all_digital_operations_are_don
 ) -> None:
     """Bits stored = positions x outputs x bits of a word, of every branch; and of the sample, where it is brought in."""
     plan, activity, schedule = work
-    events = run(plan, activity, schedule)  # type: ignore[arg-type]
+    try:
+        events = run(plan, activity, schedule)  # type: ignore[arg-type]
+    except InputError as error:  # of a pipeline whose buffers are too small
+        assert schedule == "layer-pipelined" and "larger buffers are needed" in str(error)
+        return
     network = plan.placement.network
     samples = _samples(plan, activity)
     parts = sum(
