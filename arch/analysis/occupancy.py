@@ -3,7 +3,8 @@
 A tile's buffer takes in results for the layers on it (a STORE), and holds them until they have been used for the last
 time: in inference by the last window that sees them, in training by the update, as if those that wait elsewhere
 meanwhile (`storage`) had stayed. Not counted: the network's input where it is taken to be there, partial sums and
-branches that wait for what they are summed with, what a recurrent layer sends itself, and the digital memory of unit cells.
+branches that wait for what they are summed with, what a recurrent layer sends itself, and the digital memory of unit
+cells.
 """
 
 from __future__ import annotations

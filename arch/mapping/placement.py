@@ -281,7 +281,7 @@ def _replicas(network: Network, given: Mapping[str, int]) -> dict[str, int]:
         copies[name] = number
     for index, layer in enumerate(network.layers):
         first = network.layers[network.uses(index)[0]]
-        if layer.name in given and given[layer.name] != copies[first.name] or layer.vectors < copies[first.name]:
+        if (layer.name in given and given[layer.name] != copies[first.name]) or layer.vectors < copies[first.name]:
             raise InputError(
                 f"replicas: {first.name!r} has {copies[first.name]} and is used again as {layer.name!r} with "
                 f"{layer.vectors} vectors per sample, which those copies share among them; accepted: one number for "

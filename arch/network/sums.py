@@ -50,7 +50,9 @@ class Sum:
     completes: IndexMap
 
     @staticmethod
-    def of(name: str, number: int, home: int, parts: Sequence[Signal], own: Sequence[bool], shape: Sequence[int]) -> Sum:
+    def of(
+        name: str, number: int, home: int, parts: Sequence[Signal], own: Sequence[bool], shape: Sequence[int]
+    ) -> Sum:
         """Make a sum.
 
         own: for each of the parts, whether the home layer makes it. shape: of the sum. The rest as in the class.
@@ -72,18 +74,19 @@ class Sum:
         Returns the vectors that complete the values, and (turns, *values), in a shape that is broadcast to that,
         whether they are taken in that turn. Values of several parts of one stage stand behind one another.
         """
-        found = [(part.completes, self._turns(part.completes.shape, turns)) for part in self.parts if part.stage == source]
+        found = [
+            (part.completes, self._turns(part.completes.shape, turns)) for part in self.parts if part.stage == source
+        ]
         if len(found) == 1:
             return found[0]
-        maps = [np.broadcast_to(completes, completes.shape).ravel() for completes, _ in found]
         read = [np.broadcast_to(chosen, (turns, *completes.shape)).reshape(turns, -1) for completes, chosen in found]
-        return np.concatenate(maps), np.concatenate(read, axis=1)
+        return np.concatenate([completes.ravel() for completes in maps]), np.concatenate(read, axis=1)
 
     def _turns(self, shape: Sequence[int], turns: int) -> NDArray[np.bool_]:
         """Return (turns, *shape) whether each value of a part is added in some vector of that turn."""
         if turns == 1:
             return np.ones((1,) * (len(shape) + 1), np.bool_)
-        turn = self.completes % turns == np.arange(turns).reshape(-1, *[1] * self.completes.ndim)
+        turn: NDArray[np.bool_] = self.completes % turns == np.arange(turns).reshape(-1, *[1] * self.completes.ndim)
         missing = self.completes.ndim - len(shape)
         turn = turn.any(axis=tuple(range(1, 1 + missing))) if missing else turn
         spread = tuple(axis + 1 for axis, size in enumerate(shape) if size == 1 and turn.shape[axis + 1] > 1)

@@ -41,8 +41,8 @@ def explain(program: Program, plan: Plan, stuck: dict[int, int]) -> str:
     for process, holder in pairwise([*cycle, cycle[0]]):
         of_station, number = wants[process]
         thing = f"{program.stations[number]}, which waits for " if of_station else ""
-        alone = f"{_work(program, plan, process)} waits for {program.stations[number]}, which it holds" * of_station
-        itself = itself or alone
+        if of_station and not itself:
+            itself = f"{_work(program, plan, process)} waits for {program.stations[number]}, which it fills itself"
         sentence = f"{_work(program, plan, process)} waits for {thing}{_work(program, plan, holder)}"
         if _work(program, plan, process) != _work(program, plan, holder):
             told.append(sentence)

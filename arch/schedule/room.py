@@ -1,8 +1,8 @@
 """Write how room in buffers is reserved for results on their way, so that a full buffer stalls those that fill it.
 
 Done where nothing has to be kept (`layer-pipelined`): before a vector is driven, it reserves room in the buffers of all
-that will read its result; the last vector that reads a result gives the room back. Where layers use one weight, and so the
-same tiles, each has an equal part of their buffers: what waits for one of them must not keep out what it waits for.
+that will read its result; the last vector that reads a result gives the room back. Where layers use one weight, and so
+the same tiles, each has an equal part of their buffers: what waits for one of them must not keep out what it waits for.
 """
 
 from __future__ import annotations

@@ -196,9 +196,7 @@ def _summed(
     return done
 
 
-def _share_error(
-    flow: Flow, made: SumPlan, wrong: Mapping[int, Work], work: Work, start: Sequence[Operand]
-) -> Done:
+def _share_error(flow: Flow, made: SumPlan, wrong: Mapping[int, Work], work: Work, start: Sequence[Operand]) -> Done:
     """Write the error of a sum; see `Flow.share_error`. ``wrong``: the work of all stages that have errors."""
     return flow.share_error(work, made, wrong, start)
 
@@ -332,7 +330,9 @@ class _Pipelined:
         work = self._wrong.get(made.number)
         if work is None:
             return
-        start = [done.by(_last(theirs.sample, self._samples)[work.sample]) for theirs, done in self._sources(made.number)]
+        start = [
+            done.by(_last(theirs.sample, self._samples)[work.sample]) for theirs, done in self._sources(made.number)
+        ]
         self._backs[made.number] = work, self._flow.share_error(work, made, self._wrong, start)
 
     def _back(self, layer: LayerPlan) -> None:

@@ -24,8 +24,9 @@ MOST_COUNT = 2**31 - 1
 
 
 def preparation(placement: Placement, cells: UnitCells | InferenceCells | None) -> Activity:
-    """List the work before the first mini-batch: rows of maintenance for every block of a placement, once where a weight
-    has several uses.
+    """List the work before the first mini-batch: rows of maintenance for every block of a placement.
+
+    Where a weight has several uses its arrays are prepared once.
 
     cells: what stands at the cross-points; None: single devices.
 

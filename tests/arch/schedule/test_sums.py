@@ -81,7 +81,7 @@ def test_a_further_block_takes_as_long_and_as_much_energy_whatever_the_depth(tra
 def test_what_is_sent_to_sums_is_stored_there_and_all_digital_operations_are_done_once(
     work: tuple[Plan, Activity, str],
 ) -> None:
-    """Bits stored = positions x outputs x bits of a word, of every branch; and of the sample, where it is brought in."""
+    """Bits stored = positions x outputs x bits of a word, of every branch; and of the sample, if brought in."""
     plan, activity, schedule = work
     try:
         events = run(plan, activity, schedule)  # type: ignore[arg-type]
@@ -139,8 +139,8 @@ def test_buffers_are_empty_in_the_end(network: Network, training: bool, schedule
 
 @pytest.mark.parametrize(("training", "schedule"), SCHEDULES)
 def test_a_sum_follows_its_branches_and_comes_before_its_readers(training: bool, schedule: str) -> None:
-    """Of every sample: the last part is there before the last operation of the sum, which comes before what reads it."""
-    plan, _, events = timed(blocks(3, 16), training, schedule, 1)
+    """Of every vector: the last part is there before the operations of the sum, which come before what reads it."""
+    _plan, _, events = timed(blocks(3, 16), training, schedule, 1)
     forward = events.phase == Phase.FORWARD
     for vector in range(16):
         mine = forward & (events.vector == vector)
@@ -154,7 +154,7 @@ def test_a_sum_follows_its_branches_and_comes_before_its_readers(training: bool,
 
 
 def test_the_error_of_a_sum_is_known_before_that_of_its_branches() -> None:
-    plan, _, events = timed(blocks(3, 16), True, "minibatch-pipelined", 1)
+    _plan, _, events = timed(blocks(3, 16), True, "minibatch-pipelined", 1)
     back = (events.phase == Phase.BACKWARD) & (events.op == Op.DIGITAL) & (events.row == -1)
     last = [events.end[back & (events.layer == layer)].max() for layer in range(3)]
     assert last[2] < last[1] < last[0]

@@ -130,7 +130,7 @@ def test_the_rows_of_a_placed_module_are_those_of_its_network(make: Callable[[],
 
 @pytest.mark.parametrize("make", NETWORKS)
 def test_all_uses_learn_on_one_set_of_weights(make: Callable[[], nn.Module]) -> None:
-    """With ideal cells and exact circuits a module on arrays learns what torch's own optimizer makes of the digital one."""
+    """With ideal cells and exact circuits a module on arrays learns as the digital one does from torch's optimizer."""
     torch.manual_seed(2)
     digital, x = make(), torch.randn(4, 6)
     analog = convert(digital, EXACT)
