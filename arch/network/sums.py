@@ -80,17 +80,17 @@ class Sum:
         if len(found) == 1:
             return found[0]
         read = [np.broadcast_to(chosen, (turns, *completes.shape)).reshape(turns, -1) for completes, chosen in found]
-        return np.concatenate([completes.ravel() for completes in maps]), np.concatenate(read, axis=1)
+        return np.concatenate([completes.ravel() for completes, _ in found]), np.concatenate(read, axis=1)
 
     def _turns(self, shape: Sequence[int], turns: int) -> NDArray[np.bool_]:
         """Return (turns, *shape) whether each value of a part is added in some vector of that turn."""
         if turns == 1:
             return np.ones((1,) * (len(shape) + 1), np.bool_)
-        turn: NDArray[np.bool_] = self.completes % turns == np.arange(turns).reshape(-1, *[1] * self.completes.ndim)
+        turn = self.completes % turns == np.arange(turns).reshape(-1, *[1] * self.completes.ndim)
         missing = self.completes.ndim - len(shape)
-        turn = turn.any(axis=tuple(range(1, 1 + missing))) if missing else turn
-        spread = tuple(axis + 1 for axis, size in enumerate(shape) if size == 1 and turn.shape[axis + 1] > 1)
-        return turn.any(axis=spread, keepdims=True) if spread else turn
+        spread = [axis + 1 + missing for axis, size in enumerate(shape) if size == 1]
+        read = np.logical_or.reduce(turn, axis=(*range(1, 1 + missing), *spread), keepdims=True)
+        return np.asarray(read.reshape(turns, *read.shape[1 + missing :]), np.bool_)
 
     def needs(self, source: int, vectors: int) -> IndexMap:
         """Find for each of the home layer's ``vectors`` the last vector of a stage that has to be there; -1: none."""

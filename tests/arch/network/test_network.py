@@ -185,6 +185,25 @@ def test_a_gate_is_sent_once_and_not_once_for_each_position():
     assert edge(network, made.number, 2).emits.tolist() == [16]
 
 
+def test_a_stage_that_is_two_parts_of_a_sum_sends_both():
+    """a + tanh(a) + b at the home of b: four positions of a go there twice, and each is needed with its own of b."""
+    steps = [
+        (WeightLayer.linear("a", (4, 3), 3), ("input",)),
+        (WeightLayer.linear("b", (4, 3), 3), ("input",)),
+        (Operation.digital("tanh", "activation", (4, 3), detail="tanh"), ("a",)),
+        (Operation.digital("sum", "add", (4, 3), inputs=3), ("a", "tanh", "b")),
+        (WeightLayer.linear("c", (4, 3), 2), ("sum",)),
+    ]
+    network = connect("two parts", (4, 3), steps)
+    (made,) = network.sums
+    assert made.sources == (0, 1)
+    assert edge(network, 0, made.number).emits.tolist() == [2] * 4
+    assert edge(network, 0, made.number).needs.tolist() == [0, 1, 2, 3]
+    completes, taken = made.taken(0, turns=2)
+    assert completes.shape == taken.shape[1:] == (24,)
+    assert np.array_equal(taken[0], completes % 2 == 0) and np.array_equal(taken[1], completes % 2 == 1)
+
+
 def test_what_is_merged_of_one_stage_alone_is_no_sum():
     steps = [
         (WeightLayer.linear("x", (4,), 4), ("input",)),
