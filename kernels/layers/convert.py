@@ -119,7 +119,8 @@ def load_digital(module: nn.Module, state: Mapping[str, Any], strict: bool = Tru
     checks.instance("module", module, nn.Module)
     left, missing = dict(state), []
     found: list[tuple[str, AnalogLayer, torch.Tensor, torch.Tensor | None]] = []
-    analog = [(name, part) for name, part in module.named_modules() if isinstance(part, AnalogLayer)]
+    everything = module.named_modules(remove_duplicate=False)  # what is in two places has two names in a state
+    analog = [(name, part) for name, part in everything if isinstance(part, AnalogLayer)]
     for name, layer in analog:
         sources = _digital_names(module, name)
         parts = [left.pop(source, None) if part is None else left.get(source) for source, part in sources.values()]

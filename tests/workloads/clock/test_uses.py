@@ -19,7 +19,7 @@ from rpusim.arch.schedule.plan import make_plan
 from rpusim.arch.schedule.schedules import run
 from rpusim.errors import InputError
 from rpusim.kernels import AnalogConfig, IdealDevice, IOParameters
-from rpusim.kernels.layers.convert import convert
+from rpusim.kernels.layers.convert import convert, load_digital
 from rpusim.workloads.capture.capture import capture
 
 EXACT = AnalogConfig(IdealDevice(), forward=IOParameters(is_perfect=True), backward=IOParameters(is_perfect=True))
@@ -151,6 +151,18 @@ def test_two_modules_with_one_weight_are_one_layer_on_arrays() -> None:
     placed(torch.randn(8, 6)).square().sum().backward()
     optimizer.step()
     assert not torch.equal(placed.decoder.weight.detach(), before)
+
+
+@pytest.mark.parametrize("make", NETWORKS)
+def test_states_are_loaded_under_all_names(make: Callable[[], nn.Module]) -> None:
+    """Of the digital network, and of the one on arrays."""
+    torch.manual_seed(3)
+    digital, x = make(), torch.randn(2, 6)
+    analog, other = convert(make(), EXACT), convert(make(), EXACT)
+    load_digital(analog, digital.state_dict())
+    torch.testing.assert_close(analog(x), digital(x))
+    other.load_state_dict(analog.state_dict())
+    assert torch.equal(other(x), analog(x))
 
 
 def test_one_weight_with_two_biases_is_a_sentence() -> None:
