@@ -2,8 +2,9 @@
 
 A tile's buffer takes in results for the layers on it (a STORE), and holds them until they have been used for the last
 time: in inference by the last window that sees them, in training by the update, as if those that wait elsewhere
-meanwhile (`storage`) had stayed. Not counted: the network's input where it is taken to be there, partial sums on their
-way to a sum, what a recurrent layer sends itself, and the digital memory of unit cells.
+meanwhile (`storage`) had stayed. Not counted: the network's input where it is taken to be there, partial sums and
+branches that wait for what they are summed with, what a recurrent layer sends itself, and the digital memory of unit
+cells.
 """
 
 from __future__ import annotations
@@ -15,10 +16,9 @@ from numpy.typing import NDArray
 
 from rpusim.arch.contract.activity import Activity, Phase
 from rpusim.arch.contract.columns import Integers
-from rpusim.arch.engine.events import Events, Op
+from rpusim.arch.engine.events import NO_ROW, WAITING, Events, Op
 from rpusim.arch.schedule.plan import LayerPlan, Plan
 from rpusim.arch.schedule.storage import sent
-from rpusim.arch.schedule.writer import NO_ROW, WAITING_ROW
 
 
 def converters(plan: Plan, activity: Activity, events: Events) -> Integers:
@@ -56,7 +56,7 @@ def kept_bits(plan: Plan, activity: Activity, events: Events) -> Integers:
     """
     change = np.zeros(len(events), np.int64)
     trains = bool(np.any(events.phase == Phase.UPDATE))
-    waiting = events.row == WAITING_ROW  # for the way back, at the homes of a layer
+    waiting = events.row == WAITING  # for the way back, at the homes of a layer
     at_home = waiting & (np.array(plan.station_parts) == "buffer")[events.station]
     change[at_home] = np.where(events.op == Op.STORE, events.amount, -events.amount)[at_home]
     stored = (events.op == Op.STORE) & (events.row == NO_ROW) & ~_network_input(plan, events)
@@ -64,7 +64,7 @@ def kept_bits(plan: Plan, activity: Activity, events: Events) -> Integers:
     for layer in plan.layers:
         sample = _samples(layer, activity, step)
         for phase, source, arrived in _arrivals(plan, layer):
-            frees = () if trains else dict(layer.frees).get(source, ())
+            frees = layer.frees[0][1] if phase == Phase.FORWARD and not trains else ()
             arriving = stored & (events.phase == phase) & (events.layer == source)
             for buffer in arrived:
                 mine = arriving & (events.station == buffer)
@@ -85,23 +85,23 @@ def _network_input(plan: Plan, events: Events) -> NDArray[np.bool_]:
 
 
 def _arrivals(plan: Plan, layer: LayerPlan) -> Iterator[tuple[Phase, int, dict[int, int]]]:
-    """Yield what comes to a layer: phase, layer that sends it, and bits per sample by the buffer that it comes to.
-
-    Results of a layer whose sum with others another one does go there first, and are not counted.
-    """
-    edges = plan.placement.network.edges
-    before = [e.producer for e in edges if e.consumer == layer.index]
-    for source in (p for p in before if p >= 0 and p == max(before)):
-        producer = plan.layers[source]
-        number = [e.consumer for e in edges if e.producer == source].index(layer.index)
-        arrived, echo = (sent(messages, *_turns(producer)) for messages in (producer.outputs[number], producer.echo))
-        yield Phase.FORWARD, source, {buffer: bits + echo[buffer] for buffer, bits in arrived.items()}
+    """Yield what comes to a layer: phase, layer that sends it, and bits per sample by the buffer that it comes to."""
+    network = plan.placement.network
+    if giver := plan.giver(layer.index):
+        arrived, echo = (sent(messages, *_turns(giver[0])) for messages in (giver[1], giver[0].echo))
+        yield Phase.FORWARD, giver[0].index, {buffer: bits + echo[buffer] for buffer, bits in arrived.items()}
     own = {block.buffer for block in layer.blocks}
-    for source in (e.consumer for e in edges if e.producer == layer.index):
-        back = sent(plan.layers[source].gradients, *_turns(plan.layers[source]))
-        if plan.layers[source].echo:
-            back += sent(plan.layers[source].errors, *_turns(plan.layers[source]))
-        yield Phase.BACKWARD, source, {buffer: bits for buffer, bits in back.items() if buffer in own}
+    for stage in (layer.index, *(made.number for made in layer.sums)):
+        for reader in network.successors(stage):
+            source = plan.layers[network.home(reader)]
+            if reader == source.index:
+                back = sent(source.gradients, *_turns(source))
+                if source.echo:
+                    back += sent(source.errors, *_turns(source))
+            else:
+                errors = next(dict(made.errors) for made in source.sums if made.number == reader)
+                back = sent(errors[stage], *_turns(source))
+            yield Phase.BACKWARD, source.index, {buffer: bits for buffer, bits in back.items() if buffer in own}
     back = sent(layer.errors, *_turns(layer))
     if layer.echo:
         back += sent(layer.gradients, *_turns(layer))

@@ -52,13 +52,13 @@ def _by_layer(plan: Plan, activity: Activity, events: Events) -> Iterator[NDArra
     cell = plan.placement.cell
     writes = (events.op == Op.PULSE) | (events.op == Op.WRITE)
     writes &= (events.phase == Phase.UPDATE) | (events.phase == Phase.TRANSFER)
+    sample = activity.step[events.row] * per_step + (activity.vector // vectors[activity.layer])[events.row]
     for layer in plan.layers:
         here = (events.layer == layer.index) & (events.row >= 0)
         forward = here & (events.phase == Phase.FORWARD) & (events.op == Op.DRIVE)
         update = here & (events.phase == Phase.UPDATE) & ((events.op == Op.PULSE) | (not cell.learning))
         visible = [block.arrays[k].array for block in layer.blocks for k in cell.visible]
-        written = here & writes & np.isin(events.station, visible)
-        sample = activity.step[events.row] * per_step + activity.vector[events.row] // vectors[layer.index]
+        written = (events.row >= 0) & writes & np.isin(events.station, visible)  # by whichever use of the weight
         samples = int(sample.max(initial=-1)) + 1
         went, learned, ended = np.full(samples, _NEVER), np.full(samples, _NEVER), np.full(samples, -1)
         np.minimum.at(went, sample[forward], events.start[forward])

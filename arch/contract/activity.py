@@ -182,6 +182,11 @@ class ActivityLog:
         self._parts.append((length, self.step, columns))
         self._length += length
 
+    @property
+    def whole(self) -> ActivityLog:
+        """The log of the whole run, where this one only hands rows on to it."""
+        return self
+
     def mini_batch_over(self, by: object) -> None:
         """Count on to the next mini-batch. by: the optimizer whose step ended this one."""
         self.step += 1

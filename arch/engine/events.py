@@ -39,7 +39,7 @@ COLUMNS = ("op", "station", "row", "layer", "tile", "phase", "vector", "start", 
 
 op:       an `Op`.
 station:  index of the unit in `Plan.stations`.
-row:      row of activity that the event comes from; -1: none.
+row:      row of activity that the event comes from; below 0: none, see `NO_ROW`.
 layer:    index of the layer that caused it.
 tile:     index of the block within that layer.
 phase:    of the block's work, a `Phase`.
@@ -49,6 +49,11 @@ end:      ps.
 amount:   what was done: bits, passes, conversions, operations, pulse slots or rows written; 0 of a unit that is only
           held together with another one.
 """
+
+NO_ROW, PART, WAITING = -1, -2, -3
+"""In the column ``row``, of events that do not come from one row of activity: `PART` if what is sent waits where it is
+summed with others until they have come, `WAITING` if the home of a layer or sum stores what its way back needs, or
+takes it out again; else `NO_ROW`."""
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,8 @@
 
 A layer larger than an array is cut into balanced blocks (sizes differ by at most one); the blocks of one output range
 add up their partial sums in the digital unit of the first of them, their *home*. A bias is one more column of the
-matrix, fed with a constant 1, or is added digitally. Arrays are not shared between layers.
+matrix, fed with a constant 1, or is added digitally. Layers that use one and the same weight (a module called twice, a
+loop that is written out, tied weights) lie on the same arrays, which serve them in turn; others share none.
 
 A weight may live on several arrays at once, as the unit cells of Tiki-Taka or a one-sided pair do (`CellLayout`): each
 block then takes as many arrays. A layer may have replicas, which share its vectors among them (Rasch et al., Front.
@@ -12,7 +13,7 @@ Neurosci. 13:753, 2019): each is a grid of blocks of its own.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import accumulate, product
 from typing import Literal, NamedTuple
 
@@ -67,7 +68,8 @@ class PlacedLayer:
     """A layer cut into a grid of blocks, once for every replica.
 
     layer:          what is placed.
-    index:          its index in the network.
+    index:          its index in the network. Where a weight has several uses each is a layer of its own, with the
+                    blocks of the first one.
     row_splits:     how many rows the blocks have, from the top of the matrix on. Groups of a convolution have blocks of
                     their own, all with the same ranges of columns.
     column_splits:  how many columns the blocks have, from the left of the matrix on.
@@ -136,9 +138,14 @@ class Placement:
             yield from layer.blocks
 
     @property
+    def holders(self) -> tuple[PlacedLayer, ...]:
+        """The layers without those that use the weight, and so the arrays, of one before them."""
+        return tuple(placed for placed in self.layers if self.network.uses(placed.index)[0] == placed.index)
+
+    @property
     def arrays_used(self) -> int:
         """Arrays of the chip that hold weights, all arrays of a unit cell counted."""
-        return sum(len(layer.blocks) for layer in self.layers) * self.cell.arrays
+        return sum(len(layer.blocks) for layer in self.holders) * self.cell.arrays
 
     @property
     def tiles_used(self) -> int:
@@ -149,8 +156,9 @@ class Placement:
     def utilisation(self) -> float:
         """Cells that hold a weight over the cells of the arrays that are used, between 0 and 1."""
         kinds = self.chip.tiles
-        held = sum(b.rows * b.columns * kinds[b.kind].array.cells_per_weight for b in self.blocks())
-        there = sum(kinds[b.kind].array.rows * kinds[b.kind].array.columns for b in self.blocks())
+        blocks = [block for placed in self.holders for block in placed.blocks]
+        held = sum(b.rows * b.columns * kinds[b.kind].array.cells_per_weight for b in blocks)
+        there = sum(kinds[b.kind].array.rows * kinds[b.kind].array.columns for b in blocks)
         return held / there
 
 
@@ -174,7 +182,7 @@ def place(
     cell: CellLayout = SINGLE,
     replicas: Mapping[str, int] | None = None,
 ) -> Placement:
-    """Place every weight layer of a network on a chip, in order, one array after the other.
+    """Place every weight of a network on a chip, in the order of the layers, one array after the other.
 
     A layer goes to the fastest kind of tile of which one array holds it whole, else to the kind that needs the fewest
     arrays (the faster one, if equal).
@@ -184,13 +192,17 @@ def place(
     bias: "column": a bias is one more column of the matrix; "digital": it is added by the digital unit.
     cell: what the unit cells need of the chip.
     replicas: copies of a layer, by its name; 1 for every layer that is not named.
-    Raises `InputError` if the chip has too few arrays, or a layer cannot have so many replicas.
+    Raises `InputError` if the chip has too few arrays, a layer cannot have so many replicas, or layers that use one
+    weight do not use it alike.
     """
     copies = _replicas(network, replicas or {})
     free = [kind.count * kind.array.arrays for kind in chip.tiles]
     taken = [0] * len(chip.tiles)
-    placed = []
+    placed: list[PlacedLayer] = []
     for index, layer in enumerate(network.layers):
+        if (first := network.uses(index)[0]) != index:
+            placed.append(_used_again(placed[first], layer, index, bias))
+            continue
         columns = layer.columns + (layer.bias and bias == "column")
         options = []
         for number, kind in enumerate(chip.tiles):
@@ -215,6 +227,23 @@ def place(
         taken[best.kind] += best.arrays
         placed.append(PlacedLayer(layer, index, best.row_splits, best.column_splits, blocks, copies[layer.name]))
     return Placement(network, chip, bias, tuple(placed), cell)
+
+
+def _used_again(first: PlacedLayer, layer: WeightLayer, index: int, bias: Bias) -> PlacedLayer:
+    """Place a further use of a weight where the first one is."""
+    before = first.layer
+    both = f"network: layers {before.name!r} and {layer.name!r} use one weight"
+    if (before.rows, before.columns, before.groups) != (layer.rows, layer.columns, layer.groups):
+        raise InputError(
+            f"{both}, but one as {before.rows} x {before.columns} in {before.groups} groups and the other as "
+            f"{layer.rows} x {layer.columns} in {layer.groups}; accepted: the same in both"
+        )
+    if bias == "column" and (before.bias, before.bias_parameter) != (layer.bias, layer.bias_parameter):
+        raise InputError(
+            f"{both} but not one bias, and an array has one column for it; accepted: the same bias in both, none, or "
+            "biases that are added digitally (bias: digital)"
+        )
+    return replace(first, layer=layer, index=index, blocks=tuple(replace(b, layer=index) for b in first.blocks))
 
 
 MOST_ARRAYS = 1_000_000
@@ -250,6 +279,15 @@ def _replicas(network: Network, given: Mapping[str, int]) -> dict[str, int]:
                 f"replicas: got {number} for layer {name!r}, but its vectors wait for one another; 1 is needed"
             )
         copies[name] = number
+    for index, layer in enumerate(network.layers):
+        first = network.layers[network.uses(index)[0]]
+        if (layer.name in given and given[layer.name] != copies[first.name]) or layer.vectors < copies[first.name]:
+            raise InputError(
+                f"replicas: {first.name!r} has {copies[first.name]} and is used again as {layer.name!r} with "
+                f"{layer.vectors} vectors per sample, which those copies share among them; accepted: one number for "
+                "both, and at most so many"
+            )
+        copies[layer.name] = copies[first.name]
     return copies
 
 

@@ -7,8 +7,8 @@ sample.
 
 All of it is counted on the index maps of the network (see `Network.arriving`). Two things they do not say are taken to
 be in proportion. If digital operations rearrange the network's input before the first layer, a replica reads as large a
-share of the input as it reads of what they make of it. And where branches are summed before a consumer, the positions
-of each branch count as the consumer reads them.
+share of the input as it reads of what they make of it. And of what a sum is made of, every home is taken to need its
+own share.
 """
 
 from __future__ import annotations
@@ -145,53 +145,50 @@ def share(total: Operand, index: Operand, parts: Operand) -> Operand:
 
 
 def exchange(network: Network, producer: int, consumer: int, replicas: tuple[int, ...]) -> Exchange:
-    """Exchange between a layer and one that reads it.
+    """Exchange between a stage and one that reads it: between the replicas of the layers that are their homes.
 
-    network: both layers' network.
-    producer, consumer: their indices in it.
+    network: both stages' network.
+    producer, consumer: their numbers in it.
     replicas: of every layer of the network.
     """
-    completes, layer = network.arriving(consumer)[producer], network.layers[consumer]
-    read = layer.readers(completes.shape, replicas[consumer])
-    return Exchange(completes, read, (network.layers[producer], replicas[producer]), (layer, replicas[consumer]))
+    giver, taker = network.home(producer), network.home(consumer)
+    layer, number = network.layers[taker], replicas[taker]
+    completes, read = _read(network, producer, consumer, number)
+    return Exchange(completes, read, (network.layers[giver], replicas[giver]), (layer, number))
 
 
-def to_sum(network: Network, producer: int, merging: int, consumer: int, replicas: tuple[int, ...]) -> Exchange:
-    """Exchange between a branch and the layer that sums it with its own results.
+def _read(network: Network, producer: int, consumer: int, turns: int) -> tuple[IndexMap, NDArray[np.bool_]]:
+    """Find which values of a stage another one reads.
 
-    A position is summed at the replica of the merging layer that computes its last part.
+    A position is summed at the replica of the home layer that computes its last part.
 
-    network: the network of all three layers.
-    producer, merging, consumer: indices of the branch, of the layer that sums, and of the layer that reads the sum.
-    replicas: of every layer of the network.
+    network: of both stages. producer, consumer: their numbers. turns: replicas of the layer that is the reader's home.
+    Returns the vectors that complete the values, and (turns, *values) whether the vectors of a turn read them.
     """
-    arriving, layer, number = network.arriving(consumer), network.layers[merging], replicas[merging]
-    completes = arriving[producer]
-    needed = network.layers[consumer].readers(completes.shape)
-    turn = np.broadcast_to(arriving[merging], completes.shape) % number
-    read = needed & (turn == np.arange(number).reshape(-1, *[1] * completes.ndim))
-    return Exchange(completes, read, (network.layers[producer], replicas[producer]), (layer, number))
+    if consumer >= len(network.layers):
+        return network.sums[consumer - len(network.layers)].taken(producer, turns)
+    completes = network.arriving(consumer).completes
+    return completes, network.layers[consumer].readers(completes.shape, turns)
 
 
 class Inputs:
-    """Count the elements of the network's input that replicas of a layer read.
+    """Count the elements of the network's input that replicas of a layer read, or take for a sum at its homes.
 
     network:   the layer's network.
-    consumer:  the index of a layer that reads the input.
-    replicas:  how many it has.
+    consumer:  the number of a stage that reads the input.
+    replicas:  how many the layer has.
     """
 
     def __init__(self, network: Network, consumer: int, replicas: int) -> None:
         self._elements = math.prod(network.input_shape)
-        self._layer, self._replicas = network.layers[consumer], replicas
-        shape = network.arriving(consumer)[INPUT].shape
-        self._read = self._layer.readers(shape, replicas)
+        self._layer, self._replicas = network.layers[network.home(consumer)], replicas
+        _, self._read = _read(network, INPUT, consumer, replicas)
         self._values = self._read[0].size
 
-    def needed(self, replicas: Iterable[int], columns: int) -> Amount:
+    def needed(self, replicas: Iterable[int], part: int, whole: int) -> Amount:
         """Elements of a sample that go to a tile where these replicas are.
 
-        columns: how many columns of the layer's matrix are there, of those of all groups.
+        part: how much of every position is needed there, such as columns of the layer's matrix. whole: of how much.
         """
         chosen, turns = sorted(set(replicas)), self._replicas
         if len(chosen) == turns:
@@ -201,6 +198,5 @@ class Inputs:
                 int(self._read[[(turn + other - chosen[0]) % turns for other in chosen]].any(0).sum())
                 for turn in range(turns)
             ]
-        of = self._values * self._layer.columns * self._layer.groups
-        table = [[-(-self._elements * number * columns // of)] for number in numbers]
+        table = [[-(-self._elements * number * part // (self._values * whole))] for number in numbers]
         return Amount(np.array(table, np.int32), chosen[0], self._layer.vectors)

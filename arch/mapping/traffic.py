@@ -16,8 +16,8 @@ import numpy as np
 from rpusim.arch.contract.columns import Integers
 from rpusim.arch.contract.quantity import picoseconds
 from rpusim.arch.mapping.placement import Block, PlacedLayer, Placement
-from rpusim.arch.mapping.replicas import ONE, Amount, Inputs, exchange, to_sum
-from rpusim.arch.network.network import INPUT, Edge
+from rpusim.arch.mapping.replicas import ONE, Amount, Inputs, exchange
+from rpusim.arch.network.network import INPUT
 
 
 @dataclass(frozen=True)
@@ -136,46 +136,43 @@ class Traffic:
 
     # --- messages -----------------------------------------------------------------------------------------------------
 
-    def results(self, producer: PlacedLayer, consumer: int) -> tuple[tuple[Message, ...], ...]:
-        """Find the messages with which a layer's results reach a later layer, in bits per completed position.
+    def results(self, producer: int, consumer: int) -> tuple[tuple[Message, ...], ...]:
+        """Find the messages with which a stage's results reach another one, in bits per completed position.
 
-        Where several branches are summed before the consumer, the latest producer does the sum: the earlier ones send
-        their results to its homes, and only it sends to the consumer.
+        They go from the homes of one to the tiles of a layer, or to the homes of a recurrent layer or of a sum. What is
+        summed where it is made stays there.
 
-        producer: the layer that sends. consumer: index of the layer that reads the results.
-        Returns for every row home of the producer the messages that it sends.
+        producer, consumer: numbers of the stages.
+        Returns for every row home of the producer's home layer the messages that it sends.
         """
-        merging = max(self._network.predecessors(consumer))
-        if self._layers[consumer].layer.is_recurrent:
-            receiver = self._layers[consumer]
-            merging, between = consumer, self._exchange(producer.index, consumer)
-            targets = receiver.row_homes
-        elif merging == producer.index:
-            receiver, between = self._layers[consumer], self._exchange(producer.index, consumer)
-            targets = receiver.blocks
-        else:
-            receiver = self._layers[merging]
-            between = to_sum(self._network, producer.index, merging, consumer, self._replicas)
-            targets = receiver.row_homes
+        giver, receiver = self._home(producer), self._home(consumer)
+        if consumer >= len(self._layers) and giver is receiver:
+            return ((),) * len(giver.row_homes)
+        between = self._exchange(producer, consumer)
+        at_homes = consumer >= len(self._layers) or receiver.layer.is_recurrent
+        targets = receiver.row_homes if at_homes else receiver.blocks
 
         def needed(home: Block, target: Block) -> range:
-            if self._layers[consumer].layer.is_recurrent:
+            if consumer >= len(self._layers):
+                return _summed(home, target, giver, receiver)
+            if receiver.layer.is_recurrent:
                 return _overlap(home.row_start, home.row_stop, target.row_start, target.row_stop)
-            if receiver.index == merging:
-                own, theirs = _outputs(home, producer), _outputs(target, receiver)
-                return _overlap(own.start, own.stop, theirs.start, theirs.stop)
-            return behind(home, target, producer, receiver)
+            return behind(home, target, giver, receiver)
 
-        each = len(producer.row_splits)
-        wanted = [list(_wanted(home, targets, receiver.grid, needed)) for home in producer.row_homes[:each]]
+        each = len(giver.row_splits)
+        wanted = [list(_wanted(home, targets, receiver.grid, needed)) for home in giver.row_homes[:each]]
         return tuple(
             tuple(
                 self.message(home, target, rows * self._word(home), between.sent(replicas))
                 for target, replicas, rows in wanted[number % each]
                 if between.pairs[list(replicas), number // each].any()
             )
-            for number, home in enumerate(producer.row_homes)
+            for number, home in enumerate(giver.row_homes)
         )
+
+    def _home(self, stage: int) -> PlacedLayer:
+        """Return the layer at whose homes a stage is made."""
+        return self._layers[self._network.home(stage)]
 
     def errors(self, placed: PlacedLayer) -> tuple[tuple[Message, ...], ...]:
         """Find the messages from every row home, where the layer's error is computed, to the other tiles of its row.
@@ -184,7 +181,7 @@ class Traffic:
 
         Returns for every row home the messages that it sends.
         """
-        found, giving = [], [self._layers[p] for p in self._network.predecessors(placed.index) if p >= 0]
+        found, giving = [], [self._home(p) for p in self._network.predecessors(placed.index) if p != INPUT]
         for home in placed.row_homes:
             row = placed.blocks[home.tile : home.tile + len(placed.column_splits)]
             tiles = {block.chip_tile: block for block in reversed(row) if block.chip_tile != home.chip_tile}
@@ -216,10 +213,10 @@ class Traffic:
             for home in placed.row_homes
         )
 
-    def gradients(self, consumer: PlacedLayer, earlier: Iterable[int]) -> tuple[tuple[Message, ...], ...]:
-        """Find the messages with which gradients go back to the homes of earlier layers, in bits per position.
+    def gradients(self, consumer: PlacedLayer, producer: int) -> tuple[tuple[Message, ...], ...]:
+        """Find the messages with which gradients go back to the homes of the stage before, in bits per position.
 
-        earlier: indices of the layers that the consumer reads.
+        producer: number of the stage that the consumer reads; `INPUT` gets none.
         Returns for every column home of the consumer the messages that it sends.
 
         A replica adds up the overlaps of its own windows before it sends anything, evenly over its vectors; parts of a
@@ -232,29 +229,48 @@ class Traffic:
                 for target in consumer.row_homes:
                     if rows := behind(target, home, consumer, consumer):
                         found[number].append(self.message(home, target, len(rows) * self._word(home), steps))
-            return tuple(map(tuple, found))
-        for number, home in enumerate(consumer.column_homes):
-            own = number * consumer.replicas // len(consumer.column_homes)
-            for producer in (self._layers[index] for index in earlier):
-                between, each = self._exchange(producer.index, consumer.index), len(producer.row_splits)
-                for place, target in enumerate(producer.row_homes):
-                    rows = behind(target, home, producer, consumer)
-                    if rows and between.pairs[own, place // each]:
+        elif producer != INPUT:
+            giver, between = self._home(producer), self._exchange(producer, consumer.index)
+            for number, home in enumerate(consumer.column_homes):
+                own = number * consumer.replicas // len(consumer.column_homes)
+                for place, target in enumerate(giver.row_homes):
+                    replica, rows = place // len(giver.row_splits), behind(target, home, giver, consumer)
+                    if rows and between.pairs[own, replica]:
                         bits = len(rows) * self._word(home)
-                        found[number].append(self.message(home, target, bits, between.sent_back(place // each)))
+                        found[number].append(self.message(home, target, bits, between.sent_back(replica)))
         return tuple(map(tuple, found))
 
-    def gradient_sums(self, producer: PlacedLayer, later: Iterable[Edge]) -> int:
+    def shared_errors(self, number: int, part: int) -> tuple[tuple[Message, ...], ...]:
+        """Find the messages with which the error of a sum goes to the homes of a stage that it is made of.
+
+        number: of the sum. part: number of the stage; what is made at the sum's own homes has its error there.
+        Returns for every row home of the sum's home layer the messages that it sends, in bits per position.
+        """
+        home_layer, giver = self._home(number), self._home(part)
+        found: list[list[Message]] = [[] for _ in home_layer.row_homes]
+        if giver is not home_layer:
+            between = self._exchange(part, number)
+            for place, home in enumerate(home_layer.row_homes):
+                own = place // len(home_layer.row_splits)
+                for other, target in enumerate(giver.row_homes):
+                    replica, rows = other // len(giver.row_splits), _summed(target, home, giver, home_layer)
+                    if rows and between.pairs[own, replica]:
+                        bits = len(rows) * self._word(home)
+                        found[place].append(self.message(home, target, bits, between.sent_back(replica)))
+        return tuple(map(tuple, found))
+
+    def gradient_sums(self, producer: int) -> int:
         """Count the additions per sample that join gradients where they arrive.
 
-        They come from several layers, from several replicas of one, and in a recurrent layer from the step after.
+        They come from several stages, from several replicas of one, and in a recurrent layer from the step after.
 
-        producer: the layer at whose homes they arrive. later: the edges from it to the layers that read it.
+        producer: number of the stage at whose homes they arrive.
         """
-        edges = list(later)
-        parts = sum(int(self._exchange(producer.index, edge.consumer).between.sum()) for edge in edges)
-        own = producer.layer.outputs * (producer.layer.vectors - 1) * producer.layer.is_recurrent
-        return own + ((parts - int(edges[0].emits.sum())) * producer.layer.outputs if edges else 0)
+        placed, edges = self._home(producer), [e for e in self._network.edges if e.producer == producer]
+        layer, whole = placed.layer, max((int(e.emits.sum()) for e in edges), default=0)
+        parts = sum(int(self._exchange(producer, edge.consumer).between.sum()) for edge in edges)
+        own = layer.outputs * (layer.vectors - 1) * (layer.is_recurrent and producer == placed.index)
+        return own + max(parts - whole, 0) * layer.outputs
 
     def inputs(self, placed: PlacedLayer) -> tuple[Message, ...]:
         """Find the messages of a sample of the network's input, from the edge of the mesh to every tile that reads it.
@@ -267,31 +283,44 @@ class Traffic:
             part = placed.group(block), block.column_start, block.columns
             own.setdefault(part, set()).add(block.tile // placed.grid)
         inputs, messages = Inputs(self._network, placed.index, placed.replicas), []
+        whole = placed.layer.columns * placed.layer.groups
         first = {block.chip_tile: block for block in reversed(placed.blocks)}
         for tile, own in columns.items():
             together = Counter[frozenset[int]]()
             for (_, _, number), replicas in own.items():
                 together[frozenset(replicas)] += min(number, placed.layer.columns)
             for sharing, number in together.items():
-                amount = inputs.needed(sharing, number)
+                amount = inputs.needed(sharing, number, whole)
                 messages.append(self.message(None, first[tile], self._word(first[tile]), amount))
         return tuple(messages)
 
+    def inputs_of_sum(self, number: int) -> tuple[Message, ...]:
+        """Find the messages of a sample of the network's input to the homes of a sum that it is a part of.
+
+        number: of the sum. Returns messages whose positions are elements of the input, one for each home.
+        """
+        if INPUT not in self._network.predecessors(number):
+            return ()
+        placed = self._home(number)
+        inputs, each = Inputs(self._network, number, placed.replicas), len(placed.row_splits)
+        return tuple(
+            self.message(None, home, self._word(home), inputs.needed([place // each], home.rows, placed.layer.rows))
+            for place, home in enumerate(placed.row_homes)
+        )
+
     def read(self, placed: PlacedLayer) -> int:
-        """Count the numbers of a sample that a layer reads; where it reads a sum, those of its largest part.
+        """Count the numbers of a sample that a layer reads.
 
         A recurrent layer reads what it is given, and its own outputs.
         """
-        found, everyone = [], range(placed.replicas)
-        for producer in self._network.predecessors(placed.index):
-            if producer == INPUT:
-                inputs = Inputs(self._network, placed.index, placed.replicas)
-                found.append(int(inputs.needed(everyone, placed.layer.columns * placed.layer.groups).table.sum()))
-            else:
-                positions = self._exchange(producer, placed.index).sent(everyone).table.sum()
-                found.append(int(positions) * self._layers[producer].layer.outputs)
+        everyone, (producer,) = range(placed.replicas), self._network.predecessors(placed.index)
         own = placed.layer.columns * placed.layer.vectors if placed.layer.is_recurrent else 0
-        return max(found) + own
+        if producer == INPUT:
+            whole = placed.layer.columns * placed.layer.groups
+            inputs = Inputs(self._network, placed.index, placed.replicas)
+            return own + int(inputs.needed(everyone, whole, whole).table.sum())
+        positions = self._exchange(producer, placed.index).sent(everyone).table.sum()
+        return own + int(positions) * self._home(producer).layer.outputs
 
     def _word(self, block: Block) -> int:
         return self._placement.chip.tiles[block.kind].digital.word_bits
@@ -313,6 +342,26 @@ def behind(rows: Block, columns: Block, producer: PlacedLayer, consumer: PlacedL
     before = consumer.group(columns) * layer.columns
     start, stop = before + columns.column_start, before + min(columns.column_stop, layer.columns)
     return range(max(start // each, own.start), min(-(-stop // each), own.stop))
+
+
+def _summed(rows: Block, at: Block, giver: PlacedLayer, receiver: PlacedLayer) -> range:
+    """Find which of a layer's outputs are summed at a home of another one.
+
+    rows: a block of the giver, of whose outputs is asked. at: the home.
+    Returns their range among all outputs of the giver.
+
+    Where one layer has a multiple of the other's outputs, as after flattening, or where one is broadcast, each stands
+    for that many adjacent ones; where it is no whole number, every home is taken to need every output.
+    """
+    own, theirs = _outputs(rows, giver), _outputs(at, receiver)
+    outputs, others = giver.layer.outputs, receiver.layer.outputs
+    if outputs % others == 0:
+        each = outputs // others
+        return _overlap(own.start, own.stop, theirs.start * each, theirs.stop * each)
+    if others % outputs == 0:
+        each = others // outputs
+        return _overlap(own.start, own.stop, theirs.start // each, -(-theirs.stop // each))
+    return own
 
 
 def _outputs(rows: Block, layer: PlacedLayer) -> range:

@@ -5,10 +5,11 @@ operations are *weight layers*: they become cross-point arrays, and each of thei
 through the array. Everything else (activations, pooling, sums...) is done by digital units, see `Network.functions`.
 
 The mapper reads `Network.layers`; scheduler and engine also read `Network.edges`, which say for every vector of a
-layer the last vector of each earlier layer it has to wait for. That is found exactly, by sending through the digital
+layer the last vector of what it reads that it has to wait for. That is found exactly, by sending through the digital
 operations, in place of the values, the number of the vector that completes each value: elementwise operations keep
-the numbers, windows take the largest number they see (padding waits for nothing), a sum of branches keeps them apart
-per producer. Positions are in raster order: the rightmost axis runs fastest.
+the numbers, windows take the largest number they see (padding waits for nothing). A sum of branches is a *stage* of
+its own, which waits for each of them and counts on in the numbers of the latest (`sums`). Positions are in raster
+order: the rightmost axis runs fastest.
 
 >>> network = connect("two layers", (4,), [
 ...     (WeightLayer.linear("hidden", (4,), rows=3), ("input",)),
@@ -29,10 +30,12 @@ from typing import Any
 
 import networkx as nx
 import numpy as np
+from numpy.typing import NDArray
 
 from rpusim.arch.contract.digital_work import NOTHING
 from rpusim.arch.network.computed import shares
 from rpusim.arch.network.operations import KINDS, MERGING, IndexMap, Operation, WeightLayer, Window, fits
+from rpusim.arch.network.sums import Signal, Sum, freed, largest
 from rpusim.arch.parts.digital_operations import FUNCTIONS
 from rpusim.errors import InputError, nearest
 
@@ -42,12 +45,14 @@ INPUT = -1
 
 @dataclass(frozen=True, eq=False)
 class Edge:
-    """What a weight layer waits for from one earlier weight layer, through the digital operations between them.
+    """What one stage waits for from another, through the digital operations between them.
 
-    A *position* is one value for each output of a layer.
+    A stage is a weight layer, by its index, or a sum of branches, by the numbers that follow those of the layers. The
+    vectors of a sum are those of the layer at whose homes it is made. A *position* is one value for each output of a
+    layer.
 
-    producer:  index of the earlier layer, or `INPUT` (-1): the sample itself, which is there from the start.
-    consumer:  index of the layer that waits.
+    producer:  number of the stage that gives, or `INPUT` (-1): the sample itself, which is there from the start.
+    consumer:  number of the stage that waits.
     needs:     int32, one per vector of the consumer: the last vector of the producer it waits for; -1 = none (always
                so for `INPUT`; also where a window sees nothing but padding).
     emits:     int32, one per vector of the producer: how many positions become complete with this vector. After pooling
@@ -59,8 +64,7 @@ class Edge:
     A recurrent layer waits for what it is given at its homes, after its multiplication, not before. That it waits for
     its own vector of the step before goes without an edge.
 
-    Where several edges reach one consumer, their values were summed on the way by the digital unit of the latest of
-    the producers: only that one sends to the consumer, the others send to it.
+    A layer reads one stage; a sum reads two or more.
     """
 
     producer: int
@@ -104,13 +108,33 @@ class Network:
 
     @property
     def weights(self) -> int:
-        """Cross-points needed, biases included; a weight shared by two layers counts in both."""
-        return sum(layer.weights for layer in self.layers)
+        """Cross-points needed, biases included; a weight that several layers use counts once."""
+        return sum(layer.weights for index, layer in enumerate(self.layers) if self.uses(index)[0] == index)
 
     @property
     def macs(self) -> int:
         """Multiply-accumulates per sample and pass, biases included."""
         return sum(layer.macs for layer in self.layers)
+
+    def uses(self, layer: int) -> tuple[int, ...]:
+        """List the layers that use the same weight as one, itself among them, in execution order.
+
+        layer: index of the layer.
+        """
+        return self._uses[self.layers[layer].parameter]
+
+    @property
+    def by_use(self) -> dict[tuple[str, int], int]:
+        """Find layers by the weight that they use, and the number of that use of it, from 0 on, in execution order."""
+        of = ((layer.parameter, self.uses(index).index(index)) for index, layer in enumerate(self.layers))
+        return {use: index for index, use in enumerate(of)}
+
+    @cached_property
+    def _uses(self) -> dict[str, tuple[int, ...]]:
+        found: dict[str, tuple[int, ...]] = {}
+        for index, layer in enumerate(self.layers):
+            found[layer.parameter] = (*found.get(layer.parameter, ()), index)
+        return found
 
     def layer_index(self, name: str) -> int:
         """Find the index of the weight layer of that name; `InputError` if there is none."""
@@ -119,74 +143,110 @@ class Network:
             raise InputError(f"network {self.name!r} has no weight layer {name!r}{nearest(name, names)}")
         return names.index(name)
 
+    @property
+    def sums(self) -> tuple[Sum, ...]:
+        """The sums of branches, in execution order; as stages they are numbered on after the layers."""
+        return self._traced[1]
+
+    def home(self, stage: int) -> int:
+        """Find the layer at whose homes a stage is made: a layer's own, a sum's latest; `INPUT` for `INPUT`."""
+        return self.sums[stage - len(self.layers)].home if stage >= len(self.layers) else stage
+
     @cached_property
     def edges(self) -> tuple[Edge, ...]:
-        """Every dependence between weight layers, ordered by consumer, then producer."""
+        """Every dependence between stages, ordered by consumer, then producer."""
         found = []
         for consumer, layer in enumerate(self.layers):
-            for producer, index_map in sorted(self.arriving(consumer).items()):
-                read = layer.readers(index_map.shape)[0]
-                emits = np.zeros(0, np.int32) if producer == INPUT else self.layers[producer].completed(index_map, read)
-                frees = _freed(layer, index_map, emits)
-                found.append(Edge(producer, consumer, *map(_fixed, (_seen_by(layer, index_map), emits, frees))))
+            producer, index_map = self.arriving(consumer)
+            read = layer.readers(index_map.shape)[0]
+            emits = self._emits(producer, index_map, read)
+            # numbered backwards, the smallest number among a window's inputs is found by the search for the largest
+            oldest = len(emits) - _seen_by(layer, (len(emits) - index_map).astype(np.int32))
+            frees = freed(oldest, emits)
+            found.append(Edge(producer, consumer, *map(_fixed, (_seen_by(layer, index_map), emits, frees))))
+        for each in self.sums:
+            vectors = self.layers[each.home].vectors
+            for producer in each.sources:
+                index_map, taken = each.taken(producer)
+                emits = self._emits(producer, index_map, taken[0])
+                columns = each.needs(producer, vectors), emits, each.frees(producer, vectors, emits)
+                found.append(Edge(producer, each.number, *map(_fixed, columns)))
         return tuple(found)
 
-    def arriving(self, layer: int) -> dict[int, IndexMap]:
-        """Find, for every value that stands before a layer, the vector that completes it.
+    def _emits(self, producer: int, index_map: IndexMap, read: NDArray[np.bool_]) -> IndexMap:
+        """Count the positions that the vectors of a stage complete, of those values that are read."""
+        if producer == INPUT:
+            return np.zeros(0, np.int32)
+        return self.layers[self.home(producer)].completed(index_map, read)
+
+    def arriving(self, layer: int) -> Signal:
+        """Find what stands before a layer: the stage that makes it and, for every value, the vector that completes it.
 
         layer: index of the layer.
-        Returns by producer (or `INPUT`) the numbers of its vectors, in the shape of what the layer reads.
         """
         (source,) = self.graph.predecessors(self.layers[layer].name)
-        return self._index_maps[source]
+        return self._traced[0][source]
 
-    def predecessors(self, layer: int) -> tuple[int, ...]:
-        """List the weight layers that one reads, through digital operations; `INPUT` if it reads the sample, too."""
-        return tuple(edge.producer for edge in self.edges if edge.consumer == layer)
+    def predecessors(self, stage: int) -> tuple[int, ...]:
+        """List the stages that one reads, through digital operations; `INPUT` if it reads the sample, too."""
+        return tuple(edge.producer for edge in self.edges if edge.consumer == stage)
 
-    def successors(self, layer: int) -> tuple[int, ...]:
-        """List the weight layers that read a layer (or `INPUT`), through digital operations; none for a last layer."""
-        return tuple(edge.consumer for edge in self.edges if edge.producer == layer)
+    def successors(self, stage: int) -> tuple[int, ...]:
+        """List the stages that read one (or `INPUT`), through digital operations; none for a last one."""
+        return tuple(edge.consumer for edge in self.edges if edge.producer == stage)
 
     def digital_ops(self, layer: int) -> int:
-        """Count the digital operations of all classes per sample of inference that follow a layer, see `functions`."""
-        each = (elements * FUNCTIONS[name].forward for name, elements in self.functions(layer).items())
+        """Count the digital operations of all classes per sample of inference at a layer's homes, see `functions`.
+
+        They follow the layer, up to the next ones; those of a sum are done at the homes of its latest layer. `INPUT`:
+        before the first layer.
+        """
+        at_home = [made for stage, made in self._functions.items() if self.home(stage) == layer]
+        each = (elements * FUNCTIONS[name].forward for made in at_home for name, elements in made.items())
         return sum(each, NOTHING).total
 
-    def functions(self, layer: int) -> Mapping[str, int]:
-        """Count what digital units compute per sample behind a layer, up to the next ones (`INPUT`: before the first).
+    def functions(self, stage: int) -> Mapping[str, int]:
+        """Count what digital units compute per sample behind a stage, up to the next sums and layers.
+
+        stage: number of a layer, of a sum (which is computed with it), or `INPUT`: before the first layer.
 
         An operation that merges branches belongs to the latest of the layers it reads.
         Returns elements by the name of the function (`rpusim.arch.parts.digital_operations.FUNCTIONS`).
         """
-        return self._functions.get(layer, {})
+        return self._functions.get(stage, {})
 
     @cached_property
     def _functions(self) -> dict[int, Counter[str]]:
         totals: dict[int, Counter[str]] = {}
         for operation in self.operations:
-            owner = totals.setdefault(max(self._index_maps[operation.name]), Counter())
+            owner = totals.setdefault(self._traced[0][operation.name].stage, Counter())
             owner.update(dict(operation.functions))  # an operation names each function once
         return totals
 
     @cached_property
-    def _index_maps(self) -> dict[str, dict[int, IndexMap]]:
-        """Per operation and producer, in the operation's output shape: the vector that completes each value."""
-        maps: dict[str, dict[int, IndexMap]] = {}
+    def _traced(self) -> tuple[dict[str, Signal], tuple[Sum, ...]]:
+        """What every operation gives, in its output shape, and the sums that are met on the way."""
+        signals: dict[str, Signal] = {}
+        sums: list[Sum] = []
+        homes = [*range(len(self.layers)), INPUT]  # of layers, then of sums; -1 looks up the last entry
         for operation in self.operations:
-            arriving = [maps[name] for name in self.graph.predecessors(operation.name)]
+            arriving = [signals[name] for name in self.graph.predecessors(operation.name)]
             if not arriving:
-                maps[operation.name] = {INPUT: np.broadcast_to(np.int32(-1), operation.shape)}
+                signals[operation.name] = Signal(INPUT, np.broadcast_to(np.int32(-1), operation.shape))
             elif isinstance(operation, WeightLayer):
-                index = self.layers.index(operation)
-                maps[operation.name] = {index: _numbered(operation)}
+                signals[operation.name] = Signal(self.layers.index(operation), _numbered(operation))
+            elif len({signal.stage for signal in arriving}) == 1:
+                passed = [_pass_through(operation, signal.completes) for signal in arriving]
+                signals[operation.name] = Signal(arriving[0].stage, largest(passed, operation.shape))
             else:
-                merged: dict[int, IndexMap] = {}
-                for producer, index_map in (pair for branch in arriving for pair in branch.items()):
-                    passed = _pass_through(operation, index_map)
-                    merged[producer] = np.maximum(merged[producer], passed) if producer in merged else passed
-                maps[operation.name] = merged
-        return maps
+                of_parts = [homes[signal.stage] for signal in arriving]
+                home = max(of_parts)
+                own = [other == home for other in of_parts]
+                made = Sum.of(operation.name, len(homes) - 1, home, arriving, own, operation.shape)
+                sums.append(made)
+                homes.insert(-1, home)
+                signals[operation.name] = Signal(made.number, made.completes)
+        return signals, tuple(sums)
 
 
 def connect(name: str, input_shape: Sequence[int], steps: Iterable[tuple[Operation, Sequence[str]]]) -> Network:
@@ -237,18 +297,6 @@ def _seen_by(layer: WeightLayer, index_map: IndexMap) -> IndexMap:
         last: IndexMap = index_map.max(axis=-1)
         return last.reshape(-1)
     return _slide(index_map.max(axis=0), layer.window, layer.shape[1:]).reshape(-1)
-
-
-def _freed(layer: WeightLayer, index_map: IndexMap, emits: IndexMap) -> IndexMap:
-    """For each vector of the layer: how many positions that the producer completed it is the last to read."""
-    if not len(emits):
-        return np.zeros(layer.vectors, np.int32)
-    # numbered backwards, the smallest number among a window's inputs is found by the search for the largest
-    oldest = len(emits) - _seen_by(layer, (len(emits) - index_map).astype(np.int32))
-    needed_later = np.minimum.accumulate(oldest[::-1])[::-1]
-    needed_later = np.append(needed_later[1:], len(emits)).clip(0, len(emits))
-    complete = np.append(0, np.cumsum(emits))[needed_later]
-    return np.diff(complete, prepend=0).astype(np.int32)
 
 
 def _pass_through(operation: Operation, index_map: IndexMap) -> IndexMap:

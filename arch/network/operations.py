@@ -156,7 +156,9 @@ class WeightLayer(Operation):
 
     rows, columns:  of the weight matrix: outputs x inputs per vector, the bias column NOT counted.
     bias:           whether each output adds a trained bias.
-    parameter:      full name of the torch weight, such as "features.0.weight"; equal for layers that share it.
+    parameter:      full name of the torch weight, such as "features.0.weight"; equal for layers that share it: uses of
+                    one weight, one after the other.
+    bias_parameter: the same of its bias, if there is one; "": of its own.
     groups:         equal parts of the rows, each of which reads inputs of its own (``columns`` each).
 
     A recurrent layer multiplies only its own output of the step before. What the input's matrix, a linear layer of its
@@ -170,6 +172,7 @@ class WeightLayer(Operation):
     bias: bool = True
     parameter: str = ""
     groups: int = 1
+    bias_parameter: str = ""
 
     @staticmethod
     def linear(name: str, input_shape: Sequence[int], rows: int, bias: bool = True, parameter: str = "") -> WeightLayer:

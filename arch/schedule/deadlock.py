@@ -37,14 +37,18 @@ def explain(program: Program, plan: Plan, stuck: dict[int, int]) -> str:
         waits_for.add_edges_from((process, other) for other in gives.get(wanted, ()) if other != process)
     cycle = [edge[0] for edge in nx.find_cycle(waits_for)]
     told: list[str] = []
+    itself = ""  # where all steps are of one vector
     for process, holder in pairwise([*cycle, cycle[0]]):
         of_station, number = wants[process]
         thing = f"{program.stations[number]}, which waits for " if of_station else ""
+        if of_station and not itself:
+            itself = f"{_work(program, plan, process)} waits for {program.stations[number]}, which it fills itself"
         sentence = f"{_work(program, plan, process)} waits for {thing}{_work(program, plan, holder)}"
         if _work(program, plan, process) != _work(program, plan, holder):
             told.append(sentence)
     more = f", and so on over {len(told)} in all" if len(told) > 4 else ""
-    return f"schedule: the work of this chip waits for itself: {'; '.join(told[:4])}{more}; larger buffers are needed"
+    steps = "; ".join(told[:4] or [itself])
+    return f"schedule: the work of this chip waits for itself: {steps}{more}; larger buffers are needed"
 
 
 def _instruction(program: Program, process: int, at: int) -> tuple[int, int]:

@@ -16,7 +16,7 @@ from rpusim.arch.contract.digital_work import NOTHING
 from rpusim.arch.schedule.between import shares
 from rpusim.arch.schedule.homes import Stage
 from rpusim.arch.schedule.movement import Movement
-from rpusim.arch.schedule.plan import BlockPlan, LayerPlan, Multiply
+from rpusim.arch.schedule.plan import BlockPlan, LayerPlan, Multiply, SumPlan
 from rpusim.arch.schedule.work import Work
 from rpusim.arch.schedule.writer import Writer
 
@@ -34,6 +34,10 @@ class DigitalStages:
         self._writer, self._movement, activity = writer, movement, writer.activity
         back = (activity.phase == Phase.BACKWARD) | (activity.phase == Phase.UPDATE)
         self._with_error = set(np.unique(activity.layer[back]).tolist())
+        """Numbers of the stages that have an error: layers that go back or learn, and sums of such."""
+        for made in (made for layer in writer.plan.layers for made in layer.sums):
+            if any(part in self._with_error for part, _ in made.needs):
+                self._with_error.add(made.number)
 
     # --- single works -------------------------------------------------------------------------------------------------
 
@@ -61,17 +65,22 @@ class DigitalStages:
         total = before.forward + before.training if self._writer.trains else before.forward
         return [Stage(ids) for ids in self._shared(work, total, homes)]
 
-    def forward(self, work: Work) -> tuple[Stages, Stages]:
-        """Return what homes do behind a layer: before a recurrent one's next step is fed, and after that."""
+    def forward(self, work: Work, made: SumPlan | None = None) -> tuple[Stages, Stages]:
+        """Return what homes do behind a layer: before a recurrent one's next step is fed, and after that.
+
+        made: a sum at these homes; what is done behind that, then.
+        """
         layer, homes = work.layer, self._homes(work, len(work.layer.placed.row_homes))
-        after, trains, scale = layer.after, self._writer.trains, self._scale(work, [b.forward for b in layer.blocks])
-        away, kept = self._away(work), self._bits(work, after.kept * (layer.index in self._with_error), homes)
+        after, trains = (made or layer).after, self._writer.trains
+        scale = NOTHING if made else self._scale(work, [block.forward for block in layer.blocks])
+        wrong = (made.number if made else layer.index) in self._with_error
+        away, kept = self._away(work), self._bits(work, after.kept * wrong, homes)
         if not trains or not after.normalised:
             total = after.forward + after.training if trains else after.forward
             works = self._shared(work, total, homes, scale)
             each = zip(works, self._bits(work, after.read, homes), kept, strict=True)
             return [[Stage(ids, read=read, store=bits, away=away)] for ids, read, bits in each], ()
-        if layer.index not in self._with_error:
+        if not wrong:
             kept = self._bits(work, after.normalised, homes)
         barrier, normalised = self._barrier(work), self._bits(work, after.normalised, homes)
         first = self._shared(work, after.training, homes, scale)
@@ -83,18 +92,18 @@ class DigitalStages:
         ]
         pairs = zip(first, kept, strict=True)
         summed = [[Stage(ids, store=bits, away=away, raised=barrier)] for ids, bits in pairs]
-        if layer.echo:  # its next step reads what is not normalised
+        if layer.echo and not made:  # its next step reads what is not normalised
             later = [[*a, Stage(batch, start=barrier)] for a, batch in zip(summed, once, strict=True)]
             return [[Stage(ids)] for ids in rest], later
         return [[*a, *b] for a, b in zip(summed, waited, strict=True)], ()
 
-    def error(self, work: Work) -> Stages:
-        """Return what homes do with gradients that arrive, to make them the layer's error."""
+    def error(self, work: Work, made: SumPlan | None = None) -> Stages:
+        """Return what homes do with gradients that arrive, to make them the error of the layer, or of a sum."""
         layer, homes = work.layer, self._homes(work, len(work.layer.placed.row_homes))
-        after, sums = layer.after, digital_work.Work(add=layer.gradient_sums)
+        after, sums = (made or layer).after, digital_work.Work(add=(made or layer).gradient_sums)
         kept, away = self._bits(work, after.kept, homes), self._away(work)
         learned = self._once(work, after.learned, homes, last=True)
-        if not after.normalised or layer.echo:
+        if not after.normalised or (layer.echo and not made):
             works = self._shared(work, after.backward + sums, homes)
             each = zip(works, kept, self._bits(work, after.read, homes), learned, strict=True)
             return [[Stage(w, fetch=k, read=read, away=away), Stage(once)] for w, k, read, once in each]

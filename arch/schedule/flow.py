@@ -1,7 +1,8 @@
 """Write what one vector does, phase by phase, as tasks of a program: the order of operations on the units of a chip.
 
     forward    manage, fetch, drive, convert, scale; partial sums to their home; what follows the layer; results sent
-    error      what arrived as gradient becomes the layer's error (derivatives, sums of branches); sent to its blocks
+    sum        branches added up at the homes of the latest, results sent; backward its error sent to every branch
+    error      what arrived as gradient becomes the layer's error (derivatives, sums of gradients); sent to its blocks
     backward   as forward on the other side; overlapping windows summed; gradients sent
     update     both sides' registers loaded, all pulse slots at once over the array; a digital bias by arithmetic
     transfer   one slice of an array of the unit cell read, digital memory read and written, another array pulsed
@@ -15,22 +16,26 @@ where nothing has to be kept (`room`).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import numpy as np
 
 from rpusim.arch.contract.activity import Activity, Phase
 from rpusim.arch.contract.columns import Integers, Operand, pick, plain
 from rpusim.arch.engine.program import Task, only
+from rpusim.arch.mapping.traffic import Message
 from rpusim.arch.schedule.digital import DigitalStages
 from rpusim.arch.schedule.homes import Homes, at_home, at_homes
 from rpusim.arch.schedule.movement import Movement
-from rpusim.arch.schedule.plan import BlockPlan, Plan
+from rpusim.arch.schedule.plan import BlockPlan, Plan, SumPlan
 from rpusim.arch.schedule.room import Room
 from rpusim.arch.schedule.storage import Kept
 from rpusim.arch.schedule.transfers import Order, Transfers
 from rpusim.arch.schedule.work import Done, Extras, Work
 from rpusim.arch.schedule.writer import Writer
+
+_Sends = Sequence[Sequence[Message]]
+"""The messages of each home."""
 
 
 class Flow:
@@ -74,7 +79,7 @@ class Flow:
         Args:
             work: of the forward phase.
             start: see the class.
-            merges: gates of other branches that have to be there before the operations that follow (their sum).
+            merges: gates of what a recurrent layer is given, which has to be there before the operations that follow.
 
         Returns:
             When each vector's results have arrived.
@@ -91,10 +96,43 @@ class Flow:
             start = [*start, only(work.position > 0, fed - 1)]
         begun = self._writer.gates(work)
         start = self._room.reserve(work, [*start, self._turn(work, begun)])
-        sends = [[m for way in layer.outputs for m in way[home]] for home in range(len(layer.placed.row_homes))]
+        sends, parts = self._sends(work, layer.index, layer.outputs)
         stages, later = self._stages.forward(work)
-        homes = Homes.of(work, layer.placed.row_homes, stages, sends, merges, fed, layer.echo, later)
+        homes = Homes.of(work, layer.placed.row_homes, stages, sends, merges, fed, layer.echo, later, parts)
         return self._multiplied(work, start, homes, begun)
+
+    def sum(self, work: Work, made: SumPlan, start: Sequence[Operand]) -> Done:
+        """Make a sum of branches at the homes of its layer, once for all that read it.
+
+        Args:
+            work: of the forward phase of the home layer.
+            made: the sum.
+            start: see the class; among them the gates of all its parts.
+
+        Returns:
+            When each vector's results have arrived where they are read.
+        """
+        sends, parts = self._sends(work, made.number, made.outputs)
+        stages, _ = self._stages.forward(work, made)
+        homes = Homes.of(work, work.layer.placed.row_homes, stages, sends, parts=parts)
+        return at_homes(self._writer, work, homes, start)
+
+    def share_error(self, work: Work, made: SumPlan, parts: Collection[int], start: Sequence[Operand]) -> Done:
+        """Make the error of a sum, once for all its parts, and send it to the homes of those that have errors.
+
+        Args:
+            work: the vectors of the home layer that the sum has errors for.
+            made: the sum.
+            parts: numbers of the stages that have errors.
+            start: see the class.
+
+        Returns:
+            When each vector's error has arrived.
+        """
+        chosen = [messages for part, messages in made.errors if part in parts]
+        sends = [[m for way in chosen for m in way[home]] for home in range(len(work.layer.placed.row_homes))]
+        homes = Homes.of(work, work.layer.placed.row_homes, self._stages.error(work, made), sends)
+        return at_homes(self._writer, work, homes, start)
 
     def error(self, work: Work, start: Sequence[Operand]) -> Done:
         """Make what arrived as gradient the layer's error, and send it to all blocks that need it.
@@ -179,6 +217,15 @@ class Flow:
         if not arithmetic:
             return done
         return at_homes(writer, work, Homes.of(work, layer.placed.row_homes, self._stages.bias(work)), waits, done)
+
+    def _sends(self, work: Work, stage: int, outputs: Sequence[Sequence[Sequence[Message]]]) -> tuple[_Sends, _Sends]:
+        """Return the messages of a stage to each home's readers: to layers, and to where they are parts of a sum."""
+        readers, homes = self.plan.placement.network.successors(stage), range(len(work.layer.placed.row_homes))
+        last = len(self.plan.layers) - 1
+        to_layers = [way for way, reader in zip(outputs, readers, strict=True) if reader <= last]
+        to_sums = [way for way, reader in zip(outputs, readers, strict=True) if reader > last]
+        sends, parts = ([[m for way in ways for m in way[home]] for home in homes] for ways in (to_layers, to_sums))
+        return sends, parts
 
     # --- pieces of phases ---------------------------------------------------------------------------------------------
 

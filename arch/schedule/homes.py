@@ -10,12 +10,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from rpusim.arch.contract.columns import Integers, Operand, pick, plain, some
+from rpusim.arch.engine.events import NO_ROW, PART, WAITING
 from rpusim.arch.engine.program import Task
 from rpusim.arch.mapping.placement import Block
 from rpusim.arch.mapping.traffic import Message
 from rpusim.arch.schedule.plan import BlockPlan
 from rpusim.arch.schedule.work import Done, Work
-from rpusim.arch.schedule.writer import NO_ROW, WAITING_ROW, Writer
+from rpusim.arch.schedule.writer import Writer
 
 
 @dataclass(frozen=True)
@@ -64,7 +65,7 @@ class Stage:
         """Put what waits for the way back into the buffer, or where the layer's overflow goes; ``reading``: get it."""
         if not some(bits):
             return
-        task.of(WAITING_ROW)
+        task.of(WAITING)
         away = bits * pick(self.away, chosen)
         if some(away) and reading:
             writer.units.outside(task, writer.kept[work.layer.index].overflow, away, reading=True)
@@ -83,10 +84,11 @@ class Homes:
     blocks:      the homes, of one replica after the other.
     stages:      for each home of a replica what it does, one stage after the other, before it sends anything.
     sends:       messages of each home.
-    merges:      gates of other branches that have to be there first, for their sum.
+    merges:      gates of what has to be there first, as a recurrent layer is given something to add.
     fed:         gates to open when the messages have arrived: those of ``echo`` if there are any.
     echo:        of a recurrent layer, messages of each home that feed its next step; they are sent first.
     later:       as ``stages``, what is done behind the echo.
+    parts:       messages of each home that wait for others where they arrive, to be summed with them.
     """
 
     blocks: tuple[BlockPlan, ...]
@@ -96,6 +98,7 @@ class Homes:
     fed: Integers | None
     echo: Sequence[Sequence[Message]]
     later: Sequence[Sequence[Stage]] = ()
+    parts: Sequence[Sequence[Message]] = ()
 
     @staticmethod
     def of(
@@ -107,10 +110,11 @@ class Homes:
         fed: Integers | None = None,
         echo: Sequence[Sequence[Message]] = (),
         later: Sequence[Sequence[Stage]] = (),
+        parts: Sequence[Sequence[Message]] = (),
     ) -> Homes:
         """Make them from the placed blocks; see the class for the other arguments."""
         blocks = tuple(work.layer.blocks[home.tile] for home in homes)
-        return Homes(blocks, stages, sends, merges, fed, echo, later)
+        return Homes(blocks, stages, sends, merges, fed, echo, later, parts)
 
 
 def at_homes(writer: Writer, work: Work, homes: Homes, start: Sequence[Operand], done: Done | None = None) -> Done:
@@ -164,4 +168,8 @@ def at_home(
         stage.write(writer, task, work, block, chosen)
     for message in after[number] if after else ():
         writer.units.deliver(task, message, work.bits(message, chosen))
+    if homes.parts:
+        task.of(PART)
+        for message in homes.parts[number]:
+            writer.units.deliver(task, message, work.bits(message, chosen))
     writer.in_order(task, done, chosen, len(work))

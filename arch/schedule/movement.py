@@ -12,6 +12,7 @@ import numpy as np
 
 from rpusim.arch.contract.activity import Phase
 from rpusim.arch.contract.columns import Integers, Operand, pick
+from rpusim.arch.engine.events import PART
 from rpusim.arch.engine.program import only
 from rpusim.arch.schedule.plan import LayerPlan
 from rpusim.arch.schedule.storage import Held, sent
@@ -36,7 +37,8 @@ class Movement:
     ) -> Integers | None:
         """Bring the network's input from DRAM, or else from the host, to the tiles that read it.
 
-        What comes from DRAM is read there once for all tiles. Besides the samples that stay until their update, as many
+        What comes from DRAM is read there once for all tiles, and also goes to the homes of sums that it is a part of.
+        Besides the samples that stay until their update, as many
         come in as there is room for (`Kept.ahead`).
 
         Args:
@@ -53,7 +55,9 @@ class Movement:
         writer, plan = self._writer, self._writer.plan
         readers = [(work, gone) for work, gone in zip(works, left, strict=True) if not self._as_needed(work.layer)]
         part = next((part for part in ("DRAM", "host link") if part in plan.outside), None)
-        if not readers or part is None:
+        whole = [message for work, _ in readers for message in work.layer.inputs]
+        parts = [message for layer in plan.layers for each in layer.sums for message in each.inputs]
+        if not whole + parts or part is None:
             return None
         samples, waits = np.arange(len(number)), list(start)
         for work, gone in readers:
@@ -65,12 +69,15 @@ class Movement:
                 share = {layer.blocks[one.block].buffer: one.share for of_replica in kept.held for one in of_replica}
                 for buffer, bits in sent([layer.inputs], 1, 1).items():
                     self.input_room[buffer] += min(kept.ahead * bits, share[buffer])
-        there, first = writer.builder.gates(len(samples)) + samples, readers[0][0].layer
-        total = max(writer.kept[work.layer.index].input_bits for work, _ in readers)
+        there, first = writer.builder.gates(len(samples)) + samples, works[0].layer
+        total = max(writer.kept[work.layer.index].input_bits for work in works)
         with writer.builder.task(len(samples), Phase.FORWARD, first.index, 0, samples) as task:
             task.wait_for(waits)
             writer.units.outside(task, part, total, reading=True)
-            for message in (message for work, _ in readers for message in work.layer.inputs):
+            for message in whole:
+                writer.units.deliver(task, message, message.sent(number, number * 0))
+            task.of(PART)
+            for message in parts:
                 writer.units.deliver(task, message, message.sent(number, number * 0))
             task.raise_(there)
         return there

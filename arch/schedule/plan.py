@@ -7,7 +7,7 @@ each row of activity.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -20,7 +20,8 @@ from rpusim.arch.contract.digital_work import NOTHING, Work
 from rpusim.arch.contract.quantity import picoseconds
 from rpusim.arch.mapping.placement import Block, PlacedLayer, Placement
 from rpusim.arch.mapping.traffic import Hop, Message, Stations, Traffic
-from rpusim.arch.network.network import INPUT, Edge
+from rpusim.arch.network.network import INPUT, Network
+from rpusim.arch.parts.digital import Digital
 from rpusim.arch.schedule.between import Between
 
 _BIAS = Work(multiply=1, add=1)
@@ -121,6 +122,29 @@ class BlockPlan:
 
 
 @dataclass(frozen=True)
+class SumPlan:
+    """Hold everything that tasks of one sum of branches need to know; its vectors are those of its home layer.
+
+    number:         of the stage in the network.
+    after:          what is computed: the sum, and what follows it.
+    gradient_sums:  additions per sample that join gradients from several readers and replicas.
+    outputs:        outputs[e][h]: messages of row home h along the e-th edge to later stages, in bits per position.
+    needs:          (part, last vector of it needed by each vector), for every stage that it is made of; no `INPUT`.
+    errors:         (part, messages[h]) for the same stages: messages of row home h with their error, in bits per
+                    position.
+    inputs:         messages of the network's input to the homes, as far as that is a part; as those of a layer.
+    """
+
+    number: int
+    after: Between
+    gradient_sums: int
+    outputs: tuple[tuple[tuple[Message, ...], ...], ...]
+    needs: tuple[tuple[int, tuple[int, ...]], ...]
+    errors: tuple[tuple[int, tuple[tuple[Message, ...], ...]], ...]
+    inputs: tuple[Message, ...]
+
+
+@dataclass(frozen=True)
 class LayerPlan:
     """Hold everything that tasks of one layer need to know."""
 
@@ -129,15 +153,15 @@ class LayerPlan:
     blocks: tuple[BlockPlan, ...]
     """Its blocks, of one replica after the other."""
     outputs: tuple[tuple[tuple[Message, ...], ...], ...]
-    """outputs[e][h]: messages of row home h along the e-th edge to later layers, in bits per position."""
+    """outputs[e][h]: messages of row home h along the e-th edge to later stages, in bits per position."""
     gradients: tuple[tuple[Message, ...], ...]
-    """gradients[h]: messages of column home h to earlier layers, in bits per position."""
+    """gradients[h]: messages of column home h to the stage before, in bits per position."""
     echo: tuple[tuple[Message, ...], ...]
     """echo[h]: of a recurrent layer, messages of row home h to its own tiles, for the next step; () of other layers."""
     before: Between
     """What is computed on the network's input, before this layer (the first that reads it)."""
     after: Between
-    """What is computed behind the layer, up to the next ones."""
+    """What is computed behind the layer, up to the next sums and layers."""
     gradient_sums: int
     """Additions per sample that join gradients from several branches and replicas."""
     errors: tuple[tuple[Message, ...], ...]
@@ -148,9 +172,9 @@ class LayerPlan:
     bias: Work
     """Digital work per update vector: a digital bias learns by arithmetic."""
     needs: tuple[tuple[int, tuple[int, ...]], ...]
-    """(producer, last vector needed by each vector), for every producing layer."""
+    """(producer, last vector needed by each vector), for the stage that it reads; () if that is the sample."""
     frees: tuple[tuple[int, tuple[int, ...]], ...]
-    """(producer, positions that each vector is the last to read), for every producing layer."""
+    """(producer, positions that each vector is the last to read), for that stage."""
     to_edge: tuple[tuple[Hop, ...], ...]
     """Routes from the tile of every block to the edge of the mesh, where DRAM, global buffer and host link are."""
     from_edge: tuple[Message, ...]
@@ -162,13 +186,20 @@ class LayerPlan:
     """How many input numbers of a sample the layer reads, each counted once, however many windows, blocks and replicas
     read it."""
     merges: tuple[tuple[int, tuple[int, ...]], ...]
-    """(other producer, its last vector needed before what follows each vector of this layer can be done), for every
-    branch that is summed up at this layer."""
+    """Of a recurrent layer (producer, its last vector needed before what follows each vector can be done): what it is
+    given is added to its products at its homes."""
+    sums: tuple[SumPlan, ...]
+    """The sums of branches that are made at the layer's homes, in order."""
 
     @property
     def index(self) -> int:
         """Number of the layer in the network."""
         return self.placed.index
+
+    @property
+    def waiting(self) -> tuple[int, ...]:
+        """Bits of a sample that wait at the homes for the way back: behind the layer, and behind each of its sums."""
+        return self.after.kept, *(made.after.kept for made in self.sums)
 
 
 @dataclass(frozen=True)
@@ -196,12 +227,26 @@ class Plan:
     @property
     def normalises(self) -> bool:
         """Whether a training needs statistics of a mini-batch, for which its samples wait for each other."""
-        return any(layer.after.normalised for layer in self.layers)
+        between = [made.after for layer in self.layers for made in layer.sums] + [layer.after for layer in self.layers]
+        return any(each.normalised for each in between)
 
     @cached_property
     def cycles(self) -> tuple[Mapping[str, int], ...]:
         """Cycles of a lane's operations by class, of the digital unit of each tile kind."""
         return tuple(parts["digital unit"].card.cycles for parts in bill_of_parts(self.placement.chip).tiles)
+
+    def giver(self, consumer: int) -> tuple[LayerPlan, tuple[tuple[Message, ...], ...]] | None:
+        """Find what a layer is sent: the layer at whose homes that is made, and for each of these homes the messages.
+
+        consumer: index of the layer. Returns None if it reads the sample.
+        """
+        network = self.placement.network
+        (source,) = network.predecessors(consumer)
+        if source == INPUT:
+            return None
+        home, place = self.layers[network.home(source)], network.successors(source).index(consumer)
+        outputs = home.outputs if source == home.index else next(s for s in home.sums if s.number == source).outputs
+        return home, outputs[place]
 
     @cached_property
     def bandwidth(self) -> tuple[int, ...]:
@@ -243,7 +288,6 @@ def make_plan(placement: Placement, stations: Stations | None = None) -> Plan:
     for placed in placement.layers:
         layer, index = placed.layer, placed.index
         digital = chip.tiles[placed.blocks[0].kind].digital
-        later = [e for e in network.edges if e.producer == index]
         earlier = [e for e in network.edges if e.consumer == index and e.producer != INPUT]
         given = tuple((e.producer, tuple(e.needs.tolist())) for e in earlier)
         overlapping = layer.window is not None and max(layer.window.kernel) > 1
@@ -251,12 +295,12 @@ def make_plan(placement: Placement, stations: Stations | None = None) -> Plan:
             LayerPlan(
                 placed=placed,
                 blocks=tuple(_block_plan(stations, traffic, placement, placed, block) for block in placed.blocks),
-                outputs=tuple(traffic.results(placed, edge.consumer) for edge in later),
-                gradients=traffic.gradients(placed, [e.producer for e in earlier]),
+                outputs=tuple(traffic.results(index, consumer) for consumer in network.successors(index)),
+                gradients=traffic.gradients(placed, *network.predecessors(index)),
                 echo=traffic.echo(placed),
                 before=Between.of(network.functions(INPUT), digital) if index == first else Between(),
                 after=Between.of(network.functions(index), digital),
-                gradient_sums=traffic.gradient_sums(placed, later),
+                gradient_sums=traffic.gradient_sums(index),
                 errors=traffic.errors(placed),
                 overlap=tuple(home.columns if overlapping and earlier else 0 for home in placed.column_homes),
                 bias=_BIAS * layer.rows if layer.bias and placement.bias == "digital" else NOTHING,
@@ -266,7 +310,10 @@ def make_plan(placement: Placement, stations: Stations | None = None) -> Plan:
                 from_edge=tuple(traffic.message(None, block, 0) for block in placed.blocks),
                 inputs=traffic.inputs(placed) if index in reads_input else (),
                 reads=traffic.read(placed),
-                merges=(*(given if layer.is_recurrent else ()), *_merges(network.edges, index)),
+                merges=given if layer.is_recurrent else (),
+                sums=tuple(
+                    _sum_plan(network, traffic, each.number, digital) for each in network.sums if each.home == index
+                ),
             )
         )
     outside = {
@@ -278,15 +325,18 @@ def make_plan(placement: Placement, stations: Stations | None = None) -> Plan:
     return Plan(placement, tuple(layers), names, parts, kinds, tuple(stations.capacity), outside)
 
 
-def _merges(edges: tuple[Edge, ...], producer: int) -> Iterator[tuple[int, tuple[int, ...]]]:
-    """Yield, for a layer that sums branches, which vectors of the others each of its own vectors waits for."""
-    for edge in edges:
-        others = [e for e in edges if e.consumer == edge.consumer and INPUT < e.producer < producer]
-        if edge.producer == producer and all(e.producer <= producer for e in edges if e.consumer == edge.consumer):
-            for other in others:
-                needed = np.full(len(edge.emits), -1)
-                np.maximum.at(needed, edge.needs[edge.needs >= 0], other.needs[edge.needs >= 0])
-                yield other.producer, tuple(np.maximum.accumulate(needed).tolist())
+def _sum_plan(network: Network, traffic: Traffic, number: int, digital: Digital) -> SumPlan:
+    """Plan a sum of branches, by the number of its stage; ``digital``: the unit that makes it."""
+    edges = [e for e in network.edges if e.consumer == number and e.producer != INPUT]
+    return SumPlan(
+        number=number,
+        after=Between.of(network.functions(number), digital),
+        gradient_sums=traffic.gradient_sums(number),
+        outputs=tuple(traffic.results(number, consumer) for consumer in network.successors(number)),
+        needs=tuple((e.producer, tuple(e.needs.tolist())) for e in edges),
+        errors=tuple((e.producer, traffic.shared_errors(number, e.producer)) for e in edges),
+        inputs=traffic.inputs_of_sum(number),
+    )
 
 
 def _block_plan(

@@ -1,7 +1,8 @@
 """Write how room in buffers is reserved for results on their way, so that a full buffer stalls those that fill it.
 
 Done where nothing has to be kept (`layer-pipelined`): before a vector is driven, it reserves room in the buffers of all
-that will read its result; the last vector that reads a result gives the room back.
+that will read its result; the last vector that reads a result gives the room back. Where layers use one weight, and so
+the same tiles, each has an equal part of their buffers: what waits for one of them must not keep out what it waits for.
 """
 
 from __future__ import annotations
@@ -29,6 +30,11 @@ class Room:
 
     def __init__(self, writer: Writer, movement: Movement) -> None:
         self._writer, self._movement = writer, movement
+        self._tenants: dict[int, set[int]] = {}
+        """By station of a buffer: the layers that have a part of it, -1 for all others together."""
+        for layer in writer.plan.layers:
+            for block in layer.blocks:
+                self._tenants.setdefault(block.buffer, set()).add(self._tenant(layer.index))
 
     def reserve(self, work: Work, start: Sequence[Operand]) -> Sequence[Operand]:
         """Reserve room for the results of every vector, where its homes send them.
@@ -42,7 +48,7 @@ class Room:
         """
         writer, layer = self._writer, work.layer
         wanted = [
-            [(message, work.bits(message)) for _, message in self._results(layer, home)]
+            [(message, consumer, work.bits(message)) for consumer, message in self._results(layer, home)]
             for home in range(len(layer.placed.row_homes))
         ]
         if not writer.streams or not any(wanted):
@@ -51,22 +57,22 @@ class Room:
         for home, block in enumerate(layer.placed.row_homes):
             with writer.task(work, layer.blocks[block.tile], None) as task:
                 task.wait_for(start)
-                for message, bits in sorted(wanted[home], key=lambda each: each[0].buffer):
+                for message, consumer, bits in sorted(wanted[home], key=lambda each: each[0].buffer):
                     with task.unless_zero(bits) as done:
                         if done:
-                            task.take(self._space(message), bits)
+                            task.take(self._space(message, consumer), bits)
                 task.raise_(reserved)
         return [reserved]
 
     def freed(self, work: Work) -> list[tuple[Message, Integers]]:
         """Return (message, (vectors,) bits) of the results that each vector is the last to read."""
         layer, freed = work.layer, []
-        for producer, frees in layer.frees if self._writer.streams and work.phase == Phase.FORWARD else ():
-            theirs = self._writer.plan.layers[producer]
-            for home in range(len(theirs.placed.row_homes)):
-                for e, message in self._results(theirs, home):
-                    if self._consumers(theirs)[e] == layer.index:
-                        freed.append((message, message.bits * np.array(frees, np.int64)[work.position]))
+        for _, frees in layer.frees if self._writer.streams and work.phase == Phase.FORWARD else ():
+            given = self._writer.plan.giver(layer.index)
+            assert given is not None, "a layer that frees what it reads reads something"
+            for messages in given[1] if self._counts(given[0], layer.index) else ():
+                for message in messages:
+                    freed.append((message, message.bits * np.array(frees, np.int64)[work.position]))
         return freed
 
     def release(self, work: Work, multiplied: Integers, freed: Sequence[tuple[Message, Integers]]) -> None:
@@ -82,27 +88,42 @@ class Room:
             for message, bits in freed:
                 with task.unless_zero(bits) as done:
                     if done:
-                        task.give(self._space(message), bits)
+                        task.give(self._space(message, work.layer.index), bits)
 
     def _results(self, layer: LayerPlan, home: int) -> list[tuple[int, Message]]:
-        """Return (edge, message) of results for which room is reserved: from one layer without replicas to another.
+        """Return (reader, message) of one home of a layer, and of its sums, for all for which room is reserved.
 
-        Partial results on their way to a sum of branches wait at its home; room for them is not counted.
+        Parts on their way to a sum wait at its home; room for them is not counted.
         """
-        found = []
-        for e, consumer in enumerate(self._consumers(layer)):
-            merging = max(self._writer.plan.placement.network.predecessors(consumer))
-            replicas = layer.placed.replicas, self._writer.plan.layers[consumer].placed.replicas
-            if merging == layer.index and replicas == (1, 1):
-                found += [(e, message) for message in layer.outputs[e][home]]
+        network, found = self._writer.plan.placement.network, []
+        stages = [(layer.index, layer.outputs), *((each.number, each.outputs) for each in layer.sums)]
+        for stage, outputs in stages:
+            for consumer, messages in zip(network.successors(stage), outputs, strict=True):
+                if self._counts(layer, consumer):
+                    found += [(consumer, message) for message in messages[home]]
         return found
 
-    def _consumers(self, layer: LayerPlan) -> list[int]:
-        """Return the layers that read a layer's results, in the order of its edges."""
-        return [e.consumer for e in self._writer.plan.placement.network.edges if e.producer == layer.index]
+    def _counts(self, layer: LayerPlan, consumer: int) -> bool:
+        """Tell whether room is reserved for what goes from a layer's homes to a stage: a layer, both without replicas.
 
-    def _space(self, message: Message) -> int:
-        """Return the station that stands for the room in the buffer at a message's end, in bits, less the input's."""
-        capacity = int(self._writer.plan.placement.chip.tiles[message.kind].buffer.capacity)
-        room = capacity - self._movement.input_room[message.buffer]
-        return self._writer.builder.pool(f"room in {self._writer.plan.stations[message.buffer]}", room)
+        layer: that sends. consumer: number of the stage.
+        """
+        layers = self._writer.plan.layers
+        return consumer < len(layers) and layer.placed.replicas == layers[consumer].placed.replicas == 1
+
+    def _tenant(self, layer: int) -> int:
+        """Return the layer itself if another one uses the same weight, and so the same buffers; -1 if none does."""
+        return layer if len(self._writer.plan.placement.network.uses(layer)) > 1 else -1
+
+    def _space(self, message: Message, reader: int) -> int:
+        """Return the station that stands for room in the buffer at a message's end, in bits, less that of the input.
+
+        reader: the layer that the message is for.
+        """
+        plan, tenants = self._writer.plan, self._tenants[message.buffer]
+        capacity = int(plan.placement.chip.tiles[message.kind].buffer.capacity)
+        room = (capacity - self._movement.input_room[message.buffer]) // len(tenants)
+        name = f"room in {plan.stations[message.buffer]}"
+        if (tenant := self._tenant(reader)) >= 0:
+            name += f" for layer {plan.layers[tenant].placed.layer.name!r}"
+        return self._writer.builder.pool(name, room)

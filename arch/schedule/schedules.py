@@ -19,7 +19,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Literal
 
 import numpy as np
@@ -32,7 +33,7 @@ from rpusim.arch.engine.program import ALWAYS, Program, only
 from rpusim.arch.engine.simpy_engine import SimpyEngine
 from rpusim.arch.schedule import deadlock
 from rpusim.arch.schedule.flow import Flow
-from rpusim.arch.schedule.plan import LayerPlan, Plan
+from rpusim.arch.schedule.plan import LayerPlan, Plan, SumPlan
 from rpusim.arch.schedule.storage import Kept, settle
 from rpusim.arch.schedule.work import Done, Extras, Todo, Work
 from rpusim.errors import InputError
@@ -121,7 +122,7 @@ def _last(of: Integers, number: int) -> Integers:
 
 def _sequential(flow: Flow, todo: Todo) -> None:
     """Write one sample after the other through all layers, and the updates of a mini-batch after its last sample."""
-    samples = len(todo.step_of)
+    samples, network = len(todo.step_of), flow.plan.placement.network
     begin = flow.builder.gates(samples) + np.arange(samples)
     before = begin
     """(samples,) gates of what each has to have done before its next stage."""
@@ -131,32 +132,87 @@ def _sequential(flow: Flow, todo: Todo) -> None:
     learned = begin[todo.first[todo.step_of]]
     inputs = flow.movement.bring_in(readers, todo.number, [only(begin > begin[0], begin - 1)], [learned] * len(readers))
 
-    def stage(work: Work | None, do: Callable[[Work, Sequence[Operand]], Done]) -> None:
+    forwards: dict[int, tuple[Work, Done]] = {}
+
+    def stage(work: Work | None, do: Callable[[Work, Sequence[Operand]], Done]) -> Done | None:
         nonlocal before
         if work is None:
-            return
+            return None
         start = [before[work.sample]]
         if inputs is not None and work.phase == Phase.FORWARD and work.layer.inputs:
             start.append(inputs[work.sample])
         if work.phase == Phase.FORWARD and (extras := todo.preparations(work.layer)):
             start.append(_prepared(flow, work, extras, begin[todo.first[:-1]]))
-        reached = do(work, start).by(_last(work.sample, samples))
+        return ended(work, do(work, start))
+
+    def ended(work: Work, done: Done) -> Done:
+        nonlocal before
+        reached = done.by(_last(work.sample, samples))
         before = np.where(reached != ALWAYS, reached, before)
+        return done
 
     updates: list[Integers] = []
     last_sample = todo.first[1:] - 1
     for layer in todo.layers:
-        stage(todo.work(Phase.FORWARD, layer), flow.forward)
+        work = todo.work(Phase.FORWARD, layer)
+        done = stage(work, flow.forward)
+        if work and done:
+            forwards[layer.index] = work, done
+            for made in layer.sums:  # vector by vector, as they come from the layer
+                ended(work, _summed(flow, forwards, work, made, inputs))
+    wrong = _with_errors(todo)
     for layer in reversed(todo.layers):
-        stage(todo.errors(layer), flow.error)
+        for made in reversed(layer.sums):
+            stage(wrong.get(made.number), partial(_share_error, flow, made, wrong))
+        stage(wrong.get(layer.index), flow.error)
         known = before
         stage(todo.work(Phase.BACKWARD, layer), flow.backward)
         if layer.echo:  # the error of the first step, after all others went back
             before = known
-        if pairs := todo.work(Phase.UPDATE, layer):
-            done = flow.update(pairs, [before[last_sample[pairs.step]]], todo.extras(layer))
-            updates.append(done.by(_last(pairs.step, todo.mini_batches)))
+        uses = network.uses(layer.index)  # all of which read the arrays before any of them writes there
+        for use in uses if uses[0] == layer.index else ():
+            if pairs := todo.work(Phase.UPDATE, todo.layers[use]):
+                done = flow.update(pairs, [before[last_sample[pairs.step]]], todo.extras(todo.layers[use]))
+                updates.append(done.by(_last(pairs.step, todo.mini_batches)))
     _conduct(flow, todo, begin, before, updates)
+
+
+def _summed(
+    flow: Flow, forwards: dict[int, tuple[Work, Done]], work: Work, made: SumPlan, inputs: Integers | None
+) -> Done:
+    """Write a sum, of which each vector follows those of its parts that it needs.
+
+    Args:
+        flow: writes the program.
+        forwards: by stage, its work and when that is done; the sum is added.
+        work: of the layer at whose homes it is made.
+        made: the sum.
+        inputs: (samples,) gates that open when a sample is there; None: it is from the start.
+    """
+    waits = [_needed(forwards[part], work, np.array(needs)) for part, needs in made.needs]
+    if inputs is not None and made.inputs:
+        waits.append(inputs[work.sample])
+    done = flow.sum(work, made, waits)
+    forwards[made.number] = work, done
+    return done
+
+
+def _share_error(flow: Flow, made: SumPlan, wrong: Mapping[int, Work], work: Work, start: Sequence[Operand]) -> Done:
+    """Write the error of a sum; see `Flow.share_error`. ``wrong``: the work of all stages that have errors."""
+    return flow.share_error(work, made, wrong, start)
+
+
+def _with_errors(todo: Todo) -> dict[int, Work]:
+    """Return the vectors that have an error, by the stage: layers that go back or learn, and sums of such."""
+    found: dict[int, Work] = {}
+    for layer in todo.layers:
+        if work := todo.errors(layer):
+            found[layer.index] = work
+    for layer in todo.layers:
+        for made in layer.sums:
+            if parts := [found[part] for part, _ in made.needs if part in found]:
+                found[made.number] = todo.errors_of_sum(layer, parts)
+    return found
 
 
 def _prepared(flow: Flow, work: Work, extras: Extras, start: Integers) -> Integers:
@@ -203,28 +259,41 @@ class _Pipelined:
         """(samples,) gates that let a sample in."""
         self._trains = {layer.index: todo.work(Phase.UPDATE, layer) for layer in todo.layers}
         readers = todo.readers()
-        left = [self._free if at_once else self._learned_before(work.layer, todo.step_of) for work in readers]
+        left = [self._free if at_once else self._learned_before(work.layer.index, todo.step_of) for work in readers]
         self._inputs = flow.movement.bring_in(readers, todo.number, [], left)
         self._forwards: dict[int, tuple[Work, Done]] = {}
         self._backs: dict[int, tuple[Work, Done]] = {}
-        """By layer: what those before it wait for: its gradients, or a recurrent layer's error of the first step."""
+        """By stage: what those before it wait for: a layer's gradients, or a recurrent layer's error of the first step;
+        the error of a sum."""
+        self._prepared: dict[int, Done] = {}
+        """By layer: when its arrays have been maintained before each mini-batch."""
+        self._ready: dict[int, tuple[Work, Done]] = {}
+        """By layer: what its update waits for."""
+        self._wrong = _with_errors(todo)
 
     def write(self) -> None:
         """Write all work."""
         for layer in self._todo.layers:
             self._forward(layer)
-        ends = [end for layer in reversed(self._todo.layers) if (end := self._back(layer)) is not None]
+        ends = []
+        for layer in reversed(self._todo.layers):
+            for made in reversed(layer.sums):
+                self._share_error(made)
+            self._back(layer)
+            uses = self._network.uses(layer.index)  # all of which read the arrays before any of them writes there
+            if uses[0] == layer.index:
+                ends += [end for use in uses if (end := self._update(use, uses)) is not None]
         if self._at_once:
             _let_in(self._flow, self._todo, self._free, ends)
 
-    def _learned_before(self, layer: LayerPlan, step: Integers) -> Integers:
+    def _learned_before(self, layer: int, step: Integers) -> Integers:
         """Return gates that open when a layer has learned from the mini-batch before each of these.
 
         Then the weights that it leaves are there, and its samples are out of the layer's buffers.
         """
-        pairs = self._trains[layer.index]
+        pairs = self._trains[layer]
         known = np.isin(np.arange(self._todo.mini_batches), [] if pairs is None else pairs.step)
-        return only((step > 0) & known[step - 1], self._learned[layer.index] + step - 1)
+        return only((step > 0) & known[step - 1], self._learned[layer] + step - 1)
 
     def _forward(self, layer: LayerPlan) -> None:
         """Write the forward pass of a layer, and what prepares its arrays."""
@@ -235,21 +304,48 @@ class _Pipelined:
         if self._inputs is not None and layer.inputs:
             start.append(self._inputs[work.sample])
         merges = [_needed(self._forwards[other], work, np.array(needed)) for other, needed in layer.merges]
-        pairs = self._trains[layer.index]
-        if pairs is not None:
-            start.append(self._free[work.sample] if self._at_once else self._learned_before(layer, work.step))
-        if extras := self._todo.preparations(layer):
-            steps = np.arange(self._todo.mini_batches)
-            idle = only((steps > 0) & (pairs is not None), self._learned[layer.index] + steps - 1)
-            start.append(_prepared(self._flow, work, extras, idle))
+        learning = [use for use in self._network.uses(layer.index) if self._trains[use] is not None]
+        if learning and self._at_once:
+            start.append(self._free[work.sample])
+        elif learning:
+            start += [self._learned_before(use, work.step) for use in learning]
+        first = self._todo.layers[self._network.uses(layer.index)[0]]
+        if extras := self._todo.preparations(first):
+            if first is layer:
+                self._prepared[layer.index] = self._flow.transfers.prepare(layer, extras, self._idle(learning))
+            start.append(only(np.isin(work.step, extras.step), self._prepared[first.index].by(work.step)))
         self._forwards[layer.index] = work, self._flow.forward(work, start, merges)
+        for made in layer.sums:
+            _summed(self._flow, self._forwards, work, made, self._inputs)
 
-    def _back(self, layer: LayerPlan) -> Integers | None:
-        """Write error, backward pass and update of a layer; returns (samples,) gates of its updates, if it learns."""
-        errors = self._todo.errors(layer)
+    def _idle(self, uses: Sequence[int]) -> Integers:
+        """Return (mini-batches,) gates that open when all uses of a weight that learn have, from the one before."""
+        steps = np.arange(self._todo.mini_batches)
+        learned = [only(steps > 0, self._learned[use] + steps - 1) for use in uses]
+        if len(learned) < 2:
+            return learned[0] if learned else np.full(len(steps), ALWAYS)
+        all_have = self._flow.builder.gates(len(steps)) + steps
+        with self._flow.builder.task(len(steps), Phase.UPDATE, uses[0], 0, 0) as task:
+            task.wait_for(learned)
+            task.raise_(all_have)
+        return all_have
+
+    def _share_error(self, made: SumPlan) -> None:
+        """Write the error of a sum."""
+        work = self._wrong.get(made.number)
+        if work is None:
+            return
+        start = [
+            done.by(_last(theirs.sample, self._samples)[work.sample]) for theirs, done in self._sources(made.number)
+        ]
+        self._backs[made.number] = work, self._flow.share_error(work, made, self._wrong, start)
+
+    def _back(self, layer: LayerPlan) -> None:
+        """Write error and backward pass of a layer."""
+        errors = self._wrong.get(layer.index)
         if errors is None:
-            return None
-        sources = self._sources(layer)
+            return
+        sources = self._sources(layer.index)
         start = [done.by(_last(work.sample, self._samples)[errors.sample]) for work, done in sources]
         ready = errors, self._flow.error(errors, start)
         back = self._todo.work(Phase.BACKWARD, layer)
@@ -258,39 +354,41 @@ class _Pipelined:
             self._backs[layer.index] = ready
         elif back and done:
             ready = self._backs[layer.index] = back, done
-        pairs = self._trains[layer.index]
-        return None if pairs is None else self._update(layer, pairs, ready)
+        self._ready[layer.index] = ready
 
-    def _sources(self, layer: LayerPlan) -> list[tuple[Work, Done]]:
-        """Return what a layer's errors come from: the layers after it, or else the loss.
+    def _sources(self, stage: int) -> list[tuple[Work, Done]]:
+        """Return what a stage's errors come from: the stages that read it, or else the loss.
 
-        The loss is known when everything that no other layer reads has come out.
+        The loss is known when everything that no other stage reads has come out.
         """
         edges, backs, forwards = self._network.edges, self._backs, self._forwards
-        later = [e.consumer for e in edges if e.producer == layer.index and e.consumer in backs]
+        later = [e.consumer for e in edges if e.producer == stage and e.consumer in backs]
         if later:
             return [backs[consumer] for consumer in later]
-        outputs = {layer.index for layer in self._todo.layers} - {e.producer for e in edges}
-        return [forwards[output] for output in outputs if output in forwards]
+        read = {e.producer for e in edges}
+        return [forwards[output] for output in sorted(forwards) if output not in read]
 
-    def _update(self, layer: LayerPlan, pairs: Work, ready: tuple[Work, Done]) -> Integers:
+    def _update(self, layer: int, uses: Sequence[int]) -> Integers | None:
         """Write the update of a layer, of every vector after its own sample, or the whole mini-batch, has come back.
 
         Args:
             layer: that learns.
-            pairs: the work of the update.
-            ready: what the update waits for.
+            uses: all layers that use its weight; the update waits for what each of them reads there.
 
         Returns:
-            (samples,) gates that open when the update with a sample is done.
+            (samples,) gates that open when the update with a sample is done; None: the layer does not learn.
         """
-        flow, todo, samples = self._flow, self._todo, self._samples
-        until = _last(ready[0].sample, samples)[pairs.sample if self._at_once else todo.first[1:][pairs.step] - 1]
-        done = flow.update(pairs, [ready[1].by(until)], todo.extras(layer))
+        flow, todo, samples, pairs = self._flow, self._todo, self._samples, self._trains[layer]
+        if pairs is None:
+            return None
+        ready = [self._ready[use] for use in uses if use in self._ready]
+        at = pairs.sample if self._at_once else todo.first[1:][pairs.step] - 1
+        until = [done.by(_last(work.sample, samples)[at]) for work, done in ready]
+        done = flow.update(pairs, until, todo.extras(todo.layers[layer]))
         steps = np.unique(pairs.step)
-        with flow.builder.task(len(steps), Phase.UPDATE, layer.index, 0, 0) as task:
+        with flow.builder.task(len(steps), Phase.UPDATE, layer, 0, 0) as task:
             task.wait(done.by(_last(pairs.step, todo.mini_batches)[steps]))
-            task.raise_(self._learned[layer.index] + steps)
+            task.raise_(self._learned[layer] + steps)
         return done.by(_last(pairs.sample, samples))
 
 

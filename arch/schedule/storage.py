@@ -22,7 +22,6 @@ import numpy as np
 
 from rpusim.arch.mapping.placement import Block, PlacedLayer, Placement
 from rpusim.arch.mapping.traffic import Message
-from rpusim.arch.network.network import INPUT
 from rpusim.arch.schedule.plan import LayerPlan, Plan
 
 
@@ -113,7 +112,7 @@ def settle(plan: Plan, samples: int, training: bool) -> tuple[Kept, ...]:
         inputs = layer.reads * word
         errors = placed.layer.rows * placed.layer.vectors * word if training else 0
         fitting = samples if room_for >= samples else max(room_for - 1, 0)
-        over = (samples - fitting) * (inputs + errors + layer.after.kept * training)
+        over = (samples - fitting) * (inputs + errors + sum(layer.waiting) * training)
         where, lacking = "", 0
         if over and over <= left:
             where, left = "global buffer", left - over
@@ -130,9 +129,9 @@ def settle(plan: Plan, samples: int, training: bool) -> tuple[Kept, ...]:
                 samples=fitting,
                 ahead=ahead if training and fitting == samples else max(ahead, 1),
                 overflow=where,
-                reread=where == "DRAM" and placement.network.predecessors(placed.index) == (INPUT,),
+                reread=where == "DRAM" and plan.giver(placed.index) is None,
                 lacking=lacking,
-                waiting_bits=layer.after.kept * training,
+                waiting_bits=sum(layer.waiting) * training,
             )
         )
     return tuple(settled)
@@ -144,11 +143,10 @@ def _held(plan: Plan, layer: LayerPlan, share: dict[int, int], word: int, traini
     What arrives at a tile for several replicas is divided among them. share: by tile, bits of its buffer that the layer
     may use. word: bits of a number.
     """
-    placed, before = layer.placed, plan.placement.network.predecessors(layer.index)
+    placed = layer.placed
     arrived = sent([layer.inputs], 1, 1)
-    if (source := max(before)) != INPUT:  # where several are summed, the one that does it
-        producer, number = plan.layers[source], plan.placement.network.successors(source).index(layer.index)
-        arrived += sent(producer.outputs[number], producer.placed.replicas, producer.placed.layer.vectors)
+    if giver := plan.giver(layer.index):
+        arrived += sent(giver[1], giver[0].placed.replicas, giver[0].placed.layer.vectors)
     on = Counter(tile for tile, _ in {(block.chip_tile, block.tile // placed.grid) for block in placed.blocks})
     inputs, of_row = layer.reads * word, placed.layer.vectors * word if training else 0
     for replica in range(placed.replicas):
@@ -199,8 +197,8 @@ def _read_by(block: Block, total: int, placed: PlacedLayer) -> int:
 def _waiting(layer: LayerPlan, home: Block) -> int:
     """Return the bits of a sample that wait at a row home for the way back: its share of all homes' bits."""
     each = [block.tile for block in layer.placed.row_homes[: len(layer.placed.row_splits)]]
-    before, bits = each.index(home.tile % layer.placed.grid), layer.after.kept
-    return bits * (before + 1) // len(each) - bits * before // len(each)
+    before = each.index(home.tile % layer.placed.grid)
+    return sum(bits * (before + 1) // len(each) - bits * before // len(each) for bits in layer.waiting)
 
 
 def _capacities(placement: Placement) -> dict[int, int]:
@@ -212,7 +210,7 @@ def _capacities(placement: Placement) -> dict[int, int]:
 def _words(placement: Placement) -> Counter[int]:
     """Return the bits of the digital words of the unit cells on each tile's arrays, by tile."""
     held = Counter[int]()
-    for block in placement.blocks():
+    for block in (block for placed in placement.holders for block in placed.blocks):
         word = placement.chip.tiles[block.kind].digital.word_bits
         held[block.chip_tile] += placement.cell.words * block.rows * block.columns * word
     return held

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -160,6 +161,17 @@ class Todo:
         step, vector = np.divmod(np.unique(np.concatenate([w.step * width + w.vector for w in found])), width)
         sample = self.first[step] + vector // layer.placed.layer.vectors
         return Work(layer, Phase.BACKWARD, step, sample, vector, None)
+
+    def errors_of_sum(self, layer: LayerPlan, parts: Sequence[Work]) -> Work:
+        """Return the vectors of a sum that have an error: all of the samples of which some part has one.
+
+        Args:
+            layer: at whose homes the sum is made.
+            parts: the vectors of its parts that have an error.
+        """
+        of, each = np.unique(np.concatenate([part.sample for part in parts])), layer.placed.layer.vectors
+        sample, position = of.repeat(each), np.tile(np.arange(each), len(of))
+        return Work(layer, Phase.BACKWARD, self.step_of[sample], sample, self.number[sample] * each + position, None)
 
     def extras(self, layer: LayerPlan) -> Extras | None:
         """Return the transfers and maintenance that follow updates of a layer; None if there are none."""

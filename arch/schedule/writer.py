@@ -8,18 +8,12 @@ import numpy as np
 
 from rpusim.arch.contract.activity import Activity
 from rpusim.arch.contract.columns import Integers, Operand, pick
+from rpusim.arch.engine.events import NO_ROW
 from rpusim.arch.engine.program import Builder, Task
 from rpusim.arch.schedule.plan import BlockPlan, Plan
 from rpusim.arch.schedule.storage import Kept
 from rpusim.arch.schedule.units import Units
 from rpusim.arch.schedule.work import Done, Work
-
-NO_ROW = -1
-"""Stands in the row column of events that do not come from one row of activity."""
-
-
-WAITING_ROW = -2
-"""Stands there in events that store what the way back needs in the buffer of a home, and that take it out again."""
 
 
 class Writer:

@@ -19,7 +19,9 @@ from contextlib import contextmanager
 from itertools import accumulate, zip_longest
 from typing import Any, NamedTuple, cast
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch._subclasses.fake_tensor import FakeTensor
 from torch._subclasses.functional_tensor import FunctionalTensor
 
@@ -76,7 +78,7 @@ class _AnalogProduct(torch.autograd.Function):
     ) -> Tensor:
         vectors = layer.vectors_of(x)
         ctx.layer, ctx.shape, ctx.step, ctx.call = layer, x.shape, step, layer.calls - step.number
-        vars(layer)["calls"] += 1  # a module's own way to set it takes long
+        vars(layer).update(calls=layer.calls + 1, at_work=ctx.call)  # a module's own way to set it takes long
         ctx.save_for_backward(vectors)
         y = layer.analog_forward(vectors, step)
         clipped[:] = [tile.clipped for tile in layer._grid]
@@ -93,6 +95,7 @@ class _AnalogProduct(torch.autograd.Function):
                 "give; accepted is a loss that uses no gradients, or such a penalty on a part that is not converted"
             )
         d = gradients[0].contiguous()
+        vars(layer)["at_work"] = ctx.call
         wanted = ctx.needs_input_grad[0]
         back = layer.input_of(layer.analog_backward(d, ctx.step, ctx.clipped), ctx.shape) if wanted else None
         if layer.trained:
@@ -149,6 +152,7 @@ class AnalogLayer(torch.nn.Module, ABC):
     weight, bias:  parameters, as of torch's layer. Where the tiles learn by pulses they stand for what the cells hold
                  (see `layers.gradient`); a digital bias is a plain parameter.
     calls:       how often the layer was called.
+    at_work:     the call whose vectors the tiles multiply, or learn from: a number, or (vectors,) numbers.
     lost:        what of the weights that were written last the cells could not hold.
     scale:       the mapping scale s, () or (outputs,).
     out_scale, input_range:  the learned factors; None unless configured.
@@ -204,6 +208,7 @@ class AnalogLayer(torch.nn.Module, ABC):
         self.out_scale = torch.nn.Parameter(out_scale) if config.learn_out_scaling else None
         self.input_range = None if config.input_range is None else LearnedRange(config.input_range)
         self.calls, self.lost = 0, Lost()
+        self.at_work: int | NDArray[np.int64] = 0
         self._still: tuple[str, ...] = ()
         """Parts of the tiles' parameters that stay as they are, where torch trains them."""
         self._parts: tuple[str, ...] = () if self._by_torch else ("weight", "bias") if self.bias_column else ("weight",)
@@ -375,6 +380,7 @@ class AnalogLayer(torch.nn.Module, ABC):
         if todo is None:
             return
         d = todo.d / self.scale if self._scaled else todo.d
+        vars(self)["at_work"] = todo.calls
         for tile, (x_part, d_part) in zip(self._grid, self._pairs_of_tiles(todo.x, d), strict=True):
             work = work_of_norm(tile.rows, tile.columns, len(d)) if todo.measured else NOTHING
             tile.update(x_part, d_part, rate, work)

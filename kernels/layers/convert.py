@@ -71,7 +71,8 @@ def convert(
     found = _layers(module, _keys("include", include), _keys("exclude", exclude))
     if not found:
         raise InputError(f"module: {type(module).__name__} has no layer to convert; {ACCEPTED}")
-    _check_ties(module, found)
+    same = _one_weight(found)
+    _check_ties(module, found, same)
     matrices = {part: _matrices(part, kind, names) for part, (kind, names) in found.items()}
     known = {name for of_part in matrices.values() for names in of_part.values() for name in names}
     chosen = _Choice(config, dict(per_layer or {}), dict(splits or {}), known)
@@ -91,6 +92,7 @@ def convert(
             getattr(analog, hooks).update(getattr(part, hooks))
         lost += [(names[0] or "module", each.lost) for each in analog.modules() if isinstance(each, AnalogLayer)]
         replaced[id(part)] = analog.train(part.training).to(next(part.parameters()).device)
+        replaced |= {id(other): replaced[id(part)] for other in same.get(part, ())}
         index += len(own)
     chosen.check_all_used()
     _warn_of_lost(lost)
@@ -117,7 +119,8 @@ def load_digital(module: nn.Module, state: Mapping[str, Any], strict: bool = Tru
     checks.instance("module", module, nn.Module)
     left, missing = dict(state), []
     found: list[tuple[str, AnalogLayer, torch.Tensor, torch.Tensor | None]] = []
-    analog = [(name, part) for name, part in module.named_modules() if isinstance(part, AnalogLayer)]
+    everything = module.named_modules(remove_duplicate=False)  # what is in two places has two names in a state
+    analog = [(name, part) for name, part in everything if isinstance(part, AnalogLayer)]
     for name, layer in analog:
         sources = _digital_names(module, name)
         parts = [left.pop(source, None) if part is None else left.get(source) for source, part in sources.values()]
@@ -309,13 +312,32 @@ def _matrices(part: nn.Module, kind: Any, names: list[str]) -> dict[str, list[st
     return {matrix: [f"{name}.{matrix}" if name else matrix for name in names] for matrix in kind.matrices(part)}
 
 
-def _check_ties(module: nn.Module, found: Mapping[nn.Module, Any]) -> None:
+def _one_weight(found: dict[nn.Module, tuple[Any, list[str]]]) -> dict[nn.Module, list[nn.Module]]:
+    """Find layers that do the same with the same parameters, as where weights are tied: one layer on arrays is both.
+
+    found: as `_layers` gives it; only the first of each is left there, with the names of all.
+    """
+    first: dict[Any, nn.Module] = {}
+    same: dict[nn.Module, list[nn.Module]] = {}
+    for part, (_, names) in list(found.items()):
+        what = type(part), part.extra_repr(), part.training, *((name, id(p)) for name, p in part.named_parameters())
+        before = first.setdefault(what, part)
+        if before is not part and not any(getattr(part, hooks) for hooks in _HOOKS):
+            found[before][1].extend(names)
+            same.setdefault(before, []).append(part)
+            del found[part]
+    return same
+
+
+def _check_ties(
+    module: nn.Module, found: Mapping[nn.Module, Any], same: Mapping[nn.Module, Sequence[nn.Module]]
+) -> None:
     owners: dict[int, list[tuple[str, nn.Module]]] = {}
     for name, part in module.named_modules():
         for parameter, values in part.named_parameters(recurse=False):
             owners.setdefault(id(values), []).append((f"{name}.{parameter}" if name else parameter, part))
     for part, (_, names) in found.items():
-        own = set(part.modules())
+        own = {inner for each in (part, *same.get(part, ())) for inner in each.modules()}
         for parameter, values in part.named_parameters():
             for elsewhere, owner in owners[id(values)]:
                 if owner not in own:

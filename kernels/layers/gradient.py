@@ -23,6 +23,7 @@ from typing import Any, NamedTuple, NoReturn, Protocol
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch.utils._pytree import tree_flatten, tree_map
 
 from rpusim.arch.contract.digital_work import Work
@@ -68,12 +69,14 @@ Terms = list[tuple[Pairs, float]]
 class Waiting(NamedTuple):
     """Pairs in the order of the forward passes: x (vectors, columns of all groups), d (vectors, rows).
 
-    measured: whether somebody asked for the norm of their gradient.
+    measured: whether somebody asked for the norm of their gradient. calls: (vectors,) the call of the layer that each
+    comes from.
     """
 
     x: Tensor
     d: Tensor
     measured: bool
+    calls: NDArray[np.int64]
 
 
 _ATTRIBUTES = {
@@ -334,14 +337,15 @@ def in_order(parts: Mapping[str, tuple[Any, float]], groups: int) -> Waiting | N
     found = [_scaled(pairs, of_parts, groups) for pairs, of_parts in ordered]
     x, d = [each[0] for each in found], [each[1] for each in found]
     measured = any(pairs.measured for pairs, _ in ordered)
-    if len(found) == 1:
-        return Waiting(x[0], d[0], measured)
-    if not any(pairs.step for pairs, _ in ordered):
-        return Waiting(torch.cat(x), torch.cat(d), measured)
-    sample = np.concatenate([np.arange(len(part)) for part in x])
     calls = np.repeat([pairs.call for pairs, _ in ordered], [len(part) for part in x])
-    order = torch.from_numpy(np.lexsort((sample, calls))).to(x[0].device)
-    return Waiting(torch.cat(x)[order], torch.cat(d)[order], measured)
+    if len(found) == 1:
+        return Waiting(x[0], d[0], measured, calls)
+    if not any(pairs.step for pairs, _ in ordered):
+        return Waiting(torch.cat(x), torch.cat(d), measured, calls)
+    sample = np.concatenate([np.arange(len(part)) for part in x])
+    order = np.lexsort((sample, calls))
+    there = torch.from_numpy(order).to(x[0].device)
+    return Waiting(torch.cat(x)[there], torch.cat(d)[there], measured, calls[order])
 
 
 def _scaled(pairs: Pairs, factors: Mapping[str, float], groups: int) -> tuple[Tensor, Tensor]:

@@ -119,7 +119,7 @@ class AnalogSGD(torch.optim.Optimizer):
             layer.pulsed_update(rates.get(id(layer), {}))
             layer.end_mini_batch()
             if layer.log is not None:
-                logs[id(layer.log)] = layer.log
+                logs[id(layer.log.whole)] = layer.log.whole
         for log in logs.values():
             log.mini_batch_over(self)
 

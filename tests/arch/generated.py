@@ -95,6 +95,75 @@ def branches(long_branch_last: bool) -> Network:
     )
 
 
+def residual(side: int, channels: int, blocks: int) -> Network:
+    """Convolutions with a sum around each, of which every second one is strided and its other branch pooled."""
+    window, smaller = Window((3, 3), padding=(1, 1)), Window((2, 2), stride=(2, 2))
+    shape = (channels, side, side)
+    steps: list[tuple[Operation, Sequence[str]]] = [
+        (WeightLayer.convolution("stem", (1, side, side), channels, window), ("input",))
+    ]
+    x = "stem"
+    for block in range(blocks):
+        before, skip = shape, x
+        if block % 2 and shape[1] > 1:
+            shape = (channels, *smaller.output_size(*shape[1:]))
+            steps.append((WeightLayer.convolution(f"conv{block}", before, channels, smaller), (x,)))
+            skip = f"pool{block}"
+            steps.append((Operation.digital(skip, "pool", before, shape, "max", smaller), (x,)))
+        else:
+            steps.append((WeightLayer.convolution(f"conv{block}", before, channels, window), (x,)))
+        steps.append((Operation.digital(f"sum{block}", "add", shape, inputs=2), (f"conv{block}", skip)))
+        x = f"relu{block}"
+        steps.append((Operation.digital(x, "activation", shape, detail="relu"), (f"sum{block}",)))
+    flat = channels * shape[1] * shape[2]
+    steps.append((Operation.digital("flat", "flatten", shape, (flat,)), (x,)))
+    steps.append((WeightLayer.linear("fc", (flat,), 3), ("flat",)))
+    return connect("residual", (1, side, side), steps)
+
+
+def gated(side: int, channels: int) -> Network:
+    """A convolution whose channels are scaled by what two small layers make of their means, and added to themselves."""
+    window, shape = Window((3, 3), padding=(1, 1)), (channels, side, side)
+    one = Window((1, 1))
+    return connect(
+        "gated",
+        (1, side, side),
+        [
+            (WeightLayer.convolution("conv", (1, side, side), channels, window), ("input",)),
+            (Operation.digital("mean", "pool", shape, (channels, 1, 1), "average", axes=(1, 2)), ("conv",)),
+            (WeightLayer.convolution("squeeze", (channels, 1, 1), 2, one), ("mean",)),
+            (WeightLayer.convolution("gate", (2, 1, 1), channels, one), ("squeeze",)),
+            (Operation.digital("product", "multiply", shape, inputs=2), ("conv", "gate")),
+            (Operation.digital("sum", "add", shape, inputs=2), ("product", "conv")),
+            (WeightLayer.convolution("last", shape, 2, Window((2, 2))), ("sum",)),
+        ],
+    )
+
+
+def around(width: int, depth: int) -> Network:
+    """Linear layers with a sum around each, beginning with the sample and ending with a sum that nobody reads."""
+    steps: list[tuple[Operation, Sequence[str]]] = []
+    x = "input"
+    for block in range(depth):
+        steps.append((WeightLayer.linear(f"linear{block}", (3, width), width), (x,)))
+        steps.append((Operation.digital(f"sum{block}", "add", (3, width), inputs=2), (f"linear{block}", x)))
+        steps.append((Operation.digital(f"tanh{block}", "activation", (3, width), detail="tanh"), (f"sum{block}",)))
+        x = f"tanh{block}"
+    return connect("around", (3, width), steps)
+
+
+def again(width: int, times: int) -> Network:
+    """One layer gone through several times, with a sum around it, between two others."""
+    steps: list[tuple[Operation, Sequence[str]]] = [(WeightLayer.linear("first", (2, 5), width), ("input",))]
+    x = "first"
+    for number in range(times):
+        layer = WeightLayer.linear(f"again{number}", (2, width), width, bias=False, parameter="again.weight")
+        steps.append((layer, (x,)))
+        steps.append((Operation.digital(f"sum{number}", "add", (2, width), inputs=2), (f"again{number}", x)))
+        x = f"sum{number}"
+    return connect("again", (2, 5), [*steps, (WeightLayer.linear("last", (2, width), 3), (x,))])
+
+
 def changed(chip: Chip, **blocks: Any) -> Chip:
     """A chip whose (first) tile has some fields of its blocks replaced."""
     kind = chip.tiles[0]
@@ -144,6 +213,12 @@ networks = st.one_of(
     st.lists(st.integers(1, 100), min_size=2, max_size=4).map(lambda sizes: chain(*sizes)),
     st.builds(images, st.sampled_from([4, 6]), st.integers(1, 6)),
     st.booleans().map(branches),
+    sums := st.one_of(
+        st.builds(residual, st.sampled_from([3, 4]), st.integers(1, 6), st.integers(1, 3)),
+        st.builds(gated, st.sampled_from([2, 3]), st.integers(1, 20)),
+        st.builds(around, st.integers(1, 80), st.integers(1, 3)),
+        st.builds(again, st.integers(1, 80), st.integers(2, 3)),
+    ),
 )
 
 
@@ -161,7 +236,8 @@ def works(
     """A plan, activity for it, and a schedule that takes it; at ``most`` so many replicas of a layer."""
     network, chip = draw(networks), draw(chips)
     training, cell = draw(st.booleans()), draw(st.sampled_from(cells))
-    replicas = {layer.name: draw(st.integers(1, min(layer.vectors, most))) for layer in network.layers}
+    replicas = {layer.parameter: draw(st.integers(1, min(layer.vectors, most))) for layer in network.layers}
+    replicas = {layer.name: replicas[layer.parameter] for layer in network.layers}
     placement = place(network, chip, cell=cell, replicas=replicas)
     activity = scattered(
         replicated(placement, assumed_activity(one_replica(placement), draw(st.integers(1, 3)), training)),

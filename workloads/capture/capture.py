@@ -6,9 +6,8 @@ megabytes), put into evaluation or training mode and traced by ``torch.export``,
 operation is looked up in `ACCEPTED` and becomes one operation of the network. The user's module is not touched.
 
 A batch is traced and taken off again, so an operation that mixes samples is refused. Operations whose result is not
-used are left out. A weight that is used twice gives two weight layers with the same `parameter`; the chip can hold
-it twice or let both share the array, capture does not decide that. What is computed from constants alone is constant,
-and left out as well.
+used are left out. A weight that is used twice gives two weight layers with the same `parameter`, which lie on the same
+arrays (`Network.uses`). What is computed from constants alone is constant, and left out as well.
 
 What only training does (``if self.training``: auxiliary heads, noise, losses) is in the training graph. That graph may
 return several tensors, and losses: what is computed for a loss alone is left out, as a loss outside the module is; a
@@ -134,16 +133,17 @@ def _form(network: Network) -> list[tuple[Any, tuple[int, ...]]]:
 
 def _check_modes(training: Network, evaluation: Network) -> None:
     """Refuse a module of which evaluation is more than a part of training, which the clock cannot follow."""
-    learns = {layer.parameter: (number, layer) for number, layer in enumerate(training.layers)}
+    learns = {use: (number, training.layers[number]) for use, number in training.by_use.items()}
     last = -1
-    for layer in evaluation.layers:
+    for use, index in evaluation.by_use.items():
+        layer = evaluation.layers[index]
         where = f"network {evaluation.name!r}: layer {layer.name!r}"
-        if layer.parameter not in learns:
+        if use not in learns:
             raise InputError(
                 f"{where} is used in evaluation mode but not in training mode, which the clock cannot follow; "
                 "accepted: every layer that is used in evaluation is used in training, too"
             )
-        number, same = learns[layer.parameter]
+        number, same = learns[use]
         if same != layer or number < last:
             what = "order" if same == layer else "shape"
             raise InputError(
@@ -159,24 +159,24 @@ def check_convertible(network: Network, module: nn.Module) -> None:
     network:  what `capture` found of the module.
     module:   whose weight layers are to be put on arrays, each on its own.
 
-    Raises InputError if a weight is used twice, or by a function and not by a module, or if the module is a weight
-    layer by itself.
+    Raises InputError if a recurrent layer is used twice, a weight is used by a function and not by a module, or the
+    module is a weight layer by itself.
     """
     if isinstance(module, WEIGHT_LAYERS):
         raise InputError(
             f"network: got a {type(module).__name__} by itself; accepted: a module that holds it, such as "
             f"nn.Sequential(nn.{type(module).__name__}(...))"
         )
-    modules, used = dict(module.named_modules()), dict[str, str]()
-    for layer in network.layers:
-        if layer.parameter in used:
+    modules = dict(module.named_modules())
+    for index, layer in enumerate(network.layers):
+        first = network.layers[network.uses(index)[0]]
+        holder = modules.get(first.name.rpartition(".")[0])
+        if first is not layer and isinstance(holder, nn.RNNBase):
             raise InputError(
-                f"network: weight {layer.parameter!r} is used twice, which can be mapped and timed but not computed; "
-                "accepted: every layer with a weight of its own"
+                f"network: {type(holder).__name__} with weight {layer.parameter!r} is used twice, which can be mapped "
+                "and timed but not computed; accepted: every recurrent layer used once"
             )
-        used[layer.parameter] = layer.name
-        holder = modules.get(layer.name.rpartition(".")[0])
-        if not isinstance(modules.get(layer.name), WEIGHT_LAYERS) and not isinstance(holder, nn.RNNBase):
+        if not isinstance(modules.get(first.name), WEIGHT_LAYERS) and not isinstance(holder, nn.RNNBase):
             raise InputError(
                 f"network: weight {layer.parameter!r} is used by a function, which can be mapped and timed but not "
                 "computed; accepted: nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.RNN, nn.LSTM and nn.GRU modules"

@@ -6,6 +6,7 @@ import math
 import operator
 from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -163,7 +164,9 @@ class Translator:
             raise InputError(self.mixes_samples(node))
         operation: Operation
         if _is_weight_layer(node):
+            bias = self.held.get(given["bias"].name, "") if given["bias"] is not None else ""
             operation = self.weight_layer(node, kind, sources[0], shape, given)
+            operation = replace(operation, bias_parameter=self.first_name.get(bias, ""))
         else:
             name, (window, axes) = self.unique(self.digital_name(node)), self.extent(node, kind, given)
             taken = (0, 0, 1)

@@ -30,7 +30,7 @@ def document(model: nn.Module, placement: Placement) -> list[dict[str, Any]]:
     are not scaled; and of the weights that were written last, ``clipped``, how many are beyond their cells' bounds, and
     ``lost``, the share of the weights' norm that is missing.
     """
-    return [_of_layer(placed.layer.name, model.get_submodule(placed.layer.name)) for placed in placement.layers]
+    return [_of_layer(placed.layer.name, model.get_submodule(placed.layer.name)) for placed in placement.holders]
 
 
 def _of_layer(name: str, module: nn.Module) -> dict[str, Any]:

@@ -118,7 +118,7 @@ def _arrays(model: nn.Module) -> Iterator[DeviceArray]:
 
 def _of_layers(model: nn.Module, placement: Placement) -> Iterator[tuple[str, int, NDArray[np.int32]]]:
     """Go through all arrays: name of the layer, number of the array in its unit cells, pulses of all cells (cells,)."""
-    for placed in placement.layers:
+    for placed in placement.holders:
         found: dict[int, list[NDArray[np.int32]]] = {}
         for tile in model.get_submodule(placed.layer.name).tiles:  # type: ignore[union-attr]
             for number, array in enumerate(_arrays(tile)):

@@ -81,7 +81,7 @@ def layer_configurations(
         return analog_configuration(kind, management, cells, placement.bias)
 
     kinds = [of_kind(kind) for kind in placement.chip.tiles]
-    return {placed.layer.name: kinds[placed.blocks[0].kind] for placed in placement.layers}
+    return {placed.layer.name: kinds[placed.blocks[0].kind] for placed in placement.holders}
 
 
 _SCALED = Work(multiply=1)
@@ -133,4 +133,4 @@ def with_management(activity: Activity, placement: Placement, management: Manage
 
 def splits(placement: Placement) -> dict[str, tuple[tuple[int, ...], tuple[int, ...]]]:
     """Say how the kernel has to cut each layer for its tiles to be the chip's: (row splits, column splits) by name."""
-    return {placed.layer.name: (placed.row_splits, placed.column_splits) for placed in placement.layers}
+    return {placed.layer.name: (placed.row_splits, placed.column_splits) for placed in placement.holders}

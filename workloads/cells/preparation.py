@@ -26,11 +26,14 @@ MOST_COUNT = 2**31 - 1
 def preparation(placement: Placement, cells: UnitCells | InferenceCells | None) -> Activity:
     """List the work before the first mini-batch: rows of maintenance for every block of a placement.
 
+    Where a weight has several uses its arrays are prepared once.
+
     cells: what stands at the cross-points; None: single devices.
 
     InputError: tiles do not say how they are written, or more pulses are asked for than a row can count.
     """
-    return Activity.concatenate(rows for block in placement.blocks() for rows in _of_block(placement, block, cells))
+    blocks = (block for placed in placement.holders for block in placed.blocks)
+    return Activity.concatenate(rows for block in blocks for rows in _of_block(placement, block, cells))
 
 
 def _of_block(placement: Placement, block: Block, cells: UnitCells | InferenceCells | None) -> Iterator[Activity]:

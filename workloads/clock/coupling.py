@@ -203,6 +203,12 @@ def _check_refresh(tiles: Iterable[AnalogTile], meter: Meter) -> None:
 
 def _check_vectors(tiles: Iterable[AnalogTile], meter: Meter) -> None:
     """Refuse what is not timed, and cells in which a mini-batch is more than its vectors one after the other."""
+    placement = meter.plan.placement
+    if len(placement.holders) < len(placement.layers):
+        raise InputError(
+            "elapse: got 'vector' for a network that uses a weight more than once, whose vectors it cannot follow; "
+            "accepted: mini-batch, or every layer with a weight of its own"
+        )
     if meter.timing != "every":
         raise InputError(f"elapse: got 'vector' with timing: {sampling.name(meter.timing)}; it needs timing: every")
     for tile in tiles:

@@ -41,8 +41,8 @@ class Modes:
         everything = tuple(range(len(placement.layers)))
         if evaluation is placement.network:
             return Modes(make_plan(placement), None, everything)
-        by_parameter = {placed.layer.parameter: placed for placed in placement.layers}
-        chosen = [by_parameter[layer.parameter] for layer in evaluation.layers]
+        by_use = dict(zip(placement.network.by_use, placement.layers, strict=True))
+        chosen = [by_use[use] for use in evaluation.by_use]
         moved = tuple(
             replace(placed, index=index, blocks=tuple(replace(block, layer=index) for block in placed.blocks))
             for index, placed in enumerate(chosen)

@@ -184,7 +184,8 @@ def operations(network: Network, activity: Activity) -> int:
 def placed_layers(placement: Placement) -> list[dict[str, Any]]:
     """Describe every weight layer with the blocks it lies on.
 
-    Rows and columns are those of the matrix W in y = W x, bias column included; vectors and macs are per sample.
+    Rows and columns are those of the matrix W in y = W x, bias column included; vectors and macs are per sample. A
+    layer that uses the weight of an earlier one names that as ``arrays_of``.
     """
     layers = []
     for placed in placement.layers:
@@ -213,6 +214,8 @@ def placed_layers(placement: Placement) -> list[dict[str, Any]]:
                 "tiles": tiles,
             }
         )
+        if (first := placement.network.uses(placed.index)[0]) != placed.index:
+            layers[-1]["arrays_of"] = placement.network.layers[first].name
     return layers
 
 

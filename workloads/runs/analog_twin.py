@@ -19,6 +19,7 @@ from rpusim.workloads.cells import endurance, periphery
 from rpusim.workloads.cells.inference_cells import InferenceCells
 from rpusim.workloads.cells.management import Management
 from rpusim.workloads.cells.training_cells import UnitCells
+from rpusim.workloads.clock.uses import UsesLog
 
 
 class _NotPlaced(ActivityLog):
@@ -82,8 +83,13 @@ def analog_twin(
         for name, part in analog.named_modules():
             if isinstance(part, AnalogLayer):
                 part.log = _NotPlaced(name)
-    for placed in placement.layers:
-        for tile in analog.get_submodule(placed.layer.name).modules():
+    for placed in placement.holders:
+        part, own, uses = analog.get_submodule(placed.layer.name), log, placement.network.uses(placed.index)
+        if len(uses) > 1:
+            assert isinstance(part, AnalogLayer), "a weight that is used again and is not on arrays by itself"
+            own = told_apart = UsesLog(log, part, uses)
+            told_apart.follow(analog)
+        for tile in part.modules():
             if isinstance(tile, Tile):
-                tile.layer, tile.log = placed.index, log  # in order of execution, as the engine counts
+                tile.layer, tile.log = placed.index, own  # in order of execution, as the engine counts
     return analog

@@ -50,7 +50,8 @@ class Pieces:
 def pieces(draw: st.DrawFn) -> Pieces:
     training = draw(st.booleans())
     network, schedule = draw(networks), draw(st.sampled_from(SCHEDULES[training]))
-    replicas = {layer.name: draw(st.integers(1, min(layer.vectors, 3))) for layer in network.layers}
+    copies = {layer.parameter: draw(st.integers(1, min(layer.vectors, 3))) for layer in network.layers}
+    replicas = {layer.name: copies[layer.parameter] for layer in network.layers}
     placement = place(network, draw(chips), replicas=replicas)
     return Pieces(placement, training, schedule, draw(st.integers(1, 3)))
 
@@ -82,7 +83,8 @@ def test_few_are_timed_for_a_million(training: bool, chip: str, batch: int) -> N
 def test_a_large_mini_batch_costs_what_its_parts_add_up_to(
     network: Network, chip: Chip, data: st.DataObject, samples: int, batches: int
 ) -> None:
-    replicas = {layer.name: data.draw(st.integers(1, min(layer.vectors, 3))) for layer in network.layers}
+    copies = {layer.parameter: data.draw(st.integers(1, min(layer.vectors, 3))) for layer in network.layers}
+    replicas = {layer.name: copies[layer.parameter] for layer in network.layers}
     large = Pieces(place(network, chip, replicas=replicas), True, "sequential", samples)
 
     def work(number: int, size: int) -> Activity:

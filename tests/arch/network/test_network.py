@@ -136,9 +136,82 @@ def residual():
 def test_residual_sum_waits_for_both_branches():
     network = residual()
     assert [layer.name for layer in network.layers] == ["a", "b", "c"]
-    assert network.predecessors(2) == (0, 1)
-    assert network.successors(0) == (1, 2)
-    assert edge(network, 0, 2).needs.tolist() == edge(network, 1, 2).needs.tolist() == [0, 1, 2, 3]
+    (made,) = network.sums
+    assert (made.name, made.number, made.home) == ("sum", 3, 1)
+    assert network.predecessors(2) == (3,) and network.predecessors(3) == (0, 1)
+    assert network.successors(0) == (1, 3) and network.successors(1) == (3,)
+    assert edge(network, 0, 3).needs.tolist() == edge(network, 1, 3).needs.tolist() == [0, 1, 2, 3]
+    assert edge(network, 3, 2).needs.tolist() == [0, 1, 2, 3]
+
+
+def residual_blocks(depth: int) -> Network:
+    """x = tanh(x + Linear(x)), 16 positions of 8 values, so often."""
+    steps, x = [], "input"
+    for block in range(depth):
+        steps.append((WeightLayer.linear(f"linear{block}", (16, 8), 8), (x,)))
+        steps.append((Operation.digital(f"sum{block}", "add", (16, 8), inputs=2), (f"linear{block}", x)))
+        steps.append((Operation.digital(x := f"tanh{block}", "activation", (16, 8), detail="tanh"), (f"sum{block}",)))
+    return connect("residual blocks", (16, 8), steps)
+
+
+@pytest.mark.parametrize("depth", [1, 2, 7, 30])
+def test_residual_blocks_wait_for_as_many_things_as_there_are_blocks(depth):
+    """Each layer reads one stage, each sum two."""
+    network = residual_blocks(depth)
+    assert len(network.layers) == len(network.sums) == depth
+    assert len(network.edges) == 3 * depth
+
+
+def test_a_gate_is_sent_once_and_not_once_for_each_position():
+    """x * sigmoid(g(mean of x)): 16 positions of x meet one of the gate, at the home of g."""
+    shape = (3, 4, 4)
+    network = connect(
+        "gated",
+        (1, 4, 4),
+        [
+            (conv("x", (1, 4, 4), 3), ("input",)),
+            (Operation.digital("mean", "pool", shape, (3, 1, 1), "average", axes=(1, 2)), ("x",)),
+            (conv("g", (3, 1, 1), 3, Window((1, 1))), ("mean",)),
+            (Operation.digital("product", "multiply", shape, inputs=2), ("x", "g")),
+            (conv("y", shape, 2), ("product",)),
+        ],
+    )
+    (made,) = network.sums
+    assert made.home == network.layer_index("g")
+    assert edge(network, 0, made.number).needs.tolist() == [15]
+    assert edge(network, 0, made.number).emits.tolist() == [1] * 16
+    assert edge(network, 1, made.number).emits.tolist() == [1]
+    assert edge(network, made.number, 2).emits.tolist() == [16]
+
+
+def test_a_stage_that_is_two_parts_of_a_sum_sends_both():
+    """a + tanh(a) + b at the home of b: four positions of a go there twice, and each is needed with its own of b."""
+    steps = [
+        (WeightLayer.linear("a", (4, 3), 3), ("input",)),
+        (WeightLayer.linear("b", (4, 3), 3), ("input",)),
+        (Operation.digital("tanh", "activation", (4, 3), detail="tanh"), ("a",)),
+        (Operation.digital("sum", "add", (4, 3), inputs=3), ("a", "tanh", "b")),
+        (WeightLayer.linear("c", (4, 3), 2), ("sum",)),
+    ]
+    network = connect("two parts", (4, 3), steps)
+    (made,) = network.sums
+    assert made.sources == (0, 1)
+    assert edge(network, 0, made.number).emits.tolist() == [2] * 4
+    assert edge(network, 0, made.number).needs.tolist() == [0, 1, 2, 3]
+    completes, taken = made.taken(0, turns=2)
+    assert completes.shape == taken.shape[1:] == (24,)
+    assert np.array_equal(taken[0], completes % 2 == 0) and np.array_equal(taken[1], completes % 2 == 1)
+
+
+def test_what_is_merged_of_one_stage_alone_is_no_sum():
+    steps = [
+        (WeightLayer.linear("x", (4,), 4), ("input",)),
+        (Operation.digital("gate", "activation", (4,), detail="sigmoid"), ("x",)),
+        (Operation.digital("swish", "multiply", (4,), inputs=2), ("x", "gate")),
+        (WeightLayer.linear("y", (4,), 2), ("swish",)),
+    ]
+    network = connect("swish", (4,), steps)
+    assert network.sums == () and network.predecessors(1) == (0,)
 
 
 def test_an_addition_belongs_to_the_later_of_its_producers():
@@ -285,16 +358,19 @@ def window_values(operation, values, position):
 
 
 def brute_force(network: Network):
-    """Push through the network, in place of every value, the set of (layer, vector) that it is made of."""
-    sets, waits, reads = {}, {}, {}
+    """Push through the network, in place of every value, the set of (stage, vector) that it is made of."""
+    sets, waits, reads, stages, homes = {}, {}, {}, {}, {INPUT: INPUT}
+    homes |= {index: index for index in range(len(network.layers))}
     for operation in network.operations:
-        arriving = [sets[name] for name in network.graph.predecessors(operation.name)]
+        sources = list(network.graph.predecessors(operation.name))
+        arriving = [sets[name] for name in sources]
+        stages[operation.name] = stages[sources[0]] if sources else INPUT
         out = np.empty(operation.shape, dtype=object)
         if operation.kind == "input":
             for place in np.ndindex(operation.shape):
                 out[place] = frozenset()
         elif operation.kind in ("conv2d", "linear"):
-            index = network.layer_index(operation.name)
+            index = stages[operation.name] = network.layer_index(operation.name)
             (values,) = arriving
             places = np.empty(values.shape, dtype=object)
             for place in np.ndindex(values.shape):
@@ -314,37 +390,54 @@ def brute_force(network: Network):
                 out[(channel, *position)] = frozenset().union(*(value for c, value in seen if c == channel))
         elif operation.kind == "flatten":
             out[:] = arriving[0].reshape(-1)
+        elif len({stages[name] for name in sources}) > 1:
+            number = stages[operation.name] = len(homes) - 1
+            home = homes[number] = max(homes[stages[name]] for name in sources)
+            reads[number] = [value for values in arriving for value in values.flat]
+            for vector in range(network.layers[home].vectors):
+                waits[number, vector] = frozenset()
+            for place in np.ndindex(operation.shape):
+                given = frozenset().union(*(values[place] for values in arriving))
+                made = max((v for stage, v in given if homes[stage] == home), default=0)
+                out[place] = frozenset([(number, made)])
+                for vector in range(made, network.layers[home].vectors):  # they come in order
+                    waits[number, vector] |= given
         else:
             for place in np.ndindex(operation.shape):
                 out[place] = frozenset().union(*(values[place] for values in arriving))
         if operation.kind in ("conv2d", "linear"):
             reads[index] = [values[place] for place in reads[index]]
         sets[operation.name] = out
-    return waits, reads
+    return waits, reads, homes
 
 
 @settings(max_examples=150, deadline=None)
 @given(random_networks())
 def test_needs_and_emits_agree_with_pushing_sets_of_vectors_through(network):
-    waits, reads = brute_force(network)
+    waits, reads, homes = brute_force(network)
     for e in network.edges:
-        consumer = network.layers[e.consumer]
+        consumer = network.layers[homes[e.consumer]]
         last = [
-            max((v for layer, v in waits[e.consumer, vector] if layer == e.producer), default=-1)
+            max((v for stage, v in waits[e.consumer, vector] if stage == e.producer), default=-1)
             for vector in range(consumer.vectors)
         ]
         assert e.needs.tolist() == last
         if e.producer != INPUT:
-            producer = network.layers[e.producer]
+            producer = network.layers[homes[e.producer]]
             complete = np.zeros(producer.vectors, int)
             for value in reads[e.consumer]:
-                vectors = [v for layer, v in value if layer == e.producer]
+                vectors = [v for stage, v in value if stage == e.producer]
                 if vectors:
                     complete[max(vectors)] += 1
-            assert (e.emits * producer.rows).tolist() == complete.tolist()
+            assert e.emits.tolist() == (-(-complete // producer.rows)).tolist()
+            assert e.emits.sum() == e.frees.sum()
+            # nothing is freed before it is there
+            held = np.append(0, np.cumsum(e.emits))[e.needs + 1]
+            assert np.all(np.cumsum(e.frees) <= np.maximum.accumulate(held))
     found = {(e.producer, e.consumer) for e in network.edges}
-    missing = {(layer, consumer) for (consumer, _), value in waits.items() for layer, _ in value} - found
+    missing = {(stage, consumer) for (consumer, _), value in waits.items() for stage, _ in value} - found
     assert not missing
+    assert len(found) == len(network.layers) + 2 * len(network.sums)
 
 
 @settings(max_examples=50, deadline=None)

@@ -68,7 +68,8 @@ def test_residual_network_with_batch_norm_is_captured():
         ("head", "linear", 10, 8, True),
     ]
     assert [layer.vectors for layer in network.layers] == [64, 64, 1]
-    assert network.predecessors(2) == (0, 1)
+    (made,) = network.sums
+    assert network.predecessors(made.number) == (0, 1) and network.predecessors(2) == (made.number,)
     assert [operation.kind for operation in network.operations] == [
         *("input", "conv2d", "batch_norm", "activation", "conv2d", "dropout", "add", "activation"),
         *("pool", "flatten", "linear", "softmax", "output"),

@@ -304,16 +304,16 @@ def test_what_cannot_be_placed_is_a_sentence(changes: dict[str, Any], sentence: 
         rpusim.place(**given | changes)
 
 
-def test_shared_weights_are_refused_by_name() -> None:
+def test_a_weight_that_a_function_uses_is_refused_by_name() -> None:
     class Twice(nn.Module):
         def __init__(self) -> None:
             super().__init__()
-            self.l = nn.Linear(3, 3)
+            self.l, self.matrix = nn.Linear(3, 3), nn.Parameter(torch.zeros(3, 3))
 
         def forward(self, x: torch.Tensor) -> torch.Tensor:
-            return self.l(torch.tanh(self.l(x)))
+            return nn.functional.linear(torch.tanh(self.l(x)), self.matrix)
 
-    with pytest.raises(InputError, match=r"weight 'l\.weight' is used twice"):
+    with pytest.raises(InputError, match=r"weight 'matrix' is used by a function"):
         rpusim.place(Twice(), "rpu-2016", (3,))
 
 

@@ -48,6 +48,18 @@ class Twice(nn.Module):
 def shared():
     return Twice(), (64,)
 
+class RecurrentTwice(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.rnn, self.last = nn.RNN(8, 8, batch_first=True), nn.Linear(8, 10)
+
+    def forward(self, x):
+        steps = self.rnn(self.rnn(x.reshape(-1, 8, 8))[0])[0]
+        return self.last(steps[:, -1]).log_softmax(1)
+
+def recurrent_twice():
+    return RecurrentTwice(), (64,)
+
 class ByHand(Twice):
     def forward(self, x):
         return nn.functional.linear(self.a(x), self.b.weight, self.b.bias).log_softmax(1)
@@ -85,7 +97,7 @@ def run(few_digits: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):  # t
         ("normalised", r"a mini-batch of 1 of the data cannot be learned \(ValueError: Expected more than 1 value"),
         ("double", r"0\.weight is float64; accepted: float32"),
         ("frozen", r"0\.bias is frozen \(requires_grad=False\)"),
-        ("shared", r"weight 'a\.weight' is used twice"),
+        ("recurrent_twice", r"RNN with weight 'rnn\.ih_l0\.weight' is used twice"),
         ("by_hand", r"its weight is on arrays and is used outside its layer's forward with a gradient wanted"),
         ("exits", r"in training mode, Exits cannot run on a sample of shape \(64,\): not on a Sunday"),
     ],
@@ -113,3 +125,9 @@ def test_a_mini_batch_of_one_comes_only_where_the_data_leave_one(run) -> None:
     recipe = {"epochs": 1, "batch": 20, "learning_rate": 0.01, "halve_every": 10, "source": "test"}
     assert run("normalised", recipe=recipe)["activity"]["samples"] == 60
     torch.set_rng_state(state)
+
+
+def test_a_layer_that_is_called_twice_learns_on_its_own_arrays(run) -> None:
+    layers = run("shared")["layers"]
+    assert [(layer["name"], layer.get("arrays_of")) for layer in layers] == [("a", None), ("a:2", "a"), ("b", None)]
+    assert layers[0]["tiles"] == layers[1]["tiles"] != layers[2]["tiles"]
