@@ -209,7 +209,7 @@ class TestSchedules:
         _, _, events = timed(network, rpu_2016, 1, False, "layer-pipelined")
         a2, b, c = (network.layer_index(name) for name in ("a2", "b", "c"))
         merging, other = max(a2, b), min(a2, b)
-        done = 16 + 16 + 16  # scaled, added and squashed in one go: tanh is a look-up
+        done = 16 + 16  # added and squashed in one go: tanh is a look-up
         added = (events.layer == merging) & (events.op == Op.DIGITAL) & (events.amount == done)
         assert added.sum() == 1
         arrived = events.end[(events.layer == other) & (events.op == Op.STORE)].max()

@@ -16,7 +16,7 @@ from rpusim.arch.account.pricing import Pricer
 from rpusim.arch.chips.chip import Chip
 from rpusim.arch.contract.activity import Phase
 from rpusim.arch.contract.digital_work import CLASSES, Work, WorkTable
-from rpusim.arch.engine.events import Events, Op
+from rpusim.arch.engine.events import WAITING, Events, Op
 from rpusim.arch.mapping.assumed_activity import assumed_activity
 from rpusim.arch.mapping.placement import place
 from rpusim.arch.network.network import Network, connect
@@ -24,7 +24,6 @@ from rpusim.arch.network.operations import Operation, WeightLayer, Window
 from rpusim.arch.parts.digital_operations import FUNCTIONS
 from rpusim.arch.schedule.plan import Plan, make_plan
 from rpusim.arch.schedule.schedules import run
-from rpusim.arch.schedule.writer import WAITING_ROW
 
 PJ = 10**9
 ALU = {"add": 265, "multiply": 565, "divide": 1080, "compare": 265, "exponential": 1064, "look_up": 234}
@@ -151,7 +150,7 @@ class TestWhatWaits:
     )
     def test_it_is_stored_once_and_fetched_once(self, operation: Operation, bits: int) -> None:
         plan, events, _ = done(layer(operation, outputs=3), "reram-512", 4, 2)
-        waiting = (events.row == WAITING_ROW) & (events.layer == 0)
+        waiting = (events.row == WAITING) & (events.layer == 0)
         for op, phase in ((Op.STORE, Phase.FORWARD), (Op.FETCH, Phase.BACKWARD)):
             mine = waiting & (events.op == op)
             assert events.amount[mine].sum() == 4 * bits and set(events.phase[mine]) <= {phase}
@@ -159,7 +158,7 @@ class TestWhatWaits:
 
     def test_nothing_waits_in_inference(self) -> None:
         _, events, _ = done(layer(one("activation", "sigmoid"), outputs=3), "reram-512", 4)
-        assert not np.any(events.row == WAITING_ROW)
+        assert not np.any(events.row == WAITING)
 
 
 class TestBatchStatistics:
@@ -256,7 +255,7 @@ class TestLaws:
         for name, column in events.columns().items():
             assert np.array_equal(column, other.columns()[name]), name
         assert np.array_equal(events.work, other.work)  # type: ignore[arg-type]
-        waiting = events.row == WAITING_ROW
+        waiting = events.row == WAITING
         stored, fetched = (events.amount[waiting & (events.op == op)].sum() for op in (Op.STORE, Op.FETCH))
         assert stored == fetched > 8 * sum(layer.after.kept for layer in plan.layers)
 

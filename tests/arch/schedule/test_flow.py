@@ -9,14 +9,13 @@ from generated import chain, changed, images, one_mini_batch, with_outside
 from rpusim.arch.chips.chip import Chip, presets
 from rpusim.arch.contract.activity import Activity, Phase
 from rpusim.arch.contract.cell_layout import CellLayout
-from rpusim.arch.engine.events import Events, Op
+from rpusim.arch.engine.events import WAITING, Events, Op
 from rpusim.arch.mapping.assumed_activity import assumed_activity
 from rpusim.arch.mapping.placement import place
 from rpusim.arch.network.network import Network
 from rpusim.arch.schedule.plan import Plan, make_plan
 from rpusim.arch.schedule.schedules import run
 from rpusim.arch.schedule.storage import settle
-from rpusim.arch.schedule.writer import WAITING_ROW
 from rpusim.errors import InputError
 from rpusim.workloads.runs.inputs import load_network
 
@@ -73,7 +72,7 @@ class TestStorage:
         waiting = sum((samples - one.samples) * of.after.kept for one, of in zip(kept, plan.layers, strict=True))
         assert events.amount[away].sum() == over + waiting - came_from_there
         assert not np.any(events.phase[away] == Phase.UPDATE)
-        assert waiting and events.amount[back & (events.row == WAITING_ROW)].sum() == waiting
+        assert waiting and events.amount[back & (events.row == WAITING)].sum() == waiting
         assert events.amount[back & (events.phase == Phase.UPDATE)].sum() == over
 
     def test_an_update_waits_for_what_it_needs_from_outside(self) -> None:
