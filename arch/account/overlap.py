@@ -120,6 +120,7 @@ def _first_times(
     end: Integers,
     since: Integers,
     until: Integers,
+    times: Integers,
     before: Integers,
     at: Integers,
     due: Integers,
@@ -137,7 +138,8 @@ def _first_times(
             at[lane, begins] = slot
             if since[lane] <= tick < until[lane]:
                 back[lane, begins] = slot
-            due[lane, begins] = (tick + before[lane]) * 2 + begins
+            passed = times[lane] * (until[lane] - since[lane]) if tick >= until[lane] else 0
+            due[lane, begins] = (tick + before[lane] + passed) * 2 + begins
 
 
 @compiled
@@ -200,7 +202,7 @@ def _sweep(
     lanes, stop = len(first), first + size
     at, due, rounds = np.empty((lanes, 2), np.int64), np.full((lanes, 2), _OVER), np.zeros((lanes, 2), np.int64)
     back = np.full((lanes, 2), -1)  # the first slot of what is repeated; -1: not come to yet
-    _first_times(first, stop, start, end, since, until, before, at, due, back)
+    _first_times(first, stop, start, end, since, until, times, before, at, due, back)
     heap, owner, entries = np.empty(lanes, np.int64), np.empty(lanes, np.int64), 0
     for lane in range(lanes):
         if due[lane, 0] != _OVER:
@@ -229,7 +231,9 @@ def _sweep(
         if slot < stop[lane]:
             if back[lane, begins] < 0 and since[lane] <= column[slot] < until[lane]:
                 back[lane, begins] = slot
-            later = before[lane] + rounds[lane, begins] * (until[lane] - since[lane])
+            # What comes after the period is later by all its rounds, also where nothing is done within it.
+            passed = times[lane] if column[slot] >= until[lane] else rounds[lane, begins]
+            later = before[lane] + passed * (until[lane] - since[lane])
             at[lane, begins], due[lane, begins] = slot, (column[slot] + later) * 2 + begins
         else:
             due[lane, begins] = _OVER

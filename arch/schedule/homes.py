@@ -29,6 +29,7 @@ class Homes:
     merges:      gates of other branches that have to be there first, for their sum.
     fed:         gates to open when the messages have arrived: those of ``echo`` if there are any.
     echo:        of a recurrent layer, messages of each home that feed its next step; they are sent first.
+    added:       gates to open when a home has added what it was given, and its buffer need not keep that; None: none.
     """
 
     blocks: tuple[BlockPlan, ...]
@@ -37,6 +38,7 @@ class Homes:
     merges: Sequence[Operand]
     fed: Integers | None
     echo: Sequence[Sequence[Message]]
+    added: Integers | None = None
 
     @staticmethod
     def of(
@@ -97,6 +99,8 @@ def at_home(
         writer.units.compute(task, block, homes.operations[number])
     else:
         writer.units.compute(task, block, share(pick(homes.operations, chosen), number % each, each))
+    if homes.added is not None:
+        task.raise_(pick(homes.added, chosen))
     first, after = (homes.echo, homes.sends) if homes.echo else (homes.sends, ())
     for message in first[number] if first else ():
         writer.units.deliver(task, message, work.bits(message, chosen))

@@ -17,7 +17,7 @@ from rpusim.arch.engine.events import COLUMNS, Events
 from rpusim.arch.mapping.assumed_activity import assumed_activity
 from rpusim.arch.mapping.placement import Placement, place
 from rpusim.arch.network.network import Network, connect
-from rpusim.arch.network.operations import Operation, WeightLayer, Window
+from rpusim.arch.network.operations import GATES, Operation, WeightLayer, Window
 from rpusim.arch.parts.adc import Pool
 from rpusim.arch.parts.host import Host
 from rpusim.arch.schedule.plan import Plan, make_plan
@@ -95,6 +95,43 @@ def branches(long_branch_last: bool) -> Network:
     )
 
 
+def sequences(steps: int, state: int, rule: str, last: bool) -> Network:
+    """A recurrent layer behind a linear one, then a linear layer that reads every step or the last one."""
+    rows, out = GATES[rule] * state, (steps, state)
+    read = (
+        [(Operation.digital("last", "select", out, out[1:], axes=(0,), taken=(steps - 1, steps, 1)), ("hh",))]
+        if last
+        else []
+    )
+    return connect(
+        f"{rule} of {steps} steps",
+        (steps, 12),
+        [
+            (WeightLayer.linear("before", (steps, 12), 9, bias=False), ("input",)),
+            (WeightLayer.linear("ih", (steps, 9), rows), ("before",)),
+            (WeightLayer.recurrent("hh", (steps, rows), rule), ("ih",)),
+            *read,
+            (WeightLayer.linear("out", out[1:] if last else out, 5), ("last" if last else "hh",)),
+        ],
+    )
+
+
+def between_margins(stride: int, kernel: int, margin: int) -> Network:
+    """A convolution whose windows may see nothing but margin, or leave positions out, behind another one."""
+    window = Window((kernel, kernel), (stride, stride), (margin, margin))
+    side = (3 + 2 * margin - kernel) // stride + 1
+    return connect(
+        "between margins",
+        (1, 3, 3),
+        [
+            (WeightLayer.convolution("conv1", (1, 3, 3), 2, Window((1, 1))), ("input",)),
+            (WeightLayer.convolution("conv2", (2, 3, 3), 3, window), ("conv1",)),
+            (Operation.digital("flat", "flatten", (3, side, side), (3 * side * side,)), ("conv2",)),
+            (WeightLayer.linear("fc", (3 * side * side,), 4), ("flat",)),
+        ],
+    )
+
+
 def changed(chip: Chip, **blocks: Any) -> Chip:
     """A chip whose (first) tile has some fields of its blocks replaced."""
     kind = chip.tiles[0]
@@ -140,10 +177,13 @@ chips = st.builds(
     st.sampled_from([512, 4_096, 1_000_000]),
     st.frozensets(st.sampled_from(["global_buffer", "memory", "host"])),
 )
+recurrent = st.builds(sequences, st.integers(1, 4), st.integers(2, 40), st.sampled_from(sorted(GATES)), st.booleans())
 networks = st.one_of(
     st.lists(st.integers(1, 100), min_size=2, max_size=4).map(lambda sizes: chain(*sizes)),
     st.builds(images, st.sampled_from([4, 6]), st.integers(1, 6)),
     st.booleans().map(branches),
+    st.builds(between_margins, st.integers(1, 4), st.integers(1, 2), st.integers(0, 2)),
+    recurrent,
 )
 
 
@@ -161,7 +201,7 @@ def works(
     """A plan, activity for it, and a schedule that takes it; at ``most`` so many replicas of a layer."""
     network, chip = draw(networks), draw(chips)
     training, cell = draw(st.booleans()), draw(st.sampled_from(cells))
-    replicas = {layer.name: draw(st.integers(1, min(layer.vectors, most))) for layer in network.layers}
+    replicas = draw(copies(network, most))
     placement = place(network, chip, cell=cell, replicas=replicas)
     activity = scattered(
         replicated(placement, assumed_activity(one_replica(placement), draw(st.integers(1, 3)), training)),
@@ -170,9 +210,37 @@ def works(
     )
     if training and draw(st.booleans()):
         activity = one_mini_batch(activity, placement)
+    if training:
+        frozen = draw(st.one_of(st.just(frozenset()), st.frozensets(st.sampled_from(range(len(network.layers))))))
+        activity = without_learning(activity, network, frozen)
     pipelined = st.sampled_from(["sequential", "minibatch-pipelined", "asynchronous"])
-    schedule = draw(pipelined if training else st.sampled_from(["sequential", "layer-pipelined"]))
+    schedule = draw(pipelined if activity.trains else st.sampled_from(["sequential", "layer-pipelined"]))
     return make_plan(placement), activity, schedule
+
+
+def copies(network: Network, most: int) -> st.SearchStrategy[dict[str, int]]:
+    """How many replicas each layer has, at ``most`` so many; a recurrent layer has one."""
+    return st.fixed_dictionaries(
+        {layer.name: st.integers(1, 1 if layer.is_recurrent else min(layer.vectors, most)) for layer in network.layers}
+    )
+
+
+def without_learning(activity: Activity, network: Network, frozen: frozenset[int]) -> Activity:
+    """The same rows, less those of what frozen layers would learn, and of errors that nobody needs.
+
+    Errors go back through a layer where anything before it learns; through a recurrent layer also where it does.
+    """
+    learns, going_back = {i for i in range(len(network.layers)) if i not in frozen}, set[int]()
+    needed = set[int]()
+    for index, layer in enumerate(network.layers):
+        before = [producer for producer in network.predecessors(index) if producer >= 0]
+        if any(producer in learns or producer in needed for producer in before):
+            needed.add(index)
+        if index in needed or (layer.is_recurrent and index in learns):
+            going_back.add(index)
+    back, learning = (np.isin(activity.layer, sorted(layers)) for layers in (going_back, learns))
+    kept = np.where(activity.phase == Phase.BACKWARD, back, (activity.phase < Phase.BACKWARD) | learning)
+    return activity.select(kept)
 
 
 def one_replica(placement: Placement) -> Placement:

@@ -161,6 +161,7 @@ class Meter:
         self._whole = True
         self._count(timed.activity)
         self.mini_batch = size if timed.activity.trains else 0
+        self.mini_batches = times if timed.activity.trains else 1  # samples of inference are one, as in `add`
         self.timed_samples += self._samples(timed.activity)
         self._beginning.keep(timed.activity, timed.events(self._beginning.most_events))
         samples = self.samples
@@ -196,8 +197,7 @@ class Meter:
             "timed_samples": self.timed_samples,
             "samples": self.samples,
         }
-        if self.mini_batches:
-            timed |= self._sample.document(self.timing, self.mini_batches)
+        timed |= self._sample.document(self.timing, self.mini_batches)
         if self._idle.time_ps:
             timed["idle_s"] = self._idle.time_ps / PICOSECONDS_PER_SECOND
         stale = {"staleness": vars(self.staleness)} if self.staleness else {}
