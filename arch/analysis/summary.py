@@ -100,7 +100,7 @@ class Analysis:
     @cached_property
     def path(self) -> CriticalPath:
         """The critical path of the work."""
-        return critical_path(self.events)
+        return critical_path(self.events, self.plan.station_latency)
 
     def at_work(self, tick: int) -> list[tuple[str, str, str, int, float]]:
         """Return what is at work at a time.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Annotated, Any, get_args
+from typing import Annotated, Any, ClassVar, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, Strict, model_validator
 from pydantic.fields import FieldInfo
@@ -45,6 +45,18 @@ class Sourced(Frozen):
 
     source: str = Field(min_length=3)
     sources: dict[str, str] = {}
+
+    assumed: ClassVar[dict[str, str]] = {}
+    """By field that a file may leave out, where its default comes from."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _say_where_defaults_come_from(cls, fields: Any) -> Any:
+        """Give every default that stands in place of a number the source of that default."""
+        if not isinstance(fields, dict) or not isinstance(fields.get("sources", {}), dict):
+            return fields
+        defaults = {name: source for name, source in cls.assumed.items() if name not in fields}
+        return {**fields, "sources": {**defaults, **fields.get("sources", {})}} if defaults else fields
 
     @model_validator(mode="after")
     def _sources_name_fields(self) -> Sourced:

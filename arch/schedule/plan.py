@@ -177,6 +177,8 @@ class Plan:
                        port, link, global buffer, DRAM, host link.
     station_kinds:     kind of tile that each station belongs to; -1 for units outside the tiles.
     station_capacity:  how many vectors each station serves at a time: one, but for pools of converters.
+    station_latency:   ps for which what used each station is on its way: from a link, DRAM or the host.
+    station_in_flight: how many may be in each station and on their way from it, if it has a latency.
     outside:           stations of "global buffer", "DRAM" and "host link", as far as the chip has them.
     """
 
@@ -186,6 +188,8 @@ class Plan:
     station_parts: tuple[str, ...]
     station_kinds: tuple[int, ...]
     station_capacity: tuple[int, ...]
+    station_latency: tuple[int, ...]
+    station_in_flight: tuple[int, ...]
     outside: dict[str, int]
 
     @cached_property
@@ -252,13 +256,12 @@ def make_plan(placement: Placement, stations: Stations | None = None) -> Plan:
                 merges=(*(given if layer.is_recurrent else ()), *_merges(network.edges, index)),
             )
         )
-    outside = {
-        part: stations.number(part, part)
-        for part, there in (("global buffer", chip.global_buffer), ("DRAM", chip.memory), ("host link", chip.host))
-        if there
-    }
-    names, parts, kinds = tuple(stations.names), tuple(stations.parts), tuple(stations.kinds)
-    return Plan(placement, tuple(layers), names, parts, kinds, tuple(stations.capacity), outside)
+    outside = {"global buffer": stations.number("global buffer", "global buffer")} if chip.global_buffer else {}
+    for part, there in (("DRAM", chip.memory), ("host link", chip.host)):
+        if there:
+            outside[part] = stations.number(part, part, latency=there.latency, in_flight=there.in_flight)
+    columns = (stations.parts, stations.kinds, stations.capacity, stations.latency, stations.in_flight)
+    return Plan(placement, tuple(layers), tuple(stations.names), *map(tuple, columns), outside)
 
 
 def _merges(edges: tuple[Edge, ...], producer: int) -> Iterator[tuple[int, tuple[int, ...]]]:

@@ -34,7 +34,7 @@ class Writer:
         self.passes = activity.passes.astype(np.int64)
         self.slots = activity.slots.astype(np.int64)
         self.units = Units(plan)
-        self.builder = Builder(plan.stations, plan.station_capacity)
+        self.builder = Builder(plan.stations, plan.station_capacity, plan.station_latency, plan.station_in_flight)
 
     def task(
         self, work: Work, block: BlockPlan, chosen: Integers | None, rows: Operand = NO_ROW

@@ -152,16 +152,34 @@ def with_outside(chip: Chip, parts: frozenset[str]) -> Chip:
     return chip.model_copy(update={name: part if name in parts else None for name, part in given.items()})
 
 
+def far(chip: Chip, latency: float | None, in_flight: int) -> Chip:
+    """The chip with links, DRAM and host link of this latency (s); None: of its own."""
+    if latency is None:
+        return chip
+    ways = {"mesh": {"hop_latency": latency}, "memory": {"latency": latency}, "host": {"latency": latency}}
+    found = {name: getattr(chip, name) for name in ways}
+    return chip.model_copy(
+        update={
+            name: part and part.model_copy(update={**ways[name], "in_flight": in_flight})
+            for name, part in found.items()
+        }
+    )
+
+
 chips = st.builds(
-    lambda name, rows, columns, lines, shared, pool, hold, capacity, outside: with_outside(
-        changed(
-            Chip.load(name),
-            array={"rows": rows, "columns": columns},
-            adc={"lines_per_adc": lines, "shared_between_sides": shared or pool is not None, "pool": pool},
-            buffer={"capacity": capacity},
-            **({} if hold else {"sample_and_hold": None}),
+    lambda name, rows, columns, lines, shared, pool, hold, capacity, outside, latency, in_flight: far(
+        with_outside(
+            changed(
+                Chip.load(name),
+                array={"rows": rows, "columns": columns},
+                adc={"lines_per_adc": lines, "shared_between_sides": shared or pool is not None, "pool": pool},
+                buffer={"capacity": capacity},
+                **({} if hold else {"sample_and_hold": None}),
+            ),
+            outside,
         ),
-        outside,
+        latency,
+        in_flight,
     ),
     st.sampled_from(["rpu-2016", "reram-512"]),
     st.integers(8, 64),
@@ -176,6 +194,8 @@ chips = st.builds(
     st.booleans(),
     st.sampled_from([512, 4_096, 1_000_000]),
     st.frozensets(st.sampled_from(["global_buffer", "memory", "host"])),
+    st.sampled_from([None, None, 0.0, 1e-9, 100e-9, 1e-6]),
+    st.sampled_from([1, 2, 5, 32]),
 )
 recurrent = st.builds(sequences, st.integers(1, 4), st.integers(2, 40), st.sampled_from(sorted(GATES)), st.booleans())
 networks = st.one_of(
