@@ -110,6 +110,11 @@ def _by_amount(part: str, action: str, once: bool = False) -> Callable[[Batch], 
     return priced
 
 
+def _over_a_link(batch: Batch) -> Priced:
+    """Price bits that pass a router and the wire to the next one."""
+    yield "links", batch.event("amount") * (batch.chip_cost("links", "bit") + batch.chip_cost("links", "wire"))
+
+
 def _drive_array(batch: Batch) -> Priced:
     """Price a read: cells that conduct (only those with a weight), lines that are charged, outputs that are held."""
     array = batch.kind.array
@@ -210,7 +215,7 @@ PRICES: dict[tuple[Op, str], Callable[[Batch], Priced]] = {
     (Op.STORE, "buffer"): _by_amount("buffer", "write"),
     (Op.DIGITAL, "digital unit"): _by_amount("digital unit", "operation"),
     (Op.SEND, "port"): _by_amount("links", "bit", once=True),
-    (Op.SEND, "link"): _by_amount("links", "bit", once=True),
+    (Op.SEND, "link"): _over_a_link,
     (Op.FETCH, "global buffer"): _by_amount("global buffer", "read", once=True),
     (Op.STORE, "global buffer"): _by_amount("global buffer", "write", once=True),
     (Op.FETCH, "DRAM"): _by_amount("DRAM", "read", once=True),

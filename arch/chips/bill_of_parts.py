@@ -9,8 +9,9 @@ from typing import NamedTuple
 
 from rpusim.arch.chips import library
 from rpusim.arch.chips.description import ChipDescription, TileKind
-from rpusim.arch.chips.scaling import scaled
+from rpusim.arch.chips.scaling import scaled, supply
 from rpusim.arch.parts.part import Card, Part
+from rpusim.arch.parts.wires import hop_seconds
 from rpusim.errors import InputError
 
 
@@ -51,6 +52,14 @@ class BillOfParts:
         return totals
 
     @property
+    def hop_seconds(self) -> float:
+        """How long a message is on its way (s) from one router to the next, besides the time of its bits."""
+        mesh = self.chip.mesh
+        if mesh.hop_latency is not None:
+            return mesh.hop_latency
+        return hop_seconds(mesh.pitch(_tile_area(self.chip, self.tiles), self.chip_wide["links"].card))
+
+    @property
     def area_m2(self) -> float:
         """Area of the whole chip, in square metres."""
         return sum(self.total("area_m2").values())
@@ -82,7 +91,7 @@ def bill_of_parts(chip: ChipDescription) -> BillOfParts:
         return parts
 
     tiles = tuple(built(_of_a_tile(kind), kind.scale_to or chip.scale_to, f"tiles.{kind.name}.") for kind in chip.tiles)
-    chip_wide = built(_once_on_the_chip(chip), chip.scale_to, "")
+    chip_wide = built(_once_on_the_chip(chip, _tile_area(chip, tiles)), chip.scale_to, "")
     return BillOfParts(chip, tiles, chip_wide, tuple(originals))
 
 
@@ -98,8 +107,17 @@ class _Entry(NamedTuple):
     build: Callable[[Card], Part]
 
 
-def _once_on_the_chip(chip: ChipDescription) -> Iterator[_Entry]:
-    yield _Entry("mesh", chip.mesh.card, "links", partial(chip.mesh.build, tiles=chip.tile_count))
+def _tile_area(chip: ChipDescription, tiles: tuple[dict[str, Part], ...]) -> float:
+    """Compute the mean area (m2) of a tile of the chip, from the parts of a tile of each kind."""
+    total = 0.0
+    for kind, parts in zip(chip.tiles, tiles, strict=True):
+        total += kind.count * sum(part.area_m2 / kind.tiles_sharing(name) for name, part in parts.items())
+    return total / chip.tile_count
+
+
+def _once_on_the_chip(chip: ChipDescription, tile_area: float) -> Iterator[_Entry]:
+    make = partial(chip.mesh.build, tiles=chip.tile_count, tile_area=tile_area, supply=supply)
+    yield _Entry("mesh", chip.mesh.card, "links", make)
     if chip.global_buffer:
         yield _Entry("global_buffer", chip.global_buffer.card, "buffer", chip.global_buffer.build)
     if chip.memory:

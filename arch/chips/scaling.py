@@ -52,6 +52,12 @@ def energy_factor(node: float, target: float) -> float:
     return _between(energies, target) / _between(energies, node)
 
 
+def supply(node: float) -> float:
+    """Return the nominal supply (V) of circuits at a node (m); beyond the tables that of the nearest node."""
+    smallest, largest = min(_ENERGY) * 1e-9, max(_ENERGY) * 1e-9
+    return _between({n: volts for n, (*_, volts) in _ENERGY.items()}, min(max(node, smallest), largest))
+
+
 def scaled(card: Card, target: float) -> Card:
     """Scale a card to another technology node.
 

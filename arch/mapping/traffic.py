@@ -13,6 +13,7 @@ from functools import cache
 
 import numpy as np
 
+from rpusim.arch.chips.bill_of_parts import bill_of_parts
 from rpusim.arch.contract.columns import Integers
 from rpusim.arch.contract.quantity import picoseconds
 from rpusim.arch.mapping.placement import Block, PlacedLayer, Placement
@@ -100,6 +101,7 @@ class Traffic:
         self._stations, self._placement = stations, placement
         self._network, self._layers = placement.network, placement.layers
         chip = placement.chip
+        self._hop = bill_of_parts(chip).hop_seconds if chip.mesh.hop_latency is None else chip.mesh.hop_latency
         self._edge = bool(chip.global_buffer or chip.memory or chip.host)
         self._replicas = tuple(layer.replicas for layer in placement.layers)
         self._exchange = cache(lambda producer, consumer: exchange(self._network, producer, consumer, self._replicas))
@@ -127,7 +129,7 @@ class Traffic:
         mesh = self._placement.chip.mesh
         row, column = divmod((start or 0) // mesh.tiles_per_router, mesh.columns)
         goal_row, goal_column = divmod((goal or 0) // mesh.tiles_per_router, mesh.columns)
-        way = {"latency": mesh.hop_latency, "in_flight": mesh.in_flight}
+        way = {"latency": self._hop, "in_flight": mesh.in_flight}
         entry = "port of the edge" if start is None else f"port of tile {start}"
         route = [Hop(self._stations.number("port", entry, **way))]
         while (row, column) != (goal_row, goal_column):

@@ -130,8 +130,10 @@ class TestAroundTheArray:
         assert ledger.energy["links", "forward", "fc0"] == 2 * 100 * 9 * 126_000_000
         sends = events.op == Op.SEND
         assert [plan.stations[s] for s in events.station[sends]] == ["port of tile 0", "link (0,0)-(0,1)"]
-        on_link = -(-100 * 9 * 10**12 // (90 * 8 * 10**9)) + 1000  # and 1 ns in each router
+        on_link = -(-100 * 9 * 10**12 // (90 * 8 * 10**9))
         assert events.duration[sends].tolist() == [on_link, on_link]
+        (left,), (arrived,) = (times[sends][[place]] for times, place in ((events.end, 0), (events.start, 1)))
+        assert arrived == left + 1000  # 1 ns in each router
 
     def test_the_last_layer_sends_nothing(self, figures: Any) -> None:
         assert ("links", "forward", "fc1") not in figures[2].energy

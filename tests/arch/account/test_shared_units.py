@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import yaml
-from generated import EventLog
+from generated import EventLog, chain
 
 from rpusim.arch.account.ledger import STANDBY, Ledger
 from rpusim.arch.account.pricing import Pricer
@@ -141,10 +141,13 @@ def test_off_chip_memory_has_no_area_on_the_chip_and_the_host_link_has(chip: Chi
     assert area["global buffer"] == pytest.approx(16 * 0.086e-6)
 
 
-def test_a_burst_takes_the_latency_and_the_bits_at_the_bandwidth(chip: Chip) -> None:
+def test_a_burst_holds_its_port_for_the_bits_at_the_bandwidth_and_is_there_a_latency_later(chip: Chip) -> None:
     assert chip.memory and chip.host and chip.global_buffer
-    assert chip.memory.transfer_ps(4288) == 24_000 + 1_000
-    assert chip.host.transfer_ps(2048) == 5_000 + 10_000
+    assert chip.memory.transfer_ps(4288) == 1_000
+    assert chip.host.transfer_ps(2048) == 10_000
+    plan = make_plan(place(chain(16, 8), chip))
+    latency = {plan.stations[station]: plan.station_latency[station] for station in plan.outside.values()}
+    assert latency == {"global buffer": 0, "DRAM": 24_000, "host link": 5_000}
     assert chip.global_buffer.transfer_ps(512) == 1_000
 
 

@@ -124,7 +124,8 @@ class TestLaws:
         assert np.array_equal(path.begin[1:], path.until[:-1])
         at = path.event[path.event >= 0]
         assert np.all(path.begin[path.event >= 0] == found.events.start[at])
-        assert np.all(path.until[path.event >= 0] <= found.events.end[at])
+        arrived = found.events.end + np.array(plan.station_latency)[found.events.station]
+        assert np.all(path.until[path.event >= 0] <= arrived[at])
 
         ledger = found.pricer(found.events, activity)
         standby = sum(zj for (_, phase, _), zj in ledger.energy.items() if phase == "standby")

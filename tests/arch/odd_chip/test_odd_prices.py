@@ -246,7 +246,7 @@ class TestSupport:
         assert energy["reference", "forward"] == 5 * SUPPORT // 2 * 3 * 45_000
         assert energy["shifter", "forward"] == 7 * SUPPORT // 2 * (25_000 + 2 * 70_000)
         assert energy["sequencer", "forward"] == 11 * SUPPORT * 19_412
-        assert energy["packer", "forward"] == 13 * SUPPORT * (900 + 26_715)
+        assert energy["packer", "forward"] == 13 * SUPPORT * 26_715
         assert priced(odd(), UPDATE)["pump", "update"] == 17 * SUPPORT // 2 * 9 * 27_000
 
     def test_none_is_busy_with_what_it_is_not_for(self, odd: Odd) -> None:

@@ -180,14 +180,18 @@ class TestWriting:
 
 class TestMemoriesAndLinks:
     def test_a_sample_comes_from_dram_over_the_mesh_into_the_buffer(self, odd: Odd) -> None:
-        """17 words of 11 bits: 23 ns and 187 bits at 19 Gb/s; 0.9 ns and 187 bits at 7 Gb/s; 187 bits at 13 Gb/s."""
-        found = timed(odd(), FORWARD)
-        assert durations(found, Op.FETCH, "DRAM") == [23_000 + 9_843]
-        assert durations(found, Op.SEND, "port") == [900 + 26_715]
-        assert durations(found, Op.STORE, "buffer") == [14_385]
+        """17 words of 11 bits: 187 bits at 19 Gb/s and 23 ns; 187 bits at 7 Gb/s and 0.9 ns; 187 bits at 13 Gb/s."""
+        plan, events = timed(odd(), FORWARD)
+        assert durations((plan, events), Op.FETCH, "DRAM") == [9_843]
+        assert durations((plan, events), Op.SEND, "port") == [26_715]
+        assert durations((plan, events), Op.STORE, "buffer") == [14_385]
+        sent, stored = (int(events.start[events.op == op].min()) for op in (Op.SEND, Op.STORE))
+        assert (sent, stored) == (9_843 + 23_000, 9_843 + 23_000 + 26_715 + 900)
 
     def test_without_dram_it_comes_over_the_host_link(self, odd: Odd) -> None:
-        assert durations(timed(odd(memory=None), FORWARD), Op.HOST, "host link") == [29_000 + 62_334]
+        plan, events = timed(odd(memory=None), FORWARD)
+        assert durations((plan, events), Op.HOST, "host link") == [62_334]
+        assert events.start[events.op == Op.SEND].min() == 62_334 + 29_000
 
     def test_without_either_it_is_taken_to_be_there(self, odd: Odd) -> None:
         _, events = timed(odd(memory=None, host=None), FORWARD)
@@ -215,7 +219,9 @@ class TestMemoriesAndLinks:
         plan, events = timed(odd(memory=None, host=None), FORWARD, network=chain(17, 11, 5), cell=cell)
         sent = events.op == Op.SEND
         assert [plan.stations[station] for station in events.station[sent]] == way
-        assert events.duration[sent].tolist() == [900 + 17_286] * len(way)  # 11 words of 11 bits at 7 Gb/s
+        assert events.duration[sent].tolist() == [17_286] * len(way)  # 11 words of 11 bits at 7 Gb/s
+        between = events.start[sent][1:] - events.end[sent][:-1]
+        assert between.tolist() == [900] * len(way[1:])
         assert events.amount[sent].tolist() == [121] * len(way)
         assert durations((plan, events), Op.STORE, "buffer") == [9_308]  # at 13 Gb/s
 
