@@ -98,6 +98,11 @@ def account(network: Network, chip: str, *rows: Activity) -> tuple[Plan, Events,
     return plan, events, Pricer(plan)(events, activity)
 
 
+def wire(chip: str) -> int:
+    """Energy (zJ) of a bit on the wire from one router to the next; see tests of `wires`."""
+    return bill_of_parts(Chip.load(chip)).chip_wide["links"].actions["wire"].energy_zj
+
+
 def forward_rows(plan_sizes: list[int], blocks: int = 1) -> list[Activity]:
     return [
         Activity.rows(layer=layer, tile=tile, phase=Phase.FORWARD, passes=1, active_columns=1)
@@ -127,7 +132,7 @@ class TestAroundTheArray:
 
     def test_results_pass_two_routers_to_the_next_tile(self, figures: Any) -> None:
         plan, events, ledger = figures
-        assert ledger.energy["links", "forward", "fc0"] == 2 * 100 * 9 * 126_000_000
+        assert ledger.energy["links", "forward", "fc0"] == 100 * 9 * (2 * 126_000_000 + wire("rpu-2016"))
         sends = events.op == Op.SEND
         assert [plan.stations[s] for s in events.station[sends]] == ["port of tile 0", "link (0,0)-(0,1)"]
         on_link = -(-100 * 9 * 10**12 // (90 * 8 * 10**9))
@@ -158,7 +163,7 @@ class TestAroundTheArray:
         operation = 265_000_000
         assert ledger.energy["digital unit", "backward", "fc1"] == (50 + 100) * operation  # loss; scale of W^T d
         assert ledger.energy["digital unit", "backward", "fc0"] == 100 * operation  # derivative of relu
-        assert ledger.energy["links", "backward", "fc1"] == 2 * 100 * 9 * 126_000_000
+        assert ledger.energy["links", "backward", "fc1"] == 100 * 9 * (2 * 126_000_000 + wire("rpu-2016"))
 
     def test_algorithm_operations_of_a_row_are_done_and_priced(self) -> None:
         row = {"phase": Phase.FORWARD, "passes": 1, "active_columns": 1}
@@ -173,7 +178,7 @@ class TestSplitLayers:
     def test_partial_sums_travel_to_their_home_and_are_added_there(self) -> None:
         """600 inputs on reram-512 are two blocks of 300; 20 outputs at 16 bits; two operations per output."""
         plan, events, ledger = account(linear_chain(600, 20), "reram-512", *forward_rows([20], blocks=2))
-        assert ledger.energy["links", "forward", "fc0"] == 2 * 20 * 16 * 126_000_000
+        assert ledger.energy["links", "forward", "fc0"] == 20 * 16 * (2 * 126_000_000 + wire("reram-512"))
         assert ledger.energy["digital unit", "forward", "fc0"] == (2 * 20 * 2 + 20) * 265_000_000
         arrived = events.end[events.op == Op.STORE].max()
         added = (events.op == Op.DIGITAL) & (events.amount == 20)
@@ -188,7 +193,7 @@ class TestSplitLayers:
         ]
         rows = Activity.rows(layer=1, phase=Phase.BACKWARD, vector=np.arange(16), passes=1, active_rows=5)
         _, _, ledger = account(connect("convs", (2, 4, 4), steps), "rpu-2016", rows)
-        assert ledger.energy["links", "backward", "b"] == 2 * (3 * 16) * 9 * 126_000_000
+        assert ledger.energy["links", "backward", "b"] == 3 * 16 * 9 * (2 * 126_000_000 + wire("rpu-2016"))
         assert ledger.energy["digital unit", "backward", "b"] == 16 * (27 + 27) * 265_000_000  # scale; overlap
 
 

@@ -214,10 +214,10 @@ class TestMemoriesAndLinks:
         assert priced(odd(memory=None), FORWARD)["host link", "forward"] == 17 * 11 * 133_333_333_333
 
     def test_results_cost_a_bit_on_every_hop(self, odd: Odd) -> None:
-        """The second layer lies 18 arrays on: into the first router, along the row, along the column."""
+        """The second layer lies 18 arrays on: into the first router, along the row, along the column, by two wires."""
         cell = CellLayout("many", 18, targets=((),) * 18)
         energy = priced(odd(memory=None, host=None), FORWARD, network=chain(17, 11, 5), cell=cell)
-        assert energy["links", "forward"] == 3 * 11 * 11 * 61 * FJ
+        assert energy["links", "forward"] == 11 * 11 * (3 * 61 + 2 * 73) * FJ
         assert energy["buffer", "forward"] == 11 * 11 * 53 * FJ + 17 * 5 * 41 * FJ
 
     @pytest.mark.parametrize(
