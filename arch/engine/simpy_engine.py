@@ -128,7 +128,7 @@ class Way(Station):
         self._left.append(self._clock.now)
         wait = self._left[0] + self._latency - self._clock.now if len(self._left) == self._left.maxlen else 0
         if wait > 0:
-            simpy.Timeout(self._clock, wait).callbacks.append(lambda _: self.give())  # type: ignore[union-attr]
+            simpy.Timeout(self._clock, wait).callbacks.append(lambda _: self.give())
         else:
             self.give()
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, partial
 
 import numpy as np
 
@@ -129,16 +129,16 @@ class Traffic:
         mesh = self._placement.chip.mesh
         row, column = divmod((start or 0) // mesh.tiles_per_router, mesh.columns)
         goal_row, goal_column = divmod((goal or 0) // mesh.tiles_per_router, mesh.columns)
-        way = {"latency": self._hop, "in_flight": mesh.in_flight}
+        number = partial(self._stations.number, latency=self._hop, in_flight=mesh.in_flight)
         entry = "port of the edge" if start is None else f"port of tile {start}"
-        route = [Hop(self._stations.number("port", entry, **way))]
+        route = [Hop(number("port", entry))]
         while (row, column) != (goal_row, goal_column):
             if column != goal_column:
                 following = (row, column + (1 if goal_column > column else -1))
             else:
                 following = (row + (1 if goal_row > row else -1), column)
             name = f"link ({row},{column})-({following[0]},{following[1]})"
-            route.append(Hop(self._stations.number("link", name, **way)))
+            route.append(Hop(number("link", name)))
             row, column = following
         return tuple(route)
 

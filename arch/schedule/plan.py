@@ -260,8 +260,17 @@ def make_plan(placement: Placement, stations: Stations | None = None) -> Plan:
     for part, there in (("DRAM", chip.memory), ("host link", chip.host)):
         if there:
             outside[part] = stations.number(part, part, latency=there.latency, in_flight=there.in_flight)
-    columns = (stations.parts, stations.kinds, stations.capacity, stations.latency, stations.in_flight)
-    return Plan(placement, tuple(layers), tuple(stations.names), *map(tuple, columns), outside)
+    return Plan(
+        placement=placement,
+        layers=tuple(layers),
+        stations=tuple(stations.names),
+        station_parts=tuple(stations.parts),
+        station_kinds=tuple(stations.kinds),
+        station_capacity=tuple(stations.capacity),
+        station_latency=tuple(stations.latency),
+        station_in_flight=tuple(stations.in_flight),
+        outside=outside,
+    )
 
 
 def _merges(edges: tuple[Edge, ...], producer: int) -> Iterator[tuple[int, tuple[int, ...]]]:
