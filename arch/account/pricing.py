@@ -67,7 +67,7 @@ class Pricer:
         for number, unit in enumerate(self._unit_kinds):
             members = units == number
             ledger.occupied_ps[unit] = covered_ps(events.start[members], events.end[members])
-        ledger.peak_w = self._watts(_peak(events, power))
+        ledger.peak_w = self._watts(_peak(events, self._picowatts(power, events)))
         return ledger
 
     def tallied(self, tally: Tally, activity: Activity) -> Ledger:
@@ -83,7 +83,8 @@ class Pricer:
         ledger = Ledger(time_ps=tally.makespan_ps)
         power = self._add(ledger, tally.events, activity, tally.count)
         self._stand_by(ledger)
-        covered, peak = busy_together(tally.lanes(_picowatts(power), self._station_unit), tally.repeats)
+        drawn = self._picowatts(power, tally.events)
+        covered, peak = busy_together(tally.lanes(drawn, self._station_unit), tally.repeats)
         ledger.occupied_ps = {unit: int(covered[number]) for number, unit in enumerate(self._unit_kinds)}
         ledger.peak_w = self._watts(peak / _PW)
         return ledger
@@ -113,6 +114,21 @@ class Pricer:
     def _watts(self, peak: float) -> float:
         """Convert a peak of the events' power (zJ/ps) to watts, standby included."""
         return (peak + sum(self.standby.values())) / _ZJ_PER_PS
+
+    def _picowatts(self, power: NDArray[np.float64], events: Events) -> Integers:
+        """Round the power of events (zJ/ps) to whole picowatts.
+
+        Raises InputError if what all units may draw at the same time is more than can be counted.
+        """
+        most = np.zeros(len(self._plan.stations))
+        np.maximum.at(most, events.station, power)
+        together = float(most @ np.array(self._plan.station_capacity, np.float64))
+        if together * _PW > _LAST:
+            raise InputError(
+                f"chip: its units would draw up to {float(power.max()) / _ZJ_PER_PS:.3g} W each, but at most "
+                f"{_LAST / _PW / _ZJ_PER_PS:.3g} W together can be accounted for; lower powers or voltages are needed"
+            )
+        return np.rint(power * _PW).astype(np.int64)
 
     def _standby(self) -> Iterator[tuple[str, float]]:
         """Find the standby power (W) of each part that has any.
@@ -207,24 +223,14 @@ def _exact_sum(values: Integers, count: Integers) -> int:
     return total
 
 
-def _peak(events: Events, power: NDArray[np.float64]) -> float:
+def _peak(events: Events, whole: Integers) -> float:
     """Find the largest sum of the power of simultaneous events (zJ/ps); each counts from its start up to its end.
 
-    It is summed in whole picowatts, so that it does not depend on the order of the events.
+    events: of a piece of work. whole: (events,) power in picowatts, which sum up to the same in any order.
     """
     if not len(events):
         return 0.0
-    times, whole = np.concatenate([events.end, events.start]), _picowatts(power)
+    times = np.concatenate([events.end, events.start])
     change = np.concatenate([-whole, whole])
     order = np.argsort(times, kind="stable")  # at equal times what ends is taken away first
     return int(np.cumsum(change[order]).max()) / _PW
-
-
-def _picowatts(power: NDArray[np.float64]) -> Integers:
-    """Round power (zJ/ps) to whole picowatts; InputError if all together are more than can be counted."""
-    if float(power.sum()) * _PW > _LAST:
-        raise InputError(
-            f"chip: its units would draw up to {float(power.max()) / _ZJ_PER_PS:.3g} W each, but at most "
-            f"{_LAST / _PW / _ZJ_PER_PS:.3g} W together can be accounted for; lower powers or voltages are needed"
-        )
-    return np.rint(power * _PW).astype(np.int64)

@@ -16,6 +16,7 @@ from rpusim.arch.chips.chip import FOLDER, Chip
 from rpusim.arch.contract.activity import Activity, Phase
 from rpusim.arch.contract.configuration import parse, read_yaml
 from rpusim.arch.engine.events import Events, Op
+from rpusim.arch.mapping.assumed_activity import assumed_activity
 from rpusim.arch.mapping.placement import place
 from rpusim.arch.network.network import Network, connect
 from rpusim.arch.network.operations import Operation, WeightLayer, Window
@@ -322,3 +323,16 @@ class TestNumbersThatAreLarge:
         short = replace(events, start=events.end - 1)
         with pytest.raises(InputError, match=r"its units would draw up to .* W each"):
             Pricer(self.slow("1000 s"))(short, activity)
+
+
+def test_power_that_is_never_drawn_at_once_is_no_reason_to_refuse() -> None:
+    """Links of a million lanes draw up to 25 kW while they send; 200 samples do so 400 times, one by one."""
+    chip = Chip.load("rpu-2016")
+    wide = {"lanes": 1_000_000, "bandwidth": 3.2e16}
+    chip = chip.model_copy(update={"mesh": chip.mesh.model_copy(update=wide)})
+    plan = make_plan(place(linear_chain(200, 100, 50, 10), chip))
+    work, price = assumed_activity(plan.placement, 200, False), Pricer(plan)
+    events = run(plan, work, "sequential")
+    energy = sum(zj[events.op[members] == Op.SEND].sum() for _, members, zj in price.priced(events, work))
+    assert energy * 1e-21 / 1e-12 > 2**62 * 1e-12  # each took 1 ps: all at once would be more than can be counted
+    assert price(events, work).peak_w == pytest.approx(25e3, rel=0.01)

@@ -74,6 +74,7 @@ def plan(chip: Chip) -> Plan:
         stations=(*made.stations, *(f"test {name}" for name in names)),
         station_parts=(*made.station_parts, *names),
         station_kinds=(*made.station_kinds, -1, -1, -1),
+        station_capacity=(*made.station_capacity, 1, 1, 1),
     )
 
 
@@ -115,6 +116,7 @@ def test_dram_is_priced_by_the_direction_of_the_event_whatever_the_phase(tmp_pat
         stations=(*made.stations, "test DRAM"),
         station_parts=(*made.station_parts, "DRAM"),
         station_kinds=(*made.station_kinds, -1),
+        station_capacity=(*made.station_capacity, 1),
     )
     for phase in Phase:
         for op, picojoules in ((Op.FETCH, 1), (Op.STORE, 3)):
