@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import cache
 
+import numpy as np
+
 from rpusim.arch.account import steady
 from rpusim.arch.account.ledger import STANDBY
 from rpusim.arch.account.pricing import Pricer
@@ -47,7 +49,8 @@ def _epoch() -> _Epoch:
     """Time and price an epoch of equal mini-batches, one of which is run whole: two minutes, and 9 GB of memory.
 
     The gradient is collected digitally and written once per mini-batch (mixed precision), as NeuroSim's chip does. The
-    way of one image forward and back is that of one whose inputs and errors wait outside the buffers, as most do.
+    way of one image forward and back is that of the first of two whose inputs and errors wait outside the buffers, as
+    most do; while the last one comes back, layers learn already.
     """
     cells = build("mixed-precision-reram-es")
     placement = place(network("vgg8"), Chip.load("neurosim-vgg8"), "digital", cells.layout)
@@ -61,7 +64,7 @@ def _epoch() -> _Epoch:
     updates = updates[timed.program.heads[updates[:, 1], HEAD.index("phase")] == Phase.UPDATE]
     learned = max(int(timed.end[slot:][: timed.program.tasks[task, 3]].max()) for slot, task in updates.tolist())
     outside = tuple(replace(kept, samples=0) if kept.overflow else kept for kept in settle(plan, BATCH, training=True))
-    events = run(plan, work(1, 1), "sequential", kept=outside)
+    events = run(plan, work(1, 2), "sequential", kept=outside)
 
     def seconds(picoseconds: int, times: int) -> float:
         return picoseconds * times / PICOSECONDS_PER_SECOND
@@ -70,8 +73,9 @@ def _epoch() -> _Epoch:
         of_one = sum(zj for (part, phase, _), zj in ledger.energy.items() if chosen(part, phase))
         return of_one * (SAMPLES // BATCH) / ZEPTOJOULES_PER_JOULE
 
-    driven = events.op == Op.DRIVE
-    forward, backward = (int(events.end[driven & (events.phase == p)].max()) for p in (Phase.FORWARD, Phase.BACKWARD))
+    vectors = np.array([layer.placed.layer.vectors for layer in plan.layers])[events.layer]
+    of_first = (events.op == Op.DRIVE) & (events.vector < vectors)
+    forward, backward = (int(events.end[of_first & (events.phase == p)].max()) for p in (Phase.FORWARD, Phase.BACKWARD))
     whole, update = (seconds(ps, SAMPLES // BATCH) for ps in (ledger.time_ps, ledger.time_ps - learned))
     return _Epoch(
         forward=seconds(forward, SAMPLES),
