@@ -115,12 +115,12 @@ def _drive_array(batch: Batch) -> Priced:
     array = batch.kind.array
     reads = batch.of("passes") * batch.kind.inputs.cycles
     driven, by_columns = batch.driven, batch.drives_columns
-    outputs = np.where(by_columns, batch.rows * batch.slices, batch.columns)
+    outputs = np.where(by_columns, batch.rows * batch.slices + array.unit_lines, batch.columns)
     card = batch.parts["array"].card
     if card.electrical is None and card.cmos is None:
         yield "array", reads * batch.cost("array", "read")
     else:
-        crossed = np.where(by_columns, array.rows, array.columns)
+        crossed = np.where(by_columns, array.rows + array.unit_lines, array.columns)
         per_line = outputs * batch.cost("array", "read") + crossed * batch.cost("array", "read_line_per_cell")
         yield "array", reads * driven * per_line
     if "sample-and-hold" in batch.parts:

@@ -89,7 +89,8 @@ class TestMultiplication:
         assert energy["sample-and-hold", "forward"] == 5 * 3 * 11 * 2 * FJ
         assert energy["ADC", "forward"] == 5 * 3 * 11 * 900 * FJ
         assert energy["multiplexer", "forward"] == 5 * 3 * 11 * 3 * FJ
-        assert energy["digital unit", "forward"] == 3 * 11 * 210 * FJ
+        # three operations once; in each of three passes four shift-and-adds for an output of five bits
+        assert energy["digital unit", "forward"] == 11 * (3 + 3 * 4) * 210 * FJ
         assert energy["reference", "forward"] == 5 * 3 * 31_000 * 5 * SUPPORT // 2
 
     def test_sliced_weights_are_read_from_all_their_rows_of_cells(self, odd: Odd) -> None:
