@@ -86,8 +86,8 @@ class TileKind(Sourced):
             raise ValueError("adc.bound is missing; every number and every cost has to be given")
         if self.adc.slice_bound is not None and not sliced:
             raise ValueError(
-                f"adc.slice_bound: got {self.adc.slice_bound:g}, but array.cells_per_weight is 1, so no slice is read; use "
-                "adc.bound"
+                f"adc.slice_bound: got {self.adc.slice_bound:g}, but array.cells_per_weight is 1, so no slice is read; "
+                "use adc.bound"
             )
         return self
 

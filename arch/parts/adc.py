@@ -4,9 +4,9 @@ Each converter serves ``lines_per_adc`` adjacent lines, one after the other ("ro
 the same converters read rows in the forward and columns in the backward pass. With a sample-and-hold the array is
 free for the next vector as soon as its outputs are sampled; without one it is held until the last round. The numeric
 side of the same circuit is here too, so that it cannot disagree with the cost: ``bits`` and ``bound`` set the
-quantisation (`Adcs.steps` over +-bound) and ``noise`` its Gaussian noise. Every conversion is rounded, clipped and noisy
-by itself: of one bit, if inputs are bit-serial, and of one slice, if weights are cut over cells (`conversion`). Not
-modelled: offsets and non-linearity.
+quantisation (`Adcs.steps` over +-bound) and ``noise`` its Gaussian noise. Every conversion is rounded, clipped and
+noisy by itself: of one bit, if inputs are bit-serial, and of one slice, if weights are cut over cells (`conversion`).
+Not modelled: offsets and non-linearity.
 
 With a ``pool`` neighbouring tiles share banks of converters instead of having their own: an array whose outputs are
 ready takes any bank that is free, first come, first served, whatever layer it belongs to.
@@ -60,13 +60,13 @@ class Adcs(Sourced):
     lines_per_adc:         adjacent lines that take turns on one converter.
     shared_between_sides:  whether the same converters read rows (forward) and columns (backward).
     bound:                 full scale of a conversion of whole weights, in units of weight x full-scale input; larger
-                           read-outs saturate. Of a tile that cuts weights over cells it is not used and may be left out.
+                           read-outs saturate. A tile that cuts weights over cells has no use for it.
     noise:                 standard deviation of the Gaussian noise of every conversion, in the unit of ``bound``; where
                            weights are cut over cells, in highest levels of a cell x full-scale input.
     card:                  name of a cost card, or an estimate from the survey of converters.
     pool:                  what tiles share; None: every array has converters of its own.
-    slice_bound:           full scale of a conversion of one slice, in highest levels of a cell x full-scale input; None: by
-                           the rule of `conversion`.
+    slice_bound:           full scale of a conversion of one slice, in highest levels of a cell x full-scale input;
+                           None: by the rule of `conversion`.
     """
 
     kind: Literal["sar", "ramp", "cco", "flash"]

@@ -52,9 +52,10 @@ class Crossbar(Sourced):
     arrays:            arrays of the tile.
     cells_per_weight:  neighbouring rows that hold slices of one weight.
     cell_bits:         bits that one cell holds of a weight that is cut over several; None: weights are not cut.
-    encoding:          what those cells hold: ``signed`` digits, so that each is a pair of devices or can be read in both
-                       directions; digits of the weight plus half its range (``offset``), which are never negative, with
-                       a unit line that counts the inputs; or the same ``flipped``, see `conversion`.
+    encoding:          what those cells hold: ``signed`` digits, so that each is a pair of devices or can be read in
+                       both directions; digits of the weight plus half its range (``offset``), which are never negative,
+                       with a unit line that counts the inputs; or the same ``flipped``, which holds the complements of
+                       those slices whose sums could be beyond the converter's range.
     """
 
     rows: Lines
@@ -85,11 +86,13 @@ class Crossbar(Sourced):
         if self.cells_per_weight == 1:
             for name, given in (("cell_bits", self.cell_bits), ("encoding", self.encoding)):
                 if given not in (None, "signed"):
-                    raise ValueError(f"{name}: got {given!r}, but cells_per_weight is 1, so no weight is cut; leave it out")
+                    raise ValueError(
+                        f"{name}: got {given!r}, but cells_per_weight is 1, so no weight is cut; leave it out"
+                    )
         elif self.cells_per_weight * (self.cell_bits or 1) > MOST_BITS:
             raise ValueError(
-                f"cells_per_weight: got {self.cells_per_weight} cells of {self.cell_bits or 1} bits, but a weight has at "
-                f"most {MOST_BITS} bits"
+                f"cells_per_weight: got {self.cells_per_weight} cells of {self.cell_bits or 1} bits, but a weight has "
+                f"at most {MOST_BITS} bits"
             )
         return self
 

@@ -23,9 +23,9 @@ class Digital(Sourced):
     lanes:                  equal lanes that share the work.
     tiles_per_unit:         neighbouring tiles that share one unit.
     operations_per_output:  operations on every output: its scale and its bias.
-    shift_adds:             who puts an output together from the conversions of its bits and slices: the ``digital unit``,
-                            one operation for each conversion but the first, or ``other circuits``, which the chip lists
-                            under support.
+    shift_adds:             who puts an output together from the conversions of its bits and slices: the
+                            ``digital unit``, one operation for each conversion but the first, or ``other circuits``,
+                            which the chip lists under support.
     word_bits:              width of a result wherever it is stored or sent.
     card:                   name of the cost card of one lane.
     """

@@ -1,8 +1,8 @@
 """Cells of sliced weights that are programmed and drift: every cell has its own conductance, error and drift.
 
 A level from 0 to 1 (`rpusim.kernels.mvm.slices`) is a conductance on an even scale over the range of the converter. A
-cell of signed digits is what the converter makes of a weight between -1 and 1, such as a pair; a cell of digits that are
-never negative is one device, from the lowest to the highest conductance. So are those of the unit line, whose error
+cell of signed digits is what the converter makes of a weight between -1 and 1, such as a pair; a cell of digits that
+are never negative is one device, from the lowest to the highest conductance. So are those of the unit line, whose error
 weighs most: its read-out times half the range of the weights is taken off every output.
 """
 

@@ -2,7 +2,8 @@
 
 Covered are converters (also rounding stochastically), input and output noise, and asymmetries, in one pass of signed
 inputs; bits in two's complement and slices are in `compiled_conversions`; whatever changes the analog sum itself (IR
-drop, offsets, series resistance, S-shape, read noise of the weights, two passes) is computed by `specification`. The arithmetic and the random numbers are those of `specification`.
+drop, offsets, series resistance, S-shape, read noise of the weights, two passes) is computed by `specification`. The
+arithmetic and the random numbers are those of `specification`.
 """
 
 from __future__ import annotations

@@ -54,9 +54,9 @@ def _bits(
 ) -> None:
     """Turn inputs into the bits that the lines are driven with, one row of ``u`` for each bit, lowest first.
 
-    x: (vectors, inputs), of which the vectors ``todo`` are divided by ``alpha``. step, levels: of the DAC. voltage: what a
-    bit is driven with, relative to full scale. u: (len(todo) * bits, inputs), and lost (len(todo),), whether a vector has
-    an input that is no number; both filled here. The others are as for `compiled._inputs`.
+    x: (vectors, inputs), of which the vectors ``todo`` are divided by ``alpha``. step, levels: of the DAC. voltage:
+    what a bit is driven with, relative to full scale. u: (len(todo) * bits, inputs), and lost (len(todo),), whether a
+    vector has an input that is no number; both filled here. The others are as for `compiled._inputs`.
     """
     half, nothing = np.float32(0.5), np.float32(0)
     for n in prange(len(todo)):

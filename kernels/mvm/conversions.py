@@ -46,7 +46,7 @@ class LinesRead(NamedTuple):
 
         total: (vectors, lines) float64, their bits added up. Returns (vectors, outputs) float64.
         """
-        slices, outputs = self.flipped.shape
+        outputs = self.flipped.shape[1]
         of_unit = total[:, -1:] if self.unit else torch.zeros_like(total[:, :1])
         out = torch.zeros_like(total[:, :outputs])
         for number, worth in enumerate(self.factors.tolist()):

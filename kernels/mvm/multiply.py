@@ -106,7 +106,7 @@ def multiply(
     y = torch.zeros(vectors, weights.shape[0], device=x.device)
     # A vector that noise management finds empty is not multiplied at all, unless its inputs would still be noisy.
     skips = managed and (backward or io.inp_noise <= 0.0)
-    todo = np.flatnonzero(alpha > 0) if skips else np.arange(vectors)
+    todo = np.flatnonzero(~(alpha <= 0)) if skips else np.arange(vectors)  # one that is no number stays so
     alpha = np.where(alpha > 0, alpha, np.float32(1))
     reduction, last, round_number = 1.0, io.last_reduction, 0
     while len(todo):

@@ -121,10 +121,10 @@ class IOParameters:
     noise_management, nm_thres, nm_assumed_wmax, nm_decay: see `NoiseManagement`; threshold <= 0: none.
     bound_management, max_bm_factor, max_bm_res: see `BoundManagement`; inputs are halved until `last_reduction`.
     bm_test_negative_bound: whether outputs at the lower bound count as clipped.
-    slices: how a weight is cut over cells, see `Slices`; None: it is not. With slices, or bit by bit in two's complement,
-    bound, resolution and noise of the output are those of one conversion: of one bit at full-scale input, and of one
-    slice, whose highest level counts as 1. Bit by bit in two's complement a vector that clips is repeated at half the read
-    voltage, as often as elsewhere at half the input: half a number has the same bits, one place lower.
+    slices: how a weight is cut over cells, see `Slices`; None: it is not. With slices, or bit by bit in two's
+    complement, bound, resolution and noise of the output are those of one conversion: of one bit at full-scale input,
+    and of one slice, whose highest level counts as 1. Bit by bit in two's complement a vector that clips is repeated at
+    half the read voltage, as often as elsewhere at half the input: half a number has the same bits, one place lower.
     """
 
     is_perfect: bool = False
@@ -217,7 +217,9 @@ class IOParameters:
         """Refuse what bits and slices have no meaning for."""
         with_what = f"mv_type {str(self.mv_type)!r}" + (" and slices" if self.slices is not None else "")
         if self.mv_type not in (MVType.ONE_PASS, MVType.BIT_SERIAL):
-            raise InputError(f"mv_type: {with_what} were given; accepted with slices are 'one_pass' and 'bit_serial'")
+            raise InputError(
+                f"mv_type: {str(self.mv_type)!r} was given with slices; accepted are 'one_pass' and 'bit_serial'"
+            )
         if self.noise_management is NoiseManagement.ABS_MAX_NP_SUM:
             raise InputError(
                 f"noise_management: 'abs_max_np_sum' was given with {with_what}; accepted are the others, as no factor "

@@ -1,12 +1,12 @@
 """Bit slices: one weight W cut over several cells of few levels, each read and converted for itself.
 
 With K cells of b bits, L = 2^b - 1 the highest level of a cell, n = K b, and w the largest magnitude of the tile's
-weights, a weight becomes an integer v, and v the digits d_k = 0 ... L of its cells, the lowest first, v = sum 2^(b k) d_k:
+weights, a weight becomes an integer v, and v the digits d_k = 0 ... L of its cells, lowest first: v = sum 2^(bk) d_k.
 
-    signed    v = rint((2^n - 1) |W| / w)                  cells hold the digits with the sign of the weight           (1)
-    offset    v = rint((2^(n-1) - 1) W / w) + 2^(n-1)      cells hold the digits, which are never negative             (2)
-    flipped   as offset, but where the cells of a slice of an output could together exceed the converter's range, they
-              hold L - d_k, if that is less                                                                            (3)
+    signed    v = rint((2^n - 1) |W| / w)                  cells hold the digits with the sign of the weight         (1)
+    offset    v = rint((2^(n-1) - 1) W / w) + 2^(n-1)      cells hold the digits, which are never negative           (2)
+    flipped   as offset; where the cells of a slice of an output could together exceed the converter's range, they
+              hold L - d_k, if that is less                                                                          (3)
 
 In (2) and (3) a unit line, a further output whose cells all stand at level 1, counts the inputs: from it the offset is
 taken off, and a flipped slice is turned back, sum_j d u = L sum_j u - sum_j (L - d) u.
@@ -137,8 +137,11 @@ def cut(weights: Tensor, slices: Slices, bound: float) -> SlicedCells:
 
 
 def merged(cells: SlicedCells, slices: Slices) -> Tensor:
-    """Put weights together again from the levels of their cells: (outputs, inputs)."""
-    levels = torch.where(cells.flipped[:, :, None], 1.0 - cells.levels, cells.levels).double()
-    factors = torch.tensor(slices.factors(cells.largest), dtype=torch.float64, device=levels.device)
-    total = (levels * factors[:, None, None]).sum(0)
-    return (total - slices.offset * cells.largest / slices.largest).float()
+    """Put together what the cells weigh, their unit line included: (outputs, inputs)."""
+    levels, factors = cells.levels.double(), slices.factors(cells.largest)
+    unit = torch.zeros_like(levels[0, :1]) if cells.unit is None else cells.unit.double() * slices.top
+    total = torch.zeros_like(levels[0])
+    for number, factor in enumerate(factors):
+        held = torch.where(cells.flipped[number, :, None], unit - levels[number], levels[number])
+        total = total + held * factor
+    return (total - unit * (slices.offset * cells.largest / slices.largest)).float()

@@ -27,8 +27,8 @@ from numpy.typing import NDArray
 
 from rpusim.kernels.base import rng
 from rpusim.kernels.base.rng import Purpose
-from rpusim.kernels.mvm.periphery import IOParameters, Lines, MVType, Statistics, WeightNoise, product
 from rpusim.kernels.mvm.conversions import LinesRead, in_blocks, lines_of
+from rpusim.kernels.mvm.periphery import IOParameters, Lines, MVType, Statistics, WeightNoise, product
 from rpusim.kernels.mvm.slices import SlicedCells
 
 Tensor = torch.Tensor
@@ -78,8 +78,8 @@ def one_pass(
     """Make one analog pass of some vectors, and fill their rows of ``y``.
 
     weights: (outputs, inputs). x: (vectors, inputs). y: (vectors, outputs). todo: numbers of the vectors. factor:
-    (len(todo),), what their inputs are divided by. io, lines, stream, first, cells: as for `rpusim.kernels.mvm.multiply`.
-    round_number: how many passes they had before.
+    (len(todo),), what their inputs are divided by. io, lines, stream, first, cells: as for
+    `rpusim.kernels.mvm.multiply`. round_number: how many passes they had before.
     Returns which of them clipped at the output: (len(todo),).
     """
     if io.in_conversions:
@@ -167,14 +167,15 @@ def _conversions(
     part = torch.arange(len(places), device=device).repeat(len(todo))[:, None]
     driven = _driven(u, io, noise, part)
     raw, clipped = _read_out(_array(read.matrix, driven, io, lines, noise, part), io, lines, noise, part)
-    wide = raw.double().unflatten(0, (len(todo), len(places)))
+    wide = raw.double().reshape(len(todo), len(places), -1)
     total = torch.zeros_like(wide[:, 0])
     for number, worth in enumerate(places):
         total = total + wide[:, number] * worth
     out = read.put_together(total).float()
     out[lost] = float("nan")
     y[place] = out * (of_factor * io.out_scale)
-    return clipped.unflatten(0, (len(todo), len(places))).any(1).cpu().numpy()
+    of_vectors: NDArray[np.bool_] = clipped.reshape(len(todo), len(places)).any(1).cpu().numpy()
+    return of_vectors
 
 
 def _convert(
@@ -229,9 +230,7 @@ def _array(weights: Tensor, u: Tensor, io: IOParameters, lines: Lines, noise: _N
     return y
 
 
-def _read_out(
-    y: Tensor, io: IOParameters, lines: Lines, noise: _Noise, half: Tensor | int
-) -> tuple[Tensor, Tensor]:
+def _read_out(y: Tensor, io: IOParameters, lines: Lines, noise: _Noise, half: Tensor | int) -> tuple[Tensor, Tensor]:
     """Apply equations 5 and 6 to y (vectors, outputs): (outputs, which vectors clipped)."""
     if io.out_nonlinearity > 0.0 or io.r_series > 0.0:
         curvature = torch.zeros(y.shape[1]) if lines.curvature is None else lines.curvature

@@ -48,8 +48,8 @@ class AnalogConfig(LayerConfig):
         checks.instance("device", self.device, Device)
         if self.forward.slices is not None:
             raise InputError(
-                "forward.slices: slices were given for arrays that learn by pulses; accepted is None, as a pulse moves one "
-                "cell and not the slices of a weight"
+                "forward.slices: slices were given for arrays that learn by pulses; accepted is None, as a pulse moves "
+                "one cell and not the slices of a weight"
             )
         checks.instance("cell", self.cell, CellParameters)
         checks.instance("update", self.update, UpdateParameters)

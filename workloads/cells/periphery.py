@@ -61,8 +61,9 @@ def converters(kind: TileKind, management: Management) -> IOParameters:
 
 
 def _check_management(kind: TileKind, management: Management) -> None:
-    """Refuse management that looks at the sum of a whole input, of which no conversion of a bit or slice sees anything."""
-    how = "bit-serial inputs" if kind.inputs.kind == "bit-serial" else f"weights cut over {kind.array.cells_per_weight} cells"
+    """Refuse management that looks at the sum of a whole input, which no conversion of a bit or slice sees."""
+    how = f"weights cut over {kind.array.cells_per_weight} cells"
+    how = "bit-serial inputs" if kind.inputs.kind == "bit-serial" else how
     for field, given, worst, accepted in (
         ("noise", management.noise, "abs_max_np_sum", "'abs_max' and others that look at single inputs"),
         ("bound", management.bound, "iterative_worst_case", "'none' and 'iterative'"),
@@ -91,8 +92,9 @@ def analog_configuration(kind: TileKind, management: Management, cells: UnitCell
         raise InputError(f"chip: tiles {kind.name!r} have no pulses and cannot learn; a chip with pulses is needed")
     if kind.array.cells_per_weight > 1:
         raise InputError(
-            f"chip: tiles {kind.name!r} cut a weight over {kind.array.cells_per_weight} cells (array.cells_per_weight), "
-            "which pulses cannot train, as each moves one cell; a chip with one cell per weight is needed"
+            f"chip: tiles {kind.name!r} cut a weight over {kind.array.cells_per_weight} cells "
+            "(array.cells_per_weight), which pulses cannot train, as each moves one cell; a chip with one cell per "
+            "weight is needed"
         )
     if cells.cell.resets:
         kind.writing(need=f"cells of kind {cells.cell.kind!r} are reset")
@@ -137,10 +139,10 @@ def with_management(activity: Activity, placement: Placement, management: Manage
     """Add to rows of activity the digital operations that management asks for, tile by tile.
 
     Noise management: see `_PER_INPUT`; stochastic rounding: one addition per input; bound management: every repeated
-    pass scales its inputs again, unless they come bit by bit, where it has half the read voltage. An update turns each line's value into a firing probability (one multiplication);
-    update and BL management first look for the largest of each side (one comparison per line); a gradient that is
-    collected digitally needs neither. A transfer that writes turns the values of its slice into probabilities; it is
-    read without management.
+    pass scales its inputs again, unless they come bit by bit and have half the read voltage instead. An update turns
+    each line's value into a firing probability (one multiplication); update and BL management first look for the
+    largest of each side (one comparison per line); a gradient that is collected digitally needs neither. A transfer
+    that writes turns the values of its slice into probabilities; it is read without management.
     """
     rows, columns = np.zeros(len(activity), np.int64), np.zeros(len(activity), np.int64)
     scaled_again = np.ones(len(activity), np.int64)

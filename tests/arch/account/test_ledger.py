@@ -216,7 +216,7 @@ class TestSupportCircuits:
         assert isaac[2].energy["HyperTransport", STANDBY, "chip"] == 10_400_000_000 * isaac[2].time_ps
 
     def test_converters_convert_every_line_and_the_unit_line_for_every_bit(self, isaac: Any) -> None:
-        """Sixteen outputs of eight slices are 128 lines; the unit line, which counts the ones of the input, is one more."""
+        """Sixteen outputs of eight slices are 128 lines; the unit line, which counts the ones of the input, is one."""
         assert isaac[2].energy["ADC", "forward", "fc0"] == 16 * 129 * round(2e-3 / 1.28e9 * 1e21)
 
 
