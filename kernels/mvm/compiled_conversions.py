@@ -58,24 +58,31 @@ def _bits(
     what a bit is driven with, relative to full scale. u: (len(todo) * bits, inputs), and lost (len(todo),), whether a
     vector has an input that is no number; both filled here. The others are as for `compiled._inputs`.
     """
-    half, nothing = np.float32(0.5), np.float32(0)
+    half, lowest, highest = np.float32(0.5), -np.float64(levels), np.float64(levels)
     for n in prange(len(todo)):
         b = todo[n]
         scale = np.float32(np.float32(1) / alpha[n])
-        word_a, word_b = nb_step_words(round_key, first + b)
-        a, c = nb_line_words(word_a, word_b, round_number, 0)
-        missing = False
-        for j in range(x.shape[1]):
-            value = np.float32(np.float32(x[b, j] * scale) / step)
-            if stochastic:
-                value = np.float32(value + (nb_uniform(nb_bits(a, c, j)) - half))
-            missing = missing or np.isnan(value)
-            wide = np.float64(np.rint(value)) if not np.isnan(value) else 0.0
-            wide = min(max(wide, -np.float64(levels)), np.float64(levels))
-            level = np.int64(wide)
-            for bit in range(bits):
-                u[n * bits + bit, j] = voltage if level >> bit & 1 else nothing
-        lost[n] = missing
+        value = np.empty(x.shape[1], np.float32)
+        for j in range(len(value)):
+            value[j] = np.float32(np.float32(x[b, j] * scale) / step)
+        if stochastic:
+            word_a, word_b = nb_step_words(round_key, first + b)
+            a, c = nb_line_words(word_a, word_b, round_number, 0)
+            for j in range(len(value)):
+                value[j] = np.float32(value[j] + (nb_uniform(nb_bits(a, c, j)) - half))
+        missing = 0
+        level = np.empty(len(value), np.int32)
+        for j in range(len(value)):
+            wide = np.float64(np.rint(value[j]))
+            missing += wide != wide
+            wide = wide if wide == wide else 0.0
+            wide = highest if wide > highest else wide
+            level[j] = np.int32(lowest if wide < lowest else wide)
+        lost[n] = missing > 0
+        for bit in range(bits):
+            row = u[n * bits + bit]
+            for j in range(len(level)):
+                row[j] = np.float32((level[j] >> bit) & 1) * voltage
         if sigma > 0:
             for bit in range(bits):
                 word_a, word_b = nb_step_words(noise_key, first + b)
@@ -185,14 +192,15 @@ def _readings(
                 total[i] += np.float64(line[i]) * worth
         clipped[n] = over
         of_unit = total[-1] if has_unit else 0.0
-        for i in range(outputs):
-            out = 0.0
-            for k in range(slices):
+        out = np.zeros(outputs)
+        for k in range(slices):
+            for i in range(outputs):
                 value = total[k * outputs + i]
                 value = of_unit * top - value if flipped[k, i] else value
-                out += value * factors[k]
-            out -= of_unit * offset
-            y[b, i] = np.float32(out) * factor[n] if not lost[n] else np.float32(np.nan)
+                out[i] += value * factors[k]
+        for i in range(outputs):
+            value = np.float32(out[i] - of_unit * offset) * factor[n]
+            y[b, i] = np.float32(np.nan) if lost[n] else value
 
 
 _BITS, _READINGS = Loop(_bits, _PARALLEL_WORK), Loop(_readings, _PARALLEL_WORK)

@@ -18,7 +18,7 @@ from rpusim.kernels.mvm.slices import SlicedCells, cut
 
 Tensor = torch.Tensor
 
-_BLOCK_NUMBERS, _BLOCK_VECTORS = 1 << 18, 64
+_BLOCK_NUMBERS, _BLOCK_VECTORS = 1 << 17, 64
 """Vectors are multiplied in blocks of about so many numbers, and of no less than half of so many vectors, from which on
 each gets the same bits as with all others."""
 
