@@ -137,7 +137,7 @@ def _sentence(model: type[BaseModel], error: ValidationError) -> str:
         return f"{shown(field)} is not a field{nearest(place[-1], getattr(block, 'model_fields', {}))}"
     message = first["msg"].removeprefix("Value error, ")
     if first["type"] == "value_error":
-        inside = re.match(r"(\w+)\.\w", message)  # the message begins with the path of a field in this block
+        inside = re.match(r"(\w+)(\.\w|: )", message)  # the message begins with the path of a field in this block
         names_field = inside is not None and inside[1] in getattr(within, "model_fields", {})
         return f"{field}{'.' if names_field else ': '}{message}" if field else message
     # a field may be one of several things, and pydantic has an error for each: say all that would have been accepted

@@ -128,7 +128,7 @@ class TestWhatAFileMaySay:
     @pytest.mark.parametrize(
         ("blocks", "sentence"),
         [
-            ({"array": {"cell_bits": 2}}, r"tiles.0.array: cell_bits: got 2, but cells_per_weight is 1"),
+            ({"array": {"cell_bits": 2}}, r"tiles.0.array.cell_bits: got 2, but cells_per_weight is 1"),
             ({"array": {"encoding": "flipped"}}, r"encoding: got 'flipped', but cells_per_weight is 1"),
             (
                 {"array": {"encoding": "biased"}},
