@@ -51,12 +51,14 @@ def _bits(
     round_number: int,
     u: Floats,
     lost: Flags,
+    set_bits: Integers,
 ) -> None:
     """Turn inputs into the bits that the lines are driven with, one row of ``u`` for each bit, lowest first.
 
     x: (vectors, inputs), of which the vectors ``todo`` are divided by ``alpha``. step, levels: of the DAC. voltage:
     what a bit is driven with, relative to full scale. u: (len(todo) * bits, inputs), and lost (len(todo),), whether a
-    vector has an input that is no number; both filled here. The others are as for `compiled._inputs`.
+    vector has an input that is no number; both filled here. set_bits: (vectors,), to which bits that are set are added.
+    The others are as for `compiled._inputs`.
     """
     half, lowest, highest = np.float32(0.5), -np.float64(levels), np.float64(levels)
     for n in prange(len(todo)):
@@ -75,14 +77,17 @@ def _bits(
         for j in range(len(value)):
             wide = np.float64(np.rint(value[j]))
             missing += wide != wide
-            wide = wide if wide == wide else 0.0
+            wide = wide if wide == wide else np.float64(0)
             wide = highest if wide > highest else wide
             level[j] = np.int32(lowest if wide < lowest else wide)
         lost[n] = missing > 0
         for bit in range(bits):
-            row = u[n * bits + bit]
+            row, ones = u[n * bits + bit], np.int32(0)
             for j in range(len(level)):
-                row[j] = np.float32((level[j] >> bit) & 1) * voltage
+                one = np.int32((level[j] >> bit) & 1)
+                ones += one
+                row[j] = np.float32(one) * voltage
+            set_bits[b] += ones
         if sigma > 0:
             for bit in range(bits):
                 word_a, word_b = nb_step_words(noise_key, first + b)
@@ -218,10 +223,11 @@ def one_pass(
     first: int,
     round_number: int,
     cells: SlicedCells | None = None,
+    set_bits: NDArray[np.int64] | None = None,
 ) -> NDArray[np.bool_]:
     """Make one analog pass; arguments and result as for `specification.one_pass`."""
     read = lines_of(weights, io, cells)
-    return in_blocks(_conversions, read, x, y, todo, factor, io, lines, stream, first, round_number)
+    return in_blocks(_conversions, read, x, y, todo, factor, io, lines, stream, first, round_number, set_bits)
 
 
 def _conversions(
@@ -235,6 +241,7 @@ def _conversions(
     stream: tuple[int, ...],
     first: int,
     round_number: int,
+    set_bits: NDArray[np.int64] | None,
 ) -> NDArray[np.bool_]:
     """Do `one_pass` for the lines ``read`` and some of the vectors."""
     keys, f = compiled.keys_of(stream), np.float32
@@ -245,7 +252,8 @@ def _conversions(
         u = np.empty((len(todo) * len(places), x.shape[1]), f)
         given: tuple[Any, ...] = f(io.inp_step), io.inp_levels, len(places), voltage, f(io.inp_noise)
         given = *given, f(1.0 - io.inp_asymmetry), io.inp_sto_round, keys[0], keys[1], first, round_number
-        _BITS(x.numpy(), todo, factor * voltage, *given, u, lost, work=u.size)
+        counted = np.zeros(len(x), np.int64) if set_bits is None else set_bits
+        _BITS(x.numpy(), todo, factor * voltage, *given, u, lost, counted, work=u.size)
         driven = torch.from_numpy(u)
     else:
         driven = compiled.converted(x, todo, factor, io, keys, first, round_number)

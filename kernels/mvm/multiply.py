@@ -89,7 +89,8 @@ def multiply(
         stages = compiled_conversions
     elif loops and compiled.covers(io):
         stages = compiled
-    extra = (cells,) if io.in_conversions else ()
+    set_bits = np.zeros(len(x), np.int64) if io.mv_type is MVType.BIT_SERIAL else None
+    extra = (cells, set_bits) if io.in_conversions else ()
     managed = io.noise_management is not NoiseManagement.NONE and not io.is_perfect
     worst_case = io.bound_management is BoundManagement.ITERATIVE_WORST_CASE
     wants_sums = worst_case or io.noise_management is NoiseManagement.ABS_MAX_NP_SUM
@@ -122,7 +123,7 @@ def multiply(
         else:
             reduction *= 2.0
         round_number += 1
-    return Product(y, passes, seen.nonzero)
+    return Product(y, passes, seen.nonzero, set_bits)
 
 
 def noise_factor(

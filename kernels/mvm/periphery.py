@@ -340,12 +340,14 @@ class Product(NamedTuple):
     """The result of a multiplication.
 
     y: outputs (vectors, outputs). passes: analog passes of each vector (vectors,); 0: it was skipped. active: inputs of
-    each vector that are not zero (vectors,).
+    each vector that are not zero (vectors,). set_bits: bit by bit in two's complement, how often a bit of a vector that
+    is set drives a line, over all passes (vectors,); None: inputs are whole.
     """
 
     y: Tensor
     passes: NDArray[np.int32]
     active: NDArray[np.int32]
+    set_bits: NDArray[np.int64] | None = None
 
 
 @dataclass(frozen=True)

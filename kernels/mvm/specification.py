@@ -74,16 +74,18 @@ def one_pass(
     first: int,
     round_number: int,
     cells: SlicedCells | None = None,
+    set_bits: NDArray[np.int64] | None = None,
 ) -> NDArray[np.bool_]:
     """Make one analog pass of some vectors, and fill their rows of ``y``.
 
     weights: (outputs, inputs). x: (vectors, inputs). y: (vectors, outputs). todo: numbers of the vectors. factor:
     (len(todo),), what their inputs are divided by. io, lines, stream, first, cells: as for
-    `rpusim.kernels.mvm.multiply`. round_number: how many passes they had before.
+    `rpusim.kernels.mvm.multiply`. round_number: how many passes they had before. set_bits: (vectors,), to which the
+    bits of this pass are added that are set; None: inputs are whole.
     Returns which of them clipped at the output: (len(todo),).
     """
     if io.in_conversions:
-        given = io, lines, stream, first, round_number
+        given = io, lines, stream, first, round_number, set_bits
         return in_blocks(_conversions, lines_of(weights, io, cells), x, y, todo, factor, *given)
     noise = _Noise(stream, first + todo, round_number, x.device)
     place = torch.from_numpy(todo).to(x.device)
@@ -143,6 +145,7 @@ def _conversions(
     stream: tuple[int, ...],
     first: int,
     round_number: int,
+    set_bits: NDArray[np.int64] | None,
 ) -> NDArray[np.bool_]:
     """Do `one_pass` by equations 8 and 9; ``read``: what the lines hold, and how their read-outs are put together."""
     serial, places = io.mv_type is MVType.BIT_SERIAL, io.places
@@ -159,7 +162,10 @@ def _conversions(
         lost = torch.isnan(u).any(1)
         level = torch.round(u).nan_to_num(0.0).to(torch.float64).clamp(-io.inp_levels, io.inp_levels).to(torch.int64)
         bits = torch.arange(len(places), device=device)[:, None]
-        u = (level[:, None, :] >> bits & 1).to(x.dtype).flatten(0, 1) * voltage
+        are_set = level[:, None, :] >> bits & 1
+        if set_bits is not None:
+            set_bits[todo] += are_set.sum((1, 2)).cpu().numpy()
+        u = are_set.to(x.dtype).flatten(0, 1) * voltage
     else:
         u = _convert(u, io.inp_step, io.inp_bound, noise, io.inp_sto_round)[0]
         lost = torch.zeros(len(todo), dtype=torch.bool, device=device)

@@ -273,6 +273,7 @@ class Tile(torch.nn.Module, ABC):
                 phase=phase,
                 vector=np.arange(step.number, vectors * step.steps, step.steps, dtype=np.int32),
                 passes=done.passes,
+                set_bits=0 if done.set_bits is None else done.set_bits,
                 **active,
             )
 

@@ -6,8 +6,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from rpusim.arch.contract.activity import ActivityLog
 from rpusim.errors import InputError
-from rpusim.kernels import AnalogConfig, IOParameters, Slices
+from rpusim.kernels import AnalogConfig, AnalogTile, IOParameters, Slices
 from rpusim.kernels.arrays.reads import Reader
 from rpusim.kernels.mvm import compiled_conversions, conversions
 from rpusim.kernels.mvm.multiply import Lines, multiply
@@ -65,6 +66,7 @@ def test_both_paths_agree_with_all_noise(options, slices, serial, seed, turned):
     slow, fast = (_multiply(x, weights, path, seed, **options) for path in ("torch", "numba"))
     assert np.array_equal(slow.passes, fast.passes) and np.array_equal(slow.active, fast.active)
     assert torch.equal(slow.y, fast.y)
+    assert np.array_equal(slow.set_bits, fast.set_bits) if serial else slow.set_bits is fast.set_bits is None
 
 
 @pytest.mark.parametrize("effect", [{"ir_drop": 0.5}, {"w_noise": 0.1, "w_noise_type": "pcm_read"}, {"r_series": 0.1}])
@@ -169,6 +171,19 @@ def test_bits_that_are_not_set_draw_no_current(path):
     x[:, 1] = -1 / 7  # all bits, 1111
     y = _multiply(x, torch.ones(1, 3), path, **options).y
     assert float(y.std()) == pytest.approx(0.1 * 85**0.5 / 7, rel=0.05)
+
+
+@each_path
+def test_bits_that_are_set_are_counted_in_every_pass(path):
+    """7 is 0111, -1 is 1111 and -2 is 1110; the second vector clips once, the last is skipped."""
+    options = {**FINE, "mv_type": "bit_serial", "inp_res": 1 / 14, "out_bound": 1.0}
+    x = [[1.0, 0.0, -1 / 7], [1.0, 1.0, -2 / 7], [0.0, 0.0, 0.0]]
+    done = _multiply(x, [[0.6, 0.6, -0.1]], path, **options)
+    assert done.passes.tolist() == [1, 2, 0] and done.set_bits.tolist() == [3 + 4, 2 * (3 + 3 + 3), 0]
+    log = ActivityLog()
+    tile = AnalogTile(1, 3, AnalogConfig(forward=IOParameters(**options)), path=path, log=log)
+    tile.forward(torch.tensor(x))
+    assert log.take().set_bits.tolist()[0] == 7
 
 
 class TestEncoding:
