@@ -13,14 +13,17 @@ from torch import nn
 
 import rpusim
 from rpusim.arch.chips.chip import Chip
+from rpusim.arch.contract.activity import ActivityLog
 from rpusim.arch.mapping.placement import place
 from rpusim.arch.schedule.plan import make_plan
 from rpusim.errors import InputError
+from rpusim.kernels import IOParameters, MVType
 from rpusim.kernels.inference import StateIndependent, program
 from rpusim.kernels.inference.tile import InferenceConfig, InferenceTile
 from rpusim.kernels.mvm.slices import cut
 from rpusim.workloads.capture.capture import capture
-from rpusim.workloads.cells.periphery import converters
+from rpusim.workloads.cells.periphery import analog_configuration, converters
+from rpusim.workloads.cells.training_cells import build
 from rpusim.workloads.runs.placed import MANAGED
 
 FILE = Path(__file__).parents[2] / "arch" / "odd_chip" / "odd.yaml"
@@ -190,3 +193,20 @@ class TestProgrammedSlices:
             before = model(torch.ones(1, 60))
             program(model)
             assert not torch.equal(model(torch.ones(1, 60)), before)
+
+
+def test_a_chip_that_learns_reads_bit_by_bit_forwards_backwards_and_in_transfers() -> None:
+    """The activity says how many bits were set."""
+    kind = Chip.load("neurosim-vgg8").tiles[0]
+    config = analog_configuration(kind, MANAGED, build("tiki-taka-reram-sb"), "digital")
+    transfer = next(v for v in vars(config.cell).values() if isinstance(v, IOParameters))
+    for io in (config.forward, config.backward, transfer):
+        assert io.mv_type is MVType.BIT_SERIAL and len(io.places) == kind.inputs.cycles == 8
+        assert (io.out_bound, io.out_noise) == (kind.adc.bound, kind.adc.noise)
+    log = ActivityLog()
+    tile = config.tile(5, 6, log=log)
+    tile.set_weights(torch.full((5, 6), 0.1))
+    tile.forward(torch.tensor([[0.5, 0.0, -0.25, 0.0, 0.0, 0.0]]))
+    tile.backward(torch.tensor([[0.0, 1.0, 0.0, 0.0, 0.0]]))
+    rows = log.take()
+    assert rows.set_bits.tolist() == [7 + 2, 7]  # 127 of 127; -64 of 128, of which sign and 64 are set; 127 of 127
