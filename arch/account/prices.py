@@ -95,6 +95,16 @@ class Batch:
         of_slice = np.where((phase == Phase.TRANSFER) & (self.cell.slices == "all"), self.columns, 1)
         return np.where(phase > Phase.UPDATE, of_slice, inputs) * np.where(self.drives_columns, 1, self.slices)
 
+    @property
+    def drives(self) -> Integers:
+        """(n,) how often a line is driven, over all passes: once, or if inputs are bit-serial by every bit.
+
+        Bits that are not set drive nothing where the numbers counted the others; else they count as if they were set.
+        """
+        every: Integers = self.of("passes") * self.kind.inputs.cycles * self.driven
+        bits = self.of("set_bits")
+        return np.where(bits > 0, bits * np.where(self.drives_columns, 1, self.slices), every)
+
 
 Priced = Iterator[tuple[str, Integers]]
 """(part, (n,) zJ that it took for each event of a batch), for every part that took any."""
@@ -119,15 +129,15 @@ def _drive_array(batch: Batch) -> Priced:
     """Price a read: cells that conduct (only those with a weight), lines that are charged, outputs that are held."""
     array = batch.kind.array
     reads = batch.of("passes") * batch.kind.inputs.cycles
-    driven, by_columns = batch.driven, batch.drives_columns
-    outputs = np.where(by_columns, batch.rows * batch.slices, batch.columns)
+    by_columns = batch.drives_columns
+    outputs = np.where(by_columns, batch.rows * batch.slices + array.unit_lines, batch.columns)
     card = batch.parts["array"].card
     if card.electrical is None and card.cmos is None:
         yield "array", reads * batch.cost("array", "read")
     else:
-        crossed = np.where(by_columns, array.rows, array.columns)
+        crossed = np.where(by_columns, array.rows + array.unit_lines, array.columns)
         per_line = outputs * batch.cost("array", "read") + crossed * batch.cost("array", "read_line_per_cell")
-        yield "array", reads * driven * per_line
+        yield "array", batch.drives * per_line
     if "sample-and-hold" in batch.parts:
         yield "sample-and-hold", reads * outputs * batch.cost("sample-and-hold", "hold")
 
@@ -141,8 +151,7 @@ def _convert(batch: Batch) -> Priced:
 
 def _drive_lines(batch: Batch) -> Priced:
     """Price the drivers of the lines that a read drives."""
-    drives = batch.of("passes") * batch.kind.inputs.cycles * batch.driven
-    yield "input drivers", drives * batch.cost("input drivers", "drive")
+    yield "input drivers", batch.drives * batch.cost("input drivers", "drive")
 
 
 def _turns(batch: Batch) -> tuple[Integers | int, Integers]:
@@ -258,6 +267,8 @@ class _Largest(Batch):
         values = np.full(len(_PHASES), float(self.most[column]))
         if column.startswith("coincidences"):
             values[::2] = 0.0
+        if column == "set_bits":  # at most as many as all bits of all lines
+            values[:] = 0.0
         return values
 
     def whole(self, values: Any) -> Any:

@@ -140,7 +140,7 @@ def _of_a_tile(kind: TileKind) -> Iterator[_Entry]:
         sides: tuple[int, ...] = (array.rows, array.columns)
     else:
         driven = driven_at_once = array.columns * arrays
-        read_out = read_at_once = array.rows * arrays
+        read_out = read_at_once = (array.rows + array.unit_lines) * arrays
         sides = (array.rows,)
 
     make = partial(array.build, read_seconds=read, pulse_seconds=pulses.width if pulses else None, programming=writing)

@@ -14,6 +14,7 @@ from rpusim.arch.contract.quantity import Metres
 from rpusim.arch.contract.sourced import Count, Several, Sourced
 from rpusim.arch.parts.adc import Adcs, SampleAndHold
 from rpusim.arch.parts.buffer import Buffer
+from rpusim.arch.parts.conversion import Conversion, of_a_slice
 from rpusim.arch.parts.crossbar import Crossbar
 from rpusim.arch.parts.digital import Digital
 from rpusim.arch.parts.global_buffer import GlobalBuffer
@@ -78,6 +79,18 @@ class TileKind(Sourced):
             raise ValueError("mux was given, but with adc.lines_per_adc 1 every line has a converter; leave it out")
         return self
 
+    @model_validator(mode="after")
+    def _full_scale(self) -> TileKind:
+        sliced = self.array.cells_per_weight > 1
+        if self.adc.bound is None and not sliced:
+            raise ValueError("adc.bound is missing; every number and every cost has to be given")
+        if self.adc.slice_bound is not None and not sliced:
+            raise ValueError(
+                f"adc.slice_bound: got {self.adc.slice_bound:g}, but array.cells_per_weight is 1, so no slice is read; "
+                "use adc.bound"
+            )
+        return self
+
     @property
     def trains(self) -> bool:
         """Whether the tile has what backward passes and updates need."""
@@ -101,6 +114,11 @@ class TileKind(Sourced):
         """How many neighbouring tiles share one unit of a part, given by its name in the bill of parts; usually 1."""
         pools = {"digital unit": self.digital.tiles_per_unit, "ADC": self.adc.pool.tiles if self.adc.pool else 1}
         return pools.get(part, 1)
+
+    @property
+    def slice_conversion(self) -> Conversion:
+        """What one conversion of a slice covers, on a tile that cuts weights over cells."""
+        return of_a_slice(self.inputs, self.array, self.adc)
 
     @property
     def read_seconds(self) -> float:

@@ -44,6 +44,8 @@ class Activity:
     active_rows, active_columns: lines that took part: non-zero inputs of a multiplication; in an update the lines
                    that fired at least once.
     row_pulses, column_pulses: pulses fired on all lines of a side over all slots of an update.
+    set_bits:      of a multiplication by bit-serial inputs, how often a bit that is set drives a line, over all passes;
+                   0: not known, or inputs are not bit-serial.
     passes:        analog passes of a multiplication: 1 + retries of bound management; 0 = skipped (all-zero vector).
     writes:        weights of one array written by a transfer or by programming, however many cells hold each.
     digital_ops:   digital operations that algorithm and management asked for (not those of the network's layers).
@@ -63,6 +65,7 @@ class Activity:
     active_columns: NDArray[np.int32]
     row_pulses: NDArray[np.int32]
     column_pulses: NDArray[np.int32]
+    set_bits: NDArray[np.int64]
     passes: NDArray[np.int32]
     writes: NDArray[np.int64]
     digital_ops: NDArray[np.int64]
@@ -115,7 +118,7 @@ class Activity:
         return Activity(**{name: np.concatenate([getattr(p, name) for p in parts]) for name in COLUMNS})
 
 
-_WIDE = {"step", "coincidences_up", "coincidences_down", "writes", "digital_ops", "count"}
+_WIDE = {"step", "coincidences_up", "coincidences_down", "set_bits", "writes", "digital_ops", "count"}
 COLUMNS: dict[str, type] = {f.name: np.int64 if f.name in _WIDE else np.int32 for f in fields(Activity)}
 """Names of the columns, and the type of numbers that each one holds; wide are those that are summed or multiplied."""
 

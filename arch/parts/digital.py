@@ -7,7 +7,7 @@ that).
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -22,7 +22,10 @@ class Digital(Sourced):
     rate:                   element operations per second, of all lanes together.
     lanes:                  equal lanes that share the work.
     tiles_per_unit:         neighbouring tiles that share one unit.
-    operations_per_output:  operations on every converted value: its scale and its bias.
+    operations_per_output:  operations on every output: its scale and its bias.
+    shift_adds:             who puts an output together from the conversions of its bits and slices: the
+                            ``digital unit``, one operation for each conversion but the first, or ``other circuits``,
+                            which the chip lists under support.
     word_bits:              width of a result wherever it is stored or sent.
     card:                   name of the cost card of one lane.
     """
@@ -33,6 +36,7 @@ class Digital(Sourced):
     operations_per_output: Annotated[int, Field(ge=0, le=MOST)]
     word_bits: Annotated[int, Field(ge=1, le=64)]
     card: str
+    shift_adds: Literal["digital unit", "other circuits"] = "digital unit"
 
     def build(self, card: Card) -> Part:
         """Price the lanes of one unit: one ``operation`` per element operation."""

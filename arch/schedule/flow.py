@@ -255,7 +255,8 @@ class Flow:
         with task.unless_zero((passes == 0) * 1) as skipped:
             if skipped:
                 task.raise_(begun)
-        self._units.compute(task, block, way.outputs * block.kind.digital.operations_per_output)
+        merging = passes * way.shift_adds if way.shift_adds else 0
+        self._units.compute(task, block, way.outputs * block.kind.digital.operations_per_output + merging)
         if partial is not None:
             self._units.deliver(task, partial, partial.bits)
             self._units.compute(task, work.layer.blocks[home], way.outputs)

@@ -30,8 +30,9 @@ class Multiply:
     overlap_ps:   for which both are held after that (bit-serial inputs: later bits are driven while earlier ones are
                   converted).
     tail_ps:      of the last conversion.
-    conversions:  ADC conversions of one pass.
+    conversions:  ADC conversions of one pass, of every bit and slice.
     outputs:      results of the block.
+    shift_adds:   operations of the digital unit by which one pass puts them together from their conversions.
     """
 
     fetch_bits: int
@@ -40,6 +41,7 @@ class Multiply:
     tail_ps: int
     conversions: int
     outputs: int
+    shift_adds: int
 
     @property
     def pass_ps(self) -> int:
@@ -299,7 +301,7 @@ def _block_plan(
         arrays=tuple(_array_plan(stations, placement, block.kind, *slot) for slot in block.slots),
         buffer=stations.number("buffer", f"{tile} buffer", block.kind),
         digital=stations.number("digital unit", f"digital unit {_digital_unit(placement, block)}", block.kind),
-        forward=_multiply(kind, block.columns, physical_rows, block.rows),
+        forward=_multiply(kind, block.columns, physical_rows, block.rows, kind.array.unit_lines),
         backward=_multiply(kind, block.rows, block.columns, block.columns) if kind.trains else None,
         update_fetch_bits=both * kind.inputs.bits,
         slot_ps=kind.pulses.slot_ps if kind.pulses else 0,
@@ -331,9 +333,12 @@ def _array_plan(stations: Stations, placement: Placement, number: int, tile: int
     return ArrayPlan(stations.number("array", where, number), row_drivers, column_drivers, row_adcs, column_adcs)
 
 
-def _multiply(kind: TileKind, driven: int, read: int, outputs: int) -> Multiply:
-    """Work out one pass with ``driven`` input lines, ``read`` lines to convert and ``outputs`` results."""
-    rounds = min(kind.adc.lines_per_adc, read)
+def _multiply(kind: TileKind, driven: int, read: int, outputs: int, unit_lines: int = 0) -> Multiply:
+    """Work out one pass with ``driven`` input lines, ``read`` lines to convert and ``outputs`` results.
+
+    unit_lines: lines that are converted besides, after the others of their converter, and taken off every output.
+    """
+    rounds = min(kind.adc.lines_per_adc, read) + unit_lines
     convert = picoseconds(rounds / kind.adc.rate)
     drive = picoseconds(kind.read_seconds)
     cycles = kind.inputs.cycles
@@ -344,9 +349,22 @@ def _multiply(kind: TileKind, driven: int, read: int, outputs: int) -> Multiply:
         lead_ps=drive,
         overlap_ps=(cycles - 1) * step,
         tail_ps=convert,
-        conversions=cycles * read,
+        conversions=cycles * (read + unit_lines),
         outputs=outputs,
+        shift_adds=_shift_adds(kind, cycles * read, outputs, unit_lines),
     )
+
+
+def _shift_adds(kind: TileKind, conversions: int, outputs: int, unit_lines: int) -> int:
+    """Count the digital unit's operations that put ``outputs`` together from ``conversions``.
+
+    Each but the first of an output is shifted and added, and the unit line is, after its own bits, taken off every
+    output; where slices may be flipped, every slice is subtracted from it (an upper bound: only those that are).
+    """
+    if kind.digital.shift_adds != "digital unit":
+        return 0
+    turned = conversions // kind.inputs.cycles if kind.array.encoding == "flipped" else 0
+    return conversions - outputs + unit_lines * (kind.inputs.cycles - 1 + outputs) + turned
 
 
 def _digital_unit(placement: Placement, block: Block) -> str:

@@ -223,8 +223,9 @@ class TestSupportCircuits:
     def test_what_is_always_on_draws_its_power_all_the_time(self, isaac: Any) -> None:
         assert isaac[2].energy["HyperTransport", STANDBY, "chip"] == 10_400_000_000 * isaac[2].time_ps
 
-    def test_converters_convert_every_line_for_every_bit(self, isaac: Any) -> None:
-        assert isaac[2].energy["ADC", "forward", "fc0"] == 16 * 128 * round(2e-3 / 1.28e9 * 1e21)
+    def test_converters_convert_every_line_and_the_unit_line_for_every_bit(self, isaac: Any) -> None:
+        """Sixteen outputs of eight slices are 128 lines; the unit line, which counts the ones of the input, is one."""
+        assert isaac[2].energy["ADC", "forward", "fc0"] == 16 * 129 * round(2e-3 / 1.28e9 * 1e21)
 
 
 class TestAccount:

@@ -89,8 +89,22 @@ class TestMultiplication:
         assert energy["sample-and-hold", "forward"] == 5 * 3 * 11 * 2 * FJ
         assert energy["ADC", "forward"] == 5 * 3 * 11 * 900 * FJ
         assert energy["multiplexer", "forward"] == 5 * 3 * 11 * 3 * FJ
-        assert energy["digital unit", "forward"] == 3 * 11 * 210 * FJ
+        # three operations once; in each of three passes four shift-and-adds for an output of five bits
+        assert energy["digital unit", "forward"] == 11 * (3 + 3 * 4) * 210 * FJ
         assert energy["reference", "forward"] == 5 * 3 * 31_000 * 5 * SUPPORT // 2
+
+    def test_bits_that_are_not_set_drive_nothing(self, odd: Odd) -> None:
+        """Of 225 bits of 15 inputs in three passes 40 are set; of 150 of 10 errors, 33. All of them are converted."""
+        serial = odd(inputs={"kind": "bit-serial"})
+        energy = priced(serial, {**FORWARD, "set_bits": 40}, {**BACKWARD, "set_bits": 33})
+        assert energy["array", "forward"] == 40 * (11 * 1_395_000 + 13 * READ_LINE)
+        assert energy["array", "backward"] == 33 * (17 * 1_395_000 + 22 * READ_LINE)
+        assert energy["input drivers", "forward"] == 40 * 37 * FJ
+        assert energy["input drivers", "backward"] == 33 * 37 * FJ
+        assert energy["ADC", "forward"] == 5 * 3 * 11 * 900 * FJ
+        sliced = odd(inputs={"kind": "bit-serial"}, array={"cells_per_weight": 3})
+        energy = priced(sliced, {**BACKWARD, "active_rows": 2, "set_bits": 4}, network=chain(17, 4))
+        assert energy["input drivers", "backward"] == 3 * 4 * 37 * FJ
 
     def test_sliced_weights_are_read_from_all_their_rows_of_cells(self, odd: Odd) -> None:
         sliced = odd(array={"cells_per_weight": 3})
