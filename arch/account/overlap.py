@@ -16,6 +16,8 @@ from rpusim.arch.contract.columns import Integers
 from rpusim.arch.contract.compiled_loops import compiled
 from rpusim.arch.engine.program import NEVER
 
+AT_ONCE = 60
+"""How many groups of stations are looked at in one go: one bit for each."""
 _OVER = np.iinfo(np.int64).max
 """When the next time of a stream comes that has none left."""
 
@@ -75,9 +77,65 @@ def busy_together(lanes: Lanes, repeats: Repeats) -> tuple[Integers, int]:
     again, before = np.where(mine.whole, 0, mine.times), np.where(mine.whole, 0, mine.before - times * (until - since))
     covered, within, most = _sweep(
         *(lanes.first, lanes.size, lanes.kinds, lanes.start, lanes.end, lanes.rising, lanes.falling),
-        *(mine.since, mine.until, again, before, since, until),
+        *(mine.since, mine.until, again, before, since, until, np.zeros((len(_SEEN), 64), np.int64)),
     )
     return covered + times * within, most
+
+
+def pauses_between(lanes: Lanes, repeats: Repeats, wake: Integers) -> dict[str, Integers]:
+    """Find the pauses of at most `AT_ONCE` groups of stations.
+
+    Args:
+        lanes: times of their events; ``kinds`` has a bit for each group.
+        repeats: what happens more often than it was run.
+        wake: (groups,) ps that each group is awake before it works.
+
+    Returns:
+        The columns of `rpusim.arch.account.pauses.Pauses`, (groups,) each, by name.
+    """
+    whole = np.flatnonzero(repeats.whole)
+    since, until, times = (int(c[whole[0]]) if len(whole) else 0 for c in (repeats.since, repeats.until, repeats.times))
+    mine, groups, period = repeats.pick(lanes.task), len(wake), until - since
+    again, before = np.where(mine.whole, 0, mine.times), np.where(mine.whole, 0, mine.before - times * period)
+    seen = np.zeros((len(_SEEN), 64), np.int64)
+    seen[_WAKE, :groups], seen[_FIRST], seen[_FIRST_INSIDE], seen[_LATE] = wake, -1, -1, -1
+    covered, within, _ = _sweep(
+        *(lanes.first, lanes.size, lanes.kinds, lanes.start, lanes.end, lanes.rising, lanes.falling),
+        *(mine.since, mine.until, again, before, since, until, seen),
+    )
+    seen = seen[:, :groups]
+    used = seen[_FIRST_INSIDE] >= 0
+    # The first pause of a period that is repeated began in the period before, unless it began in its own.
+    began = seen[_FIRST_INSIDE] - since + until - seen[_LAST_INSIDE]
+    first_again = np.where(seen[_FIRST_OWN] > 0, seen[_FIRST_WAKING], np.minimum(began, wake))
+    each = np.where(used, seen[_WAKING_INSIDE] - seen[_FIRST_WAKING] + first_again, 0)
+    late = ~used & (seen[_LATE] >= 0)  # a pause that all periods fall into
+    longer = np.minimum(seen[_LATE] + times * period, wake) - np.minimum(seen[_LATE], wake)
+    last = seen[_CLOSED]
+    return {
+        "covered_ps": (covered + times * within)[:groups],
+        "waking_ps": seen[_WAKING] + times * each + np.where(late & (times > 0), longer, 0),
+        "first_ps": np.maximum(seen[_FIRST], 0) + np.where((seen[_FIRST] >= until) & (times > 0), times * period, 0),
+        "last_ps": last + np.where((last >= since) & (last > 0), times * period, 0),
+        "wake_ps": wake,
+    }
+
+
+_SEEN = (
+    _WAKE,
+    _CLOSED,
+    _WAKING,
+    _FIRST,
+    _WAKING_INSIDE,
+    _FIRST_INSIDE,
+    _FIRST_WAKING,
+    _FIRST_OWN,
+    _LAST_INSIDE,
+    _LATE,
+) = range(10)
+"""Rows of what a sweep notes of pauses, (64,) each: wake time; end of the last work so far; time awake before work;
+beginning of the first work; and of the window: time awake, beginning of the first work, time awake before that, whether
+that pause began within the window, end of the last work, and the pause before the first work after a window without."""
 
 
 @compiled
@@ -141,6 +199,23 @@ def _first_times(
 
 
 @compiled
+def _note_pause(kind: int, tick: int, window_start: int, window_end: int, seen: Integers) -> None:
+    """Note the pause that ends at ``tick``; see `_SEEN`."""
+    pause = tick - seen[_CLOSED, kind]
+    waking = min(pause, seen[_WAKE, kind])
+    seen[_WAKING, kind] += waking
+    if seen[_FIRST, kind] < 0:
+        seen[_FIRST, kind] = tick
+    if window_start <= tick < window_end:
+        seen[_WAKING_INSIDE, kind] += waking
+        if seen[_FIRST_INSIDE, kind] < 0:
+            seen[_FIRST_INSIDE, kind], seen[_FIRST_WAKING, kind] = tick, waking
+            seen[_FIRST_OWN, kind] = int(seen[_CLOSED, kind] >= window_start)
+    elif tick >= window_end and seen[_FIRST_INSIDE, kind] < 0 and seen[_LATE, kind] < 0:
+        seen[_LATE, kind] = pause
+
+
+@compiled
 def _count(
     kinds: int,
     begins: int,
@@ -151,6 +226,7 @@ def _count(
     opened: Integers,
     covered: Integers,
     inside: Integers,
+    seen: Integers,
 ) -> None:
     """Count one more, or one less, unit of each of these kinds at work from ``tick`` on."""
     kind = 0
@@ -159,7 +235,11 @@ def _count(
             working[kind] += 1 if begins else -1
             if begins and working[kind] == 1:
                 opened[kind] = tick
+                _note_pause(kind, tick, window_start, window_end, seen)
             elif not begins and working[kind] == 0:
+                seen[_CLOSED, kind] = tick
+                if tick < window_end:
+                    seen[_LAST_INSIDE, kind] = tick
                 covered[kind] += tick - opened[kind]
                 overlap = min(tick, window_end) - max(opened[kind], window_start)
                 if overlap > 0:
@@ -183,6 +263,7 @@ def _sweep(
     before: Integers,
     window_start: int,
     window_end: int,
+    seen: Integers,
 ) -> tuple[Integers, Integers, int]:
     """Merge the lanes in order of time.
 
@@ -193,6 +274,7 @@ def _sweep(
         first, size, bits, start, end, rising, falling: the columns of `Lanes` (``bits``: kinds).
         since, until, times, before: of each lane's task, see `Repeats`.
         window_start, window_end: ps between which busy time is also counted on its own.
+        seen: (rows of `_SEEN`, 64) where pauses are noted.
 
     Returns:
         (64,) busy time of each kind of unit (ps), (64,) that within the window, and the largest power (pW).
@@ -210,13 +292,14 @@ def _sweep(
         _sift(heap, owner, entry, entries)
     working, opened, covered = np.zeros(64, np.int64), np.zeros(64, np.int64), np.zeros(64, np.int64)
     inside = np.zeros(64, np.int64)
-    power, peak = 0, 0
+    power, peak, now = 0, 0, -1
     while entries > 0:
         tick, begins, lane = heap[0] >> 1, heap[0] & 1, owner[0]
+        if tick != now:  # all changes of a tick are made at once: a unit that waited draws less of one kind, and more
+            peak, now = max(peak, power), tick
         slot = at[lane, begins]
         power += rising[slot] if begins else -falling[slot]
-        peak = max(peak, power)
-        _count(bits[lane], begins, tick, window_start, window_end, working, opened, covered, inside)
+        _count(bits[lane], begins, tick, window_start, window_end, working, opened, covered, inside, seen)
         # The next of this stream, perhaps once more from where what is repeated begins.
         column = start if begins else end
         slot += 1
@@ -238,4 +321,4 @@ def _sweep(
             entries -= 1
             heap[0], owner[0] = heap[entries], owner[entries]
         _sift(heap, owner, 0, entries)
-    return covered, inside, peak
+    return covered, inside, max(peak, power)

@@ -12,7 +12,8 @@ from dataclasses import fields
 import numpy as np
 from numpy.typing import NDArray
 
-from rpusim.arch.account.overlap import Lanes, in_order
+from rpusim.arch.account.overlap import AT_ONCE, Lanes, in_order, pauses_between
+from rpusim.arch.account.pauses import Groups, Pauses
 from rpusim.arch.account.recurrence import Repeats
 from rpusim.arch.contract.activity import Activity
 from rpusim.arch.contract.columns import Integers
@@ -82,6 +83,30 @@ class Tally:
         )
         repeats = self.repeats.pick(self._program.logged[:, 1])
         return int((ends + np.where(ends >= repeats.since, repeats.later, repeats.before)).max(initial=0))
+
+    def pauses(self, groups: Groups) -> Pauses:
+        """Find the pauses of groups of stations, with all that is repeated."""
+        found = Pauses.none(len(groups))
+        logged = self._program.logged
+        first, kinds = np.unique(logged[:, 0], return_inverse=True)
+        size, task = np.zeros(len(first), np.int64), np.zeros(len(first), np.int64)
+        size[kinds], task[kinds] = self._sizes, logged[:, 1]
+        nothing = np.zeros(len(self._start), np.int64)
+        for begin in range(0, len(groups), AT_ONCE):
+            some = groups[begin : begin + AT_ONCE]
+            of_station = np.zeros(int(logged[:, 3].max(initial=0)) + 1, np.int64)
+            for number, (stations, _) in enumerate(some):
+                here = [station for station in stations if station < len(of_station)]
+                of_station[here] |= 1 << number
+            bits = np.zeros(len(first), np.int64)
+            np.bitwise_or.at(bits, kinds, of_station[logged[:, 3]])
+            mine = np.flatnonzero(bits)
+            columns = first[mine], size[mine], bits[mine], task[mine]
+            lanes = in_order(Lanes(*columns, self._start, self._end, nothing, nothing))
+            wake = np.array([wake for _, wake in some], np.int64)
+            for name, column in pauses_between(lanes, self.repeats, wake).items():
+                getattr(found, name)[begin : begin + len(some)] = column
+        return found
 
     def lanes(self, power: Integers, kind_of_station: Integers) -> Lanes:
         """Return the times of all events lane by lane, for `busy_together`.

@@ -77,12 +77,14 @@ class Analysis:
 
     @cached_property
     def power(self) -> Profile:
-        """Watts over time: standby, and every event's energy spread evenly over it."""
-        events, standby = self.events, sum(self.pricer.standby.values()) * _WATTS
+        """Watts over time: what is drawn while nothing works, and every event's energy spread evenly over it.
+
+        What parts draw that are woken is left out.
+        """
+        events, rest = self.events, self.pricer.rest
         lasted = np.maximum(events.duration, 1)
-        return Profile.of_intervals(
-            events.start, events.start + lasted, self.zeptojoules / lasted * _WATTS, events.makespan_ps, standby
-        )
+        watts = (self.zeptojoules / lasted - rest.relieved(events.station)) * _WATTS
+        return Profile.of_intervals(events.start, events.start + lasted, watts, events.makespan_ps, rest.drawn * _WATTS)
 
     def details(self) -> dict[str, Integers]:
         """Return columns of every event beside those of `Events`.
@@ -175,10 +177,11 @@ class Analysis:
         tick, watts = self.power.peak
         names = ("unit", "phase", "layer", "units", "power_W")
         return {
-            "peak_W": watts,
+            "peak_W": watts + (self.pricer.rest.most - self.pricer.rest.drawn) * _WATTS,
             "peak_at_s": _seconds(tick),
             "at_peak": [dict(zip(names, row, strict=True)) for row in self.at_work(tick)[:MOST_AT_PEAK]],
-            "standby_W": sum(self.pricer.standby.values()) * _WATTS,
+            "standby_W": self.pricer.rest.drawn * _WATTS,
+            "waking_W": (self.pricer.rest.most - self.pricer.rest.drawn) * _WATTS,
             "over_time_W": self.power.binned(POWER_BINS).tolist(),
         }
 

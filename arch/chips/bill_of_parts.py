@@ -8,10 +8,15 @@ from functools import partial
 from typing import NamedTuple
 
 from rpusim.arch.chips import library
+from rpusim.arch.chips.corner import at_low_standby
 from rpusim.arch.chips.description import ChipDescription, TileKind
 from rpusim.arch.chips.scaling import scaled
 from rpusim.arch.parts.part import Card, Part
 from rpusim.errors import InputError
+
+
+ROUTING = "routing and pads"
+"""Names what a chip has around its parts, in area."""
 
 
 @dataclass(frozen=True)
@@ -38,8 +43,9 @@ class BillOfParts:
     def total(self, figure: str) -> dict[str, float]:
         """Add up a figure over all tiles and what the chip has once.
 
-        figure: ``area_m2``, ``leakage_w`` or ``full_power_w``, see `Part`.
-        Returns the total by part name; what tiles share is counted once.
+        figure: ``area_m2``, ``leakage_w``, ``idle_w`` or ``full_power_w``, see `Part`.
+        Returns the total by part name; what tiles share is counted once. Area has an entry `ROUTING` besides, for what
+        the chip's ``area_factor`` adds.
         """
         totals: dict[str, float] = {}
         for kind, parts in zip(self.chip.tiles, self.tiles, strict=True):
@@ -48,6 +54,8 @@ class BillOfParts:
                 totals[name] = totals.get(name, 0.0) + copies * getattr(part, figure)
         for name, part in self.chip_wide.items():
             totals[name] = totals.get(name, 0.0) + getattr(part, figure)
+        if figure == "area_m2" and self.chip.area_factor > 1:
+            totals[ROUTING] = (self.chip.area_factor - 1) * sum(totals.values())
         return totals
 
     @property
@@ -69,6 +77,8 @@ def bill_of_parts(chip: ChipDescription) -> BillOfParts:
             card = _card(entry, chip.cards, where)
             try:
                 fitting = scaled(card, node) if node else card
+                if chip.leakage == "low-standby":
+                    fitting = at_low_standby(fitting)
                 part = entry.build(fitting)
             except InputError as error:
                 raise InputError(f"{where}{entry.where}: {error}") from None

@@ -116,7 +116,7 @@ def with_outside(chip: Chip, parts: frozenset[str]) -> Chip:
 
 
 chips = st.builds(
-    lambda name, rows, columns, lines, shared, pool, hold, capacity, outside: with_outside(
+    lambda name, rows, columns, lines, shared, pool, hold, capacity, outside, gating: with_outside(
         changed(
             Chip.load(name),
             array={"rows": rows, "columns": columns},
@@ -125,7 +125,7 @@ chips = st.builds(
             **({} if hold else {"sample_and_hold": None}),
         ),
         outside,
-    ),
+    ).model_copy(update={"gating": gating}),
     st.sampled_from(["rpu-2016", "reram-512"]),
     st.integers(8, 64),
     st.integers(8, 64),
@@ -139,6 +139,7 @@ chips = st.builds(
     st.booleans(),
     st.sampled_from([512, 4_096, 1_000_000]),
     st.frozensets(st.sampled_from(["global_buffer", "memory", "host"])),
+    st.sampled_from(["none", "idle", "tile"]),
 )
 networks = st.one_of(
     st.lists(st.integers(1, 100), min_size=2, max_size=4).map(lambda sizes: chain(*sizes)),

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rpusim.arch.account import steady
-from rpusim.arch.account.ledger import CHIP, STANDBY, Ledger
+from rpusim.arch.account.ledger import Ledger
 from rpusim.arch.account.pricing import Pricer
 from rpusim.arch.analysis.staleness import Staleness, staleness
 from rpusim.arch.contract.activity import Activity, Phase
@@ -91,7 +91,7 @@ class Meter:
         self._evaluation: _Clock | None = None
         if modes and modes.evaluation:
             price = Pricer(modes.evaluation)
-            price.standby = self._price.standby  # of all arrays that hold weights
+            price.rest = self._price.rest  # of all arrays that hold weights
             beginning = Beginning(modes.evaluation, schedule, price, traced)
             self._evaluation = _Clock(modes.evaluation, price, beginning)
 
@@ -174,10 +174,8 @@ class Meter:
             self.samples = times * size
 
     def idle(self, time_ps: int) -> None:
-        """Let ``time_ps`` picoseconds pass in which nothing is done; every part draws its standby."""
-        self._idle.time_ps += time_ps
-        for part, zj_per_ps in self._price.standby.items():
-            self._idle.add(part, STANDBY, CHIP, zj_per_ps * time_ps)
+        """Let ``time_ps`` picoseconds pass in which nothing is done; every part draws what it does at rest."""
+        self._price.rest.stand_still(self._idle, time_ps)
 
     def ledger(self) -> Ledger:
         """Return the account of all samples and all idle time so far.
