@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from rpusim.arch.account.pauses import picowatts
 from rpusim.arch.account.recurrence import Repeats
 from rpusim.arch.contract.columns import Integers
 from rpusim.arch.contract.compiled_loops import compiled
@@ -77,18 +78,24 @@ def busy_together(lanes: Lanes, repeats: Repeats) -> tuple[Integers, int]:
     again, before = np.where(mine.whole, 0, mine.times), np.where(mine.whole, 0, mine.before - times * (until - since))
     covered, within, most = _sweep(
         *(lanes.first, lanes.size, lanes.kinds, lanes.start, lanes.end, lanes.rising, lanes.falling),
-        *(mine.since, mine.until, again, before, since, until, np.zeros((len(_SEEN), 64), np.int64)),
+        *(mine.since, mine.until, again, before, since, until),
+        *(np.zeros((len(_SEEN), 64), np.int64), np.zeros((2, 0), np.int64)),
     )
     return covered + times * within, most
 
 
-def pauses_between(lanes: Lanes, repeats: Repeats, wake: Integers) -> dict[str, Integers]:
+def pauses_between(
+    lanes: Lanes, repeats: Repeats, wake: Integers, zj_per_ps: Integers, woken: Integers
+) -> dict[str, Integers]:
     """Find the pauses of at most `AT_ONCE` groups of stations.
 
     Args:
-        lanes: times of their events; ``kinds`` has a bit for each group.
+        lanes: times of their events; ``kinds`` has a bit for each group, ``rising`` the number of each slot.
         repeats: what happens more often than it was run.
         wake: (groups,) ps that each group is awake before it works.
+        zj_per_ps: (groups,) what each draws meanwhile.
+        woken: (2, slots) ps that each slot lasts, and pW that waking takes before it, spread over it, to which those of
+            these groups are added: of the whole wake time before a first start, and of the longest of repeated pauses.
 
     Returns:
         The columns of `rpusim.arch.account.pauses.Pauses`, (groups,) each, by name.
@@ -99,9 +106,10 @@ def pauses_between(lanes: Lanes, repeats: Repeats, wake: Integers) -> dict[str, 
     again, before = np.where(mine.whole, 0, mine.times), np.where(mine.whole, 0, mine.before - times * period)
     seen = np.zeros((len(_SEEN), 64), np.int64)
     seen[_WAKE, :groups], seen[_FIRST], seen[_FIRST_INSIDE], seen[_LATE] = wake, -1, -1, -1
+    seen[_DRAWS, :groups] = zj_per_ps
     covered, within, _ = _sweep(
         *(lanes.first, lanes.size, lanes.kinds, lanes.start, lanes.end, lanes.rising, lanes.falling),
-        *(mine.since, mine.until, again, before, since, until, seen),
+        *(mine.since, mine.until, again, before, since, until, seen, woken),
     )
     seen = seen[:, :groups]
     used = seen[_FIRST_INSIDE] >= 0
@@ -111,6 +119,13 @@ def pauses_between(lanes: Lanes, repeats: Repeats, wake: Integers) -> dict[str, 
     each = np.where(used, seen[_WAKING_INSIDE] - seen[_FIRST_WAKING] + first_again, 0)
     late = ~used & (seen[_LATE] >= 0)  # a pause that all periods fall into
     longer = np.minimum(seen[_LATE] + times * period, wake) - np.minimum(seen[_LATE], wake)
+    if times:
+        more = np.where(used, first_again - seen[_FIRST_WAKING], np.where(late, longer, 0))
+        more = np.where(seen[_FIRST_SLOT] == seen[_SLOT], 0, np.maximum(more, 0))  # the first one has all already
+        for kind in np.flatnonzero(more):
+            slot, draws, waking = seen[_SLOT, kind], zj_per_ps[kind], seen[_SLOT_WAKING, kind]
+            longest = picowatts(draws, waking + more[kind], woken[0, slot])
+            woken[1, slot] += longest - picowatts(draws, waking, woken[0, slot])
     last = seen[_CLOSED]
     return {
         "covered_ps": (covered + times * within)[:groups],
@@ -132,10 +147,16 @@ _SEEN = (
     _FIRST_OWN,
     _LAST_INSIDE,
     _LATE,
-) = range(10)
+    _DRAWS,
+    _FIRST_SLOT,
+    _SLOT,
+    _SLOT_WAKING,
+) = range(14)
 """Rows of what a sweep notes of pauses, (64,) each: wake time; end of the last work so far; time awake before work;
 beginning of the first work; and of the window: time awake, beginning of the first work, time awake before that, whether
-that pause began within the window, end of the last work, and the pause before the first work after a window without."""
+that pause began within the window, end of the last work, and the pause before the first work after a window without;
+what is drawn while it is woken (zJ/ps), the slot of the first work, and that of the first work in or after the window,
+with the time awake before it."""
 
 
 @compiled
@@ -199,20 +220,26 @@ def _first_times(
 
 
 @compiled
-def _note_pause(kind: int, tick: int, window_start: int, window_end: int, seen: Integers) -> None:
-    """Note the pause that ends at ``tick``; see `_SEEN`."""
+def _note_pause(
+    kind: int, tick: int, window_start: int, window_end: int, seen: Integers, slot: int, woken: Integers
+) -> None:
+    """Note the pause that ends at ``tick`` with the work of a slot; see `_SEEN`."""
     pause = tick - seen[_CLOSED, kind]
     waking = min(pause, seen[_WAKE, kind])
     seen[_WAKING, kind] += waking
+    if woken.size:
+        awake = seen[_WAKE, kind] if seen[_FIRST, kind] < 0 else waking
+        woken[1, slot] += picowatts(seen[_DRAWS, kind], awake, woken[0, slot])
     if seen[_FIRST, kind] < 0:
-        seen[_FIRST, kind] = tick
+        seen[_FIRST, kind], seen[_FIRST_SLOT, kind] = tick, slot
     if window_start <= tick < window_end:
         seen[_WAKING_INSIDE, kind] += waking
         if seen[_FIRST_INSIDE, kind] < 0:
-            seen[_FIRST_INSIDE, kind], seen[_FIRST_WAKING, kind] = tick, waking
+            seen[_FIRST_INSIDE, kind], seen[_FIRST_WAKING, kind], seen[_SLOT, kind] = tick, waking, slot
+            seen[_SLOT_WAKING, kind] = waking
             seen[_FIRST_OWN, kind] = int(seen[_CLOSED, kind] >= window_start)
-    elif tick >= window_end and seen[_FIRST_INSIDE, kind] < 0 and seen[_LATE, kind] < 0:
-        seen[_LATE, kind] = pause
+    elif tick >= window_end and seen[_FIRST_INSIDE, kind] < 0 and seen[_CLOSED, kind] < window_start:
+        seen[_LATE, kind], seen[_SLOT, kind], seen[_SLOT_WAKING, kind] = pause, slot, waking
 
 
 @compiled
@@ -227,6 +254,8 @@ def _count(
     covered: Integers,
     inside: Integers,
     seen: Integers,
+    slot: int,
+    woken: Integers,
 ) -> None:
     """Count one more, or one less, unit of each of these kinds at work from ``tick`` on."""
     kind = 0
@@ -235,7 +264,7 @@ def _count(
             working[kind] += 1 if begins else -1
             if begins and working[kind] == 1:
                 opened[kind] = tick
-                _note_pause(kind, tick, window_start, window_end, seen)
+                _note_pause(kind, tick, window_start, window_end, seen, slot, woken)
             elif not begins and working[kind] == 0:
                 seen[_CLOSED, kind] = tick
                 if tick < window_end:
@@ -264,6 +293,7 @@ def _sweep(
     window_start: int,
     window_end: int,
     seen: Integers,
+    woken: Integers,
 ) -> tuple[Integers, Integers, int]:
     """Merge the lanes in order of time.
 
@@ -275,6 +305,7 @@ def _sweep(
         since, until, times, before: of each lane's task, see `Repeats`.
         window_start, window_end: ps between which busy time is also counted on its own.
         seen: (rows of `_SEEN`, 64) where pauses are noted.
+        woken: (2, slots) where it is noted what waking took, by the numbers in ``rising``; empty: nowhere.
 
     Returns:
         (64,) busy time of each kind of unit (ps), (64,) that within the window, and the largest power (pW).
@@ -299,7 +330,20 @@ def _sweep(
             peak, now = max(peak, power), tick
         slot = at[lane, begins]
         power += rising[slot] if begins else -falling[slot]
-        _count(bits[lane], begins, tick, window_start, window_end, working, opened, covered, inside, seen)
+        _count(
+            bits[lane],
+            begins,
+            tick,
+            window_start,
+            window_end,
+            working,
+            opened,
+            covered,
+            inside,
+            seen,
+            rising[slot],
+            woken,
+        )
         # The next of this stream, perhaps once more from where what is repeated begins.
         column = start if begins else end
         slot += 1

@@ -15,8 +15,8 @@ from rpusim.arch.contract.columns import Integers
 from rpusim.arch.contract.compiled_loops import compiled
 from rpusim.arch.engine.events import Events
 
-Groups = Sequence[tuple[tuple[int, ...], int]]
-"""Stations of each group, and its wake time (ps)."""
+Groups = Sequence[tuple[tuple[int, ...], int, int]]
+"""Stations of each group, its wake time (ps), and what a peak of power counts of it while it is woken (zJ/ps)."""
 
 
 @dataclass(frozen=True)
@@ -28,6 +28,8 @@ class Pauses:
     first_ps:    when it first began to work; 0 if it never did.
     last_ps:     when it last ended to; 0 if it never did.
     wake_ps:     its wake time.
+    woken_pw:    (events,) or (slots,) pW that waking takes before each, spread over it; before the first one, of all of the
+                 wake time.
     """
 
     covered_ps: Integers
@@ -35,26 +37,28 @@ class Pauses:
     first_ps: Integers
     last_ps: Integers
     wake_ps: Integers
+    woken_pw: Integers
 
     @staticmethod
     def none(groups: int) -> Pauses:
         """Return what is found where nothing was done."""
-        return Pauses(*(np.zeros(groups, np.int64) for _ in range(5)))
+        return Pauses(*(np.zeros(groups, np.int64) for _ in range(5)), np.zeros(0, np.int64))
 
     @staticmethod
     def of(events: Events, groups: Groups) -> Pauses:
         """Find the pauses between events one by one."""
-        stations = int(max(events.station.max(initial=-1), *(max(group) for group, _ in groups), -1)) + 1
+        stations = int(max(events.station.max(initial=-1), *(max(group[0]) for group in groups), -1)) + 1
         member = [[] for _ in range(stations)]  # type: list[list[int]]
-        for number, (group, _) in enumerate(groups):
+        for number, (group, _, _) in enumerate(groups):
             for station in group:
                 member[station].append(number)
         first = np.cumsum([0, *(len(of) for of in member)])
         flat = np.array([number for of in member for number in of], np.int64)
-        wake = np.array([wake for _, wake in groups], np.int64)
+        wake, draws = (np.array([group[column] for group in groups], np.int64) for column in (1, 2))
         order = np.argsort(events.start, kind="stable")
-        found = _walk(events.station[order], events.start[order], events.end[order], first, flat, wake)
-        return Pauses(*found, wake)
+        woken = np.zeros(len(events), np.int64)
+        found = _walk(order, events.station, events.start, events.end, first, flat, wake, draws, woken)
+        return Pauses(*found, wake, woken)
 
     def awake_ps(self, group: int) -> int:
         """Return how long a group was on (ps)."""
@@ -69,30 +73,47 @@ class Pauses:
         pause = np.minimum(time_ps - self.last_ps + self.first_ps, self.wake_ps)
         longer = np.where(used, pause - np.minimum(self.first_ps, self.wake_ps), 0)
         nothing = np.zeros_like(longer)
-        return Pauses(nothing, longer, nothing, nothing, self.wake_ps)
+        return Pauses(nothing, longer, nothing, nothing, self.wake_ps, self.woken_pw)
+
+
+@compiled
+def picowatts(zj_per_ps: int, waking_ps: int, lasting_ps: int) -> int:
+    """Spread what is drawn for a time over another time, in whole pW."""
+    return int(round(zj_per_ps * 1000.0 * waking_ps / max(lasting_ps, 1)))
 
 
 @compiled
 def _walk(
-    station: Integers, start: Integers, end: Integers, first: Integers, flat: Integers, wake: Integers
+    order: Integers,
+    station: Integers,
+    start: Integers,
+    end: Integers,
+    first: Integers,
+    flat: Integers,
+    wake: Integers,
+    draws: Integers,
+    woken: Integers,
 ) -> tuple[Integers, Integers, Integers, Integers]:
     """Go through events in the order of their starts.
 
-    station, start, end: (events,) of each. first: (stations + 1,) where the groups of each station begin in ``flat``.
-    wake: (groups,) ps. Returns the first four columns of `Pauses`.
+    order: (events,) numbers of the events, in the order of their starts. station, start, end: (events,) of each.
+    first: (stations + 1,) where the groups of each station begin in ``flat``. wake: (groups,) ps. draws: (groups,)
+    zJ/ps while it is woken. woken: (events,) pW is filled. Returns the first columns of `Pauses`.
     """
     covered, waking = np.zeros(len(wake), np.int64), np.zeros(len(wake), np.int64)
     begun, closed = np.full(len(wake), -1), np.zeros(len(wake), np.int64)
-    for event in range(len(station)):
+    for event in order:
         if end[event] == start[event]:
             continue
         for at in range(first[station[event]], first[station[event] + 1]):
             group = flat[at]
+            pause = min(max(start[event] - closed[group], 0), wake[group])
+            waking[group] += pause
+            awake = wake[group] if begun[group] < 0 else pause
+            woken[event] += picowatts(draws[group], awake, end[event] - start[event])
             if begun[group] < 0:
                 begun[group] = start[event]
-            if start[event] > closed[group]:
-                waking[group] += min(start[event] - closed[group], wake[group])
-                closed[group] = start[event]
+            closed[group] = max(closed[group], start[event])
             if end[event] > closed[group]:
                 covered[group] += end[event] - closed[group]
                 closed[group] = end[event]

@@ -8,6 +8,7 @@ parts that are on and wait, as the phase ``idle``.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -67,12 +68,13 @@ class Pricer:
         """
         ledger = Ledger(time_ps=events.makespan_ps)
         power = self._add(ledger, events, activity, np.ones(len(events), np.int64))
-        self.rest.book(ledger, list(ledger.busy_ps.values()), self._pauses(events))
+        pauses = self._pauses(events)
+        self.rest.book(ledger, list(ledger.busy_ps.values()), pauses)
         units = self._station_unit[events.station]
         for number, unit in enumerate(self._unit_kinds):
             members = units == number
             ledger.occupied_ps[unit] = covered_ps(events.start[members], events.end[members])
-        ledger.peak_w = self._watts(_peak(events, power))
+        ledger.peak_w = self._watts(_peak(events, _picowatts(power) + pauses.woken_pw))
         return ledger
 
     def tallied(self, tally: Tally, activity: Activity) -> Ledger:
@@ -87,8 +89,10 @@ class Pricer:
         """
         ledger = Ledger(time_ps=tally.makespan_ps)
         power = self._add(ledger, tally.events, activity, tally.count)
-        self.rest.book(ledger, list(ledger.busy_ps.values()), tally.pauses(self.rest.groups))
-        covered, peak = busy_together(tally.lanes(_picowatts(power), self._station_unit), tally.repeats)
+        pauses = tally.pauses(self.rest.groups)
+        self.rest.book(ledger, list(ledger.busy_ps.values()), pauses)
+        lanes = tally.lanes(_picowatts(power), self._station_unit, pauses.woken_pw)
+        covered, peak = busy_together(lanes, tally.repeats)
         ledger.occupied_ps = {unit: int(covered[number]) for number, unit in enumerate(self._unit_kinds)}
         ledger.peak_w = self._watts(peak / _PW)
         return ledger
@@ -119,7 +123,13 @@ class Pricer:
 
     def _pauses(self, events: Events) -> Pauses:
         """Find the pauses of what is gated."""
-        return Pauses.of(events, self.rest.groups) if self.rest.groups else Pauses.none(0)
+        if not self.rest.groups:
+            return replace(Pauses.none(0), woken_pw=np.zeros(len(events), np.int64))
+        return Pauses.of(events, self.rest.groups)
+
+    def woken(self, events: Events) -> NDArray[np.float64]:
+        """(events,) power (zJ/ps) that waking what each needs takes, spread evenly over it."""
+        return self._pauses(events).woken_pw / _PW
 
     def _watts(self, peak: float) -> float:
         """Convert a peak of the events' power (zJ/ps) to watts, with all that is drawn besides."""
@@ -193,16 +203,16 @@ def _exact_sum(values: Integers, count: Integers) -> int:
     return total
 
 
-def _peak(events: Events, power: NDArray[np.float64]) -> float:
+def _peak(events: Events, whole: Integers) -> float:
     """Find the largest sum of the power of simultaneous events (zJ/ps); each counts from its start up to its end.
 
-    A power may be below zero, where a unit draws less at work than while it waits.
+    whole: (events,) pW. A power may be below zero, where a unit draws less at work than while it waits.
 
     It is summed in whole picowatts, so that it does not depend on the order of the events.
     """
     if not len(events):
         return 0.0
-    times, whole = np.concatenate([events.end, events.start]), _picowatts(power)
+    times = np.concatenate([events.end, events.start])
     change = np.concatenate([-whole, whole])
     order = np.argsort(times, kind="stable")
     last = np.append(np.diff(times[order]) > 0, True)  # of equal times all changes are made at once

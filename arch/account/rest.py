@@ -60,7 +60,8 @@ class Rest:
     standby:  power (zJ/ps, that is nW) by part: leakage, and circuits always on.
     idle:     power (zJ/ps) by part of all that are on and wait.
     relief:   (stations,) power (zJ/ps) that parts at a station draw while it waits, per vector that it serves at a time.
-    groups:   sets of stations, each with a wake time (ps): awake while any of them works, and that long before.
+    groups:   sets of stations, each with a wake time (ps): awake while any of them works, and that long before; and what
+              is drawn meanwhile (zJ/ps), of a single station that serves one vector at a time.
     """
 
     plan: Plan
@@ -68,7 +69,7 @@ class Rest:
     standby: dict[str, int] = field(default_factory=dict)
     idle: dict[str, int] = field(default_factory=dict)
     relief: Integers = field(default_factory=lambda: np.zeros(0, np.int64))
-    groups: list[tuple[tuple[int, ...], int]] = field(default_factory=list)
+    groups: list[tuple[tuple[int, ...], int, int]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         chip, plan = self.bill.chip, self.plan
@@ -101,8 +102,13 @@ class Rest:
 
     @property
     def most(self) -> int:
-        """Power (zJ/ps) that is drawn at most beside what works: where parts are gated, as if all woke together."""
-        return sum(self.standby.values()) + sum(self.idle.values())
+        """Power (zJ/ps) that is drawn at most beside what works and what it is woken for.
+
+        Tiles count as if none were off, and gated pools of converters as if all were waking.
+        """
+        counted = sum(draws for _, _, draws in self.groups)
+        waking = sum(wait.zj_per_ps for wait in self._waits) - counted
+        return self.drawn + waking
 
     def relieved(self, station: Integers) -> Integers:
         """Return the power (zJ/ps) that ceases to be drawn while an operation of each station lasts."""
@@ -126,15 +132,24 @@ class Rest:
         for part, zj_per_ps in self.standby.items():
             ledger.add(part, STANDBY, CHIP, zj_per_ps * ledger.time_ps - off[part])
         if self.gating == "none":
-            waited = {part: zj_per_ps * ledger.time_ps for part, zj_per_ps in self.idle.items()}
-            for part, station, zj_per_ps in self._at_station:
-                waited[part] -= zj_per_ps * busy_ps[station]
+            waited = self._waited(ledger.time_ps, busy_ps)
         else:
             waited = dict.fromkeys(self.idle, 0)
             for wait in self._waits:
                 waited[wait.part] += wait.zj_per_ps * int(pauses.waking_ps[wait.group])
         for part, zeptojoules in waited.items():
             ledger.add(part, IDLE, CHIP, zeptojoules)
+
+    def ungated(self, time_ps: int, busy_ps: Sequence[int]) -> int:
+        """Return what would be drawn (zJ) in a time if nothing were gated; for the arguments see `book`."""
+        return sum(self.standby.values()) * time_ps + sum(self._waited(time_ps, busy_ps).values())
+
+    def _waited(self, time_ps: int, busy_ps: Sequence[int] | Mapping[int, int]) -> dict[str, int]:
+        """Return what parts draw (zJ) that are on all the time, while they wait, by part."""
+        waited = {part: zj_per_ps * time_ps for part, zj_per_ps in self.idle.items()}
+        for part, station, zj_per_ps in self._at_station:
+            waited[part] -= zj_per_ps * busy_ps[station]
+        return waited
 
     def stand_still(self, ledger: Ledger, time_ps: int) -> None:
         """Book ``time_ps`` in which nothing works, and add it to the ledger's time."""
@@ -153,14 +168,18 @@ class Rest:
             self._at_station.append((part.name, station, each))
             self.relief[station] += each
             if self.gating != "none":
-                self._waits.append(Waiting(part.name, zj_per_ps, self._group((station,), part.wake_ps)))
+                group = self._group((station,), part.wake_ps)
+                self._waits.append(Waiting(part.name, zj_per_ps, group))
+                if self.plan.station_capacity[station] == 1:
+                    stations, wake_ps, draws = self.groups[group]
+                    self.groups[group] = stations, wake_ps, draws + zj_per_ps
 
     def _group(self, stations: tuple[int, ...], wake_ps: int) -> int:
         """Return the number of a group of stations, a new one if there is none."""
         key = stations, wake_ps
         if key not in self._number:
             self._number[key] = len(self.groups)
-            self.groups.append(key)
+            self.groups.append((*key, 0))
         return self._number[key]
 
     def _tiles(self) -> dict[int, int]:

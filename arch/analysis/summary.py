@@ -77,13 +77,11 @@ class Analysis:
 
     @cached_property
     def power(self) -> Profile:
-        """Watts over time: what is drawn while nothing works, and every event's energy spread evenly over it.
-
-        What parts draw that are woken is left out.
-        """
+        """Watts over time: what is drawn while nothing works, and every event's energy spread evenly over it, with what
+        it takes to wake the parts that were stopped."""
         events, rest = self.events, self.pricer.rest
         lasted = np.maximum(events.duration, 1)
-        watts = (self.zeptojoules / lasted - rest.relieved(events.station)) * _WATTS
+        watts = (self.zeptojoules / lasted - rest.relieved(events.station) + self.pricer.woken(events)) * _WATTS
         return Profile.of_intervals(events.start, events.start + lasted, watts, events.makespan_ps, rest.drawn * _WATTS)
 
     def details(self) -> dict[str, Integers]:
@@ -181,7 +179,6 @@ class Analysis:
             "peak_at_s": _seconds(tick),
             "at_peak": [dict(zip(names, row, strict=True)) for row in self.at_work(tick)[:MOST_AT_PEAK]],
             "standby_W": self.pricer.rest.drawn * _WATTS,
-            "waking_W": (self.pricer.rest.most - self.pricer.rest.drawn) * _WATTS,
             "over_time_W": self.power.binned(POWER_BINS).tolist(),
         }
 

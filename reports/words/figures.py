@@ -154,6 +154,33 @@ def energy_per_sample(document: Document, by: str) -> list[Share]:
     ]
 
 
+def standby(document: Document) -> list[str]:
+    """Explain what is drawn by parts that do nothing; documents of earlier versions do not say."""
+    sentence = document["energy"].get("standby_sentence")
+    return [sentence] if sentence else []
+
+
+STATES = ("at work", "idle", "leakage")
+"""In which states parts draw energy."""
+
+
+def energy_by_state(document: Document) -> tuple[list[Share], list[tuple[str, list[str]]]]:
+    """Break the energy of a sample down by state, and by part and state.
+
+    Returns a share of each state, and rows of a part's name and a text for each state; nothing from documents of
+    earlier versions.
+    """
+    energy = document["energy"]
+    rows, scale = energy.get("states", []), energy["per_sample_J"] / energy["total_J"]
+    keys = [f"{state.replace(' ', '_')}_J" for state in STATES]
+    shares = []
+    for state, key in zip(STATES, keys, strict=True):
+        joules = sum(row[key] for row in rows)
+        shares.append(Share(state, si(joules * scale, "J"), joules / energy["total_J"]))
+    table = [(row["part"], [si(row[key] * scale, "J") if row[key] else "" for key in keys]) for row in rows]
+    return (shares, table) if rows else ([], [])
+
+
 def area_by_part(document: Document) -> list[Share]:
     """Break the area of the chip down by part."""
     total = document["area"]["total_m2"]

@@ -39,6 +39,7 @@ def result(document: Document) -> RenderableType:
             padding=(0, 4, 1, 0),
         ),
         Text(document["bottleneck"]["sentence"]),
+        *(Text(sentence) for sentence in figures.standby(document)),
         *(Text(sentence) for sentence in (figures.reached_sentence(document), figures.wear(document)) if sentence),
         *_insight(document),
         Text(figures.what_was_timed(document), style="dim"),

@@ -80,7 +80,9 @@ class TestClosedForms:
     SIDE = 256 * 920_000  # zJ/ps of the converters of one side
 
     def idle(self, plan: Plan, gating: str) -> int:
-        return Pricer(gated(plan, gating))(one_read(plan, 1_000_000, 1_005_000), self.ACTIVITY).energy["ADC", IDLE, CHIP]
+        return Pricer(gated(plan, gating))(one_read(plan, 1_000_000, 1_005_000), self.ACTIVITY).energy[
+            "ADC", IDLE, CHIP
+        ]
 
     def test_without_gating_a_converter_draws_its_idle_power_whenever_it_does_not_convert(self, plan: Plan) -> None:
         assert self.idle(plan, "none") == self.SIDE * (1_000_000 + 1_005_000)
@@ -111,7 +113,7 @@ class TestClosedForms:
         assert drawn[0] == 1000 * (sum(price.rest.standby.values()) + sum(price.rest.idle.values()))
         assert drawn[1] == 1000 * sum(price.rest.standby.values())
         outside = price.rest.standby["buffer"] + price.rest.standby["links"]
-        assert drawn[2] == pytest.approx(1000 * outside, rel=1e-6)
+        assert drawn[2] == pytest.approx(1000 * outside, abs=1000 * len(price.rest.standby))  # to 1 nW for each part
 
 
 def test_pauses_of_a_group_are_those_of_all_its_stations_together() -> None:
@@ -119,7 +121,9 @@ def test_pauses_of_a_group_are_those_of_all_its_stations_together() -> None:
     names = Events.__dataclass_fields__
     columns = {name: np.zeros(3, np.int64) for name in names}
     columns |= {"station": np.array([0, 1, 0]), "start": np.array([5, 8, 100]), "end": np.array([9, 12, 101])}
-    found = Pauses.of(Events(**columns), [((0, 1), 30), ((1,), 3)])
+    found = Pauses.of(Events(**columns), [((0, 1), 30, 7), ((1,), 3, 0)])
     assert found.covered_ps.tolist() == [8, 4] and found.waking_ps.tolist() == [35, 3]
     assert found.first_ps.tolist() == [5, 8] and found.last_ps.tolist() == [101, 12]
+    # All of the wake time before the first event; 7 zJ/ps for 30 ps, over 4 ps and over 1 ps.
+    assert found.woken_pw.tolist() == [7000 * 30 / 4, 0, 7000 * 30]
     assert found.seam(200).waking_ps.tolist() == [25, 0]
