@@ -41,6 +41,7 @@ def at_low_standby(card: Card) -> Card:
     return card.model_copy(
         update={
             "leakage": density * card.area,
+            "basis": "derived",
             "ranges": {name: text for name, text in card.ranges.items() if name != "leakage"},
             "sources": {**card.sources, "leakage": how},
         }
@@ -57,11 +58,12 @@ def densities(parts: Iterable[Part]) -> dict[str, float]:
     return dict(sorted(found.items(), key=lambda item: -item[1]))
 
 
-def mixture(parts: Iterable[Part], at_one_corner: bool) -> str:
+def mixture(parts: Iterable[Part], at_one_corner: bool) -> tuple[str, str]:
     """Say at which corner parts leak, and warn where their leakage per area differs more than `UNLIKE`-fold.
 
     parts: of the chip.
     at_one_corner: whether the chip's file asks for that.
+    Returns two sentences, the second one empty if there is nothing to warn of.
     """
     found = densities(parts)
     if at_one_corner:
@@ -69,9 +71,9 @@ def mixture(parts: Iterable[Part], at_one_corner: bool) -> str:
     else:
         says = "Cards leak as their sources say, each at a corner of its own (leakage: as-published)."
     if len(found) < 2 or max(found.values()) <= UNLIKE * min(found.values()):
-        return says
+        return says, ""
     (most, high), (least, low) = next(iter(found.items())), list(found.items())[-1]
-    return (
-        f"{says} Warning: per area, the {most} leaks {high / low:.0f} times as much as the {least} beside it "
-        f"({high * 1e-3:.3g} and {low * 1e-3:.3g} mW/mm2)."
+    return says, (
+        f"Warning: per area, the {most} leaks {high / low:.0f} times as much as the {least} beside it "
+        f"({high * 1e-3:.3g} and {low * 1e-3:.3g} mW/mm2); leakage: low-standby in the chip's file brings them together."
     )

@@ -51,6 +51,8 @@ def page(document: Document, events: Trace | None = None) -> str:
         headlines=figures.headlines(document),
         bottleneck=document["bottleneck"]["sentence"],
         timed=figures.what_was_timed(document),
+        standby=figures.standby(document),
+        states=figures.energy_by_state(document),
         curve=Markup(error_curves.learning_curve(accuracy["curve"])) if accuracy and accuracy["curve"] else "",
         curve_rows=_curve_rows(accuracy["curve"]) if accuracy else [],
         **_aging(accuracy),

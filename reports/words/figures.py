@@ -155,9 +155,33 @@ def energy_per_sample(document: Document, by: str) -> list[Share]:
 
 
 def standby(document: Document) -> list[str]:
-    """Explain what is drawn by parts that do nothing; documents of earlier versions do not say."""
-    sentence = document["energy"].get("standby_sentence")
-    return [sentence] if sentence else []
+    """Explain in a sentence what parts draw that do nothing, then at which corner they leak, with a warning if need be.
+
+    Documents of earlier versions say nothing.
+    """
+    energy = document["energy"]
+    if "standby" not in energy:
+        return []
+    says, total = energy["standby"], energy["total_J"]
+    idle, leakage = (_most_of(energy["states"], f"{state}_J") for state in ("idle", "leakage"))
+    share = percent((idle[0] + leakage[0]) / total)
+    stated = [f"{percent(joules / total)} {what}{most}" for joules, what, most in (
+        (idle[0], "by parts that are on and wait or wake", idle[1]), (leakage[0], "leakage", leakage[1])) if joules]
+    sentence = f"Standby is {share} of the energy" + (f": {' and '.join(stated)}" if stated else "")
+    if says["gating"] == "none":
+        sentence += "; nothing is gated."
+    else:
+        ungated = si(says["ungated_J"] / total * energy["per_sample_J"], "J")
+        sentence += f"; parts stop while they are idle (gating: {says['gating']}), else a sample would take {ungated}."
+    return [sentence, " ".join(text for text in (says["corner"], says.get("warning")) if text)]
+
+
+def _most_of(rows: list[dict[str, Any]], key: str) -> tuple[float, str]:
+    """Sum the energy of all parts in a state, and name the part that draws most; empty if there is but one."""
+    joules = sum(row[key] for row in rows)
+    most = max(rows, key=lambda row: row[key])
+    several = sum(row[key] > 0 for row in rows) > 1
+    return joules, f" (most of it {most['part']})" if several else f" ({most['part']})" if joules else ""
 
 
 STATES = ("at work", "idle", "leakage")
@@ -178,7 +202,8 @@ def energy_by_state(document: Document) -> tuple[list[Share], list[tuple[str, li
         joules = sum(row[key] for row in rows)
         shares.append(Share(state, si(joules * scale, "J"), joules / energy["total_J"]))
     table = [(row["part"], [si(row[key] * scale, "J") if row[key] else "" for key in keys]) for row in rows]
-    return (shares, table) if rows else ([], [])
+    shown = sorted((share for share in shares if share.fraction), key=lambda share: -share.fraction)
+    return (shown, table) if rows else ([], [])
 
 
 def area_by_part(document: Document) -> list[Share]:

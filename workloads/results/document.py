@@ -21,7 +21,7 @@ from rpusim.arch.mapping.placement import Placement
 from rpusim.arch.network.network import INPUT, Network
 from rpusim.arch.schedule.plan import Plan
 from rpusim.workloads.results.bottleneck import bottleneck
-from rpusim.workloads.results.standby import standby_sentence, states
+from rpusim.workloads.results.standby import standby, states
 from rpusim.workloads.results.result import SCHEMA, Result
 
 
@@ -130,7 +130,7 @@ def cost(
             "by_phase": joules(1),
             "by_layer": joules(2),
             "states": states(ledger),
-            "standby_sentence": standby_sentence(plan, ledger, samples),
+            "standby": standby(plan, ledger),
             "matrix": _matrix(ledger),
         },
         "power": {"average_W": total_j / total_s, "peak_W": ledger.peak_w},
