@@ -35,6 +35,8 @@ class Lanes:
     end:      (slots,) ps.
     rising:   (slots,) power (pW) that begins to be drawn with each start.
     falling:  (slots,) power (pW) that ceases with each end.
+    woken:    (slots,) power (pW) that begins with each start and ceases with the next end of the lane; where pauses are
+              looked for, the number of each slot.
     """
 
     first: Integers
@@ -45,6 +47,7 @@ class Lanes:
     end: Integers
     rising: Integers
     falling: Integers
+    woken: Integers
 
 
 def in_order(lanes: Lanes) -> Lanes:
@@ -53,12 +56,14 @@ def in_order(lanes: Lanes) -> Lanes:
     if not len(odd):
         return lanes
     start, end, rising, falling = lanes.start.copy(), lanes.end.copy(), lanes.rising.copy(), lanes.falling.copy()
+    woken = lanes.woken.copy()
     for first, size in zip(lanes.first[odd].tolist(), lanes.size[odd].tolist(), strict=True):
         here = slice(first, first + size)
-        for times, powers in ((start, rising), (end, falling)):
+        for times, columns in ((start, (rising, woken)), (end, (falling,))):
             order = np.argsort(times[here], kind="stable")
-            times[here], powers[here] = times[here][order], powers[here][order]
-    return replace(lanes, start=start, end=end, rising=rising, falling=falling)
+            for column in (times, *columns):
+                column[here] = column[here][order]
+    return replace(lanes, start=start, end=end, rising=rising, falling=falling, woken=woken)
 
 
 def busy_together(lanes: Lanes, repeats: Repeats) -> tuple[Integers, int]:
@@ -77,7 +82,7 @@ def busy_together(lanes: Lanes, repeats: Repeats) -> tuple[Integers, int]:
     mine = repeats.pick(lanes.task)
     again, before = np.where(mine.whole, 0, mine.times), np.where(mine.whole, 0, mine.before - times * (until - since))
     covered, within, most = _sweep(
-        *(lanes.first, lanes.size, lanes.kinds, lanes.start, lanes.end, lanes.rising, lanes.falling),
+        *(lanes.first, lanes.size, lanes.kinds, lanes.start, lanes.end, lanes.rising, lanes.falling, lanes.woken),
         *(mine.since, mine.until, again, before, since, until),
         *(np.zeros((len(_SEEN), 64), np.int64), np.zeros((2, 0), np.int64)),
     )
@@ -90,7 +95,7 @@ def pauses_between(
     """Find the pauses of at most `AT_ONCE` groups of stations.
 
     Args:
-        lanes: times of their events; ``kinds`` has a bit for each group, ``rising`` the number of each slot.
+        lanes: times of their events; ``kinds`` has a bit for each group, ``woken`` the number of each slot.
         repeats: what happens more often than it was run.
         wake: (groups,) ps that each group is awake before it works.
         zj_per_ps: (groups,) what each draws meanwhile.
@@ -108,7 +113,7 @@ def pauses_between(
     seen[_WAKE, :groups], seen[_FIRST], seen[_FIRST_INSIDE], seen[_LATE] = wake, -1, -1, -1
     seen[_DRAWS, :groups] = zj_per_ps
     covered, within, _ = _sweep(
-        *(lanes.first, lanes.size, lanes.kinds, lanes.start, lanes.end, lanes.rising, lanes.falling),
+        *(lanes.first, lanes.size, lanes.kinds, lanes.start, lanes.end, lanes.rising, lanes.falling, lanes.woken),
         *(mine.since, mine.until, again, before, since, until, seen, woken),
     )
     seen = seen[:, :groups]
@@ -286,6 +291,7 @@ def _sweep(
     end: Integers,
     rising: Integers,
     falling: Integers,
+    extra: Integers,
     since: Integers,
     until: Integers,
     times: Integers,
@@ -301,11 +307,11 @@ def _sweep(
     is due first. A due time is twice the tick, plus 1 for starts: of equal ticks what ends comes first.
 
     Args:
-        first, size, bits, start, end, rising, falling: the columns of `Lanes` (``bits``: kinds).
+        first, size, bits, start, end, rising, falling, extra: the columns of `Lanes` (``bits``: kinds, ``extra``: woken).
         since, until, times, before: of each lane's task, see `Repeats`.
         window_start, window_end: ps between which busy time is also counted on its own.
         seen: (rows of `_SEEN`, 64) where pauses are noted.
-        woken: (2, slots) where it is noted what waking took, by the numbers in ``rising``; empty: nowhere.
+        woken: (2, slots) where it is noted what waking took, by the numbers in ``extra``; empty: nowhere.
 
     Returns:
         (64,) busy time of each kind of unit (ps), (64,) that within the window, and the largest power (pW).
@@ -323,13 +329,18 @@ def _sweep(
         _sift(heap, owner, entry, entries)
     working, opened, covered = np.zeros(64, np.int64), np.zeros(64, np.int64), np.zeros(64, np.int64)
     inside = np.zeros(64, np.int64)
-    power, peak, now = 0, 0, -1
+    power, peak, now, pending = 0, 0, -1, np.zeros(lanes, np.int64)
     while entries > 0:
         tick, begins, lane = heap[0] >> 1, heap[0] & 1, owner[0]
         if tick != now:  # all changes of a tick are made at once: a unit that waited draws less of one kind, and more
             peak, now = max(peak, power), tick
         slot = at[lane, begins]
-        power += rising[slot] if begins else -falling[slot]
+        if begins:
+            pending[lane] = 0 if woken.size else extra[slot]
+            power += rising[slot] + pending[lane]
+        else:
+            power -= falling[slot] + pending[lane]
+            pending[lane] = 0
         _count(
             bits[lane],
             begins,
@@ -341,7 +352,7 @@ def _sweep(
             covered,
             inside,
             seen,
-            rising[slot],
+            extra[slot],
             woken,
         )
         # The next of this stream, perhaps once more from where what is repeated begins.

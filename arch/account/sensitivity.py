@@ -164,7 +164,9 @@ class Sensitivity:
             else kind
             for kind in self._chip.tiles
         )
-        return self.total(self._chip.model_copy(update={"tiles": tiles, "cards": {**self._chip.cards, card.name: other}}))
+        return self.total(
+            self._chip.model_copy(update={"tiles": tiles, "cards": {**self._chip.cards, card.name: other}})
+        )
 
     # --- what the events say ------------------------------------------------------------------------------------------
 

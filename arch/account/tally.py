@@ -92,7 +92,7 @@ class Tally:
         first, kinds = np.unique(logged[:, 0], return_inverse=True)
         size, task = np.zeros(len(first), np.int64), np.zeros(len(first), np.int64)
         size[kinds], task[kinds] = self._sizes, logged[:, 1]
-        slots = np.arange(len(self._start))
+        slots, nothing = np.arange(len(self._start)), np.zeros(len(self._start), np.int64)
         for begin in range(0, len(groups), AT_ONCE):
             some = groups[begin : begin + AT_ONCE]
             of_station = np.zeros(int(logged[:, 3].max(initial=0)) + 1, np.int64)
@@ -103,7 +103,7 @@ class Tally:
             np.bitwise_or.at(bits, kinds, of_station[logged[:, 3]])
             mine = np.flatnonzero(bits)
             columns = first[mine], size[mine], bits[mine], task[mine]
-            lanes = in_order(Lanes(*columns, self._start, self._end, slots, slots))
+            lanes = in_order(Lanes(*columns, self._start, self._end, nothing, nothing, slots))
             wake, draws = (np.array([group[column] for group in some], np.int64) for column in (1, 2))
             for name, column in pauses_between(lanes, self.repeats, wake, draws, woken).items():
                 getattr(found, name)[begin : begin + len(some)] = column
@@ -126,8 +126,7 @@ class Tally:
         task[kinds] = logged[:, 1]
         drawn = np.zeros(len(self._start), np.int64)
         _draw(logged, self._sizes, self._member, power, drawn)
-        drawn += woken
-        lanes = Lanes(first, size, bits, task, self._start, self._end, drawn, drawn)
+        lanes = Lanes(first, size, bits, task, self._start, self._end, drawn, drawn, woken)
         return in_order(lanes)
 
 
