@@ -165,8 +165,14 @@ def standby(document: Document) -> list[str]:
     says, total = energy["standby"], energy["total_J"]
     idle, leakage = (_most_of(energy["states"], f"{state}_J") for state in ("idle", "leakage"))
     share = percent((idle[0] + leakage[0]) / total)
-    stated = [f"{percent(joules / total)} {what}{most}" for joules, what, most in (
-        (idle[0], "by parts that are on and wait or wake", idle[1]), (leakage[0], "leakage", leakage[1])) if joules]
+    stated = [
+        f"{percent(joules / total)} {what}{most}"
+        for joules, what, most in (
+            (idle[0], "by parts that are on and wait or wake", idle[1]),
+            (leakage[0], "leakage", leakage[1]),
+        )
+        if joules
+    ]
     sentence = f"Standby is {share} of the energy" + (f": {' and '.join(stated)}" if stated else "")
     if says["gating"] == "none":
         sentence += "; nothing is gated."
@@ -204,6 +210,40 @@ def energy_by_state(document: Document) -> tuple[list[Share], list[tuple[str, li
     table = [(row["part"], [si(row[key] * scale, "J") if row[key] else "" for key in keys]) for row in rows]
     shown = sorted((share for share in shares if share.fraction), key=lambda share: -share.fraction)
     return (shown, table) if rows else ([], [])
+
+
+@dataclass(frozen=True)
+class Swing:
+    """What one assumption does to the energy of a sample: its field, what was tried, and the energies then (J)."""
+
+    field: str
+    taken: str
+    low: str
+    high: str
+    low_joules: float
+    high_joules: float
+    source: str
+
+    @property
+    def texts(self) -> list[str]:
+        """A row of a table: taken, tried below, energy then, tried above, energy then."""
+        return [self.taken, self.low, si(self.low_joules, "J"), self.high, si(self.high_joules, "J")]
+
+
+def swings(document: Document) -> list[Swing]:
+    """List the assumptions that change the energy of a sample most; none from documents that do not say."""
+    rows = document.get("sensitivity", {}).get("largest", [])
+    scale = document["energy"]["per_sample_J"] / document["energy"]["total_J"]
+    return [
+        Swing(
+            row["field"],
+            *(quantity(row[name], row["unit"]) for name in ("value", "low", "high")),
+            row["low_J"] * scale,
+            row["high_J"] * scale,
+            row["source"],
+        )
+        for row in rows
+    ]
 
 
 def area_by_part(document: Document) -> list[Share]:

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from rpusim.arch.account import steady
 from rpusim.arch.account.ledger import Ledger
 from rpusim.arch.account.pricing import Pricer
+from rpusim.arch.account.sensitivity import Sensitivity
 from rpusim.arch.analysis.staleness import Staleness, staleness
 from rpusim.arch.contract.activity import Activity, Phase
 from rpusim.arch.contract.quantity import PICOSECONDS_PER_SECOND
@@ -216,7 +217,16 @@ class Meter:
             analysis=analysis.document() if analysis else {},
             trace=clock.beginning.trace,
             details=clock.beginning.details,
+            sensitivity=self._sensitivity(clock),
         )
+
+    def _sensitivity(self, clock: _Clock) -> dict[str, Any]:
+        """Make the document's ``sensitivity``; empty if nothing was timed."""
+        analysis, events = clock.beginning.analysis, clock.beginning.trace
+        if analysis is None or events is None:
+            return {}
+        rows, tried = Sensitivity(clock.plan, self.ledger(), events, analysis.activity).rows()
+        return {"assumptions": tried, "events": len(events), "largest": rows}
 
     def state_dict(self) -> dict[str, Any]:
         """Return the account so far, in numbers and tensors; a meter of the same plan goes on from it, to the byte."""
