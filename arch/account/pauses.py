@@ -45,8 +45,13 @@ class Pauses:
         return Pauses(*(np.zeros(groups, np.int64) for _ in range(5)), np.zeros(0, np.int64))
 
     @staticmethod
-    def of(events: Events, groups: Groups) -> Pauses:
-        """Find the pauses between events one by one."""
+    def of(events: Events, groups: Groups, first_whole: bool = True) -> Pauses:
+        """Find the pauses between events one by one.
+
+        events:       in any order.
+        groups:       of which stations.
+        first_whole:  whether ``woken_pw`` counts all of the wake time before a first event, as a peak does.
+        """
         stations = int(max(events.station.max(initial=-1), *(max(group[0]) for group in groups), -1)) + 1
         member = [[] for _ in range(stations)]  # type: list[list[int]]
         for number, (group, _, _) in enumerate(groups):
@@ -57,7 +62,7 @@ class Pauses:
         wake, draws = (np.array([group[column] for group in groups], np.int64) for column in (1, 2))
         order = np.argsort(events.start, kind="stable")
         woken = np.zeros(len(events), np.int64)
-        found = _walk(order, events.station, events.start, events.end, first, flat, wake, draws, woken)
+        found = _walk(order, events.station, events.start, events.end, first, flat, wake, draws, first_whole, woken)
         return Pauses(*found, wake, woken)
 
     def awake_ps(self, group: int) -> int:
@@ -92,6 +97,7 @@ def _walk(
     flat: Integers,
     wake: Integers,
     draws: Integers,
+    first_whole: bool,
     woken: Integers,
 ) -> tuple[Integers, Integers, Integers, Integers]:
     """Go through events in the order of their starts.
@@ -109,7 +115,7 @@ def _walk(
             group = flat[at]
             pause = min(max(start[event] - closed[group], 0), wake[group])
             waking[group] += pause
-            awake = wake[group] if begun[group] < 0 else pause
+            awake = wake[group] if begun[group] < 0 and first_whole else pause
             woken[event] += picowatts(draws[group], awake, end[event] - start[event])
             if begun[group] < 0:
                 begun[group] = start[event]

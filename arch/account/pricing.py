@@ -56,6 +56,11 @@ class Pricer:
         self.rest = Rest(plan, self._bill)
         """What is drawn besides operations."""
 
+    @property
+    def standby(self) -> dict[str, int]:
+        """Power (zJ/ps) by part that leaks, or is drawn by circuits which are always on."""
+        return self.rest.standby
+
     def __call__(self, events: Events, activity: Activity) -> Ledger:
         """Account for a piece of work.
 
@@ -129,7 +134,8 @@ class Pricer:
 
     def woken(self, events: Events) -> NDArray[np.float64]:
         """(events,) power (zJ/ps) that waking what each needs takes, spread evenly over it."""
-        return self._pauses(events).woken_pw / _PW
+        groups = self.rest.waking_groups
+        return Pauses.of(events, groups, first_whole=False).woken_pw / _PW if groups else np.zeros(len(events))
 
     def _watts(self, peak: float) -> float:
         """Convert a peak of the events' power (zJ/ps) to watts, with all that is drawn besides."""

@@ -110,6 +110,14 @@ class Rest:
         waking = sum(wait.zj_per_ps for wait in self._waits) - counted
         return self.drawn + waking
 
+    @property
+    def waking_groups(self) -> list[tuple[tuple[int, ...], int, int]]:
+        """The groups, with all that is drawn while each is woken, of stations that serve several vectors too."""
+        draws = [0] * len(self.groups)
+        for wait in self._waits:
+            draws[wait.group] += wait.zj_per_ps
+        return [(stations, wake, more) for (stations, wake, _), more in zip(self.groups, draws, strict=True)]
+
     def relieved(self, station: Integers) -> Integers:
         """Return the power (zJ/ps) that ceases to be drawn while an operation of each station lasts."""
         if self.gating != "none":
@@ -138,7 +146,8 @@ class Rest:
             for wait in self._waits:
                 waited[wait.part] += wait.zj_per_ps * int(pauses.waking_ps[wait.group])
         for part, zeptojoules in waited.items():
-            ledger.add(part, IDLE, CHIP, zeptojoules)
+            if zeptojoules:
+                ledger.add(part, IDLE, CHIP, zeptojoules)
 
     def ungated(self, time_ps: int, busy_ps: Sequence[int]) -> int:
         """Return what would be drawn (zJ) in a time if nothing were gated; for the arguments see `book`."""

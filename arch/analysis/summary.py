@@ -76,13 +76,20 @@ class Analysis:
         return self.energy.astype(np.float64)
 
     @cached_property
+    def watts(self) -> NDArray[np.float64]:
+        """(events,) power of each while it lasts, less what its unit draws while it waits, and what waking it took."""
+        rest, lasted = self.pricer.rest, np.maximum(self.events.duration, 1)
+        net = self.zeptojoules / lasted - rest.relieved(self.events.station) + self.pricer.woken(self.events)
+        watts: NDArray[np.float64] = net * _WATTS
+        return watts
+
+    @cached_property
     def power(self) -> Profile:
-        """Watts over time: what is drawn while nothing works, and every event's energy spread evenly over it, with what
-        it takes to wake the parts that were stopped."""
-        events, rest = self.events, self.pricer.rest
+        """Watts over time: what is drawn while nothing works (as if no tile were cut off), and what events draw."""
+        events = self.events
         lasted = np.maximum(events.duration, 1)
-        watts = (self.zeptojoules / lasted - rest.relieved(events.station) + self.pricer.woken(events)) * _WATTS
-        return Profile.of_intervals(events.start, events.start + lasted, watts, events.makespan_ps, rest.drawn * _WATTS)
+        drawn = self.pricer.rest.drawn * _WATTS
+        return Profile.of_intervals(events.start, events.start + lasted, self.watts, events.makespan_ps, drawn)
 
     def details(self) -> dict[str, Integers]:
         """Return columns of every event beside those of `Events`.
@@ -113,7 +120,7 @@ class Analysis:
         """
         events, plan = self.events, self.plan
         on = np.flatnonzero((events.start <= tick) & (tick < events.end))
-        watts = self.zeptojoules[on] / events.duration[on] * _WATTS
+        watts = self.watts[on]
         found: dict[tuple[str, str, str], list[float]] = {}
         for event, power in zip(on.tolist(), watts.tolist(), strict=True):
             part = plan.station_parts[events.station[event]]
@@ -175,7 +182,7 @@ class Analysis:
         tick, watts = self.power.peak
         names = ("unit", "phase", "layer", "units", "power_W")
         return {
-            "peak_W": watts + (self.pricer.rest.most - self.pricer.rest.drawn) * _WATTS,
+            "peak_W": watts,
             "peak_at_s": _seconds(tick),
             "at_peak": [dict(zip(names, row, strict=True)) for row in self.at_work(tick)[:MOST_AT_PEAK]],
             "standby_W": self.pricer.rest.drawn * _WATTS,

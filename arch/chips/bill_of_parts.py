@@ -76,13 +76,11 @@ def bill_of_parts(chip: ChipDescription) -> BillOfParts:
         for entry in entries:
             card = _card(entry, chip.cards, where)
             try:
-                fitting = scaled(card, node) if node else card
-                if chip.leakage == "low-standby":
-                    fitting = at_low_standby(fitting)
-                part = entry.build(fitting)
+                at_node = scaled(card, node) if node else card
+                part = entry.build(at_low_standby(at_node) if chip.leakage == "low-standby" else at_node)
             except InputError as error:
                 raise InputError(f"{where}{entry.where}: {error}") from None
-            if fitting is not card:
+            if at_node is not card:
                 originals.append(card)
             if part.name in parts:
                 raise InputError(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from rpusim.arch.account.large_batch import account_for_large_batch
-from rpusim.arch.account.ledger import STANDBY
+from rpusim.arch.account.ledger import RESTING
 from rpusim.arch.account.pricing import Pricer
 from rpusim.arch.chips.chip import Chip
 from rpusim.arch.contract.activity import Activity
@@ -43,7 +43,7 @@ def test_energy_at_work_is_exact_and_time_within_a_percent_where_layers_keep_dif
     found, _ = account_for_large_batch(plan, SAMPLES, work)
 
     def at_work(energy: dict[tuple[str, str, str], int]) -> dict[tuple[str, str, str], int]:
-        return {key: zeptojoules for key, zeptojoules in energy.items() if key[1] != STANDBY and zeptojoules}
+        return {key: zeptojoules for key, zeptojoules in energy.items() if key[1] not in RESTING and zeptojoules}
 
     assert at_work(found.energy) == at_work(whole.energy)
     assert abs(found.time_ps / whole.time_ps - 1) < 0.01
