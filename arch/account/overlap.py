@@ -307,7 +307,7 @@ def _sweep(
     is due first. A due time is twice the tick, plus 1 for starts: of equal ticks what ends comes first.
 
     Args:
-        first, size, bits, start, end, rising, falling, extra: the columns of `Lanes` (``bits``: kinds, ``extra``: woken).
+        first, size, bits, start, end, rising, falling, extra: the columns of `Lanes` (bits: kinds, extra: woken).
         since, until, times, before: of each lane's task, see `Repeats`.
         window_start, window_end: ps between which busy time is also counted on its own.
         seen: (rows of `_SEEN`, 64) where pauses are noted.

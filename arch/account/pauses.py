@@ -28,8 +28,8 @@ class Pauses:
     first_ps:    when it first began to work; 0 if it never did.
     last_ps:     when it last ended to; 0 if it never did.
     wake_ps:     its wake time.
-    woken_pw:    (events,) or (slots,) pW that waking takes before each, spread over it; before the first one, of all of the
-                 wake time.
+    woken_pw:    (events,) or (slots,) pW that waking takes before each, spread over it; before the first one, of all of
+                 the wake time.
     """
 
     covered_ps: Integers
@@ -84,7 +84,7 @@ class Pauses:
 @compiled
 def picowatts(zj_per_ps: int, waking_ps: int, lasting_ps: int) -> int:
     """Spread what is drawn for a time over another time, in whole pW."""
-    return int(round(zj_per_ps * 1000.0 * waking_ps / max(lasting_ps, 1)))
+    return round(zj_per_ps * 1000.0 * waking_ps / max(lasting_ps, 1))
 
 
 @compiled

@@ -59,9 +59,9 @@ class Rest:
 
     standby:  power (zJ/ps, that is nW) by part: leakage, and circuits always on.
     idle:     power (zJ/ps) by part of all that are on and wait.
-    relief:   (stations,) power (zJ/ps) that parts at a station draw while it waits, per vector that it serves at a time.
-    groups:   sets of stations, each with a wake time (ps): awake while any of them works, and that long before; and what
-              is drawn meanwhile (zJ/ps), of a single station that serves one vector at a time.
+    relief:   (stations,) power (zJ/ps) that parts at a station draw while it waits, per vector that it can serve.
+    groups:   sets of stations, each with a wake time (ps): awake while any of them works, and that long before; and
+              what is drawn meanwhile (zJ/ps), of a single station that serves one vector at a time.
     """
 
     plan: Plan
@@ -97,7 +97,7 @@ class Rest:
 
     @property
     def drawn(self) -> int:
-        """Power (zJ/ps) that is drawn while nothing works, and for ever: with ``gating: tile``, as if no tile were off."""
+        """Power (zJ/ps) that is drawn while nothing works; with ``gating: tile``, as if no tile were off."""
         return sum(self.standby.values()) + (sum(self.idle.values()) if self.gating == "none" else 0)
 
     @property

@@ -4,10 +4,10 @@ What was done is not changed, and nothing is run again. From some events of the 
 did each of its actions, and how its pauses lie; with other cards these counts give another energy of each part at work
 and at rest, and the ledger of the whole work is scaled by the ratio, part by part and state by state.
 
-A number is assumed if its source says so, or if its card is one of basis "assumption". It is varied over the range that
-its card states (``ranges``), else from half to twice its value. Choices of the chip's file that its sources call
-assumptions (``gating``, ``leakage``) are varied, too. Not varied are numbers on which time depends (rates, clocks, sizes,
-counts), for they change what is done, and areas.
+A number is assumed if its source says so, or if its card is one of basis "assumption". It is varied over the range
+that its card states (``ranges``), else from half to twice its value. Choices of the chip's file that its sources call
+assumptions (``gating``, ``leakage``) are varied, too. Not varied are numbers on which time depends (rates, clocks,
+sizes, counts), for they change what is done, and areas.
 """
 
 from __future__ import annotations
@@ -56,8 +56,8 @@ class Assumption:
     source: str
     low: float | str
     high: float | str
-    low_J: float  # noqa: N815, a key of the result
-    high_J: float  # noqa: N815, a key of the result
+    low_J: float
+    high_J: float
 
     def swing(self, total: float) -> float:
         """Return by how much the total changes at most (J)."""

@@ -14,7 +14,6 @@ from rpusim.arch.chips.scaling import scaled
 from rpusim.arch.parts.part import Card, Part
 from rpusim.errors import InputError
 
-
 ROUTING = "routing and pads"
 """Names what a chip has around its parts, in area."""
 

@@ -1,10 +1,10 @@
 """Leakage of digital circuits and memories brought to one corner: low-standby transistors at 27 degrees Celsius.
 
-Published figures of leakage are of different transistors, temperatures and tools; side by side on a chip they differ by
-factors of a hundred and more per area, and standby then says more of the choice of sources than of the chip. A chip file
-with ``leakage: low-standby`` has every card of a digital circuit leak in proportion to its area: `LOGIC` watts per square
-metre, on-chip memory `MEMORY`. Both are of a 32 nm class; as in `scaling`, a circuit is taken to leak in proportion to
-its area at every node.
+Published figures of leakage are of different transistors, temperatures and tools; side by side on a chip they differ
+by factors of a hundred and more per area, and standby then says more of the choice of sources than of the chip. A chip
+file with ``leakage: low-standby`` has every card of a digital circuit leak in proportion to its area: `LOGIC` watts per
+square metre, on-chip memory `MEMORY`. Both are of a 32 nm class; as in `scaling`, a circuit is taken to leak in
+proportion to its area at every node.
 
 Not brought there: analog circuits and what is not on the chip (as in `scaling`), and cards that leak nothing, as their
 sources count leakage within another figure. At other corners: leakage doubles with about every ten degrees, and
@@ -75,5 +75,6 @@ def mixture(parts: Iterable[Part], at_one_corner: bool) -> tuple[str, str]:
     (most, high), (least, low) = next(iter(found.items())), list(found.items())[-1]
     return says, (
         f"Warning: per area, the {most} leaks {high / low:.0f} times as much as the {least} beside it "
-        f"({high * 1e-3:.3g} and {low * 1e-3:.3g} mW/mm2); leakage: low-standby in the chip's file brings them together."
+        f"({high * 1e-3:.3g} and {low * 1e-3:.3g} mW/mm2); leakage: low-standby in the chip's file brings them "
+        "together."
     )

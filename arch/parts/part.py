@@ -37,7 +37,7 @@ from rpusim.errors import InputError
 __all__ = ["Action", "Card", "Electrical", "Frozen", "Part", "Sourced"]
 
 MIXED = ("ADC", "sample-and-hold", "input drivers", "multiplexer", "pulse drivers")
-"""Parts with analog circuits, which draw power while they are on and wait, if their cards do not say that they do not."""
+"""Parts with analog circuits, which draw power while they are on and wait unless their cards say otherwise."""
 IDLE_SHARE = 0.2
 """What a unit of a mixed part draws while it waits, over what it draws at work, where its card does not say."""
 IDLE_SOURCE = (
@@ -77,8 +77,8 @@ class Card(Sourced):
     cmos:             the circuit of a capacitor cell.
     area:             square metres.
     leakage:          watts, as long as there is a supply.
-    idle:             watts beside leakage while the unit is on and waits: bias currents, references, clocks. None: of an
-                      analog or mixed part see `Part.idle_w`, of any other part nothing (its clock stops).
+    idle:             watts beside leakage while the unit is on and waits: bias currents, references, clocks. None: of
+                      an analog or mixed part see `Part.idle_w`, of any other part nothing (its clock stops).
     wake:             seconds that a unit which was stopped takes until it works; None: `WAKE`.
     ranges:           by field or action, between which values a figure is thought to lie, such as "1 nW to 5 nW".
     zero_because:     by field or action, why a cost is zero.

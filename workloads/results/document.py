@@ -21,8 +21,8 @@ from rpusim.arch.mapping.placement import Placement
 from rpusim.arch.network.network import INPUT, Network
 from rpusim.arch.schedule.plan import Plan
 from rpusim.workloads.results.bottleneck import bottleneck
-from rpusim.workloads.results.standby import standby, states
 from rpusim.workloads.results.result import SCHEMA, Result
+from rpusim.workloads.results.standby import standby, states
 
 
 @dataclass(frozen=True)

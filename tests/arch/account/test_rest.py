@@ -74,7 +74,7 @@ def one_read(plan: Plan, start: int, stop: int) -> Events:
 
 
 class TestClosedForms:
-    """One conversion from 1 us to 1.005 us on a tile of 2 x 256 converters, each of which draws 0.92 mW while it waits."""
+    """One conversion from 1 us to 1.005 us on a tile of 2 x 256 converters that wait at 0.92 mW each."""
 
     ACTIVITY = Activity.rows(phase=Phase.FORWARD, passes=1, active_columns=1)
     SIDE = 256 * 920_000  # zJ/ps of the converters of one side

@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rpusim.arch.chips.bill_of_parts import bill_of_parts
-from rpusim.arch.chips.corner import LOGIC
 from rpusim.arch.chips.chip import FOLDER, Chip
+from rpusim.arch.chips.corner import LOGIC
 from rpusim.arch.chips.library import library
 from rpusim.arch.chips.scaling import ANALOG_OR_ELSEWHERE, area_factor, energy_factor, scaled
 from rpusim.errors import InputError
