@@ -42,15 +42,18 @@ class Pauses:
     @staticmethod
     def none(groups: int) -> Pauses:
         """Return what is found where nothing was done."""
-        return Pauses(*(np.zeros(groups, np.int64) for _ in range(5)), np.zeros(0, np.int64))
+        nothing = np.zeros(groups, np.int64)
+        return Pauses(nothing, nothing.copy(), nothing.copy(), nothing.copy(), nothing.copy(), np.zeros(0, np.int64))
 
     @staticmethod
-    def of(events: Events, groups: Groups, first_whole: bool = True) -> Pauses:
+    def of(events: Events, groups: Groups, first_whole: bool = True, rested: Integers | None = None) -> Pauses:
         """Find the pauses between events one by one.
 
         events:       in any order.
         groups:       of which stations.
         first_whole:  whether ``woken_pw`` counts all of the wake time before a first event, as a peak does.
+        rested:       (groups,) for how long each had not worked when this piece of work began (ps), see `rested_ps`; -1
+                      where it never had. None: none ever had.
         """
         stations = int(max(events.station.max(initial=-1), *(max(group[0]) for group in groups), -1)) + 1
         member = [[] for _ in range(stations)]  # type: list[list[int]]
@@ -62,12 +65,26 @@ class Pauses:
         wake, draws = (np.array([group[column] for group in groups], np.int64) for column in (1, 2))
         order = np.argsort(events.start, kind="stable")
         woken = np.zeros(len(events), np.int64)
-        found = _walk(order, events.station, events.start, events.end, first, flat, wake, draws, first_whole, woken)
-        return Pauses(*found, wake, woken)
+        before = np.full(len(groups), -1) if rested is None else rested
+        columns = events.station, events.start, events.end
+        covered, waking, begun, last = _walk(order, *columns, first, flat, wake, draws, first_whole, before, woken)
+            order, events.station, events.start, events.end, first, flat, wake, draws, first_whole, before, woken
+        )
+        return Pauses(covered, waking, begun, last, wake, woken)
 
     def awake_ps(self, group: int) -> int:
         """Return how long a group was on (ps)."""
         return int(self.covered_ps[group] + self.waking_ps[group])
+
+    def rested_ps(self, time_ps: int, before: Integers | None) -> Integers:
+        """Return (groups,) for how long each has not worked at the end of a piece of work (ps); -1 where it never has.
+
+        time_ps: how long the piece took.
+        before: the same at its beginning; None: none ever had worked.
+        """
+        unused = -1 if before is None else np.where(before < 0, -1, before + time_ps)
+        rested: Integers = np.where(self.covered_ps > 0, time_ps - self.last_ps, unused)
+        return rested
 
     def seam(self, time_ps: int) -> Pauses:
         """Return how much longer groups wake between a piece of work and the same again than at its beginning.
@@ -98,16 +115,17 @@ def _walk(
     wake: Integers,
     draws: Integers,
     first_whole: bool,
+    rested: Integers,
     woken: Integers,
 ) -> tuple[Integers, Integers, Integers, Integers]:
     """Go through events in the order of their starts.
 
     order: (events,) numbers of the events, in the order of their starts. station, start, end: (events,) of each.
-    first: (stations + 1,) where the groups of each station begin in ``flat``. wake: (groups,) ps. draws: (groups,)
-    zJ/ps while it is woken. woken: (events,) pW is filled. Returns the first columns of `Pauses`.
+    first: (stations + 1,) where the groups of each station begin in ``flat``. wake, rested: (groups,) ps. draws:
+    (groups,) zJ/ps while it is woken. woken: (events,) pW is filled. Returns the first columns of `Pauses`.
     """
     covered, waking = np.zeros(len(wake), np.int64), np.zeros(len(wake), np.int64)
-    begun, closed = np.full(len(wake), -1), np.zeros(len(wake), np.int64)
+    begun, closed = np.full(len(wake), -1), -np.maximum(rested, 0)
     for event in order:
         if end[event] == start[event]:
             continue
@@ -115,7 +133,7 @@ def _walk(
             group = flat[at]
             pause = min(max(start[event] - closed[group], 0), wake[group])
             waking[group] += pause
-            awake = wake[group] if begun[group] < 0 and first_whole else pause
+            awake = wake[group] if begun[group] < 0 and rested[group] < 0 and first_whole else pause
             woken[event] += picowatts(draws[group], awake, end[event] - start[event])
             if begun[group] < 0:
                 begun[group] = start[event]
@@ -123,4 +141,4 @@ def _walk(
             if end[event] > closed[group]:
                 covered[group] += end[event] - closed[group]
                 closed[group] = end[event]
-    return covered, waking, np.maximum(begun, 0), closed
+    return covered, waking, np.maximum(begun, 0), np.maximum(closed, 0)

@@ -71,16 +71,30 @@ class Pricer:
         Returns:
             Its ledger.
         """
+        return self.piece(events, activity, None)[0]
+
+    def piece(self, events: Events, activity: Activity, rested: Integers | None) -> tuple[Ledger, Integers]:
+        """Account for a piece of work that goes on from another.
+
+        Args:
+            events: of the work; the last end is the account's time.
+            activity: the rows that the events come from.
+            rested: for how long what is gated had not worked before, as it was returned for the other; None: it is the
+                first one.
+
+        Returns:
+            Its ledger, and for how long what is gated has not worked at its end.
+        """
         ledger = Ledger(time_ps=events.makespan_ps)
         power = self._add(ledger, events, activity, np.ones(len(events), np.int64))
-        pauses = self._pauses(events)
+        pauses = self._pauses(events, rested)
         self.rest.book(ledger, list(ledger.busy_ps.values()), pauses)
         units = self._station_unit[events.station]
         for number, unit in enumerate(self._unit_kinds):
             members = units == number
             ledger.occupied_ps[unit] = covered_ps(events.start[members], events.end[members])
         ledger.peak_w = self._watts(_peak(events, _picowatts(power) + pauses.woken_pw))
-        return ledger
+        return ledger, pauses.rested_ps(ledger.time_ps, rested)
 
     def tallied(self, tally: Tally, activity: Activity) -> Ledger:
         """Account for a piece of work from the tally of its times, with what is repeated of them.
@@ -126,11 +140,11 @@ class Pricer:
         self.rest.book(ledger, [0] * len(self._plan.stations), pauses.seam(tally.makespan_ps))
         return ledger
 
-    def _pauses(self, events: Events) -> Pauses:
+    def _pauses(self, events: Events, rested: Integers | None) -> Pauses:
         """Find the pauses of what is gated."""
         if not self.rest.groups:
             return replace(Pauses.none(0), woken_pw=np.zeros(len(events), np.int64))
-        return Pauses.of(events, self.rest.groups)
+        return Pauses.of(events, self.rest.groups, rested=rested)
 
     def woken(self, events: Events) -> NDArray[np.float64]:
         """(events,) power (zJ/ps) that waking what each needs takes, spread evenly over it."""

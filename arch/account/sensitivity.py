@@ -22,7 +22,7 @@ from rpusim.arch.account.pricing import Pricer
 from rpusim.arch.account.rest import Rest
 from rpusim.arch.chips import library
 from rpusim.arch.chips.bill_of_parts import BillOfParts, bill_of_parts
-from rpusim.arch.chips.description import ChipDescription
+from rpusim.arch.chips.chip import Chip
 from rpusim.arch.contract.activity import Activity
 from rpusim.arch.contract.quantity import ZEPTOJOULES_PER_JOULE
 from rpusim.arch.engine.events import Events
@@ -89,7 +89,7 @@ class Sensitivity:
         tried.sort(key=lambda one: -one.swing(total))
         return [asdict(one) for one in tried[:most] if one.swing(total) > 0], len(tried)
 
-    def total(self, chip: ChipDescription) -> float:
+    def total(self, chip: Chip) -> float:
         """Return the energy (J) of the whole work on a chip that differs in prices alone."""
         bill, placement = bill_of_parts(chip), replace(self._plan.placement, chip=chip)
         working, resting = self._working(bill), self._resting(replace(self._plan, placement=placement), bill)

@@ -237,7 +237,9 @@ def swings(document: Document) -> list[Swing]:
     return [
         Swing(
             row["field"],
-            *(quantity(row[name], row["unit"]) for name in ("value", "low", "high")),
+            quantity(row["value"], row["unit"]),
+            quantity(row["low"], row["unit"]),
+            quantity(row["high"], row["unit"]),
             row["low_J"] * scale,
             row["high_J"] * scale,
             row["source"],

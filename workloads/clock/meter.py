@@ -20,6 +20,7 @@ from rpusim.arch.account.pricing import Pricer
 from rpusim.arch.account.sensitivity import Sensitivity
 from rpusim.arch.analysis.staleness import Staleness, staleness
 from rpusim.arch.contract.activity import Activity, Phase
+from rpusim.arch.contract.columns import Integers
 from rpusim.arch.contract.quantity import PICOSECONDS_PER_SECOND
 from rpusim.arch.engine.events import Events
 from rpusim.arch.schedule.plan import Plan
@@ -83,6 +84,8 @@ class Meter:
         """Index of the layer by whose vectors samples are counted."""
         self._price = Pricer(plan)
         self._timed, self._idle = Ledger(), Ledger()
+        self._rested: Integers | None = None
+        """For how long what is gated has not worked (ps); None before anything was timed."""
         self._whole = False
         """Whether the account already is that of all samples, though few were timed."""
         self._sample = Sample()
@@ -125,7 +128,8 @@ class Meter:
             events = run(clock.plan, timed, self.schedule)
             if self.schedule == "asynchronous":
                 self.staleness = staleness(self.plan, timed, events)
-            self._timed.merge(clock.price(events, timed))
+            ledger, self._rested = clock.price.piece(events, timed, self._rested)
+            self._timed.merge(ledger)
             if self.timing != "every":
                 self._sample.note(replace(timed, step=units), events, clock.price)
             clock.beginning.keep(timed, events)
@@ -177,6 +181,8 @@ class Meter:
     def idle(self, time_ps: int) -> None:
         """Let ``time_ps`` picoseconds pass in which nothing is done; every part draws what it does at rest."""
         self._price.rest.stand_still(self._idle, time_ps)
+        if self._rested is not None:
+            self._rested = np.where(self._rested < 0, -1, self._rested + time_ps)
 
     def ledger(self) -> Ledger:
         """Return the account of all samples and all idle time so far.
@@ -240,6 +246,7 @@ class Meter:
             "idle": asdict(self._idle),
             "sample": (self._sample.seconds, self._sample.joules),
             "whole": self._whole,
+            "rested": None if self._rested is None else self._rested.tolist(),
             "staleness": self.staleness and asdict(self.staleness),
             **self._beginning.state_dict(),
             **({"evaluation": self._evaluation.beginning.state_dict()} if self._evaluation else {}),
@@ -252,6 +259,7 @@ class Meter:
         self.counts, self._whole = Counts.of(state["counts"]), state["whole"]
         self._sample.seconds, self._sample.joules = state["sample"]
         self._timed, self._idle = Ledger(), Ledger()
+        self._rested = None if state["rested"] is None else np.array(state["rested"], np.int64)
         self._timed.merge(Ledger(**state["ledger"]))
         self._idle.merge(Ledger(**state["idle"]))
         self.staleness = Staleness(**state["staleness"]) if state["staleness"] else None
