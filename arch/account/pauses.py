@@ -68,8 +68,6 @@ class Pauses:
         before = np.full(len(groups), -1) if rested is None else rested
         columns = events.station, events.start, events.end
         covered, waking, begun, last = _walk(order, *columns, first, flat, wake, draws, first_whole, before, woken)
-            order, events.station, events.start, events.end, first, flat, wake, draws, first_whole, before, woken
-        )
         return Pauses(covered, waking, begun, last, wake, woken)
 
     def awake_ps(self, group: int) -> int:
