@@ -135,7 +135,8 @@ def test_the_headline_figures_of_the_guide_are_those_of_the_cards():
     assert parts["array"] / (total - parts["ADC"]) > 0.8
 
     small = time_network("fcn", "rpu-2016", 1, True, "sequential")
-    energy, numbers = small["energy"], r"takes (\d+) nJ a sample: (\d+) nJ at work, (\d+) nJ to wake .*?, ([\d.]+) nJ by"
+    energy = small["energy"]
+    numbers = r"takes (\d+) nJ a sample: (\d+) nJ at work, (\d+) nJ to wake .*?, ([\d.]+) nJ by"
     (said,) = re.findall(numbers, guide.replace("\n", " "))
     states = (sum(row[state] for row in energy["states"]) for state in ("at_work_J", "idle_J", "leakage_J"))
     for words, joules in zip(said, (energy["total_J"], *states), strict=True):
