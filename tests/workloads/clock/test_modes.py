@@ -13,6 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 import rpusim
+from rpusim.arch.account.ledger import RESTING
 from rpusim.errors import InputError
 
 SAMPLES, INFERRED = 4, 3
@@ -165,9 +166,7 @@ def test_training_and_evaluation_add_up() -> None:
 
     (time, energy), *apart = cost(learn, evaluate), cost(learn), cost(evaluate)
     assert time == pytest.approx(sum(each[0] for each in apart), rel=1e-9)
-    assert energy == pytest.approx(
-        sum(each[1] for each in apart), rel=1e-3
-    )  # lines depend on noise; parts wake between
+    assert energy == pytest.approx(sum(each[1] for each in apart), rel=1e-3)  # noise; parts wake between
 
 
 def test_noise_of_training_is_digital_work_in_training_only() -> None:
