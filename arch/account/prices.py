@@ -154,6 +154,21 @@ def _drive_lines(batch: Batch) -> Priced:
     yield "input drivers", batch.drives * batch.cost("input drivers", "drive")
 
 
+def _compute(batch: Batch) -> Priced:
+    """Price digital operations. Outer products that are summed up digitally read and write a word for every weight.
+
+    These sums lie in a memory like the tile's buffer that is as fast as the digital unit. They are the operations of an
+    update that are at least a multiplication and an addition for every weight, where no array is pulsed.
+    """
+    operations = batch.event("amount")
+    yield "digital unit", operations * batch.cost("digital unit", "operation")
+    if not batch.cell.learning:
+        weights = batch.rows * batch.columns
+        summed = (batch.event("phase") == Phase.UPDATE) & (operations >= 2 * weights)
+        word = batch.kind.digital.word_bits * (batch.cost("buffer", "read") + batch.cost("buffer", "write"))
+        yield "buffer", np.where(summed, weights, 0) * word
+
+
 def _turns(batch: Batch) -> tuple[Integers | int, Integers]:
     """Count how often the columns send their trains, and how many rows of cells have generators at work meanwhile.
 
@@ -222,7 +237,7 @@ def _with_the_array(batch: Batch) -> Priced:
 PRICES: dict[tuple[Op, str], Callable[[Batch], Priced]] = {
     (Op.FETCH, "buffer"): _by_amount("buffer", "read"),
     (Op.STORE, "buffer"): _by_amount("buffer", "write"),
-    (Op.DIGITAL, "digital unit"): _by_amount("digital unit", "operation"),
+    (Op.DIGITAL, "digital unit"): _compute,
     (Op.SEND, "port"): _by_amount("links", "bit", once=True),
     (Op.SEND, "link"): _over_a_link,
     (Op.FETCH, "global buffer"): _by_amount("global buffer", "read", once=True),

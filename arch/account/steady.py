@@ -64,8 +64,15 @@ class Timed:
 
     def ledger(self, price: Pricer) -> Ledger:
         """Account for all pieces, those that were not run included."""
-        tally = Tally(self.program, self.start, self.end, self.activity, self.repeats)
-        return price.tallied(tally, self.activity)
+        return price.tallied(self._tally, self.activity)
+
+    def seam(self, price: Pricer) -> Ledger:
+        """Account for what it takes to do all pieces right after the same, besides what both take alone."""
+        return price.seam(self._tally)
+
+    @property
+    def _tally(self) -> Tally:
+        return Tally(self.program, self.start, self.end, self.activity, self.repeats)
 
     def events(self, most: int) -> Events:
         """Return the events of the pieces that were run: those that ended first, at most so many."""
@@ -102,7 +109,7 @@ def account(
     found = timed_batch(plan, partial(work, 1), size) if schedule == "sequential" and size > LARGE else None
     if found is not None and (pieces == 1 or not _comes_in(plan)):
         # Mini-batches have nothing to do with each other, as nothing is fetched for one while another is at work.
-        parts = [(pieces, found.ledger(price))]
+        parts = [(pieces, found.ledger(price)), (pieces - 1, found.seam(price))]
         if np.any(found.activity.phase == Phase.MAINTENANCE):  # before the first one only
             kept = settle(plan, size, training=True)
             one, two = (_traced(plan, schedule, work(number, 1), number, kept).ledger(price) for number in (1, 2))

@@ -8,11 +8,15 @@ from functools import partial
 from typing import NamedTuple
 
 from rpusim.arch.chips import library
+from rpusim.arch.chips.corner import at_low_standby
 from rpusim.arch.chips.description import ChipDescription, TileKind
 from rpusim.arch.chips.scaling import scaled, supply
 from rpusim.arch.parts.part import Card, Part
 from rpusim.arch.parts.wires import hop_seconds
 from rpusim.errors import InputError
+
+ROUTING = "routing and pads"
+"""Names what a chip has around its parts, in area."""
 
 
 @dataclass(frozen=True)
@@ -39,8 +43,9 @@ class BillOfParts:
     def total(self, figure: str) -> dict[str, float]:
         """Add up a figure over all tiles and what the chip has once.
 
-        figure: ``area_m2``, ``leakage_w`` or ``full_power_w``, see `Part`.
-        Returns the total by part name; what tiles share is counted once.
+        figure: ``area_m2``, ``leakage_w``, ``idle_w`` or ``full_power_w``, see `Part`.
+        Returns the total by part name; what tiles share is counted once. Area has an entry `ROUTING` besides, for what
+        the chip's ``area_factor`` adds.
         """
         totals: dict[str, float] = {}
         for kind, parts in zip(self.chip.tiles, self.tiles, strict=True):
@@ -49,6 +54,8 @@ class BillOfParts:
                 totals[name] = totals.get(name, 0.0) + copies * getattr(part, figure)
         for name, part in self.chip_wide.items():
             totals[name] = totals.get(name, 0.0) + getattr(part, figure)
+        if figure == "area_m2" and self.chip.area_factor > 1:
+            totals[ROUTING] = (self.chip.area_factor - 1) * sum(totals.values())
         return totals
 
     @property
@@ -77,11 +84,11 @@ def bill_of_parts(chip: ChipDescription) -> BillOfParts:
         for entry in entries:
             card = _card(entry, chip.cards, where)
             try:
-                fitting = scaled(card, node) if node else card
-                part = entry.build(fitting)
+                at_node = scaled(card, node) if node else card
+                part = entry.build(at_low_standby(at_node) if chip.leakage == "low-standby" else at_node)
             except InputError as error:
                 raise InputError(f"{where}{entry.where}: {error}") from None
-            if fitting is not card:
+            if at_node is not card:
                 originals.append(card)
             if part.name in parts:
                 raise InputError(

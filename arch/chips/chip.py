@@ -61,6 +61,8 @@ class Chip(ChipDescription):
         used = {card.name: card for card in (*bill.originals, *(part.card for part in bill.all_parts()))}
         for name in sorted(used):
             yield from used[name].numbers(f"cards.{name}")
+        stated = {row["field"]: row for part in bill.all_parts() for row in part.assumed()}
+        yield from stated.values()
 
 
 def presets() -> list[str]:

@@ -6,7 +6,7 @@ the parts do, in `rpusim.arch.parts`. `bill_of_parts` makes physical parts, with
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
@@ -138,6 +138,12 @@ class ChipDescription(Sourced):
     host:           link to the host computer; None: inputs and results are not counted on their way there.
     support:        circuits that the chip has once and that are always busy.
     scale_to:       technology node (m) to which the cards of digital circuits are scaled, see `scaling`; None: not.
+    gating:         what is stopped while it is not at work. "none": nothing, every part of a tile with weights is on.
+                    "idle": each analog or mixed part for itself; it leaks on, and wakes before it is needed again.
+                    "tile": besides, tiles on which nothing is at work are cut off, their buffers aside.
+    leakage:        "as-published": cards leak as their sources say, each at its own corner. "low-standby": digital
+                    circuits and memories are brought to one corner, see `corner`.
+    area_factor:    area of the chip over that of its parts: routing, pads, and what no card has.
     cards:          cost cards of its own, by name, beside those of the library.
     """
 
@@ -150,6 +156,9 @@ class ChipDescription(Sourced):
     host: Host | None = None
     support: Annotated[tuple[ChipSupport, ...], Several] = ()
     scale_to: Metres | None = None
+    gating: Literal["none", "idle", "tile"] = "none"
+    leakage: Literal["as-published", "low-standby"] = "as-published"
+    area_factor: Annotated[float, Field(ge=1, le=100)] = 1.0
     cards: dict[str, Card] = {}
 
     @model_validator(mode="before")

@@ -40,7 +40,8 @@ class Sourced(Frozen):
     """Base of a block whose numbers have a source.
 
     source:   where the numbers of the block come from: a paper with its table, a count, "assumption: ...".
-    sources:  by field, the sources of those that have one of their own.
+    sources:  by field, the sources of those that have one of their own; "electrical.resistance" is that of a field
+              within a field.
     """
 
     source: str = Field(min_length=3)
@@ -60,7 +61,7 @@ class Sourced(Frozen):
 
     @model_validator(mode="after")
     def _sources_name_fields(self) -> Sourced:
-        unknown = sorted(set(self.sources) - set(type(self).model_fields))
+        unknown = sorted(name for name in self.sources if name.partition(".")[0] not in type(self).model_fields)
         if unknown:
             raise ValueError(f"sources names {unknown[0]!r}, which is not a field of this block")
         return self
@@ -82,12 +83,14 @@ class Sourced(Frozen):
                     yield from item.numbers(f"{here}.{getattr(item, 'name', i)}")
             elif isinstance(value, Frozen):
                 for part, inner in type(value).model_fields.items():
-                    yield _number(f"{here}.{part}", getattr(value, part), inner, source)
+                    inner_source = self.sources.get(f"{name}.{part}", source)
+                    yield _number(f"{here}.{part}", getattr(value, part), inner, inner_source)
             elif isinstance(value, bool | int | float):
                 yield _number(here, value, field, source)
             elif isinstance(value, dict) and name == "energy":
                 for action, joules in value.items():
-                    yield {"field": f"{here}.{action}", "value": joules, "unit": "J", "source": source}
+                    own = self.sources.get(f"{name}.{action}", source)
+                    yield {"field": f"{here}.{action}", "value": joules, "unit": "J", "source": own}
 
 
 def _number(where: str, value: float, field: FieldInfo, source: str) -> dict[str, Any]:

@@ -25,7 +25,7 @@ from rpusim.arch.network.network import INPUT, Edge
 class Multiply:
     """Hold the durations of one pass of one vector through a block, in one direction; a retry repeats all of it.
 
-    fetch_bits:   input bits read from the buffer.
+    fetch_bits:   bits of the inputs, read from the buffer as whole words, as wide as they were written.
     lead_ps:      for which the array is held before it also needs its ADCs.
     overlap_ps:   for which both are held after that (bit-serial inputs: later bits are driven while earlier ones are
                   converted).
@@ -91,7 +91,7 @@ class BlockPlan:
     digital:            station of its digital unit.
     forward:            one forward pass.
     backward:           one backward pass; None on tiles that do not train.
-    update_fetch_bits:  bits of both sides' trains, read from the buffer for an update.
+    update_fetch_bits:  bits of both sides' numbers, read from the buffer as whole words for an update.
     slot_ps:            duration of one pulse slot, all polarity phases included; 0 on tiles without pulses.
     sample_and_hold:    whether the array is free while its last outputs are converted.
     row_home:           block of the layer in which forward partial sums of this block's rows are added up.
@@ -303,7 +303,7 @@ def _block_plan(
         digital=stations.number("digital unit", f"digital unit {_digital_unit(placement, block)}", block.kind),
         forward=_multiply(kind, block.columns, physical_rows, block.rows, kind.array.unit_lines),
         backward=_multiply(kind, block.rows, block.columns, block.columns) if kind.trains else None,
-        update_fetch_bits=both * kind.inputs.bits,
+        update_fetch_bits=both * kind.digital.word_bits,
         slot_ps=kind.pulses.slot_ps if kind.pulses else 0,
         sample_and_hold=kind.sample_and_hold is not None,
         row_home=row_home.tile,
@@ -343,7 +343,7 @@ def _multiply(kind: TileKind, driven: int, read: int, outputs: int, unit_lines: 
     drive = picoseconds(kind.read_seconds)
     cycles = kind.inputs.cycles
     step = max(drive, convert) if kind.sample_and_hold else drive + convert
-    bits = driven * kind.inputs.bits
+    bits = driven * kind.digital.word_bits
     return Multiply(
         fetch_bits=bits,
         lead_ps=drive,

@@ -167,7 +167,7 @@ def far(chip: Chip, latency: float | None, in_flight: int) -> Chip:
 
 
 chips = st.builds(
-    lambda name, rows, columns, lines, shared, pool, hold, capacity, outside, latency, in_flight: far(
+    lambda name, rows, columns, lines, shared, pool, hold, capacity, outside, latency, in_flight, gating: far(
         with_outside(
             changed(
                 Chip.load(name),
@@ -180,7 +180,7 @@ chips = st.builds(
         ),
         latency,
         in_flight,
-    ),
+    ).model_copy(update={"gating": gating}),
     st.sampled_from(["rpu-2016", "reram-512"]),
     st.integers(8, 64),
     st.integers(8, 64),
@@ -196,6 +196,7 @@ chips = st.builds(
     st.frozensets(st.sampled_from(["global_buffer", "memory", "host"])),
     st.sampled_from([None, None, 0.0, 1e-9, 100e-9, 1e-6]),
     st.sampled_from([1, 2, 5, 32]),
+    st.sampled_from(["none", "idle", "tile"]),
 )
 recurrent = st.builds(sequences, st.integers(1, 4), st.integers(2, 40), st.sampled_from(sorted(GATES)), st.booleans())
 networks = st.one_of(

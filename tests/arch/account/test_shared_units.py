@@ -127,7 +127,7 @@ def test_dram_is_priced_by_the_direction_of_the_event_whatever_the_phase(tmp_pat
 def test_standby_of_all_of_them_is_drawn_the_whole_time(plan: Plan, chip: Chip) -> None:
     ledger = priced(plan, Op.FETCH, "DRAM", Phase.FORWARD, 1)
     assert ledger.energy["DRAM", STANDBY, "chip"] == pytest.approx(17 * 0.0745 * 1000 * 1e9)
-    assert ledger.energy["global buffer", STANDBY, "chip"] == pytest.approx(16 * 0.46e-3 * 1000 * 1e9)
+    assert ledger.energy["global buffer", STANDBY, "chip"] == pytest.approx(16 * 0.086e-6 * 28 * 1000 * 1e9, rel=1e-4)
     assert ("host link", STANDBY, "chip") not in ledger.energy  # its card counts everything as power while busy
 
 

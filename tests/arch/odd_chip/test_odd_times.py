@@ -81,10 +81,10 @@ class TestMultiplication:
         found = timed(odd(inputs={"kind": "bit-serial"}, sample_and_hold=None), FORWARD)
         assert durations(found, Op.DRIVE, "array") == [5 * (31_000 + 25_000)]
 
-    def test_inputs_are_fetched_at_their_bits_and_the_bandwidth_of_the_buffer(self, odd: Odd) -> None:
-        """17 columns or 11 rows of five bits at 13 Gb/s, up to the next picosecond."""
-        assert durations(timed(odd(), FORWARD), Op.FETCH, "buffer") == [6_539]
-        assert durations(timed(odd(), BACKWARD), Op.FETCH, "buffer") == [4_231]
+    def test_inputs_are_fetched_as_words_at_the_bandwidth_of_the_buffer(self, odd: Odd) -> None:
+        """17 columns or 11 rows, a word of eleven bits each, at 13 Gb/s, up to the next picosecond."""
+        assert durations(timed(odd(), FORWARD), Op.FETCH, "buffer") == [14_385]  # 17 words of eleven bits at 13 Gb/s
+        assert durations(timed(odd(), BACKWARD), Op.FETCH, "buffer") == [9_308]
 
     def test_every_output_is_scaled_by_three_operations_at_the_rate_of_all_lanes(self, odd: Odd) -> None:
         assert durations(timed(odd(), FORWARD), Op.DIGITAL, "digital unit") == [19_412]  # 33 at 1.7 per ns
@@ -113,7 +113,7 @@ class TestUpdate:
 
     def test_both_sides_registers_are_loaded_first(self, odd: Odd) -> None:
         found = timed(odd(), self.ROW)
-        assert durations(found, Op.FETCH, "buffer") == [10_770]  # 28 lines of five bits at 13 Gb/s
+        assert durations(found, Op.FETCH, "buffer") == [23_693]  # 28 words of eleven bits at 13 Gb/s
 
     def test_row_by_row_the_slots_pass_for_every_row_of_cells_that_learns(self, odd: Odd) -> None:
         one_by_one = odd(pulses={"access": "row-by-row"})
@@ -125,12 +125,12 @@ class TestUpdate:
     def test_an_update_without_slots_pulses_nothing_and_loads_nothing(self, odd: Odd) -> None:
         found = timed(odd(), {**self.ROW, "slots": 0}, {**self.ROW, "step": 1})
         assert sorted(durations(found, Op.PULSE, "array"))[-1:] == [243_000]
-        assert sum(durations(found, Op.FETCH, "buffer")) == 10_770
+        assert sum(durations(found, Op.FETCH, "buffer")) == 23_693
 
     def test_digital_work_of_the_algorithm_is_done_before(self, odd: Odd) -> None:
         plan, events = timed(odd(), {**self.ROW, "digital_ops": 100})
         assert durations((plan, events), Op.DIGITAL, "digital unit") == [58_824]
-        assert events.start[events.op == Op.PULSE].min() == 58_824 + 10_770
+        assert events.start[events.op == Op.PULSE].min() == 58_824 + 23_693
 
 
 class TestTransfer:
