@@ -85,7 +85,15 @@ from rpusim.kernels.layers import (
 from rpusim.kernels.layers.convert import ClippedWeights, convert, load_digital
 from rpusim.kernels.layers.optimizer import AnalogSGD, array_parameters, digital_parameters
 from rpusim.kernels.mvm.input_range import InputRange, calibrate
-from rpusim.kernels.mvm.multiply import BoundManagement, IOParameters, MVType, NoiseManagement, WeightNoise
+from rpusim.kernels.mvm.multiply import (
+    BoundManagement,
+    Encoding,
+    IOParameters,
+    MVType,
+    NoiseManagement,
+    Slices,
+    WeightNoise,
+)
 from rpusim.kernels.pulses.specification import PulseType, UpdateParameters
 from rpusim.kernels.tiles.analog import AnalogConfig, AnalogTile
 from rpusim.kernels.tiles.presets import CONFIGURATIONS, PRESETS, Preset, configuration, device, preset
@@ -120,6 +128,7 @@ __all__ = [
     "Device",
     "Drift",
     "DynamicTransfer",
+    "Encoding",
     "ExpStep",
     "FloatingPointDevice",
     "Hamiltonian",
@@ -140,6 +149,7 @@ __all__ = [
     "PulsedDevice",
     "Reference",
     "Single",
+    "Slices",
     "SoftBounds",
     "SoftBoundsPmax",
     "SoftBoundsReference",

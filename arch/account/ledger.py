@@ -11,7 +11,11 @@ from fractions import Fraction
 from typing import Any
 
 STANDBY = "standby"
-"""Stands in the place of a phase for energy that is drawn whatever the chip does."""
+"""Stands in the place of a phase for energy that is drawn whatever the chip does: leakage, and circuits always on."""
+IDLE = "idle"
+"""Stands in the place of a phase for what parts draw that are on and do not work; see `rest`."""
+RESTING = (STANDBY, IDLE)
+"""What stands in the place of a phase where nothing was done."""
 CHIP = "chip"
 """Stands in the place of a layer for energy that belongs to none."""
 
@@ -20,11 +24,12 @@ CHIP = "chip"
 class Ledger:
     """Hold what a piece of work took.
 
-    energy:       zJ by (part, phase, layer); `STANDBY` and `CHIP` stand for phase and layer where there are none.
+    energy:       zJ by (part, phase, layer); `RESTING` and `CHIP` stand for phase and layer where there are none.
     time_ps:      how long the work took.
     busy_ps:      busy time of each station, by its name.
     occupied_ps:  by kind of unit, the time during which at least one such unit is busy.
-    peak_w:       the most power drawn at any time, standby included.
+    peak_w:       the most power drawn at any time, standby and idle parts included; where parts are gated, as if all
+                  of them were waking then.
     """
 
     energy: dict[tuple[str, str, str], int] = field(default_factory=dict)

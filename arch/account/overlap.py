@@ -11,11 +11,14 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from rpusim.arch.account.pauses import picowatts
 from rpusim.arch.account.recurrence import Repeats
 from rpusim.arch.contract.columns import Integers
 from rpusim.arch.contract.compiled_loops import compiled
 from rpusim.arch.engine.program import NEVER
 
+AT_ONCE = 60
+"""How many groups of stations are looked at in one go: one bit for each."""
 _OVER = np.iinfo(np.int64).max
 """When the next time of a stream comes that has none left."""
 
@@ -32,6 +35,8 @@ class Lanes:
     end:      (slots,) ps.
     rising:   (slots,) power (pW) that begins to be drawn with each start.
     falling:  (slots,) power (pW) that ceases with each end.
+    woken:    (slots,) power (pW) that begins with each start and ceases with the next end of the lane; where pauses are
+              looked for, the number of each slot.
     """
 
     first: Integers
@@ -42,6 +47,7 @@ class Lanes:
     end: Integers
     rising: Integers
     falling: Integers
+    woken: Integers
 
 
 def in_order(lanes: Lanes) -> Lanes:
@@ -50,12 +56,14 @@ def in_order(lanes: Lanes) -> Lanes:
     if not len(odd):
         return lanes
     start, end, rising, falling = lanes.start.copy(), lanes.end.copy(), lanes.rising.copy(), lanes.falling.copy()
+    woken = lanes.woken.copy()
     for first, size in zip(lanes.first[odd].tolist(), lanes.size[odd].tolist(), strict=True):
         here = slice(first, first + size)
-        for times, powers in ((start, rising), (end, falling)):
+        for times, columns in ((start, (rising, woken)), (end, (falling,))):
             order = np.argsort(times[here], kind="stable")
-            times[here], powers[here] = times[here][order], powers[here][order]
-    return replace(lanes, start=start, end=end, rising=rising, falling=falling)
+            for column in (times, *columns):
+                column[here] = column[here][order]
+    return replace(lanes, start=start, end=end, rising=rising, falling=falling, woken=woken)
 
 
 def busy_together(lanes: Lanes, repeats: Repeats) -> tuple[Integers, int]:
@@ -74,10 +82,86 @@ def busy_together(lanes: Lanes, repeats: Repeats) -> tuple[Integers, int]:
     mine = repeats.pick(lanes.task)
     again, before = np.where(mine.whole, 0, mine.times), np.where(mine.whole, 0, mine.before - times * (until - since))
     covered, within, most = _sweep(
-        *(lanes.first, lanes.size, lanes.kinds, lanes.start, lanes.end, lanes.rising, lanes.falling),
+        *(lanes.first, lanes.size, lanes.kinds, lanes.start, lanes.end, lanes.rising, lanes.falling, lanes.woken),
         *(mine.since, mine.until, again, before, since, until),
+        *(np.zeros((len(_SEEN), 64), np.int64), np.zeros((2, 0), np.int64)),
     )
     return covered + times * within, most
+
+
+def pauses_between(
+    lanes: Lanes, repeats: Repeats, wake: Integers, zj_per_ps: Integers, woken: Integers
+) -> dict[str, Integers]:
+    """Find the pauses of at most `AT_ONCE` groups of stations.
+
+    Args:
+        lanes: times of their events; ``kinds`` has a bit for each group, ``woken`` the number of each slot.
+        repeats: what happens more often than it was run.
+        wake: (groups,) ps that each group is awake before it works.
+        zj_per_ps: (groups,) what each draws meanwhile.
+        woken: (2, slots) ps that each slot lasts, and pW that waking takes before it, spread over it, to which those of
+            these groups are added: of the whole wake time before a first start, and of the longest of repeated pauses.
+
+    Returns:
+        The columns of `rpusim.arch.account.pauses.Pauses`, (groups,) each, by name.
+    """
+    whole = np.flatnonzero(repeats.whole)
+    since, until, times = (int(c[whole[0]]) if len(whole) else 0 for c in (repeats.since, repeats.until, repeats.times))
+    mine, groups, period = repeats.pick(lanes.task), len(wake), until - since
+    again, before = np.where(mine.whole, 0, mine.times), np.where(mine.whole, 0, mine.before - times * period)
+    seen = np.zeros((len(_SEEN), 64), np.int64)
+    seen[_WAKE, :groups], seen[_FIRST], seen[_FIRST_INSIDE], seen[_LATE] = wake, -1, -1, -1
+    seen[_DRAWS, :groups] = zj_per_ps
+    covered, within, _ = _sweep(
+        *(lanes.first, lanes.size, lanes.kinds, lanes.start, lanes.end, lanes.rising, lanes.falling, lanes.woken),
+        *(mine.since, mine.until, again, before, since, until, seen, woken),
+    )
+    seen = seen[:, :groups]
+    used = seen[_FIRST_INSIDE] >= 0
+    # The first pause of a period that is repeated began in the period before, unless it began in its own.
+    began = seen[_FIRST_INSIDE] - since + until - seen[_LAST_INSIDE]
+    first_again = np.where(seen[_FIRST_OWN] > 0, seen[_FIRST_WAKING], np.minimum(began, wake))
+    each = np.where(used, seen[_WAKING_INSIDE] - seen[_FIRST_WAKING] + first_again, 0)
+    late = ~used & (seen[_LATE] >= 0)  # a pause that all periods fall into
+    longer = np.minimum(seen[_LATE] + times * period, wake) - np.minimum(seen[_LATE], wake)
+    if times:
+        more = np.where(used, first_again - seen[_FIRST_WAKING], np.where(late, longer, 0))
+        more = np.where(seen[_FIRST_SLOT] == seen[_SLOT], 0, np.maximum(more, 0))  # the first one has all already
+        for kind in np.flatnonzero(more):
+            slot, draws, waking = seen[_SLOT, kind], zj_per_ps[kind], seen[_SLOT_WAKING, kind]
+            longest = picowatts(draws, waking + more[kind], woken[0, slot])
+            woken[1, slot] += longest - picowatts(draws, waking, woken[0, slot])
+    last = seen[_CLOSED]
+    return {
+        "covered_ps": (covered + times * within)[:groups],
+        "waking_ps": seen[_WAKING] + times * each + np.where(late & (times > 0), longer, 0),
+        "first_ps": np.maximum(seen[_FIRST], 0) + np.where((seen[_FIRST] >= until) & (times > 0), times * period, 0),
+        "last_ps": last + np.where((last >= since) & (last > 0), times * period, 0),
+        "wake_ps": wake,
+    }
+
+
+_SEEN = (
+    _WAKE,
+    _CLOSED,
+    _WAKING,
+    _FIRST,
+    _WAKING_INSIDE,
+    _FIRST_INSIDE,
+    _FIRST_WAKING,
+    _FIRST_OWN,
+    _LAST_INSIDE,
+    _LATE,
+    _DRAWS,
+    _FIRST_SLOT,
+    _SLOT,
+    _SLOT_WAKING,
+) = range(14)
+"""Rows of what a sweep notes of pauses, (64,) each: wake time; end of the last work so far; time awake before work;
+beginning of the first work; and of the window: time awake, beginning of the first work, time awake before that, whether
+that pause began within the window, end of the last work, and the pause before the first work after a window without;
+what is drawn while it is woken (zJ/ps), the slot of the first work, and that of the first work in or after the window,
+with the time awake before it."""
 
 
 @compiled
@@ -120,6 +204,7 @@ def _first_times(
     end: Integers,
     since: Integers,
     until: Integers,
+    times: Integers,
     before: Integers,
     at: Integers,
     due: Integers,
@@ -137,7 +222,31 @@ def _first_times(
             at[lane, begins] = slot
             if since[lane] <= tick < until[lane]:
                 back[lane, begins] = slot
-            due[lane, begins] = (tick + before[lane]) * 2 + begins
+            passed = times[lane] * (until[lane] - since[lane]) if tick >= until[lane] else 0
+            due[lane, begins] = (tick + before[lane] + passed) * 2 + begins
+
+
+@compiled
+def _note_pause(
+    kind: int, tick: int, window_start: int, window_end: int, seen: Integers, slot: int, woken: Integers
+) -> None:
+    """Note the pause that ends at ``tick`` with the work of a slot; see `_SEEN`."""
+    pause = tick - seen[_CLOSED, kind]
+    waking = min(pause, seen[_WAKE, kind])
+    seen[_WAKING, kind] += waking
+    if woken.size:
+        awake = seen[_WAKE, kind] if seen[_FIRST, kind] < 0 else waking
+        woken[1, slot] += picowatts(seen[_DRAWS, kind], awake, woken[0, slot])
+    if seen[_FIRST, kind] < 0:
+        seen[_FIRST, kind], seen[_FIRST_SLOT, kind] = tick, slot
+    if window_start <= tick < window_end:
+        seen[_WAKING_INSIDE, kind] += waking
+        if seen[_FIRST_INSIDE, kind] < 0:
+            seen[_FIRST_INSIDE, kind], seen[_FIRST_WAKING, kind], seen[_SLOT, kind] = tick, waking, slot
+            seen[_SLOT_WAKING, kind] = waking
+            seen[_FIRST_OWN, kind] = int(seen[_CLOSED, kind] >= window_start)
+    elif tick >= window_end and seen[_FIRST_INSIDE, kind] < 0 and seen[_CLOSED, kind] < window_start:
+        seen[_LATE, kind], seen[_SLOT, kind], seen[_SLOT_WAKING, kind] = pause, slot, waking
 
 
 @compiled
@@ -151,6 +260,9 @@ def _count(
     opened: Integers,
     covered: Integers,
     inside: Integers,
+    seen: Integers,
+    slot: int,
+    woken: Integers,
 ) -> None:
     """Count one more, or one less, unit of each of these kinds at work from ``tick`` on."""
     kind = 0
@@ -159,7 +271,11 @@ def _count(
             working[kind] += 1 if begins else -1
             if begins and working[kind] == 1:
                 opened[kind] = tick
+                _note_pause(kind, tick, window_start, window_end, seen, slot, woken)
             elif not begins and working[kind] == 0:
+                seen[_CLOSED, kind] = tick
+                if tick < window_end:
+                    seen[_LAST_INSIDE, kind] = tick
                 covered[kind] += tick - opened[kind]
                 overlap = min(tick, window_end) - max(opened[kind], window_start)
                 if overlap > 0:
@@ -177,12 +293,15 @@ def _sweep(
     end: Integers,
     rising: Integers,
     falling: Integers,
+    extra: Integers,
     since: Integers,
     until: Integers,
     times: Integers,
     before: Integers,
     window_start: int,
     window_end: int,
+    seen: Integers,
+    woken: Integers,
 ) -> tuple[Integers, Integers, int]:
     """Merge the lanes in order of time.
 
@@ -190,9 +309,11 @@ def _sweep(
     is due first. A due time is twice the tick, plus 1 for starts: of equal ticks what ends comes first.
 
     Args:
-        first, size, bits, start, end, rising, falling: the columns of `Lanes` (``bits``: kinds).
+        first, size, bits, start, end, rising, falling, extra: the columns of `Lanes` (bits: kinds, extra: woken).
         since, until, times, before: of each lane's task, see `Repeats`.
         window_start, window_end: ps between which busy time is also counted on its own.
+        seen: (rows of `_SEEN`, 64) where pauses are noted.
+        woken: (2, slots) where it is noted what waking took, by the numbers in ``extra``; empty: nowhere.
 
     Returns:
         (64,) busy time of each kind of unit (ps), (64,) that within the window, and the largest power (pW).
@@ -200,7 +321,7 @@ def _sweep(
     lanes, stop = len(first), first + size
     at, due, rounds = np.empty((lanes, 2), np.int64), np.full((lanes, 2), _OVER), np.zeros((lanes, 2), np.int64)
     back = np.full((lanes, 2), -1)  # the first slot of what is repeated; -1: not come to yet
-    _first_times(first, stop, start, end, since, until, before, at, due, back)
+    _first_times(first, stop, start, end, since, until, times, before, at, due, back)
     heap, owner, entries = np.empty(lanes, np.int64), np.empty(lanes, np.int64), 0
     for lane in range(lanes):
         if due[lane, 0] != _OVER:
@@ -210,13 +331,32 @@ def _sweep(
         _sift(heap, owner, entry, entries)
     working, opened, covered = np.zeros(64, np.int64), np.zeros(64, np.int64), np.zeros(64, np.int64)
     inside = np.zeros(64, np.int64)
-    power, peak = 0, 0
+    power, peak, now, pending = 0, 0, -1, np.zeros(lanes, np.int64)
     while entries > 0:
         tick, begins, lane = heap[0] >> 1, heap[0] & 1, owner[0]
+        if tick != now:  # all changes of a tick are made at once: a unit that waited draws less of one kind, and more
+            peak, now = max(peak, power), tick
         slot = at[lane, begins]
-        power += rising[slot] if begins else -falling[slot]
-        peak = max(peak, power)
-        _count(bits[lane], begins, tick, window_start, window_end, working, opened, covered, inside)
+        if begins:
+            pending[lane] = 0 if woken.size else extra[slot]
+            power += rising[slot] + pending[lane]
+        else:
+            power -= falling[slot] + pending[lane]
+            pending[lane] = 0
+        _count(
+            bits[lane],
+            begins,
+            tick,
+            window_start,
+            window_end,
+            working,
+            opened,
+            covered,
+            inside,
+            seen,
+            extra[slot],
+            woken,
+        )
         # The next of this stream, perhaps once more from where what is repeated begins.
         column = start if begins else end
         slot += 1
@@ -229,7 +369,9 @@ def _sweep(
         if slot < stop[lane]:
             if back[lane, begins] < 0 and since[lane] <= column[slot] < until[lane]:
                 back[lane, begins] = slot
-            later = before[lane] + rounds[lane, begins] * (until[lane] - since[lane])
+            # What comes after the period is later by all its rounds, also where nothing is done within it.
+            passed = times[lane] if column[slot] >= until[lane] else rounds[lane, begins]
+            later = before[lane] + passed * (until[lane] - since[lane])
             at[lane, begins], due[lane, begins] = slot, (column[slot] + later) * 2 + begins
         else:
             due[lane, begins] = _OVER
@@ -238,4 +380,4 @@ def _sweep(
             entries -= 1
             heap[0], owner[0] = heap[entries], owner[entries]
         _sift(heap, owner, 0, entries)
-    return covered, inside, peak
+    return covered, inside, max(peak, power)

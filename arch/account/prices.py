@@ -103,6 +103,16 @@ class Batch:
         of_slice = np.where((phase == Phase.TRANSFER) & (self.cell.slices == "all"), self.columns, 1)
         return np.where(phase > Phase.UPDATE, of_slice, inputs) * np.where(self.drives_columns, 1, self.slices)
 
+    @property
+    def drives(self) -> Integers:
+        """(n,) how often a line is driven, over all passes: once, or if inputs are bit-serial by every bit.
+
+        Bits that are not set drive nothing where the numbers counted the others; else they count as if they were set.
+        """
+        every: Integers = self.of("passes") * self.kind.inputs.cycles * self.driven
+        bits = self.of("set_bits")
+        return np.where(bits > 0, bits * np.where(self.drives_columns, 1, self.slices), every)
+
 
 Priced = Iterator[tuple[str, Integers]]
 """(part, (n,) zJ that it took for each event of a batch), for every part that took any."""
@@ -118,25 +128,24 @@ def _by_amount(part: str, action: str, once: bool = False) -> Callable[[Batch], 
     return priced
 
 
-def _compute(batch: Batch) -> Priced:
-    """Price digital work, class by class."""
-    works, costs = batch.works, [batch.cost("digital unit", name) for name in CLASSES]
-    yield "digital unit", sum(works[:, number] * cost for number, cost in enumerate(costs))
+def _over_a_link(batch: Batch) -> Priced:
+    """Price bits that pass a router and the wire to the next one."""
+    yield "links", batch.event("amount") * (batch.chip_cost("links", "bit") + batch.chip_cost("links", "wire"))
 
 
 def _drive_array(batch: Batch) -> Priced:
     """Price a read: cells that conduct (only those with a weight), lines that are charged, outputs that are held."""
     array = batch.kind.array
     reads = batch.of("passes") * batch.kind.inputs.cycles
-    driven, by_columns = batch.driven, batch.drives_columns
-    outputs = np.where(by_columns, batch.rows * batch.slices, batch.columns)
+    by_columns = batch.drives_columns
+    outputs = np.where(by_columns, batch.rows * batch.slices + array.unit_lines, batch.columns)
     card = batch.parts["array"].card
     if card.electrical is None and card.cmos is None:
         yield "array", reads * batch.cost("array", "read")
     else:
-        crossed = np.where(by_columns, array.rows, array.columns)
+        crossed = np.where(by_columns, array.rows + array.unit_lines, array.columns)
         per_line = outputs * batch.cost("array", "read") + crossed * batch.cost("array", "read_line_per_cell")
-        yield "array", reads * driven * per_line
+        yield "array", batch.drives * per_line
     if "sample-and-hold" in batch.parts:
         yield "sample-and-hold", reads * outputs * batch.cost("sample-and-hold", "hold")
 
@@ -150,8 +159,22 @@ def _convert(batch: Batch) -> Priced:
 
 def _drive_lines(batch: Batch) -> Priced:
     """Price the drivers of the lines that a read drives."""
-    drives = batch.of("passes") * batch.kind.inputs.cycles * batch.driven
-    yield "input drivers", drives * batch.cost("input drivers", "drive")
+    yield "input drivers", batch.drives * batch.cost("input drivers", "drive")
+
+
+def _compute(batch: Batch) -> Priced:
+    """Price digital work, class by class. Outer products that are summed up digitally move a word for every weight.
+
+    These sums lie in a memory like the tile's buffer that is as fast as the digital unit. They are the operations of an
+    update that are at least a multiplication and an addition for every weight, where no array is pulsed.
+    """
+    works, costs = batch.works, [batch.cost("digital unit", name) for name in CLASSES]
+    yield "digital unit", sum(works[:, number] * cost for number, cost in enumerate(costs))
+    if not batch.cell.learning:
+        weights = batch.rows * batch.columns
+        summed = (batch.event("phase") == Phase.UPDATE) & (works.sum(axis=1) >= 2 * weights)
+        word = batch.kind.digital.word_bits * (batch.cost("buffer", "read") + batch.cost("buffer", "write"))
+        yield "buffer", np.where(summed, weights, 0) * word
 
 
 def _turns(batch: Batch) -> tuple[Integers | int, Integers]:
@@ -224,7 +247,7 @@ PRICES: dict[tuple[Op, str], Callable[[Batch], Priced]] = {
     (Op.STORE, "buffer"): _by_amount("buffer", "write"),
     (Op.DIGITAL, "digital unit"): _compute,
     (Op.SEND, "port"): _by_amount("links", "bit", once=True),
-    (Op.SEND, "link"): _by_amount("links", "bit", once=True),
+    (Op.SEND, "link"): _over_a_link,
     (Op.FETCH, "global buffer"): _by_amount("global buffer", "read", once=True),
     (Op.STORE, "global buffer"): _by_amount("global buffer", "write", once=True),
     (Op.FETCH, "DRAM"): _by_amount("DRAM", "read", once=True),
@@ -272,6 +295,8 @@ class _Largest(Batch):
         values = np.full(len(_PHASES), float(self.most[column]))
         if column.startswith("coincidences"):
             values[::2] = 0.0
+        if column == "set_bits":  # at most as many as all bits of all lines
+            values[:] = 0.0
         return values
 
     def whole(self, values: Any) -> Any:

@@ -1,30 +1,31 @@
 """Price all events of a piece of work and write its ledger.
 
 `prices` says what each operation takes. Support circuits of the tiles are added for as long as the operations that they
-work for take; leakage and circuits that are always on for the whole time, as the phase ``standby``. Tiles that hold no
-weights are taken to be switched off.
+work for take. `rest` says what is drawn besides: leakage and circuits that are always on, as the phase ``standby``, and
+parts that are on and wait, as the phase ``idle``.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from rpusim.arch.account.ledger import CHIP, STANDBY, Ledger
+from rpusim.arch.account.ledger import Ledger
 from rpusim.arch.account.overlap import busy_together
+from rpusim.arch.account.pauses import Pauses
 from rpusim.arch.account.prices import Batch, priced
+from rpusim.arch.account.rest import ZJ_PER_PS, Rest
 from rpusim.arch.account.tally import Tally
-from rpusim.arch.chips.bill_of_parts import bill_of_parts
+from rpusim.arch.chips.bill_of_parts import BillOfParts, bill_of_parts
 from rpusim.arch.contract.activity import COLUMNS, Activity, Phase
 from rpusim.arch.contract.columns import Integers
 from rpusim.arch.engine.events import Events, Op, covered_ps
 from rpusim.arch.schedule.plan import Plan
 from rpusim.errors import InputError
 
-_ZJ_PER_PS = 10**9
-"""One watt in zeptojoules per picosecond."""
 _LAST = 1 << 62
 _PW = 1000
 """One zeptojoule per picosecond in picowatts."""
@@ -36,19 +37,29 @@ outside the tiles."""
 
 
 class Pricer:
-    """Price events on the chip of one plan; made once, called for every piece of a run."""
+    """Price events on the chip of one plan; made once, called for every piece of a run.
 
-    def __init__(self, plan: Plan) -> None:
+    Args:
+        plan: of the chip and network.
+        bill: with other prices than those of the plan's chip; None: with those.
+    """
+
+    def __init__(self, plan: Plan, bill: BillOfParts | None = None) -> None:
         self._plan = plan
         self._chip = plan.placement.chip
-        self._bill = bill_of_parts(self._chip)
+        self._bill = bill_of_parts(self._chip) if bill is None else bill
         self._layers = [layer.placed.layer.name for layer in plan.layers]
         self._kinds = np.array([block.kind for block in plan.placement.blocks()])
         self._unit_kinds = sorted(set(plan.station_parts))
         self._station_tile_kinds = np.array(plan.station_kinds)
         self._station_unit = np.array([self._unit_kinds.index(part) for part in plan.station_parts])
-        self.standby = {part: round(watts * _ZJ_PER_PS) for part, watts in self._standby()}
-        """Power (zJ/ps, that is nW) that is drawn whatever happens, by part: leakage, and circuits always on."""
+        self.rest = Rest(plan, self._bill)
+        """What is drawn besides operations."""
+
+    @property
+    def standby(self) -> dict[str, int]:
+        """Power (zJ/ps) by part that leaks, or is drawn by circuits which are always on."""
+        return self.rest.standby
 
     def __call__(self, events: Events, activity: Activity) -> Ledger:
         """Account for a piece of work.
@@ -60,15 +71,30 @@ class Pricer:
         Returns:
             Its ledger.
         """
+        return self.piece(events, activity, None)[0]
+
+    def piece(self, events: Events, activity: Activity, rested: Integers | None) -> tuple[Ledger, Integers]:
+        """Account for a piece of work that goes on from another.
+
+        Args:
+            events: of the work; the last end is the account's time.
+            activity: the rows that the events come from.
+            rested: for how long what is gated had not worked before, as it was returned for the other; None: it is the
+                first one.
+
+        Returns:
+            Its ledger, and for how long what is gated has not worked at its end.
+        """
         ledger = Ledger(time_ps=events.makespan_ps)
         power = self._add(ledger, events, activity, np.ones(len(events), np.int64))
-        self._stand_by(ledger)
+        pauses = self._pauses(events, rested)
+        self.rest.book(ledger, list(ledger.busy_ps.values()), pauses)
         units = self._station_unit[events.station]
         for number, unit in enumerate(self._unit_kinds):
             members = units == number
             ledger.occupied_ps[unit] = covered_ps(events.start[members], events.end[members])
-        ledger.peak_w = self._watts(_peak(events, power))
-        return ledger
+        ledger.peak_w = self._watts(_peak(events, self._picowatts(power, events) + pauses.woken_pw))
+        return ledger, pauses.rested_ps(ledger.time_ps, rested)
 
     def tallied(self, tally: Tally, activity: Activity) -> Ledger:
         """Account for a piece of work from the tally of its times, with what is repeated of them.
@@ -82,8 +108,11 @@ class Pricer:
         """
         ledger = Ledger(time_ps=tally.makespan_ps)
         power = self._add(ledger, tally.events, activity, tally.count)
-        self._stand_by(ledger)
-        covered, peak = busy_together(tally.lanes(_picowatts(power), self._station_unit), tally.repeats)
+        pauses = tally.pauses(self.rest.groups)
+        self.rest.book(ledger, list(ledger.busy_ps.values()), pauses)
+        drawn = self._picowatts(power, tally.events)
+        lanes = tally.lanes(drawn, self._station_unit, pauses.woken_pw)
+        covered, peak = busy_together(lanes, tally.repeats)
         ledger.occupied_ps = {unit: int(covered[number]) for number, unit in enumerate(self._unit_kinds)}
         ledger.peak_w = self._watts(peak / _PW)
         return ledger
@@ -99,45 +128,48 @@ class Pricer:
                 chosen = groups == group
                 energy = _exact_sum(zeptojoules[chosen], count[members[chosen]])
                 ledger.add(part, Phase(phase).name.lower(), self._layers[layer], energy)
+        power -= self.rest.relieved(events.station)
         lasting = _unwrapped(events.duration, int(count.max(initial=0)) * len(events)) * count
         busy_ps = np.zeros(len(self._plan.stations), lasting.dtype)
         np.add.at(busy_ps, events.station, lasting)
         ledger.busy_ps = dict(zip(self._plan.stations, busy_ps.tolist(), strict=True))
         return power
 
-    def _stand_by(self, ledger: Ledger) -> None:
-        """Book what is drawn whatever happens, for the ledger's time."""
-        for part, zj_per_ps in self.standby.items():
-            ledger.add(part, STANDBY, CHIP, zj_per_ps * ledger.time_ps)
+    def seam(self, tally: Tally) -> Ledger:
+        """Account for what it takes to do a piece of work right after the same, besides what both take alone."""
+        ledger, pauses = Ledger(), tally.pauses(self.rest.groups)
+        self.rest.book(ledger, [0] * len(self._plan.stations), pauses.seam(tally.makespan_ps))
+        return ledger
+
+    def _pauses(self, events: Events, rested: Integers | None) -> Pauses:
+        """Find the pauses of what is gated."""
+        if not self.rest.groups:
+            return replace(Pauses.none(0), woken_pw=np.zeros(len(events), np.int64))
+        return Pauses.of(events, self.rest.groups, rested=rested)
+
+    def woken(self, events: Events) -> NDArray[np.float64]:
+        """(events,) power (zJ/ps) that waking what each needs takes, spread evenly over it."""
+        groups = self.rest.waking_groups
+        return Pauses.of(events, groups, first_whole=False).woken_pw / _PW if groups else np.zeros(len(events))
 
     def _watts(self, peak: float) -> float:
-        """Convert a peak of the events' power (zJ/ps) to watts, standby included."""
-        return (peak + sum(self.standby.values())) / _ZJ_PER_PS
+        """Convert a peak of the events' power (zJ/ps) to watts, with all that is drawn besides."""
+        return (peak + self.rest.most) / ZJ_PER_PS
 
-    def _standby(self) -> Iterator[tuple[str, float]]:
-        """Find the standby power (W) of each part that has any.
+    def _picowatts(self, power: NDArray[np.float64], events: Events) -> Integers:
+        """Round the power of events (zJ/ps) to whole picowatts.
 
-        Tiles without weights are switched off; a digital unit or router is on if any of its tiles is.
+        Raises InputError if what all units may draw at the same time is more than can be counted.
         """
-        watts: dict[str, float] = {}
-        used = {tile: block.kind for block in self._plan.placement.blocks() for tile, _ in block.slots}
-        always = [{s.name for s in kind.support if s.busy_during == "always"} for kind in self._chip.tiles]
-        for k, parts in enumerate(self._bill.tiles):
-            first = sum(kind.count for kind in self._chip.tiles[:k])
-            tiles = [tile - first for tile, kind in used.items() if kind == k]
-            for name, part in parts.items():
-                sharing = self._chip.tiles[k].tiles_sharing(name)
-                units = len({tile // sharing for tile in tiles})
-                running = part.full_power_w if name in always[k] else part.leakage_w
-                watts[name] = watts.get(name, 0.0) + units * running
-        nodes = len({tile // self._chip.mesh.tiles_per_router for tile in used})
-        watts["links"] = nodes * self._chip.mesh.lanes * self._bill.chip_wide["links"].card.leakage
-        for name in ("global buffer", "DRAM", "host link"):
-            if name in self._bill.chip_wide:
-                watts[name] = self._bill.chip_wide[name].leakage_w
-        for support in self._chip.support:
-            watts[support.name] = self._bill.chip_wide[support.name].full_power_w
-        yield from ((name, w) for name, w in watts.items() if w)
+        most = np.zeros(len(self._plan.stations))
+        np.maximum.at(most, events.station, np.abs(power))
+        together = float(most @ np.array(self._plan.station_capacity, np.float64))
+        if together * _PW > _LAST:
+            raise InputError(
+                f"chip: its units would draw up to {float(power.max()) / ZJ_PER_PS:.3g} W each, but at most "
+                f"{_LAST / _PW / ZJ_PER_PS:.3g} W together can be accounted for; lower powers or voltages are needed"
+            )
+        return np.rint(power * _PW).astype(np.int64)
 
     def priced(self, events: Events, activity: Activity) -> Iterator[tuple[str, NDArray[np.intp], Integers]]:
         """Price events.
@@ -185,7 +217,7 @@ class Pricer:
             if support.busy_during == op.name.lower():
                 part = batch.parts[support.name]
                 sharing = batch.kind.array.arrays if op in (Op.DRIVE, Op.CONVERT, Op.PULSE) else 1
-                zj_per_ps = part.units * (part.card.power or 0.0) / sharing * _ZJ_PER_PS
+                zj_per_ps = part.units * (part.card.power or 0.0) / sharing * ZJ_PER_PS
                 rate = round(zj_per_ps)
                 yield part.name, batch.members, _unwrapped(duration, rate) * rate
 
@@ -207,24 +239,17 @@ def _exact_sum(values: Integers, count: Integers) -> int:
     return total
 
 
-def _peak(events: Events, power: NDArray[np.float64]) -> float:
+def _peak(events: Events, whole: Integers) -> float:
     """Find the largest sum of the power of simultaneous events (zJ/ps); each counts from its start up to its end.
+
+    events: of a piece of work. whole: (events,) pW; below zero where a unit draws less at work than while it waits.
 
     It is summed in whole picowatts, so that it does not depend on the order of the events.
     """
     if not len(events):
         return 0.0
-    times, whole = np.concatenate([events.end, events.start]), _picowatts(power)
+    times = np.concatenate([events.end, events.start])
     change = np.concatenate([-whole, whole])
-    order = np.argsort(times, kind="stable")  # at equal times what ends is taken away first
-    return int(np.cumsum(change[order]).max()) / _PW
-
-
-def _picowatts(power: NDArray[np.float64]) -> Integers:
-    """Round power (zJ/ps) to whole picowatts; InputError if all together are more than can be counted."""
-    if float(power.sum()) * _PW > _LAST:
-        raise InputError(
-            f"chip: its units would draw up to {float(power.max()) / _ZJ_PER_PS:.3g} W each, but at most "
-            f"{_LAST / _PW / _ZJ_PER_PS:.3g} W together can be accounted for; lower powers or voltages are needed"
-        )
-    return np.rint(power * _PW).astype(np.int64)
+    order = np.argsort(times, kind="stable")
+    last = np.append(np.diff(times[order]) > 0, True)  # of equal times all changes are made at once
+    return max(int(np.cumsum(change[order])[last].max()), 0) / _PW

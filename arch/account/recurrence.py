@@ -16,7 +16,7 @@ import numpy as np
 from rpusim.arch.contract.activity import Phase
 from rpusim.arch.contract.columns import Integers
 from rpusim.arch.contract.compiled_loops import compiled
-from rpusim.arch.engine.program import HEAD, INSTRUCTION, REGISTERS, Do, Program
+from rpusim.arch.engine.program import HEAD, INSTRUCTION, NEVER, REGISTERS, Do, Program
 
 _WAIT, _TAKE, _USE, _HOLD, _NOTE, _LOG = (int(do) for do in (Do.WAIT, Do.TAKE, Do.USE, Do.HOLD, Do.NOTE, Do.LOG))
 _DO, _A, _SLOT, _REGISTER = (INSTRUCTION.index(name) for name in ("do", "a", "slot", "register"))
@@ -25,7 +25,8 @@ _NOTHING, _GATE, _STATION, _TIME = range(4)
 
 # Rows of a state, with one column for each process, at one tick:
 # at: the instruction at which it waits. for: what it waits for there. left: for how many picoseconds it still holds a
-# unit, else 0. From noted on: how long ago each register was noted, 0 if it does not count any more.
+# unit or is on its way from one, else 0. From noted on: how long ago each register was noted, 0 if it does not count
+# any more.
 _AT, _FOR, _LEFT, _NOTED = range(4)
 _STATE = _NOTED + REGISTERS
 # Rows that are not compared as they are. at station: which station it waits for. since: the tick from which it waits.
@@ -91,7 +92,7 @@ class History:
     def __init__(self, program: Program, start: Integers, end: Integers) -> None:
         self._program, self._start, self._end = program, start, end
         self._first, self._sizes = program.tasks[:, 2], program.tasks[:, 3]
-        self._begins, self._ends = _spans(program.code, program.tasks, start, end)
+        self._begins, self._ends = _spans(program.code, program.tasks, program.latency, start, end)
         waits = np.concatenate([[0], np.cumsum(np.isin(program.code[:, _DO], (_WAIT, _TAKE, _USE, _HOLD)))])
         self.tasks = np.flatnonzero(waits[program.tasks[:, 1]] > waits[program.tasks[:, 0]])
         """The tasks in which anything is waited for."""
@@ -173,7 +174,7 @@ class History:
         """Return the state of the tasks' processes at a tick, one column for each process."""
         program = self._program
         found = np.zeros((_BEGUN + 1, int(self._sizes[tasks].sum())), np.int64)
-        _look(program.code, program.tasks[tasks], self._start, self._end, tick, origin, found)
+        _look(program.code, program.tasks[tasks], program.latency, self._start, self._end, tick, origin, found)
         return found
 
 
@@ -200,8 +201,13 @@ def _queues(state: Integers, keys: Integers) -> Integers:
 
 
 @compiled
-def _spans(code: Integers, tasks: Integers, start: Integers, end: Integers) -> tuple[Integers, Integers]:
-    """Return (processes,) ps at which the first wait of each process was over, and the last."""
+def _spans(
+    code: Integers, tasks: Integers, latency: Integers, start: Integers, end: Integers
+) -> tuple[Integers, Integers]:
+    """Return (processes,) ps at which the first wait of each process was over, and the last.
+
+    What used a station with a latency waits until it has arrived.
+    """
     processes = tasks[-1, 2] + tasks[-1, 3] if len(tasks) else 0
     begins, ends = np.zeros(processes, np.int64), np.zeros(processes, np.int64)
     for first, stop, process, size in tasks:
@@ -209,21 +215,32 @@ def _spans(code: Integers, tasks: Integers, start: Integers, end: Integers) -> t
         for here in range(first, stop):
             do, slot = code[here, _DO], code[here, _SLOT]
             if do in (_WAIT, _TAKE, _USE, _HOLD):
+                way = latency[code[here, _A]] if do == _USE else 0
                 for number in range(size):
                     if not waited:
                         begins[process + number] = max(0, (start if do == _USE else end)[slot + number])
-                    ends[process + number] = max(ends[process + number], end[slot + number])
+                    if end[slot + number] != NEVER:
+                        ends[process + number] = max(ends[process + number], end[slot + number] + way)
                 waited = True
     return begins, ends
 
 
 @compiled
 def _look(
-    code: Integers, tasks: Integers, start: Integers, end: Integers, tick: int, origin: int, found: Integers
+    code: Integers,
+    tasks: Integers,
+    latency: Integers,
+    start: Integers,
+    end: Integers,
+    tick: int,
+    origin: int,
+    found: Integers,
 ) -> None:
     """Write the state of all processes of some tasks at a tick into ``found``, (rows, processes).
 
-    Instructions that a process skipped have `NEVER` as their times: they count as over with what came before them.
+    Instructions that a process skipped have `NEVER` as their times: they count as over with what came before them. For
+    how long a station with a latency is still held, and what is on its way from it, both follow from how long each
+    process still waits there.
     """
     process, noted = 0, np.empty(REGISTERS, np.int64)
     for first, stop, _, size in tasks:
@@ -240,14 +257,18 @@ def _look(
                     at, waits = here, _STATION
                     break
                 elif do in (_WAIT, _TAKE, _USE, _HOLD):
-                    if end[slot] >= tick:
+                    way = latency[code[here, _A]] if do == _USE and end[slot] != NEVER else 0
+                    if end[slot] + way >= tick:
                         at, waits = here, _GATE if do == _WAIT else _STATION if do == _TAKE else _TIME
+                        left = end[slot] + way - tick
                         break
-                    over = max(over, end[slot])
+                    over = max(over, end[slot] + way)
                     if do != _WAIT or over > origin:
                         begun = 1
             if waits == _TIME:
-                begun, left = 1, end[slot] - tick
+                begun = 1
+            else:
+                left = 0
             found[_AT, process], found[_FOR, process], found[_LEFT, process] = at, waits, left
             found[_NOTED:_STATE, process] = tick - noted
             found[_AT_STATION, process], found[_SINCE, process], found[_BEGUN, process] = code[at, _A], over, begun

@@ -4,9 +4,11 @@ The pieces of work are samples, or mini-batches in training. A few of them are r
 when every wait was over; if the state of the machine comes back (see `recurrence`), what was done in between is counted
 again for all pieces that were left out. The account is that of all of them, to the picosecond and zeptojoule.
 
-A large mini-batch of sequential training is found in the same way from one of a few samples. It has parts that do not
-depend on each other while they repeat themselves, each with a period of its own: first the samples, which go forward
-and come back one by one, then the updates of each layer.
+A large mini-batch of sequential training is found in the same way from one of a few samples, where all its samples wait
+alike for their update. It has parts that do not depend on each other while they repeat themselves, each with a period
+of its own: first the samples, which go forward and come back one by one, then the updates of each layer. Any other
+mini-batch is run whole, or refused if it has more samples than can be run: there is no third way, as an account that is
+nearly right looks like one that is right.
 """
 
 from __future__ import annotations
@@ -45,7 +47,7 @@ LARGE = 8
 class Timed:
     """Hold a program that was run, and how often its parts are repeated.
 
-    program:   the program, traced.
+    program:   the program, traced if anything is repeated.
     activity:  the rows that its events come from.
     start:     (slots,) ps.
     end:       (slots,) ps.
@@ -62,8 +64,15 @@ class Timed:
 
     def ledger(self, price: Pricer) -> Ledger:
         """Account for all pieces, those that were not run included."""
-        tally = Tally(self.program, self.start, self.end, self.activity, self.repeats)
-        return price.tallied(tally, self.activity)
+        return price.tallied(self._tally, self.activity)
+
+    def seam(self, price: Pricer) -> Ledger:
+        """Account for what it takes to do all pieces right after the same, besides what both take alone."""
+        return price.seam(self._tally)
+
+    @property
+    def _tally(self) -> Tally:
+        return Tally(self.program, self.start, self.end, self.activity, self.repeats)
 
     def events(self, most: int) -> Events:
         """Return the events of the pieces that were run: those that ended first, at most so many."""
@@ -100,12 +109,17 @@ def account(
     found = timed_batch(plan, partial(work, 1), size) if schedule == "sequential" and size > LARGE else None
     if found is not None and (pieces == 1 or not _comes_in(plan)):
         # Mini-batches have nothing to do with each other, as nothing is fetched for one while another is at work.
-        parts = [(pieces, found.ledger(price))]
+        parts = [(pieces, found.ledger(price)), (pieces - 1, found.seam(price))]
         if np.any(found.activity.phase == Phase.MAINTENANCE):  # before the first one only
             kept = settle(plan, size, training=True)
             one, two = (_traced(plan, schedule, work(number, 1), number, kept).ledger(price) for number in (1, 2))
             parts += [(pieces - 1, two), (2 - 2 * pieces, one)]
         return Ledger.total(parts), found
+    if size > most:
+        raise InputError(
+            f"batch: got {size}, but of this network at most {most} samples can be timed in one go, and only a "
+            "mini-batch of sequential training whose samples all wait alike is found from few; a smaller one is needed"
+        )
     every = timed(plan, schedule, lambda number: work(number, size), pieces, most // size)
     return every.ledger(price), every
 
@@ -152,7 +166,9 @@ def timed(
             f"samples: nothing repeats itself among the first {min(pieces, most)} of {total} samples or mini-batches, "
             f"and no more than {most} can be timed in one go"
         )
-    return _traced(plan, schedule, work(total), total)
+    activity = work(total)
+    program = compiled(plan, activity, schedule)
+    return Timed(program, activity, *times(plan, program), total)
 
 
 def timed_batch(plan: Plan, work: Callable[[int], Activity], samples: int) -> Timed | None:

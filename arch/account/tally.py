@@ -7,12 +7,13 @@ stands for all of them. What groups do not say (which units are busy at the same
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import fields
+from dataclasses import fields, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from rpusim.arch.account.overlap import Lanes, in_order
+from rpusim.arch.account.overlap import AT_ONCE, Lanes, in_order, pauses_between
+from rpusim.arch.account.pauses import Groups, Pauses
 from rpusim.arch.account.recurrence import Repeats
 from rpusim.arch.contract.activity import Activity
 from rpusim.arch.contract.columns import Integers
@@ -86,11 +87,37 @@ class Tally:
         repeats = self.repeats.pick(self._program.logged[:, 1])
         return int((ends + np.where(ends >= repeats.since, repeats.later, repeats.before)).max(initial=0))
 
-    def lanes(self, power: Integers, kind_of_station: Integers) -> Lanes:
+    def pauses(self, groups: Groups) -> Pauses:
+        """Find the pauses of groups of stations, with all that is repeated; ``woken`` is by slot."""
+        found, woken = Pauses.none(len(groups)), np.zeros((2, len(self._start)), np.int64)
+        woken[0] = self._end - self._start
+        logged = self._program.logged
+        first, kinds = np.unique(logged[:, 0], return_inverse=True)
+        size, task = np.zeros(len(first), np.int64), np.zeros(len(first), np.int64)
+        size[kinds], task[kinds] = self._sizes, logged[:, 1]
+        slots, nothing = np.arange(len(self._start)), np.zeros(len(self._start), np.int64)
+        for begin in range(0, len(groups), AT_ONCE):
+            some = groups[begin : begin + AT_ONCE]
+            of_station = np.zeros(int(logged[:, 3].max(initial=0)) + 1, np.int64)
+            for number, (stations, _, _) in enumerate(some):
+                here = [station for station in stations if station < len(of_station)]
+                of_station[here] |= 1 << number
+            bits = np.zeros(len(first), np.int64)
+            np.bitwise_or.at(bits, kinds, of_station[logged[:, 3]])
+            mine = np.flatnonzero(bits)
+            columns = first[mine], size[mine], bits[mine], task[mine]
+            lanes = in_order(Lanes(*columns, self._start, self._end, nothing, nothing, slots))
+            wake, draws = (np.array([group[column] for group in some], np.int64) for column in (1, 2))
+            for name, column in pauses_between(lanes, self.repeats, wake, draws, woken).items():
+                getattr(found, name)[begin : begin + len(some)] = column
+        return replace(found, woken_pw=woken[1])
+
+    def lanes(self, power: Integers, kind_of_station: Integers, woken: Integers) -> Lanes:
         """Return the times of all events lane by lane, for `busy_together`.
 
         Args:
             power: (groups,) pW that each event of a group draws.
+            woken: (slots,) pW that each slot draws besides.
             kind_of_station: (stations,) the number of each station's kind of unit, below 63.
         """
         logged = self._program.logged
@@ -102,7 +129,7 @@ class Tally:
         task[kinds] = logged[:, 1]
         drawn = np.zeros(len(self._start), np.int64)
         _draw(logged, self._sizes, self._member, power, drawn)
-        lanes = Lanes(first, size, bits, task, self._start, self._end, drawn, drawn)
+        lanes = Lanes(first, size, bits, task, self._start, self._end, drawn, drawn, woken)
         return in_order(lanes)
 
 

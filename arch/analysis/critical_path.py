@@ -1,6 +1,7 @@
 """Find the critical path: what the last event waited for, and what that had waited for, back to the beginning.
 
-From the last event the walk goes to an event that ended in the very picosecond in which it began, and so on. Where
+From the last event the walk goes to an event that ended in the very picosecond in which it began, and so on. What a
+link, DRAM or the host sent ends for others when it has arrived, and for who uses the same unit when it has left. Where
 several did, the first of these is taken: what the same vector did before on its block (data), what the same unit did
 before (contention), an event of the same vector in the same layer, another event of the same layer, any event. A
 conversion that waited for neither data nor its unit came out of a drive that was still going on; of that drive only the
@@ -14,6 +15,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from rpusim.arch.contract.activity import Phase
 from rpusim.arch.contract.columns import Integers
@@ -81,14 +83,26 @@ class CriticalPath:
         return self.by([layer.placed.layer.name for layer in plan.layers], events.layer)
 
 
-def critical_path(events: Events) -> CriticalPath:
-    """Find the path to the last event; ``events``: all events of a piece of work."""
+def critical_path(events: Events, latency: Sequence[int] = ()) -> CriticalPath:
+    """Find the path to the last event.
+
+    Args:
+        events: all events of a piece of work.
+        latency: (stations,) ps for which what left each unit is on its way, `Plan.station_latency`; (): no time.
+    """
     if not np.any(events.amount):
         return CriticalPath(*(np.zeros(0, np.int64) for _ in range(3)))
     leading = np.flatnonzero(events.amount > 0)  # not the drivers that an array is held with
-    order = leading[np.argsort(events.end[leading], kind="stable")]
+    ways = np.array(latency, np.int64)[events.station[leading]] if len(latency) else np.zeros(len(leading), np.int64)
+    sent = np.flatnonzero(ways)  # these come twice: when they left, for who uses the unit, and when they arrived
+    twice = np.concatenate([leading, leading[sent]])
+    ends = np.concatenate([events.end[leading] + ways, events.end[leading[sent]]])
+    left = np.arange(len(twice)) >= len(leading)
+    order = np.argsort(ends, kind="stable")
+    order = order[: np.searchsorted(ends[order], events.makespan_ps, side="right")]
     of_vector = np.stack([events.layer, events.tile, events.phase, events.vector, events.row])
-    found = _walk(order, events.end[order], events.start, events.station, of_vector, _drives(events, of_vector))
+    drives = _drives(events, of_vector)
+    found = _walk(twice[order], ends[order], left[order], events.start, events.station, of_vector, drives)
     return CriticalPath(*(np.array(column[::-1], np.int64) for column in found))
 
 
@@ -117,13 +131,20 @@ def _drives(events: Events, of_vector: Integers) -> Integers:
 
 @compiled
 def _walk(
-    order: Integers, ends: Integers, start: Integers, station: Integers, of_vector: Integers, drives: Integers
+    order: Integers,
+    ends: Integers,
+    left: NDArray[np.bool_],
+    start: Integers,
+    station: Integers,
+    of_vector: Integers,
+    drives: Integers,
 ) -> tuple[list[int], list[int], list[int]]:
     """Walk back from the last event.
 
     Args:
         order: (candidates,) indices of events, in order of their ends.
         ends: (candidates,) ps.
+        left: (candidates,) whether that end counts only for who uses the same unit.
         start: (events,) ps.
         station: (events,).
         of_vector: (5, events) layer, tile, phase, vector and row.
@@ -136,7 +157,7 @@ def _walk(
     while begins[-1] > 0:
         now, tick = pieces[-1], begins[-1]
         first = np.searchsorted(ends, tick)
-        best, rank = _best(order, ends, start, station, of_vector, now, first, tick)
+        best, rank = _best(order, ends, left, start, station, of_vector, now, first, tick)
         if rank > _SAME_UNIT and now >= 0 and drives[now] >= 0:
             best = drives[now]
         if best >= 0:
@@ -153,6 +174,7 @@ def _walk(
 def _best(
     order: Integers,
     ends: Integers,
+    left: NDArray[np.bool_],
     start: Integers,
     station: Integers,
     of_vector: Integers,
@@ -168,9 +190,9 @@ def _best(
     best, lowest = _NONE, _ANYTHING + 1
     at = first
     while at < len(ends) and ends[at] == tick:
-        other = order[at]
+        other, only_unit = order[at], left[at]
         at += 1
-        if start[other] >= tick:
+        if start[other] >= tick or (only_unit and (now < 0 or station[other] != station[now])):
             continue
         rank = _ANYTHING
         if now >= 0:

@@ -38,6 +38,7 @@ def converters(plan: Plan, activity: Activity, events: Events) -> Integers:
     cycles = np.array([k.inputs.cycles for k in kinds])[kind]
     shared_by = np.array([k.adc.lines_per_adc for k in kinds])[kind]
     lines = events.amount[chosen] // (activity.passes[events.row[chosen]] * cycles)
+    lines = lines - np.array([k.array.unit_lines for k in kinds])[kind]  # the unit line takes a turn more
     found = np.zeros(len(events), np.int64)
     found[chosen] = -(-lines // shared_by)
     return found

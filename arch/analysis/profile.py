@@ -29,14 +29,15 @@ class Profile:
         Args:
             start: (intervals,) ps.
             end: (intervals,) ps.
-            value: (intervals,) at least 0.
+            value: (intervals,); if one is below 0, the sum with ``base`` is not.
             until: ps at which the profile ends; it begins at 0.
             base: value that is always there besides.
         """
         times = np.concatenate([[0, until], start, end])
         change = np.concatenate([np.zeros(2, value.dtype), value, -value])
         profile = Profile.of_changes(times, change, until)
-        return Profile(profile.times, np.maximum(profile.values + base, base))  # floats that cancel leave a residue
+        least = base if np.all(value >= 0) else 0  # floats that cancel leave a residue
+        return Profile(profile.times, np.maximum(profile.values + base, least))
 
     @staticmethod
     def of_changes(times: Integers, change: NDArray[Any], until: int) -> Profile:

@@ -76,13 +76,20 @@ class Analysis:
         return self.energy.astype(np.float64)
 
     @cached_property
+    def watts(self) -> NDArray[np.float64]:
+        """(events,) power of each while it lasts, less what its unit draws while it waits, and what waking it took."""
+        rest, lasted = self.pricer.rest, np.maximum(self.events.duration, 1)
+        net = self.zeptojoules / lasted - rest.relieved(self.events.station) + self.pricer.woken(self.events)
+        watts: NDArray[np.float64] = net * _WATTS
+        return watts
+
+    @cached_property
     def power(self) -> Profile:
-        """Watts over time: standby, and every event's energy spread evenly over it."""
-        events, standby = self.events, sum(self.pricer.standby.values()) * _WATTS
+        """Watts over time: what is drawn while nothing works (as if no tile were cut off), and what events draw."""
+        events = self.events
         lasted = np.maximum(events.duration, 1)
-        return Profile.of_intervals(
-            events.start, events.start + lasted, self.zeptojoules / lasted * _WATTS, events.makespan_ps, standby
-        )
+        drawn = self.pricer.rest.drawn * _WATTS
+        return Profile.of_intervals(events.start, events.start + lasted, self.watts, events.makespan_ps, drawn)
 
     def details(self) -> dict[str, Integers]:
         """Return columns of every event beside those of `Events`.
@@ -100,7 +107,7 @@ class Analysis:
     @cached_property
     def path(self) -> CriticalPath:
         """The critical path of the work."""
-        return critical_path(self.events)
+        return critical_path(self.events, self.plan.station_latency)
 
     def at_work(self, tick: int) -> list[tuple[str, str, str, int, float]]:
         """Return what is at work at a time.
@@ -113,7 +120,7 @@ class Analysis:
         """
         events, plan = self.events, self.plan
         on = np.flatnonzero((events.start <= tick) & (tick < events.end))
-        watts = self.zeptojoules[on] / events.duration[on] * _WATTS
+        watts = self.watts[on]
         found: dict[tuple[str, str, str], list[float]] = {}
         for event, power in zip(on.tolist(), watts.tolist(), strict=True):
             part = plan.station_parts[events.station[event]]
@@ -178,7 +185,7 @@ class Analysis:
             "peak_W": watts,
             "peak_at_s": _seconds(tick),
             "at_peak": [dict(zip(names, row, strict=True)) for row in self.at_work(tick)[:MOST_AT_PEAK]],
-            "standby_W": sum(self.pricer.standby.values()) * _WATTS,
+            "standby_W": self.pricer.rest.drawn * _WATTS,
             "over_time_W": self.power.binned(POWER_BINS).tolist(),
         }
 

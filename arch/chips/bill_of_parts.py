@@ -8,10 +8,15 @@ from functools import partial
 from typing import NamedTuple
 
 from rpusim.arch.chips import library
+from rpusim.arch.chips.corner import at_low_standby
 from rpusim.arch.chips.description import ChipDescription, TileKind
-from rpusim.arch.chips.scaling import scaled
+from rpusim.arch.chips.scaling import scaled, supply
 from rpusim.arch.parts.part import Card, Part
+from rpusim.arch.parts.wires import hop_seconds
 from rpusim.errors import InputError
+
+ROUTING = "routing and pads"
+"""Names what a chip has around its parts, in area."""
 
 
 @dataclass(frozen=True)
@@ -38,8 +43,9 @@ class BillOfParts:
     def total(self, figure: str) -> dict[str, float]:
         """Add up a figure over all tiles and what the chip has once.
 
-        figure: ``area_m2``, ``leakage_w`` or ``full_power_w``, see `Part`.
-        Returns the total by part name; what tiles share is counted once.
+        figure: ``area_m2``, ``leakage_w``, ``idle_w`` or ``full_power_w``, see `Part`.
+        Returns the total by part name; what tiles share is counted once. Area has an entry `ROUTING` besides, for what
+        the chip's ``area_factor`` adds.
         """
         totals: dict[str, float] = {}
         for kind, parts in zip(self.chip.tiles, self.tiles, strict=True):
@@ -48,7 +54,17 @@ class BillOfParts:
                 totals[name] = totals.get(name, 0.0) + copies * getattr(part, figure)
         for name, part in self.chip_wide.items():
             totals[name] = totals.get(name, 0.0) + getattr(part, figure)
+        if figure == "area_m2" and self.chip.area_factor > 1:
+            totals[ROUTING] = (self.chip.area_factor - 1) * sum(totals.values())
         return totals
+
+    @property
+    def hop_seconds(self) -> float:
+        """How long a message is on its way (s) from one router to the next, besides the time of its bits."""
+        mesh = self.chip.mesh
+        if mesh.hop_latency is not None:
+            return mesh.hop_latency
+        return hop_seconds(mesh.pitch(_tile_area(self.chip, self.tiles), self.chip_wide["links"].card))
 
     @property
     def area_m2(self) -> float:
@@ -68,11 +84,11 @@ def bill_of_parts(chip: ChipDescription) -> BillOfParts:
         for entry in entries:
             card = _card(entry, chip.cards, where)
             try:
-                fitting = scaled(card, node) if node else card
-                part = entry.build(fitting)
+                at_node = scaled(card, node) if node else card
+                part = entry.build(at_low_standby(at_node) if chip.leakage == "low-standby" else at_node)
             except InputError as error:
                 raise InputError(f"{where}{entry.where}: {error}") from None
-            if fitting is not card:
+            if at_node is not card:
                 originals.append(card)
             if part.name in parts:
                 raise InputError(
@@ -82,7 +98,7 @@ def bill_of_parts(chip: ChipDescription) -> BillOfParts:
         return parts
 
     tiles = tuple(built(_of_a_tile(kind), kind.scale_to or chip.scale_to, f"tiles.{kind.name}.") for kind in chip.tiles)
-    chip_wide = built(_once_on_the_chip(chip), chip.scale_to, "")
+    chip_wide = built(_once_on_the_chip(chip, _tile_area(chip, tiles)), chip.scale_to, "")
     return BillOfParts(chip, tiles, chip_wide, tuple(originals))
 
 
@@ -98,8 +114,17 @@ class _Entry(NamedTuple):
     build: Callable[[Card], Part]
 
 
-def _once_on_the_chip(chip: ChipDescription) -> Iterator[_Entry]:
-    yield _Entry("mesh", chip.mesh.card, "links", partial(chip.mesh.build, tiles=chip.tile_count))
+def _tile_area(chip: ChipDescription, tiles: tuple[dict[str, Part], ...]) -> float:
+    """Compute the mean area (m2) of a tile of the chip, from the parts of a tile of each kind."""
+    total = 0.0
+    for kind, parts in zip(chip.tiles, tiles, strict=True):
+        total += kind.count * sum(part.area_m2 / kind.tiles_sharing(name) for name, part in parts.items())
+    return total / chip.tile_count
+
+
+def _once_on_the_chip(chip: ChipDescription, tile_area: float) -> Iterator[_Entry]:
+    make = partial(chip.mesh.build, tiles=chip.tile_count, tile_area=tile_area, supply=supply)
+    yield _Entry("mesh", chip.mesh.card, "links", make)
     if chip.global_buffer:
         yield _Entry("global_buffer", chip.global_buffer.card, "buffer", chip.global_buffer.build)
     if chip.memory:
@@ -122,7 +147,7 @@ def _of_a_tile(kind: TileKind) -> Iterator[_Entry]:
         sides: tuple[int, ...] = (array.rows, array.columns)
     else:
         driven = driven_at_once = array.columns * arrays
-        read_out = read_at_once = array.rows * arrays
+        read_out = read_at_once = (array.rows + array.unit_lines) * arrays
         sides = (array.rows,)
 
     make = partial(array.build, read_seconds=read, pulse_seconds=pulses.width if pulses else None, programming=writing)

@@ -14,7 +14,9 @@ from typing import Any
 from rpusim.arch.chips.bill_of_parts import bill_of_parts
 from rpusim.arch.chips.description import ChipDescription
 from rpusim.arch.contract.configuration import find_yaml, parse, read_yaml, shipped
+from rpusim.arch.contract.quantity import ZEPTOJOULES_PER_JOULE
 from rpusim.arch.parts.digital_operations import FUNCTIONS
+from rpusim.arch.parts.wires import ENERGY_SOURCE, LATENCY_SOURCE
 from rpusim.errors import InputError
 
 FOLDER = Path(__file__).parent / "presets"
@@ -58,9 +60,17 @@ class Chip(ChipDescription):
                     where = f"chip.tiles.{tiles.name}.digital.functions.{name}.{kind}"
                     yield {"field": where, "value": number, "unit": "operations per element", "source": source}
         bill = bill_of_parts(self)
+        if self.mesh.hop_latency is None:
+            row = {"value": bill.hop_seconds, "unit": "s", "source": LATENCY_SOURCE}
+            yield {"field": "chip.mesh.hop_latency", **row}
+        if self.mesh.wire_energy is None:
+            joules = bill.chip_wide["links"].actions["wire"].energy_zj / ZEPTOJOULES_PER_JOULE
+            yield {"field": "chip.mesh.wire_energy", "value": joules, "unit": "J", "source": ENERGY_SOURCE}
         used = {card.name: card for card in (*bill.originals, *(part.card for part in bill.all_parts()))}
         for name in sorted(used):
             yield from used[name].numbers(f"cards.{name}")
+        stated = {row["field"]: row for part in bill.all_parts() for row in part.assumed()}
+        yield from stated.values()
 
 
 def presets() -> list[str]:

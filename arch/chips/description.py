@@ -6,7 +6,7 @@ the parts do, in `rpusim.arch.parts`. `bill_of_parts` makes physical parts, with
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
@@ -14,6 +14,7 @@ from rpusim.arch.contract.quantity import Metres
 from rpusim.arch.contract.sourced import Count, Several, Sourced
 from rpusim.arch.parts.adc import Adcs, SampleAndHold
 from rpusim.arch.parts.buffer import Buffer
+from rpusim.arch.parts.conversion import Conversion, of_a_slice
 from rpusim.arch.parts.crossbar import Crossbar
 from rpusim.arch.parts.digital import Digital
 from rpusim.arch.parts.global_buffer import GlobalBuffer
@@ -78,6 +79,18 @@ class TileKind(Sourced):
             raise ValueError("mux was given, but with adc.lines_per_adc 1 every line has a converter; leave it out")
         return self
 
+    @model_validator(mode="after")
+    def _full_scale(self) -> TileKind:
+        sliced = self.array.cells_per_weight > 1
+        if self.adc.bound is None and not sliced:
+            raise ValueError("adc.bound is missing; every number and every cost has to be given")
+        if self.adc.slice_bound is not None and not sliced:
+            raise ValueError(
+                f"adc.slice_bound: got {self.adc.slice_bound:g}, but array.cells_per_weight is 1, so no slice is read; "
+                "use adc.bound"
+            )
+        return self
+
     @property
     def trains(self) -> bool:
         """Whether the tile has what backward passes and updates need."""
@@ -103,6 +116,11 @@ class TileKind(Sourced):
         return pools.get(part, 1)
 
     @property
+    def slice_conversion(self) -> Conversion:
+        """What one conversion of a slice covers, on a tile that cuts weights over cells."""
+        return of_a_slice(self.inputs, self.array, self.adc)
+
+    @property
     def read_seconds(self) -> float:
         """How long one pass (one bit of it, if bit-serial) holds the array, in seconds."""
         return self.inputs.drive_seconds(self.array.integration)
@@ -120,6 +138,12 @@ class ChipDescription(Sourced):
     host:           link to the host computer; None: inputs and results are not counted on their way there.
     support:        circuits that the chip has once and that are always busy.
     scale_to:       technology node (m) to which the cards of digital circuits are scaled, see `scaling`; None: not.
+    gating:         what is stopped while it is not at work. "none": nothing, every part of a tile with weights is on.
+                    "idle": each analog or mixed part for itself; it leaks on, and wakes before it is needed again.
+                    "tile": besides, tiles on which nothing is at work are cut off, their buffers aside.
+    leakage:        "as-published": cards leak as their sources say, each at its own corner. "low-standby": digital
+                    circuits and memories are brought to one corner, see `corner`.
+    area_factor:    area of the chip over that of its parts: routing, pads, and what no card has.
     cards:          cost cards of its own, by name, beside those of the library.
     """
 
@@ -132,6 +156,9 @@ class ChipDescription(Sourced):
     host: Host | None = None
     support: Annotated[tuple[ChipSupport, ...], Several] = ()
     scale_to: Metres | None = None
+    gating: Literal["none", "idle", "tile"] = "none"
+    leakage: Literal["as-published", "low-standby"] = "as-published"
+    area_factor: Annotated[float, Field(ge=1, le=100)] = 1.0
     cards: dict[str, Card] = {}
 
     @model_validator(mode="before")

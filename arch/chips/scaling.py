@@ -52,6 +52,12 @@ def energy_factor(node: float, target: float) -> float:
     return _between(energies, target) / _between(energies, node)
 
 
+def supply(node: float) -> float:
+    """Return the nominal supply (V) of circuits at a node (m); beyond the tables that of the nearest node."""
+    smallest, largest = min(_ENERGY) * 1e-9, max(_ENERGY) * 1e-9
+    return _between({n: volts for n, (*_, volts) in _ENERGY.items()}, min(max(node, smallest), largest))
+
+
 def scaled(card: Card, target: float) -> Card:
     """Scale a card to another technology node.
 
@@ -75,10 +81,19 @@ def scaled(card: Card, target: float) -> Card:
             "power": None if card.power is None else card.power * energy,
             "area": card.area * area,
             "leakage": card.leakage * area,
+            "idle": None if card.idle is None else card.idle * energy,
+            "ranges": {name: _scaled_range(card, name, energy, area) for name in card.ranges},
             "source": f"{card.source}; {how}",
             "sources": {**sources, "leakage": leakage, "node": f"scale_to of the chip; {how}"},
         }
     )
+
+
+def _scaled_range(card: Card, name: str, energy: float, area: float) -> str:
+    """Scale the range of a figure as the figure itself."""
+    factor = {"area": area, "leakage": area, "wake": 1.0}.get(name, energy)
+    unit = "J" if name in card.energy else {"area": "m2", "wake": "s"}.get(name, "W")
+    return " to ".join(f"{end * factor:.6g} {unit}" for end in card.range(name))
 
 
 _RATED = ("rated_bits", "rated_rate", "rated_bandwidth", "cycles")

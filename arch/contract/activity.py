@@ -45,6 +45,8 @@ class Activity:
     active_rows, active_columns: lines that took part: non-zero inputs of a multiplication; in an update the lines
                    that fired at least once.
     row_pulses, column_pulses: pulses fired on all lines of a side over all slots of an update.
+    set_bits:      of a multiplication by bit-serial inputs, how often a bit that is set drives a line, over all passes;
+                   0: not known, or inputs are not bit-serial.
     passes:        analog passes of a multiplication: 1 + retries of bound management; 0 = skipped (all-zero vector).
     writes:        weights of one array written by a transfer or by programming, however many cells hold each.
     adds, multiplies, divides, compares, randoms: digital operations that algorithm and management asked for, by class
@@ -65,6 +67,7 @@ class Activity:
     active_columns: NDArray[np.int32]
     row_pulses: NDArray[np.int32]
     column_pulses: NDArray[np.int32]
+    set_bits: NDArray[np.int64]
     passes: NDArray[np.int32]
     writes: NDArray[np.int64]
     adds: NDArray[np.int64]
@@ -140,7 +143,7 @@ WORK_COLUMNS = ("adds", "multiplies", "divides", "compares", "randoms")
 CLASSES_OF_COLUMNS = ("add", "multiply", "divide", "compare", "random")
 """Classes of operations that these columns count; algorithms and management need no others."""
 
-_WIDE = {"step", "coincidences_up", "coincidences_down", "writes", *WORK_COLUMNS, "count"}
+_WIDE = {"step", "coincidences_up", "coincidences_down", "set_bits", "writes", *WORK_COLUMNS, "count"}
 COLUMNS: dict[str, type] = {f.name: np.int64 if f.name in _WIDE else np.int32 for f in fields(Activity)}
 """Names of the columns, and the type of numbers that each one holds; wide are those that are summed or multiplied."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import types
 from collections.abc import Mapping
 from pathlib import Path
@@ -125,7 +126,7 @@ def _sentence(model: type[BaseModel], error: ValidationError) -> str:
     """Say which field is wrong, what was given, and what is accepted: of pydantic's first error, or of all missing."""
     errors = error.errors(include_url=False)
     first = errors[0]
-    place, _ = _walk(model, first["loc"])
+    place, within = _walk(model, first["loc"])
     field = ".".join(place)
     if missing := [e["loc"] for e in errors if e["type"] == "missing"]:
         names = [_missing(model, loc) for loc in missing]
@@ -136,7 +137,9 @@ def _sentence(model: type[BaseModel], error: ValidationError) -> str:
         return f"{shown(field)} is not a field{nearest(place[-1], getattr(block, 'model_fields', {}))}"
     message = first["msg"].removeprefix("Value error, ")
     if first["type"] == "value_error":
-        return f"{field}: {message}" if field else message
+        inside = re.match(r"(\w+)(\.\w|: )", message)  # the message begins with the path of a field in this block
+        names_field = inside is not None and inside[1] in getattr(within, "model_fields", {})
+        return f"{field}{'.' if names_field else ': '}{message}" if field else message
     # a field may be one of several things, and pydantic has an error for each: say all that would have been accepted
     messages = [_lower(e["msg"]) for e in errors if _walk(model, e["loc"])[0] == place]
     return f"{shown(field)}: got {shown(written(first['input']))}, but {' or '.join(dict.fromkeys(messages))}"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Annotated, Any, get_args
+from typing import Annotated, Any, ClassVar, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, Strict, model_validator
 from pydantic.fields import FieldInfo
@@ -43,11 +43,24 @@ class Sourced(Frozen):
     """Base of a block whose numbers have a source.
 
     source:   where the numbers of the block come from: a paper with its table, a count, "assumption: ...".
-    sources:  by field, the sources of those that have one of their own; ``energy.add`` is that of one entry of a field.
+    sources:  by field, the sources of those that have one of their own; ``energy.add`` is that of an entry of a field,
+              ``electrical.resistance`` that of a field within one.
     """
 
     source: str = Field(min_length=3)
     sources: dict[str, str] = {}
+
+    assumed: ClassVar[dict[str, str]] = {}
+    """By field that a file may leave out, where its default comes from."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _say_where_defaults_come_from(cls, fields: Any) -> Any:
+        """Give every default that stands in place of a number the source of that default."""
+        if not isinstance(fields, dict) or not isinstance(fields.get("sources", {}), dict):
+            return fields
+        defaults = {name: source for name, source in cls.assumed.items() if name not in fields}
+        return {**fields, "sources": {**defaults, **fields.get("sources", {})}} if defaults else fields
 
     @model_validator(mode="after")
     def _sources_name_fields(self) -> Sourced:
@@ -59,7 +72,9 @@ class Sourced(Frozen):
     def _has(self, name: str) -> bool:
         """Tell whether a field, or an entry ``field.entry`` of one, is there to have a source."""
         field, _, entry = name.partition(".")
-        return field in type(self).model_fields and (not entry or entry in (getattr(self, field) or ()))
+        value = getattr(self, field, None)
+        entries = type(value).model_fields if isinstance(value, BaseModel) else value or ()
+        return field in type(self).model_fields and (not entry or entry in entries)
 
     def numbers(self, where: str) -> Iterator[dict[str, Any]]:
         """List every number of this block and of the blocks inside it.
@@ -78,7 +93,8 @@ class Sourced(Frozen):
                     yield from item.numbers(f"{here}.{getattr(item, 'name', i)}")
             elif isinstance(value, Frozen):
                 for part, inner in type(value).model_fields.items():
-                    yield _number(f"{here}.{part}", getattr(value, part), inner, source)
+                    inner_source = self.sources.get(f"{name}.{part}", source)
+                    yield _number(f"{here}.{part}", getattr(value, part), inner, inner_source)
             elif isinstance(value, bool | int | float):
                 yield _number(here, value, field, source)
             elif isinstance(value, dict) and name in _ENTRIES:

@@ -43,6 +43,8 @@ _TICK = 14
 _ROUNDS = (1 << _TICK) - 1
 """Mask of round and kind in a time."""
 _LAST_TICK = (1 << 48) - 1
+_END = _LAST_TICK << _TICK
+"""The time of the last tick."""
 _HELD = np.iinfo(np.int64).max
 """The time from which a station is free that has not been given back yet."""
 
@@ -70,6 +72,9 @@ _SINGLE, _BY_CALENDAR, _FREE, _QUEUE, _QUEUE_END, _FINGER, _SETTLING = range(7)
 # last given back. got at: when the last amount that was handed out had been given back. gifts, gifts end: first and
 # last of the amounts that were given back and not yet handed out.
 _ASKED, _ASKED_AT, _GAVE_AT, _GOT_AT, _GIFTS, _GIFTS_END = range(7, 13)
+# Columns of stations with a latency. latency: in the units of a time. way, way end: where in ``left`` the times stand
+# at which the latest left it, as many as may be in it and on the way. turn: the place of the oldest of them.
+_LATENCY, _WAY, _WAY_END, _TURN = range(13, 17)
 # Column of ``code`` beside those of `INSTRUCTION`: the last process of the chain that waits at this instruction behind
 # one in the calendar.
 _CHAIN = 7
@@ -97,7 +102,10 @@ class CompiledEngine:
         """Run the program; returns start and end of every slot, each (slots,) in ps."""
         asks = self._program.code[np.isin(self._program.code[:, _DO], (_TAKE, _USE)), _A]
         several = np.bincount(asks, minlength=len(self._program.capacity)) > 1
-        outcome, at, start, end = self._run(several)
+        if self._program.latency.max(initial=0) > _LAST_TICK:
+            outcome = _TOO_LARGE
+        else:
+            outcome, at, start, end = self._run(several)
         self.on_sight = outcome == _RAN
         if outcome == _DISORDER:
             outcome, at, start, end = self._run(np.ones_like(several))
@@ -128,17 +136,30 @@ class CompiledEngine:
         processes[:, _KEY] = p.keys
         gates = np.zeros((len(p.raises), 3), np.int64)
         gates[:, _CLOSED], gates[:, _SLEEPING] = p.raises, NOBODY
-        stations = np.zeros((len(single), _GIFTS_END + 1), np.int64)
+        stations = np.zeros((len(single), _TURN + 1), np.int64)
         stations[:, _SINGLE], stations[:, _BY_CALENDAR] = single, by_calendar
         stations[:, _FREE] = np.where(single, 0, p.capacity)
         stations[:, [_QUEUE, _FINGER, _ASKED, _GIFTS]] = NOBODY
+        ways = np.cumsum(np.where(single & (p.latency > 0), np.minimum(p.in_flight, _uses(p) + 1), 0))
+        stations[:, _LATENCY], stations[:, _WAY_END] = p.latency << _TICK, ways
+        stations[:, _WAY] = stations[:, _TURN] = np.concatenate([[0], ways])[:-1]
+        left = np.full(int(ways[-1]) if len(ways) else 0, -_HELD)
         code = np.column_stack([p.code, np.full(len(p.code), NOBODY)])
         state = np.array([NOBODY, NOBODY, 0, 0])
         gifts = np.empty((_most_gifts(p, by_calendar | single), 3), np.int64)
         calendar = np.empty((len(processes) + len(stations), 3), np.int64)
         start, end = np.full(p.slots, NEVER), np.full(p.slots, NEVER)
-        outcome = _run(code, p.data, processes, gates, stations, gifts, calendar, state, start, end)
+        outcome = _run(code, p.data, processes, gates, stations, gifts, left, calendar, state, start, end)
         return outcome, processes[:, _AT], start, end
+
+
+def _uses(p: Program) -> Integers:
+    """Count how often each station is used at most: (stations,); more than that never are on their way from it."""
+    uses = np.flatnonzero(p.code[:, _DO] == _USE)
+    sizes = p.tasks[np.searchsorted(p.tasks[:, 1], uses, side="right"), 3]
+    found = np.zeros(len(p.capacity), np.int64)
+    np.add.at(found, p.code[uses, _A], sizes)
+    return found
 
 
 def _most_gifts(p: Program, otherwise: NDArray[np.bool_]) -> int:
@@ -446,6 +467,18 @@ def _pass_on(
 
 
 @compiled
+def _leaves(stations: Integers, left: Integers, station: int, now: int) -> int:
+    """Note that something leaves a single station; returns from when on it is free, as one more may be on the way."""
+    turn = stations[station, _TURN]
+    left[turn] = now
+    turn += 1
+    if turn == stations[station, _WAY_END]:
+        turn = stations[station, _WAY]
+    stations[station, _TURN] = turn
+    return int(max(now, left[turn] + stations[station, _LATENCY]))
+
+
+@compiled
 def _give_on_sight(
     code: Integers,
     data: Data,
@@ -488,6 +521,7 @@ def _run(
     gates: Integers,
     stations: Integers,
     gifts: Integers,
+    left: Integers,
     calendar: Integers,
     state: Integers,
     start: Integers,
@@ -569,16 +603,21 @@ def _run(
                     start[slot], end[slot] = tick, tick + duration
                     if tick + duration > _LAST_TICK:
                         return _TOO_LARGE
-                    now = (tick + duration) << _TICK
+                    now, latency = (tick + duration) << _TICK, stations[station, _LATENCY]
                     if stations[station, _SINGLE]:
-                        stations[station, _FREE] = now
+                        free = _leaves(stations, left, station, now) if latency > 0 else now
+                        stations[station, _FREE] = free
                         if stations[station, _QUEUE] != NOBODY:
-                            _pass_on(processes, stations, calendar, state, station, now)
+                            _pass_on(processes, stations, calendar, state, station, free)
                     elif stations[station, _BY_CALENDAR]:
                         _enter(code, processes, calendar, state, process, now | _GIVES, here)
                         break
                     elif not _give_on_sight(code, data, processes, stations, gifts, state, station, 1, now):
                         return _DISORDER
+                    if latency > 0:
+                        if now > _END - latency:
+                            return _TOO_LARGE
+                        now += latency
                 elif code[here, _SLOT] != NO_SLOT:
                     end[code[here, _SLOT] + number] = now >> _TICK
             elif do == _GIVE:
@@ -638,6 +677,8 @@ def _from_calendar(
     stations[station, _FREE] += _wanted(code, data, processes, number)
     if stations[station, _QUEUE] != NOBODY:
         _settle_at(processes, stations, calendar, state, station, now)
+    if code[here, _DO] == _USE:
+        now += stations[station, _LATENCY]
     return number, here + 1, now, False
 
 

@@ -13,6 +13,11 @@ to vector (passes, pulse slots, which gate) are columns with one entry per proce
 *Stations* are arrays, ADCs, digital units, ports and links (a vector takes the whole unit), and the room in buffers (a
 vector takes a number of bits). The drivers of an array are held together with it.
 
+Some stations have a *latency*: what USEd such a station (a link, DRAM) is on its way for so long after it has given the
+station back, and its process goes on when it has arrived. Others use the station meanwhile, so that what is sent sets
+the pace; but no more than a stated number may be in the station and on the way together: use n begins at the earliest
+when use n - number has arrived. That limit is one of single stations.
+
 Time advances from tick to tick (a tick is one picosecond), and a tick has rounds. In each round every process that can
 run does so until it has to wait or is done; then every station grants what is free, in the order of its queue. A queue
 is ordered by the time of the request, then phase, layer, vector, tile, then the order of the tasks, so results do not
@@ -140,6 +145,8 @@ class Program:
     stations:  names of all stations.
     capacity:  (stations,), how many vectors each serves at a time, or how many bits of room it has.
     works:     (different works, classes), digital operations by class, as amounts of digital events number them.
+    latency:   (stations,), ps for which what used it is on its way.
+    in_flight: (stations,), how many may be in it and on the way from it, if it has a latency.
     """
 
     code: Integers
@@ -152,6 +159,8 @@ class Program:
     stations: tuple[str, ...]
     capacity: Integers
     works: Integers
+    latency: Integers
+    in_flight: Integers
 
     @property
     def processes(self) -> int:
@@ -387,17 +396,26 @@ class Builder:
     Args:
         stations: names of the units.
         capacity: how many vectors each unit serves at a time; None: one each.
+        latency: ps for which what used each unit is on its way; None: no time.
+        in_flight: how many may be in each unit and on the way from it; None: one each.
 
     Attributes:
         works: numbers the digital works of the program.
     """
 
-    def __init__(self, stations: Sequence[str], capacity: Sequence[int] | None = None) -> None:
+    def __init__(
+        self,
+        stations: Sequence[str],
+        capacity: Sequence[int] | None = None,
+        latency: Sequence[int] | None = None,
+        in_flight: Sequence[int] | None = None,
+    ) -> None:
         self.code: list[tuple[int, ...]] = []
         self.works = WorkTable()
         self._gates = 1
         each = zip(stations, capacity or [1] * len(stations), strict=True)
         self._stations = {name: (number, room) for number, (name, room) in enumerate(each)}
+        self._latency, self._in_flight = list(latency or [0] * len(stations)), list(in_flight or [1] * len(stations))
         self._columns: list[Integers] = []
         self._places: dict[int, int] = {}
         self._length = 0
@@ -463,6 +481,7 @@ class Builder:
     def program(self) -> Program:
         """Put all tasks together."""
         data = np.concatenate([np.zeros(1, np.int64), *self._columns])[1:]
+        pools = len(self._stations) - len(self._latency)
         small = not len(data) or np.abs(data).max() < 1 << 31
         return Program(
             code=np.array(self.code, np.int64).reshape(-1, len(INSTRUCTION)),
@@ -475,6 +494,8 @@ class Builder:
             stations=tuple(self._stations),
             capacity=np.array([capacity for _, capacity in self._stations.values()], np.int64),
             works=np.array(self.works.rows, np.int64),
+            latency=np.array(self._latency + [0] * pools, np.int64),
+            in_flight=np.array(self._in_flight + [1] * pools, np.int64),
         )
 
     def _raises(self, data: Integers) -> NDArray[np.int32]:

@@ -7,6 +7,7 @@ same times in compiled loops, and is the engine used by default.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Generator
 from heapq import heappop, heappush
 from typing import Any
@@ -105,13 +106,45 @@ class Station:
             event.succeed()
 
 
+class Way(Station):
+    """Serve one request at a time, and keep count of what is on its way from here.
+
+    Args:
+        clock: of the engine.
+        latency: ps after which what was served has arrived.
+        in_flight: how many may be served and on the way together.
+    """
+
+    __slots__ = ("_latency", "_left")
+
+    def __init__(self, clock: Clock, latency: int, in_flight: int) -> None:
+        super().__init__(clock)
+        self._latency = latency
+        self._left = deque[int](maxlen=in_flight)
+        """When each of the latest of them left, at most as many as may be on the way with the next."""
+
+    def leave(self) -> None:
+        """Give the station back, as soon as one more may be on the way."""
+        self._left.append(self._clock.now)
+        wait = self._left[0] + self._latency - self._clock.now if len(self._left) == self._left.maxlen else 0
+        if wait > 0:
+            simpy.Timeout(self._clock, wait).callbacks.append(lambda _: self.give())
+        else:
+            self.give()
+
+
 class SimpyEngine:
     """Run one program from time 0; each engine object runs once."""
 
     def __init__(self, program: Program) -> None:
         self._program = program
         self._clock = Clock()
-        self._stations = [Station(self._clock, capacity) for capacity in program.capacity.tolist()]
+        columns = (program.capacity.tolist(), program.latency.tolist(), program.in_flight.tolist())
+        self._stations = [
+            Way(self._clock, latency, in_flight) if latency and capacity == 1 else Station(self._clock, capacity)
+            for capacity, latency, in_flight in zip(*columns, strict=True)
+        ]
+        self._latency = columns[1]
         self._code, self._data = program.code.tolist(), program.data.tolist()
         self._closed = program.raises.tolist()
         self._sleeping: dict[int, list[Begin | simpy.Event]] = {}
@@ -176,8 +209,13 @@ class SimpyEngine:
                     yield stations[a].take(key, process)
                     self._start[slot + number] = clock.now
                     yield simpy.Timeout(clock, b)
-                    stations[a].give()
                     self._end[slot + number] = clock.now
+                    if not self._latency[a]:
+                        stations[a].give()
+                    else:
+                        station = stations[a]
+                        station.leave() if isinstance(station, Way) else station.give()
+                        yield simpy.Timeout(clock, self._latency[a])
             elif do == _RAISE:
                 self._raise(a)
             elif do == _TAKE:

@@ -9,10 +9,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, partial
 
 import numpy as np
 
+from rpusim.arch.chips.bill_of_parts import bill_of_parts
 from rpusim.arch.contract.columns import Integers
 from rpusim.arch.contract.quantity import picoseconds
 from rpusim.arch.mapping.placement import Block, PlacedLayer, Placement
@@ -24,12 +25,10 @@ from rpusim.arch.network.network import INPUT
 class Hop:
     """One port or link of a route.
 
-    station:     number of the station that the message holds there.
-    latency_ps:  picoseconds that it needs besides the time of its bits.
+    station:  number of the station that the message holds there, for the time of its bits.
     """
 
     station: int
-    latency_ps: int
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,20 +65,28 @@ class Stations:
     parts:     by number: the part of the chip that a station is, such as "link".
     kinds:     by number: the kind of tile that it belongs to; -1: to none.
     capacity:  by number: how many processes can hold it at the same time.
+    latency:   by number: ps for which what left it is on its way.
+    in_flight: by number: how many may hold it and be on their way together, if it has a latency.
     """
 
     names: dict[str, int] = field(default_factory=dict)
     parts: list[str] = field(default_factory=list)
     kinds: list[int] = field(default_factory=list)
     capacity: list[int] = field(default_factory=list)
+    latency: list[int] = field(default_factory=list)
+    in_flight: list[int] = field(default_factory=list)
 
-    def number(self, part: str, name: str, kind: int = -1, capacity: int = 1) -> int:
+    def number(
+        self, part: str, name: str, kind: int = -1, capacity: int = 1, latency: float = 0.0, in_flight: int = 1
+    ) -> int:
         """Return the number of the station of this name, which is added with the rest if it is new."""
         if name not in self.names:
             self.names[name] = len(self.parts)
             self.parts.append(part)
             self.kinds.append(kind)
             self.capacity.append(capacity)
+            self.latency.append(picoseconds(latency))
+            self.in_flight.append(in_flight)
         return self.names[name]
 
 
@@ -94,6 +101,7 @@ class Traffic:
         self._stations, self._placement = stations, placement
         self._network, self._layers = placement.network, placement.layers
         chip = placement.chip
+        self._hop = bill_of_parts(chip).hop_seconds if chip.mesh.hop_latency is None else chip.mesh.hop_latency
         self._edge = bool(chip.global_buffer or chip.memory or chip.host)
         self._replicas = tuple(layer.replicas for layer in placement.layers)
         self._exchange = cache(lambda producer, consumer: exchange(self._network, producer, consumer, self._replicas))
@@ -121,16 +129,16 @@ class Traffic:
         mesh = self._placement.chip.mesh
         row, column = divmod((start or 0) // mesh.tiles_per_router, mesh.columns)
         goal_row, goal_column = divmod((goal or 0) // mesh.tiles_per_router, mesh.columns)
-        latency = picoseconds(mesh.hop_latency)
+        number = partial(self._stations.number, latency=self._hop, in_flight=mesh.in_flight)
         entry = "port of the edge" if start is None else f"port of tile {start}"
-        route = [Hop(self._stations.number("port", entry), latency)]
+        route = [Hop(number("port", entry))]
         while (row, column) != (goal_row, goal_column):
             if column != goal_column:
                 following = (row, column + (1 if goal_column > column else -1))
             else:
                 following = (row + (1 if goal_row > row else -1), column)
             name = f"link ({row},{column})-({following[0]},{following[1]})"
-            route.append(Hop(self._stations.number("link", name), latency))
+            route.append(Hop(number("link", name)))
             row, column = following
         return tuple(route)
 

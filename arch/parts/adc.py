@@ -4,7 +4,9 @@ Each converter serves ``lines_per_adc`` adjacent lines, one after the other ("ro
 the same converters read rows in the forward and columns in the backward pass. With a sample-and-hold the array is
 free for the next vector as soon as its outputs are sampled; without one it is held until the last round. The numeric
 side of the same circuit is here too, so that it cannot disagree with the cost: ``bits`` and ``bound`` set the
-quantisation (`Adcs.steps` over +-bound) and ``noise`` its Gaussian noise. Not modelled: offsets and non-linearity.
+quantisation (`Adcs.steps` over +-bound) and ``noise`` its Gaussian noise. Every conversion is rounded, clipped and
+noisy by itself: of one bit, if inputs are bit-serial, and of one slice, if weights are cut over cells (`conversion`).
+Not modelled: offsets and non-linearity.
 
 With a ``pool`` neighbouring tiles share banks of converters instead of having their own: an array whose outputs are
 ready takes any bank that is free, first come, first served, whatever layer it belongs to.
@@ -57,10 +59,14 @@ class Adcs(Sourced):
     rate:                  conversions per second of one converter.
     lines_per_adc:         adjacent lines that take turns on one converter.
     shared_between_sides:  whether the same converters read rows (forward) and columns (backward).
-    bound:                 full scale, in units of weight x full-scale input; larger read-outs saturate.
-    noise:                 standard deviation of the Gaussian noise of a read-out, in the unit of ``bound``.
+    bound:                 full scale of a conversion of whole weights, in units of weight x full-scale input; larger
+                           read-outs saturate. A tile that cuts weights over cells has no use for it.
+    noise:                 standard deviation of the Gaussian noise of every conversion, in the unit of ``bound``; where
+                           weights are cut over cells, in highest levels of a cell x full-scale input.
     card:                  name of a cost card, or an estimate from the survey of converters.
     pool:                  what tiles share; None: every array has converters of its own.
+    slice_bound:           full scale of a conversion of one slice, in highest levels of a cell x full-scale input;
+                           None: by the rule of `conversion`.
     """
 
     kind: Literal["sar", "ramp", "cco", "flash"]
@@ -68,10 +74,11 @@ class Adcs(Sourced):
     rate: SamplesPerSecond
     lines_per_adc: Count
     shared_between_sides: bool
-    bound: Annotated[float, Field(gt=0, le=1e6)]
+    bound: Annotated[float, Field(gt=0, le=1e6)] | None = None
     noise: Annotated[float, Field(ge=0, le=1e6)]
     card: CardOrEstimate
     pool: Pool | None = None
+    slice_bound: Annotated[float, Field(gt=0, le=1e6)] | None = None
 
     @model_validator(mode="after")
     def _any_side(self) -> Adcs:

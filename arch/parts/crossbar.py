@@ -23,9 +23,9 @@ resistance.
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from rpusim.arch.contract.quantity import Seconds, picoseconds, zeptojoules
 from rpusim.arch.contract.sourced import Count, Sourced
@@ -38,6 +38,8 @@ MOST_LINES = 1 << 16
 """The most rows, or columns, of one array: some fifteen times the largest that is proposed."""
 Lines = Annotated[int, Field(ge=1, le=MOST_LINES)]
 """The type of a number of rows or columns."""
+MOST_BITS = 32
+"""The widest weight, in bits of all its cells together."""
 
 
 class Crossbar(Sourced):
@@ -46,9 +48,14 @@ class Crossbar(Sourced):
     rows:              output lines of one array.
     columns:           input lines of one array.
     cell:              name of the cost card of one cell.
-    integration:       seconds for which outputs integrate at least, for one vector.
+    integration:       seconds for which outputs integrate at least, for one vector (for one bit of it, if bit-serial).
     arrays:            arrays of the tile.
     cells_per_weight:  neighbouring rows that hold slices of one weight.
+    cell_bits:         bits that one cell holds of a weight that is cut over several; None: weights are not cut.
+    encoding:          what those cells hold: ``signed`` digits, so that each is a pair of devices or can be read in
+                       both directions; digits of the weight plus half its range (``offset``), which are never negative,
+                       with a unit line that counts the inputs; or the same ``flipped``, which holds the complements of
+                       those slices whose sums could be beyond the converter's range.
     """
 
     rows: Lines
@@ -57,6 +64,47 @@ class Crossbar(Sourced):
     integration: Seconds
     arrays: Count = 1
     cells_per_weight: Count = 1
+    cell_bits: Annotated[int, Field(ge=1, le=MOST_BITS)] | None = None
+    encoding: Literal["signed", "offset", "flipped"] = "signed"
+
+    @model_validator(mode="before")
+    @classmethod
+    def _assume_cell_bits(cls, fields: Any) -> Any:
+        if not isinstance(fields, dict) or fields.get("cell_bits") is not None:
+            return fields
+        number = fields.get("cells_per_weight")
+        if not isinstance(number, int) or isinstance(number, bool) or not 1 < number <= MOST_BITS:
+            return fields
+        bits, sources = min(2, MOST_BITS // number), fields.get("sources", {})
+        if not isinstance(sources, dict):
+            return fields
+        assumed = f"assumption: {bits} bits per cell, as the file does not say; ISAAC (ISCA 2016) has 2"
+        return {**fields, "cell_bits": bits, "sources": {"cell_bits": assumed, **sources}}
+
+    @model_validator(mode="after")
+    def _whole_weights(self) -> Crossbar:
+        if self.cells_per_weight == 1:
+            for name, given in (("cell_bits", self.cell_bits), ("encoding", self.encoding)):
+                if given not in (None, "signed"):
+                    raise ValueError(
+                        f"{name}: got {given!r}, but cells_per_weight is 1, so no weight is cut; leave it out"
+                    )
+        elif self.cells_per_weight * (self.cell_bits or 1) > MOST_BITS:
+            raise ValueError(
+                f"cells_per_weight: got {self.cells_per_weight} cells of {self.cell_bits or 1} bits, but a weight has "
+                f"at most {MOST_BITS} bits"
+            )
+        return self
+
+    @property
+    def top_level(self) -> int:
+        """The highest level of a cell that holds a slice: 2^cell_bits - 1."""
+        return int((1 << (self.cell_bits or 1)) - 1)
+
+    @property
+    def unit_lines(self) -> int:
+        """Rows that every array has beside ``rows``: the unit line of a code without signs, read with every vector."""
+        return 0 if self.encoding == "signed" else 1
 
     @property
     def weight_rows(self) -> int:
@@ -74,7 +122,7 @@ class Crossbar(Sourced):
         programming: how cells are written; None if the chip does not say.
         Raises `InputError` if the card lumps an array into one power but the chip sends pulses to it.
         """
-        cells = self.rows * self.columns
+        cells = (self.rows + self.unit_lines) * self.columns
         if card.power is not None and (pulse_seconds is not None or programming):
             raise InputError(
                 f"card {card.name} lumps an array that is read into one power, but this chip also sends pulses to it; "

@@ -10,7 +10,7 @@ modelled: instruction fetch, the time until a pipeline is full, and operands in 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
@@ -34,6 +34,9 @@ class Digital(Sourced):
     per_output:      operations by class on every converted value, such as its scale and its bias.
     functions:       operations by class of an element of functions that the unit computes in its own way, by name; of
                      all others those of `FUNCTIONS`. Backward passes are the table's always.
+    shift_adds:      who puts an output together from the conversions of its bits and slices: the ``digital unit``, one
+                     addition for each conversion but the first, or ``other circuits``, which the chip lists under
+                     support.
     word_bits:       width of a result wherever it is stored or sent.
     card:            name of the cost card of one lane.
     """
@@ -46,6 +49,7 @@ class Digital(Sourced):
     functions: dict[str, dict[str, Times]] = {}
     word_bits: Annotated[int, Field(ge=1, le=64)]
     card: str
+    shift_adds: Literal["digital unit", "other circuits"] = "digital unit"
 
     @model_validator(mode="before")
     @classmethod

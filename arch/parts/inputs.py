@@ -1,9 +1,10 @@
 """The input side: what turns a digital number into a voltage on a line, for one vector at a time.
 
 Three kinds: ``pwm`` encodes the number as a pulse of up to `Inputs.longest_pulse` clock periods (sign by polarity)
-while the array integrates; ``bit-serial`` applies one bit per clock period and converts after each (ISAAC);
-``parallel-dac`` settles to one of its levels and then integrates. All three round numbers to the same `Inputs.steps`.
-One driver per line; a training chip has them on both sides. Not modelled: errors of the drivers.
+while the array integrates; ``bit-serial`` applies one bit of two's complement per clock period, the sign last, and
+converts after each (ISAAC); ``parallel-dac`` settles to one of its levels and then integrates. All three round numbers
+to the same `Inputs.steps`. One driver per line; a training chip has them on both sides. Not modelled: errors of the
+drivers.
 """
 
 from __future__ import annotations

@@ -1,13 +1,16 @@
 """Off-chip DRAM: what does not fit into the buffers waits here, such as the activations that an update still needs.
 
-Modelled: one port of ``bandwidth``, a fixed ``latency`` before each burst, energy per bit read and written, and the
-standby power of every device for the whole run. Not modelled: banks, rows, refresh as events, occupancy; ``capacity``
-is stated only. It takes no chip area; its card says so.
+Modelled: one port of ``bandwidth``, a fixed ``latency`` by which each burst is there later than its bits have passed,
+others using the port meanwhile, how many bursts may be on their way, energy per bit read and written, and the standby
+power of every device for the whole run. Not modelled: banks, rows, refresh as events, occupancy; ``capacity`` is stated
+only. It takes no chip area; its card says so.
 """
 
 from __future__ import annotations
 
-from rpusim.arch.contract.quantity import Bits, BitsPerSecond, SecondsOrZero, picoseconds, transfer_picoseconds
+from typing import ClassVar
+
+from rpusim.arch.contract.quantity import Bits, BitsPerSecond, SecondsOrZero, transfer_picoseconds
 from rpusim.arch.contract.sourced import Count, Sourced
 from rpusim.arch.parts.part import Card, Part
 
@@ -17,7 +20,8 @@ class Memory(Sourced):
 
     capacity:   bits, of all devices together.
     bandwidth:  bits per second, of all devices together.
-    latency:    seconds before every burst.
+    latency:    seconds by which a burst is later than its bits take; the port is free meanwhile.
+    in_flight:  how many bursts may be asked for and not yet be there; the next one waits for the first of them.
     devices:    how many of what the card describes there are.
     card:       name of the cost card of one device.
     """
@@ -25,12 +29,17 @@ class Memory(Sourced):
     capacity: Bits
     bandwidth: BitsPerSecond
     latency: SecondsOrZero
+    in_flight: Count = 128
     devices: Count
     card: str
 
+    assumed: ClassVar[dict[str, str]] = {
+        "in_flight": "assumption: 128 bursts, as DRAMsim3 queues them for HBM2 (8 channels, trans_queue_size 16)"
+    }
+
     def transfer_ps(self, bits: int) -> int:
-        """How long one burst of ``bits`` holds the memory, in picoseconds."""
-        return picoseconds(self.latency) + transfer_picoseconds(bits, self.bandwidth)
+        """How long one burst of ``bits`` holds the port, in picoseconds."""
+        return transfer_picoseconds(bits, self.bandwidth)
 
     def build(self, card: Card) -> Part:
         """Price the devices: one ``read`` or ``write`` per bit.

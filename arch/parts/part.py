@@ -13,12 +13,17 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, model_validator
 
 from rpusim.arch.contract.quantity import (
+    AREA,
+    ENERGY,
+    POWER,
+    TIME,
     BitsPerSecond,
     Farads,
     JoulesOrZero,
     Metres,
     Ohms,
     SamplesPerSecond,
+    Seconds,
     SquareMetresOrZero,
     Volts,
     WattsOrZero,
@@ -30,6 +35,18 @@ from rpusim.arch.parts.cmos_cell import CmosCell
 from rpusim.errors import InputError
 
 __all__ = ["Action", "Card", "Electrical", "Frozen", "Part", "Sourced"]
+
+MIXED = ("ADC", "sample-and-hold", "input drivers", "multiplexer", "pulse drivers")
+"""Parts with analog circuits, which draw power while they are on and wait unless their cards say otherwise."""
+IDLE_SHARE = 0.2
+"""What a unit of a mixed part draws while it waits, over what it draws at work, where its card does not say."""
+IDLE_SOURCE = (
+    "assumption: a fifth of the power at work, which the estimators of the field take for a converter that waits "
+    "(accelergy-adc-plug-in)"
+)
+WAKE = 10e-9
+"""Seconds until a unit works that was stopped, where its card does not say."""
+WAKE_SOURCE = "assumption: 10 ns, until bias currents and references have settled"
 
 
 class Electrical(Frozen):
@@ -59,7 +76,11 @@ class Card(Sourced):
     electrical:       the circuit of a resistive cell.
     cmos:             the circuit of a capacitor cell.
     area:             square metres.
-    leakage:          watts, always.
+    leakage:          watts, as long as there is a supply.
+    idle:             watts beside leakage while the unit is on and waits: bias currents, references, clocks. None: of
+                      an analog or mixed part see `Part.idle_w`, of any other part nothing (its clock stops).
+    wake:             seconds that a unit which was stopped takes until it works; None: `WAKE`.
+    ranges:           by field or action, between which values a figure is thought to lie, such as "1 nW to 5 nW".
     zero_because:     by field or action, why a cost is zero.
     cycles:           of a digital unit's lane: clock cycles of an operation, by class.
     rated_bits:       resolution of the converter that the figures were taken from; they hold for no other.
@@ -78,6 +99,9 @@ class Card(Sourced):
     cmos: CmosCell | None = None
     area: SquareMetresOrZero
     leakage: WattsOrZero
+    idle: WattsOrZero | None = None
+    wake: Seconds | None = None
+    ranges: dict[str, str] = {}
     zero_because: dict[str, str] = {}
     cycles: dict[str, Count] = {}
     rated_bits: Annotated[int, Field(ge=1, le=64)] | None = None
@@ -112,10 +136,37 @@ class Card(Sourced):
         costs: dict[str, float] = {"area": self.area, "leakage": self.leakage, **self.energy}
         if self.power is not None:
             costs["power"] = self.power
+        if self.idle is not None:
+            costs["idle"] = self.idle
         for name, value in costs.items():
             if value == 0 and name not in self.zero_because:
                 raise ValueError(f"{name} is zero; a zero cost must be explained under zero_because.{name}")
         return self
+
+    @model_validator(mode="after")
+    def _ranges_hold(self) -> Card:
+        for name in self.ranges:
+            value = self.energy.get(name, getattr(self, name, None))
+            low, high = self.range(name)
+            if not isinstance(value, float) or not low <= value <= high or low == high:
+                raise ValueError(
+                    f"ranges.{name}: got {self.ranges[name]!r}, but a range is two quantities, such as '1 nW to 5 nW', "
+                    f"and the card's own {name} lies between them"
+                )
+        return self
+
+    def range(self, name: str) -> tuple[float, float]:
+        """Read the range of a figure, in SI units; (nan, nan) if it is no range.
+
+        name: of the field or action; one of ``ranges``.
+        """
+        dimension = ENERGY if name in self.energy else {"area": AREA, "wake": TIME}.get(name, POWER)
+        ends = self.ranges[name].split(" to ")
+        try:
+            low, high = (dimension.parse(end) for end in ends)
+        except ValueError:
+            return float("nan"), float("nan")
+        return low, high
 
     def action(self, name: str, seconds: float) -> Action:
         """Price one action of one unit.
@@ -179,13 +230,41 @@ class Part:
 
     @property
     def leakage_w(self) -> float:
-        """Power of all units in standby, in watts."""
+        """Leakage of all units, in watts."""
         return self.units * self.card.leakage
+
+    @property
+    def idle_w(self) -> float:
+        """Power of all units that are on and wait, beside their leakage, in watts.
+
+        It is that of the card; of a mixed part (`MIXED`) whose card does not say, `IDLE_SHARE` of the power at work.
+        """
+        if self.card.idle is not None:
+            return self.units * self.card.idle
+        return self.units * IDLE_SHARE * self._power_at_work if self.name in MIXED else 0.0
+
+    @property
+    def wake_ps(self) -> int:
+        """Time (ps) until a unit that was stopped works."""
+        return picoseconds(WAKE if self.card.wake is None else self.card.wake)
+
+    @property
+    def _power_at_work(self) -> float:
+        """Power of one unit at its most expensive action, leakage aside, in watts."""
+        if self.card.power is not None:
+            return self.card.power
+        rates = [a.energy_zj * 1e-21 / (a.latency_ps * 1e-12) for a in self.actions.values() if a.latency_ps]
+        return max(rates, default=0.0)
+
+    def assumed(self) -> Iterator[dict[str, Any]]:
+        """List what is assumed of the part as its card does not say it, like `Card.numbers`."""
+        if self.name in MIXED and self.card.idle is None:
+            watts = self.idle_w / self.units
+            yield {"field": f"cards.{self.card.name}.idle", "value": watts, "unit": "W", "source": IDLE_SOURCE}
+        if self.idle_w and self.card.wake is None:
+            yield {"field": f"cards.{self.card.name}.wake", "value": WAKE, "unit": "s", "source": WAKE_SOURCE}
 
     @property
     def full_power_w(self) -> float:
         """Power with every unit busy that can be, at its most expensive action, leakage included, in watts."""
-        if self.card.power is not None:
-            return self.busy_units * self.card.power + self.leakage_w
-        rates = [a.energy_zj * 1e-21 / (a.latency_ps * 1e-12) for a in self.actions.values() if a.latency_ps]
-        return self.busy_units * max(rates, default=0.0) + self.leakage_w
+        return self.busy_units * self._power_at_work + self.leakage_w

@@ -45,9 +45,16 @@ class DigitalStages:
         """Return the work of adding partial sums."""
         return self._writer.works.number(digital_work.Work(add=numbers))
 
-    def scaled(self, block: BlockPlan, outputs: int) -> int:
-        """Return the work on the converted outputs of a block."""
-        return self._writer.works.number(block.kind.digital.of_an_output * outputs)
+    def scaled(self, layer: LayerPlan, block: BlockPlan, way: Multiply, passes: Operand) -> Operand:
+        """Return the work on the converted outputs of a block: put together from bits and slices, and scaled.
+
+        passes: of each vector, whose conversions are put together each time.
+        """
+        scale = NOTHING if self.scale_with_the_rest(layer) else block.kind.digital.of_an_output * way.outputs
+        if not way.shift_adds:
+            return self._writer.works.number(scale)
+        put_together = np.multiply.outer(np.atleast_1d(passes), digital_work.Work(add=way.shift_adds).counts)
+        return plain(self._writer.works.numbers(put_together + np.array(scale.counts)))
 
     @staticmethod
     def scale_with_the_rest(layer: LayerPlan) -> bool:

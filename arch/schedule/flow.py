@@ -17,6 +17,7 @@ where nothing has to be kept (`room`).
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -267,8 +268,10 @@ class Flow:
         """
         writer, grid = self._writer, work.layer.placed.grid
         freed, done = self._room.freed(work), writer.ordered(work)
+        if freed and work.layer.echo:  # what a recurrent layer is given waits at its homes, beyond the multiplication
+            homes = replace(homes, added=writer.gates(work))
         alone = grid == 1
-        multiplied = np.empty(0, np.int64) if alone and not freed else writer.gates(work)
+        multiplied = np.empty(0, np.int64) if alone and (not freed or work.layer.echo) else writer.gates(work)
         read = self.movement.read.get(work.layer.index) if work.phase == Phase.FORWARD else None
         for number, block in enumerate(work.layer.blocks):
             chosen = work.of_replica(number // grid)
@@ -284,7 +287,7 @@ class Flow:
                 if alone:
                     at_home(writer, task, work, homes, number, chosen, done)
         if freed:
-            self._room.release(work, multiplied, freed)
+            self._room.release(work, multiplied if homes.added is None else homes.added, freed)
         return done if alone else at_homes(writer, work, homes, [multiplied], done)
 
     def _multiply(self, task: Task, block: BlockPlan, rows: Integers, work: Work, begun: Integers) -> None:
@@ -304,8 +307,7 @@ class Flow:
         with task.unless_zero((passes == 0) * 1) as skipped:
             if skipped:
                 task.raise_(begun)
-        if not self._stages.scale_with_the_rest(work.layer):
-            self._units.compute(task, block, self._stages.scaled(block, way.outputs))
+        self._units.compute(task, block, self._stages.scaled(work.layer, block, way, passes))
         if partial is not None:
             self._units.deliver(task, partial, partial.bits)
             self._units.compute(task, work.layer.blocks[home], self._stages.added(way.outputs))

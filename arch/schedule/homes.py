@@ -89,6 +89,7 @@ class Homes:
     echo:        of a recurrent layer, messages of each home that feed its next step; they are sent first.
     later:       as ``stages``, what is done behind the echo.
     parts:       messages of each home that wait for others where they arrive, to be summed with them.
+    added:       gates to open when a home has added what it was given, and its buffer need not keep that; None: none.
     """
 
     blocks: tuple[BlockPlan, ...]
@@ -99,6 +100,7 @@ class Homes:
     echo: Sequence[Sequence[Message]]
     later: Sequence[Sequence[Stage]] = ()
     parts: Sequence[Sequence[Message]] = ()
+    added: Integers | None = None
 
     @staticmethod
     def of(
@@ -159,6 +161,8 @@ def at_home(
     task.wait_for(homes.merges, chosen)
     for stage in homes.stages[number % each] if homes.stages else ():
         stage.write(writer, task, work, block, chosen)
+    if homes.added is not None:
+        task.raise_(pick(homes.added, chosen))
     first, after = (homes.echo, homes.sends) if homes.echo else (homes.sends, ())
     for message in first[number] if first else ():
         writer.units.deliver(task, message, work.bits(message, chosen))

@@ -32,13 +32,14 @@ _BIAS = Work(multiply=1, add=1)
 class Multiply:
     """Hold the durations of one pass of one vector through a block, in one direction; a retry repeats all of it.
 
-    fetch_bits:   input bits read from the buffer.
+    fetch_bits:   bits of the inputs, read from the buffer as whole words, as wide as they were written.
     lead_ps:      for which the array is held before it also needs its ADCs.
     overlap_ps:   for which both are held after that (bit-serial inputs: later bits are driven while earlier ones are
                   converted).
     tail_ps:      of the last conversion.
-    conversions:  ADC conversions of one pass.
+    conversions:  ADC conversions of one pass, of every bit and slice.
     outputs:      results of the block.
+    shift_adds:   operations of the digital unit by which one pass puts them together from their conversions.
     """
 
     fetch_bits: int
@@ -47,6 +48,7 @@ class Multiply:
     tail_ps: int
     conversions: int
     outputs: int
+    shift_adds: int
 
     @property
     def pass_ps(self) -> int:
@@ -96,7 +98,7 @@ class BlockPlan:
     digital:            station of its digital unit.
     forward:            one forward pass.
     backward:           one backward pass; None on tiles that do not train.
-    update_fetch_bits:  bits of both sides' trains, read from the buffer for an update.
+    update_fetch_bits:  bits of both sides' numbers, read from the buffer as whole words for an update.
     slot_ps:            duration of one pulse slot, all polarity phases included; 0 on tiles without pulses.
     sample_and_hold:    whether the array is free while its last outputs are converted.
     row_home:           block of the layer in which forward partial sums of this block's rows are added up.
@@ -213,6 +215,8 @@ class Plan:
                        port, link, global buffer, DRAM, host link.
     station_kinds:     kind of tile that each station belongs to; -1 for units outside the tiles.
     station_capacity:  how many vectors each station serves at a time: one, but for pools of converters.
+    station_latency:   ps for which what used each station is on its way: from a link, DRAM or the host.
+    station_in_flight: how many may be in each station and on their way from it, if it has a latency.
     outside:           stations of "global buffer", "DRAM" and "host link", as far as the chip has them.
     """
 
@@ -222,6 +226,8 @@ class Plan:
     station_parts: tuple[str, ...]
     station_kinds: tuple[int, ...]
     station_capacity: tuple[int, ...]
+    station_latency: tuple[int, ...]
+    station_in_flight: tuple[int, ...]
     outside: dict[str, int]
 
     @property
@@ -316,13 +322,21 @@ def make_plan(placement: Placement, stations: Stations | None = None) -> Plan:
                 ),
             )
         )
-    outside = {
-        part: stations.number(part, part)
-        for part, there in (("global buffer", chip.global_buffer), ("DRAM", chip.memory), ("host link", chip.host))
-        if there
-    }
-    names, parts, kinds = tuple(stations.names), tuple(stations.parts), tuple(stations.kinds)
-    return Plan(placement, tuple(layers), names, parts, kinds, tuple(stations.capacity), outside)
+    outside = {"global buffer": stations.number("global buffer", "global buffer")} if chip.global_buffer else {}
+    for part, there in (("DRAM", chip.memory), ("host link", chip.host)):
+        if there:
+            outside[part] = stations.number(part, part, latency=there.latency, in_flight=there.in_flight)
+    return Plan(
+        placement=placement,
+        layers=tuple(layers),
+        stations=tuple(stations.names),
+        station_parts=tuple(stations.parts),
+        station_kinds=tuple(stations.kinds),
+        station_capacity=tuple(stations.capacity),
+        station_latency=tuple(stations.latency),
+        station_in_flight=tuple(stations.in_flight),
+        outside=outside,
+    )
 
 
 def _sum_plan(network: Network, traffic: Traffic, number: int, digital: Digital) -> SumPlan:
@@ -354,9 +368,9 @@ def _block_plan(
         arrays=tuple(_array_plan(stations, placement, block.kind, *slot) for slot in block.slots),
         buffer=stations.number("buffer", f"{tile} buffer", block.kind),
         digital=stations.number("digital unit", f"digital unit {_digital_unit(placement, block)}", block.kind),
-        forward=_multiply(kind, block.columns, physical_rows, block.rows),
+        forward=_multiply(kind, block.columns, physical_rows, block.rows, kind.array.unit_lines),
         backward=_multiply(kind, block.rows, block.columns, block.columns) if kind.trains else None,
-        update_fetch_bits=both * kind.inputs.bits,
+        update_fetch_bits=both * kind.digital.word_bits,
         slot_ps=kind.pulses.slot_ps if kind.pulses else 0,
         sample_and_hold=kind.sample_and_hold is not None,
         row_home=row_home.tile,
@@ -386,22 +400,38 @@ def _array_plan(stations: Stations, placement: Placement, number: int, tile: int
     return ArrayPlan(stations.number("array", where, number), row_drivers, column_drivers, row_adcs, column_adcs)
 
 
-def _multiply(kind: TileKind, driven: int, read: int, outputs: int) -> Multiply:
-    """Work out one pass with ``driven`` input lines, ``read`` lines to convert and ``outputs`` results."""
-    rounds = min(kind.adc.lines_per_adc, read)
+def _multiply(kind: TileKind, driven: int, read: int, outputs: int, unit_lines: int = 0) -> Multiply:
+    """Work out one pass with ``driven`` input lines, ``read`` lines to convert and ``outputs`` results.
+
+    unit_lines: lines that are converted besides, after the others of their converter, and taken off every output.
+    """
+    rounds = min(kind.adc.lines_per_adc, read) + unit_lines
     convert = picoseconds(rounds / kind.adc.rate)
     drive = picoseconds(kind.read_seconds)
     cycles = kind.inputs.cycles
     step = max(drive, convert) if kind.sample_and_hold else drive + convert
-    bits = driven * kind.inputs.bits
+    bits = driven * kind.digital.word_bits
     return Multiply(
         fetch_bits=bits,
         lead_ps=drive,
         overlap_ps=(cycles - 1) * step,
         tail_ps=convert,
-        conversions=cycles * read,
+        conversions=cycles * (read + unit_lines),
         outputs=outputs,
+        shift_adds=_shift_adds(kind, cycles * read, outputs, unit_lines),
     )
+
+
+def _shift_adds(kind: TileKind, conversions: int, outputs: int, unit_lines: int) -> int:
+    """Count the digital unit's operations that put ``outputs`` together from ``conversions``.
+
+    Each but the first of an output is shifted and added, and the unit line is, after its own bits, taken off every
+    output; where slices may be flipped, every slice is subtracted from it (an upper bound: only those that are).
+    """
+    if kind.digital.shift_adds != "digital unit":
+        return 0
+    turned = conversions // kind.inputs.cycles if kind.array.encoding == "flipped" else 0
+    return conversions - outputs + unit_lines * (kind.inputs.cycles - 1 + outputs) + turned
 
 
 def _digital_unit(placement: Placement, block: Block) -> str:

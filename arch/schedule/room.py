@@ -75,16 +75,17 @@ class Room:
                     freed.append((message, message.bits * np.array(frees, np.int64)[work.position]))
         return freed
 
-    def release(self, work: Work, multiplied: Integers, freed: Sequence[tuple[Message, Integers]]) -> None:
-        """Give room back as soon as the vector that reads it last is multiplied.
+    def release(self, work: Work, read: Integers, freed: Sequence[tuple[Message, Integers]]) -> None:
+        """Give room back as soon as the vector that reads it last has done so.
 
         Args:
             work: that reads the results.
-            multiplied: (vectors,) gates that open when a vector is multiplied.
+            read: (vectors,) gates that open when a vector is multiplied; in a recurrent layer, which adds at its homes
+                what it is given, when that is added.
             freed: what `freed` returned.
         """
         with self._writer.task(work, work.layer.blocks[0], None) as task:
-            task.wait(multiplied)
+            task.wait(read)
             for message, bits in freed:
                 with task.unless_zero(bits) as done:
                     if done:

@@ -34,7 +34,7 @@ from rpusim.arch.engine.simpy_engine import SimpyEngine
 from rpusim.arch.schedule import deadlock
 from rpusim.arch.schedule.flow import Flow
 from rpusim.arch.schedule.plan import LayerPlan, Plan, SumPlan
-from rpusim.arch.schedule.storage import Kept, settle
+from rpusim.arch.schedule.storage import Kept, early_samples, settle
 from rpusim.arch.schedule.work import Done, Extras, Todo, Work
 from rpusim.errors import InputError
 
@@ -127,10 +127,10 @@ def _sequential(flow: Flow, todo: Todo) -> None:
     before = begin
     """(samples,) gates of what each has to have done before its next stage."""
 
-    # A sample is fetched while the one before it is at work.
-    readers = todo.readers()
-    learned = begin[todo.first[todo.step_of]]
-    inputs = flow.movement.bring_in(readers, todo.number, [only(begin > begin[0], begin - 1)], [learned] * len(readers))
+    # A sample is fetched while the one before it is at work, or earlier if that does not suffice.
+    readers, early = todo.readers(), early_samples(flow.plan)
+    learned, turn = begin[todo.first[todo.step_of]], only(np.arange(samples) >= early, begin - early)
+    inputs = flow.movement.bring_in(readers, todo.number, [turn], [learned] * len(readers))
 
     forwards: dict[int, tuple[Work, Done]] = {}
 

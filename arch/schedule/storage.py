@@ -20,6 +20,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from rpusim.arch.contract.quantity import picoseconds, transfer_picoseconds
 from rpusim.arch.mapping.placement import Block, PlacedLayer, Placement
 from rpusim.arch.mapping.traffic import Message
 from rpusim.arch.schedule.plan import LayerPlan, Plan
@@ -61,7 +62,7 @@ class Kept:
     waiting_bits: of what its digital work needs on the way back; 0 in inference.
     held:        of every replica, what each of its tiles holds.
     samples:     how many samples of a mini-batch stay in the buffers.
-    ahead:       how many samples of the network's input may come in besides these.
+    ahead:       how many samples of the network's input may come in besides these, see `early_samples`.
     overflow:    where the other samples go: "global buffer" or "DRAM"; empty if all stay, or have nowhere to go.
     reread:      whether inputs need not go there, as they came from there.
     lacking:     bits of samples that have nowhere to go.
@@ -95,6 +96,7 @@ def settle(plan: Plan, samples: int, training: bool) -> tuple[Kept, ...]:
         One entry for each layer, in order.
     """
     placement, settled = plan.placement, []
+    early = early_samples(plan, max(_vector_ps(plan, layer) for layer in plan.layers))
     chip, room = placement.chip, (_left_by_words if training else _capacities)(placement)
     used = Counter(tile for block in placement.blocks() for tile, _ in block.slots)
     left = int(chip.global_buffer.capacity) if chip.global_buffer else 0
@@ -120,7 +122,7 @@ def settle(plan: Plan, samples: int, training: bool) -> tuple[Kept, ...]:
             where = "DRAM"
         elif over:
             lacking = sum(max(samples * bits - share[tile], 0) for tile, bits in by_tile.items())
-        ahead = min(room_for - fitting * training, placed.index + 2)
+        ahead = min(room_for - fitting * training, placed.index + 1 + early)
         settled.append(
             Kept(
                 input_bits=inputs,
@@ -135,6 +137,47 @@ def settle(plan: Plan, samples: int, training: bool) -> tuple[Kept, ...]:
             )
         )
     return tuple(settled)
+
+
+def early_samples(plan: Plan, beside_ps: int = 0) -> int:
+    """Count how many samples before its turn the network's input is asked for, at least one.
+
+    So many that the slowest layer need not wait: the time of a sample's way, from outside the chip to all tiles that
+    read it, over the time that its vectors hold that layer, in one pass each. No more than may be on the way.
+
+    Args:
+        plan: of the chip and network.
+        beside_ps: for how long (ps) a sample takes up room beside that.
+    """
+    chip, readers = plan.placement.chip, [layer for layer in plan.layers if layer.inputs]
+    source = chip.memory or chip.host
+    if source is None or not readers:
+        return 1
+    word = chip.tiles[readers[0].placed.blocks[0].kind].digital.word_bits
+    way = picoseconds(source.latency) + source.transfer_ps(max(layer.reads for layer in readers) * word)
+    first = np.zeros(1, np.int64)
+    for message in (message for layer in readers for message in layer.inputs):
+        bits = int(message.sent(first, first)[0])
+        link = transfer_picoseconds(bits, chip.mesh.bandwidth)
+        way += sum(plan.station_latency[hop.station] + link for hop in message.route)
+        way += transfer_picoseconds(bits, chip.tiles[message.kind].buffer.bandwidth)
+    pace = max(_sample_ps(layer) for layer in plan.layers)
+    return max(1, min(-(-(way + beside_ps) // pace), source.in_flight))
+
+
+def _sample_ps(layer: LayerPlan) -> int:
+    """Compute for how long (ps) the vectors of a sample hold an array of the layer, in one pass each."""
+    one = layer.blocks[0].forward
+    held = one.lead_ps + one.overlap_ps + (0 if layer.blocks[0].sample_and_hold else one.tail_ps)
+    return max(-(-layer.placed.layer.vectors // layer.placed.replicas) * held, 1)
+
+
+def _vector_ps(plan: Plan, layer: LayerPlan) -> int:
+    """Compute how long (ps) a block of the layer takes for a vector: to fetch, multiply and scale it."""
+    block = layer.blocks[0]
+    digital, one = block.kind.digital, block.forward
+    scaled = digital.picoseconds((digital.of_an_output * one.outputs).counts, plan.cycles[block.block.kind])
+    return transfer_picoseconds(one.fetch_bits, block.kind.buffer.bandwidth) + one.pass_ps + scaled
 
 
 def _held(plan: Plan, layer: LayerPlan, share: dict[int, int], word: int, training: bool) -> Iterator[tuple[Held, ...]]:

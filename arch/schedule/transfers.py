@@ -133,7 +133,7 @@ class Transfers:
         way = block.backward if by_row else block.forward
         assert way is not None, "activity of a chip that does not train"
         targets = [block.arrays[target] for target in (cell.targets[k] if transfer else (k,))]
-        load = (way.outputs + (block.block.columns if cell.slices == "all" else 0)) * block.kind.inputs.bits
+        load = (way.outputs + (block.block.columns if cell.slices == "all" else 0)) * block.kind.digital.word_bits
         layer, tile, vector = block.block.layer, block.block.tile, order.extras.vector[chosen]
         passes, slots = plain(writer.passes[rows]), plain(writer.slots[rows])
         with writer.builder.task(len(rows), phase, layer, tile, vector, rows) as task:

@@ -164,10 +164,10 @@ class Units:
         access(reading=False)
 
     def send(self, task: Task, route: Sequence[Hop], bits: Operand) -> None:
-        """Send bits over each link of a route in turn."""
+        """Send bits over each link of a route in turn; they are on their way from each for its latency."""
         on_link = each(bits, lambda n: transfer_picoseconds(n, self._plan.link_bandwidth))
         for hop in route:
-            task.use(hop.station, Op.SEND, on_link + hop.latency_ps, bits)
+            task.use(hop.station, Op.SEND, on_link, bits)
 
     def deliver(self, task: Task, message: Message, bits: Operand) -> None:
         """Send bits over a message's links, and write them into the buffer at their end."""

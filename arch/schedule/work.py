@@ -111,7 +111,7 @@ class Todo:
 
     def __init__(self, plan: Plan, activity: Activity) -> None:
         assert np.all(activity.count == 1), "aggregated rows have to be expanded before they are scheduled"
-        self.layers = plan.layers
+        self.layers, self._network = plan.layers, plan.placement.network
         step = activity.mini_batch
         self.mini_batches = int(step.max(initial=-1)) + 1
         self._forms: dict[tuple[int, int], tuple[Integers, Integers, Integers]] = {}
@@ -153,14 +153,26 @@ class Todo:
         return Work(layer, phase, step, sample, vector, rows)
 
     def errors(self, layer: LayerPlan) -> Work | None:
-        """Return the vectors of a layer that have an error: those that go back, or learn; None if it has none."""
+        """Return the vectors of a layer that have an error; None if it has none.
+
+        These are the vectors that go back, or learn. The first step of a recurrent layer need do neither, as nobody
+        gave the state before it; but its error, too, is that of the layers that give the steps something to add.
+        """
         found = [w for phase in (Phase.BACKWARD, Phase.UPDATE) if (w := self.work(phase, layer))]
+        if layer.placed.layer.unread:
+            givers = self._network.predecessors(layer.index)
+            found += [w for giver in givers if giver >= 0 and (w := self.errors(self.layers[giver]))]
         if not found:
             return None
+        vectors = layer.placed.layer.vectors
+        if layer.placed.layer.unread:
+            samples = np.unique(np.concatenate([w.sample for w in found]))
+            sample = samples.repeat(vectors)
+            vector = (self.number[samples][:, None] * vectors + np.arange(vectors)).ravel()
+            return Work(layer, Phase.BACKWARD, self.step_of[sample], sample, vector, None)
         width = 1 + max(int(w.vector.max()) for w in found)
         step, vector = np.divmod(np.unique(np.concatenate([w.step * width + w.vector for w in found])), width)
-        sample = self.first[step] + vector // layer.placed.layer.vectors
-        return Work(layer, Phase.BACKWARD, step, sample, vector, None)
+        return Work(layer, Phase.BACKWARD, step, self.first[step] + vector // vectors, vector, None)
 
     def errors_of_sum(self, layer: LayerPlan, parts: Sequence[Work]) -> Work:
         """Return the vectors of a sum that have an error: all of the samples of which some part has one.

@@ -31,7 +31,7 @@ class Writer:
         self.trains = activity.trains
         self.passes = activity.passes.astype(np.int64)
         self.slots = activity.slots.astype(np.int64)
-        self.builder = Builder(plan.stations, plan.station_capacity)
+        self.builder = Builder(plan.stations, plan.station_capacity, plan.station_latency, plan.station_in_flight)
         self.works = self.builder.works
         self.units = Units(plan, self.works)
         self.asked = self.works.numbers(activity.works)

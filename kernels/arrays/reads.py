@@ -16,6 +16,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
+from rpusim.errors import InputError
 from rpusim.kernels.base import rng
 from rpusim.kernels.base.loops import Floats, Loop
 from rpusim.kernels.base.rng import Integer, Purpose, nb_bits, nb_line_words, nb_normal, nb_step_words
@@ -82,6 +83,8 @@ class Reader:
     """
 
     def __init__(self, io: IOParameters, rows: int, columns: int, stream: tuple[int, ...], by_columns: bool) -> None:
+        if io.slices is not None:
+            raise InputError("slices: were given for reads of a cell that learns by pulses; accepted is None")
         self.io = replace(io, noise_management=NoiseManagement.NONE, bound_management=BoundManagement.NONE)
         self.stream, self.by_columns = stream, by_columns
         self.slices, self.length = (columns, rows) if by_columns else (rows, columns)

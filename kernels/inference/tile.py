@@ -35,7 +35,8 @@ from rpusim.kernels.inference.draw import CellDraw
 from rpusim.kernels.inference.modifiers import Modifier
 from rpusim.kernels.inference.noise import PCM, NoiseModel
 from rpusim.kernels.inference.remapping import Remap
-from rpusim.kernels.mvm.multiply import IOParameters, Product, multiply
+from rpusim.kernels.inference.sliced import Draw, SlicedDevices
+from rpusim.kernels.mvm.multiply import IOParameters, Product, SlicedCells, multiply
 from rpusim.kernels.tiles.tile import ALONE, LayerConfig, Step, Tile
 
 Tensor = torch.Tensor
@@ -106,6 +107,7 @@ class InferenceTile(Tile):
     programmed:  whether the cells hold anything.
     factor:      factor of drift compensation for every row (rows,).
     age:         seconds since programming.
+    sliced:      the devices of weights that are cut over cells, if these have errors; None otherwise.
     """
 
     weight: torch.nn.Parameter
@@ -115,6 +117,7 @@ class InferenceTile(Tile):
     reference: Tensor
     left: Tensor
     held: Tensor
+    sliced: SlicedDevices | None
     frozen: Tensor
     baseline: Tensor
     factor: Tensor
@@ -136,6 +139,9 @@ class InferenceTile(Tile):
         self.register_buffer("frozen", torch.zeros(devices, rows, columns))
         self.register_buffer("baseline", torch.ones(rows))
         self.register_buffer("factor", torch.ones(rows))
+        io, self.sliced = config.forward, None
+        if io.slices is not None and not io.is_perfect and config.noise is not None:
+            self.sliced = SlicedDevices(rows, columns, io.slices, config.converter, config.noise)
         self._seen = self._changes()
 
     # --- weights ------------------------------------------------------------------------------------------------------
@@ -144,6 +150,10 @@ class InferenceTile(Tile):
     def stored(self) -> Tensor:
         """The clean weights in units of the array (rows, columns)."""
         return self._mapped if self.config.remap is None else self._mapped / self.scale[:, None]
+
+    @property
+    def sliced_cells(self) -> SlicedCells | None:
+        return self.sliced.cells if self.sliced is not None and self.programmed and not self.training else None
 
     @property
     def _mapped(self) -> Tensor:
@@ -241,7 +251,11 @@ class InferenceTile(Tile):
         noise, converter, weights = self.config.noise, self.config.converter, self.stored
         number = self._next("programmings")
         self._fit = converter.fit(weights)
-        if noise is None:
+        if self.sliced is not None:
+            programming, frozen = (self._draws(p, number) for p in (Purpose.PROGRAMMING, Purpose.FROZEN))
+            self.sliced.program(weights, self._forward_io.out_bound, programming, frozen)
+            self.left.copy_(self.sliced.weights)
+        elif noise is None:
             self.left.copy_(weights)
         else:
             left = []
@@ -269,7 +283,10 @@ class InferenceTile(Tile):
         if not self.programmed:
             self.program()
         self.age, number = seconds, self._next("drifts")
-        if noise is not None:
+        if self.sliced is not None:
+            self.sliced.drift(seconds, self._draws(Purpose.AGEING, number))
+            self.held.copy_(self.sliced.weights)
+        elif noise is not None:
             fit = self._fit if noise.around_target else converter.fit(self.left)
             now = [
                 noise.after(conductance, self.frozen[device], seconds, self._draw(Purpose.AGEING, number, device))
@@ -291,6 +308,7 @@ class InferenceTile(Tile):
             self._counters["reads"],
             self.average.clone(),
             self.path_now,
+            cells=None if self.sliced is None else self.sliced.cells,
         )
         self._counters["reads"] += self.columns
         self._log(passes=int(done.passes.sum()), adds=self.rows * self.columns)
@@ -306,6 +324,18 @@ class InferenceTile(Tile):
         seed, layer, _ = self._stream
         name = (seed, layer, _WHOLE_LAYER, int(purpose), number, device)
         return CellDraw(self.rows, self.columns, name, self.place, self.weight.device)
+
+    def _draws(self, purpose: Purpose, number: int) -> Draw:
+        """Give the random numbers of each device of sliced weights, or of the unit line, which every tile has."""
+        seed, layer, tile = self._stream
+
+        def draw(device: int, of_unit_line: bool) -> CellDraw:
+            if not of_unit_line:
+                return self._draw(purpose, number, device)
+            name = (seed, layer, tile, int(purpose), number, device)
+            return CellDraw(1, self.columns, name, self.place, self.weight.device)
+
+        return draw
 
     def _log(self, **columns: int) -> None:
         """Write one row of maintenance to the log."""

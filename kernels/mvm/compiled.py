@@ -1,8 +1,9 @@
 """The stages of the analog multiplication in compiled loops, for the common periphery.
 
 Covered are converters (also rounding stochastically), input and output noise, and asymmetries, in one pass of signed
-inputs; whatever changes the analog sum itself (IR drop, offsets, series resistance, S-shape, read noise of the weights,
-two passes) is computed by `specification`. The arithmetic and the random numbers are those of `specification`.
+inputs; bits in two's complement and slices are in `compiled_conversions`; whatever changes the analog sum itself (IR
+drop, offsets, series resistance, S-shape, read noise of the weights, two passes) is computed by `specification`. The
+arithmetic and the random numbers are those of `specification`.
 """
 
 from __future__ import annotations
@@ -53,9 +54,14 @@ _TWO = np.float32(2)
 
 def covers(io: IOParameters) -> bool:
     """Whether the compiled stages can do everything that ``io`` asks for."""
+    return io.is_perfect or (io.mv_type is MVType.ONE_PASS and io.slices is None and plain(io))
+
+
+def plain(io: IOParameters) -> bool:
+    """Whether nothing changes the analog sum itself: neither voltages on the lines nor read noise of the weights."""
     quiet_weights = io.w_noise <= 0.0 or io.w_noise_type is WeightNoise.NONE
     straight = io.out_nonlinearity <= 0.0 and io.v_offset_std <= 0.0 and io.r_series <= 0.0 and io.ir_drop <= 0.0
-    return io.is_perfect or (io.mv_type is MVType.ONE_PASS and quiet_weights and straight)
+    return quiet_weights and straight
 
 
 def _statistics(
@@ -232,7 +238,7 @@ def _first(
 
     alpha is the largest magnitude up to a threshold if inputs are ``managed``, else a constant. numbers: as
     `_Constants` holds them. stochastic: inputs are rounded by chance. backward: empty vectors are left out even if
-    there is input noise. keys: as `_keys` makes them. passes, active: (vectors,), filled with 1 or 0 passes and with
+    there is input noise. keys: as `keys_of` makes them. passes, active: (vectors,), filled with 1 or 0 passes and with
     the inputs that are not zero.
     Returns which vectors are multiplied at all, and their factors; the first rows of ``u`` are theirs, and the rows of
     the others in ``y`` become 0.
@@ -295,7 +301,7 @@ for _several in (False, True):
 
 
 @lru_cache(maxsize=4096)
-def _keys(stream: tuple[int, ...]) -> NDArray[np.uint64]:
+def keys_of(stream: tuple[int, ...]) -> NDArray[np.uint64]:
     """Make the keys of input noise, input rounding, output noise and output rounding, in this order."""
     purposes = Purpose.INPUT_NOISE, Purpose.INPUT_ROUNDING, Purpose.OUTPUT_NOISE, Purpose.OUTPUT_ROUNDING
     return np.array([rng.key(*stream, purpose) for purpose in purposes], np.uint64)
@@ -395,7 +401,7 @@ def _multiply(
     backward: bool,
 ) -> None:
     """Do `multiply` for some of the vectors, into their parts of ``y``, ``passes`` and ``active``."""
-    constants, keys, u = _constants(io), _keys(stream), np.empty(x.shape, np.float32)
+    constants, keys, u = _constants(io), keys_of(stream), np.empty(x.shape, np.float32)
     loop = _variant(_FIRST, u.size)
     flags = *constants.first_flags, backward
     todo, factor = loop(x.numpy(), constants.numbers, *flags, keys, first, passes, active, u, y)
@@ -407,7 +413,7 @@ def _multiply(
     while number and reduction < constants.last_reduction:
         todo, factor, reduction, round_number = todo[clipped], factor[clipped] * _TWO, reduction * 2.0, round_number + 1
         passes[todo] += 1
-        sums = product(_converted(x, todo, factor, io, keys, first, round_number), weights)
+        sums = product(converted(x, todo, factor, io, keys, first, round_number), weights)
         number, clipped = _read(sums, y, todo, factor, constants, lines, keys, first, round_number)
 
 
@@ -424,12 +430,12 @@ def one_pass(
     round_number: int,
 ) -> NDArray[np.bool_]:
     """Make one analog pass; arguments and result as for `specification.one_pass`."""
-    keys = _keys(stream)
-    sums = product(_converted(x, todo, factor, io, keys, first, round_number), weights)
+    keys = keys_of(stream)
+    sums = product(converted(x, todo, factor, io, keys, first, round_number), weights)
     return _read(sums, y.numpy(), todo, factor, _constants(io), lines, keys, first, round_number)[1]
 
 
-def _converted(
+def converted(
     x: torch.Tensor,
     todo: NDArray[np.int64],
     factor: NDArray[np.float32],

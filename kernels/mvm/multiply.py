@@ -5,8 +5,12 @@ to its bound, input noise, the array (IR drop, voltage offsets, series resistanc
 read-out, output noise, the ADC rounds and clips to its bound; the digital side multiplies alpha back. Bound management
 repeats the vector at half the input if any output clipped, with all noise fresh. Rounding is half to even.
 
+Where inputs come bit by bit in two's complement, or weights are cut over several cells (`slices`), a pass is many
+conversions, whose results are put together digitally (`conversions`).
+
 `multiply` drives the passes and decides; the *stages* do the arithmetic: `specification` (everything; any device; the
-specification) or `compiled` (the common subset, compiled). Both share the one matrix product in the middle.
+specification), or `compiled` and `compiled_conversions` (the common subset, compiled). All share the one matrix product
+in the middle.
 
 Noise, bound and update management: Gokmen, Onen & Haensch, Front. Neurosci. 11:538 (2017). Pipeline as in Rasch et al.,
 "A flexible and fast PyTorch toolkit for simulating training and inference on analog crossbar arrays" (2021).
@@ -14,11 +18,13 @@ Noise, bound and update management: Gokmen, Onen & Haensch, Front. Neurosci. 11:
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from rpusim.kernels.mvm import compiled, specification
+from rpusim.kernels.mvm import compiled, compiled_conversions, specification
 from rpusim.kernels.mvm.periphery import (
     BoundManagement,
     IOParameters,
@@ -30,14 +36,18 @@ from rpusim.kernels.mvm.periphery import (
     WeightNoise,
     product,
 )
+from rpusim.kernels.mvm.slices import Encoding, SlicedCells, Slices
 
 __all__ = [
     "BoundManagement",
+    "Encoding",
     "IOParameters",
     "Lines",
     "MVType",
     "NoiseManagement",
     "Product",
+    "SlicedCells",
+    "Slices",
     "Statistics",
     "WeightNoise",
     "multiply",
@@ -57,6 +67,7 @@ def multiply(
     average: Tensor | None = None,
     path: str = "numba",
     backward: bool = False,
+    cells: SlicedCells | None = None,
 ) -> Product:
     """Multiply each row of ``x`` by ``weights`` as an array with its periphery does; signals have no unit.
 
@@ -67,12 +78,19 @@ def multiply(
     management needs none. path: "numba" (where `compiled.covers` the periphery; else torch) or "torch".
     backward: x are errors. A vector that noise management finds empty (alpha <= 0) gives exact zeros and takes no pass;
     forwards, only if there is no input noise, which is multiplied otherwise. The rules are those of AIHWKit.
+    cells: what the cells of sliced weights hold; None: exactly what the weights are cut into.
     Returns outputs (vectors, outputs), and per vector how many analog passes it took and how many inputs were not zero.
     """
     loops = path == "numba" and x.is_cpu
     if loops and compiled.simple(io):
         return compiled.multiply(weights, x, io, lines, stream, first, backward)
-    stages = compiled if loops and compiled.covers(io) else specification
+    stages: Any = specification
+    if loops and io.in_conversions and compiled_conversions.covers(io):
+        stages = compiled_conversions
+    elif loops and compiled.covers(io):
+        stages = compiled
+    set_bits = np.zeros(len(x), np.int64) if io.mv_type is MVType.BIT_SERIAL else None
+    extra = (cells, set_bits) if io.in_conversions else ()
     managed = io.noise_management is not NoiseManagement.NONE and not io.is_perfect
     worst_case = io.bound_management is BoundManagement.ITERATIVE_WORST_CASE
     wants_sums = worst_case or io.noise_management is NoiseManagement.ABS_MAX_NP_SUM
@@ -89,13 +107,13 @@ def multiply(
     y = torch.zeros(vectors, weights.shape[0], device=x.device)
     # A vector that noise management finds empty is not multiplied at all, unless its inputs would still be noisy.
     skips = managed and (backward or io.inp_noise <= 0.0)
-    todo = np.flatnonzero(alpha > 0) if skips else np.arange(vectors)
+    todo = np.flatnonzero(~(alpha <= 0)) if skips else np.arange(vectors)  # one that is no number stays so
     alpha = np.where(alpha > 0, alpha, np.float32(1))
     reduction, last, round_number = 1.0, io.last_reduction, 0
     while len(todo):
         passes[todo] += 1
         factor = alpha[todo] * np.float32(reduction)
-        clipped = stages.one_pass(weights, x, y, todo, factor, io, lines, stream, first, round_number)
+        clipped = stages.one_pass(weights, x, y, todo, factor, io, lines, stream, first, round_number, *extra)
         if reduction >= last:
             break
         todo = todo[clipped]
@@ -105,7 +123,7 @@ def multiply(
         else:
             reduction *= 2.0
         round_number += 1
-    return Product(y, passes, seen.nonzero)
+    return Product(y, passes, seen.nonzero, set_bits)
 
 
 def noise_factor(

@@ -20,6 +20,7 @@ from rpusim.errors import InputError
 from rpusim.kernels.base import rng
 from rpusim.kernels.base.rng import Purpose
 from rpusim.kernels.base.threads import on_one_thread, part_by_part
+from rpusim.kernels.mvm.slices import Slices
 
 Tensor = torch.Tensor
 
@@ -35,7 +36,9 @@ class MVType(StrEnum):
     ONE_PASS: signed, all at once. POS_NEG_SEPARATE, POS_NEG_SEPARATE_DIGITAL_SUM: negative and positive parts one after
     the other, summed before or after the ADC. SPLIT_MODE: the DAC's integer in two parts, the lower bits and the upper
     ones; BIT_WISE: bit by bit. Both carry the sign, and each part goes through read-out and ADC before they are summed
-    digitally with their powers of two. These parts count as one pass.
+    digitally with their powers of two. These parts count as one pass. BIT_SERIAL: bit by bit in two's complement, by
+    drivers that know only on and off: the lowest bit first, at last the sign, which is subtracted; every bit is applied
+    at the DAC's whole range.
     """
 
     ONE_PASS = "one_pass"
@@ -43,6 +46,7 @@ class MVType(StrEnum):
     POS_NEG_SEPARATE_DIGITAL_SUM = "pos_neg_separate_digital_sum"
     SPLIT_MODE = "split_mode"
     BIT_WISE = "bit_wise"
+    BIT_SERIAL = "bit_serial"
 
     @property
     def by_sign(self) -> bool:
@@ -117,6 +121,10 @@ class IOParameters:
     noise_management, nm_thres, nm_assumed_wmax, nm_decay: see `NoiseManagement`; threshold <= 0: none.
     bound_management, max_bm_factor, max_bm_res: see `BoundManagement`; inputs are halved until `last_reduction`.
     bm_test_negative_bound: whether outputs at the lower bound count as clipped.
+    slices: how a weight is cut over cells, see `Slices`; None: it is not. With slices, or bit by bit in two's
+    complement, bound, resolution and noise of the output are those of one conversion: of one bit at full-scale input,
+    and of one slice, whose highest level counts as 1. Bit by bit in two's complement a vector that clips is repeated at
+    half the read voltage, as often as elsewhere at half the input: half a number has the same bits, one place lower.
     """
 
     is_perfect: bool = False
@@ -154,6 +162,7 @@ class IOParameters:
     nm_thres: float = 0.0
     nm_assumed_wmax: float = 0.6
     nm_decay: float = 1e-3
+    slices: Slices | None = None
 
     def __post_init__(self) -> None:
         for field, kind in (
@@ -191,13 +200,58 @@ class IOParameters:
                 f"inp_bound: {self.inp_bound!r} was given with noise_management {str(self.noise_management)!r}; "
                 "accepted is 1, or any bound with noise_management 'none'"
             )
-        if self.mv_type.by_bits and self.inp_step == 0.0 and not self.is_perfect:
+        in_bits = self.mv_type.by_bits or self.mv_type is MVType.BIT_SERIAL
+        if in_bits and self.inp_step == 0.0 and not self.is_perfect:
             raise InputError(
                 f"mv_type: {str(self.mv_type)!r} was given with a continuous input; accepted are inp_res > 0 and "
                 "inp_bound > 0"
             )
         if self.out_nonlinearity > 0.0 and self.out_bound <= 0.0:
             raise InputError(f"out_bound: {self.out_bound!r} was given; accepted is a number > 0 with out_nonlinearity")
+        if self.slices is not None:
+            checks.instance("slices", self.slices, Slices)
+        if self.in_conversions and not self.is_perfect:
+            self._check_conversions()
+
+    def _check_conversions(self) -> None:
+        """Refuse what bits and slices have no meaning for."""
+        with_what = f"mv_type {str(self.mv_type)!r}" + (" and slices" if self.slices is not None else "")
+        if self.mv_type not in (MVType.ONE_PASS, MVType.BIT_SERIAL):
+            raise InputError(
+                f"mv_type: {str(self.mv_type)!r} was given with slices; accepted are 'one_pass' and 'bit_serial'"
+            )
+        if self.noise_management is NoiseManagement.ABS_MAX_NP_SUM:
+            raise InputError(
+                f"noise_management: 'abs_max_np_sum' was given with {with_what}; accepted are the others, as no factor "
+                "of the whole input bounds the sum of one conversion"
+            )
+        if self.bound_management is BoundManagement.ITERATIVE_WORST_CASE:
+            raise InputError(
+                f"bound_management: 'iterative_worst_case' was given with {with_what}; accepted are 'none' and "
+                "'iterative', as no factor of the whole input bounds the sum of one conversion"
+            )
+
+    @property
+    def in_conversions(self) -> bool:
+        """Whether a product is put together digitally from conversions of bits in two's complement, or of slices."""
+        return self.mv_type is MVType.BIT_SERIAL or self.slices is not None
+
+    @property
+    def unsigned(self) -> bool:
+        """Whether analog sums are never negative, so that the converter's range begins at 0."""
+        return self.mv_type is MVType.BIT_SERIAL and self.slices is not None and self.slices.has_unit_line
+
+    @property
+    def places(self) -> list[float]:
+        """What an output of each part of an input is worth; in two's complement the last bit counts negative."""
+        if self.mv_type is not MVType.BIT_SERIAL:
+            return [1.0]
+        bits = self.inp_levels.bit_length()
+        return [self.inp_step * 2.0**bit for bit in range(bits)] + [-self.inp_step * 2.0**bits]
+
+    def lines_read(self, outputs: int) -> int:
+        """Count the lines that hold ``outputs`` outputs: one for each slice, and the unit line."""
+        return outputs if self.slices is None else outputs * self.slices.number + self.slices.has_unit_line
 
     @property
     def inp_step(self) -> float:
@@ -264,11 +318,11 @@ class Lines:
 
     @staticmethod
     def sample(io: IOParameters, outputs: int, inputs: int, stream: tuple[int, ...]) -> Lines:
-        """Draw the lines of an array with ``outputs`` x ``inputs`` cells.
+        """Draw the lines of an array with ``outputs`` x ``inputs`` weights; each slice of an output is a line.
 
         io: the periphery. stream: integers that name array and direction to the random numbers.
         """
-        base = rng.key(*stream, Purpose.LINES)
+        base, outputs = rng.key(*stream, Purpose.LINES), io.lines_read(outputs)
         noise = offset = curvature = negative = None
         if io.out_noise > 0.0 and io.out_noise_std > 0.0:
             noise = (io.out_noise * (1.0 + io.out_noise_std * rng.normal_matrix(base, 0, 1, outputs)[0])).abs()
@@ -286,12 +340,14 @@ class Product(NamedTuple):
     """The result of a multiplication.
 
     y: outputs (vectors, outputs). passes: analog passes of each vector (vectors,); 0: it was skipped. active: inputs of
-    each vector that are not zero (vectors,).
+    each vector that are not zero (vectors,). set_bits: bit by bit in two's complement, how often a bit of a vector that
+    is set drives a line, over all passes (vectors,); None: inputs are whole.
     """
 
     y: Tensor
     passes: NDArray[np.int32]
     active: NDArray[np.int32]
+    set_bits: NDArray[np.int64] | None = None
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,12 @@ Equations, with u the prepared input, Delta the step of a converter, xi fresh no
     output    y < 0: y (1 - out_asymmetry);  y += out_noise xi;  y = clip(Delta rint(y / Delta), out_bound)    (6)
     by bits   y = sum_k 2^(l_k) s_k y_k, where y_k is (2) to (6) of part k of the integer u / Delta, which starts at
               bit l_k; s_k = 1, or what scaled the part to the whole input range                               (7)
+    conversions  y_l = sum_b p_b r_bl, where r_bl is (2) to (6) of bit b of u / Delta in two's complement (places p_b =
+              Delta 2^b, of the sign -Delta 2^b; or of the whole input, p = 1) on line l                        (8)
+              y = sum_k f_k y_k - o y_unit over the slices k of an output; one that is flipped counts as top y_unit -
+              y_k; all of it in float64, as the digital side adds integers                                      (9)
+
+Bit by bit in two's complement x / alpha is rounded, not x / (alpha r): 1 / r is the read voltage.
 """
 
 from __future__ import annotations
@@ -21,7 +27,9 @@ from numpy.typing import NDArray
 
 from rpusim.kernels.base import rng
 from rpusim.kernels.base.rng import Purpose
+from rpusim.kernels.mvm.conversions import LinesRead, in_blocks, lines_of
 from rpusim.kernels.mvm.periphery import IOParameters, Lines, MVType, Statistics, WeightNoise, product
+from rpusim.kernels.mvm.slices import SlicedCells
 
 Tensor = torch.Tensor
 
@@ -37,19 +45,20 @@ def statistics(x: Tensor, wants_sums: bool) -> Statistics:
 
 
 class _Noise:
-    """Draws the random numbers of one pass, (vectors, lines); ``half`` tells the parts of an input apart."""
+    """Draws the random numbers of one pass, (vectors, lines); ``half`` tells the parts of an input apart, be it one
+    number, or one for each of ``vectors`` (vectors, 1)."""
 
     def __init__(self, stream: tuple[int, ...], vectors: NDArray[np.int64], round_number: int, device: torch.device):
         self._stream, self._vectors, self._round, self._device = stream, vectors, round_number, device
 
-    def _bits(self, purpose: Purpose, lines: int, half: int) -> Tensor:
+    def _bits(self, purpose: Purpose, lines: int, half: Tensor | int) -> Tensor:
         words = rng.torch_words(rng.key(*self._stream, purpose), self._vectors, self._device)[:, None]
         return rng.bits(words, self._round, torch.arange(lines, device=self._device), half)
 
-    def normal(self, purpose: Purpose, lines: int, half: int = 0) -> Tensor:
+    def normal(self, purpose: Purpose, lines: int, half: Tensor | int = 0) -> Tensor:
         return rng.normal(self._bits(purpose, lines, half))
 
-    def uniform(self, purpose: Purpose, lines: int, half: int = 0) -> Tensor:
+    def uniform(self, purpose: Purpose, lines: int, half: Tensor | int = 0) -> Tensor:
         return rng.uniform(self._bits(purpose, lines, half))
 
 
@@ -64,14 +73,20 @@ def one_pass(
     stream: tuple[int, ...],
     first: int,
     round_number: int,
+    cells: SlicedCells | None = None,
+    set_bits: NDArray[np.int64] | None = None,
 ) -> NDArray[np.bool_]:
     """Make one analog pass of some vectors, and fill their rows of ``y``.
 
     weights: (outputs, inputs). x: (vectors, inputs). y: (vectors, outputs). todo: numbers of the vectors. factor:
-    (len(todo),), what their inputs are divided by. io, lines, stream, first: as for `rpusim.kernels.mvm.multiply`.
-    round_number: how many passes they had before.
+    (len(todo),), what their inputs are divided by. io, lines, stream, first, cells: as for
+    `rpusim.kernels.mvm.multiply`. round_number: how many passes they had before. set_bits: (vectors,), to which the
+    bits of this pass are added that are set; None: inputs are whole.
     Returns which of them clipped at the output: (len(todo),).
     """
+    if io.in_conversions:
+        given = io, lines, stream, first, round_number, set_bits
+        return in_blocks(_conversions, lines_of(weights, io, cells), x, y, todo, factor, *given)
     noise = _Noise(stream, first + todo, round_number, x.device)
     place = torch.from_numpy(todo).to(x.device)
     of_factor = torch.from_numpy(factor).to(x.device)[:, None]
@@ -98,7 +113,7 @@ def one_pass(
     return clipped.cpu().numpy()
 
 
-def _driven(u: Tensor, io: IOParameters, noise: _Noise, part: int) -> Tensor:
+def _driven(u: Tensor, io: IOParameters, noise: _Noise, part: Tensor | int) -> Tensor:
     """Turn converted inputs u (vectors, inputs) into what drives the lines: with noise, and less where negative."""
     if io.inp_noise > 0.0:
         u = u + noise.normal(Purpose.INPUT_NOISE, u.shape[1], part) * io.inp_noise
@@ -119,8 +134,64 @@ def _by_bits(weights: Tensor, u: Tensor, io: IOParameters, lines: Lines, noise: 
     return out, clipped
 
 
+def _conversions(
+    read: LinesRead,
+    x: Tensor,
+    y: Tensor,
+    todo: NDArray[np.int64],
+    factor: NDArray[np.float32],
+    io: IOParameters,
+    lines: Lines,
+    stream: tuple[int, ...],
+    first: int,
+    round_number: int,
+    set_bits: NDArray[np.int64] | None,
+) -> NDArray[np.bool_]:
+    """Do `one_pass` by equations 8 and 9; ``read``: what the lines hold, and how their read-outs are put together."""
+    serial, places = io.mv_type is MVType.BIT_SERIAL, io.places
+    voltage = 0.5**round_number if serial else 1.0
+    place, device = torch.from_numpy(todo).to(x.device), x.device
+    of_factor = torch.from_numpy(factor).to(device)[:, None]
+    noise = _Noise(stream, first + todo, round_number, device)
+    u = x[place] * (1.0 / (of_factor * voltage))
+    if serial:
+        if io.inp_sto_round:
+            u = u / io.inp_step + (noise.uniform(Purpose.INPUT_ROUNDING, u.shape[1]) - 0.5)
+        else:
+            u = u / io.inp_step
+        lost = torch.isnan(u).any(1)
+        level = torch.round(u).nan_to_num(0.0).to(torch.float64).clamp(-io.inp_levels, io.inp_levels).to(torch.int64)
+        bits = torch.arange(len(places), device=device)[:, None]
+        are_set = level[:, None, :] >> bits & 1
+        if set_bits is not None:
+            set_bits[todo] += are_set.sum((1, 2)).cpu().numpy()
+        u = are_set.to(x.dtype).flatten(0, 1) * voltage
+    else:
+        u = _convert(u, io.inp_step, io.inp_bound, noise, io.inp_sto_round)[0]
+        lost = torch.zeros(len(todo), dtype=torch.bool, device=device)
+    noise = _Noise(stream, np.repeat(first + todo, len(places)), round_number, device)
+    part = torch.arange(len(places), device=device).repeat(len(todo))[:, None]
+    driven = _driven(u, io, noise, part)
+    raw, clipped = _read_out(_array(read.matrix, driven, io, lines, noise, part), io, lines, noise, part)
+    wide = raw.double().reshape(len(todo), len(places), -1)
+    total = torch.zeros_like(wide[:, 0])
+    for number, worth in enumerate(places):
+        total = total + wide[:, number] * worth
+    out = read.put_together(total).float()
+    out[lost] = float("nan")
+    y[place] = out * (of_factor * io.out_scale)
+    of_vectors: NDArray[np.bool_] = clipped.reshape(len(todo), len(places)).any(1).cpu().numpy()
+    return of_vectors
+
+
 def _convert(
-    signal: Tensor, step: float, bound: float, noise: _Noise, stochastic: bool, output: bool = False, half: int = 0
+    signal: Tensor,
+    step: float,
+    bound: float,
+    noise: _Noise,
+    stochastic: bool,
+    output: bool = False,
+    half: Tensor | int = 0,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Round to the converter's step, then clip: (signal, above the bound, below it)."""
     if step > 0.0:
@@ -137,7 +208,7 @@ def _convert(
     return signal.clamp(-limit, limit), signal > limit, signal < -limit
 
 
-def _array(weights: Tensor, u: Tensor, io: IOParameters, lines: Lines, noise: _Noise, half: int) -> Tensor:
+def _array(weights: Tensor, u: Tensor, io: IOParameters, lines: Lines, noise: _Noise, half: Tensor | int) -> Tensor:
     """Apply equations 2 to 4 to inputs u (vectors, inputs): (vectors, outputs)."""
     y = product(u, weights)
     inputs = u.shape[1]
@@ -165,7 +236,7 @@ def _array(weights: Tensor, u: Tensor, io: IOParameters, lines: Lines, noise: _N
     return y
 
 
-def _read_out(y: Tensor, io: IOParameters, lines: Lines, noise: _Noise, half: int) -> tuple[Tensor, Tensor]:
+def _read_out(y: Tensor, io: IOParameters, lines: Lines, noise: _Noise, half: Tensor | int) -> tuple[Tensor, Tensor]:
     """Apply equations 5 and 6 to y (vectors, outputs): (outputs, which vectors clipped)."""
     if io.out_nonlinearity > 0.0 or io.r_series > 0.0:
         curvature = torch.zeros(y.shape[1]) if lines.curvature is None else lines.curvature
@@ -179,4 +250,6 @@ def _read_out(y: Tensor, io: IOParameters, lines: Lines, noise: _Noise, half: in
         deviation: Tensor | float = io.out_noise if lines.noise is None else lines.noise.to(y.device)
         y = y + noise.normal(Purpose.OUTPUT_NOISE, y.shape[1], half) * deviation
     y, above, below = _convert(y, io.out_step, io.out_bound, noise, io.out_sto_round, output=True, half=half)
+    if io.unsigned and io.out_bound > 0.0:  # a sum below the range is noise, and no overload
+        return y.clamp(min=0.0), above.any(1)
     return y, (above | below if io.bm_test_negative_bound else above).any(1)

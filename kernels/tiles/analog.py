@@ -47,6 +47,11 @@ class AnalogConfig(LayerConfig):
     def __post_init__(self) -> None:
         super().__post_init__()
         checks.instance("device", self.device, Device)
+        if self.forward.slices is not None:
+            raise InputError(
+                "forward.slices: slices were given for arrays that learn by pulses; accepted is None, as a pulse moves "
+                "one cell and not the slices of a weight"
+            )
         checks.instance("cell", self.cell, CellParameters)
         checks.instance("update", self.update, UpdateParameters)
 

@@ -22,6 +22,7 @@ from rpusim.errors import InputError
 from rpusim.kernels.mvm.input_range import InputRange
 from rpusim.kernels.mvm.multiply import BoundManagement, IOParameters, Lines, NoiseManagement, Product, multiply
 from rpusim.kernels.mvm.periphery import product
+from rpusim.kernels.mvm.slices import SlicedCells
 
 Tensor = torch.Tensor
 PATHS = ("numba", "torch")
@@ -74,6 +75,8 @@ class LayerConfig(ABC):
     def __post_init__(self) -> None:
         checks.instance("forward", self.forward, IOParameters)
         checks.instance("backward", self.backward, IOParameters)
+        if self.backward.slices is not None and not self.backward.is_perfect:
+            raise InputError("backward.slices: slices were given; accepted is None, as slices are read forwards only")
         for name in ("analog_bias", "weight_scaling_columnwise", "learn_out_scaling", "out_scaling_columnwise"):
             checks.flag(name, getattr(self, name))
         for name in ("max_rows", "max_columns"):
@@ -82,6 +85,11 @@ class LayerConfig(ABC):
         checks.number("weight_scaling_omega", self.weight_scaling_omega, low=0.0)
         if self.input_range is not None:
             checks.instance("input_range", self.input_range, InputRange)
+            if self.input_range.manage_output_clipping and self.forward.in_conversions:
+                raise InputError(
+                    "manage_output_clipping: True was given with a periphery that converts bits or slices one by one; "
+                    "accepted is False, as no output stands at the converters' bound as a whole"
+                )
             if self.analog_bias:
                 raise InputError("input_range: it was given with analog_bias=True; accepted is a digital bias, False")
             managed = (self.forward.noise_management, self.forward.bound_management)
@@ -175,6 +183,11 @@ class Tile(torch.nn.Module, ABC):
         return self.weights.clone()
 
     @property
+    def sliced_cells(self) -> SlicedCells | None:
+        """What the cells of sliced weights hold; None: exactly what the weights are cut into, or nothing is cut."""
+        return None
+
+    @property
     def path_now(self) -> str:
         """The path that multiplications take where the weights lie now: the compiled one needs the CPU."""
         return self.path if self.weights.is_cpu else "torch"
@@ -194,6 +207,7 @@ class Tile(torch.nn.Module, ABC):
             self._counters["forward"],
             self._buffers["average"],
             self.path if weights.is_cpu else "torch",
+            cells=self.sliced_cells,
         )
         self._counters["forward"] += x.shape[0]
         self._write(Phase.FORWARD, done, step, active_columns=done.active, active_rows=self.rows)
@@ -260,6 +274,7 @@ class Tile(torch.nn.Module, ABC):
                 phase=phase,
                 vector=np.arange(step.number, vectors * step.steps, step.steps, dtype=np.int32),
                 passes=done.passes,
+                set_bits=0 if done.set_bits is None else done.set_bits,
                 **active,
             )
 

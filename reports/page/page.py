@@ -13,7 +13,7 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from rpusim.reports.page import charts, error_curves
+from rpusim.reports.page import charts, error_curves, tornado
 from rpusim.reports.trace.recorded import Trace
 from rpusim.reports.words import figures, insight
 from rpusim.reports.words.figures import Document
@@ -51,6 +51,9 @@ def page(document: Document, events: Trace | None = None) -> str:
         headlines=figures.headlines(document),
         bottleneck=document["bottleneck"]["sentence"],
         timed=figures.what_was_timed(document),
+        standby=figures.standby(document),
+        states=figures.energy_by_state(document),
+        **_tornado(document),
         curve=Markup(error_curves.learning_curve(accuracy["curve"])) if accuracy and accuracy["curve"] else "",
         curve_rows=_curve_rows(accuracy["curve"]) if accuracy else [],
         **_aging(accuracy),
@@ -81,6 +84,18 @@ def page(document: Document, events: Trace | None = None) -> str:
         wall=si(wall["seconds"], "s") if wall else "",
         version=document["version"],
     )
+
+
+def _tornado(document: Document) -> dict[str, Any]:
+    """Give the template what assumptions do to the energy; nothing from documents that do not say."""
+    swings = figures.swings(document)
+    if not swings:
+        return {"tornado": "", "swings": [], "tried": ""}
+    return {
+        "tornado": Markup(tornado.tornado(swings, document["energy"]["per_sample_J"])),
+        "swings": [(swing.field, swing.texts, swing.source) for swing in swings],
+        "tried": count(document["sensitivity"]["assumptions"]),
+    }
 
 
 def _insight(document: Document) -> dict[str, Any]:

@@ -154,6 +154,100 @@ def energy_per_sample(document: Document, by: str) -> list[Share]:
     ]
 
 
+def standby(document: Document) -> list[str]:
+    """Explain in a sentence what parts draw that do nothing, then at which corner they leak, with a warning if need be.
+
+    Documents of earlier versions say nothing.
+    """
+    energy = document["energy"]
+    if "standby" not in energy:
+        return []
+    says, total = energy["standby"], energy["total_J"]
+    idle, leakage = (_most_of(energy["states"], f"{state}_J") for state in ("idle", "leakage"))
+    share = percent((idle[0] + leakage[0]) / total)
+    stated = [
+        f"{percent(joules / total)} {what}{most}"
+        for joules, what, most in (
+            (idle[0], "by parts that are on and wait or wake", idle[1]),
+            (leakage[0], "leakage", leakage[1]),
+        )
+        if joules
+    ]
+    sentence = f"Standby is {share} of the energy" + (f": {' and '.join(stated)}" if stated else "")
+    if says["gating"] == "none":
+        sentence += "; nothing is gated."
+    else:
+        ungated = si(says["ungated_J"] / total * energy["per_sample_J"], "J")
+        sentence += f"; parts stop while they are idle (gating: {says['gating']}), else a sample would take {ungated}."
+    return [sentence, " ".join(text for text in (says["corner"], says.get("warning")) if text)]
+
+
+def _most_of(rows: list[dict[str, Any]], key: str) -> tuple[float, str]:
+    """Sum the energy of all parts in a state, and name the part that draws most; empty if there is but one."""
+    joules = sum(row[key] for row in rows)
+    most = max(rows, key=lambda row: row[key])
+    several = sum(row[key] > 0 for row in rows) > 1
+    return joules, f" (most of it {most['part']})" if several else f" ({most['part']})" if joules else ""
+
+
+STATES = ("at work", "idle", "leakage")
+"""In which states parts draw energy."""
+
+
+def energy_by_state(document: Document) -> tuple[list[Share], list[tuple[str, list[str]]]]:
+    """Break the energy of a sample down by state, and by part and state.
+
+    Returns a share of each state, and rows of a part's name and a text for each state; nothing from documents of
+    earlier versions.
+    """
+    energy = document["energy"]
+    rows, scale = energy.get("states", []), energy["per_sample_J"] / energy["total_J"]
+    keys = [f"{state.replace(' ', '_')}_J" for state in STATES]
+    shares = []
+    for state, key in zip(STATES, keys, strict=True):
+        joules = sum(row[key] for row in rows)
+        shares.append(Share(state, si(joules * scale, "J"), joules / energy["total_J"]))
+    table = [(row["part"], [si(row[key] * scale, "J") if row[key] else "" for key in keys]) for row in rows]
+    shown = sorted((share for share in shares if share.fraction), key=lambda share: -share.fraction)
+    return (shown, table) if rows else ([], [])
+
+
+@dataclass(frozen=True)
+class Swing:
+    """What one assumption does to the energy of a sample: its field, what was tried, and the energies then (J)."""
+
+    field: str
+    taken: str
+    low: str
+    high: str
+    low_joules: float
+    high_joules: float
+    source: str
+
+    @property
+    def texts(self) -> list[str]:
+        """A row of a table: taken, tried below, energy then, tried above, energy then."""
+        return [self.taken, self.low, si(self.low_joules, "J"), self.high, si(self.high_joules, "J")]
+
+
+def swings(document: Document) -> list[Swing]:
+    """List the assumptions that change the energy of a sample most; none from documents that do not say."""
+    rows = document.get("sensitivity", {}).get("largest", [])
+    scale = document["energy"]["per_sample_J"] / document["energy"]["total_J"]
+    return [
+        Swing(
+            row["field"],
+            quantity(row["value"], row["unit"]),
+            quantity(row["low"], row["unit"]),
+            quantity(row["high"], row["unit"]),
+            row["low_J"] * scale,
+            row["high_J"] * scale,
+            row["source"],
+        )
+        for row in rows
+    ]
+
+
 def area_by_part(document: Document) -> list[Share]:
     """Break the area of the chip down by part."""
     total = document["area"]["total_m2"]

@@ -32,6 +32,7 @@ def result(document: Document) -> RenderableType:
         Columns(
             [
                 _shares("energy per sample, by part", figures.energy_per_sample(document, "by_part")),
+                _shares("by state", figures.energy_by_state(document)[0]),
                 _shares("by phase", figures.energy_per_sample(document, "by_phase")),
                 _shares("by layer", figures.energy_per_sample(document, "by_layer")),
                 _shares("area, by part", figures.area_by_part(document)),
@@ -39,6 +40,7 @@ def result(document: Document) -> RenderableType:
             padding=(0, 4, 1, 0),
         ),
         Text(document["bottleneck"]["sentence"]),
+        *(Text(sentence) for sentence in figures.standby(document)),
         *(Text(sentence) for sentence in (figures.reached_sentence(document), figures.wear(document)) if sentence),
         *_insight(document),
         Text(figures.what_was_timed(document), style="dim"),

@@ -17,7 +17,7 @@ from rpusim.arch.engine.events import COLUMNS, Events
 from rpusim.arch.mapping.assumed_activity import assumed_activity
 from rpusim.arch.mapping.placement import Placement, place
 from rpusim.arch.network.network import Network, connect
-from rpusim.arch.network.operations import Operation, WeightLayer, Window
+from rpusim.arch.network.operations import GATES, Operation, WeightLayer, Window
 from rpusim.arch.parts.adc import Pool
 from rpusim.arch.parts.host import Host
 from rpusim.arch.schedule.plan import Plan, make_plan
@@ -140,6 +140,27 @@ def gated(side: int, channels: int) -> Network:
     )
 
 
+def sequences(steps: int, state: int, rule: str, last: bool) -> Network:
+    """A recurrent layer behind a linear one, then a linear layer that reads every step or the last one."""
+    rows, out = GATES[rule] * state, (steps, state)
+    read = (
+        [(Operation.digital("last", "select", out, out[1:], axes=(0,), taken=(steps - 1, steps, 1)), ("hh",))]
+        if last
+        else []
+    )
+    return connect(
+        f"{rule} of {steps} steps",
+        (steps, 12),
+        [
+            (WeightLayer.linear("before", (steps, 12), 9, bias=False), ("input",)),
+            (WeightLayer.linear("ih", (steps, 9), rows), ("before",)),
+            (WeightLayer.recurrent("hh", (steps, rows), rule), ("ih",)),
+            *read,
+            (WeightLayer.linear("out", out[1:] if last else out, 5), ("last" if last else "hh",)),
+        ],
+    )
+
+
 def around(width: int, depth: int) -> Network:
     """Linear layers with a sum around each, beginning with the sample and ending with a sum that nobody reads."""
     steps: list[tuple[Operation, Sequence[str]]] = []
@@ -164,6 +185,22 @@ def again(width: int, times: int) -> Network:
     return connect("again", (2, 5), [*steps, (WeightLayer.linear("last", (2, width), 3), (x,))])
 
 
+def between_margins(stride: int, kernel: int, margin: int) -> Network:
+    """A convolution whose windows may see nothing but margin, or leave positions out, behind another one."""
+    window = Window((kernel, kernel), (stride, stride), (margin, margin))
+    side = (3 + 2 * margin - kernel) // stride + 1
+    return connect(
+        "between margins",
+        (1, 3, 3),
+        [
+            (WeightLayer.convolution("conv1", (1, 3, 3), 2, Window((1, 1))), ("input",)),
+            (WeightLayer.convolution("conv2", (2, 3, 3), 3, window), ("conv1",)),
+            (Operation.digital("flat", "flatten", (3, side, side), (3 * side * side,)), ("conv2",)),
+            (WeightLayer.linear("fc", (3 * side * side,), 4), ("flat",)),
+        ],
+    )
+
+
 def changed(chip: Chip, **blocks: Any) -> Chip:
     """A chip whose (first) tile has some fields of its blocks replaced."""
     kind = chip.tiles[0]
@@ -184,17 +221,35 @@ def with_outside(chip: Chip, parts: frozenset[str]) -> Chip:
     return chip.model_copy(update={name: part if name in parts else None for name, part in given.items()})
 
 
+def far(chip: Chip, latency: float | None, in_flight: int) -> Chip:
+    """The chip with links, DRAM and host link of this latency (s); None: of its own."""
+    if latency is None:
+        return chip
+    ways = {"mesh": {"hop_latency": latency}, "memory": {"latency": latency}, "host": {"latency": latency}}
+    found = {name: getattr(chip, name) for name in ways}
+    return chip.model_copy(
+        update={
+            name: part and part.model_copy(update={**ways[name], "in_flight": in_flight})
+            for name, part in found.items()
+        }
+    )
+
+
 chips = st.builds(
-    lambda name, rows, columns, lines, shared, pool, hold, capacity, outside: with_outside(
-        changed(
-            Chip.load(name),
-            array={"rows": rows, "columns": columns},
-            adc={"lines_per_adc": lines, "shared_between_sides": shared or pool is not None, "pool": pool},
-            buffer={"capacity": capacity},
-            **({} if hold else {"sample_and_hold": None}),
+    lambda name, rows, columns, lines, shared, pool, hold, capacity, outside, latency, in_flight, gating: far(
+        with_outside(
+            changed(
+                Chip.load(name),
+                array={"rows": rows, "columns": columns},
+                adc={"lines_per_adc": lines, "shared_between_sides": shared or pool is not None, "pool": pool},
+                buffer={"capacity": capacity},
+                **({} if hold else {"sample_and_hold": None}),
+            ),
+            outside,
         ),
-        outside,
-    ),
+        latency,
+        in_flight,
+    ).model_copy(update={"gating": gating}),
     st.sampled_from(["rpu-2016", "reram-512"]),
     st.integers(8, 64),
     st.integers(8, 64),
@@ -208,7 +263,11 @@ chips = st.builds(
     st.booleans(),
     st.sampled_from([512, 4_096, 1_000_000]),
     st.frozensets(st.sampled_from(["global_buffer", "memory", "host"])),
+    st.sampled_from([None, None, 0.0, 1e-9, 100e-9, 1e-6]),
+    st.sampled_from([1, 2, 5, 32]),
+    st.sampled_from(["none", "idle", "tile"]),
 )
+recurrent = st.builds(sequences, st.integers(1, 4), st.integers(2, 40), st.sampled_from(sorted(GATES)), st.booleans())
 networks = st.one_of(
     st.lists(st.integers(1, 100), min_size=2, max_size=4).map(lambda sizes: chain(*sizes)),
     st.builds(images, st.sampled_from([4, 6]), st.integers(1, 6)),
@@ -219,6 +278,8 @@ networks = st.one_of(
         st.builds(around, st.integers(1, 80), st.integers(1, 3)),
         st.builds(again, st.integers(1, 80), st.integers(2, 3)),
     ),
+    st.builds(between_margins, st.integers(1, 4), st.integers(1, 2), st.integers(0, 2)),
+    recurrent,
 )
 
 
@@ -236,8 +297,7 @@ def works(
     """A plan, activity for it, and a schedule that takes it; at ``most`` so many replicas of a layer."""
     network, chip = draw(networks), draw(chips)
     training, cell = draw(st.booleans()), draw(st.sampled_from(cells))
-    replicas = {layer.parameter: draw(st.integers(1, min(layer.vectors, most))) for layer in network.layers}
-    replicas = {layer.name: replicas[layer.parameter] for layer in network.layers}
+    replicas = draw(copies(network, most))
     placement = place(network, chip, cell=cell, replicas=replicas)
     activity = scattered(
         replicated(placement, assumed_activity(one_replica(placement), draw(st.integers(1, 3)), training)),
@@ -246,9 +306,37 @@ def works(
     )
     if training and draw(st.booleans()):
         activity = one_mini_batch(activity, placement)
+    if training:
+        frozen = draw(st.one_of(st.just(frozenset()), st.frozensets(st.sampled_from(range(len(network.layers))))))
+        activity = without_learning(activity, network, frozen)
     pipelined = st.sampled_from(["sequential", "minibatch-pipelined", "asynchronous"])
-    schedule = draw(pipelined if training else st.sampled_from(["sequential", "layer-pipelined"]))
+    schedule = draw(pipelined if activity.trains else st.sampled_from(["sequential", "layer-pipelined"]))
     return make_plan(placement), activity, schedule
+
+
+def copies(network: Network, most: int) -> st.SearchStrategy[dict[str, int]]:
+    """How many replicas each layer has, at ``most`` so many, as all that use its weight; a recurrent layer has one."""
+    most_of = {layer.parameter: 1 if layer.is_recurrent else min(layer.vectors, most) for layer in network.layers}
+    drawn = st.fixed_dictionaries({weight: st.integers(1, number) for weight, number in most_of.items()})
+    return drawn.map(lambda each: {layer.name: each[layer.parameter] for layer in network.layers})
+
+
+def without_learning(activity: Activity, network: Network, frozen: frozenset[int]) -> Activity:
+    """The same rows, less those of what frozen layers would learn, and of errors that nobody needs.
+
+    Errors go back through a layer where anything before it learns; through a recurrent layer also where it does.
+    """
+    learns, going_back = {i for i in range(len(network.layers)) if i not in frozen}, set[int]()
+    needed = set[int]()
+    for index, layer in enumerate(network.layers):
+        before = [producer for producer in network.predecessors(index) if producer >= 0]
+        if any(producer in learns or producer in needed for producer in before):
+            needed.add(index)
+        if index in needed or (layer.is_recurrent and index in learns):
+            going_back.add(index)
+    back, learning = (np.isin(activity.layer, sorted(layers)) for layers in (going_back, learns))
+    kept = np.where(activity.phase == Phase.BACKWARD, back, (activity.phase < Phase.BACKWARD) | learning)
+    return activity.select(kept)
 
 
 def one_replica(placement: Placement) -> Placement:

@@ -2,7 +2,7 @@
 
 A name is one of `rpusim.kernels.inference.INFERENCE`, such as inference-pcm; on a chip without pulses, which only
 infers, nothing has to be named, and cells hold exactly what they are given. One cross-point of the chip holds one
-weight, whatever pairs of devices it is converted to.
+weight, whatever pairs of devices it is converted to; or one slice of a weight, where the chip cuts weights over cells.
 """
 
 from __future__ import annotations
@@ -16,6 +16,9 @@ from rpusim.arch.contract.cell_layout import SINGLE, CellLayout
 from rpusim.arch.mapping.placement import Bias
 from rpusim.kernels import IOParameters
 from rpusim.kernels.inference import INFERENCE, InferenceConfig
+
+_SAID = "mv_type", "slices", "inp_res", "inp_sto_round", "out_res", "out_bound", "out_noise"
+"""What a chip's circuits say of its converters."""
 
 EXACT = InferenceConfig(None, compensation=None, weight_scaling_omega=1.0)
 """Cells without any error; weights use the whole range of the array."""
@@ -78,7 +81,7 @@ def configuration(of: InferenceCells, kind: TileKind, forward: IOParameters, bia
     What the circuits do not say stays as it is: noise of reads, voltage drop, and how inputs are scaled if their range
     is learned.
     """
-    own, said = of.config.forward, ["inp_res", "inp_sto_round", "out_res", "out_bound", "out_noise"]
+    own, said = of.config.forward, [*_SAID]
     if of.config.input_range is None:
         said += ["noise_management", "bound_management"]
     circuit: dict[str, Any] = {name: getattr(forward, name) for name in said}

@@ -14,7 +14,16 @@ from rpusim.arch.contract.activity import Activity, Phase
 from rpusim.arch.contract.digital_work import NOTHING, Work
 from rpusim.arch.mapping.placement import Bias, Placement
 from rpusim.errors import InputError
-from rpusim.kernels import AnalogConfig, BoundManagement, IOParameters, NoiseManagement, UpdateParameters
+from rpusim.kernels import (
+    AnalogConfig,
+    BoundManagement,
+    Encoding,
+    IOParameters,
+    MVType,
+    NoiseManagement,
+    Slices,
+    UpdateParameters,
+)
 from rpusim.kernels.tiles.tile import LayerConfig
 from rpusim.workloads.cells import inference_cells
 from rpusim.workloads.cells.inference_cells import InferenceCells
@@ -23,16 +32,48 @@ from rpusim.workloads.cells.training_cells import UnitCells, read_through
 
 
 def converters(kind: TileKind, management: Management) -> IOParameters:
-    """The periphery that a kind of tile reads through, at the resolution of its parts."""
+    """The periphery that a kind of tile reads through, at the resolution of its parts.
+
+    InputError: the management is one that means nothing where bits or slices are converted one by one.
+    """
+    serial, array = kind.inputs.kind == "bit-serial", kind.array
+    if serial or array.cells_per_weight > 1:
+        _check_management(kind, management)
+    slices = None
+    if array.cells_per_weight > 1:
+        assert array.cell_bits is not None, "cells of a weight that is cut have bits"
+        conversion = kind.slice_conversion
+        bound, resolution = conversion.full_scale, conversion.step / (2 * conversion.full_scale)
+        slices = Slices(array.cells_per_weight, array.cell_bits, Encoding(array.encoding))
+    else:
+        assert kind.adc.bound is not None, "a chip that reads whole weights has a bound"
+        bound, resolution = kind.adc.bound, 1 / kind.adc.steps
     return IOParameters(
+        mv_type=MVType.BIT_SERIAL if serial else MVType.ONE_PASS,
         inp_res=1 / kind.inputs.steps,
         inp_sto_round=management.stochastic_rounding,
-        out_res=1 / kind.adc.steps,
-        out_bound=kind.adc.bound,
+        out_res=resolution,
+        out_bound=bound,
         out_noise=kind.adc.noise,
         noise_management=NoiseManagement(management.noise),
         bound_management=BoundManagement(management.bound),
+        slices=slices,
     )
+
+
+def _check_management(kind: TileKind, management: Management) -> None:
+    """Refuse management that looks at the sum of a whole input, which no conversion of a bit or slice sees."""
+    how = f"weights cut over {kind.array.cells_per_weight} cells"
+    how = "bit-serial inputs" if kind.inputs.kind == "bit-serial" else how
+    for field, given, worst, accepted in (
+        ("noise", management.noise, "abs_max_np_sum", "'abs_max' and others that look at single inputs"),
+        ("bound", management.bound, "iterative_worst_case", "'none' and 'iterative'"),
+    ):
+        if given == worst:
+            raise InputError(
+                f"management.{field}: got {given!r}, but tiles {kind.name!r} of the chip have {how}, of which every "
+                f"conversion has a sum of its own; accepted are {accepted}"
+            )
 
 
 def analog_configuration(kind: TileKind, management: Management, cells: UnitCells, bias: Bias) -> AnalogConfig:
@@ -43,12 +84,19 @@ def analog_configuration(kind: TileKind, management: Management, cells: UnitCell
     cells:       what stands at the cross-points.
     bias:        where the bias is kept.
 
-    InputError: the tiles have no pulses, or cells are reset and the tiles do not say how they are written.
+    InputError: the tiles have no pulses or cut weights over several cells, or cells are reset and the tiles do not say
+    how they are written.
 
     A transfer reads its array through the same converters, without management and with an input that needs no rounding.
     """
     if kind.pulses is None:
         raise InputError(f"chip: tiles {kind.name!r} have no pulses and cannot learn; a chip with pulses is needed")
+    if kind.array.cells_per_weight > 1:
+        raise InputError(
+            f"chip: tiles {kind.name!r} cut a weight over {kind.array.cells_per_weight} cells "
+            "(array.cells_per_weight), which pulses cannot train, as each moves one cell; a chip with one cell per "
+            "weight is needed"
+        )
     if cells.cell.resets:
         kind.writing(need=f"cells of kind {cells.cell.kind!r} are reset")
     forward = converters(kind, management)
@@ -104,26 +152,30 @@ def with_management(activity: Activity, placement: Placement, management: Manage
     """Add to rows of activity the digital work that management asks for, tile by tile.
 
     Noise management and stochastic rounding: see `_PER_INPUT` and `_ROUNDED`; bound management: every repeated pass
-    scales its inputs again. An update turns each line's value into a firing probability (one multiplication); update
-    and BL management first look for the largest of each side (one comparison per line, and per vector a division for
-    the ratio of both and one, as a guess, for its square root); a gradient that is collected digitally needs neither. A
-    transfer that writes turns the values of its slice into probabilities; it is read without management.
+    scales its inputs again, unless they come bit by bit and have half the read voltage instead. An update turns each
+    line's value into a firing probability (one multiplication); update and BL management first look for the largest of
+    each side (one comparison per line, and per vector a division for the ratio of both and one, as a guess, for its
+    square root); a gradient that is collected digitally needs neither. A transfer that writes turns the values of its
+    slice into probabilities; it is read without management.
     """
     rows, columns = np.zeros(len(activity), np.int64), np.zeros(len(activity), np.int64)
+    scaled_again = np.ones(len(activity), np.int64)
     for block in placement.blocks():
         here = (activity.layer == block.layer) & (activity.tile == block.tile)
         rows[here], columns[here] = block.rows, block.columns
+        scaled_again[here] = placement.chip.tiles[block.kind].inputs.kind != "bit-serial"
     reads, updates = activity.phase < Phase.UPDATE, activity.phase == Phase.UPDATE
     inputs = np.where(activity.phase == Phase.FORWARD, columns, rows) * reads
     lines = (rows + columns) * updates * bool(placement.cell.learning)
     slices = columns if placement.cell.slices == "row" else rows
     written = np.where(reads | updates | (activity.slots == 0), 0, slices)
     searched = bool(management.update or management.update_bl)
+    retries = np.maximum(activity.passes - 1, 0) * scaled_again
     per_input = _PER_INPUT[management.noise] + _ROUNDED * management.stochastic_rounding
     divided = reads * (per_input.compare > 0) + 2 * (lines > 0) * searched
     added = {
         "adds": inputs * per_input.add,
-        "multiplies": inputs * (per_input.multiply + np.maximum(activity.passes - 1, 0)) + lines + written,
+        "multiplies": inputs * (per_input.multiply + retries) + lines + written,
         "divides": divided,
         "compares": inputs * per_input.compare + lines * searched,
         "randoms": inputs * per_input.random,

@@ -15,10 +15,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rpusim.arch.account import steady
-from rpusim.arch.account.ledger import CHIP, STANDBY, Ledger
+from rpusim.arch.account.ledger import Ledger
 from rpusim.arch.account.pricing import Pricer
+from rpusim.arch.account.sensitivity import Sensitivity
 from rpusim.arch.analysis.staleness import Staleness, staleness
 from rpusim.arch.contract.activity import Activity, Phase
+from rpusim.arch.contract.columns import Integers
 from rpusim.arch.contract.quantity import PICOSECONDS_PER_SECOND
 from rpusim.arch.engine.events import Events
 from rpusim.arch.schedule.plan import Plan
@@ -82,6 +84,8 @@ class Meter:
         """Index of the layer by whose vectors samples are counted."""
         self._price = Pricer(plan)
         self._timed, self._idle = Ledger(), Ledger()
+        self._rested: Integers | None = None
+        """For how long what is gated has not worked (ps); None before anything was timed."""
         self._whole = False
         """Whether the account already is that of all samples, though few were timed."""
         self._sample = Sample()
@@ -91,7 +95,7 @@ class Meter:
         self._evaluation: _Clock | None = None
         if modes and modes.evaluation:
             price = Pricer(modes.evaluation)
-            price.standby = self._price.standby  # of all arrays that hold weights
+            price.rest = self._price.rest  # of all arrays that hold weights
             beginning = Beginning(modes.evaluation, schedule, price, traced)
             self._evaluation = _Clock(modes.evaluation, price, beginning)
 
@@ -124,7 +128,8 @@ class Meter:
             events = run(clock.plan, timed, self.schedule)
             if self.schedule == "asynchronous":
                 self.staleness = staleness(self.plan, timed, events)
-            self._timed.merge(clock.price(events, timed))
+            ledger, self._rested = clock.price.piece(events, timed, self._rested)
+            self._timed.merge(ledger)
             if self.timing != "every":
                 self._sample.note(replace(timed, step=units), events, clock.price)
             clock.beginning.keep(timed, events)
@@ -161,6 +166,7 @@ class Meter:
         self._whole = True
         self._count(timed.activity)
         self.mini_batch = size if timed.activity.trains else 0
+        self.mini_batches = times if timed.activity.trains else 1  # samples of inference are one, as in `add`
         self.timed_samples += self._samples(timed.activity)
         self._beginning.keep(timed.activity, timed.events(self._beginning.most_events))
         samples = self.samples
@@ -174,10 +180,10 @@ class Meter:
             self.samples = times * size
 
     def idle(self, time_ps: int) -> None:
-        """Let ``time_ps`` picoseconds pass in which nothing is done; every part draws its standby."""
-        self._idle.time_ps += time_ps
-        for part, zj_per_ps in self._price.standby.items():
-            self._idle.add(part, STANDBY, CHIP, zj_per_ps * time_ps)
+        """Let ``time_ps`` picoseconds pass in which nothing is done; every part draws what it does at rest."""
+        self._price.rest.stand_still(self._idle, time_ps)
+        if self._rested is not None:
+            self._rested = np.where(self._rested < 0, -1, self._rested + time_ps)
 
     def ledger(self) -> Ledger:
         """Return the account of all samples and all idle time so far.
@@ -196,8 +202,7 @@ class Meter:
             "timed_samples": self.timed_samples,
             "samples": self.samples,
         }
-        if self.mini_batches:
-            timed |= self._sample.document(self.timing, self.mini_batches)
+        timed |= self._sample.document(self.timing, self.mini_batches)
         if self._idle.time_ps:
             timed["idle_s"] = self._idle.time_ps / PICOSECONDS_PER_SECOND
         stale = {"staleness": vars(self.staleness)} if self.staleness else {}
@@ -218,7 +223,16 @@ class Meter:
             analysis=analysis.document() if analysis else {},
             trace=clock.beginning.trace,
             details=clock.beginning.details,
+            sensitivity=self._sensitivity(clock),
         )
+
+    def _sensitivity(self, clock: _Clock) -> dict[str, Any]:
+        """Make the document's ``sensitivity``; empty if nothing was timed."""
+        analysis, events = clock.beginning.analysis, clock.beginning.trace
+        if analysis is None or events is None:
+            return {}
+        rows, tried = Sensitivity(clock.plan, self.ledger(), events, analysis.activity).rows()
+        return {"assumptions": tried, "events": len(events), "largest": rows}
 
     def state_dict(self) -> dict[str, Any]:
         """Return the account so far, in numbers and tensors; a meter of the same plan goes on from it, to the byte."""
@@ -232,6 +246,7 @@ class Meter:
             "idle": asdict(self._idle),
             "sample": (self._sample.seconds, self._sample.joules),
             "whole": self._whole,
+            "rested": None if self._rested is None else self._rested.tolist(),
             "staleness": self.staleness and asdict(self.staleness),
             **self._beginning.state_dict(),
             **({"evaluation": self._evaluation.beginning.state_dict()} if self._evaluation else {}),
@@ -244,6 +259,7 @@ class Meter:
         self.counts, self._whole = Counts.of(state["counts"]), state["whole"]
         self._sample.seconds, self._sample.joules = state["sample"]
         self._timed, self._idle = Ledger(), Ledger()
+        self._rested = None if state["rested"] is None else np.array(state["rested"], np.int64)
         self._timed.merge(Ledger(**state["ledger"]))
         self._idle.merge(Ledger(**state["idle"]))
         self.staleness = Staleness(**state["staleness"]) if state["staleness"] else None

@@ -88,10 +88,12 @@ class Sample:
     def note(self, activity: Activity, events: Events, price: Pricer) -> None:
         """Add mini-batches that were timed in one piece; an event counts with the one in whose time it begins."""
         edges = bounds(events, activity.step)
-        energy = np.diff(edges) * float(sum(price.standby.values()))
+        energy = np.diff(edges) * float(price.rest.drawn)
         of_event = np.clip(np.searchsorted(edges, events.start, side="right") - 1, 0, len(energy) - 1)
         for _, members, zeptojoules in price.priced(events, activity):
             energy += np.bincount(of_event[members], zeptojoules.astype(np.float64), len(energy))
+        saved = price.rest.relieved(events.station) * events.duration.astype(np.float64)
+        energy -= np.bincount(of_event, saved, len(energy))
         self.seconds += (np.diff(edges) / PICOSECONDS_PER_SECOND).tolist()
         self.joules += (energy / ZEPTOJOULES_PER_JOULE).tolist()
 

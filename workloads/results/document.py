@@ -6,7 +6,7 @@ Quantities are SI floats. docs/results.md describes every key, and `rpusim schem
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.metadata import version
 from typing import Any
 
@@ -22,6 +22,7 @@ from rpusim.arch.network.network import INPUT, Network
 from rpusim.arch.schedule.plan import Plan
 from rpusim.workloads.results.bottleneck import bottleneck
 from rpusim.workloads.results.result import SCHEMA, Result
+from rpusim.workloads.results.standby import standby, states
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,7 @@ class Measured:
     analysis:  the document's ``analysis``: where time and power went.
     trace:     the first events of the run; None if nothing was timed.
     details:   further columns of these events, by name.
+    sensitivity:  the document's ``sensitivity``: what each assumption does to the total; empty if nothing was timed.
     """
 
     plan: Plan
@@ -46,6 +48,7 @@ class Measured:
     analysis: dict[str, Any]
     trace: Events | None
     details: dict[str, np.ndarray]
+    sensitivity: dict[str, Any] = field(default_factory=dict)
 
 
 def result(
@@ -93,6 +96,7 @@ def result(
         "endurance": endurance,
         "conductance": conductance,
         "analysis": measured.analysis,
+        "sensitivity": measured.sensitivity or None,
         "provenance": list(provenance),
     }
     document = {key: value for key, value in found.items() if value is not None} | dict(last or {})
@@ -128,6 +132,8 @@ def cost(
             "by_part": joules(0),
             "by_phase": joules(1),
             "by_layer": joules(2),
+            "states": states(ledger),
+            "standby": standby(plan, ledger),
             "matrix": _matrix(ledger),
         },
         "power": {"average_W": total_j / total_s, "peak_W": ledger.peak_w},

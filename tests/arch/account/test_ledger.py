@@ -16,6 +16,7 @@ from rpusim.arch.chips.chip import FOLDER, Chip
 from rpusim.arch.contract.activity import Activity, Phase
 from rpusim.arch.contract.configuration import parse, read_yaml
 from rpusim.arch.engine.events import Events, Op
+from rpusim.arch.mapping.assumed_activity import assumed_activity
 from rpusim.arch.mapping.placement import place
 from rpusim.arch.network.network import Network, connect
 from rpusim.arch.network.operations import Operation, WeightLayer, Window
@@ -98,6 +99,11 @@ def account(network: Network, chip: str, *rows: Activity) -> tuple[Plan, Events,
     return plan, events, Pricer(plan)(events, activity)
 
 
+def wire(chip: str) -> int:
+    """Energy (zJ) of a bit on the wire from one router to the next; see tests of `wires`."""
+    return bill_of_parts(Chip.load(chip)).chip_wide["links"].actions["wire"].energy_zj
+
+
 def forward_rows(plan_sizes: list[int], blocks: int = 1) -> list[Activity]:
     return [
         Activity.rows(layer=layer, tile=tile, phase=Phase.FORWARD, passes=1, active_columns=1)
@@ -118,12 +124,12 @@ ADD, MULTIPLY, EXPONENTIAL = 265_000_000, 565_000_000, 1_064_000_000
 class TestAroundTheArray:
     """200 -> 100 -> 10 on rpu-2016: tiles 0 and 1, next to each other on the mesh."""
 
-    def test_buffer_reads_inputs_at_input_bits_and_writes_results_at_word_bits(self, figures: Any) -> None:
-        read = (200 + 100) * 5
+    def test_buffer_reads_words_as_wide_as_it_writes_them(self, figures: Any) -> None:
+        read = (200 + 100) * 9
         written = 100 * 9
         buffer = {key: value for key, value in figures[2].energy.items() if key[:2] == ("buffer", "forward")}
         assert sum(buffer.values()) == (read + written) * 67_187_500 // 1000 * 1000
-        assert buffer["buffer", "forward", "fc1"] == 100 * 5 * 67_187_500
+        assert buffer["buffer", "forward", "fc1"] == 100 * 9 * 67_187_500
 
     def test_digital_unit_scales_every_output_once(self, figures: Any) -> None:
         assert figures[2].energy["digital unit", "forward", "fc0"] == 100 * MULTIPLY
@@ -131,11 +137,13 @@ class TestAroundTheArray:
 
     def test_results_pass_two_routers_to_the_next_tile(self, figures: Any) -> None:
         plan, events, ledger = figures
-        assert ledger.energy["links", "forward", "fc0"] == 2 * 100 * 9 * 126_000_000
+        assert ledger.energy["links", "forward", "fc0"] == 100 * 9 * (2 * 126_000_000 + wire("rpu-2016"))
         sends = events.op == Op.SEND
         assert [plan.stations[s] for s in events.station[sends]] == ["port of tile 0", "link (0,0)-(0,1)"]
-        on_link = -(-100 * 9 * 10**12 // (90 * 8 * 10**9)) + 1000  # and 1 ns in each router
+        on_link = -(-100 * 9 * 10**12 // (90 * 8 * 10**9))
         assert events.duration[sends].tolist() == [on_link, on_link]
+        (left,), (arrived,) = (times[sends][[place]] for times, place in ((events.end, 0), (events.start, 1)))
+        assert arrived == left + 1000  # 1 ns in each router
 
     def test_the_last_layer_sends_nothing(self, figures: Any) -> None:
         assert ("links", "forward", "fc1") not in figures[2].energy
@@ -162,13 +170,14 @@ class TestAroundTheArray:
         scale = 100 * MULTIPLY  # of W^T d
         assert ledger.energy["digital unit", "backward", "fc1"] == loss + softmax + scale
         assert ledger.energy["digital unit", "backward", "fc0"] == 100 * ADD  # the comparisons of relu cost as much
-        assert ledger.energy["links", "backward", "fc1"] == 2 * 100 * 9 * 126_000_000
+        assert ledger.energy["links", "backward", "fc1"] == 100 * 9 * (2 * 126_000_000 + wire("rpu-2016"))
 
     def test_algorithm_operations_of_a_row_are_done_and_priced(self) -> None:
         row = {"phase": Phase.FORWARD, "passes": 1, "active_columns": 1}
         costs = [account(linear_chain(8, 8), "rpu-2016", Activity.rows(**row, adds=n)) for n in (0, 1000)]
         extra = costs[1][2].by(0)["digital unit"] - costs[0][2].by(0)["digital unit"]
-        standby = (costs[1][2].time_ps - costs[0][2].time_ps) * round(52 * 0.192e-3 * 1e9)
+        leakage = 52 * 0.00403e-6 * 88  # of its lanes, by their area at the corner of low-standby transistors (W)
+        standby = (costs[1][2].time_ps - costs[0][2].time_ps) * round(leakage * 1e9)
         assert extra == 1000 * 265_000_000 + standby
         assert costs[1][2].time_ps - costs[0][2].time_ps == -(-1000 * 10**12 // (512 * 10**8))
 
@@ -177,7 +186,7 @@ class TestSplitLayers:
     def test_partial_sums_travel_to_their_home_and_are_added_there(self) -> None:
         """600 inputs on reram-512 are two blocks of 300; 20 outputs at 16 bits; two operations per output."""
         plan, events, ledger = account(linear_chain(600, 20), "reram-512", *forward_rows([20], blocks=2))
-        assert ledger.energy["links", "forward", "fc0"] == 2 * 20 * 16 * 126_000_000
+        assert ledger.energy["links", "forward", "fc0"] == 20 * 16 * (2 * 126_000_000 + wire("reram-512"))
         assert ledger.energy["digital unit", "forward", "fc0"] == 2 * 20 * (MULTIPLY + ADD) + 20 * ADD
         arrived = events.end[events.op == Op.STORE].max()
         added = (events.op == Op.DIGITAL) & (events.amount == 20)
@@ -193,7 +202,7 @@ class TestSplitLayers:
         rows = Activity.rows(layer=1, phase=Phase.BACKWARD, vector=np.arange(16), passes=1, active_rows=5)
         _, _, ledger = account(connect("convs", (2, 4, 4), steps), "rpu-2016", rows)
         loss = 5 * 16 * (ADD + MULTIPLY) + EXPONENTIAL + ADD
-        assert ledger.energy["links", "backward", "b"] == 2 * (3 * 16) * 9 * 126_000_000
+        assert ledger.energy["links", "backward", "b"] == 3 * 16 * 9 * (2 * 126_000_000 + wire("rpu-2016"))
         assert ledger.energy["digital unit", "backward", "b"] == 16 * 27 * (MULTIPLY + ADD) + loss  # scale; overlap
 
 
@@ -222,15 +231,16 @@ class TestSupportCircuits:
     def test_what_is_always_on_draws_its_power_all_the_time(self, isaac: Any) -> None:
         assert isaac[2].energy["HyperTransport", STANDBY, "chip"] == 10_400_000_000 * isaac[2].time_ps
 
-    def test_converters_convert_every_line_for_every_bit(self, isaac: Any) -> None:
-        assert isaac[2].energy["ADC", "forward", "fc0"] == 16 * 128 * round(2e-3 / 1.28e9 * 1e21)
+    def test_converters_convert_every_line_and_the_unit_line_for_every_bit(self, isaac: Any) -> None:
+        """Sixteen outputs of eight slices are 128 lines; the unit line, which counts the ones of the input, is one."""
+        assert isaac[2].energy["ADC", "forward", "fc0"] == 16 * 129 * round(2e-3 / 1.28e9 * 1e21)
 
 
 class TestAccount:
     def test_standby_is_leakage_of_the_tiles_in_use_times_time(self, plan: Plan) -> None:
         ledger = priced(plan, phase=Phase.FORWARD, passes=1, active_columns=150)
-        leak = 52 * 0.192e-3  # the digital unit of one tile of fifty
-        assert ledger.energy["digital unit", STANDBY, "chip"] == pytest.approx(leak * ledger.time_ps * 1e9, rel=1e-9)
+        leak = 52 * 0.00403e-6 * 88  # the digital unit of one tile of fifty: area x low-standby leakage
+        assert ledger.energy["digital unit", STANDBY, "chip"] == pytest.approx(leak * ledger.time_ps * 1e9, rel=1e-4)
 
     def test_an_account_of_pieces_is_the_account_of_the_whole(self, plan: Plan) -> None:
         pieces = [priced(plan, phase=Phase.FORWARD, passes=p, active_columns=150) for p in (1, 2, 0)]
@@ -322,3 +332,16 @@ class TestNumbersThatAreLarge:
         short = replace(events, start=events.end - 1)
         with pytest.raises(InputError, match=r"its units would draw up to .* W each"):
             Pricer(self.slow("1000 s"))(short, activity)
+
+
+def test_power_that_is_never_drawn_at_once_is_no_reason_to_refuse() -> None:
+    """Links of a million lanes draw up to 25 kW while they send; 200 samples do so 400 times, one by one."""
+    chip = Chip.load("rpu-2016")
+    wide = {"lanes": 1_000_000, "bandwidth": 3.2e16}
+    chip = chip.model_copy(update={"mesh": chip.mesh.model_copy(update=wide)})
+    plan = make_plan(place(linear_chain(200, 100, 50, 10), chip))
+    work, price = assumed_activity(plan.placement, 200, False), Pricer(plan)
+    events = run(plan, work, "sequential")
+    energy = sum(zj[events.op[members] == Op.SEND].sum() for _, members, zj in price.priced(events, work))
+    assert energy * 1e-21 / 1e-12 > 2**62 * 1e-12  # each took 1 ps: all at once would be more than can be counted
+    assert price(events, work).peak_w == pytest.approx(25e3, rel=0.01)

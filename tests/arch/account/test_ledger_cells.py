@@ -55,3 +55,15 @@ def test_every_tile_of_a_cell_draws_standby() -> None:
     ledgers = [priced(cell, phase=Phase.UPDATE, slots=31) for cell in (one, two)]
     per_ps = [ledger.energy["buffer", "standby", "chip"] / ledger.time_ps for ledger in ledgers]
     assert per_ps[1] == pytest.approx(2 * per_ps[0])
+
+
+def test_sums_of_outer_products_read_and_write_a_word_for_every_weight() -> None:
+    """Where no array learns, each of 32 x 64 products is added to a word of 16 bits in a memory like the buffer."""
+    cell = CellLayout("mixed-precision", learning=(), slices="all")
+    row = {"phase": Phase.UPDATE, "passes": 0}
+    few, all_of_them = (
+        priced(cell, **row, digital_ops=operations).energy["buffer", "update", "fc"]
+        for operations in (2 * 32 * 64 - 1, 2 * 32 * 64)
+    )
+    actions = bill_of_parts(Chip.load("reram-512")).tiles[0]["buffer"].actions
+    assert all_of_them - few == 32 * 64 * 16 * (actions["read"].energy_zj + actions["write"].energy_zj)

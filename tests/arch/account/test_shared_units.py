@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import yaml
-from generated import EventLog
+from generated import EventLog, chain
 
 from rpusim.arch.account.ledger import STANDBY, Ledger
 from rpusim.arch.account.pricing import Pricer
@@ -74,6 +74,7 @@ def plan(chip: Chip) -> Plan:
         stations=(*made.stations, *(f"test {name}" for name in names)),
         station_parts=(*made.station_parts, *names),
         station_kinds=(*made.station_kinds, -1, -1, -1),
+        station_capacity=(*made.station_capacity, 1, 1, 1),
     )
 
 
@@ -115,6 +116,7 @@ def test_dram_is_priced_by_the_direction_of_the_event_whatever_the_phase(tmp_pat
         stations=(*made.stations, "test DRAM"),
         station_parts=(*made.station_parts, "DRAM"),
         station_kinds=(*made.station_kinds, -1),
+        station_capacity=(*made.station_capacity, 1),
     )
     for phase in Phase:
         for op, picojoules in ((Op.FETCH, 1), (Op.STORE, 3)):
@@ -125,7 +127,7 @@ def test_dram_is_priced_by_the_direction_of_the_event_whatever_the_phase(tmp_pat
 def test_standby_of_all_of_them_is_drawn_the_whole_time(plan: Plan, chip: Chip) -> None:
     ledger = priced(plan, Op.FETCH, "DRAM", Phase.FORWARD, 1)
     assert ledger.energy["DRAM", STANDBY, "chip"] == pytest.approx(17 * 0.0745 * 1000 * 1e9)
-    assert ledger.energy["global buffer", STANDBY, "chip"] == pytest.approx(16 * 0.46e-3 * 1000 * 1e9)
+    assert ledger.energy["global buffer", STANDBY, "chip"] == pytest.approx(16 * 0.086e-6 * 28 * 1000 * 1e9, rel=1e-4)
     assert ("host link", STANDBY, "chip") not in ledger.energy  # its card counts everything as power while busy
 
 
@@ -141,10 +143,13 @@ def test_off_chip_memory_has_no_area_on_the_chip_and_the_host_link_has(chip: Chi
     assert area["global buffer"] == pytest.approx(16 * 0.086e-6)
 
 
-def test_a_burst_takes_the_latency_and_the_bits_at_the_bandwidth(chip: Chip) -> None:
+def test_a_burst_holds_its_port_for_the_bits_at_the_bandwidth_and_is_there_a_latency_later(chip: Chip) -> None:
     assert chip.memory and chip.host and chip.global_buffer
-    assert chip.memory.transfer_ps(4288) == 24_000 + 1_000
-    assert chip.host.transfer_ps(2048) == 5_000 + 10_000
+    assert chip.memory.transfer_ps(4288) == 1_000
+    assert chip.host.transfer_ps(2048) == 10_000
+    plan = make_plan(place(chain(16, 8), chip))
+    latency = {plan.stations[station]: plan.station_latency[station] for station in plan.outside.values()}
+    assert latency == {"global buffer": 0, "DRAM": 24_000, "host link": 5_000}
     assert chip.global_buffer.transfer_ps(512) == 1_000
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from generated import chain, changed, chips, images, networks
+from generated import CELLS, chain, changed, chips, copies, images, networks
 from hypothesis import Phase as Stage
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -19,6 +19,7 @@ from rpusim.arch.network.network import Network, connect
 from rpusim.arch.network.operations import WeightLayer
 from rpusim.arch.schedule.plan import make_plan
 from rpusim.arch.schedule.schedules import run
+from rpusim.arch.schedule.storage import settle
 from rpusim.errors import InputError
 
 SCHEDULES = {
@@ -50,9 +51,7 @@ class Pieces:
 def pieces(draw: st.DrawFn) -> Pieces:
     training = draw(st.booleans())
     network, schedule = draw(networks), draw(st.sampled_from(SCHEDULES[training]))
-    copies = {layer.parameter: draw(st.integers(1, min(layer.vectors, 3))) for layer in network.layers}
-    replicas = {layer.name: copies[layer.parameter] for layer in network.layers}
-    placement = place(network, draw(chips), replicas=replicas)
+    placement = place(network, draw(chips), replicas=draw(copies(network, 3)))
     return Pieces(placement, training, schedule, draw(st.integers(1, 3)))
 
 
@@ -83,9 +82,9 @@ def test_few_are_timed_for_a_million(training: bool, chip: str, batch: int) -> N
 def test_a_large_mini_batch_costs_what_its_parts_add_up_to(
     network: Network, chip: Chip, data: st.DataObject, samples: int, batches: int
 ) -> None:
-    copies = {layer.parameter: data.draw(st.integers(1, min(layer.vectors, 3))) for layer in network.layers}
-    replicas = {layer.name: copies[layer.parameter] for layer in network.layers}
-    large = Pieces(place(network, chip, replicas=replicas), True, "sequential", samples)
+    replicas = data.draw(copies(network, 3))
+    cell = data.draw(st.sampled_from(CELLS))
+    large = Pieces(place(network, chip, cell=cell, replicas=replicas), True, "sequential", samples)
 
     def work(number: int, size: int) -> Activity:
         return assumed_activity(large.plan.placement, number * size, True, size)
@@ -113,6 +112,38 @@ def test_blocks_of_a_layer_that_learn_at_unequal_speed_wait_for_each_other(rows:
 
     found, _ = steady.account(large.plan, "sequential", large.price, work, 1, 40)
     assert found == large.all(1)
+
+
+@pytest.mark.parametrize("chip", ["rpu-2016", "reram-512"])
+@pytest.mark.parametrize("samples", [9, 25])
+def test_what_only_the_last_sample_does_comes_after_all_others(chip: str, samples: int) -> None:
+    """Cells that collect digitally write their sum with the last vector: nothing of it is within the period."""
+    large = Pieces(place(images(4, 3), Chip.load(chip), cell=CELLS[-1]), True, "sequential", samples)
+
+    def work(number: int, size: int) -> Activity:
+        return assumed_activity(large.plan.placement, number * size, True, size)
+
+    found, timed = steady.account(large.plan, "sequential", large.price, work, 1, samples)
+    assert timed.pieces == 3 and found == large.all(1)
+
+
+def test_a_mini_batch_whose_samples_wait_in_different_places_is_run_whole_or_refused() -> None:
+    """Of 24 samples the layers keep some, others and all; what is left goes to the global buffer and to DRAM."""
+    chip, donor = Chip.load("rpu-2016"), Chip.load("neurosim-vgg8")
+    assert donor.global_buffer
+    shared = donor.global_buffer.model_copy(update={"capacity": 40_000})
+    chip = changed(chip, buffer={"capacity": 20_000})
+    chip = chip.model_copy(update={"memory": donor.memory, "global_buffer": shared})
+    large = Pieces(place(chain(300, 200, 60, 10), chip), True, "sequential", 24)
+    assert len({layer.samples for layer in settle(large.plan, 24, training=True)}) == 3
+
+    def work(number: int, size: int) -> Activity:
+        return assumed_activity(large.plan.placement, number * size, True, size)
+
+    found, timed = steady.account(large.plan, "sequential", large.price, work, 1, 24)
+    assert timed.pieces == 1 and found == large.all(1)
+    with pytest.raises(InputError, match=r"batch: got 24, but of this network at most 23 samples .* a smaller one"):
+        steady.account(large.plan, "sequential", large.price, work, 1, 24, most=23)
 
 
 def test_a_single_one_is_just_timed() -> None:

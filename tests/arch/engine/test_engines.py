@@ -79,10 +79,13 @@ class TestClosedForms:
         chip = changed(Chip.load("rpu-2016"), adc={"lines_per_adc": lines_per_adc})
         plan, _, one = timed(chain(*sizes), chip, 1, False, "layer-pipelined")
         drivers = np.array([unit == "column drivers" for unit in plan.station_parts])[one.station]
-        assert one.makespan_ps == one.duration[~drivers].sum()
+        latency, in_flight = (np.array(column) for column in (plan.station_latency, plan.station_in_flight))
+        assert one.makespan_ps == (one.duration + latency[one.station])[~drivers].sum()
 
         _, _, many = timed(chain(*sizes), chip, samples, False, "layer-pipelined")
-        bottleneck = one.busy_ps(len(plan.stations)).max()
+        busy = one.busy_ps(len(plan.stations))
+        assert np.all((busy + latency) / in_flight <= busy.max())  # no latency sets the pace
+        bottleneck = busy.max()
         assert many.makespan_ps == one.makespan_ps + (samples - 1) * bottleneck
 
     def test_retries_repeat_drive_and_convert(self, rpu_2016: Chip) -> None:
@@ -115,8 +118,10 @@ class TestClosedForms:
     def test_bit_serial_inputs_take_one_cycle_per_bit_and_overlap_their_conversions(self) -> None:
         plan, _, events = timed(chain(128, 16), Chip.load("isaac-2016"), 4, False, "layer-pipelined")
         array = (events.op == Op.DRIVE) & (events.station == plan.stations.index("tile 0 array 0"))
-        assert set(events.duration[array]) == {1_600_000}
-        assert set(np.diff(events.start[array])) == {1_600_000}
+        # 129 conversions at 1.28 GS/s, the last of the unit line, are 100,781 ps, longer than the 100 ns of a bit
+        first, later = 100_000 + 15 * 100_781, 16 * 100_781  # later vectors also wait for the converter's last bit
+        assert events.duration[array].tolist() == [first, later, later, later]
+        assert np.diff(events.start[array]).tolist() == [first, later, later]
 
 
 class TestTieBreak:
@@ -237,6 +242,65 @@ class TestSchedules:
             timed(chain(300, 200, 100), chip, 5, False, "layer-pipelined")[2].makespan_ps for chip in [base, *faster]
         ]
         assert times[1] < times[0] and times[2] < times[0]
+
+
+class TestOnTheWay:
+    """A station with a latency is free while what left it is on its way, up to as many as may be."""
+
+    @given(
+        sizes=st.lists(st.integers(1, 40), min_size=1, max_size=40),
+        latency=st.integers(1, 500),
+        in_flight=st.integers(1, 12),
+        engine=st.sampled_from([SimpyEngine, CompiledEngine]),
+        gaps=st.integers(0, 30),
+    )
+    @settings(deadline=None)
+    def test_each_begins_after_the_one_before_and_the_arrival_of_the_one_so_many_before(
+        self, sizes: list[int], latency: int, in_flight: int, engine: type, gaps: int
+    ) -> None:
+        events = engine(requests(sizes, latency, in_flight, gaps)).run()
+        ways = events.op == Op.SEND
+        start, end, arrived = events.start[ways].tolist(), events.end[ways].tolist(), events.start[~ways].tolist()
+        for i, size in enumerate(sizes):
+            before = end[i - 1] if i else 0
+            so_many_before = end[i - in_flight] + latency if i >= in_flight else 0
+            assert start[i] == max(i * gaps, before, so_many_before)
+            assert end[i] == start[i] + size
+        assert sorted(arrived) == [e + latency for e in end]
+
+    @pytest.mark.parametrize("engine", [SimpyEngine, CompiledEngine])
+    @pytest.mark.parametrize(("latency", "size", "in_flight"), [(1000, 10, 8), (1000, 10, 200), (3, 10, 1), (0, 7, 1)])
+    def test_the_first_arrives_after_latency_and_size_and_the_pace_is_that_of_size_or_of_the_latency_shared(
+        self, engine: type, latency: int, size: int, in_flight: int
+    ) -> None:
+        """n requests of s each over a pipe of latency L, k outstanding: first at L + s, then max(s, (L + s) / k)."""
+        number = 40 * in_flight
+        events = engine(requests([size] * number, latency, in_flight, 0)).run()
+        arrived = np.sort(events.start[events.op == Op.DIGITAL])
+        assert arrived[0] == latency + size
+        assert (arrived[-1] - arrived[in_flight - 1]) / (number - in_flight) == pytest.approx(
+            max(size, (latency + size) / in_flight), rel=1e-2
+        )
+
+    @pytest.mark.parametrize("engine", [SimpyEngine, CompiledEngine])
+    def test_an_hour_of_latency_is_counted_too(self, engine: type) -> None:
+        hour = 3600 * 10**12
+        events = engine(requests([10, 10], hour, 1, 0)).run()
+        assert events.start[events.op == Op.SEND].tolist() == [0, hour + 10]
+
+
+def requests(sizes: list[int], latency: int, in_flight: int, gaps: int) -> Program:
+    """Requests ``gaps`` ps apart, each over one link and then by a unit of its own, for 1 ps."""
+    number = len(sizes)
+    builder = Builder(
+        ["way", *(f"end {i}" for i in range(number))], None, [latency] + [0] * number, [in_flight] * (number + 1)
+    )
+    for i, size in enumerate(sizes):
+        with builder.task(1, Phase.FORWARD, 0, 0, i) as task:
+            task.hold(i * gaps)
+            task.use(0, Op.SEND, size, 1)
+            task.use(1 + i, Op.DIGITAL, 1, 1)
+    return builder.program()
 
 
 class TestServedOnSight:

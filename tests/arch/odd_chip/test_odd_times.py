@@ -81,10 +81,10 @@ class TestMultiplication:
         found = timed(odd(inputs={"kind": "bit-serial"}, sample_and_hold=None), FORWARD)
         assert durations(found, Op.DRIVE, "array") == [5 * (31_000 + 25_000)]
 
-    def test_inputs_are_fetched_at_their_bits_and_the_bandwidth_of_the_buffer(self, odd: Odd) -> None:
-        """17 columns or 11 rows of five bits at 13 Gb/s, up to the next picosecond."""
-        assert durations(timed(odd(), FORWARD), Op.FETCH, "buffer") == [6_539]
-        assert durations(timed(odd(), BACKWARD), Op.FETCH, "buffer") == [9_308, 4_231]  # the loss reads 11 words first
+    def test_inputs_are_fetched_as_words_at_the_bandwidth_of_the_buffer(self, odd: Odd) -> None:
+        """17 columns or 11 rows, a word of eleven bits each, at 13 Gb/s, up to the next picosecond."""
+        assert durations(timed(odd(), FORWARD), Op.FETCH, "buffer") == [14_385]
+        assert durations(timed(odd(), BACKWARD), Op.FETCH, "buffer") == [9_308, 9_308]  # first 11 words of the loss
 
     def test_every_output_takes_a_multiplication_of_two_cycles_and_two_additions_on_all_lanes(self, odd: Odd) -> None:
         assert durations(timed(odd(), FORWARD), Op.DIGITAL, "digital unit") == [25_883]  # 44 at 1.7 per ns
@@ -120,7 +120,7 @@ class TestUpdate:
 
     def test_both_sides_registers_are_loaded_first(self, odd: Odd) -> None:
         found = timed(odd(), self.ROW)
-        assert durations(found, Op.FETCH, "buffer", Phase.UPDATE) == [10_770]  # 28 lines of five bits at 13 Gb/s
+        assert durations(found, Op.FETCH, "buffer", Phase.UPDATE) == [23_693]  # 28 words of eleven bits at 13 Gb/s
 
     def test_row_by_row_the_slots_pass_for_every_row_of_cells_that_learns(self, odd: Odd) -> None:
         one_by_one = odd(pulses={"access": "row-by-row"})
@@ -132,13 +132,13 @@ class TestUpdate:
     def test_an_update_without_slots_pulses_nothing_and_loads_nothing(self, odd: Odd) -> None:
         found = timed(odd(), {**self.ROW, "slots": 0}, {**self.ROW, "step": 1})
         assert sorted(durations(found, Op.PULSE, "array"))[-1:] == [243_000]
-        assert sum(durations(found, Op.FETCH, "buffer", Phase.UPDATE)) == 10_770
+        assert sum(durations(found, Op.FETCH, "buffer", Phase.UPDATE)) == 23_693
 
     def test_digital_work_of_the_algorithm_is_done_before(self, odd: Odd) -> None:
         plan, events = timed(odd(), {**self.ROW, "adds": 60, "multiplies": 20})
         assert durations((plan, events), Op.DIGITAL, "digital unit", Phase.UPDATE) == [58_824]
         before = 9_308 + 24_118  # the loss
-        assert events.start[events.op == Op.PULSE].min() == before + 58_824 + 10_770
+        assert events.start[events.op == Op.PULSE].min() == before + 58_824 + 23_693
 
 
 class TestTransfer:
@@ -188,14 +188,18 @@ class TestWriting:
 
 class TestMemoriesAndLinks:
     def test_a_sample_comes_from_dram_over_the_mesh_into_the_buffer(self, odd: Odd) -> None:
-        """17 words of 11 bits: 23 ns and 187 bits at 19 Gb/s; 0.9 ns and 187 bits at 7 Gb/s; 187 bits at 13 Gb/s."""
-        found = timed(odd(), FORWARD)
-        assert durations(found, Op.FETCH, "DRAM") == [23_000 + 9_843]
-        assert durations(found, Op.SEND, "port") == [900 + 26_715]
-        assert durations(found, Op.STORE, "buffer") == [14_385]
+        """17 words of 11 bits: 187 bits at 19 Gb/s and 23 ns; 187 bits at 7 Gb/s and 0.9 ns; 187 bits at 13 Gb/s."""
+        plan, events = timed(odd(), FORWARD)
+        assert durations((plan, events), Op.FETCH, "DRAM") == [9_843]
+        assert durations((plan, events), Op.SEND, "port") == [26_715]
+        assert durations((plan, events), Op.STORE, "buffer") == [14_385]
+        sent, stored = (int(events.start[events.op == op].min()) for op in (Op.SEND, Op.STORE))
+        assert (sent, stored) == (9_843 + 23_000, 9_843 + 23_000 + 26_715 + 900)
 
     def test_without_dram_it_comes_over_the_host_link(self, odd: Odd) -> None:
-        assert durations(timed(odd(memory=None), FORWARD), Op.HOST, "host link") == [29_000 + 62_334]
+        plan, events = timed(odd(memory=None), FORWARD)
+        assert durations((plan, events), Op.HOST, "host link") == [62_334]
+        assert events.start[events.op == Op.SEND].min() == 62_334 + 29_000
 
     def test_without_either_it_is_taken_to_be_there(self, odd: Odd) -> None:
         _, events = timed(odd(memory=None, host=None), FORWARD)
@@ -223,7 +227,9 @@ class TestMemoriesAndLinks:
         plan, events = timed(odd(memory=None, host=None), FORWARD, network=chain(17, 11, 5), cell=cell)
         sent = events.op == Op.SEND
         assert [plan.stations[station] for station in events.station[sent]] == way
-        assert events.duration[sent].tolist() == [900 + 17_286] * len(way)  # 11 words of 11 bits at 7 Gb/s
+        assert events.duration[sent].tolist() == [17_286] * len(way)  # 11 words of 11 bits at 7 Gb/s
+        between = events.start[sent][1:] - events.end[sent][:-1]
+        assert between.tolist() == [900] * len(way[1:])
         assert events.amount[sent].tolist() == [121] * len(way)
         assert durations((plan, events), Op.STORE, "buffer") == [9_308]  # at 13 Gb/s
 

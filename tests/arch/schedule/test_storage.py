@@ -274,8 +274,9 @@ class TestComingIn:
             gone.append(events.end[first & (events.row >= 0) & until].max())
         return max(int((came <= tick).sum() - (np.array(gone) <= tick).sum()) for tick in came)
 
-    @pytest.mark.parametrize(("room", "most"), [(0.5, 1), (1, 1), (1.9, 1), (2, 2), (50, 2)])
-    def test_in_a_pipeline_one_comes_in_while_one_is_read_if_there_is_room(self, room: float, most: int) -> None:
+    @pytest.mark.parametrize(("room", "most"), [(0.5, 1), (1, 1), (1.9, 1), (2, 2), (50, 3)])
+    def test_in_a_pipeline_so_many_come_in_that_no_layer_waits_if_there_is_room(self, room: float, most: int) -> None:
+        """Less than 40 ns on the way and 120 ns in the layer, at one every 80 ns: two besides the one that is read."""
         plan = planned(chain(60, 8, 4), chip_with(int(room * 30 * WORD), "memory"))
         assert self.most_at_once(plan, "layer-pipelined") == most
 
@@ -286,7 +287,8 @@ class TestComingIn:
         most = self.most_at_once(plan, schedule)
         assert most <= room
         if schedule == "minibatch-pipelined":
-            assert most == min(room, self.BATCH + 2)
+            # less than 60 ns on the way and 161 ns in a layer, at one every 80 ns: three, besides the one that is read
+            assert most == min(room, self.BATCH + 4)
 
     def test_waiting_for_room_costs_nothing_where_arrays_are_slower_than_dram(self) -> None:
         spans = []

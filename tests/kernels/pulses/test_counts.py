@@ -13,7 +13,8 @@ from rpusim.kernels.pulses.counts import PULSE_COLUMNS, UpdateCounts
 
 def test_counts_have_the_names_that_the_activity_log_has_for_pulses():
     """Of its columns an update fills these; where and when it was, and what else was done, others say."""
-    elsewhere = {"step", "layer", "tile", "phase", "array", "vector", "passes", "writes", *WORK_COLUMNS, "count"}
+    where = {"step", "layer", "tile", "phase", "array", "vector"}
+    elsewhere = {*where, "set_bits", "passes", "writes", *WORK_COLUMNS, "count"}
     assert set(PULSE_COLUMNS) == set(COLUMNS) - elsewhere
     assert set(UpdateCounts._fields) - set(PULSE_COLUMNS) == {"merged", "fallbacks"}
     assert set(PULSE_COLUMNS) <= set(Extra.COLUMNS) <= set(COLUMNS)

@@ -134,5 +134,14 @@ def test_the_headline_figures_of_the_guide_are_those_of_the_cards():
     assert parts["ADC"] / total == pytest.approx(3 / 5, abs=0.05)
     assert parts["array"] / (total - parts["ADC"]) > 0.8
 
-    small = time_network("fcn", "rpu-2016", 10, True, "sequential")["energy"]
-    assert small["by_phase"]["standby"] / small["total_J"] > 0.5
+    small = time_network("fcn", "rpu-2016", 1, True, "sequential")
+    energy = small["energy"]
+    numbers = r"takes (\d+) nJ a sample: (\d+) nJ at work, (\d+) nJ to wake .*?, ([\d.]+) nJ by"
+    (said,) = re.findall(numbers, guide.replace("\n", " "))
+    states = (sum(row[state] for row in energy["states"]) for state in ("at_work_J", "idle_J", "leakage_J"))
+    for words, joules in zip(said, (energy["total_J"], *states), strict=True):
+        assert joules == pytest.approx(float(words) * 1e-9, rel=0.05)
+    (said,) = re.findall(r"make that ([\d.]+) µJ; .*? leakage alone is (\d+) nJ", guide.replace("\n", " "))
+    assert energy["standby"]["ungated_J"] == pytest.approx(float(said[0]) * 1e-6, rel=0.01)
+    (leakage,) = (row for row in small["sensitivity"]["largest"] if row["field"] == "chip.leakage")
+    assert leakage["high_J"] - leakage["low_J"] == pytest.approx(float(said[1]) * 1e-9, rel=0.05)

@@ -141,8 +141,8 @@ class TestJson:
 
     def test_energies_of_slices_and_the_integral_of_power_are_the_energy(self, written, timed):
         slices = sum(e["args"]["energy_pJ"] for e in written if e["ph"] == "X") * 1e-12
-        standby = timed["energy"]["by_phase"]["standby"]
-        assert slices + standby == pytest.approx(timed["energy"]["total_J"])
+        phases = timed["energy"]["by_phase"]
+        assert slices + phases["standby"] + phases.get("idle", 0.0) == pytest.approx(timed["energy"]["total_J"])
         exact = [e["args"]["start_ps"] + e["args"]["duration_ps"] for e in written if e["ph"] == "X"]
         assert max(exact) == timed.trace.makespan_ps
         power = [(e["ts"], e["args"]["W"]) for e in written if e["name"] == "power (W)"]

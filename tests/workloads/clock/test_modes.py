@@ -13,6 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 import rpusim
+from rpusim.arch.account.ledger import RESTING
 from rpusim.errors import InputError
 
 SAMPLES, INFERRED = 4, 3
@@ -143,7 +144,7 @@ def test_evaluation_costs_what_it_costs_without_the_head_but_for_standby_of_its_
     plain = reports[0]
     for report in reports[1:]:
         assert report["time"] == plain["time"]
-        without = [{k: v for k, v in r["energy"]["by_phase"].items() if k != "standby"} for r in (report, plain)]
+        without = [{k: v for k, v in r["energy"]["by_phase"].items() if k not in RESTING} for r in (report, plain)]
         assert without[0] == without[1]
         assert report["energy"]["by_phase"]["standby"] >= plain["energy"]["by_phase"]["standby"]
         assert "aux" not in report["energy"]["by_layer"]
@@ -165,7 +166,7 @@ def test_training_and_evaluation_add_up() -> None:
 
     (time, energy), *apart = cost(learn, evaluate), cost(learn), cost(evaluate)
     assert time == pytest.approx(sum(each[0] for each in apart), rel=1e-9)
-    assert energy == pytest.approx(sum(each[1] for each in apart), rel=1e-4)  # lines that fire depend on noise
+    assert energy == pytest.approx(sum(each[1] for each in apart), rel=1e-3)  # noise; parts wake between
 
 
 def test_noise_of_training_is_digital_work_in_training_only() -> None:

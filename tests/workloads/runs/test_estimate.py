@@ -59,3 +59,12 @@ def test_rows_are_counted_as_they_are_written(training: bool) -> None:
     for samples, batch in ((1, 1), (6, 3)):
         rows = assumed_activity(placement, samples, training, batch)
         assert assumed_rows(placement, samples, training, batch) == len(rows) > 0
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_what_is_proven_says_as_much_of_mini_batches_and_timing_as_what_is_timed_whole(training: bool) -> None:
+    batch, schedule = (10, "sequential") if training else (1, "layer-pipelined")
+    for whole in (True, False):
+        activity = time_network("fcn", "reram-512", 30, training, schedule, batch=batch, whole=whole)["activity"]
+        assert activity["timing"] == "every"
+        assert activity["mini_batches"] == (3 if training else 1)

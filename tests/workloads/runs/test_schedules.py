@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 import rpusim
+from rpusim.arch.account.ledger import RESTING
 from rpusim.arch.analysis.staleness import staleness
 from rpusim.arch.chips.chip import Chip
 from rpusim.arch.contract.activity import Activity, Phase
@@ -35,7 +36,7 @@ class TestRuns:
         assert one["accuracy"]["test_error"] == other["accuracy"]["test_error"]
         assert one["activity"] | {"schedule": ""} == other["activity"] | {"schedule": ""}
         assert other["time"]["total_s"] < 0.5 * one["time"]["total_s"]
-        working = [{k: v for k, v in r["energy"]["by_phase"].items() if k != "standby"} for r in (one, other)]
+        working = [{k: v for k, v in r["energy"]["by_phase"].items() if k not in RESTING} for r in (one, other)]
         assert working[0] == working[1]
 
     @pytest.mark.parametrize(
