@@ -6,15 +6,24 @@ mean loss of a mini-batch, means over three seeds of the accuracy after the last
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import replace
-from functools import cache, partial
+from functools import partial
 from statistics import fmean
 
 import numpy as np
 import torch
 from torch import nn
 
-from rpusim.kernels import AnalogConfig, AnalogSGD, ChoppedTransfer, ConstantStep, SoftBoundsReference, Vector
+from rpusim.kernels import (
+    AnalogConfig,
+    AnalogSGD,
+    ChoppedTransfer,
+    ClippedWeights,
+    ConstantStep,
+    SoftBoundsReference,
+    Vector,
+)
 from rpusim.kernels.devices.presets import DEVICES
 from rpusim.kernels.layers.convert import convert
 from rpusim.kernels.tiles.presets import TRAINING_IO, configuration
@@ -66,7 +75,9 @@ def accuracy(
         if config is None:
             optimizer = torch.optim.SGD(model.parameters(), rate)
         else:
-            model = convert(model, config, seed=seed)
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", ClippedWeights)  # what is stuck is nowhere near its weight
+                model = convert(model, config, seed=seed)
             optimizer = AnalogSGD(model, rate)
         drawn = np.random.default_rng((seed, 2018))
         epochs = -(-samples // len(y))
@@ -108,11 +119,14 @@ def _two_digits() -> float:
     return fmean(accuracy((64, 2), config, batch=1, samples=6_000, classes=2, seed=seed) for seed in SEEDS)
 
 
-@cache
 def _loss_of_mixed_precision() -> float:
-    """Compare the fully connected network of the zoo in mixed precision on PCM with floating point."""
+    """Compare the fully connected network of the zoo in mixed precision on PCM with floating point, after ten epochs.
 
-    def mean(config: AnalogConfig | None) -> float:
-        return fmean(accuracy("fcn-digits", config, batch=10, samples=28_740, rate=1.0, seed=seed) for seed in SEEDS)
+    Learning rates: that of `rpusim.workloads.studies.algorithms` for floating point, and for mixed precision the best of
+    0.05, 0.2 and 1 on the first seed; at 1 it does not learn.
+    """
 
-    return mean(None) - mean(configuration("mixed-precision-pcm").config)
+    def mean(config: AnalogConfig | None, rate: float) -> float:
+        return fmean(accuracy("fcn-digits", config, batch=10, samples=14_370, rate=rate, seed=seed) for seed in SEEDS)
+
+    return mean(None, 1.0) - mean(configuration("mixed-precision-pcm").config, 0.2)

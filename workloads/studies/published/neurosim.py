@@ -21,10 +21,12 @@ from rpusim.arch.schedule.plan import make_plan
 from rpusim.workloads.cells.assumed_transfers import assumed
 from rpusim.workloads.cells.training_cells import build
 from rpusim.workloads.studies.published.case import Simulated
-from rpusim.workloads.studies.published.timed import network
+from rpusim.workloads.studies.published.timed import network, one_layer
 
 SAMPLES, BATCH = 50_000, 200
 """Images of an epoch, and of a mini-batch."""
+COPIES = (64, 16, 8, 4, 2, 1, 1, 8)
+"""Of each layer, in NeuroSim's floor plan of its default run ("speed-up of each layer")."""
 
 
 @dataclass(frozen=True)
@@ -86,8 +88,16 @@ def neurosim() -> Simulated:
         "epoch/energy": lambda: _epoch().joules,
         "epoch/dynamic": lambda: _epoch().joules_without_standby,
         "epoch/dram": lambda: _epoch().joules_dram,
+        "epoch-arrays/time": _arrays,
         "epoch-closed/dram": lambda: _epoch().joules_dram + _gradients_of_images(),
     }
+
+
+def _arrays() -> float:
+    """Find how long arrays and converters work for an epoch, each layer on as many copies as NeuroSim gives it."""
+    vectors = [layer.vectors for layer in network("vgg8").layers]
+    each = [-(-number // copies) for number, copies in zip(vectors, COPIES, strict=True)]
+    return SAMPLES * (2 * sum(each) - each[0]) * one_layer("neurosim-vgg8", 0, 128).cycle  # the first does not go back
 
 
 def _gradients_of_images() -> float:
