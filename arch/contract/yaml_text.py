@@ -92,7 +92,7 @@ class _Composer(Reader, Scanner, Parser, Composer):
         if self._nodes > MOST_NODES:
             raise YamlError(f"holds more than {MOST_NODES} values; a configuration has some hundreds")
         if self._level > MOST_LEVELS:
-            raise YamlError(f"is nested too deeply; at most {MOST_LEVELS} levels are accepted")
+            raise YamlError(f"line {self.line + 1}: is nested too deeply; at most {MOST_LEVELS} levels are accepted")
         node: Node | None = super().compose_node(parent, index)
         self._level -= 1
         return node
@@ -133,7 +133,8 @@ class _Values:
         if node.tag != _PLAIN:
             raise YamlError(f"{_field(place, node)}: has the tag {node.tag}; only plain YAML is accepted")
         if len(place) >= MOST_LEVELS:
-            raise YamlError(f"is nested too deeply; at most {MOST_LEVELS} levels are accepted")
+            field = ".".join(place[:4])
+            raise YamlError(f"{field}: is nested too deeply; at most {MOST_LEVELS} levels are accepted")
         self._within.add(id(node))
         found: Any
         if isinstance(node, SequenceNode):

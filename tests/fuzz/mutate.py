@@ -9,6 +9,9 @@ from typing import Any
 
 import yaml
 
+Field = tuple[str, ...] | None
+"""Names on the way to the one value that was changed; None: more was changed, or not one value."""
+
 SCALARS = (
     *("0", "1", "2", "-1", "3.5", "1e30", "1.0e+300", "1e-300", "1e999", ".inf", "-.inf", ".nan", "010", "01000"),
     *("0x10", "0o17", "8:32", "1_000", "yes", "no", "on", "off", "true", "false", "null", "~", "", '"512"', "'1'"),
@@ -48,17 +51,18 @@ def bomb(levels: int) -> str:
     return "\n".join(lines) + f"\nname: *{names[levels - 1]}\n"
 
 
-def text(chance: random.Random, given: str) -> str:
-    """Change a file of YAML one to three times."""
-    for _ in range(chance.choice((1, 1, 1, 2, 3))):
+def text(chance: random.Random, given: str) -> tuple[str, Field]:
+    """Change a file of YAML one to three times; returns it, and the field if a single value was changed."""
+    field, changes = None, chance.choice((1, 1, 1, 2, 3))
+    for _ in range(changes):
         way = chance.random()
         if way < 0.2:
             given = _line(chance, given)
         elif way < 0.92:
-            given = _value(chance, given)
+            given, field = _value(chance, given)
         else:
             given = _whole(chance, given)
-    return given
+    return given, field if changes == 1 else None
 
 
 def _line(chance: random.Random, given: str) -> str:
@@ -81,32 +85,36 @@ def _line(chance: random.Random, given: str) -> str:
     return "\n".join(lines)
 
 
-def _value(chance: random.Random, given: str) -> str:
-    """Change one value of the document; the text is left as it is where it is no YAML any more."""
+def _value(chance: random.Random, given: str) -> tuple[str, Field]:
+    """Change one value of the document, and say which; the text is left as it is where it is no YAML any more."""
     try:
         document = yaml.safe_load(given)
         found = list(itertools.islice(places(document), 5000))  # aliases of aliases have more
         if not found:
-            return given
-        holder, key = chance.choice(found)
+            return given, None
+        holder, key, field = chance.choice(found)
         holder[key] = replacement(chance, holder[key])
         if isinstance(holder, dict) and chance.random() < 0.1:
             del holder[key]
-        return yaml.safe_dump(document, sort_keys=False, allow_unicode=chance.random() < 0.5)
+        return yaml.safe_dump(document, sort_keys=False, allow_unicode=chance.random() < 0.5), field
     except (yaml.YAMLError, ValueError, TypeError, RecursionError, OverflowError):
-        return given
+        return given, None
 
 
-def places(value: Any, level: int = 0) -> Iterator[tuple[Any, Any]]:
-    """All (holder, key) in a document, its sources aside: what is said of where a number comes from is only text."""
+def places(value: Any, path: tuple[str, ...] = (), level: int = 0) -> Iterator[tuple[Any, Any, tuple[str, ...]]]:
+    """All (holder, key, names on the way to it) in a document.
+
+    Sources are left out: what is said of where a number comes from is only text.
+    """
     if level > 12:
         return
     keys = list(value) if isinstance(value, dict) else range(len(value)) if isinstance(value, list) else ()
     for key in keys:
         if key in ("source", "sources"):
             continue
-        yield value, key
-        yield from places(value[key], level + 1)
+        here = (*path, str(key)) if isinstance(value, dict) else path
+        yield value, key, here
+        yield from places(value[key], here, level + 1)
 
 
 def replacement(chance: random.Random, before: Any) -> Any:

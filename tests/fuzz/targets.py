@@ -70,8 +70,8 @@ class Targets:
 
     def chip(self, chance: random.Random) -> None:
         """A chip that ships, changed; what is taken has a network placed and timed on it."""
-        path = self._written(chance, "mine.yaml", self._chips)
-        with _says(path.name):
+        path, field = self._written(chance, "mine.yaml", self._chips)
+        with _says(path.name, field):
             chip = Chip.load(path)
         map_network(self._small, chip)
         if chance.random() < 0.5:
@@ -79,28 +79,31 @@ class Targets:
 
     def experiment(self, chance: random.Random) -> None:
         """An experiment that ships, changed; what is taken is loaded up to where training would begin."""
-        path = self._written(chance, "exp.yaml", self._experiments)
-        with _says(path.name):
+        path, field = self._written(chance, "exp.yaml", self._experiments)
+        with _says(path.name, field):
             inputs.load(settings.load(path))
 
-    def _written(self, chance: random.Random, name: str, texts: list[str]) -> Path:
+    def _written(self, chance: random.Random, name: str, texts: list[str]) -> tuple[Path, mutate.Field]:
         path = self.folder / name
-        changed = mutate.text(chance, chance.choice(texts))
+        changed, field = mutate.text(chance, chance.choice(texts))
         content = changed.encode("utf-8", "surrogatepass")
-        path.write_bytes(mutate.content(chance, content) if chance.random() < 0.05 else content)
-        return path
+        if chance.random() < 0.05:
+            content, field = mutate.content(chance, content), None
+        path.write_bytes(content)
+        return path, field
 
     # --- devices ------------------------------------------------------------------------------------------------------
 
     def device(self, chance: random.Random) -> None:
         """Parameters of a device and of a cell, as a mapping; what is taken is built and trained a little."""
         given = _device(chance)
-        for _ in range(chance.choice((1, 1, 2))):
-            holder, key = chance.choice(list(mutate.places(given)))
+        field, changes = None, chance.choice((1, 1, 2)) if _accepted(given, self._chip) else 2
+        for _ in range(changes):
+            holder, key, field = chance.choice(list(mutate.places(given)))
             holder[key] = mutate.replacement(chance, holder[key])
             if chance.random() < 0.1 and isinstance(holder, dict):
-                holder[chance.choice((1, None, "extra", "a\ud800", ("a",)))] = 1
-        with _says("device"):
+                holder[chance.choice((1, None, "extra", "a\ud800", ("a",)))] = changes = 2
+        with _says("device", field if changes == 1 else None):
             cells = training_cells.build(given, self._chip)
         _ = cells.layout, list(cells.provenance())
         if getattr(cells.cell, "zero_shift_pairs", 0) > 100:
@@ -177,10 +180,13 @@ class Targets:
 
 
 class _says:
-    """Require that a refusal says where: it begins with, or has in it, the name of what was given."""
+    """Require that a refusal says where: it has in it the name of what was given, and the field that was changed.
 
-    def __init__(self, name: str) -> None:
-        self._name = name
+    A field may go by the name of the block that it stands in, as two fields of a block may not fit each other.
+    """
+
+    def __init__(self, name: str, field: mutate.Field = None) -> None:
+        self._name, self._field = name, field
 
     def __enter__(self) -> None:
         pass
@@ -188,6 +194,19 @@ class _says:
     def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
         if isinstance(error, InputError) and self._name not in str(error):
             raise Wrong(f"{self._name} is not named: {error}")
+        if isinstance(error, InputError) and self._field and not self._named(str(error)):
+            raise Wrong(f"{'.'.join(self._field)} is not named: {error}"[:400])
+
+    def _named(self, said: str) -> bool:
+        return ": line " in said or any(name in said for name in (self._field or ())[-2:])
+
+
+def _accepted(device: dict[str, Any], chip: Chip) -> bool:
+    try:
+        training_cells.build(device, chip)
+    except InputError:
+        return False
+    return True
 
 
 def _device(chance: random.Random) -> dict[str, Any]:

@@ -170,7 +170,10 @@ def _device(where: str, given: Any, chip: Chip | None) -> PulsedDevice:
             parameters[parameter] = _drift(f"{where}.{parameter}", value)
     made: PulsedDevice = _made(where, partial(replace, model), parameters)
     if isinstance(made, PulsedDevice) and not made.granularity > 0.0:
-        raise InputError(f"{where}: its mean step comes out as {made.granularity:g}, but a step above 0 is needed")
+        given = ", ".join(f"{parameter} {shown(str(value))}" for parameter, value in parameters.items())
+        raise InputError(
+            f"{where}: its mean step comes out as {made.granularity:g} (from {given}), but a step above 0 is needed"
+        )
     return made
 
 

@@ -113,6 +113,9 @@ def load(experiment: Experiment) -> Inputs:
             cells = training_cells.build(experiment.device, chip)
         else:
             cells = _cells_in_use(experiment.device, experiment.inference)
+    if experiment.inference is not None:
+        with experiment.speaks("inference.times"):
+            _check_times(cells, experiment.inference)
     with experiment.speaks("network"):
         placement = place(network, chip, experiment.bias, cells.layout)
     with experiment.speaks("chip"):
@@ -149,15 +152,19 @@ def load_cells(given: GivenDevice, chip: Chip) -> Cells:
     return training_cells.build(given, chip)
 
 
+def _check_times(cells: Cells, use: Use) -> None:
+    """Refuse times after programming that the model of noise and drift does not cover."""
+    if isinstance(cells, InferenceCells) and cells.config.noise is not None:
+        for seconds in use.times:
+            cells.config.noise.check_time(seconds)
+
+
 def _cells_in_use(device: GivenDevice, use: Use) -> InferenceCells:
     """Return the cells that an experiment with inference names, with what disturbs them while they are retrained."""
     found = inference_cells.cells(device)
     if found is None:
         given = str(device)[:60]
         raise InputError(f"device: {given!r} does not infer, but the experiment does{nearest(given, INFERENCE)}")
-    if found.config.noise is not None:
-        for seconds in use.times:
-            found.config.noise.check_time(seconds)
     if use.retraining is None:
         return found
     clip = GaussianClip(use.retraining.clip) if use.retraining.clip else None

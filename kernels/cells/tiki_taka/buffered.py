@@ -65,7 +65,7 @@ class BufferedTransfer(Transfer):
 
     def pulses_of_slice(self, length: int) -> FullTrains | Crossings:
         """Write a position where the buffer has passed its threshold: equation 4."""
-        return Crossings(length)
+        return Crossings(length, along_row=not self.transfer_columns)
 
     def build(self, site: Site) -> UnitCell:
         return BufferedTransferCell(self, site)

@@ -220,7 +220,8 @@ class Transfer(CellParameters):
 
     def pulses_of_slice(self, length: int) -> FullTrains | Crossings:
         """Say what a slice of ``length`` positions is written with: full trains, as the read-out drives the lines."""
-        return FullTrains(self.transfer_update.desired_bl, length, 1)
+        rows, columns = (length, 1) if self.transfer_columns else (1, length)
+        return FullTrains(self.transfer_update.desired_bl, rows, columns)
 
     def build(self, site: Site) -> UnitCell:
         return TransferCell(self, site)

@@ -6,11 +6,11 @@ from collections.abc import Callable
 
 import numpy as np
 from generated import chain, works
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from rpusim.arch.account import steady
-from rpusim.arch.account.pricing import Pricer, _exact_sum
+from rpusim.arch.account.pricing import Pricer, _exact_sum, _unwrapped
 from rpusim.arch.account.tally import Tally
 from rpusim.arch.chips.chip import Chip
 from rpusim.arch.contract.activity import Activity, Phase
@@ -60,6 +60,13 @@ def test_equal_events_are_one_group_however_many_there_are() -> None:
         assert int(tally.count.sum()) == len(run(plan, forward, "layer-pipelined"))
         groups.append(len(tally.events))
     assert groups[0] == groups[1] < 10
+
+
+@example([2**62], 4)
+@given(values=st.lists(st.integers(0, 2**62), min_size=1, max_size=5), rate=st.integers(0, 2**40))
+def test_durations_times_rates_never_wrap(values: list[int], rate: int) -> None:
+    products = _unwrapped(np.array(values, np.int64), rate) * rate
+    assert [int(product) for product in products] == [value * rate for value in values]
 
 
 @given(

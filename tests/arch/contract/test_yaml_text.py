@@ -100,7 +100,7 @@ def bomb(levels: int) -> str:
         ('a: "\\ud800"', "a: holds half a character"),
         ("a: " + "9" * 101, "a: a number of 101 digits was given"),
         ("a: 1e999", "a: 1e999 is larger than any number"),
-        ("[" * 5000, f"is nested too deeply; at most {MOST_LEVELS}"),
+        ("[" * 5000, f"line 1: is nested too deeply; at most {MOST_LEVELS}"),
         ("a: " * 5000, "is not YAML"),
         ("- " * 5000, "is nested too deeply"),
         (bomb(10), "once its aliases are written out"),

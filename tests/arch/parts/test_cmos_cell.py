@@ -73,6 +73,16 @@ def test_an_update_takes_its_charge_from_the_supply_and_switches_the_gates() -> 
     assert part.area_m2 == pytest.approx(1024**2 * cell().area) and part.leakage_w == pytest.approx(1024**2 * 35e-15)
 
 
+def test_lines_are_charged_by_c_v_squared_of_what_is_put_on_them() -> None:
+    """Reads put the read voltage on a line, updates switch gates between ground and the supply: C V^2 each."""
+    kind = Chip.load("cmos-rpu-2017").tiles[0]
+    assert kind.pulses
+    odd = CARD.model_copy(update={"cmos": cell(read_voltage=0.5, line_capacitance=3e-15)})
+    actions = kind.array.build(odd, 80e-9, 1e-9, None).actions
+    assert actions["read_line_per_cell"].energy_zj == round(3e-15 * 0.25 * 1e21)
+    assert actions["pulse_line_per_cell"].energy_zj == round(3e-15 * 1.4**2 * 1e21)
+
+
 def test_area_is_capacitor_and_transistors() -> None:
     assert cell().area == pytest.approx(100e-15 / 0.2 + 9 * 0.05e-12 + 2 * 0.5625e-12)
     assert cell(capacitance=200e-15).area - cell().area == pytest.approx(0.5e-12)

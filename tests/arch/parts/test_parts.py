@@ -8,7 +8,9 @@ import pytest
 
 from rpusim.arch.chips.bill_of_parts import bill_of_parts
 from rpusim.arch.chips.chip import Chip, presets
+from rpusim.arch.chips.library import library
 from rpusim.arch.parts.part import Part
+from rpusim.errors import InputError
 
 
 def parts() -> Iterator[tuple[str, Part]]:
@@ -54,6 +56,18 @@ def test_totals_are_sums_over_tiles_and_what_the_chip_has_once(name: str) -> Non
     )
     area += sum(part.area_m2 for part in bill.chip_wide.values())
     assert sum(bill.total("area_m2").values()) == pytest.approx(area)
+
+
+@pytest.mark.parametrize("name", presets())
+def test_what_moves_bits_is_refused_beyond_what_its_cards_carry(name: str) -> None:
+    chip = Chip.load(name)
+    cards = library()
+    for unit in (chip.memory, chip.host, chip.global_buffer):
+        if unit:
+            rated = (chip.cards | cards)[unit.card].rated_bandwidth
+            assert rated
+            with pytest.raises(InputError, match=r"bandwidth of .* b/s was given, but .* carry"):
+                unit.model_copy(update={"bandwidth": 1e6 * rated}).build((chip.cards | cards)[unit.card])
 
 
 @pytest.mark.parametrize("name", presets())

@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from rpusim.arch.contract.activity import ActivityLog, Phase
+from rpusim.arch.contract.cell_layout import FullTrains
 from rpusim.errors import InputError
 from rpusim.kernels import (
     CELLS,
@@ -255,6 +256,26 @@ class TestWhatACellSaysAboutItself:
             for _ in range(work.slices)
         ]
         assert sorted(zip(*(getattr(done, name).tolist() for name in names), strict=True)) == sorted(expected)
+
+    def test_a_slice_is_written_on_the_side_that_it_says(self, cell):
+        """One line fires across the slice, and along it one for each position: rows and columns as in the log."""
+        written = [work.pulses for work in cell.periodic_work(SOFT, 5, 6, 4) if work.pulses]
+        if cell.layout.slices == "all" or not written:
+            pytest.skip("it writes no slices")
+        log = ActivityLog()
+        tile = _tile(cell, device=WIDE, log=log)
+        for seed in range(12):
+            tile.update(*_pairs(seed, 4), 0.3)
+        rows = log.take()
+        rows = rows.select((rows.phase == Phase.TRANSFER) & (rows.row_pulses > 0))
+        along_row = cell.layout.slices == "row"
+        across = rows.row_pulses if along_row else rows.column_pulses
+        assert (across <= rows.slots).all()
+        for pulses in written:
+            if isinstance(pulses, FullTrains):
+                assert (pulses.rows, pulses.columns) == ((1, 6) if along_row else (5, 1))
+            else:
+                assert pulses.along_row == along_row
 
 
 def _signs(inside):

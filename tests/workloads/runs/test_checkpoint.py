@@ -295,7 +295,7 @@ def folder_bytes(folder: Path) -> dict[str, bytes]:
 
 
 @pytest.mark.usefixtures("often")
-@pytest.mark.parametrize("kills", [3, pytest.param(20, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("kills", [3, pytest.param(25, marks=pytest.mark.slow)])
 def test_kill_9_at_random_moments_changes_no_byte(
     kills: int, few_digits: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
