@@ -56,9 +56,11 @@ def validation(rows: list[Document], counts: dict[str, dict[str, int]]) -> Rende
         if chosen:
             verdicts = ", ".join(f"{number} {verdict}" for verdict, number in list(count_of.items())[1:] if number)
             parts += [Text(f"{kind}: {count_of['rows']} rows, {verdicts}", style="bold"), _compared(chosen), ""]
-    for row in rows:
-        if row["known_miss"]:
-            parts.append(Text(f"{row['case']} ({row['verdict']}): {row['known_miss']}"))
+    missing = [row for row in rows if row["known_miss"]]
+    if missing:
+        parts.append(Text("known misses, and why", style="bold"))
+    for row in missing:
+        parts.append(Text(f"{row['case']} ({row['verdict']}): {row['known_miss']}"))
     wrong = [row["case"] for row in rows if not row["passes"]]
     return Group(*parts, "", Text(f"{len(wrong)} rows fail: {'; '.join(wrong)}" if wrong else "no row fails"))
 

@@ -30,6 +30,10 @@ def components() -> Simulated:
         assert card.rated_bandwidth is not None, "a memory's card has a bandwidth"
         return card.power / card.rated_bandwidth
 
+    def operation(card: Card) -> float:
+        """Joules of the cheapest arithmetic operation: an addition, where operations have classes."""
+        return card.energy["add" if "add" in card.energy else "operation"]
+
     pico, femto, square_micron = 1e-12, 1e-15, 1e-12
     return {
         "adc/haensch": of("haensch-2018/adc", conversion, pico),
@@ -43,7 +47,7 @@ def components() -> Simulated:
         "adc/flash": of("neurosim-2021/flash-adc-6b", conversion, femto),
         "adc/flash-area": of("neurosim-2021/flash-adc-6b", lambda card: card.area, square_micron),
         "digital/dac": of("gates-28nm/dac-8b", lambda card: card.energy["drive"], pico),
-        "digital/alu": of("puma-2019/alu", lambda card: min(card.energy.values()), pico),
+        "digital/alu": of("puma-2019/alu", operation, pico),
         "digital/leakage": of("puma-2019/alu", lambda card: card.leakage / card.area, 1e3),  # mW/mm2 in W/m2
         "digital/hop": of("puma-2019/router", lambda card: card.energy["bit"], pico),
         "memories/read-64kb": of("puma-2019/edram", bit, femto),
