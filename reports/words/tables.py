@@ -54,15 +54,15 @@ def validation(rows: list[Document], counts: dict[str, dict[str, int]]) -> Rende
     for kind, count_of in counts.items():
         chosen = [row for row in rows if row["kind"] == kind]
         if chosen:
-            verdicts = ", ".join(f"{number} {verdict}" for verdict, number in list(count_of.items())[1:] if number)
-            parts += [Text(f"{kind}: {count_of['rows']} rows, {verdicts}", style="bold"), _compared(chosen), ""]
+            verdicts = ", ".join(f"{verdict} {number}" for verdict, number in list(count_of.items())[1:] if number)
+            parts += [Text(f"{kind}: {count_of['rows']} rows; {verdicts}", style="bold"), _compared(chosen), ""]
     missing = [row for row in rows if row["known_miss"]]
     if missing:
         parts.append(Text("known misses, and why", style="bold"))
     for row in missing:
         parts.append(Text(f"{row['case']} ({row['verdict']}): {row['known_miss']}"))
     wrong = [row["case"] for row in rows if not row["passes"]]
-    return Group(*parts, "", Text(f"{len(wrong)} rows fail: {'; '.join(wrong)}" if wrong else "no row fails"))
+    return Group(*parts, "", Text(f"rows that fail: {'; '.join(wrong)}" if wrong else "no row fails"))
 
 
 def _compared(rows: list[Document]) -> Table:

@@ -1,7 +1,7 @@
 """Published figures beside ours: chips rolled up from their cost cards, times and energies from the engine's events.
 
-Every row says what kind of agreement it is (see `rpusim.workloads.studies.published.case`). The figures, with source and
-tolerance, are in ``published/figures``; what finds ours, a file per kind of work, is in ``published``.
+Every row says what kind of agreement it is (see `rpusim.workloads.studies.published.case`). The figures, with source
+and tolerance, are in ``published/figures``; what finds ours, a file per kind of work, is in ``published``.
 """
 
 from __future__ import annotations

@@ -10,7 +10,7 @@ from rpusim.reports.cli.output import emit
 
 
 @click.command("validate")
-@click.option("--all", "everything", is_flag=True, help="With the rows that learn, which take minutes.")
+@click.option("--all", "everything", is_flag=True, help="With the rows that learn, which take some ten minutes.")
 @as_json
 def compare_with_published(everything: bool, json_wanted: bool) -> None:
     """Set published figures beside simulated ones.

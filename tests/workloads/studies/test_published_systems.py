@@ -7,6 +7,7 @@ import pytest
 from rpusim.arch.chips.bill_of_parts import bill_of_parts
 from rpusim.arch.chips.chip import Chip
 from rpusim.arch.chips.library import library
+from rpusim.arch.parts.adc_survey import energy_per_conversion
 from rpusim.workloads.studies.published import components, neurosim
 from rpusim.workloads.studies.published.systems import neurram, systems
 from rpusim.workloads.studies.published.timed import Timed, chain, on_chip, one_tile
@@ -77,6 +78,19 @@ class TestPipeLayer:
         assert systems()["pipelayer/density"]() == pytest.approx(by_hand)
 
 
+class TestYao:
+    def test_a_vector_takes_eight_bits_of_50_ns_and_a_conversion_of_every_line_for_each(self) -> None:
+        timed = on_chip(one_tile("yao-2020"), 128, 8, 50)
+        assert timed.cycle == pytest.approx(8 * 50e-9)
+        assert energy_of(timed, "ADC") / 50 == pytest.approx(8 * 16 * energy_per_conversion(8, 20e6, 130e-9), rel=1e-5)
+
+    def test_cells_draw_their_current_while_they_are_read(self) -> None:
+        """2048 cells of 91 kOhm at 0.2 V for eight times 50 ns: 360 pJ, and 1 fF of line for each at 0.2 V."""
+        timed = on_chip(one_tile("yao-2020"), 128, 8, 50)
+        by_hand = 8 * 2048 * (0.2**2 / 91e3 * 50e-9 + 1e-15 * 0.2**2)
+        assert energy_of(timed, "array") / 50 == pytest.approx(by_hand, rel=1e-4)
+
+
 class TestPUMA:
     def test_converters_take_16_rounds_of_1024_conversions_at_isaac_s_power(self) -> None:
         """Eight converters of 2 mW for 16 x 100 ns: 25.6 nJ; eight arrays of 0.3 mW: 3.84 nJ."""
@@ -110,7 +124,7 @@ def test_a_card_with_a_power_is_compared_over_a_period_of_its_rate() -> None:
     assert found["memories/isaac-64kb"]() == pytest.approx(20.7e-3 / 81.92e9 * 1e15)
 
 
-@pytest.mark.parametrize("preset", ["neurram-2022", "pipelayer-2017"])
+@pytest.mark.parametrize("preset", ["neurram-2022", "pipelayer-2017", "yao-2020"])
 def test_a_single_tile_has_one_router(preset: str) -> None:
     whole, one = bill_of_parts(Chip.load(preset)), bill_of_parts(one_tile(preset))
     assert one.chip_wide["links"].units * whole.chip.tile_count == whole.chip_wide["links"].units

@@ -10,6 +10,7 @@ from rpusim.arch.contract.quantity import PICOSECONDS_PER_SECOND, ZEPTOJOULES_PE
 from rpusim.workloads.studies.published.case import Simulated
 from rpusim.workloads.studies.published.timed import Timed, one_layer
 
+
 @cache
 def _bill(preset: str) -> BillOfParts:
     """Return the parts of a chip that ships, with their costs."""

@@ -8,6 +8,7 @@ from functools import partial
 from rpusim.workloads.studies.published.case import Simulated
 from rpusim.workloads.studies.published.timed import inferred, network, one_layer
 
+
 def mapping() -> Simulated:
     """Count weights and vectors of networks."""
     return {

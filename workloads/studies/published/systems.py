@@ -18,7 +18,7 @@ TERA, GIGA, VECTORS = 1e12, 1e9, 50
 
 def systems() -> Simulated:
     """Find what is predicted of whole systems, by the names of the rows."""
-    return {**_rpu_chip(), **_neurram(), **_hermes_chip(), **_puma(), **_pipelayer()}
+    return {**_rpu_chip(), **_neurram(), **_hermes_chip(), **_puma(), **_pipelayer(), **_yao()}
 
 
 def _rpu_chip() -> Simulated:
@@ -131,3 +131,12 @@ def _pipelayer() -> Simulated:
 
     efficiency: Callable[[], float] = lambda: operations * VECTORS / timed().joules / GIGA  # noqa: E731
     return {"pipelayer/efficiency": efficiency, "pipelayer/density": density}
+
+
+def _yao() -> Simulated:
+    """Keep one array of 128 inputs and 8 outputs busy."""
+
+    def efficiency() -> float:
+        return 2 * 128 * 8 * VECTORS / on_chip(one_tile("yao-2020"), 128, 8, VECTORS).joules / GIGA
+
+    return {"yao/efficiency": efficiency}
