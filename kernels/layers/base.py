@@ -111,13 +111,14 @@ _analog_product: Callable[..., Tensor] = _AnalogProduct.apply
 class Lost(NamedTuple):
     """What of the weights that were written the cells could not hold.
 
-    clipped: how many weights are beyond their cell's bounds. excess: median of these over what their cells hold (a
-    single cell may have a bound near zero, so the largest says little).
+    clipped: how many weights are beyond their cell's bounds. excess, worst: these over what their cells hold, the
+    median and the largest (a single cell may have a bound near zero, so the largest alone says little).
     share: norm of what is missing over the norm of the weights.
     """
 
     clipped: int = 0
     excess: float = 1.0
+    worst: float = 1.0
     share: float = 0.0
 
     @classmethod
@@ -128,7 +129,7 @@ class Lost(NamedTuple):
             return cls()
         ratios = given[clipped].abs() / held[clipped].abs().clamp(min=1e-6)
         missing = (given - held)[clipped].norm() / given.norm()
-        return cls(int(clipped.sum()), float(ratios.median()), float(missing))
+        return cls(int(clipped.sum()), float(ratios.median()), float(ratios.max()), float(missing))
 
 
 class AnalogLayer(torch.nn.Module, ABC):

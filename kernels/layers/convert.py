@@ -185,9 +185,9 @@ def _warn_of_lost(lost: Iterable[tuple[str, Lost]]) -> None:
         if each.share > NOTICEABLE:
             warnings.warn(
                 f"{name}: {each.clipped} weights are beyond the bounds of their cells and were clipped, half of "
-                f"them at least {each.excess:.3g} times too large; {each.share:.0%} of the weights (in norm) are lost. "
-                "Scale them with weight_scaling_omega, such as 0.6 times the device's w_max (`AnalogConfig`, or "
-                "place(..., weight_scaling_omega=...)), or train on the arrays",
+                f"them at least {each.excess:.3g} times too large, the worst {each.worst:.3g} times; {each.share:.0%} "
+                "of the weights (in norm) are lost. Scale them with weight_scaling_omega, such as 0.6 times the "
+                "device's w_max (`AnalogConfig`, or place(..., weight_scaling_omega=...)), or train on the arrays",
                 ClippedWeights,
                 stacklevel=3,
             )

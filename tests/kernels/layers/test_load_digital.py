@@ -77,7 +77,7 @@ class TestWeightsBeyondTheBoundsOfCells:
             network[0].weight.fill_(3.0)
         config = preset("ecram").config
         with pytest.warns(
-            ClippedWeights, match=r"0: 192 weights are beyond .* times too large; .*weight_scaling_omega"
+            ClippedWeights, match=r"0: 192 weights .* times too large, the worst .* times; .*weight_scaling_omega"
         ):
             convert(network, config)
 
