@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from rpusim.arch.account.ledger import RESTING
 from rpusim.arch.chips.bill_of_parts import bill_of_parts
 from rpusim.arch.chips.chip import Chip
 from rpusim.arch.chips.library import library
@@ -92,10 +93,10 @@ class TestYao:
 
 
 class TestPUMA:
-    def test_converters_take_16_rounds_of_1024_conversions_at_isaac_s_power(self) -> None:
-        """Eight converters of 2 mW for 16 x 100 ns: 25.6 nJ; eight arrays of 0.3 mW: 3.84 nJ."""
+    def test_converters_take_16_bits_of_129_lines_at_isaac_s_power(self) -> None:
+        """Eight converters of 2 mW take 128 lines and the unit line for each bit: 25.8 nJ; eight arrays of 0.3 mW: 3.84 nJ."""
         timed = on_chip(one_tile("isaac-2016"), 128, 128, 1)
-        assert energy_of(timed, "ADC") == pytest.approx(16 * 8 * 128 * 2e-3 / 1.28e9)
+        assert energy_of(timed, "ADC") == pytest.approx(16 * 8 * 129 * 2e-3 / 1.28e9)
         assert energy_of(timed, "array") == pytest.approx(8 * 0.3e-3 * 1.6e-6)
 
 
@@ -132,5 +133,5 @@ def test_a_single_tile_has_one_router(preset: str) -> None:
 
 def energy_of(timed: Timed, *parts: str) -> float:
     """Add up the joules of parts at work."""
-    chosen = [zj for (part, phase, _), zj in timed.ledger.energy.items() if part in parts and phase != "standby"]
+    chosen = [zj for (part, phase, _), zj in timed.ledger.energy.items() if part in parts and phase not in RESTING]
     return sum(chosen) * 1e-21

@@ -9,7 +9,7 @@ from functools import cache
 import numpy as np
 
 from rpusim.arch.account import steady
-from rpusim.arch.account.ledger import STANDBY
+from rpusim.arch.account.ledger import RESTING
 from rpusim.arch.account.pricing import Pricer
 from rpusim.arch.chips.bill_of_parts import bill_of_parts
 from rpusim.arch.chips.chip import Chip
@@ -85,8 +85,8 @@ def _epoch() -> _Epoch:
         weight_gradient=whole - update - seconds(backward, SAMPLES),
         weight_update=update,
         joules=joules(lambda part, phase: True),
-        joules_without_standby=joules(lambda part, phase: phase != STANDBY),
-        joules_dram=joules(lambda part, phase: part == "DRAM" and phase != STANDBY),
+        joules_without_standby=joules(lambda part, phase: phase not in RESTING),
+        joules_dram=joules(lambda part, phase: part == "DRAM" and phase not in RESTING),
     )
 
 

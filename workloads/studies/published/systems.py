@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import cache, partial
 
-from rpusim.arch.account.ledger import STANDBY
+from rpusim.arch.account.ledger import RESTING
 from rpusim.arch.chips.bill_of_parts import bill_of_parts
 from rpusim.arch.chips.chip import Chip
 from rpusim.arch.contract.quantity import PICOSECONDS_PER_SECOND, ZEPTOJOULES_PER_JOULE
@@ -111,7 +111,7 @@ def _puma() -> Simulated:
         return float(last - first) / PICOSECONDS_PER_SECOND * 1e6
 
     def energy() -> float:
-        of_parts = (zj for (part, phase, _), zj in timed().ledger.energy.items() if part in parts and phase != STANDBY)
+        of_parts = (zj for (part, phase, _), zj in timed().ledger.energy.items() if part in parts and phase not in RESTING)
         return sum(of_parts) / ZEPTOJOULES_PER_JOULE * 1e9
 
     return {"puma/time": time, "puma/energy": energy}
