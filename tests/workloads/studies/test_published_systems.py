@@ -94,7 +94,7 @@ class TestYao:
 
 class TestPUMA:
     def test_converters_take_16_bits_of_129_lines_at_isaac_s_power(self) -> None:
-        """Eight converters of 2 mW take 128 lines and the unit line for each bit: 25.8 nJ; eight arrays of 0.3 mW: 3.84 nJ."""
+        """Eight converters of 2 mW, 129 lines for each bit: 25.8 nJ; eight arrays of 0.3 mW: 3.84 nJ."""
         timed = on_chip(one_tile("isaac-2016"), 128, 128, 1)
         assert energy_of(timed, "ADC") == pytest.approx(16 * 8 * 129 * 2e-3 / 1.28e9)
         assert energy_of(timed, "array") == pytest.approx(8 * 0.3e-3 * 1.6e-6)

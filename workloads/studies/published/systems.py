@@ -111,7 +111,9 @@ def _puma() -> Simulated:
         return float(last - first) / PICOSECONDS_PER_SECOND * 1e6
 
     def energy() -> float:
-        of_parts = (zj for (part, phase, _), zj in timed().ledger.energy.items() if part in parts and phase not in RESTING)
+        of_parts = (
+            zj for (part, phase, _), zj in timed().ledger.energy.items() if part in parts and phase not in RESTING
+        )
         return sum(of_parts) / ZEPTOJOULES_PER_JOULE * 1e9
 
     return {"puma/time": time, "puma/energy": energy}
