@@ -47,19 +47,37 @@ def result(document: Document) -> RenderableType:
     )
 
 
-def validation(rows: list[Document]) -> RenderableType:
-    """Tabulate published figures beside simulated ones, and what there is to say about the difference.
+def validation(rows: list[Document], counts: dict[str, dict[str, int]]) -> RenderableType:
+    """Tabulate published figures beside simulated ones, kind by kind, the accounts of known misses, and how many hold.
 
-    rows: of the studies in `rpusim.workloads.studies.validate`.
+    rows: of the studies in `rpusim.workloads.studies.validate`. counts: of these rows, by kind and verdict.
     """
+    parts: list[RenderableType] = []
+    for kind, count_of in counts.items():
+        chosen = [row for row in rows if row["kind"] == kind]
+        if chosen:
+            verdicts = ", ".join(f"{verdict} {number}" for verdict, number in list(count_of.items())[1:] if number)
+            parts += [Text(f"{kind}: {count_of['rows']} rows; {verdicts}", style="bold"), _compared(chosen), ""]
+    missing = [row for row in rows if row["known_miss"]]
+    if missing:
+        parts.append(Text("known misses, and why", style="bold"))
+    for row in missing:
+        parts.append(Text(f"{row['case']} ({row['verdict']}): {row['known_miss']}"))
+    wrong = [row["case"] for row in rows if not row["passes"]]
+    return Group(*parts, "", Text(f"rows that fail: {'; '.join(wrong)}" if wrong else "no row fails"))
+
+
+def _compared(rows: list[Document]) -> Table:
+    """Tabulate rows of one kind."""
     table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0))
-    for name in ("case", "published", "simulated", "unit", "difference", "", "source"):
+    for name in ("case", "published", "simulated", "unit", "difference", "tolerance", "verdict", "source"):
         table.add_column(name, justify="right" if name in ("published", "simulated", "difference") else "left")
     for row in rows:
-        mark = {True: "holds", False: "does not hold", None: "for comparison"}[row["ok"]]
         published, simulated = (f"{row[name]:.4g}" for name in ("published", "simulated"))
         source = f"{row['source']} ({row['provenance']})" + (f"; {row['note']}" if row["note"] else "")
-        table.add_row(row["case"], published, simulated, row["unit"], f"{row['difference']:+.1%}", mark, source)
+        difference = f"{row['difference']:+.1%}"
+        cells = (published, simulated, row["unit"], difference, row["tolerance"], row["verdict"], source)
+        table.add_row(row["case"], *cells)
     return table
 
 

@@ -1,23 +1,43 @@
 """Published figures beside ours: chips rolled up from their cost cards, times and energies from the engine's events.
 
-A row with a tolerance must hold; a row without one is shown for comparison, and its note says where a difference comes
-from. The figures are in ``published/``, a file per kind of work.
+Every row says what kind of agreement it is (see `rpusim.workloads.studies.published.case`). The figures, with source
+and tolerance, are in ``published/figures``; what finds ours, a file per kind of work, is in ``published``.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-from rpusim.workloads.studies.published import chips, networks, neurosim
-from rpusim.workloads.studies.published.case import Case
+from rpusim.workloads.studies.published import chips, components, data, learning, networks, neurosim, systems
+from rpusim.workloads.studies.published.case import Case, Simulated
 
 
-def cases() -> Iterator[Case]:
-    """List all published figures, quick ones first; what is simulated for one is found when it is asked for."""
-    yield from networks.mapping()
-    yield from networks.resistive_processing_unit()
-    yield from chips.isaac()
-    yield from chips.hermes()
-    yield from chips.haensch()
-    yield from networks.replicas_of_layers()
-    yield from neurosim.neurosim()
+def simulations() -> Simulated:
+    """Gather what finds ours, by the name of the row; nothing is simulated until it is called."""
+    found: Simulated = {}
+    for one in (
+        networks.mapping,
+        networks.resistive_processing_unit,
+        chips.isaac,
+        chips.hermes,
+        chips.haensch,
+        chips.neurram_area,
+        networks.replicas_of_layers,
+        components.components,
+        systems.systems,
+        neurosim.neurosim,
+        learning.learning,
+    ):
+        found |= one()
+    return found
+
+
+def cases(slow: bool = True) -> Iterator[Case]:
+    """List all published figures, quick ones first; what is simulated for one is found when it is asked for.
+
+    slow: whether to list those that take longer than some seconds as well.
+    """
+    figures, misses = data.figures(), data.known_misses()
+    for name, simulated in simulations().items():
+        if slow or not figures[name].slow:
+            yield Case(name, figures[name], simulated, misses.get(name))

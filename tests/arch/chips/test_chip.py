@@ -96,6 +96,9 @@ def test_the_presets_that_ship_are_those_promised() -> None:
         "haensch-2018",
         "neurosim-vgg8",
         "cmos-rpu-2017",
+        "neurram-2022",
+        "pipelayer-2017",
+        "yao-2020",
     }
     assert set(presets()) == shipped
 

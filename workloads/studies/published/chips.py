@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from functools import cache, partial
 
 from rpusim.arch.chips.bill_of_parts import BillOfParts, bill_of_parts
 from rpusim.arch.chips.chip import Chip
 from rpusim.arch.contract.quantity import PICOSECONDS_PER_SECOND, ZEPTOJOULES_PER_JOULE
-from rpusim.workloads.studies.published.case import Case
+from rpusim.workloads.studies.published.case import Simulated
 from rpusim.workloads.studies.published.timed import Timed, one_layer
-
-ISAAC = "Shafiee et al., ISCA 2016, Table I"
-HAENSCH = "Haensch, Gokmen & Puri 2018, Proc. IEEE 107:108"
-HERMES = "Khaddam-Aljameh et al. 2022, IEEE J. Solid-State Circuits 57:1027"
 
 
 @cache
@@ -22,8 +17,8 @@ def _bill(preset: str) -> BillOfParts:
     return bill_of_parts(Chip.load(preset))
 
 
-def isaac() -> Iterator[Case]:
-    """List power and area of ISAAC."""
+def isaac() -> Simulated:
+    """Find power and area of ISAAC, and its rate by events."""
 
     def tile(figure: str) -> float:
         """Add up a tile with its share of the routers, as the table counts."""
@@ -34,15 +29,22 @@ def isaac() -> Iterator[Case]:
     def chip(figure: str) -> float:
         return sum(_bill("isaac-2016").total(figure).values())
 
-    what = "component costs", ISAAC, "secondary"
-    yield Case("ISAAC: tile power", *what, 330.0, "mW", lambda: tile("full_power_w") * 1e3, 0.005)
-    yield Case("ISAAC: tile area", *what, 0.372, "mm2", lambda: tile("area_m2") * 1e6, 0.005)
-    yield Case("ISAAC: chip power", *what, 65.8, "W", lambda: chip("full_power_w"), 0.005)
-    yield Case("ISAAC: chip area", *what, 85.4, "mm2", lambda: chip("area_m2") * 1e6, 0.005)
+    def rate() -> float:
+        kind = Chip.load("isaac-2016").tiles[0]
+        weights = kind.count * kind.array.arrays * kind.array.columns * kind.array.weight_rows
+        return 2 * weights / one_layer("isaac-2016", 0, kind.array.columns).cycle * 1e-12
+
+    return {
+        "isaac/tile-power": lambda: tile("full_power_w") * 1e3,
+        "isaac/tile-area": lambda: tile("area_m2") * 1e6,
+        "isaac/chip-power": lambda: chip("full_power_w"),
+        "isaac/chip-area": lambda: chip("area_m2") * 1e6,
+        "isaac/rate": rate,
+    }
 
 
-def hermes() -> Iterator[Case]:
-    """List speed, efficiency and density of the HERMES core."""
+def hermes() -> Simulated:
+    """Find speed, efficiency and density of the HERMES core."""
     operations = 2 * 256 * 256
 
     def timed() -> Timed:
@@ -51,20 +53,16 @@ def hermes() -> Iterator[Case]:
     def area() -> float:
         return sum(part.area_m2 for part in _bill("hermes-2021").tiles[0].values())
 
-    what = "component costs", HERMES, "secondary"
-    note = "the split among parts is ours, the sums are the paper's"
-    yield Case("HERMES: throughput", *what, 1.008, "TOPS", lambda: operations / timed().cycle * 1e-12, 0.005, note)
-    yield Case(
-        "HERMES: efficiency", *what, 10.5, "TOPS/W", lambda: operations * 50 / timed().joules * 1e-12, 0.02, note
-    )
-    yield Case("HERMES: energy per multiplication", *what, 12.5, "nJ", lambda: timed().joules / 50 * 1e9, 0.02, note)
-    yield Case(
-        "HERMES: density", *what, 1.59, "TOPS/mm2", lambda: operations / timed().cycle / area() * 1e-18, 0.01, note
-    )
+    return {
+        "hermes/throughput": lambda: operations / timed().cycle * 1e-12,
+        "hermes/efficiency": lambda: operations * 50 / timed().joules * 1e-12,
+        "hermes/multiplication": lambda: timed().joules / 50 * 1e9,
+        "hermes/density": lambda: operations / timed().cycle / area() * 1e-18,
+    }
 
 
-def haensch() -> Iterator[Case]:
-    """List power and speed of the arrays of three sizes in Haensch et al."""
+def haensch() -> Simulated:
+    """Find power and speed of the arrays of three sizes in Haensch et al."""
 
     def converters(kind: int, lines: int) -> float:
         adc = _bill("haensch-2018").tiles[kind]["ADC"]
@@ -78,18 +76,19 @@ def haensch() -> Iterator[Case]:
     def throughput(kind: int, lines: int) -> float:
         return 2 * lines**2 / one_layer("haensch-2018", kind, lines).cycle * 1e-12
 
-    what = "component costs", HAENSCH, "secondary"
-    printed = [(500, 0.144, 0.010, 6.25), (1000, 0.288, 0.042, 25.0), (4000, 1.15, 0.667, 400.0)]
-    for kind, (lines, adc, cells, tops) in enumerate(printed):
-        power = f"Haensch: N = {lines}, "
-        yield Case(power + "converters", *what, adc, "W", partial(converters, kind, lines), 0.02)
-        note = "printed to three decimals" if lines == 500 else ""
-        yield Case(power + "array", *what, cells, "W", partial(array, kind), 0.05 if note else 0.02, note)
-        yield Case(
-            power + "throughput",
-            *what,
-            tops,
-            "TOPS",
-            partial(throughput, kind, lines),
-            0.02,
-        )
+    found: Simulated = {}
+    for kind, lines in enumerate((500, 1000, 4000)):
+        found[f"haensch/adc-{lines}"] = partial(converters, kind, lines)
+        found[f"haensch/array-{lines}"] = partial(array, kind)
+        found[f"haensch/throughput-{lines}"] = partial(throughput, kind, lines)
+    return found
+
+
+def neurram_area() -> Simulated:
+    """Find the area of the parts of a NeuRRAM core that its authors print."""
+
+    def core() -> float:
+        parts = _bill("neurram-2022").tiles[0]
+        return sum(parts[name].area_m2 for name in ("ADC", "input drivers", "array")) * 1e6
+
+    return {"neurram-area/core": core}

@@ -2,35 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import partial
 
-from rpusim.workloads.studies.published.case import Case
+from rpusim.workloads.studies.published.case import Simulated
 from rpusim.workloads.studies.published.timed import inferred, network, one_layer
 
-RPU = "Gokmen & Vlasov 2016, Front. Neurosci. 10:333"
-CNN = "Gokmen, Onen & Haensch 2017, Front. Neurosci. 11:538"
-RAPA = "Rasch, Gokmen, Rigotti & Haensch 2019, Front. Neurosci. 13:753"
+
+def mapping() -> Simulated:
+    """Count weights and vectors of networks."""
+    return {
+        "mapping/fcn-weights": lambda: float(network("fcn").weights),
+        "mapping/lenet-weights": lambda: float(network("lenet-2017").weights),
+        "mapping/lenet-vectors": lambda: float(sum(layer.vectors for layer in network("lenet-2017").layers)),
+    }
 
 
-def mapping() -> Iterator[Case]:
-    """List weights and vectors of networks, which are counted, not timed."""
-    fcn = ("FCN 784-256-128-10: weights", "RPU concept and chip", RPU, "derived", 235_146.0, "weights")
-    yield Case(*fcn, lambda: float(network("fcn").weights), 0.0)
-    lenet = ("LeNet: weights", "CNN on RPU", CNN, "derived", 80_202.0, "weights")
-    yield Case(*lenet, lambda: float(network("lenet-2017").weights), 0.0)
-    vectors = ("LeNet: vectors per image", "CNN on RPU", CNN, "derived", 642.0, "vectors")
-    yield Case(*vectors, lambda: float(sum(layer.vectors for layer in network("lenet-2017").layers)), 0.0)
-
-
-def resistive_processing_unit() -> Iterator[Case]:
-    """List speeds of the RPU chip, and of AlexNet on it."""
+def resistive_processing_unit() -> Simulated:
+    """Find speeds of the RPU chip's tile, and of AlexNet on such tiles."""
 
     def tops() -> float:
         return 2 * 4096**2 / one_layer("rpu-2016", 0, 4096).cycle * 1e-12
-
-    yield Case("4096 x 4096 tile at 80 ns", "RPU concept and chip", RPU, "derived", 419.43, "TOPS", tops, 0.001)
-    yield Case("50 such tiles", "RPU concept and chip", RPU, "recalled", 21_000.0, "TOPS", lambda: 50 * tops(), 0.01)
 
     def pipelined() -> float:
         events = inferred("alexnet", 3, "layer-pipelined").events
@@ -41,13 +33,16 @@ def resistive_processing_unit() -> Iterator[Case]:
         timed = inferred("alexnet", 1, "sequential")
         return sum(80e-3 * len(timed.driving(layer)) for layer in range(8))
 
-    what = "CNN on RPU", CNN, "derived"
-    yield Case("AlexNet: between images, pipelined", *what, 242.0, "us", pipelined, 0.005)
-    yield Case("AlexNet: array time, layer after layer", *what, 341.0, "us", one_by_one, 0.005)
+    return {
+        "rpu/tile": tops,
+        "rpu/tiles": lambda: 50 * tops(),
+        "alexnet/pipelined": pipelined,
+        "alexnet/serial": one_by_one,
+    }
 
 
-def replicas_of_layers() -> Iterator[Case]:
-    """List how much faster copies of layers are, in array time; the paper leaves out the readout, which is a vector."""
+def replicas_of_layers() -> Simulated:
+    """Find how much faster copies of layers are, in array time."""
 
     def serial(*replicas: int) -> float:
         timed = inferred("rapa-cifar", 1, "sequential", replicas)
@@ -61,22 +56,8 @@ def replicas_of_layers() -> Iterator[Case]:
     def faster(taken: Callable[..., float], replicas: tuple[int, ...]) -> float:
         return taken(1, 1, 1) / taken(*replicas)
 
-    what = "RAPA-ConvNets", RAPA, "derived"
-    for replicas, together, one_by_one in (((16, 4, 1), 16.0, 7.0), ((64, 16, 4), 64.0, 28.0)):
-        name = "RAPA: replicas " + ":".join(map(str, replicas))
-        yield Case(
-            f"{name}, speed-up pipelined",
-            *what,
-            together,
-            "1",
-            partial(faster, pipelined, replicas),
-            0.1,
-        )
-        yield Case(
-            f"{name}, speed-up layer after layer",
-            *what,
-            one_by_one,
-            "1",
-            partial(faster, serial, replicas),
-            0.01,
-        )
+    found: Simulated = {}
+    for replicas in ((16, 4, 1), (64, 16, 4)):
+        found[f"rapa/pipelined-{replicas[0]}"] = partial(faster, pipelined, replicas)
+        found[f"rapa/serial-{replicas[0]}"] = partial(faster, serial, replicas)
+    return found

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cache
 
 import numpy as np
 
 from rpusim.arch.account import steady
-from rpusim.arch.account.ledger import STANDBY
+from rpusim.arch.account.ledger import RESTING
 from rpusim.arch.account.pricing import Pricer
+from rpusim.arch.chips.bill_of_parts import bill_of_parts
 from rpusim.arch.chips.chip import Chip
 from rpusim.arch.contract.activity import Activity, Phase
 from rpusim.arch.contract.quantity import PICOSECONDS_PER_SECOND, ZEPTOJOULES_PER_JOULE
@@ -23,12 +24,13 @@ from rpusim.arch.schedule.schedules import run
 from rpusim.arch.schedule.storage import settle
 from rpusim.workloads.cells.assumed_transfers import assumed
 from rpusim.workloads.cells.training_cells import build
-from rpusim.workloads.studies.published.case import Case
-from rpusim.workloads.studies.published.timed import network
+from rpusim.workloads.studies.published.case import Simulated
+from rpusim.workloads.studies.published.timed import network, one_layer
 
-NEUROSIM = "DNN+NeuroSim V2.1, its default run (VGG-8 on CIFAR-10, mini-batches of 200), one epoch"
 SAMPLES, BATCH = 50_000, 200
 """Images of an epoch, and of a mini-batch."""
+COPIES = (64, 16, 8, 4, 2, 1, 1, 8)
+"""Of each layer, in NeuroSim's floor plan of its default run ("speed-up of each layer")."""
 
 
 @dataclass(frozen=True)
@@ -83,69 +85,35 @@ def _epoch() -> _Epoch:
         weight_gradient=whole - update - seconds(backward, SAMPLES),
         weight_update=update,
         joules=joules(lambda part, phase: True),
-        joules_without_standby=joules(lambda part, phase: phase != STANDBY),
-        joules_dram=joules(lambda part, phase: part == "DRAM" and phase != STANDBY),
+        joules_without_standby=joules(lambda part, phase: phase not in RESTING),
+        joules_dram=joules(lambda part, phase: part == "DRAM" and phase not in RESTING),
     )
 
 
-def neurosim() -> Iterator[Case]:
-    """List times and energies of an epoch of VGG-8, for comparison only."""
-    what = "NeuroSim", NEUROSIM, "seen"
-    rows = [
-        (
-            "forward",
-            37.9,
-            "s",
-            lambda: _epoch().forward,
-            "2690 vectors an image of 144 ns each on all sub-arrays of a layer (19.4 s), and ways between tiles; "
-            "NeuroSim's buffers and H-tree take longer than our mesh",
-        ),
-        (
-            "activation gradient",
-            30.2,
-            "s",
-            lambda: _epoch().gradient,
-            "as long as forward on the layers that go back, which the first, with 1024 of the vectors, does not; "
-            "shorter than NeuroSim's for the same reason",
-        ),
-        (
-            "weight gradient",
-            53.3,
-            "s",
-            lambda: _epoch().weight_gradient,
-            "64 digital lanes per tile sum up outer products here, one digital unit those of both first layers; "
-            "NeuroSim has SRAM arrays that multiply for it",
-        ),
-        (
-            "weight update",
-            1.35,
-            "s",
-            lambda: _epoch().weight_update,
-            "rows of all sub-arrays at once, most of them while slower layers still sum up",
-        ),
-        (
-            "energy",
-            88.6,
-            "J",
-            lambda: _epoch().joules,
-            "with the standby power of DRAM, digital units and buffers, which NeuroSim leaves out",
-        ),
-        (
-            "energy without standby",
-            88.6,
-            "J",
-            lambda: _epoch().joules_without_standby,
-            "DRAM moves less (next row); of the rest, 12.6 J in NeuroSim, most here are outer products that digital "
-            "units sum up, where it has SRAM arrays",
-        ),
-        (
-            "energy of DRAM without standby",
-            76.0,
-            "J",
-            lambda: _epoch().joules_dram,
-            "NeuroSim moves every image's weight gradient through DRAM (13 million weights of 8 bits at 14 pJ/b: 73 J "
-            "an epoch), here the sum of a mini-batch goes; most of ours is inputs and errors that no buffer holds",
-        ),
-    ]
-    for name, published, unit, simulated, note in rows:
-        yield Case(f"VGG-8 epoch: {name}", *what, published, unit, simulated, None, note)
+def neurosim() -> Simulated:
+    """Find times and energies of an epoch of VGG-8."""
+    return {
+        "epoch/forward": lambda: _epoch().forward,
+        "epoch/gradient": lambda: _epoch().gradient,
+        "epoch/weight-gradient": lambda: _epoch().weight_gradient,
+        "epoch/weight-update": lambda: _epoch().weight_update,
+        "epoch/energy": lambda: _epoch().joules,
+        "epoch/dynamic": lambda: _epoch().joules_without_standby,
+        "epoch/dram": lambda: _epoch().joules_dram,
+        "epoch-arrays/time": _arrays,
+        "epoch-closed/dram": lambda: _epoch().joules_dram + _gradients_of_images(),
+    }
+
+
+def _arrays() -> float:
+    """Find how long arrays and converters work for an epoch, each layer on as many copies as NeuroSim gives it."""
+    vectors = [layer.vectors for layer in network("vgg8").layers]
+    each = [-(-number // copies) for number, copies in zip(vectors, COPIES, strict=True)]
+    return SAMPLES * (2 * sum(each) - each[0]) * one_layer("neurosim-vgg8", 0, 128).cycle  # the first does not go back
+
+
+def _gradients_of_images() -> float:
+    """Price what NeuroSim moves through DRAM beyond us: the weight gradient of every image, not of a mini-batch."""
+    parts = bill_of_parts(Chip.load("neurosim-vgg8")).chip_wide
+    bits = 8 * network("vgg8").weights * (SAMPLES - SAMPLES // BATCH)
+    return bits * parts["DRAM"].actions["write"].energy_zj / ZEPTOJOULES_PER_JOULE

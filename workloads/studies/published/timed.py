@@ -16,7 +16,7 @@ from rpusim.arch.engine.events import Events, Op
 from rpusim.arch.mapping.assumed_activity import assumed_activity
 from rpusim.arch.mapping.placement import Placement, place
 from rpusim.arch.network.network import Network, connect
-from rpusim.arch.network.operations import WeightLayer
+from rpusim.arch.network.operations import Operation, WeightLayer
 from rpusim.arch.schedule.plan import make_plan
 from rpusim.arch.schedule.schedules import Schedule, run
 from rpusim.workloads.runs.inputs import load_network
@@ -69,10 +69,37 @@ def inferred(name: str, samples: int, schedule: Schedule, replicas: tuple[int, .
 @cache
 def one_layer(preset: str, kind: int, lines: int) -> Timed:
     """Time fifty vectors through one square array of ``lines`` rows on one kind of tile of a chip that ships."""
-    layer = WeightLayer.linear("fc", (lines,), lines, bias=False)
     whole = Chip.load(preset)
     only = whole.model_copy(update={"tiles": (whole.tiles[kind],)})
-    return _timed(place(connect("one", (lines,), [(layer, ("input",))]), only), 50)
+    return on_chip(only, lines, lines)
+
+
+def one_tile(preset: str) -> Chip:
+    """Take a chip that ships with a single tile of its first kind, and a router for it."""
+    whole = Chip.load(preset)
+    return whole.model_copy(update={"tiles": (whole.tiles[0].model_copy(update={"count": 1}),)})
+
+
+def on_chip(chip: Chip, inputs: int, outputs: int, vectors: int = 50) -> Timed:
+    """Time vectors through one layer of so many inputs and outputs, without a bias, on a chip."""
+    layer = WeightLayer.linear("fc", (inputs,), outputs, bias=False)
+    return _timed(place(connect("one", (inputs,), [(layer, ("input",))]), chip), vectors)
+
+
+@cache
+def chain(preset: str, layers: int, lines: int, activation: str, vectors: int) -> Timed:
+    """Time vectors through equal layers, one after the other, each with an activation, on a chip that ships.
+
+    lines: outputs of every layer, and its inputs with the bias.
+    """
+    steps: list[tuple[Operation, tuple[str, ...]]] = []
+    before = "input"
+    for number in range(layers):
+        name, shape = f"fc{number}", (lines - 1,)
+        steps.append((WeightLayer.linear(name, shape, lines - 1), (before,)))
+        before = f"{activation}{number}"
+        steps.append((Operation.digital(before, "activation", shape, detail=activation), (name,)))
+    return _timed(place(connect("chain", (lines - 1,), steps), Chip.load(preset)), vectors)
 
 
 def _timed(placement: Placement, samples: int, schedule: Schedule = "layer-pipelined") -> Timed:
