@@ -62,8 +62,8 @@ def test_sums_of_outer_products_read_and_write_a_word_for_every_weight() -> None
     cell = CellLayout("mixed-precision", learning=(), slices="all")
     row = {"phase": Phase.UPDATE, "passes": 0}
     few, all_of_them = (
-        priced(cell, **row, digital_ops=operations).energy["buffer", "update", "fc"]
-        for operations in (2 * 32 * 64 - 1, 2 * 32 * 64)
+        priced(cell, **row, adds=32 * 64, multiplies=multiplies).energy["buffer", "update", "fc"]
+        for multiplies in (32 * 64 - 1, 32 * 64)
     )
     actions = bill_of_parts(Chip.load("reram-512")).tiles[0]["buffer"].actions
     assert all_of_them - few == 32 * 64 * 16 * (actions["read"].energy_zj + actions["write"].energy_zj)

@@ -37,4 +37,4 @@ def test_cards_as_they_are_published_are_warned_of() -> None:
     chip = Chip.load("rpu-2016").model_copy(update={"leakage": "as-published"})
     says, warning = mixture(bill_of_parts(chip).all_parts(), at_one_corner=False)
     assert "each at a corner of its own" in says
-    assert "the digital unit leaks 181 times as much as the input drivers" in warning
+    assert "the digital unit leaks 974 times as much as the input drivers" in warning

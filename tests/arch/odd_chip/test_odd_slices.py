@@ -108,14 +108,14 @@ class TestShiftAdds:
         self, odd: Odd, encoding: str, inputs: dict[str, Any], operations: int
     ) -> None:
         energy = forward(odd(array=sliced(encoding), inputs=inputs))[2]
-        assert energy["digital unit"] == (4 * 3 + 3 * operations) * 210 * FJ
+        assert energy["digital unit"] == (4 * (370 + 2 * 210) + 3 * operations * 210) * FJ
 
     def test_other_circuits_do_it_where_the_file_says_so(self, odd: Odd) -> None:
         chip = odd(array=sliced("flipped"), inputs=SERIAL, digital={"shift_adds": "other circuits"})
-        assert forward(chip)[2]["digital unit"] == 4 * 3 * 210 * FJ
+        assert forward(chip)[2]["digital unit"] == 4 * (370 + 2 * 210) * FJ
 
     def test_a_vector_that_is_skipped_has_none(self, odd: Odd) -> None:
-        assert forward(odd(array=sliced("offset"), inputs=SERIAL), passes=0)[2]["digital unit"] == 4 * 3 * 210 * FJ
+        assert forward(odd(array=sliced("offset"), inputs=SERIAL), passes=0)[2]["digital unit"] == 4 * (370 + 2 * 210) * FJ
 
 
 class TestWhatAFileMaySay:
