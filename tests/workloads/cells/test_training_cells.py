@@ -143,7 +143,7 @@ class TestNothingIsLost:
             if phase >= Phase.UPDATE:
                 kept = cell.words * _words(cell, phase, first, activity.select(rows)) * first[0].kind.digital.word_bits
                 sent = pulsed if cell.learning or phase != Phase.UPDATE else rows
-                loaded = _values(cell, phase, first, activity.select(sent)) * first[0].kind.inputs.bits
+                loaded = _values(cell, phase, first, activity.select(sent)) * first[0].kind.digital.word_bits
                 fetched, stored = (
                     of(op, "buffer", phase)[of(op, "buffer", phase, "row") >= 0] for op in (Op.FETCH, Op.STORE)
                 )
