@@ -21,6 +21,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from math import lcm
 
 import numpy as np
 
@@ -245,7 +246,7 @@ class Rest:
         chip = self.bill.chip
         islands: dict[tuple[int, int], list[int]] = {}
         for tile, kind in self._tiles().items():
-            sharing = max(chip.tiles[kind].tiles_sharing(name) for name in ("digital unit", "ADC"))
+            sharing = lcm(*(chip.tiles[kind].tiles_sharing(name) for name in ("digital unit", "ADC")))
             islands.setdefault((kind, self._among(tile, kind) // sharing), []).append(tile)
         stations: dict[int, set[int]] = {}
         for tile, array, block in self._arrays():
