@@ -191,6 +191,16 @@ class Network:
         """List the stages that one reads, through digital operations; `INPUT` if it reads the sample, too."""
         return tuple(edge.producer for edge in self.edges if edge.consumer == stage)
 
+    def layers_before(self, stage: int) -> tuple[int, ...]:
+        """List the layers whose results a stage reads, also those that it reads in sums of branches, in order."""
+        found = set[int]()
+        for source in self.predecessors(stage):
+            if source >= len(self.layers):
+                found |= set(self.layers_before(source))
+            elif source != INPUT:
+                found.add(source)
+        return tuple(sorted(found))
+
     def successors(self, stage: int) -> tuple[int, ...]:
         """List the stages that read one (or `INPUT`), through digital operations; none for a last one."""
         return tuple(edge.consumer for edge in self.edges if edge.producer == stage)

@@ -35,9 +35,13 @@ class DigitalStages:
         back = (activity.phase == Phase.BACKWARD) | (activity.phase == Phase.UPDATE)
         self._with_error = set(np.unique(activity.layer[back]).tolist())
         """Numbers of the stages that have an error: layers that go back or learn, and sums of such."""
-        for made in (made for layer in writer.plan.layers for made in layer.sums):
-            if any(part in self._with_error for part, _ in made.needs):
-                self._with_error.add(made.number)
+        for layer in writer.plan.layers:
+            givers = writer.plan.placement.network.layers_before(layer.index)
+            if layer.placed.layer.unread and not self._with_error.isdisjoint(givers):  # the error of its first step
+                self._with_error.add(layer.index)
+            for made in layer.sums:
+                if any(part in self._with_error for part, _ in made.needs):
+                    self._with_error.add(made.number)
 
     # --- single works -------------------------------------------------------------------------------------------------
 

@@ -160,8 +160,8 @@ class Todo:
         """
         found = [w for phase in (Phase.BACKWARD, Phase.UPDATE) if (w := self.work(phase, layer))]
         if layer.placed.layer.unread:
-            givers = self._network.predecessors(layer.index)
-            found += [w for giver in givers if giver >= 0 and (w := self.errors(self.layers[giver]))]
+            givers = self._network.layers_before(layer.index)
+            found += [w for giver in givers if (w := self.errors(self.layers[giver]))]
         if not found:
             return None
         vectors = layer.placed.layer.vectors

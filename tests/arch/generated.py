@@ -329,8 +329,7 @@ def without_learning(activity: Activity, network: Network, frozen: frozenset[int
     learns, going_back = {i for i in range(len(network.layers)) if i not in frozen}, set[int]()
     needed = set[int]()
     for index, layer in enumerate(network.layers):
-        before = [producer for producer in network.predecessors(index) if producer >= 0]
-        if any(producer in learns or producer in needed for producer in before):
+        if any(producer in learns or producer in needed for producer in network.layers_before(index)):
             needed.add(index)
         if index in needed or (layer.is_recurrent and index in learns):
             going_back.add(index)

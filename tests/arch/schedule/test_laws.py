@@ -140,7 +140,7 @@ def moved(events: Events) -> Counter[int]:
 
 
 def expected(plan: Plan, activity: Activity) -> Counter[int]:
-    """The same from the messages of the plan: inputs, partial sums, results and what is fed back."""
+    """The same from the messages of the plan: inputs, partial sums, results (of sums, too) and what is fed back."""
     bits, todo = Counter[int](), Todo(plan, activity)
 
     def sent(message: Message, amount: int) -> None:
@@ -160,10 +160,11 @@ def expected(plan: Plan, activity: Activity) -> Counter[int]:
         for number in range(len(homes)):
             turn = np.flatnonzero(work.vector % replicas == number * replicas // len(homes))
             sample, position = np.divmod(work.vector[turn], layer.placed.layer.vectors)
-            for messages in (*layer.outputs, layer.echo or ((),) * len(homes)):
+            of_sums = [messages for made in layer.sums for messages in made.outputs]
+            for messages in (*layer.outputs, *of_sums, layer.echo or ((),) * len(homes)):
                 for message in messages[number]:
                     sent(message, int(message.sent(sample, position).sum()))
         if "DRAM" in plan.outside or "host link" in plan.outside:
-            for message in layer.inputs:
+            for message in (*layer.inputs, *(message for made in layer.sums for message in made.inputs)):
                 sent(message, int(message.sent(todo.number, todo.number * 0).sum()))
     return bits
