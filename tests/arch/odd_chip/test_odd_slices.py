@@ -115,7 +115,8 @@ class TestShiftAdds:
         assert forward(chip)[2]["digital unit"] == 4 * (370 + 2 * 210) * FJ
 
     def test_a_vector_that_is_skipped_has_none(self, odd: Odd) -> None:
-        assert forward(odd(array=sliced("offset"), inputs=SERIAL), passes=0)[2]["digital unit"] == 4 * (370 + 2 * 210) * FJ
+        scaled = 4 * (370 + 2 * 210) * FJ
+        assert forward(odd(array=sliced("offset"), inputs=SERIAL), passes=0)[2]["digital unit"] == scaled
 
 
 class TestWhatAFileMaySay:
