@@ -50,7 +50,7 @@ class TestClosedForms:
     def test_one_forward_vector_is_fetch_drive_convert_digital_in_that_order(self, rpu_2016: Chip) -> None:
         _, _, events = timed(chain(1024, 512), rpu_2016, 1, False, "sequential")
         spans = [(Op(op).name, start, end) for op, start, end in zip(events.op, events.start, events.end, strict=True)]
-        fetched = -(-1024 * 9 * 10**12 // (96 * 8 * 10**9))  # words of 9 bits from a port of 96 GB/s: 12 ns
+        fetched = -(-1024 * 9 * 10**12 // (128 * 8 * 10**9))  # words of 9 bits from a port of 128 GB/s: 9 ns
         assert spans == [
             ("FETCH", 0, fetched),
             ("DRIVE", fetched, fetched + 80_000),  # the array
