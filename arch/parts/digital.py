@@ -22,6 +22,7 @@ from rpusim.arch.parts.part import Card, Part
 from rpusim.errors import InputError, nearest
 
 Times = Annotated[int, Field(ge=0, le=MOST)]
+_SHORT = "operations_per_output"
 
 
 class Digital(Sourced):
@@ -31,7 +32,8 @@ class Digital(Sourced):
     lanes:           equal lanes that share the work.
     pipelined:       whether each lane has a stage for every class.
     tiles_per_unit:  neighbouring tiles that share one unit.
-    per_output:      operations by class on every converted value, such as its scale and its bias.
+    per_output:      operations by class on every converted value, such as its scale and its bias; a file may say
+                     ``operations_per_output: n`` for one multiplication and n - 1 additions.
     functions:       operations by class of an element of functions that the unit computes in its own way, by name; of
                      all others those of `FUNCTIONS`. Backward passes are the table's always.
     shift_adds:      who puts an output together from the conversions of its bits and slices: the ``digital unit``, one
@@ -54,12 +56,18 @@ class Digital(Sourced):
     @model_validator(mode="before")
     @classmethod
     def _by_class(cls, fields: object) -> object:
-        if isinstance(fields, dict) and "operations_per_output" in fields:
+        """Let ``operations_per_output: n`` stand for one multiplication and n - 1 additions."""
+        if not isinstance(fields, dict) or "operations_per_output" not in fields:
+            return fields
+        number, others = fields["operations_per_output"], {k: v for k, v in fields.items() if k != _SHORT}
+        if "per_output" in fields or isinstance(number, bool) or not isinstance(number, int) or not 0 <= number <= MOST:
             raise ValueError(
-                f"operations_per_output was given ({fields['operations_per_output']!r}), but digital work is counted "
-                "by class; per_output is needed in its place, such as {multiply: 1, add: 1}"
+                f"{_SHORT} was given ({number!r}); accepted is either per_output, by class, such as "
+                "{multiply: 1, add: 1}, or here a whole number: one multiplication, the others additions"
             )
-        return fields
+        if isinstance(others.get("sources"), dict) and _SHORT in others["sources"]:
+            others["sources"] = {"per_output" if k == _SHORT else k: v for k, v in others["sources"].items()}
+        return {**others, "per_output": {"multiply": 1, "add": number - 1} if number else {}}
 
     @model_validator(mode="after")
     def _known(self) -> Digital:
@@ -88,11 +96,6 @@ class Digital(Sourced):
 
         Raises `InputError` if the card lacks the energy or the cycles of a class.
         """
-        if "operation" in card.energy:
-            raise InputError(
-                f"card {card.name}: energy.operation gives one price for all digital operations, but they are priced "
-                f"by class; energies of {', '.join(CLASSES)} are needed"
-            )
         cycles = self.cycles(card)
         actions = {name: card.action(name, cycles[name] * self.lanes / self.rate) for name in CLASSES}
         return Part("digital unit", self.lanes, card, actions, busy_units=self.lanes)

@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
+from rpusim.arch.contract.digital_work import CLASSES
 from rpusim.arch.contract.quantity import (
     AREA,
     ENERGY,
@@ -56,6 +57,17 @@ class Electrical(Frozen):
     read_voltage: Volts = Field(description="on a driven line while an output line integrates")
     pulse_voltage: Volts = Field(description="across a cell where two update pulses coincide; half of it on each line")
     line_capacitance: Farads = Field(description="of a line, per cell that it crosses")
+
+
+_ONE_PRICE = "assumption: the card has one price for digital operations, which is taken for every class, a cycle each"
+
+
+def _spread(by_action: Any) -> Any:
+    """Give what is said of ``operation`` to every class of operations that has nothing of its own."""
+    if not isinstance(by_action, dict) or "operation" not in by_action:
+        return by_action
+    others = {name: value for name, value in by_action.items() if name != "operation"}
+    return dict.fromkeys(CLASSES, by_action["operation"]) | others
 
 
 class Card(Sourced):
@@ -124,6 +136,21 @@ class Card(Sourced):
             raise ValueError(f"{given[0]} follows from cmos, the circuit of the cell; leave it out")
         cell = CmosCell.model_validate(fields["cmos"])
         return {**fields, "area": f"{cell.area:.15g} m2", "leakage": f"{cell.standby:.15g} W"}
+
+    @model_validator(mode="before")
+    @classmethod
+    def _for_every_class(cls, fields: Any) -> Any:
+        """Let one price, ``energy.operation``, stand for digital operations of every class, with a cycle for each."""
+        energy = fields.get("energy") if isinstance(fields, dict) else None
+        if not isinstance(energy, dict) or not isinstance(energy.get("operation"), str):
+            return fields
+        said = {f"energy.{name}": _ONE_PRICE for name in CLASSES} | {"cycles": _ONE_PRICE}
+        spread = {name: _spread(fields[name]) for name in ("energy", "zero_because", "ranges") if name in fields}
+        cycles, sources = fields.get("cycles", {}), fields.get("sources", {})
+        if not isinstance(cycles, dict) or not isinstance(sources, dict):
+            return fields
+        own = {name: source for name, source in sources.items() if name != "energy.operation"}
+        return {**fields, **spread, "cycles": dict.fromkeys(CLASSES, 1) | cycles, "sources": said | own}
 
     @model_validator(mode="after")
     def _complete(self) -> Card:

@@ -50,14 +50,9 @@ def test_a_lane_has_an_action_for_each_class_at_its_own_time_and_energy(tmp_path
     [
         (
             {"operations_per_output": 2},
-            r"mine.yaml: tiles.0.digital: operations_per_output was given \(2\), but digital work is counted by class; "
-            r"per_output is needed in its place, such as \{multiply: 1, add: 1\}",
+            r"operations_per_output was given \(2\); accepted is either per_output, by class",
         ),
-        (
-            {"card": {"energy": {"operation": "0.2 pJ"}}},
-            "mine.yaml: tiles.rpu.digital: card lane: energy.operation gives one price for all digital operations, but "
-            "they are priced by class; energies of add, multiply, divide, .*, random are needed",
-        ),
+        ({"per_output": None, "operations_per_output": "2"}, r"operations_per_output was given \('2'\)"),
         (
             {"card": {"cycles": {name: 1 for name in CLASSES if name != "divide"}}},
             "card lane: cycles.divide is missing; accepted are cycles of a lane for each of add, multiply",
@@ -102,3 +97,23 @@ def test_chips_that_ship_list_the_functions_that_they_were_counted_by(name: str)
 def test_sources_name_entries_that_are_there(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"sources names 'energy.addition', which is not a field"):
         chip(tmp_path, {"sources": {"energy.addition": "made up"}})
+
+
+@pytest.mark.parametrize(("number", "work"), [(0, Work()), (1, Work(multiply=1)), (3, Work(multiply=1, add=2))])
+def test_a_number_of_operations_is_one_multiplication_and_additions(tmp_path: Path, number: int, work: Work) -> None:
+    sources = {"operations_per_output": "scale, offset and the like"}
+    digital = chip(tmp_path, per_output=None, operations_per_output=number, sources=sources).tiles[0].digital
+    assert digital.of_an_output == work
+    assert digital.sources["per_output"] == "scale, offset and the like"
+
+
+def test_a_card_with_one_price_has_it_for_every_class_and_says_that_this_is_assumed(tmp_path: Path) -> None:
+    card = {"energy": {"operation": "0.2 pJ"}, "cycles": {"divide": 4}}
+    made = chip(tmp_path, card)
+    part = bill_of_parts(made).tiles[0]["digital unit"]
+    assert {action.energy_zj for action in part.actions.values()} == {200_000_000}
+    times = {name: action.latency_ps for name, action in part.actions.items()}
+    cycle = 52e12 / 51.2e9  # 52 lanes share the rate
+    assert times == dict.fromkeys(CLASSES, round(cycle)) | {"divide": round(4 * cycle)}
+    rows = {row["field"]: row["source"] for row in made.provenance()}
+    assert rows["cards.lane.energy.exponential"].startswith("assumption: the card has one price")

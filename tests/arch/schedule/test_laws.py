@@ -64,7 +64,9 @@ class TestRooms:
             assert most <= capacity
             assert not ended or last == capacity
 
-    @pytest.mark.parametrize("network", [sequences(6, 64, "tanh", last=False), chain(20, 64, 64)], ids=lambda each: each.name)
+    @pytest.mark.parametrize(
+        "network", [sequences(6, 64, "tanh", last=False), chain(20, 64, 64)], ids=lambda each: each.name
+    )
     def test_a_buffer_too_small_for_one_result_is_refused(self, network: Network) -> None:
         """64 numbers of 16 bits are 1024 bits: what a recurrent layer is given needs room as what others read does."""
         for bits, refused in ((1023, True), (2048, False)):
