@@ -20,6 +20,7 @@ from typing import Any
 
 import numpy as np
 
+from rpusim.arch.account.ledger import IDLE, STANDBY
 from rpusim.workloads.runs import settings, simulate
 from rpusim.workloads.zoo import data
 
@@ -51,8 +52,8 @@ def rows(
     samples:   that are trained with.
 
     Yields a row for each as it comes: network, way, arrays, and per sample time_s and energy_J; active_J, the energy
-    without standby; transfer_share, the part of it that transfers and maintenance take; slices_per_vector, the slices
-    transferred for each vector that an array learned from.
+    without standby and idle; transfer_share, the part of it that transfers and maintenance take; slices_per_vector, the
+    slices transferred for each vector that an array learned from.
     """
     with tempfile.TemporaryDirectory() as folder:
         _some_digits(Path(folder), samples)
@@ -84,7 +85,7 @@ def _figures(document: dict[str, Any]) -> dict[str, Any]:
     phases = {
         phase: joules * energy["per_sample_J"] / energy["total_J"] for phase, joules in energy["by_phase"].items()
     }
-    active = sum(joules for phase, joules in phases.items() if phase != "standby")
+    active = sum(joules for phase, joules in phases.items() if phase not in (STANDBY, IDLE))
     transfer = activity.get("transfer", {"slices_read": 0, "slices_written": 0})
     return {
         "arrays": document["tiles"]["arrays"],
