@@ -5,12 +5,11 @@ What a sample takes (`between`) is divided among its vectors and their homes; ev
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import numpy as np
 
 from rpusim.arch.contract import digital_work
-from rpusim.arch.contract.activity import Phase
 from rpusim.arch.contract.columns import Integers, Operand, plain
 from rpusim.arch.contract.digital_work import NOTHING
 from rpusim.arch.schedule.between import shares
@@ -27,21 +26,12 @@ Stages = Sequence[Sequence[Stage]]
 class DigitalStages:
     """Make the stages of one program.
 
-    writer: of the program; numbers the works. movement: knows the samples that do not stay in buffers.
+    writer: of the program; numbers the works. movement: knows the samples that do not stay in buffers. with_error:
+    numbers of the stages that have an error.
     """
 
-    def __init__(self, writer: Writer, movement: Movement) -> None:
-        self._writer, self._movement, activity = writer, movement, writer.activity
-        back = (activity.phase == Phase.BACKWARD) | (activity.phase == Phase.UPDATE)
-        self._with_error = set(np.unique(activity.layer[back]).tolist())
-        """Numbers of the stages that have an error: layers that go back or learn, and sums of such."""
-        for layer in writer.plan.layers:
-            givers = writer.plan.placement.network.layers_before(layer.index)
-            if layer.placed.layer.unread and not self._with_error.isdisjoint(givers):  # the error of its first step
-                self._with_error.add(layer.index)
-            for made in layer.sums:
-                if any(part in self._with_error for part, _ in made.needs):
-                    self._with_error.add(made.number)
+    def __init__(self, writer: Writer, movement: Movement, with_error: Collection[int]) -> None:
+        self._writer, self._movement, self._with_error = writer, movement, with_error
 
     # --- single works -------------------------------------------------------------------------------------------------
 

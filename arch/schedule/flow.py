@@ -46,6 +46,7 @@ class Flow:
         plan: of the chip and network.
         activity: the rows that are to be done.
         kept: for every layer, what it keeps from forward pass to update (in inference: to multiplication).
+        with_error: numbers of the stages that have an error, see `Todo.with_errors`.
         streams: whether nothing has to be kept, and room in buffers is reserved for results on their way instead.
 
     Attributes:
@@ -57,7 +58,9 @@ class Flow:
     In all methods ``start`` holds gates to wait for, each entry one gate for all vectors of the work, or (vectors,).
     """
 
-    def __init__(self, plan: Plan, activity: Activity, kept: tuple[Kept, ...], streams: bool) -> None:
+    def __init__(
+        self, plan: Plan, activity: Activity, kept: tuple[Kept, ...], with_error: Collection[int], streams: bool
+    ) -> None:
         self.plan = plan
         self._writer = Writer(plan, activity, kept, streams)
         self._units, self.builder = self._writer.units, self._writer.builder
@@ -65,7 +68,7 @@ class Flow:
         self._room = Room(self._writer, self.movement)
         self._through_time: dict[int, tuple[Integers, Integers]] = {}
         """By recurrent layer: (vectors that go back,) gates of when its error is known, and of when it went back."""
-        self._stages = DigitalStages(self._writer, self.movement)
+        self._stages = DigitalStages(self._writer, self.movement, with_error)
 
     @property
     def trains(self) -> bool:

@@ -100,7 +100,7 @@ def compiled(plan: Plan, activity: Activity, schedule: Schedule, kept: tuple[Kep
     todo = Todo(plan, activity)
     at_once = int(todo.samples.max(initial=1)) if trains else 1
     kept = kept or settle(plan, at_once, trains)
-    flow = Flow(plan, activity, kept, streams=schedule == "layer-pipelined")
+    flow = Flow(plan, activity, kept, frozenset(todo.with_errors), streams=schedule == "layer-pipelined")
     if schedule == "sequential":
         _sequential(flow, todo)
     else:
@@ -160,7 +160,7 @@ def _sequential(flow: Flow, todo: Todo) -> None:
             forwards[layer.index] = work, done
             for made in layer.sums:  # vector by vector, as they come from the layer
                 ended(work, _summed(flow, forwards, work, made, inputs))
-    wrong = _with_errors(todo)
+    wrong = todo.with_errors
     for layer in reversed(todo.layers):
         for made in reversed(layer.sums):
             stage(wrong.get(made.number), partial(_share_error, flow, made, wrong))
@@ -200,19 +200,6 @@ def _summed(
 def _share_error(flow: Flow, made: SumPlan, wrong: Mapping[int, Work], work: Work, start: Sequence[Operand]) -> Done:
     """Write the error of a sum; see `Flow.share_error`. ``wrong``: the work of all stages that have errors."""
     return flow.share_error(work, made, wrong, start)
-
-
-def _with_errors(todo: Todo) -> dict[int, Work]:
-    """Return the vectors that have an error, by the stage: layers that go back or learn, and sums of such."""
-    found: dict[int, Work] = {}
-    for layer in todo.layers:
-        if work := todo.errors(layer):
-            found[layer.index] = work
-    for layer in todo.layers:
-        for made in layer.sums:
-            if parts := [found[part] for part, _ in made.needs if part in found]:
-                found[made.number] = todo.errors_of_sum(layer, parts)
-    return found
 
 
 def _prepared(flow: Flow, work: Work, extras: Extras, start: Integers) -> Integers:
@@ -269,7 +256,7 @@ class _Pipelined:
         """By layer: when its arrays have been maintained before each mini-batch."""
         self._ready: dict[int, tuple[Work, Done]] = {}
         """By layer: what its update waits for."""
-        self._wrong = _with_errors(todo)
+        self._wrong = todo.with_errors
 
     def write(self) -> None:
         """Write all work."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -174,7 +175,20 @@ class Todo:
         step, vector = np.divmod(np.unique(np.concatenate([w.step * width + w.vector for w in found])), width)
         return Work(layer, Phase.BACKWARD, step, self.first[step] + vector // vectors, vector, None)
 
-    def errors_of_sum(self, layer: LayerPlan, parts: Sequence[Work]) -> Work:
+    @cached_property
+    def with_errors(self) -> dict[int, Work]:
+        """The vectors that have an error, by the stage: layers that go back or learn, and sums of such."""
+        found: dict[int, Work] = {}
+        for layer in self.layers:
+            if work := self.errors(layer):
+                found[layer.index] = work
+        for layer in self.layers:
+            for made in layer.sums:
+                if parts := [found[part] for part, _ in made.needs if part in found]:
+                    found[made.number] = self._errors_of_sum(layer, parts)
+        return found
+
+    def _errors_of_sum(self, layer: LayerPlan, parts: Sequence[Work]) -> Work:
         """Return the vectors of a sum that have an error: all of the samples of which some part has one.
 
         Args:

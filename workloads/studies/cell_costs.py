@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 
-from rpusim.arch.account.ledger import IDLE, STANDBY
+from rpusim.arch.account.ledger import RESTING
 from rpusim.workloads.runs import settings, simulate
 from rpusim.workloads.zoo import data
 
@@ -85,7 +85,7 @@ def _figures(document: dict[str, Any]) -> dict[str, Any]:
     phases = {
         phase: joules * energy["per_sample_J"] / energy["total_J"] for phase, joules in energy["by_phase"].items()
     }
-    active = sum(joules for phase, joules in phases.items() if phase not in (STANDBY, IDLE))
+    active = sum(joules for phase, joules in phases.items() if phase not in RESTING)
     transfer = activity.get("transfer", {"slices_read": 0, "slices_written": 0})
     return {
         "arrays": document["tiles"]["arrays"],
