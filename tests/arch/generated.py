@@ -21,6 +21,7 @@ from rpusim.arch.network.operations import GATES, Operation, WeightLayer, Window
 from rpusim.arch.parts.adc import Pool
 from rpusim.arch.parts.host import Host
 from rpusim.arch.schedule.plan import Plan, make_plan
+from rpusim.arch.schedule.schedules import Schedule
 
 CELLS = (
     SINGLE,
@@ -293,7 +294,7 @@ lone_arrays = st.one_of(
 @st.composite
 def works(
     draw: st.DrawFn, networks: st.SearchStrategy[Network] = networks, cells: Sequence[CellLayout] = CELLS, most: int = 3
-) -> tuple[Plan, Activity, str]:
+) -> tuple[Plan, Activity, Schedule]:
     """A plan, activity for it, and a schedule that takes it; at ``most`` so many replicas of a layer."""
     network, chip = draw(networks), draw(chips)
     training, cell = draw(st.booleans()), draw(st.sampled_from(cells))

@@ -20,7 +20,7 @@ from rpusim.arch.contract.activity import Activity, Phase
 from rpusim.arch.engine.events import Events, Op
 from rpusim.arch.mapping.placement import place
 from rpusim.arch.schedule.plan import Plan, make_plan
-from rpusim.arch.schedule.schedules import run
+from rpusim.arch.schedule.schedules import Schedule, run
 from rpusim.errors import InputError
 
 GATING = ("none", "idle", "tile")
@@ -42,10 +42,12 @@ def at_work(ledger: Ledger) -> dict[Any, int]:
 
 @given(made=works())
 @settings(max_examples=100, deadline=None, phases=(Stage.explicit, Stage.reuse, Stage.generate))
-def test_more_gating_never_costs_more_at_rest_and_changes_nothing_at_work(made: tuple[Plan, Activity, str]) -> None:
+def test_more_gating_never_costs_more_at_rest_and_changes_nothing_at_work(
+    made: tuple[Plan, Activity, Schedule],
+) -> None:
     plan, activity, schedule = made
     try:
-        events = run(plan, activity, schedule)  # type: ignore[arg-type]
+        events = run(plan, activity, schedule)
     except InputError:  # a buffer too small for one window
         return
     none, idle, tile = (Pricer(gated(plan, gating))(events, activity) for gating in GATING)

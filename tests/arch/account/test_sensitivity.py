@@ -20,12 +20,12 @@ from rpusim.arch.contract.activity import Activity
 from rpusim.arch.mapping.assumed_activity import assumed_activity
 from rpusim.arch.mapping.placement import place
 from rpusim.arch.schedule.plan import Plan, make_plan
-from rpusim.arch.schedule.schedules import run
+from rpusim.arch.schedule.schedules import Schedule, run
 from rpusim.errors import InputError
 
 
 def other(plan: Plan, chip: ChipDescription) -> Plan:
-    return replace(plan, placement=replace(plan.placement, chip=chip))  # type: ignore[arg-type]
+    return replace(plan, placement=replace(plan.placement, chip=chip))
 
 
 def with_card(chip: ChipDescription, name: str, **fields: Any) -> ChipDescription:
@@ -40,11 +40,11 @@ def with_card(chip: ChipDescription, name: str, **fields: Any) -> ChipDescriptio
 )
 @settings(max_examples=60, deadline=None, phases=(Stage.explicit, Stage.reuse, Stage.generate))
 def test_where_all_events_are_looked_at_the_total_is_that_of_pricing_them_anew(
-    made: tuple[Plan, Activity, str], gating: str, leakage: str
+    made: tuple[Plan, Activity, Schedule], gating: str, leakage: str
 ) -> None:
     plan, activity, schedule = made
     try:
-        events = run(plan, activity, schedule)  # type: ignore[arg-type]
+        events = run(plan, activity, schedule)
     except InputError:  # a buffer too small for one window
         return
     if not events.makespan_ps:

@@ -16,7 +16,7 @@ from rpusim.arch.chips.chip import Chip
 from rpusim.arch.contract.activity import Activity, Phase
 from rpusim.arch.mapping.placement import place
 from rpusim.arch.schedule.plan import Plan, make_plan
-from rpusim.arch.schedule.schedules import run
+from rpusim.arch.schedule.schedules import Schedule, run
 from rpusim.errors import InputError
 
 
@@ -27,14 +27,14 @@ def work(activity: Activity) -> Callable[[int], Activity]:
 
 @given(made=works())
 @settings(max_examples=40, deadline=None)
-def test_random_activity_is_accounted_for_as_event_by_event(made: tuple[Plan, Activity, str]) -> None:
+def test_random_activity_is_accounted_for_as_event_by_event(made: tuple[Plan, Activity, Schedule]) -> None:
     plan, activity, schedule = made
     price = Pricer(plan)
     try:
-        events = run(plan, activity, schedule)  # type: ignore[arg-type]
+        events = run(plan, activity, schedule)
     except InputError:  # a buffer too small for one window
         return
-    tallied = steady.timed(plan, schedule, work(activity), 1).ledger(price)  # type: ignore[arg-type]
+    tallied = steady.timed(plan, schedule, work(activity), 1).ledger(price)
     assert tallied == price(events, activity)
 
 

@@ -24,7 +24,7 @@ from rpusim.arch.mapping.placement import place
 from rpusim.arch.network.network import Network, connect
 from rpusim.arch.network.operations import Operation, WeightLayer, Window
 from rpusim.arch.schedule.plan import Plan, make_plan
-from rpusim.arch.schedule.schedules import compiled, run
+from rpusim.arch.schedule.schedules import Schedule, compiled, run
 from rpusim.errors import InputError
 
 WITHOUT_SHRINKING = (Stage.explicit, Stage.reuse, Stage.generate)
@@ -35,7 +35,9 @@ def planned(network: Network, chip: Chip) -> Plan:
     return make_plan(place(network, chip))
 
 
-def timed(network: Network, chip: Chip, samples: int, training: bool, schedule: str) -> tuple[Plan, Activity, Events]:
+def timed(
+    network: Network, chip: Chip, samples: int, training: bool, schedule: Schedule
+) -> tuple[Plan, Activity, Events]:
     plan = planned(network, chip)
     activity = assumed_activity(plan.placement, samples, training)
     return plan, activity, run(plan, activity, schedule)
@@ -354,7 +356,7 @@ class TestLaws:
 
     @given(works())
     @settings(max_examples=100, deadline=None, phases=WITHOUT_SHRINKING)
-    def test_laws(self, work: tuple[Plan, Activity, str]) -> None:
+    def test_laws(self, work: tuple[Plan, Activity, Schedule]) -> None:
         plan, activity, schedule = work
         program, engines, events = both_engines(plan, activity, schedule)
         assert_no_unit_does_more_at_once_than_it_can(plan, events)
@@ -376,13 +378,13 @@ class TestLaws:
     @pytest.mark.slow
     @given(works())
     @settings(max_examples=2_000, deadline=None, phases=WITHOUT_SHRINKING)
-    def test_both_engines_agree_on_two_thousand_cases(self, work: tuple[Plan, Activity, str]) -> None:
+    def test_both_engines_agree_on_two_thousand_cases(self, work: tuple[Plan, Activity, Schedule]) -> None:
         both_engines(*work)
 
     @given(works(lone_arrays, [cell for cell in CELLS if cell.arrays == 1], most=1), st.sampled_from([2, 3]))
     @settings(max_examples=100, deadline=None, phases=WITHOUT_SHRINKING)
     def test_more_servers_of_every_unit_never_make_a_chain_slower(
-        self, work: tuple[Plan, Activity, str], times: int
+        self, work: tuple[Plan, Activity, Schedule], times: int
     ) -> None:
         """First come, first served, one after the other: what is true of chains, and not of every graph (Graham)."""
         plan, activity, schedule = work
@@ -395,10 +397,10 @@ class TestLaws:
 
 
 def both_engines(
-    plan: Plan, activity: Activity, schedule: str
+    plan: Plan, activity: Activity, schedule: Schedule
 ) -> tuple[Program, tuple[SimpyEngine, CompiledEngine], Events]:
     """The same program on both: they agree on every event, and on what never ends."""
-    program = compiled(plan, activity, schedule)  # type: ignore[arg-type]
+    program = compiled(plan, activity, schedule)
     engines = SimpyEngine(program), CompiledEngine(program)
     definition, events = (engine.run() for engine in engines)
     assert engines[0].stuck == engines[1].stuck

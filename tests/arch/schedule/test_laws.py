@@ -21,7 +21,7 @@ from rpusim.arch.mapping.traffic import Message
 from rpusim.arch.network.network import Network
 from rpusim.arch.network.operations import GATES
 from rpusim.arch.schedule.plan import Plan, make_plan
-from rpusim.arch.schedule.schedules import compiled, run
+from rpusim.arch.schedule.schedules import Schedule, compiled, run
 from rpusim.arch.schedule.work import Todo
 from rpusim.errors import InputError
 
@@ -55,9 +55,9 @@ class TestRooms:
     @given(works())
     @settings(max_examples=150, deadline=None, phases=WITHOUT_SHRINKING)
     def test_nothing_is_given_before_it_was_taken_and_all_of_it_in_the_end(
-        self, work: tuple[Plan, Activity, str]
+        self, work: tuple[Plan, Activity, Schedule]
     ) -> None:
-        program = compiled(*work)  # type: ignore[arg-type]
+        program = compiled(*work)
         stations, ended = watched(program)
         for (least, most, last), capacity in zip(stations, program.capacity.tolist(), strict=True):
             assert least >= 0
@@ -86,13 +86,13 @@ class TestErrors:
     @pytest.mark.parametrize("schedule", ["sequential", "minibatch-pipelined", "asynchronous"])
     @pytest.mark.parametrize("frozen", [{HH}, {HH - 1, HH}], ids=["state", "state and input"])
     def test_a_frozen_recurrent_layer_makes_the_error_of_every_step_before_anything_learns_from_it(
-        self, rule: str, steps: int, schedule: str, frozen: set[int]
+        self, rule: str, steps: int, schedule: Schedule, frozen: set[int]
     ) -> None:
         network = sequences(steps, 8, rule, last=True)
         plan = make_plan(place(network, Chip.load("reram-512")))
         samples, layers = 2, [HH] if HH - 1 in frozen else [HH - 1, HH]
         work = assumed_activity(plan.placement, samples, True, samples)
-        events = run(plan, without_learning(work, network, frozenset(frozen)), schedule)  # type: ignore[arg-type]
+        events = run(plan, without_learning(work, network, frozenset(frozen)), schedule)
         back = (events.layer == HH) & (events.phase == Phase.BACKWARD)
         made = back & (events.op == Op.DIGITAL) & (events.row < 0)
         assert set(events.vector[made].tolist()) == set(range(samples * steps))
@@ -106,7 +106,7 @@ class TestErrors:
     @given(works())
     @settings(max_examples=60, deadline=None, phases=WITHOUT_SHRINKING)
     def test_whatever_learns_has_an_error_for_every_vector_that_it_learns_from(
-        self, work: tuple[Plan, Activity, str]
+        self, work: tuple[Plan, Activity, Schedule]
     ) -> None:
         plan, activity, _ = work
         todo = Todo(plan, activity)
@@ -121,11 +121,11 @@ class TestErrors:
 class TestMessages:
     @given(works().filter(lambda work: work[2] == "layer-pipelined"))
     @settings(max_examples=60, deadline=None, phases=WITHOUT_SHRINKING)
-    def test_bits_sent_are_bits_stored(self, work: tuple[Plan, Activity, str]) -> None:
+    def test_bits_sent_are_bits_stored(self, work: tuple[Plan, Activity, Schedule]) -> None:
         """Every port and link carries, and every buffer takes, what the messages of all vectors say, no bit else."""
         plan, activity, schedule = work
         try:
-            events = run(plan, activity, schedule)  # type: ignore[arg-type]
+            events = run(plan, activity, schedule)
         except InputError:  # a buffer too small for one window
             return
         assert moved(events) == expected(plan, activity)

@@ -17,7 +17,7 @@ from rpusim.arch.mapping.placement import place
 from rpusim.arch.network.network import INPUT, Network, connect
 from rpusim.arch.network.operations import Operation, WeightLayer
 from rpusim.arch.schedule.plan import Plan, make_plan
-from rpusim.arch.schedule.schedules import run
+from rpusim.arch.schedule.schedules import Schedule, run
 from rpusim.arch.schedule.storage import sent
 from rpusim.errors import InputError
 from tests.arch.generated import around, changed, gated, residual, sums, works
@@ -43,12 +43,12 @@ def blocks(depth: int, width: int = 256) -> Network:
     return connect("blocks", shape, steps)
 
 
-def timed(network: Network, training: bool, schedule: str, samples: int = 2) -> tuple[Plan, Activity, Events]:
+def timed(network: Network, training: bool, schedule: Schedule, samples: int = 2) -> tuple[Plan, Activity, Events]:
     chip = changed(Chip.load("reram-512"))
     chip = chip.model_copy(update={"mesh": chip.mesh.model_copy(update={"columns": 128})})  # neighbours in one row
     placement = place(network, chip)
     plan, activity = make_plan(placement), assumed_activity(placement, samples, training, samples)
-    return plan, activity, run(plan, activity, schedule)  # type: ignore[arg-type]
+    return plan, activity, run(plan, activity, schedule)
 
 
 def stored(events: Events, phase: Phase) -> int:
@@ -69,7 +69,9 @@ def test_each_further_block_stores_the_same_bits(training: bool) -> None:
 
 
 @pytest.mark.parametrize(("training", "schedule"), SCHEDULES)
-def test_a_further_block_takes_as_long_and_as_much_energy_whatever_the_depth(training: bool, schedule: str) -> None:
+def test_a_further_block_takes_as_long_and_as_much_energy_whatever_the_depth(
+    training: bool, schedule: Schedule
+) -> None:
     """Standby aside, which lasts longer on more tiles."""
     found = []
     for depth in (4, 8, 16, 32):
@@ -94,12 +96,12 @@ def _operations(plan: Plan, stage: int) -> int:
 @given(work=works(sums))
 @settings(max_examples=60, deadline=None)
 def test_what_is_sent_to_sums_is_stored_there_and_all_digital_operations_are_done_once(
-    work: tuple[Plan, Activity, str],
+    work: tuple[Plan, Activity, Schedule],
 ) -> None:
     """Bits stored = positions x outputs x bits of a word, of every branch; and of the sample, if brought in."""
     plan, activity, schedule = work
     try:
-        events = run(plan, activity, schedule)  # type: ignore[arg-type]
+        events = run(plan, activity, schedule)
     except InputError as error:  # of a pipeline whose buffers are too small
         assert schedule == "layer-pipelined" and "larger buffers are needed" in str(error)
         return
@@ -125,7 +127,7 @@ def test_what_is_sent_to_sums_is_stored_there_and_all_digital_operations_are_don
 @given(work=works(sums))
 @settings(max_examples=60, deadline=None)
 def test_the_error_of_a_sum_takes_as_many_bits_to_each_branch_as_the_branch_took_to_the_sum(
-    work: tuple[Plan, Activity, str],
+    work: tuple[Plan, Activity, Schedule],
 ) -> None:
     plan, _, _ = work
     network = plan.placement.network
@@ -146,14 +148,14 @@ def test_the_error_of_a_sum_takes_as_many_bits_to_each_branch_as_the_branch_took
 
 @pytest.mark.parametrize(("training", "schedule"), SCHEDULES)
 @pytest.mark.parametrize("network", [residual(4, 3, 3), gated(3, 5), around(20, 3)], ids=lambda each: each.name)
-def test_buffers_are_empty_in_the_end(network: Network, training: bool, schedule: str) -> None:
+def test_buffers_are_empty_in_the_end(network: Network, training: bool, schedule: Schedule) -> None:
     plan, activity, events = timed(network, training, schedule)
     change = kept_bits(plan, activity, events)
     assert change.any() and change.sum() == 0
 
 
 @pytest.mark.parametrize(("training", "schedule"), SCHEDULES)
-def test_a_sum_follows_its_branches_and_comes_before_its_readers(training: bool, schedule: str) -> None:
+def test_a_sum_follows_its_branches_and_comes_before_its_readers(training: bool, schedule: Schedule) -> None:
     """Of every vector: the last part is there before the operations of the sum, which come before what reads it."""
     _plan, _, events = timed(blocks(3, 16), training, schedule, 1)
     forward = events.phase == Phase.FORWARD
