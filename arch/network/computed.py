@@ -6,7 +6,7 @@ What an element of a function takes is in one table, `rpusim.arch.parts.digital_
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +23,14 @@ UNKNOWN_ACTIVATION = "sigmoid"
 Shape = tuple[int, ...]
 Functions = Iterator[tuple[str, int]]
 """Names of functions, each with its elements per sample."""
+
+
+def operations_of(functions: Iterable[tuple[str, int]]) -> int:
+    """Count the operations of all classes that the forward pass of functions takes, on a unit that has none of its own.
+
+    functions: names in `FUNCTIONS`, each with its number of elements.
+    """
+    return sum(elements * FUNCTIONS[name].forward.total for name, elements in functions)
 
 
 def step(rule: str, elements: int) -> tuple[tuple[str, int], ...]:

@@ -26,17 +26,16 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import chain
 from typing import Any
 
 import networkx as nx
 import numpy as np
 from numpy.typing import NDArray
 
-from rpusim.arch.contract.digital_work import NOTHING
-from rpusim.arch.network.computed import shares
+from rpusim.arch.network.computed import operations_of, shares
 from rpusim.arch.network.operations import KINDS, MERGING, IndexMap, Operation, WeightLayer, Window, fits
 from rpusim.arch.network.sums import Signal, Sum, freed, largest
-from rpusim.arch.parts.digital_operations import FUNCTIONS
 from rpusim.errors import InputError, nearest
 
 INPUT = -1
@@ -211,9 +210,8 @@ class Network:
         They follow the layer, up to the next ones; those of a sum are done at the homes of its latest layer. `INPUT`:
         before the first layer.
         """
-        at_home = [made for stage, made in self._functions.items() if self.home(stage) == layer]
-        each = (elements * FUNCTIONS[name].forward for made in at_home for name, elements in made.items())
-        return sum(each, NOTHING).total
+        at_home = (made.items() for stage, made in self._functions.items() if self.home(stage) == layer)
+        return operations_of(chain.from_iterable(at_home))
 
     def functions(self, stage: int) -> Mapping[str, int]:
         """Count what digital units compute per sample behind a stage, up to the next sums and layers.

@@ -9,9 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from rpusim.arch.contract.digital_work import NOTHING
-from rpusim.arch.network.computed import GATES, computed, step
-from rpusim.arch.parts.digital_operations import FUNCTIONS
+from rpusim.arch.network.computed import GATES, computed, operations_of, step
 from rpusim.errors import InputError
 
 IndexMap = NDArray[np.int32]
@@ -112,7 +110,7 @@ class Operation:
     @property
     def digital_ops(self) -> int:
         """Digital operations of all classes per sample of inference, on a unit without functions of its own."""
-        return sum((elements * FUNCTIONS[name].forward for name, elements in self.functions), NOTHING).total
+        return operations_of(self.functions)
 
     @property
     def pooled(self) -> int:
