@@ -40,4 +40,6 @@ def find(name: str, own: dict[str, Card], where: str) -> Card:
         return own[name]
     if name in library():
         return library()[name]
-    raise InputError(f"{where}: no cost card is named {name!r}{nearest(name, [*own, *library()])}")
+    raise InputError(
+        f"{where}: no cost card is named {name!r}{nearest(name, [*own, *library()])}; own ones stand under cards"
+    )

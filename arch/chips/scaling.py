@@ -68,7 +68,10 @@ def scaled(card: Card, target: float) -> Card:
     """
     if card.part in ANALOG_OR_ELSEWHERE or card.node == target:
         return card
-    energy, area = energy_factor(card.node, target), area_factor(card.node, target)
+    try:
+        energy, area = energy_factor(card.node, target), area_factor(card.node, target)
+    except InputError as error:
+        raise InputError(f"{error}; the node of card {card.name} is {card.node * 1e9:g} nm") from None
     how = f"scaled from {card.node * 1e9:g} nm by {SOURCE}: energy x {energy:.3g}, area x {area:.3g}"
     sources = {name: said if name.startswith(_RATED) else f"{said}; {how}" for name, said in card.sources.items()}
     leakage = f"{card.sources.get('leakage', card.source)}; {how}, leakage like area (assumption)"

@@ -84,7 +84,8 @@ def computed(
 
 def _softmax(detail: str, output: Shape, axes: Shape) -> Functions:
     yield detail, math.prod(output)
-    sums = math.prod(output) // math.prod(output[axis] for axis in axes)
+    summed = {axis % len(output) for axis in axes}
+    sums = math.prod(size for axis, size in enumerate(output) if axis not in summed)
     yield {"softmax": "softmax divisor"}.get(detail, "log_softmax logarithm"), sums
 
 
@@ -112,7 +113,7 @@ def _pool(detail: str, source: Shape, output: Shape, taps: int, axes: Shape) -> 
         values = math.prod(output[:-2]) * math.prod(sum(map(len, shares(n, m))) for n, m in reach)
     if detail == "max":
         yield "of a maximum", values - results
-        yield "maximum", results * max(-(-values // results) - 1, 0).bit_length()
+        yield "maximum", results * max(-(-values // max(results, 1)) - 1, 0).bit_length()
         yield "to the maximum", values
     else:
         yield "of a sum", values - results

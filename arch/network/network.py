@@ -356,6 +356,10 @@ def _check(network: Network) -> None:
             )
         if not operation.shape or min(operation.shape) < 1:
             raise InputError(f"{where}: {name!r} has shape {operation.shape}, accepted: one or more sizes of 1 or more")
+        if isinstance(operation, WeightLayer) and min(operation.rows, operation.columns) < 1:
+            raise InputError(
+                f"{where}: {name!r} has a matrix of {operation.rows} x {operation.columns}, accepted: at least 1 x 1"
+            )
         sources = [graph.nodes[source]["operation"] for source in graph.predecessors(name)]
         if operation.kind == "input":
             if sources or operation.shape != network.input_shape:

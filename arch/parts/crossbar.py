@@ -94,6 +94,11 @@ class Crossbar(Sourced):
                 f"cells_per_weight: got {self.cells_per_weight} cells of {self.cell_bits or 1} bits, but a weight has "
                 f"at most {MOST_BITS} bits"
             )
+        if self.cells_per_weight > self.rows:
+            raise ValueError(
+                f"cells_per_weight: got {self.cells_per_weight}, but the cells of a weight lie on rows of their own, "
+                f"and rows is {self.rows}"
+            )
         return self
 
     @property

@@ -26,7 +26,7 @@ from rpusim.workloads.cells.inference_cells import InferenceCells
 from rpusim.workloads.cells.training_cells import UnitCells
 from rpusim.workloads.results.document import package_version
 from rpusim.workloads.runs.checkpoint import digest
-from rpusim.workloads.runs.settings import Experiment, Use
+from rpusim.workloads.runs.settings import Experiment, Retraining, Use
 from rpusim.workloads.zoo import data, networks
 from rpusim.workloads.zoo.data import Dataset
 
@@ -112,10 +112,13 @@ def load(experiment: Experiment) -> Inputs:
         if experiment.inference is None:
             cells = training_cells.build(experiment.device, chip)
         else:
-            cells = _cells_in_use(experiment.device, experiment.inference)
-    if experiment.inference is not None:
+            cells = _that_infer(experiment.device)
+    if experiment.inference is not None and isinstance(cells, InferenceCells):
         with experiment.speaks("inference.times"):
             _check_times(cells, experiment.inference)
+        if experiment.inference.retraining:
+            with experiment.speaks("inference.retraining"):
+                cells = _retrained(cells, experiment.inference.retraining)
     with experiment.speaks("network"):
         placement = place(network, chip, experiment.bias, cells.layout)
     with experiment.speaks("chip"):
@@ -152,20 +155,28 @@ def load_cells(given: GivenDevice, chip: Chip) -> Cells:
     return training_cells.build(given, chip)
 
 
-def _check_times(cells: Cells, use: Use) -> None:
-    """Refuse times after programming that the model of noise and drift does not cover."""
-    if isinstance(cells, InferenceCells) and cells.config.noise is not None:
-        for seconds in use.times:
-            cells.config.noise.check_time(seconds)
-
-
-def _cells_in_use(device: GivenDevice, use: Use) -> InferenceCells:
-    """Return the cells that an experiment with inference names, with what disturbs them while they are retrained."""
+def _that_infer(device: GivenDevice) -> InferenceCells:
+    """Return the cells that an experiment with inference names."""
     found = inference_cells.cells(device)
     if found is None:
         given = str(device)[:60]
         raise InputError(f"device: {given!r} does not infer, but the experiment does{nearest(given, INFERENCE)}")
-    if use.retraining is None:
-        return found
-    clip = GaussianClip(use.retraining.clip) if use.retraining.clip else None
-    return replace(found, config=replace(found.config, modifiers=(AddNormal(use.retraining.noise),), clip=clip))
+    return found
+
+
+def _check_times(cells: InferenceCells, use: Use) -> None:
+    """Refuse times after programming that the model of noise and drift does not cover."""
+    if cells.config.noise is not None:
+        for seconds in use.times:
+            cells.config.noise.check_time(seconds)
+
+
+def _retrained(cells: InferenceCells, retraining: Retraining) -> InferenceCells:
+    """Add to cells what disturbs them, and clips their weights, while they are retrained."""
+    clip = None
+    if retraining.clip:
+        try:
+            clip = GaussianClip(retraining.clip)
+        except InputError as error:
+            raise InputError(f"inference.retraining.clip: {error}") from None
+    return replace(cells, config=replace(cells.config, modifiers=(AddNormal(retraining.noise),), clip=clip))

@@ -48,7 +48,11 @@ class SoftBoundsPmax(SoftBounds):
         checks.integer("p_max", self.p_max, low=1)
         checks.number("alpha", self.alpha, above=0.0)
         checks.number("range_min", self.range_min)
-        checks.number("range_max", self.range_max, above=self.range_min)
+        checks.number("range_max", self.range_max)
+        if self.range_max <= self.range_min:
+            raise InputError(
+                f"range_max: {self.range_max!r} was given; accepted is a number > range_min, here {self.range_min!r}"
+            )
         span = (self.range_max - self.range_min) / -math.expm1(-self.p_max * self.alpha)
         w_max, w_min = self.range_min + span, self.range_max - span
         if not w_min < 0.0 < w_max:

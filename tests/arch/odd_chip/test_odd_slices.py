@@ -136,6 +136,10 @@ class TestWhatAFileMaySay:
                 r"tiles.0.array.encoding: got 'biased'.*'signed', 'offset' or 'flipped'",
             ),
             ({"array": {"cells_per_weight": 9, "cell_bits": 4}}, r"got 9 cells of 4 bits, but a weight has at most 32"),
+            (
+                {"array": {"rows": 2, "cells_per_weight": 3}},
+                r"cells_per_weight: got 3, but the cells of a weight lie on rows of their own, and rows is 2",
+            ),
             ({"adc": {"slice_bound": 5}}, r"tiles.0.adc.slice_bound: got 5, but array.cells_per_weight is 1"),
             ({"digital": {"shift_adds": "nobody"}}, r"shift_adds: got 'nobody'.*'digital unit' or 'other circuits'"),
         ],

@@ -320,6 +320,7 @@ def test_impossible_parameters_are_refused_by_name(field, value):
         (lambda: PowStep(pow_gamma=-1), "pow_gamma: -1 was given"),
         (lambda: ExpStep(gamma_up=1e4), r"exponent gamma_up \* b: 2425.0 was given"),
         (lambda: SoftBounds(reverse_up=True, mult_noise=False), "reverse_up: True was given with mult_noise False"),
+        (lambda: SoftBoundsPmax(range_min=1.0), "range_max: 1.0 was given; accepted is a number > range_min, here 1.0"),
         (lambda: SoftBoundsPmax(range_min=0.9, p_max=10_000), "range_min, range_max: 0.9, 1.0 were given"),
         (lambda: device("soft-bounds-pmax", dw_min=0.1), "parameter 'dw_min' is unknown"),
         (lambda: PowStepReference(reference_std=-1), "reference_std: -1 was given"),

@@ -545,3 +545,16 @@ def test_what_a_forward_may_not_do_is_said_in_one_line(forward, sentence, capfd)
         capture(with_forward(forward, fc=nn.Linear(4, 4), **LAYERS), (4,))
     assert "\n" not in str(caught.value)
     assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize(
+    ("layers", "shape", "sentence"),
+    [
+        ((nn.Softmax(dim=0),), (0,), "positive whole numbers"),
+        ((nn.Linear(3, 0), nn.Softmax(dim=1)), (3,), "one or more sizes of 1 or more"),
+        ((nn.Conv2d(1, 8, 0, stride=4),), (1, 11, 11), r"a matrix of 8 x 0, accepted: at least 1 x 1"),
+    ],
+)
+def test_layers_of_nothing_are_refused_in_a_sentence(layers, shape, sentence):
+    with pytest.raises(InputError, match=sentence):
+        capture(nn.Sequential(*layers), shape)
