@@ -40,7 +40,8 @@ def leak(
         flat = (matrix.numpy().ravel() for matrix in (weights, residue, retention, rest))
         _LOOP(*flat, float(seconds), work=weights.numel())
         return
-    u = seconds / retention.double()
+    tau = retention.double()
+    u = torch.full_like(tau, seconds) / tau  # a number over a tensor would be its reciprocal, times the number
     change = _series(u) if short else torch.expm1(-u)
     held = weights.double() + residue.double()
     held = held + (held - rest.double()) * change
