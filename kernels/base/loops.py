@@ -13,7 +13,7 @@ from __future__ import annotations
 import hashlib
 import inspect
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Set
 from functools import cache, wraps
 from pathlib import Path
 from types import CodeType, FunctionType, ModuleType
@@ -139,23 +139,28 @@ def _text(code: CodeType) -> str:
     return f"{code.co_code.hex()} {code.co_names} {code.co_varnames} {constants}"
 
 
-def _qualified_name(template: FunctionType, scope: Mapping[str, Any], parallel: bool = False) -> str:
+def _qualified_name(
+    template: FunctionType, scope: Mapping[str, Any], parallel: bool = False, fastmath: Set[str] = frozenset()
+) -> str:
     """Name what compiling ``template`` with the globals ``scope`` gives: another name for whatever is not the same."""
     function = FunctionType(template.__code__, dict(scope), template.__name__, None, template.__closure__)
     function.__annotations__ = template.__annotations__
     function.__qualname__, function.__module__ = template.__qualname__, template.__module__
     ingredients = _Ingredients()
     ingredients.follow(function)
-    text = "\0".join([_file(__file__), *ingredients.found])
+    text = "\0".join([_file(__file__), *sorted(fastmath), *ingredients.found])
     mark = hashlib.sha256(text.encode()).hexdigest()[:16]
     return f"{template.__qualname__}_{'parallel' if parallel else 'serial'}_{mark}"
 
 
-def compile_loop(template: Callable[..., Any], parallel: bool = False, **names: Any) -> Any:
+def compile_loop(
+    template: Callable[..., Any], parallel: bool = False, fastmath: Set[str] = frozenset(), **names: Any
+) -> Any:
     """Compile ``template`` with ``names`` as extra globals: functions (plain ones are compiled too) and integers.
 
     parallel: run the template's ``prange`` loops on numba's threads (otherwise they are ordinary loops). A parallel
     launch costs far more than a small tile, so callers keep both variants and choose by the amount of work.
+    fastmath: liberties with floating-point numbers, by LLVM's names.
     Returns the compiled function; what it compiles to is found on disk by later processes, until a function or a
     constant that takes part is edited.
     """
@@ -165,11 +170,11 @@ def compile_loop(template: Callable[..., Any], parallel: bool = False, **names: 
         scope[name] = inlined(value) if isinstance(value, FunctionType) else value
     made = FunctionType(template.__code__, scope, template.__name__, template.__defaults__, template.__closure__)
     made.__annotations__ = template.__annotations__
-    made.__qualname__ = _qualified_name(template, scope, parallel)
+    made.__qualname__ = _qualified_name(template, scope, parallel, fastmath)
     made.__module__ = template.__module__
     made.__doc__ = template.__doc__
     # error_model: dividing by zero gives infinity as in numpy; the test for it would keep loops from being vectorised.
-    return compiled_loops.kept(made, parallel=parallel, error_model="numpy")
+    return compiled_loops.kept(made, parallel=parallel, error_model="numpy", fastmath=set(fastmath))
 
 
 def by_identity(function: Callable[..., Any]) -> Callable[..., Any]:

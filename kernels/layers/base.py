@@ -379,11 +379,17 @@ class AnalogLayer(torch.nn.Module, ABC):
         todo = self.waiting({name: given / rate for name, given in rates.items()}) if rate else None
         if todo is None:
             return
-        d = todo.d / self.scale if self._scaled else todo.d
         vars(self)["at_work"] = todo.calls
-        for tile, (x_part, d_part) in zip(self._grid, self._pairs_of_tiles(todo.x, d), strict=True):
-            work = work_of_norm(tile.rows, tile.columns, len(d)) if todo.measured else NOTHING
-            tile.update(x_part, d_part, rate, work)
+        self.send(todo.x, todo.d, rate, todo.measured)
+
+    def send(self, x: Tensor, d: Tensor, rate: float, measured: bool = False) -> None:
+        """Let the tiles learn from vectors x (vectors, groups x columns) and errors d (vectors, rows), in their order.
+
+        rate: learning rate. measured: whether the norm of their gradient was computed before.
+        """
+        d = d / self.scale if self._scaled else d
+        for tile, (x_part, d_part) in zip(self._grid, self._pairs_of_tiles(x, d), strict=True):
+            tile.update(x_part, d_part, rate, work_of_norm(tile.rows, tile.columns, len(d)) if measured else NOTHING)
 
     def waiting(self, factors: Mapping[str, float]) -> Waiting | None:
         """Gather the pairs that the gradients of ``weight`` and ``bias`` hold, in the order in which they are sent.

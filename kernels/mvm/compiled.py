@@ -46,7 +46,7 @@ _PARALLEL_WORK = 4_000_000
 
 # On one thread, many vectors are multiplied in blocks of up to so many numbers, which stay in the cache between the
 # loops and the product, or of so many vectors: from half of that on, each vector gets the same bits as with all others.
-_BLOCK_NUMBERS, _BLOCK_VECTORS = 1 << 18, 64
+BLOCK_NUMBERS, BLOCK_VECTORS = 1 << 18, 64
 
 _ZERO, _ONE, _MAGNITUDE, _INFINITY = np.uint32(0), np.uint32(1), np.uint32(0x7FFFFFFF), np.uint32(0x7F800000)
 _TWO = np.float32(2)
@@ -292,12 +292,12 @@ def _last(
 
 
 _STATISTICS = Loop(_statistics, _PARALLEL_WORK)
-_INPUTS = Loop(_inputs, _PARALLEL_WORK)
-_FIRST: list[Any] = []
-_LAST: list[Any] = []
+INPUTS = Loop(_inputs, _PARALLEL_WORK)
+FIRST: list[Any] = []
+LAST: list[Any] = []
 for _several in (False, True):
-    _FIRST.append(compile_loop(_first, _several, inputs=compile_loop(_inputs, _several)))
-    _LAST.append(compile_loop(_last, outputs_of=compile_loop(_outputs, _several)))
+    FIRST.append(compile_loop(_first, _several, inputs=compile_loop(_inputs, _several)))
+    LAST.append(compile_loop(_last, outputs_of=compile_loop(_outputs, _several)))
 
 
 @lru_cache(maxsize=4096)
@@ -323,7 +323,7 @@ class _Constants(NamedTuple):
 
 
 @by_identity
-def _constants(io: IOParameters) -> _Constants:
+def constants_of(io: IOParameters) -> _Constants:
     given = io.noise_management is NoiseManagement.CONSTANT and io.nm_thres > 0.0
     numbers = (
         io.nm_thres if io.nm_thres > 0.0 else np.inf,
@@ -377,7 +377,7 @@ def multiply(
     vectors, (outputs, inputs) = x.shape[0], weights.shape
     y = np.empty((vectors, outputs), np.float32)
     passes, active = np.empty((2, vectors), np.int32)
-    blocks = -(-vectors // max(_BLOCK_VECTORS, _BLOCK_NUMBERS // max(outputs, inputs)))
+    blocks = -(-vectors // max(BLOCK_VECTORS, BLOCK_NUMBERS // max(outputs, inputs)))
     if blocks <= 1 or several_threads():
         _multiply(weights, x, y, passes, active, io, lines, stream, first, backward)
     else:
@@ -401,8 +401,8 @@ def _multiply(
     backward: bool,
 ) -> None:
     """Do `multiply` for some of the vectors, into their parts of ``y``, ``passes`` and ``active``."""
-    constants, keys, u = _constants(io), keys_of(stream), np.empty(x.shape, np.float32)
-    loop = _variant(_FIRST, u.size)
+    constants, keys, u = constants_of(io), keys_of(stream), np.empty(x.shape, np.float32)
+    loop = _variant(FIRST, u.size)
     flags = *constants.first_flags, backward
     todo, factor = loop(x.numpy(), constants.numbers, *flags, keys, first, passes, active, u, y)
     if len(todo) == 0:
@@ -432,7 +432,7 @@ def one_pass(
     """Make one analog pass; arguments and result as for `specification.one_pass`."""
     keys = keys_of(stream)
     sums = product(converted(x, todo, factor, io, keys, first, round_number), weights)
-    return _read(sums, y.numpy(), todo, factor, _constants(io), lines, keys, first, round_number)[1]
+    return _read(sums, y.numpy(), todo, factor, constants_of(io), lines, keys, first, round_number)[1]
 
 
 def converted(
@@ -446,8 +446,8 @@ def converted(
 ) -> torch.Tensor:
     """Divide the inputs of the vectors ``todo`` by ``factor``, and convert them to what the lines are driven with."""
     u = np.empty((len(todo), x.shape[1]), np.float32)
-    given = *_constants(io).numbers[INP_STEP : INP_LEFT + 1], io.inp_sto_round, keys[0], keys[1], first, round_number
-    _INPUTS(x.numpy(), todo, factor, *given, u, work=u.size)
+    given = *constants_of(io).numbers[INP_STEP : INP_LEFT + 1], io.inp_sto_round, keys[0], keys[1], first, round_number
+    INPUTS(x.numpy(), todo, factor, *given, u, work=u.size)
     return torch.from_numpy(u)
 
 
@@ -465,7 +465,7 @@ def _read(
     """Read the analog ``sums`` out, which are used up; returns how many vectors clipped, and which (len(todo),)."""
     raw, clipped, (numbers, noise, _, flags, _) = sums.numpy(), np.empty(len(todo), np.bool_), constants
     sigma = noise if lines.noise is None else lines.noise.numpy()
-    loop = _variant(_LAST, raw.size)
+    loop = _variant(LAST, raw.size)
     return loop(raw, todo, factor, numbers, sigma, *flags, keys, first, round_number, y, clipped), clipped
 
 
