@@ -105,9 +105,19 @@ class Coupling:
             learn()
             self.stepped()
 
-    def stepped(self) -> None:
-        """Let the time of a mini-batch pass that is over."""
-        self._open += 1
+    @property
+    def at_once(self) -> int:
+        """How many mini-batches may be learned before time has to pass: many, where no weight notices the time."""
+        return 1 if self._tiles else MINI_BATCHES_PER_PIECE
+
+    @property
+    def follows_vectors(self) -> bool:
+        """Whether time passes between the vectors of a mini-batch, so that `step` has to be told how it learns."""
+        return self._by_vector
+
+    def stepped(self, mini_batches: int = 1) -> None:
+        """Let the time of a mini-batch pass that is over, or of several where no weight notices the time."""
+        self._open += mini_batches
         if self._tiles and (not self._expected_ps or self._open >= MINI_BATCHES_PER_PIECE):
             self.settle()
         else:

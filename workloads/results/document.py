@@ -64,6 +64,7 @@ def result(
     samples_per_epoch: int | None = None,
     endurance: dict[str, Any] | None = None,
     conductance: list[dict[str, Any]] | None = None,
+    steps: dict[str, str] | None = None,
     last: Mapping[str, Any] | None = None,
 ) -> Result:
     """Make a result of what was measured and what else a run has to say; parts that are None are left out.
@@ -77,6 +78,7 @@ def result(
     samples_per_epoch:      training samples, for the time of an epoch.
     endurance:              how worn the cells are.
     conductance:            which part of the range of conductances the weights use.
+    steps:                  how each training was computed.
     last:                   parts that end the document, in this order.
     """
     placement = measured.plan.placement
@@ -86,6 +88,7 @@ def result(
         "network": placement.network.name,
         "chip": placement.chip.name,
         "training": training,
+        "steps": steps,
         "seed": seed,
         "version": package_version(),
         "assumption": assumption,

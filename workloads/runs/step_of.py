@@ -19,9 +19,28 @@ from rpusim.kernels.step import CompiledStep, Graph, Unsuitable
 from rpusim.kernels.step.compiled_step import learning_order
 from rpusim.kernels.step.layers import Placed
 from rpusim.kernels.step.program import Value, pooling
+from rpusim.workloads.runs.training_loop import Training
 
 _PLAIN = ("relu", "sigmoid", "tanh", "silu", "hardsigmoid", "neg")
 """Functions without parameters."""
+
+
+def compiled_step(network: Network, training: Training) -> CompiledStep | str:
+    """Make the compiled step of a training; or say why torch's modules and autograd have to train instead."""
+    coupling = training.coupling
+    if coupling is not None and coupling.follows_vectors:
+        return "time passes between the vectors of a mini-batch"
+    try:
+        return step_of(network, training.model, training.log)
+    except Unsuitable as reason:
+        return f"the network has {reason}"
+
+
+def step_taken(step: CompiledStep | str) -> str:
+    """Say in a result how a training was computed."""
+    if isinstance(step, str):
+        return f"torch, mini-batch by mini-batch, as {step}"
+    return "compiled" if step.whole else "compiled, but for the cells' way to learn"
 
 
 def step_of(network: Network, model: nn.Module, log: ActivityLog | None) -> CompiledStep:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
-from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -15,6 +14,7 @@ from torch import Tensor, nn
 
 from rpusim.arch.contract.activity import ActivityLog
 from rpusim.errors import InputError
+from rpusim.kernels.step import CompiledStep, NotFinite
 from rpusim.workloads.cells import endurance
 from rpusim.workloads.clock.coupling import MINI_BATCHES_PER_PIECE, Coupling
 from rpusim.workloads.runs.settings import Idle, Recipe
@@ -57,11 +57,18 @@ class Batches:
         """Return the learning rate of an epoch, counted from 0."""
         return self.recipe.learning_rate * 0.5 ** (epoch // self.recipe.halve_every)
 
-    def epoch(self, number: int) -> Iterator[tuple[Tensor, Tensor]]:
-        """Go through the mini-batches of an epoch, counted from 0: samples and their classes."""
+    def epoch(self, number: int, first: int = 0, most: int = 1) -> Iterator[tuple[Tensor, Tensor]]:
+        """Go through the mini-batches of an epoch: samples and their classes.
+
+        number: of the epoch, from 0. first: the mini-batch to begin with. most: how many mini-batches come at once, in
+        a row; those of `MINI_BATCHES_PER_PIECE` end together, and one that is smaller comes alone.
+        """
         order: NDArray[np.intp] = np.random.default_rng((self._seed, number)).permutation(len(self._y))
-        for start in range(0, len(order), self.recipe.batch):
-            chosen = torch.from_numpy(order[start : start + self.recipe.batch])
+        whole, batch = len(order) // self.recipe.batch, self.recipe.batch
+        while first < self.per_epoch:
+            piece = min(most, MINI_BATCHES_PER_PIECE - first % MINI_BATCHES_PER_PIECE, max(whole - first, 1))
+            chosen = torch.from_numpy(order[first * batch : (first + piece) * batch])
+            first += piece
             yield self._x[chosen], self._y[chosen]
 
 
@@ -74,6 +81,7 @@ class Training:
     optimizer:     its learning rate is set anew in every epoch.
     log:           where a model on a chip writes its activity; None for one that has no chip under it.
     coupling:      a model's tie to the chip's clock; None: training takes no time.
+    compiled:      trains many mini-batches in one call; or why torch's modules do that one by one, as part of a sentence.
     mini_batches:  how many of the current epoch are done.
     loss:          summed over their samples.
     curve:         what each epoch that is done led to.
@@ -84,6 +92,7 @@ class Training:
     optimizer: torch.optim.Optimizer
     log: ActivityLog | None = None
     coupling: Coupling | None = None
+    compiled: CompiledStep | str = "nobody asked for a compiled step"
     mini_batches: int = 0
     loss: float = 0.0
     curve: list[dict[str, Any]] = field(default_factory=list)
@@ -93,12 +102,33 @@ class Training:
         if self.coupling:
             self.coupling.begin()
 
-    def step(self) -> None:
-        """Learn from a mini-batch whose gradients have been computed."""
+    def at_once(self, idle: Idle | None) -> int:
+        """Say how many mini-batches may be learned before anything else is due. idle: when the chip stands still."""
+        if not isinstance(self.compiled, CompiledStep) or (idle and idle.per_mini_batch):
+            return 1
+        return MINI_BATCHES_PER_PIECE if self.coupling is None else self.coupling.at_once
+
+    def learn(self, x: Tensor, y: Tensor, batch: int, draws: Callable[[], AbstractContextManager[None]]) -> list[float]:
+        """Learn mini-batches of ``batch`` samples, or one that may be smaller; returns the mean loss of each.
+
+        draws: as for `train`. Raises NotFinite at a loss that is no number.
+        """
+        if isinstance(self.compiled, CompiledStep):
+            losses = self.compiled.train(x, y, min(batch, len(y)), self.optimizer.param_groups[0]["lr"])
+            if self.coupling:
+                self.coupling.stepped(len(losses))
+            return losses
+        self.optimizer.zero_grad()
+        with draws():
+            loss = nn.functional.nll_loss(self.model(x), y)
+            if not torch.isfinite(loss):
+                raise NotFinite
+            loss.backward()
         if self.coupling:
             self.coupling.step(self.optimizer.step)
         else:
             self.optimizer.step()
+        return [float(loss.detach())]
 
     def settle(self) -> None:
         """Account for the activity so far."""
@@ -161,25 +191,24 @@ def train(
 
     Raises InputError if the loss becomes infinite or NaN.
     """
-    loss_function, recipe, model = nn.NLLLoss(), batches.recipe, training.model
+    recipe, model = batches.recipe, training.model
+    most = training.at_once(idle)
     for epoch in range(len(training.curve), recipe.epochs):
         model.train()
         training.optimizer.param_groups[0]["lr"] = batches.learning_rate(epoch)
-        for x, y in islice(batches.epoch(epoch), training.mini_batches, None):
+        for x, y in batches.epoch(epoch, training.mini_batches, most):
             training.idle(idle.per_mini_batch if idle else 0.0)
             training.begin()
-            training.optimizer.zero_grad()
-            with draws():
-                loss = loss_function(model(x), y)
-                if not torch.isfinite(loss):
-                    raise InputError(
-                        f"recipe.learning_rate: got {recipe.learning_rate}, with which the {training.name} training "
-                        f"diverged in epoch {epoch + 1}; a smaller rate is needed"
-                    )
-                loss.backward()
-            training.step()
-            training.loss += float(loss.detach()) * len(y)
-            training.mini_batches += 1
+            try:
+                losses = training.learn(x, y, recipe.batch, draws)
+            except NotFinite:
+                raise InputError(
+                    f"recipe.learning_rate: got {recipe.learning_rate}, with which the {training.name} training "
+                    f"diverged in epoch {epoch + 1}; a smaller rate is needed"
+                ) from None
+            for loss in losses:
+                training.loss += loss * (len(y) // len(losses))
+            training.mini_batches += len(losses)
             if training.mini_batches % MINI_BATCHES_PER_PIECE == 0:
                 training.settle()
                 keep()

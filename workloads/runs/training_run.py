@@ -25,6 +25,7 @@ from rpusim.workloads.runs.analog_twin import analog_twin
 from rpusim.workloads.runs.checkpoint import Progress
 from rpusim.workloads.runs.dry_run import draws, dry_run
 from rpusim.workloads.runs.inputs import Inputs
+from rpusim.workloads.runs.step_of import compiled_step, step_taken
 from rpusim.workloads.runs.training_loop import Batches, Training, Watch, train
 
 ROUND_ERRORS = (0.5, 0.3, 0.2, 0.1, 0.05, 0.03, 0.02, 0.01, 0.005)
@@ -54,6 +55,7 @@ def run(inputs: Inputs, progress: Progress, watch: Watch) -> Result:
     reference = Training("digital", digital, torch.optim.SGD(digital.parameters(), 1.0))
     on_chip = Training("analog", analog, AnalogSGD(analog, 1.0), log, coupling)
     for stage in (reference, on_chip):
+        stage.compiled = compiled_step(inputs.network, stage)
         progress.goes_on_with(stage)
     surrounding = draws(digital, batches, progress.numbers)
     try:
@@ -82,6 +84,7 @@ def run(inputs: Inputs, progress: Progress, watch: Watch) -> Result:
         samples_per_epoch=len(inputs.samples.train_y),
         endurance=wear,
         conductance=conductance.document(analog, placement),
+        steps={stage.name: step_taken(stage.compiled) for stage in (reference, on_chip)},
         last={"wall": {"seconds": time.perf_counter() - progress.began}},
     )
 
