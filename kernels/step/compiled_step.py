@@ -23,10 +23,12 @@ from rpusim.arch.contract.activity import ActivityLog
 from rpusim.errors import InputError
 from rpusim.kernels.layers.base import AnalogLayer
 from rpusim.kernels.pulses.trains import not_finite
-from rpusim.kernels.step import loop
+from rpusim.kernels.step import tables
+from rpusim.kernels.step.layer_loops import block_of
 from rpusim.kernels.step.layers import Placed, Rows
-from rpusim.kernels.step.loop import ACTIVITY, Room, Tables
+from rpusim.kernels.step.loop import loop_of
 from rpusim.kernels.step.program import ERRORS, HOW_MANY, LAYER, OF_SOURCE, OP, VECTORS, WHICH, Graph, Layout
+from rpusim.kernels.step.tables import ACTIVITY, Piece, Room, Tables
 
 MOST_ROWS = 400_000
 """Rows of activity that one call makes, at most: 42 MB."""
@@ -37,12 +39,12 @@ class NotFinite(Exception):
 
 
 class _Sized(NamedTuple):
-    """What belongs to mini-batches of one size: tables, memory, the rows of activity of each, and of each tile."""
+    """What belongs to mini-batches of one size: tables, memory, rows of activity of each, whether tiles learn in it."""
 
     tables: Tables
     room: Room
     rows: int
-    starts: NDArray[np.int64]
+    whole: bool
 
 
 class CompiledStep:
@@ -61,7 +63,7 @@ class CompiledStep:
         self._rows = Rows(placed)
         self._order = list(order)
         self._sizes: dict[int, _Sized] = {}
-        self._loop = loop.loop_of(tuple(self._rows.kinds))
+        self._loop = loop_of(self._rows.kinds)
 
     @property
     def whole(self) -> bool:
@@ -78,7 +80,7 @@ class CompiledStep:
         flat, labels = images.reshape(len(images), -1).contiguous().numpy(), classes.numpy()
         sized = self._sized(batch)
         whole, losses = len(flat) // batch, []
-        each = max(1, MOST_ROWS // max(1, sized.rows)) if self.whole else 1
+        each = max(1, MOST_ROWS // max(1, sized.rows)) if sized.whole else 1
         for start in range(0, whole, each):
             part = slice(start * batch, min(whole, start + each) * batch)
             losses += self._run(sized, flat[part], labels[part], batch, rate)
@@ -88,22 +90,23 @@ class CompiledStep:
         self, sized: _Sized, images: NDArray[np.float32], classes: NDArray[np.int64], batch: int, rate: float
     ) -> list[float]:
         number = len(images) // batch
-        self._rows.tiles[:, [loop.FORWARD_ROW, loop.BACKWARD_ROW, loop.UPDATE_ROW]] = sized.starts
+        self._rows.learn(sized.whole)
         self._rows.look_up()
-        rows, losses = np.zeros((len(ACTIVITY), number * sized.rows), np.int64), np.empty(number, np.float32)
+        events, gains = self._rows.due(batch, number, rate)
+        rows = np.zeros((len(ACTIVITY), number * sized.rows + (len(events) if self._log is not None else 0)), np.int64)
+        piece, losses = Piece(rows, np.zeros(1, np.int64), events, gains), np.empty(number, np.float32)
         step = self._log.step if self._log is not None else 0
-        ended, done, which = self._loop(
-            sized.tables, sized.room, images, classes, batch, rate, self.whole, rows, sized.rows, step, losses
-        )
-        self._rows.put_back(number if ended == loop.DONE else done + 1)
-        if ended == loop.LOSS_NOT_FINITE:
+        ended, done, which = self._loop(sized.tables, sized.room, images, classes, batch, rate, piece, step, losses)
+        self._rows.put_back(number if ended == tables.DONE else done + 1, batch)
+        if ended == tables.LOSS_NOT_FINITE:
             raise NotFinite
-        if ended != loop.DONE:
-            error = not_finite("input x" if ended == loop.X_NOT_FINITE else "error d")
+        if ended != tables.DONE:
+            error = not_finite("input x" if ended == tables.X_NOT_FINITE else "error d")
             raise InputError(f"layer {self._placed[which].module.layer}: {error}")
         if self._log is not None and rows.size:
+            assert piece.at[0] == rows.shape[1], "as many rows as were foreseen"
             self._log.append(rows.shape[1], **dict(zip(ACTIVITY, rows, strict=True)))
-        if not self.whole:
+        if not sized.whole:
             self._learn_elsewhere(sized, rate)
         if self._log is not None:
             for _ in range(number):
@@ -127,15 +130,20 @@ class CompiledStep:
 
     def _sized(self, batch: int) -> _Sized:
         if batch not in self._sizes:
-            layout = self._graph.laid_out(batch)
-            self._sizes[batch] = _Sized(self._tables(layout), self._room(layout, batch), *self._row_starts(layout))
+            layout, whole = self._graph.laid_out(batch), self.whole and self._rows.parts_fit(batch)
+            self._sizes[batch] = _Sized(
+                self._tables(layout), self._room(layout, batch), self._rows_of_each(layout, whole), whole
+            )
         return self._sizes[batch]
 
     def _tables(self, layout: Layout) -> Tables:
-        rows, program = self._rows, layout.instructions
+        r, program = self._rows, layout.instructions
         places = {int(row[WHICH]): number for number, row in enumerate(program) if row[OP] == LAYER}
         order = np.array([places[which] for which in self._order], np.int64)
-        return Tables(program, layout.parameters, rows.layers, rows.tiles, rows.numbers, rows.scales, rows.keys, order)
+        return Tables(
+            *(program, layout.parameters, order, r.layers, r.tiles, r.numbers, r.tile_numbers, r.tile_keys),
+            *(r.arrays, r.array_numbers, r.array_keys, r.transfers, r.transfer_numbers, r.transfer_keys),
+        )
 
     def _room(self, layout: Layout, batch: int) -> Room:
         most, widest, block = batch, 1, 1
@@ -143,38 +151,21 @@ class CompiledStep:
             about, tiles = self._placed[row[WHICH]].layer, self._placed[row[WHICH]].tiles
             vectors, lines = int(row[HOW_MANY]), max(about.rows, about.columns)
             most = max(most, vectors)
-            block = max(block, min(vectors, loop.block_of(lines)) * lines)
-            if len(tiles) > 1 or self._rows.layers[row[WHICH], loop.SCALES]:
+            block = max(block, min(vectors, block_of(lines)) * lines)
+            if len(tiles) > 1 or self._rows.layers[row[WHICH], tables.SCALES]:
                 widest = max(widest, vectors * lines)
         classes = self._graph.nodes[-1].sources[0].size
-        return Room(
-            np.zeros(layout.memory, np.float32),
-            np.zeros(layout.chosen, np.int32),
-            np.empty(block, np.float32),
-            np.empty(block, np.float32),
-            np.empty(widest, np.float32),
-            np.empty(max(widest, classes), np.float32),
-            np.empty(most, np.int32),
-            np.empty(most, np.int32),
-        )
+        memory, chosen = np.zeros(layout.memory, np.float32), np.zeros(layout.chosen, np.int32)
+        scratch = (np.empty(size, np.float32) for size in (block, block, widest, max(widest, classes)))
+        return Room(memory, chosen, *scratch, np.empty(most, np.int32), np.empty(most, np.int32))
 
-    def _row_starts(self, layout: Layout) -> tuple[int, NDArray[np.int64]]:
-        """Count the rows of activity of a mini-batch, and find where those of each tile begin: (tiles, 3)."""
-        starts = np.full((len(self._rows.tiles), 3), -1, np.int64)
-        if self._log is None:
-            return 0, starts
-        layers = layout.instructions[layout.instructions[:, OP] == LAYER]
-        by_which = {int(row[WHICH]): row for row in layers}
-        at = 0
-        for column, rows in enumerate((layers, layers[::-1], [by_which[which] for which in self._order])):
-            for row in rows:
-                if column == 1 and row[OF_SOURCE] < 0 or (column == 2 and not self.whole):
-                    continue
-                first = int(self._rows.layers[row[WHICH], loop.FIRST_TILE])
-                for index in range(first, first + len(self._placed[row[WHICH]].tiles)):
-                    starts[index, column] = at
-                    at += int(row[HOW_MANY])
-        return at, starts
+    def _rows_of_each(self, layout: Layout, whole: bool) -> int:
+        """Count the rows of activity of a mini-batch, but for those of transfers."""
+        found = 0
+        for row in layout.instructions[layout.instructions[:, OP] == LAYER]:
+            tiles = sum(tile.log is not None for tile in self._placed[row[WHICH]].tiles)
+            found += int(row[HOW_MANY]) * tiles * (1 + int(row[OF_SOURCE] >= 0) + int(whole))
+        return found
 
 
 def learning_order(model: nn.Module, placed: Sequence[Placed]) -> list[int]:

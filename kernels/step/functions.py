@@ -1,7 +1,6 @@
 """Functions of single values and their derivatives, in compiled loops that the machine runs on many values at once.
 
-exp(r) = 1 + r + r^2 E(r) for |r| <= ln(2)/2 and tanh(x) = x + x^3 T(x^2) for x^2 <= 1/2, both to 1e-7 (fits at Chebyshev
-nodes); exp(x) = 2^n exp(x - n ln 2), and a larger tanh is 1 - 2 / (exp(2x) + 1).
+tanh(x) = x + x^3 T(x^2) for x^2 <= 1/2, to 1e-7 (a fit at Chebyshev nodes); beyond, it is 1 - 2 / (exp(2x) + 1).
 """
 
 from __future__ import annotations
@@ -10,19 +9,15 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from rpusim.kernels.base.elementwise import exp, log
 from rpusim.kernels.base.loops import Floats, inlined
 from rpusim.kernels.base.rng import Integer
 
 _F = np.float32
 _0, _1, _2, _HALF = _F(0), _F(1), _F(2), _F(0.5)
-_E0, _E1, _E2, _E3, _E4 = (_F(v) for v in (0.5, 0.16666578, 0.041666556, 0.008363173, 0.0013926176))
 _T0, _T1, _T2 = _F(-0.33333331), _F(0.13333242), _F(-0.053946704)
 _T3, _T4, _T5 = _F(0.021679992), _F(-0.0080892092), _F(0.0020389156)
-# ln 2 in two parts, of which the first times a small integer is exact.
-_LOG2_E, _LN2_HIGH, _LN2_LOW = _F(1.4426950408889634), _F(0.693359375), _F(-2.12194440e-4)
-_LOWEST, _HIGHEST = _F(-87.0), _F(88.0)
 _SMALL = _F(0.5)
-_ROOT_2, _INVERSE_ROOT_2_PI = _F(1.4142135623730951), _F(0.3989422804014327)
 
 NAMES = ("relu", "sigmoid", "tanh", "leaky_relu", "elu", "silu", "hardtanh", "softplus", "relu6", "hardsigmoid", "neg")
 """Functions that `apply` and `pass_back` know; their codes are their places."""
@@ -30,29 +25,18 @@ RELU, SIGMOID, TANH, LEAKY_RELU, ELU, SILU, HARDTANH, SOFTPLUS, RELU6, HARDSIGMO
 
 
 @inlined
-def exponential(x: np.float32) -> np.float32:
-    """Compute exp(x) to 2e-7; beyond exp(-87) and exp(88) it stays there."""
-    x = x if x > _LOWEST else _LOWEST
-    x = x if x < _HIGHEST else _HIGHEST
-    n = np.rint(x * _LOG2_E)
-    r = (x - n * _LN2_HIGH) - n * _LN2_LOW
-    power = np.int32((np.int32(n) + np.int32(127)) << np.int32(23)).view(np.float32)
-    return power * ((((((_E4 * r + _E3) * r + _E2) * r + _E1) * r + _E0) * (r * r) + r) + _1)
-
-
-@inlined
 def hyperbolic_tangent(x: np.float32) -> np.float32:
     """Compute tanh(x) to 2e-7."""
     square, size = x * x, abs(x)
     near = x + x * (square * (((((_T5 * square + _T4) * square + _T3) * square + _T2) * square + _T1) * square + _T0))
-    far = _1 - _2 / (exponential(_2 * size) + _1)
+    far = _1 - _2 / (exp(_2 * size) + _1)
     return near if square < _SMALL else (far if x > _0 else -far)
 
 
 @inlined
 def logistic(x: np.float32) -> np.float32:
     """Compute 1 / (1 + exp(-x)) to 2e-7."""
-    return _1 / (_1 + exponential(-x))
+    return _1 / (_1 + exp(-x))
 
 
 def apply(function: Integer, a: np.float32, b: np.float32, x: Floats, y: Floats) -> None:
@@ -71,7 +55,7 @@ def apply(function: Integer, a: np.float32, b: np.float32, x: Floats, y: Floats)
             y[k] = x[k] if x[k] > _0 else a * x[k]
     elif function == ELU:
         for k in range(len(x)):
-            y[k] = x[k] if x[k] > _0 else a * (exponential(x[k]) - _1)
+            y[k] = x[k] if x[k] > _0 else a * (exp(x[k]) - _1)
     elif function == SILU:
         for k in range(len(x)):
             y[k] = x[k] * logistic(x[k])
@@ -81,7 +65,7 @@ def apply(function: Integer, a: np.float32, b: np.float32, x: Floats, y: Floats)
             y[k] = value if value < b else b
     elif function == SOFTPLUS:
         for k in range(len(x)):
-            y[k] = x[k] if a * x[k] > b else np.log(_1 + exponential(a * x[k])) / a
+            y[k] = x[k] if a * x[k] > b else log(_1 + exp(a * x[k])) / a
     elif function == HARDSIGMOID:
         for k in range(len(x)):
             value = x[k] / _F(6) + _HALF
@@ -143,9 +127,9 @@ def learn_classes(logits: Floats, classes: Sequence[Integer], gradient: Floats, 
             top = logits[b, k] if logits[b, k] > top else top
         total = _0
         for k in range(number):
-            chances[k] = exponential(logits[b, k] - top)
+            chances[k] = exp(logits[b, k] - top)
             total += chances[k]
-        loss -= (logits[b, classes[b]] - top) - np.log(total)
+        loss -= (logits[b, classes[b]] - top) - log(total)
         for k in range(number):
             gradient[b, k] = chances[k] / total * share
         gradient[b, classes[b]] -= share

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -13,9 +12,15 @@ from numpy.typing import NDArray
 from torch import nn
 
 from rpusim.arch.contract.activity import ActivityLog
+from rpusim.kernels.arrays.array import DeviceArray
 from rpusim.kernels.base import rng
+from rpusim.kernels.base.loops import Integers
 from rpusim.kernels.base.rng import Purpose
 from rpusim.kernels.cells.single import SingleCell
+from rpusim.kernels.cells.tiki_taka import compiled as tiki_taka
+from rpusim.kernels.cells.tiki_taka.chopped import ChoppedTransferCell
+from rpusim.kernels.cells.tiki_taka.dynamic import DynamicTransferCell
+from rpusim.kernels.cells.tiki_taka.transfer import TransferCell
 from rpusim.kernels.devices import ExactDevice, PulsedDevice
 from rpusim.kernels.devices.variation import parameters_per_step
 from rpusim.kernels.layers import patches
@@ -25,9 +30,9 @@ from rpusim.kernels.layers.linear import AnalogLinear
 from rpusim.kernels.layers.patches import Window
 from rpusim.kernels.mvm import compiled as reads
 from rpusim.kernels.pulses import compiled, merged
-from rpusim.kernels.pulses.trains import Execution, PulseType
-from rpusim.kernels.step import loop
-from rpusim.kernels.step.loop import Kind
+from rpusim.kernels.pulses.trains import Execution, PulseType, UpdateParameters
+from rpusim.kernels.step import tables as t
+from rpusim.kernels.step.loop import Kinds
 from rpusim.kernels.step.program import Layer, Unsuitable
 from rpusim.kernels.tiles.analog import AnalogTile
 
@@ -67,7 +72,10 @@ class Placed:
         else:
             raise Unsuitable(f"a {type(module).__name__}")
         return Placed(
-            module, window, tuple(source), Layer(positions, columns, rows, window is not None or bias, window is not None)
+            module,
+            window,
+            tuple(source),
+            Layer(positions, columns, rows, window is not None or bias, window is not None),
         )
 
     @property
@@ -107,135 +115,216 @@ def _check(layer: AnalogLayer) -> None:
                 raise Unsuitable("a periphery that is not computed in one compiled pass")
 
 
-@dataclass
 class Rows:
     """Tables of all layers, in the order of the program.
 
-    kinds: of the devices, as they are numbered in the tiles' column KIND. whole: whether all tiles learn in the loop.
-    kept: arrays whose addresses stand in the tables.
+    placed: the layers.
+
+    Attributes:
+    kinds:  of the devices, as they are numbered in the arrays' column KIND.
+    whole:  whether all tiles learn in the loop; if not, none does.
     """
 
-    placed: Sequence[Placed]
-    kinds: list[Kind] = field(default_factory=list)
-    whole: bool = True
-    kept: list[Any] = field(default_factory=list)
-
-    def __post_init__(self) -> None:
-        number = sum(max(1, len(each.tiles)) for each in self.placed)
-        self.layers = np.zeros((len(self.placed), loop.LAYER_COLUMNS), np.int64)
-        self.tiles = np.zeros((number, loop.TILE_COLUMNS), np.int64)
-        self.tiles[:, [loop.FORWARD_ROW, loop.BACKWARD_ROW, loop.UPDATE_ROW]] = -1
-        self.numbers = np.zeros((2, number, 10), np.float32)
-        self.scales = np.zeros((number, loop.TILE_NUMBERS), np.float64)
-        self.keys = np.zeros((number, loop.KEYS), np.uint64)
-        first = 0
-        for each, row in zip(self.placed, self.layers, strict=True):
-            self._layer(each, row, first)
-            for index, tile in enumerate(each.tiles, first):
+    def __init__(self, placed: Sequence[Placed]) -> None:
+        self.placed = placed
+        tiles = sum(max(1, len(each.tiles)) for each in placed)
+        arrays = sum(max(1, sum(len(tile.cell.arrays) for tile in each.tiles)) for each in placed)
+        self.layers = np.zeros((len(placed), t.LAYER_COLUMNS), np.int64)
+        self.tiles = np.zeros((tiles, t.TILE_COLUMNS), np.int64)
+        self.numbers = np.zeros((2, tiles, 10), np.float32)
+        self.tile_numbers = np.zeros((tiles, t.TILE_NUMBERS), np.float64)
+        self.tile_keys = np.zeros((tiles, t.TILE_KEYS), np.uint64)
+        self.arrays = np.zeros((arrays, t.ARRAY_COLUMNS), np.int64)
+        self.array_numbers = np.zeros((arrays, t.ARRAY_NUMBERS), np.float64)
+        self.array_keys = np.zeros((arrays, t.ARRAY_KEYS), np.uint64)
+        self.transfers = np.zeros((tiles, t.TRANSFER_COLUMNS), np.int64)
+        self.transfer_numbers = np.zeros((tiles, t.TRANSFER_NUMBERS), np.float64)
+        self.transfer_keys = np.zeros((tiles, t.TRANSFER_KEYS), np.uint64)
+        self._kinds: tuple[list[Any], list[Any], list[Any]] = [], [], []
+        self._kept: list[Any] = []
+        index, array = 0, 0
+        for each, row in zip(placed, self.layers, strict=True):
+            self._layer(each, row, index, array)
+            for tile in each.tiles:
+                self.tiles[index, t.FIRST_ARRAY] = array
                 self._tile(tile, index)
-            first += max(1, len(each.tiles))
-        if len(self.kinds) > loop.KINDS:
-            raise Unsuitable(f"devices of more than {loop.KINDS} kinds")
+                index, array = index + 1, array + len(tile.cell.arrays)
+            if not each.tiles:
+                index, array = index + 1, array + 1
+        if any(len(kinds) > t.KINDS for kinds in self._kinds):
+            raise Unsuitable(f"devices of more than {t.KINDS} kinds")
+        self.whole = bool((self.tiles[:, t.CELL] != t.ELSEWHERE).all())
+        self._cells = self.tiles[:, t.CELL].copy()
 
-    def _layer(self, each: Placed, row: NDArray[np.int64], first: int) -> None:
+    @property
+    def kinds(self) -> Kinds:
+        """The devices that the loop has to know."""
+        return Kinds(*map(tuple, self._kinds if self.whole else ([], [], [])))
+
+    def learn(self, here: bool) -> None:
+        """Say whether tiles learn in the loop."""
+        self.tiles[:, t.CELL] = self._cells if here else t.ELSEWHERE
+
+    def _layer(self, each: Placed, row: NDArray[np.int64], index: int, array: int) -> None:
         layer, module = each.layer, each.module
-        row[[loop.FIRST_TILE, loop.ROW_BLOCKS, loop.COLUMN_BLOCKS]] = first, 1, 1
-        row[[loop.ROWS, loop.COLUMNS, loop.POSITIONS]] = layer.rows, layer.columns, layer.positions
+        row[[t.FIRST_TILE, t.ROW_BLOCKS, t.COLUMN_BLOCKS]] = index, 1, 1
+        row[[t.ROWS, t.COLUMNS, t.POSITIONS]] = layer.rows, layer.columns, layer.positions
         if isinstance(module, AnalogLayer):
-            row[[loop.ROW_BLOCKS, loop.COLUMN_BLOCKS]] = len(module.row_splits), len(module.column_splits)
-            row[loop.BIAS_COLUMN] = module.bias_column
-            row[loop.SCALES] = module.scale.numel()
+            row[[t.ROW_BLOCKS, t.COLUMN_BLOCKS]] = len(module.row_splits), len(module.column_splits)
+            row[[t.BIAS_COLUMN, t.SCALES]] = module.bias_column, module.scale.numel()
         else:
-            tile = self.tiles[first]
-            tile[[loop.TALL, loop.WIDE, loop.STRIDE]] = layer.rows, layer.columns, 0
-            tile[loop.KIND] = loop.EXACT
-            tile[[loop.PERIPHERY + loop.PERFECT, loop.PERIPHERY + loop.SIDE + loop.PERFECT]] = 1
-            self.numbers[:, first, reads.OUT_SCALE] = 1.0
+            tile = self.tiles[index]
+            tile[[t.TALL, t.WIDE, t.CELL, t.FIRST_ARRAY]] = layer.rows, layer.columns, t.EXACT, array
+            tile[[t.PERIPHERY + t.PERFECT, t.PERIPHERY + t.SIDE + t.PERFECT]] = 1
+            self.numbers[:, index, reads.OUT_SCALE] = 1.0
         if each.window is not None:
             starts, offsets = patches._places(each.window, *each.image)
-            self.kept += [starts, offsets]
-            row[[loop.CHANNELS, loop.IS_WINDOW]] = each.image[0], 1
-            row[[loop.DEPTH, loop.HEIGHT, loop.WIDTH]] = patches._three(each.image[1:], 1)
-            row[[loop.FRONT, loop.TOP, loop.LEFT]] = patches._three(each.window.padding, 0)
-            row[[loop.STARTS, loop.OFFSETS, loop.PLACES]] = starts.ctypes.data, offsets.ctypes.data, len(offsets)
+            self._kept += [starts, offsets]
+            row[[t.CHANNELS, t.IS_WINDOW]] = each.image[0], 1
+            row[[t.DEPTH, t.HEIGHT, t.WIDTH]] = patches._three(each.image[1:], 1)
+            row[[t.FRONT, t.TOP, t.LEFT]] = patches._three(each.window.padding, 0)
+            row[[t.STARTS, t.OFFSETS, t.PLACES]] = starts.ctypes.data, offsets.ctypes.data, len(offsets)
 
     def _tile(self, tile: AnalogTile, index: int) -> None:
-        row, keys = self.tiles[index], self.keys[index]
-        row[[loop.NUMBER_OF_LAYER, loop.NUMBER, loop.TALL, loop.WIDE]] = tile.layer, tile.tile, tile.rows, tile.columns
+        row, keys = self.tiles[index], self.tile_keys[index]
+        row[[t.NUMBER_OF_LAYER, t.NUMBER, t.TALL, t.WIDE]] = tile.layer, tile.tile, tile.rows, tile.columns
+        row[t.WRITES_ROWS] = tile.log is not None
         sides = (tile._forward_io, tile._forward_stream), (tile._backward_io, tile._backward_stream)
         for side, (io, stream) in enumerate(sides):
-            asked, constants = loop.PERIPHERY + side * loop.SIDE, reads.constants_of(io)
+            asked, constants = t.PERIPHERY + side * t.SIDE, reads.constants_of(io)
             flags = io.is_perfect, *constants.first_flags, *constants.last_flags
             row[asked : asked + len(flags)] = flags
             self.numbers[side, index] = constants.numbers
-            self.scales[index, loop.LAST_REDUCTION + side] = constants.last_reduction
+            self.tile_numbers[index, t.LAST_REDUCTION + side] = constants.last_reduction
             keys[4 * side : 4 * side + 4] = reads.keys_of(stream)
-        self._pulses(tile, row, self.scales[index], keys)
+        row[t.CELL] = self._cell(tile, index, int(row[t.FIRST_ARRAY]))
 
-    def _pulses(
-        self, tile: AnalogTile, row: NDArray[np.int64], scales: NDArray[np.float64], keys: NDArray[np.uint64]
-    ) -> None:
-        update, row[loop.KIND] = tile.config.update, loop.ELSEWHERE
-        if not isinstance(tile.cell, SingleCell):
-            self.whole = False
-            return
-        array, device = tile.array, tile.array.device
-        row[loop.STRIDE] = array.cells.pulse[0].numel()
-        keys[loop.REDRAW_KEY] = rng.key(*array.stream, Purpose.WRITE_NOISE)
-        keys[loop.DIFFUSION_KEY] = rng.key(*array.stream, Purpose.DIFFUSION)
-        if isinstance(device, ExactDevice) or update.pulse_type is PulseType.NONE:
-            row[loop.KIND] = loop.EXACT
-        elif isinstance(device, PulsedDevice) and update.pulse_type.random:
-            merging = update.execution is Execution.MERGED and merged.covers(device)
-            kind = Kind(device.step, parameters_per_step(array.cells.pulse), False, merging)
-            if kind not in self.kinds:
-                self.kinds.append(kind)
-            row[loop.KIND] = self.kinds.index(kind)
-            row[[loop.LIMIT, loop.ALONE]] = compiled.chunking(merging, device, max(tile.rows, tile.columns))
-            rule = update.rule
-            row[[loop.BL, loop.MANAGED, loop.BL_MANAGED, loop.FIXED_BL]] = rule[:4]
-            row[[loop.ROUNDED, loop.SEPARATE]] = update.sto_round, update.pulse_type is PulseType.STOCHASTIC
-            scales[[loop.SIGMA, loop.GRANULARITY, loop.GRAD_SCALE]] = device.dw_min_std, device.granularity, rule[4]
-            scales[[loop.STEP_D, loop.STEP_X, loop.WRITE_NOISE]] = *update.steps, device.write_noise
-            keys[loop.PULSE_KEYS : loop.REDRAW_KEY] = compiled.keys_of(array.stream, array.stream)
-        else:
-            self.whole = False
+    def _cell(self, tile: AnalogTile, index: int, first: int) -> int:
+        """Fill in the tables of a tile's arrays; returns how it learns."""
+        cell, update = tile.cell, tile.config.update
+        if isinstance(cell, SingleCell):
+            device = tile.array.device
+            self._array(tile.array, first)
+            if isinstance(device, ExactDevice) or update.pulse_type is PulseType.NONE:
+                return t.EXACT
+            if isinstance(device, PulsedDevice) and update.pulse_type.random:
+                merging = self._trains(tile.array, first, update, device.granularity)
+                self.arrays[first, t.KIND] = self._kind(0, (device.step, _parameters(tile.array), merging))
+                return t.PULSED
+        if isinstance(cell, TransferCell) and _transfers_here(cell):
+            fast, slow = cell._arrays
+            for number, array in enumerate((fast, slow), first):
+                self._array(array, number)
+            merging = self._trains(fast, first, update, cell.granularity, tiki_taka.MERGED_SLOTS)
+            self.arrays[first, t.KIND] = self._kind(1, (fast.device.step, _parameters(fast), merging))
+            self.arrays[first + 1, t.KIND] = self._kind(2, (slow.device.step, _parameters(slow)))
+            p = cell.p
+            rates = (p.fast_lr if p.scale_fast_lr else 0.0, p.fast_lr) if p.fast_lr > 0.0 else (1.0, 0.0)
+            self.array_numbers[first, [t.RATE_FACTOR, t.OWN_RATE]] = rates
+            self._transfer(cell, index)
+            return t.TRANSFERRED
+        return t.ELSEWHERE
+
+    def _kind(self, way: int, kind: Any) -> int:
+        if kind not in self._kinds[way]:
+            self._kinds[way].append(kind)
+        return self._kinds[way].index(kind)
+
+    def _array(self, array: DeviceArray, number: int) -> None:
+        """Fill in what every array has."""
+        row, numbers, keys = self.arrays[number], self.array_numbers[number], self.array_keys[number]
+        row[t.CELL_NUMBERS] = array.cells.pulse[0].numel()
+        keys[t.PULSE_KEYS : t.REDRAW_KEY] = compiled.keys_of(array.stream, array.stream)
+        keys[t.REDRAW_KEY] = rng.key(*array.stream, Purpose.WRITE_NOISE)
+        keys[t.DIFFUSION_KEY] = rng.key(*array.stream, Purpose.DIFFUSION)
+        keys[t.PART_KEYS :] = [
+            rng.key(*array.stream, Purpose.MERGED_NOISE, part) for part in range(1, t.ARRAY_KEYS - t.PART_KEYS + 1)
+        ]
+        if isinstance(array.device, PulsedDevice):
+            numbers[[t.SIGMA, t.WRITE_NOISE]] = array.device.dw_min_std, array.device.write_noise
+
+    def _trains(
+        self, array: DeviceArray, number: int, update: UpdateParameters, granularity: float, *most: int
+    ) -> bool:
+        """Fill in how an array takes the pulses of an update; returns whether they are merged."""
+        row, numbers, device = self.arrays[number], self.array_numbers[number], array.device
+        assert isinstance(device, PulsedDevice)
+        merging = update.execution is Execution.MERGED and merged.covers(device)
+        row[[t.LIMIT, t.ALONE]] = compiled.chunking(merging, device, max(array.weights.shape), *most)
+        row[[t.BL, t.MANAGED, t.BL_MANAGED, t.FIXED_BL]] = update.rule[:4]
+        row[[t.ROUNDED, t.SEPARATE]] = update.sto_round, update.pulse_type is PulseType.STOCHASTIC
+        numbers[[t.GRANULARITY, t.GRAD_SCALE, t.STEP_D, t.STEP_X]] = granularity, update.rule[4], *update.steps
+        return merging
+
+    def _transfer(self, cell: TransferCell, index: int) -> None:
+        """Fill in what comes between the arrays of a transfer cell."""
+        row, numbers, keys = self.transfers[index], self.transfer_numbers[index], self.transfer_keys[index]
+        reading, how, write = cell.readers[0].reading, cell.collecting, cell.transfer_update
+        row[t.SLICES] = cell.slices
+        row[t.ADDS : t.RANDOMS + 1] = how[:5]
+        row[[t.BUFFERED, t.KEPT, t.FORGET, t.REFERRED]] = how.buffered, how.kept, how.forget, how.referred
+        row[t.SLOW_BL : t.SLOW_FIXED_BL + 1] = write.rule[:4]
+        numbers[t.LEVEL : t.READ_SCALE + 1], keys[t.READ_KEY] = reading[:5], reading.key
+        numbers[t.RATE : t.NEW + 1] = (
+            *(how.rate, how.threshold, how.most, how.momentum, how.spent, how.limit, how.old, how.new),
+        )
+        numbers[[t.SLOW_GRANULARITY, t.SLOW_GRAD_SCALE]] = cell._arrays[1].device.granularity, write.rule[4]
+        numbers[[t.OF_FAST, t.OF_SLOW]] = cell.gamma
+        if isinstance(cell, ChoppedTransferCell):
+            row[t.FLIPS_EVERY], (numbers[t.CHANCE], numbers[t.ROW_CHANCE]), chops = cell.chopping
+            keys[[t.CHOP_KEY, t.ROW_CHOP_KEY]] = chops
 
     def look_up(self) -> None:
         """Write where the tensors lie now, and how far the counters have come."""
         self._held: list[Any] = []
         for each, row in zip(self.placed, self.layers, strict=True):
-            module = each.module
+            module, first = each.module, int(row[t.FIRST_TILE])
             bias = module.bias if not (isinstance(module, AnalogLayer) and module.bias_column) else None
-            row[loop.DIGITAL_BIAS] = self._address(bias)
+            row[t.DIGITAL_BIAS] = self._address(bias)
             if isinstance(module, AnalogLayer):
-                row[loop.SCALE] = self._address(module.scale if module._scaled else None)
-                for index, tile in enumerate(each.tiles, row[loop.FIRST_TILE]):
-                    self._look_up(tile, self.tiles[index])
+                row[t.SCALE] = self._address(module.scale if module._scaled else None)
+                for index, tile in enumerate(each.tiles, first):
+                    self._look_up(tile, index)
             else:
-                tile_row = self.tiles[row[loop.FIRST_TILE]]
-                tile_row[[loop.WEIGHTS, loop.STORED]] = self._address(module.weight)
+                address = self._address(module.weight)
+                self.tiles[first, t.WEIGHTS] = self.arrays[self.tiles[first, t.FIRST_ARRAY], t.STORED] = address
 
-    def _look_up(self, tile: AnalogTile, row: NDArray[np.int64]) -> None:
-        row[loop.WEIGHTS] = self._address(tile.weights)
-        for side, lines in enumerate((tile.forward_lines, tile.backward_lines)):
-            noise = lines.noise
-            if noise is None:
-                noise = torch.from_numpy(reads.constants_of((tile._forward_io, tile._backward_io)[side]).noise)
-            at = loop.PERIPHERY + side * loop.SIDE
-            row[at + loop.NOISE], row[at + loop.NOISES] = self._address(noise), len(noise)
-        row[loop.FORWARDS], row[loop.BACKWARDS] = tile._counters["forward"], tile._counters["backward"]
-        if row[loop.KIND] == loop.ELSEWHERE:
+    def _look_up(self, tile: AnalogTile, index: int) -> None:
+        row = self.tiles[index]
+        row[t.WEIGHTS] = self._address(tile.weights)
+        for side, (io, lines) in enumerate(
+            ((tile._forward_io, tile.forward_lines), (tile._backward_io, tile.backward_lines))
+        ):
+            noise = torch.from_numpy(reads.constants_of(io).noise) if lines.noise is None else lines.noise
+            at = t.PERIPHERY + side * t.SIDE
+            row[at + t.NOISE], row[at + t.NOISES] = self._address(noise), len(noise)
+        row[t.FORWARDS], row[t.BACKWARDS] = tile._counters["forward"], tile._counters["backward"]
+        if not self.whole:
             return
-        array, counters = tile.array, tile.array.counters
-        cells, before = array.cells, array.before
-        row[[loop.STORED, loop.CELLS]] = self._address(array.stored), self._address(cells.pulse)
-        row[loop.TAKEN] = self._address(array.taken)
-        row[loop.BEFORE] = self._address(None if before is None else before.weights)
-        row[loop.FIRED] = 0 if before is None else before.rows.ctypes.data
-        row[loop.DIFFUSION], row[loop.DECAY] = self._address(cells.diffusion), self._address(cells.decay)
-        row[loop.TARGET] = self._address(cells.target)
-        row[[loop.UPDATES, loop.STEPS, loop.REDRAWS]] = counters["updates"], counters["steps"], counters["redraws"]
+        for array, of_array in zip(tile.cell._arrays, self.arrays[row[t.FIRST_ARRAY] :], strict=False):
+            self._look_up_array(array, of_array)
+        if row[t.CELL] == t.TRANSFERRED:
+            cell, of_cell = tile.cell, self.transfers[index]
+            assert isinstance(cell, TransferCell)
+            memories = [*cell.memories, None, None, None]
+            of_cell[[t.BUFFER, t.MEAN, t.PAST, t.VISIBLE]] = [
+                *map(self._address, memories[:3]),
+                self._address(cell.visible),
+            ]
+            for column, tensor in zip((t.ON_COLUMNS, t.ON_ROWS), cell.choppers or (None, None), strict=True):
+                of_cell[column] = self._address(tensor)
+            of_cell[t.FRESH] = self._address(cell.fresh if isinstance(cell, DynamicTransferCell) else None)
+            cycle = cell.counters.get("cycle", 0)
+            of_cell[t.TURN] = cycle * cell.slices + cell.counters["slice 0"]
+
+    def _look_up_array(self, array: DeviceArray, row: NDArray[np.int64]) -> None:
+        counters, cells, before = array.counters, array.cells, array.before
+        row[[t.STORED, t.APPARENT]] = self._address(array.stored), self._address(array.weights)
+        row[[t.CELLS, t.TAKEN]] = self._address(cells.pulse), self._address(array.taken)
+        row[t.BEFORE] = self._address(None if before is None else before.weights)
+        row[t.FIRED] = 0 if before is None else before.rows.ctypes.data
+        row[[t.DIFFUSION, t.DECAY, t.TARGET]] = [*map(self._address, (cells.diffusion, cells.decay, cells.target))]
+        row[[t.UPDATES, t.STEPS, t.REDRAWS]] = counters["updates"], counters["steps"], counters["redraws"]
 
     def _address(self, tensor: Tensor | None) -> int:
         """Return where a tensor lies, which is kept until the next time; 0 for none."""
@@ -246,16 +335,66 @@ class Rows:
         self._held.append(tensor)
         return tensor.data_ptr()
 
-    def put_back(self, mini_batches: int) -> None:
-        """Tell layers and tiles how far their counters have come. mini_batches: how many each layer was called for."""
+    def due(self, batch: int, mini_batches: int, rate: float) -> tuple[Integers, NDArray[np.float64]]:
+        """List the transfers of all tiles in a piece, and what their read-outs are multiplied by.
+
+        batch, mini_batches: samples of each, and how many. rate: learning
+        rate. The tables say which transfers are whose.
+        """
+        events, gains, at = [np.zeros((0, 5), np.int64)], [np.zeros(0, np.float64)], 0
+        for each, row in zip(self.placed, self.layers, strict=True):
+            vectors = batch * each.layer.positions
+            for index, tile in enumerate(each.tiles, int(row[t.FIRST_TILE])):
+                if self.tiles[index, t.CELL] == t.TRANSFERRED:
+                    cell = tile.cell
+                    assert isinstance(cell, TransferCell)
+                    rates = np.full(vectors * mini_batches, cell.fast_rate(rate))
+                    found, gain = cell.schedule(rates, rate, vectors)
+                    events.append(found)
+                    gains.append(np.full(len(found), gain, np.float64))
+                    self.transfers[index, [t.FIRST_EVENT, t.NEXT_EVENT]] = at
+                    at += len(found)
+                    self.transfers[index, t.AFTER_EVENT] = at
+        return np.concatenate(events), np.concatenate(gains)
+
+    def parts_fit(self, batch: int) -> bool:
+        """Whether the transfers of a mini-batch come in no more parts than there are keys for."""
+        for each, row in zip(self.placed, self.layers, strict=True):
+            vectors = batch * each.layer.positions
+            for index, tile in enumerate(each.tiles, int(row[t.FIRST_TILE])):
+                if self._cells[index] == t.TRANSFERRED:
+                    period = tile.cell.periods(vectors)[0]  # type: ignore[attr-defined]
+                    parts = 2 if not period else vectors // period // tile.cell.slices + 2  # type: ignore[attr-defined]
+                    if parts > t.ARRAY_KEYS - t.PART_KEYS:
+                        return False
+        return True
+
+    def put_back(self, mini_batches: int, batch: int) -> None:
+        """Tell layers, tiles and cells how far their counters have come, after so many mini-batches of a size."""
         for each, row in zip(self.placed, self.layers, strict=True):
             if isinstance(each.module, AnalogLayer):
                 each.module.calls += mini_batches
-            for index, tile in enumerate(each.tiles, row[loop.FIRST_TILE]):
+            for index, tile in enumerate(each.tiles, int(row[t.FIRST_TILE])):
                 of_tile = self.tiles[index]
-                tile._counters["forward"] = int(of_tile[loop.FORWARDS])
-                tile._counters["backward"] = int(of_tile[loop.BACKWARDS])
-                if of_tile[loop.KIND] != loop.ELSEWHERE and self.whole:
-                    counters = tile.array.counters
-                    names = (("updates", loop.UPDATES), ("steps", loop.STEPS), ("redraws", loop.REDRAWS))
-                    counters.update({name: int(of_tile[column]) for name, column in names})
+                tile._counters["forward"] = int(of_tile[t.FORWARDS])
+                tile._counters["backward"] = int(of_tile[t.BACKWARDS])
+                if of_tile[t.CELL] == t.ELSEWHERE:
+                    continue
+                for array, counted in zip(tile.cell._arrays, self.arrays[of_tile[t.FIRST_ARRAY] :], strict=False):
+                    names = (("updates", t.UPDATES), ("steps", t.STEPS), ("redraws", t.REDRAWS))
+                    array.counters.update({name: int(counted[column]) for name, column in names})
+                if isinstance(tile.cell, TransferCell):
+                    moved = self.transfers[index, t.NEXT_EVENT] - self.transfers[index, t.FIRST_EVENT]
+                    tile.cell.skip(mini_batches * batch * each.layer.positions, int(moved))
+
+
+def _parameters(array: DeviceArray) -> int:
+    return parameters_per_step(array.cells.pulse)
+
+
+def _transfers_here(cell: TransferCell) -> bool:
+    """Whether the loop does all that a transfer cell does."""
+    if isinstance(cell, ChoppedTransferCell) and cell.c.auto_scale:
+        return False
+    noisy = cell._arrays[0].persistent is not None and cell.site.update.execution is not Execution.MERGED
+    return not noisy and tiki_taka.covers(cell, 1)

@@ -213,6 +213,20 @@ class Graph:
 
 def pooling(**sizes: int) -> tuple[int, ...]:
     """Put the sizes of a pooling in the order of `windows`, by the names there in lower case."""
-    names = "height width tall wide down across top left apart_down apart_across rows columns pads_count".split()
+    names = [
+        "height",
+        "width",
+        "tall",
+        "wide",
+        "down",
+        "across",
+        "top",
+        "left",
+        "apart_down",
+        "apart_across",
+        "rows",
+        "columns",
+        "pads_count",
+    ]
     given: dict[str, Any] = {"apart_down": 1, "apart_across": 1, "top": 0, "left": 0, "pads_count": 1} | sizes
     return tuple(int(given[name]) for name in names)

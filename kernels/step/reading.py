@@ -72,15 +72,28 @@ def multiply(
             )
             if number == 0 or reduction >= last_reduction:
                 break
-            todo, factor, reduction, round_number = todo[clipped], factor[clipped] * _TWO, reduction * 2.0, round_number + 1
+            todo, factor, reduction, round_number = (
+                todo[clipped],
+                factor[clipped] * _TWO,
+                reduction * 2.0,
+                round_number + 1,
+            )
             for b in todo:
                 of_passes[b] += 1
             step, bound, noise, left = numbers[INP_STEP], numbers[INP_BOUND], numbers[INP_NOISE], numbers[INP_LEFT]
-            convert(of_x, todo, factor, step, bound, noise, left, round_in, keys[0], keys[1], first + low, round_number, u)
+            convert(
+                of_x, todo, factor, step, bound, noise, left, round_in, keys[0], keys[1], first + low, round_number, u
+            )
 
 
 def exactly(
-    weights: Floats, x: Floats, y: Floats, back: bool, numbers: Floats, passes: NDArray[np.int32], active: NDArray[np.int32]
+    weights: Floats,
+    x: Floats,
+    y: Floats,
+    back: bool,
+    numbers: Floats,
+    passes: NDArray[np.int32],
+    active: NDArray[np.int32],
 ) -> None:
     """Multiply without any periphery but its digital factor; arguments as for `multiply`."""
     if back:

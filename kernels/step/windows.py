@@ -56,7 +56,10 @@ def average(x: Floats, sizes: Integers, y: Floats, back: bool) -> None:
             for k in range(len(image)):
                 image[k] = _F(0)
         for r in range(rows):
-            low, high = r * sizes[DOWN] - sizes[TOP], min(r * sizes[DOWN] - sizes[TOP] + sizes[TALL], height + sizes[TOP])
+            low, high = (
+                r * sizes[DOWN] - sizes[TOP],
+                min(r * sizes[DOWN] - sizes[TOP] + sizes[TALL], height + sizes[TOP]),
+            )
             first, last = max(low, 0), min(high, height)
             for c in range(columns):
                 start = c * sizes[ACROSS] - sizes[LEFT]

@@ -152,7 +152,9 @@ def _window(operation: Operation, source: Value, model: nn.Module) -> tuple[int,
         sizes = dict(tall=tall, wide=wide, down=tall, across=wide)
     else:
         window = operation.window
-        kernel, stride, dilation = ((1,) * (2 - over) + each for each in (window.kernel, window.stride, window.dilation))
+        kernel, stride, dilation = (
+            (1,) * (2 - over) + each for each in (window.kernel, window.stride, window.dilation)
+        )
         padding = (0,) * (2 - over) + window.padding
         sizes = dict(tall=kernel[0], wide=kernel[1], down=stride[0], across=stride[1], top=padding[0], left=padding[1])
         sizes |= dict(apart_down=dilation[0], apart_across=dilation[1])

@@ -176,22 +176,26 @@ class ChoppedTransferCell(BufferedTransferCell):
     def signed(
         self, x: Tensor, d: Tensor, events: NDArray[np.int64]
     ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
-        choppers, c = self.choppers, self.c
+        choppers = self.choppers
         if choppers is None:
             return super().signed(x, d, events)
         on_columns, on_rows = (side.numpy() for side in choppers)
         signs = np.empty((len(events), self.length), np.float32)
         x_signed, d_signed = np.empty(x.shape, np.float32), np.empty(d.shape, np.float32)
-        keys = [np.uint64(rng.key(*self.site.stream, name)) for name in (Name.INPUT_CHOPPER, Name.OUTPUT_CHOPPER)]
-        period, chances = (
-            self.cycles_per_chop if self.regular else 0,
-            (c.in_chop_prob * c.in_chop_random, c.out_chop_prob),
-        )
+        period, chances, keys = self.chopping
         _CHOP(
             x.numpy(), d.numpy(), events, on_columns, on_rows, self._fresh, self.counters["cycle"], period, *chances,
             *keys, x_signed, d_signed, signs,
         )  # fmt: skip
         return x_signed, d_signed, signs
+
+    @property
+    def chopping(self) -> tuple[int, tuple[float, float], list[np.uint64]]:
+        """Say every how many cycles the choppers of slices flip (0: not regularly), with which chances those of slices
+        and of positions do, and the keys of these chances."""
+        keys = [np.uint64(rng.key(*self.site.stream, name)) for name in (Name.INPUT_CHOPPER, Name.OUTPUT_CHOPPER)]
+        chances = self.c.in_chop_prob * self.c.in_chop_random, self.c.out_chop_prob
+        return self.cycles_per_chop if self.regular else 0, chances, keys
 
     @property
     def _fresh(self) -> NDArray[np.bool_]:

@@ -43,7 +43,7 @@ from rpusim.kernels.pulses.trains import Execution, PulseType, UpdateParameters,
 Tensor = torch.Tensor
 
 # Slots of a merged chunk; more than for a single array, whose pulses are fewer.
-_MERGED_SLOTS = 512
+MERGED_SLOTS = 512
 
 _SPLIT, _ONES = Loop(loops.split), Loop(loops.ones)
 
@@ -74,7 +74,9 @@ class TransferringCell(Protocol):
 
     def fast_rates(self, x: Tensor, d: Tensor, learning_rate: float, vectors: int) -> NDArray[np.float64]: ...
 
-    def schedule(self, rates: NDArray[np.float64], learning_rate: float) -> tuple[NDArray[np.int64], Numbers]: ...
+    def schedule(
+        self, rates: NDArray[np.float64], learning_rate: float, mini_batch: int
+    ) -> tuple[NDArray[np.int64], Numbers]: ...
 
     def signed(
         self, x: Tensor, d: Tensor, events: NDArray[np.int64]
@@ -147,7 +149,7 @@ class _Plan(NamedTuple):
 def _plan(cell: TransferringCell, x: Tensor, d: Tensor, learning_rate: float) -> _Plan:
     """Plan a mini-batch; the cell's counters and choppers move on to its end."""
     rates = cell.fast_rates(x, d, learning_rate, len(x))
-    events, gain = cell.schedule(rates, learning_rate)
+    events, gain = cell.schedule(rates, learning_rate, len(x))
     x_signed, d_signed, signs = cell.signed(x, d, events)
     cell.skip(len(x), len(events))
     return _Plan(x_signed, d_signed, rates, events, np.full(len(events), gain), signs)
@@ -180,7 +182,7 @@ class _Trains:
         assert isinstance(device, PulsedDevice)
         rows, columns = cell.site.rows, cell.site.columns
         self._merging = parameters.execution is Execution.MERGED and merged.covers(device)
-        limit, self._alone = compiled.chunking(self._merging, device, max(rows, columns), _MERGED_SLOTS)
+        limit, self._alone = compiled.chunking(self._merging, device, max(rows, columns), MERGED_SLOTS)
         # As in `pulses.compiled.update`.
         work = rows * columns * (4 if self._merging else min(limit, parameters.desired_bl * vectors))
         self._parallel = work > compiled.PARALLEL_WORK and several_threads()
@@ -237,7 +239,7 @@ class _Trains:
 
 
 @cache
-def _transfer_loop(device_step: Any, parameters: int) -> Any:
+def transfer_loop(device_step: Any, parameters: int) -> Any:
     names = names_of(device_step, parameters)
     return compile_loop(
         loops.transfers,
@@ -267,7 +269,7 @@ def _transfer(
     counters = target.counters
     step, parameters, cells = _numbers(target)
     memories = [memory.numpy() for memory in cell.memories]
-    sent = _transfer_loop(step, parameters)(
+    sent = transfer_loop(step, parameters)(
         events,
         gains,
         signs,

@@ -320,12 +320,15 @@ class TransferCell(UnitCell):
         period = self.periods(vectors)[0]
         return not period or self.counters["updates"] % period + vectors <= period
 
-    def schedule(self, rates: NDArray[np.float64], learning_rate: float) -> tuple[NDArray[np.int64], Numbers]:
-        """List the transfers of A that fall due in a mini-batch, and what their read-outs are multiplied by.
+    def schedule(
+        self, rates: NDArray[np.float64], learning_rate: float, mini_batch: int
+    ) -> tuple[NDArray[np.int64], Numbers]:
+        """List the transfers of A that fall due in one mini-batch or several, and what read-outs are multiplied by.
 
-        rates: learning rate of A for every vector (vectors,). Returns a table as `loops.due` makes it, and the gains.
+        rates: learning rate of A for every vector (vectors,). mini_batch: vectors of each mini-batch. Returns a table as
+        `loops.due` makes it, and the gains.
         """
-        start, period = self.counters["updates"], self.periods(len(rates))[0]
+        start, period = self.counters["updates"], self.periods(mini_batch)[0]
         counters = self.counters["slice 0"], self.counters["reads 0"]
         events = _DUE(len(rates), start, period, self.slices, *counters, self.writes_from)
         return events, self.gain(0, learning_rate, rates[events[:, VECTOR]], np.arange(len(events)))

@@ -1,0 +1,299 @@
+"""A mini-batch of a transfer cell in compiled loops: `rpusim.kernels.cells.tiki_taka.compiled` without Python.
+
+Which transfers fall due, and what their read-outs are multiplied by, is known before a piece begins; what is left to do
+is pulses on A, reads of its columns, and pulses on C.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rpusim.arch.contract.activity import WORK_COLUMNS
+from rpusim.kernels.arrays.reads import Reading
+from rpusim.kernels.base.loops import Floats, Integers, Words
+from rpusim.kernels.cells.base import Extra
+from rpusim.kernels.cells.tiki_taka.loops import VECTOR as OF_VECTOR
+from rpusim.kernels.cells.tiki_taka.loops import Collecting, Writing
+from rpusim.kernels.pulses import counts
+from rpusim.kernels.pulses.drivers import PULSES
+from rpusim.kernels.step import tables as t
+from rpusim.kernels.step.views import counts_at, flags_at, matrix_at, numbers_at
+
+# Injected by `compile_loop`; named here for the reader and for type checkers.
+MERGING = 0
+all_chunks: Any = None
+apply: Any = None
+apply_0: Any = None
+apply_1: Any = None
+apply_2: Any = None
+transfer: Any = None
+transfer_0: Any = None
+transfer_1: Any = None
+transfer_2: Any = None
+send_part: Any = None
+draw: Any = None
+tally: Any = None
+split: Any = None
+ones: Any = None
+chop: Any = None
+redraw: Any = None
+
+_F = np.float32
+_LOGGED = len(Extra.COLUMNS)
+# The columns of a cell's own rows that those of a step have too, and where they stand there.
+_NAMES = ("phase", "vector", "passes", "writes", *WORK_COLUMNS, *counts.PULSE_COLUMNS)
+FROM = tuple(Extra.COLUMNS.index(name) for name in _NAMES)
+TO = tuple(t.ACTIVITY.index(name) for name in _NAMES)
+
+
+def applied(
+    stored: Floats,
+    cells: Floats,
+    sigma: np.float32,
+    chunks: Integers,
+    rows: Words,
+    columns: Words,
+    words: Words,
+    numbers: NDArray[np.int32],
+    alone: int,
+    key: np.uint64,
+    first: int,
+    table: Integers,
+) -> None:
+    """Apply bits to an array of one kind, merged or one by one; arguments as for `merged.all_chunks`."""
+    if MERGING:
+        all_chunks(stored, cells, sigma, chunks, rows, columns, words, numbers, alone, key, first, table)
+    else:
+        all_chunks(stored, cells, sigma, chunks, rows, columns, words, numbers)
+
+
+def apply_kind(
+    kind: int,
+    stored: Floats,
+    cells: Floats,
+    sigma: np.float32,
+    chunks: Integers,
+    rows: Words,
+    columns: Words,
+    words: Words,
+    numbers: NDArray[np.int32],
+    alone: int,
+    key: np.uint64,
+    first: int,
+    table: Integers,
+) -> None:
+    """Do what `applied` does with the device of a kind."""
+    if kind == 0:
+        apply_0(stored, cells, sigma, chunks, rows, columns, words, numbers, alone, key, first, table)
+    elif kind == 1:
+        apply_1(stored, cells, sigma, chunks, rows, columns, words, numbers, alone, key, first, table)
+    else:
+        apply_2(stored, cells, sigma, chunks, rows, columns, words, numbers, alone, key, first, table)
+
+
+def part_of(
+    array: Integers,
+    numbers: NDArray[np.float64],
+    keys: NDArray[np.uint64],
+    key: np.uint64,
+    first: int,
+    chunks: Integers,
+    rows: Words,
+    columns: Words,
+    words: Words,
+    slots: NDArray[np.int32],
+    table: Integers,
+    tall: int,
+    wide: int,
+) -> None:
+    """Send a part of a mini-batch's bits to array A. key: of merged noise. first: counter of the first vector."""
+    stored, cells = matrix_at(array[t.STORED], tall, wide), matrix_at(array[t.CELLS], tall, array[t.CELL_NUMBERS])
+    before, fired = np.zeros((0, 0), np.float32), np.zeros(0, np.bool_)
+    if array[t.BEFORE]:
+        before, fired = matrix_at(array[t.BEFORE], tall, wide), flags_at(array[t.FIRED], tall)
+        before[:] = stored
+        fired[:] = True
+    if len(chunks):
+        sigma = _F(numbers[t.SIGMA])
+        apply(
+            array[t.KIND], stored, cells, sigma, chunks, rows, columns, words, slots, array[t.ALONE], key, first, table
+        )
+    if array[t.BEFORE]:
+        apparent, noise = matrix_at(array[t.APPARENT], tall, wide), _F(numbers[t.WRITE_NOISE])
+        redraw(apparent, stored, before, fired, False, noise, keys[t.REDRAW_KEY], array[t.REDRAWS])
+        array[t.REDRAWS] += 1
+
+
+def transferred(
+    kind: int,
+    events: Integers,
+    gains: NDArray[np.float64],
+    signs: Floats,
+    source: Floats,
+    reading: Reading,
+    collecting: Collecting,
+    buffer: Floats,
+    mean: Floats,
+    past: Floats,
+    writing: Writing,
+    weights: Floats,
+    apparent: Floats,
+    cells: Floats,
+    keys: NDArray[np.uint64],
+    updates: int,
+    redraws: int,
+    taken: NDArray[np.int32],
+    log: Integers,
+) -> int:
+    """Do what `loops.transfers` does with the device of a kind."""
+    if kind == 0:
+        return transfer_0(
+            events, gains, signs, source, reading, collecting, buffer, mean, past, writing, weights, apparent, cells,
+            keys, updates, redraws, taken, log,
+        )  # fmt: skip
+    if kind == 1:
+        return transfer_1(
+            events, gains, signs, source, reading, collecting, buffer, mean, past, writing, weights, apparent, cells,
+            keys, updates, redraws, taken, log,
+        )  # fmt: skip
+    return transfer_2(
+        events, gains, signs, source, reading, collecting, buffer, mean, past, writing, weights, apparent, cells,
+        keys, updates, redraws, taken, log,
+    )  # fmt: skip
+
+
+def learn(
+    index: int,
+    tables: t.Tables,
+    piece: t.Piece,
+    x: Floats,
+    d: Floats,
+    rate: float,
+    first_vector: int,
+    table: Integers,
+) -> tuple[int, Integers]:
+    """Let a transfer cell learn from the pairs x (vectors, columns), d (vectors, rows) of a mini-batch.
+
+    index: of the tile. first_vector: how many vectors of the piece came before. table: `UpdateCounts.table`, filled.
+    Returns what `drivers.draw` does first, and the rows of its log (transfers, columns of `Extra.COLUMNS`).
+    """
+    vectors, tall, wide = len(x), d.shape[1], x.shape[1]
+    own, of_own, own_keys = tables.transfers[index], tables.transfer_numbers[index], tables.transfer_keys[index]
+    at = tables.tiles[index, t.FIRST_ARRAY]
+    fast, of_fast, fast_keys = tables.arrays[at], tables.array_numbers[at], tables.array_keys[at]
+    slow, of_slow, slow_keys = tables.arrays[at + 1], tables.array_numbers[at + 1], tables.array_keys[at + 1]
+    begin = end = own[t.NEXT_EVENT]
+    while end < own[t.AFTER_EVENT] and piece.events[end, OF_VECTOR] < first_vector + vectors:
+        end += 1
+    own[t.NEXT_EVENT] = end
+    events, gains = piece.events[begin:end].copy(), piece.gains[begin:end]
+    for e in range(len(events)):
+        events[e, OF_VECTOR] -= first_vector
+    signs, x_signed, d_signed = np.ones((len(events), tall), np.float32), x, d
+    if own[t.ON_COLUMNS]:
+        x_signed, d_signed = np.empty((vectors, wide), np.float32), np.empty((vectors, tall), np.float32)
+        fresh = np.zeros(0, np.bool_)
+        if own[t.FRESH]:
+            fresh = flags_at(own[t.FRESH], wide)
+        chop(
+            x, d, events, numbers_at(own[t.ON_COLUMNS], wide), numbers_at(own[t.ON_ROWS], tall), fresh,
+            own[t.TURN] // own[t.SLICES], own[t.FLIPS_EVERY], of_own[t.CHANCE], of_own[t.ROW_CHANCE],
+            own_keys[t.CHOP_KEY], own_keys[t.ROW_CHOP_KEY], x_signed, d_signed, signs,
+        )  # fmt: skip
+    own[t.TURN] += len(events)
+
+    fast_rate = rate * of_fast[t.RATE_FACTOR] if of_fast[t.RATE_FACTOR] != 0.0 else of_fast[t.OWN_RATE]
+    rule = fast[t.BL], fast[t.MANAGED] != 0, fast[t.BL_MANAGED] != 0, fast[t.FIXED_BL] != 0, of_fast[t.GRAD_SCALE]
+    first = fast[t.UPDATES]
+    total, chunks, rows, columns, words, slots = draw(
+        x_signed, d_signed, np.full(vectors, abs(fast_rate) / of_fast[t.GRANULARITY]), rule, _F(of_fast[t.STEP_D]),
+        _F(of_fast[t.STEP_X]), fast[t.ROUNDED] != 0, fast_keys[t.PULSE_KEYS : t.REDRAW_KEY], first, fast_rate < 0,
+        fast[t.LIMIT], fast[t.ALONE], table,
+    )  # fmt: skip
+    log = np.zeros((len(events), _LOGGED), np.int64)
+    if total < 0:
+        return total, log
+    fast[t.UPDATES] += vectors
+    if fast[t.TAKEN] and total:
+        tally(counts_at(fast[t.TAKEN], tall, wide), rows, columns, False)
+    reading = Reading(
+        _F(of_own[t.LEVEL]), _F(of_own[t.READ_STEP]), _F(of_own[t.READ_BOUND]), _F(of_own[t.READ_SIGMA]),
+        _F(of_own[t.READ_SCALE]), own_keys[t.READ_KEY],
+    )  # fmt: skip
+    collecting = Collecting(
+        own[t.ADDS], own[t.MULTIPLIES], own[t.DIVIDES], own[t.COMPARES], own[t.RANDOMS], of_own[t.RATE],
+        own[t.BUFFERED] != 0, own[t.KEPT] != 0, own[t.FORGET] != 0, _F(of_own[t.THRESHOLD]), _F(of_own[t.MOST]),
+        _F(of_own[t.MOMENTUM]), _F(of_own[t.SPENT]), _F(of_own[t.CAP]), own[t.REFERRED] != 0, _F(of_own[t.OLD]),
+        _F(of_own[t.NEW]),
+    )  # fmt: skip
+    writing = Writing(
+        of_own[t.SLOW_GRANULARITY], own[t.SLOW_BL], own[t.SLOW_MANAGED] != 0, own[t.SLOW_BL_MANAGED] != 0,
+        own[t.SLOW_FIXED_BL] != 0, of_own[t.SLOW_GRAD_SCALE], _F(of_slow[t.SIGMA]), _F(of_slow[t.WRITE_NOISE]),
+    )  # fmt: skip
+    none, taken = np.zeros((0, 0), np.float32), np.zeros((0, 0), np.int32)
+    buffer = matrix_at(own[t.BUFFER], tall, wide) if own[t.BUFFER] else none
+    mean = matrix_at(own[t.MEAN], tall, wide) if own[t.MEAN] else none
+    past = matrix_at(own[t.PAST], tall, wide) if own[t.PAST] else none
+    if slow[t.TAKEN]:
+        taken = counts_at(slow[t.TAKEN], tall, wide)
+    source, stored = matrix_at(fast[t.APPARENT], tall, wide), matrix_at(slow[t.STORED], tall, wide)
+    apparent, cells = matrix_at(slow[t.APPARENT], tall, wide), matrix_at(slow[t.CELLS], tall, slow[t.CELL_NUMBERS])
+
+    pulses, fired = chunks[:, PULSES].copy(), np.zeros(len(chunks), np.int64)
+    left, start, part = True, 0, 0
+    while left or start < len(events):
+        of_part = events[start : start + own[t.SLICES]]
+        left, later = False, columns
+        for e in range(len(of_part)):
+            left |= of_part[e, OF_VECTOR] < vectors - 1
+        if left and part == 0:
+            fired = np.maximum(ones(columns, chunks), 1)
+        if left:
+            later = np.zeros_like(columns)
+            split(columns, later, table[counts.SLOTS], chunks, of_part)
+        if left or part:
+            now = ones(columns, chunks)
+            for n in range(len(chunks)):
+                chunks[n, PULSES] = -(-pulses[n] * now[n] // fired[n])
+        key = fast_keys[5] if part == 0 else fast_keys[t.PART_KEYS + part - 1]
+        send_part(fast, of_fast, fast_keys, key, first, chunks, rows, columns, words, slots, table, tall, wide)
+        stop = start + len(of_part)
+        if stop > start:
+            sent = transfer(
+                slow[t.KIND], of_part, gains[start:stop], signs[start:stop], source, reading, collecting, buffer, mean,
+                past, writing, stored, apparent, cells, slow_keys[t.PULSE_KEYS : t.DIFFUSION_KEY], slow[t.UPDATES],
+                slow[t.REDRAWS], taken, log[start:stop],
+            )  # fmt: skip
+            slow[t.UPDATES] += sent
+            slow[t.REDRAWS] += sent if slow[t.BEFORE] else 0
+        columns, start, part = later, stop, part + 1
+    return total, log
+
+
+def show(index: int, tables: t.Tables) -> None:
+    """Compute what reads see of both arrays of a tile together, where that is more than C."""
+    own, numbers, tile = tables.transfers[index], tables.transfer_numbers[index], tables.tiles[index]
+    if own[t.VISIBLE] == 0:
+        return
+    tall, wide, at = tile[t.TALL], tile[t.WIDE], tile[t.FIRST_ARRAY]
+    seen, fast = matrix_at(own[t.VISIBLE], tall, wide), matrix_at(tables.arrays[at, t.APPARENT], tall, wide)
+    slow, of_fast, of_slow = (
+        matrix_at(tables.arrays[at + 1, t.APPARENT], tall, wide),
+        numbers[t.OF_FAST],
+        numbers[t.OF_SLOW],
+    )
+    for i in range(tall):
+        for j in range(wide):
+            seen[i, j] = _F(of_slow) * slow[i, j]
+    if of_fast != 0.0 and own[t.ON_COLUMNS]:
+        on_columns, on_rows = numbers_at(own[t.ON_COLUMNS], wide), numbers_at(own[t.ON_ROWS], tall)
+        for i in range(tall):
+            for j in range(wide):
+                seen[i, j] += _F(of_fast) * (fast[i, j] * on_rows[i] * on_columns[j])
+    elif of_fast != 0.0:
+        for i in range(tall):
+            for j in range(wide):
+                seen[i, j] += _F(of_fast) * fast[i, j]
