@@ -123,7 +123,8 @@ def pulse(
             if above and below:
                 table[counts.SLOTS, b] *= 2
                 table[counts.ROW_PULSES, b] *= 2
-    return total
+    slots: int = total
+    return slots
 
 
 def rest(array: Integers, numbers: NDArray[np.float64], keys: NDArray[np.uint64], tall: Integer, wide: Integer) -> None:

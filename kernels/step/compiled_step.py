@@ -1,12 +1,12 @@
 """CompiledStep: trains a network, on arrays or in floating point, many mini-batches in one call.
 
 It is the same training as with torch's modules, autograd and `AnalogSGD`: the same tensors and counters change, random
-numbers have the same names, and the activity log gets the same rows. Sums of floats, exponentials and hyperbolic tangents
-are computed in another order, so that numbers agree to rounding; where rounding decides whether a line fires, a pulse may
+numbers have the same names, and the activity log gets the same rows. Sums, exponentials and hyperbolic tangents are
+computed in another order, so that numbers agree to rounding; where rounding decides whether a line fires, a pulse may
 differ, as rarely as that.
 
-Cells that learn in another way than by the pulses of one device learn as everywhere, mini-batch by mini-batch, between a
-forward and backward pass in compiled loops and the next.
+Cells that the loop does not know learn as everywhere, mini-batch by mini-batch, between a forward and backward pass in
+compiled loops and the next.
 """
 
 from __future__ import annotations
@@ -130,7 +130,7 @@ class CompiledStep:
 
     def _sized(self, batch: int) -> _Sized:
         if batch not in self._sizes:
-            layout, whole = self._graph.laid_out(batch), self.whole and self._rows.parts_fit(batch)
+            layout, whole = self._graph.laid_out(batch), self._rows.fits(batch)
             self._sizes[batch] = _Sized(
                 self._tables(layout), self._room(layout, batch), self._rows_of_each(layout, whole), whole
             )
@@ -156,8 +156,13 @@ class CompiledStep:
                 widest = max(widest, vectors * lines)
         classes = self._graph.nodes[-1].sources[0].size
         memory, chosen = np.zeros(layout.memory, np.float32), np.zeros(layout.chosen, np.int32)
-        scratch = (np.empty(size, np.float32) for size in (block, block, widest, max(widest, classes)))
-        return Room(memory, chosen, *scratch, np.empty(most, np.int32), np.empty(most, np.int32))
+        u, sums, x = (np.empty(size, np.float32) for size in (block, block, widest))
+        y, passes, active = (
+            np.empty(max(widest, classes), np.float32),
+            np.empty(most, np.int32),
+            np.empty(most, np.int32),
+        )
+        return Room(memory, chosen, u, sums, x, y, passes, active)
 
     def _rows_of_each(self, layout: Layout, whole: bool) -> int:
         """Count the rows of activity of a mini-batch, but for those of transfers."""

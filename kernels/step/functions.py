@@ -6,12 +6,17 @@ tanh(x) = x + x^3 T(x^2) for x^2 <= 1/2, to 1e-7 (a fit at Chebyshev nodes); bey
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
-from rpusim.kernels.base.elementwise import exp, log
+from rpusim.kernels.base import elementwise
 from rpusim.kernels.base.loops import Floats, inlined
 from rpusim.kernels.base.rng import Integer
+
+# Typed as Any because they are typed for tensors, which they take as well.
+exp: Any = elementwise.exp
+log: Any = elementwise.log
 
 _F = np.float32
 _0, _1, _2, _HALF = _F(0), _F(1), _F(2), _F(0.5)
@@ -30,13 +35,13 @@ def hyperbolic_tangent(x: np.float32) -> np.float32:
     square, size = x * x, abs(x)
     near = x + x * (square * (((((_T5 * square + _T4) * square + _T3) * square + _T2) * square + _T1) * square + _T0))
     far = _1 - _2 / (exp(_2 * size) + _1)
-    return near if square < _SMALL else (far if x > _0 else -far)
+    return _F(near if square < _SMALL else (far if x > _0 else -far))
 
 
 @inlined
 def logistic(x: np.float32) -> np.float32:
     """Compute 1 / (1 + exp(-x)) to 2e-7."""
-    return _1 / (_1 + exp(-x))
+    return _F(_1 / (_1 + exp(-x)))
 
 
 def apply(function: Integer, a: np.float32, b: np.float32, x: Floats, y: Floats) -> None:
@@ -59,7 +64,7 @@ def apply(function: Integer, a: np.float32, b: np.float32, x: Floats, y: Floats)
     elif function == SILU:
         for k in range(len(x)):
             y[k] = x[k] * logistic(x[k])
-    elif function == HARDTANH or function == RELU6:
+    elif function in (HARDTANH, RELU6):
         for k in range(len(x)):
             value = x[k] if x[k] > a else a
             y[k] = value if value < b else b
@@ -99,7 +104,7 @@ def pass_back(
         for k in range(len(x)):
             part = logistic(x[k])
             of_x[k] = of_y[k] * (part * (_1 + x[k] * (_1 - part)))
-    elif function == HARDTANH or function == RELU6:
+    elif function in (HARDTANH, RELU6):
         for k in range(len(x)):
             of_x[k] = of_y[k] if (x[k] > a) & (x[k] < b) else _0
     elif function == SOFTPLUS:
@@ -116,8 +121,8 @@ def pass_back(
 def learn_classes(logits: Floats, classes: Sequence[Integer], gradient: Floats, chances: Floats) -> np.float32:
     """Compute the mean negative log-likelihood of classes, and its gradient with respect to the logits.
 
-    logits, gradient: (samples, classes), the latter filled here. classes: the right one of each sample. chances: scratch
-    (classes,). Returns the loss; NaN or infinity where logits are.
+    logits, gradient: (samples, classes), the latter filled here. classes: the right one of each sample. chances:
+    scratch (classes,). Returns the loss; NaN or infinity where logits are.
     """
     samples, number = logits.shape
     loss, share = _0, _F(1 / samples)

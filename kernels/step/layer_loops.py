@@ -220,7 +220,7 @@ def errors_of(d: Floats, top: Integer, tall: Integer, layer: Integers, scratch: 
     """Give the errors of ``tall`` rows from the row ``top`` on, times the layer's scale, or divided by it."""
     if tall == d.shape[1] and layer[t.SCALE] == 0:
         return d
-    found = columns_of(d, top, tall, scratch)
+    found: Floats = columns_of(d, top, tall, scratch)
     if layer[t.SCALE]:
         scale = numbers_at(layer[t.SCALE], layer[t.SCALES])
         scaled(found, scale if len(scale) == 1 else scale[top : top + tall], divides)
@@ -258,7 +258,7 @@ def layer_update(
             tile, wide = tables.tiles[index], tables.tiles[index, t.WIDE]
             if tile[t.CELL] != t.ELSEWHERE:
                 seen = x if wide == columns else columns_of(x, left, wide, room.x)
-                ended = tile_update(
+                ended: int = tile_update(
                     tile, index, tables, piece, seen, errors_from(d, top, tall, layer, room.y, True), rate, number, step
                 )
                 if ended != t.DONE:

@@ -81,7 +81,8 @@ class Placed:
     @property
     def tiles(self) -> list[AnalogTile]:
         """The tiles of an analog layer; none of a torch layer."""
-        return self.module._grid if isinstance(self.module, AnalogLayer) else []
+        grid: list[Any] = self.module._grid if isinstance(self.module, AnalogLayer) else []
+        return grid
 
 
 def _window(module: nn.Module) -> Window | None:
@@ -218,9 +219,7 @@ class Rows:
             merging = self._trains(fast, first, update, cell.granularity, tiki_taka.MERGED_SLOTS)
             self.arrays[first, t.KIND] = self._kind(1, (fast.device.step, _parameters(fast), merging))
             self.arrays[first + 1, t.KIND] = self._kind(2, (slow.device.step, _parameters(slow)))
-            p = cell.p
-            rates = (p.fast_lr if p.scale_fast_lr else 0.0, p.fast_lr) if p.fast_lr > 0.0 else (1.0, 0.0)
-            self.array_numbers[first, [t.RATE_FACTOR, t.OWN_RATE]] = rates
+            self.array_numbers[first, [t.RATE_FACTOR, t.OWN_RATE]] = _fast_rate(cell)
             self._transfer(cell, index)
             return t.TRANSFERRED
         return t.ELSEWHERE
@@ -273,6 +272,9 @@ class Rows:
         if isinstance(cell, ChoppedTransferCell):
             row[t.FLIPS_EVERY], (numbers[t.CHANCE], numbers[t.ROW_CHANCE]), chops = cell.chopping
             keys[[t.CHOP_KEY, t.ROW_CHOP_KEY]] = chops
+            if cell.c.auto_scale:
+                scaled = cell.c.fast_lr * cell.site.update.desired_bl * cell._arrays[0].device.granularity
+                numbers[[t.SHARE, t.SCALED_RATE]] = 1.0 - cell.c.auto_momentum, scaled
 
     def look_up(self) -> None:
         """Write where the tensors lie now, and how far the counters have come."""
@@ -314,8 +316,10 @@ class Rows:
             for column, tensor in zip((t.ON_COLUMNS, t.ON_ROWS), cell.choppers or (None, None), strict=True):
                 of_cell[column] = self._address(tensor)
             of_cell[t.FRESH] = self._address(cell.fresh if isinstance(cell, DynamicTransferCell) else None)
-            cycle = cell.counters.get("cycle", 0)
-            of_cell[t.TURN] = cycle * cell.slices + cell.counters["slice 0"]
+            counters = cell.counters
+            of_cell[t.TURN] = counters.get("cycle", 0) * cell.slices + counters["slice 0"]
+            largest = counters.get("largest x", 0.0), counters.get("largest d", 0.0)
+            self.transfer_numbers[index, [t.LARGEST_X, t.LARGEST_D]] = largest
 
     def _look_up_array(self, array: DeviceArray, row: NDArray[np.int64]) -> None:
         counters, cells, before = array.counters, array.cells, array.before
@@ -357,17 +361,20 @@ class Rows:
                     self.transfers[index, t.AFTER_EVENT] = at
         return np.concatenate(events), np.concatenate(gains)
 
-    def parts_fit(self, batch: int) -> bool:
-        """Whether the transfers of a mini-batch come in no more parts than there are keys for."""
+    def fits(self, batch: int) -> bool:
+        """Whether tiles can learn in the loop from mini-batches of ``batch`` samples."""
         for each, row in zip(self.placed, self.layers, strict=True):
             vectors = batch * each.layer.positions
             for index, tile in enumerate(each.tiles, int(row[t.FIRST_TILE])):
-                if self._cells[index] == t.TRANSFERRED:
-                    period = tile.cell.periods(vectors)[0]  # type: ignore[attr-defined]
-                    parts = 2 if not period else vectors // period // tile.cell.slices + 2  # type: ignore[attr-defined]
-                    if parts > t.ARRAY_KEYS - t.PART_KEYS:
-                        return False
-        return True
+                cell = tile.cell
+                if self._cells[index] != t.TRANSFERRED or not isinstance(cell, TransferCell):
+                    continue
+                period = cell.periods(vectors)[0]
+                parts = vectors // period // cell.slices + 2 if period else 1
+                exact_noise = cell._arrays[0].persistent is not None and cell.site.update.execution is Execution.EXACT
+                if parts > t.ARRAY_KEYS - t.PART_KEYS or (exact_noise and vectors > 1):
+                    return False
+        return self.whole
 
     def put_back(self, mini_batches: int, batch: int) -> None:
         """Tell layers, tiles and cells how far their counters have come, after so many mini-batches of a size."""
@@ -386,15 +393,27 @@ class Rows:
                 if isinstance(tile.cell, TransferCell):
                     moved = self.transfers[index, t.NEXT_EVENT] - self.transfers[index, t.FIRST_EVENT]
                     tile.cell.skip(mini_batches * batch * each.layer.positions, int(moved))
+                    if "largest x" in tile.cell.counters:
+                        largest = self.transfer_numbers[index, [t.LARGEST_X, t.LARGEST_D]].tolist()
+                        tile.cell.counters |= dict(zip(("largest x", "largest d"), largest, strict=True))
 
 
 def _parameters(array: DeviceArray) -> int:
     return parameters_per_step(array.cells.pulse)
 
 
-def _transfers_here(cell: TransferCell) -> bool:
-    """Whether the loop does all that a transfer cell does."""
+def _fast_rate(cell: TransferCell) -> tuple[float, float]:
+    """What the learning rate of A is: a factor of the optimizer's, and a number that is added."""
+    p = cell.p
     if isinstance(cell, ChoppedTransferCell) and cell.c.auto_scale:
-        return False
-    noisy = cell._arrays[0].persistent is not None and cell.site.update.execution is not Execution.MERGED
-    return not noisy and tiki_taka.covers(cell, 1)
+        return (1.0, 0.0) if p.scale_fast_lr else (0.0, 1.0)
+    if p.fast_lr <= 0.0:
+        return 1.0, 0.0
+    return (p.fast_lr, 0.0) if p.scale_fast_lr else (0.0, p.fast_lr)
+
+
+def _transfers_here(cell: TransferCell) -> bool:
+    """Whether the loop does all that a transfer cell does, in mini-batches of some size."""
+    if isinstance(cell, ChoppedTransferCell) and cell.c.auto_scale and cell.c.correct_gradient_magnitudes:
+        return False  # then gains depend on the vectors
+    return tiki_taka.covers(cell, 1)

@@ -76,7 +76,7 @@ def _forward_pass(tables: Tables, room: Room, classes: Integers, piece: Piece, s
         elif op == FUNCTION:
             out = memory[given[OUT] : given[OUT] + size]
             apply(given[WHICH], tables.parameters[k, 0], tables.parameters[k, 1], source, out)
-        elif op == LARGEST or op == AVERAGE:
+        elif op in (LARGEST, AVERAGE):
             images, outputs = given[IMAGES], given[OUTPUTS]
             out = part(memory, given[OUT], images, outputs)
             if op == AVERAGE:
@@ -119,7 +119,7 @@ def _backward_pass(tables: Tables, room: Room, piece: Piece, step: Integer) -> N
             pass_back(given[WHICH], a, b, source, out, of_out, found)
             if adds:
                 gradient += found
-        elif op == LARGEST or op == AVERAGE:
+        elif op in (LARGEST, AVERAGE):
             images, outputs = given[IMAGES], given[OUTPUTS]
             of_out = part(memory, given[OF_OUT], images, outputs)
             found = np.empty(size, np.float32) if adds else gradient
@@ -257,6 +257,7 @@ def _transfers(kinds: Kinds, redraw: Any) -> dict[str, Any]:
         split=compile_loop(loops.split),
         ones=compile_loop(loops.ones),
         chop=compile_loop(loops.chop),
+        fast_rates=compile_loop(transfers.rates_of_fast, follow=compile_loop(loops.follow), largest=largest),
         send_part=compile_loop(transfers.part_of, apply=apply, redraw=redraw),
         transfer=compile_loop(transfers.transferred, **_numbered("transfer", moved)),
     )

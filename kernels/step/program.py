@@ -1,7 +1,7 @@
-"""What a step computes, as a table of instructions: values of one mini-batch lie in one memory, layers in another table.
+"""What a step computes, as a table of instructions; values of a mini-batch lie in one memory.
 
-`Graph` takes the operations of a network in order; `Graph.laid_out` gives every value, and its gradient, its place for a
-mini-batch of some size.
+`Graph` takes the operations of a network in order; `Graph.laid_out` gives every value, and its gradient, its place for
+a mini-batch of some size.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from rpusim.kernels.step import functions, windows
 # What an instruction does.
 LAYER, FUNCTION, LARGEST, AVERAGE, ADD, CLASSIFY = range(6)
 # Columns of the table of instructions. OP: see above. SOURCE, OUT: where the values begin, OF_SOURCE, OF_OUT: where
-# their gradients do; -1: nobody wants it. ADDS: whether the gradient of the source has a part already. SIZE: values of a
-# mini-batch. OTHER, OF_OTHER, OTHER_ADDS: the second source of a sum. WHICH: of a layer or a function, its number.
+# their gradients do; -1: nobody wants it. ADDS: whether the gradient of the source has a part already. SIZE: values of
+# a mini-batch. OTHER, OF_OTHER, OTHER_ADDS: the second source of a sum. WHICH: of a layer or a function, its number.
 # VECTORS, ERRORS, BACK: where a layer's vectors, their errors, and what goes back to them begin; HOW_MANY: vectors.
 # IMAGES, PIXELS, OUTPUTS, CHOSEN: of a pooling; SIZES_AT: its sizes.
 OP, SOURCE, OUT, OF_SOURCE, OF_OUT, ADDS, SIZE, OTHER, OF_OTHER, OTHER_ADDS, WHICH = range(11)

@@ -38,8 +38,8 @@ PULSED, EXACT, TRANSFERRED, ELSEWHERE = range(4)
 LAST_REDUCTION, TILE_NUMBERS = 0, 2
 FORWARD_KEYS, BACKWARD_KEYS, TILE_KEYS = 0, 4, 8
 
-# Arrays. STORED: address of what pulses act on, APPARENT: of what reads see, CELLS: of the numbers of cells, CELL_NUMBERS
-# of them in a row. KIND: which of the loops for its device. LIMIT, ALONE: chunks.
+# Arrays. STORED: address of what pulses act on, APPARENT: of what reads see, CELLS: of the numbers of cells,
+# CELL_NUMBERS of them in a row. KIND: which of the loops for its device. LIMIT, ALONE: chunks.
 STORED, APPARENT, CELLS, CELL_NUMBERS, KIND, LIMIT, ALONE = range(7)
 # Addresses of pulses taken, weights before an update and rows that fired, spreads of diffusion, decay and target; or 0.
 TAKEN, BEFORE, FIRED, DIFFUSION, DECAY, TARGET = range(7, 13)
@@ -52,7 +52,7 @@ ARRAY_COLUMNS = 22
 # both sides, write noise; what the learning rate is multiplied by, and a rate of its own where that is 0.
 SIGMA, GRANULARITY, GRAD_SCALE, STEP_D, STEP_X, WRITE_NOISE, RATE_FACTOR, OWN_RATE, ARRAY_NUMBERS = range(9)
 # Keys of an array: six of pulses, write noise, diffusion; and merged noise of later parts of a mini-batch.
-PULSE_KEYS, REDRAW_KEY, DIFFUSION_KEY, PART_KEYS, ARRAY_KEYS = 0, 6, 7, 8, 16
+PULSE_KEYS, REDRAW_KEY, DIFFUSION_KEY, PART_KEYS, ARRAY_KEYS = 0, 6, 7, 8, 40
 
 # Transfers of a tile: the transfers of a piece, FIRST_EVENT to AFTER_EVENT, and the next one; slices of an array; the
 # addresses of buffer, mean and past, of what reads see of both arrays together, of the choppers of columns and rows and
@@ -67,7 +67,10 @@ TRANSFER_COLUMNS = 26
 # Numbers: those of a `Reading`, of a `Collecting`, of a `Writing`; chances that choppers flip; weights of A and of C in
 # what reads see. Keys: of a reading, and of both choppers.
 LEVEL, READ_STEP, READ_BOUND, READ_SIGMA, READ_SCALE, RATE, THRESHOLD, MOST, MOMENTUM, SPENT, CAP, OLD, NEW = range(13)
-SLOW_GRANULARITY, SLOW_GRAD_SCALE, CHANCE, ROW_CHANCE, OF_FAST, OF_SLOW, TRANSFER_NUMBERS = range(13, 20)
+SLOW_GRANULARITY, SLOW_GRAD_SCALE, CHANCE, ROW_CHANCE, OF_FAST, OF_SLOW = range(13, 19)
+# Where the rate of A follows the largest values: the weight of a mini-batch in their running means (0: it does not),
+# the means, raised by the loop, and what is divided by their product.
+SHARE, LARGEST_X, LARGEST_D, SCALED_RATE, TRANSFER_NUMBERS = range(19, 24)
 READ_KEY, CHOP_KEY, ROW_CHOP_KEY, TRANSFER_KEYS = range(4)
 
 # Columns of the rows of activity.

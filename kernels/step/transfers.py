@@ -39,6 +39,9 @@ tally: Any = None
 split: Any = None
 ones: Any = None
 chop: Any = None
+follow: Any = None
+largest: Any = None
+fast_rates: Any = None
 redraw: Any = None
 
 _F = np.float32
@@ -114,8 +117,13 @@ def part_of(
     before, fired = np.zeros((0, 0), np.float32), np.zeros(0, np.bool_)
     if array[t.BEFORE]:
         before, fired = matrix_at(array[t.BEFORE], tall, wide), flags_at(array[t.FIRED], tall)
-        before[:] = stored
-        fired[:] = True
+        for i in range(tall):
+            bits = np.uint32(0)
+            for word in range(rows.shape[1]):
+                bits = np.uint32(bits | rows[0, word, i] | rows[1, word, i])
+            fired[i] = bits != 0
+            if fired[i]:
+                before[i] = stored[i]
     if len(chunks):
         sigma = _F(numbers[t.SIGMA])
         apply(
@@ -150,19 +158,47 @@ def transferred(
 ) -> int:
     """Do what `loops.transfers` does with the device of a kind."""
     if kind == 0:
-        return transfer_0(
+        sent = transfer_0(
             events, gains, signs, source, reading, collecting, buffer, mean, past, writing, weights, apparent, cells,
             keys, updates, redraws, taken, log,
         )  # fmt: skip
-    if kind == 1:
-        return transfer_1(
+    elif kind == 1:
+        sent = transfer_1(
             events, gains, signs, source, reading, collecting, buffer, mean, past, writing, weights, apparent, cells,
             keys, updates, redraws, taken, log,
         )  # fmt: skip
-    return transfer_2(
-        events, gains, signs, source, reading, collecting, buffer, mean, past, writing, weights, apparent, cells,
-        keys, updates, redraws, taken, log,
-    )  # fmt: skip
+    else:
+        sent = transfer_2(
+            events, gains, signs, source, reading, collecting, buffer, mean, past, writing, weights, apparent, cells,
+            keys, updates, redraws, taken, log,
+        )  # fmt: skip
+    number: int = sent
+    return number
+
+
+def rates_of_fast(x: Floats, d: Floats, numbers: NDArray[np.float64], rate: float, usual: float) -> NDArray[np.float64]:
+    """Find the learning rate of A for every vector: ``usual``, or what follows the largest values, see `chopped`.
+
+    numbers: of the transfers, whose running means go on. rate: the learning rate.
+    """
+    vectors = len(x)
+    rates = np.full(vectors, usual)
+    if numbers[t.SHARE] > 0.0:
+        of_x, of_d = np.empty(vectors), np.empty(vectors)
+        for b in range(vectors):
+            top_x, _ = largest(x[b])
+            top_d, _ = largest(d[b])
+            of_x[b], of_d[b] = top_x, top_d
+        share = numbers[t.SHARE] / vectors
+        numbers[t.LARGEST_X] = follow(numbers[t.LARGEST_X], share, of_x)
+        numbers[t.LARGEST_D] = follow(numbers[t.LARGEST_D], share, of_d)
+        for b in range(vectors):
+            product = of_x[b] * of_d[b]
+            if numbers[t.SCALED_RATE] > 0.0:
+                rates[b] = (numbers[t.SCALED_RATE] / product if product > 0.0 else numbers[t.SCALED_RATE]) * usual
+            else:
+                rates[b] = rate
+    return rates
 
 
 def learn(
@@ -205,12 +241,12 @@ def learn(
         )  # fmt: skip
     own[t.TURN] += len(events)
 
-    fast_rate = rate * of_fast[t.RATE_FACTOR] if of_fast[t.RATE_FACTOR] != 0.0 else of_fast[t.OWN_RATE]
+    rates = fast_rates(x, d, of_own, rate, rate * of_fast[t.RATE_FACTOR] + of_fast[t.OWN_RATE])
     rule = fast[t.BL], fast[t.MANAGED] != 0, fast[t.BL_MANAGED] != 0, fast[t.FIXED_BL] != 0, of_fast[t.GRAD_SCALE]
     first = fast[t.UPDATES]
     total, chunks, rows, columns, words, slots = draw(
-        x_signed, d_signed, np.full(vectors, abs(fast_rate) / of_fast[t.GRANULARITY]), rule, _F(of_fast[t.STEP_D]),
-        _F(of_fast[t.STEP_X]), fast[t.ROUNDED] != 0, fast_keys[t.PULSE_KEYS : t.REDRAW_KEY], first, fast_rate < 0,
+        x_signed, d_signed, np.abs(rates) / of_fast[t.GRANULARITY], rule, _F(of_fast[t.STEP_D]),
+        _F(of_fast[t.STEP_X]), fast[t.ROUNDED] != 0, fast_keys[t.PULSE_KEYS : t.REDRAW_KEY], first, rates[0] < 0,
         fast[t.LIMIT], fast[t.ALONE], table,
     )  # fmt: skip
     log = np.zeros((len(events), _LOGGED), np.int64)

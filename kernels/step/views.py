@@ -9,13 +9,13 @@ from __future__ import annotations
 
 from typing import Any
 
+import numba
 import numpy as np
-from numba import carray
 from numba.core import types
 from numba.extending import intrinsic
 from numpy.typing import NDArray
 
-from rpusim.kernels.base.loops import Floats, Words, inlined
+from rpusim.kernels.base.loops import Floats, inlined
 from rpusim.kernels.base.rng import Integer
 
 
@@ -28,44 +28,47 @@ def _pointer(_context: Any, _address: Any) -> tuple[Any, Any]:
     return types.voidptr(types.int64), generate
 
 
-# Typed as Any because its Python signature is not the one it is called with.
+# Typed as Any because their Python signatures are not the ones they are called with.
 pointer: Any = intrinsic(_pointer)
+carray: Any = numba.carray  # type: ignore[attr-defined]
 
 
 @inlined
 def numbers_at(address: Integer, size: Integer) -> Floats:
     """View ``size`` float32 numbers."""
-    return carray(pointer(address), (size,), np.float32)
+    found: Floats = carray(pointer(address), (size,), np.float32)
+    return found
 
 
 @inlined
 def matrix_at(address: Integer, rows: Integer, columns: Integer) -> Floats:
     """View a matrix (rows, columns) of float32."""
-    return carray(pointer(address), (rows, columns), np.float32)
+    found: Floats = carray(pointer(address), (rows, columns), np.float32)
+    return found
 
 
 @inlined
 def counts_at(address: Integer, rows: Integer, columns: Integer) -> NDArray[np.int32]:
     """View a matrix (rows, columns) of int32."""
-    return carray(pointer(address), (rows, columns), np.int32)
+    found: NDArray[np.int32] = carray(pointer(address), (rows, columns), np.int32)
+    return found
 
 
 @inlined
 def places_at(address: Integer, size: Integer) -> NDArray[np.uint64]:
     """View ``size`` uint64 numbers."""
-    return carray(pointer(address), (size,), np.uint64)
+    found: NDArray[np.uint64] = carray(pointer(address), (size,), np.uint64)
+    return found
 
 
 @inlined
 def flags_at(address: Integer, size: Integer) -> NDArray[np.bool_]:
     """View ``size`` truth values."""
-    return carray(pointer(address), (size,), np.bool_)
+    found: NDArray[np.bool_] = carray(pointer(address), (size,), np.bool_)
+    return found
 
 
 @inlined
 def part(memory: Floats, at: Integer, rows: Integer, columns: Integer) -> Floats:
     """View a matrix (rows, columns) that begins at a place of the memory."""
     return memory[at : at + rows * columns].reshape((rows, columns))
-
-
-__all__ = ["Words", "counts_at", "flags_at", "matrix_at", "numbers_at", "part", "places_at"]

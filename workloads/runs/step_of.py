@@ -1,7 +1,7 @@
 """The compiled step of a captured network: its operations as instructions, its layers as the modules that hold them.
 
-What a step cannot compute is trained with torch's modules and autograd, which can do everything; a result says which way
-it went, and why.
+What a step cannot compute is trained with torch's modules and autograd, which can do everything; a result says which
+way it went, and why.
 """
 
 from __future__ import annotations

@@ -81,7 +81,7 @@ class Training:
     optimizer:     its learning rate is set anew in every epoch.
     log:           where a model on a chip writes its activity; None for one that has no chip under it.
     coupling:      a model's tie to the chip's clock; None: training takes no time.
-    compiled:      trains many mini-batches in one call; or why torch's modules do that one by one, as part of a sentence.
+    compiled:      trains many mini-batches in one call; or why torch's modules do so one by one, as part of a sentence.
     mini_batches:  how many of the current epoch are done.
     loss:          summed over their samples.
     curve:         what each epoch that is done led to.
@@ -123,7 +123,7 @@ class Training:
             loss = nn.functional.nll_loss(self.model(x), y)
             if not torch.isfinite(loss):
                 raise NotFinite
-            loss.backward()
+            torch.autograd.backward(loss)
         if self.coupling:
             self.coupling.step(self.optimizer.step)
         else:

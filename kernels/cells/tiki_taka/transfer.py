@@ -325,8 +325,8 @@ class TransferCell(UnitCell):
     ) -> tuple[NDArray[np.int64], Numbers]:
         """List the transfers of A that fall due in one mini-batch or several, and what read-outs are multiplied by.
 
-        rates: learning rate of A for every vector (vectors,). mini_batch: vectors of each mini-batch. Returns a table as
-        `loops.due` makes it, and the gains.
+        rates: learning rate of A for every vector (vectors,). mini_batch: vectors of each mini-batch. Returns a table
+        as `loops.due` makes it, and the gains.
         """
         start, period = self.counters["updates"], self.periods(mini_batch)[0]
         counters = self.counters["slice 0"], self.counters["reads 0"]

@@ -52,7 +52,7 @@ def _convolution() -> nn.Module:
         nn.Conv2d(1, 3, 3, padding=1),
         nn.Tanh(),
         nn.MaxPool2d(2),
-        nn.Conv2d(3, 4, 2, stride=1),
+        nn.Conv2d(3, 4, (1, 2)),
         nn.LeakyReLU(0.1),
         nn.AdaptiveAvgPool2d(1),
         nn.Flatten(),
