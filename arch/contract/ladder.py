@@ -13,9 +13,9 @@ from there. With the load r / R, a piece of wire over a cell,
 Equation 2 is the voltage along a line driven at V whose cells lead to ground; by reciprocity it is also the share of a
 current fed in at cell k that comes out at the end, if the end is held at ground. Equation 3 is the potential at cell j
 of a line held at ground, when the cell k alone is driven with 1. Equation 4 is the slowest time constant of the ladder
-with a capacitance c per cell in place of the cells, about 0.405 of its whole resistance times its whole capacitance; the
-far end is within half a step of ``bits`` bits after the time of equation 5, in which faster modes, which help, are left
-out. Elmore's delay of a long line is 1/2 of that product, its time to half the voltage 0.38 (Bakoglu, Circuits,
+with a capacitance c per cell in place of the cells, about 0.405 of its whole resistance times its whole capacitance;
+after the time of equation 5 the far end is within half a step of ``bits`` bits. Faster modes, which help, are left out.
+Elmore's delay of a long line is 1/2 of that product, its time to half the voltage 0.38 (Bakoglu, Circuits,
 Interconnections, and Packaging for VLSI, 1990).
 """
 
@@ -24,7 +24,7 @@ from __future__ import annotations
 from math import asinh, exp, log, pi, sin, sinh, sqrt
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 Numbers = NDArray[np.float64]
 
@@ -34,24 +34,24 @@ def theta(load: float) -> float:
     return 2.0 * asinh(sqrt(load) / 2.0)
 
 
-def profile(load: float, cells: int, places: Numbers) -> Numbers:
+def profile(load: float, cells: int, places: ArrayLike) -> Numbers:
     """Compute equation 2.
 
     load: resistance of the wire from cell to cell over that of a cell, 0 or more. cells: of the line.
     places: numbers k of cells, from 1 on; 0 is the end itself. Returns shares, as many as places.
     """
-    places = np.asarray(places, np.float64)
+    k = np.asarray(places, np.float64)
     if load == 0.0:
-        return np.ones_like(places)
+        return np.ones_like(k)
     angle, length = theta(load), cells + 0.5
-    bent = 1.0 + np.exp(-2.0 * angle * (length - places))
-    found: Numbers = np.exp(-angle * places) * bent / (1.0 + exp(-2.0 * angle * length))
+    bent = 1.0 + np.exp(-2.0 * angle * (length - k))
+    found: Numbers = np.exp(-angle * k) * bent / (1.0 + exp(-2.0 * angle * length))
     return found
 
 
 def end(load: float, cells: int) -> float:
     """Compute equation 2 for the last cell."""
-    return float(profile(load, cells, np.array([cells]))[0])
+    return float(profile(load, cells, [cells])[0])
 
 
 def potentials(load: float, cells: int, used: int) -> Numbers:

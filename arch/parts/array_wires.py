@@ -90,12 +90,14 @@ class ArrayWires(Sourced):
 class Drop:
     """Say what wires do to an array.
 
+    load:        resistance of the wire from cell to cell over that of a cell.
     loss:        equation 4.
     pulse:       equation 5; 1 where pulses draw no current.
     settling:    equation 6, in seconds.
     reads, steps:  whether the numbers take loss and pulse into account.
     """
 
+    load: float
     loss: float
     pulse: float
     settling: float
@@ -116,7 +118,7 @@ def drop(
     loss = 1.0 - f * t * t
     pulse = max(f + t - 1.0, 0.0) if learns and wires.pulses_drop else 1.0
     shows = loss * bound > NEGLIGIBLE * (min(step, noise) if noise > 0.0 else step)
-    return Drop(loss, pulse, wires.settling(driven, read, bits), shows, pulse < FULL_STEP)
+    return Drop(wires.load, loss, pulse, wires.settling(driven, read, bits), shows, pulse < FULL_STEP)
 
 
 def complete(wires: ArrayWires | None, card: Card, cells: int) -> ArrayWires | None:
@@ -125,8 +127,8 @@ def complete(wires: ArrayWires | None, card: Card, cells: int) -> ArrayWires | N
     wires:  as the file has them; None: it says nothing.
     card:   of the array. cells: of an array, if its card lumps them.
 
-    Returns None if neither says what a cell conducts. InputError: wires were given, but nothing says this, or a piece of
-    wire resists more than a cell.
+    Returns None if neither says what a cell conducts. InputError: wires were given, but nothing says this, or a piece
+    of wire resists more than a cell.
     """
     circuit, cmos = card.electrical, card.cmos
     resistance = circuit.resistance if circuit else cmos.read_resistance if cmos else None
@@ -151,8 +153,8 @@ def complete(wires: ArrayWires | None, card: Card, cells: int) -> ArrayWires | N
     found_wires = wires.model_copy(update={**fields, "sources": sources})
     if found_wires.cell_resistance is None:
         raise InputError(
-            f"cell_resistance is missing: card {card.name} lumps the array and says nothing of its cells; accepted: the "
-            "mean resistance of a cell, or wires: ideal"
+            f"cell_resistance is missing: card {card.name} lumps the array and says nothing of its cells; accepted: "
+            "the mean resistance of a cell, or wires: ideal"
         )
     if found_wires.load > 1.0:
         raise InputError(

@@ -17,8 +17,8 @@ x cells crossed:
 A capacitor cell (card with ``cmos``, see `cmos_cell`) is read through its transistor, and pulsed by lines that switch
 its gates from ground to the supply; a cell that sees one of two pulses does nothing. It is programmed by the pulses
 that train it. A card with ``power`` instead lumps the whole array while it is read (ISAAC's table does); such an array
-cannot be pulsed. Wires are in `array_wires`: what drops on them changes the numbers and not the energy, which is that of
-the full voltage. Not modelled here: dependence on the stored conductances and on PWM duty, sneak paths.
+cannot be pulsed. Wires are in `array_wires`: what drops on them changes the numbers and not the energy, which is
+that of the full voltage. Not modelled here: dependence on the stored conductances and on PWM duty, sneak paths.
 """
 
 from __future__ import annotations

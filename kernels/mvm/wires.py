@@ -11,13 +11,15 @@ and 3 of `rpusim.arch.contract.ladder`), weights of output i and input j give
 which is exact to the first order in the weights for the driven lines or for the read lines alone, whatever the load; of
 both together, what is left out is of the order of their product. f_i: what of the voltage reaches line i; u - P u: a
 cell has less of it, as the read line is not at ground where other cells feed it; t_j: what of its current comes out.
-The reference of a weight lies beside it and loses as much. A slice that is read alone is read at its own cells only:
-the others, which the potential of their line reaches, are left out,
+The reference of a weight lies beside it and loses as much. Of a slice that is read alone, the other cells of its read
+lines are left out, which have next to no voltage:
 
     y_i = f_i t_j (1 - P_jj) W_ij u_j                                                                         (2)
 
 A pulse of an update is half a voltage on each of two lines, which drops as in a read. Cells with half a voltage do not
-move, and steps are taken to grow in proportion beyond (an assumption), so that a step is (f_i + t_j - 1) of its size (3).
+move, and steps are taken to grow in proportion beyond (an assumption), so that of a step is left
+
+    f_i + t_j - 1                                                                                         (3)
 
 Tested against the whole network of wires and cells, see docs/wires.md. Not modelled: that weights change the load,
 resistance of drivers and switches, coincidences of other lines while a cell is pulsed.
@@ -51,7 +53,6 @@ class Wires:
     load:          resistance of the wire from cell to cell over the mean resistance of a cell.
     read_cells:    cells that a read line crosses, which are the array's inputs.
     driven_cells:  cells that a driven line crosses, which are the array's outputs.
-    stride:        neighbouring read lines that hold the slices of one weight.
     alone:         whether a single slice is read (equation 2).
 
     InputError: a field is out of its range.
@@ -60,12 +61,11 @@ class Wires:
     load: float
     read_cells: int
     driven_cells: int
-    stride: int = 1
     alone: bool = False
 
     def __post_init__(self) -> None:
         checks.number("load", self.load, low=0.0, high=1e6)
-        for name in ("read_cells", "driven_cells", "stride"):
+        for name in ("read_cells", "driven_cells"):
             checks.integer(name, getattr(self, name), low=1)
         checks.flag("alone", self.alone)
 
@@ -107,10 +107,14 @@ def spread_of(wires: Wires, inputs: int) -> Spread:
 
 
 @lru_cache(maxsize=4096)
-def arriving(wires: Wires, outputs: int, unit: bool = False) -> NDArray[np.float32]:
-    """Compute f for the lines that hold ``outputs`` outputs, slice by slice, at last the unit line if there is one."""
-    weight, part = np.meshgrid(np.arange(outputs), np.arange(wires.stride))
-    places = [*(weight * wires.stride + part + 1).ravel(), *([wires.driven_cells] if unit else [])]
+def arriving(wires: Wires, lines: int, slices: int = 1, unit: bool = False) -> NDArray[np.float32]:
+    """Compute f for read lines, as float32.
+
+    lines: how many there are, slice by slice, at last the unit line if there is one (``unit``). slices: of a weight,
+    which lie on neighbouring lines; the unit line is the array's last.
+    """
+    weight, part = np.meshgrid(np.arange((lines - unit) // slices), np.arange(slices))
+    places = [*(weight * slices + part + 1).ravel(), *([wires.driven_cells] if unit else [])]
     return ladder.profile(wires.load, wires.driven_cells, np.array(places)).astype(np.float32)
 
 
@@ -129,9 +133,9 @@ def at_the_cells(u: Tensor, wires: Wires) -> Tensor:
     return (u.double() @ _matrix(wires, u.shape[1], u.device).T).to(u.dtype)
 
 
-def at_the_end(y: Tensor, wires: Wires, outputs: int, unit: bool) -> Tensor:
-    """Multiply analog sums y (vectors, lines) by f of equation 1."""
-    return y * torch.from_numpy(arriving(wires, outputs, unit)).to(y.device)
+def at_the_end(y: Tensor, wires: Wires, slices: int, unit: bool) -> Tensor:
+    """Multiply analog sums y (vectors, lines) by f of equation 1; slices, unit: as for `arriving`."""
+    return y * torch.from_numpy(arriving(wires, y.shape[1], slices, unit)).to(y.device)
 
 
 def _drive(u: Floats, load: float, gains: Wide, share: Wide, own: Wide) -> None:
@@ -164,6 +168,6 @@ def drive(u: Floats, wires: Wires) -> None:
     _DRIVE(u, *spread_of(wires, u.shape[1]), work=u.size)
 
 
-def arrive(sums: Floats, wires: Wires, outputs: int, unit: bool = False) -> None:
+def arrive(sums: Floats, wires: Wires, slices: int = 1, unit: bool = False) -> None:
     """Do what `at_the_end` does, in place: sums (vectors, lines) float32."""
-    np.multiply(sums, arriving(wires, outputs, unit), out=sums)
+    np.multiply(sums, arriving(wires, sums.shape[1], slices, unit), out=sums)
