@@ -8,8 +8,9 @@ and 3 of `rpusim.arch.contract.ladder`), weights of output i and input j give
 
     y_i = f_i sum_j W_ij t_j (u_j - sum_k P_jk u_k)                                                           (1)
 
-which is exact to the first order in the weights for the driven lines or for the read lines alone, whatever the load; of
-both together, what is left out is of the order of their product. f_i: what of the voltage reaches line i; u - P u: a
+which is exact to the first order in the weights for the read lines alone, whatever the load, and for the driven lines
+but for what a cell does to its own line and its reference alike; of both together, what is left out is of the order of
+their product. f_i: what of the voltage reaches line i; u - P u: a
 cell has less of it, as the read line is not at ground where other cells feed it; t_j: what of its current comes out.
 The reference of a weight lies beside it and loses as much. Of a slice that is read alone, the other cells of its read
 lines are left out, which have next to no voltage:
