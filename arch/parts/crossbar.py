@@ -25,15 +25,15 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from rpusim.arch.contract.quantity import Seconds, picoseconds, zeptojoules
 from rpusim.arch.contract.sourced import Count, Sourced
-from rpusim.arch.parts.array_wires import ArrayWires
+from rpusim.arch.parts.array_wires import IDEAL, ArrayWires
 from rpusim.arch.parts.cmos_cell import CmosCell
 from rpusim.arch.parts.part import Action, Card, Part
 from rpusim.arch.parts.programming import Programming
-from rpusim.errors import InputError
+from rpusim.errors import InputError, shown, written
 
 MOST_LINES = 1 << 16
 """The most rows, or columns, of one array: some fifteen times the largest that is proposed."""
@@ -71,6 +71,15 @@ class Crossbar(Sourced):
     cells_per_weight: Count = 1
     cell_bits: Annotated[int, Field(ge=1, le=MOST_BITS)] | None = None
     encoding: Literal["signed", "offset", "flipped"] = "signed"
+
+    @field_validator("wires", mode="before")
+    @classmethod
+    def _wires_or_ideal(cls, given: Any) -> Any:
+        if given is not None and given != IDEAL and not isinstance(given, dict | ArrayWires):
+            raise ValueError(
+                f"got {shown(written(given))}, but a mapping of resistance and source is needed, or the word {IDEAL!r}"
+            )
+        return given
 
     @model_validator(mode="before")
     @classmethod
