@@ -39,8 +39,8 @@ class Chip(ChipDescription):
         path = find_yaml(name, FOLDER, "chip: no preset")
         chip = parse(Chip, read_yaml(path), path.name)
         try:
-            chip = chip.model_copy(update={"tiles": tuple(_with_wires(chip, kind) for kind in chip.tiles)})
             bill_of_parts(chip)  # every card found and complete, or an error here and now
+            chip = chip.model_copy(update={"tiles": tuple(_with_wires(chip, kind) for kind in chip.tiles)})
         except InputError as error:
             raise InputError(f"{path.name}: {error}") from None
         return chip

@@ -133,7 +133,7 @@ class TileKind(Sourced):
     def _wires(self) -> ArrayWires | None:
         """The wires of its arrays, where they are modelled and complete."""
         wires = self.array.wires
-        return wires if isinstance(wires, ArrayWires) and wires.cell_resistance is not None else None
+        return wires if isinstance(wires, ArrayWires) and wires.is_complete else None
 
     @property
     def _crossed(self) -> tuple[int, int]:

@@ -74,6 +74,11 @@ class ArrayWires(Sourced):
     pulses_drop: bool | None = None
 
     @property
+    def is_complete(self) -> bool:
+        """Whether everything is known; `complete` fills in what a file leaves out."""
+        return None not in (self.capacitance, self.cell_resistance, self.pulses_drop)
+
+    @property
     def load(self) -> float:
         """Resistance of the wire from cell to cell over that of a cell."""
         assert self.cell_resistance is not None, "wires of a chip that was loaded are complete"

@@ -70,26 +70,28 @@ class TestWhereTheNumbersComeFrom:
         assert wires_of(said).capacitance == pytest.approx(0.2e-9 * pitch)
 
     @pytest.mark.parametrize(
-        ("wires", "cell", "message"),
+        ("wires", "message"),
         [
-            ("none", None, r"array\.wires: got 'none', but a mapping of resistance and source is needed, or the word"),
-            (5, None, r"array\.wires: got 5, but a mapping"),
-            (GIVEN | {"resistance": 0.1}, None, r"array\.wires\.resistance: got 0\.1, but a resistance needs a number"),
-            (GIVEN | {"resistnce": "1 Ohm"}, None, r"wires\.resistnce is not a field; did you mean 'resistance'"),
+            ("none", r"array\.wires: got 'none', but a mapping of resistance and source is needed, or the word"),
+            (5, r"array\.wires: got 5, but a mapping"),
+            (GIVEN | {"resistance": 0.1}, r"array\.wires\.resistance: got 0\.1, but a resistance needs a number"),
+            (GIVEN | {"resistnce": "1 Ohm"}, r"wires\.resistnce is not a field; did you mean 'resistance'"),
             (
                 GIVEN | {"resistance": "30 MOhm"},
-                None,
                 r"tiles\.rpu\.array\.wires\.resistance: got 3e\+07 Ohm from cell",
             ),
-            ({"resistance": "1 Ohm"}, None, r"array\.wires\.source is missing"),
-            (GIVEN, "isaac-2016/array", r"tiles\.rpu\.array\.wires\.cell_resistance is missing: card isaac-2016/array"),
+            ({"resistance": "1 Ohm"}, r"array\.wires\.source is missing"),
         ],
     )
-    def test_wires_that_cannot_be_used_are_refused(
-        self, tmp_path: Path, wires: Any, cell: str | None, message: str
-    ) -> None:
+    def test_wires_that_cannot_be_used_are_refused(self, tmp_path: Path, wires: Any, message: str) -> None:
         with pytest.raises(InputError, match=message):
-            chip(tmp_path, wires, **({"cell": cell} if cell else {}))
+            chip(tmp_path, wires)
+
+    def test_wires_of_a_lumped_array_need_what_a_cell_conducts(self, tmp_path: Path) -> None:
+        with pytest.raises(
+            InputError, match=r"tiles\.isaac\.array\.wires\.cell_resistance is missing: card isaac-2016"
+        ):
+            chip(tmp_path, GIVEN, preset="isaac-2016")
 
 
 class TestWhatFollows:
