@@ -38,13 +38,15 @@ from numba import prange
 from numpy.typing import NDArray
 
 from rpusim.arch.contract import checks, ladder
-from rpusim.kernels.base.loops import Floats, Loop
+from rpusim.kernels.base.loops import Floats, Loop, inlined
 
 Tensor = torch.Tensor
 Wide = NDArray[np.float64]
 
 # Numbers above which the loop pays to be parallel, as in `compiled`.
 _PARALLEL_WORK = 4_000_000
+# Vectors that are solved side by side.
+_LANES = 8
 
 
 @dataclass(frozen=True)
@@ -139,26 +141,61 @@ def at_the_end(y: Tensor, wires: Wires, slices: int, unit: bool) -> Tensor:
     return y * torch.from_numpy(arriving(wires, y.shape[1], slices, unit)).to(y.device)
 
 
+@inlined
+def _one(row: Floats, load: float, gains: Wide, share: Wide) -> None:
+    """Do `_drive` for the inputs of one vector (inputs,)."""
+    inputs, behind, potential = len(row), 0.0, 0.0
+    fed = np.empty(inputs)
+    for k in range(inputs - 1, -1, -1):
+        behind = load * np.float64(row[k]) + gains[k + 1] * behind
+        fed[k] = behind
+    for k in range(inputs):
+        potential = gains[k] * (fed[k] + potential)
+        row[k] = np.float32(share[k] * (np.float64(row[k]) - potential))
+
+
+@inlined
+def _several(u: Floats, load: float, gains: Wide, share: Wide) -> None:
+    """Do `_drive` for up to `_LANES` vectors u (vectors, inputs) side by side, as each sum waits for the one before."""
+    vectors, inputs = u.shape
+    wide, fed = np.zeros((inputs, _LANES)), np.empty((inputs, _LANES))
+    carried = np.zeros(_LANES)
+    for n in range(vectors):
+        for k in range(inputs):
+            wide[k, n] = np.float64(u[n, k])
+    for k in range(inputs - 1, -1, -1):
+        gain = gains[k + 1]
+        for n in range(_LANES):
+            carried[n] = load * wide[k, n] + gain * carried[n]
+            fed[k, n] = carried[n]
+    carried[:] = 0.0
+    for k in range(inputs):
+        gain, left = gains[k], share[k]
+        for n in range(_LANES):
+            carried[n] = gain * (fed[k, n] + carried[n])
+            wide[k, n] = left * (wide[k, n] - carried[n])
+    for n in range(vectors):
+        for k in range(inputs):
+            u[n, k] = np.float32(wide[k, n])
+
+
 def _drive(u: Floats, load: float, gains: Wide, share: Wide, own: Wide) -> None:
     """Find what inputs u (vectors, inputs) are worth at the cells, in place: equation 1 solved along the line.
 
     The potential of the line is v = P u: from its far end on, y_k = load u_k + g_(k+1) y_(k+1) is what feeds it from
     cell k on, and from its near end on v_k = g_k (y_k + v_(k-1)).
     """
-    inputs = u.shape[1]
-    for n in prange(u.shape[0]):
-        row = u[n]
+    for block in prange((len(u) + _LANES - 1) // _LANES):
+        part = u[block * _LANES : (block + 1) * _LANES]
         if len(own):
-            for k in range(inputs):
-                row[k] = np.float32(own[k] * np.float64(row[k]))
+            for n in range(len(part)):
+                for k in range(u.shape[1]):
+                    part[n, k] = np.float32(own[k] * np.float64(part[n, k]))
+        elif len(part) < _LANES // 2:
+            for n in range(len(part)):
+                _one(part[n], load, gains, share)
         else:
-            fed, behind, potential = np.empty(inputs), 0.0, 0.0
-            for k in range(inputs - 1, -1, -1):
-                behind = load * np.float64(row[k]) + gains[k + 1] * behind
-                fed[k] = behind
-            for k in range(inputs):
-                potential = gains[k] * (fed[k] + potential)
-                row[k] = np.float32(share[k] * (np.float64(row[k]) - potential))
+            _several(part, load, gains, share)
 
 
 _DRIVE = Loop(_drive, _PARALLEL_WORK)
