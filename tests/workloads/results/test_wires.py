@@ -8,7 +8,10 @@ from torch import nn
 
 from rpusim.arch.chips.chip import FOLDER, Chip
 from rpusim.arch.contract import ladder
+from rpusim.arch.mapping.assumed_activity import assumed_activity
 from rpusim.arch.mapping.placement import place
+from rpusim.arch.schedule.plan import make_plan
+from rpusim.arch.schedule.schedules import compiled, times
 from rpusim.reports.words.wires import sentences
 from rpusim.workloads.capture.capture import capture
 from rpusim.workloads.results import wires
@@ -73,3 +76,20 @@ def test_what_no_read_can_show_is_said_to_be_left_out(tmp_path: Path) -> None:
 
 def test_documents_of_earlier_versions_say_nothing() -> None:
     assert sentences({}) == []
+
+
+@pytest.mark.parametrize("preset", ["rpu-2016", "reram-512", "neurosim-vgg8"])
+@pytest.mark.parametrize("engine", ["simpy", "compiled"])
+def test_settling_costs_what_so_long_an_integration_costs(tmp_path: Path, preset: str, engine: str) -> None:
+    """Training on wires that settle late, and on ideal ones of a chip that integrates for so long: the same events."""
+    slow = wired(tmp_path, preset, {"resistance": "900 Ohm", "capacitance": "9 fF", "source": "made up"})
+    kind = slow.tiles[0]
+    assert kind.drop is not None and kind.drop.settling > kind.array.integration
+    array = kind.array.model_copy(update={"wires": "ideal", "integration": kind.drop.settling})
+    patient = slow.model_copy(update={"tiles": (kind.model_copy(update={"array": array}), *slow.tiles[1:])})
+    lasting = []
+    for chip in (slow, patient, Chip.load(preset)):
+        plan = make_plan(place(capture(nn.Sequential(nn.Linear(30, 20), nn.Linear(20, 9)), (30,)), chip))
+        program = compiled(plan, assumed_activity(plan.placement, 3, training=True), "sequential")
+        lasting.append(int(times(plan, program, engine)[1].max()))
+    assert lasting[0] == lasting[1] > lasting[2]
