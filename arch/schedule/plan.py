@@ -24,6 +24,7 @@ from rpusim.arch.mapping.traffic import Hop, Message, Stations, Traffic
 from rpusim.arch.network.network import INPUT, Network
 from rpusim.arch.parts.digital import Digital
 from rpusim.arch.schedule.between import Between
+from rpusim.arch.schedule.waking import Waking
 
 _BIAS = Work(multiply=1, add=1)
 """Of a digital bias, per output and update vector: less the rate times the error."""
@@ -251,6 +252,13 @@ class Plan:
     def cycles(self) -> tuple[Mapping[str, int], ...]:
         """Cycles of a lane's operations by class, of the digital unit of each tile kind."""
         return tuple(parts["digital unit"].card.cycles for parts in bill_of_parts(self.placement.chip).tiles)
+
+    @cached_property
+    def waking(self) -> tuple[Waking, ...]:
+        """How long before an operation what it needs is woken, by kind of tile."""
+        chip = self.placement.chip
+        bills = zip(chip.tiles, bill_of_parts(chip).tiles, strict=True)
+        return tuple(Waking.of(kind, parts, chip.gating) for kind, parts in bills)
 
     def giver(self, consumer: int) -> tuple[LayerPlan, tuple[tuple[Message, ...], ...]] | None:
         """Find what a layer is sent: the layer at whose homes that is made, and for each of these homes the messages.
