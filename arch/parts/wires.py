@@ -50,7 +50,7 @@ def energy(length: float, supply: float) -> float:
 
 def delay(length: float, node: float) -> float:
     """Compute how long a bit takes (s) over ``length`` metres of wire at a ``node`` in metres, equation 3."""
-    return DELAY * (DELAY_NODE / node) ** DELAY_POWER * length
+    return float(DELAY * (DELAY_NODE / node) ** DELAY_POWER * length)
 
 
 def hop_seconds(length: float, node: float) -> float:
