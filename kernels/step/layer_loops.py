@@ -29,7 +29,7 @@ from rpusim.kernels.step.program import (
     VECTORS,
 )
 from rpusim.kernels.step.tables import Piece, Room, Tables
-from rpusim.kernels.step.views import matrix_at, numbers_at, part, places_at
+from rpusim.kernels.step.views import matrix_at, numbers_at, part, places_at, wide_at
 
 # Injected by `compile_loop`; named here for the reader and for type checkers.
 multiply: Any = None
@@ -160,8 +160,14 @@ def read_tile(tile: Integers, index: Integer, tables: Tables, room: Room, x: Flo
         most = min(len(x), block(max(tile[t.TALL], tile[t.WIDE])))
         u = room.u[: most * x.shape[1]].reshape((most, x.shape[1]))
         sums = room.sums[: most * y.shape[1]].reshape((most, y.shape[1]))
+        gains = share = np.zeros(0, np.float64)
+        reaching = np.zeros(0, np.float32)
+        if asked[t.GAINS]:
+            gains, share = wide_at(asked[t.GAINS], x.shape[1] + 1), wide_at(asked[t.SHARE_OUT], x.shape[1])
+            reaching = numbers_at(asked[t.REACHING], y.shape[1])
         multiply(
-            weights, x, y, back, numbers, numbers_at(asked[t.NOISE], asked[t.NOISES]), asked[t.INPUTS_MANAGED] != 0,
+            weights, x, y, back, numbers, numbers_at(asked[t.NOISE], asked[t.NOISES]),
+            tables.tile_numbers[index, t.LOAD + side], gains, share, reaching, asked[t.INPUTS_MANAGED] != 0,
             asked[t.ROUND_IN] != 0, asked[t.ROUND_OUT] != 0, asked[t.TEST_LOW] != 0,
             tables.tile_numbers[index, t.LAST_REDUCTION + side], keys, tile[counter], u, sums, passes, active,
         )  # fmt: skip

@@ -29,6 +29,7 @@ from rpusim.kernels.layers.convolution import AnalogConvolution
 from rpusim.kernels.layers.linear import AnalogLinear
 from rpusim.kernels.layers.patches import Window
 from rpusim.kernels.mvm import compiled as reads
+from rpusim.kernels.mvm import wires
 from rpusim.kernels.pulses import compiled, merged
 from rpusim.kernels.pulses.trains import Execution, PulseType, UpdateParameters
 from rpusim.kernels.step import tables as t
@@ -197,6 +198,13 @@ class Rows:
             row[asked : asked + len(flags)] = flags
             self.numbers[side, index] = constants.numbers
             self.tile_numbers[index, t.LAST_REDUCTION + side] = constants.last_reduction
+            if io.wires is not None:
+                inputs, outputs = (tile.rows, tile.columns) if side else (tile.columns, tile.rows)
+                spread, reaching = wires.spread_of(io.wires, inputs), wires.arriving(io.wires, outputs)
+                self._kept += [spread, reaching]
+                self.tile_numbers[index, t.LOAD + side] = spread.load
+                along = spread.gains, spread.share, reaching
+                row[asked + t.GAINS : asked + t.REACHING + 1] = [each.ctypes.data for each in along]
             keys[4 * side : 4 * side + 4] = reads.keys_of(stream)
         row[t.CELL] = self._cell(tile, index, int(row[t.FIRST_ARRAY]))
 
@@ -263,7 +271,11 @@ class Rows:
         row[t.ADDS : t.RANDOMS + 1] = how[:5]
         row[[t.BUFFERED, t.KEPT, t.FORGET, t.REFERRED]] = how.buffered, how.kept, how.forget, how.referred
         row[t.SLOW_BL : t.SLOW_FIXED_BL + 1] = write.rule[:4]
-        numbers[t.LEVEL : t.READ_SCALE + 1], keys[t.READ_KEY] = reading[:5], reading.key
+        numbers[t.LEVEL : t.READ_SCALE + 1] = reading.level, reading.step, reading.bound, reading.sigma, reading.scale
+        keys[t.READ_KEY] = reading.key
+        if len(reading.levels):
+            self._kept += [reading.levels, reading.share]
+            row[[t.LEVELS, t.LEVEL_SHARE]] = reading.levels.ctypes.data, reading.share.ctypes.data
         numbers[t.RATE : t.NEW + 1] = (
             *(how.rate, how.threshold, how.most, how.momentum, how.spent, how.limit, how.old, how.new),
         )

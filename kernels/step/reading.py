@@ -9,8 +9,9 @@ from numpy.typing import NDArray
 
 from rpusim.kernels.base.loops import Floats, compile_loop
 from rpusim.kernels.base.rng import Integer
-from rpusim.kernels.mvm import compiled
+from rpusim.kernels.mvm import compiled, wires
 from rpusim.kernels.mvm.compiled import INP_BOUND, INP_LEFT, INP_NOISE, INP_STEP, OUT_SCALE
+from rpusim.kernels.mvm.wires import Wide
 from rpusim.kernels.step import products
 
 # Injected by `compile_loop`; named here for the reader and for type checkers.
@@ -20,6 +21,7 @@ finish: Any = None
 forward: Any = None
 backward: Any = None
 largest: Any = None
+drive: Any = None
 
 _TWO = np.float32(2)
 
@@ -31,6 +33,10 @@ def multiply(
     back: bool,
     numbers: Floats,
     sigma: Floats,
+    load: float,
+    gains: Wide,
+    share: Wide,
+    reaching: Floats,
     managed: bool,
     round_in: bool,
     round_out: bool,
@@ -48,6 +54,7 @@ def multiply(
     numbers, managed, round_in, round_out, test_low, last_reduction: what the periphery asks for, in the order of
     `rpusim.kernels.mvm.compiled`. sigma: of the output noise, one number or one per line. keys: of input noise, input
     rounding, output noise, output rounding. first: the counter of the first vector.
+    load, gains, share, reaching: of the wires, as `rpusim.kernels.mvm.wires` has them; empty where there are none.
     u, sums: scratch (vectors of a block, inputs) and (vectors of a block, outputs). passes, active: (vectors,), filled
     with the analog passes and the inputs that are not zero.
     """
@@ -62,10 +69,16 @@ def multiply(
         reduction, round_number = 1.0, 0
         while len(todo):
             driven, read = u[: len(todo)], sums[: len(todo)]
+            if len(gains):
+                drive(driven, load, gains, share, np.empty(0, np.float64))
             if back:
                 backward(driven, weights, read)
             else:
                 forward(driven, weights, read)
+            if len(reaching):
+                for b in range(len(read)):
+                    for i in range(len(reaching)):
+                        read[b, i] *= reaching[i]
             clipped = np.empty(len(todo), np.bool_)
             number = finish(
                 read, todo, factor, numbers, sigma, round_out, test_low, keys, first + low, round_number, of_y, clipped
@@ -120,6 +133,7 @@ def stages() -> dict[str, Any]:
         prepare=compiled.FIRST[False],
         convert=compiled.INPUTS.variant(0),
         finish=compiled.LAST[False],
+        drive=compile_loop(wires._drive),
         **made,
     )
     return {"multiply": whole, "exactly": compile_loop(exactly, largest=compiled.largest, **made)}

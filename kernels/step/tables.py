@@ -28,14 +28,17 @@ LAYER_COLUMNS = 21
 NUMBER_OF_LAYER, NUMBER, WRITES_ROWS, TALL, WIDE, WEIGHTS, CELL, FIRST_ARRAY, FORWARDS, BACKWARDS = range(10)
 # What the periphery asks for forwards, then the same backwards: whether it is perfect, whether inputs are managed,
 # rounding by chance of inputs and of outputs, whether the lower bound counts; the address of the noise, and its length.
-PERFECT, INPUTS_MANAGED, ROUND_IN, ROUND_OUT, TEST_LOW, NOISE, NOISES = range(7)
-PERIPHERY, SIDE = 10, 7
-TILE_COLUMNS = 24
+# Addresses of what of a potential is left a cell further, of what comes out of cells, and of what reaches lines, where
+# wires matter; or 0.
+PERFECT, INPUTS_MANAGED, ROUND_IN, ROUND_OUT, TEST_LOW, NOISE, NOISES, GAINS, SHARE_OUT, REACHING = range(10)
+PERIPHERY, SIDE = 10, 10
+TILE_COLUMNS = 30
 # How a tile learns: by pulses on its only array; exactly, without pulses; by pulses on one array and transfers to
 # another; not in the loop.
 PULSED, EXACT, TRANSFERRED, ELSEWHERE = range(4)
-# Numbers of a tile: the last reduction of bound management in both directions. Keys: four forward, four backward.
-LAST_REDUCTION, TILE_NUMBERS = 0, 2
+# Numbers of a tile: the last reduction of bound management and the load of the wires, in both directions. Keys: four
+# forward, four backward.
+LAST_REDUCTION, LOAD, TILE_NUMBERS = 0, 2, 4
 FORWARD_KEYS, BACKWARD_KEYS, TILE_KEYS = 0, 4, 8
 
 # Arrays. STORED: address of what pulses act on, APPARENT: of what reads see, CELLS: of the numbers of cells,
@@ -63,7 +66,8 @@ TURN, FLIPS_EVERY = 11, 12
 # Of the collecting of a read-out, then of the pulses on C, as `loops.Collecting` and `loops.Writing` have them.
 ADDS, MULTIPLIES, DIVIDES, COMPARES, RANDOMS, BUFFERED, KEPT, FORGET, REFERRED = range(13, 22)
 SLOW_BL, SLOW_MANAGED, SLOW_BL_MANAGED, SLOW_FIXED_BL = range(22, 26)
-TRANSFER_COLUMNS = 26
+# Addresses of the levels and shares of a `Reading`; 0: there are no wires.
+LEVELS, LEVEL_SHARE, TRANSFER_COLUMNS = 26, 27, 28
 # Numbers: those of a `Reading`, of a `Collecting`, of a `Writing`; chances that choppers flip; weights of A and of C in
 # what reads see. Keys: of a reading, and of both choppers.
 LEVEL, READ_STEP, READ_BOUND, READ_SIGMA, READ_SCALE, RATE, THRESHOLD, MOST, MOMENTUM, SPENT, CAP, OLD, NEW = range(13)

@@ -255,9 +255,12 @@ def learn(
     fast[t.UPDATES] += vectors
     if fast[t.TAKEN] and total:
         tally(counts_at(fast[t.TAKEN], tall, wide), rows, columns, False)
+    levels = share = np.zeros(0, np.float32)
+    if own[t.LEVELS]:
+        levels, share = numbers_at(own[t.LEVELS], wide), numbers_at(own[t.LEVEL_SHARE], tall)
     reading = Reading(
-        _F(of_own[t.LEVEL]), _F(of_own[t.READ_STEP]), _F(of_own[t.READ_BOUND]), _F(of_own[t.READ_SIGMA]),
-        _F(of_own[t.READ_SCALE]), own_keys[t.READ_KEY],
+        _F(of_own[t.LEVEL]), levels, share, _F(of_own[t.READ_STEP]), _F(of_own[t.READ_BOUND]),
+        _F(of_own[t.READ_SIGMA]), _F(of_own[t.READ_SCALE]), own_keys[t.READ_KEY],
     )  # fmt: skip
     collecting = Collecting(
         own[t.ADDS], own[t.MULTIPLIES], own[t.DIVIDES], own[t.COMPARES], own[t.RANDOMS], of_own[t.RATE],

@@ -48,6 +48,13 @@ def matrix_at(address: Integer, rows: Integer, columns: Integer) -> Floats:
 
 
 @inlined
+def wide_at(address: Integer, size: Integer) -> NDArray[np.float64]:
+    """View ``size`` float64 numbers."""
+    found: NDArray[np.float64] = carray(pointer(address), (size,), np.float64)
+    return found
+
+
+@inlined
 def counts_at(address: Integer, rows: Integer, columns: Integer) -> NDArray[np.int32]:
     """View a matrix (rows, columns) of int32."""
     found: NDArray[np.int32] = carray(pointer(address), (rows, columns), np.int32)

@@ -28,6 +28,7 @@ from rpusim.kernels.devices import ConstantStep, ExpStep, FloatingPointDevice, I
 from rpusim.kernels.layers import AnalogLayer
 from rpusim.kernels.layers.convert import convert
 from rpusim.kernels.mvm.multiply import BoundManagement, IOParameters, NoiseManagement
+from rpusim.kernels.mvm.wires import Wires
 from rpusim.kernels.pulses.trains import UpdateParameters
 from rpusim.kernels.step import CompiledStep, NotFinite, Unsuitable
 from rpusim.workloads.capture.capture import capture_modes
@@ -94,6 +95,7 @@ PERIPHERIES: dict[str, IOParameters] = {
     "constant": IOParameters(noise_management=NoiseManagement.CONSTANT, nm_thres=2.0, inp_noise=0.01),
     "bounded": IOParameters(out_bound=0.3, bound_management=BoundManagement.ITERATIVE, out_noise_std=0.2),
     "by chance": IOParameters(inp_sto_round=True, out_sto_round=True, out_asymmetry=0.05),
+    "wires": IOParameters(wires=Wires(load=2e-3, read_cells=24, driven_cells=16)),
 }
 
 
@@ -173,7 +175,7 @@ def _trains_as_torch_does(data: st.DataObject, devices: tuple[str, ...]) -> None
         device=DEVICES[device],
         update=update,
         forward=PERIPHERIES[data.draw(st.sampled_from(sorted(PERIPHERIES)))],
-        backward=PERIPHERIES[data.draw(st.sampled_from(["usual", "perfect", "by chance"]))],
+        backward=PERIPHERIES[data.draw(st.sampled_from(["usual", "perfect", "by chance", "wires"]))],
         analog_bias=data.draw(st.booleans()),
         max_rows=data.draw(st.sampled_from([None, 3])),
         max_columns=data.draw(st.sampled_from([None, 4])),
@@ -248,7 +250,7 @@ class Tied(nn.Module):
 @pytest.mark.parametrize(
     ("model", "reason"),
     [
-        (Tied(), "used more than once"),
+        (Tied(), "no layer of its own|used more than once"),
         (nn.Sequential(nn.Flatten(), nn.Linear(12, 4), nn.Dropout(), nn.LogSoftmax(1)), "dropout"),
         (nn.Sequential(nn.Flatten(), nn.Linear(12, 4)), "log-softmax"),
         (nn.Sequential(nn.Flatten(), nn.Linear(12, 4), nn.GELU(), nn.LogSoftmax(1)), "gelu"),
