@@ -20,8 +20,6 @@ from torch import nn
 
 from rpusim.arch.contract.activity import COLUMNS, Activity, ActivityLog
 from rpusim.kernels import AnalogConfig, AnalogSGD
-from rpusim.kernels.cells.tiki_taka.chopped import ChoppedTransfer
-from rpusim.kernels.cells.tiki_taka.dynamic import DynamicTransfer
 from rpusim.kernels.cells.tiki_taka.transfer import Transfer
 from rpusim.kernels.cells.vector import Vector
 from rpusim.kernels.devices import ConstantStep, ExpStep, FloatingPointDevice, IdealDevice, LinearStep, SoftBounds
