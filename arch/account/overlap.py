@@ -111,7 +111,7 @@ def pauses_between(
     again, before = np.where(mine.whole, 0, mine.times), np.where(mine.whole, 0, mine.before - times * period)
     seen = np.zeros((len(_SEEN), 64), np.int64)
     seen[_WAKE, :groups], seen[_FIRST], seen[_FIRST_INSIDE], seen[_LATE] = wake, -1, -1, -1
-    seen[_DRAWS, :groups] = zj_per_ps
+    seen[_DRAWS, :groups], seen[_AGAIN_SLOT] = zj_per_ps, -1
     covered, within, _ = _sweep(
         *(lanes.first, lanes.size, lanes.kinds, lanes.start, lanes.end, lanes.rising, lanes.falling, lanes.woken),
         *(mine.since, mine.until, again, before, since, until, seen, woken),
@@ -156,12 +156,15 @@ _SEEN = (
     _FIRST_SLOT,
     _SLOT,
     _SLOT_WAKING,
-) = range(14)
+    _AGAIN_SLOT,
+    _AGAIN_AWAKE,
+) = range(16)
 """Rows of what a sweep notes of pauses, (64,) each: wake time; end of the last work so far; time awake before work;
 beginning of the first work; and of the window: time awake, beginning of the first work, time awake before that, whether
 that pause began within the window, end of the last work, and the pause before the first work after a window without;
 what is drawn while it is woken (zJ/ps), the slot of the first work, and that of the first work in or after the window,
-with the time awake before it."""
+with the time awake before it; and where a part of the machine is gone through again and again, the slot of the first
+work in its period, with the time awake before it in the first round."""
 
 
 @compiled
@@ -228,15 +231,26 @@ def _first_times(
 
 @compiled
 def _note_pause(
-    kind: int, tick: int, window_start: int, window_end: int, seen: Integers, slot: int, woken: Integers
+    kind: int, tick: int, window_start: int, window_end: int, seen: Integers, slot: int, woken: Integers, again: int
 ) -> None:
-    """Note the pause that ends at ``tick`` with the work of a slot; see `_SEEN`."""
+    """Note the pause that ends at ``tick`` with the work of a slot; see `_SEEN`.
+
+    again: in which round of its lane's period the slot is, from 0; -1 where it is in none. What waking takes is that of
+    the longest pause of all rounds: only that before the first work may be another in the second round.
+    """
     pause = tick - seen[_CLOSED, kind]
     waking = min(pause, seen[_WAKE, kind])
     seen[_WAKING, kind] += waking
     if woken.size:
+        draws, lasting = seen[_DRAWS, kind], woken[0, slot]
         awake = seen[_WAKE, kind] if seen[_FIRST, kind] < 0 else waking
-        woken[1, slot] += picowatts(seen[_DRAWS, kind], awake, woken[0, slot])
+        if again < 1:
+            woken[1, slot] += picowatts(draws, awake, lasting)
+        elif again == 1 and slot == seen[_AGAIN_SLOT, kind]:
+            before = seen[_AGAIN_AWAKE, kind]
+            woken[1, slot] += picowatts(draws, max(waking, before), lasting) - picowatts(draws, before, lasting)
+        if again == 0 and seen[_AGAIN_SLOT, kind] < 0:
+            seen[_AGAIN_SLOT, kind], seen[_AGAIN_AWAKE, kind] = slot, awake
     if seen[_FIRST, kind] < 0:
         seen[_FIRST, kind], seen[_FIRST_SLOT, kind] = tick, slot
     if window_start <= tick < window_end:
@@ -263,6 +277,7 @@ def _count(
     seen: Integers,
     slot: int,
     woken: Integers,
+    again: int,
 ) -> None:
     """Count one more, or one less, unit of each of these kinds at work from ``tick`` on."""
     kind = 0
@@ -271,7 +286,7 @@ def _count(
             working[kind] += 1 if begins else -1
             if begins and working[kind] == 1:
                 opened[kind] = tick
-                _note_pause(kind, tick, window_start, window_end, seen, slot, woken)
+                _note_pause(kind, tick, window_start, window_end, seen, slot, woken, again)
             elif not begins and working[kind] == 0:
                 seen[_CLOSED, kind] = tick
                 if tick < window_end:
@@ -356,6 +371,7 @@ def _sweep(
             seen,
             extra[slot],
             woken,
+            rounds[lane, begins] if times[lane] and since[lane] <= start[slot] < until[lane] else -1,
         )
         # The next of this stream, perhaps once more from where what is repeated begins.
         column = start if begins else end
