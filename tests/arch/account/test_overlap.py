@@ -6,7 +6,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -16,6 +15,10 @@ from rpusim.arch.account.recurrence import Repeats
 from rpusim.arch.contract.columns import Integers
 from rpusim.arch.engine.events import Events, covered_ps
 from rpusim.arch.engine.program import NEVER
+
+
+KINDS = 9
+"""One for each lane, and three that several lanes may belong to."""
 
 
 @dataclass(frozen=True)
@@ -38,6 +41,8 @@ class Timeline:
     every: tuple[Event, ...]
 
 
+LANES, WIDE = 3, 2
+"""Lanes of a part of the machine, and which of them does several events at a time."""
 Stretch = list[tuple[int, int, int]]
 """(lane, ps after the last start in this lane, ps that it lasts) of events, one after the other in every lane."""
 
@@ -47,11 +52,14 @@ def stretches(lanes: int, most: int) -> st.SearchStrategy[Stretch]:
 
 
 def laid_out(stretch: Stretch, origin: int, lanes: int, first_lane: int) -> list[tuple[int, int, int]]:
-    """(lane, start, end) of a stretch that begins at ``origin``; an event of a lane waits for the one before it."""
+    """(lane, start, end) of a stretch that begins at ``origin``.
+
+    An event of a lane waits for the one before it, but in every third lane, which does several at a time.
+    """
     free, found = [origin] * lanes, []
     for lane, gap, lasting in stretch:
         start = free[lane] + gap
-        free[lane] = start + lasting
+        free[lane] = start + (lasting if lane < WIDE else 0)
         found.append((first_lane + lane, start, start + lasting))
     return found
 
@@ -86,7 +94,7 @@ class Part:
 @st.composite
 def parts(draw: st.DrawFn, origin: int, first_lane: int) -> Part:
     """A part whose period also happens once before it, so that the machine is as it was; events may reach over it."""
-    lanes = draw(st.integers(1, 3))
+    lanes = LANES
     begun = laid_out(draw(stretches(lanes, 3)), origin, lanes, first_lane)
     start = max((end for *_, end in begun), default=origin) + draw(st.integers(0, 3))
     pattern = laid_out(draw(stretches(lanes, 6)), start, lanes, first_lane)
@@ -94,7 +102,8 @@ def parts(draw: st.DrawFn, origin: int, first_lane: int) -> Part:
     need = [1]
     for lane in range(first_lane, first_lane + lanes):
         mine = [(begin, end) for which, begin, end in pattern if which == lane]
-        need += [mine[-1][1] - mine[0][0], mine[-1][0] - start + 1] if mine else []
+        need += [mine[-1][0] - start + 1, max(end - begin for begin, end in mine)] if mine else []
+        need += [mine[-1][1] - mine[0][0]] if mine and lane - first_lane < WIDE else []
     length = max(need) + draw(st.integers(0, 4))
     period = [(lane, begin + length, end + length) for lane, begin, end in pattern]
     since = start + length
@@ -110,11 +119,11 @@ def timelines(draw: st.DrawFn) -> Timeline:
     found = [one]
     if draw(st.booleans()):
         end = max([one.since + one.length, *(end for *_, end in one.run())])
-        found.append(draw(parts(end + draw(st.integers(0, 4)), 3)))
+        found.append(draw(parts(end + draw(st.integers(0, 4)), LANES)))
     runs = [(part, event) for part in found for event in part.run()]
     first, size, start, ended, slots = [], [], [], [], dict[tuple[int, int], int]()
-    lane_part = [part for part in range(len(found)) for _ in range(3)]
-    for lane in range(3 * len(found)):
+    lane_part = [part for part in range(len(found)) for _ in range(LANES)]
+    for lane in range(LANES * len(found)):
         part = found[lane_part[lane]]
         first.append(len(start))
         for number, (which, begin, end) in enumerate(part.run()):
@@ -132,7 +141,7 @@ def timelines(draw: st.DrawFn) -> Timeline:
         again = len(part.before)
         for number in range(again, again + len(part.period)):
             like[slots[which, number - len(part.period)]] = slots[which, number]
-    bits = [draw(st.integers(1, 7)) for _ in first]
+    bits = [1 << lane | draw(st.integers(0, 7)) << 2 * LANES for lane in range(len(first))]
     numbers = [np.array(column, np.int64) for column in (first, size, bits, lane_part, start, ended)]
     nothing = np.zeros(len(start), np.int64)
     lanes = Lanes(*numbers, nothing, nothing, np.arange(len(start)))
@@ -171,20 +180,22 @@ def most_drawn(timeline: Timeline, power: Integers, woken: Integers) -> int:
 def test_busy_time_and_the_peak_are_those_of_all_events_written_out(timeline: Timeline, seed: int) -> None:
     lanes, rng = timeline.lanes, np.random.default_rng(seed)
     power, woken = (rng.integers(low, 20, len(lanes.start))[timeline.like] for low in (-3, 0))
+    for lane in range(WIDE, len(lanes.first), LANES):
+        woken[lanes.first[lane] :][: lanes.size[lane]] = 0
     told = replace(lanes, rising=power, falling=power, woken=woken)
     covered, peak = busy_together(in_order(shuffled(told, seed)), timeline.repeats)
-    for kind in range(3):
+    for kind in range(KINDS):
         mine = [event for event in timeline.every if lanes.kinds[event.lane] >> kind & 1]
         times = (np.array([getattr(event, name) for event in mine], np.int64) for name in ("start", "end"))
         assert covered[kind] == covered_ps(*times)
-    assert not covered[3:].any()
+    assert not covered[KINDS:].any()
     assert peak == most_drawn(timeline, power, woken)
 
 
 @given(
     timeline=timelines(),
-    wake=st.lists(st.integers(0, 40), min_size=3, max_size=3),
-    draws=st.lists(st.integers(0, 30), min_size=3, max_size=3),
+    wake=st.lists(st.integers(0, 40), min_size=KINDS, max_size=KINDS),
+    draws=st.lists(st.integers(0, 30), min_size=KINDS, max_size=KINDS),
     seed=st.integers(0, 9),
 )
 @settings(deadline=None, max_examples=300)
@@ -198,11 +209,11 @@ def test_pauses_are_those_of_all_events_written_out(
     columns["station"] = np.array([event.lane for event in every], np.int64)
     events = Events(**columns)
     groups = []
-    for kind in range(3):
+    for kind in range(KINDS):
         stations = tuple(np.flatnonzero(lanes.kinds >> kind & 1).tolist())
-        groups.append((stations or (len(lanes.kinds),), wake[kind], draws[kind] if len(stations) == 1 else 0))
+        groups.append((stations or (len(lanes.kinds),), wake[kind], draws[kind] if len(stations) == 1 and stations[0] % LANES < WIDE else 0))
     woken = np.stack([lanes.end - lanes.start, np.zeros_like(lanes.start)])
-    found = pauses_between(lanes, timeline.repeats, np.array(wake), np.array([group[2] for group in groups]), woken)
+    found = pauses_between(in_order(shuffled(lanes, seed)), timeline.repeats, np.array(wake), np.array([group[2] for group in groups]), woken)
     expected = Pauses.of(events, groups)
     for name in ("covered_ps", "waking_ps", "first_ps", "last_ps", "wake_ps"):
         assert found[name].tolist() == getattr(expected, name).tolist(), name
@@ -212,3 +223,19 @@ def test_pauses_are_those_of_all_events_written_out(
         np.maximum.at(each, [event.slot for event in every], Pauses.of(events, [group]).woken_pw)
         longest += each
     assert woken[1].tolist() == longest.tolist()
+
+
+@given(seed=st.integers(0, 999), number=st.integers(1, 40))
+@settings(deadline=None)
+def test_many_lanes_are_merged_in_order_of_time(seed: int, number: int) -> None:
+    rng = np.random.default_rng(seed)
+    size = rng.integers(0, 5, number)
+    first = np.cumsum(size) - size
+    start = np.concatenate([np.zeros(0, np.int64), *(np.sort(rng.integers(0, 60, each)) for each in size)])
+    end, power = start + rng.integers(1, 30, len(start)), rng.integers(0, 9, len(start))
+    nothing, lane = np.zeros_like(start), np.repeat(np.arange(number), size)
+    lanes = Lanes(first, size, 1 << np.arange(number), np.zeros(number, np.int64), start, end, power, power, nothing)
+    covered, peak = busy_together(in_order(lanes), Repeats.of(1))
+    assert covered[:number].tolist() == [covered_ps(start[lane == each], end[lane == each]) for each in range(number)]
+    drawn = [int(power[(start <= tick) & (tick < end)].sum()) for tick in range(90)]
+    assert peak == max(drawn)

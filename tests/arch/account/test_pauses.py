@@ -125,6 +125,7 @@ def test_a_seam_is_what_twice_the_work_wakes_longer(work: Work, of: Groups, wait
     once, twice = Pauses.of(events_of(work), of), Pauses.of(events_of([*work, *later(work, length)]), of)
     seam = once.seam(length)
     assert seam.waking_ps.tolist() == (twice.waking_ps - 2 * once.waking_ps).tolist()
+    assert seam.wake_ps.tolist() == [wake for _, wake, _ in of]
     for column in (seam.covered_ps, seam.first_ps, seam.last_ps):
         assert column.tolist() == [0] * len(of)
 
