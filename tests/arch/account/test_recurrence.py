@@ -238,6 +238,20 @@ class TestHistory:
         assert state[1].tolist() == waits_for and state[2].tolist() == left
 
 
+    def test_a_second_task_has_processes_of_its_own(self) -> None:
+        """Two samples of 6 ps at the first station, each of which then takes 1 ps at another one, 4 ps away."""
+        history = Run(Machine((Step((((0,), 6),)), Step((((1,), 1),), (0,))), latency=(0, 4, 0)), 2).history
+        assert [history.begins(task).tolist() for task in (0, 1)] == [[0, 6], [6, 12]]
+        assert [history.ends(task).tolist() for task in (0, 1)] == [[6, 12], [11, 17]]
+
+    def test_what_is_skipped_is_on_its_way_from_nowhere(self) -> None:
+        """The first vector of the sample does nothing at a station of latency 9, the second is there until 3."""
+        run = Run(Machine((Step((((0,), 3),), vectors=2, later=True),), latency=(9, 0, 0)), 1)
+        assert run.history._state(np.array([0]), 2, 0)[1:3].tolist() == [[0, 3], [0, 10]]
+        assert run.history._state(np.array([0]), 12, 0)[1:3].tolist() == [[0, 3], [0, 0]]
+        assert run.history.ends(0).tolist() == [0, 12]
+
+
 class TestRepeats:
     def test_nothing_is_repeated_unless_it_is_said(self) -> None:
         none = Repeats.of(3)
