@@ -44,7 +44,7 @@ def with_card(chip: ChipDescription, name: str, **fields: Any) -> ChipDescriptio
     gating=st.sampled_from(["none", "idle", "tile"]),
     leakage=st.sampled_from(["as-published", "low-standby"]),
 )
-@settings(max_examples=60, deadline=None, phases=(Stage.explicit, Stage.reuse, Stage.generate))
+@settings(max_examples=30, deadline=None, phases=(Stage.explicit, Stage.reuse, Stage.generate))
 def test_where_all_events_are_looked_at_the_total_is_that_of_pricing_them_anew(
     made: tuple[Plan, Activity, Schedule], gating: str, leakage: str
 ) -> None:
