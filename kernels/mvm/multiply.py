@@ -85,7 +85,7 @@ def multiply(
     if loops and compiled.simple(io):
         return compiled.multiply(weights, x, io, lines, stream, first, backward)
     stages: Any = specification
-    if loops and io.in_conversions and compiled_conversions.covers(io):
+    if loops and compiled_conversions.covers(io):
         stages = compiled_conversions
     elif loops and compiled.covers(io):
         stages = compiled
