@@ -1,4 +1,4 @@
-"""Units busy at the same time, and their pauses: what a sweep finds with repeats is what all events written out give."""
+"""Units busy at the same time, and their pauses: a sweep with repeats finds what all events written out give."""
 
 from __future__ import annotations
 
@@ -16,7 +16,6 @@ from rpusim.arch.contract.columns import Integers
 from rpusim.arch.engine.events import Events, covered_ps
 from rpusim.arch.engine.program import NEVER
 
-
 KINDS = 9
 """One for each lane, and three that several lanes may belong to."""
 
@@ -33,7 +32,7 @@ class Event:
 
 @dataclass(frozen=True)
 class Timeline:
-    """Events as they were run, with repeats, and all events written out; ``like``: (slots,) a slot that draws as much."""
+    """Events as they were run, with repeats, and all written out; ``like``: (slots,) a slot that draws as much."""
 
     lanes: Lanes
     like: Integers
@@ -211,9 +210,21 @@ def test_pauses_are_those_of_all_events_written_out(
     groups = []
     for kind in range(KINDS):
         stations = tuple(np.flatnonzero(lanes.kinds >> kind & 1).tolist())
-        groups.append((stations or (len(lanes.kinds),), wake[kind], draws[kind] if len(stations) == 1 and stations[0] % LANES < WIDE else 0))
+        groups.append(
+            (
+                stations or (len(lanes.kinds),),
+                wake[kind],
+                draws[kind] if len(stations) == 1 and stations[0] % LANES < WIDE else 0,
+            )
+        )
     woken = np.stack([lanes.end - lanes.start, np.zeros_like(lanes.start)])
-    found = pauses_between(in_order(shuffled(lanes, seed)), timeline.repeats, np.array(wake), np.array([group[2] for group in groups]), woken)
+    found = pauses_between(
+        in_order(shuffled(lanes, seed)),
+        timeline.repeats,
+        np.array(wake),
+        np.array([group[2] for group in groups]),
+        woken,
+    )
     expected = Pauses.of(events, groups)
     for name in ("covered_ps", "waking_ps", "first_ps", "last_ps", "wake_ps"):
         assert found[name].tolist() == getattr(expected, name).tolist(), name

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
@@ -84,5 +85,6 @@ def test_prices_of_many_rows_are_those_of_the_dearest_by_itself() -> None:
     events, bill = run(plan, activity, "layer-pipelined"), bill_of_parts(plan.placement.chip)
     usual = priced(plan, bill, events, activity)
     for digits in range(4, 12):
-        dear = priced(plan, with_parts(bill, lambda part: dearer(part, 10**digits)), events, activity)
-        assert dear == [(part, [10**digits * zj for zj in zeptojoules]) for part, zeptojoules in usual]
+        times = 10**digits
+        dear = priced(plan, with_parts(bill, partial(dearer, times=times)), events, activity)
+        assert dear == [(part, [times * zj for zj in zeptojoules]) for part, zeptojoules in usual]

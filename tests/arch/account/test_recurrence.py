@@ -24,7 +24,7 @@ from rpusim.arch.engine.program import ALWAYS, Builder, Program
 class Step:
     """What each vector does for every sample, one after the other.
 
-    steps:   (stations, ps): held together; no station: time passes. ``later``: not done by the first vector of a sample.
+    steps:   (stations, ps): held together; no station: time passes. ``later``: not by the first vector of a sample.
     after:   earlier steps of the sample that have to be over.
     room:    (a later step, samples): it waits until that is over of the sample so many before.
     vectors: of each sample.
@@ -165,7 +165,7 @@ class TestClosedForms:
         assert Run(machine, 6).period() == Period(6, 12, 2)
 
     def test_what_is_done_once_comes_before_the_period(self) -> None:
-        """Three times 5 ps; unless the gate that opens then is left out, the last samples have begun before the period."""
+        """Three times 5 ps; unless the gate that opens then is left out, all samples have begun before the period."""
         history = Run(Machine((Step((((0,), 4),)),), before=3), 4).history
         assert history.once.tolist() == [True, False]
         assert history.find(history.tasks, 4, 15) == Period(15 + 4, 15 + 8, 1)
@@ -188,7 +188,7 @@ class TestClosedForms:
         assert history.find(np.array([1]), 5) == Period(5, 10, 1)
 
     def test_gates_that_opened_before_the_origin_do_not_count_as_begun(self) -> None:
-        """The second step waits until all of the first is done, at 20: seen from there its vectors have begun nothing."""
+        """The second step waits until the first is done, at 20: seen from there its vectors have begun nothing."""
         builder = Builder(("a", "b"))
         done = builder.gates(1)
         with builder.task(5, Phase.FORWARD, 0, 0, np.arange(5)) as task:
@@ -236,7 +236,6 @@ class TestHistory:
     ) -> None:
         state = run.history._state(np.array([0]), tick, 0)
         assert state[1].tolist() == waits_for and state[2].tolist() == left
-
 
     def test_a_second_task_has_processes_of_its_own(self) -> None:
         """Two samples of 6 ps at the first station, each of which then takes 1 ps at another one, 4 ps away."""
@@ -300,7 +299,9 @@ class TestQuickComparison:
 
 def test_queues_are_in_the_order_of_service() -> None:
     """By station, then since when, then key, then number; who waits for anything else is in none."""
-    waiting = state((1, 2, 0, 1, 5), (1, 2, 0, 0, 9), (1, 3, 4, 0, 0), (1, 2, 0, 0, 5), (1, 2, 0, 0, 5), (1, 1, 0, 0, 1))
+    waiting = state(
+        (1, 2, 0, 1, 5), (1, 2, 0, 0, 9), (1, 3, 4, 0, 0), (1, 2, 0, 0, 5), (1, 2, 0, 0, 5), (1, 1, 0, 0, 1)
+    )
     keys = np.array([0, 0, 0, 7, 2, 0])
     assert _queues(waiting, keys).tolist() == [[0, 0, 0, 1], [4, 3, 1, 0]]
     assert _queues(waiting, np.zeros(6, np.int64)).tolist() == [[0, 0, 0, 1], [3, 4, 1, 0]]

@@ -137,7 +137,11 @@ class Work:
     def cards(self) -> dict[str, Card]:
         """All that the chip might use, before they are scaled."""
         estimated = [kind.adc.found_or_estimated for kind in self.chip.tiles if not isinstance(kind.adc.card, str)]
-        return {**library.library(), **self.chip.cards, **{card.name: card for card in estimated if isinstance(card, Card)}}
+        return {
+            **library.library(),
+            **self.chip.cards,
+            **{card.name: card for card in estimated if isinstance(card, Card)},
+        }
 
     def assumed(self) -> Iterator[tuple[str, str, str, float]]:
         """(field, card, number on the card, value) of every assumed price of a card, as cards themselves say it."""
@@ -162,12 +166,16 @@ class Work:
         if head == "cmos":
             update |= {"leakage": update[head].standby, "area": update[head].area}
         tiles = tuple(
-            kind if isinstance(kind.adc.card, str) else kind.model_copy(update={"adc": kind.adc.model_copy(update={"card": name})})
+            kind
+            if isinstance(kind.adc.card, str)
+            else kind.model_copy(update={"adc": kind.adc.model_copy(update={"card": name})})
             for kind in self.chip.tiles
             if isinstance(kind.adc.card, str) or name == kind.adc.found_or_estimated.name  # type: ignore[union-attr]
         )
         tiles = tiles or self.chip.tiles
-        return self.chip.model_copy(update={"tiles": tiles, "cards": {**self.chip.cards, name: card.model_copy(update=update)}})
+        return self.chip.model_copy(
+            update={"tiles": tiles, "cards": {**self.chip.cards, name: card.model_copy(update=update)}}
+        )
 
 
 @pytest.fixture(scope="module", params=CHIPS)
@@ -224,7 +232,7 @@ class TestEveryRow:
 
 
 def test_what_rests_now_and_did_not_before_is_drawn_for_all_of_the_work() -> None:
-    """The events are one of three pieces; converters that are gated and wake at once draw nothing until they are not."""
+    """The events are one of three pieces; converters that are gated and wake at once draw nothing at rest."""
     chip = Chip.load(ODD)
     asleep = chip.cards["converter"].model_copy(update={"idle": 1e-6, "wake": 1e-13})  # less than a picosecond
     chip = chip.model_copy(update={"gating": "idle", "cards": {**chip.cards, "converter": asleep}})

@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from fractions import Fraction
-from typing import Any
 
 import numpy as np
 import pytest
@@ -20,8 +19,7 @@ from rpusim.arch.account.rest import Rest
 from rpusim.arch.chips.bill_of_parts import bill_of_parts
 from rpusim.arch.chips.chip import Chip
 from rpusim.arch.mapping.placement import place
-from rpusim.arch.parts.adc import Pool
-from rpusim.arch.schedule.plan import Plan, make_plan
+from rpusim.arch.schedule.plan import make_plan
 
 Odd = Callable[..., Chip]
 SIZES = (17, 11, 9, 5, 40, 3)
@@ -101,6 +99,9 @@ class TestStandby:
         assert found.standby == rest_of(odd()).standby
         three = chip.model_copy(update={"tiles": (chip.tiles[0].model_copy(update={"count": 3}), chip.tiles[1])})
         assert rest_of(three).standby["digital unit"] == (2 + 1) * 3 * 8_000
+        chip = of_two_kinds(odd(digital={"tiles_per_unit": 3}))
+        two = chip.model_copy(update={"tiles": (chip.tiles[0].model_copy(update={"count": 2}), chip.tiles[1])})
+        assert rest_of(two).standby["digital unit"] == (1 + 1) * 3 * 8_000
 
     def test_what_rounds_to_nothing_is_left_out(self, odd: Odd) -> None:
         tiny = odd().cards["cell"].model_copy(update={"leakage": 1e-14})
@@ -111,7 +112,11 @@ class TestWaiting:
     """Every part waits where its units work, each station relieves its share; two arrays of 13 x 22 on a tile."""
 
     SHARES = (
-        ("", {"array": 2 * 286 * 2, "sample-and-hold": 70 * 53, "reference": 5 * 601, "pump": 17 * 601}, Fraction(1, 2)),
+        (
+            "",
+            {"array": 2 * 286 * 2, "sample-and-hold": 70 * 53, "reference": 5 * 601, "pump": 17 * 601},
+            Fraction(1, 2),
+        ),
         (" column drivers", {"input drivers": 70 * 101, "pulse drivers": 70 * 307}, Fraction(22, 70)),
         (" row drivers", {"input drivers": 70 * 101, "pulse drivers": 70 * 307}, Fraction(13, 70)),
         (" row ADCs", {"ADC": 16 * 7_001, "multiplexer": 70 * 211, "shifter": 7 * 601}, Fraction(3, 16)),
@@ -164,7 +169,9 @@ class TestWaiting:
     def test_tiles_that_only_infer_drive_columns_and_read_rows(self, odd: Odd) -> None:
         chip = waiting(odd())
         (kind,) = chip.tiles
-        chip = chip.model_copy(update={"tiles": (kind.model_copy(update={"pulses": None, "programming": None, "support": ()}),)})
+        chip = chip.model_copy(
+            update={"tiles": (kind.model_copy(update={"pulses": None, "programming": None, "support": ()}),)}
+        )
         found = rest_of(chip)
         assert relief(found, "tile 1 array 0 column drivers") == 2 * 22 * 101 // 2
         assert relief(found, "tile 1 array 0 row drivers") == 0
@@ -211,7 +218,9 @@ class TestGated:
 
     def test_what_a_pool_draws_while_it_wakes_is_counted_with_the_peak_of_no_station(self, odd: Odd) -> None:
         """A pool serves several vectors at a time: it is not known which of them it is woken for."""
-        chip = waiting(odd(adc={"shared_between_sides": True, "pool": {"tiles": 2, "banks": 3, "source": "made up"}}), "idle")
+        chip = waiting(
+            odd(adc={"shared_between_sides": True, "pool": {"tiles": 2, "banks": 3, "source": "made up"}}), "idle"
+        )
         found = rest_of(chip)
         number = found.plan.stations.index("ADC pool lopsided 1")
         assert {group[2] for group in found.groups if group[0] == (number,)} == {0}
@@ -266,8 +275,12 @@ class TestGated:
         for part in ("buffer", "oscillator", "links", "DRAM", "clock tree"):
             assert standby[part] == 1_000 * found.standby[part]
 
-    def test_a_pool_that_reaches_over_more_tiles_than_a_digital_unit_is_cut_off_with_all_of_them(self, odd: Odd) -> None:
-        chip = waiting(odd(adc={"shared_between_sides": True, "pool": {"tiles": 3, "banks": 3, "source": "made up"}}), "tile")
+    def test_a_pool_that_reaches_over_more_tiles_than_a_digital_unit_is_cut_off_with_all_of_them(
+        self, odd: Odd
+    ) -> None:
+        chip = waiting(
+            odd(adc={"shared_between_sides": True, "pool": {"tiles": 3, "banks": 3, "source": "made up"}}), "tile"
+        )
         found = rest_of(chip)
         (island,) = [group for group in found.groups if len(group[0]) > 1]  # of six tiles, five of which are in use
         names = {found.plan.stations[number] for number in island[0]}

@@ -75,8 +75,12 @@ def test_outputs_are_the_equations_written_out(effects: dict[str, Any], seed: in
             expected = written_out(weights, vector, io, lines)
         else:
             both = Lines(lines.noise, lines.offset, None, None)
-            analog = IOParameters(**PLAIN, **{**effects, "out_nonlinearity": 0.0, "slope_calibration": 0.0, "out_asymmetry": 0.0})
-            positive, negative = (written_out(weights, part, analog, both) for part in (vector.clip(0), vector.clip(max=0)))
+            analog = IOParameters(
+                **PLAIN, **{**effects, "out_nonlinearity": 0.0, "slope_calibration": 0.0, "out_asymmetry": 0.0}
+            )
+            positive, negative = (
+                written_out(weights, part, analog, both) for part in (vector.clip(0), vector.clip(max=0))
+            )
             expected = positive + negative
             nu = np.zeros(4) if lines.curvature is None else lines.curvature.double().numpy()
             if nu.any() or io.r_series:
