@@ -6,11 +6,13 @@ from collections import Counter
 from collections.abc import Callable
 
 import numpy as np
+import pytest
 from generated import chain, works
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from rpusim.arch.account import steady
+from rpusim.arch.account.pauses import Pauses
 from rpusim.arch.account.pricing import Pricer, _exact_sum, _unwrapped
 from rpusim.arch.account.tally import Tally, _alike
 from rpusim.arch.chips.chip import Chip
@@ -101,6 +103,27 @@ def test_groups_are_told_apart_by_what_rows_say_and_not_by_when_or_where() -> No
         each = Activity.rows(phase=Phase.FORWARD, **{**columns, name: [1, 1, 7, 1]})
         assert _alike(each).tolist() == [0, 1, 2, 0], name
     assert not len(_alike(EMPTY))
+
+
+@pytest.mark.parametrize("at_once", [1, 3, 60])
+def test_pauses_are_those_of_the_events_however_many_groups_are_looked_at_in_one_go(
+    at_once: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of all stations of both layers, in several samples, and of some that no event is of."""
+    monkeypatch.setattr("rpusim.arch.account.tally.AT_ONCE", at_once)
+    chip = Chip.load("rpu-2016").model_copy(update={"gating": "tile"})
+    plan = make_plan(place(chain(40, 30, 10), chip))
+    activity = assumed_activity(plan.placement, 3, True)
+    timed, events = steady.timed(plan, "sequential", work(activity), 1), run(plan, activity, "sequential")
+    groups = [*Pricer(plan).rest.groups, ((len(plan.stations) + 5,), 7, 0)]
+    assert len(groups) > 6 and len({len(group[0]) for group in groups}) > 1
+    found, expected = timed._tally.pauses(groups), Pauses.of(events, groups)
+    for name in ("covered_ps", "waking_ps", "first_ps", "last_ps", "wake_ps"):
+        assert getattr(found, name).tolist() == getattr(expected, name).tolist(), name
+    assert (
+        np.sort(found.woken_pw[found.woken_pw > 0]).tolist()
+        == np.sort(expected.woken_pw[expected.woken_pw > 0]).tolist()
+    )
 
 
 @example([2**62], 4)
