@@ -190,6 +190,15 @@ def test_two_passes_with_digital_sum_double_the_variance_of_the_noise():
         assert float(_multiply(x, io).y[:, 0].var()) == pytest.approx(0.01 * factor, rel=0.1)
 
 
+@pytest.mark.parametrize("x", [[1.0, -0.1], [0.1, -1.0], [-1.0, 0.1]])
+def test_a_vector_is_repeated_if_either_of_its_two_passes_clips(x):
+    """The larger input gives 0.8 of a bound of 0.5, the other one 0.08."""
+    io = IOParameters(**SMOOTH, mv_type="pos_neg_separate_digital_sum", out_bound=0.5)
+    product = _multiply([x], io, weights=torch.tensor([[0.8, 0.8]]))
+    assert product.passes.tolist() == [2]
+    assert product.y.tolist() == [pytest.approx([0.8 * sum(x)])]
+
+
 @pytest.mark.parametrize(
     ("kind", "expected"), [("additive_constant", 1.25**0.5), ("pcm_read", (0.9 + 0.8 * 0.25) ** 0.5)]
 )

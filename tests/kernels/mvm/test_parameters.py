@@ -8,6 +8,7 @@ import pytest
 
 from rpusim.errors import InputError
 from rpusim.kernels import InputRange, IOParameters, UpdateParameters
+from rpusim.kernels.mvm.slices import Slices
 
 TAKEN: list[tuple[type, str, list[Any], list[Any]]] = [
     *(
@@ -108,6 +109,7 @@ def test_what_nothing_is_said_of_is_as_in_aihwkit() -> None:
         "nm_thres",
     )
     assert not any(getattr(io, name) for name in zero)
+    assert (Slices(), Slices().top) == (Slices(number=8, bits=2, encoding="signed"), 3)  # 16 bits, as on ISAAC
     learned = InputRange()
     assert (learned.init_value, learned.init_from_data, learned.init_std_alpha) == (3.0, 100, 3.0)
     assert (learned.decay, learned.input_min_percentage, learned.output_min_percentage) == (0.001, 0.95, 0.95)
