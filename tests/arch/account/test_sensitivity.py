@@ -60,7 +60,7 @@ def test_where_all_events_are_looked_at_the_total_is_that_of_pricing_them_anew(
     chip = with_card(chip, "puma-2019/router", energy={"bit": 5e-13}, leakage=1e-3)
     chip = with_card(chip, "gates-28nm/pulse-driver", energy={"slot": 4e-15, "pulse": 8e-15})
     anew = Pricer(other(plan, chip))(events, activity).total_zj * 1e-21
-    assert varied.total(chip) == pytest.approx(anew, rel=1e-9)
+    assert varied.total(chip) == pytest.approx(anew, rel=1e-9, abs=0)
 
 
 @pytest.fixture(scope="module")
@@ -93,7 +93,9 @@ def test_twice_the_idle_power_costs_once_more_what_idle_converters_take(sensitiv
     ledger = sensitivity._ledger
     idle = ledger.energy["ADC", "idle", "chip"] * 1e-21
     rows = {row["field"]: row for row in sensitivity.rows(100)[0]}
-    assert rows["cards.haensch-2018/adc.idle"]["high_J"] - sensitivity.total(chip) == pytest.approx(idle, rel=1e-9)
+    assert rows["cards.haensch-2018/adc.idle"]["high_J"] - sensitivity.total(chip) == pytest.approx(
+        idle, rel=1e-9, abs=0
+    )
 
 
 ODD = Path(__file__).parents[1] / "odd_chip/odd.yaml"
@@ -193,7 +195,7 @@ class TestEveryRow:
             if row["field"] in numbers:
                 for end in ("low", "high"):
                     chip = work.with_number(*numbers[row["field"]], row[end])
-                    assert row[f"{end}_J"] == pytest.approx(work.anew(chip), rel=1e-7), (row["field"], end)
+                    assert row[f"{end}_J"] == pytest.approx(work.anew(chip), rel=1e-7, abs=0), (row["field"], end)
         fields = [row["field"] for row in rows]
         assert len(set(fields)) == len(fields)
         assert set(fields) - set(numbers) <= {"chip.gating", "chip.leakage"}
@@ -205,12 +207,14 @@ class TestEveryRow:
         numbers = list(work.assumed())
         assert tried == len(numbers) + len(chosen)
         total = work.sensitivity.total(work.chip)
-        assert total == pytest.approx(work.anew(work.chip), rel=1e-9)
+        assert total == pytest.approx(work.anew(work.chip), rel=1e-9, abs=0)
         for field, name, number, value in numbers:
             if field not in shown:
                 card, last = work.cards()[name], number.split(".")[-1]
                 for end in card.range(last) if last in card.ranges else (value / 2, value * 2):
-                    assert work.anew(work.with_number(name, number, end)) == pytest.approx(total, rel=1e-7), field
+                    assert work.anew(work.with_number(name, number, end)) == pytest.approx(total, rel=1e-7, abs=0), (
+                        field
+                    )
 
     def test_of_a_choice_names_the_best_and_the_worst_of_all_words(self, work: Work) -> None:
         rows = {row["field"]: row for row in work.sensitivity.rows(1000)[0]}
@@ -218,8 +222,8 @@ class TestEveryRow:
             if f"chip.{name}" in rows:
                 row = rows[f"chip.{name}"]
                 totals = {word: work.anew(work.chip.model_copy(update={name: word})) for word in words}
-                assert row["low_J"] == pytest.approx(min(totals.values()), rel=1e-7)
-                assert row["high_J"] == pytest.approx(max(totals.values()), rel=1e-7)
+                assert row["low_J"] == pytest.approx(min(totals.values()), rel=1e-7, abs=0)
+                assert row["high_J"] == pytest.approx(max(totals.values()), rel=1e-7, abs=0)
                 assert totals[row["low"]] == pytest.approx(row["low_J"]) and row["value"] == getattr(work.chip, name)
                 assert totals[row["high"]] == pytest.approx(row["high_J"]) and row["unit"] == ""
 
@@ -239,4 +243,4 @@ def test_what_rests_now_and_did_not_before_is_drawn_for_all_of_the_work() -> Non
     three = Work(chip, times=3)
     assert ("ADC", "idle", "chip") not in three.sensitivity._ledger.energy
     awake = chip.model_copy(update={"gating": "none"})
-    assert three.sensitivity.total(awake) == pytest.approx(three.anew(awake), rel=1e-9)
+    assert three.sensitivity.total(awake) == pytest.approx(three.anew(awake), rel=1e-9, abs=0)

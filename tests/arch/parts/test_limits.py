@@ -8,6 +8,7 @@ import pytest
 from pydantic import ValidationError
 
 from rpusim.arch.chips.chip import Chip
+from rpusim.arch.parts.crossbar import Crossbar
 from rpusim.arch.parts.host import Host
 from rpusim.arch.parts.link import Mesh
 from rpusim.arch.parts.memory import Memory
@@ -40,6 +41,15 @@ def test_the_outermost_are_taken_and_those_beyond_refused(
     for value in refused:
         with pytest.raises(ValidationError):
             check(part.model_copy(), field, value)
+
+
+@pytest.mark.parametrize(("cells", "bits"), [(1, None), (2, 2), (16, 2), (17, 1), (32, 1)])
+def test_cells_of_a_weight_hold_two_bits_each_as_far_as_thirty_two_go(cells: int, bits: int | None) -> None:
+    fields = {"rows": 64, "columns": 4, "cell": "any", "integration": "1 ns", "source": "made up"}
+    array = Crossbar.model_validate({**fields, "cells_per_weight": cells})
+    assert array.cell_bits == bits and ("cell_bits" in array.sources) == (bits is not None)
+    with pytest.raises(ValidationError, match="got 33 cells of 1 bits, but a weight has at most 32 bits"):
+        Crossbar.model_validate({**fields, "cells_per_weight": 33})
 
 
 def test_as_much_is_under_way_as_drams_queue_where_nothing_is_said() -> None:
