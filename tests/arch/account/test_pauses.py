@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from rpusim.arch.account.pauses import Groups, Pauses
@@ -100,6 +100,7 @@ def test_waking_is_spread_over_the_event_that_ends_the_pause(
     assert found.woken_pw.tolist() == expected
 
 
+@example(first=[(0, 5, 6)], second=[(0, 2, 3)], of=[((0,), 7, 0)], waited=1)
 @given(first=works, second=works, of=groups, waited=st.integers(0, 2))
 @settings(deadline=None)
 def test_work_in_two_pieces_wakes_as_often_as_in_one(first: Work, second: Work, of: Groups, waited: int) -> None:
@@ -118,6 +119,7 @@ def test_work_in_two_pieces_wakes_as_often_as_in_one(first: Work, second: Work, 
     assert two.rested_ps(lasting(second), rested).tolist() == known.tolist()
 
 
+@example(work=[(0, 5, 6)], of=[((0,), 7, 0)], waited=1)
 @given(work=works, of=groups, waited=st.integers(0, 2))
 @settings(deadline=None)
 def test_a_seam_is_what_twice_the_work_wakes_longer(work: Work, of: Groups, waited: int) -> None:
