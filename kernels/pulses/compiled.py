@@ -24,6 +24,7 @@ from rpusim.kernels.pulses import drivers, merged, merged_vector, one_by_one, we
 from rpusim.kernels.pulses.cell_numbers import names_of, rows_of
 from rpusim.kernels.pulses.counts import COINCIDENCES_DOWN, UpdateCounts
 from rpusim.kernels.pulses.drivers import Drive
+from rpusim.kernels.pulses.execution import way_of
 from rpusim.kernels.pulses.specification import both_signs, coincidences, floating_point
 from rpusim.kernels.pulses.trains import Execution, PulseType, UpdateParameters, not_finite
 from rpusim.kernels.pulses.write_noise import Before
@@ -201,7 +202,8 @@ def update(
 @by_identity
 def _plan(device: PulsedDevice, parameters: UpdateParameters) -> tuple[bool, np.float32, Any, tuple[np.float32, ...]]:
     """Work out what follows from the configuration: (whether pulses merge, noise of one, rule, rounding steps)."""
-    merging = parameters.execution is Execution.MERGED and merged.covers(device)
+    way = way_of(device, parameters)
+    merging = way is not None and way.execution is Execution.MERGED
     return merging, np.float32(device.dw_min_std), parameters.rule, tuple(map(np.float32, parameters.steps))
 
 
