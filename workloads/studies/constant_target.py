@@ -91,7 +91,11 @@ def run(algorithm: str, offset: float, *, states: int = 20, seed: int = 0, vecto
         reference_std=offset,
     )
     config = AnalogConfig(
-        slow, UpdateParameters(desired_bl=5), _cell(algorithm, fast, slow), forward=perfect, backward=perfect
+        slow,
+        UpdateParameters(desired_bl=5, execution="exact"),
+        _cell(algorithm, fast, slow),
+        forward=perfect,
+        backward=perfect,
     )
     tile = AnalogTile(SIZE, SIZE, config, seed=seed, log=log)
     generator = torch.Generator().manual_seed(seed)
