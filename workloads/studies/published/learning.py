@@ -151,7 +151,8 @@ def _transfers_every(steps: int) -> tuple[float, int]:
     Returns the accuracy in percent, and the pulses that programmed cells; every pulse takes the same energy.
     """
     log, cell = ActivityLog(), ConstantStep(dw_min=2 / 64, w_max=1.0, w_min=-1.0)
-    config = AnalogConfig(cell, ONE_BY_ONE, MixedPrecision(transfer_every=steps), forward=TRAINING_IO, backward=TRAINING_IO)
+    cell_of = MixedPrecision(transfer_every=steps)
+    config = AnalogConfig(cell, ONE_BY_ONE, cell_of, forward=TRAINING_IO, backward=TRAINING_IO)
     reached = accuracy((64, 256, 128, 10), config, batch=1, samples=14_370, rate=0.01, log=log)
     rows = log.take()
     written = rows.phase == Phase.TRANSFER
