@@ -336,6 +336,9 @@ class AnalogLayer(torch.nn.Module, ABC):
 
     def analog_forward(self, x: Tensor, step: Step = ALONE) -> Tensor:
         """Multiply x (vectors, groups x columns) -> (vectors, rows) on the grid; partial sums in floating point."""
+        if len(self._grid) == 1:
+            y = self._grid[0].forward(x, step)
+            return y * self.scale if self._scaled else y
         parts = self._inputs(x)
         grid, width = iter(self._grid), len(self.column_splits)
         rows = []
@@ -355,6 +358,9 @@ class AnalogLayer(torch.nn.Module, ABC):
         """
         if self._scaled:
             d = d * self.scale
+        if len(self._grid) == 1:
+            silent = next(iter(clipped), None)
+            return self._grid[0].backward(d if silent is None else d.masked_fill(silent, 0.0), step)
         grid, width = zip_longest(self._grid, clipped), len(self.column_splits)
         columns: list[Tensor | None] = [None] * (width * self.groups)
         for group, error in zip(self._groups, _cut(d, self.row_splits), strict=True):
@@ -433,6 +439,8 @@ class AnalogLayer(torch.nn.Module, ABC):
 
     def _pairs_of_tiles(self, x: Tensor, d: Tensor) -> list[tuple[Tensor, Tensor]]:
         """Cut pairs into the part of each tile."""
+        if len(self._grid) == 1:
+            return [(x, d)]
         parts, width = self._inputs(x), len(self.column_splits)
         errors = zip(self._groups, _cut(d, self.row_splits), strict=True)
         return [(part, d_part) for group, d_part in errors for part in parts[group * width : (group + 1) * width]]
@@ -492,7 +500,7 @@ class AnalogLayer(torch.nn.Module, ABC):
 
     def _check_transforms(self, x: Tensor) -> None:
         """Refuse what would look into the product, or do it for several inputs at once: it happens on arrays."""
-        if x.device != self.scale.device:
+        if x.device != self._buffers["scale"].device:  # type: ignore[union-attr]
             raise InputError(
                 f"layer {self.layer}: an input on {x.device} was given to arrays on {self.scale.device}; accepted are "
                 "both on one device, to(device)"
