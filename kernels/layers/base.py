@@ -108,8 +108,16 @@ class _AnalogProduct(torch.autograd.Function):
         return back, *learned, None, None, None
 
 
-# Torch does not say what it returns.
-_analog_product: Callable[..., Tensor] = _AnalogProduct.apply
+# Torch does not say what it returns. The first way is that of torch.autograd.Function; the second one leaves out what
+# that does for transforms of torch.func, whose inputs `_check_transforms` has refused before.
+_usual_product: Callable[..., Tensor] = _AnalogProduct.apply
+_plain_product: Callable[..., Tensor] = super(torch.autograd.Function, _AnalogProduct).apply  # type: ignore[misc]
+
+
+def _analog_product(*given: Any) -> Tensor:
+    """Call `_AnalogProduct`, which autograd records."""
+    transforms = torch._C._are_functorch_transforms_active()
+    return _usual_product(*given) if transforms else _plain_product(*given)
 
 
 class Lost(NamedTuple):
