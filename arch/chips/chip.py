@@ -11,10 +11,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from rpusim.arch.chips import library
 from rpusim.arch.chips.bill_of_parts import bill_of_parts
-from rpusim.arch.chips.description import ChipDescription
+from rpusim.arch.chips.description import ChipDescription, TileKind
 from rpusim.arch.contract.configuration import find_yaml, parse, read_yaml, shipped
 from rpusim.arch.contract.quantity import ZEPTOJOULES_PER_JOULE
+from rpusim.arch.parts.array_wires import IDEAL, complete
 from rpusim.arch.parts.digital_operations import FUNCTIONS
 from rpusim.arch.parts.wires import ENERGY_SOURCE, LATENCY_SOURCE
 from rpusim.errors import InputError
@@ -38,6 +40,7 @@ class Chip(ChipDescription):
         chip = parse(Chip, read_yaml(path), path.name)
         try:
             bill_of_parts(chip)  # every card found and complete, or an error here and now
+            chip = chip.model_copy(update={"tiles": tuple(_with_wires(chip, kind) for kind in chip.tiles)})
         except InputError as error:
             raise InputError(f"{path.name}: {error}") from None
         return chip
@@ -71,6 +74,19 @@ class Chip(ChipDescription):
             yield from used[name].numbers(f"cards.{name}")
         stated = {row["field"]: row for part in bill.all_parts() for row in part.assumed()}
         yield from stated.values()
+
+
+def _with_wires(chip: Chip, kind: TileKind) -> TileKind:
+    """Fill in what the file leaves out of the wires of a kind's arrays, see `rpusim.arch.parts.array_wires`."""
+    array, where = kind.array, f"tiles.{kind.name}.array"
+    if array.wires == IDEAL:
+        return kind
+    card = library.find(array.cell, chip.cards, f"{where}.card")
+    try:
+        wires = complete(array.wires, card, (array.rows + array.unit_lines) * array.columns)
+    except InputError as error:
+        raise InputError(f"{where}.wires.{error}") from None
+    return kind.model_copy(update={"array": array.model_copy(update={"wires": wires})})
 
 
 def presets() -> list[str]:

@@ -13,6 +13,7 @@ from pydantic import Field, model_validator
 from rpusim.arch.contract.quantity import Metres
 from rpusim.arch.contract.sourced import Count, Several, Sourced
 from rpusim.arch.parts.adc import Adcs, SampleAndHold
+from rpusim.arch.parts.array_wires import ArrayWires, Drop, drop
 from rpusim.arch.parts.buffer import Buffer
 from rpusim.arch.parts.conversion import Conversion, of_a_slice
 from rpusim.arch.parts.crossbar import Crossbar
@@ -122,8 +123,35 @@ class TileKind(Sourced):
 
     @property
     def read_seconds(self) -> float:
-        """How long one pass (one bit of it, if bit-serial) holds the array, in seconds."""
-        return self.inputs.drive_seconds(self.array.integration)
+        """How long one pass (one bit of it, if bit-serial) holds the array, in seconds; its wires settle meanwhile."""
+        wires, settling = self._wires, 0.0
+        if wires is not None:
+            settling = wires.settling(*self._crossed, self.adc.bits)
+        return self.inputs.drive_seconds(max(self.array.integration, settling))
+
+    @property
+    def _wires(self) -> ArrayWires | None:
+        """The wires of its arrays, where they are modelled and complete."""
+        wires = self.array.wires
+        return wires if isinstance(wires, ArrayWires) and wires.is_complete else None
+
+    @property
+    def _crossed(self) -> tuple[int, int]:
+        """Cells that a driven and a read line cross, forwards."""
+        return self.array.rows + self.array.unit_lines, self.array.columns
+
+    @property
+    def drop(self) -> Drop | None:
+        """What the wires of its arrays do to reads and pulses; None: nothing is modelled of them."""
+        array, adc, wires = self.array, self.adc, self._wires
+        if wires is None:
+            return None
+        if array.cells_per_weight > 1:
+            bound, step = self.slice_conversion.full_scale, self.slice_conversion.step
+        else:
+            assert adc.bound is not None, "a chip that reads whole weights has a bound"
+            bound, step = adc.bound, 2 * adc.bound / adc.steps
+        return drop(wires, *self._crossed, adc.bits, step, adc.noise, bound, self.trains)
 
 
 class ChipDescription(Sourced):

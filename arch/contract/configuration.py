@@ -210,6 +210,8 @@ def _bare(annotation: Any) -> Any:
 def _is_called(alternative: Any, tag: str) -> bool:
     """Whether pydantic calls an alternative of a union by this name: its class, or the literal that selects it."""
     bare = _bare(alternative)
+    if tag.startswith("function-"):  # a class with validators of its own: function-after[check(), Name]
+        tag = tag.rpartition(" ")[2].rstrip("]")
     if getattr(bare, "__name__", "").lower() == tag.partition("[")[0].lower():
         return True
     fields = getattr(bare, "model_fields", {}).values()

@@ -17,22 +17,23 @@ x cells crossed:
 A capacitor cell (card with ``cmos``, see `cmos_cell`) is read through its transistor, and pulsed by lines that switch
 its gates from ground to the supply; a cell that sees one of two pulses does nothing. It is programmed by the pulses
 that train it. A card with ``power`` instead lumps the whole array while it is read (ISAAC's table does); such an array
-cannot be pulsed. Not modelled here: dependence on the stored conductances and on PWM duty, sneak paths, wire
-resistance.
+cannot be pulsed. Wires are in `array_wires`: what drops on them changes the numbers and not the energy, which is
+that of the full voltage. Not modelled here: dependence on the stored conductances and on PWM duty, sneak paths.
 """
 
 from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from rpusim.arch.contract.quantity import Seconds, picoseconds, zeptojoules
 from rpusim.arch.contract.sourced import Count, Sourced
+from rpusim.arch.parts.array_wires import IDEAL, ArrayWires
 from rpusim.arch.parts.cmos_cell import CmosCell
 from rpusim.arch.parts.part import Action, Card, Part
 from rpusim.arch.parts.programming import Programming
-from rpusim.errors import InputError
+from rpusim.errors import InputError, shown, written
 
 MOST_LINES = 1 << 16
 """The most rows, or columns, of one array: some fifteen times the largest that is proposed."""
@@ -49,6 +50,9 @@ class Crossbar(Sourced):
     columns:           input lines of one array.
     cell:              name of the cost card of one cell.
     integration:       seconds for which outputs integrate at least, for one vector (for one bit of it, if bit-serial).
+                       Where the wires need longer to settle, that counts.
+    wires:             resistance and capacitance of the lines, see `array_wires`; "ideal" leaves them out. None: as
+                       pitch and card say.
     arrays:            arrays of the tile.
     cells_per_weight:  neighbouring rows that hold slices of one weight.
     cell_bits:         bits that one cell holds of a weight that is cut over several; None: weights are not cut.
@@ -62,10 +66,20 @@ class Crossbar(Sourced):
     columns: Lines
     cell: str
     integration: Seconds
+    wires: ArrayWires | Literal["ideal"] | None = None
     arrays: Count = 1
     cells_per_weight: Count = 1
     cell_bits: Annotated[int, Field(ge=1, le=MOST_BITS)] | None = None
     encoding: Literal["signed", "offset", "flipped"] = "signed"
+
+    @field_validator("wires", mode="before")
+    @classmethod
+    def _wires_or_ideal(cls, given: Any) -> Any:
+        if given is not None and given != IDEAL and not isinstance(given, dict | ArrayWires):
+            raise ValueError(
+                f"got {shown(written(given))}, but a mapping of resistance and source is needed, or the word {IDEAL!r}"
+            )
+        return given
 
     @model_validator(mode="before")
     @classmethod

@@ -36,7 +36,8 @@ class DeviceArray(torch.nn.Module):
     """``rows`` x ``columns`` cells of one device.
 
     device: what the cells are. stream: integers that name the array to the random numbers. path: "numba" (compiled, on
-    the CPU) or "torch" (the specification; any torch device).
+    the CPU) or "torch" (the specification; any torch device). reach: (rows, columns) what of a step a pulse makes in
+    each cell; None: all of it.
     Attributes: weights (rows, columns) float32 without unit, as reads see them; persistent, the same without write
     noise, or None if the device has none; cells, their frozen parameters; clock, the seconds that `elapse` let pass;
     counters, how often what was done; taken (rows, columns) int32, pulses of every cell, or None until `count_wear`.
@@ -46,12 +47,20 @@ class DeviceArray(torch.nn.Module):
     persistent: Tensor | None
     taken: Tensor | None
 
-    def __init__(self, rows: int, columns: int, device: Device, stream: tuple[int, ...], path: str) -> None:
+    def __init__(
+        self,
+        rows: int,
+        columns: int,
+        device: Device,
+        stream: tuple[int, ...],
+        path: str,
+        reach: Tensor | None = None,
+    ) -> None:
         super().__init__()
         self.device, self.stream, self.path = device, stream, path
         self.counters = dict.fromkeys(_COUNTERS, 0)
         self.clock = 0.0
-        cells = device.sample(rows, columns, stream)
+        cells = device.sample(rows, columns, stream, reach)
         for name, buffer in _CELLS.items():
             self.register_buffer(buffer, getattr(cells, name))
         self._known: tuple[list[Tensor | None], Cells] | None = None  # the buffers when `cells` was last asked for

@@ -71,6 +71,7 @@ class Site:
     update:         how the arrays are pulsed.
     stream:         name of the tile for random numbers: (seed, layer, tile), or any integers.
     path:           "numba" or "torch", see `rpusim.kernels.tiles.tile.Tile`.
+    reach:          (rows, columns) what of a step a pulse makes in each cell; None: all of it.
     """
 
     rows: int
@@ -79,11 +80,15 @@ class Site:
     update: UpdateParameters
     stream: tuple[int, ...]
     path: str
+    reach: Tensor | None = field(default=None, compare=False)
 
     def array(self, index: int, device: Device | None = None) -> DeviceArray:
         """Make array ``index`` of the cell, with random numbers of its own; device: None: that of the site."""
-        stream = (*self.stream, Name.ARRAY + index)
-        return DeviceArray(self.rows, self.columns, device or self.device, stream, self.path)
+        return self.named((*self.stream, Name.ARRAY + index), device)
+
+    def named(self, stream: tuple[int, ...], device: Device | None = None) -> DeviceArray:
+        """Make an array whose random numbers have the name ``stream``; device: None: that of the site."""
+        return DeviceArray(self.rows, self.columns, device or self.device, stream, self.path, self.reach)
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 
 import torch
 
-from rpusim.kernels.arrays.array import DeviceArray
 from rpusim.kernels.cells.base import CellActivity, CellParameters, Site, UnitCell
 
 Tensor = torch.Tensor
@@ -40,8 +39,7 @@ class SingleCell(UnitCell):
 
     def __init__(self, parameters: Single, site: Site) -> None:
         device = parameters.devices[0] if parameters.devices else site.device
-        self_array = DeviceArray(site.rows, site.columns, device, site.stream, site.path)
-        super().__init__(parameters, site, [self_array])
+        super().__init__(parameters, site, [site.named(site.stream, device)])
 
     @property
     def weights(self) -> Tensor:

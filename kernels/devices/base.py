@@ -14,8 +14,8 @@ and compiled by numba for float32 scalars. So it is plain arithmetic of its argu
 noise can reverse a pulse, and is not rectified.
 
 Weights have no unit (normalised conductance). Modelled: step size and its asymmetry, bounds, stuck cells, write noise,
-decay and diffusion per mini-batch, leakage and drift with time, reset. Not modelled: half-select disturbance,
-dependence on pulse amplitude, temperature.
+decay and diffusion per mini-batch, leakage and drift with time, reset, and smaller steps of cells at which less of a
+pulse arrives. Not modelled: half-select disturbance, any other dependence on pulse amplitude, temperature.
 
 Sources: Gokmen & Vlasov, Front. Neurosci. 10:333 (2016) for the variations; the parameters are named as in IBM's analog
 hardware acceleration kit (Rasch et al. 2021), whose semantics are followed.
@@ -90,10 +90,11 @@ class Device(ABC):
         return flat
 
     @abstractmethod
-    def sample(self, rows: int, columns: int, stream: tuple[int, ...]) -> Cells:
+    def sample(self, rows: int, columns: int, stream: tuple[int, ...], reach: Tensor | None = None) -> Cells:
         """Draw the cells of an array.
 
-        rows, columns: its size. stream: (seed, layer, tile) or any integers that name the array.
+        rows, columns: its size. stream: (seed, layer, tile) or any integers that name the array. reach: (rows, columns)
+        what of a full step a pulse makes in each cell, as it loses voltage on its way; None: all of it.
         """
 
     @abstractmethod
@@ -223,13 +224,18 @@ class PulsedDevice(Device):
         """Standard deviation, in weight, of the apparent weight around the persistent one."""
         return self.write_noise_std * self.dw_min
 
-    def sample(self, rows: int, columns: int, stream: tuple[int, ...]) -> Cells:
+    def sample(self, rows: int, columns: int, stream: tuple[int, ...], reach: Tensor | None = None) -> Cells:
         """Draw the cells of an array: steps and bounds, then what the device makes of them, then what time does.
 
-        rows, columns: its size. stream: (seed, layer, tile) or any integers that name the array.
+        rows, columns: its size. stream: (seed, layer, tile) or any integers that name the array. reach: see `Device`;
+        the ideal steps of a ``perfect_bias`` are whole.
         """
         draw = Draw(rows, columns, stream)
         steps = self.vary(self._steps(draw), draw)
+        if reach is not None:
+            reach = reach.clone()
+            reach[:, -1] = 1.0 if self.perfect_bias else reach[:, -1]
+            steps = replace(steps, up=steps.up * reach, down=steps.down * reach)
         parameters_up, parameters_down = self.step_parameters(steps, draw)
         pulse = torch.stack([steps.bound_min, steps.bound_max, *parameters_up, *parameters_down], dim=-1)
         decay = target = diffusion = None

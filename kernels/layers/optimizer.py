@@ -14,7 +14,6 @@ from rpusim.errors import InputError
 from rpusim.kernels.layers.base import AnalogLayer
 from rpusim.kernels.layers.gradient import ArrayWeights, on_arrays
 
-
 _GLOBAL_HOOKS = of_torch._global_optimizer_pre_hooks, of_torch._global_optimizer_post_hooks
 """Hooks for the steps of all optimizers of torch."""
 

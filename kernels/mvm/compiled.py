@@ -1,9 +1,9 @@
 """The stages of the analog multiplication in compiled loops, for the common periphery.
 
-Covered are converters (also rounding stochastically), input and output noise, and asymmetries, in one pass of signed
-inputs; bits in two's complement and slices are in `compiled_conversions`; whatever changes the analog sum itself (IR
-drop, offsets, series resistance, S-shape, read noise of the weights, two passes) is computed by `specification`. The
-arithmetic and the random numbers are those of `specification`.
+Covered are converters (also rounding stochastically), input and output noise, asymmetries, and wires, in one pass of
+signed inputs; bits in two's complement and slices are in `compiled_conversions`; whatever else changes the analog sum
+itself (AIHWKit's IR drop, offsets, series resistance, S-shape, read noise of the weights, two passes) is computed by
+`specification`. The arithmetic and the random numbers are those of `specification`.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from rpusim.kernels.base import rng
 from rpusim.kernels.base.loops import Floats, Integers, Loop, by_identity, compile_loop, inlined
 from rpusim.kernels.base.rng import Integer, Purpose, nb_bits, nb_line_words, nb_normal, nb_step_words, nb_uniform
 from rpusim.kernels.base.threads import several_threads
+from rpusim.kernels.mvm import wires
 from rpusim.kernels.mvm.periphery import (
     BoundManagement,
     IOParameters,
@@ -407,13 +408,13 @@ def _multiply(
     todo, factor = loop(x.numpy(), constants.numbers, *flags, keys, first, passes, active, u, y)
     if len(todo) == 0:
         return
-    sums = product(torch.from_numpy(u if len(todo) == len(u) else u[: len(todo)]), weights)
+    sums = _array(torch.from_numpy(u if len(todo) == len(u) else u[: len(todo)]), weights, io)
     number, clipped = _read(sums, y, todo, factor, constants, lines, keys, first, 0)
     reduction, round_number = 1.0, 0
     while number and reduction < constants.last_reduction:
         todo, factor, reduction, round_number = todo[clipped], factor[clipped] * _TWO, reduction * 2.0, round_number + 1
         passes[todo] += 1
-        sums = product(converted(x, todo, factor, io, keys, first, round_number), weights)
+        sums = _array(converted(x, todo, factor, io, keys, first, round_number), weights, io)
         number, clipped = _read(sums, y, todo, factor, constants, lines, keys, first, round_number)
 
 
@@ -431,8 +432,18 @@ def one_pass(
 ) -> NDArray[np.bool_]:
     """Make one analog pass; arguments and result as for `specification.one_pass`."""
     keys = keys_of(stream)
-    sums = product(converted(x, todo, factor, io, keys, first, round_number), weights)
+    sums = _array(converted(x, todo, factor, io, keys, first, round_number), weights, io)
     return _read(sums, y.numpy(), todo, factor, _constants(io), lines, keys, first, round_number)[1]
+
+
+def _array(u: torch.Tensor, weights: torch.Tensor, io: IOParameters) -> torch.Tensor:
+    """Multiply inputs u (vectors, inputs), which are used up, by the cells behind their wires: (vectors, outputs)."""
+    if io.wires is None:
+        return product(u, weights)
+    wires.drive(u.numpy(), io.wires)
+    sums = product(u, weights)
+    wires.arrive(sums.numpy(), io.wires)
+    return sums
 
 
 def converted(

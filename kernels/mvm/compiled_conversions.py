@@ -1,7 +1,7 @@
 """Products that are put together from many conversions, in compiled loops; the arithmetic is that of `specification`.
 
 Bits of two's complement and slices of weights, with what `compiled` covers: converters, noise of inputs and outputs,
-asymmetries. The matrix product in the middle is the same one, of all bits and slices at once.
+asymmetries, wires. The matrix product in the middle is the same one, of all bits and slices at once.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from rpusim.kernels.base.loops import Floats, Integers, Loop, inlined
 from rpusim.kernels.base.rng import Integer, nb_bits, nb_line_words, nb_normal, nb_step_words, nb_uniform
-from rpusim.kernels.mvm import compiled
+from rpusim.kernels.mvm import compiled, wires
 from rpusim.kernels.mvm.conversions import LinesRead, in_blocks, lines_of
 from rpusim.kernels.mvm.periphery import IOParameters, Lines, MVType, product
 from rpusim.kernels.mvm.slices import SlicedCells
@@ -257,7 +257,11 @@ def _conversions(
         driven = torch.from_numpy(u)
     else:
         driven = compiled.converted(x, todo, factor, io, keys, first, round_number)
+    if io.wires is not None:
+        wires.drive(driven.numpy(), io.wires)
     raw = product(driven, read.matrix).numpy()
+    if io.wires is not None:
+        wires.arrive(raw, io.wires, *io.lines_of_a_weight)
     sigma = np.array([io.out_noise], f) if lines.noise is None else lines.noise.numpy()
     of_adc = f(io.out_step), f(io.out_bound), io.unsigned, sigma, f(1.0 - io.out_asymmetry)
     flags = io.out_sto_round, io.bm_test_negative_bound

@@ -21,6 +21,7 @@ from rpusim.kernels.base import rng
 from rpusim.kernels.base.rng import Purpose
 from rpusim.kernels.base.threads import on_one_thread, part_by_part
 from rpusim.kernels.mvm.slices import Slices
+from rpusim.kernels.mvm.wires import Wires
 
 Tensor = torch.Tensor
 
@@ -114,7 +115,9 @@ class IOParameters:
     do; otherwise a part keeps the DAC's step, as a short pulse does, and the noise of the upper bits weighs more.
     w_noise, w_noise_type: read noise of the weights. w_read_asymmetry_dtod: weight spread seen by negative inputs
     (two-pass).
-    ir_drop, ir_drop_g_ratio: strength of the voltage drop on the lines; line over maximal cell conductance.
+    ir_drop, ir_drop_g_ratio: strength of the voltage drop on the lines; line over maximal cell conductance. This is
+    AIHWKit's approximation for one vector after the other; what chips have is ``wires``.
+    wires: the drop on driven and on read lines, see `rpusim.kernels.mvm.wires`; None: there is none.
     out_nonlinearity, out_nonlinearity_std, slope_calibration: S-shaped read-out, its spread, its digital correction.
     v_offset_std, v_offset_w_min, r_series: voltage offset of the outputs, weight of zero conductance, series
     resistance.
@@ -150,6 +153,7 @@ class IOParameters:
     w_read_asymmetry_dtod: float = 0.0
     ir_drop: float = 0.0
     ir_drop_g_ratio: float = 1 / 0.35 / 5e-6
+    wires: Wires | None = None
     out_nonlinearity: float = 0.0
     out_nonlinearity_std: float = 0.0
     slope_calibration: float = 0.0
@@ -210,6 +214,8 @@ class IOParameters:
             raise InputError(f"out_bound: {self.out_bound!r} was given; accepted is a number > 0 with out_nonlinearity")
         if self.slices is not None:
             checks.instance("slices", self.slices, Slices)
+        if self.wires is not None:
+            checks.instance("wires", self.wires, Wires)
         if self.in_conversions and not self.is_perfect:
             self._check_conversions()
 
@@ -252,6 +258,11 @@ class IOParameters:
     def lines_read(self, outputs: int) -> int:
         """Count the lines that hold ``outputs`` outputs: one for each slice, and the unit line."""
         return outputs if self.slices is None else outputs * self.slices.number + self.slices.has_unit_line
+
+    @property
+    def lines_of_a_weight(self) -> tuple[int, bool]:
+        """How many lines hold the slices of a weight, and whether there is a unit line besides."""
+        return (1, False) if self.slices is None else (self.slices.number, self.slices.has_unit_line)
 
     @property
     def inp_step(self) -> float:

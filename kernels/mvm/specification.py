@@ -5,6 +5,7 @@ Equations, with u the prepared input, Delta the step of a converter, xi fresh no
     input     u = clip(Delta rint(x / (alpha r) / Delta), inp_bound) + inp_noise xi;  u < 0: u (1 - inp_asymmetry)
     (1) IR drop   a_i = n/g sum_j |W_ij||u_j|,  c = a (a (0.05 a - 0.2) + 0.5)
               y_i = sum_j W_ij u_j - ir_drop c_i sum_j W_ij u_j (1 - (1 - j/n)^2)                              (2)
+    wires     as (1) or (2) of `wires`, of the product above; IR drop besides is that of AIHWKit
     offset    y = (1 - v) y / (1 + r_s |y|), or against the reference line of weight v_offset_w_min            (3)
     read      y += w_noise |u| xi   or   y += w_noise sqrt(sum_j |W_ij| u_j^2) xi                               (4)
     S-shape   y = f^2 y / (1 + |nu y|),  f = 1 + (mean nu + r_s) slope_calibration out_bound                  (5)
@@ -30,6 +31,7 @@ from rpusim.kernels.base.rng import Purpose
 from rpusim.kernels.mvm.conversions import LinesRead, in_blocks, lines_of
 from rpusim.kernels.mvm.periphery import IOParameters, Lines, MVType, Statistics, WeightNoise, product
 from rpusim.kernels.mvm.slices import SlicedCells
+from rpusim.kernels.mvm.wires import at_the_cells, at_the_end
 
 Tensor = torch.Tensor
 
@@ -210,7 +212,9 @@ def _convert(
 
 def _array(weights: Tensor, u: Tensor, io: IOParameters, lines: Lines, noise: _Noise, half: Tensor | int) -> Tensor:
     """Apply equations 2 to 4 to inputs u (vectors, inputs): (vectors, outputs)."""
+    u = u if io.wires is None else at_the_cells(u, io.wires)
     y = product(u, weights)
+    y = y if io.wires is None else at_the_end(y, io.wires, *io.lines_of_a_weight)
     inputs = u.shape[1]
     if io.ir_drop > 0.0:
         load = product(u.abs(), weights.abs()) * (inputs / io.ir_drop_g_ratio)

@@ -7,7 +7,7 @@ How pulses on rows and columns change the cells, and how many devices stand at a
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -22,6 +22,7 @@ from rpusim.kernels.arrays.reads import Reader
 from rpusim.kernels.cells.base import CellParameters, Extra, Name, Site, changed
 from rpusim.kernels.cells.single import Single, SingleCell
 from rpusim.kernels.devices import Cells, ConstantStep, Device, PulsedDevice
+from rpusim.kernels.mvm.wires import Wires
 from rpusim.kernels.pulses.trains import UpdateParameters
 from rpusim.kernels.tiles.tile import LayerConfig, Tile
 
@@ -37,12 +38,15 @@ class AnalogConfig(LayerConfig):
     device:   what a cross-point is made of.
     update:   how updates are pulsed.
     cell:     how many devices stand at a cross-point and how they learn together (`rpusim.kernels.cells`).
+    pulse_wires:  the wires on which pulses of updates lose voltage, so that steps far from the drivers are smaller;
+              None: they are whole everywhere.
     Everything else: as for `LayerConfig`.
     """
 
     device: Device = field(default_factory=ConstantStep)
     update: UpdateParameters = field(default_factory=UpdateParameters)
     cell: CellParameters = field(default_factory=Single)
+    pulse_wires: Wires | None = None
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -54,6 +58,8 @@ class AnalogConfig(LayerConfig):
             )
         checks.instance("cell", self.cell, CellParameters)
         checks.instance("update", self.update, UpdateParameters)
+        if self.pulse_wires is not None:
+            checks.instance("pulse_wires", self.pulse_wires, Wires)
 
     def tile(self, rows: int, columns: int, **options: Any) -> AnalogTile:
         return AnalogTile(rows, columns, self, **options)
@@ -71,7 +77,8 @@ class AnalogTile(Tile):
     def __init__(self, rows: int, columns: int, config: AnalogConfig, **options: Any) -> None:
         super().__init__(rows, columns, config, exact_reads=config.device.perfect_reads, **options)
         self.config = config
-        self.cell = config.cell.build(Site(rows, columns, config.device, config.update, self._stream, self.path))
+        reach = None if config.pulse_wires is None else config.pulse_wires.reach(rows, columns)
+        self.cell = config.cell.build(Site(rows, columns, config.device, config.update, self._stream, self.path, reach))
         self.__dict__["cell"] = self.cell  # found without the detour that torch makes for submodules
         self._counters["refreshed"] = 0
         self.history: list[tuple[Tensor, Tensor, float, Work]] | None = None
@@ -149,7 +156,8 @@ class AnalogTile(Tile):
         Only where `can_refresh`. The log gets a row of maintenance for every column.
         """
         assert self.can_refresh and isinstance(self.array.device, PulsedDevice), "nothing that leaks"
-        reader = Reader(self._backward_io, self.rows, self.columns, (*self._stream, Name.READ), by_columns=True)
+        io = replace(self._backward_io, wires=self._forward_io.wires)
+        reader = Reader(io, self.rows, self.columns, (*self._stream, Name.READ), by_columns=True)
         columns, before = list(range(self.columns)), self.weights.clone()
         seen = reader.read(self.weights, columns, self._counters["refreshed"], self.path_now)
         self._counters["refreshed"] += self.columns

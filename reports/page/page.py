@@ -15,7 +15,7 @@ from markupsafe import Markup
 
 from rpusim.reports.page import charts, error_curves, tornado
 from rpusim.reports.trace.recorded import Trace
-from rpusim.reports.words import figures, insight
+from rpusim.reports.words import figures, insight, wires
 from rpusim.reports.words.figures import Document
 from rpusim.reports.words.readable import age, count, percent, si, significant
 
@@ -52,6 +52,7 @@ def page(document: Document, events: Trace | None = None) -> str:
         bottleneck=document["bottleneck"]["sentence"],
         timed=figures.what_was_timed(document),
         standby=figures.standby(document),
+        wires=wires.sentences(document),
         states=figures.energy_by_state(document),
         **_tornado(document),
         curve=Markup(error_curves.learning_curve(accuracy["curve"])) if accuracy and accuracy["curve"] else "",

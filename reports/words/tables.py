@@ -11,7 +11,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from rpusim.reports.words import figures, insight
+from rpusim.reports.words import figures, insight, wires
 from rpusim.reports.words.figures import Document, Share
 from rpusim.reports.words.readable import area, count, percent
 
@@ -41,6 +41,7 @@ def result(document: Document) -> RenderableType:
         ),
         Text(document["bottleneck"]["sentence"]),
         *(Text(sentence) for sentence in figures.standby(document)),
+        *(Text(sentence) for sentence in wires.sentences(document)),
         *(Text(sentence) for sentence in (figures.reached_sentence(document), figures.wear(document)) if sentence),
         *_insight(document),
         Text(figures.what_was_timed(document), style="dim"),

@@ -17,7 +17,7 @@ from rpusim.arch.mapping.placement import Bias
 from rpusim.kernels import IOParameters
 from rpusim.kernels.inference import INFERENCE, InferenceConfig
 
-_SAID = "mv_type", "slices", "inp_res", "inp_sto_round", "out_res", "out_bound", "out_noise"
+_SAID = "mv_type", "wires", "slices", "inp_res", "inp_sto_round", "out_res", "out_bound", "out_noise"
 """What a chip's circuits say of its converters."""
 
 EXACT = InferenceConfig(None, compensation=None, weight_scaling_omega=1.0)
@@ -78,13 +78,15 @@ def configuration(of: InferenceCells, kind: TileKind, forward: IOParameters, bia
     forward:  its converters and their management, as parameters of the kernel.
     bias:     where the bias is kept.
 
-    What the circuits do not say stays as it is: noise of reads, voltage drop, and how inputs are scaled if their range
-    is learned.
+    What the circuits do not say stays as it is: noise of reads, and how inputs are scaled if their range is learned.
+    The voltage drop that AIHWKit's presets have stays only where nothing is known of the chip's wires.
     """
     own, said = of.config.forward, [*_SAID]
     if of.config.input_range is None:
         said += ["noise_management", "bound_management"]
     circuit: dict[str, Any] = {name: getattr(forward, name) for name in said}
+    if kind.array.wires is not None:
+        circuit["ir_drop"] = 0.0
     writing = kind.programming
     return replace(
         of.config,

@@ -24,6 +24,7 @@ from rpusim.kernels import (
     Slices,
     UpdateParameters,
 )
+from rpusim.kernels.mvm.wires import Wires
 from rpusim.kernels.tiles.tile import LayerConfig
 from rpusim.workloads.cells import inference_cells
 from rpusim.workloads.cells.inference_cells import InferenceCells
@@ -39,7 +40,7 @@ def converters(kind: TileKind, management: Management) -> IOParameters:
     serial, array = kind.inputs.kind == "bit-serial", kind.array
     if serial or array.cells_per_weight > 1:
         _check_management(kind, management)
-    slices = None
+    slices, drop = None, kind.drop
     if array.cells_per_weight > 1:
         assert array.cell_bits is not None, "cells of a weight that is cut have bits"
         conversion = kind.slice_conversion
@@ -58,7 +59,13 @@ def converters(kind: TileKind, management: Management) -> IOParameters:
         noise_management=NoiseManagement(management.noise),
         bound_management=BoundManagement(management.bound),
         slices=slices,
+        wires=_wires(kind, drop.load) if drop and drop.reads else None,
     )
+
+
+def _wires(kind: TileKind, load: float) -> Wires:
+    """The wires of the arrays, forwards; all their lines count, whether they are used or not."""
+    return Wires(load, kind.array.columns, kind.array.rows + kind.array.unit_lines)
 
 
 def _check_management(kind: TileKind, management: Management) -> None:
@@ -100,8 +107,9 @@ def analog_configuration(kind: TileKind, management: Management, cells: UnitCell
     if cells.cell.resets:
         kind.writing(need=f"cells of kind {cells.cell.kind!r} are reset")
     forward = converters(kind, management)
-    backward = replace(forward, bound_management=BoundManagement.NONE)
-    of_slices = replace(backward, inp_sto_round=False, noise_management=NoiseManagement.NONE)
+    turned, drop = forward.wires and forward.wires.turned, kind.drop
+    backward = replace(forward, bound_management=BoundManagement.NONE, wires=turned)
+    of_slices = replace(backward, inp_sto_round=False, noise_management=NoiseManagement.NONE, wires=forward.wires)
     trains = cells.update or UpdateParameters(desired_bl=kind.pulses.bl)
     return AnalogConfig(
         device=cells.device,
@@ -116,6 +124,7 @@ def analog_configuration(kind: TileKind, management: Management, cells: UnitCell
             execution=cells.execution,
         ),
         analog_bias=bias == "column",
+        pulse_wires=_wires(kind, drop.load) if drop and drop.steps else None,
     )
 
 

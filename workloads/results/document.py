@@ -20,6 +20,7 @@ from rpusim.arch.engine.events import Events
 from rpusim.arch.mapping.placement import Placement
 from rpusim.arch.network.network import INPUT, Network
 from rpusim.arch.schedule.plan import Plan
+from rpusim.workloads.results import wires
 from rpusim.workloads.results.bottleneck import bottleneck
 from rpusim.workloads.results.result import SCHEMA, Result
 from rpusim.workloads.results.standby import standby, states
@@ -96,6 +97,7 @@ def result(
         "activity": measured.activity,
         "storage": measured.storage,
         "pulses": pulses,
+        "wires": wires.document(placement),
         "endurance": endurance,
         "conductance": conductance,
         "analysis": measured.analysis,

@@ -398,8 +398,8 @@ def transfers(
         for r in range(length):
             values[r] = source[r, column]
         read_slice(
-            values, reading.level, reading.step, reading.bound, reading.sigma, reading.scale, reading.key,
-            events[e, COUNT], values,
+            values, reading.levels[column] if len(reading.levels) else reading.level, reading.share, reading.step,
+            reading.bound, reading.sigma, reading.scale, reading.key, events[e, COUNT], values,
         )  # fmt: skip
         if collecting.referred:
             for r in range(length):

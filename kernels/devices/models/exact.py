@@ -43,8 +43,11 @@ class ExactDevice(Device):
         """1, which is neutral in ratios: there are no pulses."""
         return 1.0
 
-    def sample(self, rows: int, columns: int, stream: tuple[int, ...]) -> Cells:
-        """Make the cells of an array, all alike but for their drift, without bounds; arguments as for `Device`."""
+    def sample(self, rows: int, columns: int, stream: tuple[int, ...], reach: Tensor | None = None) -> Cells:
+        """Make the cells of an array, all alike but for their drift, without bounds; arguments as for `Device`.
+
+        There are no pulses that could lose voltage on their way, so ``reach`` means nothing.
+        """
         shape = rows, columns
         unbounded = torch.tensor([-torch.inf, torch.inf]).expand(*shape, 2).contiguous()
         diffusion = torch.full(shape, self.diffusion) if self.diffusion > 0.0 else None

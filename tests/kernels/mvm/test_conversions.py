@@ -13,6 +13,7 @@ from rpusim.kernels.arrays.reads import Reader
 from rpusim.kernels.mvm import compiled_conversions, conversions
 from rpusim.kernels.mvm.multiply import Lines, multiply
 from rpusim.kernels.mvm.slices import cut, merged
+from rpusim.kernels.mvm.wires import Wires
 
 FINE = {"out_noise": 0.0, "out_res": 0.0, "out_bound": 0.0}
 """A converter without error."""
@@ -47,6 +48,7 @@ PERIPHERY = st.fixed_dictionaries(
         "inp_asymmetry": st.sampled_from([0.0, 0.1]),
         "out_asymmetry": st.sampled_from([0.0, 0.1]),
         "bm_test_negative_bound": st.booleans(),
+        "wires": st.sampled_from([None, Wires(1e-5, 40, 80), Wires(3e-3, 40, 80), Wires(1.0, 17, 80)]),
         "out_scale": st.sampled_from([1.0, 3.0]),
     }
 )

@@ -14,6 +14,7 @@ from rpusim.kernels.mvm import compiled
 from rpusim.kernels.mvm.compiled import covers
 from rpusim.kernels.mvm.multiply import Lines, multiply, noise_factor
 from rpusim.kernels.mvm.specification import statistics
+from rpusim.kernels.mvm.wires import Wires
 
 W = torch.tensor([[0.5, -0.25], [0.9, 0.8]])
 QUIET = {"out_noise": 0.0}
@@ -305,6 +306,7 @@ PERIPHERY = st.fixed_dictionaries(
         "inp_asymmetry": st.sampled_from([0.0, 0.1]),
         "out_asymmetry": st.sampled_from([0.0, 0.1]),
         "bm_test_negative_bound": st.booleans(),
+        "wires": st.sampled_from([None, Wires(1e-5, 40, 80), Wires(3e-3, 40, 80), Wires(1.0, 17, 80)]),
     }
 )
 
