@@ -111,7 +111,7 @@ class _AnalogProduct(torch.autograd.Function):
 # Torch does not say what it returns. The first way is that of torch.autograd.Function; the second one leaves out what
 # that does for transforms of torch.func, whose inputs `_check_transforms` has refused before.
 _usual_product: Callable[..., Tensor] = _AnalogProduct.apply
-_plain_product: Callable[..., Tensor] = super(torch.autograd.Function, _AnalogProduct).apply  # type: ignore[misc]
+_plain_product: Callable[..., Tensor] = super(torch.autograd.Function, _AnalogProduct).apply
 
 
 def _analog_product(*given: Any) -> Tensor:

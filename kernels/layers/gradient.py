@@ -167,7 +167,7 @@ class PairGradient(torch.Tensor):
     @staticmethod
     def __new__(cls, layer: OnArrays, name: str, terms: Terms) -> PairGradient:
         device = terms[0][0].d.device if terms else _CPU
-        made = _wrapper(cls, layer.part_shape(name), dtype=torch.float32, device=device)
+        made: PairGradient = _wrapper(cls, layer.part_shape(name), dtype=torch.float32, device=device)
         made.layer, made.part_name, made.terms = layer, name, terms
         return made
 
@@ -332,8 +332,8 @@ def in_order(parts: Mapping[str, tuple[Any, float]], groups: int) -> Waiting | N
     shared = _shared_by_all(parts)
     if shared is not None:
         pairs, factor = shared
-        d = pairs.d if factor == 1.0 else pairs.d * factor
-        return Waiting(pairs.x, d, pairs.measured, np.full(pairs.x.shape[0], pairs.call))
+        errors = pairs.d if factor == 1.0 else pairs.d * factor
+        return Waiting(pairs.x, errors, pairs.measured, np.full(pairs.x.shape[0], pairs.call))
     factors: dict[int, tuple[Pairs, dict[str, float]]] = {}
     for name, (gradient, own) in parts.items():
         for pairs, factor in gradient.terms if gradient is not None else ():

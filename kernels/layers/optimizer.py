@@ -109,7 +109,7 @@ class AnalogSGD(torch.optim.Optimizer):
         @wraps(func)
         def step(self: AnalogSGD, *arguments: Any, **options: Any) -> Any:
             hooks = self._optimizer_step_pre_hooks, self._optimizer_step_post_hooks, *_GLOBAL_HOOKS
-            if any(hooks) or torch.autograd._profiler_enabled():
+            if any(hooks) or torch._C._autograd._profiler_enabled():
                 return usual(self, *arguments, **options)
             return func(self, *arguments, **options)
 

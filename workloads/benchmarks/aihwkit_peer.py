@@ -102,7 +102,7 @@ def analog(case: dict[str, Any]) -> Train:
         setattr(config.update, name, value)
     module = module_of(case["layers"])
     if isinstance(module, Characters):
-        sizes = module.lstm.input_size, module.lstm.hidden_size  # type: ignore[union-attr]
+        sizes = module.lstm.input_size, module.lstm.hidden_size
         module.lstm = AnalogRNN(AnalogLSTMCell, *sizes, bias=True, rpu_config=config, num_layers=2)
         module.readout = convert_to_analog(module.readout, config)
         model: nn.Module = module

@@ -14,7 +14,7 @@ import torch
 from torch import nn
 
 from rpusim.arch.contract.activity import ActivityLog, Phase
-from rpusim.kernels import AnalogConfig, AnalogLayer, AnalogSGD
+from rpusim.kernels import AnalogConfig, AnalogLayer, AnalogSGD, AnalogTile
 from rpusim.kernels.layers.convert import convert
 from rpusim.kernels.pulses.trains import Execution
 from rpusim.kernels.tiles.presets import configuration
@@ -62,10 +62,11 @@ def pulses(case: Case, mini_batches: int) -> tuple[float, float]:
     Both on average over all arrays, a cell's over all cells. Cells that transfer: pulses of the updates alone.
     """
     model, log = on_arrays(case, "merged"), ActivityLog()
-    cells = {}
+    cells: dict[int, int] = {}
     for number, layer in enumerate(part for part in model.modules() if isinstance(part, AnalogLayer)):
         layer.log = log
         for tile in layer.tiles:
+            assert isinstance(tile, AnalogTile), "an array that learns"
             tile.layer, cells[number] = number, tile.rows * tile.columns
     x, y = cases.samples(case.network, case.regime)
     aihwkit_peer.trainer(model, AnalogSGD(model, lr=case.rate), x, y, case.batch)(mini_batches)

@@ -41,6 +41,7 @@ from rpusim.kernels import (
     Transfer,
     UpdateParameters,
 )
+from rpusim.kernels.pulses.trains import Execution
 
 DEVICE = SoftBoundsReference(
     dw_min=0.008,
@@ -75,7 +76,7 @@ def analog(rate: float, cell: CellParameters, device: PulsedDevice = DEVICE) -> 
 
     rate: learning rate of the first epochs, on the mean loss of a mini-batch.
     """
-    return Algorithm(rate, AnalogConfig(device, update=UpdateParameters(execution="exact"), cell=cell))
+    return Algorithm(rate, AnalogConfig(device, update=UpdateParameters(execution=Execution.EXACT), cell=cell))
 
 
 # Arrays A and C of the transfer cells. A read takes one cell of each row, so its converter reaches as far as a weight.

@@ -35,6 +35,7 @@ from rpusim.kernels import (
     UpdateParameters,
 )
 from rpusim.kernels.devices import SoftBoundsReference
+from rpusim.kernels.pulses.trains import Execution
 
 SIZE, BATCH = 20, 10
 """Rows and columns of the matrix, and vectors of a mini-batch."""
@@ -92,7 +93,7 @@ def run(algorithm: str, offset: float, *, states: int = 20, seed: int = 0, vecto
     )
     config = AnalogConfig(
         slow,
-        UpdateParameters(desired_bl=5, execution="exact"),
+        UpdateParameters(desired_bl=5, execution=Execution.EXACT),
         _cell(algorithm, fast, slow),
         forward=perfect,
         backward=perfect,

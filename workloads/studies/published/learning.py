@@ -30,6 +30,7 @@ from rpusim.kernels import (
 )
 from rpusim.kernels.devices.presets import DEVICES
 from rpusim.kernels.layers.convert import convert
+from rpusim.kernels.pulses.trains import Execution
 from rpusim.kernels.tiles.presets import TRAINING_IO, configuration
 from rpusim.workloads.runs.process import RandomNumbers, one_thread
 from rpusim.workloads.studies.published.case import Simulated
@@ -37,7 +38,7 @@ from rpusim.workloads.zoo import data, networks
 
 SEEDS = (0, 1, 2)
 RATE = 0.5
-ONE_BY_ONE = UpdateParameters(execution="exact")
+ONE_BY_ONE = UpdateParameters(execution=Execution.EXACT)
 
 
 def learning() -> Simulated:
