@@ -18,7 +18,9 @@ from rpusim.arch.contract.columns import Integers
 from rpusim.arch.contract.compiled_loops import compiled
 from rpusim.arch.engine.program import HEAD, INSTRUCTION, NEVER, REGISTERS, Do, Program
 
-_WAIT, _TAKE, _USE, _HOLD, _NOTE, _LOG = (int(do) for do in (Do.WAIT, Do.TAKE, Do.USE, Do.HOLD, Do.NOTE, Do.LOG))
+_WAIT, _TAKE, _USE, _HOLD, _NOTE, _LOG, _UNTIL = (
+    int(do) for do in (Do.WAIT, Do.TAKE, Do.USE, Do.HOLD, Do.NOTE, Do.LOG, Do.UNTIL)
+)
 _DO, _A, _SLOT, _REGISTER = (INSTRUCTION.index(name) for name in ("do", "a", "slot", "register"))
 _NOTHING, _GATE, _STATION, _TIME = range(4)
 """What a process waits for; nothing: it has finished."""
@@ -93,7 +95,7 @@ class History:
         self._program, self._start, self._end = program, start, end
         self._first, self._sizes = program.tasks[:, 2], program.tasks[:, 3]
         self._begins, self._ends = _spans(program.code, program.tasks, program.latency, start, end)
-        waits = np.concatenate([[0], np.cumsum(np.isin(program.code[:, _DO], (_WAIT, _TAKE, _USE, _HOLD)))])
+        waits = np.concatenate([[0], np.cumsum(np.isin(program.code[:, _DO], (_WAIT, _TAKE, _USE, _HOLD, _UNTIL)))])
         self.tasks = np.flatnonzero(waits[program.tasks[:, 1]] > waits[program.tasks[:, 0]])
         """The tasks in which anything is waited for."""
         self.once = program.heads[:, HEAD.index("phase")] == Phase.MAINTENANCE
@@ -214,7 +216,7 @@ def _spans(
         waited = False
         for here in range(first, stop):
             do, slot = code[here, _DO], code[here, _SLOT]
-            if do in (_WAIT, _TAKE, _USE, _HOLD):
+            if do in (_WAIT, _TAKE, _USE, _HOLD, _UNTIL):
                 way = latency[code[here, _A]] if do == _USE else 0
                 for number in range(size):
                     if not waited:
@@ -256,7 +258,7 @@ def _look(
                 elif do == _USE and start[slot] >= tick:
                     at, waits = here, _STATION
                     break
-                elif do in (_WAIT, _TAKE, _USE, _HOLD):
+                elif do in (_WAIT, _TAKE, _USE, _HOLD, _UNTIL):
                     way = latency[code[here, _A]] if do == _USE and end[slot] != NEVER else 0
                     if end[slot] + way >= tick:
                         at, waits = here, _GATE if do == _WAIT else _STATION if do == _TAKE else _TIME
@@ -265,6 +267,8 @@ def _look(
                     over = max(over, end[slot] + way)
                     if do != _WAIT or over > origin:
                         begun = 1
+            if waits == _NOTHING:
+                noted[:] = tick
             if waits == _TIME:
                 begun = 1
             else:

@@ -2,8 +2,8 @@
 
 A tile's buffer takes in results for the layers on it (a STORE), and holds them until they have been used for the last
 time: in inference by the last window that sees them, in training by the update, as if those that wait elsewhere
-meanwhile (`storage`) had stayed. Not counted: the network's input where it is taken to be there, partial sums and
-branches that wait for what they are summed with, what a recurrent layer sends itself, and the digital memory of unit
+meanwhile (`storage`) had stayed. Parts of a sum of branches are held until they are summed. Not counted: the network's
+input where it is taken to be there, partial sums, what a recurrent layer sends itself, and the digital memory of unit
 cells.
 """
 
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from rpusim.arch.contract.activity import Activity, Phase
 from rpusim.arch.contract.columns import Integers
-from rpusim.arch.engine.events import NO_ROW, WAITING, Events, Op
+from rpusim.arch.engine.events import NO_ROW, PART, WAITING, Events, Op
 from rpusim.arch.schedule.plan import LayerPlan, Plan
 from rpusim.arch.schedule.storage import sent
 
@@ -58,8 +58,10 @@ def kept_bits(plan: Plan, activity: Activity, events: Events) -> Integers:
     change = np.zeros(len(events), np.int64)
     trains = bool(np.any(events.phase == Phase.UPDATE))
     waiting = events.row == WAITING  # for the way back, at the homes of a layer
-    at_home = waiting & (np.array(plan.station_parts) == "buffer")[events.station]
+    buffers = (np.array(plan.station_parts) == "buffer")[events.station]
+    at_home = waiting & buffers
     change[at_home] = np.where(events.op == Op.STORE, events.amount, -events.amount)[at_home]
+    _parts(change, events, buffers & (events.row == PART))
     stored = (events.op == Op.STORE) & (events.row == NO_ROW) & ~_network_input(plan, events)
     step = activity.mini_batch
     for layer in plan.layers:
@@ -72,6 +74,24 @@ def kept_bits(plan: Plan, activity: Activity, events: Events) -> Integers:
                 change[mine] = events.amount[mine]
                 _release(change, events, layer, buffer, arrived[buffer], frees, sample)
     return change
+
+
+def _parts(change: Integers, events: Events, waiting: NDArray[np.bool_]) -> None:
+    """Fill in what parts of sums take up from when they come until they are taken.
+
+    Replicas on one tile that all take the same broadcast values are sent them once, and free them in equal shares.
+
+    Args:
+        change: (events,) bits, which are changed in place.
+        events: of the work.
+        waiting: (events,) whether each stores or takes such parts in a buffer.
+    """
+    for buffer in np.unique(events.station[waiting]):
+        mine = waiting & (events.station == buffer)
+        come, gone = mine & (events.op == Op.STORE), np.flatnonzero(mine & (events.op == Op.FETCH))
+        change[come] = events.amount[come]
+        taken, stored = np.cumsum(events.amount[gone]), int(events.amount[come].sum())
+        change[gone] = -np.diff(stored * taken // max(int(taken[-1:].sum()), 1), prepend=0)
 
 
 def _network_input(plan: Plan, events: Events) -> NDArray[np.bool_]:

@@ -64,7 +64,8 @@ class BillOfParts:
         mesh = self.chip.mesh
         if mesh.hop_latency is not None:
             return mesh.hop_latency
-        return hop_seconds(mesh.pitch(_tile_area(self.chip, self.tiles), self.chip_wide["links"].card))
+        router = self.chip_wide["links"].card
+        return hop_seconds(mesh.pitch(_tile_area(self.chip, self.tiles), router), router.node)
 
     @property
     def area_m2(self) -> float:

@@ -27,7 +27,7 @@ from rpusim.arch.engine.program import NEVER, NO_SLOT, REGISTERS, Data, Do, Prog
 from rpusim.arch.engine.simpy_engine import SimpyEngine
 
 NOBODY = -1
-_WAIT, _RAISE, _TAKE, _GIVE, _USE, _HOLD, _SKIP, _NOTE, _LOG = (int(do) for do in Do)
+_WAIT, _RAISE, _TAKE, _GIVE, _USE, _HOLD, _SKIP, _NOTE, _LOG, _UNTIL = (int(do) for do in Do)
 _DO, _A, _A_COLUMN, _B, _B_COLUMN, _SLOT, _REGISTER = range(7)
 
 # A time is one integer: tick << _TICK | round << 2 | kind.
@@ -647,6 +647,14 @@ def _run(
                     here += code[here, _A]
             elif do == _NOTE:
                 processes[process, _NOTED + code[here, _REGISTER]] = now >> _TICK
+            elif do == _UNTIL:
+                duration = _operand(data, code[here, _B], code[here, _B_COLUMN], number)
+                tick = processes[process, _NOTED + code[here, _REGISTER]] + duration
+                if tick > _LAST_TICK:
+                    return _TOO_LARGE
+                now = max(now, tick << _TICK)
+                if code[here, _SLOT] != NO_SLOT:
+                    end[code[here, _SLOT] + number] = now >> _TICK
             else:
                 slot = code[here, _SLOT] + number
                 start[slot], end[slot] = processes[process, _NOTED + code[here, _REGISTER]], now >> _TICK

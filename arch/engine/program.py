@@ -8,7 +8,7 @@ to vector (passes, pulse slots, which gate) are columns with one entry per proce
     TAKE   an amount of a station, waiting in its queue    GIVE   an amount of a station back
     USE    take a station, hold it, give it back, log it   HOLD   let a number of picoseconds pass
     SKIP   some instructions if a number is 0              NOTE   the time in a register
-    LOG    events that began at the noted time
+    LOG    events that began at the noted time             UNTIL  so long after the noted time
 
 *Stations* are arrays, ADCs, digital units, ports and links (a vector takes the whole unit), and the room in buffers (a
 vector takes a number of bits). The drivers of an array are held together with it.
@@ -53,6 +53,7 @@ class Do(IntEnum):
     SKIP = 6  # a instructions if b is 0
     NOTE = 7  # in the register
     LOG = 8  # from the time in the register
+    UNTIL = 9  # b picoseconds after the time in the register; nothing if they are over
 
 
 INSTRUCTION = ("do", "a", "a_column", "b", "b_column", "slot", "register")
@@ -86,8 +87,10 @@ HEAD = ("phase", "layer", "tile", "vector", "vector_column")
 """Columns of a task's head, which orders its requests: the first three hold for all its processes, the vector is an
 operand."""
 
-REGISTERS = 2
-"""Times that a process can note, to log several overlapping events."""
+REGISTERS = 3
+"""Times that a process can note: two to log overlapping events, and `TURN`."""
+TURN = 2
+"""The register of when the gates were open that a process first waits for, from which on it wakes what it needs."""
 NO_SLOT = -1
 """Slot of an instruction that logs nothing."""
 ALWAYS = 0
@@ -182,7 +185,7 @@ class Program:
         Their end times say when the wait was over; `recurrence` reads the state of the machine from them.
         """
         code = self.code.copy()
-        waits = np.flatnonzero(np.isin(code[:, 0], (Do.WAIT, Do.TAKE, Do.HOLD)))
+        waits = np.flatnonzero(np.isin(code[:, 0], (Do.WAIT, Do.TAKE, Do.HOLD, Do.UNTIL)))
         sizes = self.tasks[np.searchsorted(self.tasks[:, 1], waits, side="right"), 3]
         code[waits, INSTRUCTION.index("slot")] = self.slots + np.cumsum(sizes) - sizes
         return replace(self, code=code, slots=self.slots + int(sizes.sum()))
@@ -274,6 +277,9 @@ class Task:
         self.of(row)
         self.raised: list[tuple[int, int, int | NDArray[np.bool_]]] = []
         """(number, column, times): an operand that names each process's gate, and how often each raises it."""
+        self._turn = -1
+        """The instruction that notes `TURN`, behind the first waits; -1: there is none yet."""
+        self._wakes = False
         self._doing: NDArray[np.bool_] | None = None
         """Which processes run the instructions being added, inside `unless_zero`; None: all."""
 
@@ -308,6 +314,12 @@ class Task:
         """Let ``duration`` picoseconds pass."""
         if (long := self.operand(duration)) != _ZERO:
             self._add(Do.HOLD, b=long)
+
+    def until(self, duration: Operand) -> None:
+        """Wait until ``duration`` picoseconds after the gates were open that the process first waited for."""
+        if (long := self.operand(duration)) != _ZERO:
+            self._wakes = True
+            self._add(Do.UNTIL, b=long, register=TURN)
 
     def note(self, register: int = 0) -> None:
         """Note the time in a register, for a later `log`."""
@@ -364,8 +376,9 @@ class Task:
             yield some(number)
             return
         assert self._doing is None, "nothing inside is skipped by fewer"
-        at, self._doing = len(self._code), number != 0
+        self._doing = number != 0
         self._add(Do.SKIP)
+        at = len(self._code) - 1
         yield some(number)
         self._doing, skipped = None, len(self._code) - at - 1
         self._code[at] = (int(Do.SKIP), skipped, CONSTANT, *self.operand(number), NO_SLOT, 0)
@@ -376,7 +389,15 @@ class Task:
             self._builder.log((int(op), station, int(worked), *self.operand(amount), *self._row))
         return self._builder.slot(self._processes)
 
+    def end(self) -> None:
+        """Drop the note of its turn if nothing waits from then on."""
+        if self._turn >= 0 and not self._wakes:
+            del self._code[self._turn]
+
     def _add(self, do: Do, a: Pair = _ZERO, b: Pair = _ZERO, slot: int = NO_SLOT, register: int = 0) -> None:
+        if self._turn < 0 and do != Do.WAIT:
+            self._turn = len(self._code)
+            self._code.append((int(Do.NOTE), *_ZERO, *_ZERO, NO_SLOT, TURN))
         self._code.append((int(do), *a, *b, slot, register))
 
     def operand(self, operand: Operand) -> Pair:
@@ -471,6 +492,7 @@ class Builder:
         assert layer < 1 << 14 and tile < 1 << 16 and np.max(vector, initial=0) < 1 << 29
         task = Task(self, processes, row)
         yield task
+        task.end()
         if processes and len(self.code) > start:
             self._heads.append([phase, layer, tile, *task.operand(vector)])
             self._tasks.append([start, len(self.code), first, processes])

@@ -25,7 +25,7 @@ Begin = tuple[int, int, int, int, int]
 """What starts a process: its index, its number in its task, its key, its next instruction, the one after its last."""
 
 # Plain integers, as comparing enum members takes several times as long.
-_WAIT, _RAISE, _TAKE, _GIVE, _USE, _HOLD, _SKIP, _NOTE, _LOG = (int(do) for do in Do)
+_WAIT, _RAISE, _TAKE, _GIVE, _USE, _HOLD, _SKIP, _NOTE, _LOG, _UNTIL = (int(do) for do in Do)
 
 _AFTER_EVERYTHING = 2
 """Priority of a simpy event that is processed when nothing else is left at its tick; simpy's own end at 1 (NORMAL)."""
@@ -230,6 +230,9 @@ class SimpyEngine:
                 at += a if b == 0 else 0
             elif do == _NOTE:
                 noted[register] = clock.now
+            elif do == _UNTIL:
+                if noted[register] + b > clock.now:
+                    yield simpy.Timeout(clock, noted[register] + b - clock.now)
             else:
                 self._start[slot + number], self._end[slot + number] = noted[register], clock.now
             at += 1

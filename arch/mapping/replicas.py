@@ -144,6 +144,17 @@ def share(total: Operand, index: Operand, parts: Operand) -> Operand:
     return total * (index + 1) // parts - total * index // parts
 
 
+def in_turn(by_turn: Integers, vectors: int) -> Integers:
+    """Divide what each turn takes of a sample among its vectors: (vectors,); shares add up exactly.
+
+    by_turn: (turns,) of each. vectors: of a sample.
+    """
+    position, turns = np.arange(vectors), len(by_turn)
+    turn = position % turns
+    shares: Integers = np.asarray(share(by_turn[turn], position // turns, -(-(vectors - turn) // turns)), np.int64)
+    return shares
+
+
 def exchange(network: Network, producer: int, consumer: int, replicas: tuple[int, ...]) -> Exchange:
     """Exchange between a stage and one that reads it: between the replicas of the layers that are their homes.
 

@@ -7,7 +7,7 @@ need only once, also if the blocks belong to different replicas of a layer; `rep
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import cache, partial
 
@@ -17,7 +17,8 @@ from rpusim.arch.chips.bill_of_parts import bill_of_parts
 from rpusim.arch.contract.columns import Integers
 from rpusim.arch.contract.quantity import picoseconds
 from rpusim.arch.mapping.placement import Block, PlacedLayer, Placement
-from rpusim.arch.mapping.replicas import ONE, Amount, Inputs, exchange
+from rpusim.arch.mapping.reach import behind, overlap, summed, there, wanted
+from rpusim.arch.mapping.replicas import ONE, Amount, Inputs, exchange, in_turn
 from rpusim.arch.network.network import INPUT
 
 
@@ -104,6 +105,9 @@ class Traffic:
         self._hop = bill_of_parts(chip).hop_seconds if chip.mesh.hop_latency is None else chip.mesh.hop_latency
         self._edge = bool(chip.global_buffer or chip.memory or chip.host)
         self._replicas = tuple(layer.replicas for layer in placement.layers)
+        self._beside = cache(
+            lambda number: self._network.read_beside(number, self._replicas[self._network.home(number)])
+        )
         self._exchange = cache(lambda producer, consumer: exchange(self._network, producer, consumer, self._replicas))
 
     # --- ways ---------------------------------------------------------------------------------------------------------
@@ -148,7 +152,8 @@ class Traffic:
         """Find the messages with which a stage's results reach another one, in bits per completed position.
 
         They go from the homes of one to the tiles of a layer, or to the homes of a recurrent layer or of a sum. What is
-        summed where it is made stays there.
+        summed where it is made stays there, and what a sum takes of what comes to its tile for the layer at the same
+        homes comes only once.
 
         producer, consumer: numbers of the stages.
         Returns for every row home of the producer's home layer the messages that it sends.
@@ -160,19 +165,19 @@ class Traffic:
         at_homes = consumer >= len(self._layers) or receiver.layer.is_recurrent
         targets = receiver.row_homes if at_homes else receiver.blocks
 
-        def needed(home: Block, target: Block) -> range:
+        def needed(home: Block, target: Block) -> Iterable[int]:
             if consumer >= len(self._layers):
-                return _summed(home, target, giver, receiver)
+                return self._summed(home, target, producer, consumer)[0]
             if receiver.layer.is_recurrent:
-                return _overlap(home.row_start, home.row_stop, target.row_start, target.row_stop)
+                return overlap(home.row_start, home.row_stop, target.row_start, target.row_stop)
             return behind(home, target, giver, receiver)
 
         each = len(giver.row_splits)
-        wanted = [list(_wanted(home, targets, receiver.grid, needed)) for home in giver.row_homes[:each]]
+        every = [list(wanted(home, targets, receiver.grid, needed)) for home in giver.row_homes[:each]]
         return tuple(
             tuple(
                 self.message(home, target, rows * self._word(home), between.sent(replicas))
-                for target, replicas, rows in wanted[number % each]
+                for target, replicas, rows in every[number % each]
                 if between.pairs[list(replicas), number // each].any()
             )
             for number, home in enumerate(giver.row_homes)
@@ -196,7 +201,7 @@ class Traffic:
             found.append([self.message(home, tile, home.rows * self._word(home)) for tile in reversed(tiles.values())])
             for giver in giving if placed.layer.is_recurrent else ():
                 for target in giver.row_homes:
-                    rows = _overlap(home.row_start, home.row_stop, target.row_start, target.row_stop)
+                    rows = overlap(home.row_start, home.row_stop, target.row_start, target.row_stop)
                     if rows:
                         found[-1].append(self.message(home, target, len(rows) * self._word(home)))
         return tuple(map(tuple, found))
@@ -216,7 +221,7 @@ class Traffic:
         return tuple(
             tuple(
                 self.message(home, target, number * self._word(home), steps)
-                for target, _, number in _wanted(home, placed.blocks, placed.grid, needed)
+                for target, _, number in wanted(home, placed.blocks, placed.grid, needed)
             )
             for home in placed.row_homes
         )
@@ -261,7 +266,7 @@ class Traffic:
             for place, home in enumerate(home_layer.row_homes):
                 own = place // len(home_layer.row_splits)
                 for other, target in enumerate(giver.row_homes):
-                    replica, rows = other // len(giver.row_splits), _summed(target, home, giver, home_layer)
+                    replica, rows = other // len(giver.row_splits), summed(target, home, giver, home_layer)
                     if rows and between.pairs[own, replica]:
                         bits = len(rows) * self._word(home)
                         found[place].append(self.message(home, target, bits, between.sent_back(replica)))
@@ -311,10 +316,77 @@ class Traffic:
             return ()
         placed = self._home(number)
         inputs, each = Inputs(self._network, number, placed.replicas), len(placed.row_splits)
+        found = []
+        for place, home in enumerate(placed.row_homes):
+            rows = len(self._summed(home, home, INPUT, number)[0])
+            amount = inputs.needed([place // each], rows, placed.layer.rows)
+            found.append(self.message(None, home, self._word(home), amount))
+        return tuple(found)
+
+    def shared(self, number: int) -> tuple[tuple[Message, ...], ...]:
+        """Find what messages bring to the layer at a sum's homes that the sum takes from there, too.
+
+        number: of the sum. Returns for every row home of the stage that both read, in bits per position, what is shared
+        of the message to each tile; nothing if there is no such stage, or if it is the network's input.
+        """
+        stage, receiver = self._beside(number), self._home(number)
+        if stage is None or stage == INPUT:
+            return ()
+        giver, between = self._home(stage), self._exchange(stage, number)
+
+        def both(home: Block, target: Block) -> Iterable[int]:
+            return self._summed(home, target, stage, number)[1]
+
         return tuple(
-            self.message(None, home, self._word(home), inputs.needed([place // each], home.rows, placed.layer.rows))
-            for place, home in enumerate(placed.row_homes)
+            tuple(
+                self.message(home, target, rows * self._word(home), between.sent(replicas))
+                for target, replicas, rows in wanted(home, receiver.row_homes, receiver.grid, both)
+            )
+            for home in giver.row_homes
         )
+
+    def taken(self, number: int) -> tuple[tuple[Integers, Integers], ...]:
+        """Count what the vectors of a sum take out of the buffers at its homes; what is made there is at hand.
+
+        number: of the sum. Returns for every row home of a replica (vectors,) bits that waited there for the sum, and
+        (vectors,) bits of what the layer at these homes reads, too, or of samples that are there from the start.
+        """
+        placed, chip = self._home(number), self._placement.chip
+        found = []
+        for home in placed.row_homes[: len(placed.row_splits)]:
+            alone, beside = np.zeros((2, placed.layer.vectors), np.int64)
+            for source in self._network.predecessors(number):
+                if source == INPUT:
+                    mine, theirs = (len(rows) for rows in self._summed(home, home, INPUT, number))
+                    inputs = Inputs(self._network, number, placed.replicas)
+                    of_turn = [inputs.needed([0], rows, placed.layer.rows).table[:, 0] for rows in (mine, theirs)]
+                    bits = [self._word(home) * in_turn(each.astype(np.int64), placed.layer.vectors) for each in of_turn]
+                    bits = bits if chip.memory or chip.host else [bits[0] * 0, bits[0] + bits[1]]
+                elif self._home(source) is placed:
+                    continue
+                else:
+                    giver = self._home(source)
+                    positions = in_turn(self._exchange(source, number).between.sum(1), placed.layer.vectors)
+                    words = np.zeros(2, np.int64)
+                    for other in giver.row_homes[: len(giver.row_splits)]:
+                        rows = self._summed(other, home, source, number)
+                        words += np.array([len(each) for each in rows]) * self._word(other)
+                    bits = [words[0] * positions, words[1] * positions]
+                alone, beside = alone + bits[0], beside + bits[1]
+            found.append((alone, beside))
+        return tuple(found)
+
+    def _summed(self, home: Block, target: Block, producer: int, number: int) -> tuple[list[int], list[int]]:
+        """Find the outputs of a home of a stage that are summed at a home of a sum.
+
+        home: of the producer; the target itself if that is the sample. target: of the sum.
+        Returns those that come for the sum alone, and those that come to this tile for the layer at the same homes.
+        """
+        receiver = self._home(number)
+        giver = receiver if producer == INPUT else self._home(producer)
+        rows = summed(home, target, giver, receiver)
+        come = there(home, target, giver, receiver) if self._beside(number) == producer else frozenset[int]()
+        return [row for row in rows if row not in come], [row for row in rows if row in come]
 
     def read(self, placed: PlacedLayer) -> int:
         """Count the numbers of a sample that a layer reads.
@@ -332,74 +404,3 @@ class Traffic:
 
     def _word(self, block: Block) -> int:
         return self._placement.chip.tiles[block.kind].digital.word_bits
-
-
-def behind(rows: Block, columns: Block, producer: PlacedLayer, consumer: PlacedLayer) -> range:
-    """Find which of a producer's outputs are read through the columns of a consumer's block.
-
-    rows: a block of the producer, of whose outputs is asked. columns: a block of the consumer.
-    Returns their range among all outputs of the producer.
-
-    Each output (a channel, or an element) stands behind a number of adjacent columns, of all groups together; where
-    that is no whole number (the positions were rearranged in between) every column is taken to need every output.
-    """
-    layer, own = consumer.layer, _outputs(rows, producer)
-    each, remainder = divmod(layer.columns * layer.groups, producer.layer.outputs)
-    if remainder or not each:
-        return own
-    before = consumer.group(columns) * layer.columns
-    start, stop = before + columns.column_start, before + min(columns.column_stop, layer.columns)
-    return range(max(start // each, own.start), min(-(-stop // each), own.stop))
-
-
-def _summed(rows: Block, at: Block, giver: PlacedLayer, receiver: PlacedLayer) -> range:
-    """Find which of a layer's outputs are summed at a home of another one.
-
-    rows: a block of the giver, of whose outputs is asked. at: the home.
-    Returns their range among all outputs of the giver.
-
-    Where one layer has a multiple of the other's outputs, as after flattening, or where one is broadcast, each stands
-    for that many adjacent ones; where it is no whole number, every home is taken to need every output.
-    """
-    own, theirs = _outputs(rows, giver), _outputs(at, receiver)
-    outputs, others = giver.layer.outputs, receiver.layer.outputs
-    if outputs % others == 0:
-        each = outputs // others
-        return _overlap(own.start, own.stop, theirs.start * each, theirs.stop * each)
-    if others % outputs == 0:
-        each = others // outputs
-        return _overlap(own.start, own.stop, theirs.start // each, -(-theirs.stop // each))
-    return own
-
-
-def _outputs(rows: Block, layer: PlacedLayer) -> range:
-    """Which of a layer's outputs a block of its rows makes."""
-    return range(rows.row_start // layer.layer.gates, -(-rows.row_stop // layer.layer.gates))
-
-
-def _overlap(start: int, stop: int, other_start: int, other_stop: int) -> range:
-    return range(max(start, other_start), min(stop, other_stop))
-
-
-def _wanted(
-    home: Block, targets: Iterable[Block], grid: int, needed: Callable[[Block, Block], range]
-) -> Iterator[tuple[Block, frozenset[int], int]]:
-    """Group the rows of a home by the tiles that need them, and on each tile by the replicas that do.
-
-    targets: blocks that may need rows, of all replicas. grid: blocks of one replica. needed: which rows a target needs.
-    Yields (a block on the tile, replicas that share the rows, how many rows).
-    """
-    rows: dict[int, dict[int, set[int]]] = {}
-    first: dict[int, Block] = {}
-    for target in targets:
-        first.setdefault(target.chip_tile, target)
-        of_tile = rows.setdefault(target.chip_tile, {})
-        of_tile.setdefault(target.tile // grid, set()).update(needed(home, target))
-    for tile, by_replica in rows.items():
-        sharing = Counter[frozenset[int]]()
-        if len(by_replica) == 1:
-            sharing.update({frozenset(by_replica): len(next(iter(by_replica.values())))})
-        else:
-            for row in sorted(set().union(*by_replica.values())):
-                sharing[frozenset(replica for replica, its in by_replica.items() if row in its)] += 1
-        yield from ((first[tile], replicas, number) for replicas, number in sharing.items() if number)

@@ -186,6 +186,26 @@ class Network:
         (source,) = self.graph.predecessors(self.layers[layer].name)
         return self._traced[0][source]
 
+    def read_beside(self, number: int, turns: int = 1) -> int | None:
+        """Find the stage of which a sum takes the very values that the layer at its homes reads, position by position.
+
+        number: of the sum. turns: of the layer's vectors, which each read and take them. Returns None if there is none,
+        or if an earlier sum at the same homes takes them, too.
+        """
+        made = self.sums[number - len(self.layers)]
+        layer, (source,) = self.layers[made.home], self.graph.predecessors(self.layers[made.home].name)
+        earlier = [one for one in self.sums if one.home == made.home and one.number < number]
+        if layer.is_recurrent or source not in made.given_by or any(source in one.given_by for one in earlier):
+            return None
+        stage, completes = made.parts[made.given_by.index(source)]
+        if sum(part.stage == stage for part in made.parts) > 1:
+            return None
+        taken, read = made.taken(stage, turns)[1], layer.readers(completes.shape, turns)
+        if np.any(taken & ~read):
+            return None
+        emitted = [self._emits(stage, completes, np.logical_or.reduce(each)) for each in (taken, read)]
+        return stage if np.array_equal(emitted[0], emitted[1]) else None
+
     def predecessors(self, stage: int) -> tuple[int, ...]:
         """List the stages that one reads, through digital operations; `INPUT` if it reads the sample, too."""
         return tuple(edge.producer for edge in self.edges if edge.consumer == stage)
@@ -238,7 +258,8 @@ class Network:
         sums: list[Sum] = []
         homes = [*range(len(self.layers)), INPUT]  # of layers, then of sums; -1 looks up the last entry
         for operation in self.operations:
-            arriving = [signals[name] for name in self.graph.predecessors(operation.name)]
+            given = {name: signals[name] for name in self.graph.predecessors(operation.name)}
+            arriving = list(given.values())
             if not arriving:
                 signals[operation.name] = Signal(INPUT, np.broadcast_to(np.int32(-1), operation.shape))
             elif isinstance(operation, WeightLayer):
@@ -250,7 +271,7 @@ class Network:
                 of_parts = [homes[signal.stage] for signal in arriving]
                 home = max(of_parts)
                 own = [other == home for other in of_parts]
-                made = Sum.of(operation.name, len(homes) - 1, home, arriving, own, operation.shape)
+                made = Sum.of(operation.name, len(homes) - 1, home, given, own, operation.shape)
                 sums.append(made)
                 homes.insert(-1, home)
                 signals[operation.name] = Signal(made.number, made.completes)

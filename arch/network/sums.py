@@ -11,7 +11,7 @@ branches of one and the same stage, such as x * sigmoid(x), is no sum in this se
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -40,6 +40,7 @@ class Sum:
     number:     of the stage: sums are counted on after the layers.
     home:       index of the layer at whose homes it is made, the latest of those that it reads.
     parts:      the signals that are merged, each in its own shape, before it is broadcast.
+    given_by:   names of the operations that give them.
     completes:  for every value the vector of the home layer with which it is made.
     """
 
@@ -47,20 +48,22 @@ class Sum:
     number: int
     home: int
     parts: tuple[Signal, ...]
+    given_by: tuple[str, ...]
     completes: IndexMap
 
     @staticmethod
     def of(
-        name: str, number: int, home: int, parts: Sequence[Signal], own: Sequence[bool], shape: Sequence[int]
+        name: str, number: int, home: int, parts: Mapping[str, Signal], own: Sequence[bool], shape: Sequence[int]
     ) -> Sum:
         """Make a sum.
 
-        own: for each of the parts, whether the home layer makes it. shape: of the sum. The rest as in the class.
+        parts: by the names of the operations that give them. own: for each of them, whether the home layer makes it.
+        shape: of the sum. The rest as in the class.
         """
-        mine = [part.completes for part, local in zip(parts, own, strict=True) if local]
+        mine = [part.completes for part, local in zip(parts.values(), own, strict=True) if local]
         # what only padding gives is there from the start, and is added with the first vector
         mine.append(np.broadcast_to(np.int32(0), tuple(shape)))
-        return Sum(name, number, home, tuple(parts), largest(mine, shape))
+        return Sum(name, number, home, tuple(parts.values()), tuple(parts), largest(mine, shape))
 
     @property
     def sources(self) -> tuple[int, ...]:

@@ -98,6 +98,12 @@ class DigitalStages:
             return [[Stage(ids)] for ids in rest], later
         return [[*a, *b] for a, b in zip(summed, waited, strict=True)], ()
 
+    def sum(self, work: Work, made: SumPlan) -> Stages:
+        """Return what homes do to make a sum: take its parts out of the buffer, then as behind a layer."""
+        at, (stages, _) = work.position, self.forward(work, made)
+        taken = [(plain(parts[at]), plain(beside[at])) for parts, beside in made.taken]
+        return [[Stage(0, parts=p, read=b), *its] for (p, b), its in zip(taken, stages, strict=True)]
+
     def error(self, work: Work, made: SumPlan | None = None) -> Stages:
         """Return what homes do with gradients that arrive, to make them the error of the layer, or of a sum."""
         layer, homes = work.layer, self._homes(work, len(work.layer.placed.row_homes))

@@ -68,6 +68,8 @@ class Flow:
         self._room = Room(self._writer, self.movement)
         self._through_time: dict[int, tuple[Integers, Integers]] = {}
         """By recurrent layer: (vectors that go back,) gates of when its error is known, and of when it went back."""
+        self._through: dict[int, Done] = {}
+        """By layer: when its vectors have gone forward through it."""
         self._stages = DigitalStages(self._writer, self.movement, with_error)
 
     @property
@@ -103,7 +105,8 @@ class Flow:
         sends, parts = self._sends(work, layer.index, layer.outputs)
         stages, later = self._stages.forward(work)
         homes = Homes.of(work, layer.placed.row_homes, stages, sends, merges, fed, layer.echo, later, parts)
-        return self._multiplied(work, start, homes, begun)
+        done = self._through[layer.index] = self._multiplied(work, start, homes, begun)
+        return done
 
     def sum(self, work: Work, made: SumPlan, start: Sequence[Operand]) -> Done:
         """Make a sum of branches at the homes of its layer, once for all that read it.
@@ -117,9 +120,15 @@ class Flow:
             When each vector's results have arrived where they are read.
         """
         sends, parts = self._sends(work, made.number, made.outputs)
-        stages, _ = self._stages.forward(work, made)
+        stages = self._stages.sum(work, made)
         homes = Homes.of(work, work.layer.placed.row_homes, stages, sends, parts=parts)
-        return at_homes(self._writer, work, homes, start)
+        if freed := self._room.freed_by_sum(work, made):
+            homes = replace(homes, added=self._writer.gates(work))
+        done = at_homes(self._writer, work, homes, start)
+        if homes.added is not None:
+            multiplied = self._through[work.layer.index].by(np.arange(len(work)))
+            self._room.release(work, [homes.added, multiplied], freed)
+        return done
 
     def share_error(self, work: Work, made: SumPlan, parts: Collection[int], start: Sequence[Operand]) -> Done:
         """Make the error of a sum, once for all its parts, and send it to the homes of those that have errors.
@@ -290,7 +299,7 @@ class Flow:
                 if alone:
                     at_home(writer, task, work, homes, number, chosen, done)
         if freed:
-            self._room.release(work, multiplied if homes.added is None else homes.added, freed)
+            self._room.release(work, [multiplied if homes.added is None else homes.added], freed)
         return done if alone else at_homes(writer, work, homes, [multiplied], done)
 
     def _multiply(self, task: Task, block: BlockPlan, rows: Integers, work: Work, begun: Integers) -> None:

@@ -26,6 +26,7 @@ class Stage:
     start:   gates to wait for; None: none.
     read:    bits read from the buffer of its tile, which stay there.
     fetch:   bits taken out of the buffer.
+    parts:   bits taken out of it that waited there to be summed.
     work:    numbers of digital works.
     store:   bits written to the buffer, which wait there.
     raised:  gates to raise then; None: none.
@@ -36,6 +37,7 @@ class Stage:
     start: Integers | None = None
     read: Operand = 0
     fetch: Operand = 0
+    parts: Operand = 0
     store: Operand = 0
     raised: Integers | None = None
     away: Operand = 0
@@ -45,6 +47,10 @@ class Stage:
         if self.start is not None:
             task.wait(pick(self.start, chosen))
         self._move(writer, task, work, block, pick(self.fetch, chosen), chosen, reading=True)
+        if some(self.parts):
+            task.of(PART)
+            writer.units.recall(task, block, pick(self.parts, chosen), reading=True)
+            task.of(NO_ROW)
         if some(self.read):
             writer.units.recall(task, block, pick(self.read, chosen), reading=True)
         writer.units.compute(task, block, plain(pick(self.work, chosen)))

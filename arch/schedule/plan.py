@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from rpusim.arch.chips.bill_of_parts import bill_of_parts
 from rpusim.arch.chips.description import TileKind
+from rpusim.arch.contract.columns import Integers
 from rpusim.arch.contract.digital_work import NOTHING, Work
 from rpusim.arch.contract.quantity import picoseconds
 from rpusim.arch.mapping.placement import Block, PlacedLayer, Placement
@@ -23,6 +24,7 @@ from rpusim.arch.mapping.traffic import Hop, Message, Stations, Traffic
 from rpusim.arch.network.network import INPUT, Network
 from rpusim.arch.parts.digital import Digital
 from rpusim.arch.schedule.between import Between
+from rpusim.arch.schedule.waking import Waking
 
 _BIAS = Work(multiply=1, add=1)
 """Of a digital bias, per output and update vector: less the rate times the error."""
@@ -135,6 +137,12 @@ class SumPlan:
     errors:         (part, messages[h]) for the same stages: messages of row home h with their error, in bits per
                     position.
     inputs:         messages of the network's input to the homes, as far as that is a part; as those of a layer.
+    taken:          for every row home of a replica (vectors,) bits that each vector takes out of its buffer, where they
+                    waited for the sum, and (vectors,) bits that it reads there beside the home layer, see `shared`.
+    frees:          (part, positions that each vector is the last to take), for the same stages as `needs`.
+    shared:         of every row home of the stage of which the sum takes what its home layer reads, too: messages, with
+                    the bits per position that both take; () if there is none.
+    frees_shared:   positions of these that each vector is the last to take or read.
     """
 
     number: int
@@ -144,6 +152,10 @@ class SumPlan:
     needs: tuple[tuple[int, tuple[int, ...]], ...]
     errors: tuple[tuple[int, tuple[tuple[Message, ...], ...]], ...]
     inputs: tuple[Message, ...]
+    taken: tuple[tuple[Integers, Integers], ...]
+    frees: tuple[tuple[int, tuple[int, ...]], ...]
+    shared: tuple[tuple[Message, ...], ...]
+    frees_shared: tuple[int, ...]
 
 
 @dataclass(frozen=True)
@@ -241,6 +253,13 @@ class Plan:
         """Cycles of a lane's operations by class, of the digital unit of each tile kind."""
         return tuple(parts["digital unit"].card.cycles for parts in bill_of_parts(self.placement.chip).tiles)
 
+    @cached_property
+    def waking(self) -> tuple[Waking, ...]:
+        """How long before an operation what it needs is woken, by kind of tile."""
+        chip = self.placement.chip
+        bills = zip(chip.tiles, bill_of_parts(chip).tiles, strict=True)
+        return tuple(Waking.of(kind, parts, chip.gating) for kind, parts in bills)
+
     def giver(self, consumer: int) -> tuple[LayerPlan, tuple[tuple[Message, ...], ...]] | None:
         """Find what a layer is sent: the layer at whose homes that is made, and for each of these homes the messages.
 
@@ -250,9 +269,14 @@ class Plan:
         (source,) = network.predecessors(consumer)
         if source == INPUT:
             return None
-        home, place = self.layers[network.home(source)], network.successors(source).index(consumer)
-        outputs = home.outputs if source == home.index else next(s for s in home.sums if s.number == source).outputs
-        return home, outputs[place]
+        return self.layers[network.home(source)], self.sent(source, consumer)
+
+    def sent(self, stage: int, reader: int) -> tuple[tuple[Message, ...], ...]:
+        """Return what a stage sends to one that reads it: for each of its homes the messages. Both by their numbers."""
+        network = self.placement.network
+        home, place = self.layers[network.home(stage)], network.successors(stage).index(reader)
+        outputs = home.outputs if stage == home.index else next(s for s in home.sums if s.number == stage).outputs
+        return outputs[place]
 
     @cached_property
     def bandwidth(self) -> tuple[int, ...]:
@@ -342,6 +366,9 @@ def make_plan(placement: Placement, stations: Stations | None = None) -> Plan:
 def _sum_plan(network: Network, traffic: Traffic, number: int, digital: Digital) -> SumPlan:
     """Plan a sum of branches, by the number of its stage; ``digital``: the unit that makes it."""
     edges = [e for e in network.edges if e.consumer == number and e.producer != INPUT]
+    shared, beside = traffic.shared(number), network.read_beside(number)
+    both = [e.frees for e in network.edges if e.producer == beside and e.consumer in (number, network.home(number))]
+    frees_shared = np.diff(np.min(np.cumsum(both, 1), 0), prepend=0) if shared else np.zeros(0, np.int64)
     return SumPlan(
         number=number,
         after=Between.of(network.functions(number), digital),
@@ -350,6 +377,10 @@ def _sum_plan(network: Network, traffic: Traffic, number: int, digital: Digital)
         needs=tuple((e.producer, tuple(e.needs.tolist())) for e in edges),
         errors=tuple((e.producer, traffic.shared_errors(number, e.producer)) for e in edges),
         inputs=traffic.inputs_of_sum(number),
+        taken=traffic.taken(number),
+        frees=tuple((e.producer, tuple(e.frees.tolist())) for e in edges),
+        shared=shared,
+        frees_shared=tuple(frees_shared.tolist()),
     )
 
 

@@ -6,7 +6,8 @@ the same rows copies of the same errors, and every replica its share. In a tile'
 cells come first (or go to DRAM, if the buffer is too small for them); its arrays in use share the rest equally. Of a
 mini-batch a layer keeps as many samples as each of its tiles has room for, less one if these are not all, for the
 samples on their way. In the same room the homes of a layer keep what their digital work needs on the way back (the
-result of an activation, the factors of a product). One copy of the others goes to the global buffer while there is
+result of an activation, the factors of a product), and what waits there to be summed with other branches has its place
+before all that. One copy of the others goes to the global buffer while there is
 room, then to DRAM, and comes back when it is needed, to all tiles that hold it.
 Inference that goes layer by layer keeps one sample's inputs in the same way.
 A chip that has neither global buffer nor DRAM is taken to find room, and the account says how much it lacked.
@@ -35,6 +36,7 @@ class Held:
     input_bits:      of the sample's inputs.
     error_bits:      of the sample's errors.
     waiting_bits:    of what the digital work at the tile's homes needs on the way back.
+    part_bits:       of the parts of sums that wait at the tile's homes until they are summed.
     own_input_bits:  of these inputs, what no tile of the replica before this one holds: this tile puts it away.
     own_error_bits:  the same of the errors.
     """
@@ -46,6 +48,7 @@ class Held:
     own_input_bits: int
     own_error_bits: int
     waiting_bits: int = 0
+    part_bits: int = 0
 
     @property
     def bits(self) -> int:
@@ -109,7 +112,9 @@ def settle(plan: Plan, samples: int, training: bool) -> tuple[Kept, ...]:
         by_tile = Counter[int]()
         for of_replica in held:
             for one in of_replica:
-                by_tile[placed.blocks[one.block].chip_tile] += -(-(one.bits + one.waiting_bits) // placed.replicas)
+                by_tile[placed.blocks[one.block].chip_tile] += -(
+                    -(one.bits + one.waiting_bits + one.part_bits) // placed.replicas
+                )
         room_for = min((share[tile] // bits for tile, bits in by_tile.items() if bits), default=samples)
         inputs = layer.reads * word
         errors = placed.layer.rows * placed.layer.vectors * word if training else 0
@@ -205,6 +210,7 @@ def _held(plan: Plan, layer: LayerPlan, share: dict[int, int], word: int, traini
                 own_input_bits=sum(_read_by(b, inputs, placed) for b in mine if placed.column_home(b) is b),
                 own_error_bits=of_row * sum(block.rows for block in mine if placed.row_home(block) is block),
                 waiting_bits=sum(_waiting(layer, b) for b in mine if training and placed.row_home(b) is b),
+                part_bits=sum(_parts(layer, b) for b in mine if placed.row_home(b) is b),
             )
             for tile, mine in there.items()
         )
@@ -242,6 +248,12 @@ def _waiting(layer: LayerPlan, home: Block) -> int:
     each = [block.tile for block in layer.placed.row_homes[: len(layer.placed.row_splits)]]
     before = each.index(home.tile % layer.placed.grid)
     return sum(bits * (before + 1) // len(each) - bits * before // len(each) for bits in layer.waiting)
+
+
+def _parts(layer: LayerPlan, home: Block) -> int:
+    """Return the bits of a sample that wait at a row home to be summed, as if its replica did all vectors."""
+    number = home.tile % layer.placed.grid // len(layer.placed.column_splits)
+    return sum(int(made.taken[number][0].sum()) for made in layer.sums)
 
 
 def _capacities(placement: Placement) -> dict[int, int]:

@@ -57,7 +57,8 @@ class Units:
             backward: whether rows are driven and columns read.
             begun: a gate to raise when the arrays are held; None: none.
         """
-        adcs = arrays[-1].adcs(backward)
+        adcs, waking = arrays[-1].adcs(backward), self._plan.waking[block.block.kind]
+        task.until(max(waking.read, waking.convert - way.lead_ps))
         for array in arrays:
             task.take(array.array)
         if begun is not None:
@@ -98,6 +99,7 @@ class Units:
         duration = lasting(slots, block.slot_ps * turns, block, "pulses.width, gap or bl")
         held = [side for array in arrays for side in array.sides]
         amounts = [(side, slots if number == 0 else 0) for number, side in enumerate(held)]
+        task.until(self._plan.waking[block.block.kind].pulse * (slots > 0))
         task.use_together([array.array for array in arrays], Op.PULSE, duration, amounts)
 
     def write(self, task: Task, block: BlockPlan, array: ArrayPlan, weights: Integers, rows: Integers) -> None:
@@ -120,6 +122,7 @@ class Units:
         pulses = np.where(weights > 0, pulses, 0)
         amounts = [(side, pulses) for side in array.sides]
         duration = lasting(pulses, programming.pulse_ps, block, "programming.width or iterations")
+        task.until(self._plan.waking[block.block.kind].pulse * (pulses > 0))
         task.use_together([array.array], Op.WRITE, duration, amounts)
 
     # --- numbers and bits ---------------------------------------------------------------------------------------------
@@ -129,6 +132,8 @@ class Units:
         if some(work):
             durations = self._of_works(block.block.kind)
             duration = int(durations[work]) if isinstance(work, int) else durations[work]
+            if digital := self._plan.waking[block.block.kind].digital:
+                task.until(digital * (work > 0))
             task.use(block.digital, Op.DIGITAL, duration, work, worked=True)
 
     def _of_works(self, kind: int) -> Integers:

@@ -77,8 +77,9 @@ class _AnalogProduct(torch.autograd.Function):
         *weights: Tensor,
     ) -> Tensor:
         vectors = layer.vectors_of(x)
-        ctx.layer, ctx.shape, ctx.step, ctx.call = layer, x.shape, step, layer.calls - step.number
-        vars(layer).update(calls=layer.calls + 1, at_work=ctx.call)  # a module's own way to set it takes long
+        ctx.layer, ctx.shape, ctx.step, ctx.call = layer, x.shape, step, layer.calls
+        over = step.number == step.steps - 1  # a sequence that is fed step by step is one call
+        vars(layer).update(calls=layer.calls + over, at_work=ctx.call)  # a module's own way to set it takes long
         ctx.save_for_backward(vectors)
         y = layer.analog_forward(vectors, step)
         clipped[:] = [tile.clipped for tile in layer._grid]

@@ -159,7 +159,7 @@ def check_convertible(network: Network, module: nn.Module) -> None:
     network:  what `capture` found of the module.
     module:   whose weight layers are to be put on arrays, each on its own.
 
-    Raises InputError if a recurrent layer is used twice, a weight is used by a function and not by a module, or the
+    Raises InputError if a weight is used by a function and not by a module, or the
     module is a weight layer by itself.
     """
     if isinstance(module, WEIGHT_LAYERS):
@@ -171,11 +171,6 @@ def check_convertible(network: Network, module: nn.Module) -> None:
     for index, layer in enumerate(network.layers):
         first = network.layers[network.uses(index)[0]]
         holder = modules.get(first.name.rpartition(".")[0])
-        if first is not layer and isinstance(holder, nn.RNNBase):
-            raise InputError(
-                f"network: {type(holder).__name__} with weight {layer.parameter!r} is used twice, which can be mapped "
-                "and timed but not computed; accepted: every recurrent layer used once"
-            )
         if not isinstance(modules.get(first.name), WEIGHT_LAYERS) and not isinstance(holder, nn.RNNBase):
             raise InputError(
                 f"network: weight {layer.parameter!r} is used by a function, which can be mapped and timed but not "

@@ -182,6 +182,17 @@ class Translator:
         self.steps.append((operation, tuple(source.name for source in sources)))
         self.made_by[node] = operation
 
+    def turned(self, node: fx.Node) -> str | None:
+        """Return the name of the parameter or buffer that a node is the transpose of; None if it is of none."""
+        while node.op == "call_function" and "detach" in str(node.target):
+            node = node.args[0]  # type: ignore[assignment]  # the tensor that is detached
+        if node.op != "call_function" or not node.args or getattr(node.args[0], "name", None) not in self.held:
+            return None
+        kinds = ("aten.t.", "aten.transpose.", "aten.permute.", "aten.numpy_T.")
+        inner = node.args[0]
+        assert isinstance(inner, fx.Node)
+        return self.first_name[self.held[inner.name]] if str(node.target).startswith(kinds) else None
+
     def weight_layer(
         self, node: fx.Node, kind: str, source: Operation, shape: tuple[int, ...], given: dict[str, Any]
     ) -> WeightLayer:
@@ -194,6 +205,11 @@ class Translator:
             subject = self.subject(node)
             if subject.startswith("module") and self.place(node)[1] not in ACCEPTED_MODULES:
                 raise InputError(self.refusal(node))
+            if (turned := self.turned(weight)) is not None:
+                raise InputError(
+                    f"{subject} uses weight {turned!r} transposed, but arrays are driven forward on one side only; "
+                    "accepted: weights used as they are, such as a second layer with a weight of its own"
+                )
             raise InputError(f"{subject} uses a weight that is computed in forward, accepted: a parameter or buffer")
         parameter = self.first_name[self.held[weight.name]]
         path, _ = self.place(node)

@@ -36,8 +36,8 @@ def states(ledger: Ledger) -> list[dict[str, Any]]:
 def standby(plan: Plan, ledger: Ledger) -> dict[str, Any]:
     """Say how the chip's parts rest, and what the same work would take if all were on all the time.
 
-    Returns ``gating``, ``ungated_J`` (total energy without any gating), ``corner`` (of leakage, in a sentence) and,
-    where leakage of neighbours differs much per area, ``warning``.
+    Returns ``gating``, ``ungated_J`` (total energy without any gating, in the same time), ``corner`` (of leakage, in a
+    sentence) and, where leakage of neighbours differs much per area, ``warning``.
     """
     chip = plan.placement.chip
     bill = bill_of_parts(chip)

@@ -143,7 +143,9 @@ class TestAroundTheArray:
         on_link = -(-100 * 9 * 10**12 // (90 * 8 * 10**9))
         assert events.duration[sends].tolist() == [on_link, on_link]
         (left,), (arrived,) = (times[sends][[place]] for times, place in ((events.end, 0), (events.start, 1)))
-        assert arrived == left + 1000  # 1 ns in each router
+        per_metre = 217e-9 * (22 / 32) ** 0.32
+        hop = 1e-9 + per_metre * 2.592e-3  # a router, and the wire between tiles of 2.592 mm at 32 nm
+        assert arrived - left == pytest.approx(hop * 1e12, abs=1)
 
     def test_the_last_layer_sends_nothing(self, figures: Any) -> None:
         assert ("links", "forward", "fc1") not in figures[2].energy
@@ -174,12 +176,12 @@ class TestAroundTheArray:
 
     def test_algorithm_operations_of_a_row_are_done_and_priced(self) -> None:
         row = {"phase": Phase.FORWARD, "passes": 1, "active_columns": 1}
-        costs = [account(linear_chain(8, 8), "rpu-2016", Activity.rows(**row, adds=n)) for n in (0, 1000)]
+        costs = [account(linear_chain(8, 8), "rpu-2016", Activity.rows(**row, adds=n)) for n in (1024, 2048)]
         extra = costs[1][2].by(0)["digital unit"] - costs[0][2].by(0)["digital unit"]
         leakage = 52 * 0.00403e-6 * 88  # of its lanes, by their area at the corner of low-standby transistors (W)
         standby = (costs[1][2].time_ps - costs[0][2].time_ps) * round(leakage * 1e9)
-        assert extra == 1000 * 265_000_000 + standby
-        assert costs[1][2].time_ps - costs[0][2].time_ps == -(-1000 * 10**12 // (512 * 10**8))
+        assert extra == 1024 * 265_000_000 + standby
+        assert costs[1][2].time_ps - costs[0][2].time_ps == 1024 * 10**12 // (512 * 10**8)
 
 
 class TestSplitLayers:

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from generated import images
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -154,6 +155,15 @@ class TestWhatWaits:
         for op, phase in ((Op.STORE, Phase.FORWARD), (Op.FETCH, Phase.BACKWARD)):
             mine = waiting & (events.op == op)
             assert events.amount[mine].sum() == 4 * bits and set(events.phase[mine]) <= {phase}
+        assert plan.layers[0].after.kept == bits
+
+    def test_the_place_of_a_maximum_waits_as_bits(self) -> None:
+        """Of 2 x 2 values two bits, for each of 2 x 2 x 2 results; besides the tanh of 2 x 4 x 4 values, as words."""
+        plan, events, _ = done(images(4, 2), "reram-512", 3, 3)
+        bits = 2 * 4 * 4 * 16 + 2 * 2 * 2 * 2
+        waiting = (events.row == WAITING) & (events.layer == 0)
+        for op in (Op.STORE, Op.FETCH):
+            assert events.amount[waiting & (events.op == op)].sum() == 3 * bits
         assert plan.layers[0].after.kept == bits
 
     def test_nothing_waits_in_inference(self) -> None:

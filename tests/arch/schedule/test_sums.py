@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -11,16 +13,16 @@ from rpusim.arch.account.pricing import Pricer
 from rpusim.arch.analysis.occupancy import kept_bits
 from rpusim.arch.chips.chip import Chip
 from rpusim.arch.contract.activity import Activity, Phase
-from rpusim.arch.engine.events import PART, Events, Op
+from rpusim.arch.engine.events import NO_ROW, PART, Events, Op
 from rpusim.arch.mapping.assumed_activity import assumed_activity
 from rpusim.arch.mapping.placement import place
 from rpusim.arch.network.network import INPUT, Network, connect
 from rpusim.arch.network.operations import Operation, WeightLayer
 from rpusim.arch.schedule.plan import Plan, make_plan
 from rpusim.arch.schedule.schedules import Schedule, run
-from rpusim.arch.schedule.storage import sent
+from rpusim.arch.schedule.storage import sent, settle
 from rpusim.errors import InputError
-from tests.arch.generated import around, changed, gated, residual, sums, works
+from tests.arch.generated import around, changed, gated, residual, sums, with_outside, works
 
 SCHEDULES = [
     (False, "sequential"),
@@ -31,13 +33,17 @@ SCHEDULES = [
 ]
 
 
-def blocks(depth: int, width: int = 256) -> Network:
-    """x = relu(x + Linear(x)), 16 positions, so often."""
+def blocks(depth: int, width: int = 256, layers: int = 1) -> Network:
+    """x = relu(x + Linear(x)), 16 positions, so often; or with several layers in each."""
     steps: list[tuple[Operation, tuple[str, ...]]] = []
     x, shape = "input", (16, width)
     for block in range(depth):
-        steps.append((WeightLayer.linear(f"linear{block}", shape, width), (x,)))
-        steps.append((Operation.digital(f"sum{block}", "add", shape, inputs=2), (f"linear{block}", x)))
+        before = x
+        for layer in range(layers):
+            name = f"linear{block}.{layer}"
+            steps.append((WeightLayer.linear(name, shape, width), (before,)))
+            before = name
+        steps.append((Operation.digital(f"sum{block}", "add", shape, inputs=2), (before, x)))
         x = f"relu{block}"
         steps.append((Operation.digital(x, "activation", shape, detail="relu"), (f"sum{block}",)))
     return connect("blocks", shape, steps)
@@ -57,14 +63,14 @@ def stored(events: Events, phase: Phase) -> int:
 
 @pytest.mark.parametrize("training", [False, True])
 def test_each_further_block_stores_the_same_bits(training: bool) -> None:
-    """One block more: its sum goes to the next layer and to the next sum, forward and backward.
+    """One block more: its sum goes once to the next layer, which has it for the next sum, too; two errors go back.
 
     In training it also keeps, for the way back, a bit of every value that its relu lets through or not.
     """
     values, word = 16 * 256, Chip.load("reram-512").tiles[0].digital.word_bits
     for phase in (Phase.FORWARD, Phase.BACKWARD) if training else (Phase.FORWARD,):
         found = [stored(timed(blocks(depth), training, "sequential", 1)[2], phase) for depth in (4, 8, 16, 32)]
-        each = values * (2 * word + (training and phase == Phase.FORWARD))
+        each = values * (2 * word if phase == Phase.BACKWARD else word + training)
         assert np.diff(found).tolist() == [4 * each, 8 * each, 16 * each]
 
 
@@ -81,6 +87,33 @@ def test_a_further_block_takes_as_long_and_as_much_energy_whatever_the_depth(
     rise = np.diff(np.array(found), axis=0) / np.array([[4], [8], [16]])
     assert (rise[1:] <= 1.1 * rise[:-1]).all()  # less is right: samples come in further ahead of a longer pipeline
     assert (rise[1:] >= 0.9 * rise[:-1]).all()
+
+
+@pytest.mark.parametrize("layers", [1, 2])
+@pytest.mark.parametrize(("training", "schedule"), SCHEDULES)
+def test_every_block_takes_the_same_energy_whatever_the_depth(training: bool, schedule: Schedule, layers: int) -> None:
+    """To the zeptojoule: all but the last, whose sum nobody reads, and in training the first, which sends none back."""
+    found = set[float]()
+    for depth in (4, 8, 16, 32):
+        plan, activity, events = timed(blocks(depth, layers=layers), training, schedule)
+        of_layer = Counter[str]()
+        for (_, phase, layer), zj in Pricer(plan)(events, activity).energy.items():
+            of_layer[layer] += zj * (phase != STANDBY)
+        each = [sum(of_layer[f"linear{block}.{n}"] for n in range(layers)) for block in range(training, depth - 1)]
+        assert len(set(each)) == 1
+        found.add(sum(each) / len(each))
+    assert len(found) == 1
+
+
+@pytest.mark.parametrize("schedule", ["sequential", "layer-pipelined"])
+def test_every_block_takes_the_same_time_whatever_the_depth(schedule: Schedule) -> None:
+    """From its end to that of the next one, for one sample; all between the first and the last."""
+    found = set[int]()
+    for depth in (4, 8, 16, 32):
+        _, _, events = timed(blocks(depth), False, schedule, 1)
+        ends = [int(events.end[events.layer == layer].max()) for layer in range(1, depth - 1)]
+        found.update(np.diff(ends).tolist())
+    assert len(found) == 1
 
 
 def _operations(plan: Plan, stage: int) -> int:
@@ -114,12 +147,22 @@ def test_what_is_sent_to_sums_is_stored_there_and_all_digital_operations_are_don
         if edge.consumer == made.number and network.home(edge.producer) not in (INPUT, made.home)
         for giver in (plan.layers[network.home(edge.producer)],)
     )
+    parts -= sum(
+        sum(sent(made.shared, giver.placed.replicas, giver.placed.layer.vectors).values())
+        for layer in plan.layers
+        for made in layer.sums
+        if made.shared
+        for giver in (plan.layers[network.home(network.arriving(layer.index).stage)],)
+    )
     if {"DRAM", "host link"} & plan.outside.keys():
         inputs = [made.inputs for layer in plan.layers for made in layer.sums]
         parts += sum(sum(sent([messages], 1, 1).values()) for messages in inputs)
     waiting = (events.op == Op.STORE) & (events.row == PART)
     assert events.amount[waiting].sum() == parts * samples
     assert set(events.phase[waiting]) <= {Phase.FORWARD}
+    taken = int(events.amount[(events.op == Op.FETCH) & (events.row == PART)].sum())
+    assert taken >= parts * samples  # more where replicas on one tile each take what is broadcast to both
+    assert taken == parts * samples or any(layer.placed.replicas > 1 for layer in plan.layers)
     done = (events.op == Op.DIGITAL) & (events.phase == Phase.FORWARD) & (events.row < 0)
     assert events.amount[done].sum() == samples * sum(_operations(plan, stage) for stage in (INPUT, *range(stages)))
 
@@ -142,6 +185,8 @@ def test_the_error_of_a_sum_takes_as_many_bits_to_each_branch_as_the_branch_took
                     sum(sent(messages, home.placed.replicas, home.placed.layer.vectors).values())
                     for messages, home in ((forward, giver), (errors, layer))
                 )
+                shared = sum(sent(made.shared, giver.placed.replicas, giver.placed.layer.vectors).values())
+                there += shared if part == network.read_beside(made.number, layer.placed.replicas) else 0
                 assert there == back
                 assert (there == 0) == (giver is layer)
 
@@ -154,18 +199,26 @@ def test_buffers_are_empty_in_the_end(network: Network, training: bool, schedule
     assert change.any() and change.sum() == 0
 
 
+@pytest.mark.parametrize("layers", [1, 2])
 @pytest.mark.parametrize(("training", "schedule"), SCHEDULES)
-def test_a_sum_follows_its_branches_and_comes_before_its_readers(training: bool, schedule: Schedule) -> None:
+def test_a_sum_follows_its_branches_and_comes_before_its_readers(
+    training: bool, schedule: Schedule, layers: int
+) -> None:
     """Of every vector: the last part is there before the operations of the sum, which come before what reads it."""
-    _plan, _, events = timed(blocks(3, 16), training, schedule, 1)
+    _plan, _, events = timed(blocks(3, 16, layers), training, schedule, 1)
     forward = events.phase == Phase.FORWARD
     for vector in range(16):
         mine = forward & (events.vector == vector)
-        for home in (1, 2):
-            came = mine & (events.layer == home - 1) & (events.row == PART) & (events.op == Op.STORE)
-            made = mine & (events.layer == home) & (events.row == -1) & (events.op == Op.DIGITAL)
-            assert came.sum() == made.sum() == 1
-            assert events.end[came].max() <= events.start[made].min()
+        for block in (1, 2):
+            home, giver = block * layers + layers - 1, block * layers - 1
+            row = NO_ROW if layers == 1 else PART  # what the layer there reads comes once for both
+            came = mine & (events.layer == giver) & (events.row == row) & (events.op == Op.STORE)
+            came &= events.start > events.end[mine & (events.layer == giver) & (events.op == Op.DIGITAL)].max() - 1
+            took = mine & (events.layer == home) & (events.row == row) & (events.op == Op.FETCH)
+            made = mine & (events.layer == home) & (events.row == NO_ROW) & (events.op == Op.DIGITAL)
+            assert came.sum() == took.sum() == made.sum() == 1
+            assert events.end[came].max() <= events.start[took].min()
+            assert events.end[took].max() <= events.start[made].min()
             read = mine & (events.layer == home + 1) & (events.op == Op.DRIVE) & (events.amount > 0)
             assert not read.any() or events.start[read].min() >= events.end[made].max()
 
@@ -194,3 +247,44 @@ def _samples(plan: Plan, activity: Activity) -> int:
     placed = plan.layers[0].placed
     rows = (activity.layer == 0) & (activity.phase == Phase.FORWARD)
     return int(rows.sum()) // placed.grid // placed.layer.vectors
+
+
+class TestRoom:
+    WORD = Chip.load("reram-512").tiles[0].digital.word_bits
+
+    @pytest.mark.parametrize(("layers", "vectors"), [(1, 1), (2, 2)])
+    def test_a_pipeline_needs_room_for_what_waits_for_a_sum(self, layers: int, vectors: int) -> None:
+        """Of one vector where the layer there reads it, too; where it only waits, the sum has half of the buffer."""
+        needed = vectors * 16 * self.WORD
+        for bits, refused in ((needed - 1, True), (needed, False)):
+            chip = changed(Chip.load("reram-512"), buffer={"capacity": bits})
+            plan = make_plan(place(blocks(3, 16, layers), chip))
+            work = assumed_activity(plan.placement, 3, False)
+            if refused:
+                with pytest.raises(InputError, match="larger buffers are needed"):
+                    run(plan, work, "layer-pipelined")
+            else:
+                assert run(plan, work, "layer-pipelined").makespan_ps > 0
+
+    def test_room_for_a_part_is_taken_until_the_sum_is_made(self) -> None:
+        """With room for one vector of it, the next one is not driven before the sum has taken the one before."""
+        chip = changed(Chip.load("reram-512"), buffer={"capacity": 2 * 16 * self.WORD})
+        plan = make_plan(place(blocks(3, 16, 2), chip))
+        events = run(plan, assumed_activity(plan.placement, 1, False), "layer-pipelined")
+        took = events.end[(events.op == Op.FETCH) & (events.row == PART) & (events.layer == 3)]
+        drives = events.start[(events.op == Op.DRIVE) & (events.amount > 0) & (events.layer == 1)]
+        assert len(took) == len(drives) == 16
+        assert (np.sort(drives)[1:] >= np.sort(took)[:-1]).all()
+
+    @pytest.mark.parametrize("training", [False, True])
+    def test_what_waits_for_a_sum_leaves_less_room_for_samples(self, training: bool) -> None:
+        """A sample's part is 16 vectors of 16 numbers, beside as many inputs and, in training, errors and more."""
+        whole, samples = 16 * 16 * self.WORD, 10
+        chip = changed(Chip.load("reram-512"), buffer={"capacity": samples * (4 + training) * whole})
+        plan = make_plan(place(blocks(2, 16, 2), with_outside(chip, frozenset({"memory"}))))
+        assert [one.part_bits for kept in settle(plan, samples, training) for one in kept.held[0]] == [0, whole] * 2
+        each = whole * (2 + training) + settle(plan, samples, training)[3].waiting_bits
+        for room, stay in ((samples * each, samples), (samples * each - 1, samples - 2)):
+            chip = changed(Chip.load("reram-512"), buffer={"capacity": room})
+            plan = make_plan(place(blocks(2, 16, 2), with_outside(chip, frozenset({"memory"}))))
+            assert settle(plan, samples, training)[3].samples == stay

@@ -181,28 +181,80 @@ def test_replicas_hold_for_all_uses() -> None:
         place(network, Chip.load("rpu-2016"), replicas={"tower.0": 2, "tower.0:2": 1})
 
 
-def test_a_recurrent_layer_that_is_used_twice_is_a_sentence() -> None:
-    class Twice(nn.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            self.rnn, self.last = nn.RNN(3, 3, batch_first=True), nn.Linear(3, 2)
+class Twice(nn.Module):
+    """A recurrent layer whose output it reads again."""
 
-        def forward(self, x: torch.Tensor) -> torch.Tensor:
-            return self.last(self.rnn(self.rnn(x)[0])[0][:, -1])  # type: ignore[no-any-return]
+    def __init__(self, kind: type[nn.RNNBase] = nn.RNN, times: int = 2) -> None:
+        super().__init__()
+        self.times, self.rnn, self.last = times, kind(3, 3, batch_first=True), nn.Linear(3, 2)
 
-    assert len(place(capture(Twice(), (4, 3)), Chip.load("rpu-2016")).holders) == 3
-    with pytest.raises(InputError, match=r"RNN with weight .* is used twice, which can be mapped and timed"):
-        rpusim.place(Twice(), "rpu-2016", (4, 3))
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        for _ in range(self.times):
+            x = self.rnn(x)[0]
+        return self.last(x[:, -1])  # type: ignore[no-any-return]
 
 
-def test_a_weight_that_is_read_the_other_way_is_a_sentence() -> None:
+class TestRecurrent:
+    """A recurrent layer that is called again uses both its arrays again, all steps of a call in turn."""
+
+    @pytest.mark.parametrize("kind", [nn.RNN, nn.LSTM, nn.GRU])
+    @pytest.mark.parametrize("times", [2, 3])
+    def test_it_learns_as_torch_does(self, kind: type[nn.RNNBase], times: int) -> None:
+        torch.manual_seed(4)
+        digital, x = Twice(kind, times), torch.randn(5, 4, 3)
+        analog = convert(digital, EXACT)
+        optimizers = torch.optim.SGD(digital.parameters(), 0.05), rpusim.AnalogSGD(analog.parameters(), lr=0.05)
+        for _ in range(3):
+            for module, optimizer in zip((digital, analog), optimizers, strict=True):
+                optimizer.zero_grad()
+                module(x).square().sum().backward()
+                optimizer.step()
+        torch.testing.assert_close(analog(x), digital(x), rtol=1e-3, atol=1e-4)
+
+    @pytest.mark.parametrize("times", [1, 2, 3])
+    def test_its_rows_are_those_of_its_network(self, times: int) -> None:
+        placed = rpusim.place(Twice(times=times), "rpu-2016", (4, 3))
+        optimizer = rpusim.AnalogSGD(placed.parameters(), lr=0.1)
+        taken = []
+        placed.chip._coupling.stepped = placed.chip._log.when_over = lambda: taken.append(placed.chip._take().rows)
+        for samples in (3, 2):
+            optimizer.zero_grad()
+            placed(torch.randn(samples, 4, 3)).square().sum().backward()
+            optimizer.step()
+        placement = place(capture(Twice(times=times), (4, 3)), Chip.load("rpu-2016"))
+        assert placement.arrays_used == 3
+        for rows, samples in zip(taken, (3, 2), strict=True):
+            wanted = assumed_activity(placement, samples, True, samples)
+            for layer in range(2 * times + 1):
+                for phase in (Phase.FORWARD, Phase.BACKWARD, Phase.UPDATE):
+                    mine, theirs = (r.select((r.layer == layer) & (r.phase == phase)) for r in (rows, wanted))
+                    assert sorted(mine.vector) == sorted(theirs.vector)
+
+    def test_it_is_timed_in_a_loop(self) -> None:
+        placed = rpusim.place(Twice(), "rpu-2016", (4, 3))
+        optimizer = rpusim.AnalogSGD(placed.parameters(), lr=0.1)
+        for _ in range(2):
+            optimizer.zero_grad()
+            placed(torch.randn(3, 4, 3)).square().sum().backward()
+            optimizer.step()
+        result = placed.chip.report()
+        assert result["time"]["total_s"] > 0 and result["activity"]["mini_batches"] == 2
+
+
+@pytest.mark.parametrize(
+    "turn", [lambda w: w.t(), lambda w: w.T, lambda w: w.transpose(0, 1), lambda w: w.permute(1, 0)]
+)
+def test_a_weight_that_is_read_the_other_way_is_a_sentence(turn: Callable[[torch.Tensor], torch.Tensor]) -> None:
     class Turned(nn.Module):
         def __init__(self) -> None:
             super().__init__()
             self.coder = nn.Linear(6, 3, bias=False)
 
         def forward(self, x: torch.Tensor) -> torch.Tensor:
-            return nn.functional.linear(torch.tanh(self.coder(x)), self.coder.weight.t())
+            return nn.functional.linear(torch.tanh(self.coder(x)), turn(self.coder.weight))
 
-    with pytest.raises(InputError, match="uses a weight that is computed in forward"):
-        rpusim.place(Turned(), "rpu-2016", (6,))
+    for refused in (lambda module: capture(module, (6,)), lambda module: rpusim.place(module, "rpu-2016", (6,))):
+        with pytest.raises(
+            InputError, match=r"uses weight 'coder.weight' transposed.*accepted: weights used as they are"
+        ):
+            refused(Turned())

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
+from rpusim.arch.chips.bill_of_parts import bill_of_parts
 from rpusim.arch.chips.chip import Chip
 from rpusim.arch.mapping.placement import place
 from rpusim.arch.network.network import connect
@@ -12,6 +15,7 @@ from rpusim.arch.schedule.plan import Plan, make_plan
 from rpusim.reports.words.figures import what_was_timed
 from rpusim.workloads.results import storage
 from rpusim.workloads.runs import estimate
+from rpusim.workloads.runs.inputs import load_network
 
 WORD = 9
 """Bits of a word of rpu-2016."""
@@ -70,3 +74,15 @@ def test_a_large_mini_batch_on_a_chip_without_dram_is_told_what_it_lacks() -> No
 def test_in_a_pipeline_of_inference_nothing_waits() -> None:
     document = estimate.time_network("fcn", "reram-512", 3, False, "layer-pipelined").document
     assert document["storage"]["samples"] == 0 and "room is reserved" in document["storage"]["sentence"]
+
+
+def test_sums_of_outer_products_of_a_vgg8_epoch_take_33_joules() -> None:
+    """As docs/unit-cells.md says: 50,000 samples x products x 8 bits, each read and written at 67.1875 fJ."""
+    network, chip = load_network("vgg8"), Chip.load("neurosim-vgg8")
+    products = sum(layer.weights * layer.vectors for layer in network.layers)
+    parts, word = bill_of_parts(chip).tiles[0], chip.tiles[0].digital.word_bits
+    bit = sum(parts["buffer"].actions[name].energy_zj for name in ("read", "write"))
+    product = sum(parts["digital unit"].actions[name].energy_zj for name in ("multiply", "add"))
+    assert (products, word) == (615_917_568, 8)
+    assert 50_000 * products * word * bit * 1e-21 == pytest.approx(33.1, abs=0.05)
+    assert 50_000 * products * product * 1e-21 == pytest.approx(25.6, abs=0.05)

@@ -97,7 +97,6 @@ def run(few_digits: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):  # t
         ("normalised", r"a mini-batch of 1 of the data cannot be learned \(ValueError: Expected more than 1 value"),
         ("double", r"0\.weight is float64; accepted: float32"),
         ("frozen", r"0\.bias is frozen \(requires_grad=False\)"),
-        ("recurrent_twice", r"RNN with weight 'rnn\.ih_l0\.weight' is used twice"),
         ("by_hand", r"its weight is on arrays and is used outside its layer's forward with a gradient wanted"),
         ("exits", r"in training mode, Exits cannot run on a sample of shape \(64,\): not on a Sunday"),
     ],
@@ -131,3 +130,10 @@ def test_a_layer_that_is_called_twice_learns_on_its_own_arrays(run) -> None:
     layers = run("shared")["layers"]
     assert [(layer["name"], layer.get("arrays_of")) for layer in layers] == [("a", None), ("a:2", "a"), ("b", None)]
     assert layers[0]["tiles"] == layers[1]["tiles"] != layers[2]["tiles"]
+
+
+def test_a_recurrent_layer_that_is_called_twice_does_so_too(run) -> None:
+    layers = run("recurrent_twice")["layers"]
+    names = ["rnn.ih_l0", "rnn.hh_l0", "rnn.ih_l0:2", "rnn.hh_l0:2", "last"]
+    again = [None, None, "rnn.ih_l0", "rnn.hh_l0", None]
+    assert [(layer["name"], layer.get("arrays_of")) for layer in layers] == list(zip(names, again, strict=True))
