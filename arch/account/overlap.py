@@ -19,6 +19,8 @@ from rpusim.arch.engine.program import NEVER
 
 AT_ONCE = 60
 """How many groups of stations are looked at in one go: one bit for each."""
+_BITS = 64
+"""How many kinds of units, or groups of stations, have a bit in an integer, the sign included."""
 _OVER = np.iinfo(np.int64).max
 """When the next time of a stream comes that has none left."""
 
@@ -76,17 +78,24 @@ def busy_together(lanes: Lanes, repeats: Repeats) -> tuple[Integers, int]:
     Returns:
         (64,) ps during which any unit of each kind is busy, and the largest power (pW) drawn at any time.
     """
-    whole = np.flatnonzero(repeats.whole)
-    since, until, times = (int(c[whole[0]]) if len(whole) else 0 for c in (repeats.since, repeats.until, repeats.times))
-    # The period that the whole machine repeats is gone through once, and its busy time counted more often.
+    since, until, times = _of_the_whole(repeats)
     mine = repeats.pick(lanes.task)
-    again, before = np.where(mine.whole, 0, mine.times), np.where(mine.whole, 0, mine.before - times * (until - since))
     covered, within, most = _sweep(
         *(lanes.first, lanes.size, lanes.kinds, lanes.start, lanes.end, lanes.rising, lanes.falling, lanes.woken),
-        *(mine.since, mine.until, again, before, since, until),
-        *(np.zeros((len(_SEEN), 64), np.int64), np.zeros((2, 0), np.int64)),
+        *(mine.since, mine.until, np.where(mine.whole, 0, mine.times), since, until),
+        *(np.zeros((len(_SEEN), _BITS), np.int64), np.zeros((2, 0), np.int64)),
     )
     return covered + times * within, most
+
+
+def _of_the_whole(repeats: Repeats) -> tuple[int, int, int]:
+    """Return from when, until when and how often the whole machine repeats a period.
+
+    It is gone through once, and its busy time counted more often; what comes after it is not put off meanwhile.
+    """
+    whole = np.flatnonzero(repeats.whole)[:1]
+    since, until, times = (int(column[whole].sum()) for column in (repeats.since, repeats.until, repeats.times))
+    return since, until, times
 
 
 def pauses_between(
@@ -105,16 +114,14 @@ def pauses_between(
     Returns:
         The columns of `rpusim.arch.account.pauses.Pauses`, (groups,) each, by name.
     """
-    whole = np.flatnonzero(repeats.whole)
-    since, until, times = (int(c[whole[0]]) if len(whole) else 0 for c in (repeats.since, repeats.until, repeats.times))
+    since, until, times = _of_the_whole(repeats)
     mine, groups, period = repeats.pick(lanes.task), len(wake), until - since
-    again, before = np.where(mine.whole, 0, mine.times), np.where(mine.whole, 0, mine.before - times * period)
-    seen = np.zeros((len(_SEEN), 64), np.int64)
+    seen = np.zeros((len(_SEEN), _BITS), np.int64)
     seen[_WAKE, :groups], seen[_FIRST], seen[_FIRST_INSIDE], seen[_LATE] = wake, -1, -1, -1
-    seen[_DRAWS, :groups] = zj_per_ps
+    seen[_DRAWS, :groups], seen[_AGAIN_SLOT] = zj_per_ps, -1
     covered, within, _ = _sweep(
         *(lanes.first, lanes.size, lanes.kinds, lanes.start, lanes.end, lanes.rising, lanes.falling, lanes.woken),
-        *(mine.since, mine.until, again, before, since, until, seen, woken),
+        *(mine.since, mine.until, np.where(mine.whole, 0, mine.times), since, until, seen, woken),
     )
     seen = seen[:, :groups]
     used = seen[_FIRST_INSIDE] >= 0
@@ -134,9 +141,9 @@ def pauses_between(
     last = seen[_CLOSED]
     return {
         "covered_ps": (covered + times * within)[:groups],
-        "waking_ps": seen[_WAKING] + times * each + np.where(late & (times > 0), longer, 0),
-        "first_ps": np.maximum(seen[_FIRST], 0) + np.where((seen[_FIRST] >= until) & (times > 0), times * period, 0),
-        "last_ps": last + np.where((last >= since) & (last > 0), times * period, 0),
+        "waking_ps": seen[_WAKING] + times * each + np.where(late, longer, 0),
+        "first_ps": np.maximum(seen[_FIRST], 0) + np.where(seen[_FIRST] >= until, times * period, 0),
+        "last_ps": last + np.where(last >= since, times * period, 0),
         "wake_ps": wake,
     }
 
@@ -156,12 +163,15 @@ _SEEN = (
     _FIRST_SLOT,
     _SLOT,
     _SLOT_WAKING,
-) = range(14)
+    _AGAIN_SLOT,
+    _AGAIN_AWAKE,
+) = range(16)
 """Rows of what a sweep notes of pauses, (64,) each: wake time; end of the last work so far; time awake before work;
 beginning of the first work; and of the window: time awake, beginning of the first work, time awake before that, whether
 that pause began within the window, end of the last work, and the pause before the first work after a window without;
 what is drawn while it is woken (zJ/ps), the slot of the first work, and that of the first work in or after the window,
-with the time awake before it."""
+with the time awake before it; and where a part of the machine is gone through again and again, the slot of the first
+work in its period, with the time awake before it in the first round."""
 
 
 @compiled
@@ -205,7 +215,6 @@ def _first_times(
     since: Integers,
     until: Integers,
     times: Integers,
-    before: Integers,
     at: Integers,
     due: Integers,
     back: Integers,
@@ -223,20 +232,31 @@ def _first_times(
             if since[lane] <= tick < until[lane]:
                 back[lane, begins] = slot
             passed = times[lane] * (until[lane] - since[lane]) if tick >= until[lane] else 0
-            due[lane, begins] = (tick + before[lane] + passed) * 2 + begins
+            due[lane, begins] = (tick + passed) * 2 + begins
 
 
 @compiled
 def _note_pause(
-    kind: int, tick: int, window_start: int, window_end: int, seen: Integers, slot: int, woken: Integers
+    kind: int, tick: int, window_start: int, window_end: int, seen: Integers, slot: int, woken: Integers, again: int
 ) -> None:
-    """Note the pause that ends at ``tick`` with the work of a slot; see `_SEEN`."""
+    """Note the pause that ends at ``tick`` with the work of a slot; see `_SEEN`.
+
+    again: in which round of its lane's period the slot is, from 0; -1 where it is in none. What waking takes is that of
+    the longest pause of all rounds: only that before the first work may be another in the second round.
+    """
     pause = tick - seen[_CLOSED, kind]
     waking = min(pause, seen[_WAKE, kind])
     seen[_WAKING, kind] += waking
     if woken.size:
+        draws, lasting = seen[_DRAWS, kind], woken[0, slot]
         awake = seen[_WAKE, kind] if seen[_FIRST, kind] < 0 else waking
-        woken[1, slot] += picowatts(seen[_DRAWS, kind], awake, woken[0, slot])
+        if again < 1:
+            woken[1, slot] += picowatts(draws, awake, lasting)
+        elif again == 1 and slot == seen[_AGAIN_SLOT, kind]:
+            before = seen[_AGAIN_AWAKE, kind]
+            woken[1, slot] += picowatts(draws, max(waking, before), lasting) - picowatts(draws, before, lasting)
+        if again == 0 and seen[_AGAIN_SLOT, kind] < 0:
+            seen[_AGAIN_SLOT, kind], seen[_AGAIN_AWAKE, kind] = slot, awake
     if seen[_FIRST, kind] < 0:
         seen[_FIRST, kind], seen[_FIRST_SLOT, kind] = tick, slot
     if window_start <= tick < window_end:
@@ -263,6 +283,7 @@ def _count(
     seen: Integers,
     slot: int,
     woken: Integers,
+    again: int,
 ) -> None:
     """Count one more, or one less, unit of each of these kinds at work from ``tick`` on."""
     kind = 0
@@ -271,7 +292,7 @@ def _count(
             working[kind] += 1 if begins else -1
             if begins and working[kind] == 1:
                 opened[kind] = tick
-                _note_pause(kind, tick, window_start, window_end, seen, slot, woken)
+                _note_pause(kind, tick, window_start, window_end, seen, slot, woken, again)
             elif not begins and working[kind] == 0:
                 seen[_CLOSED, kind] = tick
                 if tick < window_end:
@@ -297,7 +318,6 @@ def _sweep(
     since: Integers,
     until: Integers,
     times: Integers,
-    before: Integers,
     window_start: int,
     window_end: int,
     seen: Integers,
@@ -310,7 +330,7 @@ def _sweep(
 
     Args:
         first, size, bits, start, end, rising, falling, extra: the columns of `Lanes` (bits: kinds, extra: woken).
-        since, until, times, before: of each lane's task, see `Repeats`.
+        since, until, times: of each lane's task, see `Repeats`; 0 times where the whole machine repeats it.
         window_start, window_end: ps between which busy time is also counted on its own.
         seen: (rows of `_SEEN`, 64) where pauses are noted.
         woken: (2, slots) where it is noted what waking took, by the numbers in ``extra``; empty: nowhere.
@@ -321,7 +341,7 @@ def _sweep(
     lanes, stop = len(first), first + size
     at, due, rounds = np.empty((lanes, 2), np.int64), np.full((lanes, 2), _OVER), np.zeros((lanes, 2), np.int64)
     back = np.full((lanes, 2), -1)  # the first slot of what is repeated; -1: not come to yet
-    _first_times(first, stop, start, end, since, until, times, before, at, due, back)
+    _first_times(first, stop, start, end, since, until, times, at, due, back)
     heap, owner, entries = np.empty(lanes, np.int64), np.empty(lanes, np.int64), 0
     for lane in range(lanes):
         if due[lane, 0] != _OVER:
@@ -329,8 +349,7 @@ def _sweep(
             entries += 1
     for entry in range(entries // 2 - 1, -1, -1):
         _sift(heap, owner, entry, entries)
-    working, opened, covered = np.zeros(64, np.int64), np.zeros(64, np.int64), np.zeros(64, np.int64)
-    inside = np.zeros(64, np.int64)
+    working, opened, covered, inside = np.zeros((4, _BITS), np.int64)
     power, peak, now, pending = 0, 0, -1, np.zeros(lanes, np.int64)
     while entries > 0:
         tick, begins, lane = heap[0] >> 1, heap[0] & 1, owner[0]
@@ -356,6 +375,7 @@ def _sweep(
             seen,
             extra[slot],
             woken,
+            rounds[lane, begins] if times[lane] and since[lane] <= start[slot] < until[lane] else -1,
         )
         # The next of this stream, perhaps once more from where what is repeated begins.
         column = start if begins else end
@@ -371,7 +391,7 @@ def _sweep(
                 back[lane, begins] = slot
             # What comes after the period is later by all its rounds, also where nothing is done within it.
             passed = times[lane] if column[slot] >= until[lane] else rounds[lane, begins]
-            later = before[lane] + passed * (until[lane] - since[lane])
+            later = passed * (until[lane] - since[lane])
             at[lane, begins], due[lane, begins] = slot, (column[slot] + later) * 2 + begins
         else:
             due[lane, begins] = _OVER

@@ -143,7 +143,7 @@ def _drive_array(batch: Batch) -> Priced:
     if card.electrical is None and card.cmos is None:
         yield "array", reads * batch.cost("array", "read")
     else:
-        crossed = np.where(by_columns, array.rows + array.unit_lines, array.columns)
+        crossed = np.where(by_columns, array.rows + array.unit_lines, array.columns).astype(outputs.dtype)
         per_line = outputs * batch.cost("array", "read") + crossed * batch.cost("array", "read_line_per_cell")
         yield "array", batch.drives * per_line
     if "sample-and-hold" in batch.parts:

@@ -57,7 +57,8 @@ class Repeats:
     since:   ps at which the period begins.
     until:   ps at which it ends.
     times:   how often it happens again, one time after the other.
-    before:  how much later (ps) than its times say the whole task happens, as other tasks repeat themselves before it.
+    before:  how much later (ps) than its times say the whole task happens, as all of the machine repeats itself before
+             it; 0, or `later` of the tasks of which ``whole`` is 1.
     whole:   1 if all of the machine repeats this period together; at most one period of a machine is such.
     """
 

@@ -178,7 +178,7 @@ class Sensitivity:
         for k, parts in kinds:
             for part in parts.values() if k in used else ():
                 for action in part.actions:
-                    bill = _only(self._bill, k, part.name, action)
+                    bill = _only(self._bill, k, action)
                     priced = Pricer(self._plan, bill).priced(self._events, self._activity)
                     number = sum(float(zj.astype(float).sum()) for name, _, zj in priced if name == part.name)
                     found[k, part.name, action] = number / _UNIT_ZJ
@@ -203,23 +203,22 @@ class Sensitivity:
         return {(part, phase): float(zj) for (part, phase, _), zj in ledger.energy.items()}
 
 
-def _only(bill: BillOfParts, k: int, name: str, action: str) -> BillOfParts:
-    """Return a bill in which one action of one part costs something, and nothing else."""
+def _only(bill: BillOfParts, k: int, action: str) -> BillOfParts:
+    """Return a bill in which, of all parts with actions, one action on one kind of tile costs something.
+
+    k: which kind; -1: of the parts that the chip has once.
+    """
 
     def free(part: Part, here: bool) -> Part:
         costs = {
             one: Action(of.latency_ps, _UNIT_ZJ if here and one == action else 0) for one, of in part.actions.items()
         }
-        card = part.card if part.card.power is None else part.card.model_copy(update={"power": 0.0})
-        keep = part.card if part.actions else card
-        return replace(part, actions=costs, card=keep)
+        return replace(part, actions=costs)
 
     tiles = tuple(
-        {one: free(part, number == k and one == name) for one, part in parts.items()}
-        for number, parts in enumerate(bill.tiles)
+        {one: free(part, number == k) for one, part in parts.items()} for number, parts in enumerate(bill.tiles)
     )
-    wide = {one: free(part, k < 0 and one == name) for one, part in bill.chip_wide.items()}
-    return replace(bill, tiles=tiles, chip_wide=wide)
+    return replace(bill, tiles=tiles, chip_wide={one: free(part, k < 0) for one, part in bill.chip_wide.items()})
 
 
 def _ratio(now: Mapping[Any, float], before: Mapping[Any, float], key: object) -> float:

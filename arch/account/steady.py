@@ -224,8 +224,8 @@ def _parts_repeated(tried: Timed, samples: int) -> Repeats | None:
         period is None
         or np.any(phase == Phase.TRANSFER)
         or more % period.samples
-        or min(begins, default=0) < period.stop
-        or any(int(history.ends(task).max()) > period.start for task in tasks[history.once[tasks]].tolist())
+        or any(begin < period.stop for begin in begins)
+        or any(int(history.ends(task).max()) >= period.start for task in tasks[history.once[tasks]].tolist())
     ):
         return None
     repeats = Repeats.of(len(tried.program.tasks), period.start, period.stop, more // period.samples)

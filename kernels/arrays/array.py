@@ -87,8 +87,10 @@ class DeviceArray(torch.nn.Module):
     @property
     def stored(self) -> Tensor:
         """What pulses act on: the persistent weights, which without write noise are the weights."""
-        persistent = self._buffers["persistent"]
-        return self.weights if persistent is None else persistent
+        held = self._buffers
+        stored = held["weights"] if held["persistent"] is None else held["persistent"]
+        assert stored is not None
+        return stored
 
     def set_weights(self, weights: Tensor) -> None:
         """Write weights (rows, columns), limited to each cell's bounds (a stuck cell keeps its value)."""
@@ -236,7 +238,8 @@ class DeviceArray(torch.nn.Module):
     @property
     def path_now(self) -> str:
         """The path that is taken where the weights lie now: the compiled one needs the CPU."""
-        return self.path if self.weights.is_cpu else "torch"
+        weights = self._buffers["weights"]
+        return self.path if weights is not None and weights.is_cpu else "torch"
 
     @property
     def before(self) -> write_noise.Before | None:

@@ -23,12 +23,15 @@ from rpusim.arch.contract import checks
 from rpusim.kernels.arrays.array import DeviceArray
 from rpusim.kernels.devices import Cells, Device
 from rpusim.kernels.pulses.counts import UpdateCounts
-from rpusim.kernels.pulses.trains import UpdateParameters
+from rpusim.kernels.pulses.trains import Execution, UpdateParameters
 
 Tensor = torch.Tensor
 
-# One pulse per vector that hits every cell: the probabilities are sqrt(granularity / granularity) = 1.
-_EVERY_CELL = UpdateParameters(desired_bl=1, update_management=False, update_bl_management=False)
+# One pulse per vector that hits every cell: the probabilities are sqrt(granularity / granularity) = 1. One by one, as
+# a search for a symmetry point is about what each single pulse does there.
+_EVERY_CELL = UpdateParameters(
+    desired_bl=1, update_management=False, update_bl_management=False, execution=Execution.EXACT
+)
 _VECTORS = 64
 
 

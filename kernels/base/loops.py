@@ -185,6 +185,20 @@ def by_identity(function: Callable[..., Any]) -> Callable[..., Any]:
     """
     known: dict[tuple[int, ...], tuple[Any, tuple[Any, ...]]] = {}
 
+    of_one: dict[int, tuple[Any, Any]] = {}
+
+    @wraps(function)
+    def look_up_one(value: Any) -> Any:
+        found = of_one.get(id(value))
+        if found is None:
+            if len(of_one) >= _MOST_KNOWN:
+                of_one.clear()
+            found = of_one[id(value)] = function(value), value
+        return found[0]
+
+    if function.__code__.co_argcount == 1:
+        return look_up_one
+
     @wraps(function)
     def look_up(*values: Any) -> Any:
         place = tuple(map(id, values))

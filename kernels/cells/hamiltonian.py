@@ -53,6 +53,7 @@ from rpusim.kernels.cells.base import (
 )
 from rpusim.kernels.devices import Device
 from rpusim.kernels.mvm.multiply import IOParameters
+from rpusim.kernels.pulses.execution import Way, way_of
 from rpusim.kernels.pulses.specification import UpdateCounts, UpdateParameters
 
 Tensor = torch.Tensor
@@ -130,6 +131,7 @@ class HamiltonianCell(UnitCell):
             shifted = ShiftedArray(fast, site.array(2, fast.device), parameters.zero_shift_pairs)
         super().__init__(parameters, site, [shifted, slow])
         self.h = parameters
+        self.transfer_update = parameters.transfer_update.executed_as(site.update)
         self.counters["reads"] = 0
         self.rename()
 
@@ -147,6 +149,9 @@ class HamiltonianCell(UnitCell):
         self._arrays[0].set_weights(torch.zeros(self.site.rows, self.site.columns))
         self._arrays[1].set_weights(weights)
         self.counters["updates"] = 0
+
+    def way(self, index: int) -> Way | None:
+        return way_of(self._arrays[index].device, (self.site.update, self.transfer_update)[index], self.path_now)
 
     def update(self, x: Tensor, d: Tensor, learning_rate: float) -> CellActivity:
         vectors, start, period = len(x), self.counters["updates"], self.h.transfer_every
@@ -171,7 +176,7 @@ class HamiltonianCell(UnitCell):
         u = self._signs(count).to(slow.weights.device)
         y = self.reader.multiply(fast.weights, u, count, self.path_now)
         before = slow.weights.clone()
-        counts = slow.pulse(u, -y, rate, self.h.transfer_update)
+        counts = slow.pulse(u, -y, rate, self.transfer_update)
         self.counters["reads"] = count + 1
         extra.add(vector, passes=1, writes=changed(before, slow.weights), counts=counts)
 

@@ -33,6 +33,7 @@ from rpusim.errors import InputError
 from rpusim.kernels.cells.base import CellActivity, CellParameters, Extra, Name, Site, UnitCell, changed
 from rpusim.kernels.cells.single import Single
 from rpusim.kernels.devices import Device
+from rpusim.kernels.pulses.execution import Way
 from rpusim.kernels.pulses.specification import UpdateCounts
 
 Tensor = torch.Tensor
@@ -143,6 +144,9 @@ class MixedPrecisionCell(UnitCell):
 
     def show(self) -> None:
         self.inner.show()
+
+    def way(self, index: int) -> Way | None:
+        return self.inner.way(index)
 
     def update(self, x: Tensor, d: Tensor, learning_rate: float) -> CellActivity:
         vectors, start = len(x), self.counters["updates"]

@@ -112,6 +112,7 @@ class OneSidedCell(UnitCell):
     def __init__(self, parameters: OneSided, site: Site) -> None:
         super().__init__(parameters, site, parameters.make_arrays(site))
         self.o = parameters
+        self.refresh_update = parameters.refresh_update.executed_as(site.update)
         self.counters |= {"reads": 0, "refreshed": 0}
         self.register_buffer("visible", torch.zeros(site.rows, site.columns))
         self.rename()
@@ -188,7 +189,7 @@ class OneSidedCell(UnitCell):
             if where:
                 before = array.weights.clone()
                 hot = self.readers[0].one_hot(where, missing.device)
-                counts = array.pulse(hot, missing[:, where].t().contiguous(), -1.0, self.o.refresh_update)
+                counts = array.pulse(hot, missing[:, where].t().contiguous(), -1.0, self.refresh_update)
                 for entry, column in enumerate(where):
                     writes = changed(before[:, column], array.weights[:, column])
                     extra.add(vector, writes=writes, counts=counts, entry=entry, phase=Phase.MAINTENANCE)

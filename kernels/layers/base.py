@@ -109,8 +109,16 @@ class _AnalogProduct(torch.autograd.Function):
         return back, *learned, None, None, None
 
 
-# Torch does not say what it returns.
-_analog_product: Callable[..., Tensor] = _AnalogProduct.apply
+# Torch does not say what it returns. The first way is that of torch.autograd.Function; the second one leaves out what
+# that does for transforms of torch.func, whose inputs `_check_transforms` has refused before.
+_usual_product: Callable[..., Tensor] = _AnalogProduct.apply
+_plain_product: Callable[..., Tensor] = super(torch.autograd.Function, _AnalogProduct).apply
+
+
+def _analog_product(*given: Any) -> Tensor:
+    """Call `_AnalogProduct`, which autograd records."""
+    transforms = torch._C._are_functorch_transforms_active()
+    return _usual_product(*given) if transforms else _plain_product(*given)
 
 
 class Lost(NamedTuple):
@@ -337,6 +345,9 @@ class AnalogLayer(torch.nn.Module, ABC):
 
     def analog_forward(self, x: Tensor, step: Step = ALONE) -> Tensor:
         """Multiply x (vectors, groups x columns) -> (vectors, rows) on the grid; partial sums in floating point."""
+        if len(self._grid) == 1:
+            y = self._grid[0].forward(x, step)
+            return y * self.scale if self._scaled else y
         parts = self._inputs(x)
         grid, width = iter(self._grid), len(self.column_splits)
         rows = []
@@ -356,6 +367,9 @@ class AnalogLayer(torch.nn.Module, ABC):
         """
         if self._scaled:
             d = d * self.scale
+        if len(self._grid) == 1:
+            silent = next(iter(clipped), None)
+            return self._grid[0].backward(d if silent is None else d.masked_fill(silent, 0.0), step)
         grid, width = zip_longest(self._grid, clipped), len(self.column_splits)
         columns: list[Tensor | None] = [None] * (width * self.groups)
         for group, error in zip(self._groups, _cut(d, self.row_splits), strict=True):
@@ -440,6 +454,8 @@ class AnalogLayer(torch.nn.Module, ABC):
 
     def _pairs_of_tiles(self, x: Tensor, d: Tensor) -> list[tuple[Tensor, Tensor]]:
         """Cut pairs into the part of each tile."""
+        if len(self._grid) == 1:
+            return [(x, d)]
         parts, width = self._inputs(x), len(self.column_splits)
         errors = zip(self._groups, _cut(d, self.row_splits), strict=True)
         return [(part, d_part) for group, d_part in errors for part in parts[group * width : (group + 1) * width]]
@@ -499,7 +515,7 @@ class AnalogLayer(torch.nn.Module, ABC):
 
     def _check_transforms(self, x: Tensor) -> None:
         """Refuse what would look into the product, or do it for several inputs at once: it happens on arrays."""
-        if x.device != self.scale.device:
+        if x.device != self._buffers["scale"].device:  # type: ignore[union-attr]
             raise InputError(
                 f"layer {self.layer}: an input on {x.device} was given to arrays on {self.scale.device}; accepted are "
                 "both on one device, to(device)"

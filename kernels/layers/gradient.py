@@ -32,6 +32,8 @@ from rpusim.errors import InputError
 Tensor = torch.Tensor
 aten = torch.ops.aten
 _CPU = torch.device("cpu")
+_DETACH = aten.detach.default
+_wrapper: Any = torch.Tensor._make_wrapper_subclass
 
 
 class OnArrays(Protocol):
@@ -165,7 +167,7 @@ class PairGradient(torch.Tensor):
     @staticmethod
     def __new__(cls, layer: OnArrays, name: str, terms: Terms) -> PairGradient:
         device = terms[0][0].d.device if terms else _CPU
-        made = torch.Tensor._make_wrapper_subclass(cls, layer.part_shape(name), dtype=torch.float32, device=device)
+        made: PairGradient = _wrapper(cls, layer.part_shape(name), dtype=torch.float32, device=device)
         made.layer, made.part_name, made.terms = layer, name, terms
         return made
 
@@ -190,8 +192,9 @@ class PairGradient(torch.Tensor):
     def __torch_dispatch__(  # type: ignore[override]
         cls, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] | None = None
     ) -> Any:
-        if func is aten.detach.default:  # once in every backward pass
-            return args[0].like(args[0].terms)
+        if func is _DETACH:  # once in every backward pass
+            given = args[0]
+            return cls(given.layer, given.part_name, given.terms)
         rule = _RULES.get(func.overloadpacket)
         if rule is not None:
             done = rule(*args, **(kwargs or {}))
@@ -326,6 +329,11 @@ def in_order(parts: Mapping[str, tuple[Any, float]], groups: int) -> Waiting | N
     bias column is the last of each of ``groups`` equal parts of the columns. Where both parts have the same factor for
     a backward pass it is taken into the errors, else each into its own inputs.
     """
+    shared = _shared_by_all(parts)
+    if shared is not None:
+        pairs, factor = shared
+        errors = pairs.d if factor == 1.0 else pairs.d * factor
+        return Waiting(pairs.x, errors, pairs.measured, np.full(pairs.x.shape[0], pairs.call))
     factors: dict[int, tuple[Pairs, dict[str, float]]] = {}
     for name, (gradient, own) in parts.items():
         for pairs, factor in gradient.terms if gradient is not None else ():
@@ -346,6 +354,19 @@ def in_order(parts: Mapping[str, tuple[Any, float]], groups: int) -> Waiting | N
     order = np.lexsort((sample, calls))
     there = torch.from_numpy(order).to(x[0].device)
     return Waiting(torch.cat(x)[there], torch.cat(d)[there], measured, calls[order])
+
+
+def _shared_by_all(parts: Mapping[str, tuple[Any, float]]) -> tuple[Pairs, float] | None:
+    """The pairs of one backward pass and a factor, if that is all that every part has; else None. The usual case."""
+    found: tuple[Pairs, float] | None = None
+    for gradient, own in parts.values():
+        if gradient is None or len(gradient.terms) != 1:
+            return None
+        pairs, factor = gradient.terms[0]
+        if found is not None and (pairs is not found[0] or factor * own != found[1]):
+            return None
+        found = pairs, factor * own
+    return found
 
 
 def _scaled(pairs: Pairs, factors: Mapping[str, float], groups: int) -> tuple[Tensor, Tensor]:

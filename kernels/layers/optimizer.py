@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from functools import wraps
 from typing import Any, cast
 
 import torch
+from torch.optim import optimizer as of_torch
 
 from rpusim.arch.contract import checks
 from rpusim.errors import InputError
 from rpusim.kernels.layers.base import AnalogLayer
 from rpusim.kernels.layers.gradient import ArrayWeights, on_arrays
+
+_GLOBAL_HOOKS = of_torch._global_optimizer_pre_hooks, of_torch._global_optimizer_post_hooks
+"""Hooks for the steps of all optimizers of torch."""
 
 
 def digital_parameters(module: torch.nn.Module) -> list[torch.nn.Parameter]:
@@ -96,6 +101,20 @@ class AnalogSGD(torch.optim.Optimizer):
                 for parameter in group["params"]:
                     parameter.grad = None
 
+    @staticmethod
+    def profile_hook_step(func: Any) -> Any:
+        """Wrap ``step`` as torch does, for hooks and its profiler, but only while there is somebody to call."""
+        usual = torch.optim.Optimizer.profile_hook_step(func)
+
+        @wraps(func)
+        def step(self: AnalogSGD, *arguments: Any, **options: Any) -> Any:
+            hooks = self._optimizer_step_pre_hooks, self._optimizer_step_post_hooks, *_GLOBAL_HOOKS
+            if any(hooks) or torch._C._autograd._profiler_enabled():
+                return usual(self, *arguments, **options)
+            return func(self, *arguments, **options)
+
+        return step
+
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """One mini-batch; returns the closure's loss if there is one."""
         loss = None
@@ -110,10 +129,13 @@ class AnalogSGD(torch.optim.Optimizer):
         """Train the digital parameters, send the pairs that wait, and end the mini-batch of every layer and log."""
         rates: dict[int, dict[str, float]] = {}
         for group in self.param_groups:
-            self._learn_digitally(group)
-            for part in on_arrays(group["params"]):
+            parts = on_arrays(group["params"])
+            if len(parts) < len(group["params"]):
+                self._learn_digitally(group)
+            rate = float(group["lr"])
+            for part in parts:
                 if part.grad is not None:
-                    rates.setdefault(id(part.layer), {})[part.part_name] = float(group["lr"])
+                    rates.setdefault(id(part.layer), {})[part.part_name] = rate
         logs = {}
         for layer in self.layers:
             layer.pulsed_update(rates.get(id(layer), {}))

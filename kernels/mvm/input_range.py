@@ -102,7 +102,7 @@ class _Clip(torch.autograd.Function):
             part = float(torch.stack(known).mean())
             if 1.0 - part < rule.output_min_percentage:
                 want = want - part * limit
-        if rule.decay > 0.0 and float((x.abs() < limit).float().mean()) > rule.input_min_percentage:
+        if float((x.abs() < limit).float().mean()) > rule.input_min_percentage:
             want = want + rule.decay * limit
         return error, want, None, None, None
 

@@ -85,13 +85,12 @@ def multiply(
     if loops and compiled.simple(io):
         return compiled.multiply(weights, x, io, lines, stream, first, backward)
     stages: Any = specification
-    if loops and io.in_conversions and compiled_conversions.covers(io):
+    if loops and compiled_conversions.covers(io):
         stages = compiled_conversions
     elif loops and compiled.covers(io):
         stages = compiled
     set_bits = np.zeros(len(x), np.int64) if io.mv_type is MVType.BIT_SERIAL else None
     extra = (cells, set_bits) if io.in_conversions else ()
-    managed = io.noise_management is not NoiseManagement.NONE and not io.is_perfect
     worst_case = io.bound_management is BoundManagement.ITERATIVE_WORST_CASE
     wants_sums = worst_case or io.noise_management is NoiseManagement.ABS_MAX_NP_SUM
     seen = stages.statistics(x, wants_sums)
@@ -106,7 +105,7 @@ def multiply(
     passes = np.zeros(vectors, np.int32)
     y = torch.zeros(vectors, weights.shape[0], device=x.device)
     # A vector that noise management finds empty is not multiplied at all, unless its inputs would still be noisy.
-    skips = managed and (backward or io.inp_noise <= 0.0)
+    skips = backward or io.inp_noise <= 0.0
     todo = np.flatnonzero(~(alpha <= 0)) if skips else np.arange(vectors)  # one that is no number stays so
     alpha = np.where(alpha > 0, alpha, np.float32(1))
     reduction, last, round_number = 1.0, io.last_reduction, 0

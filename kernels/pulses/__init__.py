@@ -7,6 +7,7 @@
     drivers         random bits of rows and columns, packed into words
     one_by_one      every coincidence on its own, in order
     merged          many pulses of a cell at once, of a chunk of vectors; merged_vector: of one long vector
+    execution       which of the two an array takes, and why
     cell_numbers    where compiled loops find the numbers of a cell
     wear            pulses that every cell has taken
     write_noise     the noise between what pulses move and what reads see

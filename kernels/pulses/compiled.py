@@ -24,6 +24,7 @@ from rpusim.kernels.pulses import drivers, merged, merged_vector, one_by_one, we
 from rpusim.kernels.pulses.cell_numbers import names_of, rows_of
 from rpusim.kernels.pulses.counts import COINCIDENCES_DOWN, UpdateCounts
 from rpusim.kernels.pulses.drivers import Drive
+from rpusim.kernels.pulses.execution import way_of
 from rpusim.kernels.pulses.specification import both_signs, coincidences, floating_point
 from rpusim.kernels.pulses.trains import Execution, PulseType, UpdateParameters, not_finite
 from rpusim.kernels.pulses.write_noise import Before
@@ -175,7 +176,7 @@ def update(
             before.keep(weights)
         return _counted(weights, cells, device, x, d, learning_rate, parameters, stream, first, lines, only_up, taken)
     assert isinstance(device, PulsedDevice), "only an update in floating point needs no pulses"
-    merging, sigma, rule, steps = _plan(device, parameters)
+    merging, sigma, granularity, rule, steps = _plan(device, parameters)
     w, pulse, vectors = weights.numpy(), cells.pulse, x.shape[0]
     limit, alone = chunking(merging, device, max(w.shape))
     # To merge a chunk costs about as much as four slots one by one.
@@ -183,7 +184,7 @@ def update(
     parallel = work > PARALLEL_WORK and several_threads()
     table = UpdateCounts.table(vectors)
     send = send_loop(device.step, parameters_per_step(pulse), only_up, merging, parallel)
-    strength, flip = abs(learning_rate) / device.granularity, learning_rate < 0
+    strength, flip = abs(learning_rate) / granularity, learning_rate < 0
     of_lines = strength, rule, *steps, parameters.sto_round, keys_of(lines or stream, stream), first, flip, limit, alone
     counted = _UNCOUNTED if taken is None else taken.numpy()
     kept = (counted, *_NOTHING) if before is None else (counted, before.weights.numpy(), before.rows)
@@ -199,10 +200,14 @@ def update(
 
 
 @by_identity
-def _plan(device: PulsedDevice, parameters: UpdateParameters) -> tuple[bool, np.float32, Any, tuple[np.float32, ...]]:
-    """Work out what follows from the configuration: (whether pulses merge, noise of one, rule, rounding steps)."""
-    merging = parameters.execution is Execution.MERGED and merged.covers(device)
-    return merging, np.float32(device.dw_min_std), parameters.rule, tuple(map(np.float32, parameters.steps))
+def _plan(
+    device: PulsedDevice, parameters: UpdateParameters
+) -> tuple[bool, np.float32, float, Any, tuple[np.float32, ...]]:
+    """Work out what follows from the configuration: whether pulses merge, noise and size of one, rule, rounding."""
+    way = way_of(device, parameters)
+    merging = way is not None and way.execution is Execution.MERGED
+    steps = tuple(map(np.float32, parameters.steps))
+    return merging, np.float32(device.dw_min_std), device.granularity, parameters.rule, steps
 
 
 def _counted(

@@ -8,7 +8,7 @@ What the pulses then do to the cells is in `specification`.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from rpusim.arch.contract import checks
@@ -48,12 +48,14 @@ class PulseType(StrEnum):
 class Execution(StrEnum):
     """How the simulator computes the pulses of a stochastic update; the physics is the same.
 
-    EXACT:  every pulse on its own, in order.
     MERGED: pulses of one cell at once wherever that is provably the same in distribution, in order elsewhere (see
-            `merged`, `merged_vector`); compiled path only, and only for steps that are linear in the weight or
-            exponential, with noise relative to them. The order of the vectors counts as it does one by one. Mean,
-            variance and skewness are kept; what is not is tested for every cell and small: an eighth of a step by the
-            order of pulses, and the higher moments of multiplicative noise where its skewness is below 0.3.
+            `merged`, `merged_vector`; `execution.way_of` says which and why); compiled path only, and only for steps
+            that are linear in the weight or exponential, with noise relative to them. The order of the vectors counts
+            as it does one by one. Mean, variance and skewness are kept; what is not is tested for every cell and small:
+            an eighth of a step by the order of pulses, and the higher moments of multiplicative noise where its
+            skewness is below 0.3.
+    EXACT:  every pulse on its own, in order: to the bit what `specification` does, however vectors are divided into
+            calls.
     """
 
     EXACT = "exact"
@@ -74,7 +76,7 @@ class UpdateParameters:
                           > 1: the number of steps.
     x_res_implicit, d_res_implicit: the same for the two sides of deterministic_implicit.
     sto_round:            round these probabilities up or down at random instead of to the nearest.
-    execution:            an `Execution` or its name.
+    execution:            an `Execution` or its name; merged by default, exact on request.
     """
 
     desired_bl: int = 31
@@ -87,7 +89,7 @@ class UpdateParameters:
     x_res_implicit: float = 0.0
     d_res_implicit: float = 0.0
     sto_round: bool = False
-    execution: Execution = Execution.EXACT
+    execution: Execution = Execution.MERGED
 
     def __post_init__(self) -> None:
         checks.integer("desired_bl", self.desired_bl, low=1, high=10_000)
@@ -98,6 +100,12 @@ class UpdateParameters:
             checks.number(field, getattr(self, field))
         object.__setattr__(self, "pulse_type", checks.choose(PulseType, "pulse_type", self.pulse_type))
         object.__setattr__(self, "execution", checks.choose(Execution, "execution", self.execution))
+
+    def executed_as(self, other: UpdateParameters) -> UpdateParameters:
+        """Return these parameters, with pulses one by one if ``other`` asks for that."""
+        if other.execution is self.execution or self.execution is Execution.EXACT:
+            return self
+        return replace(self, execution=Execution.EXACT)
 
     @property
     def rule(self) -> tuple[int, bool, bool, bool, float]:

@@ -30,7 +30,8 @@ from rpusim.kernels.layers.linear import AnalogLinear
 from rpusim.kernels.layers.patches import Window
 from rpusim.kernels.mvm import compiled as reads
 from rpusim.kernels.mvm import wires
-from rpusim.kernels.pulses import compiled, merged
+from rpusim.kernels.pulses import compiled
+from rpusim.kernels.pulses.execution import way_of
 from rpusim.kernels.pulses.trains import Execution, PulseType, UpdateParameters
 from rpusim.kernels.step import tables as t
 from rpusim.kernels.step.loop import Kinds
@@ -256,7 +257,8 @@ class Rows:
         """Fill in how an array takes the pulses of an update; returns whether they are merged."""
         row, numbers, device = self.arrays[number], self.array_numbers[number], array.device
         assert isinstance(device, PulsedDevice)
-        merging = update.execution is Execution.MERGED and merged.covers(device)
+        way = way_of(device, update)
+        merging = way is not None and way.execution is Execution.MERGED
         row[[t.LIMIT, t.ALONE]] = compiled.chunking(merging, device, max(array.weights.shape), *most)
         row[[t.BL, t.MANAGED, t.BL_MANAGED, t.FIXED_BL]] = update.rule[:4]
         row[[t.ROUNDED, t.SEPARATE]] = update.sto_round, update.pulse_type is PulseType.STOCHASTIC

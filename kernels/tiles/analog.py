@@ -163,7 +163,8 @@ class AnalogTile(Tile):
         self._counters["refreshed"] += self.columns
         missing = seen * math.expm1(seconds / self.array.device.retention)
         # No column touches another's cells, so all are read before the first is written.
-        counts = self.array.pulse(reader.one_hot(columns, missing.device), missing, -1.0, UpdateParameters())
+        trains = UpdateParameters().executed_as(self.config.update)
+        counts = self.array.pulse(reader.one_hot(columns, missing.device), missing, -1.0, trains)
         done = Extra()
         for column in columns:
             writes = changed(before[:, column], self.weights[:, column])

@@ -292,6 +292,8 @@ def what_was_timed(document: Document) -> str:
     storage = document.get("storage", {})
     if any(value for key, value in storage.items() if key.endswith("_b")):
         sentence += f" {storage['sentence']}"
+    if "pulses" in document:
+        sentence += f" {document['pulses']['sentence']}"
     if "assumption" in document:
         sentence += f" Nothing was learned here: what the arrays did is {document['assumption']}."
     return sentence

@@ -2,7 +2,9 @@
 
 A test suite that passes on such a copy as well does not look at that thing. Changed are comparisons, operators,
 terms, constants, conditions, the order of arguments, and names that have a counterpart, such as rows and columns; left
-alone are docstrings, annotations, decorators, assertions and whatever only says what is wrong (raise, f-strings).
+alone are docstrings, annotations, decorators, assertions and whatever only says what is wrong (raise, f-strings), and
+whether a comparison that picks one of two values (``a if a > b else b``) is strict, as either is right where they are
+equal.
 """
 
 from __future__ import annotations
@@ -101,12 +103,13 @@ def mutants(path: str, source: str) -> list[Mutant]:
     names = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
     names |= {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
     names |= {node.value for node in ast.walk(tree) if isinstance(node, ast.Constant) and isinstance(node.value, str)}
+    picking = {id(node.test) for node in ast.walk(tree) if isinstance(node, ast.IfExp) and _picks(node)}
     found = set()
     for node, function in _code(tree, ""):
         place = node.test if isinstance(node, ast.If) else node
         assert place.end_lineno is not None and place.end_col_offset is not None
         begin, end = offset(place.lineno, place.col_offset), offset(place.end_lineno, place.end_col_offset)
-        for changed in _changes(node, names | ANYWHERE, function):
+        for changed in _changes(node, names | ANYWHERE, function, picks=id(node) in picking):
             text = ast.unparse(changed)
             if isinstance(changed, ast.expr) and not (isinstance(changed, ATOMS) and text[0] != "-"):
                 text = f"({text})"
@@ -139,15 +142,23 @@ def _code(node: ast.AST, function: str) -> Iterator[tuple[ast.expr | ast.stmt, s
         yield from _code(child, function)
 
 
-def _changes(node: ast.AST, names: set[str], function: str) -> Iterator[ast.AST]:
+def _picks(node: ast.IfExp) -> bool:
+    """Whether it is one of the two values that its condition compares: the larger or the smaller one."""
+    match node.test:
+        case ast.Compare(left, [ast.Lt() | ast.LtE() | ast.Gt() | ast.GtE()], [right]):
+            return {ast.dump(left), ast.dump(right)} == {ast.dump(node.body), ast.dump(node.orelse)}
+    return False
+
+
+def _changes(node: ast.AST, names: set[str], function: str, picks: bool) -> Iterator[ast.AST]:
     """What may stand in the place of ``node``, or of its condition if it is an ``if``.
 
-    names: what a name may be exchanged for. function: in which the node stands, if in any.
+    names: what a name may be exchanged for. function: in which the node stands, if in any. picks: see `_picks`.
     """
     match node:
         case ast.Compare(left, ops, comparators):
             for i, op in enumerate(ops):
-                for other in COMPARISONS[type(op)]:
+                for other in COMPARISONS[type(op)][picks:]:
                     yield ast.Compare(left, [*ops[:i], other(), *ops[i + 1 :]], comparators)
         case ast.BinOp(left, op, right) if function or not isinstance(op, ast.BitOr):  # (types outside functions)
             if type(op) in OPERATORS:

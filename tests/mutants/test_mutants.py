@@ -54,6 +54,7 @@ class TestMutants:
             ("a and b", {"(a or b)", "a", "b"}),
             ("-a", {"a"}),
             ("b if a else c", {"(c if a else b)"}),
+            ("a if a > b else c", {"a if (a >= b) else c", "(c if a > b else a)"}),
             ("a + b", {"(a - b)", "a", "b"}),
             ("f(a, b, c)", {"f(b, a, c)", "f(a, c, b)"}),
             ("max(a, b)", {"min(a, b)"}),
@@ -64,6 +65,16 @@ class TestMutants:
     def test_of_a_line(self, line: str, mistakes: set[str]) -> None:
         found = {one.removeprefix("x = ") for one in becomes(f"def f():\n    x = {line}\n")}
         assert mistakes <= found and (mistakes or not found)
+
+    @pytest.mark.parametrize(
+        ("line", "mistakes"),
+        [
+            ("a if a > b else b", {"(b if a > b else a)", "a if (a <= b) else b"}),
+            ("b if a <= b else a", {"(a if a <= b else b)", "b if (a > b) else a"}),
+        ],
+    )
+    def test_of_the_larger_of_two_none_asks_whether_they_are_equal(self, line: str, mistakes: set[str]) -> None:
+        assert {one.removeprefix("x = ") for one in becomes(f"def f():\n    x = {line}\n")} == mistakes
 
     def test_of_a_file_of_ours_all_parse_and_none_is_the_file(self) -> None:
         path = trial.ROOT / "arch/parts/inputs.py"

@@ -2,77 +2,93 @@
 
     PYTHON aihwkit_peer.py THREADS
 
-reads one JSON object a line, {"layers": [...], "preset": class name, "shape": [...], "batch": n, "seconds": s,
-"seed": n}, and answers each with a line: {"value": samples per second}, or {"error": why not}. Only the peer's public
-interface is used: convert_to_analog, AnalogSGD and the presets. It gets what we have: one array per layer, the bias as
-a column.
+reads one JSON object a line and answers each with a line, {"seconds": what the next mini-batches took}, or {"error":
+why not}. The object has "name" (a case; its training goes on from one question to the next), "layers" (class names of
+torch.nn with their arguments), "preset" (class name), "update" (fields of the preset's update), "samples" (an .npz file
+with x and y), "batch", "rate", "seed", and "steps", how many mini-batches to train. Only the peer's public interface is
+used: convert_to_analog, AnalogRNN, AnalogSGD and the presets. It gets what we have: one array per matrix, the bias as a
+column.
 """
 
 from __future__ import annotations
 
 import json
-import math
 import sys
 import time
 import warnings
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
-Step = Callable[[], None]
-"""One whole training step: forward, backward, update."""
+Train = Callable[[int], None]
+"""Trains so many mini-batches: forward, backward, update."""
+
+
+class Characters(nn.Module):
+    """Predict the next character: two layers of a long short-term memory of ``hidden`` units, and a readout.
+
+    characters: how many there are. Reads (samples, steps, characters), one-hot, and returns the logarithms of the
+    probabilities of the next one, in the same shape.
+    """
+
+    def __init__(self, characters: int, hidden: int) -> None:
+        super().__init__()
+        self.lstm: nn.Module = nn.LSTM(characters, hidden, num_layers=2, batch_first=True)
+        self.readout: nn.Module = nn.Linear(hidden, characters)
+
+    def forward(self, x: Tensor) -> Tensor:
+        hidden = self.lstm(x)[0] if isinstance(self.lstm, nn.LSTM) else self.lstm(x.transpose(0, 1))[0].transpose(0, 1)
+        return torch.log_softmax(self.readout(hidden), dim=-1)
 
 
 def module_of(layers: Sequence[tuple[str, list[Any], dict[str, Any]]]) -> nn.Module:
-    """Build a sequence of torch.nn modules, each given by its class name, arguments and keyword arguments."""
+    """Build a sequence of torch.nn modules, each given by its class name, arguments and keyword arguments.
+
+    A single `Characters` is built as itself.
+    """
+    if layers[0][0] == "Characters":
+        return Characters(*layers[0][1])
     return nn.Sequential(*(getattr(nn, name)(*given, **options) for name, given, options in layers))
 
 
-def images(batch: int, shape: Sequence[int], seed: int) -> tuple[Tensor, Tensor]:
-    """Draw ``batch`` random images of which a fifth of the pixels are lit, as in MNIST, and their classes of ten."""
-    generator = torch.Generator().manual_seed(seed)
-    pixels = torch.rand(batch, *shape, generator=generator)
-    lit = torch.rand(batch, *shape, generator=generator) < 0.2
-    return pixels * lit, torch.randint(0, 10, (batch,), generator=generator)
+def clock(threads: int) -> Callable[[], float]:
+    """Return what counts seconds: those of this process alone where it has one thread, as others may be at work."""
+    return time.process_time if threads == 1 else time.perf_counter
 
 
-def measure(step: Step, batch: int, seconds: float) -> float:
-    """Repeat a step for at least so many seconds, once at least. Returns samples per second, ``batch`` in each step."""
-    count, start = 0, time.perf_counter()
-    while True:
-        step()
-        count += 1
-        passed = time.perf_counter() - start
-        if passed >= seconds:
-            return count * batch / passed
+def measure(train: Train, steps: int, now: Callable[[], float]) -> float:
+    """Train so many mini-batches. Returns the seconds that it took, by the clock ``now``."""
+    start = now()
+    train(steps)
+    return now() - start
 
 
-def rate_of(batch: int) -> float:
-    """Return the learning rate per sample: 0.01 for single samples, and by the square-root rule for batches."""
-    return 0.01 / math.sqrt(batch)
+def trainer(model: nn.Module, optimizer: Any, x: Tensor, y: Tensor, batch: int) -> Train:
+    """Return what trains a model on samples in their order, again and again; the losses of a batch add up.
+
+    x, y: samples, and their classes, one for each sample or one for each of its steps.
+    """
+    number = len(x) // batch * batch
+    batches = list(zip(torch.split(x[:number], batch), torch.split(y[:number], batch), strict=True))
+    loss_of, place = nn.NLLLoss(reduction="sum"), [0]
+
+    def train(steps: int) -> None:
+        for _ in range(steps):
+            inputs, labels = batches[place[0]]
+            place[0] = (place[0] + 1) % len(batches)
+            optimizer.zero_grad()
+            loss_of(model(inputs).flatten(0, -2), labels.flatten()).backward()
+            optimizer.step()
+
+    return train
 
 
-def trainer(model: nn.Module, optimizer: Any, batch: int, shape: Sequence[int], seed: int) -> Step:
-    """Return a training step of a model, on the next of at least 200 samples; the losses of a batch add up."""
-    number = max(2, 200 // batch)
-    pixels, labels = images(number * batch, shape, seed)
-    batches = list(zip(torch.split(pixels, batch), torch.split(labels, batch), strict=True))
-    loss_of = nn.NLLLoss(reduction="sum")
-
-    def step() -> None:
-        batches.append(batches.pop(0))
-        x, label = batches[-1]
-        optimizer.zero_grad()
-        loss_of(model(x), label).backward()
-        optimizer.step()
-
-    return step
-
-
-def analog(case: dict[str, Any]) -> Step:
-    """Return a training step of the peer; case: the JSON object above."""
+def analog(case: dict[str, Any]) -> Train:
+    """Return what trains a case on the peer's arrays; case: the JSON object above."""
+    from aihwkit.nn import AnalogLSTMCell, AnalogRNN
     from aihwkit.nn.conversion import convert_to_analog
     from aihwkit.optim import AnalogSGD
     from aihwkit.simulator import presets
@@ -81,28 +97,38 @@ def analog(case: dict[str, Any]) -> Step:
     config = getattr(presets, case["preset"])()
     config.mapping.digital_bias = False
     config.mapping.max_input_size = config.mapping.max_output_size = 0
-    model = convert_to_analog(module_of(case["layers"]), config)
-    optimizer = AnalogSGD(model.parameters(), lr=rate_of(case["batch"]))
+    for name, value in case["update"].items():
+        assert hasattr(config.update, name), name
+        setattr(config.update, name, value)
+    module = module_of(case["layers"])
+    if isinstance(module, Characters):
+        sizes = module.lstm.input_size, module.lstm.hidden_size
+        module.lstm = AnalogRNN(AnalogLSTMCell, *sizes, bias=True, rpu_config=config, num_layers=2)
+        module.readout = convert_to_analog(module.readout, config)
+        model: nn.Module = module
+    else:
+        model = convert_to_analog(module, config)
+    optimizer = AnalogSGD(model.parameters(), lr=case["rate"])
     optimizer.regroup_param_groups(model)
-    return trainer(model, optimizer, case["batch"], case["shape"], case["seed"])
+    samples = np.load(case["samples"])
+    return trainer(model, optimizer, torch.from_numpy(samples["x"]), torch.from_numpy(samples["y"]), case["batch"])
 
 
 def main() -> None:
     """Answer questions from stdin until it ends. The peer's own words go to stderr."""
     warnings.simplefilter("ignore")
-    torch.set_num_threads(int(sys.argv[1]))
+    threads = int(sys.argv[1])
+    torch.set_num_threads(threads)
     answer, sys.stdout = sys.stdout, sys.stderr
-    steps: dict[str, Step] = {}
+    trains: dict[str, Train] = {}
     for line in sys.stdin:
         case = json.loads(line)
-        key = json.dumps([case["layers"], case["preset"], case["batch"]])
         reply: dict[str, Any]
         try:
-            if key not in steps:
-                steps.clear()
-                steps[key] = analog(case)
-                steps[key]()
-            reply = {"value": measure(steps[key], case["batch"], case["seconds"])}
+            if case["name"] not in trains:
+                trains.clear()
+                trains[case["name"]] = analog(case)
+            reply = {"seconds": measure(trains[case["name"]], case["steps"], clock(threads))}
         except Exception as error:
             reply = {"error": f"{type(error).__name__}: {error}"}
         print(json.dumps(reply), file=answer, flush=True)

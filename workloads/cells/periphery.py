@@ -121,6 +121,7 @@ def analog_configuration(kind: TileKind, management: Management, cells: UnitCell
             desired_bl=management.bl or trains.desired_bl,
             update_management=management.update,
             update_bl_management=management.update_bl,
+            execution=cells.execution,
         ),
         analog_bias=bias == "column",
         pulse_wires=_wires(kind, drop.load) if drop and drop.steps else None,

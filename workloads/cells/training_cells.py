@@ -28,6 +28,7 @@ from rpusim.kernels import CmosRpu, IOParameters, PulsedDevice, UpdateParameters
 from rpusim.kernels.cells import CELLS, CellParameters, Single
 from rpusim.kernels.devices.drift import Drift
 from rpusim.kernels.inference import INFERENCE
+from rpusim.kernels.pulses.trains import Execution
 from rpusim.kernels.tiles.presets import CONFIGURATIONS
 from rpusim.workloads.cells.endurance import ASSUMED, CHARGE, OF_DEVICES, Endurance
 
@@ -49,6 +50,7 @@ class UnitCells:
     update:     how the gradient is pulsed; None: as the chip does by itself.
     source:     where the numbers come from.
     endurance:  how many pulses a cell takes before it is worn out.
+    execution:  how pulses are computed: merged where that is the same in distribution, or all one by one.
     """
 
     device: PulsedDevice
@@ -56,6 +58,7 @@ class UnitCells:
     update: UpdateParameters | None
     source: str
     endurance: Endurance
+    execution: Execution = Execution.MERGED
 
     @property
     def layout(self) -> CellLayout:

@@ -51,6 +51,19 @@ class LoopActivity:
     evaluated: NDArray[np.bool_]
 
 
+_BACKWARD, _UPDATE, _MAINTENANCE = int(Phase.BACKWARD), int(Phase.UPDATE), int(Phase.MAINTENANCE)
+
+
+def _all_below(phases: Any, phase: int) -> bool:
+    """Whether all rows are of phases before this one; phases: one for all rows, mostly, or an array."""
+    return phases < phase if isinstance(phases, int) else bool(np.all(np.less(phases, phase)))
+
+
+def _all_from(phases: Any, phase: int) -> bool:
+    """Whether all rows are of this phase or a later one."""
+    return phases >= phase if isinstance(phases, int) else bool(np.all(np.greater_equal(phases, phase)))
+
+
 class LoopLog(ActivityLog):
     """An activity log that gives every mini-batch and every call for inference a step of its own.
 
@@ -128,12 +141,12 @@ class LoopLog(ActivityLog):
             return
         phases: Any = columns.get("phase")
         between = self._open is None or (self._ended_by and not self._learns)
-        if not self._asks and between and np.all(np.equal(phases, Phase.MAINTENANCE)):
+        if not self._asks and between and _all_from(phases, _MAINTENANCE):
             self._check_written(columns)
             self.waiting.append((length, columns))
             return
         if not self._asks and self._ended_by:
-            if np.all(np.less(phases, Phase.UPDATE)):
+            if _all_below(phases, _UPDATE):
                 self._open = None
                 self._ended_by.clear()
             else:
@@ -141,7 +154,7 @@ class LoopLog(ActivityLog):
         for waited in self.waiting:
             super().append(waited[0], **waited[1])
         self.waiting.clear()
-        if columns.get("tile") == 0 and np.all(np.equal(phases, Phase.FORWARD)):
+        if columns.get("tile") == 0 and _all_below(phases, _BACKWARD):
             layer: Any = columns.get("layer")
             if self._used is not None:
                 self._used[layer] = self._used.get(layer, 0) + length

@@ -63,6 +63,7 @@ def result(
     assumption: str | None = None,
     accuracy: dict[str, Any] | None = None,
     samples_per_epoch: int | None = None,
+    pulses: dict[str, Any] | None = None,
     endurance: dict[str, Any] | None = None,
     conductance: list[dict[str, Any]] | None = None,
     steps: dict[str, str] | None = None,
@@ -77,6 +78,7 @@ def result(
     assumption:             what was assumed in place of a computation.
     accuracy:               test errors and learning curve.
     samples_per_epoch:      training samples, for the time of an epoch.
+    pulses:                 how pulses were computed, and why.
     endurance:              how worn the cells are.
     conductance:            which part of the range of conductances the weights use.
     steps:                  how each training was computed.
@@ -97,6 +99,7 @@ def result(
         **cost(measured.plan, measured.ledger, measured.samples, operations_per_sample, samples_per_epoch),
         "activity": measured.activity,
         "storage": measured.storage,
+        "pulses": pulses,
         "wires": wires.document(placement),
         "endurance": endurance,
         "conductance": conductance,

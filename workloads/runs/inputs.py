@@ -20,6 +20,7 @@ from rpusim.arch.mapping.placement import Placement, place
 from rpusim.arch.network.network import Network
 from rpusim.errors import InputError, nearest
 from rpusim.kernels.inference import INFERENCE, AddNormal, GaussianClip, InferenceConfig
+from rpusim.kernels.pulses.trains import Execution
 from rpusim.workloads.capture.capture import capture, capture_modes, check_convertible
 from rpusim.workloads.cells import inference_cells, training_cells
 from rpusim.workloads.cells.inference_cells import InferenceCells
@@ -111,6 +112,7 @@ def load(experiment: Experiment) -> Inputs:
     with experiment.speaks("device"):
         if experiment.inference is None:
             cells = training_cells.build(experiment.device, chip)
+            cells = replace(cells, execution=Execution(experiment.execution))
         else:
             cells = _that_infer(experiment.device)
     if experiment.inference is not None and isinstance(cells, InferenceCells):

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, Literal, get_args
 
 from torch import nn
 
@@ -16,8 +17,9 @@ from rpusim.arch.mapping import placement
 from rpusim.arch.mapping.placement import Bias
 from rpusim.errors import InputError
 from rpusim.kernels.inference import INFERENCE, InferenceConfig
+from rpusim.kernels.pulses.trains import Execution
 from rpusim.workloads.capture.capture import capture, capture_modes, check_convertible
-from rpusim.workloads.cells import conductance, endurance, training_cells
+from rpusim.workloads.cells import conductance, endurance, pulses, training_cells
 from rpusim.workloads.cells.endurance import Endurance
 from rpusim.workloads.cells.inference_cells import EXACT, InferenceCells
 from rpusim.workloads.cells.management import Management
@@ -59,6 +61,7 @@ def place(
     seed: int = 0,
     timing: Any = "every",
     weight_scaling_omega: float | None = None,
+    execution: Literal["merged", "exact"] = "merged",
 ) -> nn.Module:
     """Copy a module onto the arrays of a chip, to be trained in the user's own loop with `AnalogSGD`.
 
@@ -76,6 +79,7 @@ def place(
     weight_scaling_omega:  what the largest weight of a layer becomes on its arrays, such as 0.6 times the device's
                   bound; outputs are multiplied digitally by the inverse. None: as the cells' configuration says (those
                   that learn hold weights as they are; those that are programmed use the whole range).
+    execution:    how pulses are computed: merged where that is the same in distribution, or all one by one (exact).
 
     The copy has an attribute ``chip`` (a `ChipMeter`): ``chip.report()`` says what everything it did has cost.
     What lies between two steps of the optimizer is one mini-batch, however often it went forward and backward; calls in
@@ -100,7 +104,9 @@ def place(
         raise InputError(f"seed: got {str(seed)[:40]}, but a whole number from 0 to {MOST_SEED} is needed")
     on = load_chip(chip)
     cells = _cells(device, on)
+    of_pulses = checks.choose(Execution, "execution", execution)
     if isinstance(cells, UnitCells):
+        cells = replace(cells, execution=of_pulses)
         network, evaluation = capture_modes(module, input_shape)
     else:  # training is done in software
         network = evaluation = capture(module, input_shape)
@@ -178,6 +184,7 @@ class ChipMeter:
             measured,
             operations_per_sample=self._operations / samples,
             provenance=list(placed.chip.provenance()),
+            pulses=pulses.document(self._module),
             last=last,
         )
 

@@ -140,6 +140,7 @@ class Experiment(Sourced):
     timing:      which mini-batches the engine times, see `rpusim.workloads.clock.sampling`.
     elapse:      whether what leaks and drifts does so after every mini-batch, or before every vector of an update (see
                  `rpusim.workloads.clock.coupling`).
+    execution:   how pulses are computed: merged where that is the same in distribution, or all one by one (exact).
     idle:        time in which the chip waits; None: none.
     refresh:     how often capacitors are refreshed; None: never.
     inference:   the network is trained in software, programmed and used; None: it is trained on the chip.
@@ -160,6 +161,7 @@ class Experiment(Sourced):
     )
     timing: Timing = "every"
     elapse: Literal["mini-batch", "vector"] = "mini-batch"
+    execution: Literal["merged", "exact"] = "merged"
     idle: Idle | None = None
     refresh: Refresh | None = None
     inference: Use | None = None
@@ -170,7 +172,7 @@ class Experiment(Sourced):
     @model_validator(mode="after")
     def _nothing_is_ignored(self) -> Experiment:
         if self.inference is not None:
-            for name in ("schedule", "timing", "elapse", "idle"):
+            for name in ("schedule", "timing", "elapse", "execution", "idle"):
                 default = type(self).model_fields[name].default
                 if getattr(self, name) != default:
                     raise ValueError(

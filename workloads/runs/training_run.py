@@ -15,7 +15,7 @@ from rpusim.arch.contract.activity import ActivityLog
 from rpusim.arch.schedule.plan import make_plan
 from rpusim.errors import InputError
 from rpusim.kernels import AnalogSGD
-from rpusim.workloads.cells import conductance, endurance
+from rpusim.workloads.cells import conductance, endurance, pulses
 from rpusim.workloads.cells.training_cells import UnitCells
 from rpusim.workloads.clock.coupling import Coupling
 from rpusim.workloads.clock.meter import Meter
@@ -82,6 +82,7 @@ def run(inputs: Inputs, progress: Progress, watch: Watch) -> Result:
             "reached": reached(curve),
         },
         samples_per_epoch=len(inputs.samples.train_y),
+        pulses=pulses.document(analog),
         endurance=wear,
         conductance=conductance.document(analog, placement),
         steps={stage.name: step_taken(stage.compiled) for stage in (reference, on_chip)},

@@ -39,7 +39,9 @@ from rpusim.kernels import (
     Single,
     SoftBoundsReference,
     Transfer,
+    UpdateParameters,
 )
+from rpusim.kernels.pulses.trains import Execution
 
 DEVICE = SoftBoundsReference(
     dw_min=0.008,
@@ -70,11 +72,11 @@ class Algorithm:
 
 
 def analog(rate: float, cell: CellParameters, device: PulsedDevice = DEVICE) -> Algorithm:
-    """Make an algorithm on arrays of a device and a unit cell, with pulse trains of at most 31 slots.
+    """Make an algorithm on arrays of a device and a unit cell, with pulse trains of at most 31 slots, one by one.
 
     rate: learning rate of the first epochs, on the mean loss of a mini-batch.
     """
-    return Algorithm(rate, AnalogConfig(device, cell=cell))
+    return Algorithm(rate, AnalogConfig(device, update=UpdateParameters(execution=Execution.EXACT), cell=cell))
 
 
 # Arrays A and C of the transfer cells. A read takes one cell of each row, so its converter reaches as far as a weight.

@@ -35,6 +35,7 @@ from rpusim.kernels import (
     UpdateParameters,
 )
 from rpusim.kernels.devices import SoftBoundsReference
+from rpusim.kernels.pulses.trains import Execution
 
 SIZE, BATCH = 20, 10
 """Rows and columns of the matrix, and vectors of a mini-batch."""
@@ -91,7 +92,11 @@ def run(algorithm: str, offset: float, *, states: int = 20, seed: int = 0, vecto
         reference_std=offset,
     )
     config = AnalogConfig(
-        slow, UpdateParameters(desired_bl=5), _cell(algorithm, fast, slow), forward=perfect, backward=perfect
+        slow,
+        UpdateParameters(desired_bl=5, execution=Execution.EXACT),
+        _cell(algorithm, fast, slow),
+        forward=perfect,
+        backward=perfect,
     )
     tile = AnalogTile(SIZE, SIZE, config, seed=seed, log=log)
     generator = torch.Generator().manual_seed(seed)

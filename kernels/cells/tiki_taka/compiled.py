@@ -34,10 +34,11 @@ from rpusim.kernels.cells.tiki_taka import loops
 from rpusim.kernels.cells.tiki_taka.loops import VECTOR, Collecting, Numbers, Writing
 from rpusim.kernels.devices import PulsedDevice
 from rpusim.kernels.devices.variation import parameters_per_step
-from rpusim.kernels.pulses import compiled, drivers, merged, wear
+from rpusim.kernels.pulses import compiled, drivers, wear
 from rpusim.kernels.pulses.cell_numbers import names_of, rows_of
 from rpusim.kernels.pulses.counts import UpdateCounts
 from rpusim.kernels.pulses.drivers import PULSES
+from rpusim.kernels.pulses.execution import way_of
 from rpusim.kernels.pulses.trains import Execution, PulseType, UpdateParameters, not_finite, train_gains
 
 Tensor = torch.Tensor
@@ -181,7 +182,8 @@ class _Trains:
         device, parameters, vectors = self._array.device, cell.site.update, len(plan.x)
         assert isinstance(device, PulsedDevice)
         rows, columns = cell.site.rows, cell.site.columns
-        self._merging = parameters.execution is Execution.MERGED and merged.covers(device)
+        way = way_of(device, parameters)
+        self._merging = way is not None and way.execution is Execution.MERGED
         limit, self._alone = compiled.chunking(self._merging, device, max(rows, columns), MERGED_SLOTS)
         # As in `pulses.compiled.update`.
         work = rows * columns * (4 if self._merging else min(limit, parameters.desired_bl * vectors))

@@ -22,7 +22,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, ClassVar, NamedTuple
 
@@ -55,7 +55,9 @@ from rpusim.kernels.cells.tiki_taka import compiled
 from rpusim.kernels.cells.tiki_taka.loops import VECTOR, Collecting, Numbers, due
 from rpusim.kernels.devices import Device
 from rpusim.kernels.mvm.multiply import IOParameters
+from rpusim.kernels.pulses.execution import Way
 from rpusim.kernels.pulses.specification import UpdateCounts, UpdateParameters
+from rpusim.kernels.pulses.trains import Execution
 
 Tensor = torch.Tensor
 _DUE = Loop(due)
@@ -263,7 +265,8 @@ class TransferCell(UnitCell):
             arrays[0] = ShiftedArray(fast, reference, parameters.zero_shift_pairs)
         super().__init__(parameters, site, arrays)
         self.p, number = parameters, parameters.number
-        self.transfer_update, self.column_by_column = parameters.transfer_update, parameters.column_by_column
+        self.transfer_update = replace(parameters.transfer_update, execution=Execution.EXACT)
+        self.column_by_column = parameters.column_by_column
         self._fast_rate = 0.0  # learning rate of A for the last vector of `learn`
         self._periods: tuple[int, list[int]] = (-1, [])  # those of the last size of a mini-batch
         self.gamma = parameters.gammas
@@ -286,6 +289,12 @@ class TransferCell(UnitCell):
     def weights(self) -> Tensor:
         weights: Tensor = self._arrays[-1].weights if self.visible is None else self.visible
         return weights
+
+    def way(self, index: int) -> Way | None:
+        found = super().way(index)
+        if found is None or index == 0 or found.why == "asked for":
+            return found
+        return Way(Execution.EXACT, "a transfer writes its slices one pulse after the other")
 
     def show(self) -> None:
         if self.visible is not None:
@@ -455,7 +464,7 @@ class TransferCell(UnitCell):
         target, hot = self._arrays[to], self.readers[0].one_hot(slices, lines.device)
         before = self._cut(target.weights, slices).clone()
         x, d = (hot, lines.contiguous()) if self.p.transfer_columns else (lines.contiguous(), hot)
-        counts = target.pulse(x, d, rate, self.p.transfer_update)
+        counts = target.pulse(x, d, rate, self.transfer_update)
         after = self._cut(target.weights, slices)
         for entry in range(len(slices)):
             writes = changed(before[entry], after[entry])

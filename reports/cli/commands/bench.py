@@ -11,8 +11,24 @@ from rpusim.reports.cli.output import emit
 
 
 @click.command("bench")
-@click.option("--network", "networks", multiple=True, default=("fcn", "lenet-2017"), show_default=True)
+@click.option("--network", "networks", multiple=True, default=("fcn", "lenet-2017", "lstm2-64"), show_default=True)
 @click.option("--preset", "names", multiple=True, default=("gokmen-vlasov", "ecram", "reram-sb"), show_default=True)
+@click.option(
+    "--regime",
+    "regimes",
+    multiple=True,
+    default=("sparse", "digits", "2016-bl10", "2016-bl31"),
+    show_default=True,
+    help="What is learned: few pulses, or as many as learning takes.",
+)
+@click.option(
+    "--execution",
+    "executions",
+    multiple=True,
+    default=("exact", "merged"),
+    show_default=True,
+    help="How pulses are computed.",
+)
 @click.option("--batch", "batches", type=int, multiple=True, default=(1, 10, 100), show_default=True)
 @click.option("--threads", type=int, multiple=True, default=(1,), show_default=True)
 @click.option("--peer-python", metavar="PATH", help="A Python interpreter that has aihwkit, to compare with.")
@@ -25,7 +41,7 @@ def measure_speed(
     """Measure how fast training is on this machine.
 
     Whole training steps, pulses one by one ("exact") and merged, beside plain floating-point torch and AIHWKit where
-    there is one. Options may be given several times.
+    there is one, with few pulses and with as many as learning takes. Options may be given several times.
     """
     from rpusim.workloads.benchmarks import engine, training
 

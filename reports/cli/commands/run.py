@@ -26,6 +26,11 @@ GIVEN = "given on the command line"
 @device
 @click.option("--data", help="'digits' (8 x 8), 'digits-28' (enlarged), or a folder with the four MNIST IDX files.")
 @click.option("--out", type=click.Path(path_type=Path), metavar="DIR", help="The run folder to write.")
+@click.option(
+    "--execution",
+    type=click.Choice(["merged", "exact"]),
+    help="Pulses merged where that is the same in distribution, or all one by one.",
+)
 @as_json
 @click.option("--quiet", is_flag=True, help="No progress bar.")
 def run_experiment(experiment: str, out: Path | None, json_wanted: bool, quiet: bool, **options: Any) -> None:
@@ -62,7 +67,7 @@ def run_experiment(experiment: str, out: Path | None, json_wanted: bool, quiet: 
 def overridden(experiment: Experiment, given: dict[str, Any]) -> Experiment:
     """Replace numbers of an experiment, and name the command line as their source.
 
-    given: seed, epochs, chip, device and data, as far as they were given on the command line.
+    given: seed, epochs, chip, device, data and execution, as far as they were given on the command line.
 
     Returns the changed experiment, with a title of its own if it is no longer what its title says. Raises `InputError`
     if the changes do not fit.

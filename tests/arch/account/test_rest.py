@@ -16,6 +16,7 @@ from rpusim.arch.account.pauses import Pauses
 from rpusim.arch.account.pricing import Pricer
 from rpusim.arch.chips.bill_of_parts import bill_of_parts
 from rpusim.arch.chips.chip import Chip
+from rpusim.arch.chips.library import library
 from rpusim.arch.contract.activity import Activity, Phase
 from rpusim.arch.engine.events import Events, Op
 from rpusim.arch.mapping.placement import place
@@ -97,6 +98,21 @@ class TestClosedForms:
         ledger = Pricer(gated(plan, "idle"))(one_read(plan, 4_000, 9_000), self.ACTIVITY)
         assert ledger.energy["ADC", IDLE, CHIP] == self.SIDE * 4_000
 
+    def test_waking_is_spread_over_the_conversion_that_it_is_for(self, plan: Plan) -> None:
+        events = one_read(plan, 1_000_000, 1_005_000)
+        for gating, times in (("none", 0.0), ("idle", 10_000 / 5_000)):
+            assert Pricer(gated(plan, gating)).woken(events).tolist() == [self.SIDE * times]
+        early = one_read(plan, 4_000, 9_000)  # a pause of 4 ns only
+        assert Pricer(gated(plan, "idle")).woken(early).tolist() == [self.SIDE * 4_000 / 5_000]
+
+    def test_work_that_goes_on_from_other_work_wakes_for_the_pause_between_them(self, plan: Plan) -> None:
+        """1 ns after the conversion of the first piece ends it ends, too; the second converts from 4 ns on."""
+        price = Pricer(gated(plan, "idle"))
+        ledger, rested = price.piece(one_read(plan, 4_000, 9_000), self.ACTIVITY, None)
+        assert ledger.time_ps == 9_000 and set(rested.tolist()) == {0, -1}
+        later, _ = price.piece(one_read(plan, 4_000, 9_000), self.ACTIVITY, np.where(rested < 0, -1, 1_000))
+        assert later.energy["ADC", IDLE, CHIP] == self.SIDE * (4_000 + 1_000)
+
     def test_a_tile_that_is_cut_off_leaks_its_buffer_alone(self, plan: Plan) -> None:
         events = one_read(plan, 1_000_000, 1_005_000)
         on, off = (Pricer(gated(plan, gating))(events, self.ACTIVITY).energy for gating in ("idle", "tile"))
@@ -129,3 +145,15 @@ def test_pauses_of_a_group_are_those_of_all_its_stations_together() -> None:
     # All of the wake time before the first event; 7 zJ/ps for 30 ps, over 4 ps and over 1 ps.
     assert found.woken_pw.tolist() == [7000 * 30 / 4, 0, 7000 * 30]
     assert found.seam(200).waking_ps.tolist() == [25, 0]
+
+
+def test_power_that_cannot_be_counted_is_refused(plan: Plan) -> None:
+    """2^62 pW are 4.61 MW, of all units together."""
+    chip = plan.placement.chip
+    card = library()["haensch-2018/adc"].model_copy(update={"energy": {"convert": 1.0}})
+    dear = chip.model_copy(update={"cards": {**chip.cards, card.name: card}})
+    price = Pricer(replace(plan, placement=replace(plan.placement, chip=dear)))
+    row = Activity.rows(phase=Phase.FORWARD, passes=1, active_columns=1)
+    events = replace(one_read(plan, 4_000, 9_000), amount=np.array([1]))
+    with pytest.raises(InputError, match=r"chip: its units would draw up to 2e\+08 W each, but at most 4.61e\+06 W"):
+        price(events, row)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
+from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,14 +14,17 @@ from hypothesis import Phase as Stage
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from rpusim.arch.account.ledger import Ledger
 from rpusim.arch.account.pricing import Pricer
 from rpusim.arch.account.sensitivity import Sensitivity
 from rpusim.arch.chips import library
 from rpusim.arch.chips.chip import Chip
 from rpusim.arch.chips.description import ChipDescription
 from rpusim.arch.contract.activity import Activity
+from rpusim.arch.engine.events import Events
 from rpusim.arch.mapping.assumed_activity import assumed_activity
 from rpusim.arch.mapping.placement import place
+from rpusim.arch.parts.part import Card
 from rpusim.arch.schedule.plan import Plan, make_plan
 from rpusim.arch.schedule.schedules import Schedule, run
 from rpusim.errors import InputError
@@ -38,7 +44,7 @@ def with_card(chip: ChipDescription, name: str, **fields: Any) -> ChipDescriptio
     gating=st.sampled_from(["none", "idle", "tile"]),
     leakage=st.sampled_from(["as-published", "low-standby"]),
 )
-@settings(max_examples=60, deadline=None, phases=(Stage.explicit, Stage.reuse, Stage.generate))
+@settings(max_examples=30, deadline=None, phases=(Stage.explicit, Stage.reuse, Stage.generate))
 def test_where_all_events_are_looked_at_the_total_is_that_of_pricing_them_anew(
     made: tuple[Plan, Activity, Schedule], gating: str, leakage: str
 ) -> None:
@@ -54,7 +60,7 @@ def test_where_all_events_are_looked_at_the_total_is_that_of_pricing_them_anew(
     chip = with_card(chip, "puma-2019/router", energy={"bit": 5e-13}, leakage=1e-3)
     chip = with_card(chip, "gates-28nm/pulse-driver", energy={"slot": 4e-15, "pulse": 8e-15})
     anew = Pricer(other(plan, chip))(events, activity).total_zj * 1e-21
-    assert varied.total(chip) == pytest.approx(anew, rel=1e-9)
+    assert varied.total(chip) == pytest.approx(anew, rel=1e-9, abs=0)
 
 
 @pytest.fixture(scope="module")
@@ -87,4 +93,154 @@ def test_twice_the_idle_power_costs_once_more_what_idle_converters_take(sensitiv
     ledger = sensitivity._ledger
     idle = ledger.energy["ADC", "idle", "chip"] * 1e-21
     rows = {row["field"]: row for row in sensitivity.rows(100)[0]}
-    assert rows["cards.haensch-2018/adc.idle"]["high_J"] - sensitivity.total(chip) == pytest.approx(idle, rel=1e-9)
+    assert rows["cards.haensch-2018/adc.idle"]["high_J"] - sensitivity.total(chip) == pytest.approx(
+        idle, rel=1e-9, abs=0
+    )
+
+
+ODD = Path(__file__).parents[1] / "odd_chip/odd.yaml"
+
+
+def two_kinds() -> Chip:
+    """The odd chip with a second kind of tile like the first: cards of both are one each."""
+    chip = Chip.load(ODD)
+    (kind,) = chip.tiles
+    chip = chip.model_copy(update={"sources": {"gating": "ASSUMPTION: made up", "leakage": "measured"}})
+    return chip.model_copy(
+        update={"tiles": (kind.model_copy(update={"count": 1}), kind.model_copy(update={"name": "other"}))}
+    )
+
+
+CHIPS = {
+    "odd": lambda: Chip.load(ODD),
+    "two kinds": two_kinds,
+    "a cell of transistors": lambda: Chip.load("cmos-rpu-2017"),
+    "scaled": lambda: Chip.load("hermes-2023"),
+    "stated choices": lambda: Chip.load("neurosim-vgg8"),
+    "power alone": lambda: Chip.load("isaac-2016"),
+    "estimated converters": lambda: Chip.load("yao-2020"),
+}
+
+
+class Work:
+    """Two samples of a small network on a chip, and what they take on others."""
+
+    def __init__(self, chip: Chip, times: int = 1) -> None:
+        self.chip, self.times = chip, times
+        self.plan = make_plan(place(chain(20, 11, 10), chip))
+        self.activity = assumed_activity(self.plan.placement, 2, training=chip.tiles[0].trains)
+        self.events: Events = run(self.plan, self.activity, "sequential")
+        ledger = Ledger.total([(times, Pricer(self.plan)(self.events, self.activity))])
+        self.sensitivity = Sensitivity(self.plan, ledger, self.events, self.activity)
+
+    def anew(self, chip: ChipDescription) -> float:
+        return self.times * Pricer(other(self.plan, chip))(self.events, self.activity).total_zj * 1e-21
+
+    def cards(self) -> dict[str, Card]:
+        """All that the chip might use, before they are scaled."""
+        estimated = [kind.adc.found_or_estimated for kind in self.chip.tiles if not isinstance(kind.adc.card, str)]
+        return {
+            **library.library(),
+            **self.chip.cards,
+            **{card.name: card for card in estimated if isinstance(card, Card)},
+        }
+
+    def assumed(self) -> Iterator[tuple[str, str, str, float]]:
+        """(field, card, number on the card, value) of every assumed price of a card, as cards themselves say it."""
+        published = self.chip.model_copy(update={"leakage": "as-published"})
+        for row in {row["field"]: row for row in published.provenance()}.values():
+            field, value = row["field"], row["value"]
+            names = [name for name in self.cards() if field.startswith(f"cards.{name}.")]
+            if not names or "assum" not in row["source"].lower() or not isinstance(value, float) or value == 0:
+                continue
+            number = field.removeprefix(f"cards.{names[0]}.")
+            if number.split(".")[0] not in ("area", "node", "rated_bits", "rated_rate", "rated_bandwidth"):
+                yield field, names[0], number, value
+
+    def with_number(self, name: str, number: str, value: float) -> Chip:
+        """The chip with another number on a card."""
+        card, (head, *inner) = self.cards()[name], number.split(".")
+        update: dict[str, Any] = {head: value}
+        if head == "energy":
+            update = {head: {**card.energy, inner[0]: value}}
+        elif inner:
+            update = {head: getattr(card, head).model_copy(update={inner[0]: value})}
+        if head == "cmos":
+            update |= {"leakage": update[head].standby, "area": update[head].area}
+        tiles = tuple(
+            kind
+            if isinstance(kind.adc.card, str)
+            else kind.model_copy(update={"adc": kind.adc.model_copy(update={"card": name})})
+            for kind in self.chip.tiles
+            if isinstance(kind.adc.card, str) or name == kind.adc.found_or_estimated.name  # type: ignore[union-attr]
+        )
+        tiles = tiles or self.chip.tiles
+        return self.chip.model_copy(
+            update={"tiles": tiles, "cards": {**self.chip.cards, name: card.model_copy(update=update)}}
+        )
+
+
+@pytest.fixture(scope="module", params=CHIPS)
+def work(request: pytest.FixtureRequest) -> Work:
+    return Work(CHIPS[request.param](), times=3)
+
+
+class TestEveryRow:
+    """What is said of an assumption is what the work takes on a chip that differs in this number alone."""
+
+    def test_says_what_the_work_takes_with_the_number_at_both_ends(self, work: Work) -> None:
+        numbers = {field: (card, number) for field, card, number, _ in work.assumed()}
+        rows, _ = work.sensitivity.rows(1000)
+        for row in rows:
+            if row["field"] in numbers:
+                for end in ("low", "high"):
+                    chip = work.with_number(*numbers[row["field"]], row[end])
+                    assert row[f"{end}_J"] == pytest.approx(work.anew(chip), rel=1e-7, abs=0), (row["field"], end)
+        fields = [row["field"] for row in rows]
+        assert len(set(fields)) == len(fields)
+        assert set(fields) - set(numbers) <= {"chip.gating", "chip.leakage"}
+
+    def test_none_is_left_out_but_those_that_change_nothing(self, work: Work) -> None:
+        rows, tried = work.sensitivity.rows(1000)
+        shown = {row["field"] for row in rows}
+        chosen = [name for name in ("gating", "leakage") if "assum" in work.chip.sources.get(name, "").lower()]
+        numbers = list(work.assumed())
+        assert tried == len(numbers) + len(chosen)
+        total = work.sensitivity.total(work.chip)
+        assert total == pytest.approx(work.anew(work.chip), rel=1e-9, abs=0)
+        for field, name, number, value in numbers:
+            if field not in shown:
+                card, last = work.cards()[name], number.split(".")[-1]
+                for end in card.range(last) if last in card.ranges else (value / 2, value * 2):
+                    assert work.anew(work.with_number(name, number, end)) == pytest.approx(total, rel=1e-7, abs=0), (
+                        field
+                    )
+
+    def test_of_a_choice_names_the_best_and_the_worst_of_all_words(self, work: Work) -> None:
+        rows = {row["field"]: row for row in work.sensitivity.rows(1000)[0]}
+        for name, words in (("gating", ("none", "idle", "tile")), ("leakage", ("as-published", "low-standby"))):
+            if f"chip.{name}" in rows:
+                row = rows[f"chip.{name}"]
+                totals = {word: work.anew(work.chip.model_copy(update={name: word})) for word in words}
+                assert row["low_J"] == pytest.approx(min(totals.values()), rel=1e-7, abs=0)
+                assert row["high_J"] == pytest.approx(max(totals.values()), rel=1e-7, abs=0)
+                assert totals[row["low"]] == pytest.approx(row["low_J"]) and row["value"] == getattr(work.chip, name)
+                assert totals[row["high"]] == pytest.approx(row["high_J"]) and row["unit"] == ""
+
+    def test_comes_in_the_order_of_how_much_it_changes(self, work: Work) -> None:
+        total, (rows, tried) = work.sensitivity.total(work.chip), work.sensitivity.rows(1000)
+        swings = [max(abs(row["low_J"] - total), abs(row["high_J"] - total)) for row in rows]
+        assert all(one >= two for one, two in pairwise(swings)) and all(swing > 0 for swing in swings)
+        for most in (0, 1, 3):
+            assert work.sensitivity.rows(most) == (rows[:most], tried)
+
+
+def test_what_rests_now_and_did_not_before_is_drawn_for_all_of_the_work() -> None:
+    """The events are one of three pieces; converters that are gated and wake at once draw nothing at rest."""
+    chip = Chip.load(ODD)
+    asleep = chip.cards["converter"].model_copy(update={"idle": 1e-6, "wake": 1e-13})  # less than a picosecond
+    chip = chip.model_copy(update={"gating": "idle", "cards": {**chip.cards, "converter": asleep}})
+    three = Work(chip, times=3)
+    assert ("ADC", "idle", "chip") not in three.sensitivity._ledger.energy
+    awake = chip.model_copy(update={"gating": "none"})
+    assert three.sensitivity.total(awake) == pytest.approx(three.anew(awake), rel=1e-9, abs=0)

@@ -12,7 +12,7 @@ from rpusim.arch.account import steady
 from rpusim.arch.account.ledger import Ledger
 from rpusim.arch.account.pricing import Pricer
 from rpusim.arch.chips.chip import Chip
-from rpusim.arch.contract.activity import Activity
+from rpusim.arch.contract.activity import Activity, Phase
 from rpusim.arch.mapping.assumed_activity import assumed_activity
 from rpusim.arch.mapping.placement import Placement, place
 from rpusim.arch.network.network import Network, connect
@@ -155,3 +155,42 @@ def test_what_never_repeats_itself_is_refused_beyond_what_can_be_run() -> None:
     two = Pieces(place(chain(64, 32, 16), Chip.load("rpu-2016")), False, "layer-pipelined")
     with pytest.raises(InputError, match=r"samples: nothing repeats itself among the first 3 of 100 .* no more than 3"):
         steady.account(two.plan, "layer-pipelined", two.price, lambda number, _: two.work(number), 100, most=3)
+
+
+def test_work_is_timed_up_to_the_last_picosecond_of_the_clock() -> None:
+    """2^62: one period more, and it is refused."""
+    one = Pieces(place(chain(64, 32), Chip.load("rpu-2016")), False, "sequential")
+    with pytest.raises(InputError, match=r"samples: 10{18} samples or mini-batches end after 2\^62 ps") as refused:
+        one.timed(10**18)
+    most = int(str(refused.value).removesuffix(" can be timed").rsplit(" ", 1)[1])
+    timed = one.timed(most)
+    assert timed.repeats is not None
+    period, last = int(timed.repeats.until[0] - timed.repeats.since[0]), int(timed.end.max() + timed.repeats.later[0])
+    assert last <= 2**62 < last + period
+    with pytest.raises(InputError, match=f"at most {most} can be timed"):
+        one.timed(most + 1)
+
+
+def test_events_are_those_that_were_run_first() -> None:
+    one = Pieces(place(chain(16, 8), Chip.load("rpu-2016")), False, "sequential")
+    timed = one.timed(1000)
+    every = run(one.plan, one.work(timed.pieces), "sequential")  # type: ignore[arg-type]
+    assert timed.events(10**6).end.tolist() == every.end.tolist()
+    assert timed.events(3).op.tolist() == every.op[:3].tolist()
+
+
+@pytest.mark.parametrize("pieces", [1, 2, 7])
+def test_what_is_done_once_before_all_mini_batches_is_accounted_for_once(pieces: int) -> None:
+    """A write before the first one; the mini-batches are large, and found from one of three samples."""
+    plan = make_plan(place(chain(17, 11), Chip.load("rpu-2016")))
+    price, size = Pricer(plan), 40
+
+    def work(number: int, size: int) -> Activity:
+        written = Activity.rows(phase=Phase.MAINTENANCE, writes=17 * 11, slots=3, row_pulses=11, column_pulses=17)
+        samples = assumed_activity(plan.placement, number * size, True, size)
+        return Activity.concatenate([written, samples])
+
+    found, timed = steady.account(plan, "sequential", price, work, pieces, size)
+    activity = work(pieces, size)
+    assert found == price(run(plan, activity, "sequential"), activity)
+    assert timed.pieces < size

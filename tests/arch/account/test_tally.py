@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 
 import numpy as np
+import pytest
 from generated import chain, works
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from rpusim.arch.account import steady
+from rpusim.arch.account.pauses import Pauses
 from rpusim.arch.account.pricing import Pricer, _exact_sum, _unwrapped
-from rpusim.arch.account.tally import Tally
+from rpusim.arch.account.tally import Tally, _alike
 from rpusim.arch.chips.chip import Chip
-from rpusim.arch.contract.activity import Activity, Phase
+from rpusim.arch.contract.activity import EMPTY, Activity, Phase
+from rpusim.arch.contract.columns import Integers
+from rpusim.arch.engine.events import Events
+from rpusim.arch.mapping.assumed_activity import assumed_activity
 from rpusim.arch.mapping.placement import place
 from rpusim.arch.schedule.plan import Plan, make_plan
 from rpusim.arch.schedule.schedules import Schedule, run
@@ -51,15 +57,73 @@ def test_events_that_take_equally_long_but_not_equally_much_are_told_apart() -> 
 
 
 def test_equal_events_are_one_group_however_many_there_are() -> None:
-    """Every operation of a vector has a group; the first vectors, which need not wait, may have others."""
+    """Every operation of a vector has a group, and one more for each other duration of it."""
     plan, groups = make_plan(place(chain(17, 11), Chip.load("rpu-2016"))), []
     for vectors in (10, 200):
         forward = Activity.rows(phase=Phase.FORWARD, vector=np.arange(vectors), passes=1, active_columns=17)
         timed = steady.timed(plan, "layer-pipelined", work(forward), 1)
         tally = Tally(timed.program, timed.start, timed.end, forward)
-        assert int(tally.count.sum()) == len(run(plan, forward, "layer-pipelined"))
+        events = run(plan, forward, "layer-pipelined")
+        assert int(tally.count.sum()) == len(events)
+        assert len(tally.events) == len(kinds(events, np.ones(len(events), np.int64)))
         groups.append(len(tally.events))
     assert groups[0] == groups[1] < 10
+
+
+def kinds(events: Events, count: Integers) -> Counter[tuple[int, ...]]:
+    """How many events there are of every kind, each of which stands for ``count``."""
+    found = Counter[tuple[int, ...]]()
+    columns = (events.op, events.station, events.phase, events.layer, events.tile, events.amount, events.duration)
+    for what, number in zip(zip(*(column.tolist() for column in columns), strict=True), count.tolist(), strict=True):
+        found[what] += number
+    return found
+
+
+@given(samples=st.integers(4, 40), sizes=st.lists(st.integers(1, 60), min_size=2, max_size=3), training=st.booleans())
+@settings(max_examples=20, deadline=None)
+def test_groups_stand_for_all_samples_those_that_were_not_run_included(
+    samples: int, sizes: list[int], training: bool
+) -> None:
+    plan = make_plan(place(chain(*sizes), Chip.load("rpu-2016")))
+    rows = [assumed_activity(plan.placement, number, training) for number in range(samples + 1)]
+    timed = steady.timed(plan, "sequential", lambda number: rows[number], samples)
+    tally = timed._tally
+    events = run(plan, rows[samples], "sequential")
+    assert kinds(tally.events, tally.count) == kinds(events, np.ones(len(events), np.int64))
+    assert tally.makespan_ps == events.makespan_ps
+
+
+def test_groups_are_told_apart_by_what_rows_say_and_not_by_when_or_where() -> None:
+    """Rows 0, 2 and 3 are alike; each of seven others differs in one column."""
+    columns: dict[str, list[int]] = {name: [1] * 4 for name in ("passes", "active_columns", "slots", "set_bits")}
+    columns |= {"vector": [0, 1, 2, 3], "step": [0, 0, 1, 2]}
+    columns["active_columns"][1] = 2
+    assert _alike(Activity.rows(phase=Phase.FORWARD, **columns)).tolist() == [0, 1, 0, 0]
+    for name in ("passes", "slots", "set_bits", "row_pulses", "coincidences_up", "writes", "array"):
+        each = Activity.rows(phase=Phase.FORWARD, **{**columns, name: [1, 1, 7, 1]})
+        assert _alike(each).tolist() == [0, 1, 2, 0], name
+    assert not len(_alike(EMPTY))
+
+
+@pytest.mark.parametrize("at_once", [1, 3, 60])
+def test_pauses_are_those_of_the_events_however_many_groups_are_looked_at_in_one_go(
+    at_once: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of all stations of both layers, in several samples, and of some that no event is of."""
+    monkeypatch.setattr("rpusim.arch.account.tally.AT_ONCE", at_once)
+    chip = Chip.load("rpu-2016").model_copy(update={"gating": "tile"})
+    plan = make_plan(place(chain(40, 30, 10), chip))
+    activity = assumed_activity(plan.placement, 3, True)
+    timed, events = steady.timed(plan, "sequential", work(activity), 1), run(plan, activity, "sequential")
+    groups = [*Pricer(plan).rest.groups, ((len(plan.stations) + 5,), 7, 0)]
+    assert len(groups) > 6 and len({len(group[0]) for group in groups}) > 1
+    found, expected = timed._tally.pauses(groups), Pauses.of(events, groups)
+    for name in ("covered_ps", "waking_ps", "first_ps", "last_ps", "wake_ps"):
+        assert getattr(found, name).tolist() == getattr(expected, name).tolist(), name
+    assert (
+        np.sort(found.woken_pw[found.woken_pw > 0]).tolist()
+        == np.sort(expected.woken_pw[expected.woken_pw > 0]).tolist()
+    )
 
 
 @example([2**62], 4)

@@ -455,3 +455,11 @@ class TestBill:
         self, odd: Odd, part: str, action: str, picoseconds: int
     ) -> None:
         assert bill_of_parts(odd()).chip_wide[part].actions[action].latency_ps == picoseconds
+
+
+def test_row_by_row_only_a_transfer_by_rows_addresses_a_single_row(odd: Odd) -> None:
+    """An update of such a cell pulses as many rows as any other."""
+    chip = odd(pulses={"access": "row-by-row"})
+    by_rows = CellLayout("buffered-transfer", arrays=2, visible=(0, 1), targets=((1,), (0,)), slices="row", words=1)
+    expected = priced(chip, UPDATE)["pulse drivers", "update"]
+    assert priced(chip, UPDATE, cell=by_rows)["pulse drivers", "update"] == expected

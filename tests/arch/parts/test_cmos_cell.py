@@ -13,6 +13,7 @@ from rpusim.arch.chips.chip import Chip
 from rpusim.arch.contract.configuration import parse
 from rpusim.arch.parts.cmos_cell import CmosCell
 from rpusim.arch.parts.part import Card
+from rpusim.arch.parts.programming import Programming
 from rpusim.errors import InputError
 from rpusim.kernels import CmosRpu
 from rpusim.kernels.devices.presets import DEVICES
@@ -54,7 +55,7 @@ def test_smaller_gates_match_worse_and_leak_less_alike() -> None:
     for spread in ("current_dtod", "offset_dtod", "leakage_dtod"):
         assert small[spread] == pytest.approx(2 * large[spread])
     assert large["current_dtod"] == pytest.approx(2 * 2e-3 / 0.2)
-    assert cell(gate_area=0.5625e-12 / 4).area == pytest.approx(cell().area - 2 * 0.75 * 0.5625e-12)
+    assert cell(gate_area=0.5625e-12 / 4).area == pytest.approx(cell().area - 2 * 0.75 * 0.5625e-12, rel=1e-6, abs=0)
 
 
 def test_short_weak_pulses_have_the_shot_noise_of_their_electrons() -> None:
@@ -65,7 +66,7 @@ def test_short_weak_pulses_have_the_shot_noise_of_their_electrons() -> None:
 
 def test_an_update_takes_its_charge_from_the_supply_and_switches_the_gates() -> None:
     assert cell().supply == pytest.approx(1.4)
-    assert cell().coincidence(WIDTH) == pytest.approx(100e-9 * 1e-9 * 1.4 + 1e-15 * 1.4**2)
+    assert cell().coincidence(WIDTH) == pytest.approx(100e-9 * 1e-9 * 1.4 + 1e-15 * 1.4**2, rel=1e-6, abs=0)
     part = bill_of_parts(Chip.load("cmos-rpu-2017")).tiles[0]["array"]
     assert part.actions["coincidence"].energy_zj == round(cell().coincidence(WIDTH) * 1e21)
     assert part.actions["read"].energy_zj == round(1 / 24e6 * 80e-9 * 1e21)
@@ -83,9 +84,40 @@ def test_lines_are_charged_by_c_v_squared_of_what_is_put_on_them() -> None:
     assert actions["pulse_line_per_cell"].energy_zj == round(3e-15 * 1.4**2 * 1e21)
 
 
+def test_writing_is_pulsing_with_the_pulses_of_the_programming() -> None:
+    kind = Chip.load("cmos-rpu-2017").tiles[0]
+    writing = Programming.model_validate(
+        {"width": "17 ns", "voltage": "1.5 V", "verify": True, "iterations": 2.5, "source": "made up"}
+    )
+    odd = CARD.model_copy(update={"cmos": cell(read_voltage=0.5, line_capacitance=3e-15)})
+    actions = kind.array.build(odd, 80e-9, None, writing).actions
+    assert set(actions) == {"read", "read_line_per_cell", "write", "write_line_per_cell"}
+    assert actions["write"].energy_zj == round(cell().coincidence(17e-9) * 1e21)
+    assert actions["write_line_per_cell"].energy_zj == round(3e-15 * 1.4**2 * 1e21)
+    assert actions["read_line_per_cell"].energy_zj == round(3e-15 * 0.5**2 * 1e21)
+    assert actions["write"].latency_ps == actions["write_line_per_cell"].latency_ps == writing.pulse_ps
+
+
+def test_every_equation_holds_where_no_two_numbers_are_alike() -> None:
+    """Swing 0.7 V, 0.15 V of overdrive, 3 fF of gates, 40 aF of line, 17 transistors: supply 1 V."""
+    odd = cell(
+        capacitance=70e-15, swing=0.7, overdrive=0.15, charging_current=90e-9, discharging_current=110e-9,
+        off_current=20e-15, logic_capacitance=3e-15, read_voltage=0.3, read_resistance=2e6, line_capacitance=40e-18,
+        transistors=17, transistor_area=0.03e-12, gate_area=0.4e-12, capacitor_density=0.25, matching=2e-9,
+    )  # fmt: skip
+    expected = {
+        odd.step(2e-9): 100e-9 * 2e-9 / 70e-15, odd.states(2e-9): 0.7 * 70e-15 / (100e-9 * 2e-9), odd.supply: 1.0,
+        odd.threshold_spread: 2e-9 / 0.4e-12**0.5, odd.retention: 70e-15 * 0.7 / 4 / 20e-15, odd.standby: 20e-15,
+        odd.area: 70e-15 / 0.25 + 17 * 0.03e-12 + 2 * 0.4e-12, odd.coincidence(2e-9): 110e-9 * 2e-9 + 3e-15,
+        odd.read(5e-8): 0.3**2 / 2e6 * 5e-8,
+    }  # fmt: skip
+    for found, number in expected.items():
+        assert found == pytest.approx(number, rel=1e-9, abs=0)
+
+
 def test_area_is_capacitor_and_transistors() -> None:
-    assert cell().area == pytest.approx(100e-15 / 0.2 + 9 * 0.05e-12 + 2 * 0.5625e-12)
-    assert cell(capacitance=200e-15).area - cell().area == pytest.approx(0.5e-12)
+    assert cell().area == pytest.approx(100e-15 / 0.2 + 9 * 0.05e-12 + 2 * 0.5625e-12, rel=1e-6, abs=0)
+    assert cell(capacitance=200e-15).area - cell().area == pytest.approx(0.5e-12, rel=1e-6, abs=0)
 
 
 def test_the_preset_of_the_kernel_is_what_follows_from_the_card() -> None:

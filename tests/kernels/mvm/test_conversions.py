@@ -75,6 +75,8 @@ def test_both_paths_agree_with_all_noise(options, slices, serial, seed, turned):
 def test_what_changes_the_analog_sum_itself_takes_the_torch_path(effect):
     options = {"mv_type": "bit_serial", "slices": Slices(3, 2), **effect}
     assert not compiled_conversions.covers(IOParameters(**options))
+    assert not compiled_conversions.covers(IOParameters(mv_type="one_pass"))
+    assert not compiled_conversions.covers(IOParameters(is_perfect=True, mv_type="bit_serial"))
     x, weights = _random(3, 6), _random(4, 6, seed=1)
     assert torch.equal(_multiply(x, weights, "numba", **options).y, _multiply(x, weights, "torch", **options).y)
 

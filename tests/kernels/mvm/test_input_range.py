@@ -66,6 +66,18 @@ def test_it_begins_as_so_many_deviations_of_the_first_mini_batches() -> None:
     assert limits == pytest.approx([3 * deviation, 4.5 * deviation, 4.5 * deviation])
 
 
+def test_a_range_never_falls_below_a_millionth() -> None:
+    """Wherever learning or a calibration would lead it: inputs are divided by it."""
+    learned = LearnedRange(InputRange(init_value=5.0, init_from_data=0))
+    with torch.no_grad():
+        learned.limit.fill_(-1.0)
+    y, limit = learned(torch.tensor([2.5e-7, 3.0]), [])
+    assert float(limit) == pytest.approx(1e-6) and y.tolist() == pytest.approx([0.25, 1.0])
+    model = Ranged()
+    calibrate(model, [torch.tensor([1e-9, -2e-9])], "largest")
+    assert model.limit == pytest.approx(1e-6)
+
+
 class Ranged(torch.nn.Module):
     """Nothing but a range."""
 

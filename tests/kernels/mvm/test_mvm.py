@@ -131,6 +131,22 @@ def test_an_all_zero_vector_is_skipped_and_gives_exact_zeros(path):
     assert noisy.passes.tolist() == [1] and noisy.y.abs().max() > 0
 
 
+@settings(max_examples=50, deadline=None)
+@given(rows=st.integers(1, 4), width=st.integers(1, 5), seed=st.integers(0, 99), wants_sums=st.booleans())
+def test_statistics_of_both_paths_are_those_of_each_vector_alone(rows, width, seed, wants_sums):
+    rng = np.random.default_rng(seed)
+    x = torch.tensor(rng.integers(-3, 4, (rows, width)) * 0.25 - (seed % 3) * 0.5, dtype=torch.float32)
+    for found in (statistics(x, wants_sums), compiled.statistics(x, wants_sums)):
+        for number, vector in enumerate(x.tolist()):
+            assert found.largest_magnitude[number] == max(abs(value) for value in vector)
+            assert found.largest[number] == max(vector)
+            assert found.nonzero[number] == sum(value != 0 for value in vector)
+            if wants_sums:
+                sides = [sum(abs(value) for value in vector if sign * value > 0) for sign in (1, -1)]
+                assert found.sum_of_side[number] == max(sides)
+        assert (found.sum_of_side is None) == (not wants_sums)
+
+
 @pytest.mark.parametrize(
     ("mode", "options", "expected"),
     [
@@ -173,6 +189,15 @@ def test_two_passes_with_digital_sum_double_the_variance_of_the_noise():
     for kind, factor in (("one_pass", 1), ("pos_neg_separate", 1), ("pos_neg_separate_digital_sum", 2)):
         io = IOParameters(inp_res=0, out_res=0, out_noise=0.1, mv_type=kind)
         assert float(_multiply(x, io).y[:, 0].var()) == pytest.approx(0.01 * factor, rel=0.1)
+
+
+@pytest.mark.parametrize("x", [[1.0, -0.1], [0.1, -1.0], [-1.0, 0.1]])
+def test_a_vector_is_repeated_if_either_of_its_two_passes_clips(x):
+    """The larger input gives 0.8 of a bound of 0.5, the other one 0.08."""
+    io = IOParameters(**SMOOTH, mv_type="pos_neg_separate_digital_sum", out_bound=0.5)
+    product = _multiply([x], io, weights=torch.tensor([[0.8, 0.8]]))
+    assert product.passes.tolist() == [2]
+    assert product.y.tolist() == [pytest.approx([0.8 * sum(x)])]
 
 
 @pytest.mark.parametrize(

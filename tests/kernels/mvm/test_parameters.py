@@ -8,6 +8,7 @@ import pytest
 
 from rpusim.errors import InputError
 from rpusim.kernels import InputRange, IOParameters, UpdateParameters
+from rpusim.kernels.mvm.slices import Slices
 
 TAKEN: list[tuple[type, str, list[Any], list[Any]]] = [
     *(
@@ -88,3 +89,32 @@ def test_the_parts_of_an_input_cover_its_bits() -> None:
         assert io.parts == expected
     bits = IOParameters(inp_res=1 / 98, mv_type="bit_wise").parts
     assert bits == [(bit, 1) for bit in range(6)]
+
+
+def test_what_nothing_is_said_of_is_as_in_aihwkit() -> None:
+    """Its defaults: 7 bits in, 9 bits out; lines 0.35 Ohm from cell to cell beside cells of 5 uS."""
+    io = IOParameters()
+    assert (io.inp_bound, io.inp_res, io.out_bound, io.out_res) == (1.0, 1 / (2**7 - 2), 12.0, 1 / (2**9 - 2))
+    assert (io.out_noise, io.nm_assumed_wmax, io.nm_decay) == (0.06, 0.6, 1e-3)
+    assert (io.max_bm_factor, io.max_bm_res, io.v_offset_w_min, io.split_mode_bit_shift) == (1000, 0.25, -1.0, 3)
+    assert io.ir_drop_g_ratio == pytest.approx(571_428.57)
+    zero = (
+        "inp_noise",
+        "out_noise_std",
+        "w_noise",
+        "ir_drop",
+        "out_nonlinearity",
+        "v_offset_std",
+        "r_series",
+        "nm_thres",
+    )
+    assert not any(getattr(io, name) for name in zero)
+    assert (Slices(), Slices().top) == (Slices(number=8, bits=2, encoding="signed"), 3)  # 16 bits, as on ISAAC
+    learned = InputRange()
+    assert (learned.init_value, learned.init_from_data, learned.init_std_alpha) == (3.0, 100, 3.0)
+    assert (learned.decay, learned.input_min_percentage, learned.output_min_percentage) == (0.001, 0.95, 0.95)
+    assert learned.learn and learned.gradient_relative and not learned.manage_output_clipping
+    assert learned.gradient_scale == 1.0
+    update = UpdateParameters()
+    assert update.update_management and update.update_bl_management and update.fixed_bl and not update.sto_round
+    assert (update.desired_bl, update.um_grad_scale, update.res) == (31, 1.0, 0.0)

@@ -187,7 +187,8 @@ def test_noise_free_merged_weights_differ_from_exact_ones_by_less_than_the_order
 def test_a_single_pulse_on_a_cell_with_a_tiny_bound_is_a_step_of_the_device():
     """The step is 50 times the bound: the series for many small steps would throw the weight far off."""
     model = SoftBounds(dw_min=0.05, w_max=0.001, w_min=-1.0, dw_min_std=0.0, **EXACT)
-    x, d = torch.ones(1, 8), -torch.ones(1, 8)
+    x, d = torch.ones(4, 8), -torch.ones(4, 8)
+    d[1:, 0] = 0.0  # the first row takes one pulse, the others as many as make it worth merging
     parameters = {"update_bl_management": False, "update_management": False, "desired_bl": 1}
     start = torch.full((8, 8), -0.5)
     exact, _ = _update(model, "exact", x, d, start, 0.05, **parameters)

@@ -80,7 +80,7 @@ def test_both_paths_agree_to_the_bit(model, pulse_type, bl, managed, fixed, res,
     x, d = torch.randn(3, 9, generator=generator), torch.randn(3, 6, generator=generator) * 0.3
     x[1], d[:, 2] = 0.0, 0.0
     rounding = {"res": res, "x_res_implicit": res, "d_res_implicit": res / 2, "sto_round": sto_round}
-    parameters = UpdateParameters(bl, managed, managed, pulse_type, fixed, 0.8, **rounding)
+    parameters = UpdateParameters(bl, managed, managed, pulse_type, fixed, 0.8, **rounding, execution="exact")
     start = torch.randn(6, 9, generator=generator) * 0.3
     (slow, slow_counts), (fast, fast_counts) = (
         _update(u, model, x, d, rate, parameters, start) for u in PATHS.values()
@@ -148,7 +148,7 @@ def test_every_pulse_is_clipped_at_once():
 
 @pytest.mark.parametrize("update", PATHS.values(), ids=PATHS)
 def test_any_division_of_the_vectors_into_calls_gives_the_same_weights(update):
-    model, parameters = SoftBounds(), UpdateParameters()
+    model, parameters = SoftBounds(), UpdateParameters(execution="exact")
     x, d = torch.randn(6, 10), torch.randn(6, 8)
     together, _ = _update(update, model, x, d, 0.02, parameters)
     apart = None

@@ -11,15 +11,15 @@ import torch
 
 from rpusim.arch.contract.activity import ActivityLog, Phase
 from rpusim.errors import InputError
-from rpusim.kernels import AnalogConfig, AnalogTile, CmosRpu, ConstantStep, IOParameters
+from rpusim.kernels import AnalogConfig, AnalogTile, CmosRpu, ConstantStep, IOParameters, UpdateParameters
 from rpusim.workloads.runs import settings, simulate
 
 CELL = CmosRpu(dw_min=0.002, w_max=1.0, w_min=-1.0, current_dtod=0.0, retention=1.0)
 FINE = IOParameters(is_perfect=True)
 
 
-def tile_of(device: Any = CELL, path: str = "numba") -> AnalogTile:
-    config = AnalogConfig(device=device, backward=FINE)
+def tile_of(device: Any = CELL, path: str = "numba", execution: str = "merged") -> AnalogTile:
+    config = AnalogConfig(device=device, backward=FINE, update=UpdateParameters(execution=execution))  # type: ignore[arg-type]
     tile = AnalogTile(40, 50, config, path=path, log=ActivityLog())
     tile.set_weights(torch.rand(40, 50, generator=torch.Generator().manual_seed(1)) * 1.4 - 0.7)
     return tile
@@ -53,7 +53,7 @@ def test_every_column_is_read_once_and_pulsed_before_the_mini_batch() -> None:
 
 
 def test_both_paths_refresh_alike() -> None:
-    tiles = [tile_of(path=path) for path in ("numba", "torch")]
+    tiles = [tile_of(path=path, execution="exact") for path in ("numba", "torch")]
     for tile in tiles:
         tile.elapse(0.05)
         tile.refresh(0.05)

@@ -316,3 +316,11 @@ def test_activity_phases_of_one_sample_are_forward_backward_update(few_digits: P
         *((Phase.BACKWARD, layer) for layer in (2, 1)),
         *((Phase.UPDATE, layer) for layer in (0, 1, 2)),
     ]
+
+
+def test_a_result_says_how_its_pulses_were_computed_and_why(small: rpusim.Result, few_digits: Path) -> None:
+    assert small["pulses"]["arrays"] == [{"array": 0, "execution": "merged"}]
+    assert small["training"]["execution"] == "merged"
+    asked = rpusim.simulate("fcn-digits", data=str(few_digits), epochs=1, execution="exact")
+    assert asked["pulses"]["arrays"] == [{"array": 0, "execution": "exact", "why": "asked for"}]
+    assert asked["pulses"]["sentence"] == "Every pulse was computed on its own: asked for."

@@ -25,10 +25,12 @@ from rpusim.kernels import (
     ConstantStep,
     MixedPrecision,
     SoftBoundsReference,
+    UpdateParameters,
     Vector,
 )
 from rpusim.kernels.devices.presets import DEVICES
 from rpusim.kernels.layers.convert import convert
+from rpusim.kernels.pulses.trains import Execution
 from rpusim.kernels.tiles.presets import TRAINING_IO, configuration
 from rpusim.workloads.runs.process import RandomNumbers, one_thread
 from rpusim.workloads.studies.published.case import Simulated
@@ -36,6 +38,7 @@ from rpusim.workloads.zoo import data, networks
 
 SEEDS = (0, 1, 2)
 RATE = 0.5
+ONE_BY_ONE = UpdateParameters(execution=Execution.EXACT)
 
 
 def learning() -> Simulated:
@@ -110,7 +113,7 @@ def _in_situ(stuck: float) -> float:
     Cells of 64 states, with the spreads of `ConstantStep`, are an assumption: the paper's response was not at hand.
     """
     cell = ConstantStep(dw_min=2 / 64, w_max=1.0, w_min=-1.0, corrupt_devices_prob=stuck, corrupt_devices_range=1.0)
-    config = AnalogConfig(cell, cell=Vector(number=2), forward=TRAINING_IO, backward=TRAINING_IO)
+    config = AnalogConfig(cell, ONE_BY_ONE, Vector(number=2), forward=TRAINING_IO, backward=TRAINING_IO)
     return fmean(accuracy((64, 54, 10), config, batch=50, samples=80_000, seed=seed) for seed in SEEDS)
 
 
@@ -122,7 +125,7 @@ def _two_digits() -> float:
         transfer_forward=TRAINING_IO, auto_scale=True, fast_lr=0.5, auto_granularity=1000, in_chop_prob=0.0
     )
     array = replace(device, corrupt_devices_prob=0.135)
-    config = AnalogConfig(array, cell=cell, forward=TRAINING_IO, backward=TRAINING_IO)
+    config = AnalogConfig(array, ONE_BY_ONE, cell, forward=TRAINING_IO, backward=TRAINING_IO)
     return fmean(accuracy((64, 2), config, batch=1, samples=6_000, classes=2, seed=seed) for seed in SEEDS)
 
 
@@ -149,7 +152,8 @@ def _transfers_every(steps: int) -> tuple[float, int]:
     Returns the accuracy in percent, and the pulses that programmed cells; every pulse takes the same energy.
     """
     log, cell = ActivityLog(), ConstantStep(dw_min=2 / 64, w_max=1.0, w_min=-1.0)
-    config = AnalogConfig(cell, cell=MixedPrecision(transfer_every=steps), forward=TRAINING_IO, backward=TRAINING_IO)
+    cell_of = MixedPrecision(transfer_every=steps)
+    config = AnalogConfig(cell, ONE_BY_ONE, cell_of, forward=TRAINING_IO, backward=TRAINING_IO)
     reached = accuracy((64, 256, 128, 10), config, batch=1, samples=14_370, rate=0.01, log=log)
     rows = log.take()
     written = rows.phase == Phase.TRANSFER
