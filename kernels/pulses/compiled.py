@@ -146,7 +146,7 @@ def _count_loop(device_step: Any, parameters: int, only_up: bool) -> Loop:
 
 
 @lru_cache(maxsize=4096)
-def keys_of(drivers: tuple[int, ...], stream: tuple[int, ...]) -> NDArray[np.uint64]:
+def pulse_keys(drivers: tuple[int, ...], stream: tuple[int, ...]) -> NDArray[np.uint64]:
     of_lines = Purpose.ROW_ROUNDING, Purpose.COLUMN_ROUNDING, Purpose.ROW_PULSES, Purpose.COLUMN_PULSES
     of_cells = Purpose.PULSE_NOISE, Purpose.MERGED_NOISE
     return np.array([rng.key(*drivers, p) for p in of_lines] + [rng.key(*stream, p) for p in of_cells], np.uint64)
@@ -185,7 +185,17 @@ def update(
     table = UpdateCounts.table(vectors)
     send = send_loop(device.step, parameters_per_step(pulse), only_up, merging, parallel)
     strength, flip = abs(learning_rate) / granularity, learning_rate < 0
-    of_lines = strength, rule, *steps, parameters.sto_round, keys_of(lines or stream, stream), first, flip, limit, alone
+    of_lines = (
+        strength,
+        rule,
+        *steps,
+        parameters.sto_round,
+        pulse_keys(lines or stream, stream),
+        first,
+        flip,
+        limit,
+        alone,
+    )
     counted = _UNCOUNTED if taken is None else taken.numpy()
     kept = (counted, *_NOTHING) if before is None else (counted, before.weights.numpy(), before.rows)
     total = send(w, rows_of(pulse), sigma, x.numpy(), d.numpy(), *of_lines, table, *kept)

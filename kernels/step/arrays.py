@@ -11,7 +11,7 @@ from rpusim.kernels.base.loops import Floats, Integers
 from rpusim.kernels.base.rng import Integer, nb_bits, nb_line_words, nb_normal, nb_step_words
 from rpusim.kernels.devices.variation import BOUND_MAX, BOUND_MIN
 from rpusim.kernels.pulses import counts
-from rpusim.kernels.step.tables import (
+from rpusim.kernels.step.col import (
     ALONE,
     APPARENT,
     BEFORE,

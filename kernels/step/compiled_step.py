@@ -23,12 +23,12 @@ from rpusim.arch.contract.activity import ActivityLog
 from rpusim.errors import InputError
 from rpusim.kernels.layers.base import AnalogLayer
 from rpusim.kernels.pulses.trains import not_finite
-from rpusim.kernels.step import tables
+from rpusim.kernels.step import col
+from rpusim.kernels.step.col import ACTIVITY, Piece, Room, Tables
 from rpusim.kernels.step.layer_loops import block_of
 from rpusim.kernels.step.layers import Placed, Rows
 from rpusim.kernels.step.loop import loop_of
 from rpusim.kernels.step.program import ERRORS, HOW_MANY, LAYER, OF_SOURCE, OP, VECTORS, WHICH, Graph, Layout
-from rpusim.kernels.step.tables import ACTIVITY, Piece, Room, Tables
 
 MOST_ROWS = 400_000
 """Rows of activity that one call makes, at most: 42 MB."""
@@ -97,11 +97,11 @@ class CompiledStep:
         piece, losses = Piece(rows, np.zeros(1, np.int64), events, gains), np.empty(number, np.float32)
         step = self._log.step if self._log is not None else 0
         ended, done, which = self._loop(sized.tables, sized.room, images, classes, batch, rate, piece, step, losses)
-        self._rows.put_back(number if ended == tables.DONE else done + 1, batch)
-        if ended == tables.LOSS_NOT_FINITE:
+        self._rows.put_back(number if ended == col.DONE else done + 1, batch)
+        if ended == col.LOSS_NOT_FINITE:
             raise NotFinite
-        if ended != tables.DONE:
-            error = not_finite("input x" if ended == tables.X_NOT_FINITE else "error d")
+        if ended != col.DONE:
+            error = not_finite("input x" if ended == col.X_NOT_FINITE else "error d")
             raise InputError(f"layer {self._placed[which].module.layer}: {error}")
         if self._log is not None and rows.size:
             assert piece.at[0] == rows.shape[1], "as many rows as were foreseen"
@@ -152,7 +152,7 @@ class CompiledStep:
             vectors, lines = int(row[HOW_MANY]), max(about.rows, about.columns)
             most = max(most, vectors)
             block = max(block, min(vectors, block_of(lines)) * lines)
-            if len(tiles) > 1 or self._rows.layers[row[WHICH], tables.SCALES]:
+            if len(tiles) > 1 or self._rows.layers[row[WHICH], col.SCALES]:
                 widest = max(widest, vectors * lines)
         classes = self._graph.nodes[-1].sources[0].size
         memory, chosen = np.zeros(layout.memory, np.float32), np.zeros(layout.chosen, np.int32)

@@ -12,10 +12,10 @@ import numpy as np
 from rpusim.arch.contract.activity import Phase
 from rpusim.kernels.base.loops import Floats, Integers
 from rpusim.kernels.base.rng import Integer
-from rpusim.kernels.mvm import compiled as reads
+from rpusim.kernels.mvm.compiled import BLOCK_NUMBERS, BLOCK_VECTORS
 from rpusim.kernels.pulses import counts
-from rpusim.kernels.step import tables as t
-from rpusim.kernels.step import transfers
+from rpusim.kernels.step import col, transfers
+from rpusim.kernels.step.col import Piece, Room, Tables
 from rpusim.kernels.step.program import (
     ADDS,
     BACK,
@@ -28,7 +28,6 @@ from rpusim.kernels.step.program import (
     SOURCE,
     VECTORS,
 )
-from rpusim.kernels.step.tables import Piece, Room, Tables
 from rpusim.kernels.step.views import matrix_at, numbers_at, part, places_at, wide_at
 
 # Injected by `compile_loop`; named here for the reader and for type checkers.
@@ -53,7 +52,7 @@ _FORWARD, _BACKWARD, _UPDATE = int(Phase.FORWARD), int(Phase.BACKWARD), int(Phas
 _COUNTS = len(counts.UpdateCounts._fields)
 # Where the counts of an update stand in their table, and in the rows of activity; the same of a transfer cell's rows.
 _COUNTED = tuple(counts.UpdateCounts._fields.index(name) for name in counts.PULSE_COLUMNS)
-_OF_COUNTED = tuple(t.ACTIVITY.index(name) for name in counts.PULSE_COLUMNS)
+_OF_COUNTED = tuple(col.ACTIVITY.index(name) for name in counts.PULSE_COLUMNS)
 _LOGGED, _OF_LOGGED = transfers.FROM, transfers.TO
 _F = np.float32
 _1 = _F(1)
@@ -61,45 +60,60 @@ _1 = _F(1)
 
 def block_of(lines: int) -> int:
     """Say how many vectors are multiplied at a time by an array whose longer side has so many lines."""
-    return max(reads.BLOCK_VECTORS, reads.BLOCK_NUMBERS // lines)
+    return max(BLOCK_VECTORS, BLOCK_NUMBERS // lines)
 
 
 def write_rows(tile: Integers, room: Room, piece: Piece, phase: int, step: Integer, vectors: int) -> None:
     """Write the rows of activity of a multiplication by one tile, unless it writes none."""
-    if tile[t.WRITES_ROWS] == 0:
+    if tile[col.WRITES_ROWS] == 0:
         return
     rows, at = piece.rows, piece.at[0]
-    driven, other = (t.ACTIVE_COLUMNS, t.ACTIVE_ROWS) if phase == _FORWARD else (t.ACTIVE_ROWS, t.ACTIVE_COLUMNS)
-    lines = tile[t.TALL] if phase == _FORWARD else tile[t.WIDE]
+    driven, other = (
+        (col.ACTIVE_COLUMNS, col.ACTIVE_ROWS) if phase == _FORWARD else (col.ACTIVE_ROWS, col.ACTIVE_COLUMNS)
+    )
+    lines = tile[col.TALL] if phase == _FORWARD else tile[col.WIDE]
     for b in range(vectors):
-        rows[t.STEP, at + b], rows[t.PHASE, at + b], rows[t.VECTOR, at + b] = step, phase, b
-        rows[t.LAYER_OF_ROW, at + b], rows[t.TILE_OF_ROW, at + b] = tile[t.NUMBER_OF_LAYER], tile[t.NUMBER]
-        rows[t.PASSES, at + b], rows[driven, at + b], rows[other, at + b] = room.passes[b], room.active[b], lines
+        rows[col.STEP, at + b], rows[col.PHASE, at + b], rows[col.VECTOR, at + b] = step, phase, b
+        rows[col.LAYER_OF_ROW, at + b], rows[col.TILE_OF_ROW, at + b] = (
+            tile[col.NUMBER_OF_LAYER],
+            tile[col.NUMBER],
+        )
+        rows[col.PASSES, at + b], rows[driven, at + b], rows[other, at + b] = room.passes[b], room.active[b], lines
     piece.at[0] += vectors
 
 
 def layer_forward(given: Integers, layer: Integers, tables: Tables, room: Room, piece: Piece, step: Integer) -> None:
     """Multiply the vectors of a layer by its tiles. given: its instruction."""
-    memory, vectors, columns, height = room.memory, given[HOW_MANY], layer[t.COLUMNS], layer[t.ROWS]
+    memory, vectors, columns, height = room.memory, given[HOW_MANY], layer[col.COLUMNS], layer[col.ROWS]
     x = part(memory, given[VECTORS], vectors, columns)
-    if layer[t.IS_WINDOW]:
-        samples = vectors // layer[t.POSITIONS]
-        shape = samples, layer[t.CHANNELS], layer[t.DEPTH], layer[t.HEIGHT], layer[t.WIDTH]
+    if layer[col.IS_WINDOW]:
+        samples = vectors // layer[col.POSITIONS]
+        shape = samples, layer[col.CHANNELS], layer[col.DEPTH], layer[col.HEIGHT], layer[col.WIDTH]
         images = memory[given[SOURCE] : given[SOURCE] + given[SIZE]].reshape(shape)
-        starts, offsets = places_at(layer[t.STARTS], layer[t.POSITIONS]), places_at(layer[t.OFFSETS], layer[t.PLACES])
-        gather(images, starts, offsets, (layer[t.FRONT], layer[t.TOP], layer[t.LEFT]), layer[t.BIAS_COLUMN] != 0, x)
-    elif layer[t.BIAS_COLUMN]:
+        starts, offsets = (
+            places_at(layer[col.STARTS], layer[col.POSITIONS]),
+            places_at(layer[col.OFFSETS], layer[col.PLACES]),
+        )
+        gather(
+            images,
+            starts,
+            offsets,
+            (layer[col.FRONT], layer[col.TOP], layer[col.LEFT]),
+            layer[col.BIAS_COLUMN] != 0,
+            x,
+        )
+    elif layer[col.BIAS_COLUMN]:
         source = part(memory, given[SOURCE], vectors, columns - 1)
         for b in range(vectors):
             for j in range(columns - 1):
                 x[b, j] = source[b, j]
             x[b, columns - 1] = _1
-    y = part(memory, given[ERRORS] if layer[t.IS_WINDOW] else given[OUT], vectors, height)
-    index, top = layer[t.FIRST_TILE], 0
-    for _ in range(layer[t.ROW_BLOCKS]):
-        left, tall = 0, tables.tiles[index, t.TALL]
-        for block in range(layer[t.COLUMN_BLOCKS]):
-            tile, wide = tables.tiles[index], tables.tiles[index, t.WIDE]
+    y = part(memory, given[ERRORS] if layer[col.IS_WINDOW] else given[OUT], vectors, height)
+    index, top = layer[col.FIRST_TILE], 0
+    for _ in range(layer[col.ROW_BLOCKS]):
+        left, tall = 0, tables.tiles[index, col.TALL]
+        for block in range(layer[col.COLUMN_BLOCKS]):
+            tile, wide = tables.tiles[index], tables.tiles[index, col.WIDE]
             seen = x if wide == columns else columns_of(x, left, wide, room.x)
             alone = tall == height and block == 0
             made = y if alone else room.y[: vectors * tall].reshape((vectors, tall))
@@ -111,15 +125,15 @@ def layer_forward(given: Integers, layer: Integers, tables: Tables, room: Room, 
                         y[b, top + i] = made[b, i] if block == 0 else y[b, top + i] + made[b, i]
             left, index = left + wide, index + 1
         top += tall
-    if layer[t.SCALE]:
-        scaled(y, numbers_at(layer[t.SCALE], layer[t.SCALES]), False)
-    if layer[t.DIGITAL_BIAS]:
-        bias = numbers_at(layer[t.DIGITAL_BIAS], height)
+    if layer[col.SCALE]:
+        scaled(y, numbers_at(layer[col.SCALE], layer[col.SCALES]), False)
+    if layer[col.DIGITAL_BIAS]:
+        bias = numbers_at(layer[col.DIGITAL_BIAS], height)
         for b in range(vectors):
             for i in range(height):
                 y[b, i] += bias[i]
-    if layer[t.IS_WINDOW]:
-        positions = layer[t.POSITIONS]
+    if layer[col.IS_WINDOW]:
+        positions = layer[col.POSITIONS]
         out = part(memory, given[OUT], vectors // positions * height, positions)
         for n in range(vectors // positions):
             for p in range(positions):
@@ -147,39 +161,39 @@ def scale_vectors(y: Floats, scale: Floats, divides: bool) -> None:
 
 def read_tile(tile: Integers, index: Integer, tables: Tables, room: Room, x: Floats, y: Floats, back: bool) -> None:
     """Multiply by one tile, forward or ``back``; room.passes and room.active are filled."""
-    weights = matrix_at(tile[t.WEIGHTS], tile[t.TALL], tile[t.WIDE])
+    weights = matrix_at(tile[col.WEIGHTS], tile[col.TALL], tile[col.WIDE])
     side = 1 if back else 0
-    asked, numbers = tile[t.PERIPHERY + side * t.SIDE :], tables.numbers[side, index]
-    counter = t.BACKWARDS if back else t.FORWARDS
+    asked, numbers = tile[col.PERIPHERY + side * col.SIDE :], tables.numbers[side, index]
+    counter = col.BACKWARDS if back else col.FORWARDS
     passes, active = room.passes[: len(x)], room.active[: len(x)]
-    if asked[t.PERFECT]:
+    if asked[col.PERFECT]:
         exactly(weights, x, y, back, numbers, passes, active)
     else:
-        begin = t.BACKWARD_KEYS if back else t.FORWARD_KEYS
+        begin = col.BACKWARD_KEYS if back else col.FORWARD_KEYS
         keys = tables.tile_keys[index, begin : begin + 4]
-        most = min(len(x), block(max(tile[t.TALL], tile[t.WIDE])))
+        most = min(len(x), block(max(tile[col.TALL], tile[col.WIDE])))
         u = room.u[: most * x.shape[1]].reshape((most, x.shape[1]))
         sums = room.sums[: most * y.shape[1]].reshape((most, y.shape[1]))
         gains = share = np.zeros(0, np.float64)
         reaching = np.zeros(0, np.float32)
-        if asked[t.GAINS]:
-            gains, share = wide_at(asked[t.GAINS], x.shape[1] + 1), wide_at(asked[t.SHARE_OUT], x.shape[1])
-            reaching = numbers_at(asked[t.REACHING], y.shape[1])
+        if asked[col.GAINS]:
+            gains, share = wide_at(asked[col.GAINS], x.shape[1] + 1), wide_at(asked[col.SHARE_OUT], x.shape[1])
+            reaching = numbers_at(asked[col.REACHING], y.shape[1])
         multiply(
-            weights, x, y, back, numbers, numbers_at(asked[t.NOISE], asked[t.NOISES]),
-            tables.tile_numbers[index, t.LOAD + side], gains, share, reaching, asked[t.INPUTS_MANAGED] != 0,
-            asked[t.ROUND_IN] != 0, asked[t.ROUND_OUT] != 0, asked[t.TEST_LOW] != 0,
-            tables.tile_numbers[index, t.LAST_REDUCTION + side], keys, tile[counter], u, sums, passes, active,
+            weights, x, y, back, numbers, numbers_at(asked[col.NOISE], asked[col.NOISES]),
+            tables.tile_numbers[index, col.LOAD + side], gains, share, reaching, asked[col.INPUTS_MANAGED] != 0,
+            asked[col.ROUND_IN] != 0, asked[col.ROUND_OUT] != 0, asked[col.TEST_LOW] != 0,
+            tables.tile_numbers[index, col.LAST_REDUCTION + side], keys, tile[counter], u, sums, passes, active,
         )  # fmt: skip
     tile[counter] += len(x)
 
 
 def layer_backward(given: Integers, layer: Integers, tables: Tables, room: Room, piece: Piece, step: Integer) -> None:
     """Bring a layer's errors into the form of its vectors, and send them back if its input wants them."""
-    memory, vectors, columns, height = room.memory, given[HOW_MANY], layer[t.COLUMNS], layer[t.ROWS]
+    memory, vectors, columns, height = room.memory, given[HOW_MANY], layer[col.COLUMNS], layer[col.ROWS]
     d = part(memory, given[ERRORS], vectors, height)
-    if layer[t.IS_WINDOW]:
-        positions = layer[t.POSITIONS]
+    if layer[col.IS_WINDOW]:
+        positions = layer[col.POSITIONS]
         errors = part(memory, given[OF_OUT], vectors // positions * height, positions)
         for n in range(vectors // positions):
             for p in range(positions):
@@ -189,11 +203,11 @@ def layer_backward(given: Integers, layer: Integers, tables: Tables, room: Room,
     if given[OF_SOURCE] < 0:
         return
     z = part(memory, given[BACK], vectors, columns)
-    index, top = layer[t.FIRST_TILE], 0
-    for block in range(layer[t.ROW_BLOCKS]):
-        left, tall = 0, tables.tiles[index, t.TALL]
-        for _ in range(layer[t.COLUMN_BLOCKS]):
-            tile, wide = tables.tiles[index], tables.tiles[index, t.WIDE]
+    index, top = layer[col.FIRST_TILE], 0
+    for block in range(layer[col.ROW_BLOCKS]):
+        left, tall = 0, tables.tiles[index, col.TALL]
+        for _ in range(layer[col.COLUMN_BLOCKS]):
+            tile, wide = tables.tiles[index], tables.tiles[index, col.WIDE]
             seen = errors_from(d, top, tall, layer, room.x, False)
             alone = wide == columns and block == 0
             made = z if alone else room.y[: vectors * wide].reshape((vectors, wide))
@@ -206,16 +220,19 @@ def layer_backward(given: Integers, layer: Integers, tables: Tables, room: Room,
             left, index = left + wide, index + 1
         top += tall
     gradient, adds = memory[given[OF_SOURCE] : given[OF_SOURCE] + given[SIZE]], given[ADDS] != 0
-    if layer[t.IS_WINDOW]:
-        samples = vectors // layer[t.POSITIONS]
-        shape = samples, layer[t.CHANNELS], layer[t.DEPTH], layer[t.HEIGHT], layer[t.WIDTH]
+    if layer[col.IS_WINDOW]:
+        samples = vectors // layer[col.POSITIONS]
+        shape = samples, layer[col.CHANNELS], layer[col.DEPTH], layer[col.HEIGHT], layer[col.WIDTH]
         images = np.empty(shape, np.float32) if adds else gradient.reshape(shape)
-        starts, offsets = places_at(layer[t.STARTS], layer[t.POSITIONS]), places_at(layer[t.OFFSETS], layer[t.PLACES])
-        scatter(z, starts, offsets, (layer[t.FRONT], layer[t.TOP], layer[t.LEFT]), images)
+        starts, offsets = (
+            places_at(layer[col.STARTS], layer[col.POSITIONS]),
+            places_at(layer[col.OFFSETS], layer[col.PLACES]),
+        )
+        scatter(z, starts, offsets, (layer[col.FRONT], layer[col.TOP], layer[col.LEFT]), images)
         if adds:
             gradient += images.reshape(-1)
     else:
-        inputs = columns - layer[t.BIAS_COLUMN]
+        inputs = columns - layer[col.BIAS_COLUMN]
         of_inputs = gradient.reshape((vectors, inputs))
         for b in range(vectors):
             for j in range(inputs):
@@ -224,11 +241,11 @@ def layer_backward(given: Integers, layer: Integers, tables: Tables, room: Room,
 
 def errors_of(d: Floats, top: Integer, tall: Integer, layer: Integers, scratch: Floats, divides: bool) -> Floats:
     """Give the errors of ``tall`` rows from the row ``top`` on, times the layer's scale, or divided by it."""
-    if tall == d.shape[1] and layer[t.SCALE] == 0:
+    if tall == d.shape[1] and layer[col.SCALE] == 0:
         return d
     found: Floats = columns_of(d, top, tall, scratch)
-    if layer[t.SCALE]:
-        scale = numbers_at(layer[t.SCALE], layer[t.SCALES])
+    if layer[col.SCALE]:
+        scale = numbers_at(layer[col.SCALE], layer[col.SCALES])
         scaled(found, scale if len(scale) == 1 else scale[top : top + tall], divides)
     return found
 
@@ -247,31 +264,31 @@ def layer_update(
 
     rate: learning rate. number, step: of the mini-batch, within the piece and since the run began.
     """
-    vectors, columns, height = given[HOW_MANY], layer[t.COLUMNS], layer[t.ROWS]
+    vectors, columns, height = given[HOW_MANY], layer[col.COLUMNS], layer[col.ROWS]
     x = part(room.memory, given[VECTORS], vectors, columns)
     d = part(room.memory, given[ERRORS], vectors, height)
-    if layer[t.DIGITAL_BIAS]:
-        bias, factor, total = numbers_at(layer[t.DIGITAL_BIAS], height), _F(rate), np.zeros(height, np.float32)
+    if layer[col.DIGITAL_BIAS]:
+        bias, factor, total = numbers_at(layer[col.DIGITAL_BIAS], height), _F(rate), np.zeros(height, np.float32)
         for b in range(vectors):
             for i in range(height):
                 total[i] += d[b, i]
         for i in range(height):
             bias[i] -= factor * total[i]
-    index, top = layer[t.FIRST_TILE], 0
-    for _ in range(layer[t.ROW_BLOCKS]):
-        left, tall = 0, tables.tiles[index, t.TALL]
-        for _ in range(layer[t.COLUMN_BLOCKS]):
-            tile, wide = tables.tiles[index], tables.tiles[index, t.WIDE]
-            if tile[t.CELL] != t.ELSEWHERE:
+    index, top = layer[col.FIRST_TILE], 0
+    for _ in range(layer[col.ROW_BLOCKS]):
+        left, tall = 0, tables.tiles[index, col.TALL]
+        for _ in range(layer[col.COLUMN_BLOCKS]):
+            tile, wide = tables.tiles[index], tables.tiles[index, col.WIDE]
+            if tile[col.CELL] != col.ELSEWHERE:
                 seen = x if wide == columns else columns_of(x, left, wide, room.x)
                 ended: int = tile_update(
                     tile, index, tables, piece, seen, errors_from(d, top, tall, layer, room.y, True), rate, number, step
                 )
-                if ended != t.DONE:
+                if ended != col.DONE:
                     return ended
             left, index = left + wide, index + 1
         top += tall
-    return t.DONE
+    return col.DONE
 
 
 def update_tile(
@@ -286,26 +303,33 @@ def update_tile(
     step: Integer,
 ) -> int:
     """Let a tile learn from the pairs x (vectors, columns), d (vectors, rows), and its cells rest by a mini-batch."""
-    vectors, tall, wide, at = len(x), tile[t.TALL], tile[t.WIDE], tile[t.FIRST_ARRAY]
+    vectors, tall, wide, at = len(x), tile[col.TALL], tile[col.WIDE], tile[col.FIRST_ARRAY]
     table, log, total = np.zeros((_COUNTS, vectors), np.int64), np.zeros((0, 0), np.int64), 0
-    if tile[t.CELL] == t.EXACT:
-        exact(matrix_at(tables.arrays[at, t.STORED], tall, wide), x, d, rate, table)
-        tables.arrays[at, t.UPDATES] += vectors
-    elif tile[t.CELL] == t.PULSED:
+    if tile[col.CELL] == col.EXACT:
+        exact(matrix_at(tables.arrays[at, col.STORED], tall, wide), x, d, rate, table)
+        tables.arrays[at, col.UPDATES] += vectors
+    elif tile[col.CELL] == col.PULSED:
         total = pulse(tables.arrays[at], tables.array_numbers[at], tables.array_keys[at], x, d, rate, table)
     else:
         total, log = learn(index, tables, piece, x, d, rate, number * vectors, table)
     if total < 0:
-        return t.X_NOT_FINITE if total == -1 else t.D_NOT_FINITE
-    for array in range(at, at + (2 if tile[t.CELL] == t.TRANSFERRED else 1)):
+        return col.X_NOT_FINITE if total == -1 else col.D_NOT_FINITE
+    for array in range(at, at + (2 if tile[col.CELL] == col.TRANSFERRED else 1)):
         rest(tables.arrays[array], tables.array_numbers[array], tables.array_keys[array], tall, wide)
-    if tile[t.CELL] == t.TRANSFERRED:
+    if tile[col.CELL] == col.TRANSFERRED:
         show(index, tables)
-    if tile[t.WRITES_ROWS]:
+    if tile[col.WRITES_ROWS]:
         rows, begin = piece.rows, piece.at[0]
         for b in range(vectors + len(log)):
-            rows[t.STEP, begin + b], rows[t.PHASE, begin + b], rows[t.VECTOR, begin + b] = step, _UPDATE, b
-            rows[t.LAYER_OF_ROW, begin + b], rows[t.TILE_OF_ROW, begin + b] = tile[t.NUMBER_OF_LAYER], tile[t.NUMBER]
+            rows[col.STEP, begin + b], rows[col.PHASE, begin + b], rows[col.VECTOR, begin + b] = (
+                step,
+                _UPDATE,
+                b,
+            )
+            rows[col.LAYER_OF_ROW, begin + b], rows[col.TILE_OF_ROW, begin + b] = (
+                tile[col.NUMBER_OF_LAYER],
+                tile[col.NUMBER],
+            )
         for k in range(len(_COUNTED)):
             for b in range(vectors):
                 rows[_OF_COUNTED[k], begin + b] = table[_COUNTED[k], b]
@@ -313,4 +337,4 @@ def update_tile(
             for e in range(len(log)):
                 rows[_OF_LOGGED[k], begin + vectors + e] = log[e, _LOGGED[k]]
         piece.at[0] += vectors + len(log)
-    return t.DONE
+    return col.DONE

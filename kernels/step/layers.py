@@ -17,8 +17,8 @@ from rpusim.kernels.base import rng
 from rpusim.kernels.base.loops import Integers
 from rpusim.kernels.base.rng import Purpose
 from rpusim.kernels.cells.single import SingleCell
-from rpusim.kernels.cells.tiki_taka import compiled as tiki_taka
 from rpusim.kernels.cells.tiki_taka.chopped import ChoppedTransferCell
+from rpusim.kernels.cells.tiki_taka.compiled import MERGED_SLOTS, covers
 from rpusim.kernels.cells.tiki_taka.dynamic import DynamicTransferCell
 from rpusim.kernels.cells.tiki_taka.transfer import TransferCell
 from rpusim.kernels.devices import ExactDevice, PulsedDevice
@@ -28,12 +28,12 @@ from rpusim.kernels.layers.base import AnalogLayer
 from rpusim.kernels.layers.convolution import AnalogConvolution
 from rpusim.kernels.layers.linear import AnalogLinear
 from rpusim.kernels.layers.patches import Window
-from rpusim.kernels.mvm import compiled as reads
 from rpusim.kernels.mvm import wires
-from rpusim.kernels.pulses import compiled
+from rpusim.kernels.mvm.compiled import OUT_SCALE, constants_of, keys_of, simple
+from rpusim.kernels.pulses.compiled import chunking, pulse_keys
 from rpusim.kernels.pulses.execution import way_of
 from rpusim.kernels.pulses.trains import Execution, PulseType, UpdateParameters
-from rpusim.kernels.step import tables as t
+from rpusim.kernels.step import col
 from rpusim.kernels.step.loop import Kinds
 from rpusim.kernels.step.program import Layer, Unsuitable
 from rpusim.kernels.tiles.analog import AnalogTile
@@ -114,7 +114,7 @@ def _check(layer: AnalogLayer) -> None:
         if not isinstance(tile, AnalogTile) or tile.path_now != "numba" or tile.history is not None:
             raise Unsuitable("tiles that are not computed in compiled loops")
         for io in (tile._forward_io, tile._backward_io):
-            if not (io.is_perfect or reads.simple(io)):
+            if not (io.is_perfect or simple(io)):
                 raise Unsuitable("a periphery that is not computed in one compiled pass")
 
 
@@ -132,32 +132,32 @@ class Rows:
         self.placed = placed
         tiles = sum(max(1, len(each.tiles)) for each in placed)
         arrays = sum(max(1, sum(len(tile.cell.arrays) for tile in each.tiles)) for each in placed)
-        self.layers = np.zeros((len(placed), t.LAYER_COLUMNS), np.int64)
-        self.tiles = np.zeros((tiles, t.TILE_COLUMNS), np.int64)
+        self.layers = np.zeros((len(placed), col.LAYER_COLUMNS), np.int64)
+        self.tiles = np.zeros((tiles, col.TILE_COLUMNS), np.int64)
         self.numbers = np.zeros((2, tiles, 10), np.float32)
-        self.tile_numbers = np.zeros((tiles, t.TILE_NUMBERS), np.float64)
-        self.tile_keys = np.zeros((tiles, t.TILE_KEYS), np.uint64)
-        self.arrays = np.zeros((arrays, t.ARRAY_COLUMNS), np.int64)
-        self.array_numbers = np.zeros((arrays, t.ARRAY_NUMBERS), np.float64)
-        self.array_keys = np.zeros((arrays, t.ARRAY_KEYS), np.uint64)
-        self.transfers = np.zeros((tiles, t.TRANSFER_COLUMNS), np.int64)
-        self.transfer_numbers = np.zeros((tiles, t.TRANSFER_NUMBERS), np.float64)
-        self.transfer_keys = np.zeros((tiles, t.TRANSFER_KEYS), np.uint64)
+        self.tile_numbers = np.zeros((tiles, col.TILE_NUMBERS), np.float64)
+        self.tile_keys = np.zeros((tiles, col.TILE_KEYS), np.uint64)
+        self.arrays = np.zeros((arrays, col.ARRAY_COLUMNS), np.int64)
+        self.array_numbers = np.zeros((arrays, col.ARRAY_NUMBERS), np.float64)
+        self.array_keys = np.zeros((arrays, col.ARRAY_KEYS), np.uint64)
+        self.transfers = np.zeros((tiles, col.TRANSFER_COLUMNS), np.int64)
+        self.transfer_numbers = np.zeros((tiles, col.TRANSFER_NUMBERS), np.float64)
+        self.transfer_keys = np.zeros((tiles, col.TRANSFER_KEYS), np.uint64)
         self._kinds: tuple[list[Any], list[Any], list[Any]] = [], [], []
         self._kept: list[Any] = []
         index, array = 0, 0
         for each, row in zip(placed, self.layers, strict=True):
             self._layer(each, row, index, array)
             for tile in each.tiles:
-                self.tiles[index, t.FIRST_ARRAY] = array
+                self.tiles[index, col.FIRST_ARRAY] = array
                 self._tile(tile, index)
                 index, array = index + 1, array + len(tile.cell.arrays)
             if not each.tiles:
                 index, array = index + 1, array + 1
-        if any(len(kinds) > t.KINDS for kinds in self._kinds):
-            raise Unsuitable(f"devices of more than {t.KINDS} kinds")
-        self.whole = bool((self.tiles[:, t.CELL] != t.ELSEWHERE).all())
-        self._cells = self.tiles[:, t.CELL].copy()
+        if any(len(kinds) > col.KINDS for kinds in self._kinds):
+            raise Unsuitable(f"devices of more than {col.KINDS} kinds")
+        self.whole = bool((self.tiles[:, col.CELL] != col.ELSEWHERE).all())
+        self._cells = self.tiles[:, col.CELL].copy()
 
     @property
     def kinds(self) -> Kinds:
@@ -166,48 +166,58 @@ class Rows:
 
     def learn(self, here: bool) -> None:
         """Say whether tiles learn in the loop."""
-        self.tiles[:, t.CELL] = self._cells if here else t.ELSEWHERE
+        self.tiles[:, col.CELL] = self._cells if here else col.ELSEWHERE
 
     def _layer(self, each: Placed, row: NDArray[np.int64], index: int, array: int) -> None:
         layer, module = each.layer, each.module
-        row[[t.FIRST_TILE, t.ROW_BLOCKS, t.COLUMN_BLOCKS]] = index, 1, 1
-        row[[t.ROWS, t.COLUMNS, t.POSITIONS]] = layer.rows, layer.columns, layer.positions
+        row[[col.FIRST_TILE, col.ROW_BLOCKS, col.COLUMN_BLOCKS]] = index, 1, 1
+        row[[col.ROWS, col.COLUMNS, col.POSITIONS]] = layer.rows, layer.columns, layer.positions
         if isinstance(module, AnalogLayer):
-            row[[t.ROW_BLOCKS, t.COLUMN_BLOCKS]] = len(module.row_splits), len(module.column_splits)
-            row[[t.BIAS_COLUMN, t.SCALES]] = module.bias_column, module.scale.numel()
+            row[[col.ROW_BLOCKS, col.COLUMN_BLOCKS]] = len(module.row_splits), len(module.column_splits)
+            row[[col.BIAS_COLUMN, col.SCALES]] = module.bias_column, module.scale.numel()
         else:
             tile = self.tiles[index]
-            tile[[t.TALL, t.WIDE, t.CELL, t.FIRST_ARRAY]] = layer.rows, layer.columns, t.EXACT, array
-            tile[[t.PERIPHERY + t.PERFECT, t.PERIPHERY + t.SIDE + t.PERFECT]] = 1
-            self.numbers[:, index, reads.OUT_SCALE] = 1.0
+            tile[[col.TALL, col.WIDE, col.CELL, col.FIRST_ARRAY]] = (
+                layer.rows,
+                layer.columns,
+                col.EXACT,
+                array,
+            )
+            tile[[col.PERIPHERY + col.PERFECT, col.PERIPHERY + col.SIDE + col.PERFECT]] = 1
+            self.numbers[:, index, OUT_SCALE] = 1.0
         if each.window is not None:
             starts, offsets = patches._places(each.window, *each.image)
             self._kept += [starts, offsets]
-            row[[t.CHANNELS, t.IS_WINDOW]] = each.image[0], 1
-            row[[t.DEPTH, t.HEIGHT, t.WIDTH]] = patches._three(each.image[1:], 1)
-            row[[t.FRONT, t.TOP, t.LEFT]] = patches._three(each.window.padding, 0)
-            row[[t.STARTS, t.OFFSETS, t.PLACES]] = starts.ctypes.data, offsets.ctypes.data, len(offsets)
+            row[[col.CHANNELS, col.IS_WINDOW]] = each.image[0], 1
+            row[[col.DEPTH, col.HEIGHT, col.WIDTH]] = patches._three(each.image[1:], 1)
+            row[[col.FRONT, col.TOP, col.LEFT]] = patches._three(each.window.padding, 0)
+            row[[col.STARTS, col.OFFSETS, col.PLACES]] = starts.ctypes.data, offsets.ctypes.data, len(offsets)
 
     def _tile(self, tile: AnalogTile, index: int) -> None:
         row, keys = self.tiles[index], self.tile_keys[index]
-        row[[t.NUMBER_OF_LAYER, t.NUMBER, t.TALL, t.WIDE]] = tile.layer, tile.tile, tile.rows, tile.columns
-        row[t.WRITES_ROWS] = tile.log is not None
+        row[[col.NUMBER_OF_LAYER, col.NUMBER, col.TALL, col.WIDE]] = (
+            tile.layer,
+            tile.tile,
+            tile.rows,
+            tile.columns,
+        )
+        row[col.WRITES_ROWS] = tile.log is not None
         sides = (tile._forward_io, tile._forward_stream), (tile._backward_io, tile._backward_stream)
         for side, (io, stream) in enumerate(sides):
-            asked, constants = t.PERIPHERY + side * t.SIDE, reads.constants_of(io)
+            asked, constants = col.PERIPHERY + side * col.SIDE, constants_of(io)
             flags = io.is_perfect, *constants.first_flags, *constants.last_flags
             row[asked : asked + len(flags)] = flags
             self.numbers[side, index] = constants.numbers
-            self.tile_numbers[index, t.LAST_REDUCTION + side] = constants.last_reduction
+            self.tile_numbers[index, col.LAST_REDUCTION + side] = constants.last_reduction
             if io.wires is not None:
                 inputs, outputs = (tile.rows, tile.columns) if side else (tile.columns, tile.rows)
                 spread, reaching = wires.spread_of(io.wires, inputs), wires.arriving(io.wires, outputs)
                 self._kept += [spread, reaching]
-                self.tile_numbers[index, t.LOAD + side] = spread.load
+                self.tile_numbers[index, col.LOAD + side] = spread.load
                 along = spread.gains, spread.share, reaching
-                row[asked + t.GAINS : asked + t.REACHING + 1] = [each.ctypes.data for each in along]
-            keys[4 * side : 4 * side + 4] = reads.keys_of(stream)
-        row[t.CELL] = self._cell(tile, index, int(row[t.FIRST_ARRAY]))
+                row[asked + col.GAINS : asked + col.REACHING + 1] = [each.ctypes.data for each in along]
+            keys[4 * side : 4 * side + 4] = keys_of(stream)
+        row[col.CELL] = self._cell(tile, index, int(row[col.FIRST_ARRAY]))
 
     def _cell(self, tile: AnalogTile, index: int, first: int) -> int:
         """Fill in the tables of a tile's arrays; returns how it learns."""
@@ -216,22 +226,22 @@ class Rows:
             device = tile.array.device
             self._array(tile.array, first)
             if isinstance(device, ExactDevice) or update.pulse_type is PulseType.NONE:
-                return t.EXACT
+                return col.EXACT
             if isinstance(device, PulsedDevice) and update.pulse_type.random:
                 merging = self._trains(tile.array, first, update, device.granularity)
-                self.arrays[first, t.KIND] = self._kind(0, (device.step, _parameters(tile.array), merging))
-                return t.PULSED
+                self.arrays[first, col.KIND] = self._kind(0, (device.step, _parameters(tile.array), merging))
+                return col.PULSED
         if isinstance(cell, TransferCell) and _transfers_here(cell):
             fast, slow = cell._arrays
             for number, array in enumerate((fast, slow), first):
                 self._array(array, number)
-            merging = self._trains(fast, first, update, cell.granularity, tiki_taka.MERGED_SLOTS)
-            self.arrays[first, t.KIND] = self._kind(1, (fast.device.step, _parameters(fast), merging))
-            self.arrays[first + 1, t.KIND] = self._kind(2, (slow.device.step, _parameters(slow)))
-            self.array_numbers[first, [t.RATE_FACTOR, t.OWN_RATE]] = _fast_rate(cell)
+            merging = self._trains(fast, first, update, cell.granularity, MERGED_SLOTS)
+            self.arrays[first, col.KIND] = self._kind(1, (fast.device.step, _parameters(fast), merging))
+            self.arrays[first + 1, col.KIND] = self._kind(2, (slow.device.step, _parameters(slow)))
+            self.array_numbers[first, [col.RATE_FACTOR, col.OWN_RATE]] = _fast_rate(cell)
             self._transfer(cell, index)
-            return t.TRANSFERRED
-        return t.ELSEWHERE
+            return col.TRANSFERRED
+        return col.ELSEWHERE
 
     def _kind(self, way: int, kind: Any) -> int:
         if kind not in self._kinds[way]:
@@ -241,15 +251,15 @@ class Rows:
     def _array(self, array: DeviceArray, number: int) -> None:
         """Fill in what every array has."""
         row, numbers, keys = self.arrays[number], self.array_numbers[number], self.array_keys[number]
-        row[t.CELL_NUMBERS] = array.cells.pulse[0].numel()
-        keys[t.PULSE_KEYS : t.REDRAW_KEY] = compiled.keys_of(array.stream, array.stream)
-        keys[t.REDRAW_KEY] = rng.key(*array.stream, Purpose.WRITE_NOISE)
-        keys[t.DIFFUSION_KEY] = rng.key(*array.stream, Purpose.DIFFUSION)
-        keys[t.PART_KEYS :] = [
-            rng.key(*array.stream, Purpose.MERGED_NOISE, part) for part in range(1, t.ARRAY_KEYS - t.PART_KEYS + 1)
+        row[col.CELL_NUMBERS] = array.cells.pulse[0].numel()
+        keys[col.PULSE_KEYS : col.REDRAW_KEY] = pulse_keys(array.stream, array.stream)
+        keys[col.REDRAW_KEY] = rng.key(*array.stream, Purpose.WRITE_NOISE)
+        keys[col.DIFFUSION_KEY] = rng.key(*array.stream, Purpose.DIFFUSION)
+        keys[col.PART_KEYS :] = [
+            rng.key(*array.stream, Purpose.MERGED_NOISE, part) for part in range(1, col.ARRAY_KEYS - col.PART_KEYS + 1)
         ]
         if isinstance(array.device, PulsedDevice):
-            numbers[[t.SIGMA, t.WRITE_NOISE]] = array.device.dw_min_std, array.device.write_noise
+            numbers[[col.SIGMA, col.WRITE_NOISE]] = array.device.dw_min_std, array.device.write_noise
 
     def _trains(
         self, array: DeviceArray, number: int, update: UpdateParameters, granularity: float, *most: int
@@ -259,90 +269,111 @@ class Rows:
         assert isinstance(device, PulsedDevice)
         way = way_of(device, update)
         merging = way is not None and way.execution is Execution.MERGED
-        row[[t.LIMIT, t.ALONE]] = compiled.chunking(merging, device, max(array.weights.shape), *most)
-        row[[t.BL, t.MANAGED, t.BL_MANAGED, t.FIXED_BL]] = update.rule[:4]
-        row[[t.ROUNDED, t.SEPARATE]] = update.sto_round, update.pulse_type is PulseType.STOCHASTIC
-        numbers[[t.GRANULARITY, t.GRAD_SCALE, t.STEP_D, t.STEP_X]] = granularity, update.rule[4], *update.steps
+        row[[col.LIMIT, col.ALONE]] = chunking(merging, device, max(array.weights.shape), *most)
+        row[[col.BL, col.MANAGED, col.BL_MANAGED, col.FIXED_BL]] = update.rule[:4]
+        row[[col.ROUNDED, col.SEPARATE]] = update.sto_round, update.pulse_type is PulseType.STOCHASTIC
+        numbers[[col.GRANULARITY, col.GRAD_SCALE, col.STEP_D, col.STEP_X]] = (
+            granularity,
+            update.rule[4],
+            *update.steps,
+        )
         return merging
 
     def _transfer(self, cell: TransferCell, index: int) -> None:
         """Fill in what comes between the arrays of a transfer cell."""
         row, numbers, keys = self.transfers[index], self.transfer_numbers[index], self.transfer_keys[index]
         reading, how, write = cell.readers[0].reading, cell.collecting, cell.transfer_update
-        row[t.SLICES] = cell.slices
-        row[t.ADDS : t.RANDOMS + 1] = how[:5]
-        row[[t.BUFFERED, t.KEPT, t.FORGET, t.REFERRED]] = how.buffered, how.kept, how.forget, how.referred
-        row[t.SLOW_BL : t.SLOW_FIXED_BL + 1] = write.rule[:4]
-        numbers[t.LEVEL : t.READ_SCALE + 1] = reading.level, reading.step, reading.bound, reading.sigma, reading.scale
-        keys[t.READ_KEY] = reading.key
+        row[col.SLICES] = cell.slices
+        row[col.ADDS : col.RANDOMS + 1] = how[:5]
+        row[[col.BUFFERED, col.KEPT, col.FORGET, col.REFERRED]] = (
+            how.buffered,
+            how.kept,
+            how.forget,
+            how.referred,
+        )
+        row[col.SLOW_BL : col.SLOW_FIXED_BL + 1] = write.rule[:4]
+        numbers[col.LEVEL : col.READ_SCALE + 1] = (
+            reading.level,
+            reading.step,
+            reading.bound,
+            reading.sigma,
+            reading.scale,
+        )
+        keys[col.READ_KEY] = reading.key
         if len(reading.levels):
             self._kept += [reading.levels, reading.share]
-            row[[t.LEVELS, t.LEVEL_SHARE]] = reading.levels.ctypes.data, reading.share.ctypes.data
-        numbers[t.RATE : t.NEW + 1] = (
+            row[[col.LEVELS, col.LEVEL_SHARE]] = reading.levels.ctypes.data, reading.share.ctypes.data
+        numbers[col.RATE : col.NEW + 1] = (
             *(how.rate, how.threshold, how.most, how.momentum, how.spent, how.limit, how.old, how.new),
         )
-        numbers[[t.SLOW_GRANULARITY, t.SLOW_GRAD_SCALE]] = cell._arrays[1].device.granularity, write.rule[4]
-        numbers[[t.OF_FAST, t.OF_SLOW]] = cell.gamma
+        numbers[[col.SLOW_GRANULARITY, col.SLOW_GRAD_SCALE]] = cell._arrays[1].device.granularity, write.rule[4]
+        numbers[[col.OF_FAST, col.OF_SLOW]] = cell.gamma
         if isinstance(cell, ChoppedTransferCell):
-            row[t.FLIPS_EVERY], (numbers[t.CHANCE], numbers[t.ROW_CHANCE]), chops = cell.chopping
-            keys[[t.CHOP_KEY, t.ROW_CHOP_KEY]] = chops
+            row[col.FLIPS_EVERY], (numbers[col.CHANCE], numbers[col.ROW_CHANCE]), chops = cell.chopping
+            keys[[col.CHOP_KEY, col.ROW_CHOP_KEY]] = chops
             if cell.c.auto_scale:
                 scaled = cell.c.fast_lr * cell.site.update.desired_bl * cell._arrays[0].device.granularity
-                numbers[[t.SHARE, t.SCALED_RATE]] = 1.0 - cell.c.auto_momentum, scaled
+                numbers[[col.SHARE, col.SCALED_RATE]] = 1.0 - cell.c.auto_momentum, scaled
 
     def look_up(self) -> None:
         """Write where the tensors lie now, and how far the counters have come."""
         self._held: list[Any] = []
         for each, row in zip(self.placed, self.layers, strict=True):
-            module, first = each.module, int(row[t.FIRST_TILE])
+            module, first = each.module, int(row[col.FIRST_TILE])
             bias = module.bias if not (isinstance(module, AnalogLayer) and module.bias_column) else None
-            row[t.DIGITAL_BIAS] = self._address(bias)
+            row[col.DIGITAL_BIAS] = self._address(bias)
             if isinstance(module, AnalogLayer):
-                row[t.SCALE] = self._address(module.scale if module._scaled else None)
+                row[col.SCALE] = self._address(module.scale if module._scaled else None)
                 for index, tile in enumerate(each.tiles, first):
                     self._look_up(tile, index)
             else:
                 address = self._address(module.weight)
-                self.tiles[first, t.WEIGHTS] = self.arrays[self.tiles[first, t.FIRST_ARRAY], t.STORED] = address
+                self.tiles[first, col.WEIGHTS] = self.arrays[self.tiles[first, col.FIRST_ARRAY], col.STORED] = address
 
     def _look_up(self, tile: AnalogTile, index: int) -> None:
         row = self.tiles[index]
-        row[t.WEIGHTS] = self._address(tile.weights)
+        row[col.WEIGHTS] = self._address(tile.weights)
         for side, (io, lines) in enumerate(
             ((tile._forward_io, tile.forward_lines), (tile._backward_io, tile.backward_lines))
         ):
-            noise = torch.from_numpy(reads.constants_of(io).noise) if lines.noise is None else lines.noise
-            at = t.PERIPHERY + side * t.SIDE
-            row[at + t.NOISE], row[at + t.NOISES] = self._address(noise), len(noise)
-        row[t.FORWARDS], row[t.BACKWARDS] = tile._counters["forward"], tile._counters["backward"]
+            noise = torch.from_numpy(constants_of(io).noise) if lines.noise is None else lines.noise
+            at = col.PERIPHERY + side * col.SIDE
+            row[at + col.NOISE], row[at + col.NOISES] = self._address(noise), len(noise)
+        row[col.FORWARDS], row[col.BACKWARDS] = tile._counters["forward"], tile._counters["backward"]
         if not self.whole:
             return
-        for array, of_array in zip(tile.cell._arrays, self.arrays[row[t.FIRST_ARRAY] :], strict=False):
+        for array, of_array in zip(tile.cell._arrays, self.arrays[row[col.FIRST_ARRAY] :], strict=False):
             self._look_up_array(array, of_array)
-        if row[t.CELL] == t.TRANSFERRED:
+        if row[col.CELL] == col.TRANSFERRED:
             cell, of_cell = tile.cell, self.transfers[index]
             assert isinstance(cell, TransferCell)
             memories = [*cell.memories, None, None, None]
-            of_cell[[t.BUFFER, t.MEAN, t.PAST, t.VISIBLE]] = [
+            of_cell[[col.BUFFER, col.MEAN, col.PAST, col.VISIBLE]] = [
                 *map(self._address, memories[:3]),
                 self._address(cell.visible),
             ]
-            for column, tensor in zip((t.ON_COLUMNS, t.ON_ROWS), cell.choppers or (None, None), strict=True):
-                of_cell[column] = self._address(tensor)
-            of_cell[t.FRESH] = self._address(cell.fresh if isinstance(cell, DynamicTransferCell) else None)
+            for place, tensor in zip((col.ON_COLUMNS, col.ON_ROWS), cell.choppers or (None, None), strict=True):
+                of_cell[place] = self._address(tensor)
+            of_cell[col.FRESH] = self._address(cell.fresh if isinstance(cell, DynamicTransferCell) else None)
             counters = cell.counters
-            of_cell[t.TURN] = counters.get("cycle", 0) * cell.slices + counters["slice 0"]
+            of_cell[col.TURN] = counters.get("cycle", 0) * cell.slices + counters["slice 0"]
             largest = counters.get("largest x", 0.0), counters.get("largest d", 0.0)
-            self.transfer_numbers[index, [t.LARGEST_X, t.LARGEST_D]] = largest
+            self.transfer_numbers[index, [col.LARGEST_X, col.LARGEST_D]] = largest
 
     def _look_up_array(self, array: DeviceArray, row: NDArray[np.int64]) -> None:
         counters, cells, before = array.counters, array.cells, array.before
-        row[[t.STORED, t.APPARENT]] = self._address(array.stored), self._address(array.weights)
-        row[[t.CELLS, t.TAKEN]] = self._address(cells.pulse), self._address(array.taken)
-        row[t.BEFORE] = self._address(None if before is None else before.weights)
-        row[t.FIRED] = 0 if before is None else before.rows.ctypes.data
-        row[[t.DIFFUSION, t.DECAY, t.TARGET]] = [*map(self._address, (cells.diffusion, cells.decay, cells.target))]
-        row[[t.UPDATES, t.STEPS, t.REDRAWS]] = counters["updates"], counters["steps"], counters["redraws"]
+        row[[col.STORED, col.APPARENT]] = self._address(array.stored), self._address(array.weights)
+        row[[col.CELLS, col.TAKEN]] = self._address(cells.pulse), self._address(array.taken)
+        row[col.BEFORE] = self._address(None if before is None else before.weights)
+        row[col.FIRED] = 0 if before is None else before.rows.ctypes.data
+        row[[col.DIFFUSION, col.DECAY, col.TARGET]] = [
+            *map(self._address, (cells.diffusion, cells.decay, cells.target))
+        ]
+        row[[col.UPDATES, col.STEPS, col.REDRAWS]] = (
+            counters["updates"],
+            counters["steps"],
+            counters["redraws"],
+        )
 
     def _address(self, tensor: Tensor | None) -> int:
         """Return where a tensor lies, which is kept until the next time; 0 for none."""
@@ -362,31 +393,31 @@ class Rows:
         events, gains, at = [np.zeros((0, 5), np.int64)], [np.zeros(0, np.float64)], 0
         for each, row in zip(self.placed, self.layers, strict=True):
             vectors = batch * each.layer.positions
-            for index, tile in enumerate(each.tiles, int(row[t.FIRST_TILE])):
-                if self.tiles[index, t.CELL] == t.TRANSFERRED:
+            for index, tile in enumerate(each.tiles, int(row[col.FIRST_TILE])):
+                if self.tiles[index, col.CELL] == col.TRANSFERRED:
                     cell = tile.cell
                     assert isinstance(cell, TransferCell)
                     rates = np.full(vectors * mini_batches, cell.fast_rate(rate))
                     found, gain = cell.schedule(rates, rate, vectors)
                     events.append(found)
                     gains.append(np.full(len(found), gain, np.float64))
-                    self.transfers[index, [t.FIRST_EVENT, t.NEXT_EVENT]] = at
+                    self.transfers[index, [col.FIRST_EVENT, col.NEXT_EVENT]] = at
                     at += len(found)
-                    self.transfers[index, t.AFTER_EVENT] = at
+                    self.transfers[index, col.AFTER_EVENT] = at
         return np.concatenate(events), np.concatenate(gains)
 
     def fits(self, batch: int) -> bool:
         """Whether tiles can learn in the loop from mini-batches of ``batch`` samples."""
         for each, row in zip(self.placed, self.layers, strict=True):
             vectors = batch * each.layer.positions
-            for index, tile in enumerate(each.tiles, int(row[t.FIRST_TILE])):
+            for index, tile in enumerate(each.tiles, int(row[col.FIRST_TILE])):
                 cell = tile.cell
-                if self._cells[index] != t.TRANSFERRED or not isinstance(cell, TransferCell):
+                if self._cells[index] != col.TRANSFERRED or not isinstance(cell, TransferCell):
                     continue
                 period = cell.periods(vectors)[0]
                 parts = vectors // period // cell.slices + 2 if period else 1
                 exact_noise = cell._arrays[0].persistent is not None and cell.site.update.execution is Execution.EXACT
-                if parts > t.ARRAY_KEYS - t.PART_KEYS or (exact_noise and vectors > 1):
+                if parts > col.ARRAY_KEYS - col.PART_KEYS or (exact_noise and vectors > 1):
                     return False
         return self.whole
 
@@ -395,20 +426,20 @@ class Rows:
         for each, row in zip(self.placed, self.layers, strict=True):
             if isinstance(each.module, AnalogLayer):
                 each.module.calls += mini_batches
-            for index, tile in enumerate(each.tiles, int(row[t.FIRST_TILE])):
+            for index, tile in enumerate(each.tiles, int(row[col.FIRST_TILE])):
                 of_tile = self.tiles[index]
-                tile._counters["forward"] = int(of_tile[t.FORWARDS])
-                tile._counters["backward"] = int(of_tile[t.BACKWARDS])
-                if of_tile[t.CELL] == t.ELSEWHERE:
+                tile._counters["forward"] = int(of_tile[col.FORWARDS])
+                tile._counters["backward"] = int(of_tile[col.BACKWARDS])
+                if of_tile[col.CELL] == col.ELSEWHERE:
                     continue
-                for array, counted in zip(tile.cell._arrays, self.arrays[of_tile[t.FIRST_ARRAY] :], strict=False):
-                    names = (("updates", t.UPDATES), ("steps", t.STEPS), ("redraws", t.REDRAWS))
-                    array.counters.update({name: int(counted[column]) for name, column in names})
+                for array, counted in zip(tile.cell._arrays, self.arrays[of_tile[col.FIRST_ARRAY] :], strict=False):
+                    names = (("updates", col.UPDATES), ("steps", col.STEPS), ("redraws", col.REDRAWS))
+                    array.counters.update({name: int(counted[place]) for name, place in names})
                 if isinstance(tile.cell, TransferCell):
-                    moved = self.transfers[index, t.NEXT_EVENT] - self.transfers[index, t.FIRST_EVENT]
+                    moved = self.transfers[index, col.NEXT_EVENT] - self.transfers[index, col.FIRST_EVENT]
                     tile.cell.skip(mini_batches * batch * each.layer.positions, int(moved))
                     if "largest x" in tile.cell.counters:
-                        largest = self.transfer_numbers[index, [t.LARGEST_X, t.LARGEST_D]].tolist()
+                        largest = self.transfer_numbers[index, [col.LARGEST_X, col.LARGEST_D]].tolist()
                         tile.cell.counters |= dict(zip(("largest x", "largest d"), largest, strict=True))
 
 
@@ -430,4 +461,4 @@ def _transfers_here(cell: TransferCell) -> bool:
     """Whether the loop does all that a transfer cell does, in mini-batches of some size."""
     if isinstance(cell, ChoppedTransferCell) and cell.c.auto_scale and cell.c.correct_gradient_magnitudes:
         return False  # then gains depend on the vectors
-    return tiki_taka.covers(cell, 1)
+    return covers(cell, 1)

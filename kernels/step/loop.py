@@ -14,13 +14,13 @@ import numpy as np
 
 from rpusim.kernels.base.loops import Floats, Integers, compile_loop
 from rpusim.kernels.base.rng import Integer
-from rpusim.kernels.cells.tiki_taka import compiled as tiki_taka
 from rpusim.kernels.cells.tiki_taka import loops
+from rpusim.kernels.cells.tiki_taka.compiled import transfer_loop
 from rpusim.kernels.layers import patches
 from rpusim.kernels.mvm.compiled import largest
 from rpusim.kernels.pulses import compiled, drivers, wear, write_noise
-from rpusim.kernels.step import arrays, functions, layer_loops, products, reading, transfers, windows
-from rpusim.kernels.step import tables as t
+from rpusim.kernels.step import arrays, col, functions, layer_loops, products, reading, transfers, windows
+from rpusim.kernels.step.col import Piece, Room, Tables
 from rpusim.kernels.step.program import (
     ADD,
     ADDS,
@@ -45,7 +45,6 @@ from rpusim.kernels.step.program import (
     SOURCE,
     WHICH,
 )
-from rpusim.kernels.step.tables import Piece, Room, Tables
 from rpusim.kernels.step.views import part
 
 # Injected by `compile_loop`; named here for the reader and for type checkers.
@@ -156,7 +155,7 @@ def run(
     images: (samples, numbers), classes: (samples,), of all mini-batches. batch: samples of each. rate: learning rate.
     piece: receives the rows of activity, and says which transfers fall due. step: number of the first mini-batch.
     losses: (mini-batches,), filled with their mean losses.
-    Returns how it ended (see `t.DONE`), after how many whole mini-batches, and at which layer.
+    Returns how it ended (see `col.DONE`), after how many whole mini-batches, and at which layer.
     """
     for number in range(len(losses)):
         low = number * batch
@@ -166,15 +165,15 @@ def run(
                 samples[b, k] = images[low + b, k]
         losses[number] = forward_pass(tables, room, classes[low : low + batch], piece, step + number)
         if not np.isfinite(losses[number]):
-            return t.LOSS_NOT_FINITE, number, -1
+            return col.LOSS_NOT_FINITE, number, -1
         backward_pass(tables, room, piece, step + number)
         for which in tables.order:
             given = tables.program[which]
             layer = tables.layers[given[WHICH]]
             ended = layer_update(given, layer, tables, room, piece, rate, number, step + number)
-            if ended != t.DONE:
+            if ended != col.DONE:
                 return ended, number, given[WHICH]
-    return t.DONE, len(losses), -1
+    return col.DONE, len(losses), -1
 
 
 class Kinds(NamedTuple):
@@ -192,7 +191,7 @@ class Kinds(NamedTuple):
 
 def _numbered(name: str, made: list[Any]) -> dict[str, Any]:
     """Name loops of different kinds, as many as there may be; the last one stands for those that are missing."""
-    return {f"{name}_{number}": made[min(number, len(made) - 1)] for number in range(t.KINDS)}
+    return {f"{name}_{number}": made[min(number, len(made) - 1)] for number in range(col.KINDS)}
 
 
 @cache
@@ -249,7 +248,7 @@ def _transfers(kinds: Kinds, redraw: Any) -> dict[str, Any]:
         for step, parameters, merging in kinds.fast
     ]
     apply = compile_loop(transfers.apply_kind, **_numbered("apply", applied))
-    moved = [tiki_taka.transfer_loop(step, parameters) for step, parameters in kinds.slow]
+    moved = [transfer_loop(step, parameters) for step, parameters in kinds.slow]
     learn = compile_loop(
         transfers.learn,
         draw=drivers.DRAW.variant(0),

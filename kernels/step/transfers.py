@@ -15,11 +15,10 @@ from rpusim.arch.contract.activity import WORK_COLUMNS
 from rpusim.kernels.arrays.reads import Reading
 from rpusim.kernels.base.loops import Floats, Integers, Words
 from rpusim.kernels.cells.base import Extra
-from rpusim.kernels.cells.tiki_taka.loops import VECTOR as OF_VECTOR
-from rpusim.kernels.cells.tiki_taka.loops import Collecting, Writing
+from rpusim.kernels.cells.tiki_taka.loops import VECTOR, Collecting, Writing
 from rpusim.kernels.pulses import counts
 from rpusim.kernels.pulses.drivers import PULSES
-from rpusim.kernels.step import tables as t
+from rpusim.kernels.step import col
 from rpusim.kernels.step.views import counts_at, flags_at, matrix_at, numbers_at
 
 # Injected by `compile_loop`; named here for the reader and for type checkers.
@@ -49,7 +48,7 @@ _LOGGED = len(Extra.COLUMNS)
 # The columns of a cell's own rows that those of a step have too, and where they stand there.
 _NAMES = ("phase", "vector", "passes", "writes", *WORK_COLUMNS, *counts.PULSE_COLUMNS)
 FROM = tuple(Extra.COLUMNS.index(name) for name in _NAMES)
-TO = tuple(t.ACTIVITY.index(name) for name in _NAMES)
+TO = tuple(col.ACTIVITY.index(name) for name in _NAMES)
 
 
 def applied(
@@ -113,10 +112,10 @@ def part_of(
     wide: int,
 ) -> None:
     """Send a part of a mini-batch's bits to array A. key: of merged noise. first: counter of the first vector."""
-    stored, cells = matrix_at(array[t.STORED], tall, wide), matrix_at(array[t.CELLS], tall, array[t.CELL_NUMBERS])
+    stored, cells = matrix_at(array[col.STORED], tall, wide), matrix_at(array[col.CELLS], tall, array[col.CELL_NUMBERS])
     before, fired = np.zeros((0, 0), np.float32), np.zeros(0, np.bool_)
-    if array[t.BEFORE]:
-        before, fired = matrix_at(array[t.BEFORE], tall, wide), flags_at(array[t.FIRED], tall)
+    if array[col.BEFORE]:
+        before, fired = matrix_at(array[col.BEFORE], tall, wide), flags_at(array[col.FIRED], tall)
         for i in range(tall):
             bits = np.uint32(0)
             for word in range(rows.shape[1]):
@@ -125,14 +124,26 @@ def part_of(
             if fired[i]:
                 before[i] = stored[i]
     if len(chunks):
-        sigma = _F(numbers[t.SIGMA])
+        sigma = _F(numbers[col.SIGMA])
         apply(
-            array[t.KIND], stored, cells, sigma, chunks, rows, columns, words, slots, array[t.ALONE], key, first, table
+            array[col.KIND],
+            stored,
+            cells,
+            sigma,
+            chunks,
+            rows,
+            columns,
+            words,
+            slots,
+            array[col.ALONE],
+            key,
+            first,
+            table,
         )
-    if array[t.BEFORE]:
-        apparent, noise = matrix_at(array[t.APPARENT], tall, wide), _F(numbers[t.WRITE_NOISE])
-        redraw(apparent, stored, before, fired, False, noise, keys[t.REDRAW_KEY], array[t.REDRAWS])
-        array[t.REDRAWS] += 1
+    if array[col.BEFORE]:
+        apparent, noise = matrix_at(array[col.APPARENT], tall, wide), _F(numbers[col.WRITE_NOISE])
+        redraw(apparent, stored, before, fired, False, noise, keys[col.REDRAW_KEY], array[col.REDRAWS])
+        array[col.REDRAWS] += 1
 
 
 def transferred(
@@ -183,19 +194,19 @@ def rates_of_fast(x: Floats, d: Floats, numbers: NDArray[np.float64], rate: floa
     """
     vectors = len(x)
     rates = np.full(vectors, usual)
-    if numbers[t.SHARE] > 0.0:
+    if numbers[col.SHARE] > 0.0:
         of_x, of_d = np.empty(vectors), np.empty(vectors)
         for b in range(vectors):
             top_x, _ = largest(x[b])
             top_d, _ = largest(d[b])
             of_x[b], of_d[b] = top_x, top_d
-        share = numbers[t.SHARE] / vectors
-        numbers[t.LARGEST_X] = follow(numbers[t.LARGEST_X], share, of_x)
-        numbers[t.LARGEST_D] = follow(numbers[t.LARGEST_D], share, of_d)
+        share = numbers[col.SHARE] / vectors
+        numbers[col.LARGEST_X] = follow(numbers[col.LARGEST_X], share, of_x)
+        numbers[col.LARGEST_D] = follow(numbers[col.LARGEST_D], share, of_d)
         for b in range(vectors):
             product = of_x[b] * of_d[b]
-            if numbers[t.SCALED_RATE] > 0.0:
-                rates[b] = (numbers[t.SCALED_RATE] / product if product > 0.0 else numbers[t.SCALED_RATE]) * usual
+            if numbers[col.SCALED_RATE] > 0.0:
+                rates[b] = (numbers[col.SCALED_RATE] / product if product > 0.0 else numbers[col.SCALED_RATE]) * usual
             else:
                 rates[b] = rate
     return rates
@@ -203,8 +214,8 @@ def rates_of_fast(x: Floats, d: Floats, numbers: NDArray[np.float64], rate: floa
 
 def learn(
     index: int,
-    tables: t.Tables,
-    piece: t.Piece,
+    tables: col.Tables,
+    piece: col.Piece,
     x: Floats,
     d: Floats,
     rate: float,
@@ -218,76 +229,86 @@ def learn(
     """
     vectors, tall, wide = len(x), d.shape[1], x.shape[1]
     own, of_own, own_keys = tables.transfers[index], tables.transfer_numbers[index], tables.transfer_keys[index]
-    at = tables.tiles[index, t.FIRST_ARRAY]
+    at = tables.tiles[index, col.FIRST_ARRAY]
     fast, of_fast, fast_keys = tables.arrays[at], tables.array_numbers[at], tables.array_keys[at]
     slow, of_slow, slow_keys = tables.arrays[at + 1], tables.array_numbers[at + 1], tables.array_keys[at + 1]
-    begin = end = own[t.NEXT_EVENT]
-    while end < own[t.AFTER_EVENT] and piece.events[end, OF_VECTOR] < first_vector + vectors:
+    begin = end = own[col.NEXT_EVENT]
+    while end < own[col.AFTER_EVENT] and piece.events[end, VECTOR] < first_vector + vectors:
         end += 1
-    own[t.NEXT_EVENT] = end
+    own[col.NEXT_EVENT] = end
     events, gains = piece.events[begin:end].copy(), piece.gains[begin:end]
     for e in range(len(events)):
-        events[e, OF_VECTOR] -= first_vector
+        events[e, VECTOR] -= first_vector
     signs, x_signed, d_signed = np.ones((len(events), tall), np.float32), x, d
-    if own[t.ON_COLUMNS]:
+    if own[col.ON_COLUMNS]:
         x_signed, d_signed = np.empty((vectors, wide), np.float32), np.empty((vectors, tall), np.float32)
         fresh = np.zeros(0, np.bool_)
-        if own[t.FRESH]:
-            fresh = flags_at(own[t.FRESH], wide)
+        if own[col.FRESH]:
+            fresh = flags_at(own[col.FRESH], wide)
         chop(
-            x, d, events, numbers_at(own[t.ON_COLUMNS], wide), numbers_at(own[t.ON_ROWS], tall), fresh,
-            own[t.TURN] // own[t.SLICES], own[t.FLIPS_EVERY], of_own[t.CHANCE], of_own[t.ROW_CHANCE],
-            own_keys[t.CHOP_KEY], own_keys[t.ROW_CHOP_KEY], x_signed, d_signed, signs,
+            x, d, events, numbers_at(own[col.ON_COLUMNS], wide), numbers_at(own[col.ON_ROWS], tall), fresh,
+            own[col.TURN] // own[col.SLICES], own[col.FLIPS_EVERY], of_own[col.CHANCE], of_own[col.ROW_CHANCE],
+            own_keys[col.CHOP_KEY], own_keys[col.ROW_CHOP_KEY], x_signed, d_signed, signs,
         )  # fmt: skip
-    own[t.TURN] += len(events)
+    own[col.TURN] += len(events)
 
-    rates = fast_rates(x, d, of_own, rate, rate * of_fast[t.RATE_FACTOR] + of_fast[t.OWN_RATE])
-    rule = fast[t.BL], fast[t.MANAGED] != 0, fast[t.BL_MANAGED] != 0, fast[t.FIXED_BL] != 0, of_fast[t.GRAD_SCALE]
-    first = fast[t.UPDATES]
+    rates = fast_rates(x, d, of_own, rate, rate * of_fast[col.RATE_FACTOR] + of_fast[col.OWN_RATE])
+    rule = (
+        fast[col.BL],
+        fast[col.MANAGED] != 0,
+        fast[col.BL_MANAGED] != 0,
+        fast[col.FIXED_BL] != 0,
+        of_fast[col.GRAD_SCALE],
+    )
+    first = fast[col.UPDATES]
     total, chunks, rows, columns, words, slots = draw(
-        x_signed, d_signed, np.abs(rates) / of_fast[t.GRANULARITY], rule, _F(of_fast[t.STEP_D]),
-        _F(of_fast[t.STEP_X]), fast[t.ROUNDED] != 0, fast_keys[t.PULSE_KEYS : t.REDRAW_KEY], first, rates[0] < 0,
-        fast[t.LIMIT], fast[t.ALONE], table,
+        x_signed, d_signed, np.abs(rates) / of_fast[col.GRANULARITY], rule, _F(of_fast[col.STEP_D]),
+        _F(of_fast[col.STEP_X]), fast[col.ROUNDED] != 0, fast_keys[col.PULSE_KEYS : col.REDRAW_KEY], first,
+        rates[0] < 0,
+        fast[col.LIMIT], fast[col.ALONE], table,
     )  # fmt: skip
     log = np.zeros((len(events), _LOGGED), np.int64)
     if total < 0:
         return total, log
-    fast[t.UPDATES] += vectors
-    if fast[t.TAKEN] and total:
-        tally(counts_at(fast[t.TAKEN], tall, wide), rows, columns, False)
+    fast[col.UPDATES] += vectors
+    if fast[col.TAKEN] and total:
+        tally(counts_at(fast[col.TAKEN], tall, wide), rows, columns, False)
     levels = share = np.zeros(0, np.float32)
-    if own[t.LEVELS]:
-        levels, share = numbers_at(own[t.LEVELS], wide), numbers_at(own[t.LEVEL_SHARE], tall)
+    if own[col.LEVELS]:
+        levels, share = numbers_at(own[col.LEVELS], wide), numbers_at(own[col.LEVEL_SHARE], tall)
     reading = Reading(
-        _F(of_own[t.LEVEL]), levels, share, _F(of_own[t.READ_STEP]), _F(of_own[t.READ_BOUND]),
-        _F(of_own[t.READ_SIGMA]), _F(of_own[t.READ_SCALE]), own_keys[t.READ_KEY],
+        _F(of_own[col.LEVEL]), levels, share, _F(of_own[col.READ_STEP]), _F(of_own[col.READ_BOUND]),
+        _F(of_own[col.READ_SIGMA]), _F(of_own[col.READ_SCALE]), own_keys[col.READ_KEY],
     )  # fmt: skip
     collecting = Collecting(
-        own[t.ADDS], own[t.MULTIPLIES], own[t.DIVIDES], own[t.COMPARES], own[t.RANDOMS], of_own[t.RATE],
-        own[t.BUFFERED] != 0, own[t.KEPT] != 0, own[t.FORGET] != 0, _F(of_own[t.THRESHOLD]), _F(of_own[t.MOST]),
-        _F(of_own[t.MOMENTUM]), _F(of_own[t.SPENT]), _F(of_own[t.CAP]), own[t.REFERRED] != 0, _F(of_own[t.OLD]),
-        _F(of_own[t.NEW]),
+        own[col.ADDS], own[col.MULTIPLIES], own[col.DIVIDES], own[col.COMPARES], own[col.RANDOMS], of_own[col.RATE],
+        own[col.BUFFERED] != 0, own[col.KEPT] != 0, own[col.FORGET] != 0, _F(of_own[col.THRESHOLD]),
+        _F(of_own[col.MOST]), _F(of_own[col.MOMENTUM]), _F(of_own[col.SPENT]), _F(of_own[col.CAP]),
+        own[col.REFERRED] != 0, _F(of_own[col.OLD]), _F(of_own[col.NEW]),
     )  # fmt: skip
     writing = Writing(
-        of_own[t.SLOW_GRANULARITY], own[t.SLOW_BL], own[t.SLOW_MANAGED] != 0, own[t.SLOW_BL_MANAGED] != 0,
-        own[t.SLOW_FIXED_BL] != 0, of_own[t.SLOW_GRAD_SCALE], _F(of_slow[t.SIGMA]), _F(of_slow[t.WRITE_NOISE]),
+        of_own[col.SLOW_GRANULARITY], own[col.SLOW_BL], own[col.SLOW_MANAGED] != 0, own[col.SLOW_BL_MANAGED] != 0,
+        own[col.SLOW_FIXED_BL] != 0, of_own[col.SLOW_GRAD_SCALE], _F(of_slow[col.SIGMA]), _F(of_slow[col.WRITE_NOISE]),
     )  # fmt: skip
     none, taken = np.zeros((0, 0), np.float32), np.zeros((0, 0), np.int32)
-    buffer = matrix_at(own[t.BUFFER], tall, wide) if own[t.BUFFER] else none
-    mean = matrix_at(own[t.MEAN], tall, wide) if own[t.MEAN] else none
-    past = matrix_at(own[t.PAST], tall, wide) if own[t.PAST] else none
-    if slow[t.TAKEN]:
-        taken = counts_at(slow[t.TAKEN], tall, wide)
-    source, stored = matrix_at(fast[t.APPARENT], tall, wide), matrix_at(slow[t.STORED], tall, wide)
-    apparent, cells = matrix_at(slow[t.APPARENT], tall, wide), matrix_at(slow[t.CELLS], tall, slow[t.CELL_NUMBERS])
+    buffer = matrix_at(own[col.BUFFER], tall, wide) if own[col.BUFFER] else none
+    mean = matrix_at(own[col.MEAN], tall, wide) if own[col.MEAN] else none
+    past = matrix_at(own[col.PAST], tall, wide) if own[col.PAST] else none
+    if slow[col.TAKEN]:
+        taken = counts_at(slow[col.TAKEN], tall, wide)
+    source, stored = matrix_at(fast[col.APPARENT], tall, wide), matrix_at(slow[col.STORED], tall, wide)
+    apparent, cells = (
+        matrix_at(slow[col.APPARENT], tall, wide),
+        matrix_at(slow[col.CELLS], tall, slow[col.CELL_NUMBERS]),
+    )
 
     pulses, fired = chunks[:, PULSES].copy(), np.zeros(len(chunks), np.int64)
     left, start, part = True, 0, 0
     while left or start < len(events):
-        of_part = events[start : start + own[t.SLICES]]
+        of_part = events[start : start + own[col.SLICES]]
         left, later = False, columns
         for e in range(len(of_part)):
-            left |= of_part[e, OF_VECTOR] < vectors - 1
+            left |= of_part[e, VECTOR] < vectors - 1
         if left and part == 0:
             fired = np.maximum(ones(columns, chunks), 1)
         if left:
@@ -297,38 +318,38 @@ def learn(
             now = ones(columns, chunks)
             for n in range(len(chunks)):
                 chunks[n, PULSES] = -(-pulses[n] * now[n] // fired[n])
-        key = fast_keys[5] if part == 0 else fast_keys[t.PART_KEYS + part - 1]
+        key = fast_keys[5] if part == 0 else fast_keys[col.PART_KEYS + part - 1]
         send_part(fast, of_fast, fast_keys, key, first, chunks, rows, columns, words, slots, table, tall, wide)
         stop = start + len(of_part)
         if stop > start:
             sent = transfer(
-                slow[t.KIND], of_part, gains[start:stop], signs[start:stop], source, reading, collecting, buffer, mean,
-                past, writing, stored, apparent, cells, slow_keys[t.PULSE_KEYS : t.DIFFUSION_KEY], slow[t.UPDATES],
-                slow[t.REDRAWS], taken, log[start:stop],
+                slow[col.KIND], of_part, gains[start:stop], signs[start:stop], source, reading, collecting, buffer,
+                mean, past, writing, stored, apparent, cells, slow_keys[col.PULSE_KEYS : col.DIFFUSION_KEY],
+                slow[col.UPDATES], slow[col.REDRAWS], taken, log[start:stop],
             )  # fmt: skip
-            slow[t.UPDATES] += sent
-            slow[t.REDRAWS] += sent if slow[t.BEFORE] else 0
+            slow[col.UPDATES] += sent
+            slow[col.REDRAWS] += sent if slow[col.BEFORE] else 0
         columns, start, part = later, stop, part + 1
     return total, log
 
 
-def show(index: int, tables: t.Tables) -> None:
+def show(index: int, tables: col.Tables) -> None:
     """Compute what reads see of both arrays of a tile together, where that is more than C."""
     own, numbers, tile = tables.transfers[index], tables.transfer_numbers[index], tables.tiles[index]
-    if own[t.VISIBLE] == 0:
+    if own[col.VISIBLE] == 0:
         return
-    tall, wide, at = tile[t.TALL], tile[t.WIDE], tile[t.FIRST_ARRAY]
-    seen, fast = matrix_at(own[t.VISIBLE], tall, wide), matrix_at(tables.arrays[at, t.APPARENT], tall, wide)
+    tall, wide, at = tile[col.TALL], tile[col.WIDE], tile[col.FIRST_ARRAY]
+    seen, fast = matrix_at(own[col.VISIBLE], tall, wide), matrix_at(tables.arrays[at, col.APPARENT], tall, wide)
     slow, of_fast, of_slow = (
-        matrix_at(tables.arrays[at + 1, t.APPARENT], tall, wide),
-        numbers[t.OF_FAST],
-        numbers[t.OF_SLOW],
+        matrix_at(tables.arrays[at + 1, col.APPARENT], tall, wide),
+        numbers[col.OF_FAST],
+        numbers[col.OF_SLOW],
     )
     for i in range(tall):
         for j in range(wide):
             seen[i, j] = _F(of_slow) * slow[i, j]
-    if of_fast != 0.0 and own[t.ON_COLUMNS]:
-        on_columns, on_rows = numbers_at(own[t.ON_COLUMNS], wide), numbers_at(own[t.ON_ROWS], tall)
+    if of_fast != 0.0 and own[col.ON_COLUMNS]:
+        on_columns, on_rows = numbers_at(own[col.ON_COLUMNS], wide), numbers_at(own[col.ON_ROWS], tall)
         for i in range(tall):
             for j in range(wide):
                 seen[i, j] += _F(of_fast) * (fast[i, j] * on_rows[i] * on_columns[j])

@@ -30,6 +30,10 @@ ROOMS: dict[str, str] = {
     "kernels.cells": "arch.contract kernels.base kernels.devices kernels.pulses kernels.mvm kernels.arrays",
     "kernels.tiles": "arch.contract kernels.devices kernels.pulses kernels.mvm kernels.arrays kernels.cells",
     "kernels.layers": "arch.contract kernels.base kernels.mvm kernels.tiles",
+    "kernels.step": (
+        "arch.contract kernels.base kernels.devices kernels.pulses kernels.mvm kernels.arrays kernels.cells "
+        "kernels.tiles kernels.layers"
+    ),
     "kernels.inference": "arch.contract kernels.base kernels.mvm kernels.tiles",
     "workloads.zoo": "arch.contract",
     "workloads.capture": "arch.network",

@@ -105,7 +105,8 @@ def _case(
 ) -> Iterator[Row]:
     """Time a case; yields its rows."""
     now = aihwkit_peer.clock(case.threads)
-    ours = {f"{execution}, {way}": WAYS[way](case, execution) for way in chosen for execution in executions}
+    made = {f"{execution}, {way}": WAYS[way](case, execution) for way in chosen for execution in executions}
+    ours = {name: train for name, train in made.items() if train is not None}
     trains = ours | {"torch floating-point": ways.floating_point(case)}
     competitors: dict[str, Seconds] = {
         name: partial(aihwkit_peer.measure, train, now=now) for name, train in trains.items()

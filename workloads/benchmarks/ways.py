@@ -1,6 +1,7 @@
 """The ways in which we train a case: each makes, of a case, what trains so many of its mini-batches in one call.
 
-    torch    the layers of `rpusim.kernels.layers` in torch's autograd, as in a loop of the user's own
+    torch     the layers of `rpusim.kernels.layers` in torch's autograd, as in a loop of the user's own
+    compiled  the compiled step of a captured network, as in `rpusim run`; none where that cannot compute the network
 
 A further way is an entry of `WAYS`; the bench then has rows for it, under its name.
 """
@@ -17,13 +18,16 @@ from rpusim.arch.contract.activity import ActivityLog, Phase
 from rpusim.kernels import AnalogConfig, AnalogLayer, AnalogSGD, AnalogTile
 from rpusim.kernels.layers.convert import convert
 from rpusim.kernels.pulses.trains import Execution
+from rpusim.kernels.step import Unsuitable
 from rpusim.kernels.tiles.presets import configuration
 from rpusim.workloads.benchmarks import aihwkit_peer, cases
 from rpusim.workloads.benchmarks.aihwkit_peer import Train
 from rpusim.workloads.benchmarks.cases import Case
+from rpusim.workloads.capture.capture import capture_modes
+from rpusim.workloads.runs.step_of import step_of
 
-Way = Callable[[Case, str], Train]
-"""Makes of a case and an execution (exact, merged) what trains its mini-batches."""
+Way = Callable[[Case, str], Train | None]
+"""Makes of a case and an execution (exact, merged) what trains its mini-batches; None: it cannot."""
 
 
 def configured(case: Case, execution: str) -> AnalogConfig:
@@ -45,7 +49,28 @@ def by_torch(case: Case, execution: str) -> Train:
     return aihwkit_peer.trainer(model, AnalogSGD(model, lr=case.rate), x, y, case.batch)
 
 
-WAYS: dict[str, Way] = {"torch": by_torch}
+def by_step(case: Case, execution: str) -> Train | None:
+    """Train by the compiled step, many mini-batches in one call."""
+    model = on_arrays(case, execution)
+    x, y = cases.samples(case.network, case.regime)
+    network, _ = capture_modes(cases.module(case.network), x.shape[1:], case.network)
+    try:
+        step = step_of(network, model, None)
+    except Unsuitable:
+        return None
+    whole, place = len(x) // case.batch, [0]
+
+    def train(mini_batches: int) -> None:
+        while mini_batches > 0:
+            piece = min(mini_batches, whole - place[0])
+            part = slice(place[0] * case.batch, (place[0] + piece) * case.batch)
+            step.train(x[part], y[part], case.batch, case.rate * case.batch)  # losses add up in the other ways
+            place[0], mini_batches = (place[0] + piece) % whole, mini_batches - piece
+
+    return train
+
+
+WAYS: dict[str, Way] = {"torch": by_torch, "compiled": by_step}
 """Our ways to train, by name."""
 
 

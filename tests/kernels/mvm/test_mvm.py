@@ -270,7 +270,7 @@ def test_parallel_stages_give_the_same_bits(monkeypatch):
     io = IOParameters(inp_noise=0.1, out_bound=2.0)
     x = torch.randn(9, 2)
     serial = _multiply(x, io, "numba").y
-    for stage in (compiled._STATISTICS, compiled._INPUTS):
+    for stage in (compiled._STATISTICS, compiled.INPUTS):
         monkeypatch.setattr(stage, "_threshold", 0)
     monkeypatch.setattr(compiled, "_PARALLEL_WORK", 0)
     assert torch.equal(_multiply(x, io, "numba").y, serial)
