@@ -11,6 +11,7 @@ compiled loops and the next.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -70,6 +71,11 @@ class CompiledStep:
         """Whether cells learn within the loop too."""
         return self._rows.whole
 
+    def prepare(self, batch: int) -> None:
+        """Compile the loop for mini-batches of ``batch`` samples, or find it among what was compiled before."""
+        nothing = np.zeros((0, math.prod(self._graph.shape)), np.float32), np.zeros(0, np.int64)
+        self._run(self._sized(batch), *nothing, batch, 1.0)
+
     def train(self, images: torch.Tensor, classes: torch.Tensor, batch: int, rate: float) -> list[float]:
         """Learn mini-batches of ``batch`` samples, one after the other, by plain stochastic gradient descent.
 
@@ -106,7 +112,7 @@ class CompiledStep:
         if self._log is not None and rows.size:
             assert piece.at[0] == rows.shape[1], "as many rows as were foreseen"
             self._log.append(rows.shape[1], **dict(zip(ACTIVITY, rows, strict=True)))
-        if not sized.whole:
+        if not sized.whole and number:
             self._learn_elsewhere(sized, rate)
         if self._log is not None:
             for _ in range(number):

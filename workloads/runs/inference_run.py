@@ -22,6 +22,7 @@ from rpusim.arch.contract.activity import Activity, ActivityLog, Phase
 from rpusim.arch.schedule.plan import Plan, make_plan
 from rpusim.errors import InputError
 from rpusim.kernels.inference import drift, program
+from rpusim.workloads.capture.capture import capture_modes
 from rpusim.workloads.cells import conductance
 from rpusim.workloads.cells.inference_cells import InferenceCells
 from rpusim.workloads.cells.management import Management
@@ -32,6 +33,7 @@ from rpusim.workloads.runs.analog_twin import analog_twin
 from rpusim.workloads.runs.checkpoint import Progress
 from rpusim.workloads.runs.dry_run import draws
 from rpusim.workloads.runs.inputs import Inputs
+from rpusim.workloads.runs.step_of import compiled_step, step_taken
 from rpusim.workloads.runs.training_loop import Batches, Training, Watch, train
 
 ZEPTO, PICO = 1e-21, 1e-12
@@ -57,6 +59,9 @@ def run(inputs: Inputs, progress: Progress, watch: Watch) -> Result:
     stage = Training("digital", digital, torch.optim.SGD(digital.parameters(), 1.0))
     batches = Batches(samples, recipe, seed)
     surrounding = draws(digital, batches, progress.numbers)
+    with experiment.speaks("network"):
+        network, _ = capture_modes(digital, inputs.network.input_shape, experiment.network)
+    stage.compiled = compiled_step(network, stage, batches.size, watch)
     try:
         progress.goes_on_with(stage)
         train(stage, batches, watch, progress.keep, draws=surrounding)
@@ -99,6 +104,7 @@ def run(inputs: Inputs, progress: Progress, watch: Watch) -> Result:
             "aging": aging.points,
         },
         conductance=conductance.document(model, inputs.placement),
+        steps={"digital": step_taken(stage.compiled)},
         last={"wall": {"seconds": time.perf_counter() - progress.began}},
     )
 

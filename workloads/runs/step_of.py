@@ -19,21 +19,28 @@ from rpusim.kernels.step import CompiledStep, Graph, Unsuitable
 from rpusim.kernels.step.compiled_step import learning_order
 from rpusim.kernels.step.layers import Placed
 from rpusim.kernels.step.program import Value, pooling
-from rpusim.workloads.runs.training_loop import Training
+from rpusim.workloads.runs.training_loop import Training, Watch
 
 _PLAIN = ("relu", "sigmoid", "tanh", "silu", "hardsigmoid", "neg")
 """Functions without parameters."""
 
 
-def compiled_step(network: Network, training: Training) -> CompiledStep | str:
-    """Make the compiled step of a training; or say why torch's modules and autograd have to train instead."""
+def compiled_step(network: Network, training: Training, batch: int, watch: Watch) -> CompiledStep | str:
+    """Make the compiled step of a training; or say why torch's modules and autograd have to train instead.
+
+    network:  as for `step_of`. batch: samples of a mini-batch. watch: told that loops are compiled.
+    """
     coupling = training.coupling
     if coupling is not None and coupling.follows_vectors:
         return "time passes between the vectors of a mini-batch"
     try:
-        return step_of(network, training.model, training.log)
+        step = step_of(network, training.model, training.log)
     except Unsuitable as reason:
         return f"the network has {reason}"
+    watch("compiling", 0.0)
+    step.prepare(batch)
+    watch("compiling", 1.0)
+    return step
 
 
 def step_taken(step: CompiledStep | str) -> str:

@@ -44,6 +44,11 @@ class Batches:
         return len(self._y)
 
     @property
+    def size(self) -> int:
+        """How many samples a mini-batch has, but for a last one that is smaller."""
+        return min(self.recipe.batch, self.samples)
+
+    @property
     def per_epoch(self) -> int:
         """How many mini-batches an epoch has; the last one may be smaller."""
         return -(-len(self._y) // self.recipe.batch)

@@ -17,7 +17,7 @@ from rpusim.arch.contract.activity import Phase
 from rpusim.arch.contract.columns import Integers
 from rpusim.arch.engine.compiled_engine import CompiledEngine
 from rpusim.arch.engine.events import Events, Op
-from rpusim.arch.engine.program import ALWAYS, Builder, Program
+from rpusim.arch.engine.program import ALWAYS, REGISTERS, Builder, Program
 
 
 @dataclass(frozen=True)
@@ -271,7 +271,7 @@ def state(*processes: tuple[int, int, int, int, int]) -> Integers:
     """Columns (at, waits for, left, station, since) as a state."""
     at, waits, left, station, since = np.array(processes, np.int64).T
     nothing = np.zeros_like(at)
-    return np.stack([at, waits, left, nothing, nothing, station, since, nothing])
+    return np.stack([at, waits, left, *[nothing] * REGISTERS, station, since, nothing])
 
 
 class TestQuickComparison:

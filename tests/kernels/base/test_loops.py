@@ -22,7 +22,7 @@ from rpusim.kernels import AnalogTile, preset
 from rpusim.kernels.pulses import compiled
 tile = AnalogTile(4, 3, preset("ecram").config)
 tile.update(torch.ones(1, 3), torch.ones(1, 4), 0.1)
-stats = compiled.send_loop(tile.config.device.step, 2, False, False, False).stats
+stats = compiled.send_loop(tile.config.device.step, 2, False, True, False).stats
 print(sum(stats.cache_misses.values()), sum(stats.cache_hits.values()))
 """
 

@@ -287,9 +287,9 @@ def test_vectors_multiplied_in_blocks_get_the_same_bits(monkeypatch, rows, colum
     numba.set_num_threads(1)
     try:
         for matrix, vectors in ((weights, x), (weights.t(), x[:, :rows].contiguous())):
-            monkeypatch.setattr(compiled, "_BLOCK_NUMBERS", 1 << 40)
+            monkeypatch.setattr(compiled, "BLOCK_NUMBERS", 1 << 40)
             whole = _multiply(vectors, io, "numba", matrix)
-            monkeypatch.setattr(compiled, "_BLOCK_NUMBERS", 100)
+            monkeypatch.setattr(compiled, "BLOCK_NUMBERS", 100)
             parts = _multiply(vectors, io, "numba", matrix)
             assert torch.equal(whole.y, parts.y) and int(whole.passes.max()) > 1
             assert (whole.passes == parts.passes).all() and (whole.active == parts.active).all()

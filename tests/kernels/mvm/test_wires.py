@@ -109,9 +109,9 @@ def test_vectors_multiplied_in_blocks_get_the_same_bits(monkeypatch):
     weights, x = rng.uniform(-1, 1, (60, 50)), rng.uniform(-1, 1, (1001, 50))
     options = {"noise_management": "abs_max", "out_bound": 2.0, "out_noise": 0.1, "wires": Wires(1e-4, 64, 64)}
     monkeypatch.setattr(compiled, "several_threads", lambda: False)
-    monkeypatch.setattr(compiled, "_BLOCK_NUMBERS", 1 << 40)
+    monkeypatch.setattr(compiled, "BLOCK_NUMBERS", 1 << 40)
     whole = _multiply(x, weights, **options)
-    monkeypatch.setattr(compiled, "_BLOCK_NUMBERS", 100)
+    monkeypatch.setattr(compiled, "BLOCK_NUMBERS", 100)
     assert torch.equal(whole, _multiply(x, weights, **options))
 
 

@@ -21,8 +21,9 @@ def test_each_case_has_a_row_per_way_and_execution_and_the_run_ends_with_the_cei
     rows = training.run(presets=("gokmen-vlasov", "ttv2-ecram"), regimes=("digits",), watch=seen.append, **SMALL)
     assert rows == seen
     assert [row["name"] for row in rows[:-1]] == [
-        f"train fcn-digits {name} digits batch 2 threads 1 {execution}, torch"
+        f"train fcn-digits {name} digits batch 2 threads 1 {execution}, {way}"
         for name in ("gokmen-vlasov", "ttv2-ecram")
+        for way in ("torch", "compiled")
         for execution in ("exact", "merged")
     ]
     assert "ceiling" not in rows[-1] and rows[-1]["unit"] == "cells*vectors/s" and rows[-1]["ratio"] < 1

@@ -42,11 +42,11 @@ def bytes_of(found: rpusim.Result) -> tuple[str, ...]:
 
 
 def stopping(at: int) -> Callable[[str, float], None]:
-    """Watches a run, and stops it at the n-th sign of progress."""
+    """Watches a run, and stops it at the n-th sign of progress in its stages."""
     signs = [0]
 
     def watch(stage: str, fraction: float) -> None:
-        signs[0] += 1
+        signs[0] += stage != "compiling"
         if signs[0] == at:
             raise Stop
 
