@@ -22,6 +22,7 @@ from torch import nn
 
 from rpusim.arch.contract.activity import ActivityLog
 from rpusim.errors import InputError
+from rpusim.kernels.base.threads import several_threads
 from rpusim.kernels.layers.base import AnalogLayer
 from rpusim.kernels.pulses.trains import not_finite
 from rpusim.kernels.step import col
@@ -29,8 +30,10 @@ from rpusim.kernels.step.col import ACTIVITY, Piece, Room, Tables
 from rpusim.kernels.step.layer_loops import block_of
 from rpusim.kernels.step.layers import Placed, Rows
 from rpusim.kernels.step.loop import loop_of
-from rpusim.kernels.step.program import ERRORS, HOW_MANY, LAYER, OF_SOURCE, OP, VECTORS, WHICH, Graph, Layout
+from rpusim.kernels.step.program import ERRORS, HOW_MANY, LAYER, OF_SOURCE, OP, VECTORS, WHICH, Graph, Layer, Layout
 
+PARALLEL_WORK = 30_000_000
+"""Products of a layer's mini-batch (about .02 ns each) from which on a launch of several threads pays."""
 MOST_ROWS = 400_000
 """Rows of activity that one call makes, at most: 42 MB."""
 
@@ -40,12 +43,14 @@ class NotFinite(Exception):
 
 
 class _Sized(NamedTuple):
-    """What belongs to mini-batches of one size: tables, memory, rows of activity of each, whether tiles learn in it."""
+    """What belongs to mini-batches of one size: tables, memory, rows of activity of each, whether tiles learn in the
+    loop, and whether several threads pay."""
 
     tables: Tables
     room: Room
     rows: int
     whole: bool
+    large: bool
 
 
 class CompiledStep:
@@ -64,7 +69,6 @@ class CompiledStep:
         self._rows = Rows(placed)
         self._order = list(order)
         self._sizes: dict[int, _Sized] = {}
-        self._loop = loop_of(self._rows.kinds)
 
     @property
     def whole(self) -> bool:
@@ -102,7 +106,8 @@ class CompiledStep:
         rows = np.zeros((len(ACTIVITY), number * sized.rows + (len(events) if self._log is not None else 0)), np.int64)
         piece, losses = Piece(rows, np.zeros(1, np.int64), events, gains), np.empty(number, np.float32)
         step = self._log.step if self._log is not None else 0
-        ended, done, which = self._loop(sized.tables, sized.room, images, classes, batch, rate, piece, step, losses)
+        run = loop_of(self._rows.kinds, sized.large and several_threads())
+        ended, done, which = run(sized.tables, sized.room, images, classes, batch, rate, piece, step, losses)
         self._rows.put_back(number if ended == col.DONE else done + 1, batch)
         if ended == col.LOSS_NOT_FINITE:
             raise NotFinite
@@ -138,7 +143,8 @@ class CompiledStep:
         if batch not in self._sizes:
             layout, whole = self._graph.laid_out(batch), self._rows.fits(batch)
             self._sizes[batch] = _Sized(
-                self._tables(layout), self._room(layout, batch), self._rows_of_each(layout, whole), whole
+                *(self._tables(layout), self._room(layout, batch), self._rows_of_each(layout, whole), whole),
+                large=any(batch * _products(each.layer) >= PARALLEL_WORK for each in self._placed),
             )
         return self._sizes[batch]
 
@@ -177,6 +183,11 @@ class CompiledStep:
             tiles = sum(tile.log is not None for tile in self._placed[row[WHICH]].tiles)
             found += int(row[HOW_MANY]) * tiles * (1 + int(row[OF_SOURCE] >= 0) + int(whole))
         return found
+
+
+def _products(layer: Layer) -> int:
+    """Count the products of one sample in a layer, in one direction."""
+    return layer.positions * layer.rows * layer.columns
 
 
 def learning_order(model: nn.Module, placed: Sequence[Placed]) -> list[int]:

@@ -195,13 +195,16 @@ def _numbered(name: str, made: list[Any]) -> dict[str, Any]:
 
 
 @cache
-def loop_of(kinds: Kinds) -> Any:
-    """Compile `run` for a network whose devices are of these kinds."""
-    redraw = compile_loop(write_noise._redraw)
+def loop_of(kinds: Kinds, parallel: bool) -> Any:
+    """Compile `run` for a network whose devices are of these kinds. parallel: large loops on all threads."""
+    redraw = compile_loop(write_noise._redraw, parallel)
     small = {"columns_of": compile_loop(layer_loops.some_columns), "scaled": compile_loop(layer_loops.scale_vectors)}
-    places = {"gather": compile_loop(patches._gather), "scatter": compile_loop(patches._scatter)}
+    places = {
+        "gather": compile_loop(patches._gather, parallel),
+        "scatter": compile_loop(patches._scatter, parallel),
+    }
     errors = compile_loop(layer_loops.errors_of, **small)
-    read = compile_loop(layer_loops.read_tile, block=layer_loops.block_of, **reading.stages())
+    read = compile_loop(layer_loops.read_tile, block=layer_loops.block_of, **reading.stages(parallel))
     made = {"read": read, "write": compile_loop(layer_loops.write_rows), "errors_from": errors, **small, **places}
     forward = compile_loop(
         _forward_pass,
@@ -221,28 +224,30 @@ def loop_of(kinds: Kinds) -> Any:
     tile = compile_loop(
         layer_loops.update_tile,
         exact=compile_loop(
-            arrays.exact, descend=compile_loop(products.descend, fastmath={"contract"}), largest=largest
+            arrays.exact, descend=compile_loop(products.descend, parallel, {"contract"}), largest=largest
         ),
-        pulse=compile_loop(arrays.pulse, redraw=redraw, **_numbered("send", _sends(kinds)))
+        pulse=compile_loop(arrays.pulse, redraw=redraw, **_numbered("send", _sends(kinds, parallel)))
         if kinds.pulsed
         else _no_pulses,
         rest=compile_loop(arrays.rest, redraw=redraw),
-        **(_transfers(kinds, redraw) if kinds.fast else {"learn": _no_transfers, "show": _nothing_to_show}),
+        **(_transfers(kinds, redraw, parallel) if kinds.fast else {"learn": _no_transfers, "show": _nothing_to_show}),
     )
     update = compile_loop(layer_loops.layer_update, tile_update=tile, errors_from=errors, **small)
     return compile_loop(run, forward_pass=forward, backward_pass=backward, layer_update=update)
 
 
-def _sends(kinds: Kinds) -> list[Any]:
-    return [compiled.send_loop(step, parameters, False, merging, False) for step, parameters, merging in kinds.pulsed]
+def _sends(kinds: Kinds, parallel: bool) -> list[Any]:
+    return [
+        compiled.send_loop(step, parameters, False, merging, parallel) for step, parameters, merging in kinds.pulsed
+    ]
 
 
-def _transfers(kinds: Kinds, redraw: Any) -> dict[str, Any]:
+def _transfers(kinds: Kinds, redraw: Any, parallel: bool) -> dict[str, Any]:
     """Compile what transfer cells do, by the names that `update_tile` has for it."""
     applied = [
         compile_loop(
             transfers.applied,
-            all_chunks=compiled.loop_of(step, parameters, False, merging, False),
+            all_chunks=compiled.loop_of(step, parameters, False, merging, parallel),
             MERGING=int(merging),
         )
         for step, parameters, merging in kinds.fast
@@ -252,7 +257,7 @@ def _transfers(kinds: Kinds, redraw: Any) -> dict[str, Any]:
     learn = compile_loop(
         transfers.learn,
         draw=drivers.DRAW.variant(0),
-        tally=compile_loop(wear.tally),
+        tally=compile_loop(wear.tally, parallel),
         split=compile_loop(loops.split),
         ones=compile_loop(loops.ones),
         chop=compile_loop(loops.chop),

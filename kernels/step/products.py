@@ -5,7 +5,10 @@ Sums of floats are added up in an order that the compiler chooses once, whatever
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
+from numba import prange
 
 from rpusim.kernels.base.loops import Floats
 
@@ -15,6 +18,19 @@ REORDERED = {"reassoc", "contract", "nsz"}
 
 # Columns whose sums stay in the nearest cache while rows are added to them.
 _STRIP = 512
+
+
+# Injected by `compile_loop`; named here for the reader and for type checkers.
+product: Any = None
+
+_BLOCK = 64
+"""Vectors that a thread multiplies at a time: an even number, so that pairs stay together."""
+
+
+def in_blocks(u: Floats, weights: Floats, y: Floats) -> None:
+    """Do a product block by block of vectors, on all threads; the bits are those of one after the other."""
+    for block in prange((len(u) + _BLOCK - 1) // _BLOCK):
+        product(u[block * _BLOCK : (block + 1) * _BLOCK], weights, y[block * _BLOCK : (block + 1) * _BLOCK])
 
 
 def forward(u: Floats, weights: Floats, y: Floats) -> None:
@@ -96,7 +112,7 @@ def descend(weights: Floats, x: Floats, d: Floats, rate: np.float32) -> None:
     """Subtract ``rate`` times the sum of d x^T: x (vectors, inputs), d (vectors, outputs), weights in place."""
     vectors, inputs = x.shape
     fours = vectors - vectors % 4
-    for i in range(weights.shape[0]):
+    for i in prange(weights.shape[0]):
         line = weights[i]
         for b in range(0, fours, 4):
             x0, x1, x2, x3 = x[b], x[b + 1], x[b + 2], x[b + 3]

@@ -122,18 +122,20 @@ def exactly(
                 y[b, i] *= scale
 
 
-def stages() -> dict[str, Any]:
-    """Compile both ways to multiply, by the names that the step's loop has for them."""
+def stages(parallel: bool) -> dict[str, Any]:
+    """Compile both ways to multiply, by the names that the step's loop has for them; parallel: on all threads."""
     made = {
         "forward": compile_loop(products.forward, fastmath=products.REORDERED),
         "backward": compile_loop(products.backward, fastmath=products.REORDERED),
     }
+    if parallel:
+        made = {name: compile_loop(products.in_blocks, True, product=product) for name, product in made.items()}
     whole = compile_loop(
         multiply,
-        prepare=compiled.FIRST[False],
-        convert=compiled.INPUTS.variant(0),
-        finish=compiled.LAST[False],
-        drive=compile_loop(wires._drive),
+        prepare=compiled.FIRST[parallel],
+        convert=compile_loop(compiled._inputs, parallel),
+        finish=compiled.LAST[parallel],
+        drive=compile_loop(wires._drive, parallel),
         **made,
     )
     return {"multiply": whole, "exactly": compile_loop(exactly, largest=compiled.largest, **made)}

@@ -28,7 +28,7 @@ from rpusim.kernels.layers.convert import convert
 from rpusim.kernels.mvm.multiply import BoundManagement, IOParameters, NoiseManagement
 from rpusim.kernels.mvm.wires import Wires
 from rpusim.kernels.pulses.trains import UpdateParameters
-from rpusim.kernels.step import CompiledStep, NotFinite, Unsuitable
+from rpusim.kernels.step import CompiledStep, NotFinite, Unsuitable, compiled_step
 from rpusim.workloads.capture.capture import capture_modes
 from rpusim.workloads.runs.step_of import step_of
 
@@ -266,3 +266,17 @@ def test_a_periphery_that_is_not_compiled_is_said() -> None:
     (model, log), _ = _both("chain", config)
     with pytest.raises(Unsuitable, match="periphery"):
         _step("chain", model, log)
+
+
+@pytest.mark.parametrize("device", [SoftBounds(dw_min=0.004), FloatingPointDevice()])
+def test_several_threads_give_the_same_bytes(device: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    (alone, _), (together, _) = _both("convolution", AnalogConfig(device=device))
+    x, y = _samples(80)
+    monkeypatch.setattr(compiled_step, "PARALLEL_WORK", 1)
+    found = []
+    for model, several in ((alone, False), (together, True)):
+        monkeypatch.setattr(compiled_step, "several_threads", lambda several=several: several)
+        found.append(_step("convolution", model, None).train(x, y, 40, RATE))
+    assert found[0] == found[1]
+    for mine, other in zip(alone.parameters(), together.parameters(), strict=True):
+        assert torch.equal(mine.detach() * 1.0, other.detach() * 1.0)
