@@ -1,7 +1,8 @@
 """What coupling costs this machine: CPU seconds of a training with and without its clock.
 
-The network 64-256-128-10 on the chip cmos-rpu-2017 learns digits in mini-batches of one, three times over: the kernel
-alone, its activity thrown away; with everything timed and priced; and with the time passing in every cell as well.
+The network 64-256-128-10 on the chip cmos-rpu-2017 learns digits in mini-batches of one by the compiled step, three
+times over: the kernel alone, its activity thrown away; with everything timed and priced; and with the time passing in
+every cell as well.
 
     python -m rpusim.workloads.benchmarks.coupling [--mini-batches 1024] [--batch 1]
 """
@@ -14,19 +15,18 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
-from torch import nn
 
 from rpusim.arch.chips.chip import Chip
 from rpusim.arch.contract.activity import EMPTY, Activity, ActivityLog
 from rpusim.arch.mapping.placement import place
 from rpusim.arch.schedule.plan import make_plan
-from rpusim.kernels import AnalogSGD
-from rpusim.workloads.capture.capture import capture
+from rpusim.workloads.capture.capture import capture_modes
 from rpusim.workloads.cells import training_cells
 from rpusim.workloads.clock.coupling import MINI_BATCHES_PER_PIECE, Coupling
 from rpusim.workloads.clock.meter import Meter
 from rpusim.workloads.runs import settings
 from rpusim.workloads.runs.analog_twin import analog_twin
+from rpusim.workloads.runs.step_of import step_of
 from rpusim.workloads.zoo import data, networks
 
 CASES = ("kernel alone", "timed", "timed, and leaking")
@@ -46,10 +46,10 @@ def seconds(case: str, mini_batches: int, batch: int) -> float:
     chip = Chip.load("cmos-rpu-2017")
     retention = 1.0 if case == CASES[2] else 0.0
     cells = training_cells.build({"model": "chip", "retention": retention}, chip)
-    placement = place(capture(module, shape, base.network), chip, base.bias, cells.layout)
+    network, _ = capture_modes(module, shape, base.network)
+    placement = place(network, chip, base.bias, cells.layout)
     log = ActivityLog()
     model = analog_twin(module, placement, base.management, cells, 0, log)
-    optimizer = AnalogSGD(model, 0.1)
     meter = Meter(make_plan(placement), "sequential", management=base.management)
 
     def thrown_away() -> Activity:
@@ -60,15 +60,14 @@ def seconds(case: str, mini_batches: int, batch: int) -> float:
     samples = data.load(base.data).shaped(shape)
     x, y = torch.tensor(samples.train_x), torch.tensor(samples.train_y)
     order = np.random.default_rng(0).integers(0, len(y), (mini_batches + MINI_BATCHES_PER_PIECE, batch))
-    loss, began = nn.NLLLoss(), 0.0
-    for number, chosen in enumerate(torch.from_numpy(order)):
+    step, most, began = step_of(network, model, log), coupling.at_once, 0.0
+    for number in range(0, len(order), most):
         if number == MINI_BATCHES_PER_PIECE:
             coupling.settle()
             began = time.process_time()
-        optimizer.zero_grad()
-        loss(model(x[chosen]), y[chosen]).backward()
-        coupling.step(optimizer.step)
-        if (number + 1) % MINI_BATCHES_PER_PIECE == 0:
+        chosen = torch.from_numpy(order[number : number + most].ravel())
+        coupling.stepped(len(step.train(x[chosen], y[chosen], batch, 0.1)))
+        if (number + most) % MINI_BATCHES_PER_PIECE == 0:
             coupling.settle()
     coupling.settle()
     return (time.process_time() - began) / mini_batches
