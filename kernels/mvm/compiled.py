@@ -353,6 +353,11 @@ def statistics(x: torch.Tensor, wants_sums: bool) -> Statistics:
     return Statistics(largest_magnitude, largest, sums if wants_sums else None, nonzero)
 
 
+def block_of(lines: int) -> int:
+    """Say how many vectors are multiplied at a time by an array whose longer side has so many lines."""
+    return max(BLOCK_VECTORS, BLOCK_NUMBERS // lines)
+
+
 @by_identity
 def simple(io: IOParameters) -> bool:
     """Whether the compiled `multiply` can do everything that ``io`` asks for, management included."""
@@ -378,7 +383,7 @@ def multiply(
     vectors, (outputs, inputs) = x.shape[0], weights.shape
     y = np.empty((vectors, outputs), np.float32)
     passes, active = np.empty((2, vectors), np.int32)
-    blocks = -(-vectors // max(BLOCK_VECTORS, BLOCK_NUMBERS // max(outputs, inputs)))
+    blocks = -(-vectors // block_of(max(outputs, inputs)))
     if blocks <= 1 or several_threads():
         _multiply(weights, x, y, passes, active, io, lines, stream, first, backward)
     else:

@@ -24,10 +24,10 @@ from rpusim.arch.contract.activity import ActivityLog
 from rpusim.errors import InputError
 from rpusim.kernels.base.threads import several_threads
 from rpusim.kernels.layers.base import AnalogLayer
+from rpusim.kernels.mvm.compiled import block_of
 from rpusim.kernels.pulses.trains import not_finite
 from rpusim.kernels.step import col
 from rpusim.kernels.step.col import ACTIVITY, Piece, Room, Tables
-from rpusim.kernels.step.layer_loops import block_of
 from rpusim.kernels.step.layers import Placed, Rows
 from rpusim.kernels.step.loop import loop_of
 from rpusim.kernels.step.program import ERRORS, HOW_MANY, LAYER, OF_SOURCE, OP, VECTORS, WHICH, Graph, Layer, Layout
@@ -127,9 +127,8 @@ class CompiledStep:
     def _learn_elsewhere(self, sized: _Sized, rate: float) -> None:
         """Let every layer learn from the vectors and errors that the loop has left in the memory."""
         memory = torch.from_numpy(sized.room.memory)
-        places = {int(row[WHICH]): row for row in sized.tables.program if row[OP] == LAYER}
-        for which in self._order:
-            layer, row = self._placed[which].module, places[which]
+        for which, at_row in zip(self._order, sized.tables.order, strict=True):
+            layer, row = self._placed[which].module, sized.tables.program[at_row]
             if isinstance(layer, AnalogLayer):
                 about, vectors = self._placed[which].layer, int(row[HOW_MANY])
                 x, d = (

@@ -12,7 +12,6 @@ import numpy as np
 from rpusim.arch.contract.activity import Phase
 from rpusim.kernels.base.loops import Floats, Integers
 from rpusim.kernels.base.rng import Integer
-from rpusim.kernels.mvm.compiled import BLOCK_NUMBERS, BLOCK_VECTORS
 from rpusim.kernels.pulses import counts
 from rpusim.kernels.step import col, transfers
 from rpusim.kernels.step.col import Piece, Room, Tables
@@ -56,11 +55,6 @@ _OF_COUNTED = tuple(col.ACTIVITY.index(name) for name in counts.PULSE_COLUMNS)
 _LOGGED, _OF_LOGGED = transfers.FROM, transfers.TO
 _F = np.float32
 _1 = _F(1)
-
-
-def block_of(lines: int) -> int:
-    """Say how many vectors are multiplied at a time by an array whose longer side has so many lines."""
-    return max(BLOCK_VECTORS, BLOCK_NUMBERS // lines)
 
 
 def write_rows(tile: Integers, room: Room, piece: Piece, phase: int, step: Integer, vectors: int) -> None:

@@ -174,7 +174,7 @@ class Rows:
         row[[col.ROWS, col.COLUMNS, col.POSITIONS]] = layer.rows, layer.columns, layer.positions
         if isinstance(module, AnalogLayer):
             row[[col.ROW_BLOCKS, col.COLUMN_BLOCKS]] = len(module.row_splits), len(module.column_splits)
-            row[[col.BIAS_COLUMN, col.SCALES]] = module.bias_column, module.scale.numel()
+            row[[col.BIAS_COLUMN, col.SCALES]] = module.bias_column, module.scale.numel() * module._scaled
         else:
             tile = self.tiles[index]
             tile[[col.TALL, col.WIDE, col.CELL, col.FIRST_ARRAY]] = (
@@ -387,8 +387,8 @@ class Rows:
     def due(self, batch: int, mini_batches: int, rate: float) -> tuple[Integers, NDArray[np.float64]]:
         """List the transfers of all tiles in a piece, and what their read-outs are multiplied by.
 
-        batch, mini_batches: samples of each, and how many. rate: learning
-        rate. The tables say which transfers are whose.
+        batch, mini_batches: samples of each, and how many. rate: learning rate. The tables say which transfers are
+        whose.
         """
         events, gains, at = [np.zeros((0, 5), np.int64)], [np.zeros(0, np.float64)], 0
         for each, row in zip(self.placed, self.layers, strict=True):

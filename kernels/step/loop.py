@@ -17,7 +17,7 @@ from rpusim.kernels.base.rng import Integer
 from rpusim.kernels.cells.tiki_taka import loops
 from rpusim.kernels.cells.tiki_taka.compiled import transfer_loop
 from rpusim.kernels.layers import patches
-from rpusim.kernels.mvm.compiled import largest
+from rpusim.kernels.mvm.compiled import block_of, largest
 from rpusim.kernels.pulses import compiled, drivers, wear, write_noise
 from rpusim.kernels.step import arrays, col, functions, layer_loops, products, reading, transfers, windows
 from rpusim.kernels.step.col import Piece, Room, Tables
@@ -204,7 +204,7 @@ def loop_of(kinds: Kinds, parallel: bool) -> Any:
         "scatter": compile_loop(patches._scatter, parallel),
     }
     errors = compile_loop(layer_loops.errors_of, **small)
-    read = compile_loop(layer_loops.read_tile, block=layer_loops.block_of, **reading.stages(parallel))
+    read = compile_loop(layer_loops.read_tile, block=block_of, **reading.stages(parallel))
     made = {"read": read, "write": compile_loop(layer_loops.write_rows), "errors_from": errors, **small, **places}
     forward = compile_loop(
         _forward_pass,
