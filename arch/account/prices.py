@@ -105,9 +105,10 @@ class Batch:
 
     @property
     def drives(self) -> Integers:
-        """(n,) how often a line is driven, over all passes: once, or if inputs are bit-serial by every bit.
+        """(n,) how often a line is driven, over all passes: once, or if inputs are bit-serial by every digit.
 
-        Bits that are not set drive nothing where the numbers counted the others; else they count as if they were set.
+        Bits that are not set, and digits of 0, drive nothing where the numbers counted the others; else they count as if
+        they were. A digit that is not 0 counts as the highest one.
         """
         every: Integers = self.of("passes") * self.kind.inputs.cycles * self.driven
         bits = self.of("set_bits")

@@ -51,6 +51,7 @@ def converters(kind: TileKind, management: Management) -> IOParameters:
         bound, resolution = kind.adc.bound, 1 / kind.adc.steps
     return IOParameters(
         mv_type=MVType.BIT_SERIAL if serial else MVType.ONE_PASS,
+        digit_bits=kind.inputs.digit_bits,
         inp_res=1 / kind.inputs.steps,
         inp_sto_round=management.stochastic_rounding,
         out_res=resolution,
