@@ -104,11 +104,19 @@ class Batch:
         return np.where(phase > Phase.UPDATE, of_slice, inputs) * np.where(self.drives_columns, 1, self.slices)
 
     @property
+    def reads(self) -> Integers:
+        """(n,) how often lines are driven and read: in each pass once, or by every digit of bit-serial inputs.
+
+        Where rows are driven, those of each slice of weights are driven for themselves.
+        """
+        return self.of("passes") * self.kind.inputs.cycles * np.where(self.drives_columns, 1, self.slices)
+
+    @property
     def drives(self) -> Integers:
         """(n,) how often a line is driven, over all passes: once, or if inputs are bit-serial by every digit.
 
-        Bits that are not set, and digits of 0, drive nothing where the numbers counted the others; else they count as if
-        they were. A digit that is not 0 counts as the highest one.
+        Bits that are not set, and digits of 0, drive nothing where the numbers counted the others; else they count as
+        if they were. A digit that is not 0 counts as the highest one.
         """
         every: Integers = self.of("passes") * self.kind.inputs.cycles * self.driven
         bits = self.of("set_bits")
@@ -136,8 +144,7 @@ def _over_a_link(batch: Batch) -> Priced:
 
 def _drive_array(batch: Batch) -> Priced:
     """Price a read: cells that conduct (only those with a weight), lines that are charged, outputs that are held."""
-    array = batch.kind.array
-    reads = batch.of("passes") * batch.kind.inputs.cycles
+    array, reads = batch.kind.array, batch.reads
     by_columns = batch.drives_columns
     outputs = np.where(by_columns, batch.rows * batch.slices + array.unit_lines, batch.columns)
     card = batch.parts["array"].card
@@ -195,11 +202,11 @@ def _pulse_array(batch: Batch) -> Priced:
     """Price the cells and lines of an update: coincidences at full voltage, half-selected cells at half, lines charged.
 
     Arrays that take the same trains share a row of activity: its coincidences are counted with the first of them, whose
-    event has an amount. All cells of a sliced weight take part.
+    event has an amount. Of weights that are cut over cells, the row of activity counts all cells and their rows.
     """
     array, (turns, rows) = batch.kind.array, _turns(batch)
     met = np.where(batch.event("amount") > 0, batch.of("coincidences_up") + batch.of("coincidences_down"), 0)
-    met, row_pulses = met * batch.slices, batch.of("row_pulses") * batch.slices
+    row_pulses = batch.of("row_pulses")
     half_selected = row_pulses * batch.columns + batch.of("column_pulses") * rows - 2 * met
     charged = row_pulses * array.columns + turns * batch.of("column_pulses") * array.rows
     yield (
@@ -214,7 +221,7 @@ def _pulse_rows(batch: Batch) -> Priced:
     """Price the pulse generators and drivers of an update's rows."""
     _, rows = _turns(batch)
     generated = batch.of("slots") * rows * batch.cost("pulse drivers", "slot")
-    fired = batch.of("row_pulses") * batch.slices * batch.cost("pulse drivers", "pulse")
+    fired = batch.of("row_pulses") * batch.cost("pulse drivers", "pulse")
     yield "pulse drivers", generated + fired
 
 

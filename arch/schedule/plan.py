@@ -36,10 +36,10 @@ class Multiply:
 
     fetch_bits:   bits of the inputs, read from the buffer as whole words, as wide as they were written.
     lead_ps:      for which the array is held before it also needs its ADCs.
-    overlap_ps:   for which both are held after that (bit-serial inputs: later bits are driven while earlier ones are
-                  converted).
+    overlap_ps:   for which both are held after that (bit-serial inputs, and slices that are driven apart: later ones
+                  are driven while earlier ones are converted).
     tail_ps:      of the last conversion.
-    conversions:  ADC conversions of one pass, of every bit and slice.
+    conversions:  ADC conversions of one pass, of every bit or digit, and slice.
     outputs:      results of the block.
     shift_adds:   operations of the digital unit by which one pass puts them together from their conversions.
     """
@@ -400,7 +400,9 @@ def _block_plan(
         buffer=stations.number("buffer", f"{tile} buffer", block.kind),
         digital=stations.number("digital unit", f"digital unit {_digital_unit(placement, block)}", block.kind),
         forward=_multiply(kind, block.columns, physical_rows, block.rows, kind.array.unit_lines),
-        backward=_multiply(kind, block.rows, block.columns, block.columns) if kind.trains else None,
+        backward=_multiply(kind, block.rows, block.columns, block.columns, turns=kind.array.cells_per_weight)
+        if kind.trains
+        else None,
         update_fetch_bits=both * kind.digital.word_bits,
         slot_ps=kind.pulses.slot_ps if kind.pulses else 0,
         sample_and_hold=kind.sample_and_hold is not None,
@@ -431,15 +433,16 @@ def _array_plan(stations: Stations, placement: Placement, number: int, tile: int
     return ArrayPlan(stations.number("array", where, number), row_drivers, column_drivers, row_adcs, column_adcs)
 
 
-def _multiply(kind: TileKind, driven: int, read: int, outputs: int, unit_lines: int = 0) -> Multiply:
+def _multiply(kind: TileKind, driven: int, read: int, outputs: int, unit_lines: int = 0, turns: int = 1) -> Multiply:
     """Work out one pass with ``driven`` input lines, ``read`` lines to convert and ``outputs`` results.
 
     unit_lines: lines that are converted besides, after the others of their converter, and taken off every output.
+    turns: parts of the input lines that are driven and converted one after the other: backwards the rows of each slice.
     """
     rounds = min(kind.adc.lines_per_adc, read) + unit_lines
     convert = picoseconds(rounds / kind.adc.rate)
     drive = picoseconds(kind.read_seconds)
-    cycles = kind.inputs.cycles
+    cycles = kind.inputs.cycles * turns
     step = max(drive, convert) if kind.sample_and_hold else drive + convert
     bits = driven * kind.digital.word_bits
     return Multiply(

@@ -1,7 +1,8 @@
 """Bit-sliced: the bits of a weight lie in several cells, and pulses reach all of them in one outer product.
 
-A weight is a fixed-point number v of K digits of b bits, W = w_max v / (2^(Kb) - 1), and every digit stands in a cell of
-its own, one level of which is one mean step of the device. The cells of a weight lie on neighbouring rows of one array.
+A weight is a fixed-point number v of K digits of b bits, W = w_max v / (2^(Kb) - 1), and every digit stands in a cell
+of its own, one level of which is one mean step of the device. The cells of a weight lie on neighbouring rows of one
+array.
 For each pair (x, d), the inputs become integers of x_bits, the errors integers of d_bits in units of the product:
 
     X = rint(x / s),  s = max|x| / (2^x_bits - 1);      D = rint(lr d s (2^(Kb) - 1) / w_max)                 (1)
@@ -19,14 +20,15 @@ written in pulses (5):
 
     q_k = rint(w_k),   v = sum_k 2^(bk) q_k       (4)        w_k <- w_k + (c_k - q_k)                          (5)
 
-What a cell has lost by saturation is lost; what its level is off by stays. Digital operations per vector: the search for
-the largest input, a division, a multiplication for every line; per column that is resolved K - 1 additions for each
+What a cell has lost by saturation is lost; what its level is off by stays. Digital operations per vector: the search
+for the largest input, a division, a multiplication for every line; per column that is resolved K - 1 additions for each
 weight to put it together, and K for the differences.
 
 Ankit et al., "PANTHER: a programmable architecture for neural network training harnessing energy-efficient ReRAM",
-IEEE Trans. Comput. 69:1128 (2020), arXiv:1912.11516, as its simulator has it (puma-simulator, test/val/old/op_val.py):
-32-bit weights, operands of 16 bits, slices of 4, 4, 4, 6, 6, 5, 5, 5 bits, highest first (secondary reading). There every
-slice has an array of its own, and forward, backward and gradient may have copies of their own; here one array has all.
+IEEE Trans. Comput. 69:1128 (2020), arXiv:1912.11516, as its simulator has it (puma-simulator,
+test/val/old/op_val.py): 32-bit weights, operands of 16 bits; slices of 4, 4, 4, 6, 6, 5, 5, 5 bits, highest first
+(secondary reading). There every slice has an array of its own, and forward, backward and gradient may have copies of
+their own; here one array has all.
 """
 
 from __future__ import annotations
@@ -53,6 +55,8 @@ from rpusim.kernels.pulses.trains import PulseType, UpdateParameters
 
 Tensor = torch.Tensor
 
+_DEVICES = "constant-step", "linear-step", "soft-bounds"
+"""Devices that may have other bounds: their steps depend on the weight relative to these, if at all."""
 _NUMBERS = 1 << 22
 """Digits of so many cycles and rows are worked out at a time."""
 
@@ -62,8 +66,8 @@ class BitSliced(CellParameters):
     """Cut a weight over several cells, all of which learn.
 
     slices:         cells of a weight, their bits, and how signs are held; on a chip, those of its arrays.
-    carry_bits:     bits that cells have beyond those of their digit, the lowest slice first; the last one given holds for
-                    the rest.
+    carry_bits:     bits that cells have beyond those of their digit, the lowest slice first; the last one given holds
+                    for the rest.
     resolve_every:  vectors from one resolution of carries to the next.
     x_bits, d_bits: bits of the operands; 0: half of the weight's. Together they have at most those of the weight.
     sto_round:      round the errors of equation 1 up or down at random instead of to the nearest.
@@ -88,8 +92,8 @@ class BitSliced(CellParameters):
         super().__post_init__()
         if self.slices.encoding is not Encoding.SIGNED:
             raise InputError(
-                f"slices: the encoding {str(self.slices.encoding)!r} was given; accepted is 'signed', as digits without "
-                "signs are read backwards against a unit line that arrays do not have there"
+                f"slices: the encoding {str(self.slices.encoding)!r} was given; accepted is 'signed', as digits "
+                "without signs are read backwards against a unit line that arrays do not have there"
             )
         given = (self.carry_bits,) if isinstance(self.carry_bits, int) else tuple(self.carry_bits)
         object.__setattr__(self, "carry_bits", given)
@@ -141,9 +145,7 @@ class BitSliced(CellParameters):
 
     def work_per_vector(self, rows: int, columns: int) -> Work:
         """Equation 1: the largest input is looked for, and every input and error is scaled."""
-        return Work(
-            multiply=rows + columns, compare=columns, divide=1, **({"random": rows} if self.sto_round else {})
-        )
+        return Work(multiply=rows + columns, compare=columns, divide=1, **({"random": rows} if self.sto_round else {}))
 
     def periodic_work(self, device: Device, rows: int, columns: int, vectors: int) -> Iterator[PeriodicWork]:
         """Every column is read and written when carries are resolved."""
@@ -167,8 +169,11 @@ class BitSlicedCell(UnitCell):
 
     def __init__(self, parameters: BitSliced, site: Site) -> None:
         device = parameters.device_of(0, site.device)
-        if not isinstance(device, PulsedDevice):
-            raise InputError(f"device: {device.kind} was given for cells of kind bit-sliced; accepted is a pulsed one")
+        if not isinstance(device, PulsedDevice) or device.kind not in _DEVICES:
+            raise InputError(
+                f"device: {device.kind!r} was given for cells of kind 'bit-sliced'; accepted are {', '.join(_DEVICES)}, "
+                "whose step may be told from their bounds"
+            )
         super().__init__(parameters, site, [_array(parameters, site, device)])
         self.p, self.step = parameters, device.granularity
         s = parameters.slices
@@ -191,10 +196,14 @@ class BitSlicedCell(UnitCell):
         return self.visible
 
     @property
+    def _shape(self) -> tuple[int, int, int]:
+        return self.site.rows, self.p.slices.number, self.site.columns
+
+    @property
     def levels(self) -> Tensor:
         """What each cell holds, in levels: (rows, slices, columns), float64."""
         held: Tensor = self._arrays[0].weights
-        return (held.double() / self.step).unflatten(0, (self.site.rows, self.p.slices.number))
+        return (held.double() / self.step).reshape(self._shape)
 
     @property
     def sliced_cells(self) -> SlicedCells:
@@ -268,8 +277,7 @@ class BitSlicedCell(UnitCell):
         digits = (errors.abs()[:, None] << cycle)[..., None] >> places & s.top
         digits = (digits * errors.sign()[:, None, :, None]).flatten(2)
         found = self._pulsed(bits.flatten(0, 1), digits.flatten(0, 1), slots)
-        table = torch.stack([torch.from_numpy(column) for column in found]).unflatten(1, (len(inputs), cycles)).sum(2)
-        counts = UpdateCounts.of(table.numpy())
+        counts = UpdateCounts(*(column.reshape(len(inputs), cycles).sum(1) for column in found))
         sent = ((inputs != 0).any(1) & (errors != 0).any(1)).long().cpu()
         counts.slots[:] = (sent * slots * cycles).numpy()
         counts.column_pulses[:] = (sent * slots * (bits != 0).sum((1, 2)).cpu()).numpy()
@@ -295,7 +303,7 @@ class BitSlicedCell(UnitCell):
         scaled = self._arrays[0].weights / (self.step * s.top)
         seen = self.reader.read(scaled, range(columns), self.counters["read"], self.path_now)
         self.counters["read"] += columns
-        level = torch.round(seen.double() * s.top).long().t().unflatten(0, (self.site.rows, s.number))
+        level = torch.round(seen.double() * s.top).long().t().reshape(self._shape)
         places = s.bits * torch.arange(s.number, device=level.device)[:, None]
         value = (level << places).sum(1).clamp(-self._largest, self._largest)
         missing = self._digits(value) - level
@@ -306,7 +314,7 @@ class BitSlicedCell(UnitCell):
             counts = self._pulsed(hot, -missing.flatten(0, 1).t(), most)
             counts.slots[:] = counts.column_pulses[:] = slots.cpu().numpy()
             counts.active_rows[:] = missing.ne(0).any(1).sum(0).cpu().numpy()
-        moved = (self._arrays[0].weights != before).unflatten(0, (self.site.rows, s.number)).any(1).sum(0).tolist()
+        moved = (self._arrays[0].weights != before).reshape(self._shape).any(1).sum(0).tolist()
         work = Work(add=self.site.rows * (2 * s.number - 1))
         for column in range(columns):
             extra.add(vector, passes=1, writes=moved[column], work=work, counts=counts, entry=column)
@@ -315,7 +323,7 @@ class BitSlicedCell(UnitCell):
 def _array(parameters: BitSliced, site: Site, device: PulsedDevice) -> DeviceArray:
     """Make the array: of every slice the device with its range, row by row of weights."""
     number, step = parameters.slices.number, device.granularity
-    kinds = [_with_range(device, levels * step) for levels in parameters.ranges]
+    kinds = [replace(device, w_max=levels * step, w_min=-levels * step) for levels in parameters.ranges]
     stream = (*site.stream, Name.ARRAY)
     widest = max(kinds, key=lambda each: each.w_max)
     array = DeviceArray(site.rows * number, site.columns, widest, stream, site.path, site.reach)
@@ -325,21 +333,7 @@ def _array(parameters: BitSliced, site: Site, device: PulsedDevice) -> DeviceArr
         for name in (each.name for each in fields(Cells)):
             parts = [getattr(cells, name) for cells in drawn]
             if parts[0] is not None:
-                mixed = torch.stack([part.unflatten(0, (site.rows, number))[:, k] for k, part in enumerate(parts)], 1)
+                mixed = torch.stack([part[k::number] for k, part in enumerate(parts)], 1)
                 array.register_buffer(f"cell_{name}", mixed.flatten(0, 1).contiguous())
         array.set_weights(torch.zeros(whole))
     return array
-
-
-def _with_range(device: PulsedDevice, bound: float) -> PulsedDevice:
-    """Give a device other bounds; InputError: its step depends on them, or it has none of its own."""
-    try:
-        made = replace(device, w_max=bound, w_min=-bound)
-    except (TypeError, ValueError) as error:
-        raise InputError(f"device: {device.kind} was given for cells of kind bit-sliced ({error})") from None
-    if abs(made.granularity / device.granularity - 1.0) > 1e-6:
-        raise InputError(
-            f"device: {device.kind} was given for cells of kind bit-sliced; accepted are devices whose mean step does "
-            "not depend on their bounds, such as constant-step, linear-step and soft-bounds"
-        )
-    return made

@@ -1,7 +1,7 @@
 """Products that are put together from many conversions, in compiled loops; the arithmetic is that of `specification`.
 
-Bits and digits of two's complement and slices of weights, with what `compiled` covers: converters, noise of inputs and outputs,
-asymmetries, wires. The matrix product in the middle is the same one, of all digits and slices at once.
+Bits and digits of two's complement and slices of weights, with what `compiled` covers: converters, noise of inputs and
+outputs, asymmetries, wires. The matrix product in the middle is the same one, of all digits and slices at once.
 """
 
 from __future__ import annotations

@@ -376,8 +376,8 @@ class Product(NamedTuple):
     """The result of a multiplication.
 
     y: outputs (vectors, outputs). passes: analog passes of each vector (vectors,); 0: it was skipped. active: inputs of
-    each vector that are not zero (vectors,). set_bits: in two's complement, how often a bit of a vector that is set, or a
-    digit that is not 0, drives a line, over all passes (vectors,); None: inputs are whole.
+    each vector that are not zero (vectors,). set_bits: in two's complement, how often a bit of a vector that is set, or
+    a digit that is not 0, drives a line, over all passes (vectors,); None: inputs are whole.
     """
 
     y: Tensor

@@ -67,8 +67,8 @@ class AnalogConfig(LayerConfig):
                 continue
             if wanted is None:
                 raise InputError(
-                    f"{name}.slices: slices were given for cells of kind {self.cell.kind}; accepted is None, or cells of "
-                    "kind bit-sliced, as a pulse of others moves one cell and not the slices of a weight"
+                    f"{name}.slices: slices were given for cells of kind {self.cell.kind}; accepted is None, or cells "
+                    "of kind bit-sliced, as a pulse of others moves one cell and not the slices of a weight"
                 )
             raise InputError(f"{name}.slices: {io.slices} was given; accepted is that of the cells, {wanted}")
         if wanted is not None and self.backward.wires is not None:

@@ -16,7 +16,9 @@ from rpusim.arch.mapping.placement import Bias, Placement
 from rpusim.errors import InputError
 from rpusim.kernels import (
     AnalogConfig,
+    BitSliced,
     BoundManagement,
+    CellParameters,
     Encoding,
     IOParameters,
     MVType,
@@ -99,12 +101,7 @@ def analog_configuration(kind: TileKind, management: Management, cells: UnitCell
     """
     if kind.pulses is None:
         raise InputError(f"chip: tiles {kind.name!r} have no pulses and cannot learn; a chip with pulses is needed")
-    if kind.array.cells_per_weight > 1:
-        raise InputError(
-            f"chip: tiles {kind.name!r} cut a weight over {kind.array.cells_per_weight} cells "
-            "(array.cells_per_weight), which pulses cannot train, as each moves one cell; a chip with one cell per "
-            "weight is needed"
-        )
+    _check_slices(kind, cells.cell)
     if cells.cell.resets:
         kind.writing(need=f"cells of kind {cells.cell.kind!r} are reset")
     forward = converters(kind, management)
@@ -127,6 +124,39 @@ def analog_configuration(kind: TileKind, management: Management, cells: UnitCell
         analog_bias=bias == "column",
         pulse_wires=_wires(kind, drop.load) if drop and drop.steps else None,
     )
+
+
+def _check_slices(kind: TileKind, cell: CellParameters) -> None:
+    """Refuse cells that do not cut weights as the arrays of a kind of tile do, and arrays whose slices cannot learn."""
+    array, sliced = kind.array, isinstance(cell, BitSliced)
+    cut = f"chip: tiles {kind.name!r} cut a weight over {array.cells_per_weight} cells (array.cells_per_weight)"
+    if array.cells_per_weight > 1 and not sliced:
+        raise InputError(
+            f"{cut}, which cells of kind {cell.kind!r} cannot train, as each of their pulses moves one cell; cells of "
+            "kind 'bit-sliced', or a chip with one cell per weight, are needed"
+        )
+    if not isinstance(cell, BitSliced):
+        return
+    if array.cells_per_weight == 1:
+        raise InputError(
+            f"device.cell: got {cell.kind!r}, but tiles {kind.name!r} of the chip hold a weight in one cell; a chip "
+            "with array.cells_per_weight of 2 or more is needed"
+        )
+    if array.encoding != "signed":
+        raise InputError(
+            f"{cut} of encoding {array.encoding!r} (array.encoding), which cannot be read backwards, as there is no "
+            "unit line along the rows; 'signed' is needed for training"
+        )
+    if (array.cells_per_weight, array.cell_bits) != (cell.slices.number, cell.slices.bits):
+        raise InputError(
+            f"{cut} of {array.cell_bits} bits, but the unit cells have {cell.slices.number} of {cell.slices.bits}; all "
+            "kinds of tile that train need the same"
+        )
+    if kind.drop is not None and kind.drop.reads:
+        raise InputError(
+            f"{cut} on lines whose wires lose voltage (array.wires), which is not modelled where slices are read "
+            "backwards one after the other; array.wires: ideal is needed for training"
+        )
 
 
 def layer_configurations(
