@@ -107,9 +107,11 @@ class Batch:
     def reads(self) -> Integers:
         """(n,) how often lines are driven and read: in each pass once, or by every digit of bit-serial inputs.
 
-        Where rows are driven, those of each slice of weights are driven for themselves.
+        Where rows are driven, those of each slice of weights are driven for themselves, if slices share columns.
         """
-        return self.of("passes") * self.kind.inputs.cycles * np.where(self.drives_columns, 1, self.slices)
+        turns = np.where(self.drives_columns, 1, self.kind.array.slice_turns)
+        reads: Integers = self.of("passes") * self.kind.inputs.cycles * turns
+        return reads
 
     @property
     def drives(self) -> Integers:
@@ -155,7 +157,8 @@ def _drive_array(batch: Batch) -> Priced:
         per_line = outputs * batch.cost("array", "read") + crossed * batch.cost("array", "read_line_per_cell")
         yield "array", batch.drives * per_line
     if "sample-and-hold" in batch.parts:
-        yield "sample-and-hold", reads * outputs * batch.cost("sample-and-hold", "hold")
+        held = outputs * np.where(by_columns, 1, array.lines_of_a_column)
+        yield "sample-and-hold", reads * held * batch.cost("sample-and-hold", "hold")
 
 
 def _convert(batch: Batch) -> Priced:

@@ -400,9 +400,7 @@ def _block_plan(
         buffer=stations.number("buffer", f"{tile} buffer", block.kind),
         digital=stations.number("digital unit", f"digital unit {_digital_unit(placement, block)}", block.kind),
         forward=_multiply(kind, block.columns, physical_rows, block.rows, kind.array.unit_lines),
-        backward=_multiply(kind, block.rows, block.columns, block.columns, turns=kind.array.cells_per_weight)
-        if kind.trains
-        else None,
+        backward=_backward(kind, block) if kind.trains else None,
         update_fetch_bits=both * kind.digital.word_bits,
         slot_ps=kind.pulses.slot_ps if kind.pulses else 0,
         sample_and_hold=kind.sample_and_hold is not None,
@@ -431,6 +429,13 @@ def _array_plan(stations: Stations, placement: Placement, number: int, tile: int
         row_adcs = stations.number("ADC", f"{where} ADCs" if shared else f"{where} row ADCs", number)
     column_adcs = row_adcs if shared else stations.number("ADC", f"{where} column ADCs", number)
     return ArrayPlan(stations.number("array", where, number), row_drivers, column_drivers, row_adcs, column_adcs)
+
+
+def _backward(kind: TileKind, block: Block) -> Multiply:
+    """Work out one pass backwards, in which every slice of the weights gives conversions of its own."""
+    array = kind.array
+    read = block.columns * array.lines_of_a_column
+    return _multiply(kind, block.rows, read, block.columns, turns=array.slice_turns)
 
 
 def _multiply(kind: TileKind, driven: int, read: int, outputs: int, unit_lines: int = 0, turns: int = 1) -> Multiply:

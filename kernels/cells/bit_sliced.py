@@ -288,7 +288,7 @@ class BitSlicedCell(UnitCell):
     def _pulsed(self, x: Tensor, d: Tensor, slots: int) -> UpdateCounts:
         """Pulse cells by -x d levels: x (vectors, columns) of -1, 0 and 1, d (vectors, rows of cells) up to ``slots``.
 
-        Columns send a pulse in each slot, rows as many as they have levels: the mean counts of trains of which the
+        Columns send a pulse in each slot, rows as many as they have levels: the mean counts of trains whose
         product is that number.
         """
         root = float(slots) ** 0.5

@@ -189,7 +189,7 @@ def test_reads_both_ways_are_those_of_what_all_cells_hold(path, io):
 
 @each_path
 def test_every_slice_is_converted_for_itself_backwards_too(path):
-    """15 is 3 and 3, 6 is 2 and 1 of cells of two bits; at steps of half a highest level 2/3 and 1/3 are read as 1/2."""
+    """15 is 3 and 3, 6 is 2 and 1 in cells of two bits; at steps of half of 3 levels both 2 and 1 are read as 1.5."""
     cell = BitSliced(slices=Slices(2, 2), w_max=1.5)
     io = {"is_perfect": False, "out_noise": 0.0, "out_bound": 1.0, "out_res": 0.25, "inp_res": 0.0}
     tile = _tile(cell, path, rows=2, columns=1, noise_management="none", bound_management="none", **io)
