@@ -132,7 +132,7 @@ class BitSliced(CellParameters):
     @property
     def layout(self) -> CellLayout:
         """One array, read column by column to resolve carries, and written itself."""
-        return CellLayout(self.kind, 1, targets=((0,),))
+        return CellLayout(self.kind, targets=((0,),), own_trains=True)
 
     @property
     def cells_per_weight(self) -> int:

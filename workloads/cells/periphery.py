@@ -197,7 +197,8 @@ def with_management(activity: Activity, placement: Placement, management: Manage
     line's value into a firing probability (one multiplication); update and BL management first look for the largest of
     each side (one comparison per line, and per vector a division for the ratio of both and one, as a guess, for its
     square root); a gradient that is collected digitally needs neither. A transfer that writes turns the values of its
-    slice into probabilities; it is read without management.
+    slice into probabilities; it is read without management. Cells that make their pulses themselves count that
+    themselves.
     """
     rows, columns = np.zeros(len(activity), np.int64), np.zeros(len(activity), np.int64)
     scaled_again = np.ones(len(activity), np.int64)
@@ -207,9 +208,10 @@ def with_management(activity: Activity, placement: Placement, management: Manage
         scaled_again[here] = placement.chip.tiles[block.kind].inputs.kind != "bit-serial"
     reads, updates = activity.phase < Phase.UPDATE, activity.phase == Phase.UPDATE
     inputs = np.where(activity.phase == Phase.FORWARD, columns, rows) * reads
-    lines = (rows + columns) * updates * bool(placement.cell.learning)
+    by_probabilities = not placement.cell.own_trains
+    lines = (rows + columns) * updates * bool(placement.cell.learning and by_probabilities)
     slices = columns if placement.cell.slices == "row" else rows
-    written = np.where(reads | updates | (activity.slots == 0), 0, slices)
+    written = np.where(reads | updates | (activity.slots == 0), 0, slices * by_probabilities)
     searched = bool(management.update or management.update_bl)
     retries = np.maximum(activity.passes - 1, 0) * scaled_again
     per_input = _PER_INPUT[management.noise] + _ROUNDED * management.stochastic_rounding
