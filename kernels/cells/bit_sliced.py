@@ -171,8 +171,8 @@ class BitSlicedCell(UnitCell):
         device = parameters.device_of(0, site.device)
         if not isinstance(device, PulsedDevice) or device.kind not in _DEVICES:
             raise InputError(
-                f"device: {device.kind!r} was given for cells of kind 'bit-sliced'; accepted are {', '.join(_DEVICES)}, "
-                "whose step may be told from their bounds"
+                f"device: {device.kind!r} was given for cells of kind 'bit-sliced'; accepted are "
+                f"{', '.join(_DEVICES)}, whose bounds may be set without another shape of their steps"
             )
         super().__init__(parameters, site, [_array(parameters, site, device)])
         self.p, self.step = parameters, device.granularity

@@ -252,7 +252,7 @@ def test_what_a_sliced_weight_cannot_be_is_refused(options, message):
     ("device", "message"),
     [
         (IdealDevice(), "device: 'ideal' was given for cells of kind 'bit-sliced'; accepted are constant-step, linear"),
-        (ExpStep(), "device: .exp-step. was given .*, whose step may be told from their bounds"),
+        (ExpStep(), "device: .exp-step. was given .*, whose bounds may be set without"),
     ],
 )
 def test_devices_without_steps_of_their_own_are_refused(device, message):

@@ -32,7 +32,16 @@ SERIAL_SECONDS = 10.25e-6 + 351e-6 / 32
 """Of reading and of writing all weights, row by row; all slices at once."""
 SERIAL_JOULES = (208e-9 + 676e-9) / 32 * SLICES
 """Of reading and of writing the crossbars of all slices."""
-COUNTED = ("array", "ADC", "input drivers", "sample-and-hold", "pulse drivers", "shift-and-add", "digital unit", "buffer")
+COUNTED = (
+    "array",
+    "ADC",
+    "input drivers",
+    "sample-and-hold",
+    "pulse drivers",
+    "shift-and-add",
+    "digital unit",
+    "buffer",
+)
 """Parts that work for one matrix alone; registers and memories are shared with the others, and wait as long."""
 
 
