@@ -353,8 +353,8 @@ def test_wrong_slices_are_refused(arguments, message):
         Slices(*arguments)
 
 
-def test_arrays_that_learn_by_pulses_have_no_slices():
-    with pytest.raises(InputError, match=r"forward.slices: .* a pulse moves one cell"):
+def test_arrays_that_learn_by_pulses_have_no_slices_unless_their_cells_are_cut():
+    with pytest.raises(InputError, match=r"forward.slices: .* bit-sliced, as a pulse of others moves one cell"):
         AnalogConfig(forward=IOParameters(slices=Slices()))
     with pytest.raises(InputError, match="slices: were given for reads of a cell that learns"):
         Reader(IOParameters(slices=Slices()), 2, 2, (0,), True)
