@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
 from rpusim.errors import InputError
 from rpusim.reports.cli.console import aside, interruptible, progress
-from rpusim.reports.cli.options import as_json, device, optional_chip
+from rpusim.reports.cli.options import as_json, changes, device, optional_chip, settings
 from rpusim.reports.cli.output import keep, say_where, show
-
-if TYPE_CHECKING:
-    from rpusim.workloads.runs.settings import Experiment
 
 GIVEN = "given on the command line"
 
@@ -31,9 +28,12 @@ GIVEN = "given on the command line"
     type=click.Choice(["merged", "exact"]),
     help="Pulses merged where that is the same in distribution, or all one by one.",
 )
+@settings
 @as_json
 @click.option("--quiet", is_flag=True, help="No progress bar.")
-def run_experiment(experiment: str, out: Path | None, json_wanted: bool, quiet: bool, **options: Any) -> None:
+def run_experiment(
+    experiment: str, out: Path | None, settings: tuple[str, ...], json_wanted: bool, quiet: bool, **options: Any
+) -> None:
     """Train a network on a chip, and price it.
 
     EXPERIMENT is one that ships (see `rpusim presets`) or a YAML file; without it, fcn-digits. Options replace what it
@@ -41,10 +41,11 @@ def run_experiment(experiment: str, out: Path | None, json_wanted: bool, quiet: 
     given again: until it is done, its state is in runs/EXPERIMENT.checkpoint.
     """
     from rpusim.workloads.results import files, run_folder
-    from rpusim.workloads.runs import checkpoint, settings
+    from rpusim.workloads.runs import checkpoint
+    from rpusim.workloads.runs.settings import changed, load
 
     given = {name: value for name, value in options.items() if value is not None}
-    chosen = overridden(settings.load(experiment), given)
+    chosen = changed(load(experiment), given | changes(settings), GIVEN)
     folder = Path("runs") / chosen.name if out is None else out
     run_folder.check_writable(folder)
     kept = checkpoint.beside(folder)
@@ -52,7 +53,8 @@ def run_experiment(experiment: str, out: Path | None, json_wanted: bool, quiet: 
         from rpusim.workloads.runs import simulate
 
         found = simulate.run(chosen, watch, kept)
-    command = ["run", experiment, *(word for name, value in given.items() for word in (f"--{name}", str(value)))]
+    typed = [*given.items(), *(("set", setting) for setting in settings)]
+    command = ["run", experiment, *(word for name, value in typed for word in (f"--{name}", str(value)))]
     try:
         keep(found, folder, command)
     except InputError as error:
@@ -63,26 +65,3 @@ def run_experiment(experiment: str, out: Path | None, json_wanted: bool, quiet: 
     show(found.document, json_wanted)
     say_where(folder / "report.html", json_wanted)
 
-
-def overridden(experiment: Experiment, given: dict[str, Any]) -> Experiment:
-    """Replace numbers of an experiment, and name the command line as their source.
-
-    given: seed, epochs, chip, device, data and execution, as far as they were given on the command line.
-
-    Returns the changed experiment, with a title of its own if it is no longer what its title says. Raises `InputError`
-    if the changes do not fit.
-    """
-    from rpusim.workloads.runs import settings
-
-    if not given:
-        return experiment
-    changes: dict[str, Any] = {name: value for name, value in given.items() if name != "epochs"}
-    changes["sources"] = experiment.sources | dict.fromkeys(changes, GIVEN)
-    if "epochs" in given:
-        recipe = experiment.recipe.model_dump()
-        sources = recipe["sources"] | {"epochs": GIVEN}
-        changes["recipe"] = recipe | {"epochs": given["epochs"], "sources": sources}
-    if {"chip", "device", "data"} & set(given):
-        chip, data = (given.get(name, getattr(experiment, name)) for name in ("chip", "data"))
-        changes["title"] = f"{experiment.network} learns {data} on {chip}"
-    return settings.changed(experiment, changes)

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from rpusim.reports.cli.options import as_json, how_it_is_timed, required_chip
+from rpusim.reports.cli.options import as_json, how_it_is_timed, required_chip, with_changes
 from rpusim.reports.cli.output import keep, say_where, show
 from rpusim.reports.cli.timing import is_training, timed
 
@@ -20,23 +20,31 @@ from rpusim.reports.cli.timing import is_training, timed
 @click.option("--out", type=click.Path(path_type=Path), metavar="DIR", help="The run folder to write.")
 @as_json
 def time_network(
-    network: str, chip: str, training: bool | None, out: Path | None, json_wanted: bool, **options: Any
+    network: str,
+    chip: str,
+    training: bool | None,
+    out: Path | None,
+    settings: tuple[str, ...],
+    json_wanted: bool,
+    **options: Any,
 ) -> None:
     """Time and price a network, without learning.
 
     The event engine runs samples of NETWORK; what the arrays do with them is assumed, not computed, and the result
     says so. A network of your own is given as FILE.py:FUNCTION; the file is run, with all your rights.
     """
-    from rpusim.arch.chips.chip import Chip
     from rpusim.workloads.results import run_folder
+    from rpusim.workloads.runs.inputs import load_chip
 
     if out is not None:
         run_folder.check_writable(out)
-    loaded = Chip.load(chip)
-    training = is_training(loaded, training, options["schedule"], options["device"])
-    found = timed(network, loaded, training, **options)
+    on, device = with_changes(chip, options["device"], settings)
+    loaded = load_chip(on)
+    training = is_training(loaded, training, options["schedule"], device)
+    found = timed(network, loaded, training, **options | {"device": device})
     if out is not None:
-        how = ["--training" if training else "--inference", *as_typed(options)]
+        changed = [word for setting in settings for word in ("--set", setting)]
+        how = ["--training" if training else "--inference", *as_typed(options), *changed]
         keep(found, out, ["time", network, "--chip", chip, *how])
     show(found.document, json_wanted)
     if out is not None:

@@ -9,7 +9,7 @@ import click
 from click.core import ParameterSource
 
 from rpusim.errors import InputError
-from rpusim.reports.cli.options import as_json, how_it_is_timed, optional_chip
+from rpusim.reports.cli.options import as_json, how_it_is_timed, optional_chip, with_changes
 from rpusim.reports.cli.output import emit
 from rpusim.reports.cli.timing import is_training, timed
 
@@ -35,6 +35,7 @@ def write_trace(
     window: str | None,
     stretch: bool,
     out: Path | None,
+    settings: tuple[str, ...],
     json_wanted: bool,
     **options: Any,
 ) -> None:
@@ -44,10 +45,10 @@ def write_trace(
     and power, converters in use and bits in buffers over time. Without --out it goes to DIR/trace. A name without
     .json or .pftrace gets the first, or of many events the second.
     """
-    from rpusim.arch.chips.chip import Chip
     from rpusim.reports.trace import file
     from rpusim.reports.trace.recorded import Trace
     from rpusim.workloads.results import run_folder
+    from rpusim.workloads.runs.inputs import load_chip
 
     context = click.get_current_context()
     timing = [name for name in options if context.get_parameter_source(name) is not ParameterSource.DEFAULT]
@@ -64,7 +65,8 @@ def write_trace(
         document, events = run_folder.read(folder), Trace.read(folder)
     else:
         assert network and chip
-        loaded = Chip.load(chip)
+        on, options["device"] = with_changes(chip, options["device"], settings)
+        loaded = load_chip(on)
         options["training"] = is_training(loaded, options["training"], options["schedule"], options["device"])
         found = timed(network, loaded, whole=True, **options)
         document, events = found.document, Trace.of(found)
