@@ -98,7 +98,10 @@ def bill_of_parts(chip: ChipDescription) -> BillOfParts:
             parts[part.name] = part
         return parts
 
-    tiles = tuple(built(_of_a_tile(kind, chip.cards), kind.scale_to or chip.scale_to, f"tiles.{kind.name}.") for kind in chip.tiles)
+    tiles = tuple(
+        built(_of_a_tile(kind, chip.cards), kind.scale_to or chip.scale_to, f"tiles.{kind.name}.")
+        for kind in chip.tiles
+    )
     chip_wide = built(_once_on_the_chip(chip, _tile_area(chip, tiles)), chip.scale_to, "")
     return BillOfParts(chip, tiles, chip_wide, tuple(originals))
 

@@ -20,7 +20,7 @@ from rpusim.arch.contract.quantity import ZEPTOJOULES_PER_JOULE
 from rpusim.arch.parts.array_wires import IDEAL, complete
 from rpusim.arch.parts.digital_operations import FUNCTIONS
 from rpusim.arch.parts.wires import ENERGY_SOURCE, LATENCY_SOURCE
-from rpusim.errors import InputError, shown
+from rpusim.errors import InputError, shown, written
 
 FOLDER = Path(__file__).parent / "presets"
 GIVEN = "changed by the user"
@@ -85,6 +85,27 @@ class Chip(ChipDescription):
             yield from used[name].numbers(f"cards.{name}")
         stated = {row["field"]: row for part in bill.all_parts() for row in part.assumed()}
         yield from stated.values()
+
+
+GivenChip = str | Path | Chip | dict[str, Any]
+"""A chip as a user names it: a preset, a YAML file, a `Chip`, or a mapping of ``like``, which is one of the first two,
+and of fields that are changed in it, by dotted path: {"like": "reram-512", "tiles.0.adc.bits": 6}."""
+
+
+def load_chip(given: GivenChip) -> Chip:
+    """Return the chip that a user names, see `GivenChip`; raises `InputError` if there is none, or it is wrong."""
+    if isinstance(given, Chip):
+        return given
+    if not isinstance(given, dict):
+        return Chip.load(given)
+    changes = dict(given)
+    like = changes.pop("like", None)
+    if not isinstance(like, str | Path) or not all(isinstance(path, str) for path in changes):
+        raise InputError(
+            f"chip: got {shown(written(given))}, but a mapping needs 'like', such as {{like: reram-512, "
+            "tiles.0.adc.bits: 6}"
+        )
+    return Chip.load(like, changes)
 
 
 def _changed(fields: dict[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:

@@ -8,8 +8,8 @@ mapping with a device ``model``, its parameters and, unless every cross-point is
 
 ``endurance`` is how many pulses a cell takes; without it, that of the device's name, or an assumption.
 
-A mapping with ``like`` in place of ``model`` changes a named configuration: {like: ttv2-reram-sb, dw_min: 0.002}; what is
-given in its ``cell`` are parameters of the cell that the configuration has.
+A mapping with ``like`` in place of ``model`` changes a named configuration: {like: ttv2-reram-sb, dw_min: 0.002}; what
+is given in its ``cell`` are parameters of the cell that the configuration has.
 
 The name, or the model, ``chip`` stands for the cells that the chip has: what follows from their circuit, where the chip
 says what it is (`rpusim.arch.parts.cmos_cell`), so that currents and capacitances are written in one place.

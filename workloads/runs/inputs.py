@@ -8,17 +8,16 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from torch import nn
 
-from rpusim.arch.chips.chip import Chip
+from rpusim.arch.chips.chip import Chip, load_chip
 from rpusim.arch.mapping.placement import Placement, place
 from rpusim.arch.network.network import Network
-from rpusim.errors import InputError, nearest, shown, written
+from rpusim.errors import InputError, nearest
 from rpusim.kernels.inference import INFERENCE, AddNormal, GaussianClip, InferenceConfig
 from rpusim.kernels.pulses.trains import Execution
 from rpusim.workloads.capture.capture import capture, capture_modes, check_convertible
@@ -34,9 +33,6 @@ from rpusim.workloads.zoo.data import Dataset
 Cells = UnitCells | InferenceCells
 """What stands at the cross-points of arrays: cells that learn there, or that are programmed and read."""
 
-GivenChip = str | Path | Chip | dict[str, Any]
-"""A chip as a user names it: a preset, a YAML file, a `Chip`, or a mapping of ``like``, which is one of the first two,
-and of fields that are changed in it, by dotted path: {"like": "reram-512", "tiles.0.adc.bits": 6}."""
 GivenNetwork = str | Network
 """A network as a user names it: one of the zoo, ``file.py:function``, or what `rpusim.capture` found."""
 GivenDevice = str | dict[str, Any] | InferenceConfig
@@ -129,22 +125,6 @@ def load(experiment: Experiment) -> Inputs:
             for kind in chip.tiles:
                 kind.writing(chip.name)
     return Inputs(experiment, digital, network, samples, cells, placement)
-
-
-def load_chip(given: GivenChip) -> Chip:
-    """Return the chip that a user names, see `GivenChip`."""
-    if isinstance(given, Chip):
-        return given
-    if not isinstance(given, dict):
-        return Chip.load(given)
-    changes = dict(given)
-    like = changes.pop("like", None)
-    if not isinstance(like, str | Path) or not all(isinstance(path, str) for path in changes):
-        raise InputError(
-            f"chip: got {shown(written(given))}, but a mapping needs 'like', such as {{like: reram-512, "
-            "tiles.0.adc.bits: 6}"
-        )
-    return Chip.load(like, changes)
 
 
 def load_network(given: GivenNetwork, training: bool = False) -> Network:

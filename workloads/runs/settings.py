@@ -120,7 +120,8 @@ class Refresh(Sourced):
         return f"{time!r} s"
 
 
-def _file_name(name: str) -> str:
+def file_name(name: str) -> str:
+    """Return a name that a folder can get; ValueError for any other."""
     if not re.fullmatch(r"[^\W_][\w .+=,-]{0,99}", name) or name != name.strip():
         raise ValueError(
             f"got {shown(repr(name))}, but a plain name is needed, which the run folder gets: letters, digits, spaces "
@@ -154,7 +155,7 @@ class Experiment(Sourced):
     seed:        of first weights, devices, order of samples and every noise.
     """
 
-    name: Annotated[str, AfterValidator(_file_name)]
+    name: Annotated[str, AfterValidator(file_name)]
     title: str
     network: str
     data: str
@@ -259,7 +260,7 @@ def changed(experiment: Experiment, changes: dict[str, Any], source: str = GIVEN
             raise InputError(f"experiment: {shown(head)} is not a field{nearest(head, accepted)}")
     heads = {"chip" if path.partition(".")[0] in OF_CHIPS else path.partition(".")[0] for path in changes}
     if heads & {"network", "chip", "device", "data"} and "title" not in heads:
-        fields["title"] = f"{fields['network']} learns {fields['data']} on {_named(fields['chip'])}"
+        fields["title"] = f"{fields['network']} learns {fields['data']} on {named(fields['chip'])}"
     made = parse(Experiment, fields, f"experiment {experiment.name}")
     made._file, made._replaced = experiment._file, experiment._replaced | heads
     return made
@@ -282,7 +283,7 @@ def with_parameter(device: Any, path: str, value: Any) -> dict[str, Any]:
     return dotted.changed(named, {path: value}, GIVEN)
 
 
-def _named(chip: Any) -> str:
+def named(chip: Any) -> str:
     """Name a chip for a title: reram-512 with tiles.0.adc.bits=6."""
     if not isinstance(chip, dict):
         return str(chip)

@@ -7,7 +7,16 @@ from typing import Any
 import click
 
 from rpusim.reports.cli.console import aside
-from rpusim.reports.cli.options import as_json, bias, copies_by_layer, device, replicas, required_chip, settings, with_changes
+from rpusim.reports.cli.options import (
+    as_json,
+    bias,
+    copies_by_layer,
+    device,
+    replicas,
+    required_chip,
+    settings,
+    with_changes,
+)
 from rpusim.reports.cli.output import emit
 
 

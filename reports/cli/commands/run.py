@@ -64,4 +64,3 @@ def run_experiment(
     files.remove(kept)
     show(found.document, json_wanted)
     say_where(folder / "report.html", json_wanted)
-

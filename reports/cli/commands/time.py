@@ -33,8 +33,8 @@ def time_network(
     The event engine runs samples of NETWORK; what the arrays do with them is assumed, not computed, and the result
     says so. A network of your own is given as FILE.py:FUNCTION; the file is run, with all your rights.
     """
+    from rpusim.arch.chips.chip import load_chip
     from rpusim.workloads.results import run_folder
-    from rpusim.workloads.runs.inputs import load_chip
 
     if out is not None:
         run_folder.check_writable(out)

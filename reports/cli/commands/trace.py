@@ -45,10 +45,10 @@ def write_trace(
     and power, converters in use and bits in buffers over time. Without --out it goes to DIR/trace. A name without
     .json or .pftrace gets the first, or of many events the second.
     """
+    from rpusim.arch.chips.chip import load_chip
     from rpusim.reports.trace import file
     from rpusim.reports.trace.recorded import Trace
     from rpusim.workloads.results import run_folder
-    from rpusim.workloads.runs.inputs import load_chip
 
     context = click.get_current_context()
     timing = [name for name in options if context.get_parameter_source(name) is not ParameterSource.DEFAULT]
