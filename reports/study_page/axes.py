@@ -18,6 +18,7 @@ from rpusim.reports.words.study import Document, Metric, metrics, number, settin
 _SPREAD = 8.0
 """An axis is logarithmic where its largest value is more than this many times the smallest."""
 _EDGE = 0.04
+_LEAST = 1e-300
 _SAME = 1e-9
 """Values that differ by less, relatively, are one value: the mean of three equal numbers need not be that number."""
 
@@ -76,8 +77,8 @@ def axes(document: Document) -> list[Axis]:
 def _ends(values: list[dict[str, Any]]) -> list[float]:
     """Find what has to fit on the axis of a metric: means, and ends of intervals.
 
-    Where all means are positive, ends far below them (an interval may reach below 0) do not count: they are drawn to the
-    edge.
+    Where all means are positive, ends far below them (an interval may reach below 0) do not count: they are drawn to
+    the edge.
     """
     means = [mean for value in values if (mean := number(value.get("mean"))) is not None]
     ends = [end for value in values for key in ("low", "high") if (end := number(value.get(key))) is not None]
@@ -86,12 +87,14 @@ def _ends(values: list[dict[str, Any]]) -> list[float]:
     return [*means, *ends] if means else []
 
 
-def metric_axis(metric: Metric, ends: list[float], limits: list[tuple[float, str]] | None = None) -> Axis:
-    """Make the axis of a metric: logarithmic where its values are positive and far apart.
+def metric_axis(
+    metric: Metric, ends: list[float], limits: list[tuple[float, str]] | None = None, *, linear: bool = False
+) -> Axis:
+    """Make the axis of a metric: logarithmic where its values are positive and far apart, unless it has to be linear.
 
     ends: every value that has to find its place; at least one. limits: constraints, and whether at most or at least.
     """
-    place, marks = _scale([*ends, *(value for value, _ in limits or [])])
+    place, marks = _scale([*ends, *(value for value, _ in limits or [])], linear)
     ticks = [(at, _short(metric.text(value))) for value in marks if (at := place(value)) is not None]
     bounds = [(at, f"{words} {metric.text(v)}") for v, words in limits or [] if (at := place(v)) is not None]
     several = max(ends) - min(ends) > _SAME * max(abs(end) for end in ends)
@@ -125,13 +128,13 @@ def setting_axis(path: str, label: str, given: list[Any], there: list[Any]) -> A
     return Axis(path, label, ticks, place)
 
 
-def _scale(values: list[float]) -> tuple[Callable[[object], float | None], list[float]]:
+def _scale(values: list[float], linear: bool = False) -> tuple[Callable[[object], float | None], list[float]]:
     """Choose how values are placed, with a little room at both ends, and the round values to mark.
 
     Returns the function of a value's position, and the marks.
     """
     low, high = min(values), max(values)
-    logarithmic = low > 0 and high / low > _SPREAD
+    logarithmic = not linear and low > _LEAST and high / low > _SPREAD
     change = math.log if logarithmic else float
     first, last = change(low), change(high)
     if last - first <= _SAME * max(abs(first), abs(last)):

@@ -1,8 +1,8 @@
-"""Learning curves of several groups in one drawing; where seeds differ, the band goes from the lowest to the highest."""
+"""Learning curves of several groups in one drawing, with bands from the lowest seed to the highest."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from rpusim.reports.page.error_curves import apart
 from rpusim.reports.page.svg import drawing, element, path, text, tip
@@ -16,6 +16,8 @@ MOST = 6
 """So many curves are told apart by their colours."""
 _WIDTH, _HEIGHT = 960.0, 340.0
 _FRAME = Frame(66.0, 20.0, 960.0 - 66.0 - 270.0, 340.0 - 20.0 - 60.0)
+_SPREAD = 8.0
+"""Cost is drawn linearly where no curve ends at more than so many times the cost of another."""
 _ERROR = Metric("error", "test error", "1", "lower")
 
 
@@ -72,7 +74,12 @@ def curves(document: Document, chosen: list[int], against: str) -> str:
         return ""
     up = metric_axis(_ERROR, [end for _, line in drawn for m in line for end in (m.low, m.high)])
     unit = {"epoch": "", "seconds": "s", "joules": "J"}[against]
-    across = metric_axis(Metric(against, against, unit), [getattr(m, against) for _, line in drawn for m in line])
+    costs = [getattr(m, against) for _, line in drawn for m in line]
+    last = [getattr(line[-1], against) for _, line in drawn]
+    linear = min(last) <= 0 or max(last) / min(last) <= _SPREAD
+    across = metric_axis(Metric(against, against, unit), costs, linear=linear)
+    if against == "epoch":
+        across = replace(across, ticks=[(at, words) for at, words in across.ticks if "." not in words])
     title = next(title for name, _, title in ABSCISSAE if name == against)
     parts = _marks(across, up, title)
     ends = []
@@ -83,17 +90,17 @@ def curves(document: Document, chosen: list[int], against: str) -> str:
             edge += [(x, _FRAME.y(up(m.low) or 0.0)) for x, m in reversed(places)]
             parts.append(element("path", d=path(edge) + "Z", class_=f"spread tone{tone}"))
         spots = [(x, _FRAME.y(up(m.mean) or 0.0)) for x, m in places]
-        last = line[-1]
+        end = line[-1]
         name = study.name(document, document["groups"][index])
-        words = f"{name}: {percent(last.mean)} after {si(last.seconds, 's')} and {si(last.joules, 'J')}"
+        words = f"{name}: {percent(end.mean)} after {si(end.seconds, 's')} and {si(end.joules, 'J')}"
         if len(spots) == 1:  # one epoch is no line: a level across the drawing
             spots = [(_FRAME.left, spots[0][1]), (_FRAME.left + _FRAME.width, spots[0][1])]
         parts.append(element("path", tip(words), d=path(spots), class_=f"line tone{tone}", fill="none"))
-        ends.append((spots[-1][1], tone, f"{percent(last.mean)} {name}"))
+        ends.append((spots[-1][1], tone, f"{percent(end.mean)} {name}"))
     heights = apart([y for y, _, _ in ends], 17.0)
     beyond = max([0.0, *(at - _FRAME.top - _FRAME.height for at in heights)])
     for at, (_, tone, words) in zip(heights, ends, strict=True):
-        cut = words if len(words) <= 34 else words[:33] + "…"
+        cut = words if len(words) <= 31 else words[:30] + "…"
         parts.append(text(cut, _FRAME.left + _FRAME.width + 10, at - beyond + 4, class_=f"label tone{tone}"))
     label = f"Test error against {title}: " + "; ".join(words for _, _, words in sorted(ends))
     return drawing(*parts, width=_WIDTH, height=_HEIGHT, label=label)

@@ -83,13 +83,19 @@ def tables(document: Document, chosen: list[int]) -> dict[str, Table]:
 
 
 def groups(document: Document) -> Table:
-    """Make the table of all groups: settings, then mean, low, high and number of each metric, seeds, front, ids."""
+    """Make the table of all groups: settings, then mean, low, high and number of each metric, seeds, front, ids.
+
+    Beside ``columns`` and ``rows`` it has ``metrics``: for each column the metric that it belongs to, or nothing.
+    """
     paths = [each["path"] for each in document["settings"]]
     known = metrics(document)
     columns = ["combination", *paths]
+    of = [""] * len(columns)
     for metric in known:
         name = f"{metric.name} ({metric.unit})" if metric.unit not in ("", "1") else metric.name
         columns += [name, f"{metric.name} low", f"{metric.name} high", f"{metric.name} n"]
+        of += [metric.name] * 4
+    of += [""] * 4
     columns += ["seeds", "feasible", "front", "points"]
     rows = []
     for group in document["groups"]:
@@ -100,7 +106,7 @@ def groups(document: Document) -> Table:
             row += [value.get(key) for key in (*_ENDS, "n")]
         row += [group.get("seeds", 1), group.get("feasible", True), bool(group.get("front")), " ".join(group["points"])]
         rows.append(row)
-    return {"columns": columns, "rows": rows}
+    return {"columns": columns, "rows": rows, "metrics": of}
 
 
 def _cell(value: object) -> object:

@@ -1,7 +1,8 @@
 """The drawing that a study is made for: one metric against another, the front on top, intervals as bands.
 
 Groups are boxes from end to end of their intervals with the mean marked in them. Those on the front of all goals are
-filled; some have the number that they have in the list beside the drawing; a line goes through the best pairs of the two metrics shown.
+filled; those in the list beside the drawing have their number in it. A line goes through the best pairs of the two
+metrics shown.
 """
 
 from __future__ import annotations

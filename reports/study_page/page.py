@@ -1,8 +1,8 @@
 """The page of a study: one self-contained HTML file from its document (study.json).
 
-What was asked, the answer and the front come first; then every setting and goal at once, what matters, what each setting
-does, and a table of all combinations. All of it is there without a script; the script lets one choose axes, sort,
-filter, and save figures as SVG and CSV, and asks nothing of any network.
+What was asked, the answer and the front come first; then every setting and goal at once, what matters, what each
+setting does, and a table of all combinations. All of it is there without a script; the script lets one choose axes,
+sort, filter, and save figures as SVG and CSV, and asks nothing of any network.
 """
 
 from __future__ import annotations

@@ -61,7 +61,11 @@ def seeds(document: Document, index: int) -> list[tuple[str, str]]:
     """List a group's seeds, each with the address of its point's page; empty where it has none."""
     points = {point["id"]: point for point in document["points"]}
     found = [points[name] for name in document["groups"][index]["points"] if name in points]
-    return [(str(point["seed"]), address(point.get("page"))) for point in found]
+    return [
+        ("page" if point["seed"] is None and page else setting(point["seed"]), page)
+        for point in found
+        for page in [address(point.get("page"))]
+    ]
 
 
 def link(document: Document, index: int) -> str:

@@ -143,7 +143,7 @@ def settings_text(document: Document, settings: dict[str, Any]) -> str:
     words = [
         setting(value) if isinstance(value, str) and alone[value] == 1 else f"{names[path]} {setting(value)}"
         for path, value in settings.items()
-        if path in names
+        if path in names and value is not None
     ]
     return ", ".join(words) or "as given"
 

@@ -183,12 +183,9 @@ const cell = (value) => {
   return /[",\n\r]/.test(words) ? `"${words.replace(/"/g, '""')}"` : words;
 };
 const numbersOf = (figure) => {
-  const { columns, rows: lines } = data.tables[figure.dataset.csv];
-  const kept = columns.map((name, i) => i).filter((i) => {
-    if (figure.id !== "front") return true;
-    const word = columns[i].split(" ")[0];
-    return !axes[word] || i <= 0 || [one("#across").value, one("#up").value].includes(word) || word.includes(".");
-  });
+  const { columns, rows: lines, metrics } = data.tables[figure.dataset.csv];
+  const chosen = figure.id === "front" ? [one("#across").value, one("#up").value] : null;
+  const kept = columns.map((name, i) => i).filter((i) => !chosen || !metrics[i] || chosen.includes(metrics[i]));
   return [columns, ...lines].map((line) => kept.map((i) => cell(line[i])).join(",")).join("\r\n") + "\r\n";
 };
 for (const button of all("button[data-save]")) button.addEventListener("click", () => {
