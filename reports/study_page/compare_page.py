@@ -8,8 +8,8 @@ from markupsafe import Markup
 
 from rpusim.reports.study_page import curves
 from rpusim.reports.study_page.axes import axes
-from rpusim.reports.study_page.page import compared, first_figure, learned, render, spent
 from rpusim.reports.study_page.parallel import parallel
+from rpusim.reports.study_page.report import compared, first_figure, learned, render, spent
 from rpusim.reports.study_page.table import address, table
 from rpusim.reports.words import compare, study
 from rpusim.reports.words.study import Document

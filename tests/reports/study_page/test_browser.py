@@ -12,7 +12,7 @@ import pytest
 import study_documents
 from browser import CHROMIUM, Browser
 
-from rpusim.reports.study_page.page import page
+from rpusim.reports.study_page import page
 
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine")
 

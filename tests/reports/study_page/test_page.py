@@ -12,9 +12,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rpusim.reports.cli.schema import problem, schema_of
+from rpusim.reports.page.page import TEMPLATES
+from rpusim.reports.study_page import page
 from rpusim.reports.study_page.axes import axes, metric_axis, setting_axis
 from rpusim.reports.study_page.front import FRAME, best_pairs, listed
-from rpusim.reports.study_page.page import TEMPLATES, figure_style, page
+from rpusim.reports.study_page.report import FOLDER, figure_style
 from rpusim.reports.study_page.table import address
 from rpusim.reports.words import study
 from rpusim.reports.words.study import Metric
@@ -154,7 +156,7 @@ def test_five_hundred_points_weigh_less_than_two_megabytes():
 
 
 def test_the_script_is_small_and_takes_nothing_from_a_network():
-    script = (TEMPLATES / "study.js").read_text()
+    script = (FOLDER / "study.js").read_text()
     assert len(script.encode()) < 20_000
     assert not re.search(r"fetch\(|XMLHttpRequest|WebSocket|import\(|eval\(|innerHTML", script)
 
@@ -255,11 +257,9 @@ def test_example_documents_satisfy_the_schema(grid):
 
 
 def test_both_colour_schemes_have_every_colour_that_figures_use():
-    from rpusim.reports.page.page import TEMPLATES as REPORT
-
-    known = set(re.findall(r"(--[\w-]+):", (REPORT / "report.css").read_text()))
+    known = set(re.findall(r"(--[\w-]+):", (TEMPLATES / "report.css").read_text()))
     for name in ("figures.css", "study.css"):
-        assert set(re.findall(r"var\((--[\w-]+)\)", (TEMPLATES / name).read_text())) <= known
+        assert set(re.findall(r"var\((--[\w-]+)\)", (FOLDER / name).read_text())) <= known
 
 
 def test_the_frame_of_the_script_is_the_frame_of_the_drawing(html):

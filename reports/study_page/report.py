@@ -15,7 +15,7 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from rpusim.reports.page.page import TEMPLATES as REPORT
+from rpusim.reports.page.page import TEMPLATES
 from rpusim.reports.study_page import curves, energy
 from rpusim.reports.study_page.axes import Axis, axes
 from rpusim.reports.study_page.data import data
@@ -27,7 +27,7 @@ from rpusim.reports.study_page.table import link, table
 from rpusim.reports.words import study
 from rpusim.reports.words.study import Document
 
-TEMPLATES = Path(__file__).parent / "templates"
+FOLDER = Path(__file__).parent / "templates"
 
 
 def page(document: Document) -> str:
@@ -78,17 +78,17 @@ def page(document: Document) -> str:
 def render(template: str, document: Document, known: list[Axis], chosen: list[int], **words: Any) -> str:
     """Fill a template of this room with words, the style, the script, and the data that the script works with."""
     environment = Environment(
-        loader=FileSystemLoader(TEMPLATES),
+        loader=FileSystemLoader(FOLDER),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    style = "\n".join((_text(REPORT / "report.css"), _text(TEMPLATES / "figures.css"), _text(TEMPLATES / "study.css")))
+    style = "\n".join((_text(TEMPLATES / "report.css"), _text(FOLDER / "figures.css"), _text(FOLDER / "study.css")))
     return environment.get_template(template).render(
         style=Markup(style),
         figure_style=Markup(figure_style()),
-        script=Markup(_text(TEMPLATES / "study.js")),
+        script=Markup(_text(FOLDER / "study.js")),
         data=Markup(data(document, known, chosen)),
         **words,
     )
@@ -177,10 +177,10 @@ def _mean(document: Document, index: int, goal: str) -> float | None:
 @cache
 def figure_style() -> str:
     """Return the style that goes into a saved drawing: that of the page, with the colours of its light scheme."""
-    light = re.search(r":root \{([^}]*)\}", _text(REPORT / "report.css"))
+    light = re.search(r":root \{([^}]*)\}", _text(TEMPLATES / "report.css"))
     assert light is not None
     colours = dict(re.findall(r"(--[\w-]+): *([^;]+);", light[1]))
-    return re.sub(r"var\((--[\w-]+)\)", lambda found: colours[found[1]], _text(TEMPLATES / "figures.css"))
+    return re.sub(r"var\((--[\w-]+)\)", lambda found: colours[found[1]], _text(FOLDER / "figures.css"))
 
 
 def _text(path: Path) -> str:
