@@ -39,6 +39,7 @@ ROOMS: dict[str, str] = {
     "workloads.capture": "arch.network",
     "workloads.cells": "arch.contract arch.chips arch.mapping kernels",
     "workloads.results": ("arch.contract arch.network arch.chips arch.mapping arch.engine arch.schedule arch.account"),
+    "workloads.compare": "workloads.results",
     "workloads.clock": "arch kernels workloads.cells workloads.results",
     "workloads.runs": (
         "arch kernels workloads.zoo workloads.capture workloads.cells workloads.results workloads.clock"
@@ -50,6 +51,7 @@ ROOMS: dict[str, str] = {
     "reports.words": "",
     "reports.trace": "arch.contract arch.engine arch.analysis reports.words workloads.results",
     "reports.page": "arch.contract reports.words reports.trace workloads.results",
+    "reports.study_page": "reports.words reports.page",
     "reports.curves": "arch.contract kernels.devices reports.words reports.page",
     "reports.cli": "arch kernels workloads reports",
 }

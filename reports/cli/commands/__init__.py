@@ -10,6 +10,7 @@ from __future__ import annotations
 import click
 
 from rpusim.reports.cli.commands.bench import measure_speed
+from rpusim.reports.cli.commands.compare import compare_runs
 from rpusim.reports.cli.commands.devices import show_devices
 from rpusim.reports.cli.commands.map import map_network
 from rpusim.reports.cli.commands.presets import list_presets
@@ -43,6 +44,7 @@ for command in (
     time_network,
     write_trace,
     show_report,
+    compare_runs,
     list_presets,
     show_devices,
     compare_with_published,
