@@ -33,6 +33,16 @@ settings = click.option(
     multiple=True,
     help="Change a field, such as tiles.0.adc.bits=6 or device.dw_min=0.002 (may be repeated).",
 )
+sweep = click.option(
+    "--set",
+    "settings",
+    metavar="PATH=VALUE",
+    multiple=True,
+    help="Change a field, such as tiles.0.adc.bits=6 (may be repeated); several values, PATH=A,B, make a study.",
+)
+workers = click.option(
+    "--workers", "number", type=click.IntRange(0, 1000), default=2, show_default=True, help="Processes of a study."
+)
 
 
 def how_it_is_timed(command: Any) -> Any:
@@ -50,7 +60,6 @@ def how_it_is_timed(command: Any) -> Any:
         bias,
         device,
         replicas,
-        settings,
         click.option("--program", is_flag=True, help="Calibrate and write the arrays first, as scheduled work."),
     ]
     for option in reversed(options):  # click lists first what decorates last

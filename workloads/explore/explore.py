@@ -140,7 +140,7 @@ def _evaluate(
             told(point.name)
     usable = [point for point in chosen if point.task is not None]
     if study.stop is not None and usable:
-        _climb(study, usable, records, workers, told)
+        _climb(study, usable, records, save, hired, told)
     left = [point for point in usable if not records.ended(point.name)]
     if study.time is not None:
         groups = [left[i : i + CHUNK] for i in range(0, len(left), CHUNK)]
@@ -215,9 +215,7 @@ def _run(folder: Path, save: evaluate.Save, point: Point, until: int | None = No
     return run_point, (point.task.model_dump(), str(folder.resolve()), point.name, save, until)
 
 
-def run_point(
-    task: dict[str, Any], folder: str, name: str, save: evaluate.Save, until: int | None
-) -> dict[str, Any]:
+def run_point(task: dict[str, Any], folder: str, name: str, save: evaluate.Save, until: int | None) -> dict[str, Any]:
     """Run a point and write its record; done by a worker, so that it counts even if the study was killed meanwhile."""
     record = evaluate.run(task, Path(folder) / POINTS / name, save, until)
     write(Path(folder), name, record)

@@ -70,5 +70,3 @@ def figures(document: Mapping[str, Any]) -> dict[str, float]:
     """Return every figure that a result's document has, by name."""
     found: dict[str, float | None] = {name: measure.of(document) for name, measure in MEASURES.items()}
     return {name: value for name, value in found.items() if value is not None}
-
-

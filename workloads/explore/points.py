@@ -155,4 +155,3 @@ def _drawn(values: Any, numbers: random.Random) -> Any:
             return min(high, max(low, round(low * (high / low) ** numbers.random())))
         return numbers.randint(low, high)
     return low * (high / low) ** numbers.random() if values.log else low + (high - low) * numbers.random()
-

@@ -55,7 +55,10 @@ class Timed(Frozen):
 
 
 class Range(Frozen):
-    """Any number from ``low`` to ``high``, for searches that draw; whole ones if both are; ``log``: evenly in decades."""
+    """Any number from ``low`` to ``high``, for searches that draw.
+
+    Whole numbers if both ends are. ``log``: as many in each decade as in any other.
+    """
 
     low: int | float
     high: int | float

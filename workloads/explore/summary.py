@@ -17,6 +17,9 @@ from rpusim.workloads.explore.points import Point
 from rpusim.workloads.explore.study import Study
 from rpusim.workloads.explore.workers import missing
 
+_PREFIXES = (
+    ("T", 1e12), ("G", 1e9), ("M", 1e6), ("k", 1e3), ("", 1.0), ("m", 1e-3), ("u", 1e-6), ("n", 1e-9), ("p", 1e-12)
+)  # fmt: skip
 NORMAL = 1.959964
 """Standard deviations on either side that hold 95 % of a normal distribution."""
 
@@ -176,5 +179,16 @@ def _value(name: str, group: dict[str, Any]) -> str:
     found, unit = group["metrics"][name], MEASURES[name].unit
     if name.startswith("error"):
         text = f"{100 * found['mean']:.2f} %"
-        return text if found["low"] == found["high"] else f"{text} ({100 * found['low']:.2f} to {100 * found['high']:.2f})"
-    return f"{found['mean']:.3g}" + (f" {unit}" if unit != "1" else "")
+        return (
+            text if found["low"] == found["high"] else f"{text} ({100 * found['low']:.2f} to {100 * found['high']:.2f})"
+        )
+    return f"{found['mean']:.3g}" if unit == "1" else _scaled(found["mean"], unit)
+
+
+def _scaled(value: float, unit: str) -> str:
+    """Write a quantity with a prefix that leaves up to three digits before the point: 110 us, 166 mm2."""
+    power = 2 if unit == "m2" else 1
+    for prefix, factor in _PREFIXES:
+        if abs(value) >= 0.9995 * factor**power:
+            return f"{value / factor**power:.3g} {prefix}{unit}"
+    return f"{value:.3g} {unit}"

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import json
+from csv import writer
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,7 +27,7 @@ def read(folder: str | Path) -> dict[str, Any]:
         found = None
     if not isinstance(found, dict) or found.get("schema") != SCHEMA:
         raise InputError(
-            f"{shown(str(folder))}: is not a study's folder (no readable {DOCUMENT}); give one that `rpusim study` wrote"
+            f"{shown(str(folder))}: is not a study's folder (no readable {DOCUMENT}); give one that `rpusim study` made"
         )
     return found
 
@@ -43,6 +45,15 @@ def rows(document: dict[str, Any]) -> list[dict[str, Any]]:
         | {"why": point.get("why", "")}
         for point in document["points"]
     ]
+
+
+def csv(document: dict[str, Any]) -> str:
+    """Write the points of a study's document as comma-separated values, figures in SI units."""
+    written, whole = io.StringIO(), rows(document)
+    sheet = writer(written, lineterminator="\n")
+    sheet.writerow(whole[0] if whole else ())
+    sheet.writerows(row.values() for row in whole)
+    return written.getvalue()
 
 
 def table(document: dict[str, Any]) -> pandas.DataFrame:

@@ -115,9 +115,7 @@ class Processes:
             except ImportError:
                 raise missing("study", "joblib") from None
             self.close()
-            pool = ProcessPoolExecutor(
-                number, context=get_context("loky"), initializer=share, initargs=(self._shared,)
-            )
+            pool = ProcessPoolExecutor(number, context=get_context("loky"), initializer=share, initargs=(self._shared,))
             self._pool = number, pool
         return self._pool[1]
 

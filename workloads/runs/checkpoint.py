@@ -146,9 +146,7 @@ class Progress:
     pause:       epochs of the last stage after which `keep` writes all and raises `Paused`; None: never.
     """
 
-    def __init__(
-        self, checkpoint: Checkpoint, began: float, numbers: RandomNumbers, pause: int | None = None
-    ) -> None:
+    def __init__(self, checkpoint: Checkpoint, began: float, numbers: RandomNumbers, pause: int | None = None) -> None:
         self.checkpoint, self.numbers, self._pause = checkpoint, numbers, pause
         self._state = checkpoint.load() or {"stages": {}, "wall": 0.0}
         self.began: float = began - self._state["wall"]

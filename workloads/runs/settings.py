@@ -6,6 +6,8 @@ checks one.
 
 from __future__ import annotations
 
+import hashlib
+import json
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -207,10 +209,23 @@ class Experiment(Sourced):
                 said = f"{self._file}: {said}"
             raise InputError(said) from error.__cause__
 
+    @property
+    def digest(self) -> str:
+        """A name of everything that it sets, 16 hexadecimal digits; titles and sources aside."""
+        fields = self.model_dump(mode="json", exclude={"name", "title", "source", "sources"})
+        return hashlib.sha256(json.dumps(_plain(fields), sort_keys=True).encode()).hexdigest()[:16]
+
     def document(self) -> dict[str, Any]:
         """Return the document's ``training``: everything that is set, but what a result names by itself."""
         named = {"source", "sources", "name", "title", "network", "chip", "seed"}
         return self.model_dump(exclude=named)
+
+
+def _plain(fields: Any) -> Any:
+    """Return fields without the sources in them."""
+    if isinstance(fields, dict):
+        return {name: _plain(value) for name, value in fields.items() if name not in ("source", "sources")}
+    return [_plain(value) for value in fields] if isinstance(fields, list) else fields
 
 
 def presets() -> list[str]:
@@ -233,8 +248,8 @@ def changed(experiment: Experiment, changes: dict[str, Any], source: str = GIVEN
     """Return the experiment with some fields replaced, checked anew.
 
     experiment:  is not changed.
-    changes:     by dotted path (see `rpusim.arch.contract.dotted`), with values as a file has them. Fields of its recipe
-                 and of its chip may be named directly: "epochs", "tiles.0.adc.bits".
+    changes:     by dotted path (see `rpusim.arch.contract.dotted`), with values as a file has them. Fields of its
+                 recipe and of its chip may be named directly: "epochs", "tiles.0.adc.bits".
     source:      where what is changed comes from.
 
     Returns it with a title of its own, if it is no longer what its title says. Raises InputError if there is no such

@@ -48,8 +48,8 @@ def run(
             removes it. None keeps nothing.
     pause:  epochs on the chip after which to stop for now, with the state in ``kept``; None: not before the end.
 
-    Raises InputError on what cannot be used, and `Paused` after so many epochs; an experiment with ``inference`` goes to `inference_run`, any other one
-    to `training_run`.
+    An experiment with ``inference`` goes to `inference_run`, any other one to `training_run`. Raises InputError on what
+    cannot be used, and `Paused` after so many epochs.
     """
     began = time.perf_counter()
     numbers = RandomNumbers(experiment.seed)

@@ -17,6 +17,7 @@ from rpusim.reports.cli.commands.presets import list_presets
 from rpusim.reports.cli.commands.report import show_report
 from rpusim.reports.cli.commands.run import run_experiment
 from rpusim.reports.cli.commands.schema import print_schema
+from rpusim.reports.cli.commands.study import run_study
 from rpusim.reports.cli.commands.time import time_network
 from rpusim.reports.cli.commands.trace import write_trace
 from rpusim.reports.cli.commands.validate import compare_with_published
@@ -42,6 +43,7 @@ for command in (
     run_experiment,
     map_network,
     time_network,
+    run_study,
     write_trace,
     show_report,
     compare_runs,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,8 @@ import click
 
 from rpusim.errors import InputError
 from rpusim.reports.cli.console import aside, interruptible, progress
-from rpusim.reports.cli.options import as_json, changes, device, optional_chip, settings
+from rpusim.reports.cli.exploring import explore_and_show, name_of, several, swept
+from rpusim.reports.cli.options import as_json, device, optional_chip, sweep, workers
 from rpusim.reports.cli.output import keep, say_where, show
 
 GIVEN = "given on the command line"
@@ -28,33 +30,54 @@ GIVEN = "given on the command line"
     type=click.Choice(["merged", "exact"]),
     help="Pulses merged where that is the same in distribution, or all one by one.",
 )
-@settings
+@sweep
+@click.option("--seeds", type=int, help="Run it with so many seeds, from 0, as a study.")
+@workers
 @as_json
 @click.option("--quiet", is_flag=True, help="No progress bar.")
 def run_experiment(
-    experiment: str, out: Path | None, settings: tuple[str, ...], json_wanted: bool, quiet: bool, **options: Any
+    experiment: str,
+    out: Path | None,
+    settings: tuple[str, ...],
+    seeds: int | None,
+    number: int,
+    json_wanted: bool,
+    quiet: bool,
+    **options: Any,
 ) -> None:
     """Train a network on a chip, and price it.
 
     EXPERIMENT is one that ships (see `rpusim presets`) or a YAML file; without it, fcn-digits. Options replace what it
-    says. Results go to runs/EXPERIMENT, or to --out. A run that was stopped or killed goes on when the same command is
-    given again: until it is done, its state is in runs/EXPERIMENT.checkpoint.
+    says. Results go to --out, or to a folder in runs/ that is named after the experiment and what was changed in it. A
+    run that was stopped or killed goes on when the same command is given again: until it is done, its state is beside
+    that folder, in a file of the same name with .checkpoint. Several values of a field, or --seeds, make a study (see
+    `rpusim study`), whose results go to studies/.
     """
     from rpusim.workloads.results import files, run_folder
     from rpusim.workloads.runs import checkpoint
     from rpusim.workloads.runs.settings import changed, load
 
     given = {name: value for name, value in options.items() if value is not None}
-    chosen = changed(load(experiment), given | changes(settings), GIVEN)
-    folder = Path("runs") / chosen.name if out is None else out
+    values = several(settings)
+    typed = [*given.items(), *(("set", setting) for setting in settings)]
+    command = ["run", experiment, *(word for name, value in typed for word in (f"--{name}", str(value)))]
+    if seeds is not None or any(len(of) > 1 for of in values.values()):
+        study = swept(experiment, {name: [value] for name, value in given.items()} | values, seeds, run=experiment)
+        words = ["rpusim", *command, *(() if seeds is None else ("--seeds", str(seeds)))]
+        explore_and_show(study, out, number, None, json_wanted, quiet, shlex.join(words))
+        return
+    changes = given | {path: of[0] for path, of in values.items()}
+    chosen = changed(load(experiment), changes, GIVEN)
+    folder = out
+    if folder is None:
+        words = [chosen.name, *(f"{name}={value}" for name, value in changes.items())]
+        folder = run_folder.of_configuration(Path("runs") / name_of(words), chosen.digest)
     run_folder.check_writable(folder)
     kept = checkpoint.beside(folder)
     with progress(not quiet) as watch, aside(), interruptible(kept):
         from rpusim.workloads.runs import simulate
 
         found = simulate.run(chosen, watch, kept)
-    typed = [*given.items(), *(("set", setting) for setting in settings)]
-    command = ["run", experiment, *(word for name, value in typed for word in (f"--{name}", str(value)))]
     try:
         keep(found, folder, command)
     except InputError as error:

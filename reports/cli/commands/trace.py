@@ -9,7 +9,7 @@ import click
 from click.core import ParameterSource
 
 from rpusim.errors import InputError
-from rpusim.reports.cli.options import as_json, how_it_is_timed, optional_chip, with_changes
+from rpusim.reports.cli.options import as_json, how_it_is_timed, optional_chip, settings, with_changes
 from rpusim.reports.cli.output import emit
 from rpusim.reports.cli.timing import is_training, timed
 
@@ -22,6 +22,7 @@ TYPED_AS = {"training": "--training/--inference"}
 @click.option("--network", help="In place of DIR: a network to time, with the options of `rpusim time`.")
 @optional_chip
 @how_it_is_timed
+@settings
 @click.option("--window", metavar="FROM:TO", help="Only what goes on between these times, such as 1us:3us.")
 @click.option(
     "--stretch", is_flag=True, help="Show a picosecond as a nanosecond: Perfetto's clock has no shorter time."
