@@ -22,6 +22,7 @@ from rpusim.arch.mapping.assumed_work import AssumedWork, check
 from rpusim.arch.mapping.placement import place
 from rpusim.arch.network.network import Network
 from rpusim.arch.schedule.plan import make_plan
+from rpusim.arch.schedule.schedules import run as run_schedule
 from rpusim.errors import InputError
 from rpusim.workloads.explore.measures import figures
 from rpusim.workloads.explore.study import Timed
@@ -63,15 +64,16 @@ def estimate(task: Timed, network: Network, cells: Cells) -> dict[str, Any]:
     placement = place(network, load_chip(task.chip), task.bias, cells.layout, task.replicas)
     check(placement, task.samples, task.training, task.schedule, task.batch)
     work = AssumedWork(placement, task.samples, task.training, task.batch, cells.learning, EMPTY)
-    if task.samples % work.size or not cells.alike:
-        raise InputError(
-            f"samples: got {task.samples}, but a study times whole mini-batches of equal work; a multiple of "
-            f"{work.size} is needed, and cells that do nothing between updates"
-        )
     plan = make_plan(placement)
-    ledger, _ = steady.account(
-        plan, task.schedule, Pricer(plan), work.mini_batches, task.samples // work.size, work.size, work.most
-    )
+    price = Pricer(plan)
+    if task.samples % work.size == 0 and cells.alike and (task.samples > work.most or task.schedule != "asynchronous"):
+        times = task.samples // work.size
+        ledger, _ = steady.account(plan, task.schedule, price, work.mini_batches, times, work.size, work.most)
+    elif task.samples > work.most:
+        raise InputError(f"samples: got {task.samples}, but of this network at most {work.most} can be timed in one go")
+    else:
+        activity = work.all()
+        ledger, _ = price.piece(run_schedule(plan, activity, task.schedule), activity, None)
     operations = document.operations_per_sample(network, task.training)
     return document.cost(plan, ledger, task.samples, operations)
 

@@ -33,6 +33,7 @@ class Records:
         self.folder = folder
         try:
             (folder / POINTS).mkdir(parents=True, exist_ok=True)
+            files.fresh_folder(folder / POINTS).rmdir()  # so that what killed processes have left is gone
         except (OSError, ValueError) as error:
             reason = getattr(error, "strerror", None) or error
             raise InputError(f"--out: {shown(str(folder))} cannot be written ({reason}); give another folder") from None
