@@ -16,7 +16,7 @@ def by_part(document: Document, chosen: list[int]) -> list[tuple[int, dict[str, 
 
     Returns for each the group's number with means over its seeds (J).
     """
-    points = {point["id"]: point for point in document["points"]}
+    points = study.by_id(document)
     found: list[tuple[int, dict[str, float]]] = []
     for index in chosen:
         named = [points[name] for name in document["groups"][index]["points"] if name in points]

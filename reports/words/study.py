@@ -153,6 +153,11 @@ def name(document: Document, group: Group) -> str:
     return str(group.get("name") or settings_text(document, group["settings"]))
 
 
+def by_id(document: Document) -> dict[str, dict[str, Any]]:
+    """Name the points of a study by their ids."""
+    return {point["id"]: point for point in document["points"]}
+
+
 def subtitle(document: Document) -> str:
     """Say what was varied on what, in one line."""
     kind = "trained" if document["kind"] == "run" else "timed, not trained"
