@@ -16,9 +16,10 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from rpusim.reports.page.page import TEMPLATES
-from rpusim.reports.study_page import curves, energy
+from rpusim.reports.study_page import curves
 from rpusim.reports.study_page.axes import Axis, axes
 from rpusim.reports.study_page.data import data
+from rpusim.reports.study_page.energy import energy
 from rpusim.reports.study_page.front import front, listed
 from rpusim.reports.study_page.importance import importance
 from rpusim.reports.study_page.parallel import MOST_AXES, parallel
@@ -58,7 +59,7 @@ def page(document: Document) -> str:
         chosen,
         title=document.get("title") or document["name"],
         subtitle=subtitle,
-        question=document["question"],
+        question=study.question(document),
         answer=document["answer"],
         front=first_figure(document, settings, values),
         intervals=study.intervals(document),
@@ -73,7 +74,7 @@ def page(document: Document) -> str:
             if settings
         ],
         **learned(document, chosen),
-        **spent(document, chosen),
+        energy=Markup(energy(document, chosen)),
         table=table(document),
         table_note=f"{left_out:,} more combinations are in study.json alone." if left_out else "",
         failures=study.failures(document),
@@ -165,15 +166,6 @@ def learned(document: Document, chosen: list[int]) -> dict[str, Any]:
     if several:
         note += " The line is the mean over seeds, the band goes from the lowest to the highest."
     return {"curves": drawings, "curves_note": note, "curves_left_out": len(every) - len(shown)}
-
-
-def spent(document: Document, chosen: list[int]) -> dict[str, Any]:
-    """Give the template the energy by part, with the names of those that are compared."""
-    found = energy.by_part(document, chosen)
-    return {
-        "energy": Markup(energy.energy(document, chosen)),
-        "energy_names": [study.name(document, document["groups"][index]) for index, _ in found],
-    }
 
 
 def _mean(document: Document, index: int, goal: str) -> float | None:
