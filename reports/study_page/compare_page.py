@@ -8,8 +8,9 @@ from markupsafe import Markup
 
 from rpusim.reports.study_page import curves
 from rpusim.reports.study_page.axes import axes
+from rpusim.reports.study_page.energy import energy
 from rpusim.reports.study_page.parallel import parallel
-from rpusim.reports.study_page.report import compared, first_figure, learned, render, spent
+from rpusim.reports.study_page.report import compared, first_figure, learned, render
 from rpusim.reports.study_page.table import address, table
 from rpusim.reports.words import compare, study
 from rpusim.reports.words.study import Document
@@ -50,7 +51,7 @@ def page(document: Document) -> str:
         front=first_figure(document, settings, values) if len(document["groups"]) > 2 else {},
         parallel="" if few or len(together) < 2 else Markup(parallel(document, together)),
         **learned(document, chosen),
-        **spent(document, chosen),
+        energy=Markup(energy(document, chosen)),
         energy_rows=compare.energy(document) if few else [],
         table=table(document),
         intervals=compare.intervals(document),

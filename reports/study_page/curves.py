@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 from rpusim.reports.page.error_curves import apart
 from rpusim.reports.page.svg import drawing, element, path, text, tip
@@ -10,7 +11,7 @@ from rpusim.reports.study_page.axes import Axis, metric_axis
 from rpusim.reports.study_page.front import Frame
 from rpusim.reports.words import study
 from rpusim.reports.words.readable import percent, si
-from rpusim.reports.words.study import Document, Metric, number
+from rpusim.reports.words.study import Document, Group, Metric, number
 
 MOST = 6
 """So many curves are told apart by their colours."""
@@ -33,13 +34,14 @@ class Moment:
     high: float
 
 
-def moments(document: Document, index: int) -> list[Moment]:
+def moments(points: dict[str, dict[str, Any]], group: Group) -> list[Moment]:
     """Put the curves of a group's seeds together, epoch by epoch, as far as all of them go.
+
+    points: of the study, by their ids.
 
     Returns nothing for a group that learned nothing.
     """
-    by_id = {point["id"]: point for point in document["points"]}
-    found = [by_id[name] for name in document["groups"][index]["points"] if name in by_id]
+    found = [points[name] for name in group["points"] if name in points]
     curves = [point["curve"] for point in found if point.get("curve") and point["state"] == "done"]
     if not curves:
         return []
@@ -69,7 +71,8 @@ def curves(document: Document, chosen: list[int], against: str) -> str:
 
     Returns the SVG element; nothing where nothing was learned.
     """
-    drawn = [(index, line) for index in chosen if (line := moments(document, index))]
+    points = study.by_id(document)
+    drawn = [(index, line) for index in chosen if (line := moments(points, document["groups"][index]))]
     if not drawn:
         return ""
     up = metric_axis(_ERROR, [end for _, line in drawn for m in line for end in (m.low, m.high)])

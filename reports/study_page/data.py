@@ -62,10 +62,11 @@ def tables(document: Document, chosen: list[int]) -> dict[str, Table]:
             "columns": ["goal", "setting", "share of variance"],
             "rows": [[row["goal"], row["path"], row["share"]] for row in rows],
         }
+    points = study.by_id(document)
     lines = [
         [study.name(document, document["groups"][index]), m.epoch, m.mean, m.low, m.high, m.seconds, m.joules]
         for index in chosen
-        for m in curves.moments(document, index)
+        for m in curves.moments(points, document["groups"][index])
     ]
     if lines:
         columns = ["combination", "epoch", "error", "lowest seed", "highest seed", "seconds", "joules"]

@@ -8,7 +8,7 @@ from rpusim.reports.words.readable import si
 from rpusim.reports.words.study import Document, number
 
 _NAMES, _BAR, _GAP, _RIGHT = 150.0, 15.0, 12.0, 84.0
-MOST_PARTS = 12
+_LINE, _LONGEST = 20.0, 52
 
 
 def by_part(document: Document, chosen: list[int]) -> list[tuple[int, dict[str, float]]]:
@@ -16,7 +16,7 @@ def by_part(document: Document, chosen: list[int]) -> list[tuple[int, dict[str, 
 
     Returns for each the group's number with means over its seeds (J).
     """
-    points = {point["id"]: point for point in document["points"]}
+    points = study.by_id(document)
     found: list[tuple[int, dict[str, float]]] = []
     for index in chosen:
         named = [points[name] for name in document["groups"][index]["points"] if name in points]
@@ -44,13 +44,13 @@ def energy(document: Document, chosen: list[int]) -> str:
     found = by_part(document, chosen)
     if not found:
         return ""
-    names = parts(found)[:MOST_PARTS]
+    names = parts(found)
     longest = max(shares.get(name, 0.0) for _, shares in found for name in names) or 1.0
     scale = (WIDTH - _NAMES - _RIGHT) / longest
     high = _BAR * len(found) + _GAP
-    drawn = []
+    drawn, start = _legend([study.name(document, document["groups"][index]) for index, _ in found])
     for line, name in enumerate(names):
-        top = 6 + line * high
+        top = start + line * high
         drawn.append(text(name, _NAMES - 12, top + _BAR * len(found) / 2 + 4, text_anchor="end"))
         for tone, (index, shares) in enumerate(found):
             joules, y = shares.get(name, 0.0), top + tone * _BAR
@@ -59,4 +59,15 @@ def energy(document: Document, chosen: list[int]) -> str:
             drawn.append(element("rect", tip(words), class_=f"tone{tone}", **bar))
             drawn.append(text(si(joules, "J"), _NAMES + bar["width"] + 6, y + 11, class_="mark"))
     label = f"Energy per sample by part of {len(found)} combinations"
-    return drawing(*drawn, width=WIDTH, height=6 + high * len(names), label=label)
+    return drawing(*drawn, width=WIDTH, height=start + high * len(names), label=label)
+
+
+def _legend(names: list[str]) -> tuple[list[str], float]:
+    """Write which colour is whose, in two columns. Returns that, and where the drawing goes on below."""
+    drawn = []
+    for tone, name in enumerate(names):
+        x, y = _NAMES + tone % 2 * (WIDTH - _NAMES) / 2, 4 + tone // 2 * _LINE
+        drawn.append(element("rect", x=x, y=y, width=12.0, height=12.0, class_=f"tone{tone}"))
+        cut = name if len(name) <= _LONGEST else name[: _LONGEST - 1] + "…"
+        drawn.append(text(cut, x + 20, y + 11))
+    return drawn, 16 + -(-len(names) // 2) * _LINE

@@ -47,11 +47,24 @@ def _y(at: float) -> float:
     return _TOP + (1 - at) * _HEIGHT
 
 
+def _anchor(x: float, label: str) -> str:
+    """Choose the side on which a long title of an outer axis begins, so that it stays in the drawing."""
+    half = 4.0 * len(label)
+    return "end" if x + half > WIDTH else "start" if x < half else "middle"
+
+
 def _axis(x: float, axis: Axis, raised: bool) -> list[str]:
     """Draw one axis: its line, its title above it (in the upper row if raised), and its marks."""
+    anchor = _anchor(x, axis.label)
     parts = [
         element("line", x1=x, x2=x, y1=_TOP, y2=_TOP + _HEIGHT, class_="axis"),
-        text(axis.label, x, _TOP - (32 if raised else 14), text_anchor="middle", class_="axis-title"),
+        text(
+            axis.label,
+            {"end": WIDTH - 2, "start": 2.0, "middle": x}[anchor],
+            _TOP - (32 if raised else 14),
+            text_anchor=anchor,
+            class_="axis-title",
+        ),
     ]
     every = -(-len(axis.ticks) // _MOST_TICKS)
     parts += [text(words, x + 6, _y(at) + 4, class_="mark") for at, words in axis.ticks[::every]]

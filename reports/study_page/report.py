@@ -16,18 +16,21 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from rpusim.reports.page.page import TEMPLATES
-from rpusim.reports.study_page import curves, energy
+from rpusim.reports.study_page import curves
 from rpusim.reports.study_page.axes import Axis, axes
 from rpusim.reports.study_page.data import data
+from rpusim.reports.study_page.energy import energy
 from rpusim.reports.study_page.front import front, listed
 from rpusim.reports.study_page.importance import importance
 from rpusim.reports.study_page.parallel import MOST_AXES, parallel
 from rpusim.reports.study_page.sensitivity import sensitivity
-from rpusim.reports.study_page.table import link, table
+from rpusim.reports.study_page.table import links, table
 from rpusim.reports.words import study
 from rpusim.reports.words.study import Document
 
 FOLDER = Path(__file__).parent / "templates"
+MOST_GROUPS = 1500
+"""A page shows no more combinations than these, the front first, and says how many it leaves out."""
 
 
 def page(document: Document) -> str:
@@ -38,6 +41,11 @@ def page(document: Document) -> str:
 
     Returns the HTML document.
     """
+    subtitle = study.subtitle(document)
+    left_out = max(len(document["groups"]) - MOST_GROUPS, 0)
+    if left_out:
+        shown = study.ordered(document)[:MOST_GROUPS]
+        document = document | {"groups": [document["groups"][index] for index in sorted(shown)]}
     known = axes(document)
     settings = [axis for axis in known if axis.key in {each["path"] for each in document["settings"]}]
     values = [axis for axis in known if axis not in settings]
@@ -50,8 +58,8 @@ def page(document: Document) -> str:
         known,
         chosen,
         title=document.get("title") or document["name"],
-        subtitle=study.subtitle(document),
-        question=document["question"],
+        subtitle=subtitle,
+        question=study.question(document),
         answer=document["answer"],
         front=first_figure(document, settings, values),
         intervals=study.intervals(document),
@@ -66,9 +74,9 @@ def page(document: Document) -> str:
             if settings
         ],
         **learned(document, chosen),
-        **spent(document, chosen),
+        energy=Markup(energy(document, chosen)),
         table=table(document),
-        table_note=study.intervals(document),
+        table_note=f"{left_out:,} more combinations are in study.json alone." if left_out else "",
         failures=study.failures(document),
         varied=study.varied(document),
         command=document.get("command"),
@@ -121,12 +129,11 @@ def first_figure(document: Document, settings: list[Axis], values: list[Axis]) -
     ]
     if not all(group.get("feasible", True) for group in document["groups"]):
         kinds.append(("hollow", "beyond a constraint"))
-    links = [link(document, index) for index in range(len(document["groups"]))]
     return {
         "axes": [(axis.key, axis.label) for axis in choices],
         "across": across.key,
         "up": up.key,
-        "drawing": Markup(front(document, across, up, links)),
+        "drawing": Markup(front(document, across, up, links(document))),
         "best": best,
         "more": more,
         "kinds": kinds,
@@ -151,22 +158,14 @@ def learned(document: Document, chosen: list[int]) -> dict[str, Any]:
         for (key, words, _), hidden in zip(curves.ABSCISSAE, ("", " hidden", " hidden"), strict=True)
         if (drawn := curves.curves(document, chosen, key))
     ]
-    every = [index for index in range(len(document["groups"])) if curves.moments(document, index)]
+    points = study.by_id(document)
+    every = [index for index, group in enumerate(document["groups"]) if curves.moments(points, group)]
     shown = [index for index in chosen if index in every]
     several = any(document["groups"][index].get("seeds", 1) > 1 for index in shown)
     note = "Test error of some combinations of the front." if len(every) > len(shown) else "Test error."
     if several:
         note += " The line is the mean over seeds, the band goes from the lowest to the highest."
     return {"curves": drawings, "curves_note": note, "curves_left_out": len(every) - len(shown)}
-
-
-def spent(document: Document, chosen: list[int]) -> dict[str, Any]:
-    """Give the template the energy by part, with the names of those that are compared."""
-    found = energy.by_part(document, chosen)
-    return {
-        "energy": Markup(energy.energy(document, chosen)),
-        "energy_names": [study.name(document, document["groups"][index]) for index, _ in found],
-    }
 
 
 def _mean(document: Document, index: int, goal: str) -> float | None:

@@ -8,7 +8,7 @@ from typing import Any
 from rpusim.reports.study_page.data import groups
 from rpusim.reports.study_page.front import kind
 from rpusim.reports.words import study
-from rpusim.reports.words.study import Document, metrics, setting, short_names
+from rpusim.reports.words.study import Document, Group, metrics, setting, short_names
 
 _INSIDE = re.compile(r"(?!/)[\w./ -]+")
 """A link leads to a file beside the page or below: no scheme, no host, no query."""
@@ -32,6 +32,7 @@ def table(document: Document) -> dict[str, Any]:
     for metric in known:
         column = next(i for i, name in enumerate(columns) if name.partition(" (")[0] == metric.name and i > len(paths))
         heads.append({"label": metric.label, "full": metric.name, "column": column, "words": False})
+    points = study.by_id(document)
     rows = []
     for index in study.ordered(document):
         group = document["groups"][index]
@@ -47,7 +48,7 @@ def table(document: Document) -> dict[str, Any]:
                 "index": index,
                 "kind": kind(group),
                 "cells": cells,
-                "seeds": seeds(document, index),
+                "seeds": seeds(points, group),
                 "stands": study.states(document, group),
             }
         )
@@ -57,10 +58,12 @@ def table(document: Document) -> dict[str, Any]:
     return {"heads": heads, "rows": rows, "example": f"{first}<{'2%' if first == 'error' else '1u'} {some}".strip()}
 
 
-def seeds(document: Document, index: int) -> list[tuple[str, str]]:
-    """List a group's seeds, each with the address of its point's page; empty where it has none."""
-    points = {point["id"]: point for point in document["points"]}
-    found = [points[name] for name in document["groups"][index]["points"] if name in points]
+def seeds(points: dict[str, dict[str, Any]], group: Group) -> list[tuple[str, str]]:
+    """List a group's seeds, each with the address of its point's page; empty where it has none.
+
+    points: of the study, by their ids.
+    """
+    found = [points[name] for name in group["points"] if name in points]
     return [
         ("page" if point["seed"] is None and page else setting(point["seed"]), page)
         for point in found
@@ -68,10 +71,14 @@ def seeds(document: Document, index: int) -> list[tuple[str, str]]:
     ]
 
 
-def link(document: Document, index: int) -> str:
-    """Find where a click on a group leads: to its point's page, or to its row, where each seed has a link."""
-    pages = [page for _, page in seeds(document, index) if page]
-    return pages[0] if len(pages) == 1 else f"#g{index}"
+def links(document: Document) -> list[str]:
+    """Find where a click on each group leads: to its point's page, or to its row, where each seed has a link."""
+    points = study.by_id(document)
+    found = []
+    for index, group in enumerate(document["groups"]):
+        pages = [page for _, page in seeds(points, group) if page]
+        found.append(pages[0] if len(pages) == 1 else f"#g{index}")
+    return found
 
 
 def address(page: object) -> str:

@@ -12,7 +12,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
-from rpusim.reports.words.readable import age, area, percent, si, significant
+from rpusim.reports.words.readable import age, area, percent, si, significant, tera
 
 Document = dict[str, Any]
 Group = dict[str, Any]
@@ -27,11 +27,11 @@ METRICS: dict[str, tuple[str, str]] = {
     "peak_power": ("peak power", "W"),
     "training_time": ("time of the training", "s"),
     "training_energy": ("energy of the training", "J"),
-    "throughput": ("throughput", "OPS"),
-    "efficiency": ("efficiency", "OPS/W"),
+    "throughput": ("throughput", "1/s"),
+    "efficiency": ("efficiency", "1/J"),
     "utilisation": ("utilisation", "1"),
 }
-"""Label and unit of metrics that are no goal of their study."""
+"""Label and unit of metrics about which the document itself says nothing."""
 
 
 @dataclass(frozen=True)
@@ -50,6 +50,8 @@ class Metric:
         """Write a value of the metric with its unit."""
         if self.unit == "1":
             return percent(value) if _is_share(self.name) else significant(value)
+        if self.unit in _RATES:
+            return tera(value, _RATES[self.unit])
         return area(value) if self.unit == "m2" else si(value, self.unit)
 
     def among(self, value: dict[str, Any] | None) -> str:
@@ -72,6 +74,10 @@ class Metric:
         return "" if ends[0] == ends[1] else " to ".join(ends)
 
 
+_RATES = {"1/s": "OPS", "1/J": "OPS/W"}
+"""Operations per second and per joule, as accelerators are compared."""
+
+
 def _is_share(name: str) -> bool:
     """Tell whether a pure number is a share of one, which is written in percent."""
     return any(word in name for word in ("error", "utilisation", "accuracy", "share"))
@@ -85,11 +91,13 @@ def number(value: object) -> float | None:
 
 
 def metrics(document: Document) -> list[Metric]:
-    """List the metrics that the groups of a study have: its goals first, as it names them, then the others."""
+    """List the metrics that the groups of a study have: its goals first, then the others, as it names them."""
     goals = [Metric(g["name"], g["label"], g["unit"], g["better"]) for g in document["goals"]]
     named = {goal.name for goal in goals}
+    said = {m["name"]: (m["label"], m["unit"]) for m in document.get("measures", [])}
     there = {name: None for group in document["groups"] for name in group["metrics"]}
-    others = [Metric(name, *METRICS.get(name, (name.replace("_", " "), ""))) for name in there if name not in named]
+    unknown = {name: (name.replace("_", " "), "") for name in there}
+    others = [Metric(name, *(unknown | METRICS | said)[name]) for name in there if name not in named]
     order = list(METRICS)
     return goals + sorted(others, key=lambda m: (order.index(m.name) if m.name in order else len(order), m.name))
 
@@ -153,6 +161,16 @@ def name(document: Document, group: Group) -> str:
     return str(group.get("name") or settings_text(document, group["settings"]))
 
 
+def by_id(document: Document) -> dict[str, dict[str, Any]]:
+    """Name the points of a study by their ids."""
+    return {point["id"]: point for point in document["points"]}
+
+
+def question(document: Document) -> str:
+    """Say what was asked, where that is not what the title says."""
+    return "" if document["question"] in (document.get("title"), document["name"]) else str(document["question"])
+
+
 def subtitle(document: Document) -> str:
     """Say what was varied on what, in one line."""
     kind = "trained" if document["kind"] == "run" else "timed, not trained"
@@ -206,21 +224,30 @@ def ordered(document: Document) -> list[int]:
 
 
 def states(document: Document, group: Group) -> str:
-    """Say in a word how a group stands: on the front, beyond a constraint, or nothing."""
+    """Say in words how a group stands: on the front, without all its seeds, beyond a constraint, or nothing."""
     if group.get("front"):
         return "front"
-    return "" if group.get("feasible", True) else "beyond a constraint"
+    if group.get("feasible", True):
+        return ""
+    if not group["metrics"]:
+        return "no result"
+    return "seeds are lacking" if group.get("seeds", 1) < len(group["points"]) else "beyond a constraint"
 
 
 def intervals(document: Document) -> str:
-    """Say what the intervals beside figures and the bands in drawings are."""
+    """Say what the intervals beside figures and the bands in drawings are; that there are none of mere estimates."""
+    if not any("error" in group["metrics"] for group in document["groups"]):
+        return "Nothing was trained: figures follow from the settings, and have no intervals."
     seeds = max((group.get("seeds", 1) for group in document["groups"]), default=1)
     if seeds > 1:
         return (
             "Means over the seeds; in brackets and as bands their 95% intervals (Student's t; of the test error of "
             "a single seed, binomial in the test samples)."
         )
-    return "In brackets and as bands: 95% intervals, of the test error of one seed binomial in the test samples."
+    return (
+        "In brackets and as bands the 95% interval of the test error, binomial in the test samples; other seeds may "
+        "differ by more."
+    )
 
 
 def failures(document: Document) -> list[tuple[str, str, str]]:
@@ -241,7 +268,8 @@ def work(document: Document) -> str:
     wall = document.get("wall") or {}
     if seconds := number(wall.get("seconds")):
         sentence += f", in {age(seconds)}"
-        if rate := number(wall.get("points_per_s")):
+        points = number(wall.get("points"))
+        if rate := number(wall.get("points_per_s")) or (points and points / seconds):
             sentence += (
                 f" ({significant(rate)} points/s)" if rate >= 1 else f" ({significant(60 * rate)} points a minute)"
             )

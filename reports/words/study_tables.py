@@ -13,6 +13,8 @@ from rpusim.reports.words.study import Document, metrics, setting, short_names
 MOST_ROWS = 30
 """So many combinations, numbers or failures are listed; what is left out is counted."""
 _SIDE_BY_SIDE = 6
+_MOST_SETTINGS, _LONGEST = 4, 24
+"""So many settings have a column; of more, those that take the most values."""
 
 
 def front(document: Document) -> RenderableType:
@@ -28,7 +30,7 @@ def front(document: Document) -> RenderableType:
         Text(document.get("title") or document["name"], style="bold"),
         Text(study.subtitle(document), style="dim"),
         "",
-        Text(document["question"]),
+        *([Text(study.question(document))] if study.question(document) else []),
         Text(document["answer"], style="bold"),
         "",
     ]
@@ -103,22 +105,33 @@ def _side_by_side(document: Document, rows: list[Row]) -> Table:
 
 def _groups(document: Document, order: list[int]) -> RenderableType:
     """Tabulate groups, a row for each: settings, goals with their intervals, seeds, and how they stand."""
-    paths = [each["path"] for each in document["settings"]]
-    names = short_names(paths)
+    taken = sorted(document["settings"], key=lambda each: -len(each["values"]))[:_MOST_SETTINGS]
+    paths = [each["path"] for each in document["settings"] if each in taken]
+    names = short_names([each["path"] for each in document["settings"]])
     goals = metrics(document)[: len(document["goals"])]
     named = any(group.get("name") for group in document["groups"])
     columns = [("run", "left")] if named else []
     columns += [(names[path], "left") for path in paths] + [(goal.label, "right") for goal in goals]
-    table = _table(*columns, ("seeds", "right"), ("", "left"))
-    for index in order[:MOST_ROWS]:
+    counts = [group.get("seeds", 1) for group in document["groups"]]
+    stands = [study.states(document, document["groups"][index]) for index in order]
+    several, alike = max(counts, default=1) > 1, set(stands) <= {"front"} or set(stands) <= {""}
+    table = _table(*columns, *([("seeds", "right")] if several else []), *([] if alike else [("", "left")]))
+    for index, stand in list(zip(order, stands, strict=True))[:MOST_ROWS]:
         group = document["groups"][index]
         cells = [study.name(document, group)] if named else []
-        cells += [setting(group["settings"].get(path)) for path in paths]
+        cells += [_cut(setting(group["settings"].get(path))) for path in paths]
         cells += [goal.among(group["metrics"].get(goal.name)) for goal in goals]
-        table.add_row(*(Text(cell) for cell in cells), str(group.get("seeds", 1)), study.states(document, group))
-    if len(order) <= MOST_ROWS:
-        return table
-    return Group(table, Text(f"and {len(order) - MOST_ROWS} more", style="dim"))
+        cells += ([str(counts[index])] if several else []) + ([] if alike else [stand])
+        table.add_row(*(Text(cell) for cell in cells))
+    below = [f"and {len(order) - MOST_ROWS} more"] if len(order) > MOST_ROWS else []
+    if left_out := len(document["settings"]) - len(paths):
+        below.append(f"{left_out} more settings vary, which have no column here")
+    return Group(table, *(Text(words, style="dim") for words in below))
+
+
+def _cut(words: str) -> str:
+    """Cut what is too long for a column."""
+    return words if len(words) <= _LONGEST else f"{words[: _LONGEST - 1]}…"
 
 
 def _failures(failed: list[tuple[str, str, str]]) -> RenderableType:

@@ -39,7 +39,7 @@ def interval(values, width=2.0, share=False):
     mean = sum(values) / len(values)
     if len(values) == 1 and share:
         half = 1.96 * math.sqrt(mean * (1 - mean) / 360)
-        return {"mean": mean, "low": mean - half, "high": mean + half, "n": 360}
+        return {"mean": mean, "low": mean - half, "high": mean + half, "n": 1}
     spread = math.sqrt(sum((value - mean) ** 2 for value in values) / max(len(values) - 1, 1))
     half = width * spread / math.sqrt(len(values))
     return {"mean": mean, "low": mean - half, "high": mean + half, "n": len(values)}
@@ -113,7 +113,7 @@ def document(combinations, seeds=3, kind="run", most_area=None, failed=0, epochs
         "importance": [{"goal": goal, "path": path, "share": share} for goal, path, share in shares],
         "answer": "6 bits suffice: the test error is 2.6%, at 1.4 times the energy of 5 bits; AGAD halves the error of "
         "plain ReRAM for 1.4 times the energy.",
-        "wall": {"seconds": 3120.0, "points_per_s": len(points) / 3120},
+        "wall": {"seconds": 3120.0, "points": len(points)},
         "failures": sum(point["state"] == "failed" for point in points),
         "stopped": sum(point["state"] == "stopped" for point in points),
     }

@@ -26,7 +26,7 @@ _GOALS = (
 )
 
 
-_FEW = 3
+_FEW, _FEW_OF_A_POINT = 3, 6
 
 
 def comparison(runs: Sequence[Run], beside: Path | None = None) -> dict[str, Any]:
@@ -114,13 +114,11 @@ def _group(runs: list[Run], varying: list[str]) -> dict[str, Any]:
     for name in dict.fromkeys(name for run in runs for name in run.metrics):
         values = [run.metrics[name] for run in runs if name in run.metrics]
         mean, low, high = intervals.of_mean(values)
-        count = len(values)
         if name.startswith("error"):
-            if count == 1 and runs[0].test_samples:
+            if len(values) == 1 and runs[0].test_samples:
                 low, high = intervals.of_share(mean, runs[0].test_samples)
-                count = runs[0].test_samples
             low, high = max(low, 0.0), min(high, 1.0)
-        metrics[name] = {"mean": mean, "low": low, "high": high, "n": count}
+        metrics[name] = {"mean": mean, "low": low, "high": high, "n": len(values)}
     order = [name for name, _ in METRICS]
     known = sorted(metrics, key=lambda name: order.index(name) if name in order else len(order))
     return {
@@ -141,8 +139,8 @@ def _names(together: list[list[Run]], groups: list[dict[str, Any]]) -> list[str]
     found = []
     for runs, group, own in zip(together, groups, settings, strict=True):
         more = f" and {len(runs) - 1} more seed{'s' if len(runs) > 2 else ''}" if len(runs) > 1 else ""
-        told = settings.count(own) == 1 and len(group["settings"]) > 0
-        by_settings = told and (runs[0].is_point or (len(runs) > 1 and len(group["settings"]) <= _FEW))
+        most = _FEW_OF_A_POINT if runs[0].is_point else _FEW if len(runs) > 1 else 0
+        by_settings = settings.count(own) == 1 and 0 < len(group["settings"]) <= most
         found.append("" if by_settings else runs[0].name + more)
     return found
 

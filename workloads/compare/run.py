@@ -15,10 +15,9 @@ METRICS: tuple[tuple[str, tuple[str, str]], ...] = (
     ("area", ("area", "total_m2")),
     ("power", ("power", "average_W")),
     ("peak_power", ("power", "peak_W")),
-    ("training_time", ("time", "total_s")),
-    ("training_energy", ("energy", "total_J")),
 )
-"""Figures that are compared, and where a result has them; the last two are of runs that train."""
+"""Figures that are compared, and where a result has them; of runs that train, the cost of that comes to these."""
+_TRAINING = (("training_time", "seconds"), ("training_energy", "joules"))
 _CURVE = ("epoch", "test_error", "seconds", "joules")
 _SOURCES = ("source", "sources")
 _NO_SETTINGS = ("--chip", "--out", "--json", "--what-if")
@@ -36,7 +35,7 @@ class Run:
     energy_by_part:  of a sample (J).
     curve:           rows of epoch, test error, seconds, joules; empty if nothing was learned.
     test_samples:    how many samples the test error was counted on; 0 if not known.
-    folder:          of the run, as it was found; empty if there is none.
+    folder:          of the run, as it was found; a point of a study need not have one.
     is_point:        whether it is a point of a study, whose folder is named by a number.
     """
 
@@ -59,12 +58,10 @@ def of_result(document: dict[str, Any], name: str, folder: str) -> Run:
 
     Raises LookupError, TypeError or ValueError for a document that is not whole.
     """
-    learned = bool(document.get("accuracy", {}).get("curve"))
-    metrics = {}
-    for metric, (block, key) in METRICS:
-        value = document.get(block, {}).get(key)
-        if is_number(value) and (learned or not metric.startswith("training")):
-            metrics[metric] = float(value)
+    curve = document.get("accuracy", {}).get("curve", [])
+    there = [(metric, document.get(block, {}).get(key)) for metric, (block, key) in METRICS]
+    there += [(metric, curve[-1][key]) for metric, key in _TRAINING if curve]
+    metrics = {metric: float(value) for metric, value in there if is_number(value)}
     samples = document["energy"]["total_J"] / document["energy"]["per_sample_J"]
     return Run(
         name,
@@ -77,25 +74,28 @@ def of_result(document: dict[str, Any], name: str, folder: str) -> Run:
         document.get("seed"),
         metrics,
         {part: joules / samples for part, joules in document["energy"]["by_part"].items()},
-        [[float(point[key]) for key in _CURVE] for point in document.get("accuracy", {}).get("curve", [])],
+        [[float(point[key]) for key in _CURVE] for point in curve],
         document.get("accuracy", {}).get("test_samples", 0),
         folder,
     )
 
 
-def of_point(point: dict[str, Any], study: dict[str, Any], name: str) -> Run:
-    """Read what is compared of a study's point that has no run folder.
+def of_point(point: dict[str, Any], study: dict[str, Any], folder: str) -> Run:
+    """Read what is compared of a study's point from what the study says of it.
 
-    point: one of the study's ``points`` that is done. study: what study.json holds. name: what to call the point.
+    point: one of the study's ``points`` that is done. study: what study.json holds. folder: where the point's run folder
+    lies, if it has one.
     """
     return Run(
-        name,
+        point["id"],
         {"study": study["base"], "version": study["version"], **point["settings"]},
         {},
         point["seed"],
         {metric: float(value) for metric, value in point["metrics"].items() if is_number(value)},
         dict(point.get("energy_by_part") or {}),
         [list(row) for row in point.get("curve") or []],
+        point.get("test_samples", 0),
+        folder,
         is_point=True,
     )
 

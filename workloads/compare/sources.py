@@ -95,18 +95,13 @@ def _run(folder: Path, check: Check) -> Run:
 
 
 def _study(folder: Path, check: Check) -> list[tuple[Path, Run]]:
-    """Read the points of a study that are done, from their run folders where there are any."""
+    """Read the points of a study that are done: from their run folders, if all have one, else from the study alone."""
     document = _document(folder / STUDY, check)
-    found = []
-    for point in document["points"]:
-        if point["state"] != "done":
-            continue
-        inside = folder / POINTS / point["id"]
-        if (inside / run_folder.DOCUMENT).is_file():
-            found.append((inside, replace(_run(inside, check), is_point=True)))
-        else:
-            found.append((inside, of_point(point, document, point["id"])))
-    return found
+    done = [point for point in document["points"] if point["state"] == "done"]
+    places = [folder / POINTS / point["id"] for point in done]
+    if all((place / run_folder.DOCUMENT).is_file() for place in places):
+        return [(place, replace(_run(place, check), is_point=True)) for place in places]
+    return [(place, of_point(point, document, str(place))) for point, place in zip(done, places, strict=True)]
 
 
 def _document(path: Path, check: Check) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from browser import CHROMIUM, Browser
+from browser import CHROMIUM
 
 from rpusim.reports.study_page.compare_page import page
 from rpusim.reports.words import compare, study
@@ -55,18 +55,14 @@ def test_many_groups_are_listed_in_rows(document):
 
 @pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine")
 @pytest.mark.parametrize("number", [2, 3, 29])
-def test_the_page_opens_without_a_complaint_and_fits_a_phone(number, tmp_path):
+def test_the_page_opens_without_a_complaint_and_fits_a_phone(browser, number, tmp_path):
     runs = [a_run(f"r{n}", bits=n, error=0.01 * n, energy=1e-8 / n, device=f"d{n % 3}") for n in range(1, number + 1)]
     path = tmp_path / "compare.html"
     path.write_text(page(comparison(runs)), encoding="utf-8")
-    browser = Browser()
-    try:
-        for width in (390, 1120):
-            browser.open(path, width)
-            assert browser.complaints == [] and browser.asked == []
-            assert browser.run("document.documentElement.scrollWidth") == width
-        browser.run("document.querySelector('#points thead button').click()")
-        assert browser.run("document.querySelectorAll('#points tbody tr').length") == number
-        assert browser.complaints == []
-    finally:
-        browser.close()
+    for width in (390, 1120):
+        browser.open(path, width)
+        assert browser.complaints == [] and browser.asked == []
+        assert browser.run("document.documentElement.scrollWidth") == width
+    browser.run("document.querySelector('#points thead button').click()")
+    assert browser.run("document.querySelectorAll('#points tbody tr').length") == number
+    assert browser.complaints == []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import re
 from html.parser import HTMLParser
@@ -10,19 +11,20 @@ import pytest
 import study_documents
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from rich.console import Console
 
 from rpusim.reports.cli.schema import problem, schema_of
 from rpusim.reports.page.page import TEMPLATES
-from rpusim.reports.study_page import page
+from rpusim.reports.study_page import page, report
 from rpusim.reports.study_page.axes import axes, metric_axis, setting_axis
 from rpusim.reports.study_page.front import FRAME, best_pairs, listed
 from rpusim.reports.study_page.report import FOLDER, figure_style
 from rpusim.reports.study_page.table import address
-from rpusim.reports.words import study
+from rpusim.reports.words import study, study_tables
 from rpusim.reports.words.study import Metric
 
 VOID = {"meta", "input", "br", "link", "img"}
-FEW = settings(max_examples=30, deadline=None)
+FEW = settings(max_examples=20, deadline=None)
 
 
 class Reader(HTMLParser):
@@ -99,6 +101,31 @@ def test_every_study_has_a_whole_page_with_its_answer_and_a_row_for_each_combina
     assert not any("nan" in str(value) for tag, attributes in reader.tags for value in attributes.values())
 
 
+@pytest.mark.parametrize("lacking", ["groups", "settings", "importance", "wall", "title", "command", "constraints"])
+def test_a_study_that_has_only_begun_or_asks_little_has_a_page_too(grid, lacking):
+    document = json.loads(json.dumps(grid))
+    if lacking in ("groups", "settings"):
+        document[lacking] = []
+    else:
+        del document[lacking]
+    if lacking == "groups":
+        document["points"] = [point for point in document["points"] if point["state"] != "done"]
+    if lacking == "settings":
+        document["groups"] = [document["groups"][0] | {"settings": {}}]
+    reader = Reader(page(document))
+    assert document["answer"] in reader.text
+    assert ("On the front" in reader.text) == (lacking not in ("groups", "settings") or document["groups"] != [])
+    Console(file=io.StringIO()).print(study_tables.front(document))
+
+
+def test_one_goal_is_drawn_against_another_metric_or_setting(grid):
+    goal = {"name": "error", "label": "test error", "unit": "1", "better": "lower"}
+    groups = [group | {"metrics": {"error": group["metrics"]["error"]}} for group in grid["groups"]]
+    html = page(grid | {"goals": [goal], "groups": groups, "constraints": []})
+    assert '<option value="tiles.0.adc.bits" selected>bits</option>' in html
+    Reader(html)
+
+
 def test_the_front_and_the_table_are_there_without_a_script(html, grid):
     reader = Reader(html)
     marks = [attributes for tag, attributes in reader.tags if tag == "a" and "data-g" in attributes]
@@ -153,6 +180,19 @@ def test_five_hundred_points_weigh_less_than_two_megabytes():
     for document in (one, three):
         assert len(document["points"]) >= 500
         assert len(page(document).encode()) < 2e6
+
+
+def test_thousands_of_points_are_cut_to_the_front_and_the_best_and_the_rest_is_counted(monkeypatch):
+    monkeypatch.setattr(report, "MOST_GROUPS", 40)
+    document = study_documents.scattered(120, seeds=1, most_area=3e-5)
+    front = {group["points"][0] for group in document["groups"] if group["front"]}
+    assert len(front) > 8
+    html = page(document)
+    shown = {row[-1] for row in data_of(html)["tables"]["groups"]["rows"]}
+    assert len(shown) == 40 and (front <= shown or shown < front)
+    number = len(document["groups"])
+    assert f"{number - 40} more combinations are in study.json alone" in html
+    assert f"{number} combinations" in html
 
 
 def test_the_script_is_small_and_takes_nothing_from_a_network():

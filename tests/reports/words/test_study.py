@@ -88,6 +88,12 @@ def test_a_sentence_says_what_differs_and_who_is_best(runs, said):
     assert said in compare.answer(comparison(runs))
 
 
+def test_of_many_settings_those_that_vary_most_have_columns():
+    runs = [a_run(f"r{n}", often=n, **{f"rare_{k}": n % 2 for k in range(8)}) for n in range(8)]
+    shown = printed(study_tables.comparison(comparison(runs)))
+    assert "often" in shown and "5 more settings vary, which have no column here" in shown
+
+
 def test_a_few_groups_stand_side_by_side_and_many_in_rows():
     few = printed(study_tables.comparison(comparison([a_run("a", k=1), a_run("b", error=0.06, k=2)])))
     for words in (

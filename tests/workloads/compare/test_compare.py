@@ -87,7 +87,7 @@ def test_seeds_have_students_interval_and_one_seed_that_of_the_counted_errors():
     assert (several["mean"], several["n"]) == (pytest.approx(0.03), 3)
     assert several["low"] == pytest.approx(0.03 - half) and several["high"] == pytest.approx(0.03 + half)
     assert (one["low"], one["high"]) == intervals.of_share(0.03, 360)
-    assert one["n"] == 360
+    assert one["n"] == 1
 
 
 def test_a_run_is_on_the_front_unless_another_is_no_worse_in_all_and_better_in_one():
@@ -132,7 +132,7 @@ def test_runs_of_one_name_are_told_apart_by_their_folders(folders, timed):
     assert [run.name for run in sources.runs([folders, folders.parent / "older"])] == ["runs/a", "b", "older/a"]
 
 
-def test_points_of_a_study_come_from_their_run_folders_or_from_the_study(folders, timed):
+def test_points_of_a_study_are_told_alike_from_their_run_folders_if_all_have_one(folders, timed):
     study = folders.parent / "study"
     run_folder.save(Result(timed[0].document, None, ()), study / "points" / "0123456789")
     common = {"seed": 0, "metrics": {"energy": 2e-8}}
@@ -144,8 +144,12 @@ def test_points_of_a_study_come_from_their_run_folders_or_from_the_study(folders
     document = {"schema": "rpusim-study-1", "base": "lenet", "version": "1", "points": points}
     (study / "study.json").write_text(json.dumps(document))
     one, other = sources.runs([study])
-    assert one.metrics["energy"] == timed[0]["energy"]["per_sample_J"]
+    assert one.settings == {"study": "lenet", "version": "1", "bits": 8} and one.metrics == {"energy": 2e-8}
     assert (other.settings["bits"], other.metrics, other.name) == (6, {"energy": 2e-8}, "abcdefab")
+    run_folder.save(Result(timed[1].document, None, ()), study / "points" / "abcdefabcdef")
+    one, other = sources.runs([study])
+    assert one.metrics["energy"] == timed[0]["energy"]["per_sample_J"]
+    assert other.settings["network"] == "lenet-digits"
 
 
 @pytest.mark.parametrize(
