@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rpusim.reports import save
+from rpusim.reports.page.saving import save
 from rpusim.reports.study_page.report import page
 from rpusim.workloads.explore import table
 from rpusim.workloads.explore.explore import Watch, explore

@@ -44,6 +44,7 @@ ROOMS: dict[str, str] = {
     "workloads.runs": (
         "arch kernels workloads.zoo workloads.capture workloads.cells workloads.results workloads.clock"
     ),
+    "workloads.explore": "arch workloads.cells workloads.results workloads.runs",
     "workloads.studies": "arch kernels workloads.zoo workloads.capture workloads.cells workloads.clock workloads.runs",
     "workloads.benchmarks": (
         "arch kernels workloads.zoo workloads.capture workloads.cells workloads.clock workloads.runs"
@@ -51,7 +52,7 @@ ROOMS: dict[str, str] = {
     "reports.words": "",
     "reports.trace": "arch.contract arch.engine arch.analysis reports.words workloads.results",
     "reports.page": "arch.contract reports.words reports.trace workloads.results",
-    "reports.study_page": "reports.words reports.page",
+    "reports.study_page": "reports.words reports.page workloads.explore workloads.results",
     "reports.curves": "arch.contract kernels.devices reports.words reports.page",
     "reports.cli": "arch kernels workloads reports",
 }

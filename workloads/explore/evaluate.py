@@ -21,8 +21,8 @@ from rpusim.arch.mapping.assumed_activity import PLAIN, Learning
 from rpusim.arch.mapping.assumed_work import AssumedWork, check
 from rpusim.arch.mapping.placement import place
 from rpusim.arch.network.network import Network
+from rpusim.arch.schedule import schedules
 from rpusim.arch.schedule.plan import make_plan
-from rpusim.arch.schedule.schedules import run as run_schedule
 from rpusim.errors import InputError
 from rpusim.workloads.explore.measures import figures
 from rpusim.workloads.explore.study import Timed
@@ -73,7 +73,7 @@ def estimate(task: Timed, network: Network, cells: Cells) -> dict[str, Any]:
         raise InputError(f"samples: got {task.samples}, but of this network at most {work.most} can be timed in one go")
     else:
         activity = work.all()
-        ledger, _ = price.piece(run_schedule(plan, activity, task.schedule), activity, None)
+        ledger, _ = price.piece(schedules.run(plan, activity, task.schedule), activity, None)
     operations = document.operations_per_sample(network, task.training)
     return document.cost(plan, ledger, task.samples, operations)
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator, Sequence
+from importlib import import_module
 from typing import Any, Protocol
 
 from rpusim.errors import InputError, shown
@@ -140,7 +141,7 @@ class Cluster:
 
     def __init__(self, where: str, number: int, shared: dict[str, Any]) -> None:
         try:
-            from distributed import Client, WorkerPlugin
+            from distributed import WorkerPlugin
         except ImportError:
             raise missing("cluster", "dask") from None
 
@@ -152,9 +153,10 @@ class Cluster:
             def setup(self, worker: Any) -> None:
                 share(shared)
 
+        self._client: Any
         self._cluster = _started_cluster(where, number)
         try:
-            self._client = Client(self._cluster or where, timeout="20s")
+            self._client = _distributed().Client(self._cluster or where, timeout="20s")
         except (OSError, ValueError) as error:
             raise InputError(f"--scheduler: {shown(where)} cannot be reached ({shown(str(error))})") from None
         self._client.register_plugin(Sharing())
@@ -162,11 +164,10 @@ class Cluster:
 
     def results(self, tasks: Sequence[Task]) -> Iterator[tuple[int, Any]]:
         """Yield the number of each task and what it returned, or `Died`, as they are ready."""
-        from distributed import as_completed
         from distributed.scheduler import KilledWorker
 
         futures = {self._client.submit(f, *given, pure=False): i for i, (f, given) in enumerate(tasks)}
-        for future in as_completed(futures):
+        for future in _distributed().as_completed(futures):
             try:
                 found = future.result()
             except KilledWorker:
@@ -189,6 +190,11 @@ def share(values: dict[str, Any]) -> None:
 def missing(extra: str, package: str) -> InputError:
     """Say that an extra has to be installed."""
     return InputError(f"study: {package} is not installed; run pip install 'rpusim[{extra}]'")
+
+
+def _distributed() -> Any:
+    """Return Dask's package for clusters, which has no types."""
+    return import_module("distributed")
 
 
 def _started_cluster(where: str, number: int) -> Any:

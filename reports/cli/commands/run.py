@@ -23,7 +23,9 @@ GIVEN = "given on the command line"
 @click.option("--epochs", type=int, help="How many times to go through the training data.")
 @optional_chip
 @device
-@click.option("--data", help="digits (8 x 8), digits-28 (enlarged), mnist-5k, or a folder with the four MNIST IDX files.")
+@click.option(
+    "--data", help="digits (8 x 8), digits-28 (enlarged), mnist-5k, or a folder with the four MNIST IDX files."
+)
 @click.option("--out", type=click.Path(path_type=Path), metavar="DIR", help="The run folder to write.")
 @click.option(
     "--execution",
