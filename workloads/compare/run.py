@@ -83,8 +83,9 @@ def of_result(document: dict[str, Any], name: str, folder: str) -> Run:
 def of_point(point: dict[str, Any], study: dict[str, Any], folder: str) -> Run:
     """Read what is compared of a study's point from what the study says of it.
 
-    point: one of the study's ``points`` that is done. study: what study.json holds. folder: where the point's run
-    folder lies, if it has one.
+    point:   one of the study's ``points`` that is done.
+    study:   what study.json holds.
+    folder:  where the point's run folder lies, if it has one.
     """
     return Run(
         point["id"],

@@ -53,7 +53,9 @@ class Search:
             sampler: Any = optuna.samplers.NSGAIISampler(population_size=search.batch, seed=study.seed)
         else:
             sampler = optuna.samplers.TPESampler(n_startup_trials=search.batch, seed=study.seed)
-        directions: list[Any] = ["minimize" if MEASURES[goal].better == "lower" else "maximize" for goal in study.wanted]
+        directions: list[Any] = [
+            "minimize" if MEASURES[goal].better == "lower" else "maximize" for goal in study.wanted
+        ]
         asked = optuna.create_study(directions=directions, sampler=sampler)
         left = search.points
         while left:
