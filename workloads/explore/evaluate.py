@@ -26,6 +26,7 @@ from rpusim.arch.schedule.plan import make_plan
 from rpusim.errors import InputError
 from rpusim.workloads.explore.measures import figures
 from rpusim.workloads.explore.study import Timed
+from rpusim.workloads.explore.workers import check_parent
 from rpusim.workloads.results import document
 
 if TYPE_CHECKING:
@@ -113,7 +114,7 @@ def run(task: dict[str, Any], folder: Path, save: Save, until: int | None = None
 
     began, kept = time.perf_counter(), checkpoint.beside(folder)
     try:
-        found = simulate.run(Experiment.model_validate(task), kept=kept, pause=until)
+        found = simulate.run(Experiment.model_validate(task), lambda stage, fraction: check_parent(), kept, until)
         save(found, folder)
     except Paused as pause:
         return {"state": "paused", "errors": {str(p["epoch"]): p["test_error"] for p in pause.curve}}

@@ -19,7 +19,7 @@ from rpusim.workloads.explore.records import DOCUMENT, POINTS, Records, write
 from rpusim.workloads.explore.rungs import Judge
 from rpusim.workloads.explore.search import Search
 from rpusim.workloads.explore.study import Study, Timed
-from rpusim.workloads.explore.workers import SHARED, Cluster, Died, Here, Processes, Task, Workers
+from rpusim.workloads.explore.workers import SHARED, Cluster, Died, Here, Processes, Task, Workers, check_parent
 from rpusim.workloads.results import files
 from rpusim.workloads.results.document import package_version
 from rpusim.workloads.results.result import text
@@ -229,7 +229,11 @@ def time_points(given: Iterable[tuple[Timed, str, str]], extra: dict[str, Any]) 
     extra:  what was not sent there at the beginning.
     """
     SHARED.update(extra)
-    return [evaluate.estimated(task, SHARED[network], SHARED[cells]) for task, network, cells in given]
+    found = []
+    for task, network, cells in given:
+        check_parent()
+        found.append(evaluate.estimated(task, SHARED[network], SHARED[cells]))
+    return found
 
 
 class _Captured:

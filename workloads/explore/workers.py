@@ -8,6 +8,7 @@ once, and is in `SHARED` there.
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Callable, Iterator, Sequence
 from importlib import import_module
 from typing import Any, Protocol
@@ -18,6 +19,9 @@ ATTEMPTS = 3
 """So often is a task given out alone before it is taken to be what kills its workers."""
 SHARED: dict[str, Any] = {}
 """What was sent to this process for all tasks, by name."""
+
+_PARENTS: list[int] = []
+"""The process of the study, in one of its worker processes."""
 
 Task = tuple[Callable[..., Any], tuple[Any, ...]]
 """A function of a module, and its arguments."""
@@ -116,7 +120,7 @@ class Processes:
             except ImportError:
                 raise missing("study", "joblib") from None
             self.close()
-            pool = ProcessPoolExecutor(number, context=get_context("loky"), initializer=share, initargs=(self._shared,))
+            pool = ProcessPoolExecutor(number, context=get_context("loky"), initializer=serve, initargs=(self._shared,))
             self._pool = number, pool
         return self._pool[1]
 
@@ -185,6 +189,18 @@ class Cluster:
 def share(values: dict[str, Any]) -> None:
     """Have tasks find these in `SHARED`."""
     SHARED.update(values)
+
+
+def serve(values: dict[str, Any]) -> None:
+    """Begin a worker process. values: as of `share`."""
+    share(values)
+    _PARENTS.append(os.getppid())
+
+
+def check_parent() -> None:
+    """End a worker process whose study was killed; called where nothing is half done."""
+    if _PARENTS and os.getppid() != _PARENTS[0]:
+        os._exit(1)
 
 
 def missing(extra: str, package: str) -> InputError:
