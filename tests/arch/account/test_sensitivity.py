@@ -63,6 +63,19 @@ def test_where_all_events_are_looked_at_the_total_is_that_of_pricing_them_anew(
     assert varied.total(chip) == pytest.approx(anew, rel=1e-9, abs=0)
 
 
+def test_each_kind_of_tile_is_counted_for_itself() -> None:
+    chip = Chip.load("rpu-2017-bimodal")
+    plan = make_plan(place(chain(4000, 300, 10), chip))
+    assert {block.kind for block in plan.placement.blocks()} == {0, 1}
+    activity = assumed_activity(plan.placement, 2, training=True)
+    events = run(plan, activity, "sequential")
+    varied = Sensitivity(plan, Pricer(plan)(events, activity), events, activity)
+    for kind in (0, 1):
+        changed = Chip.load("rpu-2017-bimodal", {f"tiles.{kind}.adc.bits": 7})
+        anew = Pricer(other(plan, changed))(events, activity).total_zj * 1e-21
+        assert varied.total(changed) == pytest.approx(anew, rel=1e-9, abs=0)
+
+
 @pytest.fixture(scope="module")
 def sensitivity() -> Sensitivity:
     plan = make_plan(place(chain(200, 100, 10), Chip.load("rpu-2016")))
