@@ -171,7 +171,11 @@ def _overlap(one: dict[str, Any], other: dict[str, Any]) -> bool:
 
 
 def _words(group: dict[str, Any]) -> str:
-    return ", ".join(f"{path} {value}" for path, value in group["settings"].items())
+    """Name a configuration: "bits 6, lines_per_adc 8"; of fields of one name also what they are of."""
+    paths = list(group["settings"])
+    short = {path: path.rpartition(".")[2] for path in paths}
+    alike = {name for name in short.values() if list(short.values()).count(name) > 1}
+    return ", ".join(f"{path if short[path] in alike else short[path]} {group['settings'][path]}" for path in paths)
 
 
 def _value(name: str, group: dict[str, Any]) -> str:
