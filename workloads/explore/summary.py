@@ -15,13 +15,11 @@ from typing import Any
 from rpusim.workloads.explore.measures import MEASURES
 from rpusim.workloads.explore.points import Point
 from rpusim.workloads.explore.study import Study
-from rpusim.workloads.explore.workers import missing
+from rpusim.workloads.results import intervals
 
 _PREFIXES = (
     ("T", 1e12), ("G", 1e9), ("M", 1e6), ("k", 1e3), ("", 1.0), ("m", 1e-3), ("u", 1e-6), ("n", 1e-9), ("p", 1e-12)
 )  # fmt: skip
-NORMAL = 1.959964
-"""Standard deviations on either side that hold 95 % of a normal distribution."""
 
 
 def groups(study: Study, points: Sequence[Point], records: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -55,36 +53,10 @@ def groups(study: Study, points: Sequence[Point], records: Sequence[dict[str, An
 def _figure(name: str, records: list[dict[str, Any]]) -> dict[str, Any]:
     """Return a figure's mean over seeds, and its interval."""
     values = [record["metrics"][name] for record in records if name in record["metrics"]]
-    mean, n = math.fsum(values) / len(values), len(values)
-    if n > 1:
-        half = _student(n) * math.sqrt(math.fsum((v - mean) ** 2 for v in values) / (n - 1) / n)
-        return {"mean": mean, "low": mean - half, "high": mean + half, "n": n}
-    if name == "error" and (tested := records[0].get("test_samples")):
-        low, high = wilson(mean, tested)
-        return {"mean": mean, "low": low, "high": high, "n": 1}
-    return {"mean": mean, "low": mean, "high": mean, "n": n}
-
-
-def _student(n: int) -> float:
-    """Return how many standard errors on either side of the mean of n values hold it in 95 % of all cases."""
-    try:
-        from scipy.stats import t
-    except ImportError:
-        raise missing("study", "scipy") from None
-    return float(t.ppf(0.975, n - 1))
-
-
-def wilson(share: float, number: int) -> tuple[float, float]:
-    """Return Wilson's interval of a share that was counted among ``number`` samples.
-
-    >>> low, high = wilson(0.1, 100)
-    >>> round(low, 4), round(high, 4)
-    (0.0552, 0.1744)
-    """
-    z = NORMAL**2 / number
-    middle = (share + z / 2) / (1 + z)
-    half = math.sqrt(share * (1 - share) * z + z * z / 4) / (1 + z)
-    return middle - half, middle + half
+    mean, low, high = intervals.of_mean(values)
+    if len(values) == 1 and name == "error" and (tested := records[0].get("test_samples")):
+        low, high = intervals.of_share(mean, tested)
+    return {"mean": mean, "low": low, "high": high, "n": len(values)}
 
 
 def _within(study: Study, group: dict[str, Any]) -> bool:

@@ -10,6 +10,7 @@ import pytest
 from rpusim.workloads.explore import summary
 from rpusim.workloads.explore.points import Point
 from rpusim.workloads.explore.study import Study, made
+from rpusim.workloads.results import intervals
 
 
 def study(goals: list[str], **fields: Any) -> Study:
@@ -31,7 +32,7 @@ def test_an_interval_over_seeds_is_students() -> None:
 
 def test_an_error_of_one_seed_has_wilsons_interval_and_a_time_has_none() -> None:
     group = summed(study(["error"]), [({"a": 1}, {"error": 0.1, "time": 2.0})], test_samples=100)[0]
-    assert (group["metrics"]["error"]["low"], group["metrics"]["error"]["high"]) == summary.wilson(0.1, 100)
+    assert (group["metrics"]["error"]["low"], group["metrics"]["error"]["high"]) == intervals.of_share(0.1, 100)
     assert group["metrics"]["time"] == {"mean": 2.0, "low": 2.0, "high": 2.0, "n": 1}
 
 
