@@ -72,7 +72,7 @@ class Inputs:
         What a name stands for may change between two runs, so contents are there as well, as short digests.
         """
         fields: dict[str, str] = {}
-        for name, value in self.experiment.model_dump().items():
+        for name, value in self.experiment.model_dump(exclude={"title", "source", "sources"}).items():
             parts = value if name in ("recipe", "management") else {"": value}
             fields |= {f"{name}.{part}".rstrip("."): str(given) for part, given in parts.items()}
         chip, samples = self.placement.chip, self.samples

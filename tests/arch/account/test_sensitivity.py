@@ -19,7 +19,7 @@ from rpusim.arch.account.pricing import Pricer
 from rpusim.arch.account.sensitivity import Sensitivity
 from rpusim.arch.chips import library
 from rpusim.arch.chips.chip import Chip
-from rpusim.arch.chips.description import ChipDescription
+from rpusim.arch.chips.description import ChipDescription, TileKind
 from rpusim.arch.contract.activity import Activity
 from rpusim.arch.engine.events import Events
 from rpusim.arch.mapping.assumed_activity import assumed_activity
@@ -151,12 +151,11 @@ class Work:
 
     def cards(self) -> dict[str, Card]:
         """All that the chip might use, before they are scaled."""
-        estimated = [kind.adc.found_or_estimated for kind in self.chip.tiles if not isinstance(kind.adc.card, str)]
-        return {
-            **library.library(),
-            **self.chip.cards,
-            **{card.name: card for card in estimated if isinstance(card, Card)},
-        }
+        estimated = [self.converter(kind) for kind in self.chip.tiles if not isinstance(kind.adc.card, str)]
+        return {**library.library(), **self.chip.cards, **{card.name: card for card in estimated}}
+
+    def converter(self, kind: TileKind) -> Card:
+        return kind.adc.converter(lambda name: library.find(name, self.chip.cards, "card"))
 
     def assumed(self) -> Iterator[tuple[str, str, str, float]]:
         """(field, card, number on the card, value) of every assumed price of a card, as cards themselves say it."""
@@ -185,7 +184,7 @@ class Work:
             if isinstance(kind.adc.card, str)
             else kind.model_copy(update={"adc": kind.adc.model_copy(update={"card": name})})
             for kind in self.chip.tiles
-            if isinstance(kind.adc.card, str) or name == kind.adc.found_or_estimated.name  # type: ignore[union-attr]
+            if isinstance(kind.adc.card, str) or name == self.converter(kind).name
         )
         tiles = tiles or self.chip.tiles
         return self.chip.model_copy(
