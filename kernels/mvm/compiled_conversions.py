@@ -85,16 +85,16 @@ def _bits(
         lost[n] = missing > 0
         for digit in range(number):
             row, driven = u[n * number + digit], np.int32(0)
-            last, low = digit == number - 1, digit * width
+            last, low = digit == number - 1, np.int32(digit * width)
             if last and own_sign:
                 for j in range(len(level)):
-                    value_of = np.int32(level[j] >> low)
+                    value_of = level[j] >> low
                     driven += np.int32(value_of != 0)
                     row[j] = np.float32(value_of) * voltage
             else:
-                mask = 1 if last else (1 << width) - 1
+                mask = np.int32(1 if last else (1 << width) - 1)
                 for j in range(len(level)):
-                    value_of = np.int32((level[j] >> low) & mask)
+                    value_of = (level[j] >> low) & mask
                     driven += np.int32(value_of != 0)
                     row[j] = np.float32(value_of) * voltage
             set_bits[b] += driven
