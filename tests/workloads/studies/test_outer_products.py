@@ -16,9 +16,13 @@ def test_an_example_is_read_twice_in_sixteen_bits_and_pulsed_in_240_slots_of_fou
 
 
 def test_it_costs_its_reads_conversions_and_coincidences() -> None:
-    """Twice 16 x 240 pJ, 16 x 8 x 128 conversions of 1.5625 pJ, 128 drivers; a quarter of 31.5 million pulses meets."""
+    """Twice 16 x 240 pJ, 16 x 8 x 128 conversions of 1.5625 pJ, and their drivers; pulses and their drivers.
+
+    A quarter of 31.5 million pulses meets, at 30 zJ, and twice as many cells are half-selected, at 8 (7.5 in whole zJ).
+    Drivers take 3.5 fJ for each of 240 slots of 1152 lines, and for every second one a pulse.
+    """
     reads = 2 * 16 * (240e-12 + 8 * 128 * 2e-3 / 1.28e9)
-    met = 1024 * 128 * 240 / 4 * 0.0452e-15
+    met = 1024 * 128 * 240 / 4 * (30 + 2 * 8) * 1e-21 + 1152 * 240 * 1.5 * 3.50625e-15
     drivers = 16 * (128 + 1024) * 3.90625e-6 * 100e-9
     shift_adds = 2 * 16 * 100e-9 * 32 * 0.05e-3 / 16
     assert outer_product().joules == pytest.approx(reads + met + drivers + shift_adds, rel=0.05)
