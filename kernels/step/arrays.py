@@ -51,6 +51,7 @@ send_0: Any = None
 send_1: Any = None
 send_2: Any = None
 redraw: Any = None
+WITH_REDRAWS = 1  # see `needs`
 descend: Any = None
 largest: Any = None
 
@@ -110,7 +111,7 @@ def pulse(
             alone, table, taken, before, fired,
         )  # fmt: skip
     array[UPDATES] += len(x)
-    if array[BEFORE]:
+    if WITH_REDRAWS and array[BEFORE]:
         apparent, noise = matrix_at(array[APPARENT], tall, wide), _F(numbers[WRITE_NOISE])
         redraw(apparent, stored, before, fired, False, noise, keys[REDRAW_KEY], array[REDRAWS])
         array[REDRAWS] += 1
@@ -150,7 +151,7 @@ def rest(array: Integers, numbers: NDArray[np.float64], keys: NDArray[np.uint64]
                 goal = matrix_at(array[TARGET], tall, wide)[i, j] if array[TARGET] else _F(0)
                 moved = (weights[i, j] - goal) * left[i, j] + goal
                 weights[i, j] = min(max(moved, cells[i, j * each + BOUND_MIN]), cells[i, j * each + BOUND_MAX])
-    if array[BEFORE]:
+    if WITH_REDRAWS and array[BEFORE]:
         apparent, none, noise = matrix_at(array[APPARENT], tall, wide), np.zeros(0, np.bool_), _F(numbers[WRITE_NOISE])
         redraw(apparent, weights, weights, none, True, noise, keys[REDRAW_KEY], array[REDRAWS])
         array[REDRAWS] += 1

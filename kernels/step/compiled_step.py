@@ -30,6 +30,7 @@ from rpusim.kernels.step import col
 from rpusim.kernels.step.col import ACTIVITY, Piece, Room, Tables
 from rpusim.kernels.step.layers import Placed, Rows
 from rpusim.kernels.step.loop import loop_of
+from rpusim.kernels.step.needs import needs_of
 from rpusim.kernels.step.program import ERRORS, HOW_MANY, LAYER, OF_SOURCE, OP, VECTORS, WHICH, Graph, Layer, Layout
 
 PARALLEL_WORK = 30_000_000
@@ -106,7 +107,9 @@ class CompiledStep:
         rows = np.zeros((len(ACTIVITY), number * sized.rows + (len(events) if self._log is not None else 0)), np.int64)
         piece, losses = Piece(rows, np.zeros(1, np.int64), events, gains), np.empty(number, np.float32)
         step = self._log.step if self._log is not None else 0
-        run = loop_of(self._rows.kinds, sized.large and several_threads())
+        r = self._rows
+        needs = needs_of(sized.tables.program, r.layers, r.tiles, r.arrays)
+        run = loop_of(r.kinds, needs, sized.large and several_threads())
         ended, done, which = run(sized.tables, sized.room, images, classes, batch, rate, piece, step, losses)
         self._rows.put_back(number if ended == col.DONE else done + 1, batch)
         if ended == col.LOSS_NOT_FINITE:

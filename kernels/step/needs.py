@@ -1,0 +1,54 @@
+"""What of the step's loops a network needs: what it never calls is not compiled, which halves its first step."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from rpusim.kernels.base.loops import Integers
+from rpusim.kernels.step import col, program
+
+
+class Needs(NamedTuple):
+    """Say, 1 or 0, what there is in a network; the fields are names in the templates of `rpusim.kernels.step`.
+
+    WITH_FUNCTIONS, WITH_LARGEST, WITH_AVERAGE, WITH_SUMS:  instructions of these kinds.
+    WITH_WINDOWS:    convolutions.
+    WITH_PERFECT, WITH_PERIPHERY:  directions of tiles without and with a periphery.
+    WITH_WIRES:      tiles whose wires matter.
+    WITH_EXACT, WITH_PULSES, WITH_TRANSFERS:  tiles that learn in these ways.
+    WITH_REST:       arrays that diffuse or decay.
+    WITH_REDRAWS:    arrays with write noise.
+    """
+
+    WITH_FUNCTIONS: int
+    WITH_LARGEST: int
+    WITH_AVERAGE: int
+    WITH_SUMS: int
+    WITH_WINDOWS: int
+    WITH_PERFECT: int
+    WITH_PERIPHERY: int
+    WITH_WIRES: int
+    WITH_EXACT: int
+    WITH_PULSES: int
+    WITH_TRANSFERS: int
+    WITH_REST: int
+    WITH_REDRAWS: int
+
+
+def needs_of(instructions: Integers, layers: Integers, tiles: Integers, arrays: Integers) -> Needs:
+    """Find what is needed, from the tables of a step as `col.Tables` has them."""
+    operations = set(instructions[:, program.OP].tolist())
+    cells = set(tiles[:, col.CELL].tolist())
+    of_tiles, of_arrays = tiles.any(axis=0), arrays.any(axis=0)
+    sides = tiles[:, col.PERIPHERY : col.PERIPHERY + 2 * col.SIDE].reshape(-1, col.SIDE)
+    kinds = program.FUNCTION, program.LARGEST, program.AVERAGE, program.ADD
+    return Needs(
+        *(int(kind in operations) for kind in kinds),
+        int(layers[:, col.IS_WINDOW].any()),
+        int(sides[:, col.PERFECT].any()),
+        int(not sides[:, col.PERFECT].all()),
+        int(of_tiles[[col.PERIPHERY + col.GAINS, col.PERIPHERY + col.SIDE + col.GAINS]].any()),
+        *(int(kind in cells) for kind in (col.EXACT, col.PULSED, col.TRANSFERRED)),
+        int(of_arrays[[col.DIFFUSION, col.DECAY]].any()),
+        int(of_arrays[col.BEFORE]),
+    )
