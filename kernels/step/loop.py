@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from rpusim.kernels.arrays import leakage
 from rpusim.kernels.base.loops import Floats, Integers, compile_loop
 from rpusim.kernels.base.rng import Integer
 from rpusim.kernels.cells.tiki_taka import loops
@@ -58,9 +59,10 @@ average_under: Any = None
 layer_forward: Any = None
 layer_backward: Any = None
 layer_update: Any = None
+elapse: Any = None
 forward_pass: Any = None
 backward_pass: Any = None
-WITH_FUNCTIONS = WITH_LARGEST = WITH_AVERAGE = WITH_SUMS = 1  # see `needs`
+WITH_FUNCTIONS = WITH_LARGEST = WITH_AVERAGE = WITH_SUMS = WITH_LEAKS = 1  # see `needs`
 
 _F = np.float32
 
@@ -151,15 +153,18 @@ def run(
     piece: Piece,
     step: Integer,
     losses: Floats,
+    between: float,
 ) -> tuple[int, int, int]:
     """Train mini-batches one after the other.
 
     images: (samples, numbers), classes: (samples,), of all mini-batches. batch: samples of each. rate: learning rate.
     piece: receives the rows of activity, and says which transfers fall due. step: number of the first mini-batch.
-    losses: (mini-batches,), filled with their mean losses.
+    losses: (mini-batches,), filled with their mean losses. between: seconds that pass from each to the next.
     Returns how it ended (see `col.DONE`), after how many whole mini-batches, and at which layer.
     """
     for number in range(len(losses)):
+        if WITH_LEAKS and number > 0 and between != 0.0:
+            elapse(tables, between)
         low = number * batch
         samples = room.memory[: batch * images.shape[1]].reshape((batch, images.shape[1]))
         for b in range(batch):
@@ -246,7 +251,8 @@ def loop_of(kinds: Kinds, needs: Needs, parallel: bool) -> Any:
         **names,
     )
     update = compile_loop(layer_loops.layer_update, tile_update=tile, errors_from=errors, **small)
-    return compile_loop(run, forward_pass=forward, backward_pass=backward, layer_update=update)
+    passing = compile_loop(arrays.elapse, leak=compile_loop(leakage._leak, parallel, series=leakage._series))
+    return compile_loop(run, forward_pass=forward, backward_pass=backward, layer_update=update, elapse=passing, **names)
 
 
 def _sends(kinds: Kinds, parallel: bool) -> list[Any]:

@@ -18,6 +18,7 @@ class Needs(NamedTuple):
     WITH_EXACT, WITH_PULSES, WITH_TRANSFERS:  tiles that learn in these ways.
     WITH_REST:       arrays that diffuse or decay.
     WITH_REDRAWS:    arrays with write noise.
+    WITH_LEAKS:      arrays whose cells leak.
     """
 
     WITH_FUNCTIONS: int
@@ -33,6 +34,7 @@ class Needs(NamedTuple):
     WITH_TRANSFERS: int
     WITH_REST: int
     WITH_REDRAWS: int
+    WITH_LEAKS: int
 
 
 def needs_of(instructions: Integers, layers: Integers, tiles: Integers, arrays: Integers) -> Needs:
@@ -51,4 +53,5 @@ def needs_of(instructions: Integers, layers: Integers, tiles: Integers, arrays: 
         *(int(kind in cells) for kind in (col.EXACT, col.PULSED, col.TRANSFERRED)),
         int(of_arrays[[col.DIFFUSION, col.DECAY]].any()),
         int(of_arrays[col.BEFORE]),
+        int(of_arrays[col.RETENTION]),
     )
