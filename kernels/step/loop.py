@@ -204,7 +204,7 @@ def _numbered(name: str, made: list[Any]) -> dict[str, Any]:
 @cache
 def loop_of(kinds: Kinds, needs: Needs, parallel: bool) -> Any:
     """Compile `run` for a network whose devices are of these kinds. parallel: large loops on all threads."""
-    names = needs._asdict()
+    names: dict[str, Any] = needs._asdict()
     redraw = compile_loop(write_noise._redraw, parallel)
     small = {"columns_of": compile_loop(layer_loops.some_columns), "scaled": compile_loop(layer_loops.scale_vectors)}
     places = {

@@ -41,17 +41,20 @@ def needs_of(instructions: Integers, layers: Integers, tiles: Integers, arrays: 
     """Find what is needed, from the tables of a step as `col.Tables` has them."""
     operations = set(instructions[:, program.OP].tolist())
     cells = set(tiles[:, col.CELL].tolist())
-    of_tiles, of_arrays = tiles.any(axis=0), arrays.any(axis=0)
     sides = tiles[:, col.PERIPHERY : col.PERIPHERY + 2 * col.SIDE].reshape(-1, col.SIDE)
-    kinds = program.FUNCTION, program.LARGEST, program.AVERAGE, program.ADD
     return Needs(
-        *(int(kind in operations) for kind in kinds),
-        int(layers[:, col.IS_WINDOW].any()),
-        int(sides[:, col.PERFECT].any()),
-        int(not sides[:, col.PERFECT].all()),
-        int(of_tiles[[col.PERIPHERY + col.GAINS, col.PERIPHERY + col.SIDE + col.GAINS]].any()),
-        *(int(kind in cells) for kind in (col.EXACT, col.PULSED, col.TRANSFERRED)),
-        int(of_arrays[[col.DIFFUSION, col.DECAY]].any()),
-        int(of_arrays[col.BEFORE]),
-        int(of_arrays[col.RETENTION]),
+        WITH_FUNCTIONS=int(program.FUNCTION in operations),
+        WITH_LARGEST=int(program.LARGEST in operations),
+        WITH_AVERAGE=int(program.AVERAGE in operations),
+        WITH_SUMS=int(program.ADD in operations),
+        WITH_WINDOWS=int(layers[:, col.IS_WINDOW].any()),
+        WITH_PERFECT=int(sides[:, col.PERFECT].any()),
+        WITH_PERIPHERY=int(not sides[:, col.PERFECT].all()),
+        WITH_WIRES=int(sides[:, col.GAINS].any()),
+        WITH_EXACT=int(col.EXACT in cells),
+        WITH_PULSES=int(col.PULSED in cells),
+        WITH_TRANSFERS=int(col.TRANSFERRED in cells),
+        WITH_REST=int(arrays[:, [col.DIFFUSION, col.DECAY]].any()),
+        WITH_REDRAWS=int(arrays[:, col.BEFORE].any()),
+        WITH_LEAKS=int(arrays[:, col.RETENTION].any()),
     )
