@@ -261,7 +261,7 @@ def _sends(kinds: Kinds, parallel: bool) -> list[Any]:
     ]
 
 
-def _transfers(kinds: Kinds, redraw: Any, parallel: bool, names: dict[str, int]) -> dict[str, Any]:
+def _transfers(kinds: Kinds, redraw: Any, parallel: bool, names: dict[str, Any]) -> dict[str, Any]:
     """Compile what transfer cells do, by the names that `update_tile` has for it."""
     applied = [
         compile_loop(
