@@ -183,15 +183,21 @@ class Translator:
         self.made_by[node] = operation
 
     def turned(self, node: fx.Node) -> str | None:
-        """Return the name of the parameter or buffer that a node is the transpose of; None if it is of none."""
+        """Return the name of the matrix, a parameter or buffer, that a node is the transpose of; None if of none."""
         while node.op == "call_function" and "detach" in str(node.target):
             node = node.args[0]  # type: ignore[assignment]  # the tensor that is detached
         if node.op != "call_function" or not node.args or getattr(node.args[0], "name", None) not in self.held:
             return None
-        kinds = ("aten.t.", "aten.transpose.", "aten.permute.", "aten.numpy_T.")
-        inner = node.args[0]
+        inner, given = node.args[0], node.args[1:]
         assert isinstance(inner, fx.Node)
-        return self.first_name[self.held[inner.name]] if str(node.target).startswith(kinds) else None
+        way = tuple(given[0]) if len(given) == 1 and isinstance(given[0], list | tuple) else given
+        plain = ("aten.t.", "aten.numpy_T.", "aten.mT.")
+        exchanged = str(node.target).startswith(plain) or (
+            str(node.target).startswith(("aten.transpose.", "aten.permute."))
+            and [axis % 2 for axis in way if isinstance(axis, int)] in ([0, 1], [1, 0])
+            and (str(node.target).startswith("aten.transpose.") or way[0] % 2 == 1)  # type: ignore[operator]
+        )
+        return self.first_name[self.held[inner.name]] if exchanged and inner.meta["val"].dim() == 2 else None
 
     def weight_layer(
         self, node: fx.Node, kind: str, source: Operation, shape: tuple[int, ...], given: dict[str, Any]
@@ -205,11 +211,10 @@ class Translator:
             subject = self.subject(node)
             if subject.startswith("module") and self.place(node)[1] not in ACCEPTED_MODULES:
                 raise InputError(self.refusal(node))
-            if (turned := self.turned(weight)) is not None:
-                raise InputError(
-                    f"{subject} uses weight {turned!r} transposed, but arrays are driven forward on one side only; "
-                    "accepted: weights used as they are, such as a second layer with a weight of its own"
-                )
+            if kind == "linear" and given["input"] in self.made_by and (turned := self.turned(weight)) is not None:
+                name = self.unique(turned.removesuffix("weight").rstrip(".") or node.name)
+                layer = WeightLayer.linear(name, source.shape, shape[-1], given["bias"] is not None, turned)
+                return replace(layer, turned=True)
             raise InputError(f"{subject} uses a weight that is computed in forward, accepted: a parameter or buffer")
         parameter = self.first_name[self.held[weight.name]]
         path, _ = self.place(node)

@@ -228,6 +228,8 @@ def placed_layers(placement: Placement) -> list[dict[str, Any]]:
                 "tiles": tiles,
             }
         )
+        if placed.turned:
+            layers[-1]["transposed"] = True
         if (first := placement.network.uses(placed.index)[0]) != placed.index:
             layers[-1]["arrays_of"] = placement.network.layers[first].name
     return layers
