@@ -85,7 +85,7 @@ class PlacedLayer:
     column_splits:  how many columns the blocks have, from the left of the matrix on.
     blocks:         all blocks, row-major, replica after replica.
     replicas:       copies of the matrix, which share the vectors of a mini-batch.
-    turned:         for a use of a weight transposed, the grid as it lies on the arrays; None: this is how it lies there.
+    turned:         for a use of a weight transposed, the grid as it lies on the arrays; None: this is how it lies.
     """
 
     layer: WeightLayer
@@ -283,9 +283,8 @@ def as_it_lies(network: Network, index: int) -> WeightLayer:
     uses = [network.layers[use] for use in network.uses(index)]
     first = uses[0]
     plain = next((use for use in uses if not use.turned), None)
-    return plain or replace(
-        first, shape=(*first.shape[:-1], first.columns), rows=first.columns, columns=first.rows, bias=False, turned=False
-    )
+    shape = (*first.shape[:-1], first.columns)
+    return plain or replace(first, shape=shape, rows=first.columns, columns=first.rows, bias=False, turned=False)
 
 
 def _turned(lying: PlacedLayer, layer: WeightLayer, index: int) -> PlacedLayer:
@@ -304,17 +303,17 @@ def _turned(lying: PlacedLayer, layer: WeightLayer, index: int) -> PlacedLayer:
     outputs[-1] -= sum(outputs) - layer.rows
     if not outputs[-1]:
         raise InputError(
-            f"{both}, and an array of {lying.column_splits[-1]} columns holds nothing but biases; accepted: biases that "
-            "are added digitally (bias: digital)"
+            f"{both}, and an array of {lying.column_splits[-1]} columns holds nothing but biases; accepted: biases "
+            "that are added digitally (bias: digital)"
         )
     across = range(len(outputs))
     blocks: list[Block] = []
     for copy, column, row in product(range(lying.replicas), across, range(len(lying.row_splits))):
         block = lying.blocks[copy * lying.grid + row * len(outputs) + column]
-        made = min(block.column_stop, layer.rows)
-        rows = {"row_start": block.column_start, "row_stop": made}
-        read = {"column_start": block.row_start, "column_stop": block.row_stop}
-        blocks.append(replace(block, layer=index, tile=len(blocks), **rows, **read, turned=block))
+        rows = block.column_start, min(block.column_stop, layer.rows)
+        columns = block.row_start, block.row_stop
+        place = block.kind, block.chip_tile, block.array
+        blocks.append(Block(index, len(blocks), *rows, *columns, *place, block.slots, turned=block))
     return PlacedLayer(layer, index, tuple(outputs), lying.row_splits, tuple(blocks), lying.replicas, lying)
 
 

@@ -1,4 +1,4 @@
-"""Weights on arrays used transposed: y = W^T h for h of the layer's outputs, as a decoder does that is tied to an encoder.
+"""Weights on arrays used transposed: y = W^T h, as by a decoder that is tied to the encoder whose outputs h has.
 
 A crossbar can be read both ways, and errors go back through it from rows to columns anyway. So ``F.linear(h,
 encoder.weight.t(), bias)`` and ``h @ encoder.weight`` are products on the encoder's arrays, driven at the rows and read
@@ -92,8 +92,6 @@ class TurnedWeights(torch.Tensor):
 _OPERANDS = ("input", "weight")
 
 
-
-
 def of_arrays(func: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
     """Do what a function of torch asks of the weights of a layer on arrays, as far as it is a use of them transposed.
 
@@ -146,6 +144,9 @@ class _TurnedProduct(torch.autograd.Function):
         return back, PairGradient(layer, "weight", [(pairs, 1.0)]) if ctx.needs_input_grad[1] else None, None
 
 
+_product: Callable[..., Tensor] = _TurnedProduct.apply
+
+
 def _outputs(y: Tensor, layer: AnalogLayer) -> Tensor:
     """Leave out what a column of biases gives."""
     return y[:, :-1] if layer.bias_column else y
@@ -174,6 +175,5 @@ def turned_product(weights: ArrayWeights, x: Tensor) -> Tensor:
         raise InputError(f"layer {layer.layer}: an input of {x.dtype} was given; accepted are floating-point numbers")
     layer._check_transforms(x)
     handle = layer._handle("weight") if weights.requires_grad else None
-    y = cast(Tensor, _TurnedProduct.apply(x, handle, layer))
+    y = _product(x, handle, layer)
     return y if y.dtype is x.dtype else y.to(x.dtype)
-

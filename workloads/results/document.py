@@ -199,7 +199,7 @@ def placed_layers(placement: Placement) -> list[dict[str, Any]]:
     """Describe every weight layer with the blocks it lies on.
 
     Rows and columns are those of the matrix W in y = W x, bias column included; vectors and macs are per sample. A
-    layer that uses the weight of an earlier one names that as ``arrays_of``.
+    layer that uses the weight of an earlier one names that as ``arrays_of``, and says if it is ``transposed``.
     """
     layers = []
     for placed in placement.layers:
