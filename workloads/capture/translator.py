@@ -19,6 +19,7 @@ from rpusim.workloads.capture.accepted import (
     ACCEPTED,
     ACCEPTED_MODULES,
     CONSTANT,
+    RANDOM,
     KNOWN_MODULES,
     KNOWN_OPERATIONS,
     unsupported,
@@ -50,6 +51,7 @@ class Translator:
         self.left_out = unread
         self.steps: list[tuple[Operation, tuple[str, ...]]] = []
         self.made_by: dict[fx.Node, Operation] = {}  # traced nodes that depend on the sample
+        self.random: set[fx.Node] = set()  # nodes whose random numbers are counted
         self.taken = {"input", "output"}
         signature = program.graph_signature
         self.held = {**signature.inputs_to_parameters, **signature.inputs_to_buffers}
@@ -179,6 +181,7 @@ class Translator:
             operation = Operation.digital(
                 name, kind, sources[0].shape, shape, detail, window, axes, len(sources), taken, parameters
             )
+            operation = replace(operation, functions=(*operation.functions, *self.drawn(node)))
         self.steps.append((operation, tuple(source.name for source in sources)))
         self.made_by[node] = operation
 
@@ -252,6 +255,23 @@ class Translator:
             return {"mul": "square", "add": "double"}[detail], 0
         trained = [operand for operand in node.all_input_nodes if self.held.get(operand.name) in self.trained]
         return detail, sum(math.prod(operand.meta["val"].shape) for operand in trained)
+
+    def drawn(self, node: fx.Node) -> list[tuple[str, int]]:
+        """List the functions that draw what an operation reads of random numbers, with their number for a sample.
+
+        Numbers that several operations read are drawn with the first of them.
+        """
+        found: dict[str, int] = {}
+        behind = [source for source in node.all_input_nodes if source not in self.made_by]
+        while behind:
+            source = behind.pop()
+            function = next((RANDOM[name] for name in RANDOM if _operation_name(source).startswith(name)), None)
+            if function is not None and source not in self.random:
+                self.random.add(source)
+                numbers = _shape(source)
+                found[function] = found.get(function, 0) + math.prod(numbers[1 if _has_samples(source) else 0 :])
+            behind += [each for each in source.all_input_nodes if each not in self.made_by]
+        return list(found.items())
 
     def sample_shape(self, node: fx.Node) -> tuple[int, ...]:
         """Return the shape of the node's (first) value for one sample."""

@@ -157,7 +157,13 @@ class Work:
         for row in {row["field"]: row for row in published.provenance()}.values():
             field, value = row["field"], row["value"]
             names = [name for name in self.cards() if field.startswith(f"cards.{name}.")]
-            if not names or field in replaced or "assum" not in row["source"].lower() or not isinstance(value, float) or value == 0:
+            if (
+                not names
+                or field in replaced
+                or "assum" not in row["source"].lower()
+                or not isinstance(value, float)
+                or value == 0
+            ):
                 continue
             number = field.removeprefix(f"cards.{names[0]}.")
             if number.split(".")[0] not in ("area", "node", "rated_bits", "rated_rate", "rated_bandwidth"):
