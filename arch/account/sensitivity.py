@@ -132,7 +132,7 @@ class Sensitivity:
                 yield Assumption(number["field"], value, number["unit"], number["source"], low, high, low_j, high_j)
 
     def _leaks_otherwise(self, card: Card) -> bool:
-        """Tell whether the chip brings a card to its own corner, so that the leakage that the card states is nowhere."""
+        """Tell whether the chip brings a card to a corner, so that the leakage that the card states is nowhere."""
         return self._chip.leakage == "low-standby" and at_low_standby(card) is not card
 
     def _cards(self) -> list[Card]:

@@ -139,7 +139,7 @@ FUNCTIONS: Mapping[str, Function] = {
     "random number": Function(Work(random=1), source="count: of the noise that a network adds or multiplies by"),
     "normal number": Function(
         Work(random=1, look_up=1, multiply=1, add=1),
-        source="assumption: a random number through a table of the inverse distribution, a straight line between entries",
+        source="assumption: a random number through a table of the inverse distribution, straight between entries",
     ),
     "of a sum": Function(Work(add=1), source="count: one of a pool's additions"),
     "mean": Function(Work(multiply=1), Work(multiply=1), source="count: one over the values of a pool"),

@@ -19,9 +19,9 @@ from rpusim.workloads.capture.accepted import (
     ACCEPTED,
     ACCEPTED_MODULES,
     CONSTANT,
-    RANDOM,
     KNOWN_MODULES,
     KNOWN_OPERATIONS,
+    RANDOM,
     unsupported,
 )
 from rpusim.workloads.capture.export import BATCH, is_torchs_own

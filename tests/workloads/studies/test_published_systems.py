@@ -128,7 +128,7 @@ def test_a_card_with_a_power_is_compared_over_a_period_of_its_rate() -> None:
 
 
 def test_a_step_of_the_speech_chip_takes_and_costs_what_its_tile_was_given() -> None:
-    """300 ns, and 26.2 nJ (20 TOPS/W) of 2 x 512 x 512 operations; of a keyword, four such steps and the ways between."""
+    """300 ns, and 26.2 nJ (20 TOPS/W) of 2 x 512 x 512 operations; of a keyword, four such steps and ways between."""
     timed = on_chip(one_tile("ambrogio-2023"), 512, 512, 50)
     assert timed.cycle == pytest.approx(300e-9, rel=1e-6)
     assert timed.joules / 50 == pytest.approx(2 * 512**2 / 20e12, rel=0.01)

@@ -32,12 +32,12 @@ from rpusim.kernels import (
     Vector,
 )
 from rpusim.kernels.devices.presets import DEVICES
-from rpusim.kernels.inference import InferenceConfig, ReRamWan2022, drift, program
 from rpusim.kernels.layers.convert import convert
 from rpusim.kernels.pulses.trains import Execution
 from rpusim.kernels.tiles.presets import TRAINING_IO, configuration
 from rpusim.workloads.runs.process import RandomNumbers, one_thread
 from rpusim.workloads.studies.published.case import Simulated
+from rpusim.workloads.studies.published.transferred import accuracies
 from rpusim.workloads.zoo import data, networks
 
 SEEDS = (0, 1, 2)
@@ -56,8 +56,8 @@ def learning() -> Simulated:
         "fecap/accuracy": lambda: _transfers_every(100)[0],
         "references/ttv2-mean": partial(_references_off, False, 0.4, 0.05),
         "references/agad-mean": partial(_references_off, True, 0.4, 0.05),
-        "yao-learning/transferred": lambda: _transferred()[0],
-        "yao-learning/hybrid": lambda: _transferred()[1],
+        "yao-learning/transferred": lambda: accuracies()[0],
+        "yao-learning/hybrid": lambda: accuracies()[1],
     }
 
 
@@ -178,62 +178,6 @@ def _references_off(dynamic: bool, mean: float, spread: float) -> float:
         )
     config = AnalogConfig(array, UpdateParameters(), cell, forward=io, backward=io)
     return accuracy("fcn-digits", config, batch=10, samples=40 * 1437, rate=0.05 if dynamic else 0.005)
-
-
-@cache
-def _transferred() -> tuple[float, float]:
-    """Train a network in software, program it into cells, then train its last layer on its own cells.
-
-    Of five layers as Yao et al. count (two convolutions, two poolings, one fully connected), at a learning rate of 0.1,
-    as in software it does not learn at `RATE`. Cells of the last layer have 32 states and learn by pulses from one pass
-    through the training digits, one by one, at half of that.
-
-    Returns accuracies in percent after the transfer and after that pass, means over the seeds.
-    """
-    digits = data.load("digits")
-    x, y, test_x, test_y = map(torch.tensor, (digits.train_x, digits.train_y, digits.test_x, digits.test_y))
-
-    def right(model: nn.Module) -> float:
-        with torch.no_grad():
-            return 100 * float((model.eval()(test_x).argmax(1) == test_y).double().mean())
-
-    found = []
-    for seed in SEEDS:
-        with one_thread(), RandomNumbers(seed).drawn():
-            model = nn.Sequential(
-                nn.Conv2d(1, 8, 3, padding=1),
-                nn.ReLU(),
-                nn.MaxPool2d(2),
-                nn.Conv2d(8, 12, 3, padding=1),
-                nn.ReLU(),
-                nn.MaxPool2d(2),
-                nn.Flatten(),
-                nn.Linear(48, 10),
-                nn.LogSoftmax(1),
-            )
-            software, drawn = torch.optim.SGD(model.parameters(), 0.1), np.random.default_rng((seed, 2020))
-            for _ in range(20):
-                for chosen in torch.from_numpy(drawn.permutation(len(y))).split(10):
-                    software.zero_grad()
-                    nn.functional.nll_loss(model(x[chosen]), y[chosen]).backward()  # type: ignore[no-untyped-call]
-                    software.step()
-            cells = InferenceConfig(forward=TRAINING_IO, noise=ReRamWan2022())
-            transferred = convert(model, cells, seed=seed)
-            program(transferred.eval())
-            drift(transferred, 1.0)
-            cell = ConstantStep(dw_min=2 / 32, w_max=1.0, w_min=-1.0)
-            learns = AnalogConfig(cell, ONE_BY_ONE, forward=TRAINING_IO, backward=TRAINING_IO, weight_scaling_omega=0.6)
-            before = right(transferred)
-            hybrid = nn.Sequential(transferred[:7], convert(model[7:], learns, seed=seed)).eval()
-            with torch.no_grad():
-                features = hybrid[0](x)
-            optimizer = AnalogSGD(hybrid[1], 0.05)
-            for sample in drawn.permutation(len(y)):
-                optimizer.zero_grad()
-                nn.functional.nll_loss(hybrid[1](features[sample, None]), y[sample, None]).backward()  # type: ignore[no-untyped-call]
-                optimizer.step()
-            found.append((before, right(hybrid)))
-    return fmean(one for one, _ in found), fmean(one for _, one in found)
 
 
 @cache

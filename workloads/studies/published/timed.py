@@ -105,7 +105,7 @@ def chain(preset: str, layers: int, lines: int, activation: str, vectors: int) -
 
 @cache
 def perceptron(preset: str, widths: tuple[int, ...], vectors: int) -> Timed:
-    """Time vectors through layers of these widths without biases, with a ReLU between each two, on a chip that ships."""
+    """Time vectors through layers of these widths without biases, a ReLU between each two, on a chip that ships."""
     steps: list[tuple[Operation, tuple[str, ...]]] = []
     before = "input"
     for number, (inputs, outputs) in enumerate(pairwise(widths)):
