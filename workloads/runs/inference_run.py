@@ -96,6 +96,7 @@ def run(inputs: Inputs, progress: Progress, watch: Watch) -> Result:
         title=experiment.title,
         training=experiment.document(),
         seed=seed,
+        configuration=experiment.digest,
         accuracy={
             "test_error": aging.points[-1]["test_error"],
             "test_error_floating_point": stage.curve[-1]["test_error"],

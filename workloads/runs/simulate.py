@@ -35,22 +35,28 @@ def simulate(
     return found
 
 
-def run(experiment: Experiment, watch: Watch = lambda stage, fraction: None, kept: Path | None = None) -> Result:
+def run(
+    experiment: Experiment,
+    watch: Watch = lambda stage, fraction: None,
+    kept: Path | None = None,
+    pause: int | None = None,
+) -> Result:
     """Run an experiment to its end, or on to its end if it was killed.
 
     watch:  told how far it is.
     kept:   a file in which the state is kept meanwhile (see `checkpoint`); it stays until whoever has saved the result
             removes it. None keeps nothing.
+    pause:  epochs on the chip after which to stop for now, with the state in ``kept``; None: not before the end.
 
-    Raises InputError on what cannot be used; an experiment with ``inference`` goes to `inference_run`, any other one
-    to `training_run`.
+    An experiment with ``inference`` goes to `inference_run`, any other one to `training_run`. Raises InputError on what
+    cannot be used, and `Paused` after so many epochs.
     """
     began = time.perf_counter()
     numbers = RandomNumbers(experiment.seed)
     with one_thread():
         with numbers.drawn():
             loaded = inputs.load(experiment)
-        progress = Progress(Checkpoint(kept, loaded.contents()), began, numbers)
+        progress = Progress(Checkpoint(kept, loaded.contents()), began, numbers, pause)
         with experiment.speaks():
             if experiment.inference is None:
                 found = training_run.run(loaded, progress, watch)

@@ -74,6 +74,7 @@ def run(inputs: Inputs, progress: Progress, watch: Watch) -> Result:
         title=experiment.title,
         training=experiment.document(),
         seed=seed,
+        configuration=experiment.digest,
         accuracy={
             "test_error": curve[-1]["test_error"],
             "test_error_floating_point": curve[-1]["test_error_floating_point"],
