@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from rpusim.workloads.capture.capture import capture
     from rpusim.workloads.explore.table import best
     from rpusim.workloads.results.result import Result
+    from rpusim.workloads.runs.callbacks import TensorBoard, WeightsAndBiases
     from rpusim.workloads.runs.estimate import map_network, time_network
     from rpusim.workloads.runs.placed import place
     from rpusim.workloads.runs.settings import Experiment
@@ -51,6 +52,8 @@ _HOMES = {
     "InputError": "rpusim.errors",
     "Result": "rpusim.workloads.results.result",
     "capture": "rpusim.workloads.capture.capture",
+    "TensorBoard": "rpusim.workloads.runs.callbacks",
+    "WeightsAndBiases": "rpusim.workloads.runs.callbacks",
     "array_parameters": "rpusim.kernels",
     "best": "rpusim.workloads.explore.table",
     "convert": "rpusim.kernels",
@@ -76,6 +79,8 @@ __all__ = [
     "InferenceConfig",
     "InputError",
     "Result",
+    "TensorBoard",
+    "WeightsAndBiases",
     "array_parameters",
     "best",
     "capture",

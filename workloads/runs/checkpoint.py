@@ -16,7 +16,7 @@ import io
 import pickle
 import struct
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Protocol
@@ -26,6 +26,7 @@ import torch
 from rpusim.arch.contract.configuration import shown
 from rpusim.errors import InputError
 from rpusim.workloads.results import files
+from rpusim.workloads.runs.callbacks import Callback
 from rpusim.workloads.runs.process import RandomNumbers
 
 SCHEMA = "rpusim-checkpoint-1"
@@ -144,9 +145,18 @@ class Progress:
                  earlier by the time for which a killed process has been at work before.
     numbers:     torch's random numbers of the run, which are kept, too.
     pause:       epochs of the last stage after which `keep` writes all and raises `Paused`; None: never.
+    callbacks:   told of every epoch.
     """
 
-    def __init__(self, checkpoint: Checkpoint, began: float, numbers: RandomNumbers, pause: int | None = None) -> None:
+    def __init__(
+        self,
+        checkpoint: Checkpoint,
+        began: float,
+        numbers: RandomNumbers,
+        pause: int | None = None,
+        callbacks: Sequence[Callback] = (),
+    ) -> None:
+        self._callbacks = callbacks
         self.checkpoint, self.numbers, self._pause = checkpoint, numbers, pause
         self._state = checkpoint.load() or {"stages": {}, "wall": 0.0}
         self.began: float = began - self._state["wall"]
@@ -158,6 +168,11 @@ class Progress:
         if (before := self._state["stages"].get(stage.name)) is not None:
             stage.load_state_dict(before)
             self.numbers.state = self._state["random"]
+
+    def epoch(self, stage: str, led_to: Mapping[str, float]) -> None:
+        """Tell all callbacks what an epoch of a stage led to."""
+        for callback in self._callbacks:
+            callback(stage, led_to)
 
     def keep(self) -> None:
         """Write all stages to the checkpoint, if it is time to, or to pause."""
