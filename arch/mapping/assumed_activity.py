@@ -125,11 +125,11 @@ def _logged(placement: Placement, samples: int, training: bool, batch: int, lear
                 back = vector[mine] % placed.layer.vectors >= placed.layer.unread
                 _Where(block, step[mine][back], vector[mine][back]).write(log, phase=Phase.BACKWARD, passes=1)
             bl = (learning.bl or pulses.bl) if placement.cell.learning else 0
-            work = work_columns(learning.work(block.rows, block.columns))
+            work = work_columns(learning.work(*block.lines))
             slices = placement.chip.tiles[block.kind].array.cells_per_weight
-            sent = trains(bl, block.rows, block.columns, learning.arrays, slices)
+            sent = trains(bl, *block.lines, learning.arrays, slices)
             where.write(log, phase=Phase.UPDATE, **work, **sent)
-            due = learning.between(block.rows, block.columns, -(-per_step // placed.replicas))
+            due = learning.between(*block.lines, -(-per_step // placed.replicas))
             after = where.between(due, slices)
             log.append(len(after), **vars(after))
     return log
@@ -144,7 +144,7 @@ class _Where:
     vector: NDArray[np.int64]
 
     def write(self, log: ActivityLog, **columns: int) -> None:
-        lines = {"active_rows": self.block.rows, "active_columns": self.block.columns}
+        lines = dict(zip(("active_rows", "active_columns"), self.block.lines, strict=True))
         place = {"layer": self.block.layer, "tile": self.block.tile}
         log.append(len(self.step), step=self.step, vector=self.vector, **place, **lines, **columns)
 
