@@ -175,7 +175,7 @@ def _of_part(value: torch.Tensor | None, third: int | None) -> torch.Tensor | No
     return value if value is None or third is None else value.chunk(3)[third]
 
 
-class ClippedWeights(UserWarning):
+class ClippedWeights(Notice):
     """Cells cannot hold the weights that were written to them."""
 
 

@@ -7,6 +7,7 @@ before, and what unit cells do comes with the task.
 from __future__ import annotations
 
 import time
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,7 +24,7 @@ from rpusim.arch.mapping.placement import place
 from rpusim.arch.network.network import Network
 from rpusim.arch.schedule import schedules
 from rpusim.arch.schedule.plan import make_plan
-from rpusim.errors import InputError
+from rpusim.errors import InputError, Notice
 from rpusim.workloads.explore.measures import figures
 from rpusim.workloads.explore.study import Timed
 from rpusim.workloads.explore.workers import check_parent
@@ -114,14 +115,20 @@ def run(task: dict[str, Any], folder: Path, save: Save, until: int | None = None
 
     began, kept = time.perf_counter(), checkpoint.beside(folder)
     try:
-        found = simulate.run(Experiment.model_validate(task), lambda stage, fraction: check_parent(), kept, until)
+        with warnings.catch_warnings(record=True) as said:
+            warnings.simplefilter("always", Notice)
+            found = simulate.run(Experiment.model_validate(task), lambda stage, fraction: check_parent(), kept, until)
         save(found, folder)
     except Paused as pause:
         return {"state": "paused", "errors": {str(p["epoch"]): p["test_error"] for p in pause.curve}}
     except InputError as error:
         return {"state": "failed", "why": str(error)}
     files.remove(kept)
-    return _recorded(found.document, began)
+    for one in said:
+        if not issubclass(one.category, Notice):
+            warnings.warn_explicit(one.message, one.category, one.filename, one.lineno)
+    notices = list(dict.fromkeys(str(one.message) for one in said if issubclass(one.category, Notice)))
+    return _recorded(found.document, began) | ({"notices": notices} if notices else {})
 
 
 def _recorded(found: dict[str, Any], began: float) -> dict[str, Any]:
