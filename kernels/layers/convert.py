@@ -15,7 +15,7 @@ from torch.nn.utils import parametrize
 
 from rpusim.arch.contract import checks
 from rpusim.arch.contract.activity import ActivityLog
-from rpusim.errors import InputError, nearest
+from rpusim.errors import InputError, Notice, nearest
 from rpusim.kernels.layers import KINDS, AnalogLayer, AnalogMultiheadAttention, Splits
 from rpusim.kernels.layers.base import Lost
 from rpusim.kernels.layers.recurrent import Recurrent

@@ -116,9 +116,8 @@ def importance(study: Study, of: Sequence[dict[str, Any]]) -> list[dict[str, Any
 def answer(study: Study, of: Sequence[dict[str, Any]]) -> str:
     """Answer the question in one sentence, from groups.
 
-    Of studies whose first goal has intervals: the configuration that is cheapest among those that cannot be told from the
-    best one, in the first of the other goals in which one of them is cheaper by more than `WORTH_SAYING`. Of others: the
-    best of the first two goals.
+    Where groups cannot be told from the best one in the first goal: that of them which is cheapest in the first of the
+    other goals in which one is cheaper by more than `WORTH_SAYING`. Else the best of the first two goals.
     """
     usable = [g for g in of if g["feasible"] and all(goal in g["metrics"] for goal in study.wanted)]
     if not usable:
