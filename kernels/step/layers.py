@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -43,6 +43,32 @@ Convolution = nn.Conv1d | nn.Conv2d | nn.Conv3d
 
 
 @dataclass(frozen=True)
+class Matrix:
+    """A matrix of a recurrent layer of torch, with its bias. name: such as ``hh_l0``."""
+
+    holder: nn.RNNBase
+    name: str
+
+    @property
+    def weight(self) -> nn.Parameter:
+        """The matrix (outputs, inputs)."""
+        weight: nn.Parameter = getattr(self.holder, f"weight_{self.name}")
+        return weight
+
+    @property
+    def bias(self) -> nn.Parameter | None:
+        """What is added to the outputs."""
+        bias: nn.Parameter | None = getattr(self.holder, f"bias_{self.name}", None)
+        return bias
+
+    def parameters(self) -> Iterator[nn.Parameter]:
+        """Go through the matrix and its bias."""
+        yield self.weight
+        if self.bias is not None:
+            yield self.bias
+
+
+@dataclass(frozen=True)
 class Placed:
     """A weight layer of the program, with what it is made of.
 
@@ -58,8 +84,8 @@ class Placed:
     layer: Layer
 
     @staticmethod
-    def of(module: nn.Module, source: Sequence[int], positions: int) -> Placed:
-        """Describe a module that reads samples of the shape ``source`` and makes ``positions`` vectors of each.
+    def of(module: nn.Module | Matrix, source: Sequence[int], positions: int) -> Placed:
+        """Describe a module that reads samples of the shape ``source`` and makes ``positions`` vectors of each turn.
 
         Raises Unsuitable if the step cannot compute it.
         """
@@ -67,18 +93,20 @@ class Placed:
         if isinstance(module, AnalogLayer):
             _check(module)
             columns, rows, bias = module.columns, module.rows, module.bias_column
-        elif isinstance(module, nn.Linear | Convolution):
+        elif isinstance(module, nn.Linear | Convolution | Matrix):
             if not all(each.requires_grad for each in module.parameters()):
                 raise Unsuitable("a layer that is frozen")
             rows, columns, bias = module.weight.shape[0], module.weight[0].numel(), False
         else:
             raise Unsuitable(f"a {type(module).__name__}")
-        return Placed(
-            module,
-            window,
-            tuple(source),
-            Layer(positions, columns, rows, window is not None or bias, window is not None),
-        )
+        layer = Layer(positions, columns, rows, window is not None or bias, window is not None)
+        return Placed(module, window, tuple(source), layer)
+
+    @property
+    def uses(self) -> tuple[int, ...]:
+        """The numbers of layers by which rows of activity are told apart, a number for each use; or none."""
+        log = self.module.log if isinstance(self.module, AnalogLayer) else None
+        return log.uses if log is not None else ()
 
     @property
     def tiles(self) -> list[AnalogTile]:
@@ -87,7 +115,7 @@ class Placed:
         return grid
 
 
-def _window(module: nn.Module) -> Window | None:
+def _window(module: nn.Module | Matrix) -> Window | None:
     """Find the window of a convolution whose padding is zeros, and the same at both ends; None: it is none."""
     if isinstance(module, AnalogConvolution):
         if module._frame or module.groups > 1:
@@ -108,8 +136,8 @@ def _check(layer: AnalogLayer) -> None:
         raise Unsuitable("factors of inputs or outputs that are learned")
     if not all(part.requires_grad for part in layer.parameters()) or not layer.learns:
         raise Unsuitable("a layer that is frozen, or whose weights torch trains")
-    if layer.log is not None and type(layer.log) is not ActivityLog:
-        raise Unsuitable("a weight that is used more than once")
+    if layer.log is not None and type(layer.log) is not ActivityLog and not layer.log.uses:
+        raise Unsuitable("a layer whose activity nobody accounts for")
     for tile in layer._grid:
         if not isinstance(tile, AnalogTile) or tile.path_now != "numba" or tile.history is not None:
             raise Unsuitable("tiles that are not computed in compiled loops")
@@ -392,7 +420,7 @@ class Rows:
         """
         events, gains, at = [np.zeros((0, 5), np.int64)], [np.zeros(0, np.float64)], 0
         for each, row in zip(self.placed, self.layers, strict=True):
-            vectors = batch * each.layer.positions
+            vectors = batch * each.layer.vectors
             for index, tile in enumerate(each.tiles, int(row[col.FIRST_TILE])):
                 if self.tiles[index, col.CELL] == col.TRANSFERRED:
                     cell = tile.cell
@@ -409,7 +437,7 @@ class Rows:
     def fits(self, batch: int) -> bool:
         """Whether tiles can learn in the loop from mini-batches of ``batch`` samples."""
         for each, row in zip(self.placed, self.layers, strict=True):
-            vectors = batch * each.layer.positions
+            vectors = batch * each.layer.vectors
             for index, tile in enumerate(each.tiles, int(row[col.FIRST_TILE])):
                 cell = tile.cell
                 if self._cells[index] != col.TRANSFERRED or not isinstance(cell, TransferCell):
@@ -425,7 +453,8 @@ class Rows:
         """Tell layers, tiles and cells how far their counters have come, after so many mini-batches of a size."""
         for each, row in zip(self.placed, self.layers, strict=True):
             if isinstance(each.module, AnalogLayer):
-                each.module.calls += mini_batches
+                every = max(1, len(each.uses))  # where uses are told apart, the first one is a multiple of them
+                each.module.calls = -(-each.module.calls // every) * every + mini_batches * each.layer.uses
             for index, tile in enumerate(each.tiles, int(row[col.FIRST_TILE])):
                 of_tile = self.tiles[index]
                 tile._counters["forward"] = int(of_tile[col.FORWARDS])
@@ -437,7 +466,7 @@ class Rows:
                     array.counters.update({name: int(counted[place]) for name, place in names})
                 if isinstance(tile.cell, TransferCell):
                     moved = self.transfers[index, col.NEXT_EVENT] - self.transfers[index, col.FIRST_EVENT]
-                    tile.cell.skip(mini_batches * batch * each.layer.positions, int(moved))
+                    tile.cell.skip(mini_batches * batch * each.layer.vectors, int(moved))
                     if "largest x" in tile.cell.counters:
                         largest = self.transfer_numbers[index, [col.LARGEST_X, col.LARGEST_D]].tolist()
                         tile.cell.counters |= dict(zip(("largest x", "largest d"), largest, strict=True))
