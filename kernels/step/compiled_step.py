@@ -217,9 +217,26 @@ class CompiledStep:
                 row[ROWS_OF] = told_apart[row[ROWS_OF]] if told_apart else -1
         norms_at = np.column_stack([layout.of_norms, np.array(n.counts, np.int64)])
         return Tables(
-            *(layout.instructions, layout.parameters, layout.updates, layout.places, np.array(self._order, np.int64)),
-            *(np.array(uses, np.int64), n.rows, n.numbers, norms_at, r.layers, r.tiles, r.numbers, r.tile_numbers),
-            *(r.tile_keys, r.arrays, r.array_numbers, r.array_keys, r.transfers, r.transfer_numbers, r.transfer_keys),
+            program=layout.instructions,
+            parameters=layout.parameters,
+            updates=layout.updates,
+            places=layout.places,
+            order=np.array(self._order, np.int64),
+            uses=np.array(uses, np.int64),
+            norms=n.rows,
+            norm_numbers=n.numbers,
+            norms_at=norms_at,
+            layers=r.layers,
+            tiles=r.tiles,
+            numbers=r.numbers,
+            tile_numbers=r.tile_numbers,
+            tile_keys=r.tile_keys,
+            arrays=r.arrays,
+            array_numbers=r.array_numbers,
+            array_keys=r.array_keys,
+            transfers=r.transfers,
+            transfer_numbers=r.transfer_numbers,
+            transfer_keys=r.transfer_keys,
         )
 
     def _room(self, layout: Layout, batch: int) -> Room:

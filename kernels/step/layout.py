@@ -112,9 +112,9 @@ class _Laid:
             self._update(which, layer, row)
         learned = [[self.room(count), self.room(count)] for count in self.of_norms]
         of_norms = np.array(learned, np.int64).reshape(-1, 2)
-        for row, (node, given) in enumerate(zip(graph.nodes, self.table, strict=True)):
+        for number, (node, given) in enumerate(zip(graph.nodes, self.table, strict=True)):
             self._instruction(node, given)
-            parameters[row] = node.a, node.b
+            parameters[number] = node.a, node.b
             if node.op == LAYER:
                 self._turn(node, given, updates[node.which])
             elif node.op in (LARGEST, AVERAGE):
@@ -128,7 +128,7 @@ class _Laid:
                 given[HOW_MANY] = self.batch
                 given[SIZES_AT : SIZES_AT + norms.OWN] = *node.sizes, statistics, *of_norms[node.which]
             elif node.op == CELL:
-                self._step(row, node, given)
+                self._step(number, node, given)
         self._shares()
         places = np.concatenate([*self.places, np.zeros(0, np.int64)])
         return Layout(self.table, parameters, updates, places, of_norms, self.memory, self.chosen, self.masks)

@@ -28,8 +28,8 @@ LAYER, FUNCTION, LARGEST, AVERAGE, ADD, CLASSIFY, MERGE, AFFINE, GATHER, MASK, N
 # IMAGES, PIXELS, OUTPUTS, CHOSEN: of a pooling; SIZES_AT: its sizes.
 # ROWS_OF, FIRST_VECTOR, EVERY: of a turn, the number of the layer that its rows of activity bear (-1: the tiles' own),
 # of its first vector, and from there to the next. USES, USES_AT, STEPS, SORTED_VECTORS, SORTED_ERRORS: of an update,
-# how many uses and steps it learns from, where the numbers of these layers begin (-1: the tiles' own), and where vectors
-# and errors are put in the order of samples (-1: they lie so).
+# how many uses and steps it learns from, where the numbers of these layers begin (-1: the tiles' own), and where
+# vectors and errors are put in the order of samples (-1: they lie so).
 OP, SOURCE, OUT, OF_SOURCE, OF_OUT, ADDS, SIZE, OTHER, OF_OTHER, OTHER_ADDS, WHICH = range(11)
 VECTORS, ERRORS, BACK, HOW_MANY, IMAGES, PIXELS, OUTPUTS, CHOSEN, ROWS_OF, FIRST_VECTOR, EVERY = range(11, 22)
 USES, USES_AT, STEPS, SORTED_VECTORS, SORTED_ERRORS, SIZES_AT = range(22, 28)

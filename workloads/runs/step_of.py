@@ -7,13 +7,17 @@ way it went, and why.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
+import torch
 from torch import nn
 
 from rpusim.arch.contract.activity import ActivityLog
 from rpusim.arch.network.network import Network
 from rpusim.arch.network.operations import Operation, WeightLayer
+from rpusim.errors import InputError
+from rpusim.kernels import AnalogSGD
 from rpusim.kernels.layers.recurrent import AnalogRecurrent
 from rpusim.kernels.step import CompiledStep, Graph, Unsuitable
 from rpusim.kernels.step.between.branches import OVER, TIMES, WEIGHTED
@@ -21,6 +25,7 @@ from rpusim.kernels.step.between.held import Dropout, Norm
 from rpusim.kernels.step.compiled_step import learning_order
 from rpusim.kernels.step.layers import Matrix, Placed
 from rpusim.kernels.step.program import Value, pooling
+from rpusim.workloads.capture.capture import capture_modes
 from rpusim.workloads.runs.training_loop import Training, Watch
 
 _PLAIN = ("relu", "sigmoid", "tanh", "silu", "hardsigmoid", "neg")
@@ -50,6 +55,36 @@ def compiled_step(network: Network, training: Training, batch: int, watch: Watch
     step.prepare(batch)
     watch("compiling", 1.0)
     return step
+
+
+def study_of(
+    digital: nn.Module,
+    analog: nn.Module | None,
+    shape: Sequence[int],
+    batch: int,
+    rate: float,
+    log: ActivityLog | None = None,
+) -> Training:
+    """Make the training of a study: a network in floating point or on arrays, without a chip's clock.
+
+    digital:  the network in floating point. analog: its copy on arrays, which is trained instead; None: there is none.
+    shape:    of a sample. batch: samples of a mini-batch. rate: learning rate.
+    log:      where arrays write what they do; None: nowhere.
+
+    It is trained by the compiled step where that can be.
+    """
+    if analog is None:
+        training = Training("digital", digital, torch.optim.SGD(digital.parameters(), rate))
+    else:
+        training = Training("analog", analog, AnalogSGD(analog, rate), log)
+    training.model.train()
+    try:
+        network, _ = capture_modes(digital, tuple(shape))
+    except InputError as reason:  # a network need not be one that a chip can be planned for
+        training.compiled = f"the network was not captured: {reason}"
+        return training
+    training.compiled = compiled_step(network, training, batch, lambda stage, share: None)
+    return training
 
 
 def step_taken(step: CompiledStep | str) -> str:
@@ -98,7 +133,7 @@ class _Program:
                 values[operation.name] = self.layer(operation, sources[0])
             else:
                 values[operation.name] = self.digital(operation, sources)
-        modules = (each.module for each in (*self.placed, *self.norms))
+        modules = [*(each.module for each in self.placed), *(each.module for each in self.norms)]
         known = {id(parameter) for module in modules for parameter in module.parameters()}
         if any(id(parameter) not in known for parameter in model.parameters()):
             raise Unsuitable("parameters outside of weight layers and norms")

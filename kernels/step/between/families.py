@@ -220,7 +220,7 @@ def sort_by_sample(given: Integers, errors: bool, at: int, wide: int, memory: Fl
 
     given: the update. at: where they begin, wide: numbers of each.
     """
-    to = given[SORTED_ERRORS] if errors else given[SORTED_VECTORS]
+    to: int = given[SORTED_ERRORS] if errors else given[SORTED_VECTORS]
     if to < 0:
         return at
     vectors, uses, steps = given[HOW_MANY], given[USES], given[STEPS]
@@ -243,8 +243,8 @@ def loops_of(present: Iterable[str]) -> dict[str, Any]:
         of_each = {name: compile_loop(getattr(branches, name)) for name in names}
         made["of_branches"] = compile_loop(do_branch, **of_each)
     if "norms" in families:
-        names = ("moments", "keep", "normalise", "normalise_back")
-        made["of_norms"] = compile_loop(do_norm, **{name: compile_loop(getattr(norms, name)) for name in names})
+        of_norm = ("moments", "keep", "normalise", "normalise_back")
+        made["of_norms"] = compile_loop(do_norm, **{name: compile_loop(getattr(norms, name)) for name in of_norm})
     if "cells" in families:
         steps = {
             "step_forward": compile_loop(recurrence.forward, fastmath={"contract"}),
