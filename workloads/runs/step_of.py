@@ -30,6 +30,8 @@ from rpusim.workloads.runs.training_loop import Training, Watch
 
 _PLAIN = ("relu", "sigmoid", "tanh", "silu", "hardsigmoid", "neg")
 """Functions without parameters."""
+_UNCHANGED = ("contiguous", "clone", "alias")
+"""Functions that give what they read, and send gradients back unchanged; no other type of numbers, nothing detached."""
 _FIELDS = {
     "leaky_relu": ("negative_slope",),
     "elu": ("alpha",),
@@ -130,6 +132,8 @@ class _Program:
                 self.classify(operation, sources[0])
                 values[operation.name] = sources[0]
             elif isinstance(operation, WeightLayer):
+                if len(sources) != 1:
+                    raise Unsuitable("a recurrent layer that is given its first state")
                 values[operation.name] = self.layer(operation, sources[0])
             else:
                 values[operation.name] = self.digital(operation, sources)
@@ -212,7 +216,7 @@ class _Program:
     def digital(self, operation: Operation, sources: list[Value]) -> Value:
         """Translate what digital units compute."""
         source, kind, graph = sources[0], operation.kind, self.graph
-        if kind in ("flatten", "identity") and operation.detail != "detach":
+        if kind == "flatten" or operation.detail in _UNCHANGED:
             return graph.reshape(source, operation.shape)
         if kind == "activation":
             return graph.function(operation.detail, source, *_numbers(operation))
@@ -223,7 +227,7 @@ class _Program:
             return graph.gather(source, numbers.take(range(*operation.taken), axis).reshape(operation.shape))
         if kind == "dropout" and operation.detail in ("dropout", "feature_dropout"):
             return self.dropout(operation, source)
-        if kind in ("batch_norm", "layer_norm", "group_norm"):
+        if kind == "batch_norm" or operation.detail in ("layer_norm", "group_norm"):
             return self.norm(operation, source)
         if kind in ("add", "multiply"):
             return _merged(graph, operation, sources)
