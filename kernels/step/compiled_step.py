@@ -234,9 +234,9 @@ class CompiledStep:
             arrays=r.arrays,
             array_numbers=r.array_numbers,
             array_keys=r.array_keys,
-            transfers=r.transfers,
-            transfer_numbers=r.transfer_numbers,
-            transfer_keys=r.transfer_keys,
+            transfers=r.moving.rows,
+            transfer_numbers=r.moving.numbers,
+            transfer_keys=r.moving.keys,
         )
 
     def _room(self, layout: Layout, batch: int) -> Room:

@@ -17,9 +17,7 @@ from rpusim.kernels.base import rng
 from rpusim.kernels.base.loops import Integers
 from rpusim.kernels.base.rng import Purpose
 from rpusim.kernels.cells.single import SingleCell
-from rpusim.kernels.cells.tiki_taka.chopped import ChoppedTransferCell
-from rpusim.kernels.cells.tiki_taka.compiled import MERGED_SLOTS, covers
-from rpusim.kernels.cells.tiki_taka.dynamic import DynamicTransferCell
+from rpusim.kernels.cells.tiki_taka.compiled import MERGED_SLOTS
 from rpusim.kernels.cells.tiki_taka.transfer import TransferCell
 from rpusim.kernels.devices import ExactDevice, PulsedDevice
 from rpusim.kernels.devices.variation import parameters_per_step
@@ -36,6 +34,7 @@ from rpusim.kernels.pulses.trains import Execution, PulseType, UpdateParameters
 from rpusim.kernels.step import col
 from rpusim.kernels.step.loop import Kinds
 from rpusim.kernels.step.program import Layer, Unsuitable
+from rpusim.kernels.step.transfer_rows import TransferRows, fast_rate, fits, transfers_here
 from rpusim.kernels.tiles.analog import AnalogTile
 
 Tensor = torch.Tensor
@@ -168,9 +167,7 @@ class Rows:
         self.arrays = np.zeros((arrays, col.ARRAY_COLUMNS), np.int64)
         self.array_numbers = np.zeros((arrays, col.ARRAY_NUMBERS), np.float64)
         self.array_keys = np.zeros((arrays, col.ARRAY_KEYS), np.uint64)
-        self.transfers = np.zeros((tiles, col.TRANSFER_COLUMNS), np.int64)
-        self.transfer_numbers = np.zeros((tiles, col.TRANSFER_NUMBERS), np.float64)
-        self.transfer_keys = np.zeros((tiles, col.TRANSFER_KEYS), np.uint64)
+        self.moving = TransferRows(tiles)
         self._kinds: tuple[list[Any], list[Any], list[Any]] = [], [], []
         self._kept: list[Any] = []
         index, array = 0, 0
@@ -259,15 +256,15 @@ class Rows:
                 merging = self._trains(tile.array, first, update, device.granularity)
                 self.arrays[first, col.KIND] = self._kind(0, (device.step, _parameters(tile.array), merging))
                 return col.PULSED
-        if isinstance(cell, TransferCell) and _transfers_here(cell):
+        if isinstance(cell, TransferCell) and transfers_here(cell):
             fast, slow = cell._arrays
             for number, array in enumerate((fast, slow), first):
                 self._array(array, number)
             merging = self._trains(fast, first, update, cell.granularity, MERGED_SLOTS)
             self.arrays[first, col.KIND] = self._kind(1, (fast.device.step, _parameters(fast), merging))
             self.arrays[first + 1, col.KIND] = self._kind(2, (slow.device.step, _parameters(slow)))
-            self.array_numbers[first, [col.RATE_FACTOR, col.OWN_RATE]] = _fast_rate(cell)
-            self._transfer(cell, index)
+            self.array_numbers[first, [col.RATE_FACTOR, col.OWN_RATE]] = fast_rate(cell)
+            self.moving.fill_in(cell, index)
             return col.TRANSFERRED
         return col.ELSEWHERE
 
@@ -307,42 +304,6 @@ class Rows:
         )
         return merging
 
-    def _transfer(self, cell: TransferCell, index: int) -> None:
-        """Fill in what comes between the arrays of a transfer cell."""
-        row, numbers, keys = self.transfers[index], self.transfer_numbers[index], self.transfer_keys[index]
-        reading, how, write = cell.readers[0].reading, cell.collecting, cell.transfer_update
-        row[col.SLICES] = cell.slices
-        row[col.ADDS : col.RANDOMS + 1] = how[:5]
-        row[[col.BUFFERED, col.KEPT, col.FORGET, col.REFERRED]] = (
-            how.buffered,
-            how.kept,
-            how.forget,
-            how.referred,
-        )
-        row[col.SLOW_BL : col.SLOW_FIXED_BL + 1] = write.rule[:4]
-        numbers[col.LEVEL : col.READ_SCALE + 1] = (
-            reading.level,
-            reading.step,
-            reading.bound,
-            reading.sigma,
-            reading.scale,
-        )
-        keys[col.READ_KEY] = reading.key
-        if len(reading.levels):
-            self._kept += [reading.levels, reading.share]
-            row[[col.LEVELS, col.LEVEL_SHARE]] = reading.levels.ctypes.data, reading.share.ctypes.data
-        numbers[col.RATE : col.NEW + 1] = (
-            *(how.rate, how.threshold, how.most, how.momentum, how.spent, how.limit, how.old, how.new),
-        )
-        numbers[[col.SLOW_GRANULARITY, col.SLOW_GRAD_SCALE]] = cell._arrays[1].device.granularity, write.rule[4]
-        numbers[[col.OF_FAST, col.OF_SLOW]] = cell.gamma
-        if isinstance(cell, ChoppedTransferCell):
-            row[col.FLIPS_EVERY], (numbers[col.CHANCE], numbers[col.ROW_CHANCE]), chops = cell.chopping
-            keys[[col.CHOP_KEY, col.ROW_CHOP_KEY]] = chops
-            if cell.c.auto_scale:
-                scaled = cell.c.fast_lr * cell.site.update.desired_bl * cell._arrays[0].device.granularity
-                numbers[[col.SHARE, col.SCALED_RATE]] = 1.0 - cell.c.auto_momentum, scaled
-
     def look_up(self) -> None:
         """Write where the tensors lie now, and how far the counters have come."""
         self._held: list[Any] = []
@@ -373,20 +334,8 @@ class Rows:
         for array, of_array in zip(tile.cell._arrays, self.arrays[row[col.FIRST_ARRAY] :], strict=False):
             self._look_up_array(array, of_array)
         if row[col.CELL] == col.TRANSFERRED:
-            cell, of_cell = tile.cell, self.transfers[index]
-            assert isinstance(cell, TransferCell)
-            memories = [*cell.memories, None, None, None]
-            of_cell[[col.BUFFER, col.MEAN, col.PAST, col.VISIBLE]] = [
-                *map(self._address, memories[:3]),
-                self._address(cell.visible),
-            ]
-            for place, tensor in zip((col.ON_COLUMNS, col.ON_ROWS), cell.choppers or (None, None), strict=True):
-                of_cell[place] = self._address(tensor)
-            of_cell[col.FRESH] = self._address(cell.fresh if isinstance(cell, DynamicTransferCell) else None)
-            counters = cell.counters
-            of_cell[col.TURN] = counters.get("cycle", 0) * cell.slices + counters["slice 0"]
-            largest = counters.get("largest x", 0.0), counters.get("largest d", 0.0)
-            self.transfer_numbers[index, [col.LARGEST_X, col.LARGEST_D]] = largest
+            assert isinstance(tile.cell, TransferCell)
+            self.moving.look_up(tile.cell, index, self._address)
 
     def _look_up_array(self, array: DeviceArray, row: NDArray[np.int64]) -> None:
         counters, cells, before = array.counters, array.cells, array.before
@@ -423,15 +372,11 @@ class Rows:
             vectors = batch * each.layer.vectors
             for index, tile in enumerate(each.tiles, int(row[col.FIRST_TILE])):
                 if self.tiles[index, col.CELL] == col.TRANSFERRED:
-                    cell = tile.cell
-                    assert isinstance(cell, TransferCell)
-                    rates = np.full(vectors * mini_batches, cell.fast_rate(rate))
-                    found, gain = cell.schedule(rates, rate, vectors)
+                    assert isinstance(tile.cell, TransferCell)
+                    found, gain = self.moving.due(tile.cell, index, vectors, mini_batches, rate, at)
                     events.append(found)
-                    gains.append(np.full(len(found), gain, np.float64))
-                    self.transfers[index, [col.FIRST_EVENT, col.NEXT_EVENT]] = at
+                    gains.append(gain)
                     at += len(found)
-                    self.transfers[index, col.AFTER_EVENT] = at
         return np.concatenate(events), np.concatenate(gains)
 
     def fits(self, batch: int) -> bool:
@@ -439,13 +384,8 @@ class Rows:
         for each, row in zip(self.placed, self.layers, strict=True):
             vectors = batch * each.layer.vectors
             for index, tile in enumerate(each.tiles, int(row[col.FIRST_TILE])):
-                cell = tile.cell
-                if self._cells[index] != col.TRANSFERRED or not isinstance(cell, TransferCell):
-                    continue
-                period = cell.periods(vectors)[0]
-                parts = vectors // period // cell.slices + 2 if period else 1
-                exact_noise = cell._arrays[0].persistent is not None and cell.site.update.execution is Execution.EXACT
-                if parts > col.ARRAY_KEYS - col.PART_KEYS or (exact_noise and vectors > 1):
+                transferred = self._cells[index] == col.TRANSFERRED
+                if transferred and isinstance(tile.cell, TransferCell) and not fits(tile.cell, vectors):
                     return False
         return self.whole
 
@@ -465,29 +405,8 @@ class Rows:
                     names = (("updates", col.UPDATES), ("steps", col.STEPS), ("redraws", col.REDRAWS))
                     array.counters.update({name: int(counted[place]) for name, place in names})
                 if isinstance(tile.cell, TransferCell):
-                    moved = self.transfers[index, col.NEXT_EVENT] - self.transfers[index, col.FIRST_EVENT]
-                    tile.cell.skip(mini_batches * batch * each.layer.vectors, int(moved))
-                    if "largest x" in tile.cell.counters:
-                        largest = self.transfer_numbers[index, [col.LARGEST_X, col.LARGEST_D]].tolist()
-                        tile.cell.counters |= dict(zip(("largest x", "largest d"), largest, strict=True))
+                    self.moving.put_back(tile.cell, index, mini_batches * batch * each.layer.vectors)
 
 
 def _parameters(array: DeviceArray) -> int:
     return parameters_per_step(array.cells.pulse)
-
-
-def _fast_rate(cell: TransferCell) -> tuple[float, float]:
-    """What the learning rate of A is: a factor of the optimizer's, and a number that is added."""
-    p = cell.p
-    if isinstance(cell, ChoppedTransferCell) and cell.c.auto_scale:
-        return (1.0, 0.0) if p.scale_fast_lr else (0.0, 1.0)
-    if p.fast_lr <= 0.0:
-        return 1.0, 0.0
-    return (p.fast_lr, 0.0) if p.scale_fast_lr else (0.0, p.fast_lr)
-
-
-def _transfers_here(cell: TransferCell) -> bool:
-    """Whether the loop does all that a transfer cell does, in mini-batches of some size."""
-    if isinstance(cell, ChoppedTransferCell) and cell.c.auto_scale and cell.c.correct_gradient_magnitudes:
-        return False  # then gains depend on the vectors
-    return covers(cell, 1)
