@@ -374,8 +374,9 @@ def _arguments(node: fx.Node) -> dict[str, Any]:
 
 
 def _numbers(given: dict[str, Any]) -> tuple[tuple[str, float], ...]:
-    """Return the constants among the arguments of a call."""
-    return tuple((name, float(value)) for name, value in given.items() if isinstance(value, bool | int | float))
+    """Return the constants among the arguments of a call, words as 1."""
+    found = {name: 1.0 if isinstance(value, str) else value for name, value in given.items()}
+    return tuple((name, float(value)) for name, value in found.items() if isinstance(value, bool | int | float))
 
 
 def _sizes(value: Any, axes: int) -> tuple[int, ...]:

@@ -193,6 +193,8 @@ class _Program:
         outer, _, inner = name.rpartition(".")
         try:
             part = self.model.get_submodule(outer)
+            if isinstance(part, nn.RNNBase | AnalogRecurrent) and (part._forward_hooks or part._forward_pre_hooks):
+                raise Unsuitable("layers with hooks")
             if isinstance(part, nn.RNNBase):
                 return Matrix(part, inner)
             return self.model.get_submodule(name)
@@ -262,6 +264,8 @@ def _merged(graph: Graph, operation: Operation, sources: list[Value]) -> Value:
     """Add, subtract, multiply or divide two values, or a value and a constant or itself."""
     numbers, detail = dict(operation.numbers), operation.detail
     share = numbers.get("alpha", 1.0)
+    if "rounding_mode" in numbers:
+        raise Unsuitable("a quotient that is rounded")
     if detail in ("square", "double"):
         sources = [sources[0], sources[0]]
     if len(sources) == 1 and "other" in numbers:
@@ -294,9 +298,10 @@ def _numbers(operation: Operation) -> tuple[float, float]:
         return 0.0, 6.0
     given = dict(operation.numbers)
     plain = given.get("scale", 1.0) == given.get("input_scale", 1.0) == 1.0
-    if operation.detail not in _FIELDS or not plain:
+    fields = _FIELDS.get(operation.detail, ("",))
+    if not plain or any(name not in given for name in fields):
         raise Unsuitable(f"the function {operation.detail}")
-    a, b = (*(given[name] for name in _FIELDS[operation.detail]), 0.0)[:2]
+    a, b = (*(given[name] for name in fields), 0.0)[:2]
     return a, b
 
 
