@@ -136,6 +136,11 @@ FUNCTIONS: Mapping[str, Function] = {
     "scale": Function(Work(multiply=1), Work(multiply=1), source="count: by a number that does not depend on samples"),
     "quotient": Function(Work(divide=1), Work(divide=1), source="count: by a number that does not depend on samples"),
     "offset": Function(Work(add=1), source="count: by a number that does not depend on samples"),
+    "random number": Function(Work(random=1), source="count: of the noise that a network adds or multiplies by"),
+    "normal number": Function(
+        Work(random=1, look_up=1, multiply=1, add=1),
+        source="assumption: a random number through a table of the inverse distribution, straight between entries",
+    ),
     "of a sum": Function(Work(add=1), source="count: one of a pool's additions"),
     "mean": Function(Work(multiply=1), Work(multiply=1), source="count: one over the values of a pool"),
     "of a maximum": Function(Work(compare=1), source="count: one of a pool's comparisons"),

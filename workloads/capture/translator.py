@@ -21,6 +21,7 @@ from rpusim.workloads.capture.accepted import (
     CONSTANT,
     KNOWN_MODULES,
     KNOWN_OPERATIONS,
+    RANDOM,
     unsupported,
 )
 from rpusim.workloads.capture.export import BATCH, is_torchs_own
@@ -50,6 +51,7 @@ class Translator:
         self.left_out = unread
         self.steps: list[tuple[Operation, tuple[str, ...]]] = []
         self.made_by: dict[fx.Node, Operation] = {}  # traced nodes that depend on the sample
+        self.random: set[fx.Node] = set()  # nodes whose random numbers are counted
         self.taken = {"input", "output"}
         signature = program.graph_signature
         self.held = {**signature.inputs_to_parameters, **signature.inputs_to_buffers}
@@ -180,19 +182,26 @@ class Translator:
             operation = Operation.digital(
                 name, kind, sources[0].shape, shape, detail, window, axes, len(sources), taken, parameters, numbers
             )
+            operation = replace(operation, functions=(*operation.functions, *self.drawn(node)))
         self.steps.append((operation, tuple(source.name for source in sources)))
         self.made_by[node] = operation
 
     def turned(self, node: fx.Node) -> str | None:
-        """Return the name of the parameter or buffer that a node is the transpose of; None if it is of none."""
+        """Return the name of the matrix, a parameter or buffer, that a node is the transpose of; None if of none."""
         while node.op == "call_function" and "detach" in str(node.target):
             node = node.args[0]  # type: ignore[assignment]  # the tensor that is detached
         if node.op != "call_function" or not node.args or getattr(node.args[0], "name", None) not in self.held:
             return None
-        kinds = ("aten.t.", "aten.transpose.", "aten.permute.", "aten.numpy_T.")
-        inner = node.args[0]
+        inner, given = node.args[0], node.args[1:]
         assert isinstance(inner, fx.Node)
-        return self.first_name[self.held[inner.name]] if str(node.target).startswith(kinds) else None
+        way = tuple(given[0]) if len(given) == 1 and isinstance(given[0], list | tuple) else given
+        plain = ("aten.t.", "aten.numpy_T.", "aten.mT.")
+        exchanged = str(node.target).startswith(plain) or (
+            str(node.target).startswith(("aten.transpose.", "aten.permute."))
+            and [axis % 2 for axis in way if isinstance(axis, int)] in ([0, 1], [1, 0])
+            and (str(node.target).startswith("aten.transpose.") or way[0] % 2 == 1)  # type: ignore[operator]
+        )
+        return self.first_name[self.held[inner.name]] if exchanged and inner.meta["val"].dim() == 2 else None
 
     def weight_layer(
         self, node: fx.Node, kind: str, source: Operation, shape: tuple[int, ...], given: dict[str, Any]
@@ -206,11 +215,10 @@ class Translator:
             subject = self.subject(node)
             if subject.startswith("module") and self.place(node)[1] not in ACCEPTED_MODULES:
                 raise InputError(self.refusal(node))
-            if (turned := self.turned(weight)) is not None:
-                raise InputError(
-                    f"{subject} uses weight {turned!r} transposed, but arrays are driven forward on one side only; "
-                    "accepted: weights used as they are, such as a second layer with a weight of its own"
-                )
+            if kind == "linear" and given["input"] in self.made_by and (turned := self.turned(weight)) is not None:
+                name = self.unique(turned.removesuffix("weight").rstrip(".") or node.name)
+                layer = WeightLayer.linear(name, source.shape, shape[-1], given["bias"] is not None, turned)
+                return replace(layer, turned=True)
             raise InputError(f"{subject} uses a weight that is computed in forward, accepted: a parameter or buffer")
         parameter = self.first_name[self.held[weight.name]]
         path, _ = self.place(node)
@@ -248,6 +256,23 @@ class Translator:
             return {"mul": "square", "add": "double"}[detail], 0
         trained = [operand for operand in node.all_input_nodes if self.held.get(operand.name) in self.trained]
         return detail, sum(math.prod(operand.meta["val"].shape) for operand in trained)
+
+    def drawn(self, node: fx.Node) -> list[tuple[str, int]]:
+        """List the functions that draw what an operation reads of random numbers, with their number for a sample.
+
+        Numbers that several operations read are drawn with the first of them.
+        """
+        found: dict[str, int] = {}
+        behind = [source for source in node.all_input_nodes if source not in self.made_by]
+        while behind:
+            source = behind.pop()
+            function = next((RANDOM[name] for name in RANDOM if _operation_name(source).startswith(name)), None)
+            if function is not None and source not in self.random:
+                self.random.add(source)
+                numbers = _shape(source)
+                found[function] = found.get(function, 0) + math.prod(numbers[1 if _has_samples(source) else 0 :])
+            behind += [each for each in source.all_input_nodes if each not in self.made_by]
+        return list(found.items())
 
     def sample_shape(self, node: fx.Node) -> tuple[int, ...]:
         """Return the shape of the node's (first) value for one sample."""

@@ -60,6 +60,7 @@ def result(
     title: str | None = None,
     training: dict[str, Any] | None = None,
     seed: int | None = None,
+    configuration: str | None = None,
     assumption: str | None = None,
     accuracy: dict[str, Any] | None = None,
     samples_per_epoch: int | None = None,
@@ -75,6 +76,7 @@ def result(
     operations_per_sample:  operations of one sample, 2 per multiply-accumulate; a mean where samples differ.
     provenance:             every number that went in: field, value, unit, source.
     title, training, seed:  of an experiment: its title, everything else it sets, and its seed.
+    configuration:          digest of all that an experiment sets.
     assumption:             what was assumed in place of a computation.
     accuracy:               test errors and learning curve.
     samples_per_epoch:      training samples, for the time of an epoch.
@@ -93,6 +95,7 @@ def result(
         "training": training,
         "steps": steps,
         "seed": seed,
+        "configuration": configuration,
         "version": package_version(),
         "assumption": assumption,
         "accuracy": accuracy,
@@ -199,7 +202,7 @@ def placed_layers(placement: Placement) -> list[dict[str, Any]]:
     """Describe every weight layer with the blocks it lies on.
 
     Rows and columns are those of the matrix W in y = W x, bias column included; vectors and macs are per sample. A
-    layer that uses the weight of an earlier one names that as ``arrays_of``.
+    layer that uses the weight of an earlier one names that as ``arrays_of``, and says if it is ``transposed``.
     """
     layers = []
     for placed in placement.layers:
@@ -228,6 +231,8 @@ def placed_layers(placement: Placement) -> list[dict[str, Any]]:
                 "tiles": tiles,
             }
         )
+        if placed.turned:
+            layers[-1]["transposed"] = True
         if (first := placement.network.uses(placed.index)[0]) != placed.index:
             layers[-1]["arrays_of"] = placement.network.layers[first].name
     return layers

@@ -153,6 +153,8 @@ class _Program:
 
     def layer(self, operation: WeightLayer, source: Value) -> Value:
         """Multiply by a weight, for the first time or once more."""
+        if operation.turned:
+            raise Unsuitable("a weight that is used transposed")
         module = self.holder(operation)
         positions = 1 if operation.is_recurrent else operation.vectors
         if not operation.is_recurrent:

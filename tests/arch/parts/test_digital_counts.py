@@ -42,6 +42,8 @@ COUNTS: dict[str, tuple[str, ...]] = {
     "batch_norm": ("m a", "4m 5a", "m 2a", "2m 2a"),  # in training sums of x and x x; behind: a (d - m1 - x hat m2)
     "batch_norm channel": ("", "", "", "", "10m 8a q s"),
     "dropout": ("", "m", "r c m"),
+    "random number": ("r",),
+    "normal number": ("r t m a",),  # a line out of the table of the inverse distribution
     "add": ("a",),
     "subtract": ("a", "a"),
     "multiply": ("m", "2m"),  # a d and b d

@@ -8,6 +8,7 @@ probability may fire in one way and not in the other.
 from __future__ import annotations
 
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -92,7 +93,8 @@ def _tell_apart(network: Network, model: nn.Module, log: ActivityLog) -> None:
         for tile in part._grid:
             tile.layer = uses[0]
         if len(uses) > 1 and index == uses[0]:
-            part.log = own = UsesLog(log, part, uses)
+            told: Any = [SimpleNamespace(index=use, turned=False) for use in uses]
+            part.log = own = UsesLog(log, part, told)
             own.follow(model)
 
 
@@ -308,6 +310,18 @@ class OneWeightTwoBiases(nn.Module):
         return torch.log_softmax(self.last(self.second(torch.tanh(self.first(x.flatten(1))))), 1)
 
 
+class Transposed(nn.Module):
+    """A weight that is used, and used transposed."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.inner, self.last = nn.Linear(12, 6, bias=False), nn.Linear(12, 4)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        hidden = torch.tanh(self.inner(x.flatten(1)))
+        return torch.log_softmax(self.last(nn.functional.linear(hidden, self.inner.weight.t())), 1)
+
+
 class Sizes(nn.Module):
     """A weight that multiplies 3 vectors of a sample, and then 1."""
 
@@ -324,6 +338,7 @@ class Sizes(nn.Module):
     [
         (Detached(), "the operation detach"),
         (OneWeightTwoBiases(), "a weight that is used with several biases"),
+        (Transposed(), "a weight that is used transposed"),
         (Sizes(), "a weight that is used for samples of different sizes"),
         (nn.Sequential(nn.Flatten(), nn.Linear(12, 4)), "log-softmax"),
         (nn.Sequential(nn.Flatten(), nn.Linear(12, 4), nn.GELU(), nn.LogSoftmax(1)), "gelu"),
