@@ -34,6 +34,7 @@ from rpusim.kernels.step.col import ACTIVITY, Piece, Room, Tables
 from rpusim.kernels.step.layers import Matrix, Placed, Rows
 from rpusim.kernels.step.layout import Layout, laid_out
 from rpusim.kernels.step.loop import loop_of
+from rpusim.kernels.step.needs import needs_of
 from rpusim.kernels.step.program import (
     ERRORS,
     HOW_MANY,
@@ -121,11 +122,18 @@ class CompiledStep:
         """Whether torch's random numbers are drawn in training, as for dropout."""
         return bool(self._masks)
 
-    def train(self, images: torch.Tensor, classes: torch.Tensor, batch: int, rate: float) -> list[float]:
+    def rests(self, seconds: float) -> bool:
+        """Whether `train` can let so many seconds pass from one mini-batch to the next, in all cells that notice it."""
+        return self._rows.rests(seconds)
+
+    def train(
+        self, images: torch.Tensor, classes: torch.Tensor, batch: int, rate: float, between: float = 0.0
+    ) -> list[float]:
         """Learn mini-batches of ``batch`` samples, one after the other, by plain stochastic gradient descent.
 
         images: (samples, ...) float32; classes: (samples,) int64, or (samples, positions) where a network tells the
-        class of each. rate: learning rate, above 0.
+        class of each. rate: learning rate, above 0. between: seconds that pass from each mini-batch to the next, see
+        `rests`.
 
         Returns the mean loss of each. Raises `NotFinite` at a loss that is no number, and InputError as layers do.
         """
@@ -140,11 +148,19 @@ class CompiledStep:
         each = max(1, min(MOST_ROWS // max(1, sized.rows), MOST_DRAWN // max(1, sized.masks))) if sized.whole else 1
         for start in range(0, whole, each):
             part = slice(start * batch, min(whole, start + each) * batch)
-            losses += self._run(sized, flat[part], labels[part].contiguous().reshape(-1).numpy(), batch, rate)
+            for tile in self._rows.volatile if start and between else ():
+                tile.elapse(between)
+            losses += self._run(sized, flat[part], labels[part].contiguous().reshape(-1).numpy(), batch, rate, between)
         return losses
 
     def _run(
-        self, sized: _Sized, images: NDArray[np.float32], classes: NDArray[np.int64], batch: int, rate: float
+        self,
+        sized: _Sized,
+        images: NDArray[np.float32],
+        classes: NDArray[np.int64],
+        batch: int,
+        rate: float,
+        between: float = 0.0,
     ) -> list[float]:
         number = len(images) // batch
         self._rows.learn(sized.whole)
@@ -158,9 +174,13 @@ class CompiledStep:
             np.concatenate(drawn, out=of_mini_batch) if drawn else None
         piece, losses = Piece(rows, np.zeros(2, np.int64), masks, events, gains), np.empty(number, np.float32)
         step = self._log.step if self._log is not None else 0
-        run = loop_of(self._rows.kinds, sized.large and several_threads(), self._families)
-        ended, done, which = run(sized.tables, sized.room, images, classes, batch, rate, piece, step, losses)
+        r = self._rows
+        needs = needs_of(sized.tables.program, r.layers, r.tiles, r.arrays)
+        run = loop_of(r.kinds, needs, sized.large and several_threads(), self._families)
+        ended, done, which = run(sized.tables, sized.room, images, classes, batch, rate, piece, step, losses, between)
         self._rows.put_back(number if ended == col.DONE else done + 1, batch)
+        if between:
+            self._rows.let_pass(between, (number if ended == col.DONE else done + 1) - 1)
         if ended == col.LOSS_NOT_FINITE:
             raise NotFinite
         if ended != col.DONE:
