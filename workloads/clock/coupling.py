@@ -126,12 +126,12 @@ class Coupling:
 
         step: of the model. x, y, batch, rate: as for `CompiledStep.train`. Returns the mean loss of each.
         """
-        losses: list[float] = []
-        while len(losses) * batch < len(y):
+        losses, whole = list[float](), len(y) // batch
+        while len(losses) < whole:
             self.begin()
             between = self._expected_ps / PICOSECONDS_PER_SECOND
-            most, left = self._ahead() if step.rests(between) else 1, len(y) // batch - len(losses)
-            part = slice(len(losses) * batch, (len(losses) + min(most, left)) * batch)
+            most = self._ahead() if not self._tiles or step.rests(between) else 1
+            part = slice(len(losses) * batch, min(len(losses) + most, whole) * batch)
             found = step.train(x[part], y[part], batch, rate, between if self._tiles else 0.0)
             self.stepped(len(found))
             losses += found

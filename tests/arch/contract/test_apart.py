@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 
+import numba
 import numpy as np
 import pytest
 
@@ -25,9 +26,15 @@ called = None
 
 
 @pytest.mark.parametrize("apart", [True, False])
-def test_a_caller_needs_what_it_calls_only_where_that_lies_apart(apart):
+def test_a_caller_needs_what_it_calls_only_where_that_lies_apart(apart, tmp_path, monkeypatch):
+    monkeypatch.setattr(numba.config, "CACHE_DIR", str(tmp_path))  # what is loaded has no code to look into
+
+    def calls(values):
+        called(values, True)
+        called(values, False)
+
     callee = compile_loop(inner, apart=apart)
-    caller = compile_loop(outer, called=callee)
+    caller = compile_loop(calls, called=callee)
     values = np.array([1.0, 3.0])
     caller(values)
     assert values.tolist() == [3.0, 7.0]
