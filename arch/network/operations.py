@@ -93,6 +93,7 @@ class Operation:
     axes:         axes of the sample over which a softmax or a mean runs, or the one along which is selected. A pooling
                   with neither window nor axes is adaptive: its windows share the last two axes of the input evenly.
     taken:        first, stop and step of a selection along its axis.
+    numbers:      by name, what else torch's call was given: constants of functions, sums and products.
     functions:    what digital units compute per sample: names in `FUNCTIONS`, each with its number of elements. Of
                   weight layers only what a recurrent one does in every step (the analog side, and scale and bias after
                   the converters, are priced by the chip).
@@ -106,6 +107,7 @@ class Operation:
     axes: tuple[int, ...] = ()
     functions: tuple[tuple[str, int], ...] = ()
     taken: tuple[int, int, int] = (0, 0, 1)
+    numbers: tuple[tuple[str, float], ...] = ()
 
     @property
     def digital_ops(self) -> int:
@@ -129,6 +131,7 @@ class Operation:
         inputs: int = 1,
         taken: tuple[int, int, int] = (0, 0, 1),
         parameters: int = 0,
+        numbers: tuple[tuple[str, float], ...] = (),
     ) -> Operation:
         """Make a digital operation, with what it computes filled in.
 
@@ -145,7 +148,7 @@ class Operation:
         taps = 0 if window is None else math.prod(window.kernel)
         found = computed(kind, detail, tuple(input_shape), output, taps, tuple(axes), inputs, parameters)
         functions = tuple((function, elements) for function, elements in found if elements)
-        return Operation(name, kind, output, detail, window, tuple(axes), functions, taken)
+        return Operation(name, kind, output, detail, window, tuple(axes), functions, taken, numbers)
 
 
 @dataclass(frozen=True)

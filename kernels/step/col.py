@@ -96,7 +96,10 @@ DONE, LOSS_NOT_FINITE, X_NOT_FINITE, D_NOT_FINITE = range(4)
 class Tables(NamedTuple):
     """All that the loop knows of a network.
 
-    program, parameters:  of `program.Layout`. order: the instructions of layers, as they are updated.
+    program, parameters, updates, places:  of `layout.Layout`. order: the layers, as they are updated.
+    uses:       numbers of layers whose rows of activity are told apart by use, see `program.USES_AT`.
+    norms:      (norms, NORM_COLUMNS) of `between.norms`; norm_numbers: (norms,), norms_at: (norms, 3), where gradients
+                of factors and offsets lie, and how many there are.
     layers:     (layers, LAYER_COLUMNS).
     tiles:      (tiles, TILE_COLUMNS); numbers: (2, tiles, 10), the periphery of both directions in the order of
                 `rpusim.kernels.mvm.compiled`; tile_numbers: (tiles, TILE_NUMBERS); tile_keys: (tiles, TILE_KEYS).
@@ -106,7 +109,13 @@ class Tables(NamedTuple):
 
     program: Integers
     parameters: Floats
+    updates: Integers
+    places: Integers
     order: Integers
+    uses: Integers
+    norms: Integers
+    norm_numbers: NDArray[np.float64]
+    norms_at: Integers
     layers: Integers
     tiles: Integers
     numbers: NDArray[np.float32]
@@ -141,12 +150,14 @@ class Room(NamedTuple):
 class Piece(NamedTuple):
     """What a call writes and reads besides.
 
-    rows:    of activity, (columns of `ACTIVITY`, rows); at: (1,) how many are written.
+    rows:    of activity, (columns of `ACTIVITY`, rows); at: (2,) how many are written, and the mini-batch of the piece.
+    masks:   (mini-batches, numbers) that were drawn for all masks of the program.
     events:  transfers of all tiles, as `rpusim.kernels.cells.tiki_taka.loops.due` lists them, with vectors counted over
              the whole piece; gains: (events,) what their read-outs are multiplied by.
     """
 
     rows: Integers
     at: Integers
+    masks: Floats
     events: Integers
     gains: NDArray[np.float64]

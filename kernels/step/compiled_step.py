@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -27,16 +28,36 @@ from rpusim.kernels.layers.base import AnalogLayer
 from rpusim.kernels.mvm.compiled import block_of
 from rpusim.kernels.pulses.trains import not_finite
 from rpusim.kernels.step import col
+from rpusim.kernels.step.between.families import FAMILIES
+from rpusim.kernels.step.between.held import Dropout, Norm, Norms
 from rpusim.kernels.step.col import ACTIVITY, Piece, Room, Tables
-from rpusim.kernels.step.layers import Placed, Rows
+from rpusim.kernels.step.layers import Matrix, Placed, Rows
+from rpusim.kernels.step.layout import Layout, laid_out
 from rpusim.kernels.step.loop import loop_of
 from rpusim.kernels.step.needs import needs_of
-from rpusim.kernels.step.program import ERRORS, HOW_MANY, LAYER, OF_SOURCE, OP, VECTORS, WHICH, Graph, Layer, Layout
+from rpusim.kernels.step.program import (
+    ERRORS,
+    HOW_MANY,
+    LAYER,
+    OF_SOURCE,
+    OP,
+    ROWS_OF,
+    SORTED_ERRORS,
+    SORTED_VECTORS,
+    USES_AT,
+    VECTORS,
+    WHICH,
+    Graph,
+    Layer,
+    Unsuitable,
+)
 
 PARALLEL_WORK = 30_000_000
 """Products of a layer's mini-batch (about .02 ns each) from which on a launch of several threads pays."""
 MOST_ROWS = 400_000
 """Rows of activity that one call makes, at most: 42 MB."""
+MOST_DRAWN = 10_000_000
+"""Numbers of masks that are drawn for one call, at most: 40 MB."""
 
 
 class NotFinite(Exception):
@@ -44,12 +65,13 @@ class NotFinite(Exception):
 
 
 class _Sized(NamedTuple):
-    """What belongs to mini-batches of one size: tables, memory, rows of activity of each, whether tiles learn in the
-    loop, and whether several threads pay."""
+    """What belongs to mini-batches of one size: tables, memory, rows of activity and numbers of masks of each, whether
+    tiles learn in the loop, and whether several threads pay."""
 
     tables: Tables
     room: Room
     rows: int
+    masks: int
     whole: bool
     large: bool
 
@@ -61,15 +83,29 @@ class CompiledStep:
     placed:  its weight layers, in the order of the graph.
     order:   the same by number, in the order in which they learn.
     log:     where layers on arrays write their activity; None: nowhere.
+    norms:   what the graph's norms are, and masks: what draws its masks, by their numbers.
 
     Raises `Unsuitable` for what it cannot compute.
     """
 
-    def __init__(self, graph: Graph, placed: Sequence[Placed], order: Sequence[int], log: ActivityLog | None) -> None:
-        self._graph, self._placed, self._log = graph, placed, log
-        self._rows = Rows(placed)
+    def __init__(
+        self,
+        graph: Graph,
+        placed: Sequence[Placed],
+        order: Sequence[int],
+        log: ActivityLog | None,
+        norms: Sequence[Norm] = (),
+        masks: Sequence[Dropout] = (),
+    ) -> None:
+        self._graph, self._log = graph, log
+        self._placed = [replace(each, layer=layer) for each, layer in zip(placed, graph.layers, strict=True)]
+        if any(each.uses and len(each.uses) != each.layer.uses for each in self._placed):
+            raise Unsuitable("a weight that is used more often in training than on the chip")
+        self._rows, self._norms, self._masks = Rows(self._placed), Norms(norms), masks
         self._order = list(order)
         self._sizes: dict[int, _Sized] = {}
+        there = {node.op for node in graph.nodes}
+        self._families = frozenset(name for name, ops in FAMILIES.items() if not there.isdisjoint(ops))
 
     @property
     def whole(self) -> bool:
@@ -81,6 +117,11 @@ class CompiledStep:
         nothing = np.zeros((0, math.prod(self._graph.shape)), np.float32), np.zeros(0, np.int64)
         self._run(self._sized(batch), *nothing, batch, 1.0)
 
+    @property
+    def draws(self) -> bool:
+        """Whether torch's random numbers are drawn in training, as for dropout."""
+        return bool(self._masks)
+
     def rests(self, seconds: float) -> bool:
         """Whether `train` can let so many seconds pass from one mini-batch to the next, in all cells that notice it."""
         return self._rows.rests(seconds)
@@ -90,20 +131,26 @@ class CompiledStep:
     ) -> list[float]:
         """Learn mini-batches of ``batch`` samples, one after the other, by plain stochastic gradient descent.
 
-        images: (samples, ...) float32; classes: (samples,) int64. rate: learning rate, above 0. between: seconds that
-        pass from each mini-batch to the next, see `rests`.
+        images: (samples, ...) float32; classes: (samples,) int64, or (samples, positions) where a network tells the
+        class of each. rate: learning rate, above 0. between: seconds that pass from each mini-batch to the next, see
+        `rests`.
 
         Returns the mean loss of each. Raises `NotFinite` at a loss that is no number, and InputError as layers do.
         """
-        flat, labels = images.reshape(len(images), -1).contiguous().numpy(), classes.numpy()
+        flat, labels = images.reshape(len(images), -1).contiguous().numpy(), classes.reshape(len(classes), -1)
+        ends = self._graph.nodes[-1].sources[0].shape
+        if labels.shape[1] != math.prod(ends[:-1]):
+            raise InputError(
+                f"classes: a shape of {tuple(classes.shape)} was given; accepted is {(len(images), *ends[:-1])}"
+            )
         sized = self._sized(batch)
         whole, losses = len(flat) // batch, []
-        each = max(1, MOST_ROWS // max(1, sized.rows)) if sized.whole else 1
+        each = max(1, min(MOST_ROWS // max(1, sized.rows), MOST_DRAWN // max(1, sized.masks))) if sized.whole else 1
         for start in range(0, whole, each):
             part = slice(start * batch, min(whole, start + each) * batch)
             for tile in self._rows.volatile if start and between else ():
                 tile.elapse(between)
-            losses += self._run(sized, flat[part], labels[part], batch, rate, between)
+            losses += self._run(sized, flat[part], labels[part].contiguous().reshape(-1).numpy(), batch, rate, between)
         return losses
 
     def _run(
@@ -118,13 +165,18 @@ class CompiledStep:
         number = len(images) // batch
         self._rows.learn(sized.whole)
         self._rows.look_up()
+        self._norms.look_up(batch if number else 0)
         events, gains = self._rows.due(batch, number, rate)
         rows = np.zeros((len(ACTIVITY), number * sized.rows + (len(events) if self._log is not None else 0)), np.int64)
-        piece, losses = Piece(rows, np.zeros(1, np.int64), events, gains), np.empty(number, np.float32)
+        masks = np.empty((number, sized.masks), np.float32)
+        for of_mini_batch in masks:
+            drawn = [each.drawn(batch) for each in self._masks]
+            np.concatenate(drawn, out=of_mini_batch) if drawn else None
+        piece, losses = Piece(rows, np.zeros(2, np.int64), masks, events, gains), np.empty(number, np.float32)
         step = self._log.step if self._log is not None else 0
         r = self._rows
         needs = needs_of(sized.tables.program, r.layers, r.tiles, r.arrays)
-        run = loop_of(r.kinds, needs, sized.large and several_threads())
+        run = loop_of(r.kinds, needs, sized.large and several_threads(), self._families)
         ended, done, which = run(sized.tables, sized.room, images, classes, batch, rate, piece, step, losses, between)
         self._rows.put_back(number if ended == col.DONE else done + 1, batch)
         if between:
@@ -147,45 +199,77 @@ class CompiledStep:
     def _learn_elsewhere(self, sized: _Sized, rate: float) -> None:
         """Let every layer learn from the vectors and errors that the loop has left in the memory."""
         memory = torch.from_numpy(sized.room.memory)
-        for which, at_row in zip(self._order, sized.tables.order, strict=True):
-            layer, row = self._placed[which].module, sized.tables.program[at_row]
+        for which in self._order:
+            layer, row = self._placed[which].module, sized.tables.updates[which]
             if isinstance(layer, AnalogLayer):
                 about, vectors = self._placed[which].layer, int(row[HOW_MANY])
-                x, d = (
-                    memory[int(row[at]) : int(row[at]) + vectors * size].reshape(vectors, size)
-                    for at, size in ((VECTORS, about.columns), (ERRORS, about.rows))
+                x_at, d_at = (
+                    int(row[lie] if row[ordered] < 0 else row[ordered])
+                    for lie, ordered in ((VECTORS, SORTED_VECTORS), (ERRORS, SORTED_ERRORS))
                 )
+                x, d = (
+                    memory[at : at + vectors * size].reshape(vectors, size)
+                    for at, size in ((x_at, about.columns), (d_at, about.rows))
+                )
+                vars(layer)["at_work"] = np.repeat(np.arange(about.uses), vectors // about.uses)
                 layer.send(x, d, rate)
                 layer.end_mini_batch()
 
     def _sized(self, batch: int) -> _Sized:
         if batch not in self._sizes:
-            layout, whole = self._graph.laid_out(batch), self._rows.fits(batch)
+            layout, whole = laid_out(self._graph, batch, self._norms.counts), self._rows.fits(batch)
+            rows = self._rows_of_each(layout, whole)
             self._sizes[batch] = _Sized(
-                *(self._tables(layout), self._room(layout, batch), self._rows_of_each(layout, whole), whole),
+                *(self._tables(layout), self._room(layout, batch), rows, layout.masks, whole),
                 large=any(batch * _products(each.layer) >= PARALLEL_WORK for each in self._placed),
             )
         return self._sizes[batch]
 
     def _tables(self, layout: Layout) -> Tables:
-        r, program = self._rows, layout.instructions
-        places = {int(row[WHICH]): number for number, row in enumerate(program) if row[OP] == LAYER}
-        order = np.array([places[which] for which in self._order], np.int64)
+        r, n, uses = self._rows, self._norms, list[int]()
+        for each, update in zip(self._placed, layout.updates, strict=True):
+            if each.uses:
+                update[USES_AT] = len(uses)
+                uses += each.uses
+        for row in layout.instructions:
+            if row[OP] == LAYER:
+                told_apart = self._placed[row[WHICH]].uses
+                row[ROWS_OF] = told_apart[row[ROWS_OF]] if told_apart else -1
+        norms_at = np.column_stack([layout.of_norms, np.array(n.counts, np.int64)])
         return Tables(
-            *(program, layout.parameters, order, r.layers, r.tiles, r.numbers, r.tile_numbers, r.tile_keys),
-            *(r.arrays, r.array_numbers, r.array_keys, r.transfers, r.transfer_numbers, r.transfer_keys),
+            program=layout.instructions,
+            parameters=layout.parameters,
+            updates=layout.updates,
+            places=layout.places,
+            order=np.array(self._order, np.int64),
+            uses=np.array(uses, np.int64),
+            norms=n.rows,
+            norm_numbers=n.numbers,
+            norms_at=norms_at,
+            layers=r.layers,
+            tiles=r.tiles,
+            numbers=r.numbers,
+            tile_numbers=r.tile_numbers,
+            tile_keys=r.tile_keys,
+            arrays=r.arrays,
+            array_numbers=r.array_numbers,
+            array_keys=r.array_keys,
+            transfers=r.moving.rows,
+            transfer_numbers=r.moving.numbers,
+            transfer_keys=r.moving.keys,
         )
 
     def _room(self, layout: Layout, batch: int) -> Room:
         most, widest, block = batch, 1, 1
-        for row in layout.instructions[layout.instructions[:, OP] == LAYER]:
+        turns = layout.instructions[layout.instructions[:, OP] == LAYER]
+        for row in (*turns, *layout.updates):
             about, tiles = self._placed[row[WHICH]].layer, self._placed[row[WHICH]].tiles
             vectors, lines = int(row[HOW_MANY]), max(about.rows, about.columns)
             most = max(most, vectors)
             block = max(block, min(vectors, block_of(lines)) * lines)
             if len(tiles) > 1 or self._rows.layers[row[WHICH], col.SCALES]:
                 widest = max(widest, vectors * lines)
-        classes = self._graph.nodes[-1].sources[0].size
+        classes = self._graph.nodes[-1].sources[0].shape[-1]
         memory, chosen = np.zeros(layout.memory, np.float32), np.zeros(layout.chosen, np.int32)
         u, sums, x = (np.empty(size, np.float32) for size in (block, block, widest))
         y, passes, active = (
@@ -212,4 +296,5 @@ def _products(layer: Layer) -> int:
 def learning_order(model: nn.Module, placed: Sequence[Placed]) -> list[int]:
     """Number the layers of a model in the order in which `AnalogSGD` lets them learn."""
     place = {id(module): number for number, module in enumerate(model.modules())}
-    return sorted(range(len(placed)), key=lambda which: place[id(placed[which].module)])
+    holders = [each.module.holder if isinstance(each.module, Matrix) else each.module for each in placed]
+    return sorted(range(len(placed)), key=lambda which: place[id(holders[which])])

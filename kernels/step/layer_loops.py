@@ -8,9 +8,10 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from rpusim.arch.contract.activity import Phase
-from rpusim.kernels.base.loops import Floats, Integers
+from rpusim.kernels.base.loops import Floats, Integers, inlined
 from rpusim.kernels.base.rng import Integer
 from rpusim.kernels.pulses import counts
 from rpusim.kernels.step import col, transfers
@@ -19,12 +20,17 @@ from rpusim.kernels.step.program import (
     ADDS,
     BACK,
     ERRORS,
+    EVERY,
+    FIRST_VECTOR,
     HOW_MANY,
     OF_OUT,
     OF_SOURCE,
     OUT,
+    ROWS_OF,
     SIZE,
     SOURCE,
+    USES,
+    USES_AT,
     VECTORS,
 )
 from rpusim.kernels.step.views import add_to, matrix_at, numbers_at, part, places_at, wide_at
@@ -46,6 +52,7 @@ columns_of: Any = None
 scaled: Any = None
 errors_from: Any = None
 tile_update: Any = None
+by_sample: Any = None
 # See `needs`.
 WITH_WINDOWS = WITH_PERFECT = WITH_PERIPHERY = WITH_WIRES = WITH_EXACT = WITH_PULSES = WITH_TRANSFERS = WITH_REST = 1
 
@@ -59,8 +66,16 @@ _F = np.float32
 _1 = _F(1)
 
 
-def write_rows(tile: Integers, room: Room, piece: Piece, phase: int, step: Integer, vectors: int) -> None:
-    """Write the rows of activity of a multiplication by one tile, unless it writes none."""
+@inlined
+def number_of(tile: Integers, told_apart: Integer) -> Integer:
+    """Find the number of the layer that a tile's rows bear, where uses are told apart (0 or more), and where not."""
+    return told_apart if told_apart >= 0 else tile[col.NUMBER_OF_LAYER]
+
+
+def write_rows(
+    tile: Integers, given: Integers, room: Room, piece: Piece, phase: int, step: Integer, vectors: int
+) -> None:
+    """Write the rows of activity of a multiplication by one tile, unless it writes none. given: the instruction."""
     if tile[col.WRITES_ROWS] == 0:
         return
     rows, at = piece.rows, piece.at[0]
@@ -68,12 +83,10 @@ def write_rows(tile: Integers, room: Room, piece: Piece, phase: int, step: Integ
         (col.ACTIVE_COLUMNS, col.ACTIVE_ROWS) if phase == _FORWARD else (col.ACTIVE_ROWS, col.ACTIVE_COLUMNS)
     )
     lines = tile[col.TALL] if phase == _FORWARD else tile[col.WIDE]
+    first, every, layer = given[FIRST_VECTOR], given[EVERY], number_of(tile, given[ROWS_OF])
     for b in range(vectors):
-        rows[col.STEP, at + b], rows[col.PHASE, at + b], rows[col.VECTOR, at + b] = step, phase, b
-        rows[col.LAYER_OF_ROW, at + b], rows[col.TILE_OF_ROW, at + b] = (
-            tile[col.NUMBER_OF_LAYER],
-            tile[col.NUMBER],
-        )
+        rows[col.STEP, at + b], rows[col.PHASE, at + b], rows[col.VECTOR, at + b] = step, phase, first + every * b
+        rows[col.LAYER_OF_ROW, at + b], rows[col.TILE_OF_ROW, at + b] = layer, tile[col.NUMBER]
         rows[col.PASSES, at + b], rows[driven, at + b], rows[other, at + b] = room.passes[b], room.active[b], lines
     piece.at[0] += vectors
 
@@ -86,24 +99,16 @@ def layer_forward(given: Integers, layer: Integers, tables: Tables, room: Room, 
         samples = vectors // layer[col.POSITIONS]
         shape = samples, layer[col.CHANNELS], layer[col.DEPTH], layer[col.HEIGHT], layer[col.WIDTH]
         images = memory[given[SOURCE] : given[SOURCE] + given[SIZE]].reshape(shape)
-        starts, offsets = (
-            places_at(layer[col.STARTS], layer[col.POSITIONS]),
-            places_at(layer[col.OFFSETS], layer[col.PLACES]),
-        )
-        gather(
-            images,
-            starts,
-            offsets,
-            (layer[col.FRONT], layer[col.TOP], layer[col.LEFT]),
-            layer[col.BIAS_COLUMN] != 0,
-            x,
-        )
-    elif layer[col.BIAS_COLUMN]:
-        source = part(memory, given[SOURCE], vectors, columns - 1)
+        starts, offsets, corner = window_of(layer)
+        gather(images, starts, offsets, corner, layer[col.BIAS_COLUMN] != 0, x)
+    elif given[VECTORS] != given[SOURCE]:
+        inputs = columns - layer[col.BIAS_COLUMN]
+        source = part(memory, given[SOURCE], vectors, inputs)
         for b in range(vectors):
-            for j in range(columns - 1):
+            for j in range(inputs):
                 x[b, j] = source[b, j]
-            x[b, columns - 1] = _1
+            if inputs < columns:
+                x[b, inputs] = _1
     y = part(memory, given[ERRORS] if layer[col.IS_WINDOW] else given[OUT], vectors, height)
     index, top = layer[col.FIRST_TILE], 0
     for _ in range(layer[col.ROW_BLOCKS]):
@@ -114,7 +119,7 @@ def layer_forward(given: Integers, layer: Integers, tables: Tables, room: Room, 
             alone = tall == height and block == 0
             made = y if alone else room.y[: vectors * tall].reshape((vectors, tall))
             read(tile, index, tables, room, seen, made, False)
-            write(tile, room, piece, _FORWARD, step, vectors)
+            write(tile, given, room, piece, _FORWARD, step, vectors)
             if not alone:
                 for b in range(vectors):
                     for i in range(tall):
@@ -136,6 +141,14 @@ def layer_forward(given: Integers, layer: Integers, tables: Tables, room: Room, 
                 line = y[n * positions + p]
                 for i in range(height):
                     out[n * height + i, p] = line[i]
+
+
+@inlined
+def window_of(layer: Integers) -> tuple[NDArray[np.uint64], NDArray[np.uint64], tuple[Integer, Integer, Integer]]:
+    """Unpack the window of a convolution: where it begins, its places, and the padding before the image."""
+    starts = places_at(layer[col.STARTS], layer[col.POSITIONS])
+    offsets = places_at(layer[col.OFFSETS], layer[col.PLACES])
+    return starts, offsets, (layer[col.FRONT], layer[col.TOP], layer[col.LEFT])
 
 
 def some_columns(x: Floats, left: Integer, wide: Integer, scratch: Floats) -> Floats:
@@ -208,7 +221,7 @@ def layer_backward(given: Integers, layer: Integers, tables: Tables, room: Room,
             alone = wide == columns and block == 0
             made = z if alone else room.y[: vectors * wide].reshape((vectors, wide))
             read(tile, index, tables, room, seen, made, True)
-            write(tile, room, piece, _BACKWARD, step, vectors)
+            write(tile, given, room, piece, _BACKWARD, step, vectors)
             if not alone:
                 for b in range(vectors):
                     for j in range(wide):
@@ -220,11 +233,8 @@ def layer_backward(given: Integers, layer: Integers, tables: Tables, room: Room,
         samples = vectors // layer[col.POSITIONS]
         shape = samples, layer[col.CHANNELS], layer[col.DEPTH], layer[col.HEIGHT], layer[col.WIDTH]
         images = np.empty(shape, np.float32) if adds else gradient.reshape(shape)
-        starts, offsets = (
-            places_at(layer[col.STARTS], layer[col.POSITIONS]),
-            places_at(layer[col.OFFSETS], layer[col.PLACES]),
-        )
-        scatter(z, starts, offsets, (layer[col.FRONT], layer[col.TOP], layer[col.LEFT]), images)
+        starts, offsets, corner = window_of(layer)
+        scatter(z, starts, offsets, corner, images)
         if adds:
             add_to(gradient, images.reshape(-1))
     else:
@@ -261,8 +271,8 @@ def layer_update(
     rate: learning rate. number, step: of the mini-batch, within the piece and since the run began.
     """
     vectors, columns, height = given[HOW_MANY], layer[col.COLUMNS], layer[col.ROWS]
-    x = part(room.memory, given[VECTORS], vectors, columns)
-    d = part(room.memory, given[ERRORS], vectors, height)
+    x = part(room.memory, by_sample(given, False, given[VECTORS], columns, room.memory), vectors, columns)
+    d = part(room.memory, by_sample(given, True, given[ERRORS], height, room.memory), vectors, height)
     if layer[col.DIGITAL_BIAS]:
         bias, factor, total = numbers_at(layer[col.DIGITAL_BIAS], height), _F(rate), np.zeros(height, np.float32)
         for b in range(vectors):
@@ -277,9 +287,8 @@ def layer_update(
             tile, wide = tables.tiles[index], tables.tiles[index, col.WIDE]
             if tile[col.CELL] != col.ELSEWHERE:
                 seen = x if wide == columns else columns_of(x, left, wide, room.x)
-                ended: int = tile_update(
-                    tile, index, tables, piece, seen, errors_from(d, top, tall, layer, room.y, True), rate, number, step
-                )
+                errors = errors_from(d, top, tall, layer, room.y, True)
+                ended: int = tile_update(tile, given, index, tables, piece, seen, errors, rate, number, step)
                 if ended != col.DONE:
                     return ended
             left, index = left + wide, index + 1
@@ -289,6 +298,7 @@ def layer_update(
 
 def update_tile(
     tile: Integers,
+    given: Integers,
     index: Integer,
     tables: Tables,
     piece: Piece,
@@ -320,20 +330,20 @@ def update_tile(
     if tile[col.WRITES_ROWS]:
         rows, begin = piece.rows, piece.at[0]
         for b in range(vectors + len(log)):
-            rows[col.STEP, begin + b], rows[col.PHASE, begin + b], rows[col.VECTOR, begin + b] = (
-                step,
-                _UPDATE,
-                b,
-            )
-            rows[col.LAYER_OF_ROW, begin + b], rows[col.TILE_OF_ROW, begin + b] = (
-                tile[col.NUMBER_OF_LAYER],
-                tile[col.NUMBER],
-            )
+            rows[col.STEP, begin + b], rows[col.PHASE, begin + b], rows[col.VECTOR, begin + b] = step, _UPDATE, b
+            rows[col.TILE_OF_ROW, begin + b] = tile[col.NUMBER]
         for k in range(len(_COUNTED)):
             for b in range(vectors):
                 rows[_OF_COUNTED[k], begin + b] = table[_COUNTED[k], b]
         for k in range(len(_LOGGED)):
             for e in range(len(log)):
                 rows[_OF_LOGGED[k], begin + vectors + e] = log[e, _LOGGED[k]]
+        each = vectors // given[USES]
+        for b in range(begin, begin + vectors + len(log)):
+            rows[col.LAYER_OF_ROW, b] = tile[col.NUMBER_OF_LAYER]
+            if given[USES_AT] >= 0:  # rows are told apart by use, and count the vectors of each
+                use = rows[col.VECTOR, b] // each
+                rows[col.LAYER_OF_ROW, b] = tables.uses[given[USES_AT] + use]
+                rows[col.VECTOR, b] -= use * each
         piece.at[0] += vectors + len(log)
     return col.DONE

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,9 +17,7 @@ from rpusim.kernels.base import rng
 from rpusim.kernels.base.loops import Integers
 from rpusim.kernels.base.rng import Purpose
 from rpusim.kernels.cells.single import SingleCell
-from rpusim.kernels.cells.tiki_taka.chopped import ChoppedTransferCell
-from rpusim.kernels.cells.tiki_taka.compiled import MERGED_SLOTS, covers
-from rpusim.kernels.cells.tiki_taka.dynamic import DynamicTransferCell
+from rpusim.kernels.cells.tiki_taka.compiled import MERGED_SLOTS
 from rpusim.kernels.cells.tiki_taka.transfer import TransferCell
 from rpusim.kernels.devices import ExactDevice, PulsedDevice
 from rpusim.kernels.devices.variation import parameters_per_step
@@ -36,10 +34,37 @@ from rpusim.kernels.pulses.trains import Execution, PulseType, UpdateParameters
 from rpusim.kernels.step import col
 from rpusim.kernels.step.loop import Kinds
 from rpusim.kernels.step.program import Layer, Unsuitable
+from rpusim.kernels.step.transfer_rows import TransferRows, fast_rate, fits, transfers_here
 from rpusim.kernels.tiles.analog import AnalogTile
 
 Tensor = torch.Tensor
 Convolution = nn.Conv1d | nn.Conv2d | nn.Conv3d
+
+
+@dataclass(frozen=True)
+class Matrix:
+    """A matrix of a recurrent layer of torch, with its bias. name: such as ``hh_l0``."""
+
+    holder: nn.RNNBase
+    name: str
+
+    @property
+    def weight(self) -> nn.Parameter:
+        """The matrix (outputs, inputs)."""
+        weight: nn.Parameter = getattr(self.holder, f"weight_{self.name}")
+        return weight
+
+    @property
+    def bias(self) -> nn.Parameter | None:
+        """What is added to the outputs."""
+        bias: nn.Parameter | None = getattr(self.holder, f"bias_{self.name}", None)
+        return bias
+
+    def parameters(self) -> Iterator[nn.Parameter]:
+        """Go through the matrix and its bias."""
+        yield self.weight
+        if self.bias is not None:
+            yield self.bias
 
 
 @dataclass(frozen=True)
@@ -58,8 +83,8 @@ class Placed:
     layer: Layer
 
     @staticmethod
-    def of(module: nn.Module, source: Sequence[int], positions: int) -> Placed:
-        """Describe a module that reads samples of the shape ``source`` and makes ``positions`` vectors of each.
+    def of(module: nn.Module | Matrix, source: Sequence[int], positions: int) -> Placed:
+        """Describe a module that reads samples of the shape ``source`` and makes ``positions`` vectors of each turn.
 
         Raises Unsuitable if the step cannot compute it.
         """
@@ -67,18 +92,20 @@ class Placed:
         if isinstance(module, AnalogLayer):
             _check(module)
             columns, rows, bias = module.columns, module.rows, module.bias_column
-        elif isinstance(module, nn.Linear | Convolution):
+        elif isinstance(module, nn.Linear | Convolution | Matrix):
             if not all(each.requires_grad for each in module.parameters()):
                 raise Unsuitable("a layer that is frozen")
             rows, columns, bias = module.weight.shape[0], module.weight[0].numel(), False
         else:
             raise Unsuitable(f"a {type(module).__name__}")
-        return Placed(
-            module,
-            window,
-            tuple(source),
-            Layer(positions, columns, rows, window is not None or bias, window is not None),
-        )
+        layer = Layer(positions, columns, rows, window is not None or bias, window is not None)
+        return Placed(module, window, tuple(source), layer)
+
+    @property
+    def uses(self) -> tuple[int, ...]:
+        """The numbers of layers by which rows of activity are told apart, a number for each use; or none."""
+        log = self.module.log if isinstance(self.module, AnalogLayer) else None
+        return log.uses if log is not None else ()
 
     @property
     def tiles(self) -> list[AnalogTile]:
@@ -87,7 +114,7 @@ class Placed:
         return grid
 
 
-def _window(module: nn.Module) -> Window | None:
+def _window(module: nn.Module | Matrix) -> Window | None:
     """Find the window of a convolution whose padding is zeros, and the same at both ends; None: it is none."""
     if isinstance(module, AnalogConvolution):
         if module._frame or module.groups > 1:
@@ -108,8 +135,8 @@ def _check(layer: AnalogLayer) -> None:
         raise Unsuitable("factors of inputs or outputs that are learned")
     if not all(part.requires_grad for part in layer.parameters()) or not layer.learns:
         raise Unsuitable("a layer that is frozen, or whose weights torch trains")
-    if layer.log is not None and type(layer.log) is not ActivityLog:
-        raise Unsuitable("a weight that is used more than once")
+    if layer.log is not None and type(layer.log) is not ActivityLog and not layer.log.uses:
+        raise Unsuitable("a layer whose activity nobody accounts for")
     for tile in layer._grid:
         if not isinstance(tile, AnalogTile) or tile.path_now != "numba" or tile.history is not None:
             raise Unsuitable("tiles that are not computed in compiled loops")
@@ -140,9 +167,7 @@ class Rows:
         self.arrays = np.zeros((arrays, col.ARRAY_COLUMNS), np.int64)
         self.array_numbers = np.zeros((arrays, col.ARRAY_NUMBERS), np.float64)
         self.array_keys = np.zeros((arrays, col.ARRAY_KEYS), np.uint64)
-        self.transfers = np.zeros((tiles, col.TRANSFER_COLUMNS), np.int64)
-        self.transfer_numbers = np.zeros((tiles, col.TRANSFER_NUMBERS), np.float64)
-        self.transfer_keys = np.zeros((tiles, col.TRANSFER_KEYS), np.uint64)
+        self.moving = TransferRows(tiles)
         self._kinds: tuple[list[Any], list[Any], list[Any]] = [], [], []
         self._kept: list[Any] = []
         index, array = 0, 0
@@ -231,15 +256,15 @@ class Rows:
                 merging = self._trains(tile.array, first, update, device.granularity)
                 self.arrays[first, col.KIND] = self._kind(0, (device.step, _parameters(tile.array), merging))
                 return col.PULSED
-        if isinstance(cell, TransferCell) and _transfers_here(cell):
+        if isinstance(cell, TransferCell) and transfers_here(cell):
             fast, slow = cell._arrays
             for number, array in enumerate((fast, slow), first):
                 self._array(array, number)
             merging = self._trains(fast, first, update, cell.granularity, MERGED_SLOTS)
             self.arrays[first, col.KIND] = self._kind(1, (fast.device.step, _parameters(fast), merging))
             self.arrays[first + 1, col.KIND] = self._kind(2, (slow.device.step, _parameters(slow)))
-            self.array_numbers[first, [col.RATE_FACTOR, col.OWN_RATE]] = _fast_rate(cell)
-            self._transfer(cell, index)
+            self.array_numbers[first, [col.RATE_FACTOR, col.OWN_RATE]] = fast_rate(cell)
+            self.moving.fill_in(cell, index)
             return col.TRANSFERRED
         return col.ELSEWHERE
 
@@ -279,42 +304,6 @@ class Rows:
         )
         return merging
 
-    def _transfer(self, cell: TransferCell, index: int) -> None:
-        """Fill in what comes between the arrays of a transfer cell."""
-        row, numbers, keys = self.transfers[index], self.transfer_numbers[index], self.transfer_keys[index]
-        reading, how, write = cell.readers[0].reading, cell.collecting, cell.transfer_update
-        row[col.SLICES] = cell.slices
-        row[col.ADDS : col.RANDOMS + 1] = how[:5]
-        row[[col.BUFFERED, col.KEPT, col.FORGET, col.REFERRED]] = (
-            how.buffered,
-            how.kept,
-            how.forget,
-            how.referred,
-        )
-        row[col.SLOW_BL : col.SLOW_FIXED_BL + 1] = write.rule[:4]
-        numbers[col.LEVEL : col.READ_SCALE + 1] = (
-            reading.level,
-            reading.step,
-            reading.bound,
-            reading.sigma,
-            reading.scale,
-        )
-        keys[col.READ_KEY] = reading.key
-        if len(reading.levels):
-            self._kept += [reading.levels, reading.share]
-            row[[col.LEVELS, col.LEVEL_SHARE]] = reading.levels.ctypes.data, reading.share.ctypes.data
-        numbers[col.RATE : col.NEW + 1] = (
-            *(how.rate, how.threshold, how.most, how.momentum, how.spent, how.limit, how.old, how.new),
-        )
-        numbers[[col.SLOW_GRANULARITY, col.SLOW_GRAD_SCALE]] = cell._arrays[1].device.granularity, write.rule[4]
-        numbers[[col.OF_FAST, col.OF_SLOW]] = cell.gamma
-        if isinstance(cell, ChoppedTransferCell):
-            row[col.FLIPS_EVERY], (numbers[col.CHANCE], numbers[col.ROW_CHANCE]), chops = cell.chopping
-            keys[[col.CHOP_KEY, col.ROW_CHOP_KEY]] = chops
-            if cell.c.auto_scale:
-                scaled = cell.c.fast_lr * cell.site.update.desired_bl * cell._arrays[0].device.granularity
-                numbers[[col.SHARE, col.SCALED_RATE]] = 1.0 - cell.c.auto_momentum, scaled
-
     def look_up(self) -> None:
         """Write where the tensors lie now, and how far the counters have come."""
         self._held: list[Any] = []
@@ -345,20 +334,8 @@ class Rows:
         for array, of_array in zip(tile.cell._arrays, self.arrays[row[col.FIRST_ARRAY] :], strict=False):
             self._look_up_array(array, of_array)
         if row[col.CELL] == col.TRANSFERRED:
-            cell, of_cell = tile.cell, self.transfers[index]
-            assert isinstance(cell, TransferCell)
-            memories = [*cell.memories, None, None, None]
-            of_cell[[col.BUFFER, col.MEAN, col.PAST, col.VISIBLE]] = [
-                *map(self._address, memories[:3]),
-                self._address(cell.visible),
-            ]
-            for place, tensor in zip((col.ON_COLUMNS, col.ON_ROWS), cell.choppers or (None, None), strict=True):
-                of_cell[place] = self._address(tensor)
-            of_cell[col.FRESH] = self._address(cell.fresh if isinstance(cell, DynamicTransferCell) else None)
-            counters = cell.counters
-            of_cell[col.TURN] = counters.get("cycle", 0) * cell.slices + counters["slice 0"]
-            largest = counters.get("largest x", 0.0), counters.get("largest d", 0.0)
-            self.transfer_numbers[index, [col.LARGEST_X, col.LARGEST_D]] = largest
+            assert isinstance(tile.cell, TransferCell)
+            self.moving.look_up(tile.cell, index, self._address)
 
     def _look_up_array(self, array: DeviceArray, row: NDArray[np.int64]) -> None:
         counters, cells, before = array.counters, array.cells, array.before
@@ -394,18 +371,14 @@ class Rows:
         """
         events, gains, at = [np.zeros((0, 5), np.int64)], [np.zeros(0, np.float64)], 0
         for each, row in zip(self.placed, self.layers, strict=True):
-            vectors = batch * each.layer.positions
+            vectors = batch * each.layer.vectors
             for index, tile in enumerate(each.tiles, int(row[col.FIRST_TILE])):
                 if self.tiles[index, col.CELL] == col.TRANSFERRED:
-                    cell = tile.cell
-                    assert isinstance(cell, TransferCell)
-                    rates = np.full(vectors * mini_batches, cell.fast_rate(rate))
-                    found, gain = cell.schedule(rates, rate, vectors)
+                    assert isinstance(tile.cell, TransferCell)
+                    found, gain = self.moving.due(tile.cell, index, vectors, mini_batches, rate, at)
                     events.append(found)
-                    gains.append(np.full(len(found), gain, np.float64))
-                    self.transfers[index, [col.FIRST_EVENT, col.NEXT_EVENT]] = at
+                    gains.append(gain)
                     at += len(found)
-                    self.transfers[index, col.AFTER_EVENT] = at
         return np.concatenate(events), np.concatenate(gains)
 
     @property
@@ -429,15 +402,10 @@ class Rows:
     def fits(self, batch: int) -> bool:
         """Whether tiles can learn in the loop from mini-batches of ``batch`` samples."""
         for each, row in zip(self.placed, self.layers, strict=True):
-            vectors = batch * each.layer.positions
+            vectors = batch * each.layer.vectors
             for index, tile in enumerate(each.tiles, int(row[col.FIRST_TILE])):
-                cell = tile.cell
-                if self._cells[index] != col.TRANSFERRED or not isinstance(cell, TransferCell):
-                    continue
-                period = cell.periods(vectors)[0]
-                parts = vectors // period // cell.slices + 2 if period else 1
-                exact_noise = cell._arrays[0].persistent is not None and cell.site.update.execution is Execution.EXACT
-                if parts > col.ARRAY_KEYS - col.PART_KEYS or (exact_noise and vectors > 1):
+                transferred = self._cells[index] == col.TRANSFERRED
+                if transferred and isinstance(tile.cell, TransferCell) and not fits(tile.cell, vectors):
                     return False
         return self.whole
 
@@ -445,7 +413,8 @@ class Rows:
         """Tell layers, tiles and cells how far their counters have come, after so many mini-batches of a size."""
         for each, row in zip(self.placed, self.layers, strict=True):
             if isinstance(each.module, AnalogLayer):
-                each.module.calls += mini_batches
+                every = max(1, len(each.uses))  # where uses are told apart, the first one is a multiple of them
+                each.module.calls = -(-each.module.calls // every) * every + mini_batches * each.layer.uses
             for index, tile in enumerate(each.tiles, int(row[col.FIRST_TILE])):
                 of_tile = self.tiles[index]
                 tile._counters["forward"] = int(of_tile[col.FORWARDS])
@@ -456,11 +425,7 @@ class Rows:
                     names = (("updates", col.UPDATES), ("steps", col.STEPS), ("redraws", col.REDRAWS))
                     array.counters.update({name: int(counted[place]) for name, place in names})
                 if isinstance(tile.cell, TransferCell):
-                    moved = self.transfers[index, col.NEXT_EVENT] - self.transfers[index, col.FIRST_EVENT]
-                    tile.cell.skip(mini_batches * batch * each.layer.positions, int(moved))
-                    if "largest x" in tile.cell.counters:
-                        largest = self.transfer_numbers[index, [col.LARGEST_X, col.LARGEST_D]].tolist()
-                        tile.cell.counters |= dict(zip(("largest x", "largest d"), largest, strict=True))
+                    self.moving.put_back(tile.cell, index, mini_batches * batch * each.layer.vectors)
 
 
 def leaks(array: DeviceArray) -> bool:
@@ -470,20 +435,3 @@ def leaks(array: DeviceArray) -> bool:
 
 def _parameters(array: DeviceArray) -> int:
     return parameters_per_step(array.cells.pulse)
-
-
-def _fast_rate(cell: TransferCell) -> tuple[float, float]:
-    """What the learning rate of A is: a factor of the optimizer's, and a number that is added."""
-    p = cell.p
-    if isinstance(cell, ChoppedTransferCell) and cell.c.auto_scale:
-        return (1.0, 0.0) if p.scale_fast_lr else (0.0, 1.0)
-    if p.fast_lr <= 0.0:
-        return 1.0, 0.0
-    return (p.fast_lr, 0.0) if p.scale_fast_lr else (0.0, p.fast_lr)
-
-
-def _transfers_here(cell: TransferCell) -> bool:
-    """Whether the loop does all that a transfer cell does, in mini-batches of some size."""
-    if isinstance(cell, ChoppedTransferCell) and cell.c.auto_scale and cell.c.correct_gradient_magnitudes:
-        return False  # then gains depend on the vectors
-    return covers(cell, 1)

@@ -7,6 +7,7 @@ whose compiled loops are called; a mini-batch gives the rows of activity that it
 
 from __future__ import annotations
 
+from collections.abc import Set
 from functools import cache
 from typing import Any, NamedTuple
 
@@ -21,6 +22,7 @@ from rpusim.kernels.layers import patches
 from rpusim.kernels.mvm.compiled import block_of, largest
 from rpusim.kernels.pulses import compiled, drivers, wear, write_noise
 from rpusim.kernels.step import arrays, col, functions, layer_loops, products, reading, transfers, windows
+from rpusim.kernels.step.between.families import loops_of, sorting_of
 from rpusim.kernels.step.col import Piece, Room, Tables
 from rpusim.kernels.step.needs import Needs
 from rpusim.kernels.step.program import (
@@ -33,6 +35,7 @@ from rpusim.kernels.step.program import (
     IMAGES,
     LARGEST,
     LAYER,
+    MERGE,
     OF_OTHER,
     OF_OUT,
     OF_SOURCE,
@@ -62,6 +65,8 @@ layer_update: Any = None
 elapse: Any = None
 forward_pass: Any = None
 backward_pass: Any = None
+of_family: Any = None
+learn_digitally: Any = None
 WITH_FUNCTIONS = WITH_LARGEST = WITH_AVERAGE = WITH_SUMS = WITH_LEAKS = 1  # see `needs`
 
 _F = np.float32
@@ -96,6 +101,8 @@ def _forward_pass(tables: Tables, room: Room, classes: Integers, piece: Piece, s
             shape = samples, size // samples
             gradient = memory[given[OF_SOURCE] : given[OF_SOURCE] + size]
             loss = learn_classes(source.reshape(shape), classes, gradient.reshape(shape), room.y)
+        else:
+            of_family(given, tables.parameters[k, 0], tables.parameters[k, 1], tables, room, piece, False)
     return loss
 
 
@@ -107,6 +114,9 @@ def _backward_pass(tables: Tables, room: Room, piece: Piece, step: Integer) -> N
         op, size, adds = given[OP], given[SIZE], given[ADDS] != 0
         if op == LAYER:
             layer_backward(given, tables.layers[given[WHICH]], tables, room, piece, step)
+            continue
+        if op >= MERGE:
+            of_family(given, tables.parameters[k, 0], tables.parameters[k, 1], tables, room, piece, True)
             continue
         if op == CLASSIFY or (given[OF_SOURCE] < 0 and op != ADD):
             continue
@@ -157,29 +167,32 @@ def run(
 ) -> tuple[int, int, int]:
     """Train mini-batches one after the other.
 
-    images: (samples, numbers), classes: (samples,), of all mini-batches. batch: samples of each. rate: learning rate.
+    images: (samples, numbers), classes: (samples x positions,), of all mini-batches. batch: samples of each. rate:
+    learning rate.
     piece: receives the rows of activity, and says which transfers fall due. step: number of the first mini-batch.
     losses: (mini-batches,), filled with their mean losses. between: seconds that pass from each to the next.
     Returns how it ended (see `col.DONE`), after how many whole mini-batches, and at which layer.
     """
+    positions = len(classes) // max(1, len(images))
     for number in range(len(losses)):
         if WITH_LEAKS and number > 0 and between != 0.0:
             elapse(tables, between)
-        low = number * batch
+        low, piece.at[1] = number * batch, number
         samples = room.memory[: batch * images.shape[1]].reshape((batch, images.shape[1]))
         for b in range(batch):
             for k in range(images.shape[1]):
                 samples[b, k] = images[low + b, k]
-        losses[number] = forward_pass(tables, room, classes[low : low + batch], piece, step + number)
+        right = classes[low * positions : (low + batch) * positions]
+        losses[number] = forward_pass(tables, room, right, piece, step + number)
         if not np.isfinite(losses[number]):
             return col.LOSS_NOT_FINITE, number, -1
         backward_pass(tables, room, piece, step + number)
+        learn_digitally(tables, room, rate)
         for which in tables.order:
-            given = tables.program[which]
-            layer = tables.layers[given[WHICH]]
+            given, layer = tables.updates[which], tables.layers[which]
             ended = layer_update(given, layer, tables, room, piece, rate, number, step + number)
             if ended != col.DONE:
-                return ended, number, given[WHICH]
+                return ended, number, which
     return col.DONE, len(losses), -1
 
 
@@ -202,9 +215,13 @@ def _numbered(name: str, made: list[Any]) -> dict[str, Any]:
 
 
 @cache
-def loop_of(kinds: Kinds, needs: Needs, parallel: bool) -> Any:
-    """Compile `run` for a network whose devices are of these kinds. parallel: large loops on all threads."""
+def loop_of(kinds: Kinds, needs: Needs, parallel: bool, families: Set[str] = frozenset()) -> Any:
+    """Compile `run` for a network whose devices are of these kinds.
+
+    parallel: large loops on all threads. families: what it has between its layers, of `between.families.FAMILIES`.
+    """
     names: dict[str, Any] = needs._asdict()
+    others = loops_of(families)
     redraw = compile_loop(write_noise._redraw, parallel)
     small = {"columns_of": compile_loop(layer_loops.some_columns), "scaled": compile_loop(layer_loops.scale_vectors)}
     places = {
@@ -223,6 +240,7 @@ def loop_of(kinds: Kinds, needs: Needs, parallel: bool) -> Any:
     }
     forward = compile_loop(
         _forward_pass,
+        of_family=others["between"],
         layer_forward=compile_loop(layer_loops.layer_forward, **made),
         apply=compile_loop(functions.apply, fastmath={"contract"}),
         learn_classes=compile_loop(functions.learn_classes),
@@ -232,6 +250,7 @@ def loop_of(kinds: Kinds, needs: Needs, parallel: bool) -> Any:
     )
     backward = compile_loop(
         _backward_pass,
+        of_family=others["between"],
         layer_backward=compile_loop(layer_loops.layer_backward, **made),
         pass_back=compile_loop(functions.pass_back, fastmath={"contract"}),
         largest_back=compile_loop(windows.largest_back),
@@ -250,8 +269,11 @@ def loop_of(kinds: Kinds, needs: Needs, parallel: bool) -> Any:
         **(_transfers(kinds, redraw, parallel, names) if kinds.fast else {}),
         **names,
     )
-    update = compile_loop(layer_loops.layer_update, tile_update=tile, errors_from=errors, **small)
+    update = compile_loop(
+        layer_loops.layer_update, tile_update=tile, errors_from=errors, by_sample=sorting_of(families), **small
+    )
     passing = compile_loop(arrays.elapse, leak=compile_loop(leakage._leak, parallel, series=leakage._series))
+    names["learn_digitally"] = others["learn_between"]
     return compile_loop(run, forward_pass=forward, backward_pass=backward, layer_update=update, elapse=passing, **names)
 
 

@@ -1,30 +1,38 @@
 """What a step computes, as a table of instructions; values of a mini-batch lie in one memory.
 
-`Graph` takes the operations of a network in order; `Graph.laid_out` gives every value, and its gradient, its place for
-a mini-batch of some size.
+`Graph` takes the operations of a network in order; `rpusim.kernels.step.layout` gives every value, and its gradient,
+its place for a mini-batch of some size.
+
+A weight that is used several times has an instruction for each of its *turns*: for each use, and of a recurrent layer
+for each step of a sequence. Their vectors and errors lie one after the other, and are learned from together.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
-from rpusim.kernels.base.loops import Floats, Integers
+from rpusim.kernels.base.loops import Integers
 from rpusim.kernels.step import functions, windows
 
-# What an instruction does.
-LAYER, FUNCTION, LARGEST, AVERAGE, ADD, CLASSIFY = range(6)
+# What an instruction does. From MERGE on: see `rpusim.kernels.step.between`.
+LAYER, FUNCTION, LARGEST, AVERAGE, ADD, CLASSIFY, MERGE, AFFINE, GATHER, MASK, NORM, CELL = range(12)
 # Columns of the table of instructions. OP: see above. SOURCE, OUT: where the values begin, OF_SOURCE, OF_OUT: where
 # their gradients do; -1: nobody wants it. ADDS: whether the gradient of the source has a part already. SIZE: values of
 # a mini-batch. OTHER, OF_OTHER, OTHER_ADDS: the second source of a sum. WHICH: of a layer or a function, its number.
 # VECTORS, ERRORS, BACK: where a layer's vectors, their errors, and what goes back to them begin; HOW_MANY: vectors.
 # IMAGES, PIXELS, OUTPUTS, CHOSEN: of a pooling; SIZES_AT: its sizes.
+# ROWS_OF, FIRST_VECTOR, EVERY: of a turn, the number of the layer that its rows of activity bear (-1: the tiles' own),
+# of its first vector, and from there to the next. USES, USES_AT, STEPS, SORTED_VECTORS, SORTED_ERRORS: of an update,
+# how many uses and steps it learns from, where the numbers of these layers begin (-1: the tiles' own), and where
+# vectors and errors are put in the order of samples (-1: they lie so).
 OP, SOURCE, OUT, OF_SOURCE, OF_OUT, ADDS, SIZE, OTHER, OF_OTHER, OTHER_ADDS, WHICH = range(11)
-VECTORS, ERRORS, BACK, HOW_MANY, IMAGES, PIXELS, OUTPUTS, CHOSEN, SIZES_AT = range(11, 20)
+VECTORS, ERRORS, BACK, HOW_MANY, IMAGES, PIXELS, OUTPUTS, CHOSEN, ROWS_OF, FIRST_VECTOR, EVERY = range(11, 22)
+USES, USES_AT, STEPS, SORTED_VECTORS, SORTED_ERRORS, SIZES_AT = range(22, 28)
 INSTRUCTION = SIZES_AT + windows.SIZES
 
 
@@ -51,9 +59,26 @@ class Value:
         return math.prod(self.shape)
 
 
+@dataclass(frozen=True)
+class Turn:
+    """One step of a recurrent layer: its number, how many there are, the size of the state, the states before it and
+    after it, and of the one before the instruction that made it (-1: it is given)."""
+
+    step: int
+    steps: int
+    units: int
+    before: Value
+    state: Value
+    made_by: int
+
+
 @dataclass
 class Node:
-    """One operation: what it does, what it reads and makes, and what else its instruction has to say."""
+    """One operation: what it does, what it reads and makes, and what else its instruction has to say.
+
+    which:   of a layer, a function, a way to merge, a mask, a norm or a rule: its number. turn: of a layer.
+    places:  where the values of a sample come from, of a selection.
+    """
 
     op: int
     sources: tuple[Value, ...]
@@ -62,15 +87,19 @@ class Node:
     sizes: tuple[int, ...] = ()
     a: float = 0.0
     b: float = 0.0
+    turn: int = 0
+    places: Integers | None = None
+    step: Turn | None = None
 
 
 @dataclass(frozen=True)
 class Layer:
     """What a program needs to know of a weight layer: see `rpusim.kernels.step.layers`.
 
-    positions:  vectors of one sample. columns, rows: numbers of a vector and of its error.
+    positions:  vectors of one sample in one turn. columns, rows: numbers of a vector and of its error.
     copied:     whether its vectors are no mere view of its input, such as windows or vectors with a bias.
     turned:     whether its outputs lie beside each other by channel, so that errors have to be turned round.
+    uses:       how often it is used, and in how many steps each time: its turns are their product.
     """
 
     positions: int
@@ -78,20 +107,22 @@ class Layer:
     rows: int
     copied: bool
     turned: bool
+    uses: int = 1
+    steps: int = 1
+
+    @property
+    def turns(self) -> int:
+        """How many instructions it has."""
+        return self.uses * self.steps
+
+    @property
+    def vectors(self) -> int:
+        """Vectors of a sample in all turns."""
+        return self.positions * self.turns
 
 
-@dataclass(frozen=True)
-class Layout:
-    """A program for mini-batches of one size.
-
-    instructions:  (operations, INSTRUCTION). parameters: (operations, 2) of functions.
-    memory:        float32 numbers that are needed, chosen: int32 ones.
-    """
-
-    instructions: Integers
-    parameters: Floats
-    memory: int
-    chosen: int
+RULES = ("tanh", "relu", "lstm", "gru")
+"""Rules of recurrent layers; their codes are their places."""
 
 
 @dataclass
@@ -121,9 +152,39 @@ class Graph:
 
     def layer(self, layer: Layer, source: Value, shape: Sequence[int]) -> Value:
         """Multiply by a layer's weights; shape: of the output."""
-        self.layers.append(layer)
-        out = self._made(shape, True)
-        self.nodes.append(Node(LAYER, (source,), out, len(self.layers) - 1))
+        self.layers.append(replace(layer, uses=0))
+        return self.use(len(self.layers) - 1, source, shape)
+
+    def use(self, which: int, source: Value, shape: Sequence[int]) -> Value:
+        """Multiply by the weights of a layer once more. which: its number; shape: of the output."""
+        known, out = self.layers[which], self._made(shape, True)
+        self.layers[which] = replace(known, uses=known.uses + 1)
+        self.nodes.append(Node(LAYER, (source,), out, which, turn=known.uses))
+        return out
+
+    def recurrent(self, layer: Layer | int, rule: str, given: Value, units: int) -> Value:
+        """Go through a sequence step by step: each adds what its matrix makes of the state before to what is given.
+
+        layer: the matrix, or its number if it is used once more. rule: one of `recurrence.RULES`. given: (steps, rows).
+        Returns the states after each step (steps, units); the first one is 0.
+        """
+        steps = given.shape[0]
+        if isinstance(layer, Layer):
+            self.layers.append(replace(layer, uses=0, steps=steps))
+            layer = len(self.layers) - 1
+        known = self.layers[layer]
+        if known.steps != steps:
+            raise Unsuitable("a recurrent layer that is used for sequences of different lengths")
+        self.layers[layer] = replace(known, uses=known.uses + 1)
+        out, state, made_by = self._made((steps, units), True), self._made((units,), False), -1
+        for step in range(steps):
+            products = self._made((known.rows,), True)
+            self.nodes.append(Node(LAYER, (state,), products, layer, turn=known.uses * steps + step))
+            before, state = state, self._made((units,), True)
+            sources = (given, products, before) if rule == "gru" else (given, products)
+            turn = Turn(step, steps, units, before, state, made_by)
+            made_by = len(self.nodes)
+            self.nodes.append(Node(CELL, sources, out, RULES.index(rule), step=turn))
         return out
 
     def function(self, name: str, source: Value, a: float = 0.0, b: float = 0.0) -> Value:
@@ -148,67 +209,47 @@ class Graph:
         self.nodes.append(Node(ADD, (one, other), out))
         return out
 
+    def merge(self, way: int, one: Value, other: Value, a: float = 1.0, b: float = 1.0) -> Value:
+        """Multiply, divide, or add up with factors two values of the same shape; way: see `branches`."""
+        if one.shape != other.shape:
+            raise Unsuitable("a product of different shapes")
+        out = self._made(one.shape, one.learns or other.learns)
+        self.nodes.append(Node(MERGE, (one, other), out, way, a=a, b=b))
+        return out
+
+    def affine(self, source: Value, factor: float, offset: float) -> Value:
+        """Multiply every number by a constant, and add another."""
+        out = self._made(source.shape, source.learns)
+        self.nodes.append(Node(AFFINE, (source,), out, a=factor, b=offset))
+        return out
+
+    def gather(self, source: Value, places: Integers) -> Value:
+        """Take numbers from the places of a sample that an array says, in whose shape they come out."""
+        if source.shape == places.shape and np.array_equal(places.ravel(), np.arange(source.size)):
+            return source
+        out = self._made(places.shape, source.learns)
+        self.nodes.append(Node(GATHER, (source,), out, places=places.ravel().astype(np.int64)))
+        return out
+
+    def mask(self, source: Value) -> Value:
+        """Multiply every number by one that is drawn anew for each mini-batch; masks are numbered as they come."""
+        out = self._made(source.shape, source.learns)
+        self.nodes.append(Node(MASK, (source,), out, sum(node.op == MASK for node in self.nodes)))
+        return out
+
+    def norm(self, which: int, source: Value, sizes: Sequence[int], epsilon: float) -> Value:
+        """Normalise. which: number of the norm; sizes: see `norms`. Its factors and offsets learn."""
+        out = self._made(source.shape, True)
+        self.nodes.append(Node(NORM, (source,), out, which, sizes=tuple(sizes), a=epsilon))
+        return out
+
     def reshape(self, source: Value, shape: Sequence[int]) -> Value:
         """Look at the same numbers in another shape."""
         return Value(source.number, tuple(shape), source.learns)
 
     def classify(self, source: Value) -> None:
-        """End with the log-softmax of classes, and the negative log-likelihood of the right one."""
-        if len(source.shape) != 1:
-            raise Unsuitable("classes on more than one axis")
+        """End with the log-softmax of classes on the last axis, and the negative log-likelihood of the right ones."""
         self.nodes.append(Node(CLASSIFY, (source,), source))
-
-    def laid_out(self, batch: int) -> Layout:
-        """Give all values of a mini-batch of ``batch`` samples their places."""
-        at, places, gradients = 0, {}, {}
-        for value in self.values:
-            places[value.number], at = at, at + batch * value.size
-            if value.learns:
-                gradients[value.number], at = at, at + batch * value.size
-        table = np.full((len(self.nodes), INSTRUCTION), -1, np.int64)
-        parameters = np.zeros((len(self.nodes), 2), np.float32)
-        chosen = 0
-        for row, (node, given) in enumerate(zip(self.nodes, table, strict=True)):
-            source, out = node.sources[0], node.out
-            given[[OP, SOURCE, OUT, SIZE, WHICH]] = (
-                node.op,
-                places[source.number],
-                places[out.number],
-                batch * source.size,
-                node.which,
-            )
-            given[OF_SOURCE], given[OF_OUT] = gradients.get(source.number, -1), gradients.get(out.number, -1)
-            parameters[row] = node.a, node.b
-            if node.op == ADD:
-                given[OTHER] = places[node.sources[1].number]
-                given[OF_OTHER] = gradients.get(node.sources[1].number, -1)
-            elif node.op in (LARGEST, AVERAGE):
-                height, width = node.sizes[windows.HEIGHT], node.sizes[windows.WIDTH]
-                outputs = node.sizes[windows.ROWS] * node.sizes[windows.COLUMNS]
-                images = batch * source.size // (height * width)
-                given[[IMAGES, PIXELS, OUTPUTS, CHOSEN]] = images, height * width, outputs, chosen
-                given[SIZES_AT:] = node.sizes
-                chosen += images * outputs if node.op == LARGEST else 0
-            elif node.op == LAYER:
-                layer = self.layers[node.which]
-                given[HOW_MANY] = vectors = batch * layer.positions
-                given[VECTORS], given[ERRORS] = given[SOURCE], given[OF_OUT]
-                if layer.copied:
-                    given[VECTORS], at = at, at + vectors * layer.columns
-                if given[OF_SOURCE] >= 0:
-                    given[BACK], at = at, at + vectors * layer.columns
-                if layer.turned:
-                    given[ERRORS], at = at, at + vectors * layer.rows
-        self._shares(table)
-        return Layout(table, parameters, at, chosen)
-
-    def _shares(self, table: Integers) -> None:
-        """Mark, going back, which instructions find a part of their source's gradient there already."""
-        there: set[int] = set()
-        for node, given in zip(reversed(self.nodes), table[::-1], strict=True):
-            for source, adds in zip(node.sources, (ADDS, OTHER_ADDS), strict=False):
-                given[adds] = source.number in there
-                there.add(source.number)
 
 
 def pooling(**sizes: int) -> tuple[int, ...]:

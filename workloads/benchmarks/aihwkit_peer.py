@@ -31,16 +31,18 @@ class Characters(nn.Module):
     """Predict the next character: two layers of a long short-term memory of ``hidden`` units, and a readout.
 
     characters: how many there are. Reads (samples, steps, characters), one-hot, and returns the logarithms of the
-    probabilities of the next one, in the same shape.
+    probabilities of the next one, in the same shape. ``steps_first``: whether ``lstm`` was replaced by a module that
+    reads (steps, samples, characters).
     """
 
     def __init__(self, characters: int, hidden: int) -> None:
         super().__init__()
         self.lstm: nn.Module = nn.LSTM(characters, hidden, num_layers=2, batch_first=True)
         self.readout: nn.Module = nn.Linear(hidden, characters)
+        self.steps_first = False
 
     def forward(self, x: Tensor) -> Tensor:
-        hidden = self.lstm(x)[0] if isinstance(self.lstm, nn.LSTM) else self.lstm(x.transpose(0, 1))[0].transpose(0, 1)
+        hidden = self.lstm(x.transpose(0, 1))[0].transpose(0, 1) if self.steps_first else self.lstm(x)[0]
         return torch.log_softmax(self.readout(hidden), dim=-1)
 
 
@@ -104,7 +106,7 @@ def analog(case: dict[str, Any]) -> Train:
     if isinstance(module, Characters):
         sizes = module.lstm.input_size, module.lstm.hidden_size
         module.lstm = AnalogRNN(AnalogLSTMCell, *sizes, bias=True, rpu_config=config, num_layers=2)
-        module.readout = convert_to_analog(module.readout, config)
+        module.readout, module.steps_first = convert_to_analog(module.readout, config), True
         model: nn.Module = module
     else:
         model = convert_to_analog(module, config)

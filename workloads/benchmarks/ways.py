@@ -64,7 +64,8 @@ def by_step(case: Case, execution: str) -> Train | None:
         while mini_batches > 0:
             piece = min(mini_batches, whole - place[0])
             part = slice(place[0] * case.batch, (place[0] + piece) * case.batch)
-            step.train(x[part], y[part], case.batch, case.rate * case.batch)  # losses add up in the other ways
+            # Losses add up in the other ways, over samples and their steps.
+            step.train(x[part], y[part], case.batch, case.rate * y[: case.batch].numel())
             place[0], mini_batches = (place[0] + piece) % whole, mini_batches - piece
 
     return train

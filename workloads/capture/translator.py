@@ -178,8 +178,9 @@ class Translator:
                     return
                 axes, taken = self.selection(node, given)
             detail, parameters = self.with_constants(node, kind, detail)
+            numbers = _numbers(given) if kind in ("activation", "add", "multiply", "pool") else ()
             operation = Operation.digital(
-                name, kind, sources[0].shape, shape, detail, window, axes, len(sources), taken, parameters
+                name, kind, sources[0].shape, shape, detail, window, axes, len(sources), taken, parameters, numbers
             )
             operation = replace(operation, functions=(*operation.functions, *self.drawn(node)))
         self.steps.append((operation, tuple(source.name for source in sources)))
@@ -395,6 +396,12 @@ def _arguments(node: fx.Node) -> dict[str, Any]:
     schema = node.target._schema.arguments
     given = {argument.name: value for argument, value in zip(schema, node.args, strict=False)} | node.kwargs
     return {argument.name: given.get(argument.name, argument.default_value) for argument in schema}
+
+
+def _numbers(given: dict[str, Any]) -> tuple[tuple[str, float], ...]:
+    """Return the constants among the arguments of a call, words as 1."""
+    found = {name: 1.0 if isinstance(value, str) else value for name, value in given.items()}
+    return tuple((name, float(value)) for name, value in found.items() if isinstance(value, bool | int | float))
 
 
 def _sizes(value: Any, axes: int) -> tuple[int, ...]:

@@ -32,7 +32,7 @@ class UsesLog(ActivityLog):
 
     def __init__(self, log: ActivityLog, layer: AnalogLayer, uses: Sequence[PlacedLayer]) -> None:
         super().__init__()
-        self._log, self._layer, self._uses = log, layer, tuple(use.index for use in uses)
+        self._log, self._layer, self.uses = log, layer, tuple(use.index for use in uses)
         self._tiles = [np.argsort(_as_on_arrays(use)) if use.turned else None for use in uses]
         """By use: the number of every tile among the blocks of the use; None: the tile's own."""
 
@@ -42,7 +42,7 @@ class UsesLog(ActivityLog):
 
     def _begin(self, module: nn.Module, given: object) -> None:
         """Let the calls of the layer go on at a multiple of its uses, so that the remainder says which use one is."""
-        every = len(self._uses)
+        every = len(self.uses)
         self._layer.calls = -(-self._layer.calls // every) * every
 
     @property
@@ -55,15 +55,15 @@ class UsesLog(ActivityLog):
         at_work = self._layer.at_work
         vector = np.broadcast_to(np.asarray(columns.get("vector", 0)), (length,))
         if isinstance(at_work, int):  # a multiplication, or maintenance, which belongs to the first use
-            number = at_work % len(self._uses) if np.all(vector >= 0) else 0
-            self._log.append(length, **columns | {"layer": self._uses[number], "tile": self._tile(number, columns)})
+            number = at_work % len(self.uses) if np.all(vector >= 0) else 0
+            self._log.append(length, **columns | {"layer": self.uses[number], "tile": self._tile(number, columns)})
             return
-        use = at_work % len(self._uses)
+        use = at_work % len(self.uses)
         within = np.zeros(len(use), np.int64)
-        for number in range(len(self._uses)):
+        for number in range(len(self.uses)):
             within[use == number] = np.arange(np.count_nonzero(use == number))
         of_rows = np.where(vector >= 0, use[vector], 0)
-        for number, index in enumerate(self._uses):
+        for number, index in enumerate(self.uses):
             mine = np.flatnonzero(of_rows == number)
             if len(mine):
                 own: dict[str, Any] = {}

@@ -7,22 +7,38 @@ way it went, and why.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Sequence
 
+import numpy as np
+import torch
 from torch import nn
 
 from rpusim.arch.contract.activity import ActivityLog
 from rpusim.arch.network.network import Network
 from rpusim.arch.network.operations import Operation, WeightLayer
+from rpusim.errors import InputError
+from rpusim.kernels import AnalogSGD
+from rpusim.kernels.layers.recurrent import AnalogRecurrent
 from rpusim.kernels.step import CompiledStep, Graph, Unsuitable
+from rpusim.kernels.step.between.branches import OVER, TIMES, WEIGHTED
+from rpusim.kernels.step.between.held import Dropout, Norm
 from rpusim.kernels.step.compiled_step import learning_order
-from rpusim.kernels.step.layers import Placed
+from rpusim.kernels.step.layers import Matrix, Placed
 from rpusim.kernels.step.program import Value, pooling
+from rpusim.workloads.capture.capture import capture_modes
 from rpusim.workloads.runs.training_loop import Training, Watch
 
 _PLAIN = ("relu", "sigmoid", "tanh", "silu", "hardsigmoid", "neg")
 """Functions without parameters."""
+_UNCHANGED = ("contiguous", "clone", "alias")
+"""Functions that give what they read, and send gradients back unchanged; no other type of numbers, nothing detached."""
+_FIELDS = {
+    "leaky_relu": ("negative_slope",),
+    "elu": ("alpha",),
+    "hardtanh": ("min_val", "max_val"),
+    "softplus": ("beta", "threshold"),
+}
+"""Functions with parameters, by the names that torch has for these."""
 
 
 def compiled_step(network: Network, training: Training, batch: int, watch: Watch) -> CompiledStep | str:
@@ -43,6 +59,36 @@ def compiled_step(network: Network, training: Training, batch: int, watch: Watch
     return step
 
 
+def study_of(
+    digital: nn.Module,
+    analog: nn.Module | None,
+    shape: Sequence[int],
+    batch: int,
+    rate: float,
+    log: ActivityLog | None = None,
+) -> Training:
+    """Make the training of a study: a network in floating point or on arrays, without a chip's clock.
+
+    digital:  the network in floating point. analog: its copy on arrays, which is trained instead; None: there is none.
+    shape:    of a sample. batch: samples of a mini-batch. rate: learning rate.
+    log:      where arrays write what they do; None: nowhere.
+
+    It is trained by the compiled step where that can be.
+    """
+    if analog is None:
+        training = Training("digital", digital, torch.optim.SGD(digital.parameters(), rate))
+    else:
+        training = Training("analog", analog, AnalogSGD(analog, rate), log)
+    training.model.train()
+    try:
+        network, _ = capture_modes(digital, tuple(shape))
+    except InputError as reason:  # a network need not be one that a chip can be planned for
+        training.compiled = f"the network was not captured: {reason}"
+        return training
+    training.compiled = compiled_step(network, training, batch, lambda stage, share: None)
+    return training
+
+
 def step_taken(step: CompiledStep | str) -> str:
     """Say in a result how a training was computed."""
     if isinstance(step, str):
@@ -59,87 +105,209 @@ def step_of(network: Network, model: nn.Module, log: ActivityLog | None) -> Comp
 
     Raises Unsuitable, with what cannot be computed, unless it does all that the module does.
     """
-    graph = Graph(network.input_shape)
-    values, placed = dict[str, Value](), list[Placed]()
-    last = network.operations[-2] if len(network.operations) > 1 else network.operations[-1]
-    for operation in network.operations:
-        sources = [values[name] for name in network.graph.predecessors(operation.name)]
-        if operation.kind == "input":
-            values[operation.name] = graph.input
-        elif operation.kind == "output":
-            if operation is not network.operations[-1]:
-                raise Unsuitable("several outputs")
-        elif operation is last:
-            if (operation.kind, operation.detail) != ("softmax", "log_softmax") or len(operation.shape) != 1:
-                raise Unsuitable("another end than a log-softmax of classes")
-            graph.classify(sources[0])
-            values[operation.name] = sources[0]
-        elif isinstance(operation, WeightLayer):
-            values[operation.name] = _layer(graph, operation, sources[0], model, placed)
-        else:
-            values[operation.name] = _digital(graph, operation, sources, model)
-    known = {id(parameter) for each in placed for parameter in each.module.parameters()}
-    if any(id(parameter) not in known for parameter in model.parameters()):
-        raise Unsuitable("parameters outside of weight layers")
-    return CompiledStep(graph, placed, learning_order(model, placed), log)
+    return _Program(network, model).step(log)
 
 
-def _layer(graph: Graph, operation: WeightLayer, source: Value, model: nn.Module, placed: list[Placed]) -> Value:
-    if operation.is_recurrent:
-        raise Unsuitable("recurrent layers")
-    try:
-        module = model.get_submodule(operation.name)
-    except AttributeError:
-        raise Unsuitable("a weight that no layer of its own holds") from None
-    if any(each.module is module for each in placed):
-        raise Unsuitable("a weight that is used more than once")
-    if module._forward_hooks or module._forward_pre_hooks:
-        raise Unsuitable("layers with hooks")
-    placed.append(Placed.of(module, source.shape, operation.vectors))
-    return graph.layer(placed[-1].layer, source, operation.shape)
+class _Program:
+    """The program of a network in the making; the arguments of `step_of`."""
+
+    def __init__(self, network: Network, model: nn.Module) -> None:
+        self.network, self.model, self.graph = network, model, Graph(network.input_shape)
+        self.placed: list[Placed] = []
+        self.norms: list[Norm] = []
+        self.masks: list[Dropout] = []
+
+    def step(self, log: ActivityLog | None) -> CompiledStep:
+        """Translate all operations, in order."""
+        network, model, values = self.network, self.model, dict[str, Value]()
+        last = network.operations[-2] if len(network.operations) > 1 else network.operations[-1]
+        for operation in network.operations:
+            sources = [values[name] for name in network.graph.predecessors(operation.name)]
+            if operation.kind == "input":
+                values[operation.name] = self.graph.input
+            elif operation.kind == "output":
+                if operation is not network.operations[-1]:
+                    raise Unsuitable("several outputs")
+            elif operation is last:
+                self.classify(operation, sources[0])
+                values[operation.name] = sources[0]
+            elif isinstance(operation, WeightLayer):
+                if len(sources) != 1:
+                    raise Unsuitable("a recurrent layer that is given its first state")
+                values[operation.name] = self.layer(operation, sources[0])
+            else:
+                values[operation.name] = self.digital(operation, sources)
+        modules = [*(each.module for each in self.placed), *(each.module for each in self.norms)]
+        known = {id(parameter) for module in modules for parameter in module.parameters()}
+        if any(id(parameter) not in known for parameter in model.parameters()):
+            raise Unsuitable("parameters outside of weight layers and norms")
+        order = learning_order(model, self.placed)
+        return CompiledStep(self.graph, self.placed, order, log, self.norms, self.masks)
+
+    def classify(self, operation: Operation, source: Value) -> None:
+        """End with classes, which stand on the last axis."""
+        axes = operation.axes == (len(operation.shape) - 1,)
+        if (operation.kind, operation.detail) != ("softmax", "log_softmax") or not axes:
+            raise Unsuitable("another end than a log-softmax of classes")
+        self.graph.classify(source)
+
+    def layer(self, operation: WeightLayer, source: Value) -> Value:
+        """Multiply by a weight, for the first time or once more."""
+        if operation.turned:
+            raise Unsuitable("a weight that is used transposed")
+        module = self.holder(operation)
+        positions = 1 if operation.is_recurrent else operation.vectors
+        if not operation.is_recurrent:
+            source = self.between_layers(operation, source)
+        which = self.known(module)
+        if which is None:
+            if not isinstance(module, Matrix) and (module._forward_hooks or module._forward_pre_hooks):
+                raise Unsuitable("layers with hooks")
+            self.placed.append(Placed.of(module, source.shape, positions))
+        placed = self.placed[-1 if which is None else which]
+        if operation.is_recurrent:
+            return self.graph.recurrent(
+                placed.layer if which is None else which, operation.detail, source, operation.outputs
+            )
+        if which is None:
+            return self.graph.layer(placed.layer, source, operation.shape)
+        if (placed.layer.positions, placed.image if placed.window else ()) != (
+            positions,
+            source.shape if placed.window else (),
+        ):
+            raise Unsuitable("a weight that is used for samples of different sizes")
+        return self.graph.use(which, source, operation.shape)
+
+    def known(self, module: nn.Module | Matrix) -> int | None:
+        """Find the number of a layer that was used before; None: it was not."""
+        for number, each in enumerate(self.placed):
+            if each.module is module or each.module == module:
+                return number
+            if each.module.weight is getattr(module, "weight", None) and not isinstance(module, Matrix):
+                if getattr(each.module, "bias", None) is not getattr(module, "bias", None):
+                    raise Unsuitable("a weight that is used with several biases")
+                return number
+        return None
+
+    def holder(self, operation: WeightLayer) -> nn.Module | Matrix:
+        """Find the module that holds a weight."""
+        name = operation.name.partition(":")[0]
+        outer, _, inner = name.rpartition(".")
+        try:
+            part = self.model.get_submodule(outer)
+            if isinstance(part, nn.RNNBase | AnalogRecurrent) and (part._forward_hooks or part._forward_pre_hooks):
+                raise Unsuitable("layers with hooks")
+            if isinstance(part, nn.RNNBase):
+                return Matrix(part, inner)
+            return self.model.get_submodule(name)
+        except AttributeError:
+            raise Unsuitable("a weight that no layer of its own holds") from None
+
+    def between_layers(self, operation: WeightLayer, source: Value) -> Value:
+        """Apply the dropout between the layers of a recurrent module, which no operation of the network shows."""
+        outer, _, inner = operation.name.partition(":")[0].rpartition(".")
+        part = self.model.get_submodule(outer) if outer else self.model
+        recurrent = isinstance(part, nn.RNNBase | AnalogRecurrent)
+        if not recurrent or inner == "ih_l0" or not part.dropout:
+            return source
+        return self.mask(Dropout(part, "dropout", source.shape, time_first=True), source)
+
+    def mask(self, dropout: Dropout, source: Value) -> Value:
+        """Multiply by the masks of a dropout."""
+        self.masks.append(dropout)
+        return self.graph.mask(source)
+
+    def digital(self, operation: Operation, sources: list[Value]) -> Value:
+        """Translate what digital units compute."""
+        source, kind, graph = sources[0], operation.kind, self.graph
+        if kind == "flatten" or operation.detail in _UNCHANGED:
+            return graph.reshape(source, operation.shape)
+        if kind == "activation":
+            return graph.function(operation.detail, source, *_numbers(operation))
+        if kind == "pool":
+            return graph.pool(source, operation.shape, _window(operation, source), operation.detail == "average")
+        if kind == "select":
+            axis, numbers = operation.axes[0], np.arange(source.size).reshape(source.shape)
+            return graph.gather(source, numbers.take(range(*operation.taken), axis).reshape(operation.shape))
+        if kind == "dropout" and operation.detail in ("dropout", "feature_dropout"):
+            return self.dropout(operation, source)
+        if kind == "batch_norm" or operation.detail in ("layer_norm", "group_norm"):
+            return self.norm(operation, source)
+        if kind in ("add", "multiply"):
+            return _merged(graph, operation, sources)
+        raise Unsuitable(f"the operation {operation.detail or kind}")
+
+    def dropout(self, operation: Operation, source: Value) -> Value:
+        """Leave out numbers, or channels, by chance."""
+        channels, module = operation.detail == "feature_dropout", self.module(operation)
+        return self.mask(Dropout(module, "p", source.shape, channels), source)
+
+    def norm(self, operation: Operation, source: Value) -> Value:
+        """Normalise; a module that does so several times is one norm."""
+        module = self.module(operation)
+        found = Norm.of(module, source.shape)
+        if found is None:
+            raise Unsuitable(f"a {type(module).__name__}")
+        if found not in self.norms:
+            if any(each.module is module for each in self.norms):
+                raise Unsuitable("a norm that is used for samples of different sizes")
+            self.norms.append(found)
+        return self.graph.norm(self.norms.index(found), source, found.sizes(source.shape), float(found.module.eps))
+
+    def module(self, operation: Operation) -> nn.Module:
+        """Find the module that an operation is, to ask for what a network does not say of it."""
+        try:
+            return self.model.get_submodule(operation.name.partition(":")[0])
+        except AttributeError:
+            raise Unsuitable(f"{operation.detail or operation.kind} as a function") from None
 
 
-def _digital(graph: Graph, operation: Operation, sources: list[Value], model: nn.Module) -> Value:
-    source, kind = sources[0], operation.kind
-    if kind in ("flatten", "identity"):
-        return graph.reshape(source, operation.shape)
-    if kind == "activation":
-        return graph.function(operation.detail, source, *_numbers(operation, model))
-    if kind == "pool":
-        return graph.pool(source, operation.shape, _window(operation, source, model), operation.detail == "average")
-    if kind == "add" and operation.detail == "add" and len(sources) == 2:
-        return graph.add(*sources)
-    raise Unsuitable(f"the operation {operation.detail or kind}")
+def _merged(graph: Graph, operation: Operation, sources: list[Value]) -> Value:
+    """Add, subtract, multiply or divide two values, or a value and a constant or itself."""
+    numbers, detail = dict(operation.numbers), operation.detail
+    share = numbers.get("alpha", 1.0)
+    if "rounding_mode" in numbers:
+        raise Unsuitable("a quotient that is rounded")
+    if detail in ("square", "double"):
+        sources = [sources[0], sources[0]]
+    if len(sources) == 1 and "other" in numbers:
+        constant = numbers["other"]
+        factors = {"mul": (constant, 0.0), "div": (1.0 / constant if constant else math.inf, 0.0)}
+        factors |= {"add": (1.0, share * constant), "sub": (1.0, -share * constant), "rsub": (-share, constant)}
+        return graph.affine(sources[0], *factors[detail])
+    if len(sources) != 2:
+        raise Unsuitable(f"the operation {detail} of a value and something that is none")
+    one, other = (_spread(graph, source, operation.shape) for source in sources)
+    if operation.kind == "multiply":
+        return graph.merge(OVER if detail == "div" else TIMES, one, other)
+    if detail != "rsub" and share == 1.0 and detail != "sub":
+        return graph.add(one, other)
+    return graph.merge(WEIGHTED, one, other, *{"rsub": (-share, 1.0), "sub": (1.0, -share)}.get(detail, (1.0, share)))
 
 
-def _module(operation: Operation, model: nn.Module) -> nn.Module:
-    """Find the module that an operation is, to ask for what a network does not say of it."""
-    try:
-        return model.get_submodule(operation.name.partition(":")[0])
-    except AttributeError:
-        raise Unsuitable(f"{operation.detail} as a function") from None
+def _spread(graph: Graph, source: Value, shape: tuple[int, ...]) -> Value:
+    """Repeat the numbers of a value along the axes on which it has one, as torch does."""
+    if source.shape == shape:
+        return source
+    return graph.gather(source, np.broadcast_to(np.arange(source.size).reshape(source.shape), shape))
 
 
-def _numbers(operation: Operation, model: nn.Module) -> tuple[float, float]:
+def _numbers(operation: Operation) -> tuple[float, float]:
     """Find the parameters of a function."""
     if operation.detail in _PLAIN:
         return 0.0, 0.0
     if operation.detail == "relu6":
         return 0.0, 6.0
-    module: Any = _module(operation, model)
-    fields: Mapping[type, tuple[str, ...]] = {
-        nn.LeakyReLU: ("negative_slope",),
-        nn.ELU: ("alpha",),
-        nn.Hardtanh: ("min_val", "max_val"),
-        nn.Softplus: ("beta", "threshold"),
-    }
-    if type(module) not in fields:
+    given = dict(operation.numbers)
+    plain = given.get("scale", 1.0) == given.get("input_scale", 1.0) == 1.0
+    fields = _FIELDS.get(operation.detail, ("",))
+    if not plain or any(name not in given for name in fields):
         raise Unsuitable(f"the function {operation.detail}")
-    a, b = (*(float(getattr(module, name)) for name in fields[type(module)]), 0.0)[:2]
+    a, b = (*(given[name] for name in fields), 0.0)[:2]
     return a, b
 
 
-def _window(operation: Operation, source: Value, model: nn.Module) -> tuple[int, ...]:
+def _window(operation: Operation, source: Value) -> tuple[int, ...]:
     """Find the sizes of a pooling, along two axes."""
     if operation.axes:  # a mean
         axes = len(source.shape) - len(operation.axes)
@@ -166,8 +334,8 @@ def _window(operation: Operation, source: Value, model: nn.Module) -> tuple[int,
         sizes = dict(tall=kernel[0], wide=kernel[1], down=stride[0], across=stride[1], top=padding[0], left=padding[1])
         sizes |= dict(apart_down=dilation[0], apart_across=dilation[1])
         if operation.detail == "average":
-            module: Any = _module(operation, model)
-            if getattr(module, "divisor_override", None):
+            given = dict(operation.numbers)
+            if given.get("divisor_override"):
                 raise Unsuitable("an average with a divisor of its own")
-            sizes["pads_count"] = int(getattr(module, "count_include_pad", True))
+            sizes["pads_count"] = int(given.get("count_include_pad", True))
     return pooling(height=image[0], width=image[1], rows=out[0], columns=out[1], **sizes)

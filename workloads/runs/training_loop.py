@@ -121,9 +121,10 @@ class Training:
         """
         if isinstance(self.compiled, CompiledStep):
             batch, rate = min(batch, len(y)), self.optimizer.param_groups[0]["lr"]
-            if self.coupling:
-                return self.coupling.learn(self.compiled, x, y, batch, rate)
-            return self.compiled.train(x, y, batch, rate)
+            with draws() if self.compiled.draws else nullcontext():
+                if self.coupling:
+                    return self.coupling.learn(self.compiled, x, y, batch, rate)
+                return self.compiled.train(x, y, batch, rate)
         self.begin()
         self.optimizer.zero_grad()
         with draws():
@@ -178,6 +179,23 @@ class Training:
             self.coupling.load_state_dict(state["coupling"])
         if self.log is not None:
             self.log.step = state["log_step"]
+
+    def learn_all(self, x: Tensor, y: Tensor, batch: int) -> list[float]:
+        """Learn samples in their order, in mini-batches of ``batch``; a last one may be smaller.
+
+        Returns the mean loss of each. Raises InputError at a loss that is no number.
+        """
+        whole = len(y) // batch * batch if isinstance(self.compiled, CompiledStep) else 0
+        try:
+            losses = self.learn(x[:whole], y[:whole], batch, nullcontext) if whole else []
+            for part in range(whole, len(y), batch):
+                losses += self.learn(x[part : part + batch], y[part : part + batch], batch, nullcontext)
+        except NotFinite:
+            rate = self.optimizer.param_groups[0]["lr"]
+            raise InputError(
+                f"learning rate: got {rate}, with which the training diverged; a smaller one is needed"
+            ) from None
+        return losses
 
 
 def train(

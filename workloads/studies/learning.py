@@ -41,9 +41,9 @@ from torch import nn
 from rpusim.arch.contract import checks
 from rpusim.arch.contract.activity import ActivityLog, Phase
 from rpusim.errors import InputError, nearest
-from rpusim.kernels import AnalogSGD
 from rpusim.kernels.layers.convert import convert
 from rpusim.workloads.runs.process import RandomNumbers, one_thread
+from rpusim.workloads.runs.step_of import study_of
 from rpusim.workloads.studies.algorithms import ALGORITHMS, Algorithm
 from rpusim.workloads.zoo import data, networks
 
@@ -124,21 +124,14 @@ def _train(
     model = networks.build(network)[0] if isinstance(network, str) else network()
     weights = sum(parameter.numel() for parameter in model.parameters())
     log, pulses = ActivityLog(), dict.fromkeys(Phase, 0.0)
-    optimizer: torch.optim.Optimizer
-    if algorithm.config is None:
-        optimizer = torch.optim.SGD(model.parameters(), algorithm.rate)
-    else:
-        model = convert(model, algorithm.config, seed=seed, log=log)
-        optimizer = AnalogSGD(model, algorithm.rate)
-
-    loss, errors = nn.NLLLoss(), []
+    config, errors = algorithm.config, []
+    on_arrays = None if config is None else convert(model, config, seed=seed, log=log)
+    training = study_of(model, on_arrays, x.shape[1:], BATCH, algorithm.rate, log)
+    model, optimizer = training.model, training.optimizer
     for epoch in range(epochs):
         optimizer.param_groups[0]["lr"] = algorithm.rate * 0.5 ** (epoch // HALVE_EVERY)
         order = torch.from_numpy(np.random.default_rng((seed, epoch)).permutation(len(y)))
-        for batch in torch.split(order, BATCH):
-            optimizer.zero_grad()
-            loss(model(x[batch]), y[batch]).backward()
-            optimizer.step()
+        training.learn_all(x[order], y[order], BATCH)
         with torch.no_grad():
             errors.append(float((model(test_x).argmax(1) != test_y).double().mean()))
         rows = log.take()

@@ -7,6 +7,9 @@ import pytest
 import torch
 
 from rpusim.errors import InputError
+from rpusim.kernels import AnalogConfig, IOParameters
+from rpusim.kernels.devices import FloatingPointDevice
+from rpusim.kernels.layers.convert import convert
 from rpusim.kernels.tiles.presets import CONFIGURATIONS
 from rpusim.reports.cli.commands import bench
 from rpusim.workloads.benchmarks import aihwkit_peer, cases, peer, training, ways
@@ -115,3 +118,13 @@ def test_presets_have_the_names_of_the_peer():
     assert doctest.testmod(peer).failed == 0 and doctest.testmod(bench).failed == 0
     names = {peer.peer_preset(name) for name in CONFIGURATIONS}
     assert {"EcRamMOPreset", "TikiTakaReRamESPreset", "AGADCapacitorPreset", "MixedPrecisionPCMPreset"} <= names
+
+
+def test_a_character_model_reads_sample_by_sample_on_arrays_too():
+    """On perfect arrays of numbers it computes what it does in floating point; samples and steps differ in number."""
+    torch.manual_seed(0)
+    digital = aihwkit_peer.Characters(4, 5)
+    exact = IOParameters(is_perfect=True)
+    analog = convert(digital, AnalogConfig(FloatingPointDevice(), forward=exact, backward=exact))
+    x = torch.rand(2, 3, 4)
+    torch.testing.assert_close(analog(x), digital(x))

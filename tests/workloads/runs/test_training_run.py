@@ -25,7 +25,7 @@ from rpusim.workloads.clock import coupling
 from rpusim.workloads.clock.meter import Meter
 from rpusim.workloads.clock.sampling import Sampled
 from rpusim.workloads.results import run_folder
-from rpusim.workloads.runs import settings, training_loop
+from rpusim.workloads.runs import settings, training_loop, training_run
 from rpusim.workloads.runs.analog_twin import analog_twin
 from rpusim.workloads.zoo import data, networks
 
@@ -326,3 +326,42 @@ def test_a_result_says_how_its_pulses_were_computed_and_why(small: rpusim.Result
     asked = rpusim.simulate("fcn-digits", data=str(few_digits), epochs=1, execution="exact")
     assert asked["pulses"]["arrays"] == [{"array": 0, "execution": "exact", "why": "asked for"}]
     assert asked["pulses"]["sentence"] == "Every pulse was computed on its own: asked for."
+
+
+OWN = """
+import torch
+from torch import nn
+
+class Own(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.lstm = nn.LSTM(8, 6, num_layers=2, batch_first=True, dropout=0.2)
+        self.inner, self.norm, self.last = nn.Linear(6, 6), nn.BatchNorm1d(6), nn.Linear(6, 10)
+
+    def forward(self, x):
+        y = self.lstm(x)[0][:, -1]
+        y = y * torch.sigmoid(self.inner(torch.tanh(self.inner(y))))
+        return torch.log_softmax(self.last(self.norm(y)), 1)
+
+def net():
+    return Own(), (8, 8)
+"""
+
+
+def test_a_run_is_the_same_compiled_and_in_torch(
+    few_digits: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two recurrent layers, dropout between them, a weight used twice, a product, a norm: time, energy and errors."""
+    (tmp_path / "net.py").write_text(OWN)
+    monkeypatch.chdir(tmp_path)
+    told = {"data": str(few_digits), "epochs": 2, "batch": 4, "network": "net.py:net"}
+    compiled = rpusim.simulate("fcn-digits", **told)
+    monkeypatch.setattr(training_run, "compiled_step", lambda *_: "this test says so")
+    by_torch = rpusim.simulate("fcn-digits", **told)
+    assert set(compiled["steps"].values()) == {"compiled"}
+    assert set(by_torch["steps"].values()) == {"torch, mini-batch by mini-batch, as this test says so"}
+    for key, field in (("time", "total_s"), ("energy", "total_J")):
+        assert compiled[key][field] == pytest.approx(by_torch[key][field], rel=1e-3)
+    for mine, theirs in zip(compiled["accuracy"]["curve"], by_torch["accuracy"]["curve"], strict=True):
+        assert mine["train_loss"] == pytest.approx(theirs["train_loss"], rel=0.02)
+        assert mine["test_error_floating_point"] == pytest.approx(theirs["test_error_floating_point"], abs=0.05)

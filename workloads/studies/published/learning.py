@@ -19,7 +19,6 @@ from torch import nn
 from rpusim.arch.contract.activity import ActivityLog, Phase
 from rpusim.kernels import (
     AnalogConfig,
-    AnalogSGD,
     CellParameters,
     ChoppedTransfer,
     ClippedWeights,
@@ -36,6 +35,7 @@ from rpusim.kernels.layers.convert import convert
 from rpusim.kernels.pulses.trains import Execution
 from rpusim.kernels.tiles.presets import TRAINING_IO, configuration
 from rpusim.workloads.runs.process import RandomNumbers, one_thread
+from rpusim.workloads.runs.step_of import study_of
 from rpusim.workloads.studies.published.case import Simulated
 from rpusim.workloads.studies.published.transferred import accuracies
 from rpusim.workloads.zoo import data, networks
@@ -89,23 +89,18 @@ def accuracy(
     test_x, test_y = torch.tensor(digits.test_x[chosen_test]), torch.tensor(digits.test_y[chosen_test])
     with one_thread(), RandomNumbers(seed).drawn():
         model = networks.build(layers)[0] if isinstance(layers, str) else _perceptron(layers)
-        optimizer: torch.optim.Optimizer
-        if config is None:
-            optimizer = torch.optim.SGD(model.parameters(), rate)
-        else:
+        analog: nn.Module | None = None
+        if config is not None:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", ClippedWeights)  # what is stuck is nowhere near its weight
-                model = convert(model, config, seed=seed, log=log)
-            optimizer = AnalogSGD(model, rate)
+                analog = convert(model, config, seed=seed, log=log)
+        training = study_of(model, analog, x.shape[1:], batch, rate, log)
         drawn = np.random.default_rng((seed, 2018))
         epochs = -(-samples // len(y))
         order = torch.from_numpy(np.concatenate([drawn.permutation(len(y)) for _ in range(epochs)])[:samples])
-        for chosen_now in torch.split(order, batch):
-            optimizer.zero_grad()
-            nn.functional.nll_loss(model(x[chosen_now]), y[chosen_now]).backward()  # type: ignore[no-untyped-call]
-            optimizer.step()
+        training.learn_all(x[order], y[order], batch)
         with torch.no_grad():
-            return 100 * float((model(test_x).argmax(1) == test_y).double().mean())
+            return 100 * float((training.model(test_x).argmax(1) == test_y).double().mean())
 
 
 def _perceptron(widths: tuple[int, ...]) -> nn.Module:

@@ -1,0 +1,176 @@
+"""Small networks, each with something of what a compiled step can do; they read samples of 1 x 3 x 4 numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+
+class Residual(nn.Module):
+    """A sum of two branches, one of which is read twice."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.inner, self.last = nn.Linear(12, 6), nn.Linear(6, 6), nn.Linear(6, 4)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = torch.relu(self.first(x.flatten(1)))
+        x = x + torch.tanh(self.inner(x))
+        return torch.log_softmax(self.last(x), 1)
+
+
+class Tied(nn.Module):
+    """Two weights, one of which is used three times, and one twice for several vectors of a sample."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.inner, self.rows, self.last = nn.Linear(12, 12), nn.Linear(4, 4), nn.Linear(12, 4)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = torch.tanh(self.rows(torch.tanh(self.rows(x.squeeze(1))))).flatten(1)
+        for _ in range(3):
+            x = torch.tanh(self.inner(x))
+        return torch.log_softmax(self.last(x), 1)
+
+
+class TiedConvolution(nn.Module):
+    """A convolution that is used twice."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.convolution, self.last = nn.Conv2d(1, 1, 3, padding=1), nn.Linear(12, 4)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = torch.tanh(self.convolution(torch.tanh(self.convolution(x))))
+        return torch.log_softmax(self.last(x.flatten(1)), 1)
+
+
+class Gated(nn.Module):
+    """Products, quotients, squares, constants, a gate that is repeated along an axis, and dropout."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.gate, self.value, self.whole = nn.Linear(12, 6), nn.Linear(12, 6), nn.Linear(12, 1)
+        self.dropout, self.last = nn.Dropout(0.3), nn.Linear(6, 4)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = x.flatten(1)
+        z, h, whole = torch.sigmoid(self.gate(x)), torch.tanh(self.value(x)), torch.sigmoid(self.whole(x))
+        y = self.dropout((1 - z) * h + z * 0.5 - h / (1.5 + z))
+        y = torch.sub(y, h * h, alpha=0.5) * whole + y[:, :1]
+        return torch.log_softmax(self.last(y), 1)
+
+
+class Unrolled(nn.Module):
+    """A recurrent network whose loop is written out: two weights that are used in every step."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.given, self.state, self.last = nn.Linear(4, 5), nn.Linear(5, 5, bias=False), nn.Linear(5, 4)
+
+    def forward(self, x: Tensor) -> Tensor:
+        state = torch.tanh(self.given(x[:, 0, 0]))
+        for step in range(1, x.shape[2]):
+            state = torch.tanh(self.given(x[:, 0, step]) + self.state(state))
+        return torch.log_softmax(self.last(state), 1)
+
+
+class Normed(nn.Module):
+    """Norms over the mini-batch of images and of vectors, one of them used twice; dropout of whole channels."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__()
+        self.convolution, self.images = nn.Conv2d(1, 3, 3, padding=1, bias=False), nn.BatchNorm2d(3, **options)
+        self.dropout, self.inner = nn.Dropout2d(0.4), nn.Linear(36, 6)
+        self.vectors, self.last = nn.BatchNorm1d(6, momentum=0.3), nn.Linear(6, 4)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.dropout(torch.relu(self.images(self.convolution(x))))
+        x = self.vectors(torch.tanh(self.vectors(self.inner(x.flatten(1)))))
+        return torch.log_softmax(self.last(x), 1)
+
+
+class Frozen(Normed):
+    """The same with statistics, and a factor, that do not change."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.images.weight.requires_grad_(False)
+
+    def train(self, mode: bool = True) -> Frozen:
+        super().train(mode)
+        self.images.eval()
+        return self
+
+
+class Recurrent(nn.Module):
+    """A recurrent layer, or several, of which the last output is read."""
+
+    def __init__(self, kind: str, **options: Any) -> None:
+        super().__init__()
+        self.recurrent = getattr(nn, kind)(4, 5, batch_first=True, **options)
+        self.last = nn.Linear(5, 4)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.log_softmax(self.last(self.recurrent(x.squeeze(1))[0][:, -1]), 1)
+
+
+class Twice(nn.Module):
+    """A recurrent layer that is used twice, and read in the middle."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.recurrent, self.last = nn.GRU(4, 4, batch_first=True), nn.Linear(4, 4)
+
+    def forward(self, x: Tensor) -> Tensor:
+        once, _ = self.recurrent(x.squeeze(1))
+        _, state = self.recurrent(torch.relu(once))
+        return torch.log_softmax(self.last(state[-1] + once[:, 1]), 1)
+
+
+def convolution() -> nn.Module:
+    """Convolutions, pooling of both kinds, a padded window."""
+    return nn.Sequential(
+        nn.Conv2d(1, 3, 3, padding=1),
+        nn.Tanh(),
+        nn.MaxPool2d(2),
+        nn.Conv2d(3, 4, (1, 2)),
+        nn.LeakyReLU(0.1),
+        nn.AdaptiveAvgPool2d(1),
+        nn.Flatten(),
+        nn.Linear(4, 4),
+        nn.LogSoftmax(1),
+    )
+
+
+def chain(bias: bool = True) -> nn.Module:
+    """Two layers, one behind the other."""
+    layers = nn.Linear(12, 7, bias=bias), nn.Sigmoid(), nn.Linear(7, 4, bias=bias)
+    return nn.Sequential(nn.Flatten(), *layers, nn.LogSoftmax(1))
+
+
+PLAIN: dict[str, Callable[[], nn.Module]] = {
+    "chain": chain,
+    "without bias": lambda: chain(False),
+    "convolution": convolution,
+    "residual": Residual,
+    "tied": Tied,
+    "tied convolution": TiedConvolution,
+}
+"""Networks of layers, functions, pooling and sums."""
+BETWEEN: dict[str, Callable[[], nn.Module]] = {
+    "gated": Gated,
+    "unrolled": Unrolled,
+    "normed": Normed,
+    "frozen": Frozen,
+    "rnn": lambda: Recurrent("RNN"),
+    "rnn of relu": lambda: Recurrent("RNN", nonlinearity="relu", bias=False, num_layers=2),
+    "lstm": lambda: Recurrent("LSTM", num_layers=2, dropout=0.3),
+    "gru": lambda: Recurrent("GRU"),
+    "gru, twice": Twice,
+}
+"""Networks with something of `rpusim.kernels.step.between`."""
+NETWORKS = PLAIN | BETWEEN
