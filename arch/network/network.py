@@ -22,6 +22,7 @@ order: the rightmost axis runs fastest.
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -34,7 +35,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rpusim.arch.network.computed import operations_of, shares
-from rpusim.arch.network.operations import KINDS, MERGING, IndexMap, Operation, WeightLayer, Window, fits
+from rpusim.arch.network.moves import IndexMap, Reading
+from rpusim.arch.network.operations import GENERAL, KINDS, MERGING, Operation, WeightLayer, Window, fits
 from rpusim.arch.network.sums import Signal, Sum, freed, largest
 from rpusim.errors import InputError, nearest
 
@@ -80,7 +82,7 @@ class Network:
     Raises `InputError` if the graph is not one that a chip could run.
 
     name:         by which results refer to it.
-    input_shape:  of one sample.
+    input_shape:  of one sample; where there are several inputs, (values of all of them,).
     graph:        directed, from input to output; each node is an operation's name and carries it as "operation".
                   It is frozen; insertion order breaks ties in the execution order.
     """
@@ -104,6 +106,36 @@ class Network:
     def layers(self) -> tuple[WeightLayer, ...]:
         """The weight layers in execution order; a layer's place here is its index everywhere else."""
         return tuple(operation for operation in self.operations if isinstance(operation, WeightLayer))
+
+    @property
+    def inputs(self) -> tuple[Operation, ...]:
+        """The inputs, in execution order; each is an operation that reads nothing."""
+        return tuple(operation for operation in self.operations if operation.kind == "input")
+
+    @property
+    def products(self) -> int:
+        """Multiply-accumulates of activations with activations, per sample and forward pass; no array does them."""
+        return sum(number for made in self._functions.values() for name, number in made.items() if name == "product")
+
+    @property
+    def assumptions(self) -> tuple[str, ...]:
+        """What had to be assumed to price operations, each sentence once, in execution order."""
+        return tuple(dict.fromkeys(operation.assumed for operation in self.operations if operation.assumed))
+
+    def outside(self, stage: int) -> int:
+        """Count the values of a sample that come from outside the chip for a stage: inputs, and rows of tables.
+
+        stage: that reads the sample, through digital operations; an input that only finds rows of a table counts, too.
+        """
+        made = self.sums[stage - len(self.layers)].name if stage >= len(self.layers) else self.layers[stage].name
+        ahead, found = [made], set[str]()
+        while ahead:
+            for source in self.graph.predecessors(ahead.pop()):
+                if source not in found and self._traced[0][source].stage == INPUT:
+                    found.add(source)
+                    ahead.append(source)
+        read = (self.graph.nodes[name]["operation"] for name in found)
+        return sum(math.prod(each.shape) for each in read if each.kind in ("input", "table"))
 
     @property
     def weights(self) -> int:
@@ -265,13 +297,14 @@ class Network:
             elif isinstance(operation, WeightLayer):
                 signals[operation.name] = Signal(self.layers.index(operation), _numbered(operation))
             elif len({signal.stage for signal in arriving}) == 1:
-                passed = [_pass_through(operation, signal.completes) for signal in arriving]
+                passed = _passed(operation, arriving)
                 signals[operation.name] = Signal(arriving[0].stage, largest(passed, operation.shape))
             else:
                 of_parts = [homes[signal.stage] for signal in arriving]
                 home = max(of_parts)
                 own = [other == home for other in of_parts]
-                made = Sum.of(operation.name, len(homes) - 1, home, given, own, operation.shape)
+                reads = _readings(operation, arriving)
+                made = Sum.of(operation.name, len(homes) - 1, home, given, reads, own, operation.shape)
                 sums.append(made)
                 homes.insert(-1, home)
                 signals[operation.name] = Signal(made.number, made.completes)
@@ -283,13 +316,16 @@ def connect(name: str, input_shape: Sequence[int], steps: Iterable[tuple[Operati
 
     name: by which results refer to it.
     input_shape: of one sample.
-    steps: each operation with the names of those that it reads, which come before it; "input" is the sample.
+    steps: each operation with the names of those that it reads, which come before it; "input" is the sample, unless
+        the first steps are inputs themselves.
     Returns the network; an output is added after the last step. Raises `InputError` for names that are used twice or
     not defined, and if operations do not fit together.
     """
     graph: nx.DiGraph[str] = nx.DiGraph()
-    graph.add_node("input", operation=Operation("input", "input", tuple(input_shape)))
-    last = graph.nodes["input"]["operation"]
+    steps = list(steps)
+    last = Operation("input", "input", tuple(input_shape))
+    if not any(operation.kind == "input" for operation, _ in steps):
+        graph.add_node("input", operation=last)
     for operation, sources in steps:
         if operation.name in graph:
             raise InputError(f"network {name!r} has two operations named {operation.name!r}, accepted: one of each")
@@ -326,6 +362,21 @@ def _seen_by(layer: WeightLayer, index_map: IndexMap) -> IndexMap:
         last: IndexMap = index_map.max(axis=-1)
         return last.reshape(-1)
     return _slide(index_map.max(axis=0), layer.window, layer.shape[1:]).reshape(-1)
+
+
+def _readings(operation: Operation, arriving: Sequence[Signal]) -> tuple[Reading, ...]:
+    """Say what an operation that merges others, or is of the kinds `GENERAL`, reads of each of them."""
+    sizes = tuple(signal.completes.size for signal in arriving)
+    waits = (*operation.waits, *[()] * len(sizes))
+    return tuple(Reading(operation.moves, sizes, number, waits[number]) for number in range(len(sizes)))
+
+
+def _passed(operation: Operation, arriving: Sequence[Signal]) -> list[IndexMap]:
+    """Return, for each thing that a digital operation reads, the numbers that reach its outputs."""
+    if operation.kind in GENERAL:
+        reads = zip(_readings(operation, arriving), arriving, strict=True)
+        return [reading.latest(signal.completes, operation.shape) for reading, signal in reads]
+    return [_pass_through(operation, signal.completes) for signal in arriving]
 
 
 def _pass_through(operation: Operation, index_map: IndexMap) -> IndexMap:
@@ -383,14 +434,15 @@ def _check(network: Network) -> None:
             )
         sources = [graph.nodes[source]["operation"] for source in graph.predecessors(name)]
         if operation.kind == "input":
-            if sources or operation.shape != network.input_shape:
+            alone = sum(each["operation"].kind == "input" for _, each in graph.nodes(data=True)) == 1
+            if sources or (alone and operation.shape != network.input_shape):
                 raise InputError(f"{where}: {name!r} reads nothing and has the input's shape {network.input_shape}")
-        elif len(sources) != 1 and (operation.kind not in MERGING or not sources):
+        elif len(sources) != 1 and (operation.kind not in (*MERGING, *GENERAL) or not sources):
             raise InputError(f"{where}: {name!r} ({operation.kind}) reads {len(sources)} operations, accepted: 1")
         elif not all(fits(operation, source.shape) for source in sources):
             shapes = " and ".join(str(source.shape) for source in sources)
             raise InputError(f"{where}: {name!r} ({operation.kind}) of shape {operation.shape} cannot read {shapes}")
-    if sum(operation.kind == "input" for operation in network.operations) != 1:
-        raise InputError(f"{where} has no input or more than one, accepted: one")
+    if not network.inputs:
+        raise InputError(f"{where} has no input, accepted: one or more")
     if not network.layers:
         raise InputError(f"{where} has no weight layer to put on an array, accepted: at least one")
