@@ -10,6 +10,13 @@ _ACTIVATIONS = (
 )
 _POOLS = {
     "max_pool1d": "max",
+    "max_pool3d": "max",
+    "max_pool3d_with_indices": "max",
+    "avg_pool3d": "average",
+    "adaptive_avg_pool1d": "average",
+    "adaptive_max_pool1d": "max",
+    "adaptive_avg_pool3d": "average",
+    "adaptive_max_pool3d": "max",
     "max_pool2d": "max",
     "max_pool2d_with_indices": "max",
     "avg_pool1d": "average",
@@ -21,7 +28,7 @@ _POOLS = {
 _RESHAPES = "flatten unflatten view reshape _unsafe_view squeeze unsqueeze"
 _DROPOUTS = "dropout feature_dropout alpha_dropout feature_alpha_dropout"
 _SELECTIONS = ("select", "slice")
-_IDENTITIES = "contiguous clone detach alias to _to_copy"
+_IDENTITIES = "contiguous clone detach alias to _to_copy lift_fresh_copy type_as float double half bfloat16 positive"
 _SHAPED = "zeros ones full empty rand randn randint"
 _NEW = "zeros ones full empty empty_strided"
 CONSTANT = frozenset([*(f"{name}_like" for name in _SHAPED.split()), *(f"new_{name}" for name in _NEW.split())])

@@ -36,8 +36,9 @@ Cells = UnitCells | InferenceCells
 
 GivenChip = str | Path | Chip
 """A chip as a user names it: a preset, a YAML file, or a `Chip`."""
-GivenNetwork = str | Network
-"""A network as a user names it: one of the zoo, ``file.py:function``, or what `rpusim.capture` found."""
+GivenNetwork = str | Network | tuple[nn.Module, Any]
+"""A network as a user names it: one of the zoo, ``file.py:function``, a torch module with the shape of a sample (or
+whatever else `rpusim.capture` takes for it), or what `rpusim.capture` found."""
 GivenDevice = str | dict[str, Any] | InferenceConfig
 """A device as a user names it: a way to train or to infer, a mapping with ``model``, or an `InferenceConfig`."""
 
@@ -144,8 +145,18 @@ def load_network(given: GivenNetwork, training: bool = False) -> Network:
     """
     if isinstance(given, Network):
         return given
-    with torch.device("meta"):
-        module, input_shape = networks.build(given)
+    if isinstance(given, tuple):
+        module, input_shape = given
+        return capture(module, input_shape, training=training)
+    if isinstance(given, nn.Module):
+        raise InputError(f"network: got a {type(given).__name__} alone, accepted: (module, shape of one sample)")
+    try:
+        with torch.device("meta"):
+            module, input_shape = networks.build(given)
+    except InputError as error:
+        if not isinstance(error.__cause__, NotImplementedError | RuntimeError):
+            raise
+        module, input_shape = networks.build(given)  # its function reads values, which are not there on "meta"
     return capture(module, input_shape, given, training)
 
 

@@ -1,0 +1,447 @@
+"""What digital units compute for a traced operation, and what of its operands each output has to wait for.
+
+A rule is chosen by the class of an operation: pointwise ones (torch tags them), reductions, norms, products of
+activations, tables. What has no rule is priced as so many operations for each number that is read or written, after a
+barrier: every output waits for everything; the result says so.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, fx
+
+from rpusim.arch.parts.digital_operations import FUNCTIONS
+from rpusim.workloads.capture.layout import BATCH, Layout
+from rpusim.workloads.capture.moving import MixedError
+
+Counts = list[tuple[str, int]]
+"""Names of functions of a digital unit, each with its number of elements per sample."""
+
+
+class Rule(NamedTuple):
+    """Say what an operation takes.
+
+    functions:  that a digital unit computes.
+    waits:      by operand, axes of its sample along which every output needs all of it.
+    layout:     where the samples of the (first) result are.
+    assumed:    what had to be assumed, in words.
+    """
+
+    functions: Counts
+    waits: dict[fx.Node, tuple[int, ...]]
+    layout: Layout
+    assumed: str = ""
+
+
+@dataclass
+class Call:
+    """Hold a traced call for the rules.
+
+    node:     that is traced.
+    name:     of the operation, without ``aten.``.
+    given:    its arguments by name.
+    layouts:  of the operands that depend on the sample.
+    trained:  numbers of the operands that are parameters which learn.
+    random:   operands that are drawn at random.
+    """
+
+    node: fx.Node
+    name: str
+    given: dict[str, Any]
+    layouts: dict[fx.Node, Layout]
+    trained: dict[fx.Node, int] = field(default_factory=dict)
+    random: dict[fx.Node, str] = field(default_factory=dict)
+
+    @property
+    def out(self) -> tuple[int, ...]:
+        """Shape of the (first) result, of all samples."""
+        return shape_of(self.node)
+
+    @property
+    def results(self) -> int:
+        """Numbers of the (first) result per sample."""
+        return math.prod(self.out) // BATCH
+
+    def numbers(self, operand: fx.Node) -> int:
+        """Count the numbers of an operand per sample; of one that does not depend on it, all."""
+        return math.prod(shape_of(operand)) // (BATCH if operand in self.layouts else 1)
+
+    def axes(self, operand: fx.Node, axes: Iterable[int]) -> tuple[int, ...]:
+        """Turn axes of an operand into those of its sample. Raises `MixedError` if samples lie along one of them."""
+        dimensions, layout = len(shape_of(operand)), self.layouts[operand]
+        found = [layout.sample_axis(axis, dimensions) for axis in axes]
+        if any(axis is None for axis in found):
+            raise MixedError
+        return tuple(sorted({axis for axis in found if axis is not None}))
+
+    def everything(self, operand: fx.Node) -> tuple[int, ...]:
+        """All axes of an operand's sample."""
+        return tuple(range(len(self.layouts[operand].sample_shape(shape_of(operand)))))
+
+    def broadcast(self) -> Layout:
+        """Find where samples are after operands met value by value. Raises `MixedError` if they do not meet."""
+        places = {(layout.axis - len(shape_of(each)), layout.order) for each, layout in self.layouts.items()}
+        if len(places) != 1:
+            raise MixedError
+        ((axis, order),) = places
+        return Layout(axis + len(self.out), order)
+
+    def parameter(self, operand: object) -> Counts:
+        """Count what an operand takes beside the operation if it is a parameter that learns."""
+        if not isinstance(operand, fx.Node) or operand not in self.trained:
+            return []
+        return [("parameter", self.results), ("parameter that learns", self.trained[operand])]
+
+
+def shape_of(node: fx.Node) -> tuple[int, ...]:
+    """Return the shape of a node's (first) value for all samples."""
+    value = node.meta["val"]
+    return tuple((value[0] if isinstance(value, tuple | list) else value).shape)
+
+
+# --- value by value ---------------------------------------------------------------------------------------------------
+
+_BY_NAME: dict[str, str] = {
+    **dict.fromkeys("sqrt".split(), "root"),
+    **dict.fromkeys("rsqrt".split(), "inverse root"),
+    **dict.fromkeys("reciprocal".split(), "inverse"),
+    **dict.fromkeys("log log2 log10 log1p".split(), "logarithm"),
+    **dict.fromkeys("exp2 expm1".split(), "exp"),
+    **dict.fromkeys("maximum minimum fmax fmin max min".split(), "maximum of two"),
+    **dict.fromkeys("where masked_fill masked_scatter nan_to_num".split(), "selection"),
+    **dict.fromkeys(
+        "eq ne lt le gt ge greater less greater_equal less_equal not_equal isnan isinf isfinite sign sgn logical_not "
+        "logical_and logical_or logical_xor bitwise_and bitwise_or bitwise_not bitwise_xor heaviside bucketize".split(),
+        "comparison",
+    ),
+    **dict.fromkeys("floor ceil round trunc frac floor_divide remainder fmod bitwise_left_shift".split(), "rounding"),
+    **dict.fromkeys("true_divide".split(), "divide"),
+    **dict.fromkeys("square".split(), "square"),
+    **dict.fromkeys("add sub rsub".split(), "add"),
+    **dict.fromkeys("mul".split(), "multiply"),
+    **dict.fromkeys("div".split(), "divide"),
+    **dict.fromkeys("addcmul addcdiv lerp".split(), "interpolation"),
+    **dict.fromkeys("relu_ hardshrink softshrink".split(), "leaky_relu"),
+    **dict.fromkeys("softsign".split(), "sigmoid"),
+    "sin": "pointwise",
+    "cos": "pointwise",
+}
+RANDOM = {
+    **dict.fromkeys("randn randn_like normal".split(), "normal random number"),
+    **dict.fromkeys("rand rand_like randint randint_like randperm".split(), "random number"),
+}
+"""What draws numbers, and the function of the digital unit that does it."""
+
+
+def pointwise(call: Call) -> Rule:
+    """Price what reads operands value by value."""
+    name, counts = call.name, Counts()
+    if name == "pow" and isinstance(call.given.get("exponent"), int | float):
+        power = call.given["exponent"]
+        by_power = {2: "square", 0.5: "root", -0.5: "inverse root", -1: "inverse", 1: "offset"}
+        function, times = by_power.get(power, "power"), 1
+        if function == "power" and power == int(power) and 2 < power < 17:
+            function, times = "multiply", int(power).bit_length()
+        counts = [(function, times * call.results)]
+    elif name == "pow":
+        counts = [("power", call.results)]
+    elif name in ("addcmul", "addcdiv", "lerp"):
+        counts = [("interpolation", call.results)]
+    else:
+        counts = [(_BY_NAME.get(name) or (name if name in FUNCTIONS else "pointwise"), call.results)]
+    for operand in call.node.all_input_nodes:
+        counts += call.parameter(operand)
+        if operand in call.random:
+            counts += [(call.random[operand], min(call.numbers(operand), call.results))]
+    known = counts[0][0] != "pointwise" or name in ("sin", "cos", "erf")
+    return Rule(counts, {}, call.broadcast(), "" if known else f"{name}: a straight line out of a table for each value")
+
+
+# --- along axes -------------------------------------------------------------------------------------------------------
+
+
+def _extremes(read: int, results: int) -> Counts:
+    bits = max(-(-read // max(results, 1)) - 1, 0).bit_length()
+    return [("of a maximum", read - results), ("maximum", results * bits), ("to the maximum", read)]
+
+
+_REDUCTIONS: dict[str, Callable[[int, int], Counts]] = {
+    "sum": lambda n, m: [("of a sum", n - m)],
+    "nansum": lambda n, m: [("of a sum", n - m), ("comparison", n)],
+    "mean": lambda n, m: [("of a sum", n - m), ("mean", m)],
+    **{name: _extremes for name in ("max", "min", "amax", "amin", "aminmax", "median", "mode")},
+    "prod": lambda n, m: [("of a product of all", n - m)],
+    **{name: lambda n, m: [("of a variance", n), ("statistics", m)] for name in ("var", "var_mean")},
+    **{name: lambda n, m: [("of a variance", n), ("statistics", m), ("root", m)] for name in ("std", "std_mean")},
+    "logsumexp": lambda n, m: [("of a logarithm of a sum", n), ("logarithm", m)],
+    **{
+        name: lambda n, m: [("square", n), ("of a sum", n - m), ("root", m)]
+        for name in ("norm", "linalg_vector_norm", "frobenius_norm")
+    },
+    **{name: lambda n, m: [("comparison", n)] for name in ("argmax", "argmin", "any", "all", "count_nonzero")},
+}
+_RUNNING = ("cumsum", "cumprod", "logcumsumexp", "cummax", "cummin")
+_SORTED = ("sort", "argsort", "topk", "msort", "kthvalue")
+
+
+def _listed(dims: Any, dimensions: int) -> list[int]:
+    """List the axes that a ``dim`` argument names; all if it names none."""
+    named = [dims] if isinstance(dims, int) else list(dims or range(dimensions))
+    return [axis % dimensions for axis in named]
+
+
+def _reduced(layout: Layout, axes: Sequence[int], keep: bool) -> Layout:
+    """Return where samples are after some axes were reduced."""
+    return layout if keep else Layout(layout.axis - sum(axis < layout.axis for axis in axes), layout.order)
+
+
+def reduction(call: Call) -> Rule:
+    """Price sums, means, maxima and the like over axes, by the size of what they read."""
+    operand = next(iter(call.layouts))
+    axes = _listed(call.given.get("dim"), len(shape_of(operand)))
+    waits = {operand: call.axes(operand, axes)}
+    functions = _REDUCTIONS[call.name](call.numbers(operand), call.results)
+    return Rule(functions, waits, _reduced(call.layouts[operand], axes, bool(call.given.get("keepdim"))))
+
+
+def along(call: Call) -> Rule:
+    """Price what orders or sums values along an axis."""
+    operand = next(iter(call.layouts))
+    axis = call.given.get("dim", -1)
+    waits = {operand: call.axes(operand, [axis])}
+    read, length = call.numbers(operand), shape_of(operand)[axis]
+    running = call.name in _RUNNING
+    counts = [("of a running sum", read)] if running else [("comparison", read * max(length - 1, 1).bit_length())]
+    return Rule(counts, waits, call.layouts[operand])
+
+
+def softmax(call: Call) -> Rule:
+    """Price a softmax, or its logarithm, along an axis."""
+    operand = next(iter(call.layouts))
+    axes = call.axes(operand, [call.given["dim"]])
+    sums = call.results // shape_of(operand)[call.given["dim"]]
+    log = "log" in call.name
+    of_a_sum = "log_softmax logarithm" if log else "softmax divisor"
+    functions = [("log_softmax" if log else "softmax", call.results), (of_a_sum, sums)]
+    return Rule(functions, {operand: axes}, call.layouts[operand])
+
+
+def halves(call: Call) -> Rule:
+    """Price a gated linear unit: one half times the sigmoid of the other."""
+    operand = next(iter(call.layouts))
+    axes = call.axes(operand, [call.given["dim"]])
+    return Rule([("sigmoid", call.results), ("multiply", call.results)], {operand: axes}, call.layouts[operand])
+
+
+def norm(call: Call) -> Rule:
+    """Price a norm of each sample by itself, with its scale and offset."""
+    operand, given, name = next(iter(call.layouts)), call.given, call.name
+    shape, layout = shape_of(operand), call.layouts[operand]
+    if name in ("layer_norm", "rms_norm", "native_layer_norm"):
+        normalized = len(given["normalized_shape"])
+        axes, norms = range(len(shape) - normalized, len(shape)), call.results // math.prod(shape[-normalized:])
+    elif name == "group_norm":
+        axes, norms = range(1, len(shape)), given["num_groups"]
+    else:
+        axes, norms = range(2, len(shape)), shape[1]
+    if name == "batch_norm":
+        functions = [("batch_norm", call.results), ("batch_norm channel", shape[1])]
+        return Rule(functions, {}, layout)
+    each = "normalise by root" if name == "rms_norm" else "normalise"
+    counts: Counts = [(each, call.results), ("statistics", norms)]
+    if isinstance(given.get("weight"), fx.Node):
+        counts += [("scale by a parameter", call.results), *call.parameter(given["weight"])]
+    if isinstance(given.get("bias"), fx.Node):
+        counts += [("offset", call.results), *call.parameter(given["bias"])]
+    return Rule(counts, {operand: call.axes(operand, axes)}, layout)
+
+
+# --- products of activations ------------------------------------------------------------------------------------------
+
+_FACTORS = {
+    "addmm": ("mat1", "mat2"),
+    "addmv": ("mat", "vec"),
+    "baddbmm": ("batch1", "batch2"),
+    "mm": ("self", "mat2"),
+    "bmm": ("self", "mat2"),
+    "mv": ("self", "vec"),
+    "dot": ("self", "tensor"),
+    "matmul": ("self", "other"),
+    "linear": ("input", "weight"),
+}
+
+
+def factors(call_name: str, given: dict[str, Any]) -> tuple[fx.Node, fx.Node] | None:
+    """Return the two factors of a matrix product; None if the call is none."""
+    names = _FACTORS.get(call_name)
+    return None if names is None else (given[names[0]], given[names[1]])
+
+
+def product(call: Call) -> Rule:
+    """Price a matrix product whose factors both depend on the sample, or one of which is a constant."""
+    pair = factors(call.name, call.given)
+    assert pair is not None
+    left, right = pair
+    turned = call.name == "linear"  # the weight stands transposed
+    rows, columns = len(shape_of(left)), len(shape_of(right))
+    along = -1 if turned or columns == 1 else -2
+    waits, axis, order = {}, set[int](), set[tuple[int, ...]]()
+    for factor, contracted, kept in ((left, -1, -2), (right, along, -2 if turned else -1)):
+        if (layout := call.layouts.get(factor)) is None:
+            continue
+        dimensions = len(shape_of(factor))
+        waits[factor] = tuple(sorted({*waits.get(factor, ()), *call.axes(factor, [contracted])}))
+        from_end = layout.axis - dimensions
+        if from_end == kept and dimensions > 1:  # samples are the rows or columns of the result
+            of_result = -1 if (rows == 1 or columns == 1) else (-2 if factor is left else -1)
+            if len([each for each in pair if each in call.layouts]) > 1 and left is not right:
+                raise MixedError
+        else:
+            of_result = from_end + (1 if min(rows, columns) == 1 else 0)
+        axis.add(of_result)
+        order.add(layout.order)
+    if len(axis) != 1 or len(order) != 1:
+        raise MixedError
+    macs = call.results * shape_of(left)[-1]
+    counts: Counts = [("product", macs)]
+    counts += [("operand", call.numbers(factor)) for factor in dict.fromkeys(pair) if factor in call.layouts]
+    if "beta" in call.given:
+        counts.append(("add", call.results))
+    for operand in call.node.all_input_nodes:
+        counts += call.parameter(operand) if operand not in pair else []
+    return Rule(counts, waits, Layout(axis.pop() + len(call.out), order.pop()))
+
+
+def attention(call: Call) -> Rule:
+    """Price scaled dot-product attention: m n k multiply-accumulates of both products, and the softmax between."""
+    query, key, value = (call.given[name] for name in ("query", "key", "value"))
+    (positions, width), (sources, given_width) = shape_of(query)[-2:], shape_of(value)[-2:]
+    heads = math.prod(shape_of(query)[:-2]) // BATCH
+    scores = heads * positions * sources
+    counts: Counts = [("product", scores * (width + given_width)), ("scale", scores)]
+    counts += [("softmax", scores), ("softmax divisor", heads * positions)]
+    mask = call.given.get("attn_mask")
+    if mask is not None or call.given.get("is_causal"):
+        counts.append(("offset", scores))
+    if call.given.get("dropout_p"):
+        counts.append(("dropout", scores))
+    waits: dict[fx.Node, tuple[int, ...]] = {}
+    for operand in (query, key, value):
+        if operand in call.layouts:
+            shared = [-3] if len(shape_of(operand)) > 3 and shape_of(operand)[-3] != shape_of(query)[-3] else []
+            of_rows = [] if operand is query and operand not in (key, value) else [-2]
+            counts.append(("operand", call.numbers(operand)))
+            waits[operand] = call.axes(operand, [*shared, *of_rows, -1])
+    if isinstance(mask, fx.Node) and mask in call.layouts:
+        waits[mask] = call.everything(mask)
+    places = {(call.layouts[each].axis, call.layouts[each].order) for each in waits if each is not mask}
+    if len(places) != 1:
+        raise MixedError
+    return Rule(counts, waits, Layout(*places.pop()))
+
+
+def einsum(call: Call) -> Rule:
+    """Price a sum over products of operands whose axes have letters, two at a time from the left."""
+    inputs, _, output = call.given["equation"].replace(" ", "").partition("->")
+    terms, operands = inputs.split(","), call.given["tensors"]
+    if "." in inputs or not output:
+        return without_rule(call)
+    sizes = {letter: size for term, each in zip(terms, operands, strict=True) for letter, size in
+             zip(term, shape_of(each), strict=True)}
+    samples = {term[call.layouts[each].axis] for term, each in zip(terms, operands, strict=True) if each in call.layouts}
+    orders = {layout.order for layout in call.layouts.values()}
+    if len(samples) != 1 or len(orders) != 1 or not samples <= set(output):
+        raise MixedError
+    macs, met = 0, set(terms[0])
+    for number, term in enumerate(terms[1:], 1):
+        later = set(output).union(*terms[number + 1 :])
+        macs += math.prod(sizes[letter] for letter in met | set(term)) // BATCH
+        met = (met | set(term)) & later
+    if len(terms) == 1:
+        counts: Counts = [("of a sum", call.numbers(operands[0]))]
+    else:
+        counts = [("product", macs), *(("operand", call.numbers(each)) for each in dict.fromkeys(operands))]
+    waits = {each: call.everything(each) for each in call.layouts}
+    return Rule(counts, waits, Layout(output.index(samples.pop()), orders.pop()))
+
+
+# --- the rest ---------------------------------------------------------------------------------------------------------
+
+
+def table(call: Call) -> Rule:
+    """Price rows that are read of a table by numbers of the sample."""
+    operand = next(iter(call.layouts))
+    trained = any(each in call.trained for each in call.node.all_input_nodes)
+    counts: Counts = [("table" if trained else "row", call.results)]
+    if call.name == "embedding_bag":
+        counts.append(("of a sum", call.results))
+    return Rule(counts, {operand: call.everything(operand)}, call.layouts[operand])
+
+
+def by_data(call: Call) -> Rule:
+    """Price values that are found by numbers of the sample: everything has to be there."""
+    waits = {each: call.everything(each) for each in call.layouts}
+    return Rule([("look up", call.results)], waits, _likely(call))
+
+
+def interpolation(call: Call) -> Rule:
+    """Price values between neighbours, along one to three axes."""
+    operand = next(iter(call.layouts))
+    axes = range(2, len(shape_of(operand)))
+    counts: Counts = [("interpolation", call.results * (2 ** len(axes) - 1))]
+    return Rule(counts, {operand: call.axes(operand, axes)}, call.layouts[operand])
+
+
+def without_rule(call: Call) -> Rule:
+    """Price what has no rule, and say so."""
+    numbers = max([call.results, *(call.numbers(each) for each in call.layouts)])
+    waits = {each: call.everything(each) for each in call.layouts}
+    said = f"{call.name}: a straight line out of a table for each number read or written, once everything is there"
+    return Rule([("without a rule", numbers)], waits, _likely(call), said)
+
+
+def _likely(call: Call) -> Layout:
+    """Find an axis of the result on which the samples are as they were in an operand."""
+    for operand, layout in call.layouts.items():
+        if layout.axis < len(call.out) and call.out[layout.axis] == shape_of(operand)[layout.axis]:
+            return layout
+    if call.out and call.out[0] == BATCH:
+        return Layout()
+    raise MixedError
+
+
+_RULES: dict[str, Callable[[Call], Rule]] = {
+    **dict.fromkeys(_REDUCTIONS, reduction),
+    **dict.fromkeys((*_RUNNING, *_SORTED), along),
+    **dict.fromkeys(("softmax", "_softmax", "log_softmax", "_log_softmax", "special_softmax"), softmax),
+    **dict.fromkeys(("layer_norm", "rms_norm", "group_norm", "instance_norm", "batch_norm"), norm),
+    **dict.fromkeys(_FACTORS, product),
+    **dict.fromkeys(("embedding", "embedding_bag"), table),
+    **{f"upsample_{way}": interpolation for way in ("linear1d", "bilinear2d", "bicubic2d", "trilinear3d")},
+    **{f"_upsample_{way}_aa": interpolation for way in ("bilinear2d", "bicubic2d")},
+    "scaled_dot_product_attention": attention,
+    "einsum": einsum,
+    "glu": halves,
+}
+
+
+def rule(call: Call) -> Rule:
+    """Find what an operation takes. Raises `MixedError` if it mixes samples."""
+    of_two = call.given.get("other") is not None and call.name in ("max", "min")
+    target = call.node.target
+    tagged = isinstance(target, torch._ops.OpOverload) and torch.Tag.pointwise in target.tags
+    if call.name in _RULES and not of_two:
+        return _RULES[call.name](call)
+    if call.name in ("index", "gather", "index_select", "take", "take_along_dim"):
+        read = call.given.get("self")
+        return by_data(call) if read in call.layouts else table(call)
+    if tagged or call.name in _BY_NAME:
+        value = call.node.meta["val"]
+        assert isinstance(value, Tensor), "an operation value by value gives one tensor"
+        return pointwise(call)
+    return without_rule(call)

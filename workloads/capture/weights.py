@@ -1,0 +1,286 @@
+"""Products with trained weights: what becomes a weight layer, whichever operation multiplies.
+
+Besides linear layers and convolutions these are matrix products and sums over products (``x @ w``, ``einsum``) of which
+one factor is a parameter, transposed convolutions, convolutions of frames that stand on the axis of the samples, and
+weights that are computed from parameters before they are used (weight norm, weight standardisation).
+
+A transposed convolution is a matrix of inputs x (outputs x places of the window): every input position is a vector, and
+digital units add up what overlaps.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+from itertools import product
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from torch import fx
+
+from rpusim.arch.network.moves import IndexMap, Moves
+from rpusim.arch.network.operations import Operation, WeightLayer, Window
+from rpusim.workloads.capture.layout import BATCH, Layout
+from rpusim.workloads.capture.moving import MixedError
+from rpusim.workloads.capture.rules import factors, shape_of
+
+if TYPE_CHECKING:
+    from rpusim.workloads.capture.translator import Translator
+
+_LETTERS = "abcdefghijklmnopqrstuvwxyz"
+
+
+def weighted(translator: Translator, node: fx.Node, name: str, given: dict[str, Any]) -> bool:
+    """Add a product with trained weights; False if the node is none.
+
+    translator: of the graph. node: a traced call, name: of its operation. given: its arguments.
+    """
+    if name == "recurrent" or name.startswith("conv") or name == "linear":
+        weight = given["weight"]
+        if weight in translator.made_by or given["input"] not in translator.made_by:
+            return False
+        if name.startswith("conv_transpose"):
+            _transposed(translator, node, given)
+        elif name.startswith("conv") and not translator.layouts[given["input"]].alone:
+            _frames(translator, node, given)
+        else:
+            _plain(translator, node, given)
+        return True
+    equation, operands = "", list[fx.Node]()
+    if name == "einsum" and len(given["tensors"]) == 2 and "." not in given["equation"]:
+        equation, operands = given["equation"].replace(" ", ""), list(given["tensors"])
+    elif (pair := factors(name, given)) is not None and name in ("matmul", "mm", "addmm", "bmm"):
+        equation, operands = _of_matrices(*(len(shape_of(each)) for each in pair)), list(pair)
+    weights = [each for each in operands if each not in translator.made_by and holds(translator, each)]
+    if "->" not in equation or len(weights) != 1 or len(operands) != 2 or operands[0] is operands[1]:
+        return False
+    return _contracted(translator, node, equation, operands, operands.index(weights[0]))
+
+
+def holds(translator: Translator, node: fx.Node) -> bool:
+    """Tell whether a constant is a parameter, or made of some."""
+    if node.op == "placeholder":
+        return translator.held.get(node.name) in translator.parameters
+    return any(holds(translator, source) for source in node.all_input_nodes)
+
+
+def named(translator: Translator, node: fx.Node, weight: fx.Node) -> tuple[str, str, str]:
+    """Name the layer of a node, its parameter, and say what was assumed of a weight that is computed first."""
+    first = weight
+    while first.name not in translator.held and first.all_input_nodes:
+        first = next((each for each in first.all_input_nodes if holds(translator, each)), first.all_input_nodes[0])
+    path, _ = translator.place(node)
+    full = translator.held.get(first.name, "")
+    parameter = translator.first_name.get(full, f"{path or node.name}.weight")
+    held_here = f"{path}.weight" in translator.all_names.get(parameter, ())
+    name = path if held_here else parameter.removesuffix("weight").rstrip(".")
+    said = ""
+    if weight.name not in translator.held and not _only_views(weight, first):
+        said = f"weight {parameter!r} is computed from parameters before it is used, which is not counted"
+    return translator.unique(name or node.name), parameter, said
+
+
+def _only_views(weight: fx.Node, first: fx.Node) -> bool:
+    """Tell whether a weight is a parameter with its axes in another order."""
+    views = ("t", "transpose", "permute", "numpy_T", "mT", "view", "reshape", "unsqueeze", "squeeze", "detach")
+    while weight is not first:
+        if weight.target.__name__.partition(".")[0] not in views:  # type: ignore[union-attr]
+            return False
+        weight = weight.all_input_nodes[0]
+    return True
+
+
+def _plain(translator: Translator, node: fx.Node, given: dict[str, Any]) -> None:
+    """Add a linear layer, a convolution or the steps of a recurrent layer, as the network knows them."""
+    source, layout = translator.made_by[given["input"]], translator.layouts[given["input"]]
+    kind = translator.name_of(node)
+    last = len(shape_of(given["input"])) - 1
+    if layout.axis == last or (kind != "linear" and not layout.first):
+        raise MixedError
+    shape = layout.sample_shape(shape_of(node))
+    if given["weight"].name in translator.held or translator.turned(given["weight"]) is not None:
+        layer = translator.weight_layer(node, kind, source, shape, given)
+    else:
+        name, parameter, _ = named(translator, node, given["weight"])
+        layer = translator.layer_of(node, kind, source, shape, given, name, parameter)
+    bias = given["bias"]
+    held = translator.held.get(bias.name, "") if bias is not None else ""
+    layer = replace(layer, bias_parameter=translator.first_name.get(held, ""))
+    translator.add(node, layer, [source], layout)
+
+
+def _of_matrices(left: int, right: int) -> str:
+    """Write the product of two matrices of so many dimensions with letters, as `torch.einsum` does."""
+    before = _LETTERS[: max(left, right, 2) - 2]
+    first = before[len(before) - max(left - 2, 0) :] + ("yz" if left > 1 else "z")
+    second = before[len(before) - max(right - 2, 0) :] + ("zx" if right > 1 else "z")
+    return f"{first},{second}->{before}{'y' if left > 1 else ''}{'x' if right > 1 else ''}"
+
+
+def _contracted(
+    translator: Translator, node: fx.Node, equation: str, operands: Sequence[fx.Node], which: int
+) -> bool:
+    """Add a sum over products of a signal and a parameter as one layer; False if it is no matrix product.
+
+    equation: with letters for axes. which: of the two operands is the parameter.
+    """
+    terms, _, output = equation.partition("->")
+    of_weight, of_signal = terms.split(",")[which], terms.split(",")[1 - which]
+    signal, weight = operands[1 - which], operands[which]
+    layout, source = translator.layouts[signal], translator.made_by[signal]
+    sizes = dict(zip(of_signal, shape_of(signal), strict=True))
+    sizes_of_weight = dict(zip(of_weight, shape_of(weight), strict=True))
+    samples = of_signal[layout.axis]
+    if samples in of_weight:
+        raise MixedError
+    if any(sizes.get(letter, size) != size for letter, size in sizes_of_weight.items()):  # broadcast
+        return False
+    sizes |= sizes_of_weight
+    sizes[samples] //= BATCH
+    shared = [a for a in of_weight if a in of_signal and a in output]
+    summed = [a for a in of_weight if a in of_signal and a not in output]
+    free = [a for a in of_weight if a not in of_signal]
+    rest = [a for a in of_signal if a not in of_weight]
+    if not summed or any(a not in output for a in [*free, *rest]) or len(set(of_signal)) < len(of_signal):
+        return False
+    groups, columns, rows, places = (
+        math.prod(sizes[letter] for letter in each) for each in (shared, summed, free, rest)
+    )
+    inside = [a for a in of_signal if a != samples or not layout.alone]
+    name, parameter, said = named(translator, node, weight)
+    bias = translator.name_of(node) == "addmm"
+    at = np.arange(math.prod(source.shape)).reshape([sizes[a] for a in inside])
+    beyond = [a for a in rest if a in inside]
+    if groups == 1:
+        at = at.transpose([inside.index(a) for a in [*beyond, *shared, *summed]]).reshape(places, columns)
+        given = moved(translator, node, source, at)
+        layer = WeightLayer.linear(name, (places, columns), rows, bias, parameter)
+        made = [*beyond, *shared, *free]
+    else:
+        at = at.transpose([inside.index(a) for a in [*shared, *summed, *beyond]]).reshape(groups * columns, places)
+        given = moved(translator, node, source, at)
+        point = Window((1,), (1,), (0,), (1,))
+        layer = WeightLayer.convolution(
+            name, (groups * columns, places), groups * rows, point, bias, parameter, groups=groups
+        )
+        made = [*shared, *free, *beyond]
+    translator.add(node, replace(layer, assumed=said), [given], layout)
+    left = [a for a in output if a != samples or not layout.alone]
+    back = np.arange(math.prod(layer.shape)).reshape([sizes[a] for a in made])
+    place = Layout(output.index(samples), layout.order)
+    shape = place.sample_shape(shape_of(node))
+    final = moved(translator, node, layer, back.transpose([made.index(a) for a in left]).reshape(shape))
+    translator.made_by[node], translator.layouts[node] = final, place
+    return True
+
+
+def moved(translator: Translator, node: fx.Node, source: Operation, places: np.ndarray) -> Operation:
+    """Add an operation that moves values, unless each stays where it is.
+
+    source: whose values are moved. places: of each value of the result among those of the source; -1: none.
+    """
+    if places.shape == source.shape and np.array_equal(places.reshape(-1), np.arange(places.size)):
+        return source
+    name = translator.unique(f"{node.name} moved")
+    made = Operation(name, "moves", places.shape, "moved", moves=Moves(np.ascontiguousarray(places, np.int32)))
+    translator.steps.append((made, (source.name,)))
+    return made
+
+
+def _frames(translator: Translator, node: fx.Node, given: dict[str, Any]) -> None:
+    """Add a convolution of several frames of each sample, which stand on the axis of the samples, as one more axis."""
+    source, layout = translator.made_by[given["input"]], translator.layouts[given["input"]]
+    weight, axes = given["weight"], len(shape_of(given["weight"])) - 2
+    if layout.axis != 0 or axes > 2:
+        raise MixedError
+    at = np.arange(math.prod(source.shape)).reshape(source.shape).swapaxes(0, 1)
+    before = moved(translator, node, source, at)
+    shape = layout.sample_shape(shape_of(node))
+    name, parameter, said = named(translator, node, weight)
+    window = translator.window(given, axes, tuple(shape_of(weight)[2:]))
+    window = Window(*((first, *each) for first, each in zip((1, 1, 0, 1), vars(window).values(), strict=True)))
+    rows = shape_of(weight)[0]
+    layer = WeightLayer.convolution(
+        name,
+        before.shape,
+        rows,
+        window,
+        given["bias"] is not None,
+        parameter,
+        (rows, shape[0], *shape[2:]),
+        given["groups"],
+    )
+    translator.add(node, replace(layer, assumed=said), [before], layout)
+    back = np.arange(math.prod(layer.shape)).reshape(layer.shape).swapaxes(0, 1)
+    translator.made_by[node] = moved(translator, node, layer, back)
+
+
+def _transposed(translator: Translator, node: fx.Node, given: dict[str, Any]) -> None:
+    """Add a transposed convolution: a layer of input positions, and sums of what overlaps."""
+    source, layout = translator.made_by[given["input"]], translator.layouts[given["input"]]
+    weight = given["weight"]
+    if not layout.first:
+        raise MixedError
+    channels, outputs, *kernel = shape_of(weight)
+    outputs *= given["groups"]
+    inputs, shape = source.shape[1:], layout.sample_shape(shape_of(node))
+    flat = moved(translator, node, source, np.arange(math.prod(source.shape)).reshape(channels, math.prod(inputs)))
+    name, parameter, said = named(translator, node, weight)
+    rows, point = outputs * math.prod(kernel), Window((1,), (1,), (0,), (1,))
+    layer = WeightLayer.convolution(name, flat.shape, rows, point, False, parameter, groups=given["groups"])
+    translator.add(node, replace(layer, assumed=said), [flat], layout)
+    parts = _overlapping(inputs, tuple(kernel), shape, given, translator)
+    places = moved(translator, node, layer, parts if len(parts) > 1 else parts[0])
+    numbers = math.prod(shape)
+    functions = [("of a sum", int((parts >= 0).sum()) - int((parts >= 0).any(0).sum()))]
+    if given["bias"] is not None:
+        functions.append(("offset", numbers))
+        if translator.held.get(given["bias"].name) in translator.trained:
+            functions += [("parameter", numbers), ("parameter that learns", outputs)]
+    counted = tuple((function, number) for function, number in functions if number)
+    waits = ((0,),) if len(parts) > 1 else ((),)
+    if not counted:
+        translator.made_by[node] = places
+        return
+    made = Operation(
+        translator.unique(f"{name} summed"), "digital", shape, "overlap", functions=counted, waits=waits
+    )
+    translator.add(node, made, [places], layout)
+
+
+def _overlapping(
+    inputs: Sequence[int], kernel: Sequence[int], shape: Sequence[int], given: dict[str, Any], translator: Translator
+) -> IndexMap:
+    """Find the places of the products that each output of a transposed convolution is the sum of.
+
+    inputs: positions along each axis. kernel: of the window. shape: of the output: (channels, positions ...).
+    Returns (parts, *shape), -1 where an output has fewer parts.
+    """
+    window = translator.window(given, len(kernel), tuple(kernel))
+    sides: list[list[list[tuple[int, int]]]] = []
+    for axis, size in enumerate(shape[1:]):
+        stride, padding, dilation = window.stride[axis], window.padding[axis], window.dilation[axis]
+        side = []
+        for output in range(size):
+            reached = [(tap, output + padding - tap * dilation) for tap in range(kernel[axis])]
+            met = [(tap, at // stride) for tap, at in reached if at % stride == 0 and 0 <= at // stride < inputs[axis]]
+            side.append(met)
+        sides.append(side)
+    most = [max(len(met) for met in side) for side in sides]
+    channel = np.arange(shape[0]).reshape(-1, *[1] * len(kernel))
+    parts = []
+    for chosen in product(*map(range, most)):
+        tap = place = np.zeros([1] * (len(kernel) + 1), np.int64)
+        there = np.ones([1] * (len(kernel) + 1), np.bool_)
+        for axis, (side, number) in enumerate(zip(sides, chosen, strict=True)):
+            line = [1] * (len(kernel) + 1)
+            line[axis + 1] = -1
+            known = np.array([number < len(met) for met in side]).reshape(line)
+            pairs = np.array([met[number] if number < len(met) else (0, 0) for met in side])
+            tap = tap * kernel[axis] + pairs[:, 0].reshape(line)
+            place = place * inputs[axis] + pairs[:, 1].reshape(line)
+            there = there & known
+        at = (channel * math.prod(kernel) + tap) * math.prod(inputs) + place
+        parts.append(np.where(there, at, -1))
+    return np.stack(parts).astype(np.int32)
