@@ -75,20 +75,30 @@ def named(translator: Translator, node: fx.Node, weight: fx.Node) -> tuple[str, 
     parameter = translator.first_name.get(full, f"{path or node.name}.weight")
     held_here = f"{path}.weight" in translator.all_names.get(parameter, ())
     name = path if held_here else parameter.removesuffix("weight").rstrip(".")
-    said = ""
-    if weight.name not in translator.held and not _only_views(weight, first):
-        said = f"weight {parameter!r} is computed from parameters before it is used, which is not counted"
-    return translator.unique(name or node.name), parameter, said
+    if weight.name in translator.held:
+        return translator.unique(name or node.name), parameter, ""
+    said = f"weight {parameter!r} is computed from parameters before it is used, which is not counted"
+    part = _made(weight, first)
+    only_moved = all(step.partition(" ")[0] in _TURNS | _CUTS for step in part)
+    cut = [step for step in part if step.partition(" ")[0] not in _TURNS]
+    parameter += f" ({', '.join(cut)})" if cut else ""
+    return translator.unique(name or node.name), parameter, "" if only_moved else said
 
 
-def _only_views(weight: fx.Node, first: fx.Node) -> bool:
-    """Tell whether a weight is a parameter with its axes in another order."""
-    views = ("t", "transpose", "permute", "numpy_T", "mT", "view", "reshape", "unsqueeze", "squeeze", "detach")
-    while weight is not first:
-        if weight.target.__name__.partition(".")[0] not in views:  # type: ignore[union-attr]
-            return False
-        weight = weight.all_input_nodes[0]
-    return True
+_TURNS = frozenset("t transpose permute numpy_T mT view reshape unsqueeze squeeze detach contiguous clone alias".split())
+_CUTS = frozenset("split split_with_sizes chunk getitem slice select narrow unbind unflatten".split())
+
+
+def _made(weight: fx.Node, first: fx.Node) -> list[str]:
+    """List the operations by which a weight is made of a parameter, with their arguments, the first one first."""
+    steps: list[str] = []
+    while weight is not first and weight.all_input_nodes:
+        called = getattr(weight.target, "_schema", weight.target)
+        name = getattr(called, "name", getattr(called, "__name__", "")).rpartition("::")[2]
+        others = [str(value) for value in weight.args if not isinstance(value, fx.Node)]
+        steps.append(" ".join([name, *others]))
+        weight = next((each for each in weight.all_input_nodes if each is first), weight.all_input_nodes[0])
+    return steps[::-1]
 
 
 def _plain(translator: Translator, node: fx.Node, given: dict[str, Any]) -> None:
@@ -99,6 +109,8 @@ def _plain(translator: Translator, node: fx.Node, given: dict[str, Any]) -> None
     if layout.axis == last or (kind != "linear" and not layout.first):
         raise MixedError
     shape = layout.sample_shape(shape_of(node))
+    if kind == "recurrent":
+        source = _begun(translator, node, source, [given["state"], given["cell"]])
     if given["weight"].name in translator.held or translator.turned(given["weight"]) is not None:
         layer = translator.weight_layer(node, kind, source, shape, given)
     else:
@@ -108,6 +120,20 @@ def _plain(translator: Translator, node: fx.Node, given: dict[str, Any]) -> None
     held = translator.held.get(bias.name, "") if bias is not None else ""
     layer = replace(layer, bias_parameter=translator.first_name.get(held, ""))
     translator.add(node, layer, [source], layout)
+
+
+def _begun(translator: Translator, node: fx.Node, source: Operation, states: Sequence[Any]) -> Operation:
+    """Let a recurrent layer wait for the states that it is given; a state that is constant is there.
+
+    source: what the input's matrix gives. states: the first output, and the first cells; None: zeros.
+    """
+    given = [translator.made_by[state] for state in states if isinstance(state, fx.Node) and state in translator.made_by]
+    if not given:
+        return source
+    waits = ((), *(tuple(range(len(state.shape))) for state in dict.fromkeys(given)))
+    made = Operation(translator.unique(f"{node.name} begun"), "digital", source.shape, "begun", waits=waits)
+    translator.steps.append((made, tuple(dict.fromkeys(each.name for each in (source, *given)))))
+    return made
 
 
 def _of_matrices(left: int, right: int) -> str:
