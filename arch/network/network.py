@@ -40,6 +40,8 @@ from rpusim.arch.network.operations import GENERAL, KINDS, MERGING, Operation, W
 from rpusim.arch.network.sums import Signal, Sum, freed, largest
 from rpusim.errors import InputError, nearest
 
+_AS_THEY_COME = ("of a sum", "of a maximum", "to the maximum", "of a variance", "comparison")
+"""Functions that take values as they come, when an operation reads many."""
 INPUT = -1
 """The producer of an `Edge` that starts at the network's input."""
 
@@ -274,6 +276,32 @@ class Network:
         Returns elements by the name of the function (`rpusim.arch.parts.digital_operations.FUNCTIONS`).
         """
         return self._functions.get(stage, {})
+
+    def late(self, stage: int) -> tuple[tuple[Mapping[str, int], tuple[int, ...]], ...]:
+        """List what of `functions` has to wait for many vectors: behind an operation that reads all along some axes.
+
+        stage: as there. Returns functions, and for each vector of the layer at whose homes they are done, how many
+        values it completes for them. What is summed or compared as values come does not wait.
+        """
+        return self._late.get(stage, ())
+
+    @cached_property
+    def _late(self) -> dict[int, tuple[tuple[Mapping[str, int], tuple[int, ...]], ...]]:
+        waiting: set[str] = set()
+        found: dict[int, dict[tuple[int, ...], Counter[str]]] = {}
+        for operation in self.operations:
+            stage, completes = self._traced[0][operation.name]
+            before = self.graph.predecessors(operation.name)
+            behind = any(name in waiting and self._traced[0][name].stage == stage for name in before)
+            if stage == INPUT or isinstance(operation, WeightLayer) or not (any(operation.waits) or behind):
+                continue
+            waiting.add(operation.name)
+            its = Counter({name: n for name, n in operation.functions if name not in _AS_THEY_COME})
+            if its:
+                vectors = self.layers[self.home(stage)].vectors
+                when = np.bincount(np.maximum(completes, 0).ravel(), minlength=vectors)
+                found.setdefault(stage, {}).setdefault(tuple(when.tolist()), Counter()).update(its)
+        return {stage: tuple((its, when) for when, its in each.items()) for stage, each in found.items()}
 
     @cached_property
     def _functions(self) -> dict[int, Counter[str]]:

@@ -61,7 +61,9 @@ class Unrolled(nn.Module):
                 f"module {path!r} ({type(layer).__name__}): proj_size cannot be timed; accepted: no proj_size, and a "
                 "linear layer behind it"
             )
-        self.path, self.layers, self.first, self.dropout = path, layer.num_layers, layer.batch_first, layer.dropout
+        self.path = path
+        for name in ("input_size", "hidden_size", "num_layers", "batch_first", "dropout", "bidirectional", "proj_size"):
+            setattr(self, name, getattr(layer, name))  # a forward may read them, as those of torch's own layer
         self.rule = layer.nonlinearity if isinstance(layer, nn.RNN) else type(layer).__name__.lower()
         self.ways = ("", "_reverse") if layer.bidirectional else ("",)
         for name in (f"l{number}{way}" for number in range(layer.num_layers) for way in self.ways):
@@ -75,8 +77,8 @@ class Unrolled(nn.Module):
         if isinstance(input, PackedSequence):
             raise InputError(f"module {self.path!r}: it reads a packed sequence; accepted: steps of equal length")
         states, cells = hx if isinstance(hx, tuple) else (hx, None)
-        given, last = input if self.first else input.transpose(0, 1), []
-        for number in range(self.layers):
+        given, last = input if self.batch_first else input.transpose(0, 1), []
+        for number in range(self.num_layers):
             if number and self.dropout:
                 given = functional.dropout(given, self.dropout, self.training)
             outputs = []
@@ -87,7 +89,7 @@ class Unrolled(nn.Module):
                 outputs.append(last[-1].flip(1) if way else last[-1])
             given = torch.cat(outputs, -1) if len(outputs) > 1 else outputs[0]
         after = torch.stack([output[:, -1] for output in last])
-        output = given if self.first else given.transpose(0, 1)
+        output = given if self.batch_first else given.transpose(0, 1)
         return output, (after, torch.stack(list(map(last_cell, last)))) if self.rule == "lstm" else after
 
     def _one(self, name: str, given: Tensor, state: Tensor | None, cell: Tensor | None) -> Tensor:
@@ -102,6 +104,7 @@ class UnrolledCell(nn.Module):
 
     def __init__(self, cell: nn.RNNCellBase) -> None:
         super().__init__()
+        self.input_size, self.hidden_size = cell.input_size, cell.hidden_size
         self.rule = cell.nonlinearity if isinstance(cell, nn.RNNCell) else type(cell).__name__.removesuffix("Cell").lower()
         for matrix in ("ih", "hh"):
             weight = getattr(cell, f"weight_{matrix}")

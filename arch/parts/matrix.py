@@ -1,0 +1,33 @@
+"""The matrix unit of a tile: products of activations with activations, as in attention, which no array holds.
+
+Modelled as a grid of digital multiply-accumulate units with a rate of its own: a product of an (m, k) with a (k, n)
+matrix is m n k operations, at ``rate``, each for the card's energy, whatever its shape. So the grid is taken to be filled
+always. Operands and results are in the buffers of the tile, and are not counted in every step of a product: the card's
+figure is with registers. One product at a time. On tiles without such a unit the digital unit multiplies and adds.
+"""
+
+from __future__ import annotations
+
+from rpusim.arch.contract.quantity import PICOSECONDS_PER_SECOND, OperationsPerSecond
+from rpusim.arch.contract.sourced import Sourced
+from rpusim.arch.parts.part import Card, Part
+
+
+class MatrixUnit(Sourced):
+    """A unit for products of activations.
+
+    rate:  multiply-accumulates per second.
+    card:  name of its cost card, of the part "matrix unit", with the energy of a ``mac``; area and leakage are of all
+           of it.
+    """
+
+    rate: OperationsPerSecond
+    card: str
+
+    def build(self, card: Card) -> Part:
+        """Price it. Raises `InputError` if the card lacks the energy of a multiply-accumulate."""
+        return Part("matrix unit", 1, card, {"mac": card.action("mac", 1 / self.rate)}, busy_units=1)
+
+    def picoseconds(self, macs: int) -> int:
+        """Compute how long the unit is busy with some multiply-accumulates, rounded up."""
+        return -(-macs * PICOSECONDS_PER_SECOND // round(self.rate))
