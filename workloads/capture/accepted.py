@@ -1,4 +1,4 @@
-"""What capture accepts: torch's operations, and what each of them is in a network."""
+"""Torch's operations that a network has kinds of its own for, and modules that do the same in both modes."""
 
 from __future__ import annotations
 
@@ -48,7 +48,8 @@ ACCEPTED: dict[str, tuple[str, str]] = {
     "softmax": ("softmax", "softmax"),
     "log_softmax": ("softmax", "log_softmax"),
 }
-"""Traced operation (the name after ``aten.``) -> kind and detail of the network's operation."""
+"""Traced operation (the name after ``aten.``) -> kind and detail of the network's operation, where it has one of its own;
+for all others see `moving` and `rules`."""
 
 _MODULES = (
     "Linear Conv1d Conv2d Conv3d RNN LSTM GRU ReLU ReLU6 Sigmoid Tanh LeakyReLU ELU GELU SiLU Hardtanh Hardsigmoid "
@@ -58,21 +59,4 @@ _MODULES = (
 WEIGHT_LAYERS = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.RNNBase)
 """Modules whose weights lie on arrays."""
 ACCEPTED_MODULES = tuple(_MODULES.split())
-"""Names of accepted modules."""
-KNOWN_MODULES = f"modules {', '.join(ACCEPTED_MODULES)}"
-"""What a sentence says of them."""
-_LISTED = (name for name, (kind, _) in ACCEPTED.items() if kind not in ("identity", "recurrent"))
-KNOWN_OPERATIONS = f"operations {', '.join(name for name in _LISTED if not name.startswith('_'))}"
-
-
-def unsupported(subject: str, known: str) -> str:
-    """Say that an operation or a module is not supported, and what its author can do.
-
-    subject: what it is, and where. known: what is accepted, `KNOWN_MODULES` or `KNOWN_OPERATIONS`.
-
-    No name is suggested in its place: operations whose names are alike need not have anything else in common.
-    """
-    return (
-        f"{subject} is not supported; the clock knows the {known}: write it with these, leave it out of the module, or "
-        "go without a clock (rpusim.convert)"
-    )
+"""Names of torch's modules that are known to do the same in training as in evaluation, numbers aside."""

@@ -18,14 +18,7 @@ from rpusim.arch.network.network import Network, connect
 from rpusim.arch.network.operations import Operation, WeightLayer, Window
 from rpusim.errors import InputError
 from rpusim.workloads.capture import moving
-from rpusim.workloads.capture.accepted import (
-    ACCEPTED,
-    ACCEPTED_MODULES,
-    CONSTANT,
-    KNOWN_MODULES,
-    KNOWN_OPERATIONS,
-    unsupported,
-)
+from rpusim.workloads.capture.accepted import ACCEPTED, ACCEPTED_MODULES, CONSTANT
 from rpusim.workloads.capture.constants import Constants
 from rpusim.workloads.capture.export import is_torchs_own
 from rpusim.workloads.capture.layout import BATCH, Layout
@@ -84,6 +77,8 @@ class Translator:
     def network(self) -> Network:
         """Translate the whole graph. Raises InputError for what a network cannot hold."""
         nodes = list(self.program.graph.nodes)
+        for node in nodes:
+            _take_directly(node)
         returned = nodes[-1].all_input_nodes
         signals = self.signals(nodes)
         if not any(node in signals for node in returned):
@@ -149,6 +144,8 @@ class Translator:
     def unread(self) -> set[str]:
         """Name the parameters of layers whose result does not reach what is returned."""
         nodes = list(self.program.graph.nodes)
+        for node in nodes:
+            _take_directly(node)
         return {self.parameter(node) for node in self.unread_layers(nodes, self.signals(nodes))}
 
     def losses(self, nodes: Sequence[fx.Node], ends: AbstractSet[fx.Node], live: AbstractSet[fx.Node]) -> set[fx.Node]:
@@ -458,17 +455,16 @@ class Translator:
 
     def refusal(self, node: fx.Node) -> str:
         """Say that the node is not supported, and what is."""
-        subject, (_, kind), name = self.subject(node), self.place(node), _operation_name(node)
+        (_, kind), name = self.place(node), _operation_name(node)
         if name.startswith("wrap_with_"):  # a part of the graph that torch keeps to itself
             return (
                 f"{kind}.forward calls torch.no_grad, torch.autocast or a re-entrant checkpoint, whose inside is not "
                 "traced, accepted: detach() or requires_grad_(False), and checkpoint(..., use_reentrant=False)"
             )
-        if not subject.startswith("module"):
-            return unsupported(subject, KNOWN_OPERATIONS)
-        if kind in ACCEPTED_MODULES:  # such as the padding of a Conv2d with padding_mode="circular"
-            return f"operation {name!r} in {subject} is not supported, accepted: a {kind} that does without it"
-        return unsupported(subject, KNOWN_MODULES)
+        return (
+            f"operation {name!r} in {kind}.forward is none on tensors alone, accepted: those of torch and of "
+            "torch.library, without torch.cond and the like"
+        )
 
     def mixes_samples(self, node: fx.Node) -> str:
         """Say that the node mixes samples."""
@@ -488,6 +484,17 @@ class Translator:
             name = f"{wanted}:{count}"
         self.taken.add(name)
         return name
+
+
+def _take_directly(node: fx.Node) -> None:
+    """Let who reads one of several tensors that were stacked read that one: nobody may read the others."""
+    stacked = node.args[0] if node.op == "call_function" and node.args else None
+    if not isinstance(stacked, fx.Node) or _operation_name(node) != "select" or _operation_name(stacked) != "stack":
+        return
+    given, of_stack = _arguments(node), _arguments(stacked)
+    dimensions = len(shape_of(stacked))
+    if given["dim"] % dimensions == of_stack["dim"] % dimensions:
+        node.replace_all_uses_with(of_stack["tensors"][given["index"]])
 
 
 def _values(node: fx.Node) -> Sequence[Any]:
