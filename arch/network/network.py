@@ -277,6 +277,14 @@ class Network:
         """
         return self._functions.get(stage, {})
 
+    def goes_back(self, layer: int) -> bool:
+        """Tell whether errors go back through a layer in training: it reads others, or parameters before it learn.
+
+        layer: index of the layer.
+        """
+        learns = any(name in self.functions(INPUT) for name in ("table", "parameter that learns"))
+        return learns or any(producer != INPUT for producer in self.predecessors(layer))
+
     def late(self, stage: int) -> tuple[tuple[Mapping[str, int], tuple[int, ...]], ...]:
         """List what of `functions` has to wait for many vectors: behind an operation that reads all along some axes.
 

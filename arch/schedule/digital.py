@@ -130,12 +130,23 @@ class DigitalStages:
         ]
 
     def overlap(self, work: Work) -> Stages:
-        """Return what column homes do with products that go back: overlapping windows are summed."""
+        """Return what column homes do with products that go back: overlapping windows are summed.
+
+        Before the first layer, gradients go on to tables and other parameters that learn.
+        """
         layer, homes = work.layer, self._homes(work, len(work.layer.placed.column_homes))
         ways = [block.backward for block in layer.blocks]
         scale = self._scale(work, [way for way in ways if way is not None])
         works = [digital_work.Work(add=number) + scale for number in layer.overlap[:homes]]
-        return [[Stage(self._writer.works.number(one))] for one in works]
+        before = layer.before
+        if not before.backward and not before.learned:
+            return [[Stage(self._writer.works.number(one))] for one in works]
+        learned = self._once(work, before.learned, homes, last=True)
+        read, macs = self._bits(work, before.read, homes), self._bits(work, before.macs_back, homes)
+        return [
+            [Stage(self._shared(work, before.backward, homes, one)[home], read=bits, macs=products), Stage(once)]
+            for home, (one, once, bits, products) in enumerate(zip(works, learned, read, macs, strict=True))
+        ]
 
     def bias(self, work: Work) -> Stages:
         """Return what row homes do to let a digital bias learn."""

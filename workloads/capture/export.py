@@ -58,7 +58,7 @@ def export(twin: nn.Module, samples: Samples) -> torch.export.ExportedProgram:
     floating = [p.dtype for p in twin.parameters() if p.is_floating_point()]
     first: Exception | None = None
     for whole in _guesses(samples):
-        with torch.device("meta"), _TRACING, _quiet(), _confined():
+        with torch.device("meta"), _TRACING, _quiet(), _confined(), _masks_as_given():
             args, given = samples.tensors(floating[0] if floating else torch.float32, whole)
             try:
                 return torch.export.export(twin, args, given, strict=False)
@@ -194,6 +194,25 @@ def _confined() -> Iterator[None]:
         yield
     finally:
         patcher.patch_method = exchange  # type: ignore[method-assign]
+
+
+@contextmanager
+def _masks_as_given() -> Iterator[None]:
+    """Keep torch's transformers from looking at the values of a mask, to find out that it is the causal one.
+
+    They do so to call a faster function with the same result; a trace has no values. Other threads look as before.
+    """
+    there, thread = torch.nn.modules.transformer, threading.get_ident()
+    detect = there._detect_is_causal_mask
+
+    def as_said(mask: Any, is_causal: bool | None = None, size: int | None = None) -> bool:
+        return bool(is_causal) if threading.get_ident() == thread else detect(mask, is_causal, size)
+
+    there._detect_is_causal_mask = as_said
+    try:
+        yield
+    finally:
+        there._detect_is_causal_mask = detect
 
 
 def _first_line(error: Exception) -> str:

@@ -69,11 +69,13 @@ def map_network(
         "totals": {
             "weights": placement.network.weights,
             "macs": placement.network.macs,
+            "products": placement.network.products,
             "tiles": placement.tiles_used,
             "arrays": placement.arrays_used,
             "utilisation": placement.utilisation,
             "area_m2": bill_of_parts(placement.chip).area_m2,
         },
+        "assumed": list(placement.network.assumptions),
     }
 
 

@@ -487,7 +487,7 @@ LAYERS = {"lstm": nn.LSTM(4, 4, batch_first=True), "attention": nn.MultiheadAtte
         (lambda self, x: torch.cumsum(self.fc(x), 0), "operation 'cumsum' in Written.forward mixes the samples"),
         (lambda self, x: self.fc(x).softmax(0), "operation 'softmax' in Written.forward mixes the samples"),
         (lambda self, x: self.fc(x.reshape(1, -1, 4).sum(1)), "operation 'sum' in Written.forward mixes the samples"),
-        (lambda self, x: self.fc(x.reshape(-1).expand(4, -1)[:, :4]), r"'fc' \(Linear\) mixes the samples"),
+        (lambda self, x: self.fc(x.reshape(-1).expand(4, -1)[:, :4]), "operation 'slice' .* mixes the samples"),
         (lambda self, x: self.fc(x) + x.unsqueeze(1), "operation 'add' in Written.forward mixes the samples"),
         (
             lambda self, x: checkpoint(self.fc, x, use_reentrant=True),
