@@ -9,24 +9,26 @@ figure is with registers. One product at a time. On tiles without such a unit th
 from __future__ import annotations
 
 from rpusim.arch.contract.quantity import PICOSECONDS_PER_SECOND, OperationsPerSecond
-from rpusim.arch.contract.sourced import Sourced
+from rpusim.arch.contract.sourced import Count, Sourced
 from rpusim.arch.parts.part import Card, Part
 
 
 class MatrixUnit(Sourced):
     """A unit for products of activations.
 
-    rate:  multiply-accumulates per second.
-    card:  name of its cost card, of the part "matrix unit", with the energy of a ``mac``; area and leakage are of all
-           of it.
+    rate:   multiply-accumulates per second, of all of it.
+    lanes:  multiply-accumulate units of the grid.
+    card:   name of the cost card of one of them, of the part "matrix unit", with the energy of a ``mac``.
     """
 
     rate: OperationsPerSecond
+    lanes: Count
     card: str
 
     def build(self, card: Card) -> Part:
         """Price it. Raises `InputError` if the card lacks the energy of a multiply-accumulate."""
-        return Part("matrix unit", 1, card, {"mac": card.action("mac", 1 / self.rate)}, busy_units=1)
+        actions = {"mac": card.action("mac", self.lanes / self.rate)}
+        return Part("matrix unit", self.lanes, card, actions, busy_units=self.lanes)
 
     def picoseconds(self, macs: int) -> int:
         """Compute how long the unit is busy with some multiply-accumulates, rounded up."""
