@@ -65,6 +65,14 @@ class MixedError(Exception):
     """Samples of a batch were mixed."""
 
 
+def key(node: fx.Node, signals: dict[fx.Node, Signal]) -> str:
+    """Describe a move, equally for all that move alike; "" if constants say what moves."""
+    if node.target._schema.name.partition("::")[2].removesuffix("_") in BY_NUMBERS:  # type: ignore[union-attr]
+        return ""
+    args, given = replaced(node, lambda each: (_shape(each), signals.get(each)))
+    return f"{node.target} {args} {given}"
+
+
 def moved(node: fx.Node, signals: dict[fx.Node, Signal], constants: Constants) -> list[Moved | None]:
     """Run an operation that moves values on places.
 

@@ -56,6 +56,7 @@ class Translator:
         self.made_by: dict[fx.Node, Operation] = {}  # traced nodes that depend on the sample
         self.layouts: dict[fx.Node, Layout] = {}  # of the same
         self.parts: dict[fx.Node, list[tuple[Operation, Layout] | None]] = {}  # of nodes that give several tensors
+        self.known_moves: dict[str, list[moving.Moved | None]] = {}  # by what moves, see `moving.key`
         self.same_moves: dict[tuple[tuple[int, ...], bytes], Moves] = {}
         self.taken = {"input", "output"}
         signature = program.graph_signature
@@ -207,10 +208,13 @@ class Translator:
             number = operations.index(self.made_by[source])
             size = starts[number + 1] - starts[number]
             signals[source] = moving.Signal(number, size, starts[number], self.layouts[source])
+        known = moving.key(node, signals)
         try:
-            found = moving.moved(node, signals, self.constants)
+            found = self.known_moves[known] if known in self.known_moves else moving.moved(node, signals, self.constants)
         except LookupError:
             return False
+        if known:
+            self.known_moves[known] = found
         several = isinstance(node.meta["val"], tuple | list)
         made: list[tuple[Operation, Layout] | None] = []
         for each in found:
