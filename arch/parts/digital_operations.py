@@ -175,8 +175,8 @@ FUNCTIONS: Mapping[str, Function] = {
         Work(add=1, multiply=2),
         Work(add=2, multiply=3),
         words=1,
-        source="count: sum of x x, times one over the root; backward sum of d x hat, d less x hat times its mean, times "
-        "one over the root",
+        source="count: sum of x x, times one over the root; backward sum of d x hat, d less x hat times its mean, "
+        "times one over the root",
     ),
     "statistics": Function(
         Work(multiply=3, add=2, square_root=1, divide=1),
@@ -202,9 +202,7 @@ FUNCTIONS: Mapping[str, Function] = {
     ),
     "comparison": Function(Work(compare=1), source="count: a truth value, which has no gradient"),
     "rounding": Function(Work(add=1), source="count: a shift or rounding, whose gradient passes or is 0"),
-    "root": Function(
-        Work(square_root=1), Work(divide=1, multiply=1), words=1, source="count: backward d / (2 y)"
-    ),
+    "root": Function(Work(square_root=1), Work(divide=1, multiply=1), words=1, source="count: backward d / (2 y)"),
     "inverse root": Function(
         Work(square_root=1, divide=1), Work(multiply=4), words=1, source="count: backward -d y y y / 2"
     ),
@@ -217,10 +215,16 @@ FUNCTIONS: Mapping[str, Function] = {
         source="count: e to the logarithm times the power; backward d p y / x",
     ),
     "of a logarithm of a sum": Function(
-        Work(compare=1, add=2, exponential=1), Work(multiply=1), words=1, source="count: as softmax without its division"
+        Work(compare=1, add=2, exponential=1),
+        Work(multiply=1),
+        words=1,
+        source="count: as softmax without its division",
     ),
     "of a variance": Function(
-        Work(add=2, multiply=1), Work(add=1, multiply=1), words=1, source="count: sums of x and x x; backward 2 (x - m) d"
+        Work(add=2, multiply=1),
+        Work(add=1, multiply=1),
+        words=1,
+        source="count: sums of x and x x; backward 2 (x - m) d",
     ),
     "of a product of all": Function(
         Work(multiply=1), Work(multiply=1, divide=1), words=1, source="count: backward d y / x"

@@ -1,9 +1,9 @@
 """The matrix unit of a tile: products of activations with activations, as in attention, which no array holds.
 
 Modelled as a grid of digital multiply-accumulate units with a rate of its own: a product of an (m, k) with a (k, n)
-matrix is m n k operations, at ``rate``, each for the card's energy, whatever its shape. So the grid is taken to be filled
-always. Operands and results are in the buffers of the tile, and are not counted in every step of a product: the card's
-figure is with registers. One product at a time. On tiles without such a unit the digital unit multiplies and adds.
+matrix is m n k operations, at ``rate``, each for the card's energy, whatever its shape; so the grid is taken to be
+filled always. One product at a time. Not modelled: what moves between the tile's buffer and the unit while it
+multiplies. On tiles without such a unit the digital unit multiplies and adds.
 """
 
 from __future__ import annotations

@@ -48,8 +48,8 @@ ACCEPTED: dict[str, tuple[str, str]] = {
     "softmax": ("softmax", "softmax"),
     "log_softmax": ("softmax", "log_softmax"),
 }
-"""Traced operation (the name after ``aten.``) -> kind and detail of the network's operation, where it has one of its own;
-for all others see `moving` and `rules`."""
+"""Traced operation (the name after ``aten.``) -> kind and detail of the network's operation, where it has one of its
+own; for all others see `moving` and `rules`."""
 
 _MODULES = (
     "Linear Conv1d Conv2d Conv3d RNN LSTM GRU ReLU ReLU6 Sigmoid Tanh LeakyReLU ELU GELU SiLU Hardtanh Hardsigmoid "

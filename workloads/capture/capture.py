@@ -40,9 +40,9 @@ from rpusim.workloads.capture.translator import Translator
 def capture(module: nn.Module, input_shape: GivenInputs, name: str = "", training: bool = False) -> Network:
     """Trace a module into a `Network`, its weight layers and operations; weights are neither read nor allocated.
 
-    module:       any module that ``torch.export`` takes, with one weight layer or more: Linear, convolutions (transposed
-                  ones, too), RNN, LSTM and GRU (see `unrolled`), and products with parameters. What is between them is
-                  digital work. It may take and return several tensors, and may live on the meta device.
+    module:       any module that ``torch.export`` takes, with one weight layer or more: Linear, convolutions
+                  (transposed ones, too), RNN, LSTM and GRU (see `unrolled`), and products with parameters. What is
+                  between them is digital work. It may take and return several tensors, and live on the meta device.
     input_shape:  of one sample, such as (1, 28, 28); for several inputs, dtypes, examples and names see `Samples.of`.
     name:         of the network; the module's class if not given.
     training:     whether it is traced as in training mode; else as in evaluation mode.

@@ -16,7 +16,7 @@ _MOST = 10**8
 class Constants:
     """Compute constants of a traced graph, each once, when it is asked for.
 
-    known: values by the name of a placeholder, such as buffers of the user's module; those on the meta device have none.
+    known: values by the name of a placeholder, such as buffers of the user's module; on the meta device there are none.
     """
 
     def __init__(self, known: Mapping[str, Tensor]) -> None:

@@ -77,13 +77,17 @@ def _guesses(samples: Samples) -> list[tuple[bool, ...]]:
     free = [each.dtype is None for each in samples.all]
     mixed = [choice for choice in product((False, True), repeat=len(free)) if len(free) < 5]
     listed = [tuple(False for _ in free), tuple(free), *mixed]
-    return list(dict.fromkeys(choice for choice in listed if all(f or not c for f, c in zip(free, choice, strict=True))))
+    return list(
+        dict.fromkeys(choice for choice in listed if all(f or not c for f, c in zip(free, choice, strict=True)))
+    )
 
 
 def _asks_for_whole_numbers(error: Exception) -> bool:
     """Tell whether torch complains of a dtype."""
     text = str(error)
-    return any(word in text for word in ("Long", "Int", "int64", "dtype", "integer", "indices", "Float", "Half", "type"))
+    return any(
+        word in text for word in ("Long", "Int", "int64", "dtype", "integer", "indices", "Float", "Half", "type")
+    )
 
 
 def _refused(twin: nn.Module, samples: Samples, error: Exception) -> InputError:

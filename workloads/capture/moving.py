@@ -88,7 +88,7 @@ def moved(node: fx.Node, signals: dict[fx.Node, Signal], constants: Constants) -
 
     def stand_in(argument: fx.Node) -> Any:
         if argument in signals:
-            number, _, start, layout = signals[argument]
+            start, layout = signals[argument].start, signals[argument].layout
             shape = _shape(argument)
             return (layout.sample_of(shape) * total + layout.places(shape) + start + 1).to(torch.float64)
         value = constants.value(argument)

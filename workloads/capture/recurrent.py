@@ -1,11 +1,11 @@
 """RNN, LSTM and GRU as the engine sees them: for each layer a matrix for the input and one for the state.
 
 torch traces them as one operation. Stand-ins show their matrices, under the names that they have on arrays
-(`kernels.layers`: ``ih_l0``, ``hh_l0``, ``hh_l0_reverse`` and so on), with an operation of our own, ``recurrent``, for all
-steps of the state's matrix and its gates. They are shapes only, and never compute. A second direction is a chain of its
-own, over the steps from the last to the first; samples may stand second, as torch's own default has it; a first state
-may be given, for which the first step waits. A cell (LSTMCell and the like) is two linear layers and its gates, and
-one set of arrays however often it is called.
+(`kernels.layers`: ``ih_l0``, ``hh_l0``, ``hh_l0_reverse`` and so on), with an operation of our own, ``recurrent``, for
+all steps of the state's matrix and its gates. They are shapes only, and never compute. A second direction is a chain of
+its own, over the steps from the last to the first; samples may stand second, as torch's own default has it; a first
+state may be given, for which the first step waits. A cell (LSTMCell and the like) is two linear layers and its gates,
+and one set of arrays however often it is called.
 """
 
 from __future__ import annotations
@@ -62,6 +62,8 @@ class Unrolled(nn.Module):
                 "linear layer behind it"
             )
         self.path = path
+        self.num_layers: int
+        self.dropout: float
         for name in ("input_size", "hidden_size", "num_layers", "batch_first", "dropout", "bidirectional", "proj_size"):
             setattr(self, name, getattr(layer, name))  # a forward may read them, as those of torch's own layer
         self.rule = layer.nonlinearity if isinstance(layer, nn.RNN) else type(layer).__name__.lower()
@@ -77,11 +79,12 @@ class Unrolled(nn.Module):
         if isinstance(input, PackedSequence):
             raise InputError(f"module {self.path!r}: it reads a packed sequence; accepted: steps of equal length")
         states, cells = hx if isinstance(hx, tuple) else (hx, None)
-        given, last = input if self.batch_first else input.transpose(0, 1), []
+        given = input if self.batch_first else input.transpose(0, 1)
+        last: list[Tensor] = []
         for number in range(self.num_layers):
             if number and self.dropout:
                 given = functional.dropout(given, self.dropout, self.training)
-            outputs = []
+            outputs: list[Tensor] = []
             for way in self.ways:
                 place = len(last)
                 state, cell = (None if each is None else each[place] for each in (states, cells))
@@ -104,8 +107,10 @@ class UnrolledCell(nn.Module):
 
     def __init__(self, cell: nn.RNNCellBase) -> None:
         super().__init__()
-        self.input_size, self.hidden_size = cell.input_size, cell.hidden_size
-        self.rule = cell.nonlinearity if isinstance(cell, nn.RNNCell) else type(cell).__name__.removesuffix("Cell").lower()
+        self.input_size, self.hidden_size = int(cell.input_size), int(cell.hidden_size)
+        self.rule = (
+            cell.nonlinearity if isinstance(cell, nn.RNNCell) else type(cell).__name__.removesuffix("Cell").lower()
+        )
         for matrix in ("ih", "hh"):
             weight = getattr(cell, f"weight_{matrix}")
             self.add_module(matrix, nn.Linear(weight.shape[1], weight.shape[0], cell.bias, "meta", weight.dtype))
@@ -114,7 +119,7 @@ class UnrolledCell(nn.Module):
         """Return the state after a step, as torch's own cell does."""
         given: Tensor = self.get_submodule("ih")(input)
         state = hx[0] if isinstance(hx, tuple) else hx
-        width = self.get_submodule("hh").weight.shape[1]
+        width = int(self.hidden_size)
         products = self.get_submodule("hh")(given.new_zeros(*given.shape[:-1], width) if state is None else state)
         if self.rule == "lstm":
             cell = given.new_zeros(*given.shape[:-1], width) if hx is None else hx[1]

@@ -106,34 +106,38 @@ def shape_of(node: fx.Node) -> tuple[int, ...]:
 
 # --- value by value ---------------------------------------------------------------------------------------------------
 
+
+def _named(function: str, names: str) -> dict[str, str]:
+    return dict.fromkeys(names.split(), function)
+
+
+_COMPARISONS = (
+    "eq ne lt le gt ge greater less greater_equal less_equal not_equal isnan isinf isfinite sign sgn logical_not "
+    "logical_and logical_or logical_xor bitwise_and bitwise_or bitwise_not bitwise_xor heaviside bucketize"
+)
 _BY_NAME: dict[str, str] = {
-    **dict.fromkeys("sqrt".split(), "root"),
-    **dict.fromkeys("rsqrt".split(), "inverse root"),
-    **dict.fromkeys("reciprocal".split(), "inverse"),
-    **dict.fromkeys("log log2 log10 log1p".split(), "logarithm"),
-    **dict.fromkeys("exp2 expm1".split(), "exp"),
-    **dict.fromkeys("maximum minimum fmax fmin max min".split(), "maximum of two"),
-    **dict.fromkeys("where masked_fill masked_scatter nan_to_num".split(), "selection"),
-    **dict.fromkeys(
-        "eq ne lt le gt ge greater less greater_equal less_equal not_equal isnan isinf isfinite sign sgn logical_not "
-        "logical_and logical_or logical_xor bitwise_and bitwise_or bitwise_not bitwise_xor heaviside bucketize".split(),
-        "comparison",
-    ),
-    **dict.fromkeys("floor ceil round trunc frac floor_divide remainder fmod bitwise_left_shift".split(), "rounding"),
-    **dict.fromkeys("true_divide".split(), "divide"),
-    **dict.fromkeys("square".split(), "square"),
-    **dict.fromkeys("add sub rsub".split(), "add"),
-    **dict.fromkeys("mul".split(), "multiply"),
-    **dict.fromkeys("div".split(), "divide"),
-    **dict.fromkeys("addcmul addcdiv lerp".split(), "interpolation"),
-    **dict.fromkeys("relu_ hardshrink softshrink".split(), "leaky_relu"),
-    **dict.fromkeys("softsign".split(), "sigmoid"),
-    "sin": "pointwise",
-    "cos": "pointwise",
+    **_named("root", "sqrt"),
+    **_named("inverse root", "rsqrt"),
+    **_named("inverse", "reciprocal"),
+    **_named("logarithm", "log log2 log10 log1p"),
+    **_named("exp", "exp2 expm1"),
+    **_named("maximum of two", "maximum minimum fmax fmin max min"),
+    **_named("selection", "where masked_fill masked_scatter nan_to_num"),
+    **_named("comparison", _COMPARISONS),
+    **_named("rounding", "floor ceil round trunc frac floor_divide remainder fmod bitwise_left_shift"),
+    **_named("divide", "div true_divide"),
+    **_named("square", "square"),
+    **_named("add", "add sub rsub"),
+    **_named("multiply", "mul"),
+    **_named("interpolation", "addcmul addcdiv lerp"),
+    **_named("leaky_relu", "hardshrink softshrink"),
+    **_named("sigmoid", "softsign"),
+    **_named("pointwise", "sin cos"),
 }
+"""Operations value by value, and the function of the digital unit that each takes."""
 RANDOM = {
-    **dict.fromkeys("randn randn_like normal".split(), "normal random number"),
-    **dict.fromkeys("rand rand_like randint randint_like randperm".split(), "random number"),
+    **_named("normal random number", "randn randn_like normal"),
+    **_named("random number", "rand rand_like randint randint_like randperm"),
 }
 """What draws numbers, and the function of the digital unit that does it."""
 
@@ -290,7 +294,8 @@ def product(call: Call) -> Rule:
     turned = call.name == "linear"  # the weight stands transposed
     rows, columns = len(shape_of(left)), len(shape_of(right))
     along = -1 if turned or columns == 1 else -2
-    waits, axis, order = {}, set[int](), set[tuple[int, ...]]()
+    waits: dict[fx.Node, tuple[int, ...]] = {}
+    axis, order = set[int](), set[tuple[int, ...]]()
     for factor, contracted, kept in ((left, -1, -2), (right, along, -2 if turned else -1)):
         if (layout := call.layouts.get(factor)) is None:
             continue
@@ -351,9 +356,14 @@ def einsum(call: Call) -> Rule:
     terms, operands = inputs.split(","), call.given["tensors"]
     if "." in inputs or not output:
         return without_rule(call)
-    sizes = {letter: size for term, each in zip(terms, operands, strict=True) for letter, size in
-             zip(term, shape_of(each), strict=True)}
-    samples = {term[call.layouts[each].axis] for term, each in zip(terms, operands, strict=True) if each in call.layouts}
+    sizes = {
+        letter: size
+        for term, each in zip(terms, operands, strict=True)
+        for letter, size in zip(term, shape_of(each), strict=True)
+    }
+    samples = {
+        term[call.layouts[each].axis] for term, each in zip(terms, operands, strict=True) if each in call.layouts
+    }
     orders = {layout.order for layout in call.layouts.values()}
     if len(samples) != 1 or len(orders) != 1 or not samples <= set(output):
         raise MixedError

@@ -26,7 +26,6 @@ from rpusim.workloads.capture.moving import MixedError
 from rpusim.workloads.capture.rules import RANDOM, Call, rule, shape_of
 from rpusim.workloads.capture.weights import weighted
 
-
 _CONVOLUTIONS = [f"conv{way}{axes}d" for way in ("", "_transpose") for axes in (1, 2, 3)]
 
 
@@ -210,7 +209,9 @@ class Translator:
             signals[source] = moving.Signal(number, size, starts[number], self.layouts[source])
         known = moving.key(node, signals)
         try:
-            found = self.known_moves[known] if known in self.known_moves else moving.moved(node, signals, self.constants)
+            found = (
+                self.known_moves[known] if known in self.known_moves else moving.moved(node, signals, self.constants)
+            )
         except LookupError:
             return False
         if known:

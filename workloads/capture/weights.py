@@ -85,8 +85,10 @@ def named(translator: Translator, node: fx.Node, weight: fx.Node) -> tuple[str, 
     return translator.unique(name or node.name), parameter, "" if only_moved else said
 
 
-_TURNS = frozenset("t transpose permute numpy_T mT view reshape unsqueeze squeeze detach contiguous clone alias".split())
-_CUTS = frozenset("split split_with_sizes chunk getitem slice select narrow unbind unflatten".split())
+_TURNS = frozenset(
+    "t transpose permute numpy_T mT view reshape unsqueeze squeeze detach contiguous clone alias".split()  # noqa: SIM905
+)
+_CUTS = frozenset(["split", "split_with_sizes", "chunk", "getitem", "slice", "select", "narrow", "unbind", "unflatten"])
 
 
 def _made(weight: fx.Node, first: fx.Node) -> list[str]:
@@ -127,7 +129,9 @@ def _begun(translator: Translator, node: fx.Node, source: Operation, states: Seq
 
     source: what the input's matrix gives. states: the first output, and the first cells; None: zeros.
     """
-    given = [translator.made_by[state] for state in states if isinstance(state, fx.Node) and state in translator.made_by]
+    given = [
+        translator.made_by[state] for state in states if isinstance(state, fx.Node) and state in translator.made_by
+    ]
     if not given:
         return source
     waits = ((), *(tuple(range(len(state.shape))) for state in dict.fromkeys(given)))
@@ -144,9 +148,7 @@ def _of_matrices(left: int, right: int) -> str:
     return f"{first},{second}->{before}{'y' if left > 1 else ''}{'x' if right > 1 else ''}"
 
 
-def _contracted(
-    translator: Translator, node: fx.Node, equation: str, operands: Sequence[fx.Node], which: int
-) -> bool:
+def _contracted(translator: Translator, node: fx.Node, equation: str, operands: Sequence[fx.Node], which: int) -> bool:
     """Add a sum over products of a signal and a parameter as one layer; False if it is no matrix product.
 
     equation: with letters for axes. which: of the two operands is the parameter.
@@ -269,9 +271,7 @@ def _transposed(translator: Translator, node: fx.Node, given: dict[str, Any]) ->
     if not counted:
         translator.made_by[node] = places
         return
-    made = Operation(
-        translator.unique(f"{name} summed"), "digital", shape, "overlap", functions=counted, waits=waits
-    )
+    made = Operation(translator.unique(f"{name} summed"), "digital", shape, "overlap", functions=counted, waits=waits)
     translator.add(node, made, [places], layout)
 
 

@@ -51,8 +51,8 @@ def map_network(
 ) -> dict[str, Any]:
     """Place a network on a chip, as a document: every layer with its tiles, and totals.
 
-    network:   one of the zoo, ``file.py:function``, (module, shape of one sample), or what `rpusim.capture` found. On a chip that trains, layers that
-               only training uses are placed as well.
+    network:   one of the zoo, ``file.py:function``, (module, shape of one sample), or what `rpusim.capture` found. On a
+               chip that trains, layers that only training uses are placed as well.
     chip:      a preset, a YAML file, or a `Chip`.
     bias:      where biases are: a column of the array, or digital.
     device:    a way to train or to infer, whose unit cells say how many arrays a weight takes; None: one device each.

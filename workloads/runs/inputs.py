@@ -16,9 +16,10 @@ import torch
 from torch import nn
 
 from rpusim.arch.chips.chip import Chip
+from rpusim.arch.contract.configuration import shown
 from rpusim.arch.mapping.placement import Placement, place
 from rpusim.arch.network.network import Network
-from rpusim.errors import InputError, nearest
+from rpusim.errors import InputError, nearest, written
 from rpusim.kernels.inference import INFERENCE, AddNormal, GaussianClip, InferenceConfig
 from rpusim.kernels.pulses.trains import Execution
 from rpusim.workloads.capture.capture import capture, capture_modes, check_convertible
@@ -99,6 +100,11 @@ def load(experiment: Experiment) -> Inputs:
     """
     with experiment.speaks("network"):
         digital, input_shape = networks.build(experiment.network)
+        if not all(isinstance(size, int) for size in input_shape):
+            raise InputError(
+                f"network: {experiment.network!r} reads {shown(written(input_shape))}, but the data of a run are one "
+                "tensor of numbers; accepted: the shape of one sample, or rpusim.place and a loop of your own"
+            )
     with experiment.speaks("data"):
         samples = data.load(experiment.data).shaped(input_shape)
     with experiment.speaks("network"):

@@ -249,8 +249,32 @@ class Graph(nn.Module):
 
 
 IMAGES: dict[str, tuple[Any, Any]] = {
-    "resnet": (lambda: nn.Sequential(nn.Conv2d(3, 4, 3), Residual(4, 4), Residual(4, 8, 2), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(8, 4)), (3, 12, 12)),
-    "vgg": (lambda: nn.Sequential(nn.Conv2d(3, 8, 3, padding=1), nn.ReLU(inplace=True), nn.MaxPool2d(2), nn.Dropout2d(), nn.Conv2d(8, 8, 3), nn.ReLU(), nn.AdaptiveAvgPool2d((2, 3)), nn.Flatten(), nn.Dropout(), nn.Linear(48, 4)), (3, 12, 12)),
+    "resnet": (
+        lambda: nn.Sequential(
+            nn.Conv2d(3, 4, 3),
+            Residual(4, 4),
+            Residual(4, 8, 2),
+            nn.AdaptiveAvgPool2d(1),
+            nn.Flatten(),
+            nn.Linear(8, 4),
+        ),
+        (3, 12, 12),
+    ),
+    "vgg": (
+        lambda: nn.Sequential(
+            nn.Conv2d(3, 8, 3, padding=1),
+            nn.ReLU(inplace=True),
+            nn.MaxPool2d(2),
+            nn.Dropout2d(),
+            nn.Conv2d(8, 8, 3),
+            nn.ReLU(),
+            nn.AdaptiveAvgPool2d((2, 3)),
+            nn.Flatten(),
+            nn.Dropout(),
+            nn.Linear(48, 4),
+        ),
+        (3, 12, 12),
+    ),
     "squeeze and excitation": (Excited, (3, 8, 8)),
     "mobilenet-v2": (Inverted, (3, 12, 12)),
     "squeezenet": (Fire, (3, 8, 8)),
@@ -267,10 +291,60 @@ IMAGES: dict[str, tuple[Any, Any]] = {
     "non-local block": (Spatial, (8, 5, 5)),
     "wavenet": (WaveNet, (1, 24)),
     "graph network": (Graph, ((6, 5), (6, 6))),
-    "volumes": (lambda: nn.Sequential(nn.Conv3d(1, 4, 3), nn.BatchNorm3d(4), nn.ELU(), nn.AvgPool3d(2), nn.AdaptiveMaxPool3d(1), nn.Flatten(), nn.Linear(4, 2)), (1, 8, 8, 8)),
-    "generator": (lambda: nn.Sequential(nn.Linear(6, 32), nn.Unflatten(1, (8, 2, 2)), nn.Upsample(scale_factor=2), nn.Conv2d(8, 4, 3, padding=1), nn.InstanceNorm2d(4, affine=True), nn.LeakyReLU(0.2), nn.ConvTranspose2d(4, 1, 3, 2, 1, output_padding=1), nn.Tanh()), (6,)),
-    "discriminator": (lambda: nn.Sequential(nn.utils.parametrizations.weight_norm(nn.Conv2d(1, 4, 4, 2, 1)), nn.LeakyReLU(0.2), nn.GroupNorm(2, 4), nn.Conv2d(4, 1, 4), nn.Flatten(), nn.Sigmoid()), (1, 8, 8)),
-    "sound by transposed convolutions": (lambda: nn.Sequential(nn.ConvTranspose1d(4, 4, 8, 4, 2), nn.PReLU(), nn.Conv1d(4, 2, 7, padding=3, padding_mode="reflect"), nn.GLU(1)), (4, 9)),
-    "circular padding": (lambda: nn.Sequential(nn.Conv2d(2, 4, 3, padding=1, padding_mode="circular"), nn.Mish(), nn.ReplicationPad2d(1), nn.Conv2d(4, 2, 3, groups=2), nn.LPPool2d(2, 2)), (2, 6, 6)),
+    "volumes": (
+        lambda: nn.Sequential(
+            nn.Conv3d(1, 4, 3),
+            nn.BatchNorm3d(4),
+            nn.ELU(),
+            nn.AvgPool3d(2),
+            nn.AdaptiveMaxPool3d(1),
+            nn.Flatten(),
+            nn.Linear(4, 2),
+        ),
+        (1, 8, 8, 8),
+    ),
+    "generator": (
+        lambda: nn.Sequential(
+            nn.Linear(6, 32),
+            nn.Unflatten(1, (8, 2, 2)),
+            nn.Upsample(scale_factor=2),
+            nn.Conv2d(8, 4, 3, padding=1),
+            nn.InstanceNorm2d(4, affine=True),
+            nn.LeakyReLU(0.2),
+            nn.ConvTranspose2d(4, 1, 3, 2, 1, output_padding=1),
+            nn.Tanh(),
+        ),
+        (6,),
+    ),
+    "discriminator": (
+        lambda: nn.Sequential(
+            nn.utils.parametrizations.weight_norm(nn.Conv2d(1, 4, 4, 2, 1)),
+            nn.LeakyReLU(0.2),
+            nn.GroupNorm(2, 4),
+            nn.Conv2d(4, 1, 4),
+            nn.Flatten(),
+            nn.Sigmoid(),
+        ),
+        (1, 8, 8),
+    ),
+    "sound by transposed convolutions": (
+        lambda: nn.Sequential(
+            nn.ConvTranspose1d(4, 4, 8, 4, 2),
+            nn.PReLU(),
+            nn.Conv1d(4, 2, 7, padding=3, padding_mode="reflect"),
+            nn.GLU(1),
+        ),
+        (4, 9),
+    ),
+    "circular padding": (
+        lambda: nn.Sequential(
+            nn.Conv2d(2, 4, 3, padding=1, padding_mode="circular"),
+            nn.Mish(),
+            nn.ReplicationPad2d(1),
+            nn.Conv2d(4, 2, 3, groups=2),
+            nn.LPPool2d(2, 2),
+        ),
+        (2, 6, 6),
+    ),
 }
 """By name: what builds the module, and the shapes of one sample."""

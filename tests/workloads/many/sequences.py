@@ -83,7 +83,9 @@ class Llama(nn.Module):
         super().__init__()
         self.t, self.n, self.m = nn.Embedding(20, 16), nn.RMSNorm(16), nn.RMSNorm(16)
         self.q, self.k, self.v = (nn.Linear(16, n, bias=False) for n in (16, 8, 8))
-        self.o, self.g, self.u, self.d = (nn.Linear(a, b, bias=False) for a, b in ((16, 16), (16, 24), (16, 24), (24, 16)))
+        self.o, self.g, self.u, self.d = (
+            nn.Linear(a, b, bias=False) for a, b in ((16, 16), (16, 24), (16, 24), (24, 16))
+        )
         angle = torch.outer(torch.arange(6.0), 1e4 ** (-torch.arange(0, 4, 2) / 4))
         self.register_buffer("cos", angle.cos().repeat(1, 2))
         self.register_buffer("sin", angle.sin().repeat(1, 2))

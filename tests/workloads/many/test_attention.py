@@ -59,9 +59,10 @@ SOFTMAX = 9 * MULTIPLY + 9 * (COMPARE + 2 * ADD + EXPONENTIAL + MULTIPLY) + 3 * 
 
 @pytest.mark.parametrize("engine", ["compiled", "simpy"])
 def test_products_and_softmax_follow_the_last_vector(with_matrix_unit: Chip, engine: str) -> None:
-    """10 ns to wake; each of 3 vectors holds the array for 24 ns and 12 conversions of 1 ns, and is scaled while the next
-    one is driven: 24 operations at 700 a ns. Then 3 x 3 scores and 3 x 4 sums of 3, 2 x 36 products at 64 a ns; then
-    softmax: 9 + 9 multiplications, 18 additions, 9 comparisons, 9 exponentials of 3 cycles and 3 divisions, 75 cycles.
+    """10 ns to wake; each of 3 vectors holds the array for 24 ns and 12 conversions of 1 ns, and is scaled while the
+    next one is driven: 24 operations at 700 a ns. Then 3 x 3 scores of 4 products and 3 x 4 sums of 3, 2 x 36 products
+    at 64 a ns; then the softmax: 9 + 9 multiplications, 18 additions, 9 comparisons, 9 exponentials of 3 cycles and 3
+    divisions, 75 cycles.
     """
     events, ledger = done(with_matrix_unit, engine=engine)
     assert [-(-24_000 // 700), 72_000 // 64, -(-75_000 // 700)] == [35, 1125, 108]

@@ -51,9 +51,9 @@ def counted_by_torch(name: str, module: nn.Module, given: Any) -> int:
     arguments, named = map(example, samples.positional), {key: example(one) for key, one in samples.named}
     torch.backends.mha.set_fastpath_enabled(False)
     try:  # in operations that the counter knows, not in those of one library or another
-        with torch.backends.mkldnn.flags(enabled=False), sdpa_kernel(SDPBackend.MATH):
-            with FlopCounterMode(display=False) as counter:
-                module.eval()(*arguments, **named)
+        plainly = torch.backends.mkldnn.flags(enabled=False), sdpa_kernel(SDPBackend.MATH)
+        with plainly[0], plainly[1], FlopCounterMode(display=False) as counter:
+            module.eval()(*arguments, **named)
     finally:
         torch.backends.mha.set_fastpath_enabled(True)
     return int(counter.get_total_flops()) // 2
@@ -80,9 +80,7 @@ def test_matrices_are_on_arrays_with_all_their_numbers(name: str) -> None:
     small = [p.numel() for p in module.parameters() if p.dim() < 2]
     tables = [p for m in module.modules() if isinstance(m, nn.Embedding | nn.EmbeddingBag) for p in [m.weight]]
     tied = [p for p in module.parameters() if any(p is table for table in tables)]
-    on_arrays = sum(
-        layer.rows * layer.columns for i, layer in enumerate(network.layers) if network.uses(i)[0] == i
-    )
+    on_arrays = sum(layer.rows * layer.columns for i, layer in enumerate(network.layers) if network.uses(i)[0] == i)
     matrices = sum(p.numel() for p in module.parameters()) - sum(small)
     beside = {"gpt": 6 * 8, "gpt, tied, by hand": 6 * 8 - 20 * 8, "vit": 6 * 8, "vit by einsum": 6 * 8}
     beside["discriminator"] = 4  # the lengths of the filters, of which the weight is made
