@@ -34,9 +34,10 @@ import networkx as nx
 import numpy as np
 from numpy.typing import NDArray
 
-from rpusim.arch.network.computed import operations_of, shares
-from rpusim.arch.network.moves import IndexMap, Reading
-from rpusim.arch.network.operations import GENERAL, KINDS, MERGING, Operation, WeightLayer, Window, fits
+from rpusim.arch.network.computed import operations_of
+from rpusim.arch.network.moves import IndexMap
+from rpusim.arch.network.operations import GENERAL, KINDS, MERGING, Operation, WeightLayer, fits
+from rpusim.arch.network.passing import numbered, passed, readings, seen_by
 from rpusim.arch.network.sums import Signal, Sum, freed, largest
 from rpusim.errors import InputError, nearest
 
@@ -194,9 +195,9 @@ class Network:
             read = layer.readers(index_map.shape)[0]
             emits = self._emits(producer, index_map, read)
             # numbered backwards, the smallest number among a window's inputs is found by the search for the largest
-            oldest = len(emits) - _seen_by(layer, (len(emits) - index_map).astype(np.int32))
+            oldest = len(emits) - seen_by(layer, (len(emits) - index_map).astype(np.int32))
             frees = freed(oldest, emits)
-            found.append(Edge(producer, consumer, *map(_fixed, (_seen_by(layer, index_map), emits, frees))))
+            found.append(Edge(producer, consumer, *map(_fixed, (seen_by(layer, index_map), emits, frees))))
         for each in self.sums:
             vectors = self.layers[each.home].vectors
             for producer in each.sources:
@@ -331,15 +332,15 @@ class Network:
             if not arriving:
                 signals[operation.name] = Signal(INPUT, np.broadcast_to(np.int32(-1), operation.shape))
             elif isinstance(operation, WeightLayer):
-                signals[operation.name] = Signal(self.layers.index(operation), _numbered(operation))
+                signals[operation.name] = Signal(self.layers.index(operation), numbered(operation))
             elif len({signal.stage for signal in arriving}) == 1:
-                passed = _passed(operation, arriving)
-                signals[operation.name] = Signal(arriving[0].stage, largest(passed, operation.shape))
+                arrived = passed(operation, arriving)
+                signals[operation.name] = Signal(arriving[0].stage, largest(arrived, operation.shape))
             else:
                 of_parts = [homes[signal.stage] for signal in arriving]
                 home = max(of_parts)
                 own = [other == home for other in of_parts]
-                reads = _readings(operation, arriving)
+                reads = readings(operation, arriving)
                 made = Sum.of(operation.name, len(homes) - 1, home, given, reads, own, operation.shape)
                 sums.append(made)
                 homes.insert(-1, home)
@@ -382,67 +383,6 @@ def _fixed(array: IndexMap) -> IndexMap:
     """Forbid that an array is written to: networks are shared."""
     array.setflags(write=False)
     return array
-
-
-def _numbered(layer: WeightLayer) -> IndexMap:
-    """The layer's own vectors in its output shape: all rows of a position are complete together."""
-    numbers = np.arange(layer.vectors, dtype=np.int32)
-    if layer.window is not None:
-        return np.broadcast_to(numbers.reshape(1, *layer.shape[1:]), layer.shape)
-    return np.broadcast_to(numbers.reshape(*layer.shape[:-1], 1), layer.shape)
-
-
-def _seen_by(layer: WeightLayer, index_map: IndexMap) -> IndexMap:
-    """For each vector of the layer the largest number among the inputs that it reads."""
-    if layer.window is None:
-        last: IndexMap = index_map.max(axis=-1)
-        return last.reshape(-1)
-    return _slide(index_map.max(axis=0), layer.window, layer.shape[1:]).reshape(-1)
-
-
-def _readings(operation: Operation, arriving: Sequence[Signal]) -> tuple[Reading, ...]:
-    """Say what an operation that merges others, or is of the kinds `GENERAL`, reads of each of them."""
-    sizes = tuple(signal.completes.size for signal in arriving)
-    waits = (*operation.waits, *[()] * len(sizes))
-    return tuple(Reading(operation.moves, sizes, number, waits[number]) for number in range(len(sizes)))
-
-
-def _passed(operation: Operation, arriving: Sequence[Signal]) -> list[IndexMap]:
-    """Return, for each thing that a digital operation reads, the numbers that reach its outputs."""
-    if operation.kind in GENERAL:
-        reads = zip(_readings(operation, arriving), arriving, strict=True)
-        return [reading.latest(signal.completes, operation.shape) for reading, signal in reads]
-    return [_pass_through(operation, signal.completes) for signal in arriving]
-
-
-def _pass_through(operation: Operation, index_map: IndexMap) -> IndexMap:
-    """The numbers behind a digital operation: the largest one among the inputs of each output."""
-    if operation.kind == "flatten":
-        return index_map.reshape(operation.shape)
-    if operation.kind == "select":
-        return index_map.take(range(*operation.taken), axis=operation.axes[0]).reshape(operation.shape)
-    if operation.kind == "softmax":
-        return np.broadcast_to(index_map.max(axis=operation.axes, keepdims=True), operation.shape)
-    if operation.kind == "pool" and operation.axes:
-        last: IndexMap = index_map.max(axis=operation.axes)
-        return last.reshape(operation.shape)
-    if operation.kind == "pool":
-        axes = operation.pooled
-        same = index_map.ndim > axes and index_map.strides[0] == 0  # all channels alike: look at one
-        slid = _slide(index_map[:1] if same else index_map, operation.window, operation.shape[-axes:])
-        return np.broadcast_to(slid, operation.shape)
-    return np.broadcast_to(index_map, operation.shape)
-
-
-def _slide(index_map: IndexMap, window: Window | None, outputs: Sequence[int]) -> IndexMap:
-    """Maximum over windows on the last axes, adaptive ones if none is given; -1 where one sees only padding."""
-    for axis, count in enumerate(outputs):
-        along = axis - len(outputs)
-        length = index_map.shape[along]
-        places = shares(length, count) if window is None else window.reach(axis, length, count)
-        columns = [index_map.take(place, axis=along).max(axis=along, initial=-1) for place in places]
-        index_map = np.stack(columns, axis=along)
-    return index_map
 
 
 def _check(network: Network) -> None:

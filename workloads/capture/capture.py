@@ -30,10 +30,10 @@ from torch import nn
 from rpusim.arch.network.network import Network
 from rpusim.arch.network.operations import WeightLayer
 from rpusim.errors import InputError
-from rpusim.workloads.capture.accepted import ACCEPTED_MODULES, WEIGHT_LAYERS
 from rpusim.workloads.capture.export import export, meta_copy
 from rpusim.workloads.capture.recurrent import unrolled
 from rpusim.workloads.capture.samples import GivenInputs, Samples
+from rpusim.workloads.capture.traced import ACCEPTED_MODULES, WEIGHT_LAYERS
 from rpusim.workloads.capture.translator import Translator
 
 

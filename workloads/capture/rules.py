@@ -8,101 +8,17 @@ barrier: every output waits for everything; the result says so.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, fx
 
 from rpusim.arch.parts.digital_operations import FUNCTIONS
-from rpusim.workloads.capture.layout import BATCH, Layout
-from rpusim.workloads.capture.moving import MixedError
-
-Counts = list[tuple[str, int]]
-"""Names of functions of a digital unit, each with its number of elements per sample."""
-
-
-class Rule(NamedTuple):
-    """Say what an operation takes.
-
-    functions:  that a digital unit computes.
-    waits:      by operand, axes of its sample along which every output needs all of it.
-    layout:     where the samples of the (first) result are.
-    assumed:    what had to be assumed, in words.
-    """
-
-    functions: Counts
-    waits: dict[fx.Node, tuple[int, ...]]
-    layout: Layout
-    assumed: str = ""
-
-
-@dataclass
-class Call:
-    """Hold a traced call for the rules.
-
-    node:     that is traced.
-    name:     of the operation, without ``aten.``.
-    given:    its arguments by name.
-    layouts:  of the operands that depend on the sample.
-    trained:  numbers of the operands that are parameters which learn.
-    random:   operands that are drawn at random.
-    """
-
-    node: fx.Node
-    name: str
-    given: dict[str, Any]
-    layouts: dict[fx.Node, Layout]
-    trained: dict[fx.Node, int] = field(default_factory=dict)
-    random: dict[fx.Node, str] = field(default_factory=dict)
-
-    @property
-    def out(self) -> tuple[int, ...]:
-        """Shape of the (first) result, of all samples."""
-        return shape_of(self.node)
-
-    @property
-    def results(self) -> int:
-        """Numbers of the (first) result per sample."""
-        return math.prod(self.out) // BATCH
-
-    def numbers(self, operand: fx.Node) -> int:
-        """Count the numbers of an operand per sample; of one that does not depend on it, all."""
-        return math.prod(shape_of(operand)) // (BATCH if operand in self.layouts else 1)
-
-    def axes(self, operand: fx.Node, axes: Iterable[int]) -> tuple[int, ...]:
-        """Turn axes of an operand into those of its sample. Raises `MixedError` if samples lie along one of them."""
-        dimensions, layout = len(shape_of(operand)), self.layouts[operand]
-        found = [layout.sample_axis(axis, dimensions) for axis in axes]
-        if any(axis is None for axis in found):
-            raise MixedError
-        return tuple(sorted({axis for axis in found if axis is not None}))
-
-    def everything(self, operand: fx.Node) -> tuple[int, ...]:
-        """All axes of an operand's sample."""
-        return tuple(range(len(self.layouts[operand].sample_shape(shape_of(operand)))))
-
-    def broadcast(self) -> Layout:
-        """Find where samples are after operands met value by value. Raises `MixedError` if they do not meet."""
-        places = {(layout.axis - len(shape_of(each)), layout.order) for each, layout in self.layouts.items()}
-        if len(places) != 1:
-            raise MixedError
-        ((axis, order),) = places
-        return Layout(axis + len(self.out), order)
-
-    def parameter(self, operand: object) -> Counts:
-        """Count what an operand takes beside the operation if it is a parameter that learns."""
-        if not isinstance(operand, fx.Node) or operand not in self.trained:
-            return []
-        return [("parameter", self.results), ("parameter that learns", self.trained[operand])]
-
-
-def shape_of(node: fx.Node) -> tuple[int, ...]:
-    """Return the shape of a node's (first) value for all samples."""
-    value = node.meta["val"]
-    return tuple((value[0] if isinstance(value, tuple | list) else value).shape)
-
+from rpusim.workloads.capture.calls import Call, Counts, Rule, likely, without_rule
+from rpusim.workloads.capture.layout import Layout
+from rpusim.workloads.capture.products import FACTORS, attention, einsum, product
+from rpusim.workloads.capture.traced import shape_of
 
 # --- value by value ---------------------------------------------------------------------------------------------------
 
@@ -265,121 +181,6 @@ def norm(call: Call) -> Rule:
     return Rule(counts, {operand: call.axes(operand, axes)}, layout)
 
 
-# --- products of activations ------------------------------------------------------------------------------------------
-
-_FACTORS = {
-    "addmm": ("mat1", "mat2"),
-    "addmv": ("mat", "vec"),
-    "baddbmm": ("batch1", "batch2"),
-    "mm": ("self", "mat2"),
-    "bmm": ("self", "mat2"),
-    "mv": ("self", "vec"),
-    "dot": ("self", "tensor"),
-    "matmul": ("self", "other"),
-    "linear": ("input", "weight"),
-}
-
-
-def factors(call_name: str, given: dict[str, Any]) -> tuple[fx.Node, fx.Node] | None:
-    """Return the two factors of a matrix product; None if the call is none."""
-    names = _FACTORS.get(call_name)
-    return None if names is None else (given[names[0]], given[names[1]])
-
-
-def product(call: Call) -> Rule:
-    """Price a matrix product whose factors both depend on the sample, or one of which is a constant."""
-    pair = factors(call.name, call.given)
-    assert pair is not None
-    left, right = pair
-    turned = call.name == "linear"  # the weight stands transposed
-    rows, columns = len(shape_of(left)), len(shape_of(right))
-    along = -1 if turned or columns == 1 else -2
-    waits: dict[fx.Node, tuple[int, ...]] = {}
-    axis, order = set[int](), set[tuple[int, ...]]()
-    for factor, contracted, kept in ((left, -1, -2), (right, along, -2 if turned else -1)):
-        if (layout := call.layouts.get(factor)) is None:
-            continue
-        dimensions = len(shape_of(factor))
-        waits[factor] = tuple(sorted({*waits.get(factor, ()), *call.axes(factor, [contracted])}))
-        from_end = layout.axis - dimensions
-        if from_end == kept and dimensions > 1:  # samples are the rows or columns of the result
-            of_result = -1 if (rows == 1 or columns == 1) else (-2 if factor is left else -1)
-            if len([each for each in pair if each in call.layouts]) > 1 and left is not right:
-                raise MixedError
-        else:
-            of_result = from_end + (1 if min(rows, columns) == 1 else 0)
-        axis.add(of_result)
-        order.add(layout.order)
-    if len(axis) != 1 or len(order) != 1:
-        raise MixedError
-    macs = call.results * shape_of(left)[-1]
-    counts: Counts = [("product", macs)]
-    counts += [("operand", call.numbers(factor)) for factor in dict.fromkeys(pair) if factor in call.layouts]
-    if "beta" in call.given:
-        counts.append(("add", call.results))
-    for operand in call.node.all_input_nodes:
-        counts += call.parameter(operand) if operand not in pair else []
-    return Rule(counts, waits, Layout(axis.pop() + len(call.out), order.pop()))
-
-
-def attention(call: Call) -> Rule:
-    """Price scaled dot-product attention: m n k multiply-accumulates of both products, and the softmax between."""
-    query, key, value = (call.given[name] for name in ("query", "key", "value"))
-    (positions, width), (sources, given_width) = shape_of(query)[-2:], shape_of(value)[-2:]
-    heads = math.prod(shape_of(query)[:-2]) // BATCH
-    scores = heads * positions * sources
-    counts: Counts = [("product", scores * (width + given_width)), ("scale", scores)]
-    counts += [("softmax", scores), ("softmax divisor", heads * positions)]
-    mask = call.given.get("attn_mask")
-    if mask is not None or call.given.get("is_causal"):
-        counts.append(("offset", scores))
-    if call.given.get("dropout_p"):
-        counts.append(("dropout", scores))
-    waits: dict[fx.Node, tuple[int, ...]] = {}
-    for operand in (query, key, value):
-        if operand in call.layouts:
-            shared = [-3] if len(shape_of(operand)) > 3 and shape_of(operand)[-3] != shape_of(query)[-3] else []
-            of_rows = [] if operand is query and operand not in (key, value) else [-2]
-            counts.append(("operand", call.numbers(operand)))
-            waits[operand] = call.axes(operand, [*shared, *of_rows, -1])
-    if isinstance(mask, fx.Node) and mask in call.layouts:
-        waits[mask] = call.everything(mask)
-    places = {(call.layouts[each].axis, call.layouts[each].order) for each in waits if each is not mask}
-    if len(places) != 1:
-        raise MixedError
-    return Rule(counts, waits, Layout(*places.pop()))
-
-
-def einsum(call: Call) -> Rule:
-    """Price a sum over products of operands whose axes have letters, two at a time from the left."""
-    inputs, _, output = call.given["equation"].replace(" ", "").partition("->")
-    terms, operands = inputs.split(","), call.given["tensors"]
-    if "." in inputs or not output:
-        return without_rule(call)
-    sizes = {
-        letter: size
-        for term, each in zip(terms, operands, strict=True)
-        for letter, size in zip(term, shape_of(each), strict=True)
-    }
-    samples = {
-        term[call.layouts[each].axis] for term, each in zip(terms, operands, strict=True) if each in call.layouts
-    }
-    orders = {layout.order for layout in call.layouts.values()}
-    if len(samples) != 1 or len(orders) != 1 or not samples <= set(output):
-        raise MixedError
-    macs, met = 0, set(terms[0])
-    for number, term in enumerate(terms[1:], 1):
-        later = set(output).union(*terms[number + 1 :])
-        macs += math.prod(sizes[letter] for letter in met | set(term)) // BATCH
-        met = (met | set(term)) & later
-    if len(terms) == 1:
-        counts: Counts = [("of a sum", call.numbers(operands[0]))]
-    else:
-        counts = [("product", macs), *(("operand", call.numbers(each)) for each in dict.fromkeys(operands))]
-    waits = {each: call.everything(each) for each in call.layouts}
-    return Rule(counts, waits, Layout(output.index(samples.pop()), orders.pop()))
-
-
 # --- the rest ---------------------------------------------------------------------------------------------------------
 
 
@@ -396,7 +197,7 @@ def table(call: Call) -> Rule:
 def by_data(call: Call) -> Rule:
     """Price values that are found by numbers of the sample: everything has to be there."""
     waits = {each: call.everything(each) for each in call.layouts}
-    return Rule([("look up", call.results)], waits, _likely(call))
+    return Rule([("look up", call.results)], waits, likely(call))
 
 
 def interpolation(call: Call) -> Rule:
@@ -407,30 +208,12 @@ def interpolation(call: Call) -> Rule:
     return Rule(counts, {operand: call.axes(operand, axes)}, call.layouts[operand])
 
 
-def without_rule(call: Call) -> Rule:
-    """Price what has no rule, and say so."""
-    numbers = max([call.results, *(call.numbers(each) for each in call.layouts)])
-    waits = {each: call.everything(each) for each in call.layouts}
-    said = f"{call.name}: a straight line out of a table for each number read or written, once everything is there"
-    return Rule([("without a rule", numbers)], waits, _likely(call), said)
-
-
-def _likely(call: Call) -> Layout:
-    """Find an axis of the result on which the samples are as they were in an operand."""
-    for operand, layout in call.layouts.items():
-        if layout.axis < len(call.out) and call.out[layout.axis] == shape_of(operand)[layout.axis]:
-            return layout
-    if call.out and call.out[0] == BATCH:
-        return Layout()
-    raise MixedError
-
-
 _RULES: dict[str, Callable[[Call], Rule]] = {
     **dict.fromkeys(_REDUCTIONS, reduction),
     **dict.fromkeys((*_RUNNING, *_SORTED), along),
     **dict.fromkeys(("softmax", "_softmax", "log_softmax", "_log_softmax", "special_softmax"), softmax),
     **dict.fromkeys(("layer_norm", "rms_norm", "group_norm", "instance_norm", "batch_norm"), norm),
-    **dict.fromkeys(_FACTORS, product),
+    **dict.fromkeys(FACTORS, product),
     **dict.fromkeys(("embedding", "embedding_bag"), table),
     **{f"upsample_{way}": interpolation for way in ("linear1d", "bilinear2d", "bicubic2d", "trilinear3d")},
     **{f"_upsample_{way}_aa": interpolation for way in ("bilinear2d", "bicubic2d")},

@@ -18,15 +18,26 @@ from rpusim.arch.network.network import Network, connect
 from rpusim.arch.network.operations import Operation, WeightLayer, Window
 from rpusim.errors import InputError
 from rpusim.workloads.capture import moving
-from rpusim.workloads.capture.accepted import ACCEPTED, ACCEPTED_MODULES, CONSTANT
-from rpusim.workloads.capture.constants import Constants
+from rpusim.workloads.capture.calls import Call
 from rpusim.workloads.capture.export import is_torchs_own
-from rpusim.workloads.capture.layout import BATCH, Layout
-from rpusim.workloads.capture.moving import MixedError
-from rpusim.workloads.capture.rules import RANDOM, Call, rule, shape_of
+from rpusim.workloads.capture.layout import Layout
+from rpusim.workloads.capture.moving import Constants, MixedError
+from rpusim.workloads.capture.rules import RANDOM, rule
+from rpusim.workloads.capture.traced import (
+    ACCEPTED,
+    ACCEPTED_MODULES,
+    CONSTANT,
+    arguments,
+    as_sizes,
+    has_samples,
+    is_weight_layer,
+    needed_for,
+    operation_name,
+    shape_of,
+    take_directly,
+    values_of,
+)
 from rpusim.workloads.capture.weights import weighted
-
-_CONVOLUTIONS = [f"conv{way}{axes}d" for way in ("", "_transpose") for axes in (1, 2, 3)]
 
 
 class Translator:
@@ -78,14 +89,14 @@ class Translator:
         """Translate the whole graph. Raises InputError for what a network cannot hold."""
         nodes = list(self.program.graph.nodes)
         for node in nodes:
-            _take_directly(node)
+            take_directly(node)
         returned = nodes[-1].all_input_nodes
         signals = self.signals(nodes)
         if not any(node in signals for node in returned):
             raise InputError(f"the output of {type(self.twin).__name__}.forward does not depend on its input")
         # In training a layer whose result is kept aside, for a loss of the user's, learns as well.
         ends = set(returned) | (self.kept_aside(nodes, signals) if self.training else set())
-        live = _needed_for(nodes, ends)
+        live = needed_for(nodes, ends)
         loss = self.losses(nodes, ends, live & signals) if self.training else set()
         timed = live - loss
         given = [node for node in nodes if node.op == "placeholder" and node in signals]
@@ -115,7 +126,7 @@ class Translator:
         found: set[fx.Node] = set()
         for node in nodes:
             given = node.op == "placeholder" and node.name in samples
-            if given or (_operation_name(node) not in CONSTANT and not found.isdisjoint(node.all_input_nodes)):
+            if given or (operation_name(node) not in CONSTANT and not found.isdisjoint(node.all_input_nodes)):
                 found.add(node)
         return found
 
@@ -124,8 +135,8 @@ class Translator:
 
         nodes: of the graph, the output last. signals: those that depend on the sample.
         """
-        live = _needed_for(nodes, set(nodes[-1].all_input_nodes))
-        layers = (node for node in nodes if node in signals - live and _is_weight_layer(node))
+        live = needed_for(nodes, set(nodes[-1].all_input_nodes))
+        layers = (node for node in nodes if node in signals - live and is_weight_layer(node))
         return {node for node in layers if self.parameter(node) not in self.left_out}
 
     def kept_aside(self, nodes: Sequence[fx.Node], signals: AbstractSet[fx.Node]) -> set[fx.Node]:
@@ -138,14 +149,14 @@ class Translator:
 
     def parameter(self, node: fx.Node) -> str:
         """Name the parameter or buffer that a weight layer's node multiplies by; "" if that is computed."""
-        held = self.held.get(_arguments(node)["weight"].name, "")
+        held = self.held.get(arguments(node)["weight"].name, "")
         return self.first_name.get(held, "")
 
     def unread(self) -> set[str]:
         """Name the parameters of layers whose result does not reach what is returned."""
         nodes = list(self.program.graph.nodes)
         for node in nodes:
-            _take_directly(node)
+            take_directly(node)
         return {self.parameter(node) for node in self.unread_layers(nodes, self.signals(nodes))}
 
     def losses(self, nodes: Sequence[fx.Node], ends: AbstractSet[fx.Node], live: AbstractSet[fx.Node]) -> set[fx.Node]:
@@ -156,9 +167,9 @@ class Translator:
         found: set[fx.Node] = set()
         for node in reversed(nodes[:-1]):
             readers = [user for user in node.users if user in live]
-            if node not in live or node.op == "placeholder" or _is_weight_layer(node):
+            if node not in live or node.op == "placeholder" or is_weight_layer(node):
                 continue
-            without_samples = node in ends and not _has_samples(node)
+            without_samples = node in ends and not has_samples(node)
             if all(user in found for user in readers) and (without_samples or (node not in ends and readers)):
                 found.add(node)
         return found
@@ -171,7 +182,7 @@ class Translator:
     def translate(self, node: fx.Node) -> None:
         """Add the operation of one traced node, unless it computes a constant. Raises `MixedError` if samples mix."""
         sources = [source for source in node.all_input_nodes if source in self.made_by or source in self.parts]
-        name = _operation_name(node)
+        name = operation_name(node)
         if not sources or name in CONSTANT:
             return
         if node.target is operator.getitem:
@@ -184,7 +195,7 @@ class Translator:
         if name in moving.MOVES and self.move(node, sources):
             return
         kind, detail = ACCEPTED.get(name, ("", ""))
-        if weighted(self, node, name, _arguments(node)):
+        if weighted(self, node, name, arguments(node)):
             return
         if not (kind and self.known(node, sources, kind, detail)):
             self.by_rule(node, sources)
@@ -198,7 +209,7 @@ class Translator:
 
     def move(self, node: fx.Node, sources: Sequence[fx.Node]) -> bool:
         """Add what only moves values; False if data say where they go."""
-        name, operations = _operation_name(node), list(dict.fromkeys(self.made_by[source] for source in sources))
+        name, operations = operation_name(node), list(dict.fromkeys(self.made_by[source] for source in sources))
         if name in moving.BY_NUMBERS and sources != [node.all_input_nodes[0]]:
             return False
         starts = [0, *accumulate(math.prod(operation.shape) for operation in operations)]
@@ -234,21 +245,21 @@ class Translator:
         if stays and shape == source.shape:
             return source
         name = self.unique(node.name if several else self.digital_name(node))
-        kind, detail = ACCEPTED.get(_operation_name(node), ("", ""))
+        kind, detail = ACCEPTED.get(operation_name(node), ("", ""))
         if stays:
-            operation = Operation.digital(name, "flatten", source.shape, shape, _operation_name(node))
+            operation = Operation.digital(name, "flatten", source.shape, shape, operation_name(node))
         elif kind == "select" and self.layouts[node.all_input_nodes[0]].first and found.layout.first:
-            axes, taken = self.selection(node, _arguments(node))
+            axes, taken = self.selection(node, arguments(node))
             operation = Operation.digital(name, "select", source.shape, shape, detail, axes=axes, taken=taken)
         else:
             same = self.same_moves.setdefault((shape, found.moves.places.tobytes()), found.moves)
-            operation = Operation(name, "moves", shape, _operation_name(node), moves=same)
+            operation = Operation(name, "moves", shape, operation_name(node), moves=same)
         self.steps.append((operation, tuple(dict.fromkeys(each.name for each in operations))))
         return operation
 
     def known(self, node: fx.Node, sources: Sequence[fx.Node], kind: str, detail: str) -> bool:
         """Add an operation that a network has a kind of its own for; False if samples do not stand as that needs."""
-        call, given = self.call(node, sources), _arguments(node)
+        call, given = self.call(node, sources), arguments(node)
         operand = sources[0]
         layout, before = self.layouts[operand], self.made_by[operand]
         if kind in ("add", "multiply", "activation"):
@@ -259,7 +270,7 @@ class Translator:
         window = None
         if kind == "batch_norm" and not layout.first:
             return False
-        if kind == "softmax" or _operation_name(node) == "mean":
+        if kind == "softmax" or operation_name(node) == "mean":
             dimensions, dim = len(shape_of(operand)), given.get("dim")
             listed = [dim] if isinstance(dim, int) else list(dim or range(dimensions))
             axes = call.axes(operand, listed)
@@ -285,13 +296,15 @@ class Translator:
         self, node: fx.Node, given: dict[str, Any], layout: Layout, before: Operation
     ) -> tuple[Window | None, tuple[int, ...]] | None:
         """Return window and axes of a pooling; None if it is none of the kind of a network."""
-        over, shape = int(_operation_name(node).removesuffix("_with_indices")[-2]), shape_of(node)
+        over, shape = int(operation_name(node).removesuffix("_with_indices")[-2]), shape_of(node)
         if layout.axis >= len(shape) - over:
             raise MixedError
         if "kernel_size" in given:
-            kernel = _sizes(given["kernel_size"], over)
-            stride = _sizes(given["stride"], over) if given["stride"] else kernel
-            return Window(kernel, stride, _sizes(given["padding"], over), _sizes(given.get("dilation", 1), over)), ()
+            kernel = as_sizes(given["kernel_size"], over)
+            stride = as_sizes(given["stride"], over) if given["stride"] else kernel
+            return Window(
+                kernel, stride, as_sizes(given["padding"], over), as_sizes(given.get("dilation", 1), over)
+            ), ()
         if over == 2:
             return None, ()
         sizes, outputs = before.shape[-over:], shape[-over:]
@@ -308,16 +321,16 @@ class Translator:
             if self.held.get(operand.name) in self.trained
         }
         drawn = {
-            operand: RANDOM[_operation_name(operand)]
+            operand: RANDOM[operation_name(operand)]
             for operand in node.all_input_nodes
-            if operand.op == "call_function" and _operation_name(operand) in RANDOM
+            if operand.op == "call_function" and operation_name(operand) in RANDOM
         }
         layouts = {source: self.layouts[source] for source in sources}
-        return Call(node, _operation_name(node), _arguments(node), layouts, learns, drawn)
+        return Call(node, operation_name(node), arguments(node), layouts, learns, drawn)
 
     def by_rule(self, node: fx.Node, sources: Sequence[fx.Node]) -> None:
         """Add what a digital unit computes, as a rule says."""
-        if not any(isinstance(value, torch.Tensor) for value in _values(node)):
+        if not any(isinstance(value, torch.Tensor) for value in values_of(node)):
             return
         found = rule(self.call(node, sources))
         operations = [self.made_by[source] for source in sources]
@@ -327,7 +340,7 @@ class Translator:
         counted: dict[str, int] = {}
         for function, number in found.functions:
             counted[function] = counted.get(function, 0) + number
-        name = _operation_name(node)
+        name = operation_name(node)
         self.add(
             node,
             Operation(
@@ -405,18 +418,18 @@ class Translator:
     @staticmethod
     def window(given: dict[str, Any], axes: int, kernel: tuple[int, ...]) -> Window:
         """Return the window of a convolution; given: the arguments of the call."""
-        stride, dilation = _sizes(given["stride"], axes), _sizes(given["dilation"], axes)
+        stride, dilation = as_sizes(given["stride"], axes), as_sizes(given["dilation"], axes)
         padding = given["padding"]
         if padding == "same":  # torch puts the odd position after the last one
             before = tuple(d * (k - 1) // 2 for d, k in zip(dilation, kernel, strict=True))
         else:
-            before = (0,) * axes if padding == "valid" else _sizes(padding, axes)
+            before = (0,) * axes if padding == "valid" else as_sizes(padding, axes)
         return Window(kernel, stride, before, dilation)
 
     @staticmethod
     def name_of(node: fx.Node) -> str:
         """Name the operation that a node calls, as in `ACCEPTED`."""
-        return _operation_name(node)
+        return operation_name(node)
 
     def with_constants(self, node: fx.Node, kind: str, detail: str) -> tuple[str, int]:
         """Say how a sum or product treats operands that are no branches of their own.
@@ -438,7 +451,7 @@ class Translator:
         axis = given["dim"] % len(before)
         if axis == 0:
             raise InputError(self.mixes_samples(node))
-        if _operation_name(node) == "select":
+        if operation_name(node) == "select":
             first = given["index"] % before[axis]
             return (axis - 1,), (first, first + 1, 1)
         first, stop, step = slice(given["start"], given["end"], given["step"]).indices(before[axis])
@@ -456,11 +469,11 @@ class Translator:
         path, kind = self.place(node)
         if is_torchs_own(self.twin.get_submodule(path)):
             return f"module {path!r} ({kind})" if path else f"module {kind}"
-        return f"operation {_operation_name(node)!r} in {kind}.forward" + (f" (module {path!r})" if path else "")
+        return f"operation {operation_name(node)!r} in {kind}.forward" + (f" (module {path!r})" if path else "")
 
     def refusal(self, node: fx.Node) -> str:
         """Say that the node is not supported, and what is."""
-        (_, kind), name = self.place(node), _operation_name(node)
+        (_, kind), name = self.place(node), operation_name(node)
         if name.startswith("wrap_with_"):  # a part of the graph that torch keeps to itself
             return (
                 f"{kind}.forward calls torch.no_grad, torch.autocast or a re-entrant checkpoint, whose inside is not "
@@ -489,60 +502,3 @@ class Translator:
             name = f"{wanted}:{count}"
         self.taken.add(name)
         return name
-
-
-def _take_directly(node: fx.Node) -> None:
-    """Let who reads one of several tensors that were stacked read that one: nobody may read the others."""
-    stacked = node.args[0] if node.op == "call_function" and node.args else None
-    if not isinstance(stacked, fx.Node) or _operation_name(node) != "select" or _operation_name(stacked) != "stack":
-        return
-    given, of_stack = _arguments(node), _arguments(stacked)
-    dimensions = len(shape_of(stacked))
-    if given["dim"] % dimensions == of_stack["dim"] % dimensions:
-        node.replace_all_uses_with(of_stack["tensors"][given["index"]])
-
-
-def _values(node: fx.Node) -> Sequence[Any]:
-    """Return what a node gives, as a list."""
-    value = node.meta.get("val")
-    return value if isinstance(value, tuple | list) else [value]
-
-
-def _has_samples(node: fx.Node) -> bool:
-    """Tell whether a node's value has an axis of samples, and something for each of them."""
-    shape = shape_of(node)
-    return len(shape) > 1 and shape[0] == BATCH
-
-
-def _is_weight_layer(node: fx.Node) -> bool:
-    name = _operation_name(node)
-    return name in ("linear", "recurrent") or (name.startswith("conv") and name in _CONVOLUTIONS)
-
-
-def _needed_for(nodes: Sequence[fx.Node], ends: AbstractSet[fx.Node]) -> set[fx.Node]:
-    """Find the nodes that some (``ends``) are made of; after a change in place torch reads the new value."""
-    live = set(ends)
-    for node in reversed(nodes):
-        if node in live:
-            live.update(node.all_input_nodes)
-    return live
-
-
-def _operation_name(node: fx.Node) -> str:
-    """Shorten what a node calls: `relu_.default` -> `relu`; `<built-in function getitem>` -> `getitem`."""
-    if isinstance(node.target, torch._ops.OpOverload):
-        return node.target._schema.name.partition("::")[2].removesuffix("_")
-    return getattr(node.target, "__name__", str(node.target))
-
-
-def _arguments(node: fx.Node) -> dict[str, Any]:
-    """Return the arguments of a traced call by name, defaults filled in."""
-    assert isinstance(node.target, torch._ops.OpOverload), "only torch operations are in ACCEPTED"
-    schema = node.target._schema.arguments
-    given = {argument.name: value for argument, value in zip(schema, node.args, strict=False)} | node.kwargs
-    return {argument.name: given.get(argument.name, argument.default_value) for argument in schema}
-
-
-def _sizes(value: Any, axes: int) -> tuple[int, ...]:
-    sizes = [value] if isinstance(value, int) else list(value)
-    return tuple(int(size) for size in (sizes * axes if len(sizes) == 1 else sizes))

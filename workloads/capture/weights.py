@@ -23,7 +23,8 @@ from rpusim.arch.network.moves import IndexMap, Moves
 from rpusim.arch.network.operations import Operation, WeightLayer, Window
 from rpusim.workloads.capture.layout import BATCH, Layout
 from rpusim.workloads.capture.moving import MixedError
-from rpusim.workloads.capture.rules import factors, shape_of
+from rpusim.workloads.capture.products import factors
+from rpusim.workloads.capture.traced import shape_of
 
 if TYPE_CHECKING:
     from rpusim.workloads.capture.translator import Translator
