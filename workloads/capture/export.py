@@ -61,7 +61,8 @@ def export(twin: nn.Module, samples: Samples) -> torch.export.ExportedProgram:
         with torch.device("meta"), _TRACING, _quiet(), _confined(), _masks_as_given():
             args, given = samples.tensors(floating[0] if floating else torch.float32, whole)
             try:
-                return torch.export.export(twin, args, given, strict=False)
+                program = torch.export.export(twin, args, given, strict=False)
+                return program.run_decompositions({}) if _writes_into_parts(program) else program
             except InputError:
                 raise
             except Exception as error:  # torch.export raises many kinds, and whatever the user's forward raises
@@ -70,6 +71,16 @@ def export(twin: nn.Module, samples: Samples) -> torch.export.ExportedProgram:
                     break
     assert first is not None
     raise _refused(twin, samples, first) from first
+
+
+def _writes_into_parts(program: torch.export.ExportedProgram) -> bool:
+    """Tell whether a part of a tensor is written to in place, as in ``y[:, 0] = x``; torch can say that without."""
+    written: list[str] = []
+    for node in program.graph.nodes:
+        whole = node.args[0] if node.op == "call_function" and node.args else None
+        if isinstance(whole, torch.fx.Node) and str(node.target).split(".")[-2:][0].endswith("_"):
+            written.append(str(whole.target))
+    return any(of.startswith(("aten.select.", "aten.slice.", "aten.view.", "aten.narrow.")) for of in written)
 
 
 def _guesses(samples: Samples) -> list[tuple[bool, ...]]:

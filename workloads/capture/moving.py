@@ -30,7 +30,7 @@ _COPIES = (
     "native_channel_shuffle pad constant_pad_nd _pad_circular reflection_pad1d reflection_pad2d reflection_pad3d "
     "replication_pad1d replication_pad2d replication_pad3d upsample_nearest1d upsample_nearest2d upsample_nearest3d "
     "_upsample_nearest_exact1d _upsample_nearest_exact2d _upsample_nearest_exact3d slice_scatter select_scatter "
-    "last_cell meshgrid"
+    "last_cell meshgrid copy"
 )
 _BY_NUMBERS = "index index_select gather take take_along_dim index_copy index_put scatter"
 BY_NUMBERS = frozenset(_BY_NUMBERS.split())

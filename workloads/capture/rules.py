@@ -169,7 +169,7 @@ def norm(call: Call) -> Rule:
         axes, norms = range(1, len(shape)), given["num_groups"]
     else:
         axes, norms = range(2, len(shape)), shape[1]
-    if name == "batch_norm":
+    if "batch_norm" in name:
         functions = [("batch_norm", call.results), ("batch_norm channel", shape[1])]
         return Rule(functions, {}, layout)
     each = "normalise by root" if name == "rms_norm" else "normalise"
@@ -213,6 +213,8 @@ _RULES: dict[str, Callable[[Call], Rule]] = {
     **dict.fromkeys((*_RUNNING, *_SORTED), along),
     **dict.fromkeys(("softmax", "_softmax", "log_softmax", "_log_softmax", "special_softmax"), softmax),
     **dict.fromkeys(("layer_norm", "rms_norm", "group_norm", "instance_norm", "batch_norm"), norm),
+    "_native_batch_norm_legit_functional": norm,
+    "native_dropout": lambda call: Rule([("dropout", call.results)], {}, call.broadcast()),
     **dict.fromkeys(FACTORS, product),
     **dict.fromkeys(("embedding", "embedding_bag"), table),
     **{f"upsample_{way}": interpolation for way in ("linear1d", "bilinear2d", "bicubic2d", "trilinear3d")},

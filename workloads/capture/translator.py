@@ -426,11 +426,6 @@ class Translator:
             before = (0,) * axes if padding == "valid" else as_sizes(padding, axes)
         return Window(kernel, stride, before, dilation)
 
-    @staticmethod
-    def name_of(node: fx.Node) -> str:
-        """Name the operation that a node calls, as in `ACCEPTED`."""
-        return operation_name(node)
-
     def with_constants(self, node: fx.Node, kind: str, detail: str) -> tuple[str, int]:
         """Say how a sum or product treats operands that are no branches of their own.
 

@@ -14,7 +14,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import replace
 from itertools import product
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import numpy as np
 from torch import fx
@@ -24,15 +24,58 @@ from rpusim.arch.network.operations import Operation, WeightLayer, Window
 from rpusim.workloads.capture.layout import BATCH, Layout
 from rpusim.workloads.capture.moving import MixedError
 from rpusim.workloads.capture.products import factors
-from rpusim.workloads.capture.traced import shape_of
+from rpusim.workloads.capture.traced import operation_name, shape_of
 
-if TYPE_CHECKING:
-    from rpusim.workloads.capture.translator import Translator
+
+class Graph(Protocol):
+    """What is asked of who translates the graph, see `rpusim.workloads.capture.translator.Translator`."""
+
+    steps: list[tuple[Operation, tuple[str, ...]]]
+    made_by: dict[fx.Node, Operation]
+    layouts: dict[fx.Node, Layout]
+    held: dict[str, str]
+    trained: set[str]
+    parameters: set[str]
+    first_name: dict[str, str]
+    all_names: dict[str, set[str]]
+
+    def add(self, node: fx.Node, operation: Operation, sources: Sequence[Operation], layout: Layout) -> None:
+        """Add an operation that makes what a node gives."""
+
+    def place(self, node: fx.Node) -> tuple[str, str]:
+        """Return path and class of the submodule in whose forward a node was traced."""
+
+    def unique(self, name: str) -> str:
+        """Return a name that no other operation has."""
+
+    def turned(self, node: fx.Node) -> str | None:
+        """Return the name of the parameter that a node is the transpose of."""
+
+    def window(self, given: dict[str, Any], axes: int, kernel: tuple[int, ...]) -> Window:
+        """Return the window of a convolution."""
+
+    def weight_layer(
+        self, node: fx.Node, kind: str, source: Operation, shape: tuple[int, ...], given: dict[str, Any]
+    ) -> WeightLayer:
+        """Make the weight layer of a node whose weight is a parameter or buffer."""
+
+    def layer_of(
+        self,
+        node: fx.Node,
+        kind: str,
+        source: Operation,
+        shape: tuple[int, ...],
+        given: dict[str, Any],
+        name: str,
+        parameter: str,
+    ) -> WeightLayer:
+        """Make a weight layer of a name, with the parameter that it multiplies by."""
+
 
 _LETTERS = "abcdefghijklmnopqrstuvwxyz"
 
 
-def weighted(translator: Translator, node: fx.Node, name: str, given: dict[str, Any]) -> bool:
+def weighted(translator: Graph, node: fx.Node, name: str, given: dict[str, Any]) -> bool:
     """Add a product with trained weights; False if the node is none.
 
     translator: of the graph. node: a traced call, name: of its operation. given: its arguments.
@@ -59,14 +102,14 @@ def weighted(translator: Translator, node: fx.Node, name: str, given: dict[str, 
     return _contracted(translator, node, equation, operands, operands.index(weights[0]))
 
 
-def holds(translator: Translator, node: fx.Node) -> bool:
+def holds(translator: Graph, node: fx.Node) -> bool:
     """Tell whether a constant is a parameter, or made of some."""
     if node.op == "placeholder":
         return translator.held.get(node.name) in translator.parameters
     return any(holds(translator, source) for source in node.all_input_nodes)
 
 
-def named(translator: Translator, node: fx.Node, weight: fx.Node) -> tuple[str, str, str]:
+def named(translator: Graph, node: fx.Node, weight: fx.Node) -> tuple[str, str, str]:
     """Name the layer of a node, its parameter, and say what was assumed of a weight that is computed first."""
     first = weight
     while first.name not in translator.held and first.all_input_nodes:
@@ -104,10 +147,10 @@ def _made(weight: fx.Node, first: fx.Node) -> list[str]:
     return steps[::-1]
 
 
-def _plain(translator: Translator, node: fx.Node, given: dict[str, Any]) -> None:
+def _plain(translator: Graph, node: fx.Node, given: dict[str, Any]) -> None:
     """Add a linear layer, a convolution or the steps of a recurrent layer, as the network knows them."""
     source, layout = translator.made_by[given["input"]], translator.layouts[given["input"]]
-    kind = translator.name_of(node)
+    kind = operation_name(node)
     last = len(shape_of(given["input"])) - 1
     if layout.axis == last or (kind != "linear" and not layout.first):
         raise MixedError
@@ -125,7 +168,7 @@ def _plain(translator: Translator, node: fx.Node, given: dict[str, Any]) -> None
     translator.add(node, layer, [source], layout)
 
 
-def _begun(translator: Translator, node: fx.Node, source: Operation, states: Sequence[Any]) -> Operation:
+def _begun(translator: Graph, node: fx.Node, source: Operation, states: Sequence[Any]) -> Operation:
     """Let a recurrent layer wait for the states that it is given; a state that is constant is there.
 
     source: what the input's matrix gives. states: the first output, and the first cells; None: zeros.
@@ -149,7 +192,7 @@ def _of_matrices(left: int, right: int) -> str:
     return f"{first},{second}->{before}{'y' if left > 1 else ''}{'x' if right > 1 else ''}"
 
 
-def _contracted(translator: Translator, node: fx.Node, equation: str, operands: Sequence[fx.Node], which: int) -> bool:
+def _contracted(translator: Graph, node: fx.Node, equation: str, operands: Sequence[fx.Node], which: int) -> bool:
     """Add a sum over products of a signal and a parameter as one layer; False if it is no matrix product.
 
     equation: with letters for axes. which: of the two operands is the parameter.
@@ -161,8 +204,8 @@ def _contracted(translator: Translator, node: fx.Node, equation: str, operands: 
     sizes = dict(zip(of_signal, shape_of(signal), strict=True))
     sizes_of_weight = dict(zip(of_weight, shape_of(weight), strict=True))
     samples = of_signal[layout.axis]
-    if samples in of_weight:
-        raise MixedError
+    if samples in of_weight:  # a parameter that was repeated for every sample meets each by itself
+        return False
     if any(sizes.get(letter, size) != size for letter, size in sizes_of_weight.items()):  # broadcast
         return False
     sizes |= sizes_of_weight
@@ -178,7 +221,7 @@ def _contracted(translator: Translator, node: fx.Node, equation: str, operands: 
     )
     inside = [a for a in of_signal if a != samples or not layout.alone]
     name, parameter, said = named(translator, node, weight)
-    bias = translator.name_of(node) == "addmm"
+    bias = operation_name(node) == "addmm"
     at = np.arange(math.prod(source.shape)).reshape([sizes[a] for a in inside])
     beyond = [a for a in rest if a in inside]
     if groups == 1:
@@ -204,7 +247,7 @@ def _contracted(translator: Translator, node: fx.Node, equation: str, operands: 
     return True
 
 
-def moved(translator: Translator, node: fx.Node, source: Operation, places: np.ndarray) -> Operation:
+def moved(translator: Graph, node: fx.Node, source: Operation, places: np.ndarray) -> Operation:
     """Add an operation that moves values, unless each stays where it is.
 
     source: whose values are moved. places: of each value of the result among those of the source; -1: none.
@@ -217,7 +260,7 @@ def moved(translator: Translator, node: fx.Node, source: Operation, places: np.n
     return made
 
 
-def _frames(translator: Translator, node: fx.Node, given: dict[str, Any]) -> None:
+def _frames(translator: Graph, node: fx.Node, given: dict[str, Any]) -> None:
     """Add a convolution of several frames of each sample, which stand on the axis of the samples, as one more axis."""
     source, layout = translator.made_by[given["input"]], translator.layouts[given["input"]]
     weight, axes = given["weight"], len(shape_of(given["weight"])) - 2
@@ -245,7 +288,7 @@ def _frames(translator: Translator, node: fx.Node, given: dict[str, Any]) -> Non
     translator.made_by[node] = moved(translator, node, layer, back)
 
 
-def _transposed(translator: Translator, node: fx.Node, given: dict[str, Any]) -> None:
+def _transposed(translator: Graph, node: fx.Node, given: dict[str, Any]) -> None:
     """Add a transposed convolution: a layer of input positions, and sums of what overlaps."""
     source, layout = translator.made_by[given["input"]], translator.layouts[given["input"]]
     weight = given["weight"]
@@ -277,7 +320,7 @@ def _transposed(translator: Translator, node: fx.Node, given: dict[str, Any]) ->
 
 
 def _overlapping(
-    inputs: Sequence[int], kernel: Sequence[int], shape: Sequence[int], given: dict[str, Any], translator: Translator
+    inputs: Sequence[int], kernel: Sequence[int], shape: Sequence[int], given: dict[str, Any], translator: Graph
 ) -> IndexMap:
     """Find the places of the products that each output of a transposed convolution is the sum of.
 
