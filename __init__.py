@@ -4,10 +4,11 @@
     result = rpusim.simulate("fcn-digits")            # train on a chip: accuracy, time, energy, area
     result["accuracy"]["test_error"], result["time"]["per_sample_s"], result["energy"]["per_sample_J"]
 
-``simulate`` runs an experiment and ``save`` writes its run folder; ``Chip`` is a chip as data; ``AnalogLinear``,
-``AnalogConv2d``, ``AnalogSGD``, ``convert`` and ``place`` are the torch way; ``program`` and ``drift`` are for models
-that only infer (``InferenceConfig``); ``map_network`` and ``time_network`` train nothing. The sub-packages: ``arch``
-(the chip and its engine), ``kernels`` (the numbers), ``workloads`` (what is run), ``reports`` (what a person sees).
+``simulate`` runs an experiment and ``save`` writes its run folder; ``study`` runs many and ``best`` finds the best;
+``Chip`` is a chip as data; ``AnalogLinear``, ``AnalogConv2d``, ``AnalogSGD``, ``convert`` and ``place`` are the torch
+way; ``program`` and ``drift`` are for models that only infer (``InferenceConfig``); ``map_network`` and
+``time_network`` train nothing. The sub-packages: ``arch`` (the chip and its engine), ``kernels`` (the numbers),
+``workloads`` (what is run), ``reports`` (what a person sees).
 """
 
 from __future__ import annotations
@@ -30,8 +31,11 @@ if TYPE_CHECKING:
     from rpusim.kernels.inference import InferenceConfig, drift, program
     from rpusim.kernels.layers.convert import convert
     from rpusim.reports import save
+    from rpusim.reports.study_page.run import study
     from rpusim.workloads.capture.capture import capture
+    from rpusim.workloads.explore.table import best
     from rpusim.workloads.results.result import Result
+    from rpusim.workloads.runs.callbacks import TensorBoard, WeightsAndBiases
     from rpusim.workloads.runs.estimate import map_network, time_network
     from rpusim.workloads.runs.placed import place
     from rpusim.workloads.runs.settings import Experiment
@@ -48,7 +52,10 @@ _HOMES = {
     "InputError": "rpusim.errors",
     "Result": "rpusim.workloads.results.result",
     "capture": "rpusim.workloads.capture.capture",
+    "TensorBoard": "rpusim.workloads.runs.callbacks",
+    "WeightsAndBiases": "rpusim.workloads.runs.callbacks",
     "array_parameters": "rpusim.kernels",
+    "best": "rpusim.workloads.explore.table",
     "convert": "rpusim.kernels",
     "digital_parameters": "rpusim.kernels",
     "load_digital": "rpusim.kernels",
@@ -58,6 +65,7 @@ _HOMES = {
     "program": "rpusim.kernels.inference",
     "save": "rpusim.reports",
     "simulate": "rpusim.workloads.runs.simulate",
+    "study": "rpusim.reports.study_page.run",
     "time_network": "rpusim.workloads.runs.estimate",
 }
 
@@ -71,7 +79,10 @@ __all__ = [
     "InferenceConfig",
     "InputError",
     "Result",
+    "TensorBoard",
+    "WeightsAndBiases",
     "array_parameters",
+    "best",
     "capture",
     "convert",
     "digital_parameters",
@@ -82,6 +93,7 @@ __all__ = [
     "program",
     "save",
     "simulate",
+    "study",
     "time_network",
 ]
 

@@ -26,11 +26,13 @@ def nearest(given: object, accepted: Iterable[object]) -> str:
 
     given: what the user wrote; its ``str`` is compared.
     accepted: the names (or members of a `StrEnum`) that would have been right, in any order.
-    Returns "; did you mean 'x'? accepted are x, y" or, where no name is close, "; accepted are x, y". More than eight
-    names are left out after a close one, and cut to the most similar eight otherwise.
+    A name that begins with what was given is closer than any other. Returns "; did you mean 'x'? accepted are x, y" or,
+    where no name is close, "; accepted are x, y". More than eight names are left out after a close one, and cut to the
+    most similar eight otherwise.
     """
     names = sorted(str(each) for each in accepted)  # so that the sentence is the same in every run, also for a set
-    close = get_close_matches(str(given), names, n=1, cutoff=0.5)
+    begun = sorted((name for name in names if str(given) and name.startswith(str(given))), key=len)
+    close = begun[:1] or get_close_matches(str(given), names, n=1, cutoff=0.5)
     if not close:
         return f"; accepted are {_few(str(given), names)}"
     return f"; did you mean {close[0]!r}?" + (f" accepted are {', '.join(names)}" if len(names) <= _FEW else "")

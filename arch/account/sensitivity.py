@@ -23,6 +23,7 @@ from rpusim.arch.account.rest import Rest
 from rpusim.arch.chips import library
 from rpusim.arch.chips.bill_of_parts import BillOfParts, bill_of_parts
 from rpusim.arch.chips.chip import Chip
+from rpusim.arch.chips.description import TileKind
 from rpusim.arch.contract.activity import Activity
 from rpusim.arch.contract.quantity import ZEPTOJOULES_PER_JOULE
 from rpusim.arch.engine.events import Events
@@ -160,13 +161,17 @@ class Sensitivity:
         other = card.model_copy(update=update)
         tiles = tuple(
             kind.model_copy(update={"adc": kind.adc.model_copy(update={"card": card.name})})
-            if not isinstance(kind.adc.card, str) and kind.adc.found_or_estimated == card
+            if not isinstance(kind.adc.card, str) and self._converter(kind).name == card.name
             else kind
             for kind in self._chip.tiles
         )
         return self.total(
             self._chip.model_copy(update={"tiles": tiles, "cards": {**self._chip.cards, card.name: other}})
         )
+
+    def _converter(self, kind: TileKind) -> Card:
+        """Return the card of the converters of a kind of tile."""
+        return kind.adc.converter(lambda name: library.find(name, self._chip.cards, "card"))
 
     # --- what the events say ------------------------------------------------------------------------------------------
 

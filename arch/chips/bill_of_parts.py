@@ -98,7 +98,10 @@ def bill_of_parts(chip: ChipDescription) -> BillOfParts:
             parts[part.name] = part
         return parts
 
-    tiles = tuple(built(_of_a_tile(kind), kind.scale_to or chip.scale_to, f"tiles.{kind.name}.") for kind in chip.tiles)
+    tiles = tuple(
+        built(_of_a_tile(kind, chip.cards), kind.scale_to or chip.scale_to, f"tiles.{kind.name}.")
+        for kind in chip.tiles
+    )
     chip_wide = built(_once_on_the_chip(chip, _tile_area(chip, tiles)), chip.scale_to, "")
     return BillOfParts(chip, tiles, chip_wide, tuple(originals))
 
@@ -109,7 +112,7 @@ class _Entry(NamedTuple):
     where: str
     """The block of the chip's file that speaks of it, for errors."""
     card: str | Card
-    """The name of a card, or the card itself where it was estimated."""
+    """The name of a card, or the card itself, as that of a converter."""
     kind: str | None
     """The kind of part that the card has to be for; None: any, as for support circuits."""
     build: Callable[[Card], Part]
@@ -136,7 +139,7 @@ def _once_on_the_chip(chip: ChipDescription, tile_area: float) -> Iterator[_Entr
         yield _Entry(f"support.{support.name}", support.card, None, support.build)
 
 
-def _of_a_tile(kind: TileKind) -> Iterator[_Entry]:
+def _of_a_tile(kind: TileKind, own: dict[str, Card]) -> Iterator[_Entry]:
     """The parts of one tile; where it only infers, columns are driven and rows are read, else both are both."""
     array, adc, arrays = kind.array, kind.adc, kind.array.arrays
     pulses, writing, read = kind.pulses, kind.programming, kind.read_seconds
@@ -155,7 +158,7 @@ def _of_a_tile(kind: TileKind) -> Iterator[_Entry]:
     yield _Entry("array", array.cell, "array", make)
     make = partial(kind.inputs.build, lines=driven, busy_lines=driven_at_once, drive_seconds=read)
     yield _Entry("inputs", kind.inputs.card, "input drivers", make)
-    yield _Entry("adc", _converter(kind), "ADC", partial(adc.build, sides=sides, arrays=arrays))
+    yield _Entry("adc", _converter(kind, own), "ADC", partial(adc.build, sides=sides, arrays=arrays))
     yield _Entry("digital", kind.digital.card, "digital unit", kind.digital.build)
     if kind.matrix:
         yield _Entry("matrix", kind.matrix.card, "matrix unit", kind.matrix.build)
@@ -176,11 +179,12 @@ def _of_a_tile(kind: TileKind) -> Iterator[_Entry]:
         yield _Entry(f"support.{support.name}", support.card, None, support.build)
 
 
-def _converter(kind: TileKind) -> str | Card:
+def _converter(kind: TileKind, own: dict[str, Card]) -> Card:
+    where = f"tiles.{kind.name}.adc."
     try:
-        return kind.adc.found_or_estimated
+        return kind.adc.converter(lambda name: library.find(name, own, "card"))
     except InputError as error:
-        raise InputError(f"tiles.{kind.name}.adc.{error}") from None
+        raise InputError(f"{where}{error}") from None
 
 
 def _card(entry: _Entry, own: dict[str, Card], where: str) -> Card:

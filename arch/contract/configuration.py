@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 import types
 from collections.abc import Mapping
+from copy import deepcopy
+from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin
 
@@ -71,12 +73,18 @@ def read_yaml(path: Path) -> dict[str, Any]:
     if len(content) > MOST_BYTES:
         raise InputError(f"{where}: has more than {MOST_BYTES // 1024} KB; a configuration is a few KB of YAML")
     try:
-        document = load(text)
+        document = deepcopy(_loaded(text))
     except YamlError as error:
         raise InputError(f"{where}: {shown(str(error), 300)}") from None
     if not isinstance(document, dict):
         raise InputError(f"{where}: holds {type(document).__name__}, but a mapping of fields is needed")
     return document
+
+
+@lru_cache(maxsize=64)
+def _loaded(text: str) -> Any:
+    """Read a document, once: a study reads the same few files thousands of times. What is returned is not changed."""
+    return load(text)
 
 
 def parse(model: type[Model], fields: dict[str, Any], where: str) -> Model:

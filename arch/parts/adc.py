@@ -11,18 +11,20 @@ Not modelled: offsets and non-linearity.
 With a ``pool`` neighbouring tiles share banks of converters instead of having their own: an array whose outputs are
 ready takes any bank that is free, first come, first served, whatever layer it belongs to.
 
-``card`` names a cost card, or asks for one estimated from a survey of converters (see `adc_survey`).
+``card`` names a cost card, or asks for one that is estimated from a survey of converters, or scaled by it from a card
+of a converter with other bits or another rate (see `adc_survey`).
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
 from rpusim.arch.contract.quantity import SamplesPerSecond
 from rpusim.arch.contract.sourced import Count, Sourced
-from rpusim.arch.parts.adc_survey import CardOrEstimate
+from rpusim.arch.parts.adc_survey import CardOrEstimate, Scaled
 from rpusim.arch.parts.part import Card, Part
 from rpusim.errors import InputError
 
@@ -63,7 +65,7 @@ class Adcs(Sourced):
                            read-outs saturate. A tile that cuts weights over cells has no use for it.
     noise:                 standard deviation of the Gaussian noise of every conversion, in the unit of ``bound``; where
                            weights are cut over cells, in highest levels of a cell x full-scale input.
-    card:                  name of a cost card, or an estimate from the survey of converters.
+    card:                  name of a cost card, an estimate from the survey of converters, or a card that it scales.
     pool:                  what tiles share; None: every array has converters of its own.
     slice_bound:           full scale of a conversion of one slice, in highest levels of a cell x full-scale input;
                            None: by the rule of `conversion`.
@@ -95,13 +97,17 @@ class Adcs(Sourced):
         """
         return (1 << self.bits) - 2
 
-    @property
-    def found_or_estimated(self) -> str | Card:
-        """The name of a card, or the card that was estimated for these bits and this rate.
+    def converter(self, find: Callable[[str], Card]) -> Card:
+        """Return the card of one converter: found by its name, estimated, or scaled from that of another converter.
 
-        Raises `InputError` if the survey has no such converters.
+        find: finds a card by its name.
+        Raises `InputError` if there is no card of that name, or the survey has no such converters.
         """
-        return self.card if isinstance(self.card, str) else self.card.card(self.bits, self.rate)
+        if isinstance(self.card, str):
+            return find(self.card)
+        if isinstance(self.card, Scaled):
+            return self.card.card(self.bits, self.rate, find(self.card.scaled))
+        return self.card.card(self.bits, self.rate)
 
     def count(self, lines: int) -> int:
         """Converters needed for a side of ``lines`` lines."""
@@ -125,7 +131,8 @@ class Adcs(Sourced):
         if card.rated_bits != self.bits or card.rated_rate != self.rate:
             raise InputError(
                 f"adc: {self.bits} bits at {self.rate:g} S/s, but its card {card.name} is rated for {card.rated_bits} "
-                f"bits at {card.rated_rate or 0:g} S/s; a card's cost holds only for the converter it was taken from"
+                f"bits at {card.rated_rate or 0:g} S/s, and its cost holds for no other converter; accepted: the card "
+                f"of such a one, or card: {{scaled: {card.name}}}"
             )
         per_side = self.per_side(sides, arrays)
         units = max(per_side) if self.shared_between_sides else sum(per_side)

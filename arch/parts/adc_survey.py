@@ -15,7 +15,7 @@ the full rate. Not modelled: interleaving, input drivers, references, calibratio
 from __future__ import annotations
 
 from math import exp, log, log10
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Discriminator, Tag
 
@@ -99,10 +99,68 @@ class Estimate(Frozen):
         )
 
 
+class Scaled(Frozen):
+    """In place of a card's name, ask for its figures brought to the converter's own bits and rate.
+
+    Energy and area change by the ratios of equations (3) and (4), which do not depend on the node; power while the
+    converter waits goes with energy x rate, leakage with area. So a converter stays as good or bad as the one that the
+    card describes, seen from the line of the best published designs.
+
+    scaled:  the card's name.
+    """
+
+    scaled: str
+
+    def card(self, bits: int, rate: float, measured: Card) -> Card:
+        """Make the card of one converter.
+
+        bits:      its resolution, taken to be effective.
+        rate:      conversions per second.
+        measured:  the card called ``scaled``, which says for which converter its figures are.
+
+        Raises `InputError` if that card is of no converter, or one of the two is beyond what was published.
+        """
+        if measured.rated_bits is None or measured.rated_rate is None:
+            raise InputError(f"card.scaled: card {measured.name} does not say for how many bits and which rate it is")
+        for name, value, own in (("bits", bits, measured.rated_bits), ("rate", rate, measured.rated_rate)):
+            limits = {"bits": BITS, "rate": RATES}[name]
+            for given in (value, own):
+                if not limits[0] <= given <= limits[1]:
+                    raise InputError(
+                        f"{name}: card {measured.name} ({own:g}) cannot be scaled to {value:g}, as the survey's law "
+                        f"holds from {limits[0]:g} to {limits[1]:g}; name a cost card of such a converter"
+                    )
+        was, node = (measured.rated_bits, measured.rated_rate), measured.node
+        energy = energy_per_conversion(bits, rate, node) / energy_per_conversion(*was, node)
+        area = area_of_converter(bits, rate, node) / area_of_converter(*was, node)
+        power = energy * rate / measured.rated_rate
+        update: dict[str, Any] = {
+            "name": f"{measured.name} ({bits} bits, {rate / 1e6:g} MS/s)",
+            "unit": f"one {bits}-bit converter",
+            "basis": "assumption",
+            "energy": {name: joules * energy for name, joules in measured.energy.items()},
+            "power": None if measured.power is None else measured.power * power,
+            "area": measured.area * area,
+            "leakage": measured.leakage * area,
+            "idle": None if measured.idle is None else measured.idle * power,
+            "ranges": {},
+            "rated_bits": bits,
+            "rated_rate": rate,
+            "source": f"scaled from {was[0]} bits, {was[1] / 1e6:g} MS/s by the ratio of the regression over Murmann's "
+            f"ADC survey; {measured.source}",
+        }
+        return measured.model_copy(update=update)
+
+
 def _which(given: object) -> str:
-    """Tell pydantic by a tag which of the two was given, so that its errors are about that one only."""
+    """Tell pydantic by a tag which one was given, so that its errors are about that one only."""
+    if isinstance(given, Scaled) or (isinstance(given, dict) and "scaled" in given):
+        return "Scaled"
     return "Estimate" if isinstance(given, dict | Estimate) else "str"
 
 
-CardOrEstimate = Annotated[Annotated[str, Tag("str")] | Annotated[Estimate, Tag("Estimate")], Discriminator(_which)]
-"""What a block's ``card`` may be: a mapping is an `Estimate`, everything else the name of a card."""
+CardOrEstimate = Annotated[
+    Annotated[str, Tag("str")] | Annotated[Estimate, Tag("Estimate")] | Annotated[Scaled, Tag("Scaled")],
+    Discriminator(_which),
+]
+"""What a block's ``card`` may be: a mapping is an `Estimate` or `Scaled`, everything else the name of a card."""

@@ -1,10 +1,11 @@
-"""What ships with rpusim: experiments, networks, chips, devices and ways to infer, each with its title and source."""
+"""What ships with rpusim: experiments, studies, networks, chips, devices, ways to infer; each with title and source."""
 
 from __future__ import annotations
 
 from rpusim.arch.chips import chip
 from rpusim.kernels.inference import INFERENCE
 from rpusim.kernels.tiles.presets import CONFIGURATIONS, Preset
+from rpusim.workloads.explore import study
 from rpusim.workloads.runs import settings
 from rpusim.workloads.zoo import networks
 
@@ -14,13 +15,15 @@ Entry = dict[str, str]
 def catalogue() -> dict[str, list[Entry]]:
     """List what `rpusim presets` shows.
 
-    Returns the kinds (experiments, networks, chips, devices, inference), each with its entries of ``name``, ``title``
-    and ``source``.
+    Returns the kinds (experiments, studies, networks, chips, devices, inference), each with its entries of ``name``,
+    ``title`` and ``source``.
     """
+    studies = [study.load(name) for name in study.presets()]
     experiments = [settings.load(name) for name in settings.presets()]
     chips = [chip.Chip.load(name) for name in chip.presets()]
     return {
         "experiments": [{"name": e.name, "title": e.title, "source": e.source} for e in experiments],
+        "studies": [{"name": s.name, "title": s.title, "source": s.question} for s in studies],
         "networks": [
             {"name": name, "title": entry.title, "source": entry.source} for name, entry in networks.NETWORKS.items()
         ],

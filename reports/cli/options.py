@@ -26,6 +26,25 @@ replicas = click.option(
 )
 
 
+settings = click.option(
+    "--set",
+    "settings",
+    metavar="PATH=VALUE",
+    multiple=True,
+    help="Change a field, such as tiles.0.adc.bits=6 or device.dw_min=0.002 (may be repeated).",
+)
+sweep = click.option(
+    "--set",
+    "settings",
+    metavar="PATH=VALUE",
+    multiple=True,
+    help="Change a field, such as tiles.0.adc.bits=6 (may be repeated); several values, PATH=A,B, make a study.",
+)
+workers = click.option(
+    "--workers", "number", type=click.IntRange(0, 1000), default=2, show_default=True, help="Processes of a study."
+)
+
+
 def how_it_is_timed(command: Any) -> Any:
     """Give a command the options of everything that times a network."""
     schedules = click.Choice(["sequential", "layer-pipelined", "minibatch-pipelined", "asynchronous"])
@@ -68,3 +87,39 @@ def copies_by_layer(given: str | None) -> dict[str, int]:
             raise InputError(f"--replicas: got {layer!r} twice, but a number for each layer is needed")
         found[layer] = int(number)
     return found
+
+
+def changes(settings: tuple[str, ...]) -> dict[str, Any]:
+    """Read the values of `--set`: what is changed, by dotted path. Raises `InputError` for a path that comes twice."""
+    from rpusim.arch.contract import dotted
+
+    found: dict[str, Any] = {}
+    for setting in settings:
+        path, value = dotted.read(setting)
+        if path in found:
+            raise InputError(f"--set {path}: got two values, but one is needed")
+        found[path] = value
+    return found
+
+
+def with_changes(chip: str, device: str | None, settings: tuple[str, ...]) -> tuple[Any, Any]:
+    """Apply `--set` to what a network is mapped to or timed on.
+
+    chip, device: as they were named; None: no device.
+
+    Returns both as `rpusim.workloads.runs.inputs` takes them. Raises `InputError` for a path that is of neither.
+    """
+    from rpusim.workloads.runs.settings import alike, of_a_chip, with_parameter
+
+    on: Any = chip
+    cells: Any = device
+    for path, value in changes(settings).items():
+        head, _, rest = path.partition(".")
+        if of_a_chip(path):
+            on = alike(on) | {path.removeprefix("chip."): value}
+        elif head == "device" and rest and cells is not None:
+            cells = with_parameter(cells, rest, value)
+        else:
+            reason = "there is no --device" if head == "device" else "it is no field of a chip"
+            raise InputError(f"--set {path}: {reason}; accepted here are fields of the chip, and of the --device")
+    return on, cells

@@ -1,4 +1,4 @@
-"""JSON schemas for editors: of chip and experiment files from their pydantic models, and of result.json.
+"""JSON schemas for editors: of chip and experiment files from their pydantic models, and of documents from files here.
 
 A quantity is a float behind the boundary but a string with a unit in a file, so each number with a dimension becomes a
 string with a pattern.
@@ -17,17 +17,20 @@ from pydantic import BaseModel
 from rpusim.arch.contract.configuration import shown
 from rpusim.arch.contract.quantity import Dimension
 
-RESULT = Path(__file__).parent / "result.schema.json"
+DOCUMENTS = ("result", "study", "compare")
+"""The JSON documents that rpusim writes; their schemas are files beside this one."""
 _NUMBER = r"^\s*[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?\s*"
 
 
 def schema_of(kind: str) -> dict[str, Any]:
     """Make the JSON schema of a file.
 
-    kind: "chip" or "experiment" (of the YAML file), or "result" (of result.json).
+    kind: "chip" or "experiment" (of the YAML file), "result" (of result.json), "study" (of study.json), or "compare"
+          (of what `rpusim compare --json` prints).
     """
-    if kind == "result":
-        schema: dict[str, Any] = json.loads(RESULT.read_text(encoding="utf-8"))
+    if kind in DOCUMENTS:
+        path = Path(__file__).parent / f"{kind}.schema.json"
+        schema: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         return schema
     if kind == "chip":
         from rpusim.arch.chips.chip import Chip
@@ -42,6 +45,7 @@ _KINDS: dict[str, type | tuple[type, ...]] = {
     "object": dict,
     "array": list,
     "string": str,
+    "boolean": bool,
     "integer": int,
     "number": (int, float),
 }
@@ -52,12 +56,12 @@ def problem(document: Any, schema: dict[str, Any], where: str = "") -> str:
 
     where: the path to the document within a larger one, for the words.
 
-    Knows what `result.schema.json` uses: type, const, required, properties, additionalProperties and items.
+    Knows what the files beside this one use: type, const, required, properties, additionalProperties and items.
 
     Returns what is wrong, in words; empty if all is well.
     """
     kind = schema.get("type")
-    if kind and (not isinstance(document, _KINDS[kind]) or (isinstance(document, bool))):
+    if kind and (not isinstance(document, _KINDS[kind]) or isinstance(document, bool) != (kind == "boolean")):
         article = "an" if kind[0] in "aeiou" else "a"
         return f"{where or 'the document'} is {shown(repr(document), 60)}, not {article} {kind}"
     if "const" in schema and document != schema["const"]:

@@ -12,14 +12,14 @@ if TYPE_CHECKING:
     from rpusim.workloads.results.result import Result
 
 
-def is_training(chip: Chip, training: bool | None, schedule: str, device: str | None) -> bool:
+def is_training(chip: Chip, training: bool | None, schedule: str, device: Any) -> bool:
     """Tell whether training or inference is timed.
 
     chip:      what the network is timed on.
     training:  what --training or --inference said; if neither was given (None), training is timed where the chip, the
                device and the schedule allow it.
     schedule:  name of the schedule; layer-pipelined is for inference only.
-    device:    name of the way to train or to infer, or None for the chip's own.
+    device:    the way to train or to infer, as a user gives it; None for the chip's own.
     """
     from rpusim.workloads.cells import inference_cells
 

@@ -53,7 +53,7 @@ def learning_curve(curve: list[dict[str, Any]]) -> str:
         parts.append(text(name, right + 36, _TOP - 12 - 15 * scale, class_="axis-name"))
 
     ends = [height_of(errors[-1]) for _, _, errors in series]
-    labels = _apart(ends, 17.0)
+    labels = apart(ends, 17.0)
     for (name, tone, errors), label in reversed(list(zip(series, labels, strict=True))):
         points = [(x(point["epoch"]), height_of(error)) for point, error in zip(curve, errors, strict=True)]
         parts.append(element("path", d=path(points), class_=f"line {tone}", fill="none"))
@@ -108,7 +108,7 @@ def aging_curve(points: list[dict[str, Any]], floating_point: float) -> str:
             written = x(time)
             parts.append(text(age(time), written, base + 18, text_anchor="middle"))
     ends = [(name, tone, drawn[-1]) for name, tone, drawn in series] + [("floating point", "reference", floating_point)]
-    labels = _apart([height_of(error) for _, _, error in ends], 17.0)
+    labels = apart([height_of(error) for _, _, error in ends], 17.0)
     for (name, tone, error), label in zip(ends, labels, strict=True):
         parts.append(text(f"{name} {percent(error)}", right + 12, label + 4, class_=f"label {tone}"))
     final = ", ".join(f"{name} {percent(error)}" for name, _, error in ends)
@@ -144,7 +144,7 @@ class _ErrorAxis:
         return _HEIGHT - _BOTTOM - share * (_HEIGHT - _BOTTOM - _TOP)
 
 
-def _apart(heights: list[float], least: float) -> list[float]:
+def apart(heights: list[float], least: float) -> list[float]:
     """Move the heights of labels so that no two are closer than ``least``.
 
     Labels that would overlap form a group, evenly spaced about the mean of their own heights.

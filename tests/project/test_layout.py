@@ -39,10 +39,12 @@ ROOMS: dict[str, str] = {
     "workloads.capture": "arch.parts arch.network",
     "workloads.cells": "arch.contract arch.chips arch.mapping kernels",
     "workloads.results": ("arch.contract arch.network arch.chips arch.mapping arch.engine arch.schedule arch.account"),
+    "workloads.compare": "workloads.results",
     "workloads.clock": "arch kernels workloads.cells workloads.results",
     "workloads.runs": (
         "arch kernels workloads.zoo workloads.capture workloads.cells workloads.results workloads.clock"
     ),
+    "workloads.explore": "arch workloads.cells workloads.results workloads.runs",
     "workloads.studies": "arch kernels workloads.zoo workloads.capture workloads.cells workloads.clock workloads.runs",
     "workloads.benchmarks": (
         "arch kernels workloads.zoo workloads.capture workloads.cells workloads.clock workloads.runs"
@@ -50,6 +52,7 @@ ROOMS: dict[str, str] = {
     "reports.words": "",
     "reports.trace": "arch.contract arch.engine arch.analysis reports.words workloads.results",
     "reports.page": "arch.contract reports.words reports.trace workloads.results",
+    "reports.study_page": "reports.words reports.page workloads.explore workloads.results",
     "reports.curves": "arch.contract kernels.devices reports.words reports.page",
     "reports.cli": "arch kernels workloads reports",
 }

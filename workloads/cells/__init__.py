@@ -11,3 +11,6 @@
 Here belongs what has to know both a `rpusim.arch.chips.chip.Chip` and the kernel's parameters. What a unit cell needs
 of a chip it says itself (`rpusim.kernels.cells`): a new cell is no work here.
 """
+
+OF_THE_CHIP = "chip"
+"""The name of the device that the chip's own cells are."""

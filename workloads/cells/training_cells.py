@@ -8,6 +8,9 @@ mapping with a device ``model``, its parameters and, unless every cross-point is
 
 ``endurance`` is how many pulses a cell takes; without it, that of the device's name, or an assumption.
 
+A mapping with ``like`` in place of ``model`` changes a named configuration: {like: ttv2-reram-sb, dw_min: 0.002}; what
+is given in its ``cell`` are parameters of the cell that the configuration has.
+
 The name, or the model, ``chip`` stands for the cells that the chip has: what follows from their circuit, where the chip
 says what it is (`rpusim.arch.parts.cmos_cell`), so that currents and capacitances are written in one place.
 """
@@ -30,12 +33,11 @@ from rpusim.kernels.devices.drift import Drift
 from rpusim.kernels.inference import INFERENCE
 from rpusim.kernels.pulses.trains import Execution
 from rpusim.kernels.tiles.presets import CONFIGURATIONS
+from rpusim.workloads.cells import OF_THE_CHIP
 from rpusim.workloads.cells.endurance import ASSUMED, CHARGE, OF_DEVICES, Endurance
 
 Given = str | dict[str, Any]
 
-OF_THE_CHIP = "chip"
-"""The name of the device that the chip's own cells are."""
 MOST_PULSES = 1e30
 """An endurance beyond is taken for a slip."""
 _SECONDS = ("device.drift.t_0", "device.retention")
@@ -114,12 +116,45 @@ def build(given: Given, chip: Chip | None = None) -> UnitCells:
     if not isinstance(given, str | dict):
         raise InputError(f"device: got {shown(written(given))}, but a name, or a mapping with 'model', is needed")
     parameters = {"model": given} if isinstance(given, str) else _named("device", given)
+    if "like" in parameters:
+        return _alike(parameters, chip)
     cell = parameters.pop("cell", {"kind": Single.kind})
     source = "given in the experiment, or the model's default"
     if chip and parameters.get("model") == OF_THE_CHIP:
         source = f"follows from the circuit of the cells of {chip.name}, or given in the experiment"
     lasts = _endurance(parameters.pop("endurance", None), parameters.get("model"))
     return UnitCells(_device("device", parameters, chip), _cell("device.cell", cell, chip), None, source, lasts)
+
+
+def _alike(parameters: dict[str, Any], chip: Chip | None) -> UnitCells:
+    """Make the cells of the configuration that ``like`` names, with other parameters of its device and its cell."""
+    name = parameters.pop("like")
+    if not isinstance(name, str) or name not in CONFIGURATIONS:
+        raise InputError(f"device.like: got {shown(written(name))}{nearest(name, CONFIGURATIONS)}")
+    whole, changed = build(name, chip), sorted(parameters)
+    if "model" in parameters:
+        raise InputError(f"device.model: got {shown(written(parameters['model']))} beside like; give one of the two")
+    lasts = parameters.pop("endurance", None)
+    of_cell = _named("device.cell", _mapping("device.cell", parameters.pop("cell", {})))
+    kind = of_cell.setdefault("kind", whole.cell.kind)
+    if kind != whole.cell.kind:
+        raise InputError(
+            f"device.cell.kind: got {shown(written(kind))}, but the cell of {name} is a {whole.cell.kind}; a mapping "
+            "with model in place of like can have any cell"
+        )
+    return replace(
+        whole,
+        device=_changed("device", name, whole.device, parameters),
+        cell=_cell("device.cell", of_cell, chip, whole.cell),
+        source=f"{whole.source}; changed by the user: {', '.join(changed)}",
+        endurance=whole.endurance if lasts is None else _endurance(lasts, None),
+    )
+
+
+def _mapping(where: str, given: Any) -> dict[Any, Any]:
+    if not isinstance(given, dict):
+        raise InputError(f"{where}: got {shown(written(given))}, but a mapping of its parameters is needed")
+    return given
 
 
 def _endurance(given: Any, model: Any) -> Endurance:
@@ -165,6 +200,11 @@ def _device(where: str, given: Any, chip: Chip | None) -> PulsedDevice:
         model = of_the_chip(chip) if name == OF_THE_CHIP else device(name)
     except InputError as error:
         raise InputError(f"{where}.model: {str(error).removeprefix('device: ')}") from None
+    return _changed(where, name, model, parameters)
+
+
+def _changed(where: str, name: str, model: PulsedDevice, parameters: dict[str, Any]) -> PulsedDevice:
+    """Give a device other parameters. name: by which the user knows the device."""
     accepted = [field.name for field in fields(model) if field.init]
     for parameter, value in parameters.items():
         if parameter not in accepted:
@@ -202,15 +242,19 @@ def _named(where: str, given: dict[Any, Any]) -> dict[str, Any]:
     return dict(given)
 
 
-def _cell(where: str, given: Any, chip: Chip | None) -> CellParameters:
-    """Make a cell of its kind and parameters; the periphery of its reads is the chip's, so nobody may state it."""
+def _cell(where: str, given: Any, chip: Chip | None, like: CellParameters | None = None) -> CellParameters:
+    """Make a cell of its kind and parameters; the periphery of its reads is the chip's, so nobody may state it.
+
+    like: a cell of that kind, from which it has the parameters that are not given; None: the defaults of its kind.
+    """
     kind = given.get("kind") if isinstance(given, dict) else None
     if not isinstance(given, dict) or kind is None:
         raise InputError(f"{where}: got {shown(written(given))}, but a mapping needs 'kind'{nearest('', CELLS)}")
     if not isinstance(kind, str) or kind not in CELLS:
         raise InputError(f"{where}.kind: got {shown(written(kind))}{nearest(shown(written(kind)), CELLS)}")
     made = CELLS[kind]
-    defaults = {field.name: getattr(made(), field.name) for field in fields(made)}
+    basis = like or made()
+    defaults = {field.name: getattr(basis, field.name) for field in fields(made)}
     accepted = [name for name, value in defaults.items() if not isinstance(value, IOParameters)]
     values = {}
     for name, value in _named(where, given).items():
@@ -219,7 +263,7 @@ def _cell(where: str, given: Any, chip: Chip | None) -> CellParameters:
         if name not in accepted:
             raise InputError(f"{where}.{shown(name)}: {kind} has no such parameter{nearest(name, accepted)}")
         values[name] = _parameter(f"{where}.{name}", value, defaults[name], chip)
-    cell: CellParameters = _made(where, made, values)
+    cell: CellParameters = _made(where, partial(replace, basis), values)
     return cell
 
 
@@ -233,9 +277,7 @@ def _parameter(where: str, value: Any, default: Any, chip: Chip | None) -> Any:
         return tuple(_device(f"{where}.{number}", one, chip) for number, one in enumerate(value))
     if isinstance(default, UpdateParameters):
         names = [field.name for field in fields(default)]
-        if not isinstance(value, dict):
-            raise InputError(f"{where}: got {shown(written(value))}, but a mapping of its parameters is needed")
-        for name in _named(where, value):
+        for name in _named(where, _mapping(where, value)):
             if name not in names:
                 raise InputError(f"{where}.{shown(name)}: is unknown{nearest(name, names)}")
         return _made(where, lambda **changes: replace(default, **changes), value)

@@ -60,6 +60,7 @@ def result(
     title: str | None = None,
     training: dict[str, Any] | None = None,
     seed: int | None = None,
+    configuration: str | None = None,
     assumption: str | None = None,
     accuracy: dict[str, Any] | None = None,
     samples_per_epoch: int | None = None,
@@ -75,6 +76,7 @@ def result(
     operations_per_sample:  operations of one sample, 2 per multiply-accumulate; a mean where samples differ.
     provenance:             every number that went in: field, value, unit, source.
     title, training, seed:  of an experiment: its title, everything else it sets, and its seed.
+    configuration:          digest of all that an experiment sets.
     assumption:             what was assumed in place of a computation.
     accuracy:               test errors and learning curve.
     samples_per_epoch:      training samples, for the time of an epoch.
@@ -93,6 +95,7 @@ def result(
         "training": training,
         "steps": steps,
         "seed": seed,
+        "configuration": configuration,
         "version": package_version(),
         "assumption": assumption,
         "accuracy": accuracy,

@@ -5,11 +5,15 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from rpusim.arch.engine.events import Events
+from rpusim.errors import InputError
+
+if TYPE_CHECKING:
+    import pandas
 
 SCHEMA = "rpusim-result-1"
 """The version of a document's keys; `rpusim schema result` prints them."""
@@ -37,6 +41,20 @@ class Result(Mapping[str, Any]):
     trace: Events | None
     stations: tuple[str, ...]
     details: dict[str, np.ndarray] = field(default_factory=dict)
+
+    def to_dataframe(self) -> pandas.DataFrame:
+        """Return a pandas table: of what was trained a row for each epoch, of what was programmed one for each time.
+
+        Where nothing was computed: energy by part, phase and layer, largest first. Quantities are in SI units. Raises
+        InputError if pandas is not installed.
+        """
+        try:
+            import pandas
+        except ImportError:
+            raise InputError("to_dataframe: pandas is not installed; run pip install 'rpusim[study]'") from None
+        accuracy = self.document.get("accuracy", {})
+        rows = accuracy.get("curve") or accuracy.get("aging") or self.document["energy"]["matrix"]
+        return pandas.DataFrame(rows)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "document", _finite(self.document))

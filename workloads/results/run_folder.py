@@ -113,6 +113,18 @@ def read(folder: Path) -> dict[str, Any]:
     return document
 
 
+def of_configuration(folder: Path, configuration: str) -> Path:
+    """Return a folder for a run of a configuration: this one, unless a run of another configuration is there.
+
+    configuration: digest of what the run depends on, as the document's ``configuration`` has it.
+    """
+    try:
+        there = _document(folder).get("configuration")
+    except InputError:  # no run is there
+        return folder
+    return folder if there == configuration else folder.with_name(f"{folder.name},{configuration[:8]}")
+
+
 def _document(folder: Path) -> dict[str, Any]:
     """Read the document in a run folder, whatever the digests say."""
     path = folder / DOCUMENT

@@ -16,7 +16,7 @@ import io
 import pickle
 import struct
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Protocol
@@ -26,6 +26,7 @@ import torch
 from rpusim.arch.contract.configuration import shown
 from rpusim.errors import InputError
 from rpusim.workloads.results import files
+from rpusim.workloads.runs.callbacks import Callback
 from rpusim.workloads.runs.process import RandomNumbers
 
 SCHEMA = "rpusim-checkpoint-1"
@@ -114,6 +115,14 @@ class Checkpoint:
             files.remove(self._path)
 
 
+class Paused(Exception):
+    """A run is not done, but pauses as it was asked to. curve: what each epoch on the chip led to so far."""
+
+    def __init__(self, curve: list[dict[str, Any]]) -> None:
+        super().__init__(f"paused after {len(curve)} epochs")
+        self.curve = curve
+
+
 class Stage(Protocol):
     """A part of a run that can be kept and goes on; no other part of the run has its ``name``."""
 
@@ -135,10 +144,20 @@ class Progress:
     began:       when this process began with the run, in seconds of `time.perf_counter`. The attribute of that name is
                  earlier by the time for which a killed process has been at work before.
     numbers:     torch's random numbers of the run, which are kept, too.
+    pause:       epochs of the last stage after which `keep` writes all and raises `Paused`; None: never.
+    callbacks:   told of every epoch.
     """
 
-    def __init__(self, checkpoint: Checkpoint, began: float, numbers: RandomNumbers) -> None:
-        self.checkpoint, self.numbers = checkpoint, numbers
+    def __init__(
+        self,
+        checkpoint: Checkpoint,
+        began: float,
+        numbers: RandomNumbers,
+        pause: int | None = None,
+        callbacks: Sequence[Callback] = (),
+    ) -> None:
+        self._callbacks = callbacks
+        self.checkpoint, self.numbers, self._pause = checkpoint, numbers, pause
         self._state = checkpoint.load() or {"stages": {}, "wall": 0.0}
         self.began: float = began - self._state["wall"]
         self._stages: list[Stage] = []
@@ -150,8 +169,17 @@ class Progress:
             stage.load_state_dict(before)
             self.numbers.state = self._state["random"]
 
+    def epoch(self, stage: str, led_to: Mapping[str, float]) -> None:
+        """Tell all callbacks what an epoch of a stage led to."""
+        for callback in self._callbacks:
+            callback(stage, led_to)
+
     def keep(self) -> None:
-        """Write all stages to the checkpoint, if it is time to."""
+        """Write all stages to the checkpoint, if it is time to, or to pause."""
+        curve = getattr(self._stages[-1], "curve", [])
+        if self._pause is not None and len(curve) >= self._pause:
+            self.checkpoint.save(self._now())
+            raise Paused(curve)
         if self.checkpoint.due:
             self.checkpoint.save(self._now())
 

@@ -7,18 +7,19 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from rpusim.arch.chips.bill_of_parts import bill_of_parts
-from rpusim.arch.contract.activity import EMPTY, Activity
+from rpusim.arch.chips.chip import GivenChip, load_chip
+from rpusim.arch.contract.activity import EMPTY
 from rpusim.arch.contract.cell_layout import SINGLE
 from rpusim.arch.contract.configuration import shown
-from rpusim.arch.mapping.assumed_activity import PLAIN, STATEMENT, Learning, assumed_activity, assumed_rows
+from rpusim.arch.mapping.assumed_activity import PLAIN, STATEMENT
+from rpusim.arch.mapping.assumed_work import AssumedWork, check
 from rpusim.arch.mapping.placement import Bias, Placement, place
 from rpusim.arch.schedule.plan import make_plan
 from rpusim.arch.schedule.schedules import Schedule
-from rpusim.errors import InputError, written
+from rpusim.errors import InputError
 from rpusim.workloads.cells.assumed_transfers import all_alike, assumed, statement
 from rpusim.workloads.cells.inference_cells import InferenceCells
 from rpusim.workloads.cells.preparation import preparation
@@ -28,18 +29,7 @@ from rpusim.workloads.clock.meter import Meter
 from rpusim.workloads.results import document
 from rpusim.workloads.results.result import Result
 from rpusim.workloads.results.what_if import compared
-from rpusim.workloads.runs.inputs import (
-    Cells,
-    GivenChip,
-    GivenDevice,
-    GivenNetwork,
-    load_cells,
-    load_chip,
-    load_network,
-)
-
-MOST_ROWS = 20_000_000
-"""Rows of activity that are timed in one go, at some hundred bytes each."""
+from rpusim.workloads.runs.inputs import Cells, GivenDevice, GivenNetwork, load_cells, load_network
 
 
 def map_network(
@@ -108,10 +98,11 @@ def time_network(
     Raises InputError on what cannot be used together, or timed in one go.
     """
     placement, cells = _placed(network, chip, bias, device, replicas, training)
-    _check(placement, cells, device, samples, training, schedule, batch)
+    check(placement, samples, training, schedule, batch)
+    _check(cells, device, training)
     learns = cells if isinstance(cells, UnitCells) else None
     before = preparation(placement, cells) if program else EMPTY
-    work = _Work(placement, samples, training, batch, assumed(learns) if learns else PLAIN, before)
+    work = AssumedWork(placement, samples, training, batch, assumed(learns) if learns else PLAIN, before)
     most = work.most
     repeats = samples % work.size == 0 and (learns is None or all_alike(learns))
     proven = repeats and not whole and (samples > most or schedule != "asynchronous")  # staleness is that of all
@@ -137,7 +128,7 @@ def time_network(
     return document.result(
         measured,
         operations_per_sample=document.operations_per_sample(placement.network, training),
-        provenance=list(placement.chip.provenance()),
+        provenance=[*placement.chip.provenance(), *(cells.provenance() if cells else ())],
         assumption=statement(learns) if learns and training else STATEMENT,
         last=last,
     )
@@ -157,70 +148,7 @@ def _placed(
     return place(load_network(network, training), on, bias, cells.layout if cells else SINGLE, replicas), cells
 
 
-def _check(
-    placement: Placement,
-    cells: Cells | None,
-    device: GivenDevice | None,
-    samples: int,
-    training: bool,
-    schedule: Schedule,
-    batch: int,
-) -> None:
-    """Refuse numbers below 1, training where nothing can train, and inference where it is not what is asked for."""
-    for name, given in (("samples", samples), ("batch", batch)):
-        if not isinstance(given, int) or given < 1:
-            raise InputError(f"{name}: got {shown(written(given))}, but at least 1 is needed")
-    largest = MOST_VECTORS // max(layer.layer.vectors for layer in placement.layers)
-    if batch > largest:
-        raise InputError(
-            f"batch: got {shown(written(batch))}, but a mini-batch of this network has at most {largest} samples, so "
-            "that its vectors can be counted"
-        )
-    if not training and batch > 1:
-        raise InputError(f"batch: got {batch} for inference, but mini-batches are for training; accepted: 1")
-    if training and not placement.chip.trains:
-        raise InputError(f"chip: {placement.chip.name} has tiles without pulses and only infers; ask for inference")
-    if not training and schedule in ("minibatch-pipelined", "asynchronous"):
-        raise InputError(
-            f"schedule: got {schedule!r} for inference, but it is for training; accepted: sequential, layer-pipelined"
-        )
+def _check(cells: Cells | None, device: GivenDevice | None, training: bool) -> None:
+    """Refuse training with cells that only infer."""
     if training and isinstance(cells, InferenceCells):
         raise InputError(f"device: got {shown(str(device))}, whose cells only infer; ask for inference")
-
-
-MOST_VECTORS = 2**31 - 1
-"""The most vectors of one layer in one mini-batch: columns of activity number them in 32 bits."""
-
-
-@dataclass(frozen=True)
-class _Work:
-    """What a network is assumed to do for a number of samples. before: rows of what is done once, before the first."""
-
-    placement: Placement
-    samples: int
-    training: bool
-    batch: int
-    learning: Learning
-    before: Activity
-
-    @property
-    def size(self) -> int:
-        """Samples of what may repeat itself: of a mini-batch in training, one in inference."""
-        return self.batch if self.training else 1
-
-    @property
-    def most(self) -> int:
-        """How many samples can be timed in one go."""
-        return max(1, MOST_ROWS // assumed_rows(self.placement, 1, self.training, 1, self.learning))
-
-    def mini_batches(self, number: int, size: int) -> Activity:
-        """Write the activity of the first ``number`` mini-batches of ``size`` samples."""
-        return self._written(number * size, size)
-
-    def all(self) -> Activity:
-        """Write the activity of all samples."""
-        return self._written(self.samples, self.batch)
-
-    def _written(self, samples: int, batch: int) -> Activity:
-        activity = assumed_activity(self.placement, samples, self.training, batch, self.learning)
-        return Activity.concatenate([self.before, activity])

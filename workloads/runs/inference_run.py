@@ -61,6 +61,7 @@ def run(inputs: Inputs, progress: Progress, watch: Watch) -> Result:
     surrounding = draws(digital, batches, progress.numbers)
     with experiment.speaks("network"):
         network, _ = capture_modes(digital, inputs.network.input_shape, experiment.network)
+    stage.told = progress.epoch
     stage.compiled = compiled_step(network, stage, batches.size, watch)
     try:
         progress.goes_on_with(stage)
@@ -70,6 +71,7 @@ def run(inputs: Inputs, progress: Progress, watch: Watch) -> Result:
             changed = {"epochs": use.retraining.epochs, "learning_rate": use.retraining.learning_rate}
             again = Batches(samples, recipe.model_copy(update=changed), seed)
             retraining = Training("hardware-aware", model, torch.optim.SGD(model.parameters(), 1.0), log)
+            retraining.told = progress.epoch
             progress.goes_on_with(retraining)
             train(retraining, again, watch, progress.keep, draws=surrounding)
     except InputError:  # it cannot go on
@@ -96,6 +98,7 @@ def run(inputs: Inputs, progress: Progress, watch: Watch) -> Result:
         title=experiment.title,
         training=experiment.document(),
         seed=seed,
+        configuration=experiment.digest,
         accuracy={
             "test_error": aging.points[-1]["test_error"],
             "test_error_floating_point": stage.curve[-1]["test_error"],

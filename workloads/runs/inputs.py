@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from torch import nn
 
-from rpusim.arch.chips.chip import Chip
+from rpusim.arch.chips.chip import Chip, load_chip
 from rpusim.arch.contract.configuration import shown
 from rpusim.arch.mapping.placement import Placement, place
 from rpusim.arch.network.network import Network
@@ -35,8 +34,6 @@ from rpusim.workloads.zoo.data import Dataset
 Cells = UnitCells | InferenceCells
 """What stands at the cross-points of arrays: cells that learn there, or that are programmed and read."""
 
-GivenChip = str | Path | Chip
-"""A chip as a user names it: a preset, a YAML file, or a `Chip`."""
 GivenNetwork = str | Network | tuple[nn.Module, Any]
 """A network as a user names it: one of the zoo, ``file.py:function``, a torch module with the shape of a sample (or
 whatever else `rpusim.capture` takes for it), or what `rpusim.capture` found."""
@@ -77,7 +74,7 @@ class Inputs:
         What a name stands for may change between two runs, so contents are there as well, as short digests.
         """
         fields: dict[str, str] = {}
-        for name, value in self.experiment.model_dump().items():
+        for name, value in self.experiment.model_dump(exclude={"title", "source", "sources"}).items():
             parts = value if name in ("recipe", "management") else {"": value}
             fields |= {f"{name}.{part}".rstrip("."): str(given) for part, given in parts.items()}
         chip, samples = self.placement.chip, self.samples
@@ -135,11 +132,6 @@ def load(experiment: Experiment) -> Inputs:
             for kind in chip.tiles:
                 kind.writing(chip.name)
     return Inputs(experiment, digital, network, samples, cells, placement)
-
-
-def load_chip(given: GivenChip) -> Chip:
-    """Return the chip that is given by the name of a preset, by a YAML file, or as a value."""
-    return given if isinstance(given, Chip) else Chip.load(given)
 
 
 def load_network(given: GivenNetwork, training: bool = False) -> Network:

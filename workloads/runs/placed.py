@@ -10,7 +10,7 @@ from typing import Any, Literal, get_args
 
 from torch import nn
 
-from rpusim.arch.chips.chip import Chip
+from rpusim.arch.chips.chip import Chip, GivenChip, load_chip
 from rpusim.arch.contract import checks
 from rpusim.arch.contract.quantity import PICOSECONDS_PER_SECOND
 from rpusim.arch.mapping import placement
@@ -33,7 +33,7 @@ from rpusim.workloads.results import document
 from rpusim.workloads.results.result import Result
 from rpusim.workloads.runs.analog_twin import analog_twin
 from rpusim.workloads.runs.checkpoint import digest
-from rpusim.workloads.runs.inputs import Cells, GivenChip, GivenDevice, load_cells, load_chip
+from rpusim.workloads.runs.inputs import Cells, GivenDevice, load_cells
 from rpusim.workloads.runs.settings import MOST_SEED
 
 MANAGED = Management(

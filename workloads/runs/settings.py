@@ -6,6 +6,8 @@ checks one.
 
 from __future__ import annotations
 
+import hashlib
+import json
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,16 +16,22 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, PrivateAttr, field_serializer, model_validator
 
+from rpusim.arch.chips.chip import GIVEN, listed
+from rpusim.arch.chips.description import ChipDescription
+from rpusim.arch.contract import dotted
 from rpusim.arch.contract.configuration import find_yaml, is_text, parse, read_yaml, shipped, shown
 from rpusim.arch.contract.quantity import Age, Seconds, SecondsOrZero
 from rpusim.arch.contract.sourced import Count, Several, Sourced
 from rpusim.errors import InputError, nearest
 from rpusim.workloads import zoo
+from rpusim.workloads.cells import OF_THE_CHIP
 from rpusim.workloads.cells.management import Management
 from rpusim.workloads.clock.sampling import Timing
 
 MOST_SEED = 2**63 - 1
 """The largest seed that torch takes."""
+OF_CHIPS = tuple(name for name in ChipDescription.model_fields if name not in {"name", "title", "source", "sources"})
+"""Fields of a chip, which changes of an experiment may name directly."""
 FOLDER = zoo.FOLDER / "experiments"
 """Where the experiments that ship lie."""
 
@@ -114,7 +122,8 @@ class Refresh(Sourced):
         return f"{time!r} s"
 
 
-def _file_name(name: str) -> str:
+def file_name(name: str) -> str:
+    """Return a name that a folder can get; ValueError for any other."""
     if not re.fullmatch(r"[^\W_][\w .+=,-]{0,99}", name) or name != name.strip():
         raise ValueError(
             f"got {shown(repr(name))}, but a plain name is needed, which the run folder gets: letters, digits, spaces "
@@ -130,7 +139,8 @@ class Experiment(Sourced):
     title:       a sentence for people.
     network:     one of `rpusim.workloads.zoo.networks`, or ``file.py:function``.
     data:        digits, digits-28, or a folder with MNIST files.
-    chip:        a preset's name, or a YAML file.
+    chip:        a preset's name, a YAML file, or a mapping of ``like`` and fields that are changed in it (see
+                 `rpusim.workloads.runs.inputs.GivenChip`).
     device:      a configuration's name, or a mapping with ``model``, that model's parameters and a ``cell`` (see
                  `rpusim.workloads.cells.training_cells`).
     bias:        where biases are: a column of the array, or digital.
@@ -147,11 +157,11 @@ class Experiment(Sourced):
     seed:        of first weights, devices, order of samples and every noise.
     """
 
-    name: Annotated[str, AfterValidator(_file_name)]
+    name: Annotated[str, AfterValidator(file_name)]
     title: str
     network: str
     data: str
-    chip: str
+    chip: str | dict[str, Any]
     device: str | dict[str, Any]
     bias: Literal["column", "digital"]
     recipe: Recipe
@@ -199,10 +209,23 @@ class Experiment(Sourced):
                 said = f"{self._file}: {said}"
             raise InputError(said) from error.__cause__
 
+    @property
+    def digest(self) -> str:
+        """A name of everything that it sets, 16 hexadecimal digits; titles and sources aside."""
+        fields = self.model_dump(mode="json", exclude={"name", "title", "source", "sources"})
+        return hashlib.sha256(json.dumps(_plain(fields), sort_keys=True).encode()).hexdigest()[:16]
+
     def document(self) -> dict[str, Any]:
         """Return the document's ``training``: everything that is set, but what a result names by itself."""
         named = {"source", "sources", "name", "title", "network", "chip", "seed"}
         return self.model_dump(exclude=named)
+
+
+def _plain(fields: Any) -> Any:
+    """Return fields without the sources in them."""
+    if isinstance(fields, dict):
+        return {name: _plain(value) for name, value in fields.items() if name not in ("source", "sources")}
+    return [_plain(value) for value in fields] if isinstance(fields, list) else fields
 
 
 def presets() -> list[str]:
@@ -221,26 +244,63 @@ def load(name: str | Path) -> Experiment:
     return experiment
 
 
-def changed(experiment: Experiment, changes: dict[str, Any]) -> Experiment:
+def changed(experiment: Experiment, changes: dict[str, Any], source: str = GIVEN) -> Experiment:
     """Return the experiment with some fields replaced, checked anew.
 
     experiment:  is not changed.
-    changes:     by name; fields of its recipe may be named directly.
+    changes:     by dotted path (see `rpusim.arch.contract.dotted`), with values as a file has them. Fields of its
+                 recipe and of its chip may be named directly: "epochs", "tiles.0.adc.bits".
+    source:      where what is changed comes from.
 
-    Raises InputError if there is no such field, or its value cannot be used.
+    Returns it with a title of its own, if it is no longer what its title says. Raises InputError if there is no such
+    field, or its value cannot be used.
     """
-    fields = experiment.model_dump()
-    for name, value in changes.items():
+    fields: dict[str, Any] = experiment.model_dump()
+    for path in sorted(changes, key=lambda path: "." in path or path in OF_CHIPS):  # a chip first, then its fields
+        value, (head, _, rest) = changes[path], path.partition(".")
         if isinstance(value, str) and not is_text(value):
             raise InputError(
-                f"{name}: got {shown(repr(value))}, half a character of which is missing; rename it in UTF-8"
+                f"{path}: got {shown(repr(value))}, half a character of which is missing; rename it in UTF-8"
             )
-        if name in fields:
-            fields[name] = value
-        elif name in fields["recipe"]:
-            fields["recipe"][name] = value
+        if of_a_chip(path):
+            fields["chip"] = alike(fields["chip"]) | {path.removeprefix("chip."): value}
+        elif head == "device" and rest:
+            fields["device"] = with_parameter(fields["device"], rest, value)
+        elif head in fields:
+            fields = dotted.changed(fields, {path: value}, source)
+        elif head in fields["recipe"]:
+            fields = dotted.changed(fields, {f"recipe.{path}": value}, source)
         else:
-            raise InputError(f"experiment: {name} is not a field{nearest(name, [*fields, *fields['recipe']])}")
+            accepted = [*fields, *fields["recipe"], *OF_CHIPS]
+            raise InputError(f"experiment: {shown(head)} is not a field{nearest(head, accepted)}")
+    heads = {"chip" if path.partition(".")[0] in OF_CHIPS else path.partition(".")[0] for path in changes}
+    if heads & {"network", "chip", "device", "data"} and "title" not in heads:
+        fields["title"] = f"{fields['network']} learns {fields['data']} on {named(fields['chip'])}"
     made = parse(Experiment, fields, f"experiment {experiment.name}")
-    made._file, made._replaced = experiment._file, experiment._replaced | frozenset(changes)
+    made._file, made._replaced = experiment._file, experiment._replaced | heads
     return made
+
+
+def of_a_chip(path: str) -> bool:
+    """Tell whether a dotted path is of a field within a chip: ``tiles.0.adc.bits``, ``chip.tiles.0.adc.bits``."""
+    head, _, rest = path.partition(".")
+    return head in OF_CHIPS or (head == "chip" and rest != "")
+
+
+def alike(chip: Any) -> dict[str, Any]:
+    """Return a chip that is named as a mapping, to which changes of its fields can be added."""
+    return chip if isinstance(chip, dict) else {"like": chip}
+
+
+def with_parameter(device: Any, path: str, value: Any) -> dict[str, Any]:
+    """Return a device that is named, or a mapping, as a mapping with another parameter; ``path``: cell.gamma."""
+    named = device if isinstance(device, dict) else {"model" if device == OF_THE_CHIP else "like": device}
+    return dotted.changed(named, {path: value}, GIVEN)
+
+
+def named(chip: Any) -> str:
+    """Name a chip for a title: reram-512 with tiles.0.adc.bits=6."""
+    if not isinstance(chip, dict):
+        return str(chip)
+    changes = {path: value for path, value in chip.items() if path != "like"}
+    return f"{chip.get('like')} with {listed(changes)}"

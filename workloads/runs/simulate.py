@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from rpusim.workloads.results import files
 from rpusim.workloads.results.result import Result
 from rpusim.workloads.runs import inference_run, inputs, settings, training_run
+from rpusim.workloads.runs.callbacks import Callback
 from rpusim.workloads.runs.checkpoint import Checkpoint, Progress
 from rpusim.workloads.runs.process import RandomNumbers, one_thread
 from rpusim.workloads.runs.settings import Experiment
@@ -16,12 +18,17 @@ from rpusim.workloads.runs.training_loop import Watch
 
 
 def simulate(
-    experiment: str | Path | Experiment = "fcn-digits", *, checkpoint: str | Path | None = None, **changes: Any
+    experiment: str | Path | Experiment = "fcn-digits",
+    *,
+    checkpoint: str | Path | None = None,
+    callbacks: Sequence[Callback] = (),
+    **changes: Any,
 ) -> Result:
     """Train an experiment's network on its chip: accuracy, time, energy and area in one `Result`.
 
     experiment:  the name of one that ships, a YAML file, or an `Experiment`.
     checkpoint:  a file that keeps the state meanwhile; the same call goes on from it after the process was killed.
+    callbacks:   told of every epoch (see `rpusim.workloads.runs.callbacks`), such as ``rpusim.TensorBoard("logs")``.
     changes:     replace fields of the experiment, such as ``chip="reram-512"`` or ``seed=1``, and those of its recipe,
                  such as ``epochs=5``.
 
@@ -29,28 +36,36 @@ def simulate(
     """
     chosen = experiment if isinstance(experiment, Experiment) else settings.load(experiment)
     kept = Path(checkpoint) if checkpoint is not None else None
-    found = run(settings.changed(chosen, changes), kept=kept)
+    found = run(settings.changed(chosen, changes), kept=kept, callbacks=callbacks)
     if kept is not None:
         files.remove(kept)
     return found
 
 
-def run(experiment: Experiment, watch: Watch = lambda stage, fraction: None, kept: Path | None = None) -> Result:
+def run(
+    experiment: Experiment,
+    watch: Watch = lambda stage, fraction: None,
+    kept: Path | None = None,
+    pause: int | None = None,
+    callbacks: Sequence[Callback] = (),
+) -> Result:
     """Run an experiment to its end, or on to its end if it was killed.
 
-    watch:  told how far it is.
-    kept:   a file in which the state is kept meanwhile (see `checkpoint`); it stays until whoever has saved the result
-            removes it. None keeps nothing.
+    watch:      told how far it is.
+    kept:       a file in which the state is kept meanwhile (see `checkpoint`); it stays until whoever has saved the
+                result removes it. None keeps nothing.
+    callbacks:  told of every epoch that is trained now.
+    pause:      epochs on the chip after which to stop for now, with the state in ``kept``; None: not before the end.
 
-    Raises InputError on what cannot be used; an experiment with ``inference`` goes to `inference_run`, any other one
-    to `training_run`.
+    An experiment with ``inference`` goes to `inference_run`, any other one to `training_run`. Raises InputError on what
+    cannot be used, and `Paused` after so many epochs.
     """
     began = time.perf_counter()
     numbers = RandomNumbers(experiment.seed)
     with one_thread():
         with numbers.drawn():
             loaded = inputs.load(experiment)
-        progress = Progress(Checkpoint(kept, loaded.contents()), began, numbers)
+        progress = Progress(Checkpoint(kept, loaded.contents()), began, numbers, pause, callbacks)
         with experiment.speaks():
             if experiment.inference is None:
                 found = training_run.run(loaded, progress, watch)

@@ -17,6 +17,7 @@ from rpusim.errors import InputError
 from rpusim.kernels.step import CompiledStep, NotFinite
 from rpusim.workloads.cells import endurance
 from rpusim.workloads.clock.coupling import MINI_BATCHES_PER_PIECE, Coupling
+from rpusim.workloads.runs.callbacks import Callback
 from rpusim.workloads.runs.settings import Idle, Recipe
 from rpusim.workloads.zoo.data import Dataset
 
@@ -90,6 +91,7 @@ class Training:
     mini_batches:  how many of the current epoch are done.
     loss:          summed over their samples.
     curve:         what each epoch that is done led to.
+    told:          called with the name and what an epoch led to.
     """
 
     name: str
@@ -101,6 +103,7 @@ class Training:
     mini_batches: int = 0
     loss: float = 0.0
     curve: list[dict[str, Any]] = field(default_factory=list)
+    told: Callback = lambda stage, epoch: None
 
     def begin(self) -> None:
         """Do what is due before a mini-batch."""
@@ -153,6 +156,7 @@ class Training:
             point |= {"seconds": ledger.time_ps * 1e-12, "joules": ledger.total_zj * 1e-21}
             point["pulses_per_cell"] = endurance.pulses_per_cell(self.model)
         self.curve.append(point | {"train_loss": loss, "test_error": error})
+        self.told(self.name, self.curve[-1])
         self.mini_batches, self.loss = 0, 0.0
 
     def state_dict(self) -> dict[str, Any]:

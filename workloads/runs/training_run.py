@@ -55,6 +55,7 @@ def run(inputs: Inputs, progress: Progress, watch: Watch) -> Result:
     reference = Training("digital", digital, torch.optim.SGD(digital.parameters(), 1.0))
     on_chip = Training("analog", analog, AnalogSGD(analog, 1.0), log, coupling)
     for stage in (reference, on_chip):
+        stage.told = progress.epoch
         stage.compiled = compiled_step(inputs.network, stage, batches.size, watch)
         progress.goes_on_with(stage)
     surrounding = draws(digital, batches, progress.numbers)
@@ -74,6 +75,7 @@ def run(inputs: Inputs, progress: Progress, watch: Watch) -> Result:
         title=experiment.title,
         training=experiment.document(),
         seed=seed,
+        configuration=experiment.digest,
         accuracy={
             "test_error": curve[-1]["test_error"],
             "test_error_floating_point": curve[-1]["test_error_floating_point"],

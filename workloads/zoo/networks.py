@@ -213,6 +213,53 @@ def resnet50() -> nn.Module:
     )
 
 
+class Basic(nn.Module):
+    """The block of the small residual networks: two 3 x 3 convolutions with batch normalisation, beside a shortcut.
+
+    inputs:   channels that come in.
+    outputs:  channels that go out.
+    stride:   of the first convolution.
+    """
+
+    def __init__(self, inputs: int, outputs: int, stride: int) -> None:
+        super().__init__()
+        self.conv1, self.norm1 = nn.Conv2d(inputs, outputs, 3, stride, 1, bias=False), nn.BatchNorm2d(outputs)
+        self.conv2, self.norm2 = nn.Conv2d(outputs, outputs, 3, 1, 1, bias=False), nn.BatchNorm2d(outputs)
+        self.relu = nn.ReLU()
+        self.shortcut: nn.Module = nn.Identity()
+        if stride > 1 or inputs != outputs:
+            self.shortcut = _sequence(
+                conv=nn.Conv2d(inputs, outputs, 1, stride, bias=False), norm=nn.BatchNorm2d(outputs)
+            )
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = self.norm2(self.conv2(self.relu(self.norm1(self.conv1(x)))))
+        return cast(Tensor, self.relu(y + self.shortcut(x)))
+
+
+def resnet20() -> nn.Module:
+    """Build ResNet-20 (He et al. 2016) for 32 x 32 images and 10 classes, with 1 x 1 convolutions where sizes change.
+
+    270,896 weights in 21 convolutions and a linear layer, biases aside.
+    """
+    layers: list[tuple[str, nn.Module]] = []
+    inputs = 16
+    for stage, outputs in enumerate([16, 32, 64], start=1):
+        for block in range(3):
+            layers.append((f"stage{stage}{'abc'[block]}", Basic(inputs, outputs, 2 if stage > 1 > block else 1)))
+            inputs = outputs
+    return _sequence(
+        conv=nn.Conv2d(3, 16, 3, padding=1, bias=False),
+        norm=nn.BatchNorm2d(16),
+        relu=nn.ReLU(),
+        **dict(layers),
+        mean=nn.AdaptiveAvgPool2d(1),
+        flatten=nn.Flatten(),
+        fc=nn.Linear(64, 10),
+        log_softmax=nn.LogSoftmax(dim=1),
+    )
+
+
 def _sequence(**layers: nn.Module) -> nn.Sequential:
     """Build a sequence whose layers have names, in which maps, reports and errors speak of them."""
     return nn.Sequential(OrderedDict(layers))
@@ -263,6 +310,12 @@ NETWORKS: dict[str, Entry] = {
         (3, 32, 32),
         "The default network of DNN+NeuroSim V2 for CIFAR-10: six 3 x 3 convolutions, two linear layers, no biases",
         "DNN+NeuroSim V2.1 (NetWork.csv): its default training network on CIFAR-10",
+    ),
+    "resnet20": Entry(
+        resnet20,
+        (3, 32, 32),
+        "ResNet-20 (He et al. 2016) for 32 x 32 images and 10 classes, 1 x 1 convolutions where sizes change",
+        "He, Zhang, Ren & Sun 2016, CVPR: deep residual learning, section 4.2 (with shortcuts of option B)",
     ),
     "resnet50": Entry(
         resnet50,

@@ -10,12 +10,14 @@ from __future__ import annotations
 import click
 
 from rpusim.reports.cli.commands.bench import measure_speed
+from rpusim.reports.cli.commands.compare import compare_runs
 from rpusim.reports.cli.commands.devices import show_devices
 from rpusim.reports.cli.commands.map import map_network
 from rpusim.reports.cli.commands.presets import list_presets
 from rpusim.reports.cli.commands.report import show_report
 from rpusim.reports.cli.commands.run import run_experiment
 from rpusim.reports.cli.commands.schema import print_schema
+from rpusim.reports.cli.commands.study import run_study
 from rpusim.reports.cli.commands.time import time_network
 from rpusim.reports.cli.commands.trace import write_trace
 from rpusim.reports.cli.commands.validate import compare_with_published
@@ -41,8 +43,10 @@ for command in (
     run_experiment,
     map_network,
     time_network,
+    run_study,
     write_trace,
     show_report,
+    compare_runs,
     list_presets,
     show_devices,
     compare_with_published,

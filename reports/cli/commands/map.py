@@ -7,7 +7,16 @@ from typing import Any
 import click
 
 from rpusim.reports.cli.console import aside
-from rpusim.reports.cli.options import as_json, bias, copies_by_layer, device, replicas, required_chip
+from rpusim.reports.cli.options import (
+    as_json,
+    bias,
+    copies_by_layer,
+    device,
+    replicas,
+    required_chip,
+    settings,
+    with_changes,
+)
 from rpusim.reports.cli.output import emit
 
 
@@ -17,9 +26,16 @@ from rpusim.reports.cli.output import emit
 @bias
 @device
 @replicas
+@settings
 @as_json
 def map_network(
-    network: str, chip: str, bias: Any, device: str | None, replicas: str | None, json_wanted: bool
+    network: str,
+    chip: str,
+    bias: Any,
+    device: str | None,
+    replicas: str | None,
+    settings: tuple[str, ...],
+    json_wanted: bool,
 ) -> None:
     """Show where a network lies on a chip.
 
@@ -28,8 +44,9 @@ def map_network(
     """
     from rpusim.workloads.runs import estimate
 
+    on, cells = with_changes(chip, device, settings)
     with aside():
-        document = estimate.map_network(network, chip, bias, device, copies_by_layer(replicas))
+        document = estimate.map_network(network, on, bias, cells, copies_by_layer(replicas))
     if json_wanted:
         emit(document)
     else:

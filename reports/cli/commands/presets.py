@@ -13,7 +13,7 @@ from rpusim.reports.cli.output import emit
 def list_presets(json_wanted: bool) -> None:
     """List what ships with rpusim.
 
-    Experiments, networks, chips, devices and ways to infer, each with its title and source.
+    Experiments, studies, networks, chips, devices and ways to infer, each with its title and source.
     """
     from rpusim.reports.cli.catalogue import catalogue
 

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
 from rpusim.errors import InputError
 from rpusim.reports.cli.console import aside, interruptible, progress
-from rpusim.reports.cli.options import as_json, device, optional_chip
+from rpusim.reports.cli.exploring import explore_and_show, name_of, several, swept
+from rpusim.reports.cli.options import as_json, device, optional_chip, sweep, workers
 from rpusim.reports.cli.output import keep, say_where, show
-
-if TYPE_CHECKING:
-    from rpusim.workloads.runs.settings import Experiment
 
 GIVEN = "given on the command line"
 
@@ -24,35 +23,63 @@ GIVEN = "given on the command line"
 @click.option("--epochs", type=int, help="How many times to go through the training data.")
 @optional_chip
 @device
-@click.option("--data", help="'digits' (8 x 8), 'digits-28' (enlarged), or a folder with the four MNIST IDX files.")
+@click.option(
+    "--data", help="digits (8 x 8), digits-28 (enlarged), mnist-5k, or a folder with the four MNIST IDX files."
+)
 @click.option("--out", type=click.Path(path_type=Path), metavar="DIR", help="The run folder to write.")
 @click.option(
     "--execution",
     type=click.Choice(["merged", "exact"]),
     help="Pulses merged where that is the same in distribution, or all one by one.",
 )
+@sweep
+@click.option("--seeds", type=int, help="Run it with so many seeds, from 0, as a study.")
+@workers
 @as_json
 @click.option("--quiet", is_flag=True, help="No progress bar.")
-def run_experiment(experiment: str, out: Path | None, json_wanted: bool, quiet: bool, **options: Any) -> None:
+def run_experiment(
+    experiment: str,
+    out: Path | None,
+    settings: tuple[str, ...],
+    seeds: int | None,
+    number: int,
+    json_wanted: bool,
+    quiet: bool,
+    **options: Any,
+) -> None:
     """Train a network on a chip, and price it.
 
     EXPERIMENT is one that ships (see `rpusim presets`) or a YAML file; without it, fcn-digits. Options replace what it
-    says. Results go to runs/EXPERIMENT, or to --out. A run that was stopped or killed goes on when the same command is
-    given again: until it is done, its state is in runs/EXPERIMENT.checkpoint.
+    says. Results go to --out, or to a folder in runs/ that is named after the experiment and what was changed in it. A
+    run that was stopped or killed goes on when the same command is given again: until it is done, its state is beside
+    that folder, in a file of the same name with .checkpoint. Several values of a field, or --seeds, make a study (see
+    `rpusim study`), whose results go to studies/.
     """
     from rpusim.workloads.results import files, run_folder
-    from rpusim.workloads.runs import checkpoint, settings
+    from rpusim.workloads.runs import checkpoint
+    from rpusim.workloads.runs.settings import changed, load
 
     given = {name: value for name, value in options.items() if value is not None}
-    chosen = overridden(settings.load(experiment), given)
-    folder = Path("runs") / chosen.name if out is None else out
+    values = several(settings)
+    typed = [*given.items(), *(("set", setting) for setting in settings)]
+    command = ["run", experiment, *(word for name, value in typed for word in (f"--{name}", str(value)))]
+    if seeds is not None or any(len(of) > 1 for of in values.values()):
+        study = swept(experiment, {name: [value] for name, value in given.items()} | values, seeds, run=experiment)
+        words = ["rpusim", *command, *(() if seeds is None else ("--seeds", str(seeds)))]
+        explore_and_show(study, out, number, None, json_wanted, quiet, shlex.join(words))
+        return
+    changes = given | {path: of[0] for path, of in values.items()}
+    chosen = changed(load(experiment), changes, GIVEN)
+    folder = out
+    if folder is None:
+        words = [chosen.name, *(f"{name}={value}" for name, value in changes.items())]
+        folder = run_folder.of_configuration(Path("runs") / name_of(words), chosen.digest)
     run_folder.check_writable(folder)
     kept = checkpoint.beside(folder)
     with progress(not quiet) as watch, aside(), interruptible(kept):
         from rpusim.workloads.runs import simulate
 
         found = simulate.run(chosen, watch, kept)
-    command = ["run", experiment, *(word for name, value in given.items() for word in (f"--{name}", str(value)))]
     try:
         keep(found, folder, command)
     except InputError as error:
@@ -62,27 +89,3 @@ def run_experiment(experiment: str, out: Path | None, json_wanted: bool, quiet: 
     files.remove(kept)
     show(found.document, json_wanted)
     say_where(folder / "report.html", json_wanted)
-
-
-def overridden(experiment: Experiment, given: dict[str, Any]) -> Experiment:
-    """Replace numbers of an experiment, and name the command line as their source.
-
-    given: seed, epochs, chip, device, data and execution, as far as they were given on the command line.
-
-    Returns the changed experiment, with a title of its own if it is no longer what its title says. Raises `InputError`
-    if the changes do not fit.
-    """
-    from rpusim.workloads.runs import settings
-
-    if not given:
-        return experiment
-    changes: dict[str, Any] = {name: value for name, value in given.items() if name != "epochs"}
-    changes["sources"] = experiment.sources | dict.fromkeys(changes, GIVEN)
-    if "epochs" in given:
-        recipe = experiment.recipe.model_dump()
-        sources = recipe["sources"] | {"epochs": GIVEN}
-        changes["recipe"] = recipe | {"epochs": given["epochs"], "sources": sources}
-    if {"chip", "device", "data"} & set(given):
-        chip, data = (given.get(name, getattr(experiment, name)) for name in ("chip", "data"))
-        changes["title"] = f"{experiment.network} learns {data} on {chip}"
-    return settings.changed(experiment, changes)

@@ -9,12 +9,12 @@ from rpusim.reports.cli.output import emit
 
 
 @click.command("schema")
-@click.argument("kind", type=click.Choice(["chip", "experiment", "result"]), default="chip")
+@click.argument("kind", type=click.Choice(["chip", "experiment", "result", "study", "compare"]), default="chip")
 @as_json
 def print_schema(kind: str, json_wanted: bool) -> None:
     """Print a JSON schema, for editors.
 
-    Of a chip file, an experiment file, or result.json.
+    Of a chip file, an experiment file, result.json, study.json, or what `rpusim compare --json` prints.
     """
     from rpusim.reports.cli.schema import schema_of
 

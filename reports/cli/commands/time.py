@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import Any
 
 import click
 
-from rpusim.reports.cli.options import as_json, how_it_is_timed, required_chip
+from rpusim.errors import InputError
+from rpusim.reports.cli.exploring import explore_and_show, several, swept
+from rpusim.reports.cli.options import (
+    as_json,
+    copies_by_layer,
+    how_it_is_timed,
+    required_chip,
+    sweep,
+    with_changes,
+    workers,
+)
 from rpusim.reports.cli.output import keep, say_where, show
 from rpusim.reports.cli.timing import is_training, timed
 
@@ -16,31 +27,72 @@ from rpusim.reports.cli.timing import is_training, timed
 @click.argument("network")
 @required_chip
 @how_it_is_timed
+@sweep
+@workers
 @click.option("--what-if", is_flag=True, help="Time it on changed chips, too: twice the ADCs, lanes, bandwidth.")
 @click.option("--out", type=click.Path(path_type=Path), metavar="DIR", help="The run folder to write.")
 @as_json
 def time_network(
-    network: str, chip: str, training: bool | None, out: Path | None, json_wanted: bool, **options: Any
+    network: str,
+    chip: str,
+    training: bool | None,
+    out: Path | None,
+    settings: tuple[str, ...],
+    number: int,
+    json_wanted: bool,
+    **options: Any,
 ) -> None:
     """Time and price a network, without learning.
 
     The event engine runs samples of NETWORK; what the arrays do with them is assumed, not computed, and the result
     says so. A network of your own is given as FILE.py:FUNCTION; the file is run, with all your rights.
     """
-    from rpusim.arch.chips.chip import Chip
+    from rpusim.arch.chips.chip import load_chip
     from rpusim.workloads.results import run_folder
 
+    values = several(settings)
+    if any(len(given) > 1 for given in values.values()):
+        _sweep(network, chip, training, out, values, number, json_wanted, options)
+        return
     if out is not None:
         run_folder.check_writable(out)
-    loaded = Chip.load(chip)
-    training = is_training(loaded, training, options["schedule"], options["device"])
-    found = timed(network, loaded, training, **options)
+    on, device = with_changes(chip, options["device"], settings)
+    loaded = load_chip(on)
+    training = is_training(loaded, training, options["schedule"], device)
+    found = timed(network, loaded, training, **options | {"device": device})
     if out is not None:
-        how = ["--training" if training else "--inference", *as_typed(options)]
+        changed = [word for setting in settings for word in ("--set", setting)]
+        how = ["--training" if training else "--inference", *as_typed(options), *changed]
         keep(found, out, ["time", network, "--chip", chip, *how])
     show(found.document, json_wanted)
     if out is not None:
         say_where(out / "report.html", json_wanted)
+
+
+def _sweep(
+    network: str,
+    chip: str,
+    training: bool | None,
+    out: Path | None,
+    values: dict[str, list[Any]],
+    number: int,
+    json_wanted: bool,
+    options: dict[str, Any],
+) -> None:
+    """Time a network for each combination of values, as a study."""
+    from rpusim.arch.chips.chip import load_chip
+
+    for name in ("what_if", "program"):
+        if options.pop(name):
+            raise InputError(f"--{name.replace('_', '-')}: is of a single network, not of a study; leave it out")
+    device, schedule = options["device"], options["schedule"]
+    training = is_training(load_chip(chip), training, schedule, device)
+    timed = options | {"replicas": copies_by_layer(options["replicas"])}
+    base = {"network": network, "chip": chip, "training": training, **timed}
+    study = swept(f"{network}-on-{chip}", values, None, time=base)
+    command = ["rpusim", "time", network, "--chip", chip, *as_typed(options)]
+    typed = [word for path, given in values.items() for word in ("--set", f"{path}={','.join(map(str, given))}")]
+    explore_and_show(study, out, number, None, json_wanted, False, shlex.join([*command, *typed]))
 
 
 def as_typed(options: dict[str, Any]) -> list[str]:

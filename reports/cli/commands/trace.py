@@ -9,7 +9,7 @@ import click
 from click.core import ParameterSource
 
 from rpusim.errors import InputError
-from rpusim.reports.cli.options import as_json, how_it_is_timed, optional_chip
+from rpusim.reports.cli.options import as_json, how_it_is_timed, optional_chip, settings, with_changes
 from rpusim.reports.cli.output import emit
 from rpusim.reports.cli.timing import is_training, timed
 
@@ -22,6 +22,7 @@ TYPED_AS = {"training": "--training/--inference"}
 @click.option("--network", help="In place of DIR: a network to time, with the options of `rpusim time`.")
 @optional_chip
 @how_it_is_timed
+@settings
 @click.option("--window", metavar="FROM:TO", help="Only what goes on between these times, such as 1us:3us.")
 @click.option(
     "--stretch", is_flag=True, help="Show a picosecond as a nanosecond: Perfetto's clock has no shorter time."
@@ -35,6 +36,7 @@ def write_trace(
     window: str | None,
     stretch: bool,
     out: Path | None,
+    settings: tuple[str, ...],
     json_wanted: bool,
     **options: Any,
 ) -> None:
@@ -44,7 +46,7 @@ def write_trace(
     and power, converters in use and bits in buffers over time. Without --out it goes to DIR/trace. A name without
     .json or .pftrace gets the first, or of many events the second.
     """
-    from rpusim.arch.chips.chip import Chip
+    from rpusim.arch.chips.chip import load_chip
     from rpusim.reports.trace import file
     from rpusim.reports.trace.recorded import Trace
     from rpusim.workloads.results import run_folder
@@ -64,7 +66,8 @@ def write_trace(
         document, events = run_folder.read(folder), Trace.read(folder)
     else:
         assert network and chip
-        loaded = Chip.load(chip)
+        on, options["device"] = with_changes(chip, options["device"], settings)
+        loaded = load_chip(on)
         options["training"] = is_training(loaded, options["training"], options["schedule"], options["device"])
         found = timed(network, loaded, whole=True, **options)
         document, events = found.document, Trace.of(found)

@@ -19,7 +19,7 @@ from rpusim.arch.account.pricing import Pricer
 from rpusim.arch.account.sensitivity import Sensitivity
 from rpusim.arch.chips import library
 from rpusim.arch.chips.chip import Chip
-from rpusim.arch.chips.description import ChipDescription
+from rpusim.arch.chips.description import ChipDescription, TileKind
 from rpusim.arch.contract.activity import Activity
 from rpusim.arch.engine.events import Events
 from rpusim.arch.mapping.assumed_activity import assumed_activity
@@ -61,6 +61,19 @@ def test_where_all_events_are_looked_at_the_total_is_that_of_pricing_them_anew(
     chip = with_card(chip, "gates-28nm/pulse-driver", energy={"slot": 4e-15, "pulse": 8e-15})
     anew = Pricer(other(plan, chip))(events, activity).total_zj * 1e-21
     assert varied.total(chip) == pytest.approx(anew, rel=1e-9, abs=0)
+
+
+def test_each_kind_of_tile_is_counted_for_itself() -> None:
+    chip = Chip.load("rpu-2017-bimodal")
+    plan = make_plan(place(chain(4000, 300, 10), chip))
+    assert {block.kind for block in plan.placement.blocks()} == {0, 1}
+    activity = assumed_activity(plan.placement, 2, training=True)
+    events = run(plan, activity, "sequential")
+    varied = Sensitivity(plan, Pricer(plan)(events, activity), events, activity)
+    for kind in (0, 1):
+        changed = Chip.load("rpu-2017-bimodal", {f"tiles.{kind}.adc.bits": 7})
+        anew = Pricer(other(plan, changed))(events, activity).total_zj * 1e-21
+        assert varied.total(changed) == pytest.approx(anew, rel=1e-9, abs=0)
 
 
 @pytest.fixture(scope="module")
@@ -138,12 +151,11 @@ class Work:
 
     def cards(self) -> dict[str, Card]:
         """All that the chip might use, before they are scaled."""
-        estimated = [kind.adc.found_or_estimated for kind in self.chip.tiles if not isinstance(kind.adc.card, str)]
-        return {
-            **library.library(),
-            **self.chip.cards,
-            **{card.name: card for card in estimated if isinstance(card, Card)},
-        }
+        estimated = [self.converter(kind) for kind in self.chip.tiles if not isinstance(kind.adc.card, str)]
+        return {**library.library(), **self.chip.cards, **{card.name: card for card in estimated}}
+
+    def converter(self, kind: TileKind) -> Card:
+        return kind.adc.converter(lambda name: library.find(name, self.chip.cards, "card"))
 
     def assumed(self) -> Iterator[tuple[str, str, str, float]]:
         """(field, card, number on the card, value) of every assumed price of a card, as cards themselves say it."""
@@ -172,7 +184,7 @@ class Work:
             if isinstance(kind.adc.card, str)
             else kind.model_copy(update={"adc": kind.adc.model_copy(update={"card": name})})
             for kind in self.chip.tiles
-            if isinstance(kind.adc.card, str) or name == kind.adc.found_or_estimated.name  # type: ignore[union-attr]
+            if isinstance(kind.adc.card, str) or name == self.converter(kind).name
         )
         tiles = tiles or self.chip.tiles
         return self.chip.model_copy(

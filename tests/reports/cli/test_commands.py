@@ -155,7 +155,7 @@ def test_a_table_shows_transfers_where_there_are_any(rpusim):
 
 def test_presets_have_a_title_and_a_source(rpusim):
     lists = json.loads(rpusim("presets", "--json").stdout)
-    assert set(lists) == {"experiments", "networks", "chips", "devices", "inference"}
+    assert set(lists) == {"experiments", "studies", "networks", "chips", "devices", "inference"}
     for kind, entries in lists.items():
         assert entries, kind
         for entry in entries:

@@ -79,6 +79,13 @@ def test_every_key_of_a_result_is_explained():
         assert re.search(rf"`{key}[`.]", text), key
 
 
+def test_the_python_of_the_guide_to_studies_runs(tmp_path, monkeypatch, capsys):
+    (code,) = blocks((ROOT / "docs" / "study.md").read_text(encoding="utf-8"), "python")
+    monkeypatch.chdir(tmp_path)
+    exec(code, {"__name__": "study"})
+    assert "tiles.0.adc.bits" in capsys.readouterr().out and Path("studies/converters/report.html").is_file()
+
+
 def test_the_python_in_the_readme_runs(tmp_path, monkeypatch, capsys):
     (code,) = blocks((ROOT / "README.md").read_text(encoding="utf-8"), "python")
     assert code.count("epochs=5") == 1

@@ -1,0 +1,72 @@
+"""The figures of a point that a study compares: where a result has them, in which unit, and which way is better."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from rpusim.arch.contract.quantity import AREA, ENERGY, POWER, TIME, Dimension
+
+
+@dataclass(frozen=True)
+class Measure:
+    """A figure of a result.
+
+    label:      for people.
+    unit:       in which it is kept.
+    path:       where the result's document has it, by keys; the last entry of a list by -1.
+    better:     "lower" or "higher".
+    dimension:  reads quantities with units; None: plain numbers.
+    """
+
+    label: str
+    unit: str
+    path: tuple[str | int, ...]
+    better: str = "lower"
+    dimension: Dimension | None = None
+
+    def of(self, document: Mapping[str, Any]) -> float | None:
+        """Return the figure; None if the document has none."""
+        found: Any = document
+        for step in self.path:
+            named = isinstance(found, Mapping) and step in found
+            if not named and not (isinstance(found, list) and found and isinstance(step, int)):
+                return None
+            found = found[step]
+        return float(found) if isinstance(found, int | float) else None
+
+    def parse(self, given: object) -> float:
+        """Read a limit as a user gives it: "50 mm2", or a plain number where the figure has no unit.
+
+        Raises ValueError for anything else.
+        """
+        if self.dimension is not None:
+            return self.dimension.parse(given)
+        if isinstance(given, bool) or not isinstance(given, int | float):
+            raise ValueError(f"got {given!r}, but {self.label} needs a number")
+        return float(given)
+
+
+MEASURES: dict[str, Measure] = {
+    "error": Measure("test error", "1", ("accuracy", "test_error")),
+    "error_floating_point": Measure("test error in floating point", "1", ("accuracy", "test_error_floating_point")),
+    "time": Measure("time per sample", "s", ("time", "per_sample_s"), dimension=TIME),
+    "energy": Measure("energy per sample", "J", ("energy", "per_sample_J"), dimension=ENERGY),
+    "area": Measure("area", "m2", ("area", "total_m2"), dimension=AREA),
+    "power": Measure("average power", "W", ("power", "average_W"), dimension=POWER),
+    "training_time": Measure("training time", "s", ("accuracy", "curve", -1, "seconds"), dimension=TIME),
+    "training_energy": Measure("training energy", "J", ("accuracy", "curve", -1, "joules"), dimension=ENERGY),
+    "pulses": Measure("pulses per cell", "1", ("accuracy", "curve", -1, "pulses_per_cell")),
+    "throughput": Measure("operations per second", "op/s", ("throughput", "ops_per_s"), "higher"),
+    "efficiency": Measure("operations per joule", "op/J", ("throughput", "ops_per_J"), "higher"),
+    "utilisation": Measure("utilisation of arrays", "1", ("tiles", "utilisation"), "higher"),
+    "arrays": Measure("arrays used", "1", ("tiles", "arrays")),
+}
+"""By the name that a study file uses."""
+
+
+def figures(document: Mapping[str, Any]) -> dict[str, float]:
+    """Return every figure that a result's document has, by name."""
+    found: dict[str, float | None] = {name: measure.of(document) for name, measure in MEASURES.items()}
+    return {name: value for name, value in found.items() if value is not None}

@@ -1,0 +1,157 @@
+"""The points of a study, and the names that follow from what they are.
+
+A point's name is a digest of everything that its figures depend on: the resolved experiment (or what is timed), the
+contents of the files that it names, its seed, and rpusim's version. So a point keeps its name when the study around it
+changes, and gets another one when anything that it depends on does.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import json
+import random
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rpusim.arch.chips.chip import load_chip
+from rpusim.arch.contract.configuration import is_yaml, parse, shown
+from rpusim.errors import InputError, nearest
+from rpusim.workloads.explore.study import MOST_POINTS, Random, Range, Study, Timed
+from rpusim.workloads.results.document import package_version
+from rpusim.workloads.runs import settings
+from rpusim.workloads.runs.settings import Experiment, alike, of_a_chip, with_parameter
+
+
+@dataclass(frozen=True)
+class Point:
+    """One thing to run or to time.
+
+    settings:  what varies, with the values of this point: words and numbers as the study has them.
+    seed:      of its run; 0 where nothing is trained.
+    task:      the resolved experiment, or what is timed; None if its settings cannot be used.
+    name:      16 hexadecimal digits.
+    why:       why its settings cannot be used, as a sentence; empty if they can.
+    """
+
+    settings: dict[str, Any]
+    seed: int
+    task: Experiment | Timed | None
+    name: str
+    why: str = ""
+
+
+def chosen(study: Study) -> list[dict[str, Any]] | None:
+    """List the settings of all points, seeds aside; None if a search chooses them while it runs.
+
+    Raises InputError for more than `MOST_POINTS`.
+    """
+    if study.points:
+        return [dict(point) for point in study.points]
+    names = list(study.vary)
+    if isinstance(study.search, Random):
+        numbers = random.Random(study.seed)
+        return [{name: _drawn(study.vary[name], numbers) for name in names} for _ in range(study.search.random)]
+    if study.search != "grid":
+        return None
+    lists = [_listed(study.vary[name]) for name in names]
+    total = 1
+    for values in lists:
+        total *= len(values)
+    if total * study.seeds > MOST_POINTS:
+        raise InputError(f"vary: gives {total * study.seeds} points, but a study has at most {MOST_POINTS}")
+    return [dict(zip(names, values, strict=True)) for values in itertools.product(*lists)]
+
+
+def points(study: Study, chosen: dict[str, Any]) -> list[Point]:
+    """Make the points of some settings, one for each seed; what cannot be used says why."""
+    return [_point(study, chosen, seed) for seed in range(study.seeds)]
+
+
+def changes(study: Study, chosen: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the fields that a point changes, labels resolved, those that all points change first."""
+    found = dict(study.set)
+    for name, value in chosen.items():
+        values = study.vary.get(name)
+        if isinstance(values, dict):
+            found |= values[value]
+        else:
+            found[name] = value
+    return found
+
+
+def timed(base: Timed, changed: Mapping[str, Any]) -> Timed:
+    """Return what is timed, with fields of it, of its chip and of its device changed; InputError if they are wrong."""
+    fields: dict[str, Any] = base.model_dump()
+    for path in sorted(changed, key=lambda path: "." in path or of_a_chip(path)):
+        value, (head, _, rest) = changed[path], path.partition(".")
+        if of_a_chip(path):
+            fields["chip"] = alike(fields["chip"]) | {path.removeprefix("chip."): value}
+        elif head == "device" and rest and fields["device"] is not None:
+            fields["device"] = with_parameter(fields["device"], rest, value)
+        elif head == "replicas" and rest:
+            fields["replicas"] = {**fields["replicas"], rest: value}
+        elif head in fields and not rest:
+            fields[head] = value
+        else:
+            accepted = [*fields, *settings.OF_CHIPS]
+            raise InputError(f"{shown(path)}: is not a field of what is timed{nearest(head, accepted)}")
+    return parse(Timed, fields, "time")
+
+
+def _point(study: Study, chosen: dict[str, Any], seed: int) -> Point:
+    changed = changes(study, chosen)
+    task: Experiment | Timed
+    try:
+        if study.time is not None:
+            task = timed(study.time, changed)
+        else:
+            assert study.run is not None
+            task = settings.changed(settings.load(study.run), {"seed": seed, **changed})
+        return Point(chosen, seed, task, _name(task))
+    except InputError as error:
+        words = [study.kind, study.run or study.time, changed, seed, package_version()]
+        return Point(chosen, seed, None, _digest(words), str(error))
+
+
+def _name(task: Experiment | Timed) -> str:
+    """Name a point after all that its figures depend on."""
+    fields = task.model_dump(mode="json", exclude={"name", "title", "source", "sources"})
+    named = load_chip(task.chip)
+    depends = [fields, named.model_dump(mode="json"), [*named.provenance()], package_version()]
+    return _digest([*depends, *(_content(value) for value in fields.values() if isinstance(value, str))])
+
+
+def _content(value: str) -> str:
+    """Digest the file, or the files of the folder, that a field names; empty if it names none."""
+    path = Path(value.rpartition(":")[0] if ".py:" in value else value)
+    if is_yaml(path) or path.suffix == ".py" or (("/" in value or path.is_absolute()) and path.exists()):
+        files = sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else [path]
+        found = hashlib.sha256()
+        for file in files:
+            found.update(file.read_bytes() if file.is_file() else b"")
+        return found.hexdigest()
+    return ""
+
+
+def _digest(words: Any) -> str:
+    return hashlib.sha256(json.dumps(words, sort_keys=True, default=str).encode()).hexdigest()[:16]
+
+
+def _listed(values: Any) -> list[Any]:
+    assert not isinstance(values, Range), "a grid has no ranges"
+    return list(values)
+
+
+def _drawn(values: Any, numbers: random.Random) -> Any:
+    """Draw one of the values of a field."""
+    if not isinstance(values, Range):
+        return numbers.choice(list(values))
+    low, high = values.low, values.high
+    if isinstance(low, int) and isinstance(high, int):
+        if values.log:
+            return min(high, max(low, round(low * (high / low) ** numbers.random())))
+        return numbers.randint(low, high)
+    return low * (high / low) ** numbers.random() if values.log else low + (high - low) * numbers.random()
