@@ -59,7 +59,7 @@ class Samples:
             names = [each for each in given if isinstance(each, Mapping)]
             named = [(str(name), _one(each)) for one in names for name, each in one.items()]
             return Samples(tuple(_one(each) for each in given if not isinstance(each, Mapping)), tuple(named))
-        return Samples((_one(given if isinstance(given, Sequence) else (given,)),))
+        return Samples((_one(given),))
 
     @property
     def all(self) -> tuple[OneInput, ...]:
