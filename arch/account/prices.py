@@ -31,6 +31,7 @@ class Batch:
     activity:   of the whole piece of work.
     rows:       (n,) rows of weights (not of cells) of each event's block.
     columns:    (n,) columns of weights of each event's block.
+    turned:     (n,) whether the block is of a use of a weight transposed, which goes forward from rows to columns.
     kind:       of the tiles.
     parts:      of a tile, by name.
     chip_wide:  parts that the chip has once, by name.
@@ -43,6 +44,7 @@ class Batch:
     activity: Activity
     rows: Integers
     columns: Integers
+    turned: NDArray[np.bool_]
     kind: TileKind
     parts: dict[str, Part]
     chip_wide: dict[str, Part]
@@ -91,7 +93,8 @@ class Batch:
     def drives_columns(self) -> NDArray[np.bool_]:
         """(n,) whether a read drives the array's columns (forward, and slices that are columns) or its rows."""
         phase, by_row = self.event("phase"), self.cell.slices == "row"
-        driven: NDArray[np.bool_] = (phase == Phase.FORWARD) | (phase == Phase.MAINTENANCE)
+        of_layer = np.where(self.turned, phase == Phase.BACKWARD, phase == Phase.FORWARD)
+        driven: NDArray[np.bool_] = of_layer | (phase == Phase.MAINTENANCE)
         driven |= (phase == Phase.TRANSFER) & (not by_row)
         return driven
 
@@ -315,6 +318,7 @@ def priced(op: Op, unit: str, batch: Batch, most: Mapping[str, int]) -> Priced:
         largest,
         rows=np.array([batch.rows.max(initial=0)], float),
         columns=np.array([batch.columns.max(initial=0)], float),
+        turned=np.zeros(1, np.bool_),
     )
     with np.errstate(over="ignore"):
         fits = all(np.max(energy, initial=0) < _EXACT for _, energy in PRICES[op, unit](largest))

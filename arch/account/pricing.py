@@ -198,6 +198,7 @@ class Pricer:
                 activity,
                 rows[block[members]],
                 columns[block[members]],
+                self._plan.turned[block[members]],
                 self._chip.tiles[k],
                 self._bill.tiles[k],
                 self._bill.chip_wide,

@@ -6,8 +6,8 @@ and at rest, and the ledger of the whole work is scaled by the ratio, part by pa
 
 A number is assumed if its source says so, or if its card is one of basis "assumption". It is varied over the range
 that its card states (``ranges``), else from half to twice its value. Choices of the chip's file that its sources call
-assumptions (``gating``, ``leakage``) are varied, too. Not varied are numbers on which time depends (rates, clocks,
-sizes, counts), for they change what is done, and areas.
+assumptions (``gating``, ``leakage``) are varied, too. Not varied are leakages that ``leakage: low-standby`` replaces,
+numbers on which time depends (rates, clocks, sizes, counts), for they change what is done, and areas.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from rpusim.arch.account.rest import Rest
 from rpusim.arch.chips import library
 from rpusim.arch.chips.bill_of_parts import BillOfParts, bill_of_parts
 from rpusim.arch.chips.chip import Chip
+from rpusim.arch.chips.corner import at_low_standby
 from rpusim.arch.chips.description import TileKind
 from rpusim.arch.contract.activity import Activity
 from rpusim.arch.contract.quantity import ZEPTOJOULES_PER_JOULE
@@ -125,11 +126,15 @@ class Sensitivity:
                 field, value = number["field"].removeprefix(prefix), number["value"]
                 if field.partition(".")[0] in _NOT_PRICED or not isinstance(value, float) or not value:
                     continue
-                if not _assumed(number["source"]):
+                if not _assumed(number["source"]) or (field == "leakage" and self._leaks_otherwise(card)):
                     continue
                 low, high = card.range(_last(field)) if _last(field) in card.ranges else (value / 2, value * 2)
                 low_j, high_j = (self._with(card, field, other) for other in (low, high))
                 yield Assumption(number["field"], value, number["unit"], number["source"], low, high, low_j, high_j)
+
+    def _leaks_otherwise(self, card: Card) -> bool:
+        """Tell whether the chip brings a card to a corner, so that the leakage that the card states is nowhere."""
+        return self._chip.leakage == "low-standby" and at_low_standby(card) is not card
 
     def _cards(self) -> list[Card]:
         """Return the cards of all parts in use, as they are before they are scaled."""

@@ -123,10 +123,10 @@ def _logged(placement: Placement, samples: int, training: bool, batch: int, lear
                 back = vector[mine] % placed.layer.vectors >= placed.layer.unread
                 _Where(block, step[mine][back], vector[mine][back]).write(log, phase=Phase.BACKWARD, passes=1)
             bl = (learning.bl or pulses.bl) if placement.cell.learning else 0
-            work = work_columns(learning.work(block.rows, block.columns))
-            sent = trains(bl, block.rows, block.columns, learning.arrays)
+            work = work_columns(learning.work(*block.lines))
+            sent = trains(bl, *block.lines, learning.arrays)
             where.write(log, phase=Phase.UPDATE, **work, **sent)
-            after = where.between(learning.between(block.rows, block.columns, -(-per_step // placed.replicas)))
+            after = where.between(learning.between(*block.lines, -(-per_step // placed.replicas)))
             log.append(len(after), **vars(after))
     return log
 
@@ -140,7 +140,7 @@ class _Where:
     vector: NDArray[np.int64]
 
     def write(self, log: ActivityLog, **columns: int) -> None:
-        lines = {"active_rows": self.block.rows, "active_columns": self.block.columns}
+        lines = dict(zip(("active_rows", "active_columns"), self.block.lines, strict=True))
         place = {"layer": self.block.layer, "tile": self.block.tile}
         log.append(len(self.step), step=self.step, vector=self.vector, **place, **lines, **columns)
 

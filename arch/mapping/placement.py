@@ -3,7 +3,9 @@
 A layer larger than an array is cut into balanced blocks (sizes differ by at most one); the blocks of one output range
 add up their partial sums in the digital unit of the first of them, their *home*. A bias is one more column of the
 matrix, fed with a constant 1, or is added digitally. Layers that use one and the same weight (a module called twice, a
-loop that is written out, tied weights) lie on the same arrays, which serve them in turn; others share none.
+loop that is written out, tied weights) lie on the same arrays, which serve them in turn; others share none. One that
+uses it transposed, as a decoder does that is tied to its encoder, reads these arrays from their rows to their columns:
+its blocks are theirs with both sides exchanged, and its bias is added digitally, as no array has a row for it.
 
 A weight may live on several arrays at once, as the unit cells of Tiki-Taka or a one-sided pair do (`CellLayout`): each
 block then takes as many arrays. A layer may have replicas, which share its vectors among them (Rasch et al., Front.
@@ -39,6 +41,8 @@ class Block:
     chip_tile:  number of the tile, counted over all kinds; that of the first array, if there are several.
     array:      number of the (first) array within that tile.
     slots:      tile and array within it of every array of the unit cell.
+    turned:     the block as it lies on the array, of which this one is the other way round, for a use of the weight
+                transposed; None: this is how it lies there.
     """
 
     layer: int
@@ -51,6 +55,12 @@ class Block:
     chip_tile: int
     array: int
     slots: tuple[tuple[int, int], ...] = ()
+    turned: Block | None = None
+
+    @property
+    def lines(self) -> tuple[int, int]:
+        """Rows and columns of weights on the array, of which a turned block's outputs are the columns."""
+        return (self.rows, self.columns) if self.turned is None else self.turned.lines
 
     @property
     def rows(self) -> int:
@@ -75,6 +85,7 @@ class PlacedLayer:
     column_splits:  how many columns the blocks have, from the left of the matrix on.
     blocks:         all blocks, row-major, replica after replica.
     replicas:       copies of the matrix, which share the vectors of a mini-batch.
+    turned:         for a use of a weight transposed, the grid as it lies on the arrays; None: this is how it lies.
     """
 
     layer: WeightLayer
@@ -83,6 +94,12 @@ class PlacedLayer:
     column_splits: tuple[int, ...]
     blocks: tuple[Block, ...]
     replicas: int = 1
+    turned: PlacedLayer | None = None
+
+    @property
+    def on_arrays(self) -> PlacedLayer:
+        """The grid as it lies on the arrays, whichever way this use reads them."""
+        return self if self.turned is None else self.turned
 
     @property
     def grid(self) -> int:
@@ -157,7 +174,7 @@ class Placement:
         """Cells that hold a weight over the cells of the arrays that are used, between 0 and 1."""
         kinds = self.chip.tiles
         blocks = [block for placed in self.holders for block in placed.blocks]
-        held = sum(b.rows * b.columns * kinds[b.kind].array.cells_per_weight for b in blocks)
+        held = sum(b.lines[0] * b.lines[1] * kinds[b.kind].array.cells_per_weight for b in blocks)
         there = sum(kinds[b.kind].array.rows * kinds[b.kind].array.columns for b in blocks)
         return held / there
 
@@ -196,21 +213,29 @@ def place(
     weight do not use it alike.
     """
     copies = _replicas(network, replicas or {})
+    turns = {network.uses(index)[0] for index, layer in enumerate(network.layers) if layer.turned}
     free = [kind.count * kind.array.arrays for kind in chip.tiles]
     taken = [0] * len(chip.tiles)
     placed: list[PlacedLayer] = []
-    for index, layer in enumerate(network.layers):
+    for index, used in enumerate(network.layers):
         if (first := network.uses(index)[0]) != index:
-            placed.append(_used_again(placed[first], layer, index, bias))
+            placed.append(_used_again(placed[first].on_arrays, used, index, bias))
             continue
+        layer = as_it_lies(network, index)
         columns = layer.columns + (layer.bias and bias == "column")
         options = []
         for number, kind in enumerate(chip.tiles):
             needed = _parts(layer, columns, kind) * copies[layer.name] * cell.arrays
-            room = min(free[number] - taken[number], MOST_ARRAYS)
+            room = min(free[number] - taken[number], MOST_ARRAYS) if index not in turns or kind.turns else 0
             grid = _grid(layer, columns, kind) if needed <= room else ((), ())
             options.append(_Option(needed, kind.read_seconds * kind.inputs.cycles, number, *grid))
         fitting = [option for option in options if option.row_splits]
+        if index in turns and not any(kind.turns for kind in chip.tiles):
+            raise InputError(
+                f"chip {chip.name}: the weight of layer {layer.name!r} is used transposed, but its tiles drive arrays "
+                "on one side only, or cut a weight over several cells; accepted: a chip that trains (pulses) with one "
+                "cell per weight, or a layer with a weight of its own"
+            )
         if not fitting:
             if min(options).arrays > MOST_ARRAYS:
                 raise InputError(
@@ -225,12 +250,15 @@ def place(
         best = min(fitting)
         blocks = _blocks(index, best, copies[layer.name], chip, taken[best.kind], cell.arrays)
         taken[best.kind] += best.arrays
-        placed.append(PlacedLayer(layer, index, best.row_splits, best.column_splits, blocks, copies[layer.name]))
+        lying = PlacedLayer(layer, index, best.row_splits, best.column_splits, blocks, copies[layer.name])
+        placed.append(_turned(lying, used, index) if used.turned else lying)
     return Placement(network, chip, bias, tuple(placed), cell)
 
 
 def _used_again(first: PlacedLayer, layer: WeightLayer, index: int, bias: Bias) -> PlacedLayer:
     """Place a further use of a weight where the first one is."""
+    if layer.turned:
+        return _turned(first, layer, index)
     before = first.layer
     both = f"network: layers {before.name!r} and {layer.name!r} use one weight"
     if (before.rows, before.columns, before.groups) != (layer.rows, layer.columns, layer.groups):
@@ -244,6 +272,49 @@ def _used_again(first: PlacedLayer, layer: WeightLayer, index: int, bias: Bias) 
             "biases that are added digitally (bias: digital)"
         )
     return replace(first, layer=layer, index=index, blocks=tuple(replace(b, layer=index) for b in first.blocks))
+
+
+def as_it_lies(network: Network, index: int) -> WeightLayer:
+    """Find the layer whose matrix lies on the arrays of a weight: its first use that is not transposed.
+
+    network: that uses it. index: of any of its uses. Returns the layer; if all uses are transposed, the first one of
+    them the other way round, without a bias.
+    """
+    uses = [network.layers[use] for use in network.uses(index)]
+    first = uses[0]
+    plain = next((use for use in uses if not use.turned), None)
+    shape = (*first.shape[:-1], first.columns)
+    return plain or replace(first, shape=shape, rows=first.columns, columns=first.rows, bias=False, turned=False)
+
+
+def _turned(lying: PlacedLayer, layer: WeightLayer, index: int) -> PlacedLayer:
+    """Place a use of a weight transposed: the grid of blocks with rows and columns exchanged.
+
+    lying: the grid as it lies on the arrays; a column of biases is the last one, and makes no output.
+    """
+    placed = lying.layer
+    both = f"network: layers {placed.name!r} and {layer.name!r} use one weight, the second one transposed"
+    if placed.kind != "linear" or (placed.rows, placed.columns) != (layer.columns, layer.rows):
+        raise InputError(
+            f"{both}, but the first is {placed.kind} of {placed.rows} x {placed.columns} and the second reads "
+            f"{layer.columns} and makes {layer.rows}; accepted: linear layers of one matrix"
+        )
+    outputs = list(lying.column_splits)
+    outputs[-1] -= sum(outputs) - layer.rows
+    if not outputs[-1]:
+        raise InputError(
+            f"{both}, and an array of {lying.column_splits[-1]} columns holds nothing but biases; accepted: biases "
+            "that are added digitally (bias: digital)"
+        )
+    across = range(len(outputs))
+    blocks: list[Block] = []
+    for copy, column, row in product(range(lying.replicas), across, range(len(lying.row_splits))):
+        block = lying.blocks[copy * lying.grid + row * len(outputs) + column]
+        rows = block.column_start, min(block.column_stop, layer.rows)
+        columns = block.row_start, block.row_stop
+        place = block.kind, block.chip_tile, block.array
+        blocks.append(Block(index, len(blocks), *rows, *columns, *place, block.slots, turned=block))
+    return PlacedLayer(layer, index, tuple(outputs), lying.row_splits, tuple(blocks), lying.replicas, lying)
 
 
 MOST_ARRAYS = 1_000_000

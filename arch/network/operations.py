@@ -166,6 +166,8 @@ class WeightLayer(Operation):
                     one weight, one after the other.
     bias_parameter: the same of its bias, if there is one; "": of its own.
     groups:         equal parts of the rows, each of which reads inputs of its own (``columns`` each).
+    turned:         whether the weight, as torch has it, is used transposed: an array of ``columns`` x ``rows`` is read
+                    from its rows to its columns, the way in which errors go back through it otherwise.
 
     A recurrent layer multiplies only its own output of the step before. What the input's matrix, a linear layer of its
     own, made of every step is what this operation reads: it has as many values as the layer has rows, and is added to
@@ -179,6 +181,7 @@ class WeightLayer(Operation):
     parameter: str = ""
     groups: int = 1
     bias_parameter: str = ""
+    turned: bool = False
 
     @staticmethod
     def linear(name: str, input_shape: Sequence[int], rows: int, bias: bool = True, parameter: str = "") -> WeightLayer:

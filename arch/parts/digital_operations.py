@@ -136,6 +136,11 @@ FUNCTIONS: Mapping[str, Function] = {
     "scale": Function(Work(multiply=1), Work(multiply=1), source="count: by a number that does not depend on samples"),
     "quotient": Function(Work(divide=1), Work(divide=1), source="count: by a number that does not depend on samples"),
     "offset": Function(Work(add=1), source="count: by a number that does not depend on samples"),
+    "random number": Function(Work(random=1), source="count: of the noise that a network adds or multiplies by"),
+    "normal number": Function(
+        Work(random=1, look_up=1, multiply=1, add=1),
+        source="assumption: a random number through a table of the inverse distribution, straight between entries",
+    ),
     "of a sum": Function(Work(add=1), source="count: one of a pool's additions"),
     "mean": Function(Work(multiply=1), Work(multiply=1), source="count: one over the values of a pool"),
     "of a maximum": Function(Work(compare=1), source="count: one of a pool's comparisons"),
@@ -232,10 +237,6 @@ FUNCTIONS: Mapping[str, Function] = {
     "of a running sum": Function(Work(add=1), Work(add=1), source="count: backward a running sum from the other end"),
     "interpolation": Function(
         Work(add=2, multiply=1), Work(add=3, multiply=2), source="count: a + w (b - a), between two neighbours"
-    ),
-    "random number": Function(Work(random=1), source="count: a number drawn uniformly"),
-    "normal random number": Function(
-        Work(random=1) + _TABLE, source="guess: a number drawn uniformly, turned by a straight line out of a table"
     ),
     "pointwise": Function(_TABLE, _OF_X, words=1, source=_GUESS),
     "without a rule": Function(

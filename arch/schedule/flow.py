@@ -16,6 +16,7 @@ where nothing has to be kept (`room`).
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Sequence
 from dataclasses import replace
 
@@ -254,10 +255,10 @@ class Flow:
             self._units.compute(task, block, asked)
             arrays = [block.arrays[k] for k in cell.learning]
             slots = plain(self._writer.slots[rows])
-            self._units.pulse(task, block, arrays, slots, block.update_fetch_bits, block.block.rows)
+            self._units.pulse(task, block, arrays, slots, block.update_fetch_bits, block.block.lines[0])
         else:  # products are summed up vector by vector; the sum is kept once per mini-batch
             self._units.recall(task, block, block.update_fetch_bits, reading=True)
-            last, words = np.append(np.diff(work.step), 1), cell.words * block.block.rows * block.block.columns
+            last, words = np.append(np.diff(work.step), 1), cell.words * math.prod(block.block.lines)
             self._units.remember(task, block, pick(last, chosen) * words, asked)
         if order:
             numbers = np.arange(len(rows))
@@ -315,7 +316,8 @@ class Flow:
             if done:
                 self._units.recall(task, block, way.fetch_bits, reading=True)
                 visible = [block.arrays[k] for k in self.plan.placement.cell.visible]
-                self._units.read(task, block, visible, way, passes, backward, begun)
+                by_rows = backward == (block.block.turned is None)
+                self._units.read(task, block, visible, way, passes, by_rows, begun)
         with task.unless_zero((passes == 0) * 1) as skipped:
             if skipped:
                 task.raise_(begun)

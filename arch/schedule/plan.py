@@ -98,8 +98,8 @@ class BlockPlan:
     buffer:             station of its tile's buffer.
     digital:            station of its digital unit.
     matrix:             station of its matrix unit; -1 if its tile has none.
-    forward:            one forward pass.
-    backward:           one backward pass; None on tiles that do not train.
+    forward:            one forward pass; where a weight is used transposed, from the array's rows to its columns.
+    backward:           one backward pass, the other way; None on tiles that do not train.
     update_fetch_bits:  bits of both sides' numbers, read from the buffer as whole words for an update.
     slot_ps:            duration of one pulse slot, all polarity phases included; 0 on tiles without pulses.
     sample_and_hold:    whether the array is free while its last outputs are converted.
@@ -124,6 +124,12 @@ class BlockPlan:
     column_home: int
     partial_forward: Message | None
     partial_backward: Message | None
+
+    def way(self, drives_rows: bool) -> Multiply:
+        """Return one pass that drives the rows of the array and reads its columns, or the other way round."""
+        found = self.backward if drives_rows == (self.block.turned is None) else self.forward
+        assert found is not None, "activity of a chip that does not train"
+        return found
 
 
 @dataclass(frozen=True)
@@ -291,9 +297,14 @@ class Plan:
 
     @cached_property
     def block_sizes(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """(blocks,) rows and (blocks,) columns of weights of all blocks."""
-        blocks = list(self.placement.blocks())
-        return np.array([block.rows for block in blocks]), np.array([block.columns for block in blocks])
+        """(blocks,) rows and (blocks,) columns of weights on the arrays of all blocks."""
+        lines = np.array([block.lines for block in self.placement.blocks()])
+        return lines[:, 0], lines[:, 1]
+
+    @cached_property
+    def turned(self) -> NDArray[np.bool_]:
+        """(blocks,) whether the block is of a use of a weight transposed: its forward pass drives the array's rows."""
+        return np.array([block.turned is not None for block in self.placement.blocks()])
 
     @cached_property
     def link_bandwidth(self) -> int:
@@ -334,7 +345,7 @@ def make_plan(placement: Placement, stations: Stations | None = None) -> Plan:
                 gradient_sums=traffic.gradient_sums(index),
                 errors=traffic.errors(placed),
                 overlap=tuple(home.columns if overlapping and earlier else 0 for home in placed.column_homes),
-                bias=_BIAS * layer.rows if layer.bias and placement.bias == "digital" else NOTHING,
+                bias=_BIAS * layer.rows if layer.bias and (layer.turned or placement.bias == "digital") else NOTHING,
                 needs=() if layer.is_recurrent else given,
                 frees=tuple((e.producer, tuple(e.frees.tolist())) for e in earlier),
                 to_edge=tuple(traffic.route(block, None) for block in placed.blocks),
@@ -391,7 +402,7 @@ def _block_plan(
     """Plan one block of a layer."""
     kind = placement.chip.tiles[block.kind]
     tile = f"tile {block.chip_tile}"
-    physical_rows = block.rows * kind.array.cells_per_weight
+    cut = kind.array.cells_per_weight
     row_home, column_home = placed.row_home(block), placed.column_home(block)
     both = block.rows + block.columns
     return BlockPlan(
@@ -401,7 +412,9 @@ def _block_plan(
         buffer=stations.number("buffer", f"{tile} buffer", block.kind),
         digital=stations.number("digital unit", f"digital unit {_digital_unit(placement, block)}", block.kind),
         matrix=stations.number("matrix unit", f"{tile} matrix unit", block.kind) if kind.matrix else -1,
-        forward=_multiply(kind, block.columns, physical_rows, block.rows, kind.array.unit_lines),
+        forward=_multiply(kind, block.columns, block.rows, block.rows)
+        if block.turned
+        else _multiply(kind, block.columns, block.rows * cut, block.rows, kind.array.unit_lines),
         backward=_multiply(kind, block.rows, block.columns, block.columns) if kind.trains else None,
         update_fetch_bits=both * kind.digital.word_bits,
         slot_ps=kind.pulses.slot_ps if kind.pulses else 0,

@@ -130,10 +130,9 @@ class Transfers:
         cell, rows = writer.plan.placement.cell, order.extras.row[chosen]
         transfer = phase == Phase.TRANSFER
         by_row = transfer and cell.slices == "row"
-        way = block.backward if by_row else block.forward
-        assert way is not None, "activity of a chip that does not train"
+        way, (lines, columns) = block.way(drives_rows=by_row), block.block.lines
         targets = [block.arrays[target] for target in (cell.targets[k] if transfer else (k,))]
-        load = (way.outputs + (block.block.columns if cell.slices == "all" else 0)) * block.kind.digital.word_bits
+        load = (way.outputs + (columns if cell.slices == "all" else 0)) * block.kind.digital.word_bits
         layer, tile, vector = block.block.layer, block.block.tile, order.extras.vector[chosen]
         passes, slots = plain(writer.passes[rows]), plain(writer.slots[rows])
         with writer.builder.task(len(rows), phase, layer, tile, vector, rows) as task:
@@ -147,5 +146,5 @@ class Transfers:
             task.wait(order.written.before(chosen))
             reset = np.where(slots == 0, writer.activity.writes[rows], 0)  # without the pulses of a train
             units.write(task, block, block.arrays[k], reset, writer.activity.active_rows[rows].astype(np.int64))
-            units.pulse(task, block, targets, slots, load, 1 if by_row else block.block.rows)
+            units.pulse(task, block, targets, slots, load, 1 if by_row else lines)
             task.raise_(order.written.first + chosen)

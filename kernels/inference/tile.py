@@ -187,14 +187,14 @@ class InferenceTile(Tile):
 
     # --- training -----------------------------------------------------------------------------------------------------
 
-    def forward(self, x: Tensor, step: Step = ALONE) -> Tensor:
+    def forward(self, x: Tensor, step: Step = ALONE, phase: Phase = Phase.FORWARD) -> Tensor:
         """Multiply vectors: x (vectors, columns) -> y (vectors, rows), as the mode of training or evaluation asks."""
         self.end_mini_batch()
-        return self._scaled(super().forward(x, step))
+        return self._scaled(super().forward(x, step, phase))
 
-    def backward(self, d: Tensor, step: Step = ALONE) -> Tensor:
+    def backward(self, d: Tensor, step: Step = ALONE, phase: Phase = Phase.BACKWARD) -> Tensor:
         """Multiply errors by the transposed array: d (vectors, rows) -> (vectors, columns)."""
-        return super().backward(self._scaled(d), step)
+        return super().backward(self._scaled(d), step, phase)
 
     def gradient(self, x: Tensor, d: Tensor) -> Tensor:
         if self.training:  # else it is asked for, but not learned from

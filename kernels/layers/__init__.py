@@ -5,6 +5,7 @@
     recurrent    RNN, LSTM and GRU, layers and single steps  attention    four matrices, products in digital units
     patches      windows of images as vectors, and back      several      modules that hold several matrices
     gradient     what stands for the gradient of weights that learn by pulses
+    turned       weights used transposed, as by a decoder that is tied to its encoder
     optimizer    `AnalogSGD`, which sends the pulses         convert      makes any torch module analog
 
 `KINDS` says which torch modules they stand in for. To add a kind, write an `AnalogLayer` (one matrix: say what its

@@ -26,7 +26,7 @@ from torch._subclasses.fake_tensor import FakeTensor
 from torch._subclasses.functional_tensor import FunctionalTensor
 
 from rpusim.arch.contract import checks
-from rpusim.arch.contract.activity import ActivityLog
+from rpusim.arch.contract.activity import ActivityLog, Phase
 from rpusim.arch.contract.digital_work import NOTHING
 from rpusim.errors import InputError
 from rpusim.kernels.base import rng
@@ -263,6 +263,13 @@ class AnalogLayer(torch.nn.Module, ABC):
         last = self.columns - int(self.bias_column)
         return (matrix[:, last] if name == "bias" else matrix[:, :last]).reshape(self.part_shape(name))
 
+    def used_outside(self, func: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
+        """Do what a function of torch asks of the weights outside of forward, if arrays can do that.
+
+        func, args, kwargs: as torch gives them to a tensor's own way to handle functions. Returns None if they cannot.
+        """
+        return None
+
     def learn_as(self, weight: Tensor, bias: Tensor | None) -> None:
         """Learn, or stay frozen, as the parameters of the torch layer that this one stands in for.
 
@@ -343,40 +350,51 @@ class AnalogLayer(torch.nn.Module, ABC):
             return matrix[:, :-1], matrix[:, -1].clone()
         return matrix, None if self.bias is None else self.bias.detach().clone()
 
-    def analog_forward(self, x: Tensor, step: Step = ALONE) -> Tensor:
-        """Multiply x (vectors, groups x columns) -> (vectors, rows) on the grid; partial sums in floating point."""
+    def analog_forward(self, x: Tensor, step: Step = ALONE, phase: Phase = Phase.FORWARD) -> Tensor:
+        """Multiply x (vectors, groups x columns) -> (vectors, rows) on the grid; partial sums in floating point.
+
+        step:   which step of a sequence the vectors are.
+        phase:  for the log; BACKWARD where the weights are used transposed and x are errors.
+        """
         if len(self._grid) == 1:
-            y = self._grid[0].forward(x, step)
+            y = self._grid[0].forward(x, step, phase)
             return y * self.scale if self._scaled else y
         parts = self._inputs(x)
         grid, width = iter(self._grid), len(self.column_splits)
         rows = []
         for group in self._groups:
-            total = next(grid).forward(parts[group * width], step)
+            total = next(grid).forward(parts[group * width], step, phase)
             for part in parts[group * width + 1 : (group + 1) * width]:
-                total = total + next(grid).forward(part, step)
+                total = total + next(grid).forward(part, step, phase)
             rows.append(total)
         y = rows[0] if len(rows) == 1 else torch.cat(rows, dim=1)
         return y * self.scale if self._scaled else y
 
-    def analog_backward(self, d: Tensor, step: Step = ALONE, clipped: Iterable[Tensor | None] = ()) -> Tensor:
+    def analog_backward(
+        self,
+        d: Tensor,
+        step: Step = ALONE,
+        clipped: Iterable[Tensor | None] = (),
+        phase: Phase = Phase.BACKWARD,
+    ) -> Tensor:
         """Multiply d (vectors, rows) -> (vectors, groups x columns) by the transposed grid.
 
         step:     which step of a sequence the vectors are.
         clipped:  for every tile its outputs (vectors, rows) that send nothing back, or None.
+        phase:    for the log; FORWARD where the weights are used transposed and d are no errors.
         """
         if self._scaled:
             d = d * self.scale
         if len(self._grid) == 1:
             silent = next(iter(clipped), None)
-            return self._grid[0].backward(d if silent is None else d.masked_fill(silent, 0.0), step)
+            return self._grid[0].backward(d if silent is None else d.masked_fill(silent, 0.0), step, phase)
         grid, width = zip_longest(self._grid, clipped), len(self.column_splits)
         columns: list[Tensor | None] = [None] * (width * self.groups)
         for group, error in zip(self._groups, _cut(d, self.row_splits), strict=True):
             for column in range(group * width, (group + 1) * width):
                 tile, silent = next(grid)
                 part = error if silent is None else error.masked_fill(silent, 0.0)
-                result, so_far = tile.backward(part, step), columns[column]
+                result, so_far = tile.backward(part, step, phase), columns[column]
                 columns[column] = result if so_far is None else so_far + result
         gathered = cast(list[Tensor], columns)
         return gathered[0] if len(gathered) == 1 else torch.cat(gathered, dim=1)

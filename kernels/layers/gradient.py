@@ -50,6 +50,9 @@ class OnArrays(Protocol):
     def part_gradient(self, name: str, x: Tensor, d: Tensor) -> Tensor:
         """The gradient of ``weight`` or ``bias`` from vectors x (vectors, columns) and errors d (vectors, rows)."""
 
+    def used_outside(self, func: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
+        """What a function of torch asks of its weights outside of its forward, if arrays can do that; else None."""
+
 
 class Pairs:
     """What one backward pass gives a layer to learn from.
@@ -117,6 +120,9 @@ class ArrayWeights(torch.Tensor):
     def __torch_function__(
         cls, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] | None = None
     ) -> Any:
+        held = next((a for a in args if isinstance(a, cls)), None)
+        if held is not None and (done := held.layer.used_outside(func, args, kwargs or {})) is not None:
+            return done
         with torch._C.DisableTorchFunctionSubclass():
             if func == Tensor.data.__set__:  # type: ignore[attr-defined]
                 _refuse(args[0], "is to be replaced through .data", "set_weights(weight, bias) of its layer")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
@@ -9,6 +10,7 @@ import torch
 from rpusim.arch.contract import checks
 from rpusim.errors import InputError
 from rpusim.kernels.layers.base import AnalogLayer
+from rpusim.kernels.layers.turned import of_arrays
 from rpusim.kernels.tiles.tile import ALONE, LayerConfig, Step
 
 Tensor = torch.Tensor
@@ -60,6 +62,9 @@ class AnalogLinear(AnalogLayer):
             )
         y = self._product(x, step)
         return y if x.dim() == 2 else y.reshape(*x.shape[:-1], self.out_features)
+
+    def used_outside(self, func: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
+        return of_arrays(func, args, kwargs)
 
     def vectors_of(self, x: Tensor) -> Tensor:
         if x.dim() != 2 or x.dtype is not torch.float32:

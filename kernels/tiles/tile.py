@@ -192,10 +192,11 @@ class Tile(torch.nn.Module, ABC):
         """The path that multiplications take where the weights lie now: the compiled one needs the CPU."""
         return self.path if self.weights.is_cpu else "torch"
 
-    def forward(self, x: Tensor, step: Step = ALONE) -> Tensor:
+    def forward(self, x: Tensor, step: Step = ALONE, phase: Phase = Phase.FORWARD) -> Tensor:
         """Multiply vectors: x (vectors, columns) -> y (vectors, rows), through the forward periphery.
 
-        step: which step of a sequence the vectors are. InputError: x has another shape.
+        step: which step of a sequence the vectors are. phase: for the log; BACKWARD where the weights are used
+        transposed and x are errors. InputError: x has another shape.
         """
         x, weights = self._vectors("x", x, self.columns), self.weights
         done = multiply(
@@ -210,16 +211,17 @@ class Tile(torch.nn.Module, ABC):
             cells=self.sliced_cells,
         )
         self._counters["forward"] += x.shape[0]
-        self._write(Phase.FORWARD, done, step, active_columns=done.active, active_rows=self.rows)
+        self._write(phase, done, step, active_columns=done.active, active_rows=self.rows)
         if self._manages_clipping:
             at_bound = self._forward_io.out_bound * abs(self._forward_io.out_scale) * _ALMOST
             self.clipped = done.y.abs() >= at_bound
         return done.y
 
-    def backward(self, d: Tensor, step: Step = ALONE) -> Tensor:
+    def backward(self, d: Tensor, step: Step = ALONE, phase: Phase = Phase.BACKWARD) -> Tensor:
         """Multiply errors by the transposed array: d (vectors, rows) -> (vectors, columns), without bound management.
 
-        step: which step of a sequence the vectors are. InputError: d has another shape.
+        step: which step of a sequence the vectors are. phase: for the log; FORWARD where the weights are used
+        transposed and d are no errors. InputError: d has another shape.
         """
         d, weights = self._vectors("d", d, self.rows), self.weights
         done = multiply(
@@ -234,7 +236,7 @@ class Tile(torch.nn.Module, ABC):
             backward=True,
         )
         self._counters["backward"] += d.shape[0]
-        self._write(Phase.BACKWARD, done, step, active_rows=done.active, active_columns=self.columns)
+        self._write(phase, done, step, active_rows=done.active, active_columns=self.columns)
         return done.y
 
     def update(self, x: Tensor, d: Tensor, learning_rate: float, work: Work = NOTHING) -> None:

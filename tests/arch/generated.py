@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
@@ -186,6 +187,20 @@ def again(width: int, times: int) -> Network:
     return connect("again", (2, 5), [*steps, (WeightLayer.linear("last", (2, width), 3), (x,))])
 
 
+def tied(width: int, code: int, turned_first: bool) -> Network:
+    """An encoder and a decoder with its weight transposed, twice over; or first the one that is transposed."""
+    steps: list[tuple[Operation, Sequence[str]]] = []
+    x = "input"
+    for number in range(4):
+        turned = (number % 2 == 0) == turned_first
+        inputs, rows = (code, width) if number % 2 else (width, code)
+        layer = WeightLayer.linear(f"layer{number}", (2, inputs), rows, parameter="coder.weight")
+        steps.append((replace(layer, turned=turned, bias=turned or width % 2 == 0), (x,)))
+        steps.append((Operation.digital(f"tanh{number}", "activation", (2, rows), detail="tanh"), (f"layer{number}",)))
+        x = f"tanh{number}"
+    return connect("tied", (2, width), steps)
+
+
 def between_margins(stride: int, kernel: int, margin: int) -> Network:
     """A convolution whose windows may see nothing but margin, or leave positions out, behind another one."""
     window = Window((kernel, kernel), (stride, stride), (margin, margin))
@@ -278,6 +293,7 @@ networks = st.one_of(
         st.builds(gated, st.sampled_from([2, 3]), st.integers(1, 20)),
         st.builds(around, st.integers(1, 80), st.integers(1, 3)),
         st.builds(again, st.integers(1, 80), st.integers(2, 3)),
+        st.builds(tied, st.integers(1, 80), st.integers(1, 80), st.booleans()),
     ),
     st.builds(between_margins, st.integers(1, 4), st.integers(1, 2), st.integers(0, 2)),
     recurrent,

@@ -41,7 +41,6 @@ class Call:
     given:    its arguments by name.
     layouts:  of the operands that depend on the sample.
     trained:  numbers of the operands that are parameters which learn.
-    random:   operands that are drawn at random.
     """
 
     node: fx.Node
@@ -49,7 +48,6 @@ class Call:
     given: dict[str, Any]
     layouts: dict[fx.Node, Layout]
     trained: dict[fx.Node, int] = field(default_factory=dict)
-    random: dict[fx.Node, str] = field(default_factory=dict)
 
     @property
     def out(self) -> tuple[int, ...]:

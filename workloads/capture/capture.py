@@ -26,6 +26,7 @@ from dataclasses import replace
 from typing import Any
 
 from torch import nn
+from torch.nn.parameter import is_lazy
 
 from rpusim.arch.network.network import Network
 from rpusim.arch.network.operations import WeightLayer
@@ -75,6 +76,7 @@ def _both(module: nn.Module, input_shape: GivenInputs, name: str, training: bool
         if type(part).__module__.startswith("rpusim.kernels."):
             what = f"module {path!r} ({type(part).__name__})" if path else type(part).__name__
             raise InputError(f"{what} is on arrays already, accepted: the module as it was before that")
+    _check_memory(module)
     name = name or type(module).__name__
     evaluation = _traced(module, shape, name)
     found = evaluation.network()
@@ -85,6 +87,26 @@ def _both(module: nn.Module, input_shape: GivenInputs, name: str, training: bool
     except InputError as error:
         raise InputError(f"in training mode, {error}") from error
     return found, found if _form(found) == _form(trained) else trained
+
+
+def _check_memory(module: nn.Module) -> None:
+    """Refuse two parameters with the same numbers in memory, which change together and would be on two arrays."""
+    found: dict[int, list[tuple[int, int, str]]] = {}
+    for name, parameter in module.named_parameters():
+        if is_lazy(parameter) or parameter.dim() < 2 or parameter.is_meta or not parameter.numel():
+            continue
+        start = int(parameter.storage_offset())
+        sides = zip(parameter.shape, parameter.stride(), strict=True)
+        stop = start + sum((int(size) - 1) * int(step) for size, step in sides) + 1
+        others = found.setdefault(parameter.untyped_storage().data_ptr(), [])
+        for first, last, other in others:
+            if start < last and first < stop:
+                raise InputError(
+                    f"parameters {other!r} and {name!r} are two with the same numbers in memory, which an optimizer "
+                    "changes together, but arrays would not; accepted: one parameter in both places, which a function "
+                    "may use transposed, as F.linear(x, self.encoder.weight.t())"
+                )
+        others.append((start, stop, name))
 
 
 def _traced(

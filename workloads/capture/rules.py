@@ -51,11 +51,6 @@ _BY_NAME: dict[str, str] = {
     **_named("pointwise", "sin cos"),
 }
 """Operations value by value, and the function of the digital unit that each takes."""
-RANDOM = {
-    **_named("normal random number", "randn randn_like normal"),
-    **_named("random number", "rand rand_like randint randint_like randperm"),
-}
-"""What draws numbers, and the function of the digital unit that does it."""
 
 
 def pointwise(call: Call) -> Rule:
@@ -76,8 +71,6 @@ def pointwise(call: Call) -> Rule:
         counts = [(_BY_NAME.get(name) or (name if name in FUNCTIONS else "pointwise"), call.results)]
     for operand in call.node.all_input_nodes:
         counts += call.parameter(operand)
-        if operand in call.random:
-            counts += [(call.random[operand], min(call.numbers(operand), call.results))]
     known = counts[0][0] != "pointwise" or name in ("sin", "cos", "erf")
     return Rule(counts, {}, call.broadcast(), "" if known else f"{name}: a straight line out of a table for each value")
 

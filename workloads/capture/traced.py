@@ -40,6 +40,8 @@ _SHAPED = "zeros ones full empty rand randn randint"
 _NEW = "zeros ones full empty empty_strided"
 CONSTANT = frozenset([*(f"{name}_like" for name in _SHAPED.split()), *(f"new_{name}" for name in _NEW.split())])
 """Traced operations that take the shape of what they read, and no value of it: what they make is no signal."""
+RANDOM = {"randn": "normal number", "normal": "normal number", "rand": "random number", "uniform": "random number"}
+"""What draws random numbers, by how a traced operation's name begins, and the digital function that counts them."""
 ACCEPTED: dict[str, tuple[str, str]] = {
     "linear": ("linear", ""),
     **{name: (name, "") for name in ("conv1d", "conv2d", "conv3d", "recurrent")},

@@ -6,6 +6,7 @@ import math
 import operator
 from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
+from dataclasses import replace
 from itertools import accumulate
 from typing import Any
 
@@ -22,11 +23,12 @@ from rpusim.workloads.capture.calls import Call
 from rpusim.workloads.capture.export import is_torchs_own
 from rpusim.workloads.capture.layout import Layout
 from rpusim.workloads.capture.moving import Constants, MixedError
-from rpusim.workloads.capture.rules import RANDOM, rule
+from rpusim.workloads.capture.rules import rule
 from rpusim.workloads.capture.traced import (
     ACCEPTED,
     ACCEPTED_MODULES,
     CONSTANT,
+    RANDOM,
     arguments,
     as_sizes,
     has_samples,
@@ -68,6 +70,8 @@ class Translator:
         self.parts: dict[fx.Node, list[tuple[Operation, Layout] | None]] = {}  # of nodes that give several tensors
         self.known_moves: dict[str, list[moving.Moved | None]] = {}  # by what moves, see `moving.key`
         self.same_moves: dict[tuple[tuple[int, ...], bytes], Moves] = {}
+        self.random: set[fx.Node] = set()  # nodes whose random numbers are counted
+        self.exchanged: set[str] = set()  # layers that read a parameter by its rows, as ``x @ w`` does
         self.taken = {"input", "output"}
         signature = program.graph_signature
         self.held = {**signature.inputs_to_parameters, **signature.inputs_to_buffers}
@@ -116,6 +120,14 @@ class Translator:
         for last in dict.fromkeys(self.made_by[node].name for node in read if node in self.made_by):
             shape = next(made.shape for made in self.made_by.values() if made.name == last)
             self.steps.append((Operation.digital(self.output_name(), "output", shape), (last,)))
+        straight = {
+            layer.parameter
+            for layer, _ in self.steps
+            if isinstance(layer, WeightLayer) and layer.name not in self.exchanged
+        }
+        for place, (layer, sources) in enumerate(self.steps):  # a tie: one of both reads the arrays the other way
+            if isinstance(layer, WeightLayer) and layer.name in self.exchanged and layer.parameter in straight:
+                self.steps[place] = replace(layer, turned=True), sources
         whole = (sum(math.prod(self.made_by[node].shape) for node in given),)
         shape = self.made_by[given[0]].shape if len(given) == 1 else whole
         return connect(self.name, shape, self.steps)
@@ -263,8 +275,6 @@ class Translator:
         operand = sources[0]
         layout, before = self.layouts[operand], self.made_by[operand]
         if kind in ("add", "multiply", "activation"):
-            if any(each in call.random for each in node.all_input_nodes) or detail == "":
-                return False
             layout = call.broadcast()
         axes: tuple[int, ...] = ()
         window = None
@@ -289,6 +299,7 @@ class Translator:
         operation = Operation.digital(
             name, kind, before.shape, shape, detail, window, axes, inputs, parameters=parameters
         )
+        operation = replace(operation, functions=(*operation.functions, *self.drawn(node)))
         self.add(node, operation, [self.made_by[source] for source in sources], layout)
         return True
 
@@ -320,13 +331,8 @@ class Translator:
             for operand in node.all_input_nodes
             if self.held.get(operand.name) in self.trained
         }
-        drawn = {
-            operand: RANDOM[operation_name(operand)]
-            for operand in node.all_input_nodes
-            if operand.op == "call_function" and operation_name(operand) in RANDOM
-        }
         layouts = {source: self.layouts[source] for source in sources}
-        return Call(node, operation_name(node), arguments(node), layouts, learns, drawn)
+        return Call(node, operation_name(node), arguments(node), layouts, learns)
 
     def by_rule(self, node: fx.Node, sources: Sequence[fx.Node]) -> None:
         """Add what a digital unit computes, as a rule says."""
@@ -338,7 +344,7 @@ class Translator:
         for source, operation in zip(sources, operations, strict=True):
             waits[operation] = tuple(sorted({*waits.get(operation, ()), *found.waits.get(source, ())}))
         counted: dict[str, int] = {}
-        for function, number in found.functions:
+        for function, number in (*found.functions, *self.drawn(node)):
             counted[function] = counted.get(function, 0) + number
         name = operation_name(node)
         self.add(
@@ -357,15 +363,21 @@ class Translator:
         )
 
     def turned(self, node: fx.Node) -> str | None:
-        """Return the name of the parameter or buffer that a node is the transpose of; None if it is of none."""
+        """Return the name of the matrix, a parameter or buffer, that a node is the transpose of; None if of none."""
         while node.op == "call_function" and "detach" in str(node.target):
             node = node.args[0]  # type: ignore[assignment]  # the tensor that is detached
         if node.op != "call_function" or not node.args or getattr(node.args[0], "name", None) not in self.held:
             return None
-        kinds = ("aten.t.", "aten.transpose.", "aten.permute.", "aten.numpy_T.")
-        inner = node.args[0]
+        inner, given = node.args[0], node.args[1:]
         assert isinstance(inner, fx.Node)
-        return self.first_name[self.held[inner.name]] if str(node.target).startswith(kinds) else None
+        way = tuple(given[0]) if len(given) == 1 and isinstance(given[0], list | tuple) else given
+        plain = ("aten.t.", "aten.numpy_T.", "aten.mT.")
+        exchanged = str(node.target).startswith(plain) or (
+            str(node.target).startswith(("aten.transpose.", "aten.permute."))
+            and [axis % 2 for axis in way if isinstance(axis, int)] in ([0, 1], [1, 0])
+            and (str(node.target).startswith("aten.transpose.") or way[0] % 2 == 1)  # type: ignore[operator]
+        )
+        return self.first_name[self.held[inner.name]] if exchanged and inner.meta["val"].dim() == 2 else None
 
     def weight_layer(
         self, node: fx.Node, kind: str, source: Operation, shape: tuple[int, ...], given: dict[str, Any]
@@ -379,11 +391,10 @@ class Translator:
             subject = self.subject(node)
             if subject.startswith("module") and self.place(node)[1] not in ACCEPTED_MODULES:
                 raise InputError(self.refusal(node))
-            if (turned := self.turned(weight)) is not None:
-                raise InputError(
-                    f"{subject} uses weight {turned!r} transposed, but arrays are driven forward on one side only; "
-                    "accepted: weights used as they are, such as a second layer with a weight of its own"
-                )
+            if kind == "linear" and given["input"] in self.made_by and (turned := self.turned(weight)) is not None:
+                name = self.unique(turned.removesuffix("weight").rstrip(".") or node.name)
+                layer = WeightLayer.linear(name, source.shape, shape[-1], given["bias"] is not None, turned)
+                return replace(layer, turned=True)
             raise InputError(f"{subject} uses a weight that is computed in forward, accepted: a parameter or buffer")
         parameter = self.first_name[self.held[weight.name]]
         path, _ = self.place(node)
@@ -439,6 +450,23 @@ class Translator:
             return {"mul": "square", "add": "double"}[detail], 0
         trained = [operand for operand in node.all_input_nodes if self.held.get(operand.name) in self.trained]
         return detail, sum(math.prod(operand.meta["val"].shape) for operand in trained)
+
+    def drawn(self, node: fx.Node) -> list[tuple[str, int]]:
+        """List the functions that draw what an operation reads of random numbers, with their number for a sample.
+
+        Numbers that several operations read are drawn with the first of them.
+        """
+        found: dict[str, int] = {}
+        behind = [source for source in node.all_input_nodes if source not in self.made_by]
+        while behind:
+            source = behind.pop()
+            function = next((RANDOM[name] for name in RANDOM if operation_name(source).startswith(name)), None)
+            if function is not None and source not in self.random:
+                self.random.add(source)
+                numbers = shape_of(source)
+                found[function] = found.get(function, 0) + math.prod(numbers[1 if has_samples(source) else 0 :])
+            behind += [each for each in source.all_input_nodes if each not in self.made_by]
+        return list(found.items())
 
     def selection(self, node: fx.Node, given: dict[str, Any]) -> tuple[tuple[int, ...], tuple[int, int, int]]:
         """Return the axis of the sample along which values are selected, and first, stop and step."""

@@ -38,6 +38,7 @@ class Graph(Protocol):
     parameters: set[str]
     first_name: dict[str, str]
     all_names: dict[str, set[str]]
+    exchanged: set[str]
 
     def add(self, node: fx.Node, operation: Operation, sources: Sequence[Operation], layout: Layout) -> None:
         """Add an operation that makes what a node gives."""
@@ -237,6 +238,8 @@ def _contracted(translator: Graph, node: fx.Node, equation: str, operands: Seque
             name, (groups * columns, places), groups * rows, point, bias, parameter, groups=groups
         )
         made = [*shared, *free, *beyond]
+    if len(of_weight) == 2 and (of_weight[0] in summed) == (translator.turned(weight) is None):
+        translator.exchanged.add(name)
     translator.add(node, replace(layer, assumed=said), [given], layout)
     left = [a for a in output if a != samples or not layout.alone]
     back = np.arange(math.prod(layer.shape)).reshape([sizes[a] for a in made])

@@ -168,14 +168,16 @@ def with_management(activity: Activity, placement: Placement, management: Manage
     square root); a gradient that is collected digitally needs neither. A transfer that writes turns the values of its
     slice into probabilities; it is read without management.
     """
-    rows, columns = np.zeros(len(activity), np.int64), np.zeros(len(activity), np.int64)
+    rows, columns, inputs_of = np.zeros((3, len(activity)), np.int64)
+    forward = activity.phase == Phase.FORWARD
     scaled_again = np.ones(len(activity), np.int64)
     for block in placement.blocks():
         here = (activity.layer == block.layer) & (activity.tile == block.tile)
-        rows[here], columns[here] = block.rows, block.columns
+        rows[here], columns[here] = block.lines
+        inputs_of[here] = np.where(forward[here], block.columns, block.rows)
         scaled_again[here] = placement.chip.tiles[block.kind].inputs.kind != "bit-serial"
     reads, updates = activity.phase < Phase.UPDATE, activity.phase == Phase.UPDATE
-    inputs = np.where(activity.phase == Phase.FORWARD, columns, rows) * reads
+    inputs = inputs_of * reads
     lines = (rows + columns) * updates * bool(placement.cell.learning)
     slices = columns if placement.cell.slices == "row" else rows
     written = np.where(reads | updates | (activity.slots == 0), 0, slices)
@@ -195,4 +197,5 @@ def with_management(activity: Activity, placement: Placement, management: Manage
 
 def splits(placement: Placement) -> dict[str, tuple[tuple[int, ...], tuple[int, ...]]]:
     """Say how the kernel has to cut each layer for its tiles to be the chip's: (row splits, column splits) by name."""
-    return {placed.layer.name: (placed.row_splits, placed.column_splits) for placed in placement.holders}
+    grids = ((placed.layer.name, placed.on_arrays) for placed in placement.holders)
+    return {name: (grid.row_splits, grid.column_splits) for name, grid in grids}

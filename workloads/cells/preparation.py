@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from dataclasses import replace
 
 from rpusim.arch.contract.activity import Activity, Phase
 from rpusim.arch.contract.configuration import shown
@@ -37,6 +38,8 @@ def preparation(placement: Placement, cells: UnitCells | InferenceCells | None) 
 
 
 def _of_block(placement: Placement, block: Block, cells: UnitCells | InferenceCells | None) -> Iterator[Activity]:
+    if block.turned is not None:  # as it lies on the array
+        block = replace(block.turned, layer=block.layer, tile=block.tile)
     pairs = cells.cell.calibration_pairs if isinstance(cells, UnitCells) else 0
     layout = placement.cell
     written = [array for array in layout.visible if array != layout.reference]

@@ -4,12 +4,13 @@ A module that is called twice, a loop that is written out, or two modules with o
 one set of tiles: what its vectors find there, all uses before them have left, and the pairs of all uses are collected
 in one gradient and sent in the order of the calls. In the network each use is a layer of its own (`Network.uses`), so
 the rows that the tiles write get the layer of the call that they come from: the first call within a call of the whole
-module is the first use, and so on.
+module is the first use, and so on. Rows of a use of the weight transposed also get the number that the tile's block has
+there; what they say of rows and columns is said of the array's lines whichever way they are used.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,7 @@ from numpy.typing import ArrayLike
 from torch import nn
 
 from rpusim.arch.contract.activity import ActivityLog
+from rpusim.arch.mapping.placement import PlacedLayer
 from rpusim.kernels.layers import AnalogLayer
 
 
@@ -25,12 +27,14 @@ class UsesLog(ActivityLog):
 
     log:    where the rows go.
     layer:  whose tiles write here.
-    uses:   indices of the network's layers that use its weight, in the order in which they do.
+    uses:   the network's layers that use its weight, as they are placed, in the order in which they do.
     """
 
-    def __init__(self, log: ActivityLog, layer: AnalogLayer, uses: Sequence[int]) -> None:
+    def __init__(self, log: ActivityLog, layer: AnalogLayer, uses: Sequence[PlacedLayer]) -> None:
         super().__init__()
-        self._log, self._layer, self._uses = log, layer, tuple(uses)
+        self._log, self._layer, self._uses = log, layer, tuple(use.index for use in uses)
+        self._tiles = [np.argsort(_as_on_arrays(use)) if use.turned else None for use in uses]
+        """By use: the number of every tile among the blocks of the use; None: the tile's own."""
 
     def follow(self, module: nn.Module) -> None:
         """Be told of every call of the whole ``module``, in which the uses are counted from the first one."""
@@ -52,7 +56,7 @@ class UsesLog(ActivityLog):
         vector = np.broadcast_to(np.asarray(columns.get("vector", 0)), (length,))
         if isinstance(at_work, int):  # a multiplication, or maintenance, which belongs to the first use
             number = at_work % len(self._uses) if np.all(vector >= 0) else 0
-            self._log.append(length, **columns | {"layer": self._uses[number]})
+            self._log.append(length, **columns | {"layer": self._uses[number], "tile": self._tile(number, columns)})
             return
         use = at_work % len(self._uses)
         within = np.zeros(len(use), np.int64)
@@ -66,4 +70,15 @@ class UsesLog(ActivityLog):
                 for name, values in columns.items():
                     own[name] = np.asarray(values)[mine] if np.ndim(values) else values
                 own |= {"layer": index, "vector": np.where(vector[mine] >= 0, within[vector[mine]], vector[mine])}
+                own["tile"] = self._tile(number, own)
                 self._log.append(len(mine), **own)
+
+    def _tile(self, use: int, columns: Mapping[str, Any]) -> Any:
+        """Return the number that a tile has among the blocks of a use."""
+        numbers, tile = self._tiles[use], columns.get("tile", 0)
+        return tile if numbers is None else int(numbers[tile])
+
+
+def _as_on_arrays(placed: PlacedLayer) -> list[int]:
+    """List the tile of every block of a use of a weight transposed, as they are numbered on the arrays."""
+    return [block.tile if block.turned is None else block.turned.tile for block in placed.blocks]

@@ -217,7 +217,7 @@ def placed_layers(placement: Placement) -> list[dict[str, Any]]:
     """Describe every weight layer with the blocks it lies on.
 
     Rows and columns are those of the matrix W in y = W x, bias column included; vectors and macs are per sample. A
-    layer that uses the weight of an earlier one names that as ``arrays_of``.
+    layer that uses the weight of an earlier one names that as ``arrays_of``, and says if it is ``transposed``.
     """
     layers = []
     for placed in placement.layers:
@@ -246,6 +246,8 @@ def placed_layers(placement: Placement) -> list[dict[str, Any]]:
                 "tiles": tiles,
             }
         )
+        if placed.turned:
+            layers[-1]["transposed"] = True
         if (first := placement.network.uses(placed.index)[0]) != placed.index:
             layers[-1]["arrays_of"] = placement.network.layers[first].name
     return layers

@@ -83,8 +83,15 @@ def analog_twin(
         for name, part in analog.named_modules():
             if isinstance(part, AnalogLayer):
                 part.log = _NotPlaced(name)
+    turned = next((placed.layer for placed in placement.layers if placed.turned), None)
+    if turned is not None and isinstance(cells, InferenceCells):
+        raise InputError(
+            f"network: layer {turned.name!r} uses a weight transposed, which cells that only infer are not read for; "
+            "accepted: cells that learn by pulses, whose arrays have converters on both sides, or a weight of its own"
+        )
     for placed in placement.holders:
-        part, own, uses = analog.get_submodule(placed.layer.name), log, placement.network.uses(placed.index)
+        part, own = analog.get_submodule(placed.layer.name), log
+        uses = [placement.layers[use] for use in placement.network.uses(placed.index)]
         if len(uses) > 1:
             assert isinstance(part, AnalogLayer), "a weight that is used again and is not on arrays by itself"
             own = told_apart = UsesLog(log, part, uses)

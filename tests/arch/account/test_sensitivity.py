@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 from itertools import pairwise
@@ -158,12 +159,23 @@ class Work:
         return kind.adc.converter(lambda name: library.find(name, self.chip.cards, "card"))
 
     def assumed(self) -> Iterator[tuple[str, str, str, float]]:
-        """(field, card, number on the card, value) of every assumed price of a card, as cards themselves say it."""
+        """(field, card, number on the card, value) of every assumed price of a card, as cards themselves say it.
+
+        Not among them is leakage that the chip replaces, which its own provenance says.
+        """
+        corner = (row["field"] for row in self.chip.provenance() if row["source"].startswith("leakage: low-standby"))
+        replaced = {re.sub(r" at \d+ nm", "", field) for field in corner}  # scaled cards have names of their own
         published = self.chip.model_copy(update={"leakage": "as-published"})
         for row in {row["field"]: row for row in published.provenance()}.values():
             field, value = row["field"], row["value"]
             names = [name for name in self.cards() if field.startswith(f"cards.{name}.")]
-            if not names or "assum" not in row["source"].lower() or not isinstance(value, float) or value == 0:
+            if (
+                not names
+                or field in replaced
+                or "assum" not in row["source"].lower()
+                or not isinstance(value, float)
+                or value == 0
+            ):
                 continue
             number = field.removeprefix(f"cards.{names[0]}.")
             if number.split(".")[0] not in ("area", "node", "rated_bits", "rated_rate", "rated_bandwidth"):

@@ -42,6 +42,8 @@ COUNTS: dict[str, tuple[str, ...]] = {
     "batch_norm": ("m a", "4m 5a", "m 2a", "2m 2a"),  # in training sums of x and x x; behind: a (d - m1 - x hat m2)
     "batch_norm channel": ("", "", "", "", "10m 8a q s"),
     "dropout": ("", "m", "r c m"),
+    "random number": ("r",),
+    "normal number": ("r t m a",),  # a line out of the table of the inverse distribution
     "add": ("a",),
     "subtract": ("a", "a"),
     "multiply": ("m", "2m"),  # a d and b d
@@ -86,8 +88,6 @@ COUNTS: dict[str, tuple[str, ...]] = {
     "of a product of all": ("m", "m q"),  # y d / x
     "of a running sum": ("a", "a"),
     "interpolation": ("2a m", "3a 2m"),  # a + w (b - a); d - w d to a, w d to b, added up there
-    "random number": ("r",),
-    "normal random number": (f"r {LINE}",),
     **dict.fromkeys(("pointwise", "without a rule"), (LINE, f"{LINE} m")),
 }
 KEPT = {

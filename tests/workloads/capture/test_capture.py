@@ -515,3 +515,23 @@ def test_what_a_forward_may_not_do_is_said_in_one_line(forward, sentence, capfd)
 def test_layers_of_nothing_are_refused_in_a_sentence(layers, shape, sentence):
     with pytest.raises(InputError, match=sentence):
         capture(nn.Sequential(*layers), shape)
+
+
+def test_random_numbers_of_noise_are_counted_where_they_are_drawn() -> None:
+    """One for every element and sample; numbers that are read twice are drawn once; none in evaluation."""
+
+    class Noisy(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.first, self.second = nn.Linear(6, 5), nn.Linear(5, 2)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            h = self.first(x)
+            if self.training:
+                noise = 0.1 * torch.randn_like(h)
+                h = (h + noise) * noise + torch.rand(5)
+            return self.second(h)  # type: ignore[no-any-return]
+
+    training, evaluation = capture_modes(Noisy(), (6,))
+    assert {"normal number": 5, "random number": 5}.items() <= training.functions(0).items()
+    assert not {"normal number", "random number"} & set(evaluation.functions(0))

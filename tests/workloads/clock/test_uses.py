@@ -65,8 +65,19 @@ class Tied(nn.Module):
         return self.decoder(torch.tanh(self.coder(x)))  # type: ignore[no-any-return]
 
 
-NETWORKS: list[Callable[[], nn.Module]] = [Loop, Siamese, Tied]
-USES = {Loop: [(0,), (1, 2, 3, 4), (5,)], Siamese: [(0, 2), (1, 3), (4,)], Tied: [(0, 1)]}
+class Autoencoder(nn.Module):
+    """A decoder with the encoder's weight."""
+
+    def __init__(self, bias: bool = False) -> None:
+        super().__init__()
+        self.coder, self.bias = nn.Linear(6, 3, bias=bias), nn.Parameter(torch.zeros(6)) if bias else None
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return nn.functional.linear(torch.tanh(self.coder(x)), self.coder.weight.t(), self.bias)
+
+
+NETWORKS: list[Callable[[], nn.Module]] = [Loop, Siamese, Tied, Autoencoder]
+USES = {Loop: [(0,), (1, 2, 3, 4), (5,)], Siamese: [(0, 2), (1, 3), (4,)], Tied: [(0, 1)], Autoencoder: [(0, 1)]}
 
 
 @pytest.mark.parametrize("make", NETWORKS)
@@ -241,20 +252,79 @@ class TestRecurrent:
         assert result["time"]["total_s"] > 0 and result["activity"]["mini_batches"] == 2
 
 
-@pytest.mark.parametrize(
-    "turn", [lambda w: w.t(), lambda w: w.T, lambda w: w.transpose(0, 1), lambda w: w.permute(1, 0)]
-)
-def test_a_weight_that_is_read_the_other_way_is_a_sentence(turn: Callable[[torch.Tensor], torch.Tensor]) -> None:
-    class Turned(nn.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            self.coder = nn.Linear(6, 3, bias=False)
+class TestTransposed:
+    """A decoder with the encoder's weight reads the encoder's arrays from their rows to their columns."""
 
-        def forward(self, x: torch.Tensor) -> torch.Tensor:
-            return nn.functional.linear(torch.tanh(self.coder(x)), turn(self.coder.weight))
+    @pytest.mark.parametrize("bias", [False, True])
+    def test_rows_on_several_tiles_are_those_of_the_network(self, bias: bool) -> None:
+        """Of 6 x 3 weights on arrays of 2 x 3: the same tiles, phases, vectors and lines as are assumed."""
+        chip = Chip.load("rpu-2016")
+        small = chip.tiles[0].array.model_copy(update={"rows": 2, "columns": 3})
+        chip = chip.model_copy(update={"tiles": (chip.tiles[0].model_copy(update={"array": small}),)})
+        module = Autoencoder(bias)
+        placed = rpusim.place(module, chip, (6,))
+        optimizer = rpusim.AnalogSGD(placed.parameters(), lr=0.1)
+        taken = []
+        placed.chip._coupling.stepped = placed.chip._log.when_over = lambda: taken.append(placed.chip._take().rows)
+        placed(torch.randn(2, 6)).square().sum().backward()
+        optimizer.step()
+        placement = place(capture(module, (6,)), chip)
+        assert placement.arrays_used == (6 if bias else 4)
+        wanted = assumed_activity(placement, 2, True, 2)
+        for rows in (taken[0], wanted):
+            assert {Phase.FORWARD, Phase.BACKWARD, Phase.UPDATE} == set(rows.phase[rows.layer == 1])
+        columns = ("layer", "phase", "tile", "vector")
+        mine, theirs = (sorted(zip(*(getattr(r, name) for name in columns), strict=True)) for r in (taken[0], wanted))
+        assert mine == theirs
 
-    for refused in (lambda module: capture(module, (6,)), lambda module: rpusim.place(module, "rpu-2016", (6,))):
-        with pytest.raises(
-            InputError, match=r"uses weight 'coder.weight' transposed.*accepted: weights used as they are"
-        ):
-            refused(Turned())
+    def test_its_loop_is_timed(self) -> None:
+        placed = rpusim.place(Autoencoder(bias=True), "rpu-2016", (6,))
+        optimizer = rpusim.AnalogSGD(placed.parameters(), lr=0.1)
+        for _ in range(2):
+            optimizer.zero_grad()
+            placed(torch.randn(3, 6)).square().sum().backward()
+            optimizer.step()
+        result = placed.chip.report()
+        assert result["activity"]["mini_batches"] == 2 and result["tiles"]["arrays"] == 1
+        assert result["layers"][1]["arrays_of"] == "coder" and result["layers"][1]["transposed"]
+
+    def test_a_chip_that_reads_one_side_is_a_sentence(self) -> None:
+        for chip in ("isaac-2016", "hermes-2021"):
+            with pytest.raises(InputError, match=r"'coder' is used transposed.*on one side only.*accepted: a chip"):
+                place(capture(Autoencoder(), (6,)), Chip.load(chip))
+
+    def test_axes_that_stay_where_they_are_turn_nothing(self) -> None:
+        class Square(nn.Module):
+            def __init__(self) -> None:
+                super().__init__()
+                self.coder = nn.Linear(6, 6, bias=False)
+
+            def forward(self, x: torch.Tensor) -> torch.Tensor:
+                return nn.functional.linear(torch.tanh(self.coder(x)), self.coder.weight.permute(0, 1))
+
+        with pytest.raises(InputError, match=r"uses a weight that is computed in forward"):
+            capture(Square(), (6,))
+
+    def test_two_parameters_with_one_memory_are_a_sentence(self) -> None:
+        """In torch they change together, as an optimizer writes into both; on two arrays they would not."""
+        model = nn.Sequential(nn.Linear(6, 3), nn.Linear(3, 6))
+        model[1].weight = nn.Parameter(model[0].weight.t())
+        with pytest.raises(InputError, match=r"'0.weight' and '1.weight' are two with the same numbers in memory"):
+            capture(model, (6,))
+        both = torch.randn(6, 6)  # two halves of one piece of memory are no tie
+        model[0].weight, model[1].weight = nn.Parameter(both[:3]), nn.Parameter(both[3:].reshape(6, 3))
+        assert len(capture(model, (6,)).layers) == 2
+
+    @pytest.mark.parametrize(
+        "turn", [lambda w: w.t(), lambda w: w.T, lambda w: w.transpose(-1, 0), lambda w: w.permute(1, 0)]
+    )
+    def test_every_way_to_write_it_is_known(self, turn: Callable[[torch.Tensor], torch.Tensor]) -> None:
+        class Turned(Autoencoder):
+            def forward(self, x: torch.Tensor) -> torch.Tensor:
+                return nn.functional.linear(torch.tanh(self.coder(x)), turn(self.coder.weight))
+
+        layers = capture(Turned(), (6,)).layers
+        assert [(layer.name, layer.rows, layer.columns, layer.turned) for layer in layers] == [
+            ("coder", 3, 6, False),
+            ("coder:2", 6, 3, True),
+        ]

@@ -127,7 +127,15 @@ def test_a_card_with_a_power_is_compared_over_a_period_of_its_rate() -> None:
     assert found["memories/isaac-64kb"]() == pytest.approx(20.7e-3 / 81.92e9 * 1e15)
 
 
-@pytest.mark.parametrize("preset", ["neurram-2022", "pipelayer-2017", "yao-2020"])
+def test_a_step_of_the_speech_chip_takes_and_costs_what_its_tile_was_given() -> None:
+    """300 ns, and 26.2 nJ (20 TOPS/W) of 2 x 512 x 512 operations; of a keyword, four such steps and ways between."""
+    timed = on_chip(one_tile("ambrogio-2023"), 512, 512, 50)
+    assert timed.cycle == pytest.approx(300e-9, rel=1e-6)
+    assert timed.joules / 50 == pytest.approx(2 * 512**2 / 20e12, rel=0.01)
+    assert 1.2 < systems()["ambrogio/keywords"]() < 1.3
+
+
+@pytest.mark.parametrize("preset", ["neurram-2022", "pipelayer-2017", "yao-2020", "ambrogio-2023"])
 def test_a_single_tile_has_one_router(preset: str) -> None:
     whole, one = bill_of_parts(Chip.load(preset)), bill_of_parts(one_tile(preset))
     assert one.chip_wide["links"].units * whole.chip.tile_count == whole.chip_wide["links"].units

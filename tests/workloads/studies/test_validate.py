@@ -20,7 +20,16 @@ from rpusim.workloads.studies.published import data
 from rpusim.workloads.studies.published.case import Case, Figure, accepted, counted
 from rpusim.workloads.studies.validate import cases
 
-LONG = ("epoch/", "epoch-closed/", "in-situ/", "reram-array/", "mixed-precision/", "fecap/")
+LONG = (
+    "epoch/",
+    "epoch-closed/",
+    "in-situ/",
+    "reram-array/",
+    "mixed-precision/",
+    "fecap/",
+    "references/",
+    "yao-learning/",
+)
 """Rows that take longer than a few seconds."""
 QUICK = [case for case in cases() if not case.name.startswith(LONG)]
 

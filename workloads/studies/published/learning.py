@@ -20,9 +20,12 @@ from rpusim.arch.contract.activity import ActivityLog, Phase
 from rpusim.kernels import (
     AnalogConfig,
     AnalogSGD,
+    CellParameters,
     ChoppedTransfer,
     ClippedWeights,
     ConstantStep,
+    DynamicTransfer,
+    IOParameters,
     MixedPrecision,
     SoftBoundsReference,
     UpdateParameters,
@@ -34,6 +37,7 @@ from rpusim.kernels.pulses.trains import Execution
 from rpusim.kernels.tiles.presets import TRAINING_IO, configuration
 from rpusim.workloads.runs.process import RandomNumbers, one_thread
 from rpusim.workloads.studies.published.case import Simulated
+from rpusim.workloads.studies.published.transferred import accuracies
 from rpusim.workloads.zoo import data, networks
 
 SEEDS = (0, 1, 2)
@@ -50,6 +54,10 @@ def learning() -> Simulated:
         "mixed-precision/loss": _loss_of_mixed_precision,
         "fecap/programming": lambda: _transfers_every(1)[1] / _transfers_every(100)[1],
         "fecap/accuracy": lambda: _transfers_every(100)[0],
+        "references/ttv2-mean": partial(_references_off, False, 0.4, 0.05),
+        "references/agad-mean": partial(_references_off, True, 0.4, 0.05),
+        "yao-learning/transferred": lambda: accuracies()[0],
+        "yao-learning/hybrid": lambda: accuracies()[1],
     }
 
 
@@ -140,6 +148,36 @@ def _loss_of_mixed_precision() -> float:
         return fmean(accuracy("fcn-digits", config, batch=10, samples=28_740, rate=rate, seed=seed) for seed in SEEDS)
 
     return mean(None, 2.0) - mean(configuration("mixed-precision-pcm").config, 0.2)
+
+
+def _references_off(dynamic: bool, mean: float, spread: float) -> float:
+    """Train the fully connected network on cells of four to five states whose references are not at symmetry points.
+
+    dynamic: AGAD; else TTv2. mean, spread: of the references over the cells, in weight.
+
+    The paper's settings, learning rates among them; of one seed, as a run takes a minute.
+    """
+    device = DEVICES["reram-array-hfo2"].device
+    assert isinstance(device, SoftBoundsReference), "the measured array has soft bounds"
+    array = replace(device, reference_mean=mean, reference_std=spread, subtract_symmetry_point=False)
+    io = IOParameters(inp_res=1 / 126, out_res=1 / 510, out_noise=0.06, out_bound=12.0)
+    cell: CellParameters
+    if dynamic:
+        cell = DynamicTransfer(
+            gamma=0.1,
+            fast_lr=0.05,
+            transfer_lr=0.3,
+            in_chop_prob=0.1,
+            auto_scale=True,
+            auto_granularity=1000,
+            tail_weightening=5.0,
+        )
+    else:
+        cell = ChoppedTransfer(
+            gamma=0.1, fast_lr=0.03, transfer_lr=0.01, in_chop_prob=0.0, auto_scale=True, auto_granularity=1000
+        )
+    config = AnalogConfig(array, UpdateParameters(), cell, forward=io, backward=io)
+    return accuracy("fcn-digits", config, batch=10, samples=40 * 1437, rate=0.05 if dynamic else 0.005)
 
 
 @cache

@@ -11,14 +11,14 @@ from rpusim.arch.chips.chip import Chip
 from rpusim.arch.contract.quantity import PICOSECONDS_PER_SECOND, ZEPTOJOULES_PER_JOULE
 from rpusim.arch.engine.events import Op
 from rpusim.workloads.studies.published.case import Simulated
-from rpusim.workloads.studies.published.timed import Timed, chain, on_chip, one_tile
+from rpusim.workloads.studies.published.timed import Timed, chain, on_chip, one_tile, perceptron
 
 TERA, GIGA, VECTORS = 1e12, 1e9, 50
 
 
 def systems() -> Simulated:
     """Find what is predicted of whole systems, by the names of the rows."""
-    return {**_rpu_chip(), **_neurram(), **_hermes_chip(), **_puma(), **_pipelayer(), **_yao()}
+    return {**_rpu_chip(), **_neurram(), **_hermes_chip(), **_puma(), **_pipelayer(), **_yao(), **_ambrogio()}
 
 
 def _rpu_chip() -> Simulated:
@@ -142,3 +142,17 @@ def _yao() -> Simulated:
         return 2 * 128 * 8 * VECTORS / on_chip(one_tile("yao-2020"), 128, 8, VECTORS).joules / GIGA
 
     return {"yao/efficiency": efficiency}
+
+
+def _ambrogio() -> Simulated:
+    """Send vectors through full layers on all tiles of the speech chip, and one keyword through a network of four."""
+
+    def efficiency() -> float:
+        tiles, lines = 34, 512
+        few, many = (perceptron("ambrogio-2023", (lines,) * (tiles + 1), vectors) for vectors in (50, 100))
+        return 2 * tiles * lines**2 * 50 / (many.joules - few.joules) / TERA
+
+    def keywords() -> float:
+        return perceptron("ambrogio-2023", (1960, 512, 512, 512, 12), 1).seconds * 1e6
+
+    return {"ambrogio/efficiency": efficiency, "ambrogio/keywords": keywords}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cache
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -100,6 +101,18 @@ def chain(preset: str, layers: int, lines: int, activation: str, vectors: int) -
         before = f"{activation}{number}"
         steps.append((Operation.digital(before, "activation", shape, detail=activation), (name,)))
     return _timed(place(connect("chain", (lines - 1,), steps), Chip.load(preset)), vectors)
+
+
+@cache
+def perceptron(preset: str, widths: tuple[int, ...], vectors: int) -> Timed:
+    """Time vectors through layers of these widths without biases, a ReLU between each two, on a chip that ships."""
+    steps: list[tuple[Operation, tuple[str, ...]]] = []
+    before = "input"
+    for number, (inputs, outputs) in enumerate(pairwise(widths)):
+        steps.append((WeightLayer.linear(f"fc{number}", (inputs,), outputs, bias=False), (before,)))
+        steps.append((Operation.digital(f"relu{number}", "activation", (outputs,), detail="relu"), (f"fc{number}",)))
+        before = f"relu{number}"
+    return _timed(place(connect("perceptron", widths[:1], steps[:-1]), Chip.load(preset)), vectors)
 
 
 def _timed(placement: Placement, samples: int, schedule: Schedule = "layer-pipelined") -> Timed:
