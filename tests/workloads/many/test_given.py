@@ -103,3 +103,26 @@ def test_embeddings_learn_and_errors_go_back_to_them() -> None:
     assert back[1] > back[0]
     macs = 6 * 4 * 9
     assert [result["throughput"]["operations_per_sample"] for result in (fixed, trained)] == [4 * macs, 6 * macs]
+
+
+class Tied(nn.Module):
+    """An encoder whose matrix decodes, too: as it is, by a product, or by a function."""
+
+    def __init__(self, way: str) -> None:
+        super().__init__()
+        self.coder, self.way = nn.Linear(6, 3, bias=False), way
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        code, weight = torch.tanh(self.coder(x)), self.coder.weight
+        if self.way == "product":
+            return code @ weight
+        return (
+            torch.einsum("bi,ij->bj", code, weight) if self.way == "einsum" else nn.functional.linear(code, weight.t())
+        )
+
+
+@pytest.mark.parametrize("way", ["product", "einsum", "function"])
+def test_a_tie_is_one_matrix_whoever_multiplies(way: str) -> None:
+    network = capture(Tied(way), (6,))
+    assert [(layer.rows, layer.columns, layer.turned) for layer in network.layers] == [(3, 6, False), (6, 3, True)]
+    assert rpusim.map_network(network, "reram-512")["totals"]["arrays"] == 1
