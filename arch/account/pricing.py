@@ -13,6 +13,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
+from rpusim.arch.account.exact_sums import exact_sums
 from rpusim.arch.account.ledger import Ledger
 from rpusim.arch.account.overlap import busy_together
 from rpusim.arch.account.pauses import Pauses
@@ -119,17 +120,15 @@ class Pricer:
 
     def _add(self, ledger: Ledger, events: Events, activity: Activity, count: Integers) -> NDArray[np.float64]:
         """Book energy and busy time of events that each stand for ``count``; returns the power of each (zJ/ps)."""
-        power = np.zeros(len(events))
+        power, duration = np.zeros(len(events)), events.duration
+        layers, groups = len(self._layers), events.phase * len(self._layers) + events.layer
         for part, members, zeptojoules in self.priced(events, activity):
-            power[members] += zeptojoules.astype(np.float64) / np.maximum(events.duration[members], 1)
-            groups = events.phase[members] * len(self._layers) + events.layer[members]
-            for group in np.unique(groups):
-                phase, layer = divmod(int(group), len(self._layers))
-                chosen = groups == group
-                energy = _exact_sum(zeptojoules[chosen], count[members[chosen]])
+            for group, energy in exact_sums(zeptojoules, members, groups, count, len(Phase) * layers):
+                phase, layer = divmod(group, layers)
                 ledger.add(part, Phase(phase).name.lower(), self._layers[layer], energy)
+            power[members] += zeptojoules.astype(np.float64) / np.maximum(duration[members], 1)
         power -= self.rest.relieved(events.station)
-        lasting = _unwrapped(events.duration, int(count.max(initial=0)) * len(events)) * count
+        lasting = _unwrapped(duration, int(count.max(initial=0)) * len(events)) * count
         busy_ps = np.zeros(len(self._plan.stations), lasting.dtype)
         np.add.at(busy_ps, events.station, lasting)
         ledger.busy_ps = dict(zip(self._plan.stations, busy_ps.tolist(), strict=True))
@@ -226,18 +225,6 @@ class Pricer:
 def _unwrapped(values: Integers, most: int) -> Integers:
     """Return integers that may be multiplied by up to ``most``: as they are, or of any size if 64 bits may not do."""
     return values.astype(object) if int(values.max(initial=0)) * max(most, 1) > _LAST else values
-
-
-def _exact_sum(values: Integers, count: Integers) -> int:
-    """Sum non-negative values, each counted so many times, where the sum may exceed 64 bits."""
-    total = 0
-    for much, values_shift in ((values >> 32, 32), (values & 0xFFFFFFFF, 0)):
-        for many, count_shift in ((count >> 24, 24), (count & 0xFFFFFF, 0)):
-            products = much * many  # below 2**56 where counts are below 2**48
-            total += (
-                (int((products >> 24).sum()) << 24) + int((products & 0xFFFFFF).sum())
-            ) << values_shift + count_shift
-    return total
 
 
 def _peak(events: Events, whole: Integers) -> float:

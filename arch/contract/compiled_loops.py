@@ -30,7 +30,9 @@ from numba.core.caching import (
     IndexDataCacheFile,
     UserProvidedCacheLocator,
 )
+from numba.core.dispatcher import Dispatcher
 
+from rpusim.arch.contract.apart import lay_apart, needs_of, provide
 from rpusim.errors import Notice
 
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -48,9 +50,14 @@ def compiled(function: Function) -> Function:
     return made
 
 
-def kept(function: Callable[..., Any], **options: Any) -> Any:
-    """Compile a function as `compiled` does, with further options of `numba.njit`."""
+def kept(function: Callable[..., Any], apart: bool = False, **options: Any) -> Any:
+    """Compile a function as `compiled` does, with further options of `numba.njit`.
+
+    apart: compiled callers jump to the function instead of taking in its code, see `rpusim.arch.contract.apart`.
+    """
     made = numba.njit(nogil=True, **options)(function)
+    if apart and isinstance(made, Dispatcher):
+        lay_apart(made)
     if hasattr(made, "_cache"):  # not so where NUMBA_DISABLE_JIT leaves the function as it is
         try:
             made._cache = _Cache(function)
@@ -102,6 +109,20 @@ class _Result(CompileResultCacheImpl):
     """What is kept of a function, and where."""
 
     _locator_classes = [*CompileResultCacheImpl._locator_classes, _Temporary]
+
+    def __init__(self, py_func: Any) -> None:
+        super().__init__(py_func)
+        self._function = py_func
+
+    def reduce(self, cres: Any) -> Any:
+        """Return what to keep: what the function calls apart, and numba's description of it."""
+        return needs_of(cres), super().reduce(cres)
+
+    def rebuild(self, target_context: Any, payload: Any) -> Any:
+        """Load a function from what `reduce` returned, after what it calls apart."""
+        needs, payload = payload
+        provide(self._function, needs)
+        return super().rebuild(target_context, payload)
 
 
 class _Files(IndexDataCacheFile):

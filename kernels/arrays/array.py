@@ -18,7 +18,7 @@ import torch
 
 from rpusim.arch.contract import checks
 from rpusim.errors import InputError
-from rpusim.kernels.arrays.leakage import leak
+from rpusim.kernels.arrays.leakage import SHORT, leak
 from rpusim.kernels.base import rng
 from rpusim.kernels.base.rng import Purpose
 from rpusim.kernels.devices import Cells, Device, ExactDevice
@@ -210,10 +210,21 @@ class DeviceArray(torch.nn.Module):
     def _leak(self, seconds: float) -> None:
         cells, residue = self.cells, self._buffers["residue"]
         assert cells.retention is not None and cells.target is not None and residue is not None
-        if self._shortest[0] is not cells.retention:
-            self._shortest = cells.retention, float(cells.retention.min())
-        leak(self.stored, residue, cells.retention, cells.target, seconds, self._shortest[1], self.path_now)
+        leak(self.stored, residue, cells.retention, cells.target, seconds, self._retained(), self.path_now)
         self.show()
+
+    def _retained(self) -> float:
+        """Return the shortest retention of a cell (s)."""
+        retention = self.cells.retention
+        assert retention is not None
+        if self._shortest[0] is not retention:
+            self._shortest = retention, float(retention.min())
+        return self._shortest[1]
+
+    @property
+    def soon(self) -> float:
+        """Up to how many seconds compiled loops can compute what leaks; 0 where they cannot."""
+        return SHORT * self._retained() if self.path_now == "numba" and self.cells.retention is not None else 0.0
 
     def _drift(self) -> None:
         cells, w, held = self.cells, self.stored, self._buffers

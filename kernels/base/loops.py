@@ -44,6 +44,8 @@ def _popcount(_context: Any, word: Any) -> tuple[Any, Callable[..., Any]]:
     return types.uint32(types.uint32), generate
 
 
+# Loops of this process by module and name: what is made of the same things is made once.
+_MADE: dict[tuple[str, str], Any] = {}
 # Entries of a cache by identity.
 _MOST_KNOWN = 4096
 # Packages whose functions are not looked into: numba knows its own version, and compiles none of the others' code.
@@ -140,7 +142,11 @@ def _text(code: CodeType) -> str:
 
 
 def _qualified_name(
-    template: FunctionType, scope: Mapping[str, Any], parallel: bool = False, fastmath: Set[str] = frozenset()
+    template: FunctionType,
+    scope: Mapping[str, Any],
+    parallel: bool = False,
+    fastmath: Set[str] = frozenset(),
+    apart: bool = False,
 ) -> str:
     """Name what compiling ``template`` with the globals ``scope`` gives: another name for whatever is not the same."""
     function = FunctionType(template.__code__, dict(scope), template.__name__, None, template.__closure__)
@@ -150,17 +156,23 @@ def _qualified_name(
     ingredients.follow(function)
     text = "\0".join([_file(__file__), *sorted(fastmath), *ingredients.found])
     mark = hashlib.sha256(text.encode()).hexdigest()[:16]
-    return f"{template.__qualname__}_{'parallel' if parallel else 'serial'}_{mark}"
+    return f"{template.__qualname__}_{'parallel' if parallel else 'serial'}{'_apart' if apart else ''}_{mark}"
 
 
 def compile_loop(
-    template: Callable[..., Any], parallel: bool = False, fastmath: Set[str] = frozenset(), **names: Any
+    template: Callable[..., Any],
+    parallel: bool = False,
+    fastmath: Set[str] = frozenset(),
+    apart: bool = True,
+    **names: Any,
 ) -> Any:
     """Compile ``template`` with ``names`` as extra globals: functions (plain ones are compiled too) and integers.
 
     parallel: run the template's ``prange`` loops on numba's threads (otherwise they are ordinary loops). A parallel
     launch costs far more than a small tile, so callers keep both variants and choose by the amount of work.
     fastmath: liberties with floating-point numbers, by LLVM's names.
+    apart: whether compiled callers jump to the loop; if not, its code is compiled once more in each of them, which pays
+    for what they call for every cell.
     Returns the compiled function; what it compiles to is found on disk by later processes, until a function or a
     constant that takes part is edited.
     """
@@ -168,13 +180,17 @@ def compile_loop(
     scope = dict(template.__globals__)
     for name, value in names.items():
         scope[name] = inlined(value) if isinstance(value, FunctionType) else value
+    name = _qualified_name(template, scope, parallel, fastmath, apart)
+    if (known := _MADE.get((template.__module__, name))) is not None:
+        return known
     made = FunctionType(template.__code__, scope, template.__name__, template.__defaults__, template.__closure__)
     made.__annotations__ = template.__annotations__
-    made.__qualname__ = _qualified_name(template, scope, parallel, fastmath)
+    made.__qualname__ = name
     made.__module__ = template.__module__
     made.__doc__ = template.__doc__
     # error_model: dividing by zero gives infinity as in numpy; the test for it would keep loops from being vectorised.
-    return compiled_loops.kept(made, parallel=parallel, error_model="numpy", fastmath=set(fastmath))
+    found = compiled_loops.kept(made, apart, parallel=parallel, error_model="numpy", fastmath=set(fastmath))
+    return _MADE.setdefault((template.__module__, name), found)
 
 
 def by_identity(function: Callable[..., Any]) -> Callable[..., Any]:

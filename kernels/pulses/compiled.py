@@ -103,7 +103,8 @@ def send(
             bits = np.uint32(bits | rows[0, word, i] | rows[1, word, i])
         fired[i] = bits != 0
         if fired[i]:
-            before[i] = weights[i]
+            for j in range(weights.shape[1]):
+                before[i, j] = weights[i, j]
     if total > 0:
         if MERGING:
             apply(weights, cells, sigma, chunks, rows, columns, words, numbers_, alone, keys[5], first, counts)

@@ -467,7 +467,7 @@ def stages(parallel: bool, **names: Any) -> dict[str, Any]:
     if not names["SMOOTH"]:
         cells = {
             "merge_cells": compile_loop(merge_cells, **names),
-            "count": compile_loop(count, tally=compile_loop(tally, **names), **names),
+            "count": compile_loop(count, tally=compile_loop(tally, apart=False, **names), **names),
             "spans": compile_loop(spans, **names),
         }
         again = compile_loop(in_parts, one_by_one=one_by_one, **cells, **names)

@@ -11,6 +11,7 @@ from rpusim.kernels.base.loops import Floats, Integers
 from rpusim.kernels.base.rng import Integer, nb_bits, nb_line_words, nb_normal, nb_step_words
 from rpusim.kernels.devices.variation import BOUND_MAX, BOUND_MIN
 from rpusim.kernels.pulses import counts
+from rpusim.kernels.step import col
 from rpusim.kernels.step.col import (
     ALONE,
     APPARENT,
@@ -32,6 +33,8 @@ from rpusim.kernels.step.col import (
     PULSE_KEYS,
     REDRAW_KEY,
     REDRAWS,
+    RESIDUE,
+    RETENTION,
     ROUNDED,
     SEPARATE,
     SIGMA,
@@ -44,13 +47,15 @@ from rpusim.kernels.step.col import (
     UPDATES,
     WRITE_NOISE,
 )
-from rpusim.kernels.step.views import counts_at, flags_at, matrix_at
+from rpusim.kernels.step.views import counts_at, flags_at, matrix_at, numbers_at
 
 # Injected by `compile_loop`; named here for the reader and for type checkers.
 send_0: Any = None
 send_1: Any = None
 send_2: Any = None
 redraw: Any = None
+leak: Any = None
+WITH_REDRAWS = 1  # see `needs`
 descend: Any = None
 largest: Any = None
 
@@ -110,7 +115,7 @@ def pulse(
             alone, table, taken, before, fired,
         )  # fmt: skip
     array[UPDATES] += len(x)
-    if array[BEFORE]:
+    if WITH_REDRAWS and array[BEFORE]:
         apparent, noise = matrix_at(array[APPARENT], tall, wide), _F(numbers[WRITE_NOISE])
         redraw(apparent, stored, before, fired, False, noise, keys[REDRAW_KEY], array[REDRAWS])
         array[REDRAWS] += 1
@@ -150,7 +155,17 @@ def rest(array: Integers, numbers: NDArray[np.float64], keys: NDArray[np.uint64]
                 goal = matrix_at(array[TARGET], tall, wide)[i, j] if array[TARGET] else _F(0)
                 moved = (weights[i, j] - goal) * left[i, j] + goal
                 weights[i, j] = min(max(moved, cells[i, j * each + BOUND_MIN]), cells[i, j * each + BOUND_MAX])
-    if array[BEFORE]:
+    if WITH_REDRAWS and array[BEFORE]:
         apparent, none, noise = matrix_at(array[APPARENT], tall, wide), np.zeros(0, np.bool_), _F(numbers[WRITE_NOISE])
         redraw(apparent, weights, weights, none, True, noise, keys[REDRAW_KEY], array[REDRAWS])
         array[REDRAWS] += 1
+
+
+def elapse(tables: col.Tables, seconds: float) -> None:
+    """Let the cells of all arrays leak for so many seconds, as `rpusim.kernels.arrays.leakage` does."""
+    for index in range(len(tables.tiles)):
+        tile = tables.tiles[index]
+        array, cells = tables.arrays[tile[col.FIRST_ARRAY]], tile[col.TALL] * tile[col.WIDE]
+        if array[RETENTION]:
+            stored, residue = numbers_at(array[STORED], cells), numbers_at(array[RESIDUE], cells)
+            leak(stored, residue, numbers_at(array[RETENTION], cells), numbers_at(array[TARGET], cells), seconds)

@@ -50,7 +50,9 @@ TAKEN, BEFORE, FIRED, DIFFUSION, DECAY, TARGET = range(7, 13)
 BL, MANAGED, BL_MANAGED, FIXED_BL, ROUNDED, SEPARATE = range(13, 19)
 # Counters, raised by the loop: updates, mini-batches, drawings of write noise.
 UPDATES, STEPS, REDRAWS = range(19, 22)
-ARRAY_COLUMNS = 22
+# Addresses of the time constants of cells that leak, and of what rounding took from them (`leakage`); or 0.
+RETENTION, RESIDUE = 22, 23
+ARRAY_COLUMNS = 24
 # Numbers of an array: noise of a pulse, granularity by which a rate is divided, the factor on errors, rounding steps of
 # both sides, write noise; what the learning rate is multiplied by, and a rate of its own where that is 0.
 SIGMA, GRANULARITY, GRAD_SCALE, STEP_D, STEP_X, WRITE_NOISE, RATE_FACTOR, OWN_RATE, ARRAY_NUMBERS = range(9)

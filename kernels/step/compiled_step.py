@@ -30,6 +30,7 @@ from rpusim.kernels.step import col
 from rpusim.kernels.step.col import ACTIVITY, Piece, Room, Tables
 from rpusim.kernels.step.layers import Placed, Rows
 from rpusim.kernels.step.loop import loop_of
+from rpusim.kernels.step.needs import needs_of
 from rpusim.kernels.step.program import ERRORS, HOW_MANY, LAYER, OF_SOURCE, OP, VECTORS, WHICH, Graph, Layer, Layout
 
 PARALLEL_WORK = 30_000_000
@@ -80,10 +81,17 @@ class CompiledStep:
         nothing = np.zeros((0, math.prod(self._graph.shape)), np.float32), np.zeros(0, np.int64)
         self._run(self._sized(batch), *nothing, batch, 1.0)
 
-    def train(self, images: torch.Tensor, classes: torch.Tensor, batch: int, rate: float) -> list[float]:
+    def rests(self, seconds: float) -> bool:
+        """Whether `train` can let so many seconds pass from one mini-batch to the next, in all cells that notice it."""
+        return self._rows.rests(seconds)
+
+    def train(
+        self, images: torch.Tensor, classes: torch.Tensor, batch: int, rate: float, between: float = 0.0
+    ) -> list[float]:
         """Learn mini-batches of ``batch`` samples, one after the other, by plain stochastic gradient descent.
 
-        images: (samples, ...) float32; classes: (samples,) int64. rate: learning rate, above 0.
+        images: (samples, ...) float32; classes: (samples,) int64. rate: learning rate, above 0. between: seconds that
+        pass from each mini-batch to the next, see `rests`.
 
         Returns the mean loss of each. Raises `NotFinite` at a loss that is no number, and InputError as layers do.
         """
@@ -93,11 +101,19 @@ class CompiledStep:
         each = max(1, MOST_ROWS // max(1, sized.rows)) if sized.whole else 1
         for start in range(0, whole, each):
             part = slice(start * batch, min(whole, start + each) * batch)
-            losses += self._run(sized, flat[part], labels[part], batch, rate)
+            for tile in self._rows.volatile if start and between else ():
+                tile.elapse(between)
+            losses += self._run(sized, flat[part], labels[part], batch, rate, between)
         return losses
 
     def _run(
-        self, sized: _Sized, images: NDArray[np.float32], classes: NDArray[np.int64], batch: int, rate: float
+        self,
+        sized: _Sized,
+        images: NDArray[np.float32],
+        classes: NDArray[np.int64],
+        batch: int,
+        rate: float,
+        between: float = 0.0,
     ) -> list[float]:
         number = len(images) // batch
         self._rows.learn(sized.whole)
@@ -106,9 +122,13 @@ class CompiledStep:
         rows = np.zeros((len(ACTIVITY), number * sized.rows + (len(events) if self._log is not None else 0)), np.int64)
         piece, losses = Piece(rows, np.zeros(1, np.int64), events, gains), np.empty(number, np.float32)
         step = self._log.step if self._log is not None else 0
-        run = loop_of(self._rows.kinds, sized.large and several_threads())
-        ended, done, which = run(sized.tables, sized.room, images, classes, batch, rate, piece, step, losses)
+        r = self._rows
+        needs = needs_of(sized.tables.program, r.layers, r.tiles, r.arrays)
+        run = loop_of(r.kinds, needs, sized.large and several_threads())
+        ended, done, which = run(sized.tables, sized.room, images, classes, batch, rate, piece, step, losses, between)
         self._rows.put_back(number if ended == col.DONE else done + 1, batch)
+        if between:
+            self._rows.let_pass(between, (number if ended == col.DONE else done + 1) - 1)
         if ended == col.LOSS_NOT_FINITE:
             raise NotFinite
         if ended != col.DONE:

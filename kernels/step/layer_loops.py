@@ -27,7 +27,7 @@ from rpusim.kernels.step.program import (
     SOURCE,
     VECTORS,
 )
-from rpusim.kernels.step.views import matrix_at, numbers_at, part, places_at, wide_at
+from rpusim.kernels.step.views import add_to, matrix_at, numbers_at, part, places_at, wide_at
 
 # Injected by `compile_loop`; named here for the reader and for type checkers.
 multiply: Any = None
@@ -46,6 +46,8 @@ columns_of: Any = None
 scaled: Any = None
 errors_from: Any = None
 tile_update: Any = None
+# See `needs`.
+WITH_WINDOWS = WITH_PERFECT = WITH_PERIPHERY = WITH_WIRES = WITH_EXACT = WITH_PULSES = WITH_TRANSFERS = WITH_REST = 1
 
 _FORWARD, _BACKWARD, _UPDATE = int(Phase.FORWARD), int(Phase.BACKWARD), int(Phase.UPDATE)
 _COUNTS = len(counts.UpdateCounts._fields)
@@ -80,7 +82,7 @@ def layer_forward(given: Integers, layer: Integers, tables: Tables, room: Room, 
     """Multiply the vectors of a layer by its tiles. given: its instruction."""
     memory, vectors, columns, height = room.memory, given[HOW_MANY], layer[col.COLUMNS], layer[col.ROWS]
     x = part(memory, given[VECTORS], vectors, columns)
-    if layer[col.IS_WINDOW]:
+    if WITH_WINDOWS and layer[col.IS_WINDOW]:
         samples = vectors // layer[col.POSITIONS]
         shape = samples, layer[col.CHANNELS], layer[col.DEPTH], layer[col.HEIGHT], layer[col.WIDTH]
         images = memory[given[SOURCE] : given[SOURCE] + given[SIZE]].reshape(shape)
@@ -126,7 +128,7 @@ def layer_forward(given: Integers, layer: Integers, tables: Tables, room: Room, 
         for b in range(vectors):
             for i in range(height):
                 y[b, i] += bias[i]
-    if layer[col.IS_WINDOW]:
+    if WITH_WINDOWS and layer[col.IS_WINDOW]:
         positions = layer[col.POSITIONS]
         out = part(memory, given[OUT], vectors // positions * height, positions)
         for n in range(vectors // positions):
@@ -160,9 +162,9 @@ def read_tile(tile: Integers, index: Integer, tables: Tables, room: Room, x: Flo
     asked, numbers = tile[col.PERIPHERY + side * col.SIDE :], tables.numbers[side, index]
     counter = col.BACKWARDS if back else col.FORWARDS
     passes, active = room.passes[: len(x)], room.active[: len(x)]
-    if asked[col.PERFECT]:
+    if WITH_PERFECT and asked[col.PERFECT]:
         exactly(weights, x, y, back, numbers, passes, active)
-    else:
+    elif WITH_PERIPHERY:
         begin = col.BACKWARD_KEYS if back else col.FORWARD_KEYS
         keys = tables.tile_keys[index, begin : begin + 4]
         most = min(len(x), block(max(tile[col.TALL], tile[col.WIDE])))
@@ -170,7 +172,7 @@ def read_tile(tile: Integers, index: Integer, tables: Tables, room: Room, x: Flo
         sums = room.sums[: most * y.shape[1]].reshape((most, y.shape[1]))
         gains = share = np.zeros(0, np.float64)
         reaching = np.zeros(0, np.float32)
-        if asked[col.GAINS]:
+        if WITH_WIRES and asked[col.GAINS]:
             gains, share = wide_at(asked[col.GAINS], x.shape[1] + 1), wide_at(asked[col.SHARE_OUT], x.shape[1])
             reaching = numbers_at(asked[col.REACHING], y.shape[1])
         multiply(
@@ -186,7 +188,7 @@ def layer_backward(given: Integers, layer: Integers, tables: Tables, room: Room,
     """Bring a layer's errors into the form of its vectors, and send them back if its input wants them."""
     memory, vectors, columns, height = room.memory, given[HOW_MANY], layer[col.COLUMNS], layer[col.ROWS]
     d = part(memory, given[ERRORS], vectors, height)
-    if layer[col.IS_WINDOW]:
+    if WITH_WINDOWS and layer[col.IS_WINDOW]:
         positions = layer[col.POSITIONS]
         errors = part(memory, given[OF_OUT], vectors // positions * height, positions)
         for n in range(vectors // positions):
@@ -214,7 +216,7 @@ def layer_backward(given: Integers, layer: Integers, tables: Tables, room: Room,
             left, index = left + wide, index + 1
         top += tall
     gradient, adds = memory[given[OF_SOURCE] : given[OF_SOURCE] + given[SIZE]], given[ADDS] != 0
-    if layer[col.IS_WINDOW]:
+    if WITH_WINDOWS and layer[col.IS_WINDOW]:
         samples = vectors // layer[col.POSITIONS]
         shape = samples, layer[col.CHANNELS], layer[col.DEPTH], layer[col.HEIGHT], layer[col.WIDTH]
         images = np.empty(shape, np.float32) if adds else gradient.reshape(shape)
@@ -224,7 +226,7 @@ def layer_backward(given: Integers, layer: Integers, tables: Tables, room: Room,
         )
         scatter(z, starts, offsets, (layer[col.FRONT], layer[col.TOP], layer[col.LEFT]), images)
         if adds:
-            gradient += images.reshape(-1)
+            add_to(gradient, images.reshape(-1))
     else:
         inputs = columns - layer[col.BIAS_COLUMN]
         of_inputs = gradient.reshape((vectors, inputs))
@@ -299,18 +301,21 @@ def update_tile(
     """Let a tile learn from the pairs x (vectors, columns), d (vectors, rows), and its cells rest by a mini-batch."""
     vectors, tall, wide, at = len(x), tile[col.TALL], tile[col.WIDE], tile[col.FIRST_ARRAY]
     table, log, total = np.zeros((_COUNTS, vectors), np.int64), np.zeros((0, 0), np.int64), 0
-    if tile[col.CELL] == col.EXACT:
+    if WITH_EXACT and tile[col.CELL] == col.EXACT:
         exact(matrix_at(tables.arrays[at, col.STORED], tall, wide), x, d, rate, table)
         tables.arrays[at, col.UPDATES] += vectors
-    elif tile[col.CELL] == col.PULSED:
+    elif WITH_PULSES and tile[col.CELL] == col.PULSED:
         total = pulse(tables.arrays[at], tables.array_numbers[at], tables.array_keys[at], x, d, rate, table)
-    else:
+    elif WITH_TRANSFERS:
         total, log = learn(index, tables, piece, x, d, rate, number * vectors, table)
     if total < 0:
         return col.X_NOT_FINITE if total == -1 else col.D_NOT_FINITE
     for array in range(at, at + (2 if tile[col.CELL] == col.TRANSFERRED else 1)):
-        rest(tables.arrays[array], tables.array_numbers[array], tables.array_keys[array], tall, wide)
-    if tile[col.CELL] == col.TRANSFERRED:
+        if WITH_REST:
+            rest(tables.arrays[array], tables.array_numbers[array], tables.array_keys[array], tall, wide)
+        else:
+            tables.arrays[array, col.STEPS] += 1
+    if WITH_TRANSFERS and tile[col.CELL] == col.TRANSFERRED:
         show(index, tables)
     if tile[col.WRITES_ROWS]:
         rows, begin = piece.rows, piece.at[0]

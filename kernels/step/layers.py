@@ -369,6 +369,8 @@ class Rows:
         row[[col.DIFFUSION, col.DECAY, col.TARGET]] = [
             *map(self._address, (cells.diffusion, cells.decay, cells.target))
         ]
+        retention, residue = cells.retention, array._buffers["residue"]
+        row[[col.RETENTION, col.RESIDUE]] = (self._address(retention), self._address(residue)) if leaks(array) else 0
         row[[col.UPDATES, col.STEPS, col.REDRAWS]] = (
             counters["updates"],
             counters["steps"],
@@ -406,6 +408,24 @@ class Rows:
                     self.transfers[index, col.AFTER_EVENT] = at
         return np.concatenate(events), np.concatenate(gains)
 
+    @property
+    def volatile(self) -> list[AnalogTile]:
+        """The tiles whose weights time alone moves."""
+        return [tile for each in self.placed for tile in each.tiles if tile.volatile]
+
+    def rests(self, seconds: float) -> bool:
+        """Whether the loop can let so many seconds pass in all tiles that notice it."""
+        return self.whole and all(
+            isinstance(tile.cell, SingleCell) and leaks(tile.array) and abs(seconds) <= tile.array.soon
+            for tile in self.volatile
+        )
+
+    def let_pass(self, seconds: float, times: int) -> None:
+        """Put the clocks of arrays on by so many seconds, so many times; what leaks has leaked in the loop."""
+        for tile in self.volatile:
+            for _ in range(times):
+                tile.array.clock += seconds
+
     def fits(self, batch: int) -> bool:
         """Whether tiles can learn in the loop from mini-batches of ``batch`` samples."""
         for each, row in zip(self.placed, self.layers, strict=True):
@@ -441,6 +461,11 @@ class Rows:
                     if "largest x" in tile.cell.counters:
                         largest = self.transfer_numbers[index, [col.LARGEST_X, col.LARGEST_D]].tolist()
                         tile.cell.counters |= dict(zip(("largest x", "largest d"), largest, strict=True))
+
+
+def leaks(array: DeviceArray) -> bool:
+    """Whether all that time does to an array is that its cells leak, which the loop can do."""
+    return array.cells.retention is not None and array.cells.drift is None and array.before is None
 
 
 def _parameters(array: DeviceArray) -> int:

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from rpusim.kernels.arrays import leakage
 from rpusim.kernels.base.loops import Floats, Integers, compile_loop
 from rpusim.kernels.base.rng import Integer
 from rpusim.kernels.cells.tiki_taka import loops
@@ -21,6 +22,7 @@ from rpusim.kernels.mvm.compiled import block_of, largest
 from rpusim.kernels.pulses import compiled, drivers, wear, write_noise
 from rpusim.kernels.step import arrays, col, functions, layer_loops, products, reading, transfers, windows
 from rpusim.kernels.step.col import Piece, Room, Tables
+from rpusim.kernels.step.needs import Needs
 from rpusim.kernels.step.program import (
     ADD,
     ADDS,
@@ -45,7 +47,7 @@ from rpusim.kernels.step.program import (
     SOURCE,
     WHICH,
 )
-from rpusim.kernels.step.views import part
+from rpusim.kernels.step.views import add_to, part
 
 # Injected by `compile_loop`; named here for the reader and for type checkers.
 apply: Any = None
@@ -57,8 +59,10 @@ average_under: Any = None
 layer_forward: Any = None
 layer_backward: Any = None
 layer_update: Any = None
+elapse: Any = None
 forward_pass: Any = None
 backward_pass: Any = None
+WITH_FUNCTIONS = WITH_LARGEST = WITH_AVERAGE = WITH_SUMS = WITH_LEAKS = 1  # see `needs`
 
 _F = np.float32
 
@@ -72,18 +76,18 @@ def _forward_pass(tables: Tables, room: Room, classes: Integers, piece: Piece, s
         source = memory[given[SOURCE] : given[SOURCE] + size]
         if op == LAYER:
             layer_forward(given, tables.layers[given[WHICH]], tables, room, piece, step)
-        elif op == FUNCTION:
+        elif WITH_FUNCTIONS and op == FUNCTION:
             out = memory[given[OUT] : given[OUT] + size]
             apply(given[WHICH], tables.parameters[k, 0], tables.parameters[k, 1], source, out)
-        elif op in (LARGEST, AVERAGE):
+        elif (WITH_LARGEST or WITH_AVERAGE) and op in (LARGEST, AVERAGE):
             images, outputs = given[IMAGES], given[OUTPUTS]
             out = part(memory, given[OUT], images, outputs)
-            if op == AVERAGE:
+            if WITH_AVERAGE and op == AVERAGE:
                 average_under(source.reshape((images, given[PIXELS])), given[SIZES_AT:], out, False)
-            else:
+            elif WITH_LARGEST:
                 chosen = room.chosen[given[CHOSEN] : given[CHOSEN] + images * outputs].reshape((images, outputs))
                 largest_under(source.reshape((images, given[PIXELS])), given[SIZES_AT:], out, chosen)
-        elif op == ADD:
+        elif WITH_SUMS and op == ADD:
             out, other = memory[given[OUT] : given[OUT] + size], memory[given[OTHER] : given[OTHER] + size]
             for n in range(size):
                 out[n] = source[n] + other[n]
@@ -107,7 +111,7 @@ def _backward_pass(tables: Tables, room: Room, piece: Piece, step: Integer) -> N
         if op == CLASSIFY or (given[OF_SOURCE] < 0 and op != ADD):
             continue
         gradient = memory[given[OF_SOURCE] : given[OF_SOURCE] + size]
-        if op == FUNCTION:
+        if WITH_FUNCTIONS and op == FUNCTION:
             source, out = memory[given[SOURCE] : given[SOURCE] + size], memory[given[OUT] : given[OUT] + size]
             of_out, a, b = (
                 memory[given[OF_OUT] : given[OF_OUT] + size],
@@ -117,20 +121,20 @@ def _backward_pass(tables: Tables, room: Room, piece: Piece, step: Integer) -> N
             found = np.empty(size, np.float32) if adds else gradient
             pass_back(given[WHICH], a, b, source, out, of_out, found)
             if adds:
-                gradient += found
-        elif op in (LARGEST, AVERAGE):
+                add_to(gradient, found)
+        elif (WITH_LARGEST or WITH_AVERAGE) and op in (LARGEST, AVERAGE):
             images, outputs = given[IMAGES], given[OUTPUTS]
             of_out = part(memory, given[OF_OUT], images, outputs)
             found = np.empty(size, np.float32) if adds else gradient
             of_images = found.reshape((images, given[PIXELS]))
-            if op == AVERAGE:
+            if WITH_AVERAGE and op == AVERAGE:
                 average_under(of_images, given[SIZES_AT:], of_out, True)
-            else:
+            elif WITH_LARGEST:
                 chosen = room.chosen[given[CHOSEN] : given[CHOSEN] + images * outputs].reshape((images, outputs))
                 largest_back(of_out, chosen, of_images)
             if adds:
-                gradient += found
-        elif op == ADD:
+                add_to(gradient, found)
+        elif WITH_SUMS and op == ADD:
             of_out = memory[given[OF_OUT] : given[OF_OUT] + size]
             for of_source, more in ((given[OF_SOURCE], adds), (given[OF_OTHER], given[OTHER_ADDS] != 0)):
                 if of_source >= 0:
@@ -149,15 +153,18 @@ def run(
     piece: Piece,
     step: Integer,
     losses: Floats,
+    between: float,
 ) -> tuple[int, int, int]:
     """Train mini-batches one after the other.
 
     images: (samples, numbers), classes: (samples,), of all mini-batches. batch: samples of each. rate: learning rate.
     piece: receives the rows of activity, and says which transfers fall due. step: number of the first mini-batch.
-    losses: (mini-batches,), filled with their mean losses.
+    losses: (mini-batches,), filled with their mean losses. between: seconds that pass from each to the next.
     Returns how it ended (see `col.DONE`), after how many whole mini-batches, and at which layer.
     """
     for number in range(len(losses)):
+        if WITH_LEAKS and number > 0 and between != 0.0:
+            elapse(tables, between)
         low = number * batch
         samples = room.memory[: batch * images.shape[1]].reshape((batch, images.shape[1]))
         for b in range(batch):
@@ -195,8 +202,9 @@ def _numbered(name: str, made: list[Any]) -> dict[str, Any]:
 
 
 @cache
-def loop_of(kinds: Kinds, parallel: bool) -> Any:
+def loop_of(kinds: Kinds, needs: Needs, parallel: bool) -> Any:
     """Compile `run` for a network whose devices are of these kinds. parallel: large loops on all threads."""
+    names: dict[str, Any] = needs._asdict()
     redraw = compile_loop(write_noise._redraw, parallel)
     small = {"columns_of": compile_loop(layer_loops.some_columns), "scaled": compile_loop(layer_loops.scale_vectors)}
     places = {
@@ -204,8 +212,15 @@ def loop_of(kinds: Kinds, parallel: bool) -> Any:
         "scatter": compile_loop(patches._scatter, parallel),
     }
     errors = compile_loop(layer_loops.errors_of, **small)
-    read = compile_loop(layer_loops.read_tile, block=block_of, **reading.stages(parallel))
-    made = {"read": read, "write": compile_loop(layer_loops.write_rows), "errors_from": errors, **small, **places}
+    read = compile_loop(layer_loops.read_tile, block=block_of, **reading.stages(parallel, needs.WITH_WIRES), **names)
+    made = {
+        "read": read,
+        "write": compile_loop(layer_loops.write_rows),
+        "errors_from": errors,
+        **small,
+        **places,
+        **names,
+    }
     forward = compile_loop(
         _forward_pass,
         layer_forward=compile_loop(layer_loops.layer_forward, **made),
@@ -213,6 +228,7 @@ def loop_of(kinds: Kinds, parallel: bool) -> Any:
         learn_classes=compile_loop(functions.learn_classes),
         largest_under=compile_loop(windows.largest),
         average_under=compile_loop(windows.average),
+        **names,
     )
     backward = compile_loop(
         _backward_pass,
@@ -220,20 +236,23 @@ def loop_of(kinds: Kinds, parallel: bool) -> Any:
         pass_back=compile_loop(functions.pass_back, fastmath={"contract"}),
         largest_back=compile_loop(windows.largest_back),
         average_under=compile_loop(windows.average),
+        **names,
     )
     tile = compile_loop(
         layer_loops.update_tile,
         exact=compile_loop(
             arrays.exact, descend=compile_loop(products.descend, parallel, {"contract"}), largest=largest
         ),
-        pulse=compile_loop(arrays.pulse, redraw=redraw, **_numbered("send", _sends(kinds, parallel)))
+        pulse=compile_loop(arrays.pulse, redraw=redraw, **_numbered("send", _sends(kinds, parallel)), **names)
         if kinds.pulsed
-        else _no_pulses,
-        rest=compile_loop(arrays.rest, redraw=redraw),
-        **(_transfers(kinds, redraw, parallel) if kinds.fast else {"learn": _no_transfers, "show": _nothing_to_show}),
+        else None,
+        rest=compile_loop(arrays.rest, redraw=redraw, **names),
+        **(_transfers(kinds, redraw, parallel, names) if kinds.fast else {}),
+        **names,
     )
     update = compile_loop(layer_loops.layer_update, tile_update=tile, errors_from=errors, **small)
-    return compile_loop(run, forward_pass=forward, backward_pass=backward, layer_update=update)
+    passing = compile_loop(arrays.elapse, leak=compile_loop(leakage._leak, parallel, series=leakage._series))
+    return compile_loop(run, forward_pass=forward, backward_pass=backward, layer_update=update, elapse=passing, **names)
 
 
 def _sends(kinds: Kinds, parallel: bool) -> list[Any]:
@@ -242,7 +261,7 @@ def _sends(kinds: Kinds, parallel: bool) -> list[Any]:
     ]
 
 
-def _transfers(kinds: Kinds, redraw: Any, parallel: bool) -> dict[str, Any]:
+def _transfers(kinds: Kinds, redraw: Any, parallel: bool, names: dict[str, Any]) -> dict[str, Any]:
     """Compile what transfer cells do, by the names that `update_tile` has for it."""
     applied = [
         compile_loop(
@@ -262,23 +281,7 @@ def _transfers(kinds: Kinds, redraw: Any, parallel: bool) -> dict[str, Any]:
         ones=compile_loop(loops.ones),
         chop=compile_loop(loops.chop),
         fast_rates=compile_loop(transfers.rates_of_fast, follow=compile_loop(loops.follow), largest=largest),
-        send_part=compile_loop(transfers.part_of, apply=apply, redraw=redraw),
+        send_part=compile_loop(transfers.part_of, apply=apply, redraw=redraw, **names),
         transfer=compile_loop(transfers.transferred, **_numbered("transfer", moved)),
     )
     return {"learn": learn, "show": compile_loop(transfers.show)}
-
-
-def _no_pulses(array: Any, numbers: Any, keys: Any, x: Any, d: Any, rate: Any, table: Any) -> int:
-    """Stand for `arrays.pulse` where no array takes pulses."""
-    return 0
-
-
-def _no_transfers(
-    index: Any, tables: Any, piece: Any, x: Any, d: Any, rate: Any, first_vector: Any, table: Integers
-) -> tuple[int, Integers]:
-    """Stand for `transfers.learn` where no cell transfers."""
-    return 0, np.zeros((0, 0), np.int64)
-
-
-def _nothing_to_show(index: Any, tables: Any) -> None:
-    """Stand for `transfers.show` where no cell transfers."""

@@ -22,6 +22,7 @@ forward: Any = None
 backward: Any = None
 largest: Any = None
 drive: Any = None
+WITH_WIRES = 1  # see `needs`
 
 _TWO = np.float32(2)
 
@@ -69,7 +70,7 @@ def multiply(
         reduction, round_number = 1.0, 0
         while len(todo):
             driven, read = u[: len(todo)], sums[: len(todo)]
-            if len(gains):
+            if WITH_WIRES and len(gains):
                 drive(driven, load, gains, share, np.empty(0, np.float64))
             if back:
                 backward(driven, weights, read)
@@ -122,8 +123,11 @@ def exactly(
                 y[b, i] *= scale
 
 
-def stages(parallel: bool) -> dict[str, Any]:
-    """Compile both ways to multiply, by the names that the step's loop has for them; parallel: on all threads."""
+def stages(parallel: bool, WITH_WIRES: int) -> dict[str, Any]:
+    """Compile both ways to multiply, by the names that the step's loop has for them.
+
+    parallel: on all threads. WITH_WIRES: see `needs`.
+    """
     made = {
         "forward": compile_loop(products.forward, fastmath=products.REORDERED),
         "backward": compile_loop(products.backward, fastmath=products.REORDERED),
@@ -136,6 +140,7 @@ def stages(parallel: bool) -> dict[str, Any]:
         convert=compile_loop(compiled._inputs, parallel),
         finish=compiled.LAST[parallel],
         drive=compile_loop(wires._drive, parallel),
+        WITH_WIRES=WITH_WIRES,
         **made,
     )
     return {"multiply": whole, "exactly": compile_loop(exactly, largest=compiled.largest, **made)}

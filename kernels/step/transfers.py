@@ -42,6 +42,7 @@ follow: Any = None
 largest: Any = None
 fast_rates: Any = None
 redraw: Any = None
+WITH_REDRAWS = 1  # see `needs`
 
 _F = np.float32
 _LOGGED = len(Extra.COLUMNS)
@@ -114,7 +115,7 @@ def part_of(
     """Send a part of a mini-batch's bits to array A. key: of merged noise. first: counter of the first vector."""
     stored, cells = matrix_at(array[col.STORED], tall, wide), matrix_at(array[col.CELLS], tall, array[col.CELL_NUMBERS])
     before, fired = np.zeros((0, 0), np.float32), np.zeros(0, np.bool_)
-    if array[col.BEFORE]:
+    if WITH_REDRAWS and array[col.BEFORE]:
         before, fired = matrix_at(array[col.BEFORE], tall, wide), flags_at(array[col.FIRED], tall)
         for i in range(tall):
             bits = np.uint32(0)
@@ -122,7 +123,8 @@ def part_of(
                 bits = np.uint32(bits | rows[0, word, i] | rows[1, word, i])
             fired[i] = bits != 0
             if fired[i]:
-                before[i] = stored[i]
+                for j in range(wide):
+                    before[i, j] = stored[i, j]
     if len(chunks):
         sigma = _F(numbers[col.SIGMA])
         apply(
@@ -140,7 +142,7 @@ def part_of(
             first,
             table,
         )
-    if array[col.BEFORE]:
+    if WITH_REDRAWS and array[col.BEFORE]:
         apparent, noise = matrix_at(array[col.APPARENT], tall, wide), _F(numbers[col.WRITE_NOISE])
         redraw(apparent, stored, before, fired, False, noise, keys[col.REDRAW_KEY], array[col.REDRAWS])
         array[col.REDRAWS] += 1

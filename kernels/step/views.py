@@ -79,3 +79,10 @@ def flags_at(address: Integer, size: Integer) -> NDArray[np.bool_]:
 def part(memory: Floats, at: Integer, rows: Integer, columns: Integer) -> Floats:
     """View a matrix (rows, columns) that begins at a place of the memory."""
     return memory[at : at + rows * columns].reshape((rows, columns))
+
+
+@inlined
+def add_to(total: Floats, more: Floats) -> None:
+    """Add ``more`` to ``total``, both (numbers,); said as a loop, which compiles sooner than a sum of arrays."""
+    for n in range(len(total)):
+        total[n] += more[n]

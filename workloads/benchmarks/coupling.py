@@ -22,7 +22,7 @@ from rpusim.arch.mapping.placement import place
 from rpusim.arch.schedule.plan import make_plan
 from rpusim.workloads.capture.capture import capture_modes
 from rpusim.workloads.cells import training_cells
-from rpusim.workloads.clock.coupling import MINI_BATCHES_PER_PIECE, Coupling
+from rpusim.workloads.clock.coupling import Coupling
 from rpusim.workloads.clock.meter import Meter
 from rpusim.workloads.runs import settings
 from rpusim.workloads.runs.analog_twin import analog_twin
@@ -57,19 +57,17 @@ def seconds(case: str, mini_batches: int, batch: int) -> float:
         return EMPTY
 
     coupling = Coupling(model, meter, thrown_away if case == CASES[0] else log.take)
+    piece = coupling.piece(batch)
     samples = data.load(base.data).shaped(shape)
     x, y = torch.tensor(samples.train_x), torch.tensor(samples.train_y)
-    order = np.random.default_rng(0).integers(0, len(y), (mini_batches + MINI_BATCHES_PER_PIECE, batch))
-    step, most, began = step_of(network, model, log), coupling.at_once, 0.0
-    for number in range(0, len(order), most):
-        if number == MINI_BATCHES_PER_PIECE:
-            coupling.settle()
+    order = np.random.default_rng(0).integers(0, len(y), (mini_batches + piece, batch))
+    step, began = step_of(network, model, log), 0.0
+    for number in range(0, len(order), piece):
+        if number == piece:
             began = time.process_time()
-        chosen = torch.from_numpy(order[number : number + most].ravel())
-        coupling.stepped(len(step.train(x[chosen], y[chosen], batch, 0.1)))
-        if (number + most) % MINI_BATCHES_PER_PIECE == 0:
-            coupling.settle()
-    coupling.settle()
+        chosen = torch.from_numpy(order[number : number + piece].ravel())
+        coupling.learn(step, x[chosen], y[chosen], batch, 0.1)
+        coupling.settle()
     return (time.process_time() - began) / mini_batches
 
 

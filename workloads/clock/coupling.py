@@ -26,6 +26,7 @@ A mini-batch's updates are off by at most the part T / tau that leaks in its tim
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterable
 from typing import Any, Literal
 
@@ -40,12 +41,15 @@ from rpusim.arch.engine.events import Events, Op
 from rpusim.errors import InputError
 from rpusim.kernels import AnalogTile
 from rpusim.kernels.inference import elapse
+from rpusim.kernels.step import CompiledStep
 from rpusim.workloads.clock import sampling
 from rpusim.workloads.clock.loop_log import LoopActivity
 from rpusim.workloads.clock.meter import Meter
 
 MINI_BATCHES_PER_PIECE = 128
-"""How many mini-batches the engine times in one call, at most."""
+"""How many mini-batches the engine times in one call; see `Coupling.piece`."""
+ROWS_PER_PIECE, MOST_PIECES = 12_000, 8
+"""Rows of activity up to which several of these come in one call, and how many: each call takes some 10 ms."""
 
 Elapse = Literal["mini-batch", "vector"]
 
@@ -105,10 +109,45 @@ class Coupling:
             learn()
             self.stepped()
 
-    @property
-    def at_once(self) -> int:
-        """How many mini-batches may be learned before time has to pass: many, where no weight notices the time."""
-        return 1 if self._tiles else MINI_BATCHES_PER_PIECE
+    def piece(self, batch: int) -> int:
+        """Say how many mini-batches of ``batch`` samples are timed in one call.
+
+        More of small ones, but where their number means something: to weights that notice the time, as the mean of a
+        piece passes in the next one, and to schedules that let mini-batches overlap.
+        """
+        if self._tiles or self.meter.schedule != "sequential":
+            return MINI_BATCHES_PER_PIECE
+        blocks = sum(each.placed.grid * each.placed.layer.vectors for each in self.meter.plan.layers)
+        rows = batch * blocks * MINI_BATCHES_PER_PIECE * 3  # forward, backward and update
+        return MINI_BATCHES_PER_PIECE * max(1, min(MOST_PIECES, ROWS_PER_PIECE // rows))
+
+    def learn(self, step: CompiledStep, x: torch.Tensor, y: torch.Tensor, batch: int, rate: float) -> list[float]:
+        """Learn mini-batches that end within a piece in compiled steps, and let their time pass.
+
+        step: of the model. x, y, batch, rate: as for `CompiledStep.train`. Returns the mean loss of each.
+        """
+        losses, whole = list[float](), len(y) // batch
+        while len(losses) < whole:
+            self.begin()
+            between = self._expected_ps / PICOSECONDS_PER_SECOND
+            most = self._ahead() if not self._tiles or step.rests(between) else 1
+            part = slice(len(losses) * batch, min(len(losses) + most, whole) * batch)
+            found = step.train(x[part], y[part], batch, rate, between if self._tiles else 0.0)
+            self.stepped(len(found))
+            losses += found
+        return losses
+
+    def _ahead(self) -> int:
+        """How many mini-batches may be learned before anything is due but that the time of each passes."""
+        if not self._tiles:
+            return sys.maxsize
+        if not self._expected_ps or self._by_vector:
+            return 1
+        most = MINI_BATCHES_PER_PIECE - self._open
+        if self._refresh_ps:
+            before = self._refresh_ps - (self._passed_ps - self._refreshed_ps)
+            most = min(most, -(-before // self._expected_ps))
+        return max(1, most)
 
     @property
     def follows_vectors(self) -> bool:
@@ -116,8 +155,9 @@ class Coupling:
         return self._by_vector
 
     def stepped(self, mini_batches: int = 1) -> None:
-        """Let the time of a mini-batch pass that is over, or of several where no weight notices the time."""
+        """Let the time of a mini-batch pass that is over, or of the last of several, between which it has passed."""
         self._open += mini_batches
+        self._passed_ps += (mini_batches - 1) * self._expected_ps if self._tiles else 0
         if self._tiles and (not self._expected_ps or self._open >= MINI_BATCHES_PER_PIECE):
             self.settle()
         else:

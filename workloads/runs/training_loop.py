@@ -67,12 +67,12 @@ class Batches:
         """Go through the mini-batches of an epoch: samples and their classes.
 
         number: of the epoch, from 0. first: the mini-batch to begin with. most: how many mini-batches come at once, in
-        a row; those of `MINI_BATCHES_PER_PIECE` end together, and one that is smaller comes alone.
+        a row; as many end together, and one that is smaller comes alone.
         """
         order: NDArray[np.intp] = np.random.default_rng((self._seed, number)).permutation(len(self._y))
         whole, batch = len(order) // self.recipe.batch, self.recipe.batch
         while first < self.per_epoch:
-            piece = min(most, MINI_BATCHES_PER_PIECE - first % MINI_BATCHES_PER_PIECE, max(whole - first, 1))
+            piece = min(most - first % most, max(whole - first, 1))
             chosen = torch.from_numpy(order[first * batch : (first + piece) * batch])
             first += piece
             yield self._x[chosen], self._y[chosen]
@@ -110,11 +110,9 @@ class Training:
         if self.coupling:
             self.coupling.begin()
 
-    def at_once(self, idle: Idle | None) -> int:
-        """Say how many mini-batches may be learned before anything else is due. idle: when the chip stands still."""
-        if not isinstance(self.compiled, CompiledStep) or (idle and idle.per_mini_batch):
-            return 1
-        return MINI_BATCHES_PER_PIECE if self.coupling is None else self.coupling.at_once
+    def piece(self, batch: int) -> int:
+        """Say after how many mini-batches of ``batch`` samples everything is accounted for and may be kept."""
+        return self.coupling.piece(batch) if self.coupling else MINI_BATCHES_PER_PIECE
 
     def learn(self, x: Tensor, y: Tensor, batch: int, draws: Callable[[], AbstractContextManager[None]]) -> list[float]:
         """Learn mini-batches of ``batch`` samples, or one that may be smaller; returns the mean loss of each.
@@ -122,10 +120,11 @@ class Training:
         draws: as for `train`. Raises NotFinite at a loss that is no number.
         """
         if isinstance(self.compiled, CompiledStep):
-            losses = self.compiled.train(x, y, min(batch, len(y)), self.optimizer.param_groups[0]["lr"])
+            batch, rate = min(batch, len(y)), self.optimizer.param_groups[0]["lr"]
             if self.coupling:
-                self.coupling.stepped(len(losses))
-            return losses
+                return self.coupling.learn(self.compiled, x, y, batch, rate)
+            return self.compiled.train(x, y, batch, rate)
+        self.begin()
         self.optimizer.zero_grad()
         with draws():
             loss = nn.functional.nll_loss(self.model(x), y)
@@ -201,13 +200,13 @@ def train(
     Raises InputError if the loss becomes infinite or NaN.
     """
     recipe, model = batches.recipe, training.model
-    most = training.at_once(idle)
+    piece = training.piece(recipe.batch)
+    several = isinstance(training.compiled, CompiledStep) and not (idle and idle.per_mini_batch)
     for epoch in range(len(training.curve), recipe.epochs):
         model.train()
         training.optimizer.param_groups[0]["lr"] = batches.learning_rate(epoch)
-        for x, y in batches.epoch(epoch, training.mini_batches, most):
+        for x, y in batches.epoch(epoch, training.mini_batches, piece if several else 1):
             training.idle(idle.per_mini_batch if idle else 0.0)
-            training.begin()
             try:
                 losses = training.learn(x, y, recipe.batch, draws)
             except NotFinite:
@@ -218,7 +217,7 @@ def train(
             for loss in losses:
                 training.loss += loss * (len(y) // len(losses))
             training.mini_batches += len(losses)
-            if training.mini_batches % MINI_BATCHES_PER_PIECE == 0:
+            if training.mini_batches % piece == 0:
                 training.settle()
                 keep()
                 watch(training.name, (epoch + training.mini_batches / batches.per_epoch) / recipe.epochs)

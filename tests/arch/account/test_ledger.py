@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from rpusim.arch.account.exact_sums import exact_sums
 from rpusim.arch.account.ledger import STANDBY, Ledger
 from rpusim.arch.account.pricing import Pricer
 from rpusim.arch.chips.bill_of_parts import bill_of_parts
@@ -254,10 +255,8 @@ class TestAccount:
         assert whole.peak_w == max(piece.peak_w for piece in pieces)
 
     def test_energies_beyond_64_bits_are_summed_exactly(self) -> None:
-        from rpusim.arch.account.pricing import _exact_sum
-
-        values = np.full(1000, 2**62, np.int64)
-        assert _exact_sum(values, np.full(1000, 3)) == 3000 * 2**62
+        values, group = np.full(1000, 2**62, np.int64), np.zeros(1000, np.int64)
+        assert list(exact_sums(values, np.arange(1000), group, np.full(1000, 3), 1)) == [(0, 3000 * 2**62)]
 
 
 class TestSharedUnits:

@@ -12,8 +12,9 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from rpusim.arch.account import steady
+from rpusim.arch.account.exact_sums import exact_sums
 from rpusim.arch.account.pauses import Pauses
-from rpusim.arch.account.pricing import Pricer, _exact_sum, _unwrapped
+from rpusim.arch.account.pricing import Pricer, _unwrapped
 from rpusim.arch.account.tally import Tally, _alike
 from rpusim.arch.chips.chip import Chip
 from rpusim.arch.contract.activity import EMPTY, Activity, Phase
@@ -133,9 +134,16 @@ def test_durations_times_rates_never_wrap(values: list[int], rate: int) -> None:
     assert [int(product) for product in products] == [value * rate for value in values]
 
 
+@settings(deadline=None)
 @given(
-    rows=st.lists(st.tuples(st.integers(0, 2**62), st.integers(0, 2**47)), min_size=1, max_size=50),
+    rows=st.lists(st.tuples(st.integers(0, 2**62), st.integers(0, 2**47), st.integers(0, 4)), min_size=1, max_size=50),
+    of_any_size=st.booleans(),
 )
-def test_sums_of_products_beyond_64_bits_are_exact(rows: list[tuple[int, int]]) -> None:
-    values, counts = (np.array(column, np.int64) for column in zip(*rows, strict=True))
-    assert _exact_sum(values, counts) == sum(value * count for value, count in rows)
+def test_sums_of_products_beyond_64_bits_are_exact(rows: list[tuple[int, int, int]], of_any_size: bool) -> None:
+    values, counts, groups = (np.array(column, np.int64) for column in zip(*rows, strict=True))
+    members = np.arange(len(rows))[::-1]
+    given = values[::-1].astype(object) if of_any_size else values[::-1]
+    expected: dict[int, int] = {}
+    for value, count, group in rows:
+        expected[group] = expected.get(group, 0) + value * count
+    assert list(exact_sums(given, members, groups, counts, 5)) == sorted(expected.items())

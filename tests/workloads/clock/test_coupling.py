@@ -30,6 +30,7 @@ from rpusim.workloads.clock.coupling import Coupling
 from rpusim.workloads.clock.meter import Meter
 from rpusim.workloads.runs import settings, simulate
 from rpusim.workloads.runs.analog_twin import analog_twin
+from rpusim.workloads.runs.step_of import step_of
 
 RETENTION = 3e-3
 LEAKY: dict[str, Any] = {"model": "chip", "retention": RETENTION, "leakage_dtod": 0.2}
@@ -153,6 +154,30 @@ def test_time_by_mini_batch_and_by_vector_differ_by_what_leaks_in_one_mini_batch
         assert (difference <= 2 * share * (size + 0.6)).all()
         assert bool((difference > 0).any())
     assert 1e-4 < share < 1e-2
+
+
+@pytest.mark.parametrize("refresh", [None, 2e-5], ids=["kept", "refreshed"])
+def test_mini_batches_in_a_row_leak_as_one_by_one(refresh: float | None) -> None:
+    """What passes within a compiled call is, to the byte, what passes between calls; refreshes come when due."""
+    made = np.random.default_rng(0)
+    x, y = torch.tensor(made.random((300, 12)), dtype=torch.float32), torch.tensor(made.integers(0, 4, 300))
+    benches = [Bench(), Bench()]
+    for bench, several in zip(benches, (True, False), strict=True):
+        coupling = Coupling(bench.model, bench.meter, bench.log.take, refresh=refresh)
+        step = step_of(bench.meter.plan.placement.network, bench.model, bench.log)
+        for start in range(0, 300, 128):
+            part = slice(start, min(300, start + 128))
+            if several:
+                coupling.learn(step, x[part], y[part], 1, 0.05)
+            for sample in range(part.start, 0 if several else part.stop):
+                coupling.begin()
+                step.train(x[sample : sample + 1], y[sample : sample + 1], 1, 0.05)
+                coupling.stepped()
+            coupling.settle()
+    one, other = benches
+    assert one.meter.ledger() == other.meter.ledger()
+    assert all(torch.equal(mine, theirs) for mine, theirs in zip(one.held(), other.held(), strict=True))
+    assert [tile.array.clock for tile in one.tiles] == [tile.array.clock for tile in other.tiles]
 
 
 def test_both_ways_send_the_same_pulses_and_take_the_same_time() -> None:

@@ -19,6 +19,7 @@ import torch
 import rpusim
 from rpusim.errors import InputError
 from rpusim.reports.cli.commands import main
+from rpusim.workloads.clock import coupling
 from rpusim.workloads.clock.meter import Meter
 from rpusim.workloads.runs import checkpoint, settings, simulate, training_loop
 
@@ -57,6 +58,7 @@ def stopping(at: int) -> Callable[[str, float], None]:
 def often(monkeypatch: pytest.MonkeyPatch) -> None:
     """Groups of a few mini-batches, each with a checkpoint."""
     monkeypatch.setattr(training_loop, "MINI_BATCHES_PER_PIECE", 9)
+    monkeypatch.setattr(coupling, "MINI_BATCHES_PER_PIECE", 9)
     monkeypatch.setattr(checkpoint, "PATIENCE", 0)
 
 

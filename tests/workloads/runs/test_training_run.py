@@ -21,6 +21,7 @@ from rpusim.arch.schedule.schedules import run as run_schedule
 from rpusim.errors import InputError
 from rpusim.workloads.capture.capture import capture
 from rpusim.workloads.cells import periphery, training_cells
+from rpusim.workloads.clock import coupling
 from rpusim.workloads.clock.meter import Meter
 from rpusim.workloads.clock.sampling import Sampled
 from rpusim.workloads.results import run_folder
@@ -83,7 +84,8 @@ class TestSameInputsSameBytes:
     def test_the_same_experiment_gives_the_same_document_and_trace(
         self, small: rpusim.Result, few_digits: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(training_loop, "MINI_BATCHES_PER_PIECE", 7)  # when the engine is called changes nothing
+        monkeypatch.setattr(training_loop, "MINI_BATCHES_PER_PIECE", 7)
+        monkeypatch.setattr(coupling, "MINI_BATCHES_PER_PIECE", 7)  # when the engine is called changes nothing
         again = rpusim.simulate("fcn-digits", data=str(few_digits), epochs=2)
         assert without_wall(again) == without_wall(small)
 
