@@ -95,6 +95,17 @@ def attention(call: Call) -> Rule:
     return Rule(counts, waits, Layout(*places.pop()))
 
 
+def bilinear(call: Call) -> Rule:
+    """Price x W y for each result: over one factor first, then over the other; its matrices stay digital."""
+    first, second = call.given["input1"], call.given["input2"]
+    macs = call.results * shape_of(second)[-1] * (shape_of(first)[-1] + 1)
+    waits = {each: call.axes(each, [-1]) for each in (first, second) if each in call.layouts}
+    counts: Counts = [("product", macs), *(("operand", call.numbers(each)) for each in waits)]
+    counts += call.parameter(call.given["weight"]) + call.parameter(call.given["bias"])
+    said = "bilinear: its matrices are in the digital unit, not on arrays"
+    return Rule(counts, waits, call.layouts[next(iter(waits))], said)
+
+
 def einsum(call: Call) -> Rule:
     """Price a sum over products of operands whose axes have letters, two at a time from the left."""
     inputs, _, output = call.given["equation"].replace(" ", "").partition("->")

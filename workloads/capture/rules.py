@@ -17,7 +17,7 @@ from torch import Tensor, fx
 from rpusim.arch.parts.digital_operations import FUNCTIONS
 from rpusim.workloads.capture.calls import Call, Counts, Rule, likely, without_rule
 from rpusim.workloads.capture.layout import Layout
-from rpusim.workloads.capture.products import FACTORS, attention, einsum, product
+from rpusim.workloads.capture.products import FACTORS, attention, bilinear, einsum, product
 from rpusim.workloads.capture.traced import shape_of
 
 # --- value by value ---------------------------------------------------------------------------------------------------
@@ -214,6 +214,7 @@ _RULES: dict[str, Callable[[Call], Rule]] = {
     **{f"_upsample_{way}_aa": interpolation for way in ("bilinear2d", "bicubic2d")},
     "scaled_dot_product_attention": attention,
     "einsum": einsum,
+    "bilinear": bilinear,
     "glu": halves,
 }
 

@@ -68,6 +68,21 @@ def test_what_has_no_rule_is_priced_and_said() -> None:
     assert row["value"] == 4 and row["source"] == f"assumption: {said}"
 
 
+def test_a_bilinear_layer_multiplies_digitally_and_says_so() -> None:
+    """Of 3 results of 4 and 5 numbers: 3 x 4 x 5 products over the first factor, 3 x 5 over the second."""
+
+    class Both(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.a, self.b = nn.Linear(6, 4), nn.Bilinear(4, 5, 3)
+
+        def forward(self, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+            return self.b(self.a(x), y)
+
+    network = capture(Both(), ((6,), (5,)))
+    assert network.products == 3 * 4 * 5 + 3 * 5 and network.assumptions[0].startswith("bilinear: its matrices")
+
+
 def test_a_module_without_a_sample_is_refused() -> None:
     with pytest.raises(InputError, match="got a Sets alone, accepted"):
         rpusim.map_network(Sets(), "reram-512")  # type: ignore[arg-type]
