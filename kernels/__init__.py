@@ -35,6 +35,7 @@ fast on a CPU; they share random numbers and give equal results. Each vector lea
 from rpusim.kernels.arrays.zero_shift import zero_shift
 from rpusim.kernels.cells import (
     CELLS,
+    BitSliced,
     BufferedTransfer,
     CellParameters,
     ChoppedTransfer,
@@ -117,6 +118,7 @@ __all__ = [
     "AnalogRNNCell",
     "AnalogSGD",
     "AnalogTile",
+    "BitSliced",
     "BoundManagement",
     "BufferedTransfer",
     "CellParameters",

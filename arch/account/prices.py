@@ -107,10 +107,21 @@ class Batch:
         return np.where(phase > Phase.UPDATE, of_slice, inputs) * np.where(self.drives_columns, 1, self.slices)
 
     @property
-    def drives(self) -> Integers:
-        """(n,) how often a line is driven, over all passes: once, or if inputs are bit-serial by every bit.
+    def reads(self) -> Integers:
+        """(n,) how often lines are driven and read: in each pass once, or by every digit of bit-serial inputs.
 
-        Bits that are not set drive nothing where the numbers counted the others; else they count as if they were set.
+        Where rows are driven, those of each slice of weights are driven for themselves, if slices share columns.
+        """
+        turns = np.where(self.drives_columns, 1, self.kind.array.slice_turns)
+        reads: Integers = self.of("passes") * self.kind.inputs.cycles * turns
+        return reads
+
+    @property
+    def drives(self) -> Integers:
+        """(n,) how often a line is driven, over all passes: once, or if inputs are bit-serial by every digit.
+
+        Bits that are not set, and digits of 0, drive nothing where the numbers counted the others; else they count as
+        if they were. A digit that is not 0 counts as the highest one.
         """
         every: Integers = self.of("passes") * self.kind.inputs.cycles * self.driven
         bits = self.of("set_bits")
@@ -138,8 +149,7 @@ def _over_a_link(batch: Batch) -> Priced:
 
 def _drive_array(batch: Batch) -> Priced:
     """Price a read: cells that conduct (only those with a weight), lines that are charged, outputs that are held."""
-    array = batch.kind.array
-    reads = batch.of("passes") * batch.kind.inputs.cycles
+    array, reads = batch.kind.array, batch.reads
     by_columns = batch.drives_columns
     outputs = np.where(by_columns, batch.rows * batch.slices + array.unit_lines, batch.columns)
     card = batch.parts["array"].card
@@ -150,7 +160,8 @@ def _drive_array(batch: Batch) -> Priced:
         per_line = outputs * batch.cost("array", "read") + crossed * batch.cost("array", "read_line_per_cell")
         yield "array", batch.drives * per_line
     if "sample-and-hold" in batch.parts:
-        yield "sample-and-hold", reads * outputs * batch.cost("sample-and-hold", "hold")
+        held = outputs * np.where(by_columns, 1, array.lines_of_a_column)
+        yield "sample-and-hold", reads * held * batch.cost("sample-and-hold", "hold")
 
 
 def _convert(batch: Batch) -> Priced:
@@ -197,11 +208,11 @@ def _pulse_array(batch: Batch) -> Priced:
     """Price the cells and lines of an update: coincidences at full voltage, half-selected cells at half, lines charged.
 
     Arrays that take the same trains share a row of activity: its coincidences are counted with the first of them, whose
-    event has an amount. All cells of a sliced weight take part.
+    event has an amount. Of weights that are cut over cells, the row of activity counts all cells and their rows.
     """
     array, (turns, rows) = batch.kind.array, _turns(batch)
     met = np.where(batch.event("amount") > 0, batch.of("coincidences_up") + batch.of("coincidences_down"), 0)
-    met, row_pulses = met * batch.slices, batch.of("row_pulses") * batch.slices
+    row_pulses = batch.of("row_pulses")
     half_selected = row_pulses * batch.columns + batch.of("column_pulses") * rows - 2 * met
     charged = row_pulses * array.columns + turns * batch.of("column_pulses") * array.rows
     yield (
@@ -216,7 +227,7 @@ def _pulse_rows(batch: Batch) -> Priced:
     """Price the pulse generators and drivers of an update's rows."""
     _, rows = _turns(batch)
     generated = batch.of("slots") * rows * batch.cost("pulse drivers", "slot")
-    fired = batch.of("row_pulses") * batch.slices * batch.cost("pulse drivers", "pulse")
+    fired = batch.of("row_pulses") * batch.cost("pulse drivers", "pulse")
     yield "pulse drivers", generated + fired
 
 

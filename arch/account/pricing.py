@@ -212,7 +212,7 @@ class Pricer:
         """Price support circuits, which draw power for as long as the operation takes, waits for other units aside."""
         duration = batch.event("end") - batch.event("start")
         if op == Op.DRIVE:
-            duration = batch.of("passes") * batch.kind.inputs.cycles * batch.parts["array"].actions["read"].latency_ps
+            duration = batch.reads * batch.parts["array"].actions["read"].latency_ps
         for support in batch.kind.support:
             if support.busy_during == op.name.lower():
                 part = batch.parts[support.name]

@@ -294,7 +294,8 @@ def _where(name: str, kind: TileKind, arrays: list[tuple[ArrayPlan, BlockPlan]])
             yield array.column_drivers, columns / (rows + columns) / many
             yield array.row_drivers, rows / (rows + columns) / many
         elif name in ("ADC", "multiplexer") or place == "adcs":
-            read = (adc.count(rows), adc.count(columns)) if kind.trains else (adc.count(rows), 0)
+            of_columns = adc.count(columns * kind.array.lines_of_a_column)
+            read = (adc.count(rows), of_columns) if kind.trains else (adc.count(rows), 0)
             share = 1.0 if adc.pool else 1 / many
             if array.row_adcs == array.column_adcs:
                 if array.row_adcs not in done:

@@ -37,6 +37,8 @@ def converters(plan: Plan, activity: Activity, events: Events) -> Integers:
     kind = np.array(plan.station_kinds)[events.station[chosen]]
     cycles = np.array([k.inputs.cycles for k in kinds])[kind]
     shared_by = np.array([k.adc.lines_per_adc for k in kinds])[kind]
+    turns = np.array([k.array.slice_turns for k in kinds])[kind]  # of slices that are driven for themselves
+    cycles = cycles * np.where(events.phase[chosen] == Phase.BACKWARD, turns, 1)
     lines = events.amount[chosen] // (activity.passes[events.row[chosen]] * cycles)
     lines = lines - np.array([k.array.unit_lines for k in kinds])[kind]  # the unit line takes a turn more
     found = np.zeros(len(events), np.int64)

@@ -146,9 +146,9 @@ def _of_a_tile(kind: TileKind, own: dict[str, Card]) -> Iterator[_Entry]:
     write_width = writing.width if writing else None
     lines = (array.rows + array.columns) * arrays
     if kind.trains:
-        driven = read_out = lines
-        driven_at_once = read_at_once = max(array.rows, array.columns) * arrays
-        sides: tuple[int, ...] = (array.rows, array.columns)
+        driven, driven_at_once = lines, max(array.rows, array.columns) * arrays
+        sides: tuple[int, ...] = (array.rows, array.columns * array.lines_of_a_column)
+        read_out, read_at_once = sum(sides) * arrays, max(sides) * arrays
     else:
         driven = driven_at_once = array.columns * arrays
         read_out = read_at_once = (array.rows + array.unit_lines) * arrays

@@ -44,9 +44,10 @@ class Activity:
     coincidences_up, coincidences_down: pulses that raised or lowered a weight, summed over the array.
     active_rows, active_columns: lines that took part: non-zero inputs of a multiplication; in an update the lines
                    that fired at least once.
-    row_pulses, column_pulses: pulses fired on all lines of a side over all slots of an update.
-    set_bits:      of a multiplication by bit-serial inputs, how often a bit that is set drives a line, over all passes;
-                   0: not known, or inputs are not bit-serial.
+    row_pulses, column_pulses: pulses fired on all lines of a side over all slots of an update. Where a weight is cut
+                   over cells on rows of their own, coincidences and row pulses are those of all its cells.
+    set_bits:      of a multiplication by bit-serial inputs, how often a bit that is set, or a digit of several bits
+                   that is not 0, drives a line, over all passes; 0: not known, or inputs are not bit-serial.
     passes:        analog passes of a multiplication: 1 + retries of bound management; 0 = skipped (all-zero vector).
     writes:        weights of one array written by a transfer or by programming, however many cells hold each.
     adds, multiplies, divides, compares, randoms: digital operations that algorithm and management asked for, by class

@@ -28,6 +28,7 @@ class CellLayout:
     slices:     what a transfer reads and writes at a time: a column, a row, or the whole array.
     words:      digital words kept per weight: hidden buffers, running means, gradients not yet written.
     reference:  the array that holds the symmetry points of array 0 and is read together with it; None: there is none.
+    own_trains: whether the cell makes its pulses in a way of its own, and states what that takes digitally.
     """
 
     name: str = "single"
@@ -38,6 +39,7 @@ class CellLayout:
     slices: Literal["column", "row", "all"] = "column"
     words: int = 0
     reference: int | None = None
+    own_trains: bool = False
 
     def read_for(self, array: int) -> tuple[int, ...]:
         """Name the arrays that are read together when a transfer reads ``array``."""

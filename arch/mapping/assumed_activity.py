@@ -53,12 +53,14 @@ class Learning:
 PLAIN = Learning()
 
 
-def trains(slots: int, rows: int, columns: int, arrays: int = 1) -> dict[str, int]:
+def trains(slots: int, rows: int, columns: int, arrays: int = 1, slices: int = 1) -> dict[str, int]:
     """Assume what a pulse train does.
 
-    slots: its pulse slots. rows, columns: lines that take part on either side. arrays: how many take each coincidence.
+    slots: its pulse slots. rows, columns: lines of weights that take part on either side. arrays: how many take each
+    coincidence. slices: cells of a weight, on rows of their own.
     Returns the columns of `Activity` that it fills, by name.
     """
+    rows = rows * slices
     met = arrays * round(slots * FIRING_PROBABILITY**2 * rows * columns)
     return {
         "slots": slots,
@@ -69,12 +71,12 @@ def trains(slots: int, rows: int, columns: int, arrays: int = 1) -> dict[str, in
     }
 
 
-def pulses(written: FullTrains | Crossings | None) -> tuple[float, dict[str, int]]:
+def pulses(written: FullTrains | Crossings | None, slices: int = 1) -> tuple[float, dict[str, int]]:
     """Say what share of the slices is written, and the columns of `Activity` that the pulses of one of them fill."""
     if written is None:
         return 0.0, {}
     if isinstance(written, FullTrains):
-        return 1.0, trains(written.slots, written.rows, written.columns)
+        return 1.0, trains(written.slots, written.rows, written.columns, slices=slices)
     share = 1.0 - (1.0 - CROSSING_PROBABILITY) ** written.positions
     crossed = max(round(CROSSING_PROBABILITY * written.positions / share), 1)
     up, down = crossed // 2, crossed - crossed // 2
@@ -124,9 +126,11 @@ def _logged(placement: Placement, samples: int, training: bool, batch: int, lear
                 _Where(block, step[mine][back], vector[mine][back]).write(log, phase=Phase.BACKWARD, passes=1)
             bl = (learning.bl or pulses.bl) if placement.cell.learning else 0
             work = work_columns(learning.work(*block.lines))
-            sent = trains(bl, *block.lines, learning.arrays)
+            slices = placement.chip.tiles[block.kind].array.cells_per_weight
+            sent = trains(bl, *block.lines, learning.arrays, slices)
             where.write(log, phase=Phase.UPDATE, **work, **sent)
-            after = where.between(learning.between(*block.lines, -(-per_step // placed.replicas)))
+            due = learning.between(*block.lines, -(-per_step // placed.replicas))
+            after = where.between(due, slices)
             log.append(len(after), **vars(after))
     return log
 
@@ -144,17 +148,17 @@ class _Where:
         place = {"layer": self.block.layer, "tile": self.block.tile}
         log.append(len(self.step), step=self.step, vector=self.vector, **place, **lines, **columns)
 
-    def between(self, each: Iterable[PeriodicWork]) -> Activity:
-        """What is done between updates, after the vectors at which it falls due."""
-        rows = Activity.concatenate(self._every(one) for one in each)
+    def between(self, each: Iterable[PeriodicWork], slices: int) -> Activity:
+        """What is done between updates, after the vectors at which it falls due; slices: cells of a weight."""
+        rows = Activity.concatenate(self._every(one, slices) for one in each)
         return rows.select(np.lexsort((rows.vector, rows.step)))
 
-    def _every(self, work: PeriodicWork) -> Activity:
+    def _every(self, work: PeriodicWork, slices: int) -> Activity:
         due = np.arange(work.period - 1, len(self.step), work.period).repeat(work.slices)
         if not len(due):
             return EMPTY
         number = np.arange(len(due))
-        share, written = pulses(work.pulses)
+        share, written = pulses(work.pulses, slices)
         writes = np.floor((number + 1) * share) > np.floor(number * share)
         columns: dict[str, ArrayLike] = {name: writes * value for name, value in written.items()}
         columns |= {"passes": work.passes, "phase": work.phase, "array": work.array, **work_columns(work.work)}

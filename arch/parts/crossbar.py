@@ -60,6 +60,10 @@ class Crossbar(Sourced):
                        both directions; digits of the weight plus half its range (``offset``), which are never negative,
                        with a unit line that counts the inputs; or the same ``flipped``, which holds the complements of
                        those slices whose sums could be beyond the converter's range.
+    slice_columns:     what the slices of a weight have of a column. ``shared``: one line, so that backwards the rows of
+                       each slice are driven for themselves, one slice after the other. ``own``: a line for each slice,
+                       with converters of its own, as if each had an array of its own; all are read at once. One driver
+                       per column drives all of them.
     """
 
     rows: Lines
@@ -71,6 +75,7 @@ class Crossbar(Sourced):
     cells_per_weight: Count = 1
     cell_bits: Annotated[int, Field(ge=1, le=MOST_BITS)] | None = None
     encoding: Literal["signed", "offset", "flipped"] = "signed"
+    slice_columns: Literal["shared", "own"] = "shared"
 
     @field_validator("wires", mode="before")
     @classmethod
@@ -98,8 +103,13 @@ class Crossbar(Sourced):
     @model_validator(mode="after")
     def _whole_weights(self) -> Crossbar:
         if self.cells_per_weight == 1:
-            for name, given in (("cell_bits", self.cell_bits), ("encoding", self.encoding)):
-                if given not in (None, "signed"):
+            of_slices = (
+                ("cell_bits", self.cell_bits),
+                ("encoding", self.encoding),
+                ("slice_columns", self.slice_columns),
+            )
+            for name, given in of_slices:
+                if given not in (None, "signed", "shared"):
                     raise ValueError(
                         f"{name}: got {given!r}, but cells_per_weight is 1, so no weight is cut; leave it out"
                     )
@@ -124,6 +134,16 @@ class Crossbar(Sourced):
     def unit_lines(self) -> int:
         """Rows that every array has beside ``rows``: the unit line of a code without signs, read with every vector."""
         return 0 if self.encoding == "signed" else 1
+
+    @property
+    def slice_turns(self) -> int:
+        """How often lines are driven backwards, for one digit of the input: for all slices, or for each of them."""
+        return 1 if self.slice_columns == "own" else self.cells_per_weight
+
+    @property
+    def lines_of_a_column(self) -> int:
+        """Lines that are read backwards for every column, at a time."""
+        return self.cells_per_weight // self.slice_turns
 
     @property
     def weight_rows(self) -> int:

@@ -35,10 +35,10 @@ class Multiply:
 
     fetch_bits:   bits of the inputs, read from the buffer as whole words, as wide as they were written.
     lead_ps:      for which the array is held before it also needs its ADCs.
-    overlap_ps:   for which both are held after that (bit-serial inputs: later bits are driven while earlier ones are
-                  converted).
+    overlap_ps:   for which both are held after that (bit-serial inputs, and slices that are driven apart: later ones
+                  are driven while earlier ones are converted).
     tail_ps:      of the last conversion.
-    conversions:  ADC conversions of one pass, of every bit and slice.
+    conversions:  ADC conversions of one pass, of every bit or digit, and slice.
     outputs:      results of the block.
     shift_adds:   operations of the digital unit by which one pass puts them together from their conversions.
     """
@@ -402,7 +402,6 @@ def _block_plan(
     """Plan one block of a layer."""
     kind = placement.chip.tiles[block.kind]
     tile = f"tile {block.chip_tile}"
-    cut = kind.array.cells_per_weight
     row_home, column_home = placed.row_home(block), placed.column_home(block)
     both = block.rows + block.columns
     return BlockPlan(
@@ -412,10 +411,10 @@ def _block_plan(
         buffer=stations.number("buffer", f"{tile} buffer", block.kind),
         digital=stations.number("digital unit", f"digital unit {_digital_unit(placement, block)}", block.kind),
         matrix=stations.number("matrix unit", f"{tile} matrix unit", block.kind) if kind.matrix else -1,
-        forward=_multiply(kind, block.columns, block.rows, block.rows)
-        if block.turned
-        else _multiply(kind, block.columns, block.rows * cut, block.rows, kind.array.unit_lines),
-        backward=_multiply(kind, block.rows, block.columns, block.columns) if kind.trains else None,
+        forward=(_along_rows if block.turned else _along_columns)(kind, block.columns, block.rows),
+        backward=(_along_columns if block.turned else _along_rows)(kind, block.rows, block.columns)
+        if kind.trains
+        else None,
         update_fetch_bits=both * kind.digital.word_bits,
         slot_ps=kind.pulses.slot_ps if kind.pulses else 0,
         sample_and_hold=kind.sample_and_hold is not None,
@@ -446,15 +445,28 @@ def _array_plan(stations: Stations, placement: Placement, number: int, tile: int
     return ArrayPlan(stations.number("array", where, number), row_drivers, column_drivers, row_adcs, column_adcs)
 
 
-def _multiply(kind: TileKind, driven: int, read: int, outputs: int, unit_lines: int = 0) -> Multiply:
+def _along_columns(kind: TileKind, driven: int, outputs: int) -> Multiply:
+    """Work out one pass that drives ``driven`` columns, and reads the rows of all cells of ``outputs`` weights."""
+    array = kind.array
+    return _multiply(kind, driven, outputs * array.cells_per_weight, outputs, array.unit_lines)
+
+
+def _along_rows(kind: TileKind, driven: int, outputs: int) -> Multiply:
+    """Work out one pass that drives rows, in which every slice of the weights gives conversions of its own."""
+    array = kind.array
+    return _multiply(kind, driven, outputs * array.lines_of_a_column, outputs, turns=array.slice_turns)
+
+
+def _multiply(kind: TileKind, driven: int, read: int, outputs: int, unit_lines: int = 0, turns: int = 1) -> Multiply:
     """Work out one pass with ``driven`` input lines, ``read`` lines to convert and ``outputs`` results.
 
     unit_lines: lines that are converted besides, after the others of their converter, and taken off every output.
+    turns: parts of the input lines that are driven and converted one after the other: backwards the rows of each slice.
     """
     rounds = min(kind.adc.lines_per_adc, read) + unit_lines
     convert = picoseconds(rounds / kind.adc.rate)
     drive = picoseconds(kind.read_seconds)
-    cycles = kind.inputs.cycles
+    cycles = kind.inputs.cycles * turns
     step = max(drive, convert) if kind.sample_and_hold else drive + convert
     bits = driven * kind.digital.word_bits
     return Multiply(

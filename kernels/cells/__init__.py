@@ -5,6 +5,7 @@
     reference        a device against a fixed one
     one_sided        two devices that only go up
     mixed_precision  digital gradient, analog weights
+    bit_sliced       the digits of a weight in cells of their own
     hamiltonian      Stochastic Hamiltonian Descent
     tiki_taka/       transfer (Tiki-Taka), buffered (version 2), chopped (c-TTv2), dynamic (AGAD)
 
@@ -16,6 +17,7 @@ all others, and compares what it says with what it does; files, `rpusim time` an
 
 from rpusim.kernels.arrays.zero_shift import ShiftedArray, ZeroShift, zero_shift
 from rpusim.kernels.cells.base import CellActivity, CellParameters, Site, UnitCell
+from rpusim.kernels.cells.bit_sliced import BitSliced
 from rpusim.kernels.cells.hamiltonian import Hamiltonian
 from rpusim.kernels.cells.mixed_precision import MixedPrecision
 from rpusim.kernels.cells.one_sided import OneSided
@@ -31,12 +33,13 @@ CELLS: dict[str, type[CellParameters]] = {
     cell.kind: cell
     for cell in (
         *(Single, Vector, Reference, OneSided, Transfer, BufferedTransfer, ChoppedTransfer, DynamicTransfer),
-        *(MixedPrecision, Hamiltonian),
+        *(MixedPrecision, Hamiltonian, BitSliced),
     )
 }
 
 __all__ = [
     "CELLS",
+    "BitSliced",
     "BufferedTransfer",
     "CellActivity",
     "CellParameters",

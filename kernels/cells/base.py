@@ -142,6 +142,16 @@ class CellParameters(ABC):
         return 1
 
     @property
+    def cells_per_weight(self) -> int:
+        """How many rows of cells of an array hold a row of weights; by default one."""
+        return 1
+
+    @property
+    def slots_per_vector(self) -> int | None:
+        """Pulse slots of one vector's update, if the cell decides that itself; by default None, the trains do."""
+        return None
+
+    @property
     def resets(self) -> bool:
         """Whether cells may be reset without trains of pulses, so that something has to write them; by default not."""
         return False

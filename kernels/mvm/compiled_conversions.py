@@ -1,7 +1,7 @@
 """Products that are put together from many conversions, in compiled loops; the arithmetic is that of `specification`.
 
-Bits of two's complement and slices of weights, with what `compiled` covers: converters, noise of inputs and outputs,
-asymmetries, wires. The matrix product in the middle is the same one, of all bits and slices at once.
+Bits and digits of two's complement and slices of weights, with what `compiled` covers: converters, noise of inputs and
+outputs, asymmetries, wires. The matrix product in the middle is the same one, of all digits and slices at once.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ def _bits(
     alpha: Floats,
     step: np.float32,
     levels: int,
-    bits: int,
+    digits: tuple[int, int, bool],
     voltage: np.float32,
     sigma: np.float32,
     left: np.float32,
@@ -53,14 +53,16 @@ def _bits(
     lost: Flags,
     set_bits: Integers,
 ) -> None:
-    """Turn inputs into the bits that the lines are driven with, one row of ``u`` for each bit, lowest first.
+    """Turn inputs into the digits that the lines are driven with, one row of ``u`` for each digit, lowest first.
 
-    x: (vectors, inputs), of which the vectors ``todo`` are divided by ``alpha``. step, levels: of the DAC. voltage:
-    what a bit is driven with, relative to full scale. u: (len(todo) * bits, inputs), and lost (len(todo),), whether a
-    vector has an input that is no number; both filled here. set_bits: (vectors,), to which bits that are set are added.
-    The others are as for `compiled._inputs`.
+    x: (vectors, inputs), of which the vectors ``todo`` are divided by ``alpha``. step, levels: of the DAC. digits: how
+    many there are, bits of one, and whether the last one has its own sign. voltage: what a digit of 1 is driven with,
+    relative to full scale. u: (len(todo) * number of digits, inputs), and lost (len(todo),), whether a vector has an
+    input that is no number; both filled here. set_bits: (vectors,), to which digits that are not 0 are added. The
+    others are as for `compiled._inputs`.
     """
     half, lowest, highest = np.float32(0.5), -np.float64(levels), np.float64(levels)
+    number, width, own_sign = digits
     for n in prange(len(todo)):
         b = todo[n]
         scale = np.float32(np.float32(1) / alpha[n])
@@ -81,23 +83,31 @@ def _bits(
             wide = highest if wide > highest else wide
             level[j] = np.int32(lowest if wide < lowest else wide)
         lost[n] = missing > 0
-        for bit in range(bits):
-            row, ones = u[n * bits + bit], np.int32(0)
-            for j in range(len(level)):
-                one = np.int32((level[j] >> bit) & 1)
-                ones += one
-                row[j] = np.float32(one) * voltage
-            set_bits[b] += ones
+        for digit in range(number):
+            row, driven = u[n * number + digit], np.int32(0)
+            last, low = digit == number - 1, np.int32(digit * width)
+            if last and own_sign:
+                for j in range(len(level)):
+                    value_of = level[j] >> low
+                    driven += np.int32(value_of != 0)
+                    row[j] = np.float32(value_of) * voltage
+            else:
+                mask = np.int32(1 if last else (1 << width) - 1)
+                for j in range(len(level)):
+                    value_of = (level[j] >> low) & mask
+                    driven += np.int32(value_of != 0)
+                    row[j] = np.float32(value_of) * voltage
+            set_bits[b] += driven
         if sigma > 0:
-            for bit in range(bits):
+            for digit in range(number):
                 word_a, word_b = nb_step_words(noise_key, first + b)
-                a, c = nb_line_words(word_a, word_b, round_number, bit)
-                row = u[n * bits + bit]
+                a, c = nb_line_words(word_a, word_b, round_number, digit)
+                row = u[n * number + digit]
                 for j in range(len(row)):
                     row[j] += nb_normal(nb_bits(a, c, j)) * sigma
         if left != 1:
-            for bit in range(bits):
-                row = u[n * bits + bit]
+            for digit in range(number):
+                row = u[n * number + digit]
                 for j in range(len(row)):
                     row[j] = row[j] * left if row[j] < 0 else row[j]
 
@@ -250,7 +260,9 @@ def _conversions(
     if io.mv_type is MVType.BIT_SERIAL:
         voltage = f(0.5**round_number)
         u = np.empty((len(todo) * len(places), x.shape[1]), f)
-        given: tuple[Any, ...] = f(io.inp_step), io.inp_levels, len(places), voltage, f(io.inp_noise)
+        digits = len(places), io.digit_bits, io.last_digit_is_driven_with_its_sign
+        given: tuple[Any, ...] = f(io.inp_step), io.inp_levels, digits, f(0.5**round_number / io.top_digit)
+        given = *given, f(io.inp_noise)
         given = *given, f(1.0 - io.inp_asymmetry), io.inp_sto_round, keys[0], keys[1], first, round_number
         counted = np.zeros(len(x), np.int64) if set_bits is None else set_bits
         _BITS(x.numpy(), todo, factor * voltage, *given, u, lost, counted, work=u.size)

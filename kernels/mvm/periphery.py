@@ -39,7 +39,7 @@ class MVType(StrEnum):
     ones; BIT_WISE: bit by bit. Both carry the sign, and each part goes through read-out and ADC before they are summed
     digitally with their powers of two. These parts count as one pass. BIT_SERIAL: bit by bit in two's complement, by
     drivers that know only on and off: the lowest bit first, at last the sign, which is subtracted; every bit is applied
-    at the DAC's whole range.
+    at the DAC's whole range. Or digit by digit, where drivers are DACs of several bits (`IOParameters.digit_bits`).
     """
 
     ONE_PASS = "one_pass"
@@ -111,6 +111,9 @@ class IOParameters:
     inp_asymmetry, out_asymmetry: relative loss of negative signals.
     out_scale:      digital factor.
     split_mode_bit_shift: how many bits are the lower part in split mode.
+    digit_bits:     in BIT_SERIAL, how many bits of an input are applied and converted at a time; the highest digit of a
+    full driver, 2^digit_bits - 1, takes the whole range. The last digit has what bits are left: if that is the sign
+    alone, it is driven like the others and subtracted, else it is driven with its sign.
     full_scale_parts: in split mode and bit by bit, the largest value of a part takes the DAC's whole range, as voltages
     do; otherwise a part keeps the DAC's step, as a short pulse does, and the noise of the upper bits weighs more.
     w_noise, w_noise_type: read noise of the weights. w_read_asymmetry_dtod: weight spread seen by negative inputs
@@ -133,6 +136,7 @@ class IOParameters:
     is_perfect: bool = False
     mv_type: MVType = MVType.ONE_PASS
     split_mode_bit_shift: int = 3
+    digit_bits: int = 1
     full_scale_parts: bool = False
     inp_bound: float = 1.0
     inp_res: float = 1 / 126
@@ -198,6 +202,12 @@ class IOParameters:
         checks.number("nm_decay", self.nm_decay, low=0.0, high=1.0)
         checks.number("nm_assumed_wmax", self.nm_assumed_wmax, low=0.0)
         checks.integer("split_mode_bit_shift", self.split_mode_bit_shift, low=1)
+        checks.integer("digit_bits", self.digit_bits, low=1, high=16)
+        if self.digit_bits > 1 and self.mv_type is not MVType.BIT_SERIAL:
+            raise InputError(
+                f"digit_bits: {self.digit_bits} was given with mv_type {str(self.mv_type)!r}; accepted is 1, or any "
+                "with 'bit_serial'"
+            )
         checks.integer("max_bm_factor", self.max_bm_factor, low=0)
         if self.noise_management is not NoiseManagement.NONE and self.inp_bound != 1.0 and not self.is_perfect:
             raise InputError(
@@ -245,15 +255,30 @@ class IOParameters:
     @property
     def unsigned(self) -> bool:
         """Whether analog sums are never negative, so that the converter's range begins at 0."""
-        return self.mv_type is MVType.BIT_SERIAL and self.slices is not None and self.slices.has_unit_line
+        serial = self.mv_type is MVType.BIT_SERIAL and not self.last_digit_is_driven_with_its_sign
+        return serial and self.slices is not None and self.slices.has_unit_line
+
+    @property
+    def last_digit_is_driven_with_its_sign(self) -> bool:
+        """Whether the last digit has more than the sign, in BIT_SERIAL."""
+        return self.inp_levels.bit_length() % self.digit_bits > 0
+
+    @property
+    def top_digit(self) -> int:
+        """The highest digit of a driver, in BIT_SERIAL, which takes the whole range."""
+        return (1 << self.digit_bits) - 1
 
     @property
     def places(self) -> list[float]:
-        """What an output of each part of an input is worth; in two's complement the last bit counts negative."""
+        """What an output of each part of an input is worth.
+
+        In two's complement these are the digits, the lowest first; the last one counts negative if it is the sign.
+        """
         if self.mv_type is not MVType.BIT_SERIAL:
             return [1.0]
         bits = self.inp_levels.bit_length()
-        return [self.inp_step * 2.0**bit for bit in range(bits)] + [-self.inp_step * 2.0**bits]
+        worth = [self.inp_step * self.top_digit * 2.0**bit for bit in range(0, bits + 1, self.digit_bits)]
+        return worth if self.last_digit_is_driven_with_its_sign else [*worth[:-1], -worth[-1]]
 
     def lines_read(self, outputs: int) -> int:
         """Count the lines that hold ``outputs`` outputs: one for each slice, and the unit line."""
@@ -351,8 +376,8 @@ class Product(NamedTuple):
     """The result of a multiplication.
 
     y: outputs (vectors, outputs). passes: analog passes of each vector (vectors,); 0: it was skipped. active: inputs of
-    each vector that are not zero (vectors,). set_bits: bit by bit in two's complement, how often a bit of a vector that
-    is set drives a line, over all passes (vectors,); None: inputs are whole.
+    each vector that are not zero (vectors,). set_bits: in two's complement, how often a bit of a vector that is set, or
+    a digit that is not 0, drives a line, over all passes (vectors,); None: inputs are whole.
     """
 
     y: Tensor

@@ -111,6 +111,13 @@ class SlicedCells(NamedTuple):
         lines = self.levels.flatten(0, 1)
         return lines if self.unit is None else torch.cat([lines, self.unit[None]])
 
+    @property
+    def turned(self) -> SlicedCells:
+        """What is read backwards, where the rows of each slice are driven for themselves; only cells with signs are."""
+        assert self.unit is None, "no unit line is read backwards"
+        levels = self.levels.transpose(1, 2)
+        return SlicedCells(levels, self.flipped.new_zeros(levels.shape[:2]), None, self.largest)
+
 
 def cut(weights: Tensor, slices: Slices, bound: float) -> SlicedCells:
     """Cut weights into the exact levels of their cells.

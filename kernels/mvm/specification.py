@@ -13,7 +13,8 @@ Equations, with u the prepared input, Delta the step of a converter, xi fresh no
     by bits   y = sum_k 2^(l_k) s_k y_k, where y_k is (2) to (6) of part k of the integer u / Delta, which starts at
               bit l_k; s_k = 1, or what scaled the part to the whole input range                               (7)
     conversions  y_l = sum_b p_b r_bl, where r_bl is (2) to (6) of bit b of u / Delta in two's complement (places p_b =
-              Delta 2^b, of the sign -Delta 2^b; or of the whole input, p = 1) on line l                        (8)
+              Delta 2^b, of the sign -Delta 2^b; or of the whole input, p = 1) on line l; or of its digits of n bits,
+              each over 2^n - 1, with p_b = Delta (2^n - 1) 2^(nb); the last one has its own sign, or is the sign (8)
               y = sum_k f_k y_k - o y_unit over the slices k of an output; one that is flipped counts as top y_unit -
               y_k; all of it in float64, as the digital side adds integers                                      (9)
 
@@ -163,11 +164,16 @@ def _conversions(
             u = u / io.inp_step
         lost = torch.isnan(u).any(1)
         level = torch.round(u).nan_to_num(0.0).to(torch.float64).clamp(-io.inp_levels, io.inp_levels).to(torch.int64)
-        bits = torch.arange(len(places), device=device)[:, None]
-        are_set = level[:, None, :] >> bits & 1
+        lowest = torch.arange(len(places), device=device)[:, None] * io.digit_bits
+        digits = level[:, None, :] >> lowest
+        if io.last_digit_is_driven_with_its_sign:
+            digits[:, :-1] &= io.top_digit
+        else:
+            digits &= io.top_digit
+            digits[:, -1] &= 1  # of the sign, a driver knows only on and off
         if set_bits is not None:
-            set_bits[todo] += are_set.sum((1, 2)).cpu().numpy()
-        u = are_set.to(x.dtype).flatten(0, 1) * voltage
+            set_bits[todo] += (digits != 0).sum((1, 2)).cpu().numpy()
+        u = digits.to(x.dtype).flatten(0, 1) * (voltage / io.top_digit)
     else:
         u = _convert(u, io.inp_step, io.inp_bound, noise, io.inp_sto_round)[0]
         lost = torch.zeros(len(todo), dtype=torch.bool, device=device)

@@ -20,8 +20,10 @@ from rpusim.errors import InputError
 from rpusim.kernels.arrays.array import DeviceArray
 from rpusim.kernels.arrays.reads import Reader
 from rpusim.kernels.cells.base import CellParameters, Extra, Name, Site, changed
+from rpusim.kernels.cells.bit_sliced import BitSliced, BitSlicedCell
 from rpusim.kernels.cells.single import Single, SingleCell
 from rpusim.kernels.devices import Cells, ConstantStep, Device, PulsedDevice
+from rpusim.kernels.mvm.slices import SlicedCells
 from rpusim.kernels.mvm.wires import Wires
 from rpusim.kernels.pulses.trains import UpdateParameters
 from rpusim.kernels.tiles.tile import LayerConfig, Tile
@@ -51,15 +53,29 @@ class AnalogConfig(LayerConfig):
     def __post_init__(self) -> None:
         super().__post_init__()
         checks.instance("device", self.device, Device)
-        if self.forward.slices is not None:
-            raise InputError(
-                "forward.slices: slices were given for arrays that learn by pulses; accepted is None, as a pulse moves "
-                "one cell and not the slices of a weight"
-            )
         checks.instance("cell", self.cell, CellParameters)
+        self._check_slices()
         checks.instance("update", self.update, UpdateParameters)
         if self.pulse_wires is not None:
             checks.instance("pulse_wires", self.pulse_wires, Wires)
+
+    def _check_slices(self) -> None:
+        """Refuse peripheries that cut weights otherwise than cells do."""
+        wanted = self.cell.slices if isinstance(self.cell, BitSliced) else None
+        for name, io in (("forward", self.forward), ("backward", self.backward)):
+            if io.slices == wanted or io.is_perfect or self.device.perfect_reads:
+                continue
+            if wanted is None:
+                raise InputError(
+                    f"{name}.slices: slices were given for cells of kind {self.cell.kind}; accepted is None, or cells "
+                    "of kind bit-sliced, as a pulse of others moves one cell and not the slices of a weight"
+                )
+            raise InputError(f"{name}.slices: {io.slices} was given; accepted is that of the cells, {wanted}")
+        if wanted is not None and self.backward.wires is not None:
+            raise InputError(
+                "backward.wires: wires were given for weights that are cut over cells; accepted is None, as it is not "
+                "modelled what drops where slices are driven one after the other"
+            )
 
     def tile(self, rows: int, columns: int, **options: Any) -> AnalogTile:
         return AnalogTile(rows, columns, self, **options)
@@ -77,7 +93,8 @@ class AnalogTile(Tile):
     def __init__(self, rows: int, columns: int, config: AnalogConfig, **options: Any) -> None:
         super().__init__(rows, columns, config, exact_reads=config.device.perfect_reads, **options)
         self.config = config
-        reach = None if config.pulse_wires is None else config.pulse_wires.reach(rows, columns)
+        lines = rows * config.cell.cells_per_weight
+        reach = None if config.pulse_wires is None else config.pulse_wires.reach(lines, columns)
         self.cell = config.cell.build(Site(rows, columns, config.device, config.update, self._stream, self.path, reach))
         self.__dict__["cell"] = self.cell  # found without the detour that torch makes for submodules
         self._counters["refreshed"] = 0
@@ -87,6 +104,10 @@ class AnalogTile(Tile):
     def weights(self) -> Tensor:
         """The visible weights of the cells (rows, columns), not a copy."""
         return self.cell.weights
+
+    @property
+    def sliced_cells(self) -> SlicedCells | None:
+        return self.cell.sliced_cells if isinstance(self.cell, BitSlicedCell) else None
 
     @property
     def array(self) -> DeviceArray:

@@ -75,8 +75,7 @@ class LayerConfig(ABC):
     def __post_init__(self) -> None:
         checks.instance("forward", self.forward, IOParameters)
         checks.instance("backward", self.backward, IOParameters)
-        if self.backward.slices is not None and not self.backward.is_perfect:
-            raise InputError("backward.slices: slices were given; accepted is None, as slices are read forwards only")
+        self._check_slices()
         for name in ("analog_bias", "weight_scaling_columnwise", "learn_out_scaling", "out_scaling_columnwise"):
             checks.flag(name, getattr(self, name))
         for name in ("max_rows", "max_columns"):
@@ -98,6 +97,11 @@ class LayerConfig(ABC):
                     f"manage_output_clipping: True was given with noise_management {managed[0].value!r} and "
                     f"bound_management {managed[1].value!r}; accepted are 'none' and 'none' of the forward periphery"
                 )
+
+    def _check_slices(self) -> None:
+        """Refuse slices that the arrays cannot have; by default those that are read backwards."""
+        if self.backward.slices is not None and not self.backward.is_perfect:
+            raise InputError("backward.slices: slices were given; accepted is None, as slices are read forwards only")
 
     @abstractmethod
     def tile(self, rows: int, columns: int, **options: Any) -> Tile:
@@ -223,7 +227,7 @@ class Tile(torch.nn.Module, ABC):
         step: which step of a sequence the vectors are. phase: for the log; FORWARD where the weights are used
         transposed and d are no errors. InputError: d has another shape.
         """
-        d, weights = self._vectors("d", d, self.rows), self.weights
+        d, weights, cells = self._vectors("d", d, self.rows), self.weights, self.sliced_cells
         done = multiply(
             weights.t(),
             d,
@@ -234,6 +238,7 @@ class Tile(torch.nn.Module, ABC):
             self._buffers["average"],
             self.path if weights.is_cpu else "torch",
             backward=True,
+            cells=None if cells is None or self._backward_io.slices is None else cells.turned,
         )
         self._counters["backward"] += d.shape[0]
         self._write(phase, done, step, active_rows=done.active, active_columns=self.columns)

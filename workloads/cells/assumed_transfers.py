@@ -18,7 +18,7 @@ def assumed(cells: UnitCells) -> Learning:
     """
     cell = cells.cell
     return Learning(
-        cells.update.desired_bl if cells.update else None,
+        cell.slots_per_vector or (cells.update.desired_bl if cells.update else None),
         cell.arrays_per_coincidence,
         work=cell.work_per_vector,
         between=lambda rows, columns, vectors: cell.periodic_work(cells.device, rows, columns, vectors),

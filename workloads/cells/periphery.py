@@ -16,7 +16,9 @@ from rpusim.arch.mapping.placement import Bias, Placement
 from rpusim.errors import InputError
 from rpusim.kernels import (
     AnalogConfig,
+    BitSliced,
     BoundManagement,
+    CellParameters,
     Encoding,
     IOParameters,
     MVType,
@@ -51,6 +53,7 @@ def converters(kind: TileKind, management: Management) -> IOParameters:
         bound, resolution = kind.adc.bound, 1 / kind.adc.steps
     return IOParameters(
         mv_type=MVType.BIT_SERIAL if serial else MVType.ONE_PASS,
+        digit_bits=kind.inputs.digit_bits,
         inp_res=1 / kind.inputs.steps,
         inp_sto_round=management.stochastic_rounding,
         out_res=resolution,
@@ -98,12 +101,7 @@ def analog_configuration(kind: TileKind, management: Management, cells: UnitCell
     """
     if kind.pulses is None:
         raise InputError(f"chip: tiles {kind.name!r} have no pulses and cannot learn; a chip with pulses is needed")
-    if kind.array.cells_per_weight > 1:
-        raise InputError(
-            f"chip: tiles {kind.name!r} cut a weight over {kind.array.cells_per_weight} cells "
-            "(array.cells_per_weight), which pulses cannot train, as each moves one cell; a chip with one cell per "
-            "weight is needed"
-        )
+    _check_slices(kind, cells.cell)
     if cells.cell.resets:
         kind.writing(need=f"cells of kind {cells.cell.kind!r} are reset")
     forward = converters(kind, management)
@@ -126,6 +124,39 @@ def analog_configuration(kind: TileKind, management: Management, cells: UnitCell
         analog_bias=bias == "column",
         pulse_wires=_wires(kind, drop.load) if drop and drop.steps else None,
     )
+
+
+def _check_slices(kind: TileKind, cell: CellParameters) -> None:
+    """Refuse cells that do not cut weights as the arrays of a kind of tile do, and arrays whose slices cannot learn."""
+    array, sliced = kind.array, isinstance(cell, BitSliced)
+    cut = f"chip: tiles {kind.name!r} cut a weight over {array.cells_per_weight} cells (array.cells_per_weight)"
+    if array.cells_per_weight > 1 and not sliced:
+        raise InputError(
+            f"{cut}, which cells of kind {cell.kind!r} cannot train, as each of their pulses moves one cell; cells of "
+            "kind 'bit-sliced', or a chip with one cell per weight, are needed"
+        )
+    if not isinstance(cell, BitSliced):
+        return
+    if array.cells_per_weight == 1:
+        raise InputError(
+            f"device.cell: got {cell.kind!r}, but tiles {kind.name!r} of the chip hold a weight in one cell; a chip "
+            "with array.cells_per_weight of 2 or more is needed"
+        )
+    if array.encoding != "signed":
+        raise InputError(
+            f"{cut} of encoding {array.encoding!r} (array.encoding), which cannot be read backwards, as there is no "
+            "unit line along the rows; 'signed' is needed for training"
+        )
+    if (array.cells_per_weight, array.cell_bits) != (cell.slices.number, cell.slices.bits):
+        raise InputError(
+            f"{cut} of {array.cell_bits} bits, but the unit cells have {cell.slices.number} of {cell.slices.bits}; all "
+            "kinds of tile that train need the same"
+        )
+    if kind.drop is not None and kind.drop.reads:
+        raise InputError(
+            f"{cut} on lines whose wires lose voltage (array.wires), which is not modelled where slices are read "
+            "backwards one after the other; array.wires: ideal is needed for training"
+        )
 
 
 def layer_configurations(
@@ -166,7 +197,8 @@ def with_management(activity: Activity, placement: Placement, management: Manage
     line's value into a firing probability (one multiplication); update and BL management first look for the largest of
     each side (one comparison per line, and per vector a division for the ratio of both and one, as a guess, for its
     square root); a gradient that is collected digitally needs neither. A transfer that writes turns the values of its
-    slice into probabilities; it is read without management.
+    slice into probabilities; it is read without management. Cells that make their pulses themselves count that
+    themselves.
     """
     rows, columns, inputs_of = np.zeros((3, len(activity)), np.int64)
     forward = activity.phase == Phase.FORWARD
@@ -178,9 +210,10 @@ def with_management(activity: Activity, placement: Placement, management: Manage
         scaled_again[here] = placement.chip.tiles[block.kind].inputs.kind != "bit-serial"
     reads, updates = activity.phase < Phase.UPDATE, activity.phase == Phase.UPDATE
     inputs = inputs_of * reads
-    lines = (rows + columns) * updates * bool(placement.cell.learning)
+    by_probabilities = not placement.cell.own_trains
+    lines = (rows + columns) * updates * bool(placement.cell.learning and by_probabilities)
     slices = columns if placement.cell.slices == "row" else rows
-    written = np.where(reads | updates | (activity.slots == 0), 0, slices)
+    written = np.where(reads | updates | (activity.slots == 0), 0, slices * by_probabilities)
     searched = bool(management.update or management.update_bl)
     retries = np.maximum(activity.passes - 1, 0) * scaled_again
     per_input = _PER_INPUT[management.noise] + _ROUNDED * management.stochastic_rounding

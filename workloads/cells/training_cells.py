@@ -27,8 +27,8 @@ from rpusim.arch.chips.bill_of_parts import bill_of_parts
 from rpusim.arch.chips.chip import Chip
 from rpusim.arch.contract.cell_layout import CellLayout
 from rpusim.errors import InputError, nearest, shown, written
-from rpusim.kernels import CmosRpu, IOParameters, PulsedDevice, UpdateParameters, device
-from rpusim.kernels.cells import CELLS, CellParameters, Single
+from rpusim.kernels import CmosRpu, IOParameters, PulsedDevice, Slices, UpdateParameters, device
+from rpusim.kernels.cells import CELLS, BitSliced, CellParameters, Single
 from rpusim.kernels.devices.drift import Drift
 from rpusim.kernels.inference import INFERENCE
 from rpusim.kernels.pulses.trains import Execution
@@ -260,11 +260,29 @@ def _cell(where: str, given: Any, chip: Chip | None, like: CellParameters | None
     for name, value in _named(where, given).items():
         if name == "kind":
             continue
+        if made is BitSliced and name == "slices":
+            raise InputError(
+                f"{where}.slices: was given, but they are those of the chip (array.cells_per_weight and cell_bits)"
+            )
         if name not in accepted:
             raise InputError(f"{where}.{shown(name)}: {kind} has no such parameter{nearest(name, accepted)}")
         values[name] = _parameter(f"{where}.{name}", value, defaults[name], chip)
+    if made is BitSliced and chip is not None:
+        values["slices"] = _slices_of(where, chip)
     cell: CellParameters = _made(where, partial(replace, basis), values)
     return cell
+
+
+def _slices_of(where: str, chip: Chip) -> Slices:
+    """Find how the arrays of a chip cut weights; InputError: they do not, or each kind of tile in another way."""
+    found = {(kind.array.cells_per_weight, kind.array.cell_bits or 0) for kind in chip.tiles}
+    if len(found) > 1 or min(found)[0] == 1:
+        said = " and ".join(f"{number} x {bits} bits" if number > 1 else "one cell" for number, bits in sorted(found))
+        raise InputError(
+            f"{where}: got 'bit-sliced', but {chip.name} holds weights in {said}; a chip of which all arrays cut "
+            "weights alike (array.cells_per_weight of 2 or more) is needed"
+        )
+    return Slices(*found.pop())
 
 
 def _parameter(where: str, value: Any, default: Any, chip: Chip | None) -> Any:

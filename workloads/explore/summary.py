@@ -22,6 +22,10 @@ _PREFIXES = (
 )  # fmt: skip
 
 
+WORTH_SAYING = 0.01
+"""A saving below this share is no answer."""
+
+
 def groups(study: Study, points: Sequence[Point], records: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     """Put points together that differ in their seed alone.
 
@@ -112,8 +116,9 @@ def importance(study: Study, of: Sequence[dict[str, Any]]) -> list[dict[str, Any
 def answer(study: Study, of: Sequence[dict[str, Any]]) -> str:
     """Answer the question in one sentence, from groups.
 
-    Of studies whose first goal has intervals: the configuration that is cheapest in the second goal among those that
-    cannot be told from the best one. Of others: the best of each goal.
+    Of studies whose first goal has intervals: the configuration that is cheapest among those that cannot be told from the
+    best one, in the first of the other goals in which one of them is cheaper by more than `WORTH_SAYING`. Of others: the
+    best of the first two goals.
     """
     usable = [g for g in of if g["feasible"] and all(goal in g["metrics"] for goal in study.wanted)]
     if not usable:
@@ -123,15 +128,18 @@ def answer(study: Study, of: Sequence[dict[str, Any]]) -> str:
     said = f"{_words(best)} has the best {MEASURES[first].label}, {_value(first, best)}"
     if not others:
         return f"{said}."
-    second, figure = others[0], best["metrics"][first]
+    figure = best["metrics"][first]
     alike = [g for g in usable if _overlap(g["metrics"][first], figure)]
-    cheapest = min(alike, key=lambda g: (_signed(second, g), _signed(first, g)))
-    if cheapest is not best and _signed(second, cheapest) < _signed(second, best):
-        ratio = cheapest["metrics"][second]["mean"] / best["metrics"][second]["mean"]
-        return (
-            f"{_words(cheapest)} suffices: its {MEASURES[first].label}, {_value(first, cheapest)}, cannot be told from "
-            f"the best ({_value(first, best)}, {_words(best)}), and its {MEASURES[second].label} is {ratio:.3g} of it."
-        )
+    for other in others:
+        cheapest = min(alike, key=lambda g: (_signed(other, g), _signed(first, g)))
+        if _signed(other, best) - _signed(other, cheapest) > WORTH_SAYING * abs(_signed(other, best)):
+            ratio = cheapest["metrics"][other]["mean"] / best["metrics"][other]["mean"]
+            return (
+                f"{_words(cheapest)} suffices: its {MEASURES[first].label}, {_value(first, cheapest)}, cannot be told "
+                f"from the best ({_value(first, best)}, {_words(best)}), and its {MEASURES[other].label} is "
+                f"{ratio:.3g} of that one's."
+            )
+    second = others[0]
     least = min(usable, key=lambda g: _signed(second, g))
     if least is best:
         return f"{said}, and the best {MEASURES[second].label}, {_value(second, best)}."

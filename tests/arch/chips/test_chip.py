@@ -99,6 +99,7 @@ def test_the_presets_that_ship_are_those_promised() -> None:
         "neurram-2022",
         "pipelayer-2017",
         "yao-2020",
+        "panther-2020",
         "ambrogio-2023",
     }
     assert set(presets()) == shipped

@@ -121,7 +121,9 @@ class TestMultiplication:
         energy = priced(sliced, {**BACKWARD, "active_rows": 2}, network=chain(17, 4))
         assert energy["array", "backward"] == 3 * 6 * (17 * READ + 22 * READ_LINE)
         assert energy["input drivers", "backward"] == 3 * 6 * 37 * FJ
-        assert energy["ADC", "backward"] == 3 * 17 * 900 * FJ
+        assert energy["ADC", "backward"] == 3 * 3 * 17 * 900 * FJ  # the rows of each slice for themselves
+        assert energy["sample-and-hold", "backward"] == 3 * 3 * 17 * 2 * FJ
+        assert energy["reference", "backward"] == 3 * 3 * 45_000 * 5 * SUPPORT // 2
 
 
 class TestUpdate:
@@ -145,12 +147,13 @@ class TestUpdate:
         rows, columns = 9 * 11 * 9 * FJ + 40 * 11 * FJ, 9 * 17 * 9 * FJ + 90 * 11 * FJ
         assert energy["pulse drivers", "update"] == rows + 11 * columns
 
-    def test_all_cells_of_a_sliced_weight_take_its_pulses(self, odd: Odd) -> None:
+    def test_pulses_of_a_sliced_weight_are_counted_in_all_its_cells(self, odd: Odd) -> None:
+        """Forty pulses on twelve rows of cells, and eighty coincidences there; all cells of a column are crossed."""
         energy = priced(odd(array={"cells_per_weight": 3}), UPDATE, network=chain(17, 4))
-        half_selected = 3 * 40 * 17 + 90 * 12 - 2 * 3 * 80
-        charged = 3 * 40 * 22 + 90 * 13
-        assert energy["array", "update"] == 3 * 80 * MET + half_selected * HALF + charged * PULSE_LINE
-        assert energy["pulse drivers", "update"] == 9 * (12 + 17) * 9 * FJ + (3 * 40 + 90) * 11 * FJ
+        half_selected = 40 * 17 + 90 * 12 - 2 * 80
+        charged = 40 * 22 + 90 * 13
+        assert energy["array", "update"] == 80 * MET + half_selected * HALF + charged * PULSE_LINE
+        assert energy["pulse drivers", "update"] == 9 * (12 + 17) * 9 * FJ + (40 + 90) * 11 * FJ
 
 
 class TestTransfer:

@@ -152,3 +152,43 @@ class TestWhatAFileMaySay:
         assert odd(array=sliced("signed"), adc={"bound": None}).tiles[0].adc.bound is None
         with pytest.raises(InputError, match=r"tiles.0.adc.bound is missing"):
             odd(adc={"bound": None})
+
+
+class TestBackwards:
+    """Two of four errors are not 0, and 17 columns are read; three slices are driven in turn, or have own columns."""
+
+    def backward(self, chip: Chip) -> tuple[Events, dict[str, int]]:
+        plan = make_plan(place(chain(17, 4), chip))
+        row = Activity.rows(phase=Phase.BACKWARD, passes=1, active_rows=2)
+        events = run(plan, row, "sequential")
+        energy = {part: zj for (part, phase, _), zj in Pricer(plan)(events, row).energy.items() if phase == "backward"}
+        return events, energy
+
+    @pytest.mark.parametrize(("columns", "turns"), [("shared", 3), ("own", 1)])
+    def test_slices_are_driven_in_turn_unless_they_have_columns_of_their_own(
+        self, odd: Odd, columns: str, turns: int
+    ) -> None:
+        """45 ns to drive, longer than five conversions of 5 ns; every slice of every column is converted."""
+        events, energy = self.backward(odd(array=sliced("signed", slice_columns=columns)))
+        assert events.duration[events.op == Op.DRIVE].tolist() == [turns * 45_000] * 2
+        assert events.duration[events.op == Op.CONVERT].tolist() == [(turns - 1) * 45_000 + 25_000]
+        assert energy["ADC"] == 3 * 17 * 900 * FJ and energy["sample-and-hold"] == 3 * 17 * 2 * FJ
+        assert energy["array"] == 3 * 2 * (17 * READ + 22 * READ_LINE)
+        assert energy["input drivers"] == 3 * 2 * 37 * FJ
+
+    def test_bits_of_slices_in_turn_follow_each_other(self, odd: Odd) -> None:
+        events, energy = self.backward(odd(array=sliced("signed"), inputs=SERIAL))
+        assert events.duration[events.op == Op.DRIVE].tolist() == [3 * 5 * 31_000] * 2
+        assert energy["ADC"] == 5 * 3 * 17 * 900 * FJ
+
+    def test_columns_of_their_own_take_converters_and_sample_and_holds_of_their_own(self, odd: Odd) -> None:
+        """Two arrays of 13 rows and 22 columns, five lines for a converter: 3 + 5, or 3 + 14 for 66 lines."""
+        shared, own = (
+            bill_of_parts(odd(array=sliced("signed", slice_columns=columns))).tiles[0] for columns in ("shared", "own")
+        )
+        assert (shared["ADC"].units, own["ADC"].units) == (2 * (3 + 5), 2 * (3 + 14))
+        assert (shared["sample-and-hold"].units, own["sample-and-hold"].units) == (2 * (13 + 22), 2 * (13 + 66))
+
+    def test_they_mean_nothing_where_weights_are_not_cut(self, odd: Odd) -> None:
+        with pytest.raises(InputError, match=r"slice_columns: got 'own', but cells_per_weight is 1"):
+            odd(array={"slice_columns": "own"})

@@ -16,6 +16,7 @@ from rpusim.kernels import (
     CONFIGURATIONS,
     AnalogConfig,
     AnalogTile,
+    BitSliced,
     BufferedTransfer,
     ChoppedTransfer,
     ConstantStep,
@@ -26,6 +27,7 @@ from rpusim.kernels import (
     OneSided,
     Reference,
     Single,
+    Slices,
     SoftBounds,
     Transfer,
     UpdateParameters,
@@ -58,6 +60,8 @@ BY_VECTOR = {
     "dynamic": DynamicTransfer(in_chop_prob=0.5, forget_buffer=False, buffer_cap=1.0, correct_accumulation=True),
     "dynamic-rows": DynamicTransfer(in_chop_prob=0.4, transfer_columns=False, in_chop_random=True),
     "hamiltonian": Hamiltonian(transfer_every=2, zero_shift_pairs=20),
+    "bit-sliced": BitSliced(resolve_every=5, carry_bits=(1, 1, 1, 2, 2, 0, 0, 0), read=PERFECT),
+    "bit-sliced-short": BitSliced(slices=Slices(8, 3), resolve_every=3, x_bits=3, d_bits=6, sto_round=True),
     "hamiltonian-random": Hamiltonian(orthogonal=False, zero_shift_pairs=0),
 }
 # These count mini-batches, or average over them.
@@ -74,6 +78,8 @@ BY_BATCH = {
 def _as_it_comes(kind):
     """The cell without options, but for fewer pulses where it is calibrated."""
     cell = CELLS[kind]()
+    if isinstance(cell, BitSliced):
+        return replace(cell, resolve_every=7)  # within the few vectors of these tests
     return replace(cell, zero_shift_pairs=20) if cell.calibration_pairs else cell
 
 
@@ -88,7 +94,9 @@ ONE_BY_ONE = UpdateParameters(execution="exact")
 
 
 def _tile(cell, path="numba", rows=5, columns=6, device=SOFT, **options):
-    return AnalogTile(rows, columns, AnalogConfig(device, update=ONE_BY_ONE, cell=cell), path=path, **options)
+    io = IOParameters(slices=cell.slices) if isinstance(cell, BitSliced) else IOParameters()
+    config = AnalogConfig(device, update=ONE_BY_ONE, cell=cell, forward=io, backward=io)
+    return AnalogTile(rows, columns, config, path=path, **options)
 
 
 def _pairs(seed, count, rows=5, columns=6):

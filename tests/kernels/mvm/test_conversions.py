@@ -55,8 +55,15 @@ PERIPHERY = st.fixed_dictionaries(
 
 
 @settings(max_examples=150, deadline=None)
-@given(options=PERIPHERY, slices=SLICES, serial=st.booleans(), seed=st.integers(0, 1000), turned=st.booleans())
-def test_both_paths_agree_with_all_noise(options, slices, serial, seed, turned):
+@given(
+    options=PERIPHERY,
+    slices=SLICES,
+    serial=st.booleans(),
+    digit=st.integers(1, 5),
+    seed=st.integers(0, 1000),
+    turned=st.booleans(),
+)
+def test_both_paths_agree_with_all_noise(options, slices, serial, digit, seed, turned):
     """They share the matrix product and the random numbers and do the same operations: equal to the bit."""
     if slices is None:
         serial = True
@@ -64,6 +71,7 @@ def test_both_paths_agree_with_all_noise(options, slices, serial, seed, turned):
     weights = weights.t() if turned else weights
     x[2] = 0.0
     options = {**options, "mv_type": "bit_serial" if serial else "one_pass", "slices": slices}
+    options |= {"digit_bits": digit} if serial else {}
     assert compiled_conversions.covers(IOParameters(**options))
     slow, fast = (_multiply(x, weights, path, seed, **options) for path in ("torch", "numba"))
     assert np.array_equal(slow.passes, fast.passes) and np.array_equal(slow.active, fast.active)
@@ -345,8 +353,8 @@ def test_wrong_slices_are_refused(arguments, message):
         Slices(*arguments)
 
 
-def test_arrays_that_learn_by_pulses_have_no_slices():
-    with pytest.raises(InputError, match=r"forward.slices: .* a pulse moves one cell"):
+def test_arrays_that_learn_by_pulses_have_no_slices_unless_their_cells_are_cut():
+    with pytest.raises(InputError, match=r"forward.slices: .* bit-sliced, as a pulse of others moves one cell"):
         AnalogConfig(forward=IOParameters(slices=Slices()))
     with pytest.raises(InputError, match="slices: were given for reads of a cell that learns"):
         Reader(IOParameters(slices=Slices()), 2, 2, (0,), True)

@@ -90,6 +90,35 @@ def test_conversions_of_bits_and_slices_differ_and_are_exact_with_enough_bits(ch
     assert max(errors.values()) < 4e-3 and len(set(errors.values())) == 4, errors
 
 
+@pytest.mark.parametrize("digit", [2, 4])
+@pytest.mark.parametrize("cells", [1, 3])
+def test_the_clock_counts_the_conversions_of_digits(chip: Any, digit: int, cells: int) -> None:
+    inputs = {"kind": "bit-serial", "digit_bits": digit, "card": f"mnsim-2020/dac-{digit}b"}
+    described = Chip.load(chip(inputs=inputs, array={"cells_per_weight": cells}))
+    block = make_plan(place(capture(network(), (60,)), described)).layers[0].blocks[0]
+    io = converters(described.tiles[0], MANAGED)
+    assert len(io.places) == -(-described.tiles[0].inputs.bits // digit)
+    assert block.forward.conversions == len(io.places) * io.lines_read(block.block.rows)
+
+
+@pytest.mark.parametrize(("bits", "exact"), [(10, True), (9, False)])
+def test_isaac_with_two_bits_at_a_time_needs_more_bits_of_its_converters(
+    tmp_path: Path, bits: int, exact: bool
+) -> None:
+    """15 bits are seven digits and the sign alone: flipped slices of 128 cells of 3 levels times 3 give up to 576.
+
+    Single bits give 192, which eight bits hold.
+    """
+    text = (Path(rpusim.arch.__path__[0]) / "chips" / "presets" / "isaac-2016.yaml").read_text(encoding="utf-8")
+    text = text.replace("card: isaac-2016/dac", "digit_bits: 2\n      card: mnsim-2020/dac-2b")
+    text = text.replace("bits: 16\n      clock", "bits: 15\n      clock").replace("bits: 8\n", f"bits: {bits}\n")
+    text = text.replace("card: isaac-2016/adc", "card: {estimate: murmann-survey, node: 32 nm}")
+    path = tmp_path / "isaac.yaml"
+    path.write_text(text, encoding="utf-8")
+    assert Chip.load(path).tiles[0].inputs.cycles == 8
+    assert (error(path, 128) < 1e-3) == exact
+
+
 @pytest.mark.parametrize("kind", ["pwm", "bit-serial", "parallel-dac"])
 @pytest.mark.parametrize("cells", [1, 2, 3])
 @pytest.mark.parametrize("encoding", ["signed", "offset", "flipped"])

@@ -40,7 +40,7 @@ def test_what_cannot_be_told_from_the_best_and_costs_less_suffices() -> None:
     of = study(["error", "energy"])
     rows = [({"a": 1}, {"error": 0.020, "energy": 2.0}), ({"a": 2}, {"error": 0.021, "energy": 1.0})]
     said = summary.answer(of, summed(of, rows, test_samples=360))
-    assert said.startswith("a 2 suffices") and "0.5 of it" in said
+    assert said.startswith("a 2 suffices") and "energy per sample is 0.5 of that one's" in said
     far = [({"a": 1}, {"error": 0.02, "energy": 2.0}), ({"a": 2}, {"error": 0.3, "energy": 1.0})]
     assert summary.answer(of, summed(of, far, test_samples=360)).startswith("a 1 has the best test error, 2.00 %")
 

@@ -11,6 +11,7 @@ from rpusim.arch.chips.chip import Chip
 from rpusim.arch.contract.quantity import PICOSECONDS_PER_SECOND, ZEPTOJOULES_PER_JOULE
 from rpusim.arch.engine.events import Op
 from rpusim.workloads.studies.published.case import Simulated
+from rpusim.workloads.studies.published.outer_products import panther
 from rpusim.workloads.studies.published.timed import Timed, chain, on_chip, one_tile, perceptron
 
 TERA, GIGA, VECTORS = 1e12, 1e9, 50
@@ -18,7 +19,8 @@ TERA, GIGA, VECTORS = 1e12, 1e9, 50
 
 def systems() -> Simulated:
     """Find what is predicted of whole systems, by the names of the rows."""
-    return {**_rpu_chip(), **_neurram(), **_hermes_chip(), **_puma(), **_pipelayer(), **_yao(), **_ambrogio()}
+    found = {**_rpu_chip(), **_neurram(), **_hermes_chip(), **_puma(), **_pipelayer(), **_yao()}
+    return {**found, **_ambrogio(), **panther()}
 
 
 def _rpu_chip() -> Simulated:
