@@ -260,6 +260,7 @@ PRICES: dict[tuple[Op, str], Callable[[Batch], Priced]] = {
     (Op.FETCH, "buffer"): _by_amount("buffer", "read"),
     (Op.STORE, "buffer"): _by_amount("buffer", "write"),
     (Op.DIGITAL, "digital unit"): _compute,
+    (Op.MULTIPLY, "matrix unit"): _by_amount("matrix unit", "mac"),
     (Op.SEND, "port"): _by_amount("links", "bit", once=True),
     (Op.SEND, "link"): _over_a_link,
     (Op.FETCH, "global buffer"): _by_amount("global buffer", "read", once=True),

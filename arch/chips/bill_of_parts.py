@@ -160,6 +160,8 @@ def _of_a_tile(kind: TileKind, own: dict[str, Card]) -> Iterator[_Entry]:
     yield _Entry("inputs", kind.inputs.card, "input drivers", make)
     yield _Entry("adc", _converter(kind, own), "ADC", partial(adc.build, sides=sides, arrays=arrays))
     yield _Entry("digital", kind.digital.card, "digital unit", kind.digital.build)
+    if kind.matrix:
+        yield _Entry("matrix", kind.matrix.card, "matrix unit", kind.matrix.build)
     yield _Entry("buffer", kind.buffer.card, "buffer", kind.buffer.build)
     if held := kind.sample_and_hold:
         make = partial(held.build, lines=read_out, busy_lines=read_at_once, hold_seconds=read)

@@ -22,6 +22,7 @@ from rpusim.arch.parts.global_buffer import GlobalBuffer
 from rpusim.arch.parts.host import Host
 from rpusim.arch.parts.inputs import Inputs
 from rpusim.arch.parts.link import Mesh
+from rpusim.arch.parts.matrix import MatrixUnit
 from rpusim.arch.parts.memory import Memory
 from rpusim.arch.parts.mux import Mux
 from rpusim.arch.parts.part import Card
@@ -44,6 +45,7 @@ class TileKind(Sourced):
     pulses:           drivers of update pulses; None: the tile only infers and cannot go backward.
     programming:      how weights are written into the arrays; None: the chip does not say, see `writing`.
     digital:          the unit that adds, scales and computes activations.
+    matrix:           a unit for products of activations; None: the digital unit multiplies and adds.
     buffer:           where inputs wait for an array, and results for the mesh.
     support:          circuits that are busy whenever something else is.
     scale_to:         technology node (m) of this kind's digital circuits, in place of the chip's; None: the chip's.
@@ -59,6 +61,7 @@ class TileKind(Sourced):
     pulses: Pulses | None = None
     programming: Programming | None = None
     digital: Digital
+    matrix: MatrixUnit | None = None
     buffer: Buffer
     support: Annotated[tuple[Support, ...], Several] = ()
     scale_to: Metres | None = None

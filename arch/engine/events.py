@@ -21,6 +21,7 @@ class Op(IntEnum):
     PULSE:    send the pulse trains of an update to an array.
     WRITE:    program rows of an array, one after the other.
     HOST:     move bits over the host link.
+    MULTIPLY: multiply activations in a matrix unit.
     """
 
     FETCH = 0
@@ -32,6 +33,7 @@ class Op(IntEnum):
     PULSE = 6
     WRITE = 7
     HOST = 8
+    MULTIPLY = 9
 
 
 COLUMNS = ("op", "station", "row", "layer", "tile", "phase", "vector", "start", "end", "amount")

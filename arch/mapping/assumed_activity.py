@@ -121,7 +121,7 @@ def _logged(placement: Placement, samples: int, training: bool, batch: int, lear
         where.write(log, phase=Phase.FORWARD, passes=1)
         pulses = placement.chip.tiles[block.kind].pulses
         if training and pulses is not None:
-            if any(producer >= 0 for producer in placement.network.predecessors(block.layer)):
+            if placement.network.goes_back(block.layer):
                 back = vector[mine] % placed.layer.vectors >= placed.layer.unread
                 _Where(block, step[mine][back], vector[mine][back]).write(log, phase=Phase.BACKWARD, passes=1)
             bl = (learning.bl or pulses.bl) if placement.cell.learning else 0

@@ -22,8 +22,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from rpusim.arch.contract.columns import Integers, Operand
+from rpusim.arch.network.moves import IndexMap
 from rpusim.arch.network.network import INPUT, Network
-from rpusim.arch.network.operations import IndexMap, WeightLayer
+from rpusim.arch.network.operations import WeightLayer
 
 Table = NDArray[np.int32]
 """Positions by turn of a layer's replicas (first axis) and by vector of a sample."""
@@ -191,7 +192,7 @@ class Inputs:
     """
 
     def __init__(self, network: Network, consumer: int, replicas: int) -> None:
-        self._elements = math.prod(network.input_shape)
+        self._elements = network.outside(consumer)
         self._layer, self._replicas = network.layers[network.home(consumer)], replicas
         _, self._read = _read(network, INPUT, consumer, replicas)
         self._values = self._read[0].size

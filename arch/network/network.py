@@ -22,6 +22,7 @@ order: the rightmost axis runs fastest.
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -33,11 +34,15 @@ import networkx as nx
 import numpy as np
 from numpy.typing import NDArray
 
-from rpusim.arch.network.computed import operations_of, shares
-from rpusim.arch.network.operations import KINDS, MERGING, IndexMap, Operation, WeightLayer, Window, fits
+from rpusim.arch.network.computed import operations_of
+from rpusim.arch.network.moves import IndexMap
+from rpusim.arch.network.operations import GENERAL, KINDS, MERGING, Operation, WeightLayer, fits
+from rpusim.arch.network.passing import numbered, passed, readings, seen_by
 from rpusim.arch.network.sums import Signal, Sum, freed, largest
 from rpusim.errors import InputError, nearest
 
+_AS_THEY_COME = ("of a sum", "of a maximum", "to the maximum", "of a variance", "comparison")
+"""Functions that take values as they come, when an operation reads many."""
 INPUT = -1
 """The producer of an `Edge` that starts at the network's input."""
 
@@ -80,7 +85,7 @@ class Network:
     Raises `InputError` if the graph is not one that a chip could run.
 
     name:         by which results refer to it.
-    input_shape:  of one sample.
+    input_shape:  of one sample; where there are several inputs, (values of all of them,).
     graph:        directed, from input to output; each node is an operation's name and carries it as "operation".
                   It is frozen; insertion order breaks ties in the execution order.
     """
@@ -104,6 +109,36 @@ class Network:
     def layers(self) -> tuple[WeightLayer, ...]:
         """The weight layers in execution order; a layer's place here is its index everywhere else."""
         return tuple(operation for operation in self.operations if isinstance(operation, WeightLayer))
+
+    @property
+    def inputs(self) -> tuple[Operation, ...]:
+        """The inputs, in execution order; each is an operation that reads nothing."""
+        return tuple(operation for operation in self.operations if operation.kind == "input")
+
+    @property
+    def products(self) -> int:
+        """Multiply-accumulates of activations with activations, per sample and forward pass; no array does them."""
+        return sum(number for made in self._functions.values() for name, number in made.items() if name == "product")
+
+    @property
+    def assumptions(self) -> tuple[str, ...]:
+        """What had to be assumed to price operations, each sentence once, in execution order."""
+        return tuple(dict.fromkeys(operation.assumed for operation in self.operations if operation.assumed))
+
+    def outside(self, stage: int) -> int:
+        """Count the values of a sample that come from outside the chip for a stage: inputs, and rows of tables.
+
+        stage: that reads the sample, through digital operations; an input that only finds rows of a table counts, too.
+        """
+        made = self.sums[stage - len(self.layers)].name if stage >= len(self.layers) else self.layers[stage].name
+        ahead, found = [made], set[str]()
+        while ahead:
+            for source in self.graph.predecessors(ahead.pop()):
+                if source not in found and self._traced[0][source].stage == INPUT:
+                    found.add(source)
+                    ahead.append(source)
+        read = (self.graph.nodes[name]["operation"] for name in found)
+        return sum(math.prod(each.shape) for each in read if each.kind in ("input", "table"))
 
     @property
     def weights(self) -> int:
@@ -160,9 +195,9 @@ class Network:
             read = layer.readers(index_map.shape)[0]
             emits = self._emits(producer, index_map, read)
             # numbered backwards, the smallest number among a window's inputs is found by the search for the largest
-            oldest = len(emits) - _seen_by(layer, (len(emits) - index_map).astype(np.int32))
+            oldest = len(emits) - seen_by(layer, (len(emits) - index_map).astype(np.int32))
             frees = freed(oldest, emits)
-            found.append(Edge(producer, consumer, *map(_fixed, (_seen_by(layer, index_map), emits, frees))))
+            found.append(Edge(producer, consumer, *map(_fixed, (seen_by(layer, index_map), emits, frees))))
         for each in self.sums:
             vectors = self.layers[each.home].vectors
             for producer in each.sources:
@@ -243,6 +278,40 @@ class Network:
         """
         return self._functions.get(stage, {})
 
+    def goes_back(self, layer: int) -> bool:
+        """Tell whether errors go back through a layer in training: it reads others, or parameters before it learn.
+
+        layer: index of the layer.
+        """
+        learns = any(name in self.functions(INPUT) for name in ("table", "parameter that learns"))
+        return learns or any(producer != INPUT for producer in self.predecessors(layer))
+
+    def late(self, stage: int) -> tuple[tuple[Mapping[str, int], tuple[int, ...]], ...]:
+        """List what of `functions` has to wait for many vectors: behind an operation that reads all along some axes.
+
+        stage: as there. Returns functions, and for each vector of the layer at whose homes they are done, how many
+        values it completes for them. What is summed or compared as values come does not wait.
+        """
+        return self._late.get(stage, ())
+
+    @cached_property
+    def _late(self) -> dict[int, tuple[tuple[Mapping[str, int], tuple[int, ...]], ...]]:
+        waiting: set[str] = set()
+        found: dict[int, dict[tuple[int, ...], Counter[str]]] = {}
+        for operation in self.operations:
+            stage, completes = self._traced[0][operation.name]
+            before = self.graph.predecessors(operation.name)
+            behind = any(name in waiting and self._traced[0][name].stage == stage for name in before)
+            if stage == INPUT or isinstance(operation, WeightLayer) or not (any(operation.waits) or behind):
+                continue
+            waiting.add(operation.name)
+            its = Counter({name: n for name, n in operation.functions if name not in _AS_THEY_COME})
+            if its:
+                vectors = self.layers[self.home(stage)].vectors
+                when = np.bincount(np.maximum(completes, 0).ravel(), minlength=vectors)
+                found.setdefault(stage, {}).setdefault(tuple(when.tolist()), Counter()).update(its)
+        return {stage: tuple((its, when) for when, its in each.items()) for stage, each in found.items()}
+
     @cached_property
     def _functions(self) -> dict[int, Counter[str]]:
         totals: dict[int, Counter[str]] = {}
@@ -263,15 +332,16 @@ class Network:
             if not arriving:
                 signals[operation.name] = Signal(INPUT, np.broadcast_to(np.int32(-1), operation.shape))
             elif isinstance(operation, WeightLayer):
-                signals[operation.name] = Signal(self.layers.index(operation), _numbered(operation))
+                signals[operation.name] = Signal(self.layers.index(operation), numbered(operation))
             elif len({signal.stage for signal in arriving}) == 1:
-                passed = [_pass_through(operation, signal.completes) for signal in arriving]
-                signals[operation.name] = Signal(arriving[0].stage, largest(passed, operation.shape))
+                arrived = passed(operation, arriving)
+                signals[operation.name] = Signal(arriving[0].stage, largest(arrived, operation.shape))
             else:
                 of_parts = [homes[signal.stage] for signal in arriving]
                 home = max(of_parts)
                 own = [other == home for other in of_parts]
-                made = Sum.of(operation.name, len(homes) - 1, home, given, own, operation.shape)
+                reads = readings(operation, arriving)
+                made = Sum.of(operation.name, len(homes) - 1, home, given, reads, own, operation.shape)
                 sums.append(made)
                 homes.insert(-1, home)
                 signals[operation.name] = Signal(made.number, made.completes)
@@ -283,13 +353,16 @@ def connect(name: str, input_shape: Sequence[int], steps: Iterable[tuple[Operati
 
     name: by which results refer to it.
     input_shape: of one sample.
-    steps: each operation with the names of those that it reads, which come before it; "input" is the sample.
+    steps: each operation with the names of those that it reads, which come before it; "input" is the sample, unless
+        the first steps are inputs themselves.
     Returns the network; an output is added after the last step. Raises `InputError` for names that are used twice or
     not defined, and if operations do not fit together.
     """
     graph: nx.DiGraph[str] = nx.DiGraph()
-    graph.add_node("input", operation=Operation("input", "input", tuple(input_shape)))
-    last = graph.nodes["input"]["operation"]
+    steps = list(steps)
+    last = Operation("input", "input", tuple(input_shape))
+    if not any(operation.kind == "input" for operation, _ in steps):
+        graph.add_node("input", operation=last)
     for operation, sources in steps:
         if operation.name in graph:
             raise InputError(f"network {name!r} has two operations named {operation.name!r}, accepted: one of each")
@@ -310,52 +383,6 @@ def _fixed(array: IndexMap) -> IndexMap:
     """Forbid that an array is written to: networks are shared."""
     array.setflags(write=False)
     return array
-
-
-def _numbered(layer: WeightLayer) -> IndexMap:
-    """The layer's own vectors in its output shape: all rows of a position are complete together."""
-    numbers = np.arange(layer.vectors, dtype=np.int32)
-    if layer.window is not None:
-        return np.broadcast_to(numbers.reshape(1, *layer.shape[1:]), layer.shape)
-    return np.broadcast_to(numbers.reshape(*layer.shape[:-1], 1), layer.shape)
-
-
-def _seen_by(layer: WeightLayer, index_map: IndexMap) -> IndexMap:
-    """For each vector of the layer the largest number among the inputs that it reads."""
-    if layer.window is None:
-        last: IndexMap = index_map.max(axis=-1)
-        return last.reshape(-1)
-    return _slide(index_map.max(axis=0), layer.window, layer.shape[1:]).reshape(-1)
-
-
-def _pass_through(operation: Operation, index_map: IndexMap) -> IndexMap:
-    """The numbers behind a digital operation: the largest one among the inputs of each output."""
-    if operation.kind == "flatten":
-        return index_map.reshape(operation.shape)
-    if operation.kind == "select":
-        return index_map.take(range(*operation.taken), axis=operation.axes[0]).reshape(operation.shape)
-    if operation.kind == "softmax":
-        return np.broadcast_to(index_map.max(axis=operation.axes, keepdims=True), operation.shape)
-    if operation.kind == "pool" and operation.axes:
-        last: IndexMap = index_map.max(axis=operation.axes)
-        return last.reshape(operation.shape)
-    if operation.kind == "pool":
-        axes = operation.pooled
-        same = index_map.ndim > axes and index_map.strides[0] == 0  # all channels alike: look at one
-        slid = _slide(index_map[:1] if same else index_map, operation.window, operation.shape[-axes:])
-        return np.broadcast_to(slid, operation.shape)
-    return np.broadcast_to(index_map, operation.shape)
-
-
-def _slide(index_map: IndexMap, window: Window | None, outputs: Sequence[int]) -> IndexMap:
-    """Maximum over windows on the last axes, adaptive ones if none is given; -1 where one sees only padding."""
-    for axis, count in enumerate(outputs):
-        along = axis - len(outputs)
-        length = index_map.shape[along]
-        places = shares(length, count) if window is None else window.reach(axis, length, count)
-        columns = [index_map.take(place, axis=along).max(axis=along, initial=-1) for place in places]
-        index_map = np.stack(columns, axis=along)
-    return index_map
 
 
 def _check(network: Network) -> None:
@@ -383,14 +410,15 @@ def _check(network: Network) -> None:
             )
         sources = [graph.nodes[source]["operation"] for source in graph.predecessors(name)]
         if operation.kind == "input":
-            if sources or operation.shape != network.input_shape:
+            alone = sum(each["operation"].kind == "input" for _, each in graph.nodes(data=True)) == 1
+            if sources or (alone and operation.shape != network.input_shape):
                 raise InputError(f"{where}: {name!r} reads nothing and has the input's shape {network.input_shape}")
-        elif len(sources) != 1 and (operation.kind not in MERGING or not sources):
+        elif len(sources) != 1 and (operation.kind not in (*MERGING, *GENERAL) or not sources):
             raise InputError(f"{where}: {name!r} ({operation.kind}) reads {len(sources)} operations, accepted: 1")
         elif not all(fits(operation, source.shape) for source in sources):
             shapes = " and ".join(str(source.shape) for source in sources)
             raise InputError(f"{where}: {name!r} ({operation.kind}) of shape {operation.shape} cannot read {shapes}")
-    if sum(operation.kind == "input" for operation in network.operations) != 1:
-        raise InputError(f"{where} has no input or more than one, accepted: one")
+    if not network.inputs:
+        raise InputError(f"{where} has no input, accepted: one or more")
     if not network.layers:
         raise InputError(f"{where} has no weight layer to put on an array, accepted: at least one")

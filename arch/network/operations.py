@@ -10,15 +10,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rpusim.arch.network.computed import GATES, computed, operations_of, step
+from rpusim.arch.network.moves import IndexMap, Moves
 from rpusim.errors import InputError
-
-IndexMap = NDArray[np.int32]
-"""In the shape of an operation's output, for every value the number of the vector that completes it; -1: it is there
-from the start."""
 
 _ELEMENTWISE = ("activation", "batch_norm", "dropout", "identity", "output")
 MERGING = ("add", "multiply")
-"""Kinds of operation that read several others."""
+"""Kinds of operation that merge others value by value."""
+GENERAL = ("moves", "digital", "table")
+"""Kinds of operation that say themselves what they read, of one other or of several: values that only move, whatever a
+digital unit computes, and rows that are read of a table."""
 
 _CONVOLUTIONS = ("conv1d", "conv2d", "conv3d")
 KINDS = (
@@ -28,6 +28,7 @@ KINDS = (
     "recurrent",
     *_ELEMENTWISE,
     *MERGING,
+    *GENERAL,
     "pool",
     "flatten",
     "select",
@@ -97,6 +98,10 @@ class Operation:
     functions:    what digital units compute per sample: names in `FUNCTIONS`, each with its number of elements. Of
                   weight layers only what a recurrent one does in every step (the analog side, and scale and bias after
                   the converters, are priced by the chip).
+    moves:        of "moves", where each value comes from.
+    waits:        of the kinds `GENERAL`, by source the axes of it along which every output reads all of it; of a source
+                  without an entry an output reads the value that stands in its place.
+    assumed:      what had to be assumed to price it, in words; "": nothing.
     """
 
     name: str
@@ -108,6 +113,9 @@ class Operation:
     functions: tuple[tuple[str, int], ...] = ()
     taken: tuple[int, int, int] = (0, 0, 1)
     numbers: tuple[tuple[str, float], ...] = ()
+    moves: Moves | None = None
+    waits: tuple[tuple[int, ...], ...] = ()
+    assumed: str = ""
 
     @property
     def digital_ops(self) -> int:
@@ -321,6 +329,8 @@ def fits(operation: Operation, source: tuple[int, ...]) -> bool:
         return whole and operation.shape[0] == operation.rows and inputs == operation.columns * operation.groups
     if operation.kind in ("linear", "recurrent", *_CONVOLUTIONS):
         return False
+    if operation.kind in GENERAL:
+        return True
     if operation.kind == "flatten":
         return math.prod(operation.shape) == math.prod(source)
     if operation.kind == "select":

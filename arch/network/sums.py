@@ -18,7 +18,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from rpusim.arch.network.operations import IndexMap
+from rpusim.arch.network.moves import IndexMap, Reading
 
 
 class Signal(NamedTuple):
@@ -41,6 +41,7 @@ class Sum:
     home:       index of the layer at whose homes it is made, the latest of those that it reads.
     parts:      the signals that are merged, each in its own shape, before it is broadcast.
     given_by:   names of the operations that give them.
+    reads:      what it reads of each of them.
     completes:  for every value the vector of the home layer with which it is made.
     """
 
@@ -49,21 +50,29 @@ class Sum:
     home: int
     parts: tuple[Signal, ...]
     given_by: tuple[str, ...]
+    reads: tuple[Reading, ...]
     completes: IndexMap
 
     @staticmethod
     def of(
-        name: str, number: int, home: int, parts: Mapping[str, Signal], own: Sequence[bool], shape: Sequence[int]
+        name: str,
+        number: int,
+        home: int,
+        parts: Mapping[str, Signal],
+        reads: Sequence[Reading],
+        own: Sequence[bool],
+        shape: Sequence[int],
     ) -> Sum:
         """Make a sum.
 
         parts: by the names of the operations that give them. own: for each of them, whether the home layer makes it.
         shape: of the sum. The rest as in the class.
         """
-        mine = [part.completes for part, local in zip(parts.values(), own, strict=True) if local]
+        each = zip(parts.values(), reads, own, strict=True)
+        mine = [read.latest(part.completes, shape) for part, read, local in each if local]
         # what only padding gives is there from the start, and is added with the first vector
         mine.append(np.broadcast_to(np.int32(0), tuple(shape)))
-        return Sum(name, number, home, tuple(parts.values()), tuple(parts), largest(mine, shape))
+        return Sum(name, number, home, tuple(parts.values()), tuple(parts), tuple(reads), largest(mine, shape))
 
     @property
     def sources(self) -> tuple[int, ...]:
@@ -78,18 +87,22 @@ class Sum:
         whether they are taken in that turn. Values of several parts of one stage stand behind one another.
         """
         found = [
-            (part.completes, self._turns(part.completes.shape, turns)) for part in self.parts if part.stage == source
+            (part.completes, self._turns(part.completes.shape, reads, turns))
+            for part, reads in zip(self.parts, self.reads, strict=True)
+            if part.stage == source
         ]
         if len(found) == 1:
             return found[0]
         read = [np.broadcast_to(chosen, (turns, *completes.shape)).reshape(turns, -1) for completes, chosen in found]
         return np.concatenate([completes.ravel() for completes, _ in found]), np.concatenate(read, axis=1)
 
-    def _turns(self, shape: Sequence[int], turns: int) -> NDArray[np.bool_]:
+    def _turns(self, shape: Sequence[int], reads: Reading, turns: int) -> NDArray[np.bool_]:
         """Return (turns, *shape) whether each value of a part is added in some vector of that turn."""
-        if turns == 1:
+        if turns == 1 and reads.moves is None:
             return np.ones((1,) * (len(shape) + 1), np.bool_)
         turn = self.completes % turns == np.arange(turns).reshape(-1, *[1] * self.completes.ndim)
+        if (taken := reads.taken(turn, shape)) is not None:
+            return taken
         missing = self.completes.ndim - len(shape)
         spread = [axis + 1 + missing for axis, size in enumerate(shape) if size == 1]
         read = np.logical_or.reduce(turn, axis=(*range(1, 1 + missing), *spread), keepdims=True)
@@ -98,8 +111,8 @@ class Sum:
     def needs(self, source: int, vectors: int) -> IndexMap:
         """Find for each of the home layer's ``vectors`` the last vector of a stage that has to be there; -1: none."""
         needed = np.full(vectors, -1, np.int32)
-        for at, given in self._pairs(source):
-            np.maximum.at(needed, at, given)
+        for at, latest, _ in self._pairs(source):
+            np.maximum.at(needed, at, latest)
         return np.maximum.accumulate(needed)
 
     def frees(self, source: int, vectors: int, emits: IndexMap) -> IndexMap:
@@ -108,19 +121,24 @@ class Sum:
         emits: how many positions are complete with each vector of that stage; empty if that is the sample.
         """
         oldest = np.full(vectors, len(emits), np.int32)
-        for at, given in self._pairs(source):
-            np.minimum.at(oldest, at[given >= 0], given[given >= 0])
+        for at, _, first in self._pairs(source):
+            np.minimum.at(oldest, at[first >= 0], first[first >= 0])
         return freed(oldest, emits)
 
-    def _pairs(self, source: int) -> list[tuple[IndexMap, IndexMap]]:
-        """Return, for all values of each part of a stage, the home's vector that takes it and the one that gave it."""
-        found = []
-        for part in self.parts:
+    def _pairs(self, source: int) -> list[tuple[IndexMap, IndexMap, IndexMap]]:
+        """Return, for all values of each part of a stage, the home's vector that takes it and what it needs for that.
+
+        What it needs are the last and the first of the stage's vectors that gave something.
+        """
+        found, shape = [], self.completes.shape
+        for part, reads in zip(self.parts, self.reads, strict=True):
             if part.stage == source:
-                given, at = np.broadcast_to(part.completes, self.completes.shape), self.completes
-                if _alike(given) and _alike(at):
-                    given, at = given[:1], at[:1]
-                found.append((at.ravel(), given.ravel()))
+                latest, first = reads.latest(part.completes, shape), reads.oldest(part.completes, shape)
+                latest, first = np.broadcast_to(latest, shape), np.broadcast_to(first, shape)
+                at = self.completes
+                if _alike(latest) and _alike(first) and _alike(at):
+                    latest, first, at = latest[:1], first[:1], at[:1]
+                found.append((at.ravel(), latest.ravel(), first.ravel()))
         return found
 
 

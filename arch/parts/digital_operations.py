@@ -163,6 +163,85 @@ FUNCTIONS: Mapping[str, Function] = {
     "loss of a sample": Function(
         backward=Work(exponential=1, add=1), source="assumption: a logarithm and a sum, as of cross entropy"
     ),
+    "product": Function(
+        Work(multiply=1, add=1),
+        Work(multiply=2, add=2),
+        source="count: a multiply-accumulate of two activations; backward one for the gradient of each",
+    ),
+    "operand": Function(words=1, source="count: a number of an operand of a product, which its backward pass needs"),
+    "normalise": Function(
+        Work(add=3, multiply=2),
+        Work(add=4, multiply=3),
+        words=1,
+        source="count: sums of x and x x, less the mean, times one over the root; backward sums of d and d x hat, d "
+        "less both means, times one over the root",
+    ),
+    "normalise by root": Function(
+        Work(add=1, multiply=2),
+        Work(add=2, multiply=3),
+        words=1,
+        source="count: sum of x x, times one over the root; backward sum of d x hat, d less x hat times its mean, "
+        "times one over the root",
+    ),
+    "statistics": Function(
+        Work(multiply=3, add=2, square_root=1, divide=1),
+        Work(multiply=2),
+        words=1,
+        source="count: once for each norm: mean, mean of squares, variance, one over its root; backward two means",
+    ),
+    "scale by a parameter": Function(
+        Work(multiply=1), Work(multiply=2), source="count: times a parameter; backward its gradient and that of x hat"
+    ),
+    "table": Function(
+        backward=Work(multiply=1, add=1),
+        read=1,
+        source="count: a number of a row that is read; backward it learns, less the rate times its gradient",
+    ),
+    "row": Function(read=1, source="count: a number of a row that is read, of a table that does not learn"),
+    "look up": Function(Work(look_up=1), Work(add=1), source="count: a value found by a number that data decide"),
+    "maximum of two": Function(
+        Work(compare=1), Work(compare=1), bits=1, source="count: the larger or smaller; which waits as a bit"
+    ),
+    "selection": Function(
+        Work(compare=1), Work(compare=1), bits=1, source="count: one of two values by a mask; the mask waits as a bit"
+    ),
+    "comparison": Function(Work(compare=1), source="count: a truth value, which has no gradient"),
+    "rounding": Function(Work(add=1), source="count: a shift or rounding, whose gradient passes or is 0"),
+    "root": Function(Work(square_root=1), Work(divide=1, multiply=1), words=1, source="count: backward d / (2 y)"),
+    "inverse root": Function(
+        Work(square_root=1, divide=1), Work(multiply=4), words=1, source="count: backward -d y y y / 2"
+    ),
+    "inverse": Function(Work(divide=1), Work(multiply=3), words=1, source="count: backward - d y y"),
+    "logarithm": Function(Work(exponential=1), Work(divide=1), words=1, source="count: backward d / x"),
+    "power": Function(
+        Work(exponential=2, multiply=1),
+        Work(divide=1, multiply=2),
+        words=2,
+        source="count: e to the logarithm times the power; backward d p y / x",
+    ),
+    "of a logarithm of a sum": Function(
+        Work(compare=1, add=2, exponential=1),
+        Work(multiply=1),
+        words=1,
+        source="count: as softmax without its division",
+    ),
+    "of a variance": Function(
+        Work(add=2, multiply=1),
+        Work(add=1, multiply=1),
+        words=1,
+        source="count: sums of x and x x; backward 2 (x - m) d",
+    ),
+    "of a product of all": Function(
+        Work(multiply=1), Work(multiply=1, divide=1), words=1, source="count: backward d y / x"
+    ),
+    "of a running sum": Function(Work(add=1), Work(add=1), source="count: backward a running sum from the other end"),
+    "interpolation": Function(
+        Work(add=2, multiply=1), Work(add=3, multiply=2), source="count: a + w (b - a), between two neighbours"
+    ),
+    "pointwise": Function(_TABLE, _OF_X, words=1, source=_GUESS),
+    "without a rule": Function(
+        _TABLE, _OF_X, words=1, source="guess: a straight line out of a table for each number read or written, if more"
+    ),
     "tanh step": Function(Work(add=1), source="count: what the input gives is added; tanh counts for itself"),
     "relu step": Function(Work(add=1), source="count: what the input gives is added; relu counts for itself"),
     "lstm step": Function(

@@ -12,7 +12,7 @@ import numpy as np
 from rpusim.arch.contract import digital_work
 from rpusim.arch.contract.columns import Integers, Operand, plain
 from rpusim.arch.contract.digital_work import NOTHING
-from rpusim.arch.schedule.between import shares
+from rpusim.arch.schedule.between import Between, Late, shares
 from rpusim.arch.schedule.homes import Stage
 from rpusim.arch.schedule.movement import Movement
 from rpusim.arch.schedule.plan import BlockPlan, LayerPlan, Multiply, SumPlan
@@ -64,7 +64,8 @@ class DigitalStages:
         """Return what each home does on the network's input."""
         before, homes = work.layer.before, self._homes(work, len(work.layer.placed.row_homes))
         total = before.forward + before.training if self._writer.trains else before.forward
-        return [Stage(ids) for ids in self._shared(work, total, homes)]
+        works = zip(self._shared(work, total, homes), self._products(work, before, homes), strict=True)
+        return [Stage(ids, macs=macs) for ids, macs in works]
 
     def forward(self, work: Work, made: SumPlan | None = None) -> tuple[Stages, Stages]:
         """Return what homes do behind a layer: before a recurrent one's next step is fed, and after that.
@@ -78,24 +79,24 @@ class DigitalStages:
         away, kept = self._away(work), self._bits(work, after.kept * wrong, homes)
         if not trains or not after.normalised:
             total = after.forward + after.training if trains else after.forward
-            works = self._shared(work, total, homes, scale)
-            each = zip(works, self._bits(work, after.read, homes), kept, strict=True)
-            return [[Stage(ids, read=read, store=bits, away=away)] for ids, read, bits in each], ()
+            works, macs = self._shared(work, total, homes, scale, after.late), self._products(work, after, homes)
+            each = zip(works, self._bits(work, after.read, homes), kept, macs, strict=True)
+            return [[Stage(ids, read=read, store=bits, away=away, macs=n)] for ids, read, bits, n in each], ()
         if not wrong:
             kept = self._bits(work, after.normalised, homes)
         barrier, normalised = self._barrier(work), self._bits(work, after.normalised, homes)
         first = self._shared(work, after.training, homes, scale)
-        rest = self._shared(work, after.forward, homes)
+        rest, macs = self._shared(work, after.forward, homes, late=after.late), self._products(work, after, homes)
         once = self._once(work, after.per_batch, homes, last=False)
         waited = [
-            [Stage(batch, start=barrier), Stage(ids, read=bits)]
-            for batch, ids, bits in zip(once, rest, normalised, strict=True)
+            [Stage(batch, start=barrier), Stage(ids, read=bits, macs=n)]
+            for batch, ids, bits, n in zip(once, rest, normalised, macs, strict=True)
         ]
         pairs = zip(first, kept, strict=True)
         summed = [[Stage(ids, store=bits, away=away, raised=barrier)] for ids, bits in pairs]
         if layer.echo and not made:  # its next step reads what is not normalised
             later = [[*a, Stage(batch, start=barrier)] for a, batch in zip(summed, once, strict=True)]
-            return [[Stage(ids)] for ids in rest], later
+            return [[Stage(ids, macs=n)] for ids, n in zip(rest, macs, strict=True)], later
         return [[*a, *b] for a, b in zip(summed, waited, strict=True)], ()
 
     def sum(self, work: Work, made: SumPlan) -> Stages:
@@ -110,30 +111,42 @@ class DigitalStages:
         after, sums = (made or layer).after, digital_work.Work(add=(made or layer).gradient_sums)
         kept, away = self._bits(work, after.kept, homes), self._away(work)
         learned = self._once(work, after.learned, homes, last=True)
+        macs = self._bits(work, after.macs_back, homes)
         if not after.normalised or (layer.echo and not made):
             works = self._shared(work, after.backward + sums, homes)
-            each = zip(works, kept, self._bits(work, after.read, homes), learned, strict=True)
-            return [[Stage(w, fetch=k, read=read, away=away), Stage(once)] for w, k, read, once in each]
+            each = zip(works, kept, self._bits(work, after.read, homes), learned, macs, strict=True)
+            return [[Stage(w, fetch=k, read=read, away=away, macs=n), Stage(once)] for w, k, read, once, n in each]
         barrier, normalised = self._barrier(work), self._bits(work, after.normalised, homes)
         first = self._shared(work, after.backward + sums + after.behind * -1, homes)
         rest = self._shared(work, after.behind, homes)
         return [
             [
                 Stage(0, fetch=k, away=away),
-                Stage(a, store=n, raised=barrier),
+                Stage(a, store=n, raised=barrier, macs=products),
                 Stage(b, start=barrier, fetch=n),
                 Stage(once),
             ]
-            for a, k, n, b, once in zip(first, kept, normalised, rest, learned, strict=True)
+            for a, k, n, b, once, products in zip(first, kept, normalised, rest, learned, macs, strict=True)
         ]
 
     def overlap(self, work: Work) -> Stages:
-        """Return what column homes do with products that go back: overlapping windows are summed."""
+        """Return what column homes do with products that go back: overlapping windows are summed.
+
+        Before the first layer, gradients go on to tables and other parameters that learn.
+        """
         layer, homes = work.layer, self._homes(work, len(work.layer.placed.column_homes))
         ways = [block.backward for block in layer.blocks]
         scale = self._scale(work, [way for way in ways if way is not None])
         works = [digital_work.Work(add=number) + scale for number in layer.overlap[:homes]]
-        return [[Stage(self._writer.works.number(one))] for one in works]
+        before = layer.before
+        if not before.backward and not before.learned:
+            return [[Stage(self._writer.works.number(one))] for one in works]
+        learned = self._once(work, before.learned, homes, last=True)
+        read, macs = self._bits(work, before.read, homes), self._bits(work, before.macs_back, homes)
+        return [
+            [Stage(self._shared(work, before.backward, homes, one)[home], read=bits, macs=products), Stage(once)]
+            for home, (one, once, bits, products) in enumerate(zip(works, learned, read, macs, strict=True))
+        ]
 
     def bias(self, work: Work) -> Stages:
         """Return what row homes do to let a digital bias learn."""
@@ -154,15 +167,35 @@ class DigitalStages:
         return work.layer.blocks[0].kind.digital.of_an_output * ways[0].outputs
 
     def _shared(
-        self, work: Work, total: digital_work.Work, homes: int, each: digital_work.Work = NOTHING
+        self,
+        work: Work,
+        total: digital_work.Work,
+        homes: int,
+        each: digital_work.Work = NOTHING,
+        late: Collection[Late] = (),
     ) -> list[Operand]:
-        """Divide the work of a sample: for each home (vectors,) numbers of works; ``each``: of every vector besides."""
+        """Divide the work of a sample: for each home (vectors,) numbers of works.
+
+        total: evenly among vectors. each: of every vector besides. late: with the vectors that complete it.
+        """
         vectors = work.layer.placed.layer.vectors
         found: list[Operand] = []
-        for counts in shares(total.counts, vectors, homes):
+        waited = [one.shares(homes) for one in late]
+        for home, evenly in enumerate(shares(total.counts, vectors, homes)):
+            counts = sum((its[home][0] for its in waited), evenly)
             numbers = plain(self._writer.works.numbers(counts + np.array(each.counts)))
             found.append(numbers if isinstance(numbers, int) else numbers[work.position])
         return found
+
+    @staticmethod
+    def _products(work: Work, between: Between, homes: int) -> list[Operand]:
+        """Divide the products of a sample's forward pass on matrix units: for each home (vectors,)."""
+        if not between.macs and not any(one.macs for one in between.late):
+            return [0] * homes
+        evenly = shares((between.macs,), work.layer.placed.layer.vectors, homes)
+        waited = [one.shares(homes) for one in between.late]
+        every = (sum((its[home][1] for its in waited), table[:, 0]) for home, table in enumerate(evenly))
+        return [plain(numbers[work.position]) for numbers in every]
 
     @staticmethod
     def _bits(work: Work, total: int, homes: int) -> list[Operand]:

@@ -28,6 +28,7 @@ class Stage:
     fetch:   bits taken out of the buffer.
     parts:   bits taken out of it that waited there to be summed.
     work:    numbers of digital works.
+    macs:    multiply-accumulates of a matrix unit, which are done first.
     store:   bits written to the buffer, which wait there.
     raised:  gates to raise then; None: none.
     away:    (vectors,) 1 where what is stored or fetched has no room in the buffer, and waits elsewhere; 0: it stays.
@@ -41,6 +42,7 @@ class Stage:
     store: Operand = 0
     raised: Integers | None = None
     away: Operand = 0
+    macs: Operand = 0
 
     def write(self, writer: Writer, task: Task, work: Work, block: BlockPlan, chosen: Integers | None) -> None:
         """Add it to a task for ``chosen`` vectors of the work (their indices; None: all), at a block of its layer."""
@@ -53,6 +55,7 @@ class Stage:
             task.of(NO_ROW)
         if some(self.read):
             writer.units.recall(task, block, pick(self.read, chosen), reading=True)
+        writer.units.multiply(task, block, pick(self.macs, chosen))
         writer.units.compute(task, block, plain(pick(self.work, chosen)))
         self._move(writer, task, work, block, pick(self.store, chosen), chosen, reading=False)
         if self.raised is not None:

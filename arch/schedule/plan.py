@@ -22,7 +22,6 @@ from rpusim.arch.contract.quantity import picoseconds
 from rpusim.arch.mapping.placement import Block, PlacedLayer, Placement
 from rpusim.arch.mapping.traffic import Hop, Message, Stations, Traffic
 from rpusim.arch.network.network import INPUT, Network
-from rpusim.arch.parts.digital import Digital
 from rpusim.arch.schedule.between import Between
 from rpusim.arch.schedule.waking import Waking
 
@@ -98,6 +97,7 @@ class BlockPlan:
     arrays:             of its unit cells, numbered as in `CellLayout`.
     buffer:             station of its tile's buffer.
     digital:            station of its digital unit.
+    matrix:             station of its matrix unit; -1 if its tile has none.
     forward:            one forward pass; where a weight is used transposed, from the array's rows to its columns.
     backward:           one backward pass, the other way; None on tiles that do not train.
     update_fetch_bits:  bits of both sides' numbers, read from the buffer as whole words for an update.
@@ -114,6 +114,7 @@ class BlockPlan:
     arrays: tuple[ArrayPlan, ...]
     buffer: int
     digital: int
+    matrix: int
     forward: Multiply
     backward: Multiply | None
     update_fetch_bits: int
@@ -328,7 +329,7 @@ def make_plan(placement: Placement, stations: Stations | None = None) -> Plan:
     first = min(reads_input, default=INPUT)
     for placed in placement.layers:
         layer, index = placed.layer, placed.index
-        digital = chip.tiles[placed.blocks[0].kind].digital
+        kind = chip.tiles[placed.blocks[0].kind]
         earlier = [e for e in network.edges if e.consumer == index and e.producer != INPUT]
         given = tuple((e.producer, tuple(e.needs.tolist())) for e in earlier)
         overlapping = layer.window is not None and max(layer.window.kernel) > 1
@@ -339,8 +340,8 @@ def make_plan(placement: Placement, stations: Stations | None = None) -> Plan:
                 outputs=tuple(traffic.results(index, consumer) for consumer in network.successors(index)),
                 gradients=traffic.gradients(placed, *network.predecessors(index)),
                 echo=traffic.echo(placed),
-                before=Between.of(network.functions(INPUT), digital) if index == first else Between(),
-                after=Between.of(network.functions(index), digital),
+                before=Between.of(network.functions(INPUT), kind) if index == first else Between(),
+                after=Between.of(network.functions(index), kind, network.late(index)),
                 gradient_sums=traffic.gradient_sums(index),
                 errors=traffic.errors(placed),
                 overlap=tuple(home.columns if overlapping and earlier else 0 for home in placed.column_homes),
@@ -353,7 +354,7 @@ def make_plan(placement: Placement, stations: Stations | None = None) -> Plan:
                 reads=traffic.read(placed),
                 merges=given if layer.is_recurrent else (),
                 sums=tuple(
-                    _sum_plan(network, traffic, each.number, digital) for each in network.sums if each.home == index
+                    _sum_plan(network, traffic, each.number, kind) for each in network.sums if each.home == index
                 ),
             )
         )
@@ -374,15 +375,15 @@ def make_plan(placement: Placement, stations: Stations | None = None) -> Plan:
     )
 
 
-def _sum_plan(network: Network, traffic: Traffic, number: int, digital: Digital) -> SumPlan:
-    """Plan a sum of branches, by the number of its stage; ``digital``: the unit that makes it."""
+def _sum_plan(network: Network, traffic: Traffic, number: int, kind: TileKind) -> SumPlan:
+    """Plan a sum of branches, by the number of its stage; ``kind``: of the tiles that make it."""
     edges = [e for e in network.edges if e.consumer == number and e.producer != INPUT]
     shared, beside = traffic.shared(number), network.read_beside(number)
     both = [e.frees for e in network.edges if e.producer == beside and e.consumer in (number, network.home(number))]
     frees_shared = np.diff(np.min(np.cumsum(both, 1), 0), prepend=0) if shared else np.zeros(0, np.int64)
     return SumPlan(
         number=number,
-        after=Between.of(network.functions(number), digital),
+        after=Between.of(network.functions(number), kind, network.late(number)),
         gradient_sums=traffic.gradient_sums(number),
         outputs=tuple(traffic.results(number, consumer) for consumer in network.successors(number)),
         needs=tuple((e.producer, tuple(e.needs.tolist())) for e in edges),
@@ -409,6 +410,7 @@ def _block_plan(
         arrays=tuple(_array_plan(stations, placement, block.kind, *slot) for slot in block.slots),
         buffer=stations.number("buffer", f"{tile} buffer", block.kind),
         digital=stations.number("digital unit", f"digital unit {_digital_unit(placement, block)}", block.kind),
+        matrix=stations.number("matrix unit", f"{tile} matrix unit", block.kind) if kind.matrix else -1,
         forward=(_along_rows if block.turned else _along_columns)(kind, block.columns, block.rows),
         backward=(_along_columns if block.turned else _along_rows)(kind, block.rows, block.columns)
         if kind.trains

@@ -136,6 +136,12 @@ class Units:
                 task.until(digital * (work > 0))
             task.use(block.digital, Op.DIGITAL, duration, work, worked=True)
 
+    def multiply(self, task: Task, block: BlockPlan, macs: Operand) -> None:
+        """Do multiply-accumulates of activations in the matrix unit of the block's tile."""
+        if some(macs):
+            assert block.kind.matrix is not None, "products for a matrix unit that is not there"
+            task.use(block.matrix, Op.MULTIPLY, each(macs, block.kind.matrix.picoseconds), macs)
+
     def _of_works(self, kind: int) -> Integers:
         """Return (works,) how long the digital unit of a kind of tile takes for each work (ps)."""
         known = self._durations[kind]

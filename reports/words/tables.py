@@ -107,6 +107,10 @@ def placement(document: Document) -> RenderableType:
         f"tiles, {percent(totals['utilisation'])} of their cells used; {count(totals['macs'])} "
         f"multiply-accumulates per sample; the chip has {area(totals['area_m2'])}."
     )
+    if totals["products"]:
+        sums += f" {count(totals['products'])} more multiply activations, in digital units."
+    for said in document["assumed"]:
+        sums += f" Assumed of {said}."
     return Group(Text(f"{document['network']} on {document['chip']}", style="bold"), "", table, "", Text(sums))
 
 

@@ -21,8 +21,6 @@ layer whose result is kept aside for one is not. If both modes do the same, both
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import replace
 from typing import Any
@@ -32,23 +30,21 @@ from torch.nn.parameter import is_lazy
 
 from rpusim.arch.network.network import Network
 from rpusim.arch.network.operations import WeightLayer
-from rpusim.errors import InputError, shown, written
-from rpusim.workloads.capture.accepted import ACCEPTED_MODULES, WEIGHT_LAYERS
+from rpusim.errors import InputError
 from rpusim.workloads.capture.export import export, meta_copy
 from rpusim.workloads.capture.recurrent import unrolled
+from rpusim.workloads.capture.samples import GivenInputs, Samples
+from rpusim.workloads.capture.traced import ACCEPTED_MODULES, WEIGHT_LAYERS
 from rpusim.workloads.capture.translator import Translator
 
-MOST_DIMENSIONS, MOST_VALUES = 8, 10**9
-"""The most dimensions, and the most values, of one sample."""
 
-
-def capture(module: nn.Module, input_shape: Sequence[int], name: str = "", training: bool = False) -> Network:
+def capture(module: nn.Module, input_shape: GivenInputs, name: str = "", training: bool = False) -> Network:
     """Trace a module into a `Network`, its weight layers and operations; weights are neither read nor allocated.
 
-    module:       Linear, convolutions (any stride, padding, dilation and groups), RNN, LSTM and GRU (see `unrolled`),
-                  joined by the operations of `ACCEPTED`, as modules or as functions, taking one tensor and returning
-                  one (in training mode: some). It may live on the meta device.
-    input_shape:  of one sample, such as (1, 28, 28).
+    module:       any module that ``torch.export`` takes, with one weight layer or more: Linear, convolutions
+                  (transposed ones, too), RNN, LSTM and GRU (see `unrolled`), and products with parameters. What is
+                  between them is digital work. It may take and return several tensors, and live on the meta device.
+    input_shape:  of one sample, such as (1, 28, 28); for several inputs, dtypes, examples and names see `Samples.of`.
     name:         of the network; the module's class if not given.
     training:     whether it is traced as in training mode; else as in evaluation mode.
 
@@ -59,7 +55,7 @@ def capture(module: nn.Module, input_shape: Sequence[int], name: str = "", train
     return trained if training else evaluation
 
 
-def capture_modes(module: nn.Module, input_shape: Sequence[int], name: str = "") -> tuple[Network, Network]:
+def capture_modes(module: nn.Module, input_shape: GivenInputs, name: str = "") -> tuple[Network, Network]:
     """Trace a module as in training and as in evaluation; arguments as of `capture`.
 
     Returns both networks; the same one twice if both modes do the same. Raises InputError as `capture` does, and if
@@ -71,20 +67,11 @@ def capture_modes(module: nn.Module, input_shape: Sequence[int], name: str = "")
     return trained, evaluation
 
 
-def _both(module: nn.Module, input_shape: Sequence[int], name: str, training: bool) -> tuple[Network, Network]:
+def _both(module: nn.Module, input_shape: GivenInputs, name: str, training: bool) -> tuple[Network, Network]:
     """Trace a module as in evaluation and, if that may differ and is asked for, as in training."""
     if not isinstance(module, nn.Module):
         raise InputError(f"capture got a {type(module).__name__}, accepted: a torch.nn.Module")
-    shape = tuple(input_shape) if isinstance(input_shape, Sequence) else (input_shape,)
-    if not shape or any(isinstance(size, bool) or not isinstance(size, int) or size < 1 for size in shape):
-        raise InputError(
-            f"input_shape is {shown(written(input_shape))}, accepted: positive whole numbers, the shape of one sample"
-        )
-    if len(shape) > MOST_DIMENSIONS or math.prod(shape) > MOST_VALUES:
-        raise InputError(
-            f"input_shape is {shown(written(shape))}, accepted: at most {MOST_DIMENSIONS} dimensions and "
-            f"{MOST_VALUES:g} values"
-        )
+    shape = Samples.of(input_shape)
     for path, part in module.named_modules():
         if type(part).__module__.startswith("rpusim.kernels."):
             what = f"module {path!r} ({type(part).__name__})" if path else type(part).__name__
@@ -123,11 +110,12 @@ def _check_memory(module: nn.Module) -> None:
 
 
 def _traced(
-    module: nn.Module, shape: tuple[int, ...], name: str, unread: AbstractSet[str] = frozenset(), training: bool = False
+    module: nn.Module, shape: Samples, name: str, unread: AbstractSet[str] = frozenset(), training: bool = False
 ) -> Translator:
     """Trace a copy of a module in one mode; arguments as of `Translator`."""
     twin = unrolled(meta_copy(module).train(training))
-    return Translator(name, shape, twin, export(twin, shape), training, unread)
+    known = dict(module.named_buffers(remove_duplicate=False))
+    return Translator(name, twin, export(twin, shape), training, unread, known)
 
 
 def _same_in_both_modes(module: nn.Module) -> bool:

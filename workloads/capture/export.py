@@ -12,6 +12,7 @@ import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import wraps
+from itertools import product
 from typing import Any, TextIO
 
 import torch
@@ -19,11 +20,7 @@ from torch import nn
 from torch.nn.parameter import is_lazy
 
 from rpusim.errors import InputError
-from rpusim.workloads.capture.accepted import ACCEPTED_MODULES, KNOWN_MODULES, unsupported
-
-BATCH = 2
-"""Samples traced at once; not 1, so that a reshape that mixes samples shows."""
-
+from rpusim.workloads.capture.samples import Samples
 
 _TRACING = threading.RLock()
 """Held while something is traced: torch.export takes one module at a time."""
@@ -52,31 +49,69 @@ def meta_copy(module: nn.Module) -> nn.Module:
         raise InputError(f"{type(module).__name__} cannot be copied: {_first_line(error)}") from error
 
 
-def export(twin: nn.Module, shape: tuple[int, ...]) -> torch.export.ExportedProgram:
-    """Trace a copy on a batch of `BATCH` samples of a shape; what torch has to say becomes an InputError in a sentence.
+def export(twin: nn.Module, samples: Samples) -> torch.export.ExportedProgram:
+    """Trace a copy on a batch of `BATCH` samples; what torch has to say becomes an InputError in a sentence.
 
-    twin: on the meta device, in the mode that is traced.
+    twin: on the meta device, in the mode that is traced. samples: what it is given. Where no dtype is said, numbers are
+    floating ones; if the module cannot run on these, those inputs are whole numbers with which it can.
     """
     floating = [p.dtype for p in twin.parameters() if p.is_floating_point()]
-    with torch.device("meta"), _TRACING, _quiet(), _confined():
-        sample = torch.empty(BATCH, *shape, dtype=floating[0] if floating else torch.float32)
-        try:
-            return torch.export.export(twin, (sample,), strict=False)
-        except InputError:
-            raise
-        except Exception as error:  # torch.export raises many kinds, among them whatever the user's forward raises
-            what = type(twin).__name__
-            if "data-dependent" in str(error) or "DataDependent" in type(error).__name__:
-                raise InputError(
-                    f"{what}.forward decides by the values in its data (an if, a loop or .item()), "
-                    "accepted: the same operations for every sample"
-                ) from error
-            path, part = _failed_in(twin, error)
-            kind = type(part).__name__
-            if is_torchs_own(part) and kind not in ACCEPTED_MODULES:
-                raise InputError(unsupported(f"module {path!r} ({kind})", KNOWN_MODULES)) from error
-            where = f" in module {path!r} ({kind})" if path else ""
-            raise InputError(f"{what} cannot run on a sample of shape {shape}: {_first_line(error)}{where}") from error
+    first: Exception | None = None
+    for whole in _guesses(samples):
+        with torch.device("meta"), _TRACING, _quiet(), _confined(), _masks_as_given():
+            args, given = samples.tensors(floating[0] if floating else torch.float32, whole)
+            try:
+                program = torch.export.export(twin, args, given, strict=False)
+                return program.run_decompositions({}) if _writes_into_parts(program) else program
+            except InputError:
+                raise
+            except Exception as error:  # torch.export raises many kinds, and whatever the user's forward raises
+                first = first or error
+                if not _asks_for_whole_numbers(error):
+                    break
+    assert first is not None
+    raise _refused(twin, samples, first) from first
+
+
+def _writes_into_parts(program: torch.export.ExportedProgram) -> bool:
+    """Tell whether a part of a tensor is written to in place, as in ``y[:, 0] = x``; torch can say that without."""
+    written: list[str] = []
+    for node in program.graph.nodes:
+        whole = node.args[0] if node.op == "call_function" and node.args else None
+        if isinstance(whole, torch.fx.Node) and str(node.target).split(".")[-2:][0].endswith("_"):
+            written.append(str(whole.target))
+    return any(of.startswith(("aten.select.", "aten.slice.", "aten.view.", "aten.narrow.")) for of in written)
+
+
+def _guesses(samples: Samples) -> list[tuple[bool, ...]]:
+    """List which inputs may be whole numbers: first none, then all, then one or more of those without a dtype."""
+    free = [each.dtype is None for each in samples.all]
+    mixed = [choice for choice in product((False, True), repeat=len(free)) if len(free) < 5]
+    listed = [tuple(False for _ in free), tuple(free), *mixed]
+    return list(
+        dict.fromkeys(choice for choice in listed if all(f or not c for f, c in zip(free, choice, strict=True)))
+    )
+
+
+def _asks_for_whole_numbers(error: Exception) -> bool:
+    """Tell whether torch complains of a dtype."""
+    text = str(error)
+    return any(
+        word in text for word in ("Long", "Int", "int64", "dtype", "integer", "indices", "Float", "Half", "type")
+    )
+
+
+def _refused(twin: nn.Module, samples: Samples, error: Exception) -> InputError:
+    """Say in one sentence why a module cannot be traced."""
+    what = type(twin).__name__
+    if "data-dependent" in str(error) or "DataDependent" in type(error).__name__:
+        return InputError(
+            f"{what}.forward decides by the values in its data (an if, a loop or .item()), "
+            "accepted: the same operations for every sample"
+        )
+    path, part = _failed_in(twin, error)
+    where = f" in module {path!r} ({type(part).__name__})" if path else ""
+    return InputError(f"{what} cannot run on a sample of shape {samples.shapes}: {_first_line(error)}{where}")
 
 
 def _failed_in(twin: nn.Module, error: Exception) -> tuple[str, nn.Module]:
@@ -174,6 +209,25 @@ def _confined() -> Iterator[None]:
         yield
     finally:
         patcher.patch_method = exchange  # type: ignore[method-assign]
+
+
+@contextmanager
+def _masks_as_given() -> Iterator[None]:
+    """Keep torch's transformers from looking at the values of a mask, to find out that it is the causal one.
+
+    They do so to call a faster function with the same result; a trace has no values. Other threads look as before.
+    """
+    there, thread = torch.nn.modules.transformer, threading.get_ident()
+    detect = there._detect_is_causal_mask
+
+    def as_said(mask: Any, is_causal: bool | None = None, size: int | None = None) -> bool:
+        return bool(is_causal) if threading.get_ident() == thread else detect(mask, is_causal, size)
+
+    there._detect_is_causal_mask = as_said
+    try:
+        yield
+    finally:
+        there._detect_is_causal_mask = detect
 
 
 def _first_line(error: Exception) -> str:

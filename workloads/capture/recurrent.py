@@ -1,57 +1,49 @@
 """RNN, LSTM and GRU as the engine sees them: for each layer a matrix for the input and one for the state.
 
 torch traces them as one operation. Stand-ins show their matrices, under the names that they have on arrays
-(`kernels.layers`: ``ih_l0``, ``hh_l0`` and so on), with an operation of our own, ``recurrent``, for all steps of the
-state's matrix and its gates. They are shapes only, and never compute.
+(`kernels.layers`: ``ih_l0``, ``hh_l0``, ``hh_l0_reverse`` and so on), with an operation of our own, ``recurrent``, for
+all steps of the state's matrix and its gates. They are shapes only, and never compute. A second direction is a chain of
+its own, over the steps from the last to the first; samples may stand second, as torch's own default has it; a first
+state may be given, for which the first step waits. A cell (LSTMCell and the like) is two linear layers and its gates,
+and one set of arrays however often it is called.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any, NoReturn
+from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
+from torch.nn.utils.rnn import PackedSequence
 
 from rpusim.errors import InputError
 
 
 @torch.library.custom_op("rpusim::recurrent", mutates_args=())
-def recurrent(input: Tensor, weight: Tensor, bias: Tensor | None, rule: str) -> Tensor:
-    """Stand for all steps of a layer's state in a trace; rule: tanh, relu, lstm or gru."""
+def recurrent(
+    input: Tensor, weight: Tensor, bias: Tensor | None, rule: str, state: Tensor | None, cell: Tensor | None
+) -> Tensor:
+    """Stand for all steps of a layer's state in a trace; rule: tanh, relu, lstm or gru; the rest as of `Unrolled`."""
     raise NotImplementedError("it has a shape only")
 
 
 @recurrent.register_fake
-def _(input: Tensor, weight: Tensor, bias: Tensor | None, rule: str) -> Tensor:
+def _(
+    input: Tensor, weight: Tensor, bias: Tensor | None, rule: str, state: Tensor | None, cell: Tensor | None
+) -> Tensor:
     return input.new_empty(*input.shape[:-1], weight.shape[1])
 
 
-class _Last:
-    """Stands for the states after the last step, of which only h[-1] and the like can be timed.
+@torch.library.custom_op("rpusim::last_cell", mutates_args=())
+def last_cell(output: Tensor) -> Tensor:
+    """Stand for the cells of an LSTM after the last step, which are where its last outputs are."""
+    return output[:, -1].clone()
 
-    path: of the recurrent layer, for errors. outputs: of each of its layers; none where a state is not an output.
-    """
 
-    def __init__(self, path: str, outputs: Sequence[Tensor] = ()) -> None:
-        self.path, self.outputs = path, outputs
-
-    def refuse(self, *_: Any, **__: Any) -> NoReturn:
-        """Refuse whatever else is done with the states."""
-        raise InputError(
-            f"module {self.path!r}: its last state is used in a way that cannot be timed; accepted: h[-1], where h is "
-            "the state that is also an output, or output[:, -1]"
-        )
-
-    __torch_function__ = refuse
-
-    def __getitem__(self, layer: object) -> Tensor:
-        if not isinstance(layer, int) or not -len(self.outputs) <= layer < len(self.outputs):
-            self.refuse()
-        return self.outputs[layer][:, -1]
-
-    def __getattr__(self, name: str) -> NoReturn:
-        self.refuse()
+@last_cell.register_fake
+def _(output: Tensor) -> Tensor:
+    return output.new_empty(output.shape[0], output.shape[2])
 
 
 class Unrolled(nn.Module):
@@ -59,58 +51,110 @@ class Unrolled(nn.Module):
 
     layer: an RNN, LSTM or GRU. path: of that layer in its module, for errors.
 
-    Raises InputError if the layer runs in both directions, projects its state, or does not have samples first.
+    Raises InputError if the layer projects its state.
     """
 
     def __init__(self, layer: nn.RNNBase, path: str) -> None:
         super().__init__()
-        refused = {
-            "bidirectional=True": layer.bidirectional,
-            "proj_size": layer.proj_size > 0,
-            "batch_first=False": not layer.batch_first,
-        }
-        for given, wrong in refused.items():
-            if wrong:
-                raise InputError(
-                    f"module {path!r} ({type(layer).__name__}): {given} cannot be timed; accepted: one direction, no "
-                    "proj_size, and batch_first=True, as the samples of a batch stand first"
-                )
-        self.path, self.layers = path, layer.num_layers
+        if layer.proj_size > 0:
+            raise InputError(
+                f"module {path!r} ({type(layer).__name__}): proj_size cannot be timed; accepted: no proj_size, and a "
+                "linear layer behind it"
+            )
+        self.path = path
+        self.num_layers: int
+        self.dropout: float
+        for name in ("input_size", "hidden_size", "num_layers", "batch_first", "dropout", "bidirectional", "proj_size"):
+            setattr(self, name, getattr(layer, name))  # a forward may read them, as those of torch's own layer
         self.rule = layer.nonlinearity if isinstance(layer, nn.RNN) else type(layer).__name__.lower()
-        for number in range(layer.num_layers):
+        self.ways = ("", "_reverse") if layer.bidirectional else ("",)
+        for name in (f"l{number}{way}" for number in range(layer.num_layers) for way in self.ways):
             for matrix in ("ih", "hh"):
-                name = f"{matrix}_l{number}"
-                weight = getattr(layer, f"weight_{name}")
+                weight = getattr(layer, f"weight_{matrix}_{name}")
                 stand_in = nn.Linear(weight.shape[1], weight.shape[0], layer.bias, "meta", weight.dtype)
-                self.add_module(name, stand_in)
+                self.add_module(f"{matrix}_{name}", stand_in)
 
     def forward(self, input: Tensor, hx: Any = None) -> tuple[Tensor, Any]:
-        """Return the outputs of the last layer and the last states, as torch's own layer does; ``hx`` must be None."""
-        if hx is not None:
-            raise InputError(f"module {self.path!r}: it is given a state; accepted: none, so that it begins with zeros")
-        outputs = [input]
-        for number in range(self.layers):
-            state, given = self.get_submodule(f"hh_l{number}"), self.get_submodule(f"ih_l{number}")(outputs[-1])
-            outputs.append(recurrent(given, state.weight, state.bias, self.rule))
-        last = _Last(self.path, outputs[1:])
-        return outputs[-1], (last, _Last(self.path)) if self.rule == "lstm" else last
+        """Return the outputs of the last layer and the last states, as torch's own layer does."""
+        if isinstance(input, PackedSequence):
+            raise InputError(f"module {self.path!r}: it reads a packed sequence; accepted: steps of equal length")
+        states, cells = hx if isinstance(hx, tuple) else (hx, None)
+        given = input if self.batch_first else input.transpose(0, 1)
+        last: list[Tensor] = []
+        for number in range(self.num_layers):
+            if number and self.dropout:
+                given = functional.dropout(given, self.dropout, self.training)
+            outputs: list[Tensor] = []
+            for way in self.ways:
+                place = len(last)
+                state, cell = (None if each is None else each[place] for each in (states, cells))
+                last.append(self._one(f"l{number}{way}", given.flip(1) if way else given, state, cell))
+                outputs.append(last[-1].flip(1) if way else last[-1])
+            given = torch.cat(outputs, -1) if len(outputs) > 1 else outputs[0]
+        after = torch.stack([output[:, -1] for output in last])
+        output = given if self.batch_first else given.transpose(0, 1)
+        return output, (after, torch.stack(list(map(last_cell, last)))) if self.rule == "lstm" else after
+
+    def _one(self, name: str, given: Tensor, state: Tensor | None, cell: Tensor | None) -> Tensor:
+        """Return the outputs of one layer in one direction, in the order in which it takes the steps."""
+        matrix = self.get_submodule(f"hh_{name}")
+        products: Tensor = self.get_submodule(f"ih_{name}")(given)
+        return recurrent(products, matrix.weight, matrix.bias, self.rule, state, cell)  # type: ignore[no-any-return]
+
+
+class UnrolledCell(nn.Module):
+    """Stands in for a recurrent cell of torch on the meta device; ``cell``: an RNNCell, LSTMCell or GRUCell."""
+
+    def __init__(self, cell: nn.RNNCellBase) -> None:
+        super().__init__()
+        self.input_size, self.hidden_size = int(cell.input_size), int(cell.hidden_size)
+        self.rule = (
+            cell.nonlinearity if isinstance(cell, nn.RNNCell) else type(cell).__name__.removesuffix("Cell").lower()
+        )
+        for matrix in ("ih", "hh"):
+            weight = getattr(cell, f"weight_{matrix}")
+            self.add_module(matrix, nn.Linear(weight.shape[1], weight.shape[0], cell.bias, "meta", weight.dtype))
+
+    def forward(self, input: Tensor, hx: Any = None) -> Any:
+        """Return the state after a step, as torch's own cell does."""
+        given: Tensor = self.get_submodule("ih")(input)
+        state = hx[0] if isinstance(hx, tuple) else hx
+        width = int(self.hidden_size)
+        products = self.get_submodule("hh")(given.new_zeros(*given.shape[:-1], width) if state is None else state)
+        if self.rule == "lstm":
+            cell = given.new_zeros(*given.shape[:-1], width) if hx is None else hx[1]
+            i, f, g, o = (given + products).chunk(4, -1)
+            cell = torch.sigmoid(f) * cell + torch.sigmoid(i) * torch.tanh(g)
+            return torch.sigmoid(o) * torch.tanh(cell), cell
+        if self.rule == "gru":
+            state = given.new_zeros(*given.shape[:-1], width) if state is None else state
+            (r, z, n), (of_r, of_z, of_n) = given.chunk(3, -1), products.chunk(3, -1)
+            z = torch.sigmoid(z + of_z)
+            n = torch.tanh(n + torch.sigmoid(r + of_r) * of_n)
+            return n + z * (state - n)
+        return torch.tanh(given + products) if self.rule == "tanh" else torch.relu(given + products)
 
 
 def unrolled(twin: nn.Module) -> nn.Module:
-    """Put stand-ins in place of the recurrent layers of a module.
+    """Put stand-ins in place of the recurrent layers and cells of a module.
 
-    twin: on the meta device; it is changed, and returned. Raises InputError for layers that cannot be timed.
+    twin: on the meta device; it is changed, and returned, or what stands in for it as a whole. Raises InputError for
+    layers that cannot be timed.
     """
-    if isinstance(twin, nn.RNNBase):
-        raise InputError(
-            f"module {type(twin).__name__} by itself returns its states, too; accepted: a module that holds it and "
-            "returns one tensor"
-        )
-    made: dict[int, Unrolled] = {}
+    if (whole := _stand_in(twin, "")) is not None:
+        return whole.train(twin.training)
+    made: dict[int, nn.Module] = {}
     for path, part in list(twin.named_modules(remove_duplicate=False)):
-        if isinstance(part, nn.RNNBase):
-            if id(part) not in made:
-                made[id(part)] = Unrolled(part, path)
+        if id(part) not in made and (stand_in := _stand_in(part, path)) is not None:
+            made[id(part)] = stand_in.train(part.training)
+        if id(part) in made:
             parent, _, name = path.rpartition(".")
             setattr(twin.get_submodule(parent), name, made[id(part)])
     return twin
+
+
+def _stand_in(part: nn.Module, path: str) -> nn.Module | None:
+    """Make what stands in for a recurrent layer or cell; None for other modules."""
+    if isinstance(part, nn.RNNBase):
+        return Unrolled(part, path)
+    return UnrolledCell(part) if isinstance(part, nn.RNNCellBase) else None

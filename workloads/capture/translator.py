@@ -4,144 +4,121 @@ from __future__ import annotations
 
 import math
 import operator
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import replace
+from itertools import accumulate
 from typing import Any
 
+import numpy as np
 import torch
 from torch import fx, nn
 
+from rpusim.arch.network.moves import Moves
 from rpusim.arch.network.network import Network, connect
 from rpusim.arch.network.operations import Operation, WeightLayer, Window
 from rpusim.errors import InputError
-from rpusim.workloads.capture.accepted import (
+from rpusim.workloads.capture import moving
+from rpusim.workloads.capture.calls import Call
+from rpusim.workloads.capture.layout import Layout
+from rpusim.workloads.capture.moving import Constants, MixedError
+from rpusim.workloads.capture.reader import Reader
+from rpusim.workloads.capture.rules import rule
+from rpusim.workloads.capture.traced import (
     ACCEPTED,
     ACCEPTED_MODULES,
     CONSTANT,
-    KNOWN_MODULES,
-    KNOWN_OPERATIONS,
     RANDOM,
-    unsupported,
+    arguments,
+    as_sizes,
+    has_samples,
+    needed_for,
+    operation_name,
+    shape_of,
+    take_directly,
+    values_of,
 )
-from rpusim.workloads.capture.export import BATCH, is_torchs_own
+from rpusim.workloads.capture.weights import weighted
 
 
-class Translator:
+class Translator(Reader):
     """Walks the traced graph once, in order, and collects the operations of the network.
 
     name:     of the network.
-    shape:    of one sample.
     twin:     the copy that was traced, for the names of its parts.
     program:  what tracing a batch of `BATCH` samples gave.
     training: whether it was traced as in training. Then it may return several tensors, and losses, which are not timed.
     unread:   parameters of weight layers that evaluation runs as well without reading what they give: not on the chip.
+    known:    values of the module's tensors by name, as far as they have some.
     """
 
     def __init__(
         self,
         name: str,
-        shape: tuple[int, ...],
         twin: nn.Module,
         program: torch.export.ExportedProgram,
         training: bool = False,
         unread: AbstractSet[str] = frozenset(),
+        known: Mapping[str, torch.Tensor] | None = None,
     ) -> None:
-        self.name, self.shape, self.twin, self.program, self.training = name, shape, twin, program, training
-        self.left_out = unread
+        super().__init__(twin, program, unread)
+        self.name, self.training = name, training
         self.steps: list[tuple[Operation, tuple[str, ...]]] = []
         self.made_by: dict[fx.Node, Operation] = {}  # traced nodes that depend on the sample
+        self.layouts: dict[fx.Node, Layout] = {}  # of the same
+        self.parts: dict[fx.Node, list[tuple[Operation, Layout] | None]] = {}  # of nodes that give several tensors
+        self.known_moves: dict[str, list[moving.Moved | None]] = {}  # by what moves, see `moving.key`
+        self.same_moves: dict[tuple[tuple[int, ...], bytes], Moves] = {}
         self.random: set[fx.Node] = set()  # nodes whose random numbers are counted
-        self.taken = {"input", "output"}
+        self.exchanged: set[str] = set()  # layers that read a parameter by its rows, as ``x @ w`` does
         signature = program.graph_signature
-        self.held = {**signature.inputs_to_parameters, **signature.inputs_to_buffers}
-        self.trained = {full for full, tensor in twin.named_parameters(remove_duplicate=False) if tensor.requires_grad}
-        self.first_name: dict[str, str] = {}  # of a tensor that goes by several names
-        self.all_names: dict[str, set[str]] = {}  # by the first one
-        seen: dict[int, str] = {}
-        for tensors in (twin.named_parameters(remove_duplicate=False), twin.named_buffers(remove_duplicate=False)):
-            for full, tensor in tensors:
-                first = self.first_name[full] = seen.setdefault(id(tensor), full)
-                self.all_names.setdefault(first, set()).add(full)
+        values, lifted = dict(known or {}), signature.inputs_to_lifted_tensor_constants
+        by_node = {node: values[full] for node, full in self.held.items() if full in values}
+        by_node |= {node: program.constants[full] for node, full in lifted.items() if full in program.constants}
+        self.constants = Constants(by_node)
 
     def network(self) -> Network:
         """Translate the whole graph. Raises InputError for what a network cannot hold."""
         nodes = list(self.program.graph.nodes)
+        for node in nodes:
+            take_directly(node)
         returned = nodes[-1].all_input_nodes
-        if len(returned) != 1 and not self.training:
-            what = type(self.twin).__name__
-            raise InputError(f"{what}.forward returns {len(returned)} tensors, accepted: one that depends on the input")
         signals = self.signals(nodes)
         if not any(node in signals for node in returned):
             raise InputError(f"the output of {type(self.twin).__name__}.forward does not depend on its input")
         # In training a layer whose result is kept aside, for a loss of the user's, learns as well.
         ends = set(returned) | (self.kept_aside(nodes, signals) if self.training else set())
-        live = _needed_for(nodes, ends)
+        live = needed_for(nodes, ends)
         loss = self.losses(nodes, ends, live & signals) if self.training else set()
         timed = live - loss
+        given = [node for node in nodes if node.op == "placeholder" and node in signals]
+        for node in given:
+            name = "input" if len(given) == 1 else self.unique(f"input {node.name}")
+            self.layouts[node] = Layout()
+            self.made_by[node] = Operation(name, "input", Layout().sample_shape(shape_of(node)))
+            if len(given) > 1 and node in live:
+                self.steps.append((self.made_by[node], ()))
         for node in nodes[:-1]:
-            if node.op == "placeholder":
-                if node in signals:
-                    self.made_by[node] = Operation("input", "input", self.shape)
-            elif node in timed:
-                self.translate(node)
+            if node in timed and node.op != "placeholder":
+                try:
+                    self.translate(node)
+                except MixedError:
+                    raise InputError(self.mixes_samples(node)) from None
         read = (node for node in nodes[:-1] if node in ends or not loss.isdisjoint(node.users))
         for last in dict.fromkeys(self.made_by[node].name for node in read if node in self.made_by):
             shape = next(made.shape for made in self.made_by.values() if made.name == last)
             self.steps.append((Operation.digital(self.output_name(), "output", shape), (last,)))
-        return connect(self.name, self.shape, self.steps)
-
-    def signals(self, nodes: Sequence[fx.Node]) -> set[fx.Node]:
-        """Find the nodes whose values depend on the sample."""
-        samples = self.program.graph_signature.user_inputs
-        found: set[fx.Node] = set()
-        for node in nodes:
-            given = node.op == "placeholder" and node.name in samples
-            if given or (_operation_name(node) not in CONSTANT and not found.isdisjoint(node.all_input_nodes)):
-                found.add(node)
-        return found
-
-    def unread_layers(self, nodes: Sequence[fx.Node], signals: AbstractSet[fx.Node]) -> set[fx.Node]:
-        """Find the weight layers whose result does not reach what is returned, but for those that are left out.
-
-        nodes: of the graph, the output last. signals: those that depend on the sample.
-        """
-        live = _needed_for(nodes, set(nodes[-1].all_input_nodes))
-        layers = (node for node in nodes if node in signals - live and _is_weight_layer(node))
-        return {node for node in layers if self.parameter(node) not in self.left_out}
-
-    def kept_aside(self, nodes: Sequence[fx.Node], signals: AbstractSet[fx.Node]) -> set[fx.Node]:
-        """Find what becomes of the results of `unread_layers` in the end; arguments as there."""
-        behind = self.unread_layers(nodes, signals)
-        for node in nodes[:-1]:
-            if not behind.isdisjoint(node.all_input_nodes):
-                behind.add(node)
-        return {node for node in behind & signals if behind.isdisjoint(node.users)}
-
-    def parameter(self, node: fx.Node) -> str:
-        """Name the parameter or buffer that a weight layer's node multiplies by; "" if that is computed."""
-        held = self.held.get(_arguments(node)["weight"].name, "")
-        return self.first_name.get(held, "")
-
-    def unread(self) -> set[str]:
-        """Name the parameters of layers whose result does not reach what is returned."""
-        nodes = list(self.program.graph.nodes)
-        return {self.parameter(node) for node in self.unread_layers(nodes, self.signals(nodes))}
-
-    def losses(self, nodes: Sequence[fx.Node], ends: AbstractSet[fx.Node], live: AbstractSet[fx.Node]) -> set[fx.Node]:
-        """Find what is computed for nothing but a loss: as one outside the module, it is not the chip's work.
-
-        nodes: of the graph, the output last. ends: the nodes that are read outside. live: those that they are made of.
-        """
-        found: set[fx.Node] = set()
-        for node in reversed(nodes[:-1]):
-            readers = [user for user in node.users if user in live]
-            if node not in live or node.op == "placeholder" or _is_weight_layer(node):
-                continue
-            without_samples = node in ends and not _has_samples(node)
-            if all(user in found for user in readers) and (without_samples or (node not in ends and readers)):
-                found.add(node)
-        return found
+        straight = {
+            layer.parameter
+            for layer, _ in self.steps
+            if isinstance(layer, WeightLayer) and layer.name not in self.exchanged
+        }
+        for place, (layer, sources) in enumerate(self.steps):  # a tie: one of both reads the arrays the other way
+            if isinstance(layer, WeightLayer) and layer.name in self.exchanged and layer.parameter in straight:
+                self.steps[place] = replace(layer, turned=True), sources
+        whole = (sum(math.prod(self.made_by[node].shape) for node in given),)
+        shape = self.made_by[given[0]].shape if len(given) == 1 else whole
+        return connect(self.name, shape, self.steps)
 
     def output_name(self) -> str:
         """Name an output of the network: the first one "output"."""
@@ -149,42 +126,176 @@ class Translator:
         return "output" if first else self.unique("output")
 
     def translate(self, node: fx.Node) -> None:
-        """Add the operation of one traced node, unless it computes a constant."""
-        sources = [self.made_by[source] for source in node.all_input_nodes if source in self.made_by]
-        if not sources or _operation_name(node) in CONSTANT:
+        """Add the operation of one traced node, unless it computes a constant. Raises `MixedError` if samples mix."""
+        sources = [source for source in node.all_input_nodes if source in self.made_by or source in self.parts]
+        name = operation_name(node)
+        if not sources or name in CONSTANT:
             return
-        if node.target is operator.getitem and sources[0].kind == "pool" and node.args[1] == 0:
-            self.made_by[node] = sources[0]  # torch returns pooled values together with their places
+        if node.target is operator.getitem:
+            part = self.parts[sources[0]][node.args[1]]  # type: ignore[index]
+            if part is not None:
+                self.made_by[node], self.layouts[node] = part
             return
-        kind, detail = ACCEPTED.get(_operation_name(node), ("", ""))
-        if not kind:
+        if not isinstance(node.target, torch._ops.OpOverload):
             raise InputError(self.refusal(node))
-        shape, given = self.sample_shape(node), _arguments(node)
-        if kind in ("add", "multiply") and any(
-            len(source.meta["val"].shape) <= len(shape) for source in node.all_input_nodes if source in self.made_by
-        ):  # the batch axis of one would meet an axis of the other's sample
-            raise InputError(self.mixes_samples(node))
-        operation: Operation
-        if _is_weight_layer(node):
-            bias = self.held.get(given["bias"].name, "") if given["bias"] is not None else ""
-            operation = self.weight_layer(node, kind, sources[0], shape, given)
-            operation = replace(operation, bias_parameter=self.first_name.get(bias, ""))
-        else:
-            name, (window, axes) = self.unique(self.digital_name(node)), self.extent(node, kind, given)
-            taken = (0, 0, 1)
-            if kind == "select":
-                if shape == sources[0].shape:  # of all samples, as in x[:, -1]
-                    self.made_by[node] = sources[0]
-                    return
-                axes, taken = self.selection(node, given)
-            detail, parameters = self.with_constants(node, kind, detail)
-            numbers = _numbers(given) if kind in ("activation", "add", "multiply", "pool") else ()
-            operation = Operation.digital(
-                name, kind, sources[0].shape, shape, detail, window, axes, len(sources), taken, parameters, numbers
+        if name in moving.MOVES and self.move(node, sources):
+            return
+        kind, detail = ACCEPTED.get(name, ("", ""))
+        if weighted(self, node, name, arguments(node)):
+            return
+        if not (kind and self.known(node, sources, kind, detail)):
+            self.by_rule(node, sources)
+
+    def add(self, node: fx.Node, operation: Operation, sources: Sequence[Operation], layout: Layout) -> None:
+        """Add an operation that makes what a node gives; ``sources``: those that it reads, each once."""
+        self.steps.append((operation, tuple(dict.fromkeys(source.name for source in sources))))
+        self.made_by[node], self.layouts[node] = operation, layout
+        if isinstance(node.meta.get("val"), tuple | list):  # the same numbers, or as many others beside them
+            self.parts[node] = [(operation, layout)] * len(node.meta["val"])
+
+    def move(self, node: fx.Node, sources: Sequence[fx.Node]) -> bool:
+        """Add what only moves values; False if data say where they go."""
+        name, operations = operation_name(node), list(dict.fromkeys(self.made_by[source] for source in sources))
+        if name in moving.BY_NUMBERS and sources != [node.all_input_nodes[0]]:
+            return False
+        starts = [0, *accumulate(math.prod(operation.shape) for operation in operations)]
+        signals = {}
+        for source in sources:
+            number = operations.index(self.made_by[source])
+            size = starts[number + 1] - starts[number]
+            signals[source] = moving.Signal(number, size, starts[number], self.layouts[source])
+        known = moving.key(node, signals)
+        try:
+            found = (
+                self.known_moves[known] if known in self.known_moves else moving.moved(node, signals, self.constants)
             )
-            operation = replace(operation, functions=(*operation.functions, *self.drawn(node)))
-        self.steps.append((operation, tuple(source.name for source in sources)))
-        self.made_by[node] = operation
+        except LookupError:
+            return False
+        if known:
+            self.known_moves[known] = found
+        several = isinstance(node.meta["val"], tuple | list)
+        made: list[tuple[Operation, Layout] | None] = []
+        for each in found:
+            made.append(None if each is None else (self.moved(node, operations, each, several), each.layout))
+        if several:
+            self.parts[node] = made
+        elif made[0] is not None:
+            self.made_by[node], self.layouts[node] = made[0]
+        return True
+
+    def moved(self, node: fx.Node, operations: Sequence[Operation], found: moving.Moved, several: bool) -> Operation:
+        """Return the operation behind a move: a new one, or the one before where every value stays in its place."""
+        shape, source = found.moves.places.shape, operations[0]
+        stays = len(operations) == 1 and math.prod(shape) == math.prod(source.shape)
+        stays = stays and np.array_equal(found.moves.places.reshape(-1), np.arange(math.prod(shape)))
+        if stays and shape == source.shape:
+            return source
+        name = self.unique(node.name if several else self.digital_name(node))
+        kind, detail = ACCEPTED.get(operation_name(node), ("", ""))
+        if stays:
+            operation = Operation.digital(name, "flatten", source.shape, shape, operation_name(node))
+        elif kind == "select" and self.layouts[node.all_input_nodes[0]].first and found.layout.first:
+            axes, taken = self.selection(node, arguments(node))
+            operation = Operation.digital(name, "select", source.shape, shape, detail, axes=axes, taken=taken)
+        else:
+            same = self.same_moves.setdefault((shape, found.moves.places.tobytes()), found.moves)
+            operation = Operation(name, "moves", shape, operation_name(node), moves=same)
+        self.steps.append((operation, tuple(dict.fromkeys(each.name for each in operations))))
+        return operation
+
+    def known(self, node: fx.Node, sources: Sequence[fx.Node], kind: str, detail: str) -> bool:
+        """Add an operation that a network has a kind of its own for; False if samples do not stand as that needs."""
+        call, given = self.call(node, sources), arguments(node)
+        operand = sources[0]
+        layout, before = self.layouts[operand], self.made_by[operand]
+        if kind in ("add", "multiply", "activation"):
+            layout = call.broadcast()
+        axes: tuple[int, ...] = ()
+        window = None
+        if kind == "batch_norm" and not layout.first:
+            return False
+        if kind == "softmax" or operation_name(node) == "mean":
+            dimensions, dim = len(shape_of(operand)), given.get("dim")
+            listed = [dim] if isinstance(dim, int) else list(dim or range(dimensions))
+            axes = call.axes(operand, listed)
+            if kind == "pool" and not given.get("keepdim"):
+                behind = [axis % dimensions for axis in listed]
+                layout = Layout(layout.axis - sum(axis < layout.axis for axis in behind), layout.order)
+        elif kind == "pool":
+            found = self.pooling(node, given, layout, before)
+            if found is None:
+                return False
+            window, axes = found
+        shape = layout.sample_shape(shape_of(node))
+        detail, parameters = self.with_constants(node, kind, detail)
+        name = self.unique(self.digital_name(node))
+        inputs = len(dict.fromkeys(self.made_by[source] for source in sources))
+        numbers = _numbers(given) if kind in ("activation", "add", "multiply", "pool") else ()
+        operation = Operation.digital(
+            name, kind, before.shape, shape, detail, window, axes, inputs, parameters=parameters, numbers=numbers
+        )
+        operation = replace(operation, functions=(*operation.functions, *self.drawn(node)))
+        self.add(node, operation, [self.made_by[source] for source in sources], layout)
+        return True
+
+    def pooling(
+        self, node: fx.Node, given: dict[str, Any], layout: Layout, before: Operation
+    ) -> tuple[Window | None, tuple[int, ...]] | None:
+        """Return window and axes of a pooling; None if it is none of the kind of a network."""
+        over, shape = int(operation_name(node).removesuffix("_with_indices")[-2]), shape_of(node)
+        if layout.axis >= len(shape) - over:
+            raise MixedError
+        if "kernel_size" in given:
+            kernel = as_sizes(given["kernel_size"], over)
+            stride = as_sizes(given["stride"], over) if given["stride"] else kernel
+            return Window(
+                kernel, stride, as_sizes(given["padding"], over), as_sizes(given.get("dilation", 1), over)
+            ), ()
+        if over == 2:
+            return None, ()
+        sizes, outputs = before.shape[-over:], shape[-over:]
+        if any(size % number for size, number in zip(sizes, outputs, strict=True)):
+            return None
+        kernel = tuple(size // number for size, number in zip(sizes, outputs, strict=True))
+        return Window(kernel, kernel, (0,) * over, (1,) * over), ()
+
+    def call(self, node: fx.Node, sources: Sequence[fx.Node]) -> Call:
+        """Describe a traced call for the rules."""
+        learns = {
+            operand: math.prod(operand.meta["val"].shape)
+            for operand in node.all_input_nodes
+            if self.held.get(operand.name) in self.trained
+        }
+        layouts = {source: self.layouts[source] for source in sources}
+        return Call(node, operation_name(node), arguments(node), layouts, learns)
+
+    def by_rule(self, node: fx.Node, sources: Sequence[fx.Node]) -> None:
+        """Add what a digital unit computes, as a rule says."""
+        if not any(isinstance(value, torch.Tensor) for value in values_of(node)):
+            return
+        found = rule(self.call(node, sources))
+        operations = [self.made_by[source] for source in sources]
+        waits: dict[Operation, tuple[int, ...]] = {}
+        for source, operation in zip(sources, operations, strict=True):
+            waits[operation] = tuple(sorted({*waits.get(operation, ()), *found.waits.get(source, ())}))
+        counted: dict[str, int] = {}
+        for function, number in (*found.functions, *self.drawn(node)):
+            counted[function] = counted.get(function, 0) + number
+        name = operation_name(node)
+        self.add(
+            node,
+            Operation(
+                self.unique(self.digital_name(node)),
+                "table" if name in ("embedding", "embedding_bag") else "digital",
+                found.layout.sample_shape(shape_of(node)),
+                name,
+                functions=tuple((function, number) for function, number in counted.items() if number > 0),
+                waits=tuple(waits.values()),
+                assumed=found.assumed,
+            ),
+            operations,
+            found.layout,
+        )
 
     def turned(self, node: fx.Node) -> str | None:
         """Return the name of the matrix, a parameter or buffer, that a node is the transpose of; None if of none."""
@@ -211,7 +322,7 @@ class Translator:
         source: the operation that it reads. shape: of what comes out for a sample. given: the arguments of the call.
         """
         weight = given["weight"]
-        if weight.name not in self.held or given["input"] not in self.made_by:
+        if weight.name not in self.held:
             subject = self.subject(node)
             if subject.startswith("module") and self.place(node)[1] not in ACCEPTED_MODULES:
                 raise InputError(self.refusal(node))
@@ -224,7 +335,20 @@ class Translator:
         path, _ = self.place(node)
         held_here = f"{path}.weight" in self.all_names[parameter]
         name = path if held_here else parameter.removesuffix("weight").rstrip(".")
-        name = self.unique(name or node.name)
+        return self.layer_of(node, kind, source, shape, given, self.unique(name or node.name), parameter)
+
+    def layer_of(
+        self,
+        node: fx.Node,
+        kind: str,
+        source: Operation,
+        shape: tuple[int, ...],
+        given: dict[str, Any],
+        name: str,
+        parameter: str,
+    ) -> WeightLayer:
+        """Make a weight layer of a name, with the parameter that it multiplies by; the rest as of `weight_layer`."""
+        weight = given["weight"]
         rows, bias = weight.meta["val"].shape[0], given["bias"] is not None
         if kind == "recurrent":
             return WeightLayer.recurrent(name, source.shape, given["rule"], bias, parameter)
@@ -234,14 +358,19 @@ class Translator:
         axes = len(kernel)
         if len(source.shape) != axes + 1:
             raise InputError(f"{self.subject(node)} reads a sample of shape {source.shape}, accepted: {axes + 1} sizes")
-        stride, dilation = _sizes(given["stride"], axes), _sizes(given["dilation"], axes)
+        window, groups = self.window(given, axes, kernel), given["groups"]
+        return WeightLayer.convolution(name, source.shape, rows, window, bias, parameter, shape, groups)
+
+    @staticmethod
+    def window(given: dict[str, Any], axes: int, kernel: tuple[int, ...]) -> Window:
+        """Return the window of a convolution; given: the arguments of the call."""
+        stride, dilation = as_sizes(given["stride"], axes), as_sizes(given["dilation"], axes)
         padding = given["padding"]
         if padding == "same":  # torch puts the odd position after the last one
             before = tuple(d * (k - 1) // 2 for d, k in zip(dilation, kernel, strict=True))
         else:
-            before = (0,) * axes if padding == "valid" else _sizes(padding, axes)
-        window, groups = Window(kernel, stride, before, dilation), given["groups"]
-        return WeightLayer.convolution(name, source.shape, rows, window, bias, parameter, shape, groups)
+            before = (0,) * axes if padding == "valid" else as_sizes(padding, axes)
+        return Window(kernel, stride, before, dilation)
 
     def with_constants(self, node: fx.Node, kind: str, detail: str) -> tuple[str, int]:
         """Say how a sum or product treats operands that are no branches of their own.
@@ -266,36 +395,13 @@ class Translator:
         behind = [source for source in node.all_input_nodes if source not in self.made_by]
         while behind:
             source = behind.pop()
-            function = next((RANDOM[name] for name in RANDOM if _operation_name(source).startswith(name)), None)
+            function = next((RANDOM[name] for name in RANDOM if operation_name(source).startswith(name)), None)
             if function is not None and source not in self.random:
                 self.random.add(source)
-                numbers = _shape(source)
-                found[function] = found.get(function, 0) + math.prod(numbers[1 if _has_samples(source) else 0 :])
+                numbers = shape_of(source)
+                found[function] = found.get(function, 0) + math.prod(numbers[1 if has_samples(source) else 0 :])
             behind += [each for each in source.all_input_nodes if each not in self.made_by]
         return list(found.items())
-
-    def sample_shape(self, node: fx.Node) -> tuple[int, ...]:
-        """Return the shape of the node's (first) value for one sample."""
-        if not _has_samples(node):
-            raise InputError(self.mixes_samples(node))
-        return _shape(node)[1:]
-
-    def extent(self, node: fx.Node, kind: str, given: dict[str, Any]) -> tuple[Window | None, tuple[int, ...]]:
-        """Return the window of a sliding pooling, and the axes of the sample that a softmax or mean runs over."""
-        if kind == "pool" and "kernel_size" in given:
-            over = 1 if _operation_name(node).endswith("1d") else 2
-            kernel = _sizes(given["kernel_size"], over)
-            stride = _sizes(given["stride"], over) if given["stride"] else kernel
-            return Window(kernel, stride, _sizes(given["padding"], over), _sizes(given.get("dilation", 1), over)), ()
-        if kind != "softmax" and _operation_name(node) != "mean":
-            return None, ()
-        dimensions = len(node.all_input_nodes[0].meta["val"].shape)
-        dim = given.get("dim")
-        listed = [dim] if isinstance(dim, int) else list(dim or range(dimensions))
-        axes = tuple(sorted(axis % dimensions - 1 for axis in listed))
-        if axes[0] < 0:
-            raise InputError(self.mixes_samples(node))
-        return None, axes
 
     def selection(self, node: fx.Node, given: dict[str, Any]) -> tuple[tuple[int, ...], tuple[int, int, int]]:
         """Return the axis of the sample along which values are selected, and first, stop and step."""
@@ -303,107 +409,14 @@ class Translator:
         axis = given["dim"] % len(before)
         if axis == 0:
             raise InputError(self.mixes_samples(node))
-        if _operation_name(node) == "select":
+        if operation_name(node) == "select":
             first = given["index"] % before[axis]
             return (axis - 1,), (first, first + 1, 1)
         first, stop, step = slice(given["start"], given["end"], given["step"]).indices(before[axis])
         return (axis - 1,), (first, stop, step)
-
-    def place(self, node: fx.Node) -> tuple[str, str]:
-        """Return path and class of the submodule in whose forward the node was traced."""
-        stack = list(node.meta.get("nn_module_stack", {}).values()) or [("", type(self.twin).__name__)]
-        path, kind = stack[-1]
-        kind = kind if isinstance(kind, str) else kind.__name__
-        return path.partition("@")[0], kind.rpartition(".")[2]
-
-    def subject(self, node: fx.Node) -> str:
-        """Name the node in the words the user wrote."""
-        path, kind = self.place(node)
-        if is_torchs_own(self.twin.get_submodule(path)):
-            return f"module {path!r} ({kind})" if path else f"module {kind}"
-        return f"operation {_operation_name(node)!r} in {kind}.forward" + (f" (module {path!r})" if path else "")
-
-    def refusal(self, node: fx.Node) -> str:
-        """Say that the node is not supported, and what is."""
-        subject, (_, kind), name = self.subject(node), self.place(node), _operation_name(node)
-        if name.startswith("wrap_with_"):  # a part of the graph that torch keeps to itself
-            return (
-                f"{kind}.forward calls torch.no_grad, torch.autocast or a re-entrant checkpoint, whose inside is not "
-                "traced, accepted: detach() or requires_grad_(False), and checkpoint(..., use_reentrant=False)"
-            )
-        if not subject.startswith("module"):
-            return unsupported(subject, KNOWN_OPERATIONS)
-        if kind in ACCEPTED_MODULES:  # such as the padding of a Conv2d with padding_mode="circular"
-            return f"operation {name!r} in {subject} is not supported, accepted: a {kind} that does without it"
-        return unsupported(subject, KNOWN_MODULES)
-
-    def mixes_samples(self, node: fx.Node) -> str:
-        """Say that the node mixes samples."""
-        return f"{self.subject(node)} mixes the samples of a batch, accepted: each sample by itself"
-
-    def digital_name(self, node: fx.Node) -> str:
-        """Return the path of the submodule without parts of its own that the node is, or else the node's name."""
-        path, _ = self.place(node)
-        is_leaf = next(self.twin.get_submodule(path).children(), None) is None
-        return path if path and is_leaf else node.name
-
-    def unique(self, name: str) -> str:
-        """Return a name that no other operation has: this one, or the same with ":2", ":3" and so on."""
-        wanted, count = name, 1
-        while name in self.taken:
-            count += 1
-            name = f"{wanted}:{count}"
-        self.taken.add(name)
-        return name
-
-
-def _shape(node: fx.Node) -> tuple[int, ...]:
-    """Return the shape of a node's (first) value for all samples."""
-    value = node.meta["val"]
-    return tuple((value[0] if isinstance(value, tuple | list) else value).shape)
-
-
-def _has_samples(node: fx.Node) -> bool:
-    """Tell whether a node's value has an axis of samples, and something for each of them."""
-    shape = _shape(node)
-    return len(shape) > 1 and shape[0] == BATCH
-
-
-def _is_weight_layer(node: fx.Node) -> bool:
-    kind, _ = ACCEPTED.get(_operation_name(node), ("", ""))
-    return kind in ("linear", "recurrent") or kind.startswith("conv")
-
-
-def _needed_for(nodes: Sequence[fx.Node], ends: AbstractSet[fx.Node]) -> set[fx.Node]:
-    """Find the nodes that some (``ends``) are made of; after a change in place torch reads the new value."""
-    live = set(ends)
-    for node in reversed(nodes):
-        if node in live:
-            live.update(node.all_input_nodes)
-    return live
-
-
-def _operation_name(node: fx.Node) -> str:
-    """Shorten what a node calls: `relu_.default` -> `relu`; `<built-in function getitem>` -> `getitem`."""
-    if isinstance(node.target, torch._ops.OpOverload):
-        return node.target._schema.name.partition("::")[2].removesuffix("_")
-    return getattr(node.target, "__name__", str(node.target))
-
-
-def _arguments(node: fx.Node) -> dict[str, Any]:
-    """Return the arguments of a traced call by name, defaults filled in."""
-    assert isinstance(node.target, torch._ops.OpOverload), "only torch operations are in ACCEPTED"
-    schema = node.target._schema.arguments
-    given = {argument.name: value for argument, value in zip(schema, node.args, strict=False)} | node.kwargs
-    return {argument.name: given.get(argument.name, argument.default_value) for argument in schema}
 
 
 def _numbers(given: dict[str, Any]) -> tuple[tuple[str, float], ...]:
     """Return the constants among the arguments of a call, words as 1."""
     found = {name: 1.0 if isinstance(value, str) else value for name, value in given.items()}
     return tuple((name, float(value)) for name, value in found.items() if isinstance(value, bool | int | float))
-
-
-def _sizes(value: Any, axes: int) -> tuple[int, ...]:
-    sizes = [value] if isinstance(value, int) else list(value)
-    return tuple(int(size) for size in (sizes * axes if len(sizes) == 1 else sizes))

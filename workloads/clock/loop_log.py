@@ -87,7 +87,7 @@ class LoopLog(ActivityLog):
         """How many samples the call was given; None: nobody knows."""
         self._mark, self._inferred = (0, 0), 0
         """How many parts and rows, and rows of inference, there were when it began."""
-        self._chip, self._shape = placement.chip, placement.network.input_shape
+        self._chip, self._shape = placement.chip, placement.network.inputs[0].shape
         self._kinds: dict[Any, TileKind] = {
             (block.layer, block.tile): placement.chip.tiles[block.kind] for block in placement.blocks()
         }

@@ -18,7 +18,7 @@ from rpusim.arch.contract.activity import Activity, Phase
 from rpusim.arch.contract.quantity import PICOSECONDS_PER_SECOND, ZEPTOJOULES_PER_JOULE
 from rpusim.arch.engine.events import Events
 from rpusim.arch.mapping.placement import Placement
-from rpusim.arch.network.network import INPUT, Network
+from rpusim.arch.network.network import Network
 from rpusim.arch.schedule.plan import Plan
 from rpusim.workloads.results import wires
 from rpusim.workloads.results.bottleneck import bottleneck
@@ -108,7 +108,7 @@ def result(
         "conductance": conductance,
         "analysis": measured.analysis,
         "sensitivity": measured.sensitivity or None,
-        "provenance": list(provenance),
+        "provenance": [*provenance, *without_rules(placement.network)],
     }
     document = {key: value for key, value in found.items() if value is not None} | dict(last or {})
     return Result(document, measured.trace, measured.plan.stations, measured.details)
@@ -177,14 +177,15 @@ def operations_per_sample(network: Network, training: bool) -> int:
 
     network:   its layers and how they are connected.
     training:  whether samples also go back and learn. A layer that reads only the network's input has no backward
-               pass, and the first step of a recurrent one neither.
+               pass (unless tables or other parameters before it learn), and the first step of a recurrent one neither.
     """
-    macs = network.macs
+    macs, products = network.macs, network.products
     if training:
-        inner = (any(p != INPUT for p in network.predecessors(i)) for i in range(len(network.layers)))
+        inner = (network.goes_back(i) for i in range(len(network.layers)))
         back = (layer.weights * (layer.vectors - layer.unread) for layer in network.layers)
         macs += network.macs + sum(number for number, has in zip(back, inner, strict=True) if has)
-    return 2 * macs
+        products *= 3  # the gradient of each factor
+    return 2 * (macs + products)
 
 
 def operations(network: Network, activity: Activity) -> int:
@@ -196,6 +197,20 @@ def operations(network: Network, activity: Activity) -> int:
     of_layer = np.array([2 * layer.macs // layer.vectors for layer in network.layers], np.int64)
     counted = (activity.tile == 0) & (activity.phase <= Phase.UPDATE)
     return int((of_layer[activity.layer] * activity.count)[counted].sum())
+
+
+def without_rules(network: Network) -> list[dict[str, Any]]:
+    """List what had to be assumed of operations of a network, as rows of provenance: numbers per sample."""
+    return [
+        {
+            "field": f"network.{operation.name}",
+            "value": max((number for _, number in operation.functions), default=0),
+            "unit": "1",
+            "source": f"assumption: {operation.assumed}",
+        }
+        for operation in network.operations
+        if operation.assumed
+    ]
 
 
 def placed_layers(placement: Placement) -> list[dict[str, Any]]:

@@ -13,7 +13,7 @@ import torch
 from torch import nn
 
 from rpusim.errors import InputError
-from rpusim.workloads.capture.accepted import WEIGHT_LAYERS
+from rpusim.workloads.capture.traced import WEIGHT_LAYERS
 from rpusim.workloads.runs.process import RandomNumbers
 from rpusim.workloads.runs.training_loop import Batches
 

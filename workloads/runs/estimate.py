@@ -41,8 +41,8 @@ def map_network(
 ) -> dict[str, Any]:
     """Place a network on a chip, as a document: every layer with its tiles, and totals.
 
-    network:   one of the zoo, ``file.py:function``, or what `rpusim.capture` found. On a chip that trains, layers that
-               only training uses are placed as well.
+    network:   one of the zoo, ``file.py:function``, (module, shape of one sample), or what `rpusim.capture` found. On a
+               chip that trains, layers that only training uses are placed as well.
     chip:      a preset, a YAML file, or a `Chip`.
     bias:      where biases are: a column of the array, or digital.
     device:    a way to train or to infer, whose unit cells say how many arrays a weight takes; None: one device each.
@@ -59,11 +59,13 @@ def map_network(
         "totals": {
             "weights": placement.network.weights,
             "macs": placement.network.macs,
+            "products": placement.network.products,
             "tiles": placement.tiles_used,
             "arrays": placement.arrays_used,
             "utilisation": placement.utilisation,
             "area_m2": bill_of_parts(placement.chip).area_m2,
         },
+        "assumed": list(placement.network.assumptions),
     }
 
 

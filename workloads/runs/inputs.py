@@ -15,9 +15,10 @@ import torch
 from torch import nn
 
 from rpusim.arch.chips.chip import Chip, load_chip
+from rpusim.arch.contract.configuration import shown
 from rpusim.arch.mapping.placement import Placement, place
 from rpusim.arch.network.network import Network
-from rpusim.errors import InputError, nearest
+from rpusim.errors import InputError, nearest, written
 from rpusim.kernels.inference import INFERENCE, AddNormal, GaussianClip, InferenceConfig
 from rpusim.kernels.pulses.trains import Execution
 from rpusim.workloads.capture.capture import capture, capture_modes, check_convertible
@@ -33,8 +34,9 @@ from rpusim.workloads.zoo.data import Dataset
 Cells = UnitCells | InferenceCells
 """What stands at the cross-points of arrays: cells that learn there, or that are programmed and read."""
 
-GivenNetwork = str | Network
-"""A network as a user names it: one of the zoo, ``file.py:function``, or what `rpusim.capture` found."""
+GivenNetwork = str | Network | tuple[nn.Module, Any]
+"""A network as a user names it: one of the zoo, ``file.py:function``, a torch module with the shape of a sample (or
+whatever else `rpusim.capture` takes for it), or what `rpusim.capture` found."""
 GivenDevice = str | dict[str, Any] | InferenceConfig
 """A device as a user names it: a way to train or to infer, a mapping with ``model``, or an `InferenceConfig`."""
 
@@ -95,6 +97,11 @@ def load(experiment: Experiment) -> Inputs:
     """
     with experiment.speaks("network"):
         digital, input_shape = networks.build(experiment.network)
+        if not all(isinstance(size, int) for size in input_shape):
+            raise InputError(
+                f"network: {experiment.network!r} reads {shown(written(input_shape))}, but the data of a run are one "
+                "tensor of numbers; accepted: the shape of one sample, or rpusim.place and a loop of your own"
+            )
     with experiment.speaks("data"):
         samples = data.load(experiment.data).shaped(input_shape)
     with experiment.speaks("network"):
@@ -136,8 +143,18 @@ def load_network(given: GivenNetwork, training: bool = False) -> Network:
     """
     if isinstance(given, Network):
         return given
-    with torch.device("meta"):
-        module, input_shape = networks.build(given)
+    if isinstance(given, tuple):
+        module, input_shape = given
+        return capture(module, input_shape, training=training)
+    if isinstance(given, nn.Module):
+        raise InputError(f"network: got a {type(given).__name__} alone, accepted: (module, shape of one sample)")
+    try:
+        with torch.device("meta"):
+            module, input_shape = networks.build(given)
+    except InputError as error:
+        if not isinstance(error.__cause__, NotImplementedError | RuntimeError):
+            raise
+        module, input_shape = networks.build(given)  # its function reads values, which are not there on "meta"
     return capture(module, input_shape, given, training)
 
 

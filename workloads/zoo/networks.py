@@ -20,9 +20,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
-from torch import Tensor, nn
+from torch import Tensor, dtype, nn
 
 from rpusim.arch.contract.configuration import shown
 from rpusim.errors import InputError, nearest, written
@@ -339,11 +339,12 @@ _RUNNING = threading.RLock()
 os.register_at_fork(after_in_child=_RUNNING._at_fork_reinit)  # type: ignore[attr-defined]
 
 
-def build(name: str) -> tuple[nn.Module, tuple[int, ...]]:
+def build(name: str) -> tuple[nn.Module, tuple[Any, ...]]:
     """Build a network by name: a fresh module, and the shape of one sample.
 
     name: one of `NETWORKS`, or ``file.py:function`` for a function of the user's own, without arguments, that returns
-          (module, input_shape); the file is run as a program, with the user's rights.
+          (module, input_shape); the file is run as a program, with the user's rights. Its input_shape may be whatever
+          `rpusim.capture` takes: one shape, several, shapes with dtypes, examples.
 
     Torch's random state settles the weights. Raises InputError with the nearest name if there is no such network, and
     if the user's function does not return what it should.
@@ -355,7 +356,7 @@ def build(name: str) -> tuple[nn.Module, tuple[int, ...]]:
     return NETWORKS[name].builder(), NETWORKS[name].input_shape
 
 
-def _from_file(path: str, function: str) -> tuple[nn.Module, tuple[int, ...]]:
+def _from_file(path: str, function: str) -> tuple[nn.Module, tuple[Any, ...]]:
     """Call the user's function; whatever is wrong with it is said in one sentence."""
     try:
         there = Path(path).is_file()
@@ -373,9 +374,13 @@ def _from_file(path: str, function: str) -> tuple[nn.Module, tuple[int, ...]]:
         raise InputError(f"network: {path} has no function {function!r}{nearest(function, functions)}")
     try:
         module, input_shape = defined[function]()
-        if isinstance(input_shape, str | bytes | dict | set | frozenset):
+        if isinstance(input_shape, dict):
+            input_shape = (input_shape,)
+        if isinstance(input_shape, Tensor):
+            input_shape = (input_shape,)
+        if isinstance(input_shape, str | bytes | set | frozenset):
             raise TypeError(f"the shape is {shown(written(input_shape), 60)}, not numbers in an order")
-        shape = tuple(operator.index(size) for size in itertools.islice(input_shape, 1000))
+        shape: tuple[Any, ...] = tuple(map(_size, itertools.islice(input_shape, 1000)))
     except (Exception, SystemExit) as error:
         raise InputError(
             f"network: {function} in {path} did not return (module, input_shape) "
@@ -384,6 +389,11 @@ def _from_file(path: str, function: str) -> tuple[nn.Module, tuple[int, ...]]:
     if not isinstance(module, nn.Module):
         raise InputError(f"network: {function} in {path} returned {type(module).__name__}; a torch module is needed")
     return module, shape
+
+
+def _size(given: Any) -> Any:
+    """Return a size as a whole number; what is no number (a shape or an example of one of several inputs) as it is."""
+    return given if isinstance(given, list | tuple | dict | Tensor | dtype) else operator.index(given)
 
 
 def _first_line(error: BaseException) -> str:

@@ -66,6 +66,29 @@ COUNTS: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(("tanh step", "relu step"), ("a",)),
     "lstm step": ("5a 3m", "8m 2a"),  # four sums, f c + i g, o tanh(c)
     "gru step": ("5a 2m", "5m 2a"),  # three sums, r (W h), n + z (h - n)
+    "product": ("m a", "2m 2a"),  # a b added; d b and d a added
+    "operand": ("",),
+    "normalise": ("3a 2m", "4a 3m"),  # sums of x and x x, (x - m) r; sums of d and d y, (d - m1 - y m2) r
+    "normalise by root": ("a 2m", "2a 3m"),  # sum of x x, x r; sum of d y, (d - y m2) r
+    "statistics": ("3m 2a s q", "2m"),  # both means, m2 - m m, + eps, 1 / root; both means of d and d y
+    "scale by a parameter": ("m", "2m"),  # w y; w d, and y d, which is summed up for w
+    "table": ("", "m a"),  # less rate times gradient
+    "row": ("",),
+    "look up": ("t", "a"),  # the gradient is added where the value was
+    **dict.fromkeys(("maximum of two", "selection"), ("c", "c")),
+    "comparison": ("c",),
+    "rounding": ("a",),
+    "root": ("s", "q m"),  # d / y, times 1/2
+    "inverse root": ("s q", "4m"),  # y y y d / -2
+    "inverse": ("q", "3m"),  # -1 y y d
+    "logarithm": ("e", "q"),  # d / x
+    "power": ("2e m", "q 2m"),  # exp(p log(x)); p y d / x
+    "of a logarithm of a sum": ("c 2a e", "m"),  # largest, x - largest, exp, sum; d softmax
+    "of a variance": ("2a m", "a m"),  # sums of x and x x; (x - m) times 2 d / n
+    "of a product of all": ("m", "m q"),  # y d / x
+    "of a running sum": ("a", "a"),
+    "interpolation": ("2a m", "3a 2m"),  # a + w (b - a); d - w d to a, w d to b, added up there
+    **dict.fromkeys(("pointwise", "without a rule"), (LINE, f"{LINE} m")),
 }
 KEPT = {
     **dict.fromkeys(("relu", "clamp_min", "clamp_max", "threshold", "relu6", "hardtanh", "clamp"), (0, 1)),
@@ -74,6 +97,11 @@ KEPT = {
     **dict.fromkeys(("prelu", "hardswish", "exp", "sigmoid", "tanh", "softplus", "log_sigmoid", "gelu"), (1, 0)),
     **dict.fromkeys(("silu", "mish", "elu", "celu", "selu", "softmax", "log_softmax"), (1, 0)),
     **dict.fromkeys(("batch_norm", "square", "loss"), (1, 0)),
+    **dict.fromkeys(("operand", "normalise", "normalise by root", "statistics", "root", "inverse root"), (1, 0)),
+    **dict.fromkeys(("inverse", "logarithm", "of a logarithm of a sum", "of a variance"), (1, 0)),
+    **dict.fromkeys(("of a product of all", "pointwise", "without a rule"), (1, 0)),
+    **dict.fromkeys(("maximum of two", "selection"), (0, 1)),
+    "power": (2, 0),
 }
 """Words, and bits, that wait for the way back: what is read there again, or which piece it was."""
 
@@ -95,4 +123,4 @@ def test_every_operation_of_a_formula_is_one(name: str) -> None:
 def test_what_the_way_back_reads_again_waits_for_it(name: str) -> None:
     function = FUNCTIONS[name]
     assert (function.words, function.bits) == KEPT.get(name, (0, 0))
-    assert function.read == (name == "parameter")
+    assert function.read == (name in ("parameter", "table", "row"))
