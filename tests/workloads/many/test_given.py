@@ -39,8 +39,8 @@ def test_the_page_runs(capsys: pytest.CaptureFixture[str]) -> None:
 
 @pytest.mark.parametrize(
     "given",
-    [(7, 3), [(7, 3)], ((7, 3), torch.float32), torch.rand(5, 7, 3), {"x": (7, 3)}, {"x": torch.rand(1, 7, 3)}],
-    ids=str,
+    [(7, 3), [(7, 3)], ((7, 3), torch.float32), torch.ones(5, 7, 3), {"x": (7, 3)}, {"x": torch.ones(1, 7, 3)}],
+    ids=["sizes", "a list", "with a dtype", "a batch", "by name", "a batch by name"],
 )
 def test_a_sample_may_be_said_in_many_ways(given: Any) -> None:
     assert capture(Sets(), given).edges[0].needs.tolist() == [-1] * 7
