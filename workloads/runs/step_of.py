@@ -204,13 +204,25 @@ class _Program:
             raise Unsuitable("a weight that no layer of its own holds") from None
 
     def between_layers(self, operation: WeightLayer, source: Value) -> Value:
-        """Apply the dropout between the layers of a recurrent module, which no operation of the network shows."""
+        """Apply the dropout between the layers of a recurrent module."""
+        part = self.behind_dropout(operation)
+        return source if part is None else self.mask(Dropout(part, "dropout", source.shape, time_first=True), source)
+
+    def behind_dropout(self, operation: Operation) -> nn.Module | None:
+        """Return the recurrent module of which a layer is the second or a later one, with dropout before it."""
         outer, _, inner = operation.name.partition(":")[0].rpartition(".")
-        part = self.model.get_submodule(outer) if outer else self.model
+        try:
+            part = self.model.get_submodule(outer) if outer else self.model
+        except AttributeError:
+            return None
         recurrent = isinstance(part, nn.RNNBase | AnalogRecurrent)
-        if not recurrent or inner == "ih_l0" or not part.dropout:
-            return source
-        return self.mask(Dropout(part, "dropout", source.shape, time_first=True), source)
+        return part if recurrent and inner.startswith("ih_l") and inner != "ih_l0" and part.dropout else None
+
+    def is_between_layers(self, operation: Operation) -> bool:
+        """Tell whether all that reads an operation are later layers of recurrent modules, which have its dropout."""
+        readers = {each.name: each for each in self.network.operations}
+        behind = [readers[name] for name in self.network.graph.successors(operation.name)]
+        return all(isinstance(each, WeightLayer) and self.behind_dropout(each) is not None for each in behind)
 
     def mask(self, dropout: Dropout, source: Value) -> Value:
         """Multiply by the masks of a dropout."""
@@ -229,6 +241,8 @@ class _Program:
         if kind == "select":
             axis, numbers = operation.axes[0], np.arange(source.size).reshape(source.shape)
             return graph.gather(source, numbers.take(range(*operation.taken), axis).reshape(operation.shape))
+        if kind == "dropout" and self.is_between_layers(operation):
+            return source  # the layer behind it applies it
         if kind == "dropout" and operation.detail in ("dropout", "feature_dropout"):
             return self.dropout(operation, source)
         if kind == "batch_norm" or operation.detail in ("layer_norm", "group_norm"):
