@@ -60,6 +60,8 @@ def _figure(name: str, records: list[dict[str, Any]]) -> dict[str, Any]:
     mean, low, high = intervals.of_mean(values)
     if len(values) == 1 and name == "error" and (tested := records[0].get("test_samples")):
         low, high = intervals.of_share(mean, tested)
+    if name.startswith("error"):  # a share
+        low, high = max(low, 0.0), min(high, 1.0)
     return {"mean": mean, "low": low, "high": high, "n": len(values)}
 
 
@@ -116,8 +118,8 @@ def importance(study: Study, of: Sequence[dict[str, Any]]) -> list[dict[str, Any
 def answer(study: Study, of: Sequence[dict[str, Any]]) -> str:
     """Answer the question in one sentence, from groups.
 
-    Where groups cannot be told from the best one in the first goal: that of them which is cheapest in the first of the
-    other goals in which one is cheaper by more than `WORTH_SAYING`. Else the best of the first two goals.
+    Of groups whose mean is within the interval of the best one in the first goal: that which is cheapest in the first
+    of the other goals in which one is cheaper by more than `WORTH_SAYING`. If none is, the best of the first two goals.
     """
     usable = [g for g in of if g["feasible"] and all(goal in g["metrics"] for goal in study.wanted)]
     if not usable:
@@ -127,15 +129,14 @@ def answer(study: Study, of: Sequence[dict[str, Any]]) -> str:
     said = f"{_words(best)} has the best {MEASURES[first].label}, {_value(first, best)}"
     if not others:
         return f"{said}."
-    figure = best["metrics"][first]
-    alike = [g for g in usable if _overlap(g["metrics"][first], figure)]
+    alike = [g for g in usable if _within_interval(first, g, best)]
     for other in others:
         cheapest = min(alike, key=lambda g: (_signed(other, g), _signed(first, g)))
         if _signed(other, best) - _signed(other, cheapest) > WORTH_SAYING * abs(_signed(other, best)):
             ratio = cheapest["metrics"][other]["mean"] / best["metrics"][other]["mean"]
             return (
-                f"{_words(cheapest)} suffices: its {MEASURES[first].label}, {_value(first, cheapest)}, cannot be told "
-                f"from the best ({_value(first, best)}, {_words(best)}), and its {MEASURES[other].label} is "
+                f"{_words(cheapest)} suffices: its {MEASURES[first].label}, {_value(first, cheapest)}, is within the "
+                f"interval of the best, {_value(first, best)} ({_words(best)}), and its {MEASURES[other].label} is "
                 f"{ratio:.3g} of that one's."
             )
     second = others[0]
@@ -145,8 +146,10 @@ def answer(study: Study, of: Sequence[dict[str, Any]]) -> str:
     return f"{said}; {_words(least)} has the best {MEASURES[second].label}, {_value(second, least)}."
 
 
-def _overlap(one: dict[str, Any], other: dict[str, Any]) -> bool:
-    return bool(one["low"] <= other["high"] and other["low"] <= one["high"])
+def _within_interval(name: str, group: dict[str, Any], best: dict[str, Any]) -> bool:
+    """Whether the mean of a figure of a group is no worse than the end of the interval of the best one."""
+    mean, figure = group["metrics"][name]["mean"], best["metrics"][name]
+    return bool(mean <= figure["high"] if MEASURES[name].better == "lower" else mean >= figure["low"])
 
 
 def _words(group: dict[str, Any]) -> str:

@@ -36,7 +36,7 @@ def test_an_error_of_one_seed_has_wilsons_interval_and_a_time_has_none() -> None
     assert group["metrics"]["time"] == {"mean": 2.0, "low": 2.0, "high": 2.0, "n": 1}
 
 
-def test_what_cannot_be_told_from_the_best_and_costs_less_suffices() -> None:
+def test_what_is_within_the_interval_of_the_best_and_costs_less_suffices() -> None:
     of = study(["error", "energy"])
     rows = [({"a": 1}, {"error": 0.020, "energy": 2.0}), ({"a": 2}, {"error": 0.021, "energy": 1.0})]
     said = summary.answer(of, summed(of, rows, test_samples=360))
