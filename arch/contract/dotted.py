@@ -26,10 +26,16 @@ def read(text: str) -> tuple[str, Any]:
 
     Raises `InputError` if there is no path, or the value is not YAML.
     """
+    path, value = cut(text)
+    return path, value_of(path, value)
+
+
+def cut(text: str) -> tuple[str, str]:
+    """Cut ``PATH=VALUE`` into path and value, unread. Raises `InputError` if there is no path."""
     path, equals, value = text.partition("=")
     if not equals or not all(path.strip().split(".")):
         raise InputError(f"--set: got {shown(written(text))}, but PATH=VALUE is needed, such as tiles.0.adc.bits=6")
-    return path.strip(), value_of(path.strip(), value)
+    return path.strip(), value
 
 
 def value_of(path: str, text: str) -> Any:

@@ -37,6 +37,7 @@ from rpusim.kernels.layers.gradient import (
     Waiting,
     in_order,
     masked,
+    second_derivative,
     work_of_norm,
 )
 from rpusim.kernels.mvm.input_range import LearnedRange
@@ -91,10 +92,7 @@ class _AnalogProduct(torch.autograd.Function):
         (vectors,) = ctx.saved_tensors
         layer: AnalogLayer = ctx.layer
         if torch.is_grad_enabled():
-            raise InputError(
-                f"layer {layer.layer}: a gradient of a gradient was asked for (create_graph=True), which arrays cannot "
-                "give; accepted is a loss that uses no gradients, or such a penalty on a part that is not converted"
-            )
+            raise second_derivative(layer.layer)
         d = gradients[0].contiguous()
         vars(layer)["at_work"] = ctx.call
         wanted = ctx.needs_input_grad[0]

@@ -54,6 +54,14 @@ class OnArrays(Protocol):
         """What a function of torch asks of its weights outside of its forward, if arrays can do that; else None."""
 
 
+def second_derivative(layer: int) -> InputError:
+    """Say of a layer, by its number, that arrays have no gradient of a gradient."""
+    return InputError(
+        f"layer {layer}: a gradient of a gradient was asked for (create_graph=True), which arrays cannot give; "
+        "accepted is a loss that uses no gradients, or such a penalty on a part that is not converted"
+    )
+
+
 class Pairs:
     """What one backward pass gives a layer to learn from.
 

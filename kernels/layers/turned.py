@@ -18,7 +18,7 @@ from torch.utils._pytree import tree_map
 
 from rpusim.arch.contract.activity import Phase
 from rpusim.errors import InputError
-from rpusim.kernels.layers.gradient import ArrayWeights, PairGradient, Pairs
+from rpusim.kernels.layers.gradient import ArrayWeights, PairGradient, Pairs, second_derivative
 from rpusim.kernels.tiles.tile import ALONE
 
 if TYPE_CHECKING:
@@ -130,10 +130,7 @@ class _TurnedProduct(torch.autograd.Function):
         (vectors,) = ctx.saved_tensors
         layer: AnalogLayer = ctx.layer
         if torch.is_grad_enabled():
-            raise InputError(
-                f"layer {layer.layer}: a gradient of a gradient was asked for (create_graph=True), which arrays cannot "
-                "give; accepted is a loss that uses no gradients, or such a penalty on a part that is not converted"
-            )
+            raise second_derivative(layer.layer)
         d = gradients[0].reshape(len(vectors), -1).to(torch.float32)
         if layer.bias_column:
             d = torch.cat((d, d.new_zeros(len(d), 1)), 1)

@@ -37,11 +37,10 @@ def several(settings: tuple[str, ...]) -> dict[str, list[Any]]:
 
     found: dict[str, list[Any]] = {}
     for setting in settings:
-        path, _ = dotted.read(setting.partition("=")[0] + "=0" if "=" in setting else setting)
+        path, given = dotted.cut(setting)
         if path in found:
             raise InputError(f"--set {path}: was given twice; give its values as {path}=A,B")
-        values = dotted.alternatives(setting.partition("=")[2])
-        found[path] = [dotted.value_of(path, value) for value in values]
+        found[path] = [dotted.value_of(path, value) for value in dotted.alternatives(given)]
     return found
 
 
@@ -173,7 +172,7 @@ def sentence(state: State) -> str:
 
 def front_lines(state: State, most: int = 8) -> list[str]:
     """List the front so far, a line for each configuration."""
-    from rpusim.workloads.explore.measures import MEASURES
+    from rpusim.workloads.results.measures import MEASURES
 
     lines = []
     for group in [group for group in state.groups() if group["front"]][:most]:

@@ -109,17 +109,11 @@ def with_changes(chip: str, device: str | None, settings: tuple[str, ...]) -> tu
 
     Returns both as `rpusim.workloads.runs.inputs` takes them. Raises `InputError` for a path that is of neither.
     """
-    from rpusim.workloads.runs.settings import alike, of_a_chip, with_parameter
+    from rpusim.workloads.runs.settings import changed_inside
 
-    on: Any = chip
-    cells: Any = device
+    fields: dict[str, Any] = {"chip": chip, "device": device}
     for path, value in changes(settings).items():
-        head, _, rest = path.partition(".")
-        if of_a_chip(path):
-            on = alike(on) | {path.removeprefix("chip."): value}
-        elif head == "device" and rest and cells is not None:
-            cells = with_parameter(cells, rest, value)
-        else:
-            reason = "there is no --device" if head == "device" else "it is no field of a chip"
+        if not changed_inside(fields, path, value):
+            reason = "there is no --device" if path.partition(".")[0] == "device" else "it is no field of a chip"
             raise InputError(f"--set {path}: {reason}; accepted here are fields of the chip, and of the --device")
-    return on, cells
+    return fields["chip"], fields["device"]

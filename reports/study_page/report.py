@@ -86,7 +86,7 @@ def page(document: Document) -> str:
 def render(template: str, document: Document, known: list[Axis], chosen: list[int], **words: Any) -> str:
     """Fill a template of this room with words, the style, the script, and the data that the script works with."""
     environment = Environment(
-        loader=FileSystemLoader(FOLDER),
+        loader=FileSystemLoader([FOLDER, TEMPLATES]),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,

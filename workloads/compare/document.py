@@ -12,20 +12,14 @@ from pathlib import Path
 from typing import Any
 
 from rpusim.workloads.compare.run import METRICS, Run, is_number
-from rpusim.workloads.results import intervals
 from rpusim.workloads.results.document import package_version
+from rpusim.workloads.results.groups import figure, unbeaten
+from rpusim.workloads.results.measures import MEASURES
 
 SCHEMA = "rpusim-compare-1"
 """The version of a comparison's keys; `rpusim schema compare` prints them."""
 PAGE = "report.html"
-_GOALS = (
-    ("error", "test error", "1"),
-    ("time", "time per sample", "s"),
-    ("energy", "energy per sample", "J"),
-    ("area", "area", "m2"),
-)
-
-
+_GOALS = ("error", "time", "energy", "area")
 _FEW, _FEW_OF_A_POINT = 3, 6
 
 
@@ -42,16 +36,17 @@ def comparison(runs: Sequence[Run], beside: Path | None = None) -> dict[str, Any
     settings, same = _settings([group[0] for group in together])
     varying = [each["path"] for each in settings]
     goals = [
-        {"name": name, "label": label, "unit": unit, "better": "lower"}
-        for name, label, unit in _GOALS
+        {"name": name, "label": MEASURES[name].label, "unit": MEASURES[name].unit, "better": MEASURES[name].better}
+        for name in _GOALS
         if all(name in run.metrics for run in runs)
     ]
     groups = [_group(group, varying) for group in together]
     for group, name in zip(groups, _names(together, groups), strict=True):
         if name:
             group["name"] = name
-    for index, group in enumerate(groups):
-        group["front"] = bool(goals) and not _beaten(groups, index, [goal["name"] for goal in goals])
+    kept = unbeaten([[group["metrics"][goal["name"]]["mean"] for goal in goals] for group in groups])
+    for group, on_front in zip(groups, kept, strict=True):
+        group["front"] = bool(goals) and on_front
     return {
         "schema": SCHEMA,
         "name": "comparison",
@@ -113,14 +108,8 @@ def _group(runs: list[Run], varying: list[str]) -> dict[str, Any]:
     metrics = {}
     for name in dict.fromkeys(name for run in runs for name in run.metrics):
         values = [run.metrics[name] for run in runs if name in run.metrics]
-        mean, low, high = intervals.of_mean(values)
-        if name.startswith("error"):
-            if len(values) == 1 and runs[0].test_samples:
-                low, high = intervals.of_share(mean, runs[0].test_samples)
-            low, high = max(low, 0.0), min(high, 1.0)
-        metrics[name] = {"mean": mean, "low": low, "high": high, "n": len(values)}
-    order = [name for name, _ in METRICS]
-    known = sorted(metrics, key=lambda name: order.index(name) if name in order else len(order))
+        metrics[name] = figure(name, values, runs[0].test_samples)
+    known = sorted(metrics, key=lambda name: METRICS.index(name) if name in METRICS else len(METRICS))
     return {
         "settings": {path: runs[0].settings.get(path) for path in varying},
         "points": [run.name for run in runs],
@@ -160,16 +149,3 @@ def _point(run: Run, varying: list[str], beside: Path | None) -> dict[str, Any]:
         "curve": run.curve,
         "page": Path(os.path.relpath(page, beside)).as_posix() if linked and page and beside else None,
     }
-
-
-def _beaten(groups: list[dict[str, Any]], index: int, goals: list[str]) -> bool:
-    """Tell whether another group is at least as good in every goal and better in one (all goals: less is better)."""
-
-    def means(group: dict[str, Any]) -> list[float]:
-        return [group["metrics"][goal]["mean"] for goal in goals]
-
-    own = means(groups[index])
-    return any(
-        means(other) != own and all(theirs <= mine for theirs, mine in zip(means(other), own, strict=True))
-        for other in groups
-    )

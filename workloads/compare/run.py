@@ -7,17 +7,12 @@ import shlex
 from dataclasses import dataclass, field
 from typing import Any
 
-METRICS: tuple[tuple[str, tuple[str, str]], ...] = (
-    ("error", ("accuracy", "test_error")),
-    ("error_floating_point", ("accuracy", "test_error_floating_point")),
-    ("time", ("time", "per_sample_s")),
-    ("energy", ("energy", "per_sample_J")),
-    ("area", ("area", "total_m2")),
-    ("power", ("power", "average_W")),
-    ("peak_power", ("power", "peak_W")),
-)
-"""Figures that are compared, and where a result has them; of runs that train, the cost of that comes to these."""
-_TRAINING = (("training_time", "seconds"), ("training_energy", "joules"))
+from rpusim.workloads.results.measures import MEASURES
+
+_COMPARED = ("error", "error_floating_point", "time", "energy", "area", "power")
+METRICS = (*_COMPARED, "peak_power")
+"""Names of the figures that are compared; of runs that train, the cost of that comes to these."""
+_TRAINING = ("training_time", "training_energy")
 _CURVE = ("epoch", "test_error", "seconds", "joules")
 _SOURCES = ("source", "sources")
 _NO_SETTINGS = ("--chip", "--out", "--json", "--what-if")
@@ -59,9 +54,9 @@ def of_result(document: dict[str, Any], name: str, folder: str) -> Run:
     Raises LookupError, TypeError or ValueError for a document that is not whole.
     """
     curve = document.get("accuracy", {}).get("curve", [])
-    there = [(metric, document.get(block, {}).get(key)) for metric, (block, key) in METRICS]
-    there += [(metric, curve[-1][key]) for metric, key in _TRAINING if curve]
-    metrics = {metric: float(value) for metric, value in there if is_number(value)}
+    there: dict[str, Any] = {name: MEASURES[name].of(document) for name in (*_COMPARED, *_TRAINING)}
+    there["peak_power"] = document.get("power", {}).get("peak_W")
+    metrics = {name: float(there[name]) for name in (*METRICS, *_TRAINING) if is_number(there[name])}
     samples = document["energy"]["total_J"] / document["energy"]["per_sample_J"]
     return Run(
         name,

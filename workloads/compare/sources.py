@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from rpusim.errors import InputError, shown, written
+from rpusim.errors import InputError, shown
 from rpusim.workloads.compare.run import Run, of_point, of_result
-from rpusim.workloads.results import run_folder
+from rpusim.workloads.results import run_folder, study_folder
 
-STUDY = "study.json"
-STUDY_SCHEMA = "rpusim-study-1"
-POINTS = "points"
 Check = Callable[[dict[str, Any], str], str]
 """Given a document and its kind ("result" or "study"), says what is wrong with it; empty if it is whole."""
 
@@ -64,15 +60,15 @@ def _within(path: Path, check: Check) -> list[tuple[Path, Run]]:
     found = [each for folder in inside for each in _one(folder, check)]
     if not found:
         raise InputError(
-            f"{shown(str(path))}: holds neither {run_folder.DOCUMENT} nor {STUDY} nor run folders; a run folder, a "
-            "folder of run folders, or a study's folder is needed"
+            f"{shown(str(path))}: holds neither {run_folder.DOCUMENT} nor {study_folder.DOCUMENT} nor run folders; a "
+            "run folder, a folder of run folders, or a study's folder is needed"
         )
     return found
 
 
 def _one(folder: Path, check: Check) -> list[tuple[Path, Run]]:
     """Read a run folder, or a study with its points; nothing from a folder that is neither."""
-    if (folder / STUDY).is_file():
+    if (folder / study_folder.DOCUMENT).is_file():
         return _study(folder, check)
     if (folder / run_folder.DOCUMENT).is_file():
         return [(folder, _run(folder, check))]
@@ -96,27 +92,20 @@ def _run(folder: Path, check: Check) -> Run:
 
 def _study(folder: Path, check: Check) -> list[tuple[Path, Run]]:
     """Read the points of a study that are done: from their run folders, if all have one, else from the study alone."""
-    document = _document(folder / STUDY, check)
+    document = _document(folder, check)
     done = [point for point in document["points"] if point["state"] == "done"]
-    places = [folder / POINTS / point["id"] for point in done]
+    places = [folder / study_folder.POINTS / point["id"] for point in done]
     if all((place / run_folder.DOCUMENT).is_file() for place in places):
         return [(place, replace(_run(place, check), is_point=True)) for place in places]
     return [(place, of_point(point, document, str(place))) for point, place in zip(done, places, strict=True)]
 
 
-def _document(path: Path, check: Check) -> dict[str, Any]:
-    """Read study.json, and refuse one that is not whole."""
-    try:
-        document = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
-        raise InputError(
-            f"{shown(str(path))}: cannot be read ({error}); give a folder that `rpusim study` wrote"
-        ) from None
-    if not isinstance(document, dict) or document.get("schema") != STUDY_SCHEMA:
-        given = document.get("schema") if isinstance(document, dict) else document
-        raise InputError(f"{shown(str(path))}: schema is {shown(written(given))}, but {STUDY_SCHEMA!r} is needed")
+def _document(folder: Path, check: Check) -> dict[str, Any]:
+    """Read the document of a study, and refuse one that is not whole."""
+    document = study_folder.read(folder)
     if wrong := check(document, "study"):
-        raise InputError(f"{shown(str(path))}: is not a whole study ({wrong}); give a folder that `rpusim study` wrote")
+        where = shown(str(folder / study_folder.DOCUMENT))
+        raise InputError(f"{where}: is not a whole study ({wrong}); give a folder that `rpusim study` wrote")
     return document
 
 
@@ -124,7 +113,7 @@ def _names(folders: list[Path]) -> list[str]:
     """Name runs by the last parts of their folders' paths, as few as tell them apart; points of studies in short."""
     parts = [list(folder.resolve().parts) for folder in folders]
     for each in parts:
-        if len(each) > 2 and each[-2] == POINTS:
+        if len(each) > 2 and each[-2] == study_folder.POINTS:
             each[-2:] = [each[-1][:8]]
     length = [1] * len(parts)
     while True:

@@ -2,7 +2,6 @@
 
 study      a study as data: what varies, what is wanted, what is not acceptable
 points     the points of a study, and the names that follow from what they are
-measures   the figures of a point, where a result has them
 evaluate   one point: a run with its folder, or an estimate of cost alone
 records    what is known of the points, on disk
 workers    processes of this machine, or of a cluster, that evaluate points

@@ -25,10 +25,10 @@ from rpusim.arch.network.network import Network
 from rpusim.arch.schedule import schedules
 from rpusim.arch.schedule.plan import make_plan
 from rpusim.errors import InputError, Notice
-from rpusim.workloads.explore.measures import figures
 from rpusim.workloads.explore.study import Timed
 from rpusim.workloads.explore.workers import check_parent
 from rpusim.workloads.results import document
+from rpusim.workloads.results.measures import figures
 
 if TYPE_CHECKING:
     from rpusim.workloads.results.result import Result

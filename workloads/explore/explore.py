@@ -13,20 +13,19 @@ from typing import Any
 from rpusim.arch.chips.chip import load_chip
 from rpusim.errors import InputError
 from rpusim.workloads.explore import evaluate, summary
-from rpusim.workloads.explore.measures import MEASURES
 from rpusim.workloads.explore.points import Point, points
-from rpusim.workloads.explore.records import DOCUMENT, POINTS, Records, write
+from rpusim.workloads.explore.records import Records, write
 from rpusim.workloads.explore.rungs import Judge
 from rpusim.workloads.explore.search import Search
 from rpusim.workloads.explore.study import Study, Timed
 from rpusim.workloads.explore.workers import SHARED, Cluster, Died, Here, Processes, Task, Workers, check_parent
 from rpusim.workloads.results import files
 from rpusim.workloads.results.document import package_version
+from rpusim.workloads.results.measures import MEASURES
 from rpusim.workloads.results.result import text
+from rpusim.workloads.results.study_folder import DOCUMENT, POINTS, SCHEMA
 from rpusim.workloads.runs.settings import Experiment, named
 
-SCHEMA = "rpusim-study-1"
-"""The version of a study document's keys."""
 MOST_PAGES = 50
 """So many estimates on the front get pages of their own."""
 CHUNK = 16
@@ -202,7 +201,9 @@ def _errors(records: Records, point: Point, rung: int) -> dict[str, float] | Non
 
 
 def _kept(records: Records, name: str) -> Path:
-    return records.run_folder(name).with_name(f"{name}.checkpoint")
+    from rpusim.workloads.runs import checkpoint  # which brings torch
+
+    return checkpoint.beside(records.run_folder(name))
 
 
 def _failed(died: Died) -> dict[str, Any]:

@@ -22,7 +22,7 @@ from rpusim.errors import InputError, nearest
 from rpusim.workloads.explore.study import MOST_POINTS, Random, Range, Study, Timed
 from rpusim.workloads.results.document import package_version
 from rpusim.workloads.runs import settings
-from rpusim.workloads.runs.settings import Experiment, alike, of_a_chip, with_parameter
+from rpusim.workloads.runs.settings import Experiment, changed_inside, of_a_chip
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,14 @@ def chosen(study: Study) -> list[dict[str, Any]] | None:
 
 def points(study: Study, chosen: dict[str, Any]) -> list[Point]:
     """Make the points of some settings, one for each seed; what cannot be used says why."""
-    return [_point(study, chosen, seed) for seed in range(study.seeds)]
+    changed = changes(study, chosen)
+    try:
+        task = _task(study, changed)
+        of_chip = _described(task)
+        tasks = [task if seed == 0 or "seed" in changed else _with_seed(task, seed) for seed in range(study.seeds)]
+        return [Point(chosen, seed, each, _name(each, of_chip)) for seed, each in enumerate(tasks)]
+    except InputError as error:
+        return [_unusable(study, chosen, changed, seed, error) for seed in range(study.seeds)]
 
 
 def changes(study: Study, chosen: Mapping[str, Any]) -> dict[str, Any]:
@@ -87,11 +94,9 @@ def timed(base: Timed, changed: Mapping[str, Any]) -> Timed:
     fields: dict[str, Any] = base.model_dump()
     for path in sorted(changed, key=lambda path: "." in path or of_a_chip(path)):
         value, (head, _, rest) = changed[path], path.partition(".")
-        if of_a_chip(path):
-            fields["chip"] = alike(fields["chip"]) | {path.removeprefix("chip."): value}
-        elif head == "device" and rest and fields["device"] is not None:
-            fields["device"] = with_parameter(fields["device"], rest, value)
-        elif head == "replicas" and rest:
+        if changed_inside(fields, path, value):
+            continue
+        if head == "replicas" and rest:
             fields["replicas"] = {**fields["replicas"], rest: value}
         elif head in fields and not rest:
             fields[head] = value
@@ -101,26 +106,34 @@ def timed(base: Timed, changed: Mapping[str, Any]) -> Timed:
     return parse(Timed, fields, "time")
 
 
-def _point(study: Study, chosen: dict[str, Any], seed: int) -> Point:
-    changed = changes(study, chosen)
-    task: Experiment | Timed
-    try:
-        if study.time is not None:
-            task = timed(study.time, changed)
-        else:
-            assert study.run is not None
-            task = settings.changed(settings.load(study.run), {"seed": seed, **changed})
-        return Point(chosen, seed, task, _name(task))
-    except InputError as error:
-        words = [study.kind, study.run or study.time, changed, seed, package_version()]
-        return Point(chosen, seed, None, _digest(words), str(error))
+def _task(study: Study, changed: Mapping[str, Any]) -> Experiment | Timed:
+    """Resolve what a study runs or times, with some fields changed and, unless that is one of them, the seed 0."""
+    if study.time is not None:
+        return timed(study.time, changed)
+    assert study.run is not None
+    return settings.changed(settings.load(study.run), {"seed": 0, **changed})
 
 
-def _name(task: Experiment | Timed) -> str:
-    """Name a point after all that its figures depend on."""
+def _with_seed(task: Experiment | Timed, seed: int) -> Experiment | Timed:
+    return settings.changed(task, {"seed": seed}) if isinstance(task, Experiment) else task
+
+
+def _unusable(study: Study, chosen: dict[str, Any], changed: dict[str, Any], seed: int, error: InputError) -> Point:
+    """Make a point of settings that cannot be used; ``error`` says why."""
+    words = [study.kind, study.run or study.time, changed, seed, package_version()]
+    return Point(chosen, seed, None, _digest(words), str(error))
+
+
+def _described(task: Experiment | Timed) -> list[Any]:
+    """Describe the chip of a task, with all numbers that it has."""
+    chip = load_chip(task.chip)
+    return [chip.model_dump(mode="json"), [*chip.provenance()]]
+
+
+def _name(task: Experiment | Timed, of_chip: list[Any]) -> str:
+    """Name a point after all that its figures depend on. of_chip: what `_described` said."""
     fields = task.model_dump(mode="json", exclude={"name", "title", "source", "sources"})
-    named = load_chip(task.chip)
-    depends = [fields, named.model_dump(mode="json"), [*named.provenance()], package_version()]
+    depends = [fields, *of_chip, package_version()]
     return _digest([*depends, *(_content(value) for value in fields.values() if isinstance(value, str))])
 
 

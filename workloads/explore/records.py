@@ -16,9 +16,8 @@ from typing import Any
 from rpusim.arch.contract.configuration import shown
 from rpusim.errors import InputError
 from rpusim.workloads.results import files
+from rpusim.workloads.results.study_folder import POINTS
 
-DOCUMENT = "study.json"
-POINTS = "points"
 ENDED = ("done", "failed", "stopped")
 """States of a point with which nothing more is to be done."""
 

@@ -10,10 +10,10 @@ from collections.abc import Iterator
 from typing import Any
 
 from rpusim.errors import InputError
-from rpusim.workloads.explore.measures import MEASURES
 from rpusim.workloads.explore.points import chosen
 from rpusim.workloads.explore.study import Optimised, Range, Study
 from rpusim.workloads.explore.workers import missing
+from rpusim.workloads.results.measures import MEASURES
 
 
 class Search:

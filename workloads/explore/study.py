@@ -25,7 +25,7 @@ from rpusim.arch.contract.configuration import find_yaml, parse, read_yaml, ship
 from rpusim.arch.contract.sourced import Frozen, Several
 from rpusim.arch.schedule.schedules import Schedule
 from rpusim.errors import InputError, nearest, written
-from rpusim.workloads.explore.measures import MEASURES
+from rpusim.workloads.results.measures import MEASURES
 from rpusim.workloads.runs.settings import file_name
 
 FOLDER = Path(__file__).parent / "studies"

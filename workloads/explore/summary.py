@@ -12,10 +12,10 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from rpusim.workloads.explore.measures import MEASURES
 from rpusim.workloads.explore.points import Point
 from rpusim.workloads.explore.study import Study
-from rpusim.workloads.results import intervals
+from rpusim.workloads.results.groups import figure, unbeaten
+from rpusim.workloads.results.measures import MEASURES
 
 _PREFIXES = (
     ("T", 1e12), ("G", 1e9), ("M", 1e6), ("k", 1e3), ("", 1.0), ("m", 1e-3), ("u", 1e-6), ("n", 1e-9), ("p", 1e-12)
@@ -57,12 +57,7 @@ def groups(study: Study, points: Sequence[Point], records: Sequence[dict[str, An
 def _figure(name: str, records: list[dict[str, Any]]) -> dict[str, Any]:
     """Return a figure's mean over seeds, and its interval."""
     values = [record["metrics"][name] for record in records if name in record["metrics"]]
-    mean, low, high = intervals.of_mean(values)
-    if len(values) == 1 and name == "error" and (tested := records[0].get("test_samples")):
-        low, high = intervals.of_share(mean, tested)
-    if name.startswith("error"):  # a share
-        low, high = max(low, 0.0), min(high, 1.0)
-    return {"mean": mean, "low": low, "high": high, "n": len(values)}
+    return figure(name, values, records[0].get("test_samples", 0) if name == "error" else 0)
 
 
 def _within(study: Study, group: dict[str, Any]) -> bool:
@@ -80,12 +75,8 @@ def _signed(name: str, group: dict[str, Any]) -> float:
 def _front(study: Study, candidates: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Return the groups that no other one beats: as good in every goal, and better in one."""
     usable = [group for group in candidates if all(goal in group["metrics"] for goal in study.wanted)]
-    vectors = [tuple(_signed(goal, group) for goal in study.wanted) for group in usable]
-
-    def beaten(v: tuple[float, ...]) -> bool:
-        return any(w != v and all(a <= b for a, b in zip(w, v, strict=True)) for w in vectors)
-
-    return [group for group, vector in zip(usable, vectors, strict=True) if not beaten(vector)]
+    kept = unbeaten([[_signed(goal, group) for goal in study.wanted] for group in usable])
+    return [group for group, on_front in zip(usable, kept, strict=True) if on_front]
 
 
 def importance(study: Study, of: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:

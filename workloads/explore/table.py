@@ -3,33 +3,16 @@
 from __future__ import annotations
 
 import io
-import json
 from csv import writer
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rpusim.arch.contract.configuration import shown
 from rpusim.errors import InputError, nearest
-from rpusim.workloads.explore.explore import SCHEMA
-from rpusim.workloads.explore.measures import MEASURES
-from rpusim.workloads.explore.records import DOCUMENT
 from rpusim.workloads.explore.workers import missing
+from rpusim.workloads.results.measures import MEASURES
 
 if TYPE_CHECKING:
     import pandas
-
-
-def read(folder: str | Path) -> dict[str, Any]:
-    """Read the document in a study's folder; InputError if there is none."""
-    try:
-        found = json.loads((Path(folder) / DOCUMENT).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        found = None
-    if not isinstance(found, dict) or found.get("schema") != SCHEMA:
-        raise InputError(
-            f"{shown(str(folder))}: is not a study's folder (no readable {DOCUMENT}); give one that `rpusim study` made"
-        )
-    return found
 
 
 def rows(document: dict[str, Any]) -> list[dict[str, Any]]:

@@ -257,16 +257,14 @@ def changed(experiment: Experiment, changes: dict[str, Any], source: str = GIVEN
     """
     fields: dict[str, Any] = experiment.model_dump()
     for path in sorted(changes, key=lambda path: "." in path or path in OF_CHIPS):  # a chip first, then its fields
-        value, (head, _, rest) = changes[path], path.partition(".")
+        value, head = changes[path], path.partition(".")[0]
         if isinstance(value, str) and not is_text(value):
             raise InputError(
                 f"{path}: got {shown(repr(value))}, half a character of which is missing; rename it in UTF-8"
             )
-        if of_a_chip(path):
-            fields["chip"] = alike(fields["chip"]) | {path.removeprefix("chip."): value}
-        elif head == "device" and rest:
-            fields["device"] = with_parameter(fields["device"], rest, value)
-        elif head in fields:
+        if changed_inside(fields, path, value):
+            continue
+        if head in fields:
             fields = dotted.changed(fields, {path: value}, source)
         elif head in fields["recipe"]:
             fields = dotted.changed(fields, {f"recipe.{path}": value}, source)
@@ -285,6 +283,18 @@ def of_a_chip(path: str) -> bool:
     """Tell whether a dotted path is of a field within a chip: ``tiles.0.adc.bits``, ``chip.tiles.0.adc.bits``."""
     head, _, rest = path.partition(".")
     return head in OF_CHIPS or (head == "chip" and rest != "")
+
+
+def changed_inside(fields: dict[str, Any], path: str, value: object) -> bool:
+    """Change a field within the chip or the device that ``fields`` name; False if the path is of neither."""
+    head, _, rest = path.partition(".")
+    if of_a_chip(path):
+        fields["chip"] = alike(fields["chip"]) | {path.removeprefix("chip."): value}
+    elif head == "device" and rest and fields["device"] is not None:
+        fields["device"] = with_parameter(fields["device"], rest, value)
+    else:
+        return False
+    return True
 
 
 def alike(chip: Any) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from rpusim.errors import InputError
 from rpusim.workloads.explore import table
 from rpusim.workloads.explore.explore import State, explore
 from rpusim.workloads.explore.study import made
+from rpusim.workloads.results import study_folder
 
 FIELDS: dict[str, Any] = {
     "name": "s",
@@ -152,7 +153,7 @@ def test_a_table_in_python(tmp_path: Path) -> None:
 
 def test_a_folder_that_holds_no_study_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="is not a study's folder"):
-        table.read(tmp_path)
+        study_folder.read(tmp_path)
 
 
 def test_an_estimate_needs_no_torch() -> None:

@@ -1,4 +1,4 @@
-"""The figures of a point that a study compares: where a result has them, in which unit, and which way is better."""
+"""The figures by which runs are compared: where a result has them, in which unit, and which way is better."""
 
 from __future__ import annotations
 
