@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 import operator
 from collections.abc import Mapping, Sequence
@@ -171,6 +172,8 @@ class Translator(Reader):
             )
         except LookupError:
             return False
+        if known not in self.known_moves:
+            found = [None if each is None else self.alike(each) for each in found]
         if known:
             self.known_moves[known] = found
         several = isinstance(node.meta["val"], tuple | list)
@@ -183,11 +186,16 @@ class Translator(Reader):
             self.made_by[node], self.layouts[node] = made[0]
         return True
 
+    def alike(self, found: moving.Moved) -> moving.Moved:
+        """Return the same with the places of an earlier move, if these are the same: they are kept once."""
+        places = found.moves.places
+        digest = hashlib.blake2b(np.ascontiguousarray(places)).digest()
+        return moving.Moved(self.same_moves.setdefault((places.shape, digest), found.moves), found.layout)
+
     def moved(self, node: fx.Node, operations: Sequence[Operation], found: moving.Moved, several: bool) -> Operation:
         """Return the operation behind a move: a new one, or the one before where every value stays in its place."""
         shape, source = found.moves.places.shape, operations[0]
-        stays = len(operations) == 1 and math.prod(shape) == math.prod(source.shape)
-        stays = stays and np.array_equal(found.moves.places.reshape(-1), np.arange(math.prod(shape)))
+        stays = len(operations) == 1 and math.prod(shape) == math.prod(source.shape) and found.moves.stays
         if stays and shape == source.shape:
             return source
         name = self.unique(node.name if several else self.digital_name(node))
@@ -198,8 +206,7 @@ class Translator(Reader):
             axes, taken = self.selection(node, arguments(node))
             operation = Operation.digital(name, "select", source.shape, shape, detail, axes=axes, taken=taken)
         else:
-            same = self.same_moves.setdefault((shape, found.moves.places.tobytes()), found.moves)
-            operation = Operation(name, "moves", shape, operation_name(node), moves=same)
+            operation = Operation(name, "moves", shape, operation_name(node), moves=found.moves)
         self.steps.append((operation, tuple(dict.fromkeys(each.name for each in operations))))
         return operation
 
