@@ -141,6 +141,9 @@ class Placement:
     bias:     whether a bias is one more column of its matrix, or added by the digital unit.
     layers:   the placed weight layers, in the network's order.
     cell:     how many arrays a unit cell takes, and what they are for.
+    cache:    where keys and values of tokens before are: "buffer" (of the tile that multiplies them), "global buffer"
+              or "DRAM".
+    resting:  blocks of weights that lie on the chip and that the network does not use.
     """
 
     network: Network
@@ -148,6 +151,8 @@ class Placement:
     bias: Bias
     layers: tuple[PlacedLayer, ...]
     cell: CellLayout = SINGLE
+    cache: str = "buffer"
+    resting: tuple[Block, ...] = ()
 
     def blocks(self) -> Iterator[Block]:
         """All blocks of all layers, in order."""
@@ -162,18 +167,18 @@ class Placement:
     @property
     def arrays_used(self) -> int:
         """Arrays of the chip that hold weights, all arrays of a unit cell counted."""
-        return sum(len(layer.blocks) for layer in self.holders) * self.cell.arrays
+        return (sum(len(layer.blocks) for layer in self.holders) + len(self.resting)) * self.cell.arrays
 
     @property
     def tiles_used(self) -> int:
         """Tiles of the chip of which at least one array is used."""
-        return len({tile for block in self.blocks() for tile, _ in block.slots})
+        return len({tile for block in (*self.blocks(), *self.resting) for tile, _ in block.slots})
 
     @property
     def utilisation(self) -> float:
         """Cells that hold a weight over the cells of the arrays that are used, between 0 and 1."""
         kinds = self.chip.tiles
-        blocks = [block for placed in self.holders for block in placed.blocks]
+        blocks = [*(block for placed in self.holders for block in placed.blocks), *self.resting]
         held = sum(b.lines[0] * b.lines[1] * kinds[b.kind].array.cells_per_weight for b in blocks)
         there = sum(kinds[b.kind].array.rows * kinds[b.kind].array.columns for b in blocks)
         return held / there
@@ -253,6 +258,27 @@ def place(
         lying = PlacedLayer(layer, index, best.row_splits, best.column_splits, blocks, copies[layer.name])
         placed.append(_turned(lying, used, index) if used.turned else lying)
     return Placement(network, chip, bias, tuple(placed), cell)
+
+
+def place_beside(network: Network, other: Placement) -> Placement:
+    """Place a network whose weights lie on a chip already, on the arrays of another one that has them, too.
+
+    network: what is placed, such as a step of a language model. other: where the weights lie, without replicas.
+
+    Returns the placement; weights that only the other one uses are `Placement.resting`. Raises `InputError` if a weight
+    does not lie there.
+    """
+    lying = {placed.layer.parameter: placed for placed in other.holders}
+    found: list[PlacedLayer] = []
+    for index, layer in enumerate(network.layers):
+        if layer.parameter not in lying:
+            raise InputError(
+                f"network {network.name!r}: {layer.parameter!r} does not lie on the chip, accepted: one that does"
+            )
+        found.append(_used_again(lying[layer.parameter].on_arrays, layer, index, other.bias))
+    used = {layer.parameter for layer in network.layers}
+    resting = tuple(block for name, placed in lying.items() if name not in used for block in placed.blocks)
+    return Placement(network, other.chip, other.bias, tuple(found), other.cell, other.cache, resting)
 
 
 def _used_again(first: PlacedLayer, layer: WeightLayer, index: int, bias: Bias) -> PlacedLayer:

@@ -41,6 +41,9 @@ from rpusim.workloads.capture.traced import (
 )
 from rpusim.workloads.capture.weights import weighted
 
+CACHED = "cached"
+"""The operation by which a module says what it keeps of tokens, see `rpusim.workloads.zoo.cache`."""
+
 
 class Translator(Reader):
     """Walks the traced graph once, in order, and collects the operations of the network.
@@ -70,6 +73,7 @@ class Translator(Reader):
         self.parts: dict[fx.Node, list[tuple[Operation, Layout] | None]] = {}  # of nodes that give several tensors
         self.known_moves: dict[str, list[moving.Moved | None]] = {}  # by what moves, see `moving.key`
         self.same_moves: dict[tuple[tuple[int, ...], bytes], Moves] = {}
+        self.of_cache: dict[str, tuple[tuple[str, int], ...]] = {}  # numbers read and written, by who gives them
         self.random: set[fx.Node] = set()  # nodes whose random numbers are counted
         self.exchanged: set[str] = set()  # layers that read a parameter by its rows, as ``x @ w`` does
         signature = program.graph_signature
@@ -109,6 +113,9 @@ class Translator(Reader):
         for last in dict.fromkeys(self.made_by[node].name for node in read if node in self.made_by):
             shape = next(made.shape for made in self.made_by.values() if made.name == last)
             self.steps.append((Operation.digital(self.output_name(), "output", shape), (last,)))
+        for place, (operation, sources) in enumerate(self.steps):  # what reads a cache has no rule that counts that
+            if functions := self.of_cache.get(operation.name):
+                self.steps[place] = replace(operation, functions=functions), sources
         straight = {
             layer.parameter
             for layer, _ in self.steps
@@ -139,6 +146,9 @@ class Translator(Reader):
             return
         if not isinstance(node.target, torch._ops.OpOverload):
             raise InputError(self.refusal(node))
+        if name == CACHED:
+            self.keep(node, sources[0])
+            return
         if name in moving.MOVES and self.move(node, sources):
             return
         kind, detail = ACCEPTED.get(name, ("", ""))
@@ -245,6 +255,34 @@ class Translator(Reader):
         self.add(node, operation, [self.made_by[source] for source in sources], layout)
         return True
 
+    def keep(self, node: fx.Node, source: fx.Node) -> None:
+        """Add keys or values of new tokens behind those of a cache, which are there from the start.
+
+        What is read and written for that is done where they are multiplied, by the operation that reads them.
+        """
+        before, layout = self.made_by[source], self.layouts[source]
+        if not layout.first:
+            raise MixedError
+        shape = layout.sample_shape(shape_of(node))
+        old, known = shape[-2] - before.shape[-2], f"{CACHED} {before.shape} {shape}"
+        if known not in self.known_moves:
+            places = np.full(shape, -1, np.int32)
+            places[..., old:, :] = np.arange(math.prod(before.shape), dtype=np.int32).reshape(before.shape)
+            self.known_moves[known] = [moving.Moved(Moves(places), layout)]
+        moved = self.known_moves[known][0]
+        assert moved is not None, "of the sample"
+        self.add(
+            node,
+            Operation(self.unique(self.digital_name(node)), "moves", shape, CACHED, moves=moved.moves),
+            [before],
+            layout,
+        )
+        written = math.prod(before.shape)
+        self.of_cache[self.made_by[node].name] = (
+            ("of the cache", math.prod(shape) - written),
+            ("to the cache", written),
+        )
+
     def pooling(
         self, node: fx.Node, given: dict[str, Any], layout: Layout, before: Operation
     ) -> tuple[Window | None, tuple[int, ...]] | None:
@@ -286,7 +324,8 @@ class Translator(Reader):
         for source, operation in zip(sources, operations, strict=True):
             waits[operation] = tuple(sorted({*waits.get(operation, ()), *found.waits.get(source, ())}))
         counted: dict[str, int] = {}
-        for function, number in (*found.functions, *self.drawn(node)):
+        of_cache = [pair for operation in dict.fromkeys(operations) for pair in self.of_cache.pop(operation.name, ())]
+        for function, number in (*found.functions, *self.drawn(node), *of_cache):
             counted[function] = counted.get(function, 0) + number
         name = operation_name(node)
         self.add(
