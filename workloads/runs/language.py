@@ -82,10 +82,10 @@ def time_language_model(
     """
     if network not in NETWORKS or NETWORKS[network].writes is None:
         known = [name for name, entry in NETWORKS.items() if entry.writes is not None]
-        raise InputError(f"network: got {shown(network)}, which writes no tokens{nearest(network, known)}")
+        raise InputError(f"network: got {shown(repr(network))}, which writes no tokens{nearest(network, known)}")
     for name, given, least in (("prompt", prompt, 1), ("generate", generate, 0)):
         if not isinstance(given, int) or isinstance(given, bool) or not least <= given <= MOST_TOKENS:
-            raise InputError(f"{name}: got {shown(str(given))}, accepted: whole numbers from {least} to {MOST_TOKENS}")
+            raise InputError(f"{name}: got {shown(repr(given))}, accepted: whole numbers from {least} to {MOST_TOKENS}")
     on = load_chip(chip)
     cells = None if device is None else load_cells(device, on)
     read = _captured(network, Tokens(prompt, 0, True, tuple(routing)))
@@ -185,7 +185,9 @@ def _where(placement: Placement, asked: str | None, numbers: int, prompt: int) -
     there = {"global buffer": chip.global_buffer, "DRAM": chip.memory}
     accepted = ["buffer", *(name for name, part in there.items() if part)]
     if asked is not None and asked not in accepted:
-        raise InputError(f"cache: got {shown(asked)}, but chip {chip.name} has {' and '.join(accepted)}")
+        raise InputError(
+            f"cache: got {shown(repr(asked))}, which chip {chip.name} does not have; accepted: {', '.join(accepted)}"
+        )
     if asked in (None, "buffer") and _lacking(placement, numbers) == 0:
         return "buffer"
     for name, part in there.items():
