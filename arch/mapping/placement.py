@@ -225,8 +225,13 @@ def place(
     weight do not use it alike.
     """
     copies = _replicas(network, replicas or {})
+    if cell.arrays > 1 and any(kind.tiers > 1 for kind in chip.tiles):
+        raise InputError(
+            f"chip {chip.name}: unit cells of {cell.arrays} arrays use them together, but of arrays on one another one "
+            "works at a time; accepted: tiers 1, or unit cells of one array"
+        )
     turns = {network.uses(index)[0] for index, layer in enumerate(network.layers) if layer.turned}
-    free = [kind.count * kind.array.arrays for kind in chip.tiles]
+    free = [kind.count * kind.places for kind in chip.tiles]
     taken = [0] * len(chip.tiles)
     placed: list[PlacedLayer] = []
     for index, used in enumerate(network.layers):
@@ -409,12 +414,14 @@ def _grid(layer: WeightLayer, columns: int, kind: TileKind) -> tuple[tuple[int, 
 
 def _blocks(layer: int, grid: _Option, copies: int, chip: Chip, taken: int, arrays: int) -> tuple[Block, ...]:
     """All blocks of a layer on arrays of one kind, of which so many are ``taken``; ``arrays`` for each block."""
-    of_tile = chip.tiles[grid.kind].array.arrays
-    first_tile = sum(kind.count for kind in chip.tiles[: grid.kind])
+    kind = chip.tiles[grid.kind]
+    of_tile, of_tier = kind.array.arrays, kind.count * kind.array.arrays
+    first_tile = sum(earlier.count for earlier in chip.tiles[: grid.kind])
     blocks: list[Block] = []
     for _, rows, columns in product(range(copies), _ranges(grid.row_splits), _ranges(grid.column_splits)):
         numbers = range(taken + len(blocks) * arrays, taken + (len(blocks) + 1) * arrays)
-        slots = tuple((first_tile + number // of_tile, number % of_tile) for number in numbers)
+        places = [(number // of_tier, number % of_tier) for number in numbers]  # one tier of all tiles, then the next
+        slots = tuple((first_tile + at // of_tile, tier * of_tile + at % of_tile) for tier, at in places)
         tile, array = slots[0]
         blocks.append(Block(layer, len(blocks), *rows, *columns, grid.kind, tile, array, slots))
     return tuple(blocks)
