@@ -199,7 +199,7 @@ class Translator(Reader):
     def alike(self, found: moving.Moved) -> moving.Moved:
         """Return the same with the places of an earlier move, if these are the same: they are kept once."""
         places = found.moves.places
-        digest = hashlib.blake2b(np.ascontiguousarray(places)).digest()
+        digest = hashlib.blake2b(np.ascontiguousarray(places).data).digest()
         return moving.Moved(self.same_moves.setdefault((places.shape, digest), found.moves), found.layout)
 
     def moved(self, node: fx.Node, operations: Sequence[Operation], found: moving.Moved, several: bool) -> Operation:

@@ -210,7 +210,7 @@ def _lacking(placement: Placement, numbers: int) -> int:
     """Count the bits for which the buffers of the tiles that multiply keys and values have no room."""
     network, kinds = placement.network, placement.chip.tiles
     whole, lacking = max(_words(network, "to the cache"), 1), 0
-    taken: dict[int, tuple[int, int]] = {}
+    taken: dict[int, tuple[int, float]] = {}
     for stage in range(len(network.layers) + len(network.sums)):
         if words := network.functions(stage).get("to the cache", 0):
             homes = placement.layers[network.home(stage)].row_homes

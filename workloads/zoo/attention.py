@@ -51,7 +51,7 @@ class Attention(nn.Module):
 
     def of_heads(self, x: Tensor) -> Tensor:
         """Return (samples, heads, tokens, values of a head)."""
-        return x.unflatten(-1, (self.heads, -1)).transpose(1, 2)
+        return x.reshape(*x.shape[:2], self.heads, x.shape[2] // self.heads).transpose(1, 2)
 
 
 def turned(x: Tensor, turns: tuple[Tensor, Tensor]) -> Tensor:

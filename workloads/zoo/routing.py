@@ -69,4 +69,5 @@ class Experts(nn.Module):
                 of = cast(Tensor, getattr(self, f"of{number}")).to(x.device)
                 found.append(expert(x.index_select(1, of)))
         all_of_them = torch.cat(found, dim=1).index_select(1, cast(Tensor, self.back).to(x.device))
-        return cast(Tensor, (all_of_them.unflatten(1, (-1, self.best)) * weights[..., None]).sum(2))
+        of_tokens = all_of_them.reshape(*x.shape[:2], self.best, x.shape[2])
+        return cast(Tensor, (of_tokens * weights[..., None]).sum(2))
