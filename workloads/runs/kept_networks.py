@@ -17,7 +17,6 @@ from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 
-import rpusim
 from rpusim.arch.network.network import Network
 
 FOLDER = Path(__file__).parent / "__pycache__"
@@ -55,7 +54,7 @@ def captured_once(name: str, says: str, make: Callable[[], Network]) -> Network:
 def _versions() -> str:
     """Describe sources and versions by a digest."""
     found = hashlib.sha256(f"{sys.version} {version('torch')} {version('networkx')} {version('numpy')}".encode())
-    root = Path(rpusim.__file__).parent
+    root = Path(__file__).parents[2]
     for folder in _SOURCES:
         for path in sorted((root / folder).glob("*.py")):
             found.update(path.read_bytes())

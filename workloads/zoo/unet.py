@@ -36,7 +36,7 @@ class UNet(nn.Module):
         self.first, self.pool = _twice(inputs, widths[0]), nn.MaxPool2d(2)
         self.down = nn.ModuleList(_twice(before, after) for before, after in pairs)
         self.up = nn.ModuleList(nn.ConvTranspose2d(after, before, 2, 2) for before, after in reversed(pairs))
-        self.beside = nn.ModuleList(_twice(after, before) for before, after in reversed(pairs))
+        self.beside = nn.ModuleList(_twice(2 * before, before) for before, _ in reversed(pairs))
         self.last, self.log_softmax = nn.Conv2d(widths[0], classes, 1), nn.LogSoftmax(dim=1)
 
     def forward(self, x: Tensor) -> Tensor:

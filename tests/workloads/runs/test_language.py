@@ -161,5 +161,7 @@ class TestAPromptIsRefused:
             time_language_model("tiny", chip, prompt, generate)
 
     def test_with_a_cache_that_the_chip_does_not_have(self):
-        with pytest.raises(InputError, match=r"cache: got 'DRAM', which chip reram-512 does not have; accepted: buffer"):
+        with pytest.raises(
+            InputError, match=r"cache: got 'DRAM', which chip reram-512 does not have; accepted: buffer"
+        ):
             time_language_model("tiny", "reram-512", 8, cache="DRAM")
