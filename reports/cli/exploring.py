@@ -70,6 +70,23 @@ def swept(base: str, values: dict[str, list[Any]], seeds: int | None, **fields: 
     return made({"name": name_of(words), "title": title, "seeds": seeds or 1, **given, **fields})
 
 
+def of_many(experiment: str, values: dict[str, list[Any]], seeds: int | None) -> Study | None:
+    """Make the study that `rpusim run` stands for: of a paper, or of a sweep; None if it is one run.
+
+    experiment:  the name of an experiment or of a study of a paper, or a file.
+    values:      by field, those that were given for it.
+    seeds:       how often each point is run; None: nothing was said.
+    """
+    from rpusim.workloads.explore import study
+    from rpusim.workloads.runs import settings
+
+    if experiment in study.presets() and experiment not in settings.presets():
+        return with_more(study.load(experiment), values, seeds)
+    if seeds is not None or any(len(of) > 1 for of in values.values()):
+        return swept(experiment, values, seeds, run=experiment)
+    return None
+
+
 def with_more(study: Study, values: dict[str, list[Any]], seeds: int | None) -> Study:
     """Return a study that varies, or sets, more fields.
 

@@ -10,7 +10,7 @@ import click
 
 from rpusim.errors import InputError
 from rpusim.reports.cli.console import aside, interruptible, progress
-from rpusim.reports.cli.exploring import explore_and_show, name_of, several, swept, with_more
+from rpusim.reports.cli.exploring import explore_and_show, name_of, of_many, several
 from rpusim.reports.cli.options import as_json, device, optional_chip, sweep, workers
 from rpusim.reports.cli.output import keep, say_where, show
 
@@ -56,24 +56,16 @@ def run_experiment(
     `rpusim study`), whose results go to studies/. One that is of a paper, such as rpu-2016, is a study, too: its runs,
     and the paper's figures beside ours.
     """
-    from rpusim.workloads.explore.study import load as load_study
-    from rpusim.workloads.explore.study import presets as studies
     from rpusim.workloads.results import files, run_folder
     from rpusim.workloads.runs import checkpoint
-    from rpusim.workloads.runs.settings import changed, load, presets
+    from rpusim.workloads.runs.settings import changed, load
 
     given = {name: value for name, value in options.items() if value is not None}
     values = several(settings)
     typed = [*given.items(), *(("set", setting) for setting in settings)]
     command = ["run", experiment, *(word for name, value in typed for word in (f"--{name}", str(value)))]
-    paper = experiment in studies() and experiment not in presets()
-    if paper or seeds is not None or any(len(of) > 1 for of in values.values()):
-        values = {name: [value] for name, value in given.items()} | values
-        study = (
-            with_more(load_study(experiment), values, seeds)
-            if paper
-            else swept(experiment, values, seeds, run=experiment)
-        )
+    study = of_many(experiment, {name: [value] for name, value in given.items()} | values, seeds)
+    if study is not None:
         words = ["rpusim", *command, *(() if seeds is None else ("--seeds", str(seeds)))]
         explore_and_show(study, out, number, None, json_wanted, quiet, shlex.join(words))
         return
