@@ -98,11 +98,13 @@ def viewed(given: IndexMap, offset: int, strides: Sequence[int], shape: Sequence
         places = np.full((1,) * len(shape), offset)
         for axis, (step, size) in enumerate(zip(strides, shape, strict=True)):
             places = places + step * np.arange(size).reshape([-1 if axis == at else 1 for at in range(len(shape))])
-        return given.reshape(-1)[places]
+        gathered: IndexMap = given.reshape(-1)[places]
+        return gathered
     parts = [part for steps in small for part in steps or ()]
     sizes, jumps = [size for _, _, size in parts], [each * given.strides[axis] for axis, each, _ in parts]
     origin = given[tuple(slice(int(at), None) for at in start)]
-    return as_strided(origin, sizes, jumps, writeable=False).reshape(tuple(shape))
+    found: IndexMap = as_strided(origin, sizes, jumps, writeable=False).reshape(tuple(shape))
+    return found
 
 
 def _steps(source: Sequence[int], step: int, size: int) -> list[tuple[int, int, int]] | None:

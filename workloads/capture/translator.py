@@ -20,6 +20,7 @@ from rpusim.arch.network.network import Network, connect
 from rpusim.arch.network.operations import Operation, WeightLayer, Window
 from rpusim.errors import InputError
 from rpusim.workloads.capture import moving
+from rpusim.workloads.capture.cached import CACHED, behind_a_cache
 from rpusim.workloads.capture.calls import Call
 from rpusim.workloads.capture.layout import Layout
 from rpusim.workloads.capture.moving import Constants, MixedError
@@ -40,9 +41,6 @@ from rpusim.workloads.capture.traced import (
     values_of,
 )
 from rpusim.workloads.capture.weights import weighted
-
-CACHED = "cached"
-"""The operation by which a module says what it keeps of tokens, see `rpusim.workloads.zoo.cache`."""
 
 
 class Translator(Reader):
@@ -73,6 +71,7 @@ class Translator(Reader):
         self.parts: dict[fx.Node, list[tuple[Operation, Layout] | None]] = {}  # of nodes that give several tensors
         self.known_moves: dict[str, list[moving.Moved | None]] = {}  # by what moves, see `moving.key`
         self.same_moves: dict[tuple[tuple[int, ...], bytes], Moves] = {}
+        self.cached: dict[tuple[int, ...], Moves] = {}  # moves behind a cache, by their shapes
         self.of_cache: dict[str, tuple[tuple[str, int], ...]] = {}  # numbers read and written, by who gives them
         self.random: set[fx.Node] = set()  # nodes whose random numbers are counted
         self.exchanged: set[str] = set()  # layers that read a parameter by its rows, as ``x @ w`` does
@@ -147,7 +146,13 @@ class Translator(Reader):
         if not isinstance(node.target, torch._ops.OpOverload):
             raise InputError(self.refusal(node))
         if name == CACHED:
-            self.keep(node, sources[0])
+            before, layout = self.made_by[sources[0]], self.layouts[sources[0]]
+            if not layout.first:
+                raise MixedError
+            shape = layout.sample_shape(shape_of(node))
+            made, functions = behind_a_cache(self.unique(self.digital_name(node)), before, shape, self.cached)
+            self.add(node, made, [before], layout)
+            self.of_cache[made.name] = functions
             return
         if name in moving.MOVES and self.move(node, sources):
             return
@@ -254,34 +259,6 @@ class Translator(Reader):
         operation = replace(operation, functions=(*operation.functions, *self.drawn(node)))
         self.add(node, operation, [self.made_by[source] for source in sources], layout)
         return True
-
-    def keep(self, node: fx.Node, source: fx.Node) -> None:
-        """Add keys or values of new tokens behind those of a cache, which are there from the start.
-
-        What is read and written for that is done where they are multiplied, by the operation that reads them.
-        """
-        before, layout = self.made_by[source], self.layouts[source]
-        if not layout.first:
-            raise MixedError
-        shape = layout.sample_shape(shape_of(node))
-        old, known = shape[-2] - before.shape[-2], f"{CACHED} {before.shape} {shape}"
-        if known not in self.known_moves:
-            places = np.full(shape, -1, np.int32)
-            places[..., old:, :] = np.arange(math.prod(before.shape), dtype=np.int32).reshape(before.shape)
-            self.known_moves[known] = [moving.Moved(Moves(places), layout)]
-        moved = self.known_moves[known][0]
-        assert moved is not None, "of the sample"
-        self.add(
-            node,
-            Operation(self.unique(self.digital_name(node)), "moves", shape, CACHED, moves=moved.moves),
-            [before],
-            layout,
-        )
-        written = math.prod(before.shape)
-        self.of_cache[self.made_by[node].name] = (
-            ("of the cache", math.prod(shape) - written),
-            ("to the cache", written),
-        )
 
     def pooling(
         self, node: fx.Node, given: dict[str, Any], layout: Layout, before: Operation
