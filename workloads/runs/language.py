@@ -86,6 +86,10 @@ def time_language_model(
     for name, given, least in (("prompt", prompt, 1), ("generate", generate, 0)):
         if not isinstance(given, int) or isinstance(given, bool) or not least <= given <= MOST_TOKENS:
             raise InputError(f"{name}: got {shown(repr(given))}, accepted: whole numbers from {least} to {MOST_TOKENS}")
+    experts = NETWORKS[network].experts
+    if len(routing) not in (0, experts):
+        accepted = f"{experts} shares, one for each expert" if experts else f"none, as {network} has no experts"
+        raise InputError(f"routing: got {len(routing)} shares, accepted: {accepted}")
     on = load_chip(chip)
     cells = None if device is None else load_cells(device, on)
     read = _captured(network, Tokens(prompt, 0, True, tuple(routing)))
@@ -258,7 +262,7 @@ def _assumed(network: str, routing: Sequence[float], steps: Sequence[_Step], gen
             f"{len(steps)} of {generate} steps were timed; the others are on straight lines between them, and no step "
             "takes less than the one before"
         )
-    if network == "moe-small":
+    if NETWORKS[network].experts:
         shares = "all alike" if not routing else "shares " + ", ".join(f"{share:g}" for share in routing)
         found.append(
             f"tokens are dealt out to experts in turn ({shares}); a step with one token goes to the first of them"

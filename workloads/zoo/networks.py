@@ -50,6 +50,7 @@ class Entry:
     title:        what it is, in a line.
     source:       where the network comes from.
     writes:       of language models: makes the module for given tokens, to read a prompt or to write; None: of others.
+    experts:      of a mixture of experts, how many a token may go to.
     """
 
     builder: Callable[[], nn.Module]
@@ -57,11 +58,14 @@ class Entry:
     title: str
     source: str
     writes: Callable[[Tokens], nn.Module] | None = None
+    experts: int = 0
 
 
-def _language_model(model: Callable[[Tokens], nn.Module], tokens: int, title: str, source: str) -> Entry:
+def _language_model(
+    model: Callable[[Tokens], nn.Module], tokens: int, title: str, source: str, experts: int = 0
+) -> Entry:
     shape = ((tokens,), torch.int64)
-    return Entry(partial(model, Tokens(tokens)), shape, title, source, model)
+    return Entry(partial(model, Tokens(tokens)), shape, title, source, model, experts)
 
 
 def _characters(state: int) -> Entry:
@@ -207,6 +211,7 @@ NETWORKS: dict[str, Entry] = {
         1024,
         "A mixture of experts on 1024 tokens: GPT-2 of width 512 and 8 blocks, 2 of 8 experts for each token",
         "ours, after Shazeer et al. 2017, ICLR, and Fedus et al. 2022, JMLR 23:120",
+        experts=8,
     ),
     "dlrm-small": Entry(
         recommenders.Dlrm,

@@ -42,7 +42,7 @@ def tiny_mixture(tokens):
 @pytest.fixture(autouse=True)
 def small_models(monkeypatch):
     for name, model in (("tiny", tiny), ("tiny-llama", tiny_llama), ("tiny-mixture", tiny_mixture)):
-        entry = Entry(partial(model, Tokens(8)), (8,), name, "of this test", model)
+        entry = Entry(partial(model, Tokens(8)), (8,), name, "of this test", model, 4 if model is tiny_mixture else 0)
         monkeypatch.setitem(NETWORKS, name, entry)
 
 
@@ -159,6 +159,12 @@ class TestAPromptIsRefused:
     def test_of_a_number_that_is_none(self, chip, prompt, generate):
         with pytest.raises(InputError, match=r"(prompt|generate): got .*accepted: whole numbers from . to 1000000"):
             time_language_model("tiny", chip, prompt, generate)
+
+    def test_with_shares_that_are_not_one_for_each_expert(self, chip):
+        with pytest.raises(InputError, match=r"routing: got 3 shares, accepted: 4 shares, one for each expert"):
+            time_language_model("tiny-mixture", chip, 8, routing=(1, 1, 1))
+        with pytest.raises(InputError, match=r"routing: got 2 shares, accepted: none, as tiny has no experts"):
+            time_language_model("tiny", chip, 8, routing=(1, 1))
 
     def test_with_a_cache_that_the_chip_does_not_have(self):
         with pytest.raises(
