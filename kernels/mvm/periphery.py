@@ -409,9 +409,10 @@ def product(u: Tensor, weights: Tensor) -> Tensor:
     """
     if not u.is_cpu:
         return functional.linear(u, weights)
-    if len(weights) == 1 and len(u) > 1:  # a product with one vector is summed in another order
+    number = u.size(0)  # len() of a tensor takes several times as long
+    if number > 1 and weights.size(0) == 1:  # a product with one vector is summed in another order
         return product(u, weights.expand(2, -1))[:, :1].contiguous()
     vectors = max(_VECTORS, _PART // max(1, weights.numel()) // _VECTORS * _VECTORS)
-    if len(u) <= vectors:
+    if number <= vectors:
         return on_one_thread(functional.linear, u, weights)
     return torch.cat(list(part_by_part(lambda part: functional.linear(part, weights), torch.split(u, vectors))))
