@@ -136,7 +136,7 @@ class _Laid:
     def _together(self, node: Node) -> bool:
         """Whether the errors of a layer's instruction lie among those of its other turns, just as they come."""
         layer = self.graph.layers[node.which]
-        return layer.turns > 1 and not layer.turned
+        return layer.turns > 1 and not layer.turned and node.out.learns
 
     def _update(self, which: int, layer: Layer, row: Integers) -> None:
         """Say what a layer learns from; where it has one turn alone, that is said by its only instruction."""
@@ -166,7 +166,7 @@ class _Laid:
         if layer.turns > 1:
             given[VECTORS] = update[VECTORS] + node.turn * vectors * layer.columns
             given[ERRORS] = update[ERRORS] + node.turn * vectors * layer.rows
-            if not layer.turned:
+            if not layer.turned and node.out.learns:
                 given[OF_OUT] = self.gradients[node.out.number] = given[ERRORS]
         else:
             given[VECTORS] = self.room(vectors * layer.columns) if layer.copied else given[SOURCE]

@@ -113,7 +113,8 @@ def _backward_pass(tables: Tables, room: Room, piece: Piece, step: Integer) -> N
         given = tables.program[k]
         op, size, adds = given[OP], given[SIZE], given[ADDS] != 0
         if op == LAYER:
-            layer_backward(given, tables.layers[given[WHICH]], tables, room, piece, step)
+            if given[OF_OUT] >= 0:
+                layer_backward(given, tables.layers[given[WHICH]], tables, room, piece, step)
             continue
         if op >= MERGE:
             of_family(given, tables.parameters[k, 0], tables.parameters[k, 1], tables, room, piece, True)
@@ -223,10 +224,12 @@ def loop_of(kinds: Kinds, needs: Needs, parallel: bool, families: Set[str] = fro
     names: dict[str, Any] = needs._asdict()
     others = loops_of(families)
     redraw = compile_loop(write_noise._redraw, parallel)
+    moving = _transfers(kinds, redraw, parallel, names) if kinds.fast else {}
     small = {"columns_of": compile_loop(layer_loops.some_columns), "scaled": compile_loop(layer_loops.scale_vectors)}
     places = {
         "gather": compile_loop(patches._gather, parallel),
         "scatter": compile_loop(patches._scatter, parallel),
+        "with_biases": compile_loop(layer_loops.with_biases),
     }
     errors = compile_loop(layer_loops.errors_of, **small)
     read = compile_loop(layer_loops.read_tile, block=block_of, **reading.stages(parallel, needs.WITH_WIRES), **names)
@@ -257,20 +260,31 @@ def loop_of(kinds: Kinds, needs: Needs, parallel: bool, families: Set[str] = fro
         average_under=compile_loop(windows.average),
         **names,
     )
+    resting = compile_loop(
+        layer_loops.rest_tile,
+        rest=compile_loop(arrays.rest, redraw=redraw, **names),
+        **({"show": moving["show"]} if moving else {}),
+        **names,
+    )
     tile = compile_loop(
         layer_loops.update_tile,
+        rest_tile=resting,
         exact=compile_loop(
             arrays.exact, descend=compile_loop(products.descend, parallel, {"contract"}), largest=largest
         ),
         pulse=compile_loop(arrays.pulse, redraw=redraw, **_numbered("send", _sends(kinds, parallel)), **names)
         if kinds.pulsed
         else None,
-        rest=compile_loop(arrays.rest, redraw=redraw, **names),
-        **(_transfers(kinds, redraw, parallel, names) if kinds.fast else {}),
+        **({"learn": moving["learn"]} if moving else {}),
         **names,
     )
     update = compile_loop(
-        layer_loops.layer_update, tile_update=tile, errors_from=errors, by_sample=sorting_of(families), **small
+        layer_loops.layer_update,
+        tile_update=tile,
+        rest_tile=resting,
+        errors_from=errors,
+        by_sample=sorting_of(families),
+        **small,
     )
     passing = compile_loop(arrays.elapse, leak=compile_loop(leakage._leak, parallel, series=leakage._series))
     names["learn_digitally"] = others["learn_between"]

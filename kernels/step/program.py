@@ -18,9 +18,10 @@ import numpy as np
 
 from rpusim.kernels.base.loops import Integers
 from rpusim.kernels.step import functions, windows
+from rpusim.kernels.step.between import smooth
 
 # What an instruction does. From MERGE on: see `rpusim.kernels.step.between`.
-LAYER, FUNCTION, LARGEST, AVERAGE, ADD, CLASSIFY, MERGE, AFFINE, GATHER, MASK, NORM, CELL = range(12)
+LAYER, FUNCTION, LARGEST, AVERAGE, ADD, CLASSIFY, MERGE, AFFINE, GATHER, MASK, NORM, CELL, SMOOTH = range(13)
 # Columns of the table of instructions. OP: see above. SOURCE, OUT: where the values begin, OF_SOURCE, OF_OUT: where
 # their gradients do; -1: nobody wants it. ADDS: whether the gradient of the source has a part already. SIZE: values of
 # a mini-batch. OTHER, OF_OTHER, OTHER_ADDS: the second source of a sum. WHICH: of a layer or a function, its number.
@@ -94,12 +95,13 @@ class Node:
 
 @dataclass(frozen=True)
 class Layer:
-    """What a program needs to know of a weight layer: see `rpusim.kernels.step.layers`.
+    """What a program needs to know of a weight layer: see `rpusim.kernels.step.placed`.
 
     positions:  vectors of one sample in one turn. columns, rows: numbers of a vector and of its error.
     copied:     whether its vectors are no mere view of its input, such as windows or vectors with a bias.
     turned:     whether its outputs lie beside each other by channel, so that errors have to be turned round.
     uses:       how often it is used, and in how many steps each time: its turns are their product.
+    learns:     whether anything of it learns; if not, errors pass through it, if at all.
     """
 
     positions: int
@@ -109,6 +111,7 @@ class Layer:
     turned: bool
     uses: int = 1
     steps: int = 1
+    learns: bool = True
 
     @property
     def turns(self) -> int:
@@ -157,7 +160,8 @@ class Graph:
 
     def use(self, which: int, source: Value, shape: Sequence[int]) -> Value:
         """Multiply by the weights of a layer once more. which: its number; shape: of the output."""
-        known, out = self.layers[which], self._made(shape, True)
+        known = self.layers[which]
+        out = self._made(shape, known.learns or source.learns)
         self.layers[which] = replace(known, uses=known.uses + 1)
         self.nodes.append(Node(LAYER, (source,), out, which, turn=known.uses))
         return out
@@ -170,6 +174,8 @@ class Graph:
         """
         steps = given.shape[0]
         if isinstance(layer, Layer):
+            if not layer.learns:
+                raise Unsuitable("a recurrent layer that is frozen")
             self.layers.append(replace(layer, uses=0, steps=steps))
             layer = len(self.layers) - 1
         known = self.layers[layer]
@@ -189,10 +195,11 @@ class Graph:
 
     def function(self, name: str, source: Value, a: float = 0.0, b: float = 0.0) -> Value:
         """Apply a function to every number; Unsuitable if it is unknown. a, b: its parameters."""
-        if name not in functions.NAMES:
+        rare = name in smooth.NAMES
+        if not rare and name not in functions.NAMES:
             raise Unsuitable(f"the function {name}")
-        out = self._made(source.shape, source.learns)
-        self.nodes.append(Node(FUNCTION, (source,), out, functions.NAMES.index(name), a=a, b=b))
+        out, code = self._made(source.shape, source.learns), (smooth.NAMES if rare else functions.NAMES).index(name)
+        self.nodes.append(Node(SMOOTH if rare else FUNCTION, (source,), out, code, a=a, b=b))
         return out
 
     def pool(self, source: Value, shape: Sequence[int], sizes: Sequence[int], average: bool) -> Value:
@@ -224,7 +231,7 @@ class Graph:
         return out
 
     def gather(self, source: Value, places: Integers) -> Value:
-        """Take numbers from the places of a sample that an array says, in whose shape they come out."""
+        """Take numbers from the places of a sample that an array says, in whose shape they come out; -1: it is 0."""
         if source.shape == places.shape and np.array_equal(places.ravel(), np.arange(source.size)):
             return source
         out = self._made(places.shape, source.learns)
@@ -249,6 +256,8 @@ class Graph:
 
     def classify(self, source: Value) -> None:
         """End with the log-softmax of classes on the last axis, and the negative log-likelihood of the right ones."""
+        if not source.learns:
+            raise Unsuitable("nothing that learns")
         self.nodes.append(Node(CLASSIFY, (source,), source))
 
 

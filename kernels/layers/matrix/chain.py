@@ -225,5 +225,5 @@ def _piece(part: nn.Module) -> Piece | None:
 def chained(module: nn.Module) -> None:
     """Make chains of the sequences within a module that has layers on arrays."""
     for part in module.modules():
-        if type(part) is nn.Sequential and any(isinstance(child, AnalogLinear) for child in part):
+        if type(part) is nn.Sequential and sum(isinstance(child, AnalogLinear) for child in part) > 1:
             part.__class__ = Chain

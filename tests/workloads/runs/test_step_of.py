@@ -347,7 +347,7 @@ class Sizes(nn.Module):
         (Transposed(), "a weight that is used transposed"),
         (Sizes(), "a weight that is used for samples of different sizes"),
         (nn.Sequential(nn.Flatten(), nn.Linear(12, 4)), "log-softmax"),
-        (nn.Sequential(nn.Flatten(), nn.Linear(12, 4), nn.GELU(), nn.LogSoftmax(1)), "gelu"),
+        (nn.Sequential(nn.Flatten(), nn.Linear(12, 4), nn.Threshold(0.1, 0.0), nn.LogSoftmax(1)), "threshold"),
         (nn.Sequential(nn.Flatten(), nn.Linear(12, 4), nn.PReLU(), nn.LogSoftmax(1)), "prelu"),
     ],
 )
