@@ -25,7 +25,6 @@ import torch
 from numpy.typing import NDArray
 
 from rpusim.kernels.mvm import compiled, compiled_conversions, specification
-from rpusim.kernels.mvm.multiplier import Multiplier
 from rpusim.kernels.mvm.periphery import (
     BoundManagement,
     IOParameters,
@@ -38,6 +37,7 @@ from rpusim.kernels.mvm.periphery import (
     product,
 )
 from rpusim.kernels.mvm.slices import Encoding, SlicedCells, Slices
+from rpusim.kernels.mvm.whole.multiplier import Multiplier
 
 __all__ = [
     "BoundManagement",

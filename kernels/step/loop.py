@@ -20,8 +20,9 @@ from rpusim.kernels.cells.tiki_taka import loops
 from rpusim.kernels.cells.tiki_taka.compiled import transfer_loop
 from rpusim.kernels.layers import patches
 from rpusim.kernels.mvm.compiled import block_of, largest
+from rpusim.kernels.mvm.whole import products, reading
 from rpusim.kernels.pulses import compiled, drivers, wear, write_noise
-from rpusim.kernels.step import arrays, col, functions, layer_loops, products, reading, transfers, windows
+from rpusim.kernels.step import arrays, col, functions, layer_loops, transfers, windows
 from rpusim.kernels.step.between.families import loops_of, sorting_of
 from rpusim.kernels.step.col import Piece, Room, Tables
 from rpusim.kernels.step.needs import Needs

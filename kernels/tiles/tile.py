@@ -20,10 +20,10 @@ from rpusim.arch.contract.activity import ActivityLog, Phase
 from rpusim.arch.contract.digital_work import NOTHING, Work
 from rpusim.errors import InputError
 from rpusim.kernels.mvm.input_range import InputRange
-from rpusim.kernels.mvm.multiplier import Multiplier
 from rpusim.kernels.mvm.multiply import BoundManagement, IOParameters, Lines, NoiseManagement, Product, multiply
 from rpusim.kernels.mvm.periphery import product
 from rpusim.kernels.mvm.slices import SlicedCells
+from rpusim.kernels.mvm.whole.multiplier import Multiplier
 
 Tensor = torch.Tensor
 PATHS = ("numba", "torch")

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from torch import nn
 
 from rpusim.kernels.base.loops import compile_loop
-from rpusim.kernels.step import functions, products, windows
+from rpusim.kernels.mvm.whole import products
+from rpusim.kernels.step import functions, windows
 from rpusim.kernels.step.between import smooth
 from rpusim.kernels.step.program import pooling
 

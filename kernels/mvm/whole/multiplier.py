@@ -6,6 +6,9 @@ says, with as few steps as possible between the loops.
 
 from __future__ import annotations
 
+from functools import cache
+from typing import Any
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -24,8 +27,15 @@ from rpusim.kernels.mvm.compiled import (
     variant,
 )
 from rpusim.kernels.mvm.periphery import IOParameters, Lines, Product
+from rpusim.kernels.mvm.whole import reading
 
 _TWO = np.float32(2)
+_NO_WIRES, _NO_SHARES = np.empty(0, np.float64), np.empty(0, np.float32)
+
+
+@cache
+def _whole() -> Any:
+    return reading.stages(False, 0)["multiply"]
 
 
 class Multiplier:
@@ -40,6 +50,12 @@ class Multiplier:
         self._numbers, noise = self._constants.numbers, self._constants.noise
         self._sigma = noise if lines.noise is None else lines.noise.numpy()
         self._first_flags = *self._constants.first_flags, backward
+        # A single vector is multiplied where the cells lie: by rows forwards, by columns backwards.
+        self._backward, self._whole = backward, io.wires is None
+        self._asked = (
+            *(self._numbers, self._sigma, 0.0, _NO_WIRES, _NO_WIRES, _NO_SHARES),
+            *(*self._constants.first_flags, *self._constants.last_flags, self._constants.last_reduction, self._keys),
+        )
 
     @staticmethod
     def fits(io: IOParameters) -> bool:
@@ -53,6 +69,11 @@ class Multiplier:
         vectors, inputs = values.shape
         y = np.empty((vectors, outputs), np.float32)
         passes, active = np.empty(vectors, np.int32), np.empty(vectors, np.int32)
+        if vectors == 1 and self._whole:
+            matrix = weights.t() if self._backward else weights
+            if matrix.is_contiguous():
+                self._at_once(matrix, values, y, passes, active, first)
+                return Product(torch.from_numpy(y), passes, active)
         blocks = -(-vectors // block_of(max(outputs, inputs)))
         if blocks <= 1 or several_threads():
             self._block(weights, x, values, y, passes, active, first)
@@ -62,6 +83,21 @@ class Multiplier:
                 of_part = x[part], values[part], y[part], passes[part], active[part]
                 self._block(weights, *of_part, first + part.start)
         return Product(torch.from_numpy(y), passes, active)
+
+    def _at_once(
+        self,
+        matrix: torch.Tensor,
+        values: NDArray[np.float32],
+        y: NDArray[np.float32],
+        passes: NDArray[np.int32],
+        active: NDArray[np.int32],
+        first: int,
+    ) -> None:
+        """Multiply a single vector (1, inputs) in one compiled call. matrix: the cells, as they lie."""
+        _whole()(
+            matrix.detach().numpy(), values, y, self._backward, *self._asked, first, np.empty(values.shape, np.float32),
+            np.empty(y.shape, np.float32), passes, active,
+        )  # fmt: skip
 
     def _block(
         self,
