@@ -22,7 +22,7 @@ from rpusim.kernels.layers import patches
 from rpusim.kernels.mvm.compiled import block_of, largest
 from rpusim.kernels.mvm.whole import products, reading
 from rpusim.kernels.pulses import compiled, drivers, wear, write_noise
-from rpusim.kernels.step import arrays, col, functions, layer_loops, transfers, windows
+from rpusim.kernels.step import arrays, col, flipped, functions, layer_loops, transfers, windows
 from rpusim.kernels.step.between.families import loops_of, sorting_of
 from rpusim.kernels.step.col import Piece, Room, Tables
 from rpusim.kernels.step.needs import Needs
@@ -32,6 +32,7 @@ from rpusim.kernels.step.program import (
     AVERAGE,
     CHOSEN,
     CLASSIFY,
+    FLIPPED,
     FUNCTION,
     IMAGES,
     LARGEST,
@@ -62,13 +63,15 @@ largest_back: Any = None
 average_under: Any = None
 layer_forward: Any = None
 layer_backward: Any = None
+flipped_forward: Any = None
+flipped_backward: Any = None
 layer_update: Any = None
 elapse: Any = None
 forward_pass: Any = None
 backward_pass: Any = None
 of_family: Any = None
 learn_digitally: Any = None
-WITH_FUNCTIONS = WITH_LARGEST = WITH_AVERAGE = WITH_SUMS = WITH_LEAKS = 1  # see `needs`
+WITH_FUNCTIONS = WITH_LARGEST = WITH_AVERAGE = WITH_SUMS = WITH_LEAKS = WITH_FLIPS = 1  # see `needs`
 
 _F = np.float32
 
@@ -80,7 +83,9 @@ def _forward_pass(tables: Tables, room: Room, classes: Integers, piece: Piece, s
         given = tables.program[k]
         op, size = given[OP], given[SIZE]
         source = memory[given[SOURCE] : given[SOURCE] + size]
-        if op == LAYER:
+        if WITH_FLIPS and op == LAYER and given[FLIPPED]:
+            flipped_forward(given, tables.layers[given[WHICH]], tables, room, piece, step)
+        elif op == LAYER:
             layer_forward(given, tables.layers[given[WHICH]], tables, room, piece, step)
         elif WITH_FUNCTIONS and op == FUNCTION:
             out = memory[given[OUT] : given[OUT] + size]
@@ -114,7 +119,9 @@ def _backward_pass(tables: Tables, room: Room, piece: Piece, step: Integer) -> N
         given = tables.program[k]
         op, size, adds = given[OP], given[SIZE], given[ADDS] != 0
         if op == LAYER:
-            if given[OF_OUT] >= 0:
+            if WITH_FLIPS and given[OF_OUT] >= 0 and given[FLIPPED]:
+                flipped_backward(given, tables.layers[given[WHICH]], tables, room, piece, step)
+            elif given[OF_OUT] >= 0:
                 layer_backward(given, tables.layers[given[WHICH]], tables, room, piece, step)
             continue
         if op >= MERGE:
@@ -234,13 +241,15 @@ def loop_of(kinds: Kinds, needs: Needs, parallel: bool, families: Set[str] = fro
     }
     errors = compile_loop(layer_loops.errors_of, **small)
     read = compile_loop(layer_loops.read_tile, block=block_of, **reading.stages(parallel, needs.WITH_WIRES), **names)
-    made = {
-        "read": read,
-        "write": compile_loop(layer_loops.write_rows),
-        "errors_from": errors,
-        **small,
-        **places,
-        **names,
+    grid = {"read": read, "write": compile_loop(layer_loops.write_rows), "errors_from": errors, **small}
+    both = {
+        "through": compile_loop(layer_loops.through_tiles, **grid, **names),
+        "back_through": compile_loop(layer_loops.back_through_tiles, **grid, **names),
+    }
+    made = {**both, **places, **names}
+    flips = {
+        name: compile_loop(getattr(flipped, name), **both) if needs.WITH_FLIPS else None
+        for name in ("flipped_forward", "flipped_backward")
     }
     forward = compile_loop(
         _forward_pass,
@@ -250,6 +259,7 @@ def loop_of(kinds: Kinds, needs: Needs, parallel: bool, families: Set[str] = fro
         learn_classes=compile_loop(functions.learn_classes),
         largest_under=compile_loop(windows.largest),
         average_under=compile_loop(windows.average),
+        flipped_forward=flips["flipped_forward"],
         **names,
     )
     backward = compile_loop(
@@ -259,6 +269,7 @@ def loop_of(kinds: Kinds, needs: Needs, parallel: bool, families: Set[str] = fro
         pass_back=compile_loop(functions.pass_back, fastmath={"contract"}),
         largest_back=compile_loop(windows.largest_back),
         average_under=compile_loop(windows.average),
+        flipped_backward=flips["flipped_backward"],
         **names,
     )
     resting = compile_loop(

@@ -30,10 +30,11 @@ LAYER, FUNCTION, LARGEST, AVERAGE, ADD, CLASSIFY, MERGE, AFFINE, GATHER, MASK, N
 # ROWS_OF, FIRST_VECTOR, EVERY: of a turn, the number of the layer that its rows of activity bear (-1: the tiles' own),
 # of its first vector, and from there to the next. USES, USES_AT, STEPS, SORTED_VECTORS, SORTED_ERRORS: of an update,
 # how many uses and steps it learns from, where the numbers of these layers begin (-1: the tiles' own), and where
-# vectors and errors are put in the order of samples (-1: they lie so).
+# vectors and errors are put in the order of samples (-1: they lie so). FLIPPED: whether a turn uses the weight
+# transposed; of an update, which of its uses do, as bits.
 OP, SOURCE, OUT, OF_SOURCE, OF_OUT, ADDS, SIZE, OTHER, OF_OTHER, OTHER_ADDS, WHICH = range(11)
 VECTORS, ERRORS, BACK, HOW_MANY, IMAGES, PIXELS, OUTPUTS, CHOSEN, ROWS_OF, FIRST_VECTOR, EVERY = range(11, 22)
-USES, USES_AT, STEPS, SORTED_VECTORS, SORTED_ERRORS, SIZES_AT = range(22, 28)
+USES, USES_AT, STEPS, SORTED_VECTORS, SORTED_ERRORS, FLIPPED, SIZES_AT = range(22, 29)
 INSTRUCTION = SIZES_AT + windows.SIZES
 
 
@@ -77,7 +78,8 @@ class Turn:
 class Node:
     """One operation: what it does, what it reads and makes, and what else its instruction has to say.
 
-    which:   of a layer, a function, a way to merge, a mask, a norm or a rule: its number. turn: of a layer.
+    which:   of a layer, a function, a way to merge, a mask, a norm or a rule: its number. turn: of a layer; flipped:
+             whether it uses the weight transposed.
     places:  where the values of a sample come from, of a selection.
     """
 
@@ -89,6 +91,7 @@ class Node:
     a: float = 0.0
     b: float = 0.0
     turn: int = 0
+    flipped: bool = False
     places: Integers | None = None
     step: Turn | None = None
 
@@ -102,6 +105,7 @@ class Layer:
     turned:     whether its outputs lie beside each other by channel, so that errors have to be turned round.
     uses:       how often it is used, and in how many steps each time: its turns are their product.
     learns:     whether anything of it learns; if not, errors pass through it, if at all.
+    flips:      which of its uses use the weight transposed, as bits.
     """
 
     positions: int
@@ -112,6 +116,12 @@ class Layer:
     uses: int = 1
     steps: int = 1
     learns: bool = True
+    flips: int = 0
+
+    @property
+    def gathers(self) -> bool:
+        """Whether its vectors and errors are brought together, to be learned from."""
+        return self.turns > 1 or self.flips > 0
 
     @property
     def turns(self) -> int:
@@ -153,17 +163,20 @@ class Graph:
         self.values.append(Value(len(self.values), tuple(shape), learns))
         return self.values[-1]
 
-    def layer(self, layer: Layer, source: Value, shape: Sequence[int]) -> Value:
-        """Multiply by a layer's weights; shape: of the output."""
+    def layer(self, layer: Layer, source: Value, shape: Sequence[int], flipped: bool = False) -> Value:
+        """Multiply by a layer's weights; shape: of the output; flipped: transposed."""
         self.layers.append(replace(layer, uses=0))
-        return self.use(len(self.layers) - 1, source, shape)
+        return self.use(len(self.layers) - 1, source, shape, flipped)
 
-    def use(self, which: int, source: Value, shape: Sequence[int]) -> Value:
-        """Multiply by the weights of a layer once more. which: its number; shape: of the output."""
+    def use(self, which: int, source: Value, shape: Sequence[int], flipped: bool = False) -> Value:
+        """Multiply by the weights of a layer once more. which: its number; shape, flipped: as for `layer`."""
         known = self.layers[which]
         out = self._made(shape, known.learns or source.learns)
-        self.layers[which] = replace(known, uses=known.uses + 1)
-        self.nodes.append(Node(LAYER, (source,), out, which, turn=known.uses))
+        if flipped and known.uses > 60:
+            raise Unsuitable("a weight that is used transposed after more than 60 other uses")
+        flips = known.flips | int(flipped) << known.uses
+        self.layers[which] = replace(known, uses=known.uses + 1, flips=flips)
+        self.nodes.append(Node(LAYER, (source,), out, which, turn=known.uses, flipped=flipped))
         return out
 
     def recurrent(self, layer: Layer | int, rule: str, given: Value, units: int) -> Value:

@@ -192,6 +192,20 @@ class BothWays(nn.Module):
         return torch.log_softmax(self.last(torch.cat([states.mean(1), states[:, 0]], 1)), 1)
 
 
+class Transposed(nn.Module):
+    """A weight that is used, and used transposed, before and after it is used as it is; another only transposed."""
+
+    def __init__(self, bias: bool = True) -> None:
+        super().__init__()
+        self.inner, self.only, self.last = nn.Linear(12, 6, bias=bias), nn.Linear(8, 12, bias=False), nn.Linear(8, 4)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = torch.tanh(self.inner(x.flatten(1)))
+        x = torch.tanh(functional.linear(x, self.inner.weight.t()))
+        x = torch.tanh(self.inner(x) @ self.inner.weight) + x
+        return torch.log_softmax(self.last(torch.tanh(functional.linear(x, self.only.weight.t()))), 1)
+
+
 def convolution() -> nn.Module:
     """Convolutions, pooling of both kinds, a padded window."""
     return nn.Sequential(
@@ -232,6 +246,8 @@ BETWEEN: dict[str, Callable[[], nn.Module]] = {
     "lstm": lambda: Recurrent("LSTM", num_layers=2, dropout=0.3),
     "gru": lambda: Recurrent("GRU"),
     "gru, twice": Twice,
+    "transposed": Transposed,
+    "transposed without bias": lambda: Transposed(False),
     "functions": Functional,
     "still": Still,
     "grouped": Grouped,

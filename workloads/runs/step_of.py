@@ -19,7 +19,7 @@ from rpusim.arch.contract.activity import ActivityLog
 from rpusim.arch.network.network import Network
 from rpusim.arch.network.operations import Operation, WeightLayer
 from rpusim.errors import InputError
-from rpusim.kernels import AnalogSGD
+from rpusim.kernels import AnalogLayer, AnalogSGD
 from rpusim.kernels.layers.recurrent import AnalogRecurrent
 from rpusim.kernels.step import CompiledStep, Graph, Unsuitable
 from rpusim.kernels.step.between.branches import OVER, TIMES, WEIGHTED
@@ -178,9 +178,11 @@ class _Program:
 
     def layer(self, operation: WeightLayer, source: Value) -> Value:
         """Multiply by a weight, for the first time or once more."""
-        if operation.turned:
-            raise Unsuitable("a weight that is used transposed")
-        module = self.holder(operation)
+        module, flipped = self.holder(operation), operation.turned
+        several = isinstance(module, AnalogLayer) and len(module.tiles) > 1
+        log = module.log if isinstance(module, AnalogLayer) else None
+        if flipped and several and log is not None and log.uses:  # the tiles have other numbers in such a use
+            raise Unsuitable("a weight that is used transposed, on several arrays of a chip")
         positions = 1 if operation.is_recurrent else operation.vectors
         if not operation.is_recurrent:
             source = self.between_layers(operation, source)
@@ -195,13 +197,13 @@ class _Program:
                 placed.layer if which is None else which, operation.detail, source, operation.outputs
             )
         if which is None:
-            return self.graph.layer(placed.layer, source, operation.shape)
+            return self.graph.layer(placed.layer, source, operation.shape, flipped)
         if (placed.layer.positions, placed.image if placed.window else ()) != (
             positions,
             source.shape if placed.window else (),
         ):
             raise Unsuitable("a weight that is used for samples of different sizes")
-        return self.graph.use(which, source, operation.shape)
+        return self.graph.use(which, source, operation.shape, flipped)
 
     def known(self, module: nn.Module | Matrix) -> int | None:
         """Find the number of a layer that was used before; None: it was not."""
