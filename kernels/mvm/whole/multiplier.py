@@ -14,6 +14,7 @@ import torch
 from numpy.typing import NDArray
 
 from rpusim.kernels.base.threads import several_threads
+from rpusim.kernels.mvm import wires
 from rpusim.kernels.mvm.compiled import (
     FIRST,
     LAST,
@@ -34,8 +35,8 @@ _NO_WIRES, _NO_SHARES = np.empty(0, np.float64), np.empty(0, np.float32)
 
 
 @cache
-def _whole() -> Any:
-    return reading.stages(False, 0)["multiply"]
+def _whole(with_wires: bool) -> Any:
+    return reading.stages(False, int(with_wires))["multiply"]
 
 
 class Multiplier:
@@ -51,11 +52,9 @@ class Multiplier:
         self._sigma = noise if lines.noise is None else lines.noise.numpy()
         self._first_flags = *self._constants.first_flags, backward
         # A single vector is multiplied where the cells lie: by rows forwards, by columns backwards.
-        self._backward, self._whole = backward, io.wires is None
-        self._asked = (
-            *(self._numbers, self._sigma, 0.0, _NO_WIRES, _NO_WIRES, _NO_SHARES),
-            *(*self._constants.first_flags, *self._constants.last_flags, self._constants.last_reduction, self._keys),
-        )
+        self._backward, self._whole = backward, io.wires is None or not io.wires.alone
+        self._asked: tuple[Any, ...] = ()
+        self._sizes = 0, 0
 
     @staticmethod
     def fits(io: IOParameters) -> bool:
@@ -94,10 +93,23 @@ class Multiplier:
         first: int,
     ) -> None:
         """Multiply a single vector (1, inputs) in one compiled call. matrix: the cells, as they lie."""
-        _whole()(
+        if self._sizes != (values.shape[1], y.shape[1]):
+            self._ask(values.shape[1], y.shape[1])
+        _whole(self._io.wires is not None)(
             matrix.detach().numpy(), values, y, self._backward, *self._asked, first, np.empty(values.shape, np.float32),
             np.empty(y.shape, np.float32), passes, active,
         )  # fmt: skip
+
+    def _ask(self, inputs: int, outputs: int) -> None:
+        """Put together what the compiled call is asked for by an array of this size."""
+        of_wires: tuple[Any, ...] = 0.0, _NO_WIRES, _NO_WIRES, _NO_SHARES
+        if self._io.wires is not None:
+            spread = wires.spread_of(self._io.wires, inputs)
+            of_wires = spread.load, spread.gains, spread.share, wires.arriving(self._io.wires, outputs)
+        constants = self._constants
+        flags = *constants.first_flags, *constants.last_flags
+        self._asked = self._numbers, self._sigma, *of_wires, *flags, constants.last_reduction, self._keys
+        self._sizes = inputs, outputs
 
     def _block(
         self,
