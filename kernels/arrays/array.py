@@ -64,7 +64,7 @@ class DeviceArray(torch.nn.Module):
         for name, buffer in _CELLS.items():
             self.register_buffer(buffer, getattr(cells, name))
         self._known: tuple[list[Tensor | None], Cells] | None = None  # the buffers when `cells` was last asked for
-        self._senders = compiled.Senders()
+        self._place, self._senders = 0, compiled.Senders()  # where the weights lie, and what sends pulses to them
         self._before: write_noise.Before | None = None
         self._redraw: write_noise.Redraw | None = None
         self._shortest: tuple[Tensor | None, float] = (None, 0.0)  # retention of the cells, and the smallest of them
@@ -130,6 +130,8 @@ class DeviceArray(torch.nn.Module):
             parameters = replace(parameters, pulse_type=PulseType.NONE)
         stored, device, first = self.stored, self.device, self.counters["updates"]
         before, taken = self.before, self._buffers["taken"]
+        if stored.data_ptr() != self._place:  # moved within the same tensor, as by share_memory
+            self._place, self._senders, self._redraw = stored.data_ptr(), compiled.Senders(), None
         if self.path_now == "numba" and parameters.pulse_type.random:
             assert isinstance(device, PulsedDevice), "only an update in floating point needs no pulses"
             sender = self._senders.of(stored, self.cells, device, parameters, self.stream, lines, only_up)
