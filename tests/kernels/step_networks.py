@@ -166,7 +166,11 @@ class Still(nn.Module):
 
 
 class Grouped(nn.Module):
-    """Convolutions in groups, one of which reads every channel by itself; norms of groups and of layers."""
+    """Convolutions in groups, one of which reads every channel by itself; norms of groups and of layers.
+
+    Behind a norm stands no function with a kink: outputs come in whole steps of a converter, so that now and then one is
+    exactly the mean of its group, and rounding would decide on which side of 0 it lies.
+    """
 
     def __init__(self, bias: bool = True) -> None:
         super().__init__()
@@ -175,7 +179,7 @@ class Grouped(nn.Module):
         self.norm, self.last = nn.LayerNorm([6, 3, 4]), nn.Linear(72, 4)
 
     def forward(self, x: Tensor) -> Tensor:
-        x = torch.relu(self.groups(self.depthwise(torch.tanh(self.first(x)))))
+        x = torch.tanh(self.groups(self.depthwise(torch.tanh(self.first(x)))))
         return torch.log_softmax(self.last(self.norm(self.halves(x)).flatten(1)), 1)
 
 
