@@ -168,8 +168,8 @@ class Still(nn.Module):
 class Grouped(nn.Module):
     """Convolutions in groups, one of which reads every channel by itself; norms of groups and of layers.
 
-    Behind a norm stands no function with a kink: outputs come in whole steps of a converter, so that now and then one is
-    exactly the mean of its group, and rounding would decide on which side of 0 it lies.
+    Behind a norm stands no function with a kink: outputs come in whole steps of a converter, so that now and then one
+    is exactly the mean of its group, and rounding would decide on which side of 0 it lies.
     """
 
     def __init__(self, bias: bool = True) -> None:
