@@ -23,8 +23,9 @@ from numpy.typing import NDArray
 from rpusim.arch.contract.columns import Integers
 from rpusim.arch.contract.compiled_loops import compiled, inlined
 from rpusim.arch.contract.uncounted import uncounted
-from rpusim.arch.engine.events import Events
-from rpusim.arch.engine.program import NEVER, NO_SLOT, REGISTERS, Data, Do, Program, operand
+from rpusim.arch.engine.events import NEVER, Events
+from rpusim.arch.engine.operands import Data, operand
+from rpusim.arch.engine.program import NO_SLOT, REGISTERS, Do, Program
 from rpusim.arch.engine.simpy_engine import SimpyEngine
 
 NOBODY = -1

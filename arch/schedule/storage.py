@@ -98,6 +98,15 @@ def settle(plan: Plan, samples: int, training: bool) -> tuple[Kept, ...]:
     Returns:
         One entry for each layer, in order.
     """
+    which = "kept", samples, training
+    if which not in plan.worked_out:
+        plan.worked_out[which] = _settled(plan, samples, training)
+    found: tuple[Kept, ...] = plan.worked_out[which]
+    return found
+
+
+def _settled(plan: Plan, samples: int, training: bool) -> tuple[Kept, ...]:
+    """Settle what every layer keeps, as `settle` does, which keeps it."""
     placement, settled = plan.placement, []
     early = early_samples(plan, max(_vector_ps(plan, layer) for layer in plan.layers))
     chip, room = placement.chip, (_left_by_words if training else _capacities)(placement)
