@@ -22,6 +22,23 @@ from rpusim.arch.engine.events import Events, Op
 from rpusim.arch.parts.part import Part
 
 
+def drives_columns(phase: Integers, turned: NDArray[np.bool_], cell: CellLayout) -> NDArray[np.bool_]:
+    """Tell whether reads drive the columns of an array (forward, and slices that are columns) or its rows.
+
+    Args:
+        phase: (n,) of each read.
+        turned: (n,) whether it is of a use of a weight transposed, which goes forward from rows to columns.
+        cell: the unit cell's layout.
+
+    Returns:
+        (n,) true for columns.
+    """
+    driven: NDArray[np.bool_] = np.where(turned, phase == Phase.BACKWARD, phase == Phase.FORWARD)
+    driven |= phase == Phase.MAINTENANCE
+    driven |= (phase == Phase.TRANSFER) & (cell.slices != "row")
+    return driven
+
+
 @dataclass(frozen=True)
 class Batch:
     """Hold events of one operation by one kind of unit on one kind of tile, with what their rows of activity say.
@@ -91,12 +108,8 @@ class Batch:
 
     @property
     def drives_columns(self) -> NDArray[np.bool_]:
-        """(n,) whether a read drives the array's columns (forward, and slices that are columns) or its rows."""
-        phase, by_row = self.event("phase"), self.cell.slices == "row"
-        of_layer = np.where(self.turned, phase == Phase.BACKWARD, phase == Phase.FORWARD)
-        driven: NDArray[np.bool_] = of_layer | (phase == Phase.MAINTENANCE)
-        driven |= (phase == Phase.TRANSFER) & (not by_row)
-        return driven
+        """(n,) whether a read drives the array's columns or its rows, see the function of this name."""
+        return drives_columns(self.event("phase"), self.turned, self.cell)
 
     @property
     def driven(self) -> Integers:

@@ -231,8 +231,9 @@ class Meter:
         analysis, events = clock.beginning.analysis, clock.beginning.trace
         if analysis is None or events is None:
             return {}
-        rows, tried = Sensitivity(clock.plan, self.ledger(), events, analysis.activity).rows()
-        return {"assumptions": tried, "events": len(events), "largest": rows}
+        varied = Sensitivity(clock.plan, self.ledger(), events, analysis.activity, self.schedule)
+        rows, tried = varied.rows()
+        return {"assumptions": tried, "events": len(events), "timed_again": varied.times_again, "largest": rows}
 
     def state_dict(self) -> dict[str, Any]:
         """Return the account so far, in numbers and tensors; a meter of the same plan goes on from it, to the byte."""
