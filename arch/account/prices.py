@@ -20,6 +20,7 @@ from rpusim.arch.contract.columns import Integers
 from rpusim.arch.contract.digital_work import CLASSES
 from rpusim.arch.engine.events import Events, Op
 from rpusim.arch.parts.part import Part
+from rpusim.arch.parts.registers import READ
 
 
 def drives_columns(phase: Integers, turned: NDArray[np.bool_], cell: CellLayout) -> NDArray[np.bool_]:
@@ -190,13 +191,19 @@ def _drive_lines(batch: Batch) -> Priced:
 
 
 def _compute(batch: Batch) -> Priced:
-    """Price digital work, class by class. Outer products that are summed up digitally move a word for every weight.
+    """Price digital work, class by class, and the words that it reads from registers and writes.
+
+    Outer products that are summed up digitally move a word for every weight.
 
     These sums lie in a memory like the tile's buffer that is as fast as the digital unit. They are the operations of an
     update that are at least a multiplication and an addition for every weight, where no array is pulsed.
     """
     works, costs = batch.works, [batch.cost("digital unit", name) for name in CLASSES]
     yield "digital unit", sum(works[:, number] * cost for number, cost in enumerate(costs))
+    if "registers" in batch.parts:
+        read, write = (batch.cost("registers", action) for action in ("read", "write"))
+        each = [(READ[name] * read + write) * batch.kind.digital.word_bits for name in CLASSES]
+        yield "registers", sum(works[:, number] * cost for number, cost in enumerate(each))
     if not batch.cell.learning:
         weights = batch.rows * batch.columns
         summed = (batch.event("phase") == Phase.UPDATE) & (works.sum(axis=1) >= 2 * weights)

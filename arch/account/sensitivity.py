@@ -1,11 +1,11 @@
 """Vary every assumed number of a chip and its cards, and price the same work again: which assumptions carry the total?
 
-What was done is not changed. From some events of the work it is counted how often each part did each of its actions, and
-how its pauses lie; with other cards these counts give another energy of each part at work and at rest, and the ledger of
-the whole work is scaled by the ratio, part by part and state by state. Where parts would be woken otherwise, because of
-``gating``, or as they wake in another time or draw nothing while they wait, or where wires are longer as cells are
-larger, operations begin at other times: then the same rows of activity are timed again, and what rests is that of the
-new times.
+What was done is not changed. From some events of the work it is counted how often each part did each of its actions,
+and how its pauses lie; with other cards these counts give another energy of each part at work and at rest, and the
+ledger of the whole work is scaled by the ratio, part by part and state by state. Where parts would be woken otherwise,
+because of ``gating``, or as they wake in another time or draw nothing while they wait, or where wires are longer as
+cells are larger, operations begin at other times: then the same rows of activity are timed again, and what rests is
+that of the new times.
 
 A number is assumed if its source says so, or if its card is one of basis "assumption". It is varied over the range
 that its card states (``ranges``), else from half to twice its value. Choices of the chip's file that its sources call

@@ -48,10 +48,11 @@ def plain(values: Operand) -> Operand:
 
 def distinct(values: Integers) -> Integers:
     """Return the different values in order, as `numpy.unique` does; at once where they never decrease."""
-    steps = values[1:] != values[:-1]
-    if len(values) and (values[1:] >= values[:-1]).all():
-        return values[np.concatenate([[True], steps])]
-    return np.unique(values)
+    found: Integers = values
+    if (values[1:] >= values[:-1]).all():
+        return found[np.concatenate([[True], values[1:] != values[:-1]])] if len(values) else found
+    found = np.unique(values)
+    return found
 
 
 def some(values: Operand | NDArray[np.bool_]) -> bool:
@@ -62,10 +63,10 @@ def some(values: Operand | NDArray[np.bool_]) -> bool:
 @inlined
 def _equal(table: Integers, row: int, other: int) -> bool:
     """Tell whether two rows of a table are equal."""
+    equal = True
     for column in range(table.shape[1]):
-        if table[row, column] != table[other, column]:
-            return False
-    return True
+        equal &= table[row, column] == table[other, column]
+    return equal
 
 
 @compiled

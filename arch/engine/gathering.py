@@ -47,7 +47,7 @@ def gathered(
     order = np.argsort(ended, kind="stable")[:most]
     columns = np.empty((len(COLUMNS) + 1, len(order)), np.int64)
     _fill(order, kind, number, logged, heads, data, works.sum(1), start, end, columns)
-    return Events(*columns, works=works)
+    return Events(**dict(zip(COLUMNS, columns, strict=False)), work=columns[-1], works=works)
 
 
 @compiled

@@ -172,7 +172,7 @@ def early_samples(plan: Plan, beside_ps: int = 0) -> int:
     first = np.zeros(1, np.int64)
     for message in (message for layer in readers for message in layer.inputs):
         bits = int(message.sent(first, first)[0])
-        link = transfer_picoseconds(bits, chip.mesh.bandwidth)
+        link = transfer_picoseconds(bits + chip.mesh.header_bits, chip.mesh.bandwidth)
         way += sum(plan.station_latency[hop.station] + link for hop in message.route)
         way += transfer_picoseconds(bits, chip.tiles[message.kind].buffer.bandwidth)
     pace = max(_sample_ps(layer) for layer in plan.layers)

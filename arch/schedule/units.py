@@ -175,7 +175,9 @@ class Units:
         access(reading=False)
 
     def send(self, task: Task, route: Sequence[Hop], bits: Operand) -> None:
-        """Send bits over each link of a route in turn; they are on their way from each for its latency."""
+        """Send bits and a header over each link of a route in turn; they are on their way from each for its latency."""
+        if header := self._plan.placement.chip.mesh.header_bits:
+            bits = bits + header * (bits > 0)
         on_link = each(bits, lambda n: transfer_picoseconds(n, self._plan.link_bandwidth))
         for hop in route:
             task.use(hop.station, Op.SEND, on_link, bits)
