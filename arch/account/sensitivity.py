@@ -95,7 +95,6 @@ class Sensitivity:
         self._chip = plan.placement.chip
         self._bill = bill_of_parts(self._chip)
         self._timed = {(plan.waking, _hop_ps(self._bill)): events}
-        self._busy = events.busy_ps(len(plan.stations)).tolist()
         self._counts = self._counted()
         self._at_work, self._at_rest = self._working(self._bill), self._resting(self._plan, self._bill, events)
 
@@ -234,7 +233,8 @@ class Sensitivity:
     def _resting(self, plan: Plan, bill: BillOfParts, events: Events) -> dict[tuple[str, str], float]:
         """Return what is drawn (zJ) by part and phase besides the events."""
         rest, ledger = Rest(plan, bill), Ledger(time_ps=events.makespan_ps)
-        rest.book(ledger, self._busy, Pauses.of(events, rest.groups) if rest.groups else Pauses.none(0))
+        busy = events.busy_ps(len(plan.stations)).tolist()
+        rest.book(ledger, busy, Pauses.of(events, rest.groups) if rest.groups else Pauses.none(0))
         return {(part, phase): float(zj) for (part, phase, _), zj in ledger.energy.items()}
 
 
