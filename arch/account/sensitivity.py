@@ -24,7 +24,7 @@ from rpusim.arch.account.pauses import Pauses
 from rpusim.arch.account.pricing import Pricer
 from rpusim.arch.account.rest import Rest
 from rpusim.arch.chips import library
-from rpusim.arch.chips.bill_of_parts import BillOfParts, bill_of_parts
+from rpusim.arch.chips.bill_of_parts import BillOfParts
 from rpusim.arch.chips.chip import Chip
 from rpusim.arch.chips.corner import at_low_standby
 from rpusim.arch.chips.description import TileKind
@@ -93,7 +93,7 @@ class Sensitivity:
         self._rows = activity.select(activity.step <= last)
         self.times_again = len(self._rows) <= MOST_ROWS
         self._chip = plan.placement.chip
-        self._bill = bill_of_parts(self._chip)
+        self._bill = plan.placement.bill
         self._timed = {(plan.waking, _hop_ps(self._bill)): events}
         self._counts = self._counted()
         self._at_work, self._at_rest = self._working(self._bill), self._resting(self._plan, self._bill, events)
@@ -107,7 +107,8 @@ class Sensitivity:
 
     def total(self, chip: Chip) -> float:
         """Return the energy (J) of the whole work on a chip that differs in prices alone."""
-        bill, plan = bill_of_parts(chip), replace(self._plan, placement=replace(self._plan.placement, chip=chip))
+        plan = replace(self._plan, placement=replace(self._plan.placement, chip=chip))
+        bill = plan.placement.bill
         working, resting = self._working(bill), self._resting(plan, bill, self._events_of(plan, bill))
         total = 0.0
         for (part, phase, _), zeptojoules in self._ledger.energy.items():
