@@ -253,6 +253,8 @@ class Translator(Reader):
         name = self.unique(self.digital_name(node))
         inputs = len(dict.fromkeys(self.made_by[source] for source in sources))
         numbers = _numbers(given) if kind in ("activation", "add", "multiply", "pool") else ()
+        if kind == "dropout" and (given.get("train", True) or not self.training):
+            numbers = _numbers({"p": given.get("p", 0.5)})  # of one that does nothing in training: none
         operation = Operation.digital(
             name, kind, before.shape, shape, detail, window, axes, inputs, parameters=parameters, numbers=numbers
         )
@@ -440,6 +442,6 @@ class Translator(Reader):
 
 
 def _numbers(given: dict[str, Any]) -> tuple[tuple[str, float], ...]:
-    """Return the constants among the arguments of a call, words as 1."""
-    found = {name: 1.0 if isinstance(value, str) else value for name, value in given.items()}
+    """Return the constants among the arguments of a call, words as 1, and the word "none" as 0."""
+    found = {name: float(value != "none") if isinstance(value, str) else value for name, value in given.items()}
     return tuple((name, float(value)) for name, value in found.items() if isinstance(value, bool | int | float))
