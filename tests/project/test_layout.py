@@ -36,7 +36,7 @@ ROOMS: dict[str, str] = {
     ),
     "kernels.inference": "arch.contract kernels.base kernels.mvm kernels.tiles",
     "workloads.zoo": "arch.contract",
-    "workloads.capture": "arch.parts arch.network",
+    "workloads.capture": "arch.parts arch.network kernels.layers",
     "workloads.cells": "arch.contract arch.chips arch.mapping kernels",
     "workloads.results": ("arch.contract arch.network arch.chips arch.mapping arch.engine arch.schedule arch.account"),
     "workloads.compare": "workloads.results",

@@ -169,8 +169,7 @@ def check_convertible(network: Network, module: nn.Module) -> None:
     network:  what `capture` found of the module.
     module:   whose weight layers are to be put on arrays, each on its own.
 
-    Raises InputError if a weight is used by a function and not by a module, or the
-    module is a weight layer by itself.
+    Raises InputError if a weight is computed from parameters, or the module is a weight layer by itself.
     """
     if isinstance(module, WEIGHT_LAYERS):
         raise InputError(
@@ -181,7 +180,8 @@ def check_convertible(network: Network, module: nn.Module) -> None:
     for index, layer in enumerate(network.layers):
         first = network.layers[network.uses(index)[0]]
         holder = modules.get(first.name.rpartition(".")[0])
-        if not isinstance(modules.get(first.name), WEIGHT_LAYERS) and not isinstance(holder, nn.RNNBase):
+        matrices = isinstance(holder, nn.RNNBase | nn.RNNCellBase | nn.MultiheadAttention)
+        if not isinstance(modules.get(first.name), WEIGHT_LAYERS) and not matrices:
             raise InputError(
                 f"network: weight {layer.parameter!r} is used by a function, which can be mapped and timed but not "
                 "computed; accepted: nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.RNN, nn.LSTM and nn.GRU modules"

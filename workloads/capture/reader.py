@@ -11,6 +11,7 @@ from torch import fx, nn
 from rpusim.workloads.capture.export import is_torchs_own
 from rpusim.workloads.capture.traced import (
     CONSTANT,
+    WEIGHT_LAYERS,
     arguments,
     has_samples,
     is_weight_layer,
@@ -129,9 +130,13 @@ class Reader:
         return f"{self.subject(node)} mixes the samples of a batch, accepted: each sample by itself"
 
     def digital_name(self, node: fx.Node) -> str:
-        """Return the path of the submodule without parts of its own that the node is, or else the node's name."""
+        """Return the path of the submodule without parts of its own that the node is, or else the node's name.
+
+        What a weight layer does before it multiplies, such as padding by reflection, goes by the node's name, too.
+        """
         path, _ = self.place(node)
-        is_leaf = next(self.twin.get_submodule(path).children(), None) is None
+        part = self.twin.get_submodule(path)
+        is_leaf = next(part.children(), None) is None and not isinstance(part, WEIGHT_LAYERS)
         return path if path and is_leaf else node.name
 
     def unique(self, name: str) -> str:

@@ -20,7 +20,7 @@ from rpusim.arch.network.operations import Operation, WeightLayer, Window
 from rpusim.errors import InputError
 from rpusim.workloads.capture import moving
 from rpusim.workloads.capture.calls import Call
-from rpusim.workloads.capture.layout import Layout
+from rpusim.workloads.capture.layout import BATCH, Layout
 from rpusim.workloads.capture.moving import Constants, MixedError
 from rpusim.workloads.capture.reader import Reader
 from rpusim.workloads.capture.rules import rule
@@ -32,13 +32,14 @@ from rpusim.workloads.capture.traced import (
     arguments,
     as_sizes,
     has_samples,
+    is_weight_layer,
     needed_for,
     operation_name,
     shape_of,
     take_directly,
     values_of,
 )
-from rpusim.workloads.capture.weights import weighted
+from rpusim.workloads.capture.weights import moved, weighted
 
 
 class Translator(Reader):
@@ -129,6 +130,8 @@ class Translator(Reader):
         """Add the operation of one traced node, unless it computes a constant. Raises `MixedError` if samples mix."""
         sources = [source for source in node.all_input_nodes if source in self.made_by or source in self.parts]
         name = operation_name(node)
+        if not sources and self.multiplies_constants(node):
+            return
         if not sources or name in CONSTANT:
             return
         if node.target is operator.getitem:
@@ -145,6 +148,24 @@ class Translator(Reader):
             return
         if not (kind and self.known(node, sources, kind, detail)):
             self.by_rule(node, sources)
+
+    def multiplies_constants(self, node: fx.Node) -> bool:
+        """Add a weight layer of which the vectors are constants, such as a first state of zeros, if a node is one.
+
+        Its arrays multiply them like any others, as the weights change; there is nothing to wait for.
+        """
+        if not is_weight_layer(node) or arguments(node)["weight"].name not in self.held:
+            return False
+        given = arguments(node)["input"]
+        if len(shape_of(given)) < 2 or shape_of(given)[0] != BATCH:
+            return False
+        nowhere = np.full(Layout().sample_shape(shape_of(given)), -1)
+        first = next(node for node in self.layouts if node.op == "placeholder")
+        self.made_by[given] = moved(self, given, self.made_by[first], nowhere)
+        self.layouts[given] = Layout()
+        done = weighted(self, node, operation_name(node), arguments(node))
+        del self.made_by[given], self.layouts[given]  # elsewhere it is a constant
+        return done
 
     def add(self, node: fx.Node, operation: Operation, sources: Sequence[Operation], layout: Layout) -> None:
         """Add an operation that makes what a node gives; ``sources``: those that it reads, each once."""

@@ -110,6 +110,18 @@ def holds(translator: Graph, node: fx.Node) -> bool:
     return any(holds(translator, source) for source in node.all_input_nodes)
 
 
+def learned(translator: Graph, node: fx.Node) -> bool:
+    """Tell whether parameters that learn are behind what a node gives, so that its errors are wanted."""
+    found, ahead = {node}, [node]
+    while ahead:
+        one = ahead.pop()
+        if translator.held.get(one.name) in translator.trained:
+            return True
+        ahead += [source for source in one.all_input_nodes if source not in found]
+        found.update(one.all_input_nodes)
+    return False
+
+
 def named(translator: Graph, node: fx.Node, weight: fx.Node) -> tuple[str, str, str]:
     """Name the layer of a node, its parameter, and say what was assumed of a weight that is computed first."""
     first = weight
@@ -166,6 +178,8 @@ def _plain(translator: Graph, node: fx.Node, given: dict[str, Any]) -> None:
     bias = given["bias"]
     held = translator.held.get(bias.name, "") if bias is not None else ""
     layer = replace(layer, bias_parameter=translator.first_name.get(held, ""))
+    if kind == "recurrent" and isinstance(given["state"], fx.Node):
+        layer = replace(layer, begun=learned(translator, given["state"]))
     translator.add(node, layer, [source], layout)
 
 
