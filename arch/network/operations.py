@@ -171,6 +171,8 @@ class WeightLayer(Operation):
     groups:         equal parts of the rows, each of which reads inputs of its own (``columns`` each).
     turned:         whether the weight, as torch has it, is used transposed: an array of ``columns`` x ``rows`` is read
                     from its rows to its columns, the way in which errors go back through it otherwise.
+    order:          axes of the parameter as they make the matrix, rows first, where a function multiplies by it; ():
+                    as torch's layers have them.
     begun:          whether a recurrent layer's first state is what others compute, to which its errors go back.
 
     A recurrent layer multiplies only its own output of the step before. What the input's matrix, a linear layer of its
@@ -187,6 +189,7 @@ class WeightLayer(Operation):
     bias_parameter: str = ""
     turned: bool = False
     begun: bool = False
+    order: tuple[int, ...] = ()
 
     @staticmethod
     def linear(name: str, input_shape: Sequence[int], rows: int, bias: bool = True, parameter: str = "") -> WeightLayer:

@@ -8,6 +8,7 @@ those that meet, and the bias. So a transposed convolution is a convolution whos
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
 import torch
@@ -16,6 +17,7 @@ from torch.nn import functional
 from rpusim.arch.contract import checks
 from rpusim.errors import InputError
 from rpusim.kernels.layers.base import AnalogLayer
+from rpusim.kernels.layers.shared import used
 from rpusim.kernels.tiles.tile import LayerConfig
 
 Tensor = torch.Tensor
@@ -128,6 +130,9 @@ class AnalogTransposed(AnalogLayer):
             parts, self._summed, self.bias, self.stride, self.padding, more, self.out_channels, self.dilation
         )
         return y
+
+    def used_outside(self, func: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
+        return used(self, func, args, kwargs)
 
     def vectors_of(self, x: Tensor) -> Tensor:
         return x.movedim(1, -1).reshape(-1, self.in_channels).to(torch.float32).contiguous()

@@ -39,6 +39,7 @@ from rpusim.workloads.capture.traced import (
     take_directly,
     values_of,
 )
+from rpusim.workloads.capture.kept import kept_digital_costs, kept_weights, tied_rows
 from rpusim.workloads.capture.weights import moved, weighted
 
 
@@ -51,6 +52,8 @@ class Translator(Reader):
     training: whether it was traced as in training. Then it may return several tensors, and losses, which are not timed.
     unread:   parameters of weight layers that evaluation runs as well without reading what they give: not on the chip.
     known:    values of the module's tensors by name, as far as they have some.
+    kept:     parameters that stay digital, as the user wants it.
+    tied:     whether tables that are the weight of a layer are rows of its arrays; else digital copies of it.
     """
 
     def __init__(
@@ -61,8 +64,12 @@ class Translator(Reader):
         training: bool = False,
         unread: AbstractSet[str] = frozenset(),
         known: Mapping[str, torch.Tensor] | None = None,
+        kept: AbstractSet[str] = frozenset(),
+        tied: bool = False,
     ) -> None:
         super().__init__(twin, program, unread)
+        self.kept, self.tied = kept, tied
+        self.on_arrays: set[str] = set()  # parameters of layers, under their first names
         self.name, self.training = name, training
         self.steps: list[tuple[Operation, tuple[str, ...]]] = []
         self.made_by: dict[fx.Node, Operation] = {}  # traced nodes that depend on the sample
@@ -92,6 +99,8 @@ class Translator(Reader):
         live = needed_for(nodes, ends)
         loss = self.losses(nodes, ends, live & signals) if self.training else set()
         timed = live - loss
+        products = [node for node in nodes if node in timed and is_weight_layer(node)]
+        self.on_arrays = {self.parameter(node) for node in products} - {""} - self.kept
         given = [node for node in nodes if node.op == "placeholder" and node in signals]
         for node in given:
             name = "input" if len(given) == 1 else self.unique(f"input {node.name}")
@@ -144,9 +153,10 @@ class Translator(Reader):
         if name in moving.MOVES and self.move(node, sources):
             return
         kind, detail = ACCEPTED.get(name, ("", ""))
-        if weighted(self, node, name, arguments(node)):
+        stays = kept_weights(self, node)
+        if not stays and (weighted(self, node, name, arguments(node)) or (self.tied and tied_rows(self, node, name))):
             return
-        if not (kind and self.known(node, sources, kind, detail)):
+        if stays or not (kind and self.known(node, sources, kind, detail)):
             self.by_rule(node, sources)
 
     def multiplies_constants(self, node: fx.Node) -> bool:
@@ -154,7 +164,7 @@ class Translator(Reader):
 
         Its arrays multiply them like any others, as the weights change; there is nothing to wait for.
         """
-        if not is_weight_layer(node) or arguments(node)["weight"].name not in self.held:
+        if not is_weight_layer(node) or self.parameter(node) not in self.parameters - self.kept:
             return False
         given = arguments(node)["input"]
         if len(shape_of(given)) < 2 or shape_of(given)[0] != BATCH:
@@ -300,7 +310,9 @@ class Translator(Reader):
         for source, operation in zip(sources, operations, strict=True):
             waits[operation] = tuple(sorted({*waits.get(operation, ()), *found.waits.get(source, ())}))
         counted: dict[str, int] = {}
-        for function, number in (*found.functions, *self.drawn(node)):
+        digital, said = kept_digital_costs(self, node)
+        found = found._replace(assumed=found.assumed or said)
+        for function, number in (*found.functions, *digital, *self.drawn(node)):
             counted[function] = counted.get(function, 0) + number
         name = operation_name(node)
         self.add(

@@ -254,7 +254,9 @@ def _contracted(translator: Graph, node: fx.Node, equation: str, operands: Seque
         made = [*shared, *free, *beyond]
     if len(of_weight) == 2 and (of_weight[0] in summed) == (translator.turned(weight) is None):
         translator.exchanged.add(name)
-    translator.add(node, replace(layer, assumed=said), [given], layout)
+    order = tuple(of_weight.index(letter) for letter in (*shared, *free, *summed))
+    order = order if weight.name in translator.held else ()
+    translator.add(node, replace(layer, assumed=said, order=order), [given], layout)
     left = [a for a in output if a != samples or not layout.alone]
     back = np.arange(math.prod(layer.shape)).reshape([sizes[a] for a in made])
     place = Layout(output.index(samples), layout.order)
