@@ -173,6 +173,7 @@ class WeightLayer(Operation):
                     from its rows to its columns, the way in which errors go back through it otherwise.
     order:          axes of the parameter as they make the matrix, rows first, where a function multiplies by it; ():
                     as torch's layers have them.
+    together:       vectors of a sample that follow one another in a batch, where samples do not stand first; 0: all.
     begun:          whether a recurrent layer's first state is what others compute, to which its errors go back.
 
     A recurrent layer multiplies only its own output of the step before. What the input's matrix, a linear layer of its
@@ -190,6 +191,7 @@ class WeightLayer(Operation):
     turned: bool = False
     begun: bool = False
     order: tuple[int, ...] = ()
+    together: int = 0
 
     @staticmethod
     def linear(name: str, input_shape: Sequence[int], rows: int, bias: bool = True, parameter: str = "") -> WeightLayer:

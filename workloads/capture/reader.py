@@ -32,6 +32,7 @@ class Reader:
     def __init__(self, twin: nn.Module, program: torch.export.ExportedProgram, unread: AbstractSet[str]) -> None:
         self.twin, self.program, self.left_out = twin, program, unread
         self.taken = {"input", "output"}
+        self.anywhere = False  # whether samples may stand on another axis than the first
         signature = program.graph_signature
         self.held = {**signature.inputs_to_parameters, **signature.inputs_to_buffers}
         self.trained = {full for full, tensor in twin.named_parameters(remove_duplicate=False) if tensor.requires_grad}
@@ -93,7 +94,7 @@ class Reader:
             readers = [user for user in node.users if user in live]
             if node not in live or node.op == "placeholder" or is_weight_layer(node):
                 continue
-            without_samples = node in ends and not has_samples(node)
+            without_samples = node in ends and not has_samples(node, self.anywhere)
             if all(user in found for user in readers) and (without_samples or (node not in ends and readers)):
                 found.add(node)
         return found

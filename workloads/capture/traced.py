@@ -102,10 +102,10 @@ def values_of(node: fx.Node) -> Sequence[Any]:
     return value if isinstance(value, tuple | list) else [value]
 
 
-def has_samples(node: fx.Node) -> bool:
-    """Tell whether a node's value has an axis of samples, and something for each of them."""
+def has_samples(node: fx.Node, anywhere: bool = False) -> bool:
+    """Tell whether a node's value has an axis of samples (the first, or ``anywhere``), and something for each of them."""
     shape = shape_of(node)
-    return len(shape) > 1 and shape[0] == BATCH
+    return len(shape) > 1 and (shape[0] == BATCH or (anywhere and BATCH in shape))
 
 
 def is_weight_layer(node: fx.Node) -> bool:

@@ -53,6 +53,7 @@ class Translator(Reader):
     unread:   parameters of weight layers that evaluation runs as well without reading what they give: not on the chip.
     known:    values of the module's tensors by name, as far as they have some.
     kept:     parameters that stay digital, as the user wants it.
+    axes:     of the inputs, along which samples stand; (): the first ones.
     tied:     whether tables that are the weight of a layer are rows of its arrays; else digital copies of it.
     """
 
@@ -66,9 +67,10 @@ class Translator(Reader):
         known: Mapping[str, torch.Tensor] | None = None,
         kept: AbstractSet[str] = frozenset(),
         tied: bool = False,
+        axes: Sequence[int] = (),
     ) -> None:
         super().__init__(twin, program, unread)
-        self.kept, self.tied = kept, tied
+        self.kept, self.tied, self.axes, self.anywhere = kept, tied, axes, any(axes)
         self.on_arrays: set[str] = set()  # parameters of layers, under their first names
         self.name, self.training = name, training
         self.steps: list[tuple[Operation, tuple[str, ...]]] = []
@@ -104,8 +106,9 @@ class Translator(Reader):
         given = [node for node in nodes if node.op == "placeholder" and node in signals]
         for node in given:
             name = "input" if len(given) == 1 else self.unique(f"input {node.name}")
-            self.layouts[node] = Layout()
-            self.made_by[node] = Operation(name, "input", Layout().sample_shape(shape_of(node)))
+            number = self.program.graph_signature.user_inputs.index(node.name)
+            layout = self.layouts[node] = Layout(self.axes[number] if self.axes else 0)
+            self.made_by[node] = Operation(name, "input", layout.sample_shape(shape_of(node)))
             if len(given) > 1 and node in live:
                 self.steps.append((self.made_by[node], ()))
         for node in nodes[:-1]:

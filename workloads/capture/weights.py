@@ -178,6 +178,8 @@ def _plain(translator: Graph, node: fx.Node, given: dict[str, Any]) -> None:
     bias = given["bias"]
     held = translator.held.get(bias.name, "") if bias is not None else ""
     layer = replace(layer, bias_parameter=translator.first_name.get(held, ""))
+    if kind == "linear" and layout.alone and layout.axis:
+        layer = replace(layer, together=math.prod(shape_of(node)[layout.axis + 1 : -1]))
     if kind == "recurrent" and isinstance(given["state"], fx.Node):
         layer = replace(layer, begun=learned(translator, given["state"]))
     translator.add(node, layer, [source], layout)

@@ -20,7 +20,7 @@ from rpusim.kernels.inference import INFERENCE, InferenceConfig
 from rpusim.kernels.layers.convert import Key
 from rpusim.kernels.pulses.trains import Execution
 from rpusim.workloads.capture.capture import capture, capture_modes, check_convertible
-from rpusim.workloads.capture.samples import GivenInputs
+from rpusim.workloads.capture.samples import GivenInputs, Samples
 from rpusim.workloads.cells import conductance, endurance, pulses, training_cells
 from rpusim.workloads.cells.endurance import Endurance
 from rpusim.workloads.cells.inference_cells import EXACT, InferenceCells
@@ -118,7 +118,7 @@ def place(
     check_convertible(network, module)
     placed = placement.place(network, on, bias, cells.layout)
     modes = Modes.of(placed, evaluation)
-    log = LoopLog(placed, modes.layers)
+    log = LoopLog(placed, modes.layers, Samples.of(input_shape).all[0].axis)
     analog = analog_twin(module, placed, management, cells, seed, log, weight_scaling_omega, exclude)
     log.follow(analog)
     meter = Meter(modes.training, "sequential", sampling.parse(timing), management, modes=modes)
