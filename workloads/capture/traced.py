@@ -75,6 +75,8 @@ WEIGHT_LAYERS = (
 ACCEPTED_MODULES = tuple(_MODULES.split())
 """Names of torch's modules that are known to do the same in training as in evaluation, numbers aside."""
 
+WHOLE = "whole numbers"
+"""What an input of a network says that is no number to compute with, but finds rows of a table."""
 _CONVOLUTIONS = [f"conv{way}{axes}d" for way in ("", "_transpose") for axes in (1, 2, 3)]
 """Operations that are convolutions."""
 

@@ -29,6 +29,7 @@ from rpusim.workloads.capture.traced import (
     ACCEPTED_MODULES,
     CONSTANT,
     RANDOM,
+    WHOLE,
     arguments,
     as_sizes,
     has_samples,
@@ -107,9 +108,10 @@ class Translator(Reader):
         for node in given:
             name = "input" if len(given) == 1 else self.unique(f"input {node.name}")
             number = self.program.graph_signature.user_inputs.index(node.name)
+            detail = "" if node.meta["val"].is_floating_point() else WHOLE
             layout = self.layouts[node] = Layout(self.axes[number] if self.axes else 0)
-            self.made_by[node] = Operation(name, "input", layout.sample_shape(shape_of(node)))
-            if len(given) > 1 and node in live:
+            self.made_by[node] = Operation(name, "input", layout.sample_shape(shape_of(node)), detail)
+            if (len(given) > 1 and node in live) or detail:
                 self.steps.append((self.made_by[node], ()))
         for node in nodes[:-1]:
             if node in timed and node.op != "placeholder":

@@ -26,6 +26,7 @@ from torch import Tensor, dtype, nn
 
 from rpusim.arch.contract.configuration import shown
 from rpusim.errors import InputError, nearest, written
+from rpusim.workloads.zoo.text import CHARACTERS, WINDOW, lstm_text, transformer_text
 
 
 def fcn(inputs: int = 784, classes: int = 10) -> nn.Module:
@@ -304,6 +305,18 @@ NETWORKS: dict[str, Entry] = {
         (3, 32, 32),
         "Three convolutions with pooling on 32 x 32 images, as in Rasch, Gokmen, Rigotti & Haensch 2019, and a readout",
         "Rasch, Gokmen, Rigotti & Haensch 2019, Front. Neurosci. 13:753; channels recalled",
+    ),
+    "lstm-text": Entry(
+        lstm_text,
+        (WINDOW, CHARACTERS),
+        "Two layers of LSTM of width 64 that tell the next character of a text, from 32 before it",
+        "after Gokmen, Rasch & Haensch 2018, Front. Neurosci. 12:745, which has two layers of 64; alphabet of ours",
+    ),
+    "transformer-text": Entry(
+        transformer_text,
+        (WINDOW,),
+        "Two blocks of a transformer of width 32 that tell the next character of a text, from 32 before it",
+        "after Radford et al. 2019 (GPT-2): its block, norms first; sizes of ours",
     ),
     "vgg8": Entry(
         vgg8,

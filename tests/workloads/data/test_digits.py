@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from rpusim.errors import InputError
-from rpusim.workloads.zoo.data import Dataset, load
+from rpusim.workloads.data.dataset import Dataset
+from rpusim.workloads.data.load import load
 
 NAMES = {
     ("train", 3): "train-images-idx3-ubyte",
@@ -58,7 +59,7 @@ def test_digits_split_is_stratified_disjoint_and_always_the_same():
 
 
 def test_flat_digits_are_the_same_values():
-    assert np.array_equal(load("digits", flat=True).train_x, load("digits").train_x.reshape(1437, 64))
+    assert np.array_equal(load("digits").shaped((64,)).train_x, load("digits").train_x.reshape(1437, 64))
 
 
 def test_data_cannot_be_changed():
