@@ -26,6 +26,7 @@ from torch import Tensor, dtype, nn
 
 from rpusim.arch.contract.configuration import shown
 from rpusim.errors import InputError, nearest, written
+from rpusim.workloads.zoo import given
 from rpusim.workloads.zoo.text import CHARACTERS, WINDOW, lstm_text, transformer_text
 
 
@@ -357,15 +358,18 @@ def build(name: str) -> tuple[nn.Module, tuple[Any, ...]]:
 
     name: one of `NETWORKS`, or ``file.py:function`` for a function of the user's own, without arguments, that returns
           (module, input_shape); the file is run as a program, with the user's rights. Its input_shape may be whatever
-          `rpusim.capture` takes: one shape, several, shapes with dtypes, examples.
+          `rpusim.capture` takes: one shape, several, shapes with dtypes, examples. Other kinds of files and names are
+          told in `rpusim.workloads.zoo.given`.
 
     Torch's random state settles the weights. Raises InputError with the nearest name if there is no such network, and
     if the user's function does not return what it should.
     """
+    if (found := given.built(name)) is not None:
+        return found
     if ".py:" in name:
         return _from_file(*name.rsplit(":", 1))
     if name not in NETWORKS:
-        raise InputError(f"no network {name!r}{nearest(name, NETWORKS)}; or give file.py:function")
+        raise InputError(f"no network {name!r}{nearest(name, NETWORKS)}; or give {given.ACCEPTED}")
     return NETWORKS[name].builder(), NETWORKS[name].input_shape
 
 
