@@ -20,7 +20,7 @@ from rpusim.arch.account.pauses import Pauses
 from rpusim.arch.account.prices import Batch, priced
 from rpusim.arch.account.rest import ZJ_PER_PS, Rest
 from rpusim.arch.account.tally import Tally
-from rpusim.arch.chips.bill_of_parts import BillOfParts, bill_of_parts
+from rpusim.arch.chips.bill_of_parts import BillOfParts
 from rpusim.arch.contract.activity import COLUMNS, Activity, Phase
 from rpusim.arch.contract.columns import Integers
 from rpusim.arch.engine.events import Events, Op, covered_ps
@@ -48,7 +48,7 @@ class Pricer:
     def __init__(self, plan: Plan, bill: BillOfParts | None = None) -> None:
         self._plan = plan
         self._chip = plan.placement.chip
-        self._bill = bill_of_parts(self._chip) if bill is None else bill
+        self._bill = plan.placement.bill if bill is None else bill
         self._layers = [layer.placed.layer.name for layer in plan.layers]
         self._kinds = np.array([block.kind for block in plan.placement.blocks()])
         self._unit_kinds = sorted(set(plan.station_parts))

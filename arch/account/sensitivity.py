@@ -21,7 +21,7 @@ from rpusim.arch.account.pauses import Pauses
 from rpusim.arch.account.pricing import Pricer
 from rpusim.arch.account.rest import Rest
 from rpusim.arch.chips import library
-from rpusim.arch.chips.bill_of_parts import BillOfParts, bill_of_parts
+from rpusim.arch.chips.bill_of_parts import BillOfParts
 from rpusim.arch.chips.chip import Chip
 from rpusim.arch.chips.corner import at_low_standby
 from rpusim.arch.chips.description import TileKind
@@ -79,7 +79,7 @@ class Sensitivity:
     def __init__(self, plan: Plan, ledger: Ledger, events: Events, activity: Activity) -> None:
         self._plan, self._ledger, self._events, self._activity = plan, ledger, events, activity
         self._chip = plan.placement.chip
-        self._bill = bill_of_parts(self._chip)
+        self._bill = plan.placement.bill
         self._busy = events.busy_ps(len(plan.stations)).tolist()
         self._counts = self._counted()
         self._at_work, self._at_rest = self._working(self._bill), self._resting(self._plan, self._bill)
@@ -93,7 +93,8 @@ class Sensitivity:
 
     def total(self, chip: Chip) -> float:
         """Return the energy (J) of the whole work on a chip that differs in prices alone."""
-        bill, placement = bill_of_parts(chip), replace(self._plan.placement, chip=chip)
+        placement = replace(self._plan.placement, chip=chip)
+        bill = placement.bill
         working, resting = self._working(bill), self._resting(replace(self._plan, placement=placement), bill)
         total = 0.0
         for (part, phase, _), zeptojoules in self._ledger.energy.items():

@@ -16,9 +16,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 from itertools import accumulate, product
 from typing import Literal, NamedTuple
 
+from rpusim.arch.chips.bill_of_parts import BillOfParts, bill_of_parts
 from rpusim.arch.chips.chip import Chip
 from rpusim.arch.chips.description import TileKind
 from rpusim.arch.contract.cell_layout import SINGLE, CellLayout
@@ -148,6 +150,11 @@ class Placement:
     bias: Bias
     layers: tuple[PlacedLayer, ...]
     cell: CellLayout = SINGLE
+
+    @cached_property
+    def bill(self) -> BillOfParts:
+        """The parts of the chip."""
+        return bill_of_parts(self.chip)
 
     def blocks(self) -> Iterator[Block]:
         """All blocks of all layers, in order."""

@@ -15,8 +15,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache, cached_property
+from weakref import WeakKeyDictionary
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -58,6 +59,22 @@ class Amount:
 
 ONE = Amount(np.ones((1, 1), np.int32))
 """One position with every vector."""
+
+
+@dataclass(frozen=True, eq=False)
+class _Kept:
+    """What was counted of one network.
+
+    exchanges:  by the two stages, and the replicas of the layers that are their homes.
+    reads:      by the two stages, and the replicas of the reader, see `_read`.
+    """
+
+    exchanges: dict[tuple[int, ...], Exchange] = field(default_factory=dict)
+    reads: dict[tuple[int, int, int], tuple[IndexMap, NDArray[np.bool_]]] = field(default_factory=dict)
+
+
+_KEPT: WeakKeyDictionary[Network, _Kept] = WeakKeyDictionary()
+"""What was counted of each network, as a study places the same one many times."""
 
 
 class Exchange:
@@ -164,9 +181,13 @@ def exchange(network: Network, producer: int, consumer: int, replicas: tuple[int
     replicas: of every layer of the network.
     """
     giver, taker = network.home(producer), network.home(consumer)
-    layer, number = network.layers[taker], replicas[taker]
-    completes, read = _read(network, producer, consumer, number)
-    return Exchange(completes, read, (network.layers[giver], replicas[giver]), (layer, number))
+    key = producer, consumer, replicas[giver], replicas[taker]
+    kept = _KEPT.setdefault(network, _Kept()).exchanges
+    if key not in kept:
+        completes, read = _read(network, producer, consumer, replicas[taker])
+        sender, receiver = ((network.layers[home], replicas[home]) for home in (giver, taker))
+        kept[key] = Exchange(completes, read, sender, receiver)
+    return kept[key]
 
 
 def _read(network: Network, producer: int, consumer: int, turns: int) -> tuple[IndexMap, NDArray[np.bool_]]:
@@ -177,10 +198,15 @@ def _read(network: Network, producer: int, consumer: int, turns: int) -> tuple[I
     network: of both stages. producer, consumer: their numbers. turns: replicas of the layer that is the reader's home.
     Returns the vectors that complete the values, and (turns, *values) whether the vectors of a turn read them.
     """
-    if consumer >= len(network.layers):
-        return network.sums[consumer - len(network.layers)].taken(producer, turns)
-    completes = network.arriving(consumer).completes
-    return completes, network.layers[consumer].readers(completes.shape, turns)
+    kept = _KEPT.setdefault(network, _Kept()).reads
+    if (producer, consumer, turns) not in kept:
+        if consumer >= len(network.layers):
+            found = network.sums[consumer - len(network.layers)].taken(producer, turns)
+        else:
+            completes = network.arriving(consumer).completes
+            found = completes, network.layers[consumer].readers(completes.shape, turns)
+        kept[producer, consumer, turns] = found
+    return kept[producer, consumer, turns]
 
 
 class Inputs:

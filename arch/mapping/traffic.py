@@ -13,7 +13,6 @@ from functools import cache, partial
 
 import numpy as np
 
-from rpusim.arch.chips.bill_of_parts import bill_of_parts
 from rpusim.arch.contract.columns import Integers
 from rpusim.arch.contract.quantity import picoseconds
 from rpusim.arch.mapping.placement import Block, PlacedLayer, Placement
@@ -102,7 +101,7 @@ class Traffic:
         self._stations, self._placement = stations, placement
         self._network, self._layers = placement.network, placement.layers
         chip = placement.chip
-        self._hop = bill_of_parts(chip).hop_seconds if chip.mesh.hop_latency is None else chip.mesh.hop_latency
+        self._hop = placement.bill.hop_seconds if chip.mesh.hop_latency is None else chip.mesh.hop_latency
         self._edge = bool(chip.global_buffer or chip.memory or chip.host)
         self._replicas = tuple(layer.replicas for layer in placement.layers)
         self._beside = cache(

@@ -14,7 +14,6 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from rpusim.arch.chips.bill_of_parts import bill_of_parts
 from rpusim.arch.chips.description import TileKind
 from rpusim.arch.contract.columns import Integers
 from rpusim.arch.contract.digital_work import NOTHING, Work
@@ -258,13 +257,13 @@ class Plan:
     @cached_property
     def cycles(self) -> tuple[Mapping[str, int], ...]:
         """Cycles of a lane's operations by class, of the digital unit of each tile kind."""
-        return tuple(parts["digital unit"].card.cycles for parts in bill_of_parts(self.placement.chip).tiles)
+        return tuple(parts["digital unit"].card.cycles for parts in self.placement.bill.tiles)
 
     @cached_property
     def waking(self) -> tuple[Waking, ...]:
         """How long before an operation what it needs is woken, by kind of tile."""
         chip = self.placement.chip
-        bills = zip(chip.tiles, bill_of_parts(chip).tiles, strict=True)
+        bills = zip(chip.tiles, self.placement.bill.tiles, strict=True)
         return tuple(Waking.of(kind, parts, chip.gating) for kind, parts in bills)
 
     def giver(self, consumer: int) -> tuple[LayerPlan, tuple[tuple[Message, ...], ...]] | None:

@@ -6,6 +6,8 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Mapping
+from typing import Any
 
 from rpusim.arch.contract import checks
 from rpusim.errors import InputError, nearest
@@ -13,22 +15,30 @@ from rpusim.kernels.devices import EXACT, PULSED, ConstantStep, PulsedDevice
 from rpusim.kernels.devices.presets import DEVICES
 from rpusim.kernels.devices.response import respond
 from rpusim.reports.words.figures import Document
+from rpusim.workloads.cells.training_cells import changed_device
 
 MOST_PULSES = 100_000
 MOST_CELLS = 200
 
 
-def describe(name: str, pulses: int | None = None, cells: int = 5) -> Document:
+def describe(
+    name: str, pulses: int | None = None, cells: int = 5, changes: Mapping[str, Any] | None = None
+) -> Document:
     """Find a device and compute its response to pulses up and then down.
 
     name:    of a preset, or of a model, which then has its default parameters.
     pulses:  how many pulses up, and as many down again; None: as many as the device has states.
     cells:   how many sampled cells are computed beside the mean one.
+    changes: parameters that it has otherwise, by name.
 
     Returns parameters, key figures (weights in units of the weight, shares of one) and the curves. Raises `InputError`
     for an unknown name, a device without pulses, or numbers that are out of range.
     """
     device, title, source = _find(name)
+    if changes:
+        device = changed_device("device", name, device, dict(changes))
+        listed = ", ".join(f"{parameter} {value}" for parameter, value in changes.items())
+        name, source = f"{name} with {listed}", f"{source}; changed by the user: {listed}"
     if pulses is not None:
         checks.integer("pulses", pulses, low=1)
         checks.number("pulses", pulses, high=MOST_PULSES)

@@ -144,7 +144,7 @@ def _alike(parameters: dict[str, Any], chip: Chip | None) -> UnitCells:
         )
     return replace(
         whole,
-        device=_changed("device", name, whole.device, parameters),
+        device=changed_device("device", name, whole.device, parameters),
         cell=_cell("device.cell", of_cell, chip, whole.cell),
         source=f"{whole.source}; changed by the user: {', '.join(changed)}",
         endurance=whole.endurance if lasts is None else _endurance(lasts, None),
@@ -200,11 +200,15 @@ def _device(where: str, given: Any, chip: Chip | None) -> PulsedDevice:
         model = of_the_chip(chip) if name == OF_THE_CHIP else device(name)
     except InputError as error:
         raise InputError(f"{where}.model: {str(error).removeprefix('device: ')}") from None
-    return _changed(where, name, model, parameters)
+    return changed_device(where, name, model, parameters)
 
 
-def _changed(where: str, name: str, model: PulsedDevice, parameters: dict[str, Any]) -> PulsedDevice:
-    """Give a device other parameters. name: by which the user knows the device."""
+def changed_device(where: str, name: str, model: PulsedDevice, parameters: dict[str, Any]) -> PulsedDevice:
+    """Give a device other parameters.
+
+    where: what the user calls it, for errors. name: by which the user knows the device. model: the device as it is.
+    parameters: by their names. InputError: there is no such parameter, or it is out of its range.
+    """
     accepted = [field.name for field in fields(model) if field.init]
     for parameter, value in parameters.items():
         if parameter not in accepted:

@@ -134,6 +134,8 @@ def answer(study: Study, of: Sequence[dict[str, Any]]) -> str:
     least = min(usable, key=lambda g: _signed(second, g))
     if least is best:
         return f"{said}, and the best {MEASURES[second].label}, {_value(second, best)}."
+    if _signed(second, best) - _signed(second, least) <= WORTH_SAYING * abs(_signed(second, best)):
+        return f"{said}; no {MEASURES[second].label} is better than its {_value(second, best)} by more than 1 %."
     return f"{said}; {_words(least)} has the best {MEASURES[second].label}, {_value(second, least)}."
 
 

@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import study_documents
 import yaml
 
 from rpusim.arch.chips.chip import FOLDER as CHIPS
@@ -92,6 +93,21 @@ def test_report_writes_the_page_anew(rpusim, short_run):
     outcome = rpusim("report", short_run.folder, "--json")
     assert json.loads(outcome.stdout) == short_run.document
     assert page.read_text() == before
+
+
+def test_report_shows_a_study_again(rpusim, tmp_path):
+    document = study_documents.grid(bits=(4, 5), lines=(1,))
+    (tmp_path / "study.json").write_text(json.dumps(document))
+    outcome = rpusim("report", tmp_path)
+    assert outcome.status == 0 and " ".join(document["answer"].split()) in " ".join(outcome.stdout.split())
+    assert document["answer"] in (tmp_path / "report.html").read_text()
+    assert json.loads(rpusim("report", tmp_path, "--json").stdout) == document
+
+
+def test_half_a_study_is_refused(rpusim, tmp_path):
+    (tmp_path / "study.json").write_text(json.dumps({"schema": "rpusim-study-1"}))
+    is_one_refusal(rpusim("report", tmp_path), "is not a whole study (name is missing)")
+    assert [path.name for path in tmp_path.iterdir()] == ["study.json"]
 
 
 def test_map_prints_the_placement(rpusim):

@@ -79,7 +79,7 @@ def test_the_mean_cell_goes_up_and_comes_down():
         (["ecram", "--pulses", 10**6], "pulses: 1000000 was given; accepted is a number <= 100000"),
         (["ecram", "--cells", -1], "cells: -1 was given; accepted is an integer >= 0"),
         (["ecram", "--svg", "/nowhere/x.svg"], "/nowhere/x.svg: cannot be written"),
-        (["--svg", "x.svg"], "--pulses and --svg draw one device"),
+        (["--svg", "x.svg"], "--pulses, --svg and --set are about one device"),
     ],
 )
 def test_what_cannot_be_drawn_is_refused_in_one_sentence(rpusim, arguments, sentence):
@@ -87,3 +87,26 @@ def test_what_cannot_be_drawn_is_refused_in_one_sentence(rpusim, arguments, sent
     assert outcome.status == 2 and not outcome.stdout
     assert sentence in outcome.stderr and outcome.stderr.count("\n") == 1
     assert not Path("x.svg").exists()
+
+
+def test_a_device_with_other_parameters_is_drawn_as_such(rpusim):
+    """The mean cell's step follows: 0.01 each way at weight 0 where both steps are 0.01."""
+    outcome = rpusim("devices", "reram-sb", "--set", "device.dw_min=0.01", "--json")
+    document, before = json.loads(outcome.stdout), devices.describe("reram-sb", 1, 0)
+    assert document["parameters"]["dw_min"] == 0.01 and document["source"].endswith("changed by the user: dw_min 0.01")
+    ratio = 0.01 / before["parameters"]["dw_min"]
+    assert document["up_step"] == pytest.approx(before["up_step"] * ratio)
+    assert document["states"] == pytest.approx(before["states"] / ratio)
+
+
+@pytest.mark.parametrize(
+    ("given", "sentence"),
+    [
+        (["reram-sb", "--set", "dw_min=0.01"], "accepted here are parameters of the device"),
+        (["reram-sb", "--set", "device.dw_mn=0.01"], "did you mean 'dw_min'?"),
+        (["--set", "device.dw_min=0.01"], "give its NAME"),
+    ],
+)
+def test_what_is_no_parameter_of_the_device_is_refused(rpusim, given, sentence):
+    outcome = rpusim("devices", *given)
+    assert outcome.status == 2 and sentence in outcome.stderr

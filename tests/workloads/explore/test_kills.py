@@ -114,6 +114,33 @@ def cluster(folder: Path) -> Iterator[tuple[str, list[subprocess.Popen[bytes]]]]
             process.wait()
 
 
+QUEUE = """#!/bin/sh
+# A queue of one machine: every job is run at once.
+setsid sh "$@" > /dev/null 2>&1 &
+echo "Submitted batch job $!"
+"""
+CANCEL = """#!/bin/sh
+kill -- "-$1"
+"""
+CONFIGURATION = {
+    "jobqueue": {
+        "slurm": {"cores": 1, "processes": 1, "memory": "1GB", "walltime": "00:10:00", "interface": "lo"},
+    }
+}
+
+
+@pytest.mark.slow
+def test_a_queue_of_slurm_finds_the_same(tmp_path: Path, undisturbed: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Run dask-jobqueue as it is, with a stand-in for the two commands of Slurm that it calls."""
+    for name, text in (("sbatch", QUEUE), ("scancel", CANCEL)):
+        (tmp_path / name).write_text(text)
+        (tmp_path / name).chmod(0o755)
+    (tmp_path / "jobqueue.yaml").write_text(yaml.safe_dump(CONFIGURATION))
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    monkeypatch.setenv("DASK_CONFIG", str(tmp_path / "jobqueue.yaml"))
+    assert finished(tmp_path / "out", "--slurm") == undisturbed
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("victim", ["nobody", "worker", "worker", "scheduler", "scheduler"])
 def test_a_cluster_finds_the_same_whoever_is_killed(tmp_path: Path, undisturbed: bytes, victim: str) -> None:

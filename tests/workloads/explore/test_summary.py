@@ -45,6 +45,13 @@ def test_what_is_within_the_interval_of_the_best_and_costs_less_suffices() -> No
     assert summary.answer(of, summed(of, far, test_samples=360)).startswith("a 1 has the best test error, 2.00 %")
 
 
+def test_what_another_costs_less_by_under_a_percent_is_not_said_to_be_better() -> None:
+    of = study(["error", "energy"])
+    rows = [({"a": 1}, {"error": 0.02, "energy": 2.00}), ({"a": 2}, {"error": 0.30, "energy": 1.99})]
+    said = summary.answer(of, summed(of, rows, test_samples=360))
+    assert said.startswith("a 1 has the best test error") and said.endswith("than its 2 J by more than 1 %.")
+
+
 def test_higher_is_better_where_a_figure_says_so() -> None:
     of = study(["efficiency"])
     groups = summed(of, [({"a": 1}, {"efficiency": 1e12}), ({"a": 2}, {"efficiency": 5e12})])
