@@ -82,7 +82,9 @@ def convert(
     same = _one_weight(found)
     _check_ties(module, found, same, parameters is None)
     matrices = {part: _matrices(part, kind, names) for part, (kind, names) in found.items()}
-    known = {name for of_part in matrices.values() for names in of_part.values() for name in names} | own_matrices.keys()
+    known = {
+        name for of_part in matrices.values() for names in of_part.values() for name in names
+    } | own_matrices.keys()
     chosen = _Choice(config, dict(per_layer or {}), dict(splits or {}), known)
 
     replaced: dict[int, nn.Module] = {}

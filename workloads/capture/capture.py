@@ -92,7 +92,11 @@ def _both(
             raise InputError(f"{what} is on arrays already, accepted: the module as it was before that")
     _check_memory(module)
     name = name or type(module).__name__
-    how: dict[str, Any] = {"kept": kept_digital(module, exclude), "tied": training, "axes": [one.axis for one in shape.all]}
+    how: dict[str, Any] = {
+        "kept": kept_digital(module, exclude),
+        "tied": training,
+        "axes": [one.axis for one in shape.all],
+    }
     evaluation = _traced(module, shape, name, **how)
     found = evaluation.network()
     if not training or _same_in_both_modes(module):

@@ -32,7 +32,9 @@ class Keeper(Graph, Protocol):
     on_arrays: set[str]
 
 
-_PRODUCTS = frozenset([*FACTORS, "einsum", "recurrent", *(f"conv{way}{n}d" for way in ("", "_transpose") for n in (1, 2, 3))])
+_PRODUCTS = frozenset(
+    [*FACTORS, "einsum", "recurrent", *(f"conv{way}{n}d" for way in ("", "_transpose") for n in (1, 2, 3))]
+)
 
 
 def kept_weights(translator: Keeper, node: fx.Node) -> list[fx.Node]:

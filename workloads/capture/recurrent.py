@@ -147,9 +147,7 @@ class UnrolledAttention(Attention):
 
     def __init__(self, layer: nn.MultiheadAttention) -> None:
         with torch.device("meta"):
-            super().__init__(
-                layer.embed_dim, layer.num_heads, add_bias_kv=layer.bias_k is not None, **as_torchs(layer)
-            )
+            super().__init__(layer.embed_dim, layer.num_heads, add_bias_kv=layer.bias_k is not None, **as_torchs(layer))
             for name, (inputs, outputs, bias) in self.sizes.items():
                 weight = layer.in_proj_weight if name != "out_proj" else layer.out_proj.weight
                 weight = getattr(layer, f"{name}_weight") if weight is None else weight

@@ -105,7 +105,7 @@ def values_of(node: fx.Node) -> Sequence[Any]:
 
 
 def has_samples(node: fx.Node, anywhere: bool = False) -> bool:
-    """Tell whether a node's value has an axis of samples (the first, or ``anywhere``), and something for each of them."""
+    """Tell whether a value has an axis of samples (the first, or ``anywhere``), and something for each of them."""
     shape = shape_of(node)
     return len(shape) > 1 and (shape[0] == BATCH or (anywhere and BATCH in shape))
 

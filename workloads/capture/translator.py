@@ -20,6 +20,7 @@ from rpusim.arch.network.operations import Operation, WeightLayer, Window
 from rpusim.errors import InputError
 from rpusim.workloads.capture import moving
 from rpusim.workloads.capture.calls import Call
+from rpusim.workloads.capture.kept import kept_digital_costs, kept_weights, tied_rows
 from rpusim.workloads.capture.layout import BATCH, Layout
 from rpusim.workloads.capture.moving import Constants, MixedError
 from rpusim.workloads.capture.reader import Reader
@@ -40,7 +41,6 @@ from rpusim.workloads.capture.traced import (
     take_directly,
     values_of,
 )
-from rpusim.workloads.capture.kept import kept_digital_costs, kept_weights, tied_rows
 from rpusim.workloads.capture.weights import moved, weighted
 
 

@@ -187,8 +187,10 @@ class LoopLog(ActivityLog):
         x = next((value for value in (*given, *named.values()) if isinstance(value, torch.Tensor)), None)
         if x is not None:
             one = (*x.shape[: self._axis], *x.shape[self._axis + 1 :])
-            fits = (x.dim() > self._axis and one == self._shape) or (not self._axis and
-                x.dim() > 0 and x.numel() == len(x) * math.prod(self._shape)  # as for a network that flattens first
+            fits = (x.dim() > self._axis and one == self._shape) or (
+                not self._axis
+                and x.dim() > 0
+                and x.numel() == len(x) * math.prod(self._shape)  # as for a network that flattens first
             )
             if not fits:
                 raise InputError(

@@ -1,7 +1,7 @@
 """CIFAR-10 and CIFAR-100 in their binary version: records of a label (or two) and 3 x 32 x 32 bytes.
 
-Krizhevsky, "Learning multiple layers of features from tiny images" (2009). A record of CIFAR-10 is a label and an image,
-one of CIFAR-100 a coarse label, a fine one (which is learned) and an image.
+Krizhevsky, "Learning multiple layers of features from tiny images" (2009). A record of CIFAR-10 is a label and an
+image, one of CIFAR-100 a coarse label, a fine one (which is learned) and an image.
 """
 
 from __future__ import annotations

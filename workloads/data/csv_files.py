@@ -42,7 +42,7 @@ def load(path: Path) -> Dataset:
         if numbers is None:
             what = f"{len(row)} fields" if len(row) != len(rows[0]) else shown(repr(",".join(row)))
             raise InputError(
-                f"data: line {line} of {path} has {what}, accepted: {len(rows[0]) - 1} numbers and a label, as before it"
+                f"data: line {line} of {path} has {what}, accepted: {len(rows[0]) - 1} numbers and a label, as before"
             )
         values.append(numbers)
         labels.append(row[column].strip())

@@ -40,8 +40,8 @@ class Data(Protocol):
 class Dataset:
     """Samples and labels, read-only: `torch.tensor(data.train_x)` makes a tensor (a copy) without complaint.
 
-    train_x, test_x:  float32, of images in 0...1, shape (samples, channels, height, width), or (samples, values) if flat;
-                      or int64, numbers of rows of a table.
+    train_x, test_x:  float32, of images in 0...1, shape (samples, channels, height, width), or (samples, values) if
+                      flat; or int64, numbers of rows of a table.
     train_y, test_y:  int64 in 0...classes-1, for each sample, or (samples, positions).
     classes:          number of classes.
     source:           one sentence: where the data come from and how they were split.
@@ -115,14 +115,14 @@ def checked(source: str, train: tuple[Any, Any], test: tuple[Any, Any] | None = 
     source: one sentence about them; how they were split is added. train, test: samples and labels each; without
     ``test``, `TEST_SHARE` of the samples are drawn for it.
 
-    Samples of whole numbers wider than bytes stay whole (they are numbers of rows of tables); bytes are scaled to 0...1,
-    all else becomes float32. Labels are whole numbers from 0, for each sample or for each of its positions.
+    Samples of whole numbers wider than bytes stay whole (they are numbers of rows of tables); bytes are scaled to
+    0...1, all else becomes float32. Labels are whole numbers from 0, for each sample or for each of its positions.
 
     Raises InputError if they are no such arrays.
     """
     parts = [_pair(each, source) for each in ([train] if test is None else [train, test])]
     if test is None:
-        (x, y), = parts
+        ((x, y),) = parts
         number = min(max(round(TEST_SHARE * len(y)), 1), len(y) - 1)
         if number < 1:
             raise InputError(f"data: {len(y)} samples ({source}), accepted: two or more, for learning and for testing")

@@ -33,8 +33,8 @@ def load(path: Path) -> Dataset:
     wanted = next((each for each in _NAMES if set(filter(None, each)) <= set(names)), None)
     if wanted is None:
         raise InputError(
-            f"data: {path} holds {shown(', '.join(names) or 'nothing')}, accepted: x and y, or train_x, train_y, test_x "
-            "and test_y (or x_train and so on)"
+            f"data: {path} holds {shown(', '.join(names) or 'nothing')}, accepted: x and y, or train_x, train_y, "
+            "test_x and test_y (or x_train and so on)"
         )
     x, y, test_x, test_y = (_array(path, name) if name else None for name in wanted)
     return checked(f"numpy arrays in {path.absolute()}", (x, y), None if test_x is None else (test_x, test_y))
@@ -59,7 +59,9 @@ def _array(path: Path, name: str) -> Any:
                 size = archive.getinfo(f"{name}.npy").file_size
             array = np.load(path, allow_pickle=False)[name] if size <= MOST_BYTES else None
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
-        raise InputError(f"data: {name} in {path} cannot be read ({error}), accepted: plain arrays of numbers") from None
+        raise InputError(
+            f"data: {name} in {path} cannot be read ({error}), accepted: plain arrays of numbers"
+        ) from None
     if size > MOST_BYTES:
         raise InputError(f"data: {name} in {path} has {size} bytes, accepted: at most {MOST_BYTES}")
     return array

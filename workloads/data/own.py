@@ -1,7 +1,7 @@
 """Data of a program of the user's: arrays, a torch Dataset, a DataLoader, or two of these for learning and testing.
 
-A data set may be given as a value, or as ``file.py:function`` of a function without arguments that returns one. The file
-is run as a program, with the user's rights. Samples are read once, in order, and kept as arrays.
+A data set may be given as a value, or as ``file.py:function`` of a function without arguments that returns one. The
+file is run as a program, with the user's rights. Samples are read once, in order, and kept as arrays.
 """
 
 from __future__ import annotations
@@ -43,9 +43,7 @@ def load(given: str) -> Data:
     try:
         found = defined[function]()
     except (Exception, SystemExit) as error:
-        raise InputError(
-            f"data: {function} in {path} failed ({type(error).__name__}: {_first_line(error)})"
-        ) from error
+        raise InputError(f"data: {function} in {path} failed ({type(error).__name__}: {_first_line(error)})") from error
     return of(found, f"{function} in {Path(path).absolute()}")
 
 
@@ -91,8 +89,8 @@ def _collected(given: Any, source: str) -> tuple[Any, Any]:
             raise InputError(f"data: more than {MOST_VALUES} values ({source}), accepted: what fits into memory")
         if samples and x.shape[batches:] != samples[0].shape[batches:]:
             raise InputError(
-                f"data: sample {number} is of shape {x.shape[batches:]}, those before it of {samples[0].shape[batches:]} "
-                f"({source}), accepted: one shape for all"
+                f"data: sample {number} is of shape {x.shape[batches:]}, those before it of "
+                f"{samples[0].shape[batches:]} ({source}), accepted: one shape for all"
             )
         samples.append(x)
         labels.append(y)

@@ -54,7 +54,9 @@ def run(inputs: Inputs, progress: Progress, watch: Watch) -> Result:
     assert use is not None and isinstance(cells, InferenceCells)
 
     def on_chip(cells: InferenceCells, log: ActivityLog) -> nn.Module:
-        return analog_twin(digital, inputs.placement, experiment.management, cells, seed, log, exclude=experiment.exclude)
+        return analog_twin(
+            digital, inputs.placement, experiment.management, cells, seed, log, exclude=experiment.exclude
+        )
 
     stage = Training("digital", digital, torch.optim.SGD(digital.parameters(), 1.0))
     batches = Batches(samples, recipe, seed)

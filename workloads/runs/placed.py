@@ -83,8 +83,8 @@ def place(
                   bound; outputs are multiplied digitally by the inverse. None: as the cells' configuration says (those
                   that learn hold weights as they are; those that are programmed use the whole range).
     execution:    how pulses are computed: merged where that is the same in distribution, or all one by one (exact).
-    exclude:      weights that stay digital: modules by name, pattern or class, or parameters by name. Their products are
-                  priced as those of a matrix unit, and they learn by arithmetic.
+    exclude:      weights that stay digital: modules by name, pattern or class, or parameters by name. Their products
+                  are priced as those of a matrix unit, and they learn by arithmetic.
 
     The copy has an attribute ``chip`` (a `ChipMeter`): ``chip.report()`` says what everything it did has cost.
     What lies between two steps of the optimizer is one mini-batch, however often it went forward and backward; calls in

@@ -49,7 +49,11 @@ def run(inputs: Inputs, progress: Progress, watch: Watch) -> Result:
     analog = analog_twin(digital, placement, management, cells, seed, log, exclude=experiment.exclude)
 
     batches = Batches(inputs.samples, experiment.recipe, seed)
-    dry_run(digital, analog_twin(digital, placement, management, cells, seed, ActivityLog(), exclude=experiment.exclude), batches)
+    dry_run(
+        digital,
+        analog_twin(digital, placement, management, cells, seed, ActivityLog(), exclude=experiment.exclude),
+        batches,
+    )
     refresh = experiment.refresh.every if experiment.refresh else None
     coupling = Coupling(analog, meter, log.take, experiment.elapse, refresh)
     reference = Training("digital", digital, torch.optim.SGD(digital.parameters(), 1.0))

@@ -43,8 +43,8 @@ from torch import nn
 from rpusim.arch.contract import checks
 from rpusim.kernels.inference import AddNormal, GaussianClip, InferenceConfig, drift
 from rpusim.kernels.layers.convert import convert
-from rpusim.workloads.runs.process import RandomNumbers, one_thread
 from rpusim.workloads.data import digits
+from rpusim.workloads.runs.process import RandomNumbers, one_thread
 from rpusim.workloads.zoo import networks
 
 NETWORK, BATCH, MOMENTUM = "lenet-digits", 10, 0.9

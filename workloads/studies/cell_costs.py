@@ -21,8 +21,8 @@ from typing import Any
 import numpy as np
 
 from rpusim.arch.account.ledger import RESTING
-from rpusim.workloads.runs import settings, simulate
 from rpusim.workloads.data.digits import load
+from rpusim.workloads.runs import settings, simulate
 
 NETWORKS = {"fcn": "fcn-digits", "lenet-2017": "lenet-digits"}
 """For each network, the experiment whose recipe and management are taken."""

@@ -42,10 +42,10 @@ from rpusim.arch.contract import checks
 from rpusim.arch.contract.activity import ActivityLog, Phase
 from rpusim.errors import InputError, nearest
 from rpusim.kernels.layers.convert import convert
+from rpusim.workloads.data import digits
 from rpusim.workloads.runs.process import RandomNumbers, one_thread
 from rpusim.workloads.runs.step_of import study_of
 from rpusim.workloads.studies.algorithms import ALGORITHMS, Algorithm
-from rpusim.workloads.data import digits
 from rpusim.workloads.zoo import networks
 
 EPOCHS, BATCH, HALVE_EVERY = 20, 10, 8

@@ -1,8 +1,8 @@
 """Networks that a user gives by file or by the name of another library: which kind a name is of, and building it.
 
-    NAME.yaml, NAME.yml          a list of layers, see `layers_file`
-    NAME.onnx                    an ONNX graph, see `onnx_file`
-    hf:TYPE, hf:FOLDER           a configuration of Hugging Face's transformers, see `hugging_face`
+NAME.yaml, NAME.yml          a list of layers, see `layers_file`
+NAME.onnx                    an ONNX graph, see `onnx_file`
+hf:TYPE, hf:FOLDER           a configuration of Hugging Face's transformers, see `hugging_face`
 """
 
 from __future__ import annotations

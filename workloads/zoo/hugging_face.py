@@ -96,7 +96,7 @@ def _configuration(library: Any, name: str) -> Any:
     except (ValueError, KeyError) as error:
         known = sorted(library.CONFIG_MAPPING.keys())
         raise InputError(
-            f"network: transformers has no type {shown(repr(name))}{nearest(name, known)}; or a folder with a config.json"
+            f"network: transformers has no type {shown(repr(name))}{nearest(name, known)}; or a folder with config.json"
         ) from error
 
 

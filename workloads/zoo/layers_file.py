@@ -10,8 +10,8 @@
       - log_softmax
 
 A layer is a name, a name with its one number, or a name with a mapping. What it reads follows from the layers before
-it. `KINDS` says which there are; ``residual`` adds what its layers give to what they read, ``repeat`` has layers several
-times, each time with weights of their own.
+it. `KINDS` says which there are; ``residual`` adds what its layers give to what they read, ``repeat`` has layers
+several times, each time with weights of their own.
 """
 
 from __future__ import annotations
@@ -230,8 +230,8 @@ def _layer(given: Any, shape: Shape, where: str, count: list[int], whole: bool) 
     except (RuntimeError, ValueError, AssertionError, KeyError, IndexError, AttributeError, TypeError) as error:
         said = next(iter(str(error).splitlines()), "").rstrip(".")
         raise InputError(
-            f"{where}.{name}: cannot read samples of shape {shape} ({type(error).__name__}: {shown(said)}); accepted: a "
-            "layer that fits the one before it"
+            f"{where}.{name}: cannot read samples of shape {shape} ({type(error).__name__}: {shown(said)}); accepted: "
+            "a layer that fits the one before it"
         ) from error
 
 

@@ -208,7 +208,7 @@ NODES: dict[str, Callable[..., Any]] = {
 
 
 class OnnxModule(nn.Module):
-    """Run the nodes of a graph, in order; its weights are parameters, named as in the file with "_" for other characters.
+    """Run the nodes of a graph, in order; its weights are parameters, named as in the file but for odd characters.
 
     nodes: (operation, attributes, inputs, outputs) of each. weights, constants: by name. given, returned: names.
     """

@@ -1,9 +1,9 @@
 """Networks that tell the next character of a text: two layers of LSTM, and a transformer; small enough for a laptop.
 
 Both read windows of 32 characters out of the alphabet of `rpusim.workloads.data.text` and end in log-probabilities of
-the 96 characters that may follow each. The LSTM is after Gokmen, Rasch & Haensch, "Training LSTM networks with resistive
-cross-point devices" (2018), which trains character models of two layers on arrays; the transformer is GPT-2's block
-(Radford et al. 2019), norms first, at a hundredth of its width.
+the 96 characters that may follow each. The LSTM is after Gokmen, Rasch & Haensch, "Training LSTM networks with
+resistive cross-point devices" (2018), which trains character models of two layers on arrays; the transformer is
+GPT-2's block (Radford et al. 2019), norms first, at a hundredth of its width.
 
 >>> module, input_shape = transformer_text(), (32,)
 >>> sum(isinstance(part, nn.Linear) for part in module.modules())

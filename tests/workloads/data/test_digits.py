@@ -85,7 +85,9 @@ def test_mnist_files_are_read_plain_or_compressed(mnist):
 
 
 def test_unknown_names_say_where_was_looked(tmp_path):
-    with pytest.raises(InputError, match=r"no data 'digit' \(there is no folder /.*/digit\); did you mean 'digits'"):
+    with pytest.raises(
+        InputError, match=r"no data 'digit' \(there is no folder /.*/digit, nor a file\); did you mean 'digits'"
+    ):
         load("digit")
     with pytest.raises(InputError, match=rf"there is no folder {tmp_path}/absent\); .*a folder with MNIST IDX files"):
         load(tmp_path / "absent")

@@ -19,7 +19,7 @@ from rpusim.arch.mapping.assumed_activity import assumed_activity
 from rpusim.errors import InputError
 from rpusim.kernels import AnalogConfig, AnalogLayer, AnalogSGD, FloatingPointDevice, IOParameters
 from rpusim.kernels.layers.convert import convert
-from rpusim.workloads.capture.capture import capture_modes, held_parameters
+from rpusim.workloads.capture.capture import capture, capture_modes, held_parameters
 from rpusim.workloads.capture.samples import Samples
 
 KINDS = {**IMAGES, **SEQUENCES}
@@ -137,3 +137,73 @@ def test_computed_weights_are_refused_in_a_sentence_and_stay_digital_if_asked(na
     kind.step(placed, rpusim.AnalogSGD(placed, 0.01))
     report = placed.chip.report()
     assert any(f"{parameter} stays digital, as asked" in row["source"] for row in report["provenance"])
+
+
+def test_weights_that_stay_digital_are_as_many_products_elsewhere() -> None:
+    """What arrays no longer multiply, the digital side does, for linear layers, convolutions and recurrent ones."""
+    chosen: dict[str, list[Any]] = {"encoder": ["e.layers.0.linear1"], "unet": ["b", "up"], "lstm, both ways": ["r"]}
+    chosen |= {"gpt": ["*.qkv"], "experts": ["w"], "cross attention": [nn.Linear], "gru cells": ["c"]}
+    for name, exclude in chosen.items():
+        kind = Kind(name)
+        whole, rest = (capture(kind.module, kind.shape, exclude=each) for each in ((), exclude))
+        macs = [sum(layer.rows * layer.columns * layer.vectors for layer in each.layers) for each in (whole, rest)]
+        assert macs[0] - macs[1] == rest.products - whole.products > 0
+        placed = rpusim.place(kind.module, "reram-512", kind.shape, exclude=exclude)
+        kind.step(placed, rpusim.AnalogSGD(placed, 0.01))
+        assert placed.chip.report()["energy"]["total_J"] > 0
+
+
+def test_unknown_names_of_what_stays_digital_are_a_sentence() -> None:
+    kind = Kind("gpt")
+    with pytest.raises(InputError, match=r"exclude: no layer is called 'readout'"):
+        rpusim.place(kind.module, "reram-512", kind.shape, exclude=["readout"])
+
+
+class TimeFirst(nn.Module):
+    """Time stands first all through: (steps, samples, features)."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.a, self.r, self.o = nn.Linear(5, 7), nn.LSTM(7, 6), nn.Linear(6, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.o(self.r(torch.relu(self.a(x)))[0])
+
+
+def test_vectors_of_samples_that_stand_second_are_told_apart() -> None:
+    """A batch (4 steps, 3 samples): vector t 3 + s of the layer is the t-th of sample s, and counted so."""
+    placed = rpusim.place(TimeFirst(), "reram-512", (4, "samples", 5))
+    meter: Any = placed.chip
+    meter._log.when_over = lambda: None
+    optimizer = rpusim.AnalogSGD(placed, 0.01)
+    placed(torch.randn(4, 3, 5)).square().sum().backward()
+    optimizer.step()
+    rows = meter._take().rows
+    first = rows.select((rows.layer == 0) & (rows.phase == Phase.FORWARD))
+    assert first.vector.tolist() == [4 * sample + step for step in range(4) for sample in range(3)]
+    columns = ("layer", "phase", "tile", "vector")
+    wanted = assumed_activity(meter._meter.plan.placement, 3, True, 3)
+    mine, theirs = (
+        sorted(zip(*(getattr(each, column).tolist() for column in columns), strict=True)) for each in (rows, wanted)
+    )
+    assert mine == theirs
+    with pytest.raises(InputError, match=r"got shape \(3, 4, 5\).*so \(4, samples, 5\) is needed"):
+        placed(torch.randn(3, 4, 5))
+
+
+def test_a_copy_and_a_state_take_tied_tables_and_own_parameters_along(tmp_path: Path) -> None:
+    for name in ("gpt, tied, by hand", "experts"):
+        kind = Kind(name)
+        placed = rpusim.place(kind.module, "reram-512", kind.shape)
+        kind.step(placed, rpusim.AnalogSGD(placed, 0.1))
+        torch.save(placed.state_dict(), tmp_path / "state.pt")
+        again = rpusim.place(kind.module, "reram-512", kind.shape)
+        again.load_state_dict(torch.load(tmp_path / "state.pt", weights_only=True))
+        weights = [part.get_weights()[0] for part in placed.modules() if isinstance(part, AnalogLayer)]
+        others = [part.get_weights()[0] for part in again.modules() if isinstance(part, AnalogLayer)]
+        assert all(map(torch.equal, weights, others))
+        digital = {key: value * 0.5 for key, value in kind.module.state_dict().items()}
+        rpusim.load_digital(again, digital)
+        assert not all(
+            map(torch.equal, weights, (p.get_weights()[0] for p in again.modules() if isinstance(p, AnalogLayer)))
+        )

@@ -24,10 +24,10 @@ from rpusim.workloads.cells import periphery, training_cells
 from rpusim.workloads.clock import coupling
 from rpusim.workloads.clock.meter import Meter
 from rpusim.workloads.clock.sampling import Sampled
+from rpusim.workloads.data.load import load as load_data
 from rpusim.workloads.results import run_folder
 from rpusim.workloads.runs import settings, training_loop, training_run
 from rpusim.workloads.runs.analog_twin import analog_twin
-from rpusim.workloads.data.load import load as load_data
 from rpusim.workloads.zoo import networks
 
 

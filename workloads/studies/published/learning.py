@@ -34,11 +34,11 @@ from rpusim.kernels.devices.presets import DEVICES
 from rpusim.kernels.layers.convert import convert
 from rpusim.kernels.pulses.trains import Execution
 from rpusim.kernels.tiles.presets import TRAINING_IO, configuration
+from rpusim.workloads.data.digits import load
 from rpusim.workloads.runs.process import RandomNumbers, one_thread
 from rpusim.workloads.runs.step_of import study_of
 from rpusim.workloads.studies.published.case import Simulated
 from rpusim.workloads.studies.published.transferred import accuracies
-from rpusim.workloads.data.digits import load
 from rpusim.workloads.zoo import networks
 
 SEEDS = (0, 1, 2)

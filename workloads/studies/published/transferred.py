@@ -17,8 +17,8 @@ from rpusim.kernels.inference import InferenceConfig, ReRamWan2022, drift, progr
 from rpusim.kernels.layers.convert import convert
 from rpusim.kernels.pulses.trains import Execution
 from rpusim.kernels.tiles.presets import TRAINING_IO
-from rpusim.workloads.runs.process import RandomNumbers, one_thread
 from rpusim.workloads.data.digits import load
+from rpusim.workloads.runs.process import RandomNumbers, one_thread
 
 Tensor = torch.Tensor
 SEEDS = (0, 1, 2)
