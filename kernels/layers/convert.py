@@ -174,7 +174,22 @@ def kept_digital(module: nn.Module, exclude: Iterable[Key] | None) -> set[str]:
             raise InputError(f"exclude: no layer is called {_said(key)}{nearest(_said(key), known)}")
         found.update(inside, alone)
     same = {id(values) for name, values in module.named_parameters(remove_duplicate=False) if name in found}
-    return {name for name, values in module.named_parameters(remove_duplicate=False) if id(values) in same}
+    every = {name for name, values in module.named_parameters(remove_duplicate=False) if id(values) in same}
+    for name, part in module.named_modules(remove_duplicate=False):  # matrices by the names that they have on arrays
+        own = {_joined(name, parameter) for parameter, _ in part.named_parameters()}
+        kind = _kind(part)
+        if kind is None or issubclass(kind, AnalogLayer) or not own & every:
+            continue
+        if not own <= every:
+            if any(isinstance(key, str) for key in exclude or []):
+                raise InputError(
+                    f"exclude: {min(own & every)} is one of several matrices of {name or 'the module'}; accepted: all of "
+                    f"them, exclude=[{name!r}]"
+                )
+            every -= own
+        else:
+            every |= {_joined(name, f"{matrix}.{what}") for matrix in kind.matrices(part) for what in ("weight", "bias")}
+    return every
 
 
 def _parameters_of(part: nn.Module, analog: AnalogLayer) -> dict[int, Any]:
@@ -351,8 +366,11 @@ def _layers(
         if any(name.startswith(outer) for outer in closed):
             continue
         outside = [key for key in exclude or [] if _fits(key, name, part)]
-        used.update(outside)
         analog = _kind(part)
+        if analog is not None:  # a layer of which a parameter stays digital does so as a whole
+            inner = [_joined(name, parameter) for parameter, _ in part.named_parameters()]
+            outside += [key for key in exclude or [] if key in inner]
+        used.update(outside)
         if outside:
             kept.update(part.modules())
         if outside or analog is not None:

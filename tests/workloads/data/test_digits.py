@@ -89,7 +89,7 @@ def test_unknown_names_say_where_was_looked(tmp_path):
         InputError, match=r"no data 'digit' \(there is no folder /.*/digit, nor a file\); did you mean 'digits'"
     ):
         load("digit")
-    with pytest.raises(InputError, match=rf"there is no folder {tmp_path}/absent\); .*a folder with MNIST IDX files"):
+    with pytest.raises(InputError, match=r"there is no folder .*, nor a file\); .*a folder with MNIST IDX files"):
         load(tmp_path / "absent")
 
 
@@ -134,7 +134,7 @@ def test_empty_and_impossible_data_are_refused():
     x, y = np.ones((2, 3), np.float32), np.array([0, 1])
     with pytest.raises(InputError, match="the test data are empty"):
         Dataset(x.copy(), y.copy(), x[:0].copy(), y[:0].copy(), 2, "made up")
-    with pytest.raises(InputError, match=r"training labels are not all in 0\.\.\.0"):
+    with pytest.raises(InputError, match=r"training labels are 0 to 1, accepted: 0 to 0"):
         Dataset(x.copy(), y.copy(), x.copy(), y.copy(), 1, "made up")
     with pytest.raises(InputError, match="not finite numbers"):
         Dataset(x * np.nan, y.copy(), x.copy(), y.copy(), 2, "made up")

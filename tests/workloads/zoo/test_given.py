@@ -163,7 +163,7 @@ def transformers(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
 def test_a_configuration_is_a_network_without_weights(transformers: Any) -> None:
     module, shape = networks.build("hf:gpt2?tokens=6&n_embd=4")
     assert shape == ((6,), torch.int64) and module(torch.zeros(2, 6, dtype=torch.int64)).shape == (2, 6, 20)
-    found = rpusim.time_network("hf:gpt2?tokens=6", "reram-512", samples=2, training=False)
+    found = rpusim.time_network("hf:gpt2?tokens=6", "reram-512", samples=2, training=False, schedule="sequential")
     assert found["time"]["per_sample_s"] > 0
     transformers.CONFIG_MAPPING = {"gpt2": _Config}
     for name, said in (
