@@ -36,6 +36,10 @@ class Attention(torch.nn.Module):
     in_proj_weight = in_proj_bias = None
     _qkv_same_embed_dim = False
 
+    q_proj: torch.nn.Module
+    k_proj: torch.nn.Module
+    v_proj: torch.nn.Module
+    out_proj: torch.nn.Module
     bias_k: torch.nn.Parameter | None
     bias_v: torch.nn.Parameter | None
 

@@ -183,12 +183,14 @@ def kept_digital(module: nn.Module, exclude: Iterable[Key] | None) -> set[str]:
         if not own <= every:
             if any(isinstance(key, str) for key in exclude or []):
                 raise InputError(
-                    f"exclude: {min(own & every)} is one of several matrices of {name or 'the module'}; accepted: all of "
-                    f"them, exclude=[{name!r}]"
+                    f"exclude: {min(own & every)} is one of several matrices of {name or 'the module'}; accepted: all "
+                    f"of them, exclude=[{name!r}]"
                 )
             every -= own
         else:
-            every |= {_joined(name, f"{matrix}.{what}") for matrix in kind.matrices(part) for what in ("weight", "bias")}
+            every |= {
+                _joined(name, f"{matrix}.{what}") for matrix in kind.matrices(part) for what in ("weight", "bias")
+            }
     return every
 
 

@@ -53,7 +53,7 @@ class Held:
         stride, padding, dilation = self.windows
         kind = (AnalogConv1d, AnalogConv2d, AnalogConv3d)[parameter.dim() - 3]
         channels, kernel = parameter.shape[1] * self.groups, tuple(parameter.shape[2:])
-        own = {"stride": stride, "padding": padding, "dilation": dilation, "groups": self.groups}
+        own: dict[str, Any] = {"stride": stride, "padding": padding, "dilation": dilation, "groups": self.groups}
         return kind(channels, self.rows, kernel, config, bias=bool(self.bias), **own, **options)
 
 

@@ -50,14 +50,11 @@ def used(layer: AnalogLayer, func: Callable[..., Any], args: tuple[Any, ...], kw
     return of_arrays(func, args, kwargs)
 
 
-def _straight(layer: AnalogLayer, x: Tensor, bias: Any) -> Tensor:
-    """Multiply by a layer's weights as the layer itself does, but for a bias that is given."""
+def _straight(layer: AnalogLayer, x: Tensor, bias: Any) -> Tensor | None:
+    """Multiply by a layer's weights as the layer itself does, but for a bias that is given; None if arrays cannot."""
     own = bias is None if not layer.has_bias else bias is not None and bias is getattr(layer, "bias", None)
     if layer.bias_column and not own:
-        raise InputError(
-            f"layer {layer.layer}: its weight is used by a function without the bias that lies beside it on the "
-            "arrays; accepted: both together, or biases that are digital (bias='digital')"
-        )
+        return None  # the bias that lies beside it cannot be left out
     y: Tensor = layer(x)
     if own or bias is None:
         return y
@@ -66,7 +63,8 @@ def _straight(layer: AnalogLayer, x: Tensor, bias: Any) -> Tensor:
             f"layer {layer.layer}: its weight is used by a function with another bias than its own; accepted: its own"
         )
     positions = [1] * (y.dim() - 2) if len(layer.weight_shape) > 2 else []
-    return y + bias.reshape(-1, *positions)
+    shifted: Tensor = y + bias.reshape(-1, *positions)
+    return shifted
 
 
 def rows_of(
@@ -98,7 +96,8 @@ def rows_of(
     y = turned_product(weight, lines)
     if padding_idx is None:
         return y
-    return torch.where((input == padding_idx % layer.rows)[..., None], y.detach(), y)
+    padded: Tensor = torch.where((input == padding_idx % layer.rows)[..., None], y.detach(), y)
+    return padded
 
 
 def _copy_of(layer: AnalogLayer) -> Tensor:

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from rpusim.errors import InputError, nearest
 from rpusim.workloads.benchmarks.aihwkit_peer import Characters
-from rpusim.workloads.data.load import load
+from rpusim.workloads.data.kinds import load
 from rpusim.workloads.zoo import networks
 
 SEED = 1

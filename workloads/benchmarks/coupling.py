@@ -24,7 +24,7 @@ from rpusim.workloads.capture.capture import capture_modes
 from rpusim.workloads.cells import training_cells
 from rpusim.workloads.clock.coupling import Coupling
 from rpusim.workloads.clock.meter import Meter
-from rpusim.workloads.data.load import load
+from rpusim.workloads.data.kinds import load
 from rpusim.workloads.runs import settings
 from rpusim.workloads.runs.analog_twin import analog_twin
 from rpusim.workloads.runs.step_of import step_of

@@ -109,7 +109,8 @@ class Reader:
     def subject(self, node: fx.Node) -> str:
         """Name the node in the words the user wrote."""
         path, kind = self.place(node)
-        if is_torchs_own(self.twin.get_submodule(path)):
+        kind = getattr(self.twin.get_submodule(path), "stands_for", kind)
+        if is_torchs_own(self.twin.get_submodule(path)) or kind != self.place(node)[1]:
             return f"module {path!r} ({kind})" if path else f"module {kind}"
         return f"operation {operation_name(node)!r} in {kind}.forward" + (f" (module {path!r})" if path else "")
 

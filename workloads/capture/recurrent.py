@@ -145,6 +145,8 @@ class UnrolledAttention(Attention):
     layer: a MultiheadAttention, whose one parameter of three matrices lies on arrays of their own.
     """
 
+    stands_for = "MultiheadAttention"
+
     def __init__(self, layer: nn.MultiheadAttention) -> None:
         with torch.device("meta"):
             super().__init__(layer.embed_dim, layer.num_heads, add_bias_kv=layer.bias_k is not None, **as_torchs(layer))

@@ -212,7 +212,8 @@ class LoopLog(ActivityLog):
 
         length, columns: as for `append`.
         """
-        layer, phases, vector = columns.get("layer"), columns.get("phase"), columns.get("vector")
+        layer: Any = columns.get("layer")
+        phases, vector = columns.get("phase"), columns.get("vector", 0)
         together = self._layers[layer].together if isinstance(layer, int) else 0
         if not together or np.ndim(vector) != 1 or not _all_below(phases, _MAINTENANCE):
             return columns

@@ -16,6 +16,7 @@ import importlib.util
 import sysconfig
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -69,11 +70,10 @@ class Text:
                 f"{length}"
             )
         x, y = (self.characters[at : at + number * length].reshape(number, length) for at in (0, 1))
-        given = np.eye(self.classes, dtype=np.float32)[x] if one_hot else x
+        given: NDArray[Any] = np.eye(self.classes, dtype=np.float32)[x] if one_hot else x
         cut = number - tested
         source = f"{self.source}, {cut} / {tested} windows of {length} characters, the last ones for testing"
-        parts = (given[:cut], y[:cut], given[cut:], y[cut:])
-        return Dataset(*(np.ascontiguousarray(part) for part in parts), self.classes, source)
+        return Dataset(given[:cut], y[:cut], given[cut:], y[cut:], self.classes, source)
 
 
 def is_one(given: str, path: Path) -> bool:

@@ -27,7 +27,7 @@ from rpusim.workloads.capture.traced import WHOLE
 from rpusim.workloads.cells import inference_cells, training_cells
 from rpusim.workloads.cells.inference_cells import InferenceCells
 from rpusim.workloads.cells.training_cells import UnitCells
-from rpusim.workloads.data import load as data
+from rpusim.workloads.data import kinds
 from rpusim.workloads.data.dataset import Data, Dataset
 from rpusim.workloads.results.document import package_version
 from rpusim.workloads.runs.checkpoint import digest
@@ -117,7 +117,7 @@ def load(experiment: Experiment, given: Data | None = None) -> Inputs:
             network = capture(digital, input_shape, experiment.network, exclude=exclude)
         check_convertible(network, digital)
     with experiment.speaks("data"):
-        found = data.load(experiment.data) if given is None else given
+        found = kinds.load(experiment.data) if given is None else given
         samples = found.shaped(inputs.all[0].shape).of_type(network.inputs[0].detail == WHOLE)
     with experiment.speaks("chip"):
         chip = load_chip(experiment.chip)

@@ -138,7 +138,7 @@ class Experiment(Sourced):
     name:        a plain name, which the run folder gets.
     title:       a sentence for people.
     network:     one of `rpusim.workloads.zoo.networks`, or ``file.py:function``.
-    data:        a name such as digits, a file or a folder, or ``file.py:function`` (see `rpusim.workloads.data.load`).
+    data:        a name such as digits, a file or a folder, or ``file.py:function`` (see `rpusim.workloads.data.kinds`).
     chip:        a preset's name, a YAML file, or a mapping of ``like`` and fields that are changed in it (see
                  `rpusim.workloads.runs.inputs.GivenChip`).
     device:      a configuration's name, or a mapping with ``model``, that model's parameters and a ``cell`` (see

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from rpusim.workloads.data import kinds
 from rpusim.workloads.data.dataset import Data
-from rpusim.workloads.data.load import load as load_data
 from rpusim.workloads.results import files
 from rpusim.workloads.results.result import Result
 from rpusim.workloads.runs import inference_run, inputs, settings, training_run
@@ -41,7 +41,7 @@ def simulate(
     kept = Path(checkpoint) if checkpoint is not None else None
     given: Data | None = None
     if "data" in changes and not isinstance(changes["data"], str | Path):
-        given = load_data(changes["data"])
+        given = kinds.load(changes["data"])
         changes = changes | {"data": f"{type(changes['data']).__name__} given in Python"}
     found = run(settings.changed(chosen, changes), kept=kept, callbacks=callbacks, given=given)
     if kept is not None:

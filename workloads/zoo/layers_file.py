@@ -275,4 +275,4 @@ def _number(given: Any, where: str, low: float, high: float, whole: bool = False
     if not good:
         kind = "a whole number" if whole else "a number"
         raise InputError(f"{where}: got {shown(written(given))}; accepted: {kind} from {low:g} to {high:g}")
-    return float(given) if not whole else given  # type: ignore[no-any-return]
+    return float(given) if not whole else given

@@ -96,7 +96,7 @@ def _reduced(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
 def _split(a: Given, x: Tensor, sizes: Any = None) -> tuple[Tensor, ...]:
     axis = a.get("axis", 0)
     if sizes is not None or "split" in a:
-        return x.split(_listed(a["split"] if sizes is None else sizes), axis)
+        return torch.split(x, _listed(a["split"] if sizes is None else sizes), axis)
     return x.chunk(a["num_outputs"], axis)
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from rpusim.errors import InputError
 from rpusim.workloads.data.dataset import Dataset
-from rpusim.workloads.data.load import load
+from rpusim.workloads.data.kinds import load
 
 NAMES = {
     ("train", 3): "train-images-idx3-ubyte",

@@ -13,7 +13,7 @@ from torch.utils.data import DataLoader, StackDataset, TensorDataset
 import rpusim
 from rpusim.errors import InputError
 from rpusim.workloads.data.dataset import Dataset, checked
-from rpusim.workloads.data.load import load
+from rpusim.workloads.data.kinds import load
 from rpusim.workloads.data.text import ALPHABET
 
 X = np.arange(24, dtype=np.float32).reshape(12, 2) / 24
