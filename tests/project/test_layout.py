@@ -47,7 +47,8 @@ ROOMS: dict[str, str] = {
     ),
     "workloads.explore": "arch workloads.cells workloads.results workloads.runs",
     "workloads.studies": (
-        "arch kernels workloads.zoo workloads.data workloads.capture workloads.cells workloads.clock workloads.runs"
+        "arch kernels workloads.zoo workloads.data workloads.capture workloads.cells workloads.results "
+        "workloads.clock workloads.runs"
     ),
     "workloads.benchmarks": (
         "arch kernels workloads.zoo workloads.data workloads.capture workloads.cells workloads.clock workloads.runs"
