@@ -17,9 +17,10 @@ from rpusim.arch.contract import checks
 from rpusim.arch.contract.activity import ActivityLog
 from rpusim.errors import InputError, Notice, nearest
 from rpusim.kernels.layers import KINDS, AnalogLayer, AnalogMultiheadAttention, Splits
-from rpusim.kernels.layers.base import Lost
 from rpusim.kernels.layers.gradient import ArrayWeights
 from rpusim.kernels.layers.held import HELD, Held
+from rpusim.kernels.layers.matrix.chain import chained
+from rpusim.kernels.layers.matrix.lost import Lost
 from rpusim.kernels.layers.recurrent import Recurrent
 from rpusim.kernels.layers.shared import hold_elsewhere
 from rpusim.kernels.tiles.tile import LayerConfig
@@ -121,6 +122,7 @@ def convert(
         analog_module.get_submodule(outer).add_module(f"{inner}{HELD}", layer)
     hold_elsewhere(analog_module)
     _close_short_paths(analog_module)
+    chained(analog_module)
     return analog_module
 
 

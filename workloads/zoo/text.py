@@ -18,6 +18,8 @@ from torch.nn import functional
 
 CHARACTERS, WINDOW = 96, 32
 """Characters of the alphabet, and how many of them a sample has."""
+NUMBERS = ((WINDOW,), torch.int64)
+"""What a sample of the transformer is: numbers of characters."""
 
 
 class LSTMText(nn.Module):
