@@ -57,6 +57,8 @@ def learning() -> Simulated:
         "fecap/accuracy": lambda: _transfers_every(100)[0],
         "references/ttv2-mean": partial(_references_off, False, 0.4, 0.05),
         "references/agad-mean": partial(_references_off, True, 0.4, 0.05),
+        "references/ttv2-spread": partial(_references_off, False, 0.0, 1.0),
+        "references/agad-spread": partial(_references_off, True, 0.0, 1.0),
         "yao-learning/transferred": lambda: accuracies()[0],
         "yao-learning/hybrid": lambda: accuracies()[1],
     }
