@@ -17,12 +17,20 @@ from rpusim.errors import InputError
 from rpusim.kernels.step import CompiledStep, NotFinite
 from rpusim.workloads.cells import endurance
 from rpusim.workloads.clock.coupling import MINI_BATCHES_PER_PIECE, Coupling
+from rpusim.workloads.data.dataset import Dataset
 from rpusim.workloads.runs.callbacks import Callback
 from rpusim.workloads.runs.settings import Idle, Recipe
-from rpusim.workloads.zoo.data import Dataset
 
 Watch = Callable[[str, float], None]
 """Called with the name of the stage and the fraction of it that is done."""
+
+
+def likelihood(output: Tensor, y: Tensor) -> Tensor:
+    """Return the mean negative log-likelihood of classes, of samples or of all their positions.
+
+    output: log-probabilities (samples, classes) or (samples, positions, classes). y: the right classes.
+    """
+    return nn.functional.nll_loss(output.reshape(-1, output.shape[-1]), y.reshape(-1))
 
 
 class Batches:
@@ -128,7 +136,7 @@ class Training:
         self.begin()
         self.optimizer.zero_grad()
         with draws():
-            loss = nn.functional.nll_loss(self.model(x), y)
+            loss = likelihood(self.model(x), y)
             if not torch.isfinite(loss):
                 raise NotFinite
             torch.autograd.backward(loss)
@@ -255,7 +263,7 @@ def test_error(model: nn.Module, batches: Batches, log: ActivityLog | None) -> f
     log: its activity is thrown away, as testing is not what is timed; None for a model without a chip.
     """
     model.eval()
-    wrong = int((model(batches.test_x).argmax(dim=1) != batches.test_y).sum())
+    wrong = int((model(batches.test_x).argmax(dim=-1) != batches.test_y).sum())
     if log is not None:
         log.take()
-    return wrong / len(batches.test_y)
+    return wrong / batches.test_y.numel()

@@ -46,10 +46,14 @@ def run(inputs: Inputs, progress: Progress, watch: Watch) -> Result:
     seed, management = experiment.seed, experiment.management
     meter = Meter(make_plan(placement), experiment.schedule, experiment.timing, management)
     log = ActivityLog()
-    analog = analog_twin(digital, placement, management, cells, seed, log)
+    analog = analog_twin(digital, placement, management, cells, seed, log, exclude=experiment.exclude)
 
     batches = Batches(inputs.samples, experiment.recipe, seed)
-    dry_run(digital, analog_twin(digital, placement, management, cells, seed, ActivityLog()), batches)
+    dry_run(
+        digital,
+        analog_twin(digital, placement, management, cells, seed, ActivityLog(), exclude=experiment.exclude),
+        batches,
+    )
     refresh = experiment.refresh.every if experiment.refresh else None
     coupling = Coupling(analog, meter, log.take, experiment.elapse, refresh)
     reference = Training("digital", digital, torch.optim.SGD(digital.parameters(), 1.0))
@@ -79,7 +83,7 @@ def run(inputs: Inputs, progress: Progress, watch: Watch) -> Result:
         accuracy={
             "test_error": curve[-1]["test_error"],
             "test_error_floating_point": curve[-1]["test_error_floating_point"],
-            "test_samples": len(inputs.samples.test_y),
+            "test_samples": inputs.samples.test_y.size,
             "curve": curve,
             "reached": reached(curve),
         },
