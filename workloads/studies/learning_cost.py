@@ -4,7 +4,7 @@ The task of `learning` and the algorithms of `algorithms`, on the chip rpu-2016:
 clock runs, its ledger pays. The device has up steps twice as large as its down steps; plain SGD does not learn on it,
 Tiki-Taka does, for the price of its transfers. ``symmetric`` is plain SGD on the device that one would like to have.
 
-    python -m rpusim.workloads.studies.learning_cost > learning-cost.json    (a quarter of an hour on one core)
+    python -m rpusim.workloads.studies.learning_cost > learning-cost.json    (a minute on one core)
     python -m rpusim.reports.curves.costs learning-cost.json > learning-cost.svg
 """
 
