@@ -174,9 +174,9 @@ class Grouped(nn.Module):
 
     def __init__(self, bias: bool = True) -> None:
         super().__init__()
-        self.first, self.depthwise = nn.Conv2d(1, 4, 3, padding=1), nn.Conv2d(4, 8, 3, padding=1, groups=4, bias=bias)
-        self.groups, self.halves = nn.GroupNorm(2, 8), nn.Conv2d(8, 6, 1, groups=2, bias=bias)
-        self.norm, self.last = nn.LayerNorm([6, 3, 4]), nn.Linear(72, 4)
+        self.first, self.depthwise = nn.Conv2d(1, 2, 3, padding=1), nn.Conv2d(2, 4, 3, groups=2, bias=bias)
+        self.groups, self.halves = nn.GroupNorm(2, 4), nn.Conv2d(4, 6, 1, groups=2, bias=bias)
+        self.norm, self.last = nn.LayerNorm([6, 1, 2]), nn.Linear(12, 4)
 
     def forward(self, x: Tensor) -> Tensor:
         x = torch.tanh(self.groups(self.depthwise(torch.tanh(self.first(x)))))
