@@ -143,6 +143,7 @@ class Placement:
     bias:     whether a bias is one more column of its matrix, or added by the digital unit.
     layers:   the placed weight layers, in the network's order.
     cell:     how many arrays a unit cell takes, and what they are for.
+    drawn:    whether rows of activity say which replica does a vector; else replicas take turns.
     """
 
     network: Network
@@ -150,6 +151,7 @@ class Placement:
     bias: Bias
     layers: tuple[PlacedLayer, ...]
     cell: CellLayout = SINGLE
+    drawn: bool = False
 
     @cached_property
     def bill(self) -> BillOfParts:
@@ -205,6 +207,7 @@ def place(
     bias: Bias = "column",
     cell: CellLayout = SINGLE,
     replicas: Mapping[str, int] | None = None,
+    drawn: bool = False,
 ) -> Placement:
     """Place every weight of a network on a chip, in the order of the layers, one array after the other.
 
@@ -216,10 +219,13 @@ def place(
     bias: "column": a bias is one more column of the matrix; "digital": it is added by the digital unit.
     cell: what the unit cells need of the chip.
     replicas: copies of a layer, by its name; 1 for every layer that is not named.
+    drawn: whether activity says which replica does a vector, as where that is drawn by chance; else they take turns.
     Raises `InputError` if the chip has too few arrays, a layer cannot have so many replicas, or layers that use one
     weight do not use it alike.
     """
     copies = _replicas(network, replicas or {})
+    if drawn := drawn and max(copies.values()) > 1:
+        _check_drawn(network, copies)
     turns = {network.uses(index)[0] for index, layer in enumerate(network.layers) if layer.turned}
     free = [kind.count * kind.array.arrays for kind in chip.tiles]
     taken = [0] * len(chip.tiles)
@@ -259,7 +265,7 @@ def place(
         taken[best.kind] += best.arrays
         lying = PlacedLayer(layer, index, best.row_splits, best.column_splits, blocks, copies[layer.name])
         placed.append(_turned(lying, used, index) if used.turned else lying)
-    return Placement(network, chip, bias, tuple(placed), cell)
+    return Placement(network, chip, bias, tuple(placed), cell, drawn)
 
 
 def _used_again(first: PlacedLayer, layer: WeightLayer, index: int, bias: Bias) -> PlacedLayer:
@@ -367,6 +373,17 @@ def _replicas(network: Network, given: Mapping[str, int]) -> dict[str, int]:
             )
         copies[layer.name] = copies[first.name]
     return copies
+
+
+def _check_drawn(network: Network, copies: Mapping[str, int]) -> None:
+    """Refuse sums whose parts would wait at replicas of which nobody knows which one takes them."""
+    for each in network.sums:
+        name = network.layers[each.home].name
+        if copies[name] > 1:
+            raise InputError(
+                f"replicas: got {copies[name]} for layer {name!r}, where the branches of {each.name!r} are summed, with "
+                "vectors that go to replicas at random; accepted: 1 for this layer, or shares: in-turn in a run"
+            )
 
 
 def _parts(layer: WeightLayer, columns: int, kind: TileKind) -> int:
