@@ -19,6 +19,7 @@ from rpusim.errors import InputError, Notice, nearest
 from rpusim.kernels.layers import KINDS, AnalogLayer, AnalogMultiheadAttention, Splits
 from rpusim.kernels.layers.base import Lost
 from rpusim.kernels.layers.recurrent import Recurrent
+from rpusim.kernels.layers.replicated import REPLICATED, Replication
 from rpusim.kernels.tiles.tile import LayerConfig
 
 Key = str | type[nn.Module]
@@ -46,6 +47,7 @@ def convert(
     path: str = "numba",
     splits: Mapping[str, tuple[Splits | None, Splits | None]] | None = None,
     log: ActivityLog | None = None,
+    replicas: Mapping[str, Replication] | None = None,
 ) -> nn.Module:
     """Copy a module so that its layers of `KINDS` are analog, with the same weights (within the bounds).
 
@@ -61,6 +63,7 @@ def convert(
     seed:       names all random numbers together with the matrix's index (in the order of the modules) and the tile's.
     path, log:  as for `rpusim.kernels.tiles.tile.Tile`.
     splits:     by matrix, the sizes of the blocks of outputs and of inputs (bias column included).
+    replicas:   by layer, how many matrices share its vectors, and how (`Replication`).
 
     InputError: a weight layer that cannot be analog (exclude it), weights that are not finite, that are computed, or
     that another module shares, an unknown name. `ClippedWeights` is a warning that cells cannot hold the weights.
@@ -76,6 +79,7 @@ def convert(
     matrices = {part: _matrices(part, kind, names) for part, (kind, names) in found.items()}
     known = {name for of_part in matrices.values() for names in of_part.values() for name in names}
     chosen = _Choice(config, dict(per_layer or {}), dict(splits or {}), known)
+    copies = _replicas(dict(replicas or {}), found, known)
 
     replaced: dict[int, nn.Module] = {}
     index, lost = 0, []
@@ -85,7 +89,10 @@ def convert(
         _check_weights(names[0], part)
         try:
             several = {"config": config, "per_matrix": own}
-            analog = kind.of(part, **options, **own.get("", several))
+            if part in copies and copies[part].number > 1:
+                analog = REPLICATED[kind].of(part, **options, **own[""], replication=copies[part])
+            else:
+                analog = kind.of(part, **options, **own.get("", several))
         except InputError as error:
             raise InputError(f"{names[0] or 'module'}: {error}") from None
         for hooks in _HOOKS:
@@ -103,6 +110,20 @@ def convert(
     analog_module: nn.Module = copy.deepcopy(module, known_parts)
     _close_short_paths(analog_module)
     return analog_module
+
+
+def _replicas(
+    given: dict[str, Replication], found: Mapping[nn.Module, tuple[Any, list[str]]], known: Iterable[str]
+) -> dict[nn.Module, Replication]:
+    """Find which layers get replicas."""
+    copies = {part: given.pop(name) for part, (_, names) in found.items() for name in names if name in given}
+    for name in given:
+        raise InputError(f"replicas: no analog layer is called {name!r}{nearest(name, known)}")
+    for part, (kind, names) in found.items():
+        if part in copies and copies[part].number > 1 and kind not in REPLICATED:
+            accepted = ", ".join(f"nn.{digital.__name__}" for digital, each in KINDS.items() if each in REPLICATED)
+            raise InputError(f"replicas: got them for {names[0]}, a {type(part).__name__}; accepted are {accepted}")
+    return copies
 
 
 def load_digital(module: nn.Module, state: Mapping[str, Any], strict: bool = True) -> None:
