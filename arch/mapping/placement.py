@@ -223,7 +223,7 @@ def place(
     Raises `InputError` if the chip has too few arrays, a layer cannot have so many replicas, or layers that use one
     weight do not use it alike.
     """
-    copies = _replicas(network, replicas or {})
+    copies = replicas_of(network, replicas or {})
     if drawn := drawn and max(copies.values()) > 1:
         _check_drawn(network, copies)
     turns = {network.uses(index)[0] for index, layer in enumerate(network.layers) if layer.turned}
@@ -345,8 +345,11 @@ class _Option(NamedTuple):
     column_splits: tuple[int, ...]
 
 
-def _replicas(network: Network, given: Mapping[str, int]) -> dict[str, int]:
-    """Copies of every layer by its name; a replica without a vector of its own would be of no use."""
+def replicas_of(network: Network, given: Mapping[str, int]) -> dict[str, int]:
+    """Find the replicas of every layer, by its name; one without a vector of its own would be of no use.
+
+    given: of some layers; the others have 1. Raises `InputError` if a layer cannot have so many.
+    """
     layers = {layer.name: layer for layer in network.layers}
     copies = dict.fromkeys(layers, 1)
     for name, number in given.items():
@@ -382,7 +385,7 @@ def _check_drawn(network: Network, copies: Mapping[str, int]) -> None:
         if copies[name] > 1:
             raise InputError(
                 f"replicas: got {copies[name]} for layer {name!r}, where the branches of {each.name!r} are summed, with "
-                "vectors that go to replicas at random; accepted: 1 for this layer, or shares: in-turn in a run"
+                "vectors that go to replicas at random; accepted: 1 for this layer, or in an experiment sharing.training: in-turn"
             )
 
 

@@ -19,7 +19,7 @@ from rpusim.errors import InputError, Notice, nearest
 from rpusim.kernels.layers import KINDS, AnalogLayer, AnalogMultiheadAttention, Splits
 from rpusim.kernels.layers.base import Lost
 from rpusim.kernels.layers.recurrent import Recurrent
-from rpusim.kernels.layers.replicated import REPLICATED, Replication
+from rpusim.kernels.layers.replicated import REPLICATED, Replication, check_replication
 from rpusim.kernels.tiles.tile import LayerConfig
 
 Key = str | type[nn.Module]
@@ -90,6 +90,7 @@ def convert(
         try:
             several = {"config": config, "per_matrix": own}
             if part in copies and copies[part].number > 1:
+                check_replication(own[""]["config"], copies[part])
                 analog = REPLICATED[kind].of(part, **options, **own[""], replication=copies[part])
             else:
                 analog = kind.of(part, **options, **own.get("", several))

@@ -44,27 +44,36 @@ class Replication:
     """How many replicas a layer has, and how they share its vectors.
 
     number:         of replicas.
-    shares:         which replica does a vector in training: "random" or "in-turn".
+    training:       which replica does a vector in training: "random" or "in-turn".
     inference:      the same in evaluation; "one": the first replica does all.
     first_weights:  "equal": the same in all replicas; "independent": torch's first weights, drawn for each.
     average_every:  mini-batches after which replicas are averaged; 0: never.
-    seed:           of independent first weights.
+    learning_rate:  "same": each learns at the optimizer's rate from its share, which makes them slower than one matrix
+                    by their number; "times-replicas": at so many times that rate.
     """
 
     number: int
-    shares: Way = Way.RANDOM
+    training: Way = Way.RANDOM
     inference: Way = Way.RANDOM
     first_weights: str = "equal"
     average_every: int = 0
+    learning_rate: str = "same"
 
     def __post_init__(self) -> None:
         checks.integer("number", self.number, low=1)
-        object.__setattr__(self, "shares", checks.choose(Way, "shares", self.shares))
+        object.__setattr__(self, "training", checks.choose(Way, "training", self.training))
         object.__setattr__(self, "inference", checks.choose(Way, "inference", self.inference))
-        if self.shares is Way.ONE:
-            raise InputError("shares: got 'one', with which no other replica would learn; accepted: random, in-turn")
+        if self.training is Way.ONE:
+            raise InputError("training: got 'one', with which no other replica would learn; accepted: random, in-turn")
         checks.one_of("first_weights", self.first_weights, ("equal", "independent"))
+        checks.one_of("learning_rate", self.learning_rate, ("same", "times-replicas"))
         checks.integer("average_every", self.average_every, low=0)
+
+
+    @property
+    def faster(self) -> int:
+        """What the optimizer's rate is multiplied by."""
+        return self.number if self.learning_rate == "times-replicas" else 1
 
 
 class _Gathered(ActivityLog):
@@ -131,10 +140,11 @@ class Replicated(AnalogLayer):
     """
 
     def __init__(self, *arguments: Any, replication: Replication, **options: Any) -> None:
+        checks.instance("replication", replication, Replication)
         self.__dict__["_copies"] = []
         super().__init__(*arguments, **options)
+        check_replication(self.config, replication)
         self.replication = replication
-        _check(self.config, replication)
         grid, log = list(self._grid), options.get("log")
         self._copies: list[list[Tile]] = [
             [self._another(tile, number * len(grid) + place, options) for place, tile in enumerate(grid)]
@@ -200,7 +210,7 @@ class Replicated(AnalogLayer):
     def shares_of(self, call: int, vectors: int) -> NDArray[np.int64]:
         """Say which replica does each of so many vectors of a call of the layer: (vectors,)."""
         at = call - self._first_call
-        noted = self._noted[at] if 0 <= at < len(self._noted) else _note(vectors, self.replication.shares)
+        noted = self._noted[at] if 0 <= at < len(self._noted) else _note(vectors, self.replication.training)
         positions, way = divmod(noted, len(_WAYS))
         if positions < 1 or vectors % positions:
             positions = vectors
@@ -214,7 +224,7 @@ class Replicated(AnalogLayer):
         if at < 0:
             self._first_call, self._noted, at = call, array("q"), 0
         self._noted.extend([0] * (at + 1 - len(self._noted)))
-        way = self.replication.shares if self.training else self.replication.inference
+        way = self.replication.training if self.training else self.replication.inference
         self._noted[at] = _note(self._positions, way)
         if self._due and self.training:
             self._due = False
@@ -274,7 +284,7 @@ class Replicated(AnalogLayer):
         ends = np.r_[starts[1:], len(x)]
         replica = [self.shares_of(int(calls[a]), int(b - a)) for a, b in zip(starts, ends, strict=True)]
         for _, share in self._each(np.concatenate([np.zeros(0, np.int64), *replica])):
-            super().send(x[share], d[share], rate, measured)
+            super().send(x[share], d[share], rate * self.replication.faster, measured)
 
     def end_mini_batch(self) -> None:
         for tile in self.tiles:
@@ -358,8 +368,8 @@ def _note(positions: int, way: Way) -> int:
     return positions * len(_WAYS) + _WAYS.index(way)
 
 
-def _check(config: LayerConfig, replication: Replication) -> None:
-    """Refuse arrays that do not learn by pulses, and what single replicas cannot do."""
+def check_replication(config: LayerConfig, replication: Replication) -> None:
+    """Refuse arrays that cannot have replicas, or not such: InputError. config: of the layer. replication: wanted."""
     if not isinstance(config, AnalogConfig) or config.input_range is not None:
         raise InputError(
             "replicas: were given for arrays that only infer, or whose input range is learned; accepted: arrays that "

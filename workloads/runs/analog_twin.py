@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -14,6 +15,7 @@ from rpusim.arch.mapping.placement import Placement
 from rpusim.errors import InputError
 from rpusim.kernels.layers import AnalogLayer
 from rpusim.kernels.layers.convert import convert
+from rpusim.kernels.layers.replicated import Replicated, Replication
 from rpusim.kernels.tiles.tile import Tile
 from rpusim.workloads.cells import endurance, periphery
 from rpusim.workloads.cells.inference_cells import InferenceCells
@@ -52,6 +54,7 @@ def analog_twin(
     seed: int,
     log: ActivityLog,
     weight_scaling_omega: float | None = None,
+    replicas: Mapping[str, Replication] | None = None,
 ) -> nn.Module:
     """Copy a module, with its weight layers on the tiles of a placement.
 
@@ -64,6 +67,8 @@ def analog_twin(
     log:         where the tiles write what they do.
     weight_scaling_omega:  as for `rpusim.kernels.tiles.tile.LayerConfig`; None: as the cells' configuration says.
 
+    replicas:    by layer, how those that it has on the placement share its vectors.
+
     Raises InputError if a layer cannot be on arrays, or the chip's circuits cannot do what the cells need.
     """
     configurations = periphery.layer_configurations(placement, management, cells)
@@ -71,12 +76,15 @@ def analog_twin(
         configurations = {
             name: replace(each, weight_scaling_omega=weight_scaling_omega) for name, each in configurations.items()
         }
+    if replicas:
+        _check_replicas(placement)
     analog = convert(
         digital,
         next(iter(configurations.values())),
         per_layer=configurations,
         seed=seed,
         splits=periphery.splits(placement),
+        replicas=replicas,
     )
     endurance.count(analog)
     if isinstance(cells, UnitCells):
@@ -99,4 +107,16 @@ def analog_twin(
         for tile in part.modules():
             if isinstance(tile, Tile):
                 tile.layer, tile.log = placed.index, own  # in order of execution, as the engine counts
+        if isinstance(part, Replicated):
+            part.log = own
     return analog
+
+
+def _check_replicas(placement: Placement) -> None:
+    """Refuse replicas of a weight that is used more than once: which of them a vector went to is told by the call."""
+    for placed in placement.holders:
+        if placed.replicas > 1 and len(placement.network.uses(placed.index)) > 1:
+            raise InputError(
+                f"replicas: got {placed.replicas} for layer {placed.layer.name!r}, whose weight is used more than once; "
+                "accepted: 1, or a weight of its own (replicas of such layers are timed by `rpusim time`)"
+            )

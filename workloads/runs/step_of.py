@@ -19,6 +19,7 @@ from rpusim.arch.network.operations import Operation, WeightLayer
 from rpusim.errors import InputError
 from rpusim.kernels import AnalogSGD
 from rpusim.kernels.layers.recurrent import AnalogRecurrent
+from rpusim.kernels.layers.replicated import Replicated
 from rpusim.kernels.step import CompiledStep, Graph, Unsuitable
 from rpusim.kernels.step.between.branches import OVER, TIMES, WEIGHTED
 from rpusim.kernels.step.between.held import Dropout, Norm
@@ -156,6 +157,8 @@ class _Program:
         if operation.turned:
             raise Unsuitable("a weight that is used transposed")
         module = self.holder(operation)
+        if isinstance(module, Replicated):
+            raise Unsuitable("replicas of a layer")
         positions = 1 if operation.is_recurrent else operation.vectors
         if not operation.is_recurrent:
             source = self.between_layers(operation, source)
