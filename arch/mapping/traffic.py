@@ -297,8 +297,8 @@ class Traffic:
         if not any(isinstance(each, DrawnExchange) and each.drawn for each in exchanges):
             return None
         whole = max(int(e.emits.sum()) for e in edges)
-        own = placed.layer.outputs * (placed.layer.vectors - 1) * (
-            placed.layer.is_recurrent and producer == placed.index
+        own = (
+            placed.layer.outputs * (placed.layer.vectors - 1) * (placed.layer.is_recurrent and producer == placed.index)
         )
         return Joins(exchanges, whole, placed.layer.outputs, own)
 

@@ -69,7 +69,6 @@ class Replication:
         checks.one_of("learning_rate", self.learning_rate, ("same", "times-replicas"))
         checks.integer("average_every", self.average_every, low=0)
 
-
     @property
     def faster(self) -> int:
         """What the optimizer's rate is multiplied by."""
@@ -214,9 +213,7 @@ class Replicated(AnalogLayer):
         positions, way = divmod(noted, len(_WAYS))
         if positions < 1 or vectors % positions:
             positions = vectors
-        return shares(
-            (self._seed, self.layer), call, vectors // max(positions, 1), positions, self._number, _WAYS[way]
-        )
+        return shares((self._seed, self.layer), call, vectors // max(positions, 1), positions, self._number, _WAYS[way])
 
     def _begin(self, call: int) -> None:
         """Note how the vectors of a call are shared, as its errors come back in the same way; average what is due."""

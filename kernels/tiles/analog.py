@@ -211,4 +211,3 @@ class AnalogTile(Tile):
             done.add(BEFORE, passes=1, writes=writes, work=work, **pulsed)
         if self.log is not None:
             self.log.append(len(done), layer=self.layer, tile=self.tile, **done.columns())
-

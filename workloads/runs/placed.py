@@ -242,8 +242,9 @@ def _copies(
         raise InputError("replicas: were given for cells that only infer; accepted: cells that learn by pulses")
     found = {name: each if isinstance(each, Replication) else Replication(each) for name, each in given.items()}
     if timing != "every" and (name := next((n for n, each in found.items() if each.average_every), None)):
-        raise InputError(f"replicas.{name}: average_every was given where not all mini-batches are timed; it needs "
-                         "timing: every")
+        raise InputError(
+            f"replicas.{name}: average_every was given where not all mini-batches are timed; it needs timing: every"
+        )
     return {name: each for name, each in found.items() if each.number > 1}
 
 

@@ -214,9 +214,13 @@ class Experiment(Sourced):
                         f"ignored; accepted: {default!r}"
                     )
         if self.sharing != Sharing() and not self.replicas:
-            raise ValueError("sharing: given without replicas, which it is about; accepted: replicas of a layer as well")
+            raise ValueError(
+                "sharing: given without replicas, which it is about; accepted: replicas of a layer as well"
+            )
         if self.sharing.average_every and self.timing != "every":
-            raise ValueError("sharing.average_every: given where not all mini-batches are timed; it needs timing: every")
+            raise ValueError(
+                "sharing.average_every: given where not all mini-batches are timed; it needs timing: every"
+            )
         if self.replicas and self.elapse == "vector":
             raise ValueError(
                 "elapse: got 'vector' with replicas, whose vectors it cannot follow; accepted: mini-batch, or no replicas"
