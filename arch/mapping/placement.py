@@ -384,8 +384,9 @@ def _check_drawn(network: Network, copies: Mapping[str, int]) -> None:
         name = network.layers[each.home].name
         if copies[name] > 1:
             raise InputError(
-                f"replicas: got {copies[name]} for layer {name!r}, where the branches of {each.name!r} are summed, with "
-                "vectors that go to replicas at random; accepted: 1 for this layer, or in an experiment sharing.training: in-turn"
+                f"replicas: got {copies[name]} for layer {name!r}, where the branches of {each.name!r} are summed, and "
+                "vectors that go to replicas at random; accepted: 1 for this layer, or in an experiment "
+                "sharing.training: in-turn"
             )
 
 

@@ -2,8 +2,8 @@
 
 A convolution sends many vectors through one small matrix. With n replicas each vector, that is each output position, is
 done by one of them, `shares` says by which: it multiplies the vector forward, the vector's error backward, and learns
-from this pair. Nothing keeps replicas alike: each has cells and converters of its own and sees its share only. What a
-layer has once it has once: a digital bias, and the digital scales.
+from this pair. Nothing keeps replicas alike: each has cells and converters of its own and sees its share only. What is
+digital there is once: a digital bias, and the scales.
 
 ``average_every`` has them averaged every so many mini-batches: each reads its columns through its converters, and pulses
 every column by what the mean of all has more, in one train; reads and pulses are maintenance before the mini-batch that
@@ -374,8 +374,8 @@ def check_replication(config: LayerConfig, replication: Replication) -> None:
         )
     if replication.first_weights == "independent" and config.weight_scaling_omega:
         raise InputError(
-            "first_weights: got 'independent' with weight_scaling_omega, but replicas have one digital scale; accepted: "
-            "equal, or weights that are not scaled"
+            "first_weights: got 'independent' with weight_scaling_omega, but replicas have one digital scale; "
+            "accepted: equal, or weights that are not scaled"
         )
     if replication.average_every and not config.averages:
         raise InputError(

@@ -1,10 +1,10 @@
 """Which replica of a layer does which vector: in turn, at random, or one replica all of them.
 
-In turn, vector v of a call goes to replica v mod n. At random, the positions of every sample are shuffled first, so each
-replica still does as many: (sample x V + rank) mod n, with the rank of a position among the V of its sample in an order
-that is drawn anew with every call of the layer. So the work of the replicas stays even, as their speed-up needs; drawing
-a replica for every vector by itself would leave some with more. The order is that of random numbers which are functions
-of (seed, layer, call, vector): the same whoever computes it, and however often.
+In turn, vector v of a call goes to replica v mod n. At random, the positions of every sample are shuffled first, so
+that each replica still does as many: (sample x V + rank) mod n, with the rank of a position among the V of its sample
+in an order that is drawn anew with every call of the layer. So the work of the replicas stays even, as their speed-up
+needs; drawing a replica for every vector by itself would leave some with more. The order is that of random numbers
+which are functions of (seed, layer, call, vector): the same whoever computes it, and however often.
 
 After Rasch, Gokmen, Rigotti & Haensch, Front. Neurosci. 13:753 (2019), who compare such ways and find random ones best;
 that shares are even per sample is our choice.

@@ -1,4 +1,4 @@
-"""What replicas of a layer have learned: how alike their filters are, each of which saw its share of the vectors only."""
+"""What replicas of a layer have learned: how alike their filters are, each of which saw its share of vectors only."""
 
 from __future__ import annotations
 

@@ -303,7 +303,9 @@ def in_order(
 
 
 def _consecutive(activity: Activity, block: NDArray[Any]) -> tuple[NDArray[np.intp], NDArray[np.int64]]:
-    """Group rows by step, phase, layer and block (of whichever replica), and number the vectors of each group through all calls of the layer.
+    """Group rows by step, phase, layer and block, and number the vectors of each group through all calls of the layer.
+
+    block: (rows,) of whichever replica.
 
     Returns the order of the rows by group, in each as they came; and each row's number. In a log every call of a layer
     counts anew, and its rows begin with the same number as those of the first call. That is not 0 where errors come

@@ -117,6 +117,6 @@ def _check_replicas(placement: Placement) -> None:
     for placed in placement.holders:
         if placed.replicas > 1 and len(placement.network.uses(placed.index)) > 1:
             raise InputError(
-                f"replicas: got {placed.replicas} for layer {placed.layer.name!r}, whose weight is used more than once; "
-                "accepted: 1, or a weight of its own (replicas of such layers are timed by `rpusim time`)"
+                f"replicas: got {placed.replicas} for layer {placed.layer.name!r}, whose weight is used more than "
+                "once; accepted: 1, or a weight of its own (replicas of such layers are timed by `rpusim time`)"
             )

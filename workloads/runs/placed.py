@@ -15,6 +15,7 @@ from rpusim.arch.contract import checks
 from rpusim.arch.contract.quantity import PICOSECONDS_PER_SECOND
 from rpusim.arch.mapping import placement
 from rpusim.arch.mapping.placement import Bias
+from rpusim.arch.network.network import Network
 from rpusim.errors import InputError
 from rpusim.kernels.inference import INFERENCE, InferenceConfig
 from rpusim.kernels.layers.replicated import Replication

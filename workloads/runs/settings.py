@@ -223,7 +223,8 @@ class Experiment(Sourced):
             )
         if self.replicas and self.elapse == "vector":
             raise ValueError(
-                "elapse: got 'vector' with replicas, whose vectors it cannot follow; accepted: mini-batch, or no replicas"
+                "elapse: got 'vector' with replicas, whose vectors it cannot follow; accepted: mini-batch, or no "
+                "replicas"
             )
         return self
 

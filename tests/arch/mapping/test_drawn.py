@@ -1,4 +1,4 @@
-"""Replicas whose shares the rows of activity say: what is sent follows them, and if they take turns all is as if planned."""
+"""Replicas whose shares the rows of activity say: what is sent follows them; if they take turns, all is as planned."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def placed(first: int, second: int, chip: Chip | None = None) -> Placement:
 
 
 def shared(activity: Activity, placement: Placement, seed: int) -> Activity:
-    """The same rows, each vector on some replica, the same one in all phases; some replicas have more, some have none."""
+    """The same rows, each vector on some replica, the same one in all phases; some have more, some have none."""
     layers, rng = placement.layers, np.random.default_rng(seed)
     tile = activity.tile.astype(np.int64)
     for layer in layers:

@@ -1,4 +1,4 @@
-"""Replicas of a layer: every vector is done by one of them, each learns from its share only, and one is a plain layer."""
+"""Replicas of a layer: one of them does a vector, each learns from its share only, and one alone is a plain layer."""
 
 from __future__ import annotations
 
@@ -239,5 +239,5 @@ def test_replicas_that_are_none_are_refused():
     with pytest.raises(InputError, match="replicas: no analog layer is called 'conv'"):
         convert(network(), NOISY, replicas={"conv": Replication(2)})
     recurrent = nn.Sequential(nn.LSTM(3, 4))
-    with pytest.raises(InputError, match="replicas: got them for 0, a LSTM; accepted are nn.Linear, nn.Conv1d"):
+    with pytest.raises(InputError, match=r"replicas: got them for 0, a LSTM; accepted are nn\.Linear, nn\.Conv1d"):
         convert(recurrent, NOISY, replicas={"0": Replication(2)})

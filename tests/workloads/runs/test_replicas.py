@@ -80,8 +80,6 @@ class TestRuns:
         assert alike[0]["conv2"] > alike[1]["conv2"]
 
     def test_a_run_that_is_stopped_goes_on_with_the_same_shares(self, few_digits: Path, tmp_path: Path) -> None:
-        from rpusim.workloads.runs import simulate
-
         experiment = chosen(few_digits, replicas=REPLICAS, epochs=2, sharing=sharing(average_every=4))
         with pytest.raises(Paused):
             simulate.run(experiment, kept=tmp_path / "kept", pause=1)
@@ -140,7 +138,7 @@ def network() -> nn.Module:
 class TestPlaced:
     @pytest.mark.parametrize("inference", ["random", "one"])
     def test_a_loop_of_ones_own_is_accounted_for(self, inference: str) -> None:
-        """Two calls of 3 samples make a mini-batch, a third is inference; 16 vectors on 5 replicas, which do not divide it."""
+        """Calls of 3 and 2 samples make a mini-batch, a third is inference; 5 replicas for 16 vectors each."""
         model = rpusim.place(
             network(),
             "rpu-2016",
