@@ -70,6 +70,42 @@ def swept(base: str, values: dict[str, list[Any]], seeds: int | None, **fields: 
     return made({"name": name_of(words), "title": title, "seeds": seeds or 1, **given, **fields})
 
 
+def of_many(experiment: str, values: dict[str, list[Any]], seeds: int | None) -> Study | None:
+    """Make the study that `rpusim run` stands for: of a paper, or of a sweep; None if it is one run.
+
+    experiment:  the name of an experiment or of a study of a paper, or a file.
+    values:      by field, those that were given for it.
+    seeds:       how often each point is run; None: nothing was said.
+    """
+    from rpusim.workloads.explore import study
+    from rpusim.workloads.runs import settings
+
+    if experiment in study.presets() and experiment not in settings.presets():
+        return with_more(study.load(experiment), values, seeds)
+    if seeds is not None or any(len(of) > 1 for of in values.values()):
+        return swept(experiment, values, seeds, run=experiment)
+    return None
+
+
+def with_more(study: Study, values: dict[str, list[Any]], seeds: int | None) -> Study:
+    """Return a study that varies, or sets, more fields.
+
+    values: by field, those that `--set` gave. seeds: how often each point is run; None: as the study says.
+    """
+    from rpusim.errors import InputError
+    from rpusim.workloads.explore.study import made
+
+    if not values and seeds is None:
+        return study
+    fields, given = study.model_dump(), varied(values)
+    if given["vary"] and study.points:
+        raise InputError("--set: got several values for a study that lists its points; give one value")
+    fields["vary"] = {p: v for p, v in fields["vary"].items() if p not in given["set"]} | given["vary"]
+    fields["set"] = {p: v for p, v in fields["set"].items() if p not in given["vary"]} | given["set"]
+    fields["seeds"] = fields["seeds"] if seeds is None else seeds
+    return made(fields)
+
+
 def name_of(words: list[str]) -> str:
     """Make a plain name for a folder of what distinguishes it; one that would be too long ends with a digest."""
     whole = ",".join(re.sub(r"[^\w.+=,-]+", "-", word).strip("-") for word in words).lstrip("._-+=,") or "study"

@@ -62,6 +62,9 @@ def tables(document: Document, chosen: list[int]) -> dict[str, Table]:
             "columns": ["goal", "setting", "share of variance"],
             "rows": [[row["goal"], row["path"], row["share"]] for row in rows],
         }
+    if rows := [row for row in document.get("claims", []) if "simulated" in row]:
+        columns = ["case", "published", "unit", "simulated", "low", "high", "seeds", "tolerance", "verdict"]
+        found["claims"] = {"columns": columns, "rows": [[row[column] for column in columns] for row in rows]}
     points = study.by_id(document)
     lines = [
         [study.name(document, document["groups"][index]), m.epoch, m.mean, m.low, m.high, m.seconds, m.joules]

@@ -18,6 +18,7 @@ from markupsafe import Markup
 from rpusim.reports.page.page import TEMPLATES
 from rpusim.reports.study_page import curves
 from rpusim.reports.study_page.axes import Axis, axes
+from rpusim.reports.study_page.claims import pictured
 from rpusim.reports.study_page.data import data
 from rpusim.reports.study_page.energy import energy
 from rpusim.reports.study_page.front import front, listed
@@ -25,7 +26,7 @@ from rpusim.reports.study_page.importance import importance
 from rpusim.reports.study_page.parallel import MOST_AXES, parallel
 from rpusim.reports.study_page.sensitivity import sensitivity
 from rpusim.reports.study_page.table import links, table
-from rpusim.reports.words import study
+from rpusim.reports.words import claims, study
 from rpusim.reports.words.study import Document
 
 FOLDER = Path(__file__).parent / "templates"
@@ -78,6 +79,10 @@ def page(document: Document) -> str:
         table=table(document),
         table_note=f"{left_out:,} more combinations are in study.json alone." if left_out else "",
         failures=study.failures(document),
+        paper=document.get("paper"),
+        claims=claims.rows(document),
+        claims_counted=claims.counted(document),
+        claimed=Markup(pictured(document)),
         varied=study.varied(document),
         command=document.get("command"),
     )

@@ -6,7 +6,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from rpusim.reports.words import compare, study
+from rpusim.reports.words import claims, compare, study
 from rpusim.reports.words.compare import Row
 from rpusim.reports.words.study import Document, metrics, setting, short_names
 
@@ -39,11 +39,22 @@ def front(document: Document) -> RenderableType:
     else:
         parts += [Text("no combination is on a front", style="bold"), _groups(document, order)]
     parts += ["", Text(study.intervals(document), style="dim")]
+    if found := claims.rows(document):
+        parts += ["", Text("published, and found here", style="bold"), _claims(found)]
+        parts += [Text(claims.counted(document), style="bold")]
     if limits := study.constraints(document):
         parts.append(Text(f"constraints: {'; '.join(limits)}", style="dim"))
     if failed := study.failures(document):
         parts += ["", Text("without a result", style="bold"), _failures(failed)]
     return Group(*parts, "", Text(study.work(document), style="dim"))
+
+
+def _claims(rows: list[claims.Row]) -> Table:
+    """Tabulate published figures beside ours."""
+    table = _table(("figure", "left"), ("published", "left"), ("found", "left"), ("", "left"))
+    for row in rows:
+        table.add_row(Text(row.case), Text(row.published), Text(row.ours), Text(row.verdict))
+    return table
 
 
 def comparison(document: Document) -> RenderableType:

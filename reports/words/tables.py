@@ -76,7 +76,9 @@ def _compared(rows: list[Document]) -> Table:
     for row in rows:
         published, simulated = (f"{row[name]:.4g}" for name in ("published", "simulated"))
         source = f"{row['source']} ({row['provenance']})" + (f"; {row['note']}" if row["note"] else "")
-        difference = f"{row['difference']:+.1%}"
+        if "low" in row and row["low"] != row["high"]:
+            simulated += f" ({row['low']:.4g} to {row['high']:.4g})"
+        difference = "" if row["difference"] is None else f"{row['difference']:+.1%}"
         cells = (published, simulated, row["unit"], difference, row["tolerance"], row["verdict"], source)
         table.add_row(row["case"], *cells)
     return table

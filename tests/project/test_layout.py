@@ -45,7 +45,9 @@ ROOMS: dict[str, str] = {
         "arch kernels workloads.zoo workloads.capture workloads.cells workloads.results workloads.clock"
     ),
     "workloads.explore": "arch workloads.cells workloads.results workloads.runs",
-    "workloads.studies": "arch kernels workloads.zoo workloads.capture workloads.cells workloads.clock workloads.runs",
+    "workloads.studies": (
+        "arch kernels workloads.zoo workloads.capture workloads.cells workloads.results workloads.clock workloads.runs"
+    ),
     "workloads.benchmarks": (
         "arch kernels workloads.zoo workloads.capture workloads.cells workloads.clock workloads.runs"
     ),

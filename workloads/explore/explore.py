@@ -12,7 +12,7 @@ from typing import Any
 
 from rpusim.arch.chips.chip import load_chip
 from rpusim.errors import InputError
-from rpusim.workloads.explore import evaluate, summary
+from rpusim.workloads.explore import claims, evaluate, summary
 from rpusim.workloads.explore.points import Point, points
 from rpusim.workloads.explore.records import Records, write
 from rpusim.workloads.explore.rungs import Judge
@@ -357,6 +357,7 @@ def _document(study: Study, tried: Sequence[Point], records: Records, command: s
     groups = summary.groups(study, ended, known)
     base = study.run or (f"{study.time.network} on {named(study.time.chip)}" if study.time else "")
     paths = list(dict.fromkeys(path for point in tried for path in point.settings))
+    rows = [_row(point, record, records) for point, record in zip(ended, known, strict=True)]
     return {
         "schema": SCHEMA,
         "name": study.name,
@@ -371,12 +372,19 @@ def _document(study: Study, tried: Sequence[Point], records: Records, command: s
         "goals": [_goal(name) for name in study.wanted],
         "measures": [_goal(name) for name in MEASURES if any(name in r.get("metrics", {}) for r in known)],
         "constraints": [_limit(*limit) for limit in study.limits()],
-        "points": [_row(point, record, records) for point, record in zip(ended, known, strict=True)],
+        "points": rows,
         "groups": groups,
         "importance": summary.importance(study, groups),
         "failures": sum(record["state"] == "failed" for record in known),
         "stopped": sum(record["state"] == "stopped" for record in known),
+        **({"paper": study.paper.model_dump()} if study.paper else {}),
+        **({"claims": claims.graded(study.claims, rows, _own_data(tried))} if study.claims else {}),
     }
+
+
+def _own_data(tried: Sequence[Point]) -> bool:
+    """Tell whether all points learn from files of the user."""
+    return all(isinstance(point.task, Experiment) and Path(point.task.data).expanduser().exists() for point in tried)
 
 
 def _row(point: Point, record: dict[str, Any], records: Records) -> dict[str, Any]:

@@ -16,6 +16,7 @@ Studies that ship are YAML files in ``studies/``; a user's own has the same fiel
 
 from __future__ import annotations
 
+from itertools import product
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -25,6 +26,7 @@ from rpusim.arch.contract.configuration import find_yaml, parse, read_yaml, ship
 from rpusim.arch.contract.sourced import Frozen, Several
 from rpusim.arch.schedule.schedules import Schedule
 from rpusim.errors import InputError, nearest, written
+from rpusim.workloads.explore.claims import Claim, Paper, found
 from rpusim.workloads.results.measures import MEASURES
 from rpusim.workloads.runs.settings import file_name
 
@@ -111,7 +113,7 @@ class Limit(Frozen):
 
 def _values(given: object) -> object:
     if isinstance(given, dict) and not ({"low", "high"} & set(given)):
-        if not given or not all(isinstance(one, dict) and one for one in given.values()):
+        if not given or not all(isinstance(one, dict) for one in given.values()):
             raise ValueError(
                 f"got {shown(written(given))}; accepted: a list of values, a mapping of labels to the fields that each "
                 "sets, or {low: ..., high: ...}"
@@ -152,6 +154,8 @@ class Study(Frozen):
     constraints:  limits on figures; what is beyond is shown, but on no front.
     stop:         whether hopeless points are stopped early; None: no.
     seed:         of the search.
+    paper:        that the study is of; None: it is of none.
+    claims:       figures of that paper, beside which ours are set, by name.
     """
 
     name: Annotated[str, AfterValidator(file_name)]
@@ -168,6 +172,8 @@ class Study(Frozen):
     constraints: dict[str, Limit] = {}
     stop: Rungs | None = None
     seed: Annotated[int, Field(ge=0, le=2**31)] = 0
+    paper: Paper | None = None
+    claims: dict[str, Claim] = {}
     _file: str = PrivateAttr("")
 
     @model_validator(mode="after")
@@ -192,6 +198,21 @@ class Study(Frozen):
             if name not in MEASURES:
                 raise ValueError(f"constraints: {shown(name)} is no figure{nearest(name, MEASURES)}")
         self.limits()
+        return self
+
+    @model_validator(mode="after")
+    def _claims_are_of_one_configuration(self) -> Study:
+        if self.claims and self.search != "grid":
+            raise ValueError("claims: are of configurations that are tried in any case; leave out search")
+        names, lists = list(self.vary), [[] if isinstance(v, Range) else list(v) for v in self.vary.values()]
+        all_of_them = self.points or [dict(zip(names, values, strict=True)) for values in product(*lists)]
+        for name, claim in self.claims.items():
+            for chosen in claim.configurations():
+                if (number := len(found(all_of_them, chosen))) != 1:
+                    raise ValueError(
+                        f"claims.{name}: {shown(written(chosen))} names {number} configurations of those that are "
+                        "tried, but has to name one"
+                    )
         return self
 
     @property
@@ -224,6 +245,11 @@ class Study(Frozen):
 def presets() -> list[str]:
     """List the names of the studies that ship."""
     return shipped(FOLDER)
+
+
+def papers() -> list[str]:
+    """List the names of the studies that ship and set a paper's figures beside ours."""
+    return [name for name in presets() if load(name).claims]
 
 
 def load(name: str | Path) -> Study:

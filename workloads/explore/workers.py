@@ -215,19 +215,13 @@ def _distributed() -> Any:
 
 def _started_cluster(where: str, number: int) -> Any:
     """Start a cluster by the user's configuration of Dask; None if one runs already."""
-    if where == "slurm":
-        try:
-            from dask_jobqueue import SLURMCluster
-        except ImportError:
-            raise missing("cluster", "dask-jobqueue") from None
-        cluster = SLURMCluster()
-    elif where == "kubernetes":
-        try:
-            from dask_kubernetes.operator import KubeCluster
-        except ImportError:
-            raise missing("cluster", "dask-kubernetes") from None
-        cluster = KubeCluster()
-    else:
+    made = {"slurm": ("dask_jobqueue", "SLURMCluster"), "kubernetes": ("dask_kubernetes.operator", "KubeCluster")}
+    if where not in made:
         return None
+    package, name = made[where]
+    try:
+        cluster = getattr(import_module(package), name)()
+    except ImportError:
+        raise missing("cluster", package.partition(".")[0].replace("_", "-")) from None
     cluster.scale(number)
     return cluster

@@ -10,7 +10,7 @@ import click
 
 from rpusim.errors import InputError
 from rpusim.reports.cli.console import aside, interruptible, progress
-from rpusim.reports.cli.exploring import explore_and_show, name_of, several, swept
+from rpusim.reports.cli.exploring import explore_and_show, name_of, of_many, several
 from rpusim.reports.cli.options import as_json, device, optional_chip, sweep, workers
 from rpusim.reports.cli.output import keep, say_where, show
 
@@ -53,7 +53,8 @@ def run_experiment(
     says. Results go to --out, or to a folder in runs/ that is named after the experiment and what was changed in it. A
     run that was stopped or killed goes on when the same command is given again: until it is done, its state is beside
     that folder, in a file of the same name with .checkpoint. Several values of a field, or --seeds, make a study (see
-    `rpusim study`), whose results go to studies/.
+    `rpusim study`), whose results go to studies/. One that is of a paper, such as rpu-2016, is a study, too: its runs,
+    and the paper's figures beside ours.
     """
     from rpusim.workloads.results import files, run_folder
     from rpusim.workloads.runs import checkpoint
@@ -63,8 +64,8 @@ def run_experiment(
     values = several(settings)
     typed = [*given.items(), *(("set", setting) for setting in settings)]
     command = ["run", experiment, *(word for name, value in typed for word in (f"--{name}", str(value)))]
-    if seeds is not None or any(len(of) > 1 for of in values.values()):
-        study = swept(experiment, {name: [value] for name, value in given.items()} | values, seeds, run=experiment)
+    study = of_many(experiment, {name: [value] for name, value in given.items()} | values, seeds)
+    if study is not None:
         words = ["rpusim", *command, *(() if seeds is None else ("--seeds", str(seeds)))]
         explore_and_show(study, out, number, None, json_wanted, quiet, shlex.join(words))
         return

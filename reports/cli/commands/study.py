@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from rpusim.errors import InputError
-from rpusim.reports.cli.exploring import explore_and_show, several, varied
+from rpusim.reports.cli.exploring import explore_and_show, several, with_more
 from rpusim.reports.cli.options import as_json, workers
 
 
@@ -40,20 +40,11 @@ def run_study(
     are there are not run again, so the same command goes on after it was stopped or killed, and a changed study runs
     only what is new.
     """
-    from rpusim.workloads.explore.study import load, made
+    from rpusim.workloads.explore.study import load
 
     if scheduler and where:
         raise InputError(f"--scheduler: got {scheduler!r} beside --{where}; give one of the two")
-    chosen = load(study)
-    if settings or seeds is not None:
-        fields = chosen.model_dump()
-        given = varied(several(settings))
-        if given["vary"] and chosen.points:
-            raise InputError("--set: got several values for a study that lists its points; give one value")
-        fields["vary"] = {p: v for p, v in fields["vary"].items() if p not in given["set"]} | given["vary"]
-        fields["set"] = {p: v for p, v in fields["set"].items() if p not in given["vary"]} | given["set"]
-        fields["seeds"] = fields["seeds"] if seeds is None else seeds
-        chosen = made(fields)
+    chosen = with_more(load(study), several(settings), seeds)
     typed = [*(w for s in settings for w in ("--set", s)), *(() if seeds is None else ("--seeds", str(seeds)))]
     command = shlex.join(["rpusim", "study", study, *typed])
     explore_and_show(chosen, out, number, scheduler or where, json_wanted, quiet, command)

@@ -15,6 +15,8 @@ from hypothesis import strategies as st
 
 from rpusim.errors import InputError
 from rpusim.reports.cli.commands import main
+from rpusim.reports.study_page import run
+from rpusim.workloads.explore import claims, study
 from rpusim.workloads.studies import validate
 from rpusim.workloads.studies.published import data
 from rpusim.workloads.studies.published.case import Case, Figure, accepted, counted
@@ -194,9 +196,35 @@ class TestCommand:
         slow = {case.name for case in cases()} - {case.name for case in cases(slow=False)}
         assert slow and slow == {name for name, row in data.figures().items() if row.slow}
 
+    def test_rows_of_papers_come_from_their_studies(self, shown: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+        claim = {"case": "Error of a", "of": {"a": 1}, "published": 5.0, "tolerance": "at most", "provenance": "seen"}
+        points = [{"settings": {"a": 1}, "seed": i, "state": "done", "metrics": {"error": 0.09}} for i in range(3)]
+        graded = claims.graded({"a": claims.Claim.model_validate(claim)}, points, own_data=False)
+        document = {"name": "p", "paper": {"source": "A paper"}, "claims": graded}
+        monkeypatch.setattr(study, "papers", lambda: ["rpu-2016"])
+        monkeypatch.setattr(run, "explored", lambda chosen, **_: document)
+        assert shown(Case("g/1", figure(), lambda: 10.0)).exit_code == 0
+        outcome = shown(Case("g/1", figure(), lambda: 10.0), arguments=("--all", "--json"))
+        row = json.loads(outcome.stdout)["rows"][1]
+        assert outcome.exit_code == 1 and row["name"] == "p/a" and row["verdict"] == "does not hold"
+        assert row["simulated"] == pytest.approx(9.0) and row["difference"] == pytest.approx(0.8)
+        assert "rows that fail: Error of a" in shown(Case("g/1", figure(), lambda: 10.0), arguments=("--all",)).output
+
+    def test_a_page_says_who_saw_what(self, shown: Any, tmp_path: Path) -> None:
+        holds, misses = (
+            Case("g/1", figure(), lambda: 10.0),
+            Case("g/2", figure(), lambda: 20.0, "our cells | are small"),
+        )
+        assert shown(holds, misses, arguments=("--out", str(tmp_path / "v.md"))).exit_code == 0
+        page = (tmp_path / "v.md").read_text()
+        assert "2 rows; holds: 1, known miss: 1." in page and "our cells \\| are small" in page
+        rows = [line for line in page.splitlines() if line.startswith(f"| {figure().case}")]
+        assert len(rows) == 2 and all(len(row.split(" | ")) == 6 for row in rows)
+
 
 @pytest.mark.slow
-def test_the_command_prints_every_row_and_nothing_fails() -> None:
+def test_the_command_prints_every_row_and_nothing_fails(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(study, "papers", list)  # `rpusim validate --all` itself runs these, for an hour or two
     outcome = CliRunner().invoke(main, ["validate", "--all", "--json"])
     document = json.loads(outcome.stdout)
     rows = document["rows"]

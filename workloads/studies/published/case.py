@@ -18,6 +18,7 @@ from typing import Any, Literal
 from pydantic import Field, field_validator, model_validator
 
 from rpusim.arch.contract.sourced import Frozen
+from rpusim.workloads.results.agreement import accepted
 
 Kind = Literal["arithmetic", "consistency", "prediction"]
 Verdict = Literal["holds", "does not hold", "known miss", "known miss that holds"]
@@ -38,8 +39,7 @@ class Figure(Frozen):
                  about the paper ("secondary"), from "memory", or "derived" from other figures of the same source. A
                  prediction is never of a derived figure.
     published:   the figure, in ``unit``.
-    tolerance:   "2 %" of the published figure, "factor 2" in either direction, "+- 2" in its unit, "exact", or a
-                 direction: "at least", "at most".
+    tolerance:   as `rpusim.workloads.results.agreement.accepted` reads it.
     note:        what else is to be said.
     slow:        whether finding ours takes longer than some seconds.
     """
@@ -66,38 +66,6 @@ class Figure(Frozen):
         if self.kind == "prediction" and self.provenance == "derived":
             raise ValueError("a prediction is of a figure that was printed; provenance is seen, secondary or memory")
         return self
-
-
-def accepted(published: float, tolerance: str) -> tuple[float, float]:
-    """Find the lowest and the highest figure that agree with a published one.
-
-    published:  the figure; positive where the tolerance is a factor.
-    tolerance:  as `Figure` says.
-    Raises `ValueError` for a tolerance in other words.
-
-    >>> accepted(10.0, "factor 2"), accepted(10.0, "5 %"), accepted(10.0, "at least")
-    ((5.0, 20.0), (9.5, 10.5), (10.0, inf))
-    """
-    if tolerance == "exact":
-        return published, published
-    if tolerance == "at least":
-        return published, inf
-    if tolerance == "at most":
-        return -inf, published
-    words = tolerance.split()
-    try:
-        if len(words) == 2 and words[1] == "%":
-            away = float(words[0]) / 100 * abs(published)
-            return published - away, published + away
-        if len(words) == 2 and words[0] == "+-":
-            return published - float(words[1]), published + float(words[1])
-        if len(words) == 2 and words[0] == "factor" and float(words[1]) >= 1:
-            return published / float(words[1]), published * float(words[1])
-    except ValueError:
-        pass
-    raise ValueError(
-        f"got {tolerance!r}, but a tolerance is 'exact', 'at least', 'at most', or like '2 %', 'factor 2' or '+- 2'"
-    )
 
 
 @dataclass(frozen=True)
@@ -147,7 +115,8 @@ class Case:
 def counted(rows: list[dict[str, Any]]) -> dict[str, dict[str, int]]:
     """Count rows by kind, all and by verdict; rows: of `Case.row`."""
     kinds: tuple[Kind, ...] = ("arithmetic", "consistency", "prediction")
-    verdicts: tuple[Verdict, ...] = ("holds", "does not hold", "known miss", "known miss that holds")
+    known = ("holds", "does not hold", "known miss", "known miss that holds")
+    verdicts = [*known, *dict.fromkeys(row["verdict"] for row in rows if row["verdict"] not in known)]
     return {
         kind: {
             "rows": sum(row["kind"] == kind for row in rows),
