@@ -6,6 +6,7 @@
     patches      windows of images as vectors, and back      several      modules that hold several matrices
     gradient     what stands for the gradient of weights that learn by pulses
     turned       weights used transposed, as by a decoder that is tied to its encoder
+    replicated   several matrices that share the vectors of a layer; shares: which one does which vector
     optimizer    `AnalogSGD`, which sends the pulses         convert      makes any torch module analog
 
 `KINDS` says which torch modules they stand in for. To add a kind, write an `AnalogLayer` (one matrix: say what its

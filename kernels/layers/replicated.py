@@ -5,9 +5,9 @@ done by one of them, `shares` says by which: it multiplies the vector forward, t
 from this pair. Nothing keeps replicas alike: each has cells and converters of its own and sees its share only. What is
 digital there is once: a digital bias, and the scales.
 
-``average_every`` has them averaged every so many mini-batches: each reads its columns through its converters, and pulses
-every column by what the mean of all has more, in one train; reads and pulses are maintenance before the mini-batch that
-follows. How the columns get from array to array is not in the activity.
+``average_every`` has them averaged every so many mini-batches: each reads its columns through its converters, and
+pulses every column by what the mean of all has more, in one train; reads and pulses are maintenance before the next
+mini-batch. How the columns get from array to array is not in the activity.
 
 After Rasch, Gokmen, Rigotti & Haensch, "RAPA-ConvNets", Front. Neurosci. 13:753 (2019).
 """

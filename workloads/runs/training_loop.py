@@ -158,7 +158,7 @@ class Training:
             point |= {"seconds": ledger.time_ps * 1e-12, "joules": ledger.total_zj * 1e-21}
             point["pulses_per_cell"] = endurance.pulses_per_cell(self.model)
             if alike := replicas.similarity(self.model):
-                point["similarity"] = alike
+                point["similarity"] = sum(alike.values()) / len(alike)
         self.curve.append(point | {"train_loss": loss, "test_error": error})
         self.told(self.name, self.curve[-1])
         self.mini_batches, self.loss = 0, 0.0

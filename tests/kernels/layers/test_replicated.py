@@ -16,7 +16,7 @@ from torch import nn
 
 from rpusim.arch.contract.activity import Activity, ActivityLog, Phase
 from rpusim.errors import InputError
-from rpusim.kernels import AnalogSGD, convert
+from rpusim.kernels import AnalogSGD, IOParameters, convert
 from rpusim.kernels.cells import Transfer
 from rpusim.kernels.inference import InferenceConfig
 from rpusim.kernels.layers.replicated import Replicated, Replication
@@ -164,7 +164,8 @@ class TestInference:
     def test_one_is_the_first_replica(self):
         model = analog(PERFECT, inference="one", first_weights="independent").eval()
         weight, bias = model[0].get_weights(0)
-        assert torch.allclose(model[0](X), nn.functional.conv2d(X, weight, bias, padding=1), atol=1e-6)
+        expected = nn.functional.conv2d(X, weight.reshape(3, 1, 3, 3), bias, padding=1)
+        assert torch.allclose(model[0](X), expected, atol=1e-6)
 
 
 class TestWeights:
@@ -190,8 +191,9 @@ class TestWeights:
         assert layer.similarity() == pytest.approx(1.0)
 
     def test_averaging_makes_replicas_alike_and_is_in_the_log(self):
-        log = ActivityLog()
-        model = analog(log=log, average_every=2)
+        log, perfect = ActivityLog(), IOParameters(is_perfect=True)
+        exactly_read = replace(NOISY, forward=perfect, backward=perfect)
+        model = analog(exactly_read, log, average_every=2, first_weights="independent")
         learn(model, 2)
         assert not np.any(log.take().phase == Phase.MAINTENANCE)
         apart = model[0].similarity()

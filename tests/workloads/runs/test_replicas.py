@@ -65,7 +65,8 @@ class TestRuns:
             rows = {row["layer"]: row for row in found["replicas"]}
             assert set(rows) == set(REPLICAS) and rows["conv1"]["replicas"] == 16
             assert rows["conv2"]["similarity_at_first"] == pytest.approx(KINDS[kind], abs=0.1)
-            assert found["accuracy"]["curve"][-1]["similarity"]["conv2"] == rows["conv2"]["similarity"]
+            mean = sum(row["similarity"] for row in rows.values()) / 2
+            assert found["accuracy"]["curve"][-1]["similarity"] == pytest.approx(mean)
             row = next(each for each in found["provenance"] if each["field"] == "experiment.replicas.conv2")
             assert row["value"] == 4
 
@@ -76,8 +77,6 @@ class TestRuns:
         assert found["activity"]["maintenance"]["slices_read"] == 2 * (16 * 10 + 4 * 145)
         assert found["energy"]["by_phase"]["maintenance"] > 0 and "maintenance" not in plain["energy"]["by_phase"]
         assert found["time"]["total_s"] > plain["time"]["total_s"]
-        alike = [{row["layer"]: row["similarity"] for row in each["replicas"]} for each in (found, plain)]
-        assert alike[0]["conv2"] > alike[1]["conv2"]
 
     def test_a_run_that_is_stopped_goes_on_with_the_same_shares(self, few_digits: Path, tmp_path: Path) -> None:
         experiment = chosen(few_digits, replicas=REPLICAS, epochs=2, sharing=sharing(average_every=4))
