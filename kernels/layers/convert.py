@@ -114,16 +114,20 @@ def convert(
 
 
 def _replicas(
-    given: dict[str, Replication], found: Mapping[nn.Module, tuple[Any, list[str]]], known: Iterable[str]
+    given: dict[str, Replication], found: Mapping[nn.Module, tuple[Any, list[str]]], known: set[str]
 ) -> dict[nn.Module, Replication]:
     """Find which layers get replicas."""
     copies = {part: given.pop(name) for part, (_, names) in found.items() for name in names if name in given}
+    accepted = ", ".join(f"nn.{digital.__name__}" for digital, each in KINDS.items() if each in REPLICATED)
     for name in given:
+        if name in known:
+            raise InputError(
+                f"replicas: got them for {name!r}, one of several matrices of a module; accepted: {accepted}"
+            )
         raise InputError(f"replicas: no analog layer is called {name!r}{nearest(name, known)}")
     for part, (kind, names) in found.items():
         if part in copies and copies[part].number > 1 and kind not in REPLICATED:
-            accepted = ", ".join(f"nn.{digital.__name__}" for digital, each in KINDS.items() if each in REPLICATED)
-            raise InputError(f"replicas: got them for {names[0]}, a {type(part).__name__}; accepted are {accepted}")
+            raise InputError(f"replicas: got them for {names[0]!r}, a {type(part).__name__}; accepted: {accepted}")
     return copies
 
 

@@ -241,5 +241,7 @@ def test_replicas_that_are_none_are_refused():
     with pytest.raises(InputError, match="replicas: no analog layer is called 'conv'"):
         convert(network(), NOISY, replicas={"conv": Replication(2)})
     recurrent = nn.Sequential(nn.LSTM(3, 4))
-    with pytest.raises(InputError, match=r"replicas: got them for 0, a LSTM; accepted are nn\.Linear, nn\.Conv1d"):
+    with pytest.raises(InputError, match=r"replicas: got them for '0', a LSTM; accepted: nn\.Linear, nn\.Conv1d"):
         convert(recurrent, NOISY, replicas={"0": Replication(2)})
+    with pytest.raises(InputError, match=r"replicas: got them for '0\.ih_l0', one of a module's matrices"):
+        convert(recurrent, NOISY, replicas={"0.ih_l0": Replication(2)})
