@@ -194,7 +194,7 @@ def _samples(layer: LayerPlan, activity: Activity, step: Integers) -> Integers:
 
 def _samples_of(todo: Todo, layer: LayerPlan, activity: Activity, step: Integers) -> Integers:
     """Return the same, counted as ``todo`` does."""
-    return todo.first[step] + activity.vector // layer.placed.layer.vectors
+    return np.asarray(todo.first[step] + activity.vector // layer.placed.layer.vectors, np.int64)
 
 
 def _release(

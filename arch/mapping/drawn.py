@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from rpusim.arch.contract.columns import Integers
 from rpusim.arch.mapping.replicas import Amount, Exchange, Inputs, exchange, read_by, share
+from rpusim.arch.network.moves import IndexMap
 from rpusim.arch.network.network import INPUT, Network
 from rpusim.arch.network.operations import WeightLayer
 
@@ -109,7 +110,9 @@ class DrawnExchange(Exchange):
         in_turn = exchange(network, producer, consumer, replicas)
         vars(self).update(vars(in_turn))
         self._giver, self._taker = network.home(producer), network.home(consumer)
-        self._read_of = lambda turns: read_by(network, producer, consumer, turns)
+        self._read_of: Callable[[int], tuple[IndexMap, NDArray[np.bool_]]] = partial(
+            read_by, network, producer, consumer
+        )
 
     @property
     def drawn(self) -> bool:
@@ -147,7 +150,7 @@ class DrawnExchange(Exchange):
         """(samples, vectors of the sender): positions that go to several replicas together."""
         pieces = self._readers.pieces(shares.samples)
         return np.concatenate(
-            [self._counter.positions(self._readers.by_replica(shares, piece)[:, chosen].any(1)) for piece in pieces]
+            [self._counter.positions(np.any(self._readers.by_replica(shares, piece)[:, chosen], 1)) for piece in pieces]
         )
 
     def counted(self, shares: Shares) -> Integers:
@@ -227,7 +230,9 @@ class DrawnInputs(Inputs):
         def counts(shares: Shares) -> Integers:
             pieces = self._readers.pieces(shares.samples)
             read = [self._readers.by_replica(shares, piece)[:, chosen].any(1).sum(-1) for piece in pieces]
-            return -(-self._elements * np.concatenate(read)[:, None] * part // (self._values * whole))
+            return np.asarray(
+                -(-self._elements * np.concatenate(read)[:, None] * part // (self._values * whole)), np.int64
+            )
 
         return drawn(plain, counts)
 

@@ -293,8 +293,9 @@ class Traffic:
     def joins(self, producer: int) -> Joins | None:
         """Find the same additions of each sample of a program whose replicas' shares are drawn; None: they are not."""
         placed, edges = self._home(producer), [e for e in self._network.edges if e.producer == producer]
-        exchanges = tuple(self._exchange(producer, edge.consumer) for edge in edges)
-        if not any(isinstance(each, DrawnExchange) and each.drawn for each in exchanges):
+        every = (self._exchange(producer, edge.consumer) for edge in edges)
+        exchanges = tuple(each for each in every if isinstance(each, DrawnExchange))
+        if not any(each.drawn for each in exchanges):
             return None
         whole = max(int(e.emits.sum()) for e in edges)
         own = (

@@ -234,7 +234,7 @@ def sent(messages: Sequence[Sequence[Message]], replicas: int, vectors: int) -> 
     return bits
 
 
-Arrived = dict[int, int] | dict[int, Integers]
+Arrived = dict[int, int | Integers]
 """Bits by the buffer that they come to: of every sample, or (samples,) of each."""
 
 
@@ -249,11 +249,11 @@ def arrived(source: LayerPlan, ways: Sequence[Sequence[Sequence[Message]]], todo
     replicas, vectors = source.placed.replicas, source.placed.layer.vectors
     if todo is None or todo.shares is None:
         first, *others = (sent(messages, replicas, vectors) for messages in ways)
-        return {buffer: bits + sum(other[buffer] for other in others) for buffer, bits in first.items()}
+        return {buffer: bits + sum((other[buffer] for other in others), 0) for buffer, bits in first.items()}
     samples = len(todo.number)
     sample, position = np.repeat(np.arange(samples), vectors), np.tile(np.arange(vectors), samples)
     replica = todo.shares.of(source.index, vectors).ravel()
-    found: dict[int, Integers] = {}
+    found: Arrived = {}
     for messages in ways:
         for number, of_home in enumerate(messages):
             mine = np.flatnonzero(replica == number * replicas // len(messages))

@@ -91,7 +91,8 @@ def convert(
             several = {"config": config, "per_matrix": own}
             if part in copies and copies[part].number > 1:
                 check_replication(own[""]["config"], copies[part])
-                analog = REPLICATED[kind].of(part, **options, **own[""], replication=copies[part])
+                kind = cast(Any, REPLICATED[kind])
+                analog = kind.of(part, **options, **own[""], replication=copies[part])
             else:
                 analog = kind.of(part, **options, **own.get("", several))
         except InputError as error:

@@ -105,7 +105,7 @@ class _Gathered(ActivityLog):
         own: dict[str, Any] = {**columns, "vector": np.where(vector >= 0, self.share[vector], vector).astype(np.int32)}
         phase, tile = columns["phase"], columns["tile"]
         if isinstance(phase, int) and phase <= Phase.UPDATE:
-            self._rows.setdefault((int(phase), int(tile) % self._grid), []).append((length, own))  # type: ignore[call-overload, arg-type]
+            self._rows.setdefault((int(phase), int(tile) % self._grid), []).append((length, own))
         else:
             self._after.append((length, own))
 
@@ -175,7 +175,7 @@ class Replicated(AnalogLayer):
                 seed = rng.key(made._seed, made.layer, rng.Purpose.REPLICAS, number) % 2**63
                 with torch.random.fork_rng(devices=[]), torch.no_grad():
                     torch.manual_seed(seed)
-                    drawn = type(module).__new__(type(module))
+                    drawn: Any = object.__new__(type(module))
                     drawn.__dict__.update(module.__dict__)
                     drawn._parameters = {
                         name: None if each is None else torch.nn.Parameter(torch.empty_like(each, device="cpu"))
