@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from rpusim.errors import InputError
 from rpusim.workloads.explore import claims, study
@@ -113,3 +116,10 @@ def test_a_claim_that_cannot_be_graded_is_refused(fields: dict[str, Any], said: 
 def test_papers_say_what_they_did_and_what_is_different(name: str) -> None:
     paper = study.load(name).paper
     assert paper is not None and len(paper.did) > 40 and paper.differs and study.load(name).seeds >= 3
+
+
+def test_the_study_of_the_guide_is_one() -> None:
+    guide = (Path(__file__).parents[3] / "docs" / "papers.md").read_text(encoding="utf-8")
+    (example,) = re.findall(r"^```yaml\n(.*?)^```$", guide, flags=re.DOTALL | re.MULTILINE)
+    own = study.made(yaml.safe_load(example))
+    assert own.paper is not None and list(own.claims) == ["gain"]
