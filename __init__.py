@@ -7,8 +7,8 @@
 ``simulate`` runs an experiment and ``save`` writes its run folder; ``study`` runs many and ``best`` finds the best;
 ``Chip`` is a chip as data; ``AnalogLinear``, ``AnalogConv2d``, ``AnalogSGD``, ``convert`` and ``place`` are the torch
 way; ``program`` and ``drift`` are for models that only infer (``InferenceConfig``); ``map_network`` and
-``time_network`` train nothing. The sub-packages: ``arch`` (the chip and its engine), ``kernels`` (the numbers),
-``workloads`` (what is run), ``reports`` (what a person sees).
+``time_network`` train nothing, nor does ``time_language_model``. The sub-packages: ``arch`` (the chip and its engine),
+``kernels`` (the numbers), ``workloads`` (what is run), ``reports`` (what a person sees).
 """
 
 from __future__ import annotations
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from rpusim.workloads.results.result import Result
     from rpusim.workloads.runs.callbacks import TensorBoard, WeightsAndBiases
     from rpusim.workloads.runs.estimate import map_network, time_network
+    from rpusim.workloads.runs.language import time_language_model
     from rpusim.workloads.runs.placed import place
     from rpusim.workloads.runs.settings import Experiment
     from rpusim.workloads.runs.simulate import simulate
@@ -68,6 +69,7 @@ _HOMES = {
     "save": "rpusim.reports",
     "simulate": "rpusim.workloads.runs.simulate",
     "study": "rpusim.reports.study_page.run",
+    "time_language_model": "rpusim.workloads.runs.language",
     "time_network": "rpusim.workloads.runs.estimate",
 }
 
@@ -97,6 +99,7 @@ __all__ = [
     "save",
     "simulate",
     "study",
+    "time_language_model",
     "time_network",
 ]
 

@@ -194,7 +194,9 @@ class Rest:
 
     def _tiles(self) -> dict[int, int]:
         """Return the tiles with weights, and the kind of each."""
-        return {tile: block.kind for block in self.plan.placement.blocks() for tile, _ in block.slots}
+        placement = self.plan.placement
+        every = (*placement.blocks(), *placement.resting)
+        return {tile: block.kind for block in every for tile, _ in block.slots}
 
     def _arrays(self) -> Iterator[tuple[int, ArrayPlan, BlockPlan]]:
         """Yield every array with weights: its tile, its stations, and the block that it holds."""

@@ -142,11 +142,15 @@ class Analysis:
         events = self.events
         rows, columns = self.plan.block_sizes
         activity = self.activity
-        worked = (activity.phase <= Phase.UPDATE) & ((activity.passes > 0) | (activity.slots > 0))
+        on_array = np.array([part in ("array", "ADC") for part in self.plan.station_parts])[events.station]
+        seen = np.zeros(
+            len(activity.phase) + 1, np.bool_
+        )  # of a long piece, only the events that ended first are known
+        seen[events.row[on_array]] = True
+        worked = (activity.phase <= Phase.UPDATE) & ((activity.passes > 0) | (activity.slots > 0)) & seen[:-1]
         operations = np.zeros(len(self.plan.layers), np.int64)
         block = self.plan.first_block[activity.layer] + activity.tile
         np.add.at(operations, activity.layer, np.where(worked, 2 * rows[block] * columns[block] * activity.count, 0))
-        on_array = np.array([part in ("array", "ADC") for part in self.plan.station_parts])[events.station]
         moves = np.isin(events.op, _MOVES)
         found = []
         for layer in self.plan.layers:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import NamedTuple
 
@@ -155,7 +155,7 @@ def _of_a_tile(kind: TileKind, own: dict[str, Card]) -> Iterator[_Entry]:
         sides = (array.rows,)
 
     make = partial(array.build, read_seconds=read, pulse_seconds=pulses.width if pulses else None, programming=writing)
-    yield _Entry("array", array.cell, "array", make)
+    yield _Entry("array", array.cell, "array", partial(_stacked, make, kind.tiers))
     make = partial(kind.inputs.build, lines=driven, busy_lines=driven_at_once, drive_seconds=read)
     yield _Entry("inputs", kind.inputs.card, "input drivers", make)
     yield _Entry("adc", _converter(kind, own), "ADC", partial(adc.build, sides=sides, arrays=arrays))
@@ -177,6 +177,12 @@ def _of_a_tile(kind: TileKind, own: dict[str, Card]) -> Iterator[_Entry]:
         yield _Entry("programming", writing.card, "pulse drivers", partial(writing.drivers, lines=lines))
     for support in kind.support:
         yield _Entry(f"support.{support.name}", support.card, None, support.build)
+
+
+def _stacked(make: Callable[[Card], Part], tiers: int, card: Card) -> Part:
+    """Put as many arrays on one another as a tile has tiers; those of one tier are busy at a time."""
+    part = make(card)
+    return replace(part, units=part.units * tiers, stacked=tiers)
 
 
 def _converter(kind: TileKind, own: dict[str, Card]) -> Card:

@@ -38,6 +38,8 @@ class TileKind(Sourced):
     name:             by which errors and results refer to the kind.
     count:            tiles of this kind on the chip.
     array:            the cross-point arrays of one tile.
+    tiers:            how many such sets of arrays lie on one another, with drivers and converters once for all: one
+                      array of a stack works at a time.
     inputs:           drivers of the lines that carry a vector into an array.
     sample_and_hold:  holds a vector's outputs, so that the array is free while they are converted; None: it is not.
     mux:              switches between lines and the converter they share; None: part of the converter's card.
@@ -54,6 +56,7 @@ class TileKind(Sourced):
     name: str
     count: Count
     array: Crossbar
+    tiers: Count = 1
     inputs: Inputs
     sample_and_hold: SampleAndHold | None = None
     mux: Mux | None = None
@@ -94,6 +97,11 @@ class TileKind(Sourced):
                 "use adc.bound"
             )
         return self
+
+    @property
+    def places(self) -> int:
+        """Arrays of one tile, of all tiers."""
+        return self.array.arrays * self.tiers
 
     @property
     def trains(self) -> bool:

@@ -143,6 +143,9 @@ class Placement:
     bias:     whether a bias is one more column of its matrix, or added by the digital unit.
     layers:   the placed weight layers, in the network's order.
     cell:     how many arrays a unit cell takes, and what they are for.
+    cache:    where keys and values of tokens before are: "buffer" (of the tile that multiplies them), "global buffer"
+              or "DRAM".
+    resting:  blocks of weights that lie on the chip and that the network does not use.
     drawn:    whether rows of activity say which replica does a vector; else replicas take turns.
     """
 
@@ -151,6 +154,8 @@ class Placement:
     bias: Bias
     layers: tuple[PlacedLayer, ...]
     cell: CellLayout = SINGLE
+    cache: str = "buffer"
+    resting: tuple[Block, ...] = ()
     drawn: bool = False
 
     @cached_property
@@ -171,18 +176,18 @@ class Placement:
     @property
     def arrays_used(self) -> int:
         """Arrays of the chip that hold weights, all arrays of a unit cell counted."""
-        return sum(len(layer.blocks) for layer in self.holders) * self.cell.arrays
+        return (sum(len(layer.blocks) for layer in self.holders) + len(self.resting)) * self.cell.arrays
 
     @property
     def tiles_used(self) -> int:
         """Tiles of the chip of which at least one array is used."""
-        return len({tile for block in self.blocks() for tile, _ in block.slots})
+        return len({tile for block in (*self.blocks(), *self.resting) for tile, _ in block.slots})
 
     @property
     def utilisation(self) -> float:
         """Cells that hold a weight over the cells of the arrays that are used, between 0 and 1."""
         kinds = self.chip.tiles
-        blocks = [block for placed in self.holders for block in placed.blocks]
+        blocks = [*(block for placed in self.holders for block in placed.blocks), *self.resting]
         held = sum(b.lines[0] * b.lines[1] * kinds[b.kind].array.cells_per_weight for b in blocks)
         there = sum(kinds[b.kind].array.rows * kinds[b.kind].array.columns for b in blocks)
         return held / there
@@ -226,8 +231,13 @@ def place(
     copies = replicas_of(network, replicas or {})
     if drawn := drawn and max(copies.values()) > 1:
         _check_drawn(network, copies)
+    if cell.arrays > 1 and any(kind.tiers > 1 for kind in chip.tiles):
+        raise InputError(
+            f"chip {chip.name}: unit cells of {cell.arrays} arrays use them together, but of arrays on one another one "
+            "works at a time; accepted: tiers 1, or unit cells of one array"
+        )
     turns = {network.uses(index)[0] for index, layer in enumerate(network.layers) if layer.turned}
-    free = [kind.count * kind.array.arrays for kind in chip.tiles]
+    free = [kind.count * kind.places for kind in chip.tiles]
     taken = [0] * len(chip.tiles)
     placed: list[PlacedLayer] = []
     for index, used in enumerate(network.layers):
@@ -265,7 +275,28 @@ def place(
         taken[best.kind] += best.arrays
         lying = PlacedLayer(layer, index, best.row_splits, best.column_splits, blocks, copies[layer.name])
         placed.append(_turned(lying, used, index) if used.turned else lying)
-    return Placement(network, chip, bias, tuple(placed), cell, drawn)
+    return Placement(network, chip, bias, tuple(placed), cell, drawn=drawn)
+
+
+def place_beside(network: Network, other: Placement) -> Placement:
+    """Place a network whose weights lie on a chip already, on the arrays of another one that has them, too.
+
+    network: what is placed, such as a step of a language model. other: where the weights lie, without replicas.
+
+    Returns the placement; weights that only the other one uses are `Placement.resting`. Raises `InputError` if a weight
+    does not lie there.
+    """
+    lying = {placed.layer.parameter: placed for placed in other.holders}
+    found: list[PlacedLayer] = []
+    for index, layer in enumerate(network.layers):
+        if layer.parameter not in lying:
+            raise InputError(
+                f"network {network.name!r}: {layer.parameter!r} does not lie on the chip, accepted: one that does"
+            )
+        found.append(_used_again(lying[layer.parameter].on_arrays, layer, index, other.bias))
+    used = {layer.parameter for layer in network.layers}
+    resting = tuple(block for name, placed in lying.items() if name not in used for block in placed.blocks)
+    return Placement(network, other.chip, other.bias, tuple(found), other.cell, other.cache, resting)
 
 
 def _used_again(first: PlacedLayer, layer: WeightLayer, index: int, bias: Bias) -> PlacedLayer:
@@ -404,12 +435,14 @@ def _grid(layer: WeightLayer, columns: int, kind: TileKind) -> tuple[tuple[int, 
 
 def _blocks(layer: int, grid: _Option, copies: int, chip: Chip, taken: int, arrays: int) -> tuple[Block, ...]:
     """All blocks of a layer on arrays of one kind, of which so many are ``taken``; ``arrays`` for each block."""
-    of_tile = chip.tiles[grid.kind].array.arrays
-    first_tile = sum(kind.count for kind in chip.tiles[: grid.kind])
+    kind = chip.tiles[grid.kind]
+    of_tile, of_tier = kind.array.arrays, kind.count * kind.array.arrays
+    first_tile = sum(earlier.count for earlier in chip.tiles[: grid.kind])
     blocks: list[Block] = []
     for _, rows, columns in product(range(copies), _ranges(grid.row_splits), _ranges(grid.column_splits)):
         numbers = range(taken + len(blocks) * arrays, taken + (len(blocks) + 1) * arrays)
-        slots = tuple((first_tile + number // of_tile, number % of_tile) for number in numbers)
+        places = [(number // of_tier, number % of_tier) for number in numbers]  # one tier of all tiles, then the next
+        slots = tuple((first_tile + at // of_tile, tier * of_tile + at % of_tile) for tier, at in places)
         tile, array = slots[0]
         blocks.append(Block(layer, len(blocks), *rows, *columns, grid.kind, tile, array, slots))
     return tuple(blocks)

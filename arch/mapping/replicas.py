@@ -24,7 +24,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from rpusim.arch.contract.columns import Integers, Operand
-from rpusim.arch.network.moves import IndexMap
+from rpusim.arch.network.index_maps import IndexMap
 from rpusim.arch.network.network import INPUT, Network
 from rpusim.arch.network.operations import WeightLayer
 

@@ -35,10 +35,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rpusim.arch.network.computed import operations_of
-from rpusim.arch.network.moves import IndexMap
+from rpusim.arch.network.index_maps import IndexMap, counted, folded, largest
 from rpusim.arch.network.operations import GENERAL, KINDS, MERGING, Operation, WeightLayer, fits
 from rpusim.arch.network.passing import numbered, passed, readings, seen_by
-from rpusim.arch.network.sums import Signal, Sum, freed, largest
+from rpusim.arch.network.sums import Signal, Sum, freed
 from rpusim.errors import InputError, nearest
 
 _AS_THEY_COME = ("of a sum", "of a maximum", "to the maximum", "of a variance", "comparison")
@@ -195,7 +195,8 @@ class Network:
             read = layer.readers(index_map.shape)[0]
             emits = self._emits(producer, index_map, read)
             # numbered backwards, the smallest number among a window's inputs is found by the search for the largest
-            oldest = len(emits) - seen_by(layer, (len(emits) - index_map).astype(np.int32))
+            backwards = np.broadcast_to((len(emits) - folded(index_map)[0]).astype(np.int32), index_map.shape)
+            oldest = len(emits) - seen_by(layer, backwards)
             frees = freed(oldest, emits)
             found.append(Edge(producer, consumer, *map(_fixed, (seen_by(layer, index_map), emits, frees))))
         for each in self.sums:
@@ -308,7 +309,8 @@ class Network:
             its = Counter({name: n for name, n in operation.functions if name not in _AS_THEY_COME})
             if its:
                 vectors = self.layers[self.home(stage)].vectors
-                when = np.bincount(np.maximum(completes, 0).ravel(), minlength=vectors)
+                from_start = np.broadcast_to(np.maximum(folded(completes)[0], 0), completes.shape)
+                when = counted(from_start, np.ones(1, np.bool_), vectors)
                 found.setdefault(stage, {}).setdefault(tuple(when.tolist()), Counter()).update(its)
         return {stage: tuple((its, when) for when, its in each.items()) for stage, each in found.items()}
 

@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rpusim.arch.network.computed import GATES, computed, operations_of, step
-from rpusim.arch.network.moves import IndexMap, Moves
+from rpusim.arch.network.index_maps import IndexMap, counted
+from rpusim.arch.network.moves import Moves
 from rpusim.errors import InputError
 
 _ELEMENTWISE = ("activation", "batch_norm", "dropout", "identity", "output")
@@ -292,11 +293,7 @@ class WeightLayer(Operation):
         read: which of these values count, in a shape that is broadcast to the map's.
         Returns one number per vector: its values over those of a position, rounded up.
         """
-        alike = index_map.ndim > 1 and index_map.strides[0] == 0 and read.shape[0] == 1  # in all channels
-        times = len(index_map) if alike else 1
-        index_map = index_map[:1] if alike else index_map
-        there = (index_map >= 0) & read
-        values = times * np.bincount(index_map[there], minlength=self.vectors)
+        values = counted(index_map, read, self.vectors)
         return (-(-values // self.outputs)).astype(np.int32)
 
     @property

@@ -11,7 +11,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from rpusim.arch.network.computed import shares
-from rpusim.arch.network.moves import IndexMap, Reading
+from rpusim.arch.network.index_maps import IndexMap, highest
+from rpusim.arch.network.moves import Reading
 from rpusim.arch.network.operations import GENERAL, Operation, WeightLayer, Window
 from rpusim.arch.network.sums import Signal
 
@@ -27,9 +28,8 @@ def numbered(layer: WeightLayer) -> IndexMap:
 def seen_by(layer: WeightLayer, index_map: IndexMap) -> IndexMap:
     """For each vector of the layer the largest number among the inputs that it reads."""
     if layer.window is None:
-        last: IndexMap = index_map.max(axis=-1)
-        return last.reshape(-1)
-    return _slide(index_map.max(axis=0), layer.window, layer.shape[1:]).reshape(-1)
+        return highest(index_map, -1).reshape(-1)
+    return _slide(highest(index_map, 0), layer.window, layer.shape[1:]).reshape(-1)
 
 
 def readings(operation: Operation, arriving: Sequence[Signal]) -> tuple[Reading, ...]:
@@ -52,12 +52,13 @@ def _pass_through(operation: Operation, index_map: IndexMap) -> IndexMap:
     if operation.kind == "flatten":
         return index_map.reshape(operation.shape)
     if operation.kind == "select":
-        return index_map.take(range(*operation.taken), axis=operation.axes[0]).reshape(operation.shape)
+        start, stop, step = operation.taken
+        before = (slice(None),) * (operation.axes[0] % index_map.ndim)
+        return index_map[(*before, slice(start, stop, step))].reshape(operation.shape)
     if operation.kind == "softmax":
-        return np.broadcast_to(index_map.max(axis=operation.axes, keepdims=True), operation.shape)
+        return np.broadcast_to(highest(index_map, operation.axes, True), operation.shape)
     if operation.kind == "pool" and operation.axes:
-        last: IndexMap = index_map.max(axis=operation.axes)
-        return last.reshape(operation.shape)
+        return highest(index_map, operation.axes).reshape(operation.shape)
     if operation.kind == "pool":
         axes = operation.pooled
         same = index_map.ndim > axes and index_map.strides[0] == 0  # all channels alike: look at one

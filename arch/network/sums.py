@@ -18,7 +18,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from rpusim.arch.network.moves import IndexMap, Reading
+from rpusim.arch.network.index_maps import IndexMap, folded, largest
+from rpusim.arch.network.moves import Reading
 
 
 class Signal(NamedTuple):
@@ -136,23 +137,9 @@ class Sum:
                 latest, first = reads.latest(part.completes, shape), reads.oldest(part.completes, shape)
                 latest, first = np.broadcast_to(latest, shape), np.broadcast_to(first, shape)
                 at = self.completes
-                if _alike(latest) and _alike(first) and _alike(at):
-                    latest, first, at = latest[:1], first[:1], at[:1]
+                at, latest, first = folded(at, latest, first)
                 found.append((at.ravel(), latest.ravel(), first.ravel()))
         return found
-
-
-def largest(maps: Sequence[IndexMap], shape: Sequence[int]) -> IndexMap:
-    """Take for every value the largest of the numbers in several maps; channels that are alike stay so.
-
-    maps: that are broadcast to ``shape``.
-    """
-    whole = [np.broadcast_to(each, tuple(shape)) for each in maps]
-    alike = all(map(_alike, whole))
-    found = whole[0][:1] if alike else whole[0]
-    for each in whole[1:]:
-        found = np.maximum(found, each[:1] if alike else each)
-    return np.broadcast_to(found, tuple(shape))
 
 
 def freed(oldest: IndexMap, emits: IndexMap) -> IndexMap:
@@ -167,8 +154,3 @@ def freed(oldest: IndexMap, emits: IndexMap) -> IndexMap:
     needed_later = np.append(needed_later[1:], len(emits)).clip(0, len(emits))
     complete = np.append(0, np.cumsum(emits))[needed_later]
     return np.diff(complete, prepend=0).astype(np.int32)
-
-
-def _alike(index_map: IndexMap) -> bool:
-    """Whether all channels are the same numbers in the same memory."""
-    return index_map.ndim > 1 and index_map.strides[0] == 0

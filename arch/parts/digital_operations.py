@@ -192,6 +192,8 @@ FUNCTIONS: Mapping[str, Function] = {
     "scale by a parameter": Function(
         Work(multiply=1), Work(multiply=2), source="count: times a parameter; backward its gradient and that of x hat"
     ),
+    "of the cache": Function(source="count: a key or value of a token before, read where the chip has its cache"),
+    "to the cache": Function(source="count: a key or value of a new token, written where the chip has its cache"),
     "table": Function(
         backward=Work(multiply=1, add=1),
         read=1,

@@ -242,6 +242,7 @@ class Part:
     card:        where the costs come from.
     actions:     what one unit does, by name.
     busy_units:  how many of the units can be busy at the same time (a converter shared by both sides counts once).
+    stacked:     how many of the units lie on one another, on the area of one.
     """
 
     name: str
@@ -249,11 +250,12 @@ class Part:
     card: Card
     actions: dict[str, Action]
     busy_units: int
+    stacked: int = 1
 
     @property
     def area_m2(self) -> float:
         """Area of all units, in square metres."""
-        return self.units * self.card.area
+        return self.units * self.card.area / self.stacked
 
     @property
     def leakage_w(self) -> float:

@@ -66,6 +66,8 @@ class Between:
     normalised:  bits, among them, that are normalised with the statistics of the mini-batch; 0: there is no barrier.
     macs:        products of activations of a forward pass, on a matrix unit.
     macs_back:   of a backward pass.
+    cached:      bits of keys and values of tokens before, read out of the cache.
+    keeps:       bits of keys and values of new tokens, written into it.
     late:        what of a forward pass has to wait for many vectors; not among ``forward`` and ``macs``.
     """
 
@@ -80,6 +82,8 @@ class Between:
     normalised: int = 0
     macs: int = 0
     macs_back: int = 0
+    cached: int = 0
+    keeps: int = 0
     late: tuple[Late, ...] = ()
 
     @staticmethod
@@ -121,6 +125,8 @@ class Between:
             normalised=normalised * digital.word_bits,
             macs=at_once,
             macs_back=2 * products,
+            cached=digital.word_bits * functions.get("of the cache", 0),
+            keeps=digital.word_bits * functions.get("to the cache", 0),
             late=waiting,
         )
 

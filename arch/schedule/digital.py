@@ -81,8 +81,12 @@ class DigitalStages:
         if not trains or not after.normalised:
             total = after.forward + after.training if trains else after.forward
             works, macs = self._shared(work, total, homes, scale, after.late), self._products(work, after, homes)
-            each = zip(works, self._bits(work, after.read, homes), kept, macs, strict=True)
-            return [[Stage(ids, read=read, store=bits, away=away, macs=n)] for ids, read, bits, n in each], ()
+            cached, keeps = self._cached(work, after, homes), self._bits(work, after.keeps, homes)
+            each = zip(works, self._bits(work, after.read, homes), kept, macs, cached, keeps, strict=True)
+            return [
+                [Stage(ids, read=read, store=bits, away=away, macs=n, cached=old, keeps=new)]
+                for ids, read, bits, n, old, new in each
+            ], ()
         if not wrong:
             kept = self._bits(work, after.normalised, homes)
         barrier, normalised = self._barrier(work), self._bits(work, after.normalised, homes)
@@ -220,6 +224,11 @@ class DigitalStages:
         waited = [one.shares(homes) for one in between.late]
         every = (sum((its[home][1] for its in waited), table[:, 0]) for home, table in enumerate(evenly))
         return [plain(numbers[work.position]) for numbers in every]
+
+    def _cached(self, work: Work, between: Between, homes: int) -> list[Operand]:
+        """Say what is read of a cache: with the last vector of the sample, once all queries are there."""
+        last = work.position == work.layer.placed.layer.vectors - 1
+        return [plain(last * bits) for bits in np.diff(between.cached * np.arange(homes + 1) // homes).tolist()]
 
     @staticmethod
     def _bits(work: Work, total: int, homes: int) -> list[Operand]:

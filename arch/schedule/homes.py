@@ -31,6 +31,8 @@ class Stage:
     macs:    multiply-accumulates of a matrix unit, which are done first.
     store:   bits written to the buffer, which wait there.
     raised:  gates to raise then; None: none.
+    cached:  bits read out of the cache of keys and values, before products.
+    keeps:   bits written into it, then.
     away:    (vectors,) 1 where what is stored or fetched has no room in the buffer, and waits elsewhere; 0: it stays.
     """
 
@@ -43,6 +45,8 @@ class Stage:
     raised: Integers | None = None
     away: Operand = 0
     macs: Operand = 0
+    cached: Operand = 0
+    keeps: Operand = 0
 
     def write(self, writer: Writer, task: Task, work: Work, block: BlockPlan, chosen: Integers | None) -> None:
         """Add it to a task for ``chosen`` vectors of the work (their indices; None: all), at a block of its layer."""
@@ -55,11 +59,29 @@ class Stage:
             task.of(NO_ROW)
         if some(self.read):
             writer.units.recall(task, block, pick(self.read, chosen), reading=True)
+        self._use_cache(writer, task, work, block, pick(self.keeps, chosen), reading=False)
+        self._use_cache(writer, task, work, block, pick(self.cached, chosen), reading=True)
         writer.units.multiply(task, block, pick(self.macs, chosen))
         writer.units.compute(task, block, plain(pick(self.work, chosen)))
         self._move(writer, task, work, block, pick(self.store, chosen), chosen, reading=False)
         if self.raised is not None:
             task.raise_(pick(self.raised, chosen))
+
+    @staticmethod
+    def _use_cache(writer: Writer, task: Task, work: Work, block: BlockPlan, bits: Operand, reading: bool) -> None:
+        """Read keys and values out of the cache, or write them there: the tile's buffer, or beside the mesh."""
+        if not some(bits):
+            return
+        where, units = writer.plan.placement.cache, writer.units
+        if where == "buffer":
+            units.recall(task, block, bits, reading)
+        elif reading:
+            units.outside(task, where, bits, reading=True)
+            units.deliver(task, work.layer.from_edge[block.block.tile], bits)
+        else:
+            units.recall(task, block, bits, reading=True)
+            units.send(task, work.layer.to_edge[block.block.tile], bits)
+            units.outside(task, where, bits, reading=False)
 
     def _move(
         self,

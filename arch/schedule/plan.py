@@ -436,9 +436,9 @@ def _block_plan(
 
 
 def _array_plan(stations: Stations, placement: Placement, number: int, tile: int, array: int) -> ArrayPlan:
-    """Name the stations of one array; ``number``: of the kind of tile."""
+    """Name the stations of one array, those of its stack; ``number``: of the kind of tile."""
     kind = placement.chip.tiles[number]
-    where = f"tile {tile} array {array}"
+    where = f"tile {tile} array {array % kind.array.arrays}"
     row_drivers = stations.number("row drivers", f"{where} row drivers", number)
     column_drivers = stations.number("column drivers", f"{where} column drivers", number)
     shared, pool = kind.adc.shared_between_sides, kind.adc.pool

@@ -21,7 +21,7 @@ from rpusim.errors import InputError
 from rpusim.kernels.arrays.leakage import SHORT, leak
 from rpusim.kernels.base import rng
 from rpusim.kernels.base.rng import Purpose
-from rpusim.kernels.devices import Cells, Device, ExactDevice
+from rpusim.kernels.devices import Cells, Device, ExactDevice, PulsedDevice
 from rpusim.kernels.pulses import compiled, specification, write_noise
 from rpusim.kernels.pulses.counts import UpdateCounts
 from rpusim.kernels.pulses.trains import PulseType, UpdateParameters
@@ -64,7 +64,9 @@ class DeviceArray(torch.nn.Module):
         for name, buffer in _CELLS.items():
             self.register_buffer(buffer, getattr(cells, name))
         self._known: tuple[list[Tensor | None], Cells] | None = None  # the buffers when `cells` was last asked for
+        self._place, self._senders = 0, compiled.Senders()  # where the weights lie, and what sends pulses to them
         self._before: write_noise.Before | None = None
+        self._redraw: write_noise.Redraw | None = None
         self._shortest: tuple[Tensor | None, float] = (None, 0.0)  # retention of the cells, and the smallest of them
         start = cells.clip(torch.zeros(rows, columns))
         self.register_buffer("weights", start)
@@ -126,16 +128,22 @@ class DeviceArray(torch.nn.Module):
         """
         if isinstance(self.device, ExactDevice):
             parameters = replace(parameters, pulse_type=PulseType.NONE)
-        stored = self.stored
-        before, name = self.before, (self.stream, self.counters["updates"], lines, only_up, self._buffers["taken"])
-        if self.path_now == "numba":
-            counts = compiled.update(
-                stored, self.cells, self.device, x, d, learning_rate, parameters, *name, before=before
-            )
+        stored, device, first = self.stored, self.device, self.counters["updates"]
+        before, taken = self.before, self._buffers["taken"]
+        if stored.data_ptr() != self._place:  # moved within the same tensor, as by share_memory
+            self._place, self._senders, self._redraw = stored.data_ptr(), compiled.Senders(), None
+        if self.path_now == "numba" and parameters.pulse_type.random:
+            assert isinstance(device, PulsedDevice), "only an update in floating point needs no pulses"
+            sender = self._senders.of(stored, self.cells, device, parameters, self.stream, lines, only_up)
+            counts = sender(x, d, learning_rate, first, taken, before)
+        elif self.path_now == "numba":
+            pairs = x, d, learning_rate, parameters, self.stream, first
+            counts = compiled.update(stored, self.cells, device, *pairs, lines, only_up, taken, before)
         else:
             if before is not None:
                 before.keep(stored)
-            counts = specification.update(stored, self.cells, self.device, x, d, learning_rate, parameters, *name)
+            pairs = x, d, learning_rate, parameters, self.stream, first
+            counts = specification.update(stored, self.cells, device, *pairs, lines, only_up, taken)
         self.counters["updates"] += x.shape[0]
         if before is not None:
             self.show(before)
@@ -262,10 +270,17 @@ class DeviceArray(torch.nn.Module):
 
     def show(self, before: write_noise.Before | None = None) -> None:
         """Draw the apparent weights anew; before: what the persistent ones were, None: all have moved."""
-        if self.persistent is not None:
-            base, number = rng.key(*self.stream, Purpose.WRITE_NOISE), self._next("redraws")
-            noise = self.device.write_noise
-            write_noise.redraw(self.weights, self.persistent, before, noise, base, number, self.path_now)
+        persistent, weights = self._buffers["persistent"], self._buffers["weights"]
+        if persistent is None or weights is None:
+            return
+        number, made = self._next("redraws"), self._redraw
+        if before is not None and made is not None and made.fits(weights, persistent, before):
+            made(number)
+            return
+        base, noise = rng.key(*self.stream, Purpose.WRITE_NOISE), self.device.write_noise
+        write_noise.redraw(weights, persistent, before, noise, base, number, self.path_now)
+        if before is not None and self.path_now == "numba":
+            self._redraw = write_noise.Redraw(weights, persistent, before, noise, base)
 
     def _next(self, counter: str) -> int:
         self.counters[counter] += 1
@@ -285,4 +300,4 @@ class DeviceArray(torch.nn.Module):
         """Take over what `get_extra_state` gave, maybe of another run."""
         self.counters = {name: state.get(name, 0) for name in _COUNTERS}
         self.clock, self.stream = state.get("clock", 0.0), tuple(state["stream"])
-        self._shortest = None, 0.0
+        self._shortest, self._redraw = (None, 0.0), None

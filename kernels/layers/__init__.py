@@ -8,6 +8,7 @@
     turned       weights used transposed, as by a decoder that is tied to its encoder
     replicated   several matrices that share the vectors of a layer; shares: which one does which vector
     optimizer    `AnalogSGD`, which sends the pulses         convert      makes any torch module analog
+    matrix       what a matrix on arrays is to torch: its parameters, products, and runs of layers in one step
 
 `KINDS` says which torch modules they stand in for. To add a kind, write an `AnalogLayer` (one matrix: say what its
 vectors are, ``vectors_of`` and ``input_of``) or a module that holds several by `add_matrices`. Give it a constructor
@@ -20,9 +21,10 @@ from typing import Any
 from torch import nn
 
 from rpusim.kernels.layers.attention import AnalogMultiheadAttention
-from rpusim.kernels.layers.base import AnalogLayer, Splits, balanced_split
+from rpusim.kernels.layers.base import AnalogLayer
 from rpusim.kernels.layers.convolution import AnalogConv1d, AnalogConv2d, AnalogConv3d
 from rpusim.kernels.layers.linear import AnalogLinear
+from rpusim.kernels.layers.matrix.blocks import Splits, balanced_split
 from rpusim.kernels.layers.recurrent import (
     AnalogGRU,
     AnalogGRUCell,

@@ -14,136 +14,31 @@ and what is learned from is d a R / s, so that s W_a follows plain SGD; a, R and
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping
 from itertools import accumulate, zip_longest
-from typing import Any, NamedTuple, cast
+from typing import Any, cast
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch._subclasses.fake_tensor import FakeTensor
-from torch._subclasses.functional_tensor import FunctionalTensor
 
 from rpusim.arch.contract import checks
 from rpusim.arch.contract.activity import ActivityLog, Phase
 from rpusim.arch.contract.digital_work import NOTHING
 from rpusim.errors import InputError
 from rpusim.kernels.base import rng
-from rpusim.kernels.layers.gradient import (
-    ArrayWeights,
-    PairGradient,
-    Pairs,
-    Waiting,
-    in_order,
-    masked,
-    second_derivative,
-    work_of_norm,
-)
+from rpusim.kernels.layers.gradient import PairGradient, Pairs, Waiting, in_order, masked, work_of_norm
+from rpusim.kernels.layers.matrix.blocks import Splits, checked_splits, cut, group_of_each
+from rpusim.kernels.layers.matrix.lost import Lost
+from rpusim.kernels.layers.matrix.parameters import ArrayModule
+from rpusim.kernels.layers.matrix.product import analog_product
 from rpusim.kernels.mvm.input_range import LearnedRange
 from rpusim.kernels.tiles.tile import ALONE, LayerConfig, Step
 
 Tensor = torch.Tensor
-_TRACED = (FakeTensor, FunctionalTensor)  # what torch.export sends through a module
-Splits = tuple[int, ...]
 
 
-def balanced_split(size: int, limit: int) -> Splits:
-    """Cut ``size`` lines into the fewest blocks of at most ``limit``, equal to within one; returns their sizes.
-
-    >>> balanced_split(10, 4)
-    (4, 3, 3)
-    """
-    checks.integer("limit", limit, low=1)
-    blocks = max(1, -(-size // limit))
-    return tuple(size // blocks + (1 if block < size % blocks else 0) for block in range(blocks))
-
-
-class _AnalogProduct(torch.autograd.Function):
-    """Let autograd multiply on the tiles: y = W x of all vectors in x, and backwards W^T d if the input wants it.
-
-    Backwards, pairs are the gradients of ``weight`` and ``bias`` where tiles learn by pulses; else they make those of
-    ``weights``, the tiles' parameters.
-    """
-
-    @staticmethod
-    def forward(
-        ctx: Any,
-        x: Tensor,
-        weight: Tensor | None,
-        bias: Tensor | None,
-        layer: AnalogLayer,
-        step: Step,
-        clipped: list[Tensor | None],
-        *weights: Tensor,
-    ) -> Tensor:
-        vectors = layer.vectors_of(x)
-        ctx.layer, ctx.shape, ctx.step, ctx.call = layer, x.shape, step, layer.calls
-        over = step.number == step.steps - 1  # a sequence that is fed step by step is one call
-        vars(layer).update(calls=layer.calls + over, at_work=ctx.call)  # a module's own way to set it takes long
-        ctx.save_for_backward(vectors)
-        y = layer.analog_forward(vectors, step)
-        clipped[:] = [tile.clipped for tile in layer._grid]
-        ctx.clipped = clipped
-        return y
-
-    @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
-        (vectors,) = ctx.saved_tensors
-        layer: AnalogLayer = ctx.layer
-        if torch.is_grad_enabled():
-            raise second_derivative(layer.layer)
-        d = gradients[0].contiguous()
-        vars(layer)["at_work"] = ctx.call
-        wanted = ctx.needs_input_grad[0]
-        back = layer.input_of(layer.analog_backward(d, ctx.step, ctx.clipped), ctx.shape) if wanted else None
-        if layer.trained:
-            return back, None, None, None, None, None, *layer.weight_gradients(vectors, d)
-        pairs = Pairs(ctx.call, ctx.step.number, vectors, d)
-        learned = (
-            PairGradient(layer, name, [(pairs, 1.0)]) if needed else None
-            for name, needed in zip(("weight", "bias"), ctx.needs_input_grad[1:3], strict=True)
-        )
-        return back, *learned, None, None, None
-
-
-# Torch does not say what it returns. The first way is that of torch.autograd.Function; the second one leaves out what
-# that does for transforms of torch.func, whose inputs `_check_transforms` has refused before.
-_usual_product: Callable[..., Tensor] = _AnalogProduct.apply
-_plain_product: Callable[..., Tensor] = super(torch.autograd.Function, _AnalogProduct).apply
-
-
-def _analog_product(*given: Any) -> Tensor:
-    """Call `_AnalogProduct`, which autograd records."""
-    transforms = torch._C._are_functorch_transforms_active()
-    return _usual_product(*given) if transforms else _plain_product(*given)
-
-
-class Lost(NamedTuple):
-    """What of the weights that were written the cells could not hold.
-
-    clipped: how many weights are beyond their cell's bounds. excess, worst: these over what their cells hold, the
-    median and the largest (a single cell may have a bound near zero, so the largest alone says little).
-    share: norm of what is missing over the norm of the weights.
-    """
-
-    clipped: int = 0
-    excess: float = 1.0
-    worst: float = 1.0
-    share: float = 0.0
-
-    @classmethod
-    def of(cls, given: Tensor, held: Tensor) -> Lost:
-        """Compare weights with what the cells hold of them, both (rows, columns)."""
-        clipped = held.abs() < given.abs() * (1.0 - 1e-3) - 1e-6
-        if not bool(clipped.any()):
-            return cls()
-        ratios = given[clipped].abs() / held[clipped].abs().clamp(min=1e-6)
-        missing = (given - held)[clipped].norm() / given.norm()
-        return cls(int(clipped.sum()), float(ratios.median()), float(ratios.max()), float(missing))
-
-
-class AnalogLayer(torch.nn.Module, ABC):
+class AnalogLayer(ArrayModule, ABC):
     """Lay a matrix of ``outputs`` x ``inputs`` on a grid of tiles, with a bias as a further column or digital.
 
     outputs, inputs:  size of the matrix; ``inputs`` is what one output reads.
@@ -195,9 +90,9 @@ class AnalogLayer(torch.nn.Module, ABC):
         self.rows, self.columns, self.groups = outputs, inputs + int(self.bias_column), groups
         self.weight_shape = weight_shape or (outputs, inputs)
         self._shapes = {"weight": torch.Size(self.weight_shape), "bias": torch.Size((outputs,))}
-        self.row_splits = _splits("row_splits", row_splits, self.rows, config.max_rows, groups)
-        self.column_splits = _splits("column_splits", column_splits, self.columns, config.max_columns)
-        self._groups = _group_of_each(self.row_splits, groups)
+        self.row_splits = checked_splits("row_splits", row_splits, self.rows, config.max_rows, groups)
+        self.column_splits = checked_splits("column_splits", column_splits, self.columns, config.max_columns)
+        self._groups = group_of_each(self.row_splits, groups)
         blocks = [
             (height, width, (row, column))
             for height, row in zip(self.row_splits, accumulate(self.row_splits, initial=0), strict=False)
@@ -223,12 +118,6 @@ class AnalogLayer(torch.nn.Module, ABC):
         self._register_parts({})  # before the digital bias: the order of torch's own layers
         if not self.bias_column or self._by_torch:
             self.register_parameter("bias", torch.nn.Parameter(torch.zeros(outputs)) if self._digital_bias else None)
-
-    def _register_parts(self, learns: dict[str, bool]) -> None:
-        """Stand among the parameters for what is on the arrays and learns by pulses; ``learns`` is True by default."""
-        for name in self._parts:
-            part: Any = ArrayWeights(self, name, self.scale.device, learns.get(name, True))
-            self.register_parameter(name, part)
 
     @property
     def has_bias(self) -> bool:
@@ -388,7 +277,7 @@ class AnalogLayer(torch.nn.Module, ABC):
             return self._grid[0].backward(d if silent is None else d.masked_fill(silent, 0.0), step, phase)
         grid, width = zip_longest(self._grid, clipped), len(self.column_splits)
         columns: list[Tensor | None] = [None] * (width * self.groups)
-        for group, error in zip(self._groups, _cut(d, self.row_splits), strict=True):
+        for group, error in zip(self._groups, cut(d, self.row_splits), strict=True):
             for column in range(group * width, (group + 1) * width):
                 tile, silent = next(grid)
                 part = error if silent is None else error.masked_fill(silent, 0.0)
@@ -407,11 +296,29 @@ class AnalogLayer(torch.nn.Module, ABC):
         InputError: a gradient is not made of pairs.
         """
         rate = max(rates.values(), default=0.0)
-        todo = self.waiting({name: given / rate for name, given in rates.items()}) if rate else None
-        if todo is None:
+        if not rate:
             return
-        vars(self)["at_work"] = todo.calls
-        self.send(todo.x, todo.d, rate, todo.measured)
+        todo = self._usual(rates, rate) or self.waiting({name: given / rate for name, given in rates.items()})
+        if todo is not None:
+            vars(self)["at_work"] = todo.calls
+            self.send(todo.x, todo.d, rate, todo.measured)
+
+    def _usual(self, rates: Mapping[str, float], rate: float) -> Waiting | None:
+        """Return the pairs of a single backward pass that all parts have alike, the usual case; None: it is another."""
+        found: Pairs | None = None
+        for name in self._parts:
+            gradient: Any = self._parameters[name].grad  # type: ignore[union-attr]
+            if type(gradient) is not PairGradient or gradient.layer is not self or rates.get(name) != rate:
+                return None
+            if len(gradient.terms) != 1:
+                return None
+            pairs, factor = gradient.terms[0]
+            if factor != 1.0 or (found is not None and pairs is not found):
+                return None
+            found = pairs
+        if found is None:
+            return None
+        return Waiting(found.x, found.d, found.measured, np.full(found.x.shape[0], found.call))
 
     def send(self, x: Tensor, d: Tensor, rate: float, measured: bool = False) -> None:
         """Let the tiles learn from vectors x (vectors, groups x columns) and errors d (vectors, rows), in their order.
@@ -419,6 +326,9 @@ class AnalogLayer(torch.nn.Module, ABC):
         rate: learning rate. measured: whether the norm of their gradient was computed before.
         """
         d = d / self.scale if self._scaled else d
+        if len(self._grid) == 1 and not measured:
+            self._grid[0].update(x, d, rate)
+            return
         for tile, (x_part, d_part) in zip(self._grid, self._pairs_of_tiles(x, d), strict=True):
             tile.update(x_part, d_part, rate, work_of_norm(tile.rows, tile.columns, len(d)) if measured else NOTHING)
 
@@ -473,7 +383,7 @@ class AnalogLayer(torch.nn.Module, ABC):
         if len(self._grid) == 1:
             return [(x, d)]
         parts, width = self._inputs(x), len(self.column_splits)
-        errors = zip(self._groups, _cut(d, self.row_splits), strict=True)
+        errors = zip(self._groups, cut(d, self.row_splits), strict=True)
         return [(part, d_part) for group, d_part in errors for part in parts[group * width : (group + 1) * width]]
 
     def _rows(self) -> list[Tensor]:
@@ -487,7 +397,7 @@ class AnalogLayer(torch.nn.Module, ABC):
 
     def _inputs(self, vectors: Tensor) -> list[Tensor]:
         """Cut vectors into what the tiles of each group read, group after group."""
-        return _cut(vectors, self.column_splits if self.groups == 1 else self.column_splits * self.groups)
+        return cut(vectors, self.column_splits if self.groups == 1 else self.column_splits * self.groups)
 
     def _product(self, x: Tensor, step: Step = ALONE) -> Tensor:
         """Compute the outputs (vectors, rows) for an input of the layer, beside torch.compile if that is at work."""
@@ -508,135 +418,13 @@ class AnalogLayer(torch.nn.Module, ABC):
         handles += [None] * (2 - len(handles))
         clipped: list[Tensor | None] = []
         if self.input_range is None:
-            y = _analog_product(x, *handles, self, step, clipped, *self.trained)
+            y = analog_product(x, *handles, self, step, clipped, *self.trained)
         else:
             x, limit = self.input_range(x, clipped)
-            y = _analog_product(x, *handles, self, step, clipped, *self.trained) * limit
+            y = analog_product(x, *handles, self, step, clipped, *self.trained) * limit
         if self.out_scale is not None:
             y = y * self.out_scale
         bias = self.bias if self._digital_bias else None
         if bias is not None:
             y = y + bias
         return y if y.dtype is x.dtype else y.to(x.dtype)
-
-    def _handle(self, name: str) -> Tensor:
-        """Return the parameter that stands for ``weight`` or ``bias``; InputError if somebody has put another there."""
-        part = self._parameters.get(name)
-        if isinstance(part, ArrayWeights) and part.layer is self:
-            return part
-        raise InputError(
-            f"layer {self.layer}: its {name} was replaced (by torch.func.functional_call, a parametrization, or an "
-            "assignment), but the arrays hold others; accepted: set_weights(weight, bias) of the layer"
-        )
-
-    def _check_transforms(self, x: Tensor) -> None:
-        """Refuse what would look into the product, or do it for several inputs at once: it happens on arrays."""
-        if x.device != self._buffers["scale"].device:  # type: ignore[union-attr]
-            raise InputError(
-                f"layer {self.layer}: an input on {x.device} was given to arrays on {self.scale.device}; accepted are "
-                "both on one device, to(device)"
-            )
-        # Not torch.compiler.is_compiling(), which holds for every thread while one of them exports something.
-        if torch.compiler.is_dynamo_compiling() or isinstance(x, _TRACED) or torch._C._get_tracing_state() is not None:
-            what = "torch.compile, torch.export or torch.jit"
-        elif torch._C._functorch.is_functorch_wrapped_tensor(x):
-            what = "torch.func (vmap, grad, jacrev, jvp)"
-        else:
-            return
-        raise InputError(
-            f"layer {self.layer}: {what} was asked for a product on arrays, which it cannot look into; accepted: the "
-            "digital network before it is converted, or plain calls with backward() or torch.autograd"
-        )
-
-    def __prepare_scriptable__(self) -> Any:
-        """Refuse torch.jit.script."""
-        raise InputError(
-            f"layer {self.layer}: torch.jit.script was asked for a layer on arrays; accepted: the digital network "
-            "before it is converted"
-        )
-
-    def _apply(self, fn: Any, recurse: bool = True) -> Any:
-        """Move to another device; arrays and their factors stay in single precision, whatever a model is cast to."""
-        apply: Callable[..., Any] = super()._apply
-        with self._digital_only():
-            apply(lambda t: done if (done := fn(t)).dtype is t.dtype else t.to(done.device), recurse)
-        parts = {name: getattr(self, name) for name in self._parts}
-        if any(part.device != self.scale.device for part in parts.values()):
-            self._register_parts({name: part.requires_grad for name, part in parts.items()})
-        return self
-
-    @contextmanager
-    def _digital_only(self) -> Iterator[None]:
-        """Have no parameters but the digital ones for a while; the order stays."""
-        every = self._parameters
-        self._parameters = {name: each for name, each in every.items() if name not in self._parts}
-        try:
-            yield
-        finally:
-            self._parameters = {name: self._parameters.get(name, each) for name, each in every.items()}
-
-    def __getattr__(self, name: str) -> Any:
-        if name == "weight" and self.__dict__.get("_by_torch"):  # trained by torch, tile by tile
-            learns = any(parameter.requires_grad for parameter in self.trained)
-            return ArrayWeights(self, name, self.scale.device, learns)
-        return super().__getattr__(name)
-
-    def _save_to_state_dict(self, destination: Any, prefix: str, keep_vars: bool) -> None:
-        """Leave out what stands for the weights: the tiles hold them."""
-        with self._digital_only():
-            super()._save_to_state_dict(destination, prefix, keep_vars)
-
-    def _load_from_state_dict(self, state_dict: Any, prefix: str, *arguments: Any) -> None:
-        if f"{prefix}weight" in state_dict:
-            raise InputError(
-                f"{prefix}weight: a state of digital layers was given to layers on arrays; accepted: "
-                "rpusim.load_digital(model, state), or loading it before the model is converted or placed"
-            )
-        with self._digital_only():
-            super()._load_from_state_dict(state_dict, prefix, *arguments)
-
-    def __getstate__(self) -> dict[str, Any]:
-        """Copies and files take unused pairs not along."""
-        own = {name: getattr(self, name).requires_grad for name in self._parts}
-        return self.__dict__ | {"_parameters": {**self._parameters, **own}}
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        learns = {name: value for name, value in state["_parameters"].items() if isinstance(value, bool)}
-        plain = {name: value for name, value in state["_parameters"].items() if not isinstance(value, bool)}
-        restore: Callable[[dict[str, Any]], None] = super().__setstate__
-        restore({**state, "_parameters": plain})
-        self._register_parts(learns)
-        self._parameters = {name: self._parameters[name] for name in state["_parameters"]}
-
-
-def _cut(vectors: Tensor, splits: Splits) -> list[Tensor]:
-    """Cut vectors (vectors, lines) into blocks of lines, each contiguous."""
-    if len(splits) == 1:
-        return [vectors.contiguous()]
-    return [part.contiguous() for part in vectors.split_with_sizes(splits, 1)]
-
-
-def _splits(field: str, given: Splits | None, size: int, limit: int | None, groups: int = 1) -> Splits:
-    if given is None:
-        each = size // groups
-        return balanced_split(each, limit or each) * groups
-    good = all(isinstance(block, int) and block > 0 for block in given)
-    if not good or sum(given) != size:
-        raise InputError(
-            f"{field}: {tuple(given)!r} was given; accepted are positive block sizes that add up to {size}"
-        )
-    return tuple(given)
-
-
-def _group_of_each(row_splits: Splits, groups: int) -> tuple[int, ...]:
-    """Say which group each block of outputs lies in."""
-    each = sum(row_splits) // groups
-    found, end = [], 0
-    for block in row_splits:
-        found.append(end // each)
-        end += block
-        if (end - 1) // each != found[-1]:
-            raise InputError(
-                f"row_splits: {row_splits!r} was given; accepted are blocks within groups of {each} outputs"
-            )
-    return tuple(found)

@@ -17,7 +17,8 @@ from rpusim.arch.contract import checks
 from rpusim.arch.contract.activity import ActivityLog
 from rpusim.errors import InputError, Notice, nearest
 from rpusim.kernels.layers import KINDS, AnalogLayer, AnalogMultiheadAttention, Splits
-from rpusim.kernels.layers.base import Lost
+from rpusim.kernels.layers.matrix.chain import chained
+from rpusim.kernels.layers.matrix.lost import Lost
 from rpusim.kernels.layers.recurrent import Recurrent
 from rpusim.kernels.layers.replicated import REPLICATED, Replication, check_replication
 from rpusim.kernels.tiles.tile import LayerConfig
@@ -111,6 +112,7 @@ def convert(
     known_parts: dict[int, Any] = dict(replaced)
     analog_module: nn.Module = copy.deepcopy(module, known_parts)
     _close_short_paths(analog_module)
+    chained(analog_module)
     return analog_module
 
 

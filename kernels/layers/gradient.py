@@ -99,6 +99,7 @@ _ATTRIBUTES = {
     *("detach", "requires_grad_", "register_hook", "register_post_accumulate_grad_hook"),
 }
 """What may be asked of weights on arrays while gradients are recorded: nothing of it is computed from their values."""
+_DERIVATIVES = (torch.autograd.grad, torch.autograd.backward)  # for these weights alone
 
 
 class ArrayWeights(torch.Tensor):
@@ -134,7 +135,7 @@ class ArrayWeights(torch.Tensor):
         with torch._C.DisableTorchFunctionSubclass():
             if func == Tensor.data.__set__:  # type: ignore[attr-defined]
                 _refuse(args[0], "is to be replaced through .data", "set_weights(weight, bias) of its layer")
-            if getattr(func, "__name__", "") in _ATTRIBUTES:
+            if func in _DERIVATIVES or getattr(func, "__name__", "") in _ATTRIBUTES:
                 return func(*args, **(kwargs or {}))
             tensors = [a for a in tree_flatten((args, kwargs or {}))[0] if isinstance(a, Tensor)]
             found = [a for a in tensors if isinstance(a, cls)]

@@ -55,13 +55,17 @@ class AnalogLinear(AnalogLayer):
 
         step: which step x is, of a sequence that comes step by step. InputError: x has another shape.
         """
+        self.check_inputs(x)
+        y = self._product(x, step)
+        return y if x.dim() == 2 else y.reshape(*x.shape[:-1], self.out_features)
+
+    def check_inputs(self, x: Tensor) -> None:
+        """Raise InputError if an input has another last dimension than the layer reads."""
         if x.shape[-1] != self.in_features:
             raise InputError(
                 f"layer {self.layer}: an input of shape {tuple(x.shape)} was given; "
                 f"accepted is a last dimension of {self.in_features}"
             )
-        y = self._product(x, step)
-        return y if x.dim() == 2 else y.reshape(*x.shape[:-1], self.out_features)
 
     def used_outside(self, func: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
         return of_arrays(func, args, kwargs)

@@ -28,9 +28,10 @@ from rpusim.arch.contract import checks
 from rpusim.arch.contract.activity import ActivityLog, Phase
 from rpusim.errors import InputError
 from rpusim.kernels.base import rng
-from rpusim.kernels.layers.base import AnalogLayer, Lost
+from rpusim.kernels.layers.base import AnalogLayer
 from rpusim.kernels.layers.convolution import AnalogConv1d, AnalogConv2d, AnalogConv3d
 from rpusim.kernels.layers.linear import AnalogLinear
+from rpusim.kernels.layers.matrix.lost import Lost
 from rpusim.kernels.layers.shares import Way, shares
 from rpusim.kernels.tiles.analog import AnalogConfig, AnalogTile
 from rpusim.kernels.tiles.tile import ALONE, LayerConfig, Step, Tile

@@ -27,7 +27,6 @@ from rpusim.kernels.mvm.periphery import (
     Lines,
     MVType,
     NoiseManagement,
-    Product,
     Statistics,
     WeightNoise,
     product,
@@ -50,7 +49,6 @@ _PARALLEL_WORK = 4_000_000
 BLOCK_NUMBERS, BLOCK_VECTORS = 1 << 18, 64
 
 _ZERO, _ONE, _MAGNITUDE, _INFINITY = np.uint32(0), np.uint32(1), np.uint32(0x7FFFFFFF), np.uint32(0x7F800000)
-_TWO = np.float32(2)
 
 
 def covers(io: IOParameters) -> bool:
@@ -360,67 +358,11 @@ def block_of(lines: int) -> int:
 
 @by_identity
 def simple(io: IOParameters) -> bool:
-    """Whether the compiled `multiply` can do everything that ``io`` asks for, management included."""
+    """Whether a `Multiplier` can do everything that ``io`` asks for, management included."""
     usual = NoiseManagement.NONE, NoiseManagement.CONSTANT, NoiseManagement.ABS_MAX
     bounds = BoundManagement.NONE, BoundManagement.ITERATIVE
     managed = io.noise_management in usual and io.bound_management in bounds
     return covers(io) and managed and not io.is_perfect
-
-
-def multiply(
-    weights: torch.Tensor,
-    x: torch.Tensor,
-    io: IOParameters,
-    lines: Lines,
-    stream: tuple[int, ...],
-    first: int,
-    backward: bool = False,
-) -> Product:
-    """Multiply as `rpusim.kernels.mvm.multiply.multiply` does, with as few steps as possible between the loops.
-
-    For the usual management of a training chip only, see `simple`; arguments and result as there.
-    """
-    vectors, (outputs, inputs) = x.shape[0], weights.shape
-    y = np.empty((vectors, outputs), np.float32)
-    passes, active = np.empty((2, vectors), np.int32)
-    blocks = -(-vectors // block_of(max(outputs, inputs)))
-    if blocks <= 1 or several_threads():
-        _multiply(weights, x, y, passes, active, io, lines, stream, first, backward)
-    else:
-        for block in range(blocks):
-            part = slice(vectors * block // blocks, vectors * (block + 1) // blocks)
-            of_part = x[part], y[part], passes[part], active[part]
-            _multiply(weights, *of_part, io, lines, stream, first + part.start, backward)
-    return Product(torch.from_numpy(y), passes, active)
-
-
-def _multiply(
-    weights: torch.Tensor,
-    x: torch.Tensor,
-    y: NDArray[np.float32],
-    passes: NDArray[np.int32],
-    active: NDArray[np.int32],
-    io: IOParameters,
-    lines: Lines,
-    stream: tuple[int, ...],
-    first: int,
-    backward: bool,
-) -> None:
-    """Do `multiply` for some of the vectors, into their parts of ``y``, ``passes`` and ``active``."""
-    constants, keys, u = constants_of(io), keys_of(stream), np.empty(x.shape, np.float32)
-    loop = _variant(FIRST, u.size)
-    flags = *constants.first_flags, backward
-    todo, factor = loop(x.numpy(), constants.numbers, *flags, keys, first, passes, active, u, y)
-    if len(todo) == 0:
-        return
-    sums = _array(torch.from_numpy(u if len(todo) == len(u) else u[: len(todo)]), weights, io)
-    number, clipped = _read(sums, y, todo, factor, constants, lines, keys, first, 0)
-    reduction, round_number = 1.0, 0
-    while number and reduction < constants.last_reduction:
-        todo, factor, reduction, round_number = todo[clipped], factor[clipped] * _TWO, reduction * 2.0, round_number + 1
-        passes[todo] += 1
-        sums = _array(converted(x, todo, factor, io, keys, first, round_number), weights, io)
-        number, clipped = _read(sums, y, todo, factor, constants, lines, keys, first, round_number)
 
 
 def one_pass(
@@ -437,11 +379,11 @@ def one_pass(
 ) -> NDArray[np.bool_]:
     """Make one analog pass; arguments and result as for `specification.one_pass`."""
     keys = keys_of(stream)
-    sums = _array(converted(x, todo, factor, io, keys, first, round_number), weights, io)
-    return _read(sums, y.numpy(), todo, factor, constants_of(io), lines, keys, first, round_number)[1]
+    sums = behind_wires(converted(x, todo, factor, io, keys, first, round_number), weights, io)
+    return read_out(sums, y.numpy(), todo, factor, constants_of(io), lines, keys, first, round_number)[1]
 
 
-def _array(u: torch.Tensor, weights: torch.Tensor, io: IOParameters) -> torch.Tensor:
+def behind_wires(u: torch.Tensor, weights: torch.Tensor, io: IOParameters) -> torch.Tensor:
     """Multiply inputs u (vectors, inputs), which are used up, by the cells behind their wires: (vectors, outputs)."""
     if io.wires is None:
         return product(u, weights)
@@ -467,7 +409,7 @@ def converted(
     return torch.from_numpy(u)
 
 
-def _read(
+def read_out(
     sums: torch.Tensor,
     y: NDArray[np.float32],
     todo: NDArray[np.int64],
@@ -481,10 +423,10 @@ def _read(
     """Read the analog ``sums`` out, which are used up; returns how many vectors clipped, and which (len(todo),)."""
     raw, clipped, (numbers, noise, _, flags, _) = sums.numpy(), np.empty(len(todo), np.bool_), constants
     sigma = noise if lines.noise is None else lines.noise.numpy()
-    loop = _variant(LAST, raw.size)
+    loop = variant(LAST, raw.size)
     return loop(raw, todo, factor, numbers, sigma, *flags, keys, first, round_number, y, clipped), clipped
 
 
-def _variant(loops: list[Any], work: int) -> Any:
+def variant(loops: list[Any], work: int) -> Any:
     """Choose the serial or the parallel one of two compiled loops by the numbers that it has to compute."""
     return loops[work > _PARALLEL_WORK and several_threads()]

@@ -37,6 +37,7 @@ from rpusim.kernels.mvm.periphery import (
     product,
 )
 from rpusim.kernels.mvm.slices import Encoding, SlicedCells, Slices
+from rpusim.kernels.mvm.whole.multiplier import Multiplier
 
 __all__ = [
     "BoundManagement",
@@ -82,8 +83,8 @@ def multiply(
     Returns outputs (vectors, outputs), and per vector how many analog passes it took and how many inputs were not zero.
     """
     loops = path == "numba" and x.is_cpu
-    if loops and compiled.simple(io):
-        return compiled.multiply(weights, x, io, lines, stream, first, backward)
+    if loops and Multiplier.fits(io):
+        return Multiplier(io, lines, stream, backward)(weights, x, first)
     stages: Any = specification
     if loops and compiled_conversions.covers(io):
         stages = compiled_conversions

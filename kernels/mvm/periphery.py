@@ -21,6 +21,7 @@ from rpusim.kernels.base import rng
 from rpusim.kernels.base.rng import Purpose
 from rpusim.kernels.base.threads import on_one_thread, part_by_part
 from rpusim.kernels.mvm.slices import Slices
+from rpusim.kernels.mvm.whole import products
 from rpusim.kernels.mvm.wires import Wires
 
 Tensor = torch.Tensor
@@ -400,18 +401,37 @@ class Statistics:
     nonzero: NDArray[np.int32]
 
 
+def _of_one(u: Tensor, weights: Tensor) -> Tensor | None:
+    """Multiply a single vector by a matrix that lies in rows or in columns; None: it does not, or autograd looks."""
+    if torch.is_grad_enabled() and (u.requires_grad or weights.requires_grad):
+        return None
+    if not (u.is_contiguous() and u.dtype is torch.float32 and weights.dtype is torch.float32):
+        return None
+    back = not weights.is_contiguous()
+    matrix = weights.t() if back else weights
+    if not matrix.is_contiguous():
+        return None
+    y = np.empty((1, weights.size(0)), np.float32)
+    (products.BACKWARD if back else products.FORWARD)(u.detach().numpy(), matrix.detach().numpy(), y)
+    return torch.from_numpy(y)
+
+
 def product(u: Tensor, weights: Tensor) -> Tensor:
     """Multiply u (vectors, inputs) by weights (outputs, inputs) transposed, exactly: (vectors, outputs).
 
     This is the one matrix product of both paths, so that they agree to the bit. Its bits do not depend on torch's
     number of threads, nor on how vectors are put together, if they are at least 32: a large product is divided into
-    parts, each of them computed on one thread, and several at a time if torch has several threads.
+    parts, each of them computed on one thread, and several at a time if torch has several threads. A single vector is
+    multiplied in compiled loops, which whole multiplications call as well (`whole`).
     """
     if not u.is_cpu:
         return functional.linear(u, weights)
-    if len(weights) == 1 and len(u) > 1:  # a product with one vector is summed in another order
+    number = u.size(0)  # len() of a tensor takes several times as long
+    if number == 1 and (found := _of_one(u, weights)) is not None:
+        return found
+    if number > 1 and weights.size(0) == 1:  # a product with one vector is summed in another order
         return product(u, weights.expand(2, -1))[:, :1].contiguous()
     vectors = max(_VECTORS, _PART // max(1, weights.numel()) // _VECTORS * _VECTORS)
-    if len(u) <= vectors:
+    if number <= vectors:
         return on_one_thread(functional.linear, u, weights)
     return torch.cat(list(part_by_part(lambda part: functional.linear(part, weights), torch.split(u, vectors))))

@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 
 from rpusim.kernels.base import rng
-from rpusim.kernels.base.loops import Floats, Integers, Loop, by_identity, compile_loop
+from rpusim.kernels.base.loops import Floats, Integers, Loop, compile_loop
 from rpusim.kernels.base.rng import Integer, Purpose
 from rpusim.kernels.base.threads import several_threads
 from rpusim.kernels.devices.base import Cells, Device, PulsedDevice
@@ -153,6 +153,116 @@ def pulse_keys(drivers: tuple[int, ...], stream: tuple[int, ...]) -> NDArray[np.
     return np.array([rng.key(*drivers, p) for p in of_lines] + [rng.key(*stream, p) for p in of_cells], np.uint64)
 
 
+class Sender:
+    """Send pairs to one array as pulses drawn at random; what does not change from call to call is found out once.
+
+    weights, cells, device: of the array. parameters, stream, lines, only_up: as for `specification.update`.
+    """
+
+    def __init__(
+        self,
+        weights: torch.Tensor,
+        cells: Cells,
+        device: PulsedDevice,
+        parameters: UpdateParameters,
+        stream: tuple[int, ...],
+        lines: tuple[int, ...] | None,
+        only_up: bool,
+    ) -> None:
+        self.weights, self.cells, self.stream, self._only_up = weights, cells, stream, only_up
+        self._parameters = parameters  # kept, so that no other object takes their place in memory
+        way = way_of(device, parameters)
+        merging = way is not None and way.execution is Execution.MERGED
+        self._w, pulse, self._granularity = weights.numpy(), cells.pulse, device.granularity
+        limit, alone = chunking(merging, device, max(self._w.shape))
+        # To merge a chunk costs about as much as four slots one by one.
+        self._most, self._each = (4, 0) if merging else (limit, parameters.desired_bl)
+        kind = device.step, parameters_per_step(pulse), only_up, merging
+        self._loops = [send_loop(*kind, False)]
+        self._kind = kind
+        steps = tuple(map(np.float32, parameters.steps))
+        self._of_cells = rows_of(pulse), np.float32(device.dw_min_std)
+        self._of_lines = parameters.rule, *steps, parameters.sto_round, pulse_keys(lines or stream, stream)
+        self._chunks = limit, alone
+        self._separate = parameters.pulse_type is PulseType.STOCHASTIC
+
+    def __call__(
+        self,
+        x: torch.Tensor,
+        d: torch.Tensor,
+        learning_rate: float,
+        first: int,
+        taken: torch.Tensor | None = None,
+        before: Before | None = None,
+    ) -> UpdateCounts:
+        """Apply the pairs of a mini-batch in order, in place.
+
+        x: (vectors, columns), d: (vectors, rows), contiguous float32 on the CPU. first: the counter of the first
+        vector. taken: pulses of every cell, raised here; None: nobody counts. before: receives the weights as they
+        were, of the rows that fire. Returns what was counted. InputError: x or d hold NaN or infinite numbers.
+        """
+        inputs, w = x.numpy(), self._w
+        table = UpdateCounts.table(len(inputs))
+        counted = _UNCOUNTED if taken is None else taken.numpy()
+        kept = _NOTHING if before is None else (before.weights.numpy(), before.rows)
+        total = self._loop(len(inputs))(
+            w, *self._of_cells, inputs, d.numpy(), abs(learning_rate) / self._granularity, *self._of_lines, first,
+            learning_rate < 0, *self._chunks, table, counted, *kept,
+        )  # fmt: skip
+        if total < 0:
+            raise not_finite("input x" if total == -1 else "error d")
+        counts = UpdateCounts.of(table)
+        if self._only_up:
+            table[COINCIDENCES_DOWN] = 0
+        if self._separate:
+            counts.separate_trains(both_signs(x).numpy())
+        return counts
+
+    def _loop(self, vectors: int) -> Any:
+        """Choose the loop on one thread or on several by what there is to do."""
+        work = self._w.size * (min(self._most, self._each * vectors) if self._each else self._most)
+        if work <= PARALLEL_WORK or not several_threads():
+            return self._loops[0]
+        if len(self._loops) == 1:
+            self._loops.append(send_loop(*self._kind, True))
+        return self._loops[1]
+
+    def fits(self, weights: torch.Tensor, cells: Cells, stream: tuple[int, ...]) -> bool:
+        """Whether it still is of these weights, cells and random numbers."""
+        return self.weights is weights and self.cells is cells and self.stream == stream
+
+
+class Senders:
+    """Remember the `Sender`s of an array by what they send; a copy of the array begins anew."""
+
+    _MOST = 8
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[Any, ...], Sender] = {}
+
+    def __reduce__(self) -> tuple[type[Senders], tuple[()]]:
+        return Senders, ()
+
+    def of(
+        self,
+        weights: torch.Tensor,
+        cells: Cells,
+        device: PulsedDevice,
+        parameters: UpdateParameters,
+        stream: tuple[int, ...],
+        lines: tuple[int, ...] | None,
+        only_up: bool,
+    ) -> Sender:
+        """Find the sender with these arguments, or make it."""
+        place = id(parameters), lines, only_up
+        found = self._known.get(place)
+        if found is None or not found.fits(weights, cells, stream):
+            if len(self._known) >= self._MOST:
+                self._known.clear()
+            found = self._known[place] = Sender(weights, cells, device, parameters, stream, lines, only_up)
+        return found
+
+
 def update(
     weights: torch.Tensor,
     cells: Cells,
@@ -172,56 +282,16 @@ def update(
 
     All tensors are contiguous float32 on the CPU. before: receives the weights as they were, of the rows that fire.
     """
-    if not parameters.pulse_type.random:
-        if before is not None:
-            before.keep(weights)
-        return _counted(weights, cells, device, x, d, learning_rate, parameters, stream, first, lines, only_up, taken)
-    assert isinstance(device, PulsedDevice), "only an update in floating point needs no pulses"
-    merging, sigma, granularity, rule, steps = _plan(device, parameters)
-    w, pulse, vectors = weights.numpy(), cells.pulse, x.shape[0]
-    limit, alone = chunking(merging, device, max(w.shape))
-    # To merge a chunk costs about as much as four slots one by one.
-    work = w.size * (4 if merging else min(limit, parameters.desired_bl * vectors))
-    parallel = work > PARALLEL_WORK and several_threads()
-    table = UpdateCounts.table(vectors)
-    send = send_loop(device.step, parameters_per_step(pulse), only_up, merging, parallel)
-    strength, flip = abs(learning_rate) / granularity, learning_rate < 0
-    of_lines = (
-        strength,
-        rule,
-        *steps,
-        parameters.sto_round,
-        pulse_keys(lines or stream, stream),
-        first,
-        flip,
-        limit,
-        alone,
-    )
-    counted = _UNCOUNTED if taken is None else taken.numpy()
-    kept = (counted, *_NOTHING) if before is None else (counted, before.weights.numpy(), before.rows)
-    total = send(w, rows_of(pulse), sigma, x.numpy(), d.numpy(), *of_lines, table, *kept)
-    if total < 0:
-        raise not_finite("input x" if total == -1 else "error d")
-    counts = UpdateCounts.of(table)
-    if only_up:
-        table[COINCIDENCES_DOWN] = 0
-    if parameters.pulse_type is PulseType.STOCHASTIC:
-        counts.separate_trains(both_signs(x).numpy())
-    return counts
+    if parameters.pulse_type.random:
+        assert isinstance(device, PulsedDevice), "only an update in floating point needs no pulses"
+        sender = Sender(weights, cells, device, parameters, stream, lines, only_up)
+        return sender(x, d, learning_rate, first, taken, before)
+    if before is not None:
+        before.keep(weights)
+    return counted(weights, cells, device, x, d, learning_rate, parameters, stream, first, lines, only_up, taken)
 
 
-@by_identity
-def _plan(
-    device: PulsedDevice, parameters: UpdateParameters
-) -> tuple[bool, np.float32, float, Any, tuple[np.float32, ...]]:
-    """Work out what follows from the configuration: whether pulses merge, noise and size of one, rule, rounding."""
-    way = way_of(device, parameters)
-    merging = way is not None and way.execution is Execution.MERGED
-    steps = tuple(map(np.float32, parameters.steps))
-    return merging, np.float32(device.dw_min_std), device.granularity, parameters.rule, steps
-
-
-def _counted(
+def counted(
     weights: torch.Tensor,
     cells: Cells,
     device: Device,
@@ -231,11 +301,14 @@ def _counted(
     parameters: UpdateParameters,
     stream: tuple[int, ...],
     first: int,
-    lines: tuple[int, ...] | None,
-    only_up: bool,
-    taken: torch.Tensor | None,
+    lines: tuple[int, ...] | None = None,
+    only_up: bool = False,
+    taken: torch.Tensor | None = None,
 ) -> UpdateCounts:
-    """Do the `update` of pulse types that leave nothing to chance: a number of coincidences per cell, or no pulses."""
+    """Update by pulse types that leave nothing to chance: a number of coincidences per cell, or no pulses at all.
+
+    Arguments and result as for `specification.update`; all tensors are contiguous float32 on the CPU.
+    """
     pulse_type, counts = parameters.pulse_type, UpdateCounts.zeros(len(x))
     drive = Drive.plan(
         x.numpy(), d.numpy(), abs(learning_rate) / device.granularity, parameters, lines or stream, first

@@ -23,6 +23,9 @@ Tensor = torch.Tensor
 # Cells (about 2 ns each) above which a parallel launch pays.
 _PARALLEL_WORK = 4_000_000
 
+# Part of a row's cells below which those that moved are drawn one by one, not the whole row side by side; measured.
+_FEW = np.uint32(8)
+
 _ZERO, _ONE = np.uint32(0), np.uint32(1)
 
 
@@ -62,6 +65,11 @@ def _redraw(
         if moved == _ZERO and not all_cells:
             continue
         a, c = nb_line_words(word_a, word_b, i, 0)
+        if not all_cells and moved * _FEW < apparent.shape[1]:
+            for j in range(apparent.shape[1]):
+                if persistent[i, j] != before[i, j]:
+                    apparent[i, j] = persistent[i, j] + nb_normal(nb_bits(a, c, j)) * sigma
+            continue
         for j in range(apparent.shape[1]):
             fresh = persistent[i, j] + nb_normal(nb_bits(a, c, j)) * sigma
             apparent[i, j] = fresh if all_cells or persistent[i, j] != before[i, j] else apparent[i, j]
@@ -69,6 +77,28 @@ def _redraw(
 
 _NO_ROWS = np.zeros(0, np.bool_)
 _REDRAW = Loop(_redraw, _PARALLEL_WORK)
+
+
+class Redraw:
+    """Draw the apparent weights of an array anew where persistent ones have moved, prepared: see `redraw`.
+
+    apparent, persistent: (rows, columns) on the CPU. before, sigma, base: as for `redraw`.
+    """
+
+    def __init__(self, apparent: Tensor, persistent: Tensor, before: Before, sigma: float, base: int) -> None:
+        self._of, self._weights = (apparent, persistent, before), (apparent.numpy(), persistent.numpy())
+        self._before = before.weights.numpy(), before.rows, False, np.float32(sigma), np.uint64(base)
+
+    def fits(self, apparent: Tensor, persistent: Tensor, before: Before) -> bool:
+        """Whether it still is of these."""
+        return self._of[0] is apparent and self._of[1] is persistent and self._of[2] is before
+
+    def __reduce__(self) -> tuple[type[None], tuple[()]]:
+        return type(None), ()  # a copy of the array makes its own
+
+    def __call__(self, step: int) -> None:
+        """Draw; step: which drawing of the array this is."""
+        _REDRAW.variant(self._weights[0].size)(*self._weights, *self._before, step)
 
 
 def redraw(
@@ -83,7 +113,8 @@ def redraw(
     if path == "numba":
         earlier, moved = (persistent, _NO_ROWS) if before is None else (before.weights, before.rows)
         weights = apparent.numpy(), persistent.numpy(), earlier.numpy()
-        _REDRAW(*weights, moved, before is None, np.float32(sigma), np.uint64(base), step, work=apparent.numel())
+        loop = _REDRAW.variant(apparent.numel())
+        loop(*weights, moved, before is None, np.float32(sigma), np.uint64(base), step)
         return
     rows, columns = apparent.shape
     fresh = persistent + rng.normal_matrix(base, step, rows, columns, apparent.device) * float(np.float32(sigma))

@@ -21,7 +21,8 @@ KINDS = 3
 FIRST_TILE, ROW_BLOCKS, COLUMN_BLOCKS, ROWS, COLUMNS, BIAS_COLUMN, DIGITAL_BIAS, SCALE, SCALES = range(9)
 # Of a convolution: positions of a sample, channels and sizes of the image, padding, and the window's places.
 POSITIONS, CHANNELS, DEPTH, HEIGHT, WIDTH, FRONT, TOP, LEFT, STARTS, OFFSETS, PLACES, IS_WINDOW = range(9, 21)
-LAYER_COLUMNS = 21
+# So many equal parts of the rows read columns of their own. Whether the weights on its tiles learn, and a digital bias.
+GROUPS, LEARNS, BIAS_LEARNS, LAYER_COLUMNS = range(21, 25)
 
 # Tiles: the names that its rows of activity bear, and whether it writes such; its size; the address of the weights that
 # reads see; how it learns; its first array; vectors that it has multiplied forward and backward.

@@ -14,7 +14,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -31,14 +31,16 @@ from rpusim.kernels.step import col
 from rpusim.kernels.step.between.families import FAMILIES
 from rpusim.kernels.step.between.held import Dropout, Norm, Norms
 from rpusim.kernels.step.col import ACTIVITY, Piece, Room, Tables
-from rpusim.kernels.step.layers import Matrix, Placed, Rows
+from rpusim.kernels.step.layers import Rows
 from rpusim.kernels.step.layout import Layout, laid_out
 from rpusim.kernels.step.loop import loop_of
 from rpusim.kernels.step.needs import needs_of
+from rpusim.kernels.step.placed import Matrix, Placed
 from rpusim.kernels.step.program import (
     ERRORS,
     HOW_MANY,
     LAYER,
+    OF_OUT,
     OF_SOURCE,
     OP,
     ROWS_OF,
@@ -66,7 +68,7 @@ class NotFinite(Exception):
 
 class _Sized(NamedTuple):
     """What belongs to mini-batches of one size: tables, memory, rows of activity and numbers of masks of each, whether
-    tiles learn in the loop, and whether several threads pay."""
+    tiles learn in the loop, whether several threads pay, and the compiled loops for one and for several threads."""
 
     tables: Tables
     room: Room
@@ -74,6 +76,7 @@ class _Sized(NamedTuple):
     masks: int
     whole: bool
     large: bool
+    loops: dict[bool, Any]
 
 
 class CompiledStep:
@@ -174,9 +177,7 @@ class CompiledStep:
             np.concatenate(drawn, out=of_mini_batch) if drawn else None
         piece, losses = Piece(rows, np.zeros(2, np.int64), masks, events, gains), np.empty(number, np.float32)
         step = self._log.step if self._log is not None else 0
-        r = self._rows
-        needs = needs_of(sized.tables.program, r.layers, r.tiles, r.arrays)
-        run = loop_of(r.kinds, needs, sized.large and several_threads(), self._families)
+        run = self._loop(sized)
         ended, done, which = run(sized.tables, sized.room, images, classes, batch, rate, piece, step, losses, between)
         self._rows.put_back(number if ended == col.DONE else done + 1, batch)
         if between:
@@ -196,12 +197,23 @@ class CompiledStep:
                 self._log.mini_batch_over(self)
         return [float(loss) for loss in losses]
 
+    def _loop(self, sized: _Sized) -> Any:
+        """Return the loop for mini-batches of a size, compiled once the tables say what of it is needed."""
+        parallel = sized.large and several_threads()
+        if parallel not in sized.loops:
+            r = self._rows
+            needs = needs_of(sized.tables.program, r.layers, r.tiles, r.arrays)
+            sized.loops[parallel] = loop_of(r.kinds, needs, parallel, self._families)
+        return sized.loops[parallel]
+
     def _learn_elsewhere(self, sized: _Sized, rate: float) -> None:
         """Let every layer learn from the vectors and errors that the loop has left in the memory."""
         memory = torch.from_numpy(sized.room.memory)
         for which in self._order:
             layer, row = self._placed[which].module, sized.tables.updates[which]
-            if isinstance(layer, AnalogLayer):
+            if isinstance(layer, AnalogLayer) and not self._placed[which].learns:
+                layer.end_mini_batch()
+            elif isinstance(layer, AnalogLayer):
                 about, vectors = self._placed[which].layer, int(row[HOW_MANY])
                 x_at, d_at = (
                     int(row[lie] if row[ordered] < 0 else row[ordered])
@@ -222,6 +234,7 @@ class CompiledStep:
             self._sizes[batch] = _Sized(
                 *(self._tables(layout), self._room(layout, batch), rows, layout.masks, whole),
                 large=any(batch * _products(each.layer) >= PARALLEL_WORK for each in self._placed),
+                loops={},
             )
         return self._sizes[batch]
 
@@ -263,11 +276,11 @@ class CompiledStep:
         most, widest, block = batch, 1, 1
         turns = layout.instructions[layout.instructions[:, OP] == LAYER]
         for row in (*turns, *layout.updates):
-            about, tiles = self._placed[row[WHICH]].layer, self._placed[row[WHICH]].tiles
+            about, blocks = self._placed[row[WHICH]].layer, self._placed[row[WHICH]].blocks
             vectors, lines = int(row[HOW_MANY]), max(about.rows, about.columns)
             most = max(most, vectors)
             block = max(block, min(vectors, block_of(lines)) * lines)
-            if len(tiles) > 1 or self._rows.layers[row[WHICH], col.SCALES]:
+            if blocks > 1 or self._rows.layers[row[WHICH], col.SCALES]:
                 widest = max(widest, vectors * lines)
         classes = self._graph.nodes[-1].sources[0].shape[-1]
         memory, chosen = np.zeros(layout.memory, np.float32), np.zeros(layout.chosen, np.int32)
@@ -284,7 +297,8 @@ class CompiledStep:
         found = 0
         for row in layout.instructions[layout.instructions[:, OP] == LAYER]:
             tiles = sum(tile.log is not None for tile in self._placed[row[WHICH]].tiles)
-            found += int(row[HOW_MANY]) * tiles * (1 + int(row[OF_SOURCE] >= 0) + int(whole))
+            back, learns = row[OF_SOURCE] >= 0 and row[OF_OUT] >= 0, whole and self._placed[row[WHICH]].learns
+            found += int(row[HOW_MANY]) * tiles * (1 + int(back) + int(learns))
         return found
 
 

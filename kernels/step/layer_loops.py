@@ -22,6 +22,7 @@ from rpusim.kernels.step.program import (
     ERRORS,
     EVERY,
     FIRST_VECTOR,
+    FLIPPED,
     HOW_MANY,
     OF_OUT,
     OF_SOURCE,
@@ -51,6 +52,8 @@ block: Any = None
 columns_of: Any = None
 scaled: Any = None
 errors_from: Any = None
+through: Any = None
+back_through: Any = None
 tile_update: Any = None
 by_sample: Any = None
 # See `needs`.
@@ -73,22 +76,88 @@ def number_of(tile: Integers, told_apart: Integer) -> Integer:
 
 
 def write_rows(
-    tile: Integers, given: Integers, room: Room, piece: Piece, phase: int, step: Integer, vectors: int
+    tile: Integers, given: Integers, room: Room, piece: Piece, phase: int, back: bool, step: Integer, vectors: int
 ) -> None:
-    """Write the rows of activity of a multiplication by one tile, unless it writes none. given: the instruction."""
+    """Write the rows of activity of a multiplication by one tile, unless it writes none.
+
+    given: the instruction. back: whether the rows were driven, and the columns read.
+    """
     if tile[col.WRITES_ROWS] == 0:
         return
     rows, at = piece.rows, piece.at[0]
-    driven, other = (
-        (col.ACTIVE_COLUMNS, col.ACTIVE_ROWS) if phase == _FORWARD else (col.ACTIVE_ROWS, col.ACTIVE_COLUMNS)
-    )
-    lines = tile[col.TALL] if phase == _FORWARD else tile[col.WIDE]
+    driven, other = (col.ACTIVE_ROWS, col.ACTIVE_COLUMNS) if back else (col.ACTIVE_COLUMNS, col.ACTIVE_ROWS)
+    lines = tile[col.WIDE] if back else tile[col.TALL]
     first, every, layer = given[FIRST_VECTOR], given[EVERY], number_of(tile, given[ROWS_OF])
     for b in range(vectors):
         rows[col.STEP, at + b], rows[col.PHASE, at + b], rows[col.VECTOR, at + b] = step, phase, first + every * b
         rows[col.LAYER_OF_ROW, at + b], rows[col.TILE_OF_ROW, at + b] = layer, tile[col.NUMBER]
         rows[col.PASSES, at + b], rows[driven, at + b], rows[other, at + b] = room.passes[b], room.active[b], lines
     piece.at[0] += vectors
+
+
+def through_tiles(
+    x: Floats,
+    y: Floats,
+    given: Integers,
+    layer: Integers,
+    tables: Tables,
+    room: Room,
+    piece: Piece,
+    phase: int,
+    step: Integer,
+) -> None:
+    """Multiply x (vectors, columns) by the tiles of a layer into y (vectors, rows); phase: of the rows of activity."""
+    vectors, columns, height = len(x), layer[col.COLUMNS], layer[col.ROWS]
+    index, top = layer[col.FIRST_TILE], 0
+    for _ in range(layer[col.ROW_BLOCKS]):
+        left, tall = first_column(layer, top), tables.tiles[index, col.TALL]
+        for block in range(layer[col.COLUMN_BLOCKS]):
+            tile, wide = tables.tiles[index], tables.tiles[index, col.WIDE]
+            seen = x if wide == columns else columns_of(x, left, wide, room.x)
+            alone = tall == height and block == 0
+            made = y if alone else room.y[: vectors * tall].reshape((vectors, tall))
+            read(tile, index, tables, room, seen, made, False)
+            write(tile, given, room, piece, phase, False, step, vectors)
+            if not alone:
+                for b in range(vectors):
+                    for i in range(tall):
+                        y[b, top + i] = made[b, i] if block == 0 else y[b, top + i] + made[b, i]
+            left, index = left + wide, index + 1
+        top += tall
+    if layer[col.SCALE]:
+        scaled(y, numbers_at(layer[col.SCALE], layer[col.SCALES]), False)
+
+
+def back_through_tiles(
+    d: Floats,
+    z: Floats,
+    given: Integers,
+    layer: Integers,
+    tables: Tables,
+    room: Room,
+    piece: Piece,
+    phase: int,
+    step: Integer,
+) -> None:
+    """Multiply d (vectors, rows) by the tiles transposed into z (vectors, columns); phase: as in `through_tiles`."""
+    vectors, columns, height = len(d), layer[col.COLUMNS], layer[col.ROWS]
+    index, top = layer[col.FIRST_TILE], 0
+    for _ in range(layer[col.ROW_BLOCKS]):
+        left, tall = first_column(layer, top), tables.tiles[index, col.TALL]
+        first = top % (height // layer[col.GROUPS]) == 0
+        for _ in range(layer[col.COLUMN_BLOCKS]):
+            tile, wide = tables.tiles[index], tables.tiles[index, col.WIDE]
+            seen = errors_from(d, top, tall, layer, room.x, False)
+            alone = wide == columns and first
+            made = z if alone else room.y[: vectors * wide].reshape((vectors, wide))
+            read(tile, index, tables, room, seen, made, True)
+            write(tile, given, room, piece, phase, True, step, vectors)
+            if not alone:
+                for b in range(vectors):
+                    for j in range(wide):
+                        z[b, left + j] = made[b, j] if first else z[b, left + j] + made[b, j]
+            left, index = left + wide, index + 1
+        top += tall
 
 
 def layer_forward(given: Integers, layer: Integers, tables: Tables, room: Room, piece: Piece, step: Integer) -> None:
@@ -100,7 +169,12 @@ def layer_forward(given: Integers, layer: Integers, tables: Tables, room: Room, 
         shape = samples, layer[col.CHANNELS], layer[col.DEPTH], layer[col.HEIGHT], layer[col.WIDTH]
         images = memory[given[SOURCE] : given[SOURCE] + given[SIZE]].reshape(shape)
         starts, offsets, corner = window_of(layer)
-        gather(images, starts, offsets, corner, layer[col.BIAS_COLUMN] != 0, x)
+        if layer[col.GROUPS] > 1 and layer[col.BIAS_COLUMN]:
+            plain = room.x[: vectors * len(offsets)].reshape((vectors, len(offsets)))
+            gather(images, starts, offsets, corner, False, plain)
+            with_biases(plain, layer[col.GROUPS], x, False)
+        else:
+            gather(images, starts, offsets, corner, layer[col.BIAS_COLUMN] != 0, x)
     elif given[VECTORS] != given[SOURCE]:
         inputs = columns - layer[col.BIAS_COLUMN]
         source = part(memory, given[SOURCE], vectors, inputs)
@@ -110,24 +184,7 @@ def layer_forward(given: Integers, layer: Integers, tables: Tables, room: Room, 
             if inputs < columns:
                 x[b, inputs] = _1
     y = part(memory, given[ERRORS] if layer[col.IS_WINDOW] else given[OUT], vectors, height)
-    index, top = layer[col.FIRST_TILE], 0
-    for _ in range(layer[col.ROW_BLOCKS]):
-        left, tall = 0, tables.tiles[index, col.TALL]
-        for block in range(layer[col.COLUMN_BLOCKS]):
-            tile, wide = tables.tiles[index], tables.tiles[index, col.WIDE]
-            seen = x if wide == columns else columns_of(x, left, wide, room.x)
-            alone = tall == height and block == 0
-            made = y if alone else room.y[: vectors * tall].reshape((vectors, tall))
-            read(tile, index, tables, room, seen, made, False)
-            write(tile, given, room, piece, _FORWARD, step, vectors)
-            if not alone:
-                for b in range(vectors):
-                    for i in range(tall):
-                        y[b, top + i] = made[b, i] if block == 0 else y[b, top + i] + made[b, i]
-            left, index = left + wide, index + 1
-        top += tall
-    if layer[col.SCALE]:
-        scaled(y, numbers_at(layer[col.SCALE], layer[col.SCALES]), False)
+    through(x, y, given, layer, tables, room, piece, _FORWARD, step)
     if layer[col.DIGITAL_BIAS]:
         bias = numbers_at(layer[col.DIGITAL_BIAS], height)
         for b in range(vectors):
@@ -149,6 +206,31 @@ def window_of(layer: Integers) -> tuple[NDArray[np.uint64], NDArray[np.uint64], 
     starts = places_at(layer[col.STARTS], layer[col.POSITIONS])
     offsets = places_at(layer[col.OFFSETS], layer[col.PLACES])
     return starts, offsets, (layer[col.FRONT], layer[col.TOP], layer[col.LEFT])
+
+
+@inlined
+def first_column(layer: Integers, top: Integer) -> Integer:
+    """Find the first column that a row of a layer reads, by the group that it is in."""
+    groups = layer[col.GROUPS]
+    column: Integer = top // (layer[col.ROWS] // groups) * (layer[col.COLUMNS] // groups)
+    return column
+
+
+def with_biases(plain: Floats, groups: Integer, x: Floats, back: bool) -> None:
+    """Put a 1 behind the columns of every group, from plain to x, or take ``back`` what stands there.
+
+    plain: (vectors, columns of all groups), x: (vectors, the same and a further one for each group).
+    """
+    each = plain.shape[1] // groups
+    for b in range(len(x)):
+        for g in range(groups):
+            for j in range(each):
+                if back:
+                    plain[b, g * each + j] = x[b, g * (each + 1) + j]
+                else:
+                    x[b, g * (each + 1) + j] = plain[b, g * each + j]
+            if not back:
+                x[b, g * (each + 1) + each] = _1
 
 
 def some_columns(x: Floats, left: Integer, wide: Integer, scratch: Floats) -> Floats:
@@ -212,29 +294,19 @@ def layer_backward(given: Integers, layer: Integers, tables: Tables, room: Room,
     if given[OF_SOURCE] < 0:
         return
     z = part(memory, given[BACK], vectors, columns)
-    index, top = layer[col.FIRST_TILE], 0
-    for block in range(layer[col.ROW_BLOCKS]):
-        left, tall = 0, tables.tiles[index, col.TALL]
-        for _ in range(layer[col.COLUMN_BLOCKS]):
-            tile, wide = tables.tiles[index], tables.tiles[index, col.WIDE]
-            seen = errors_from(d, top, tall, layer, room.x, False)
-            alone = wide == columns and block == 0
-            made = z if alone else room.y[: vectors * wide].reshape((vectors, wide))
-            read(tile, index, tables, room, seen, made, True)
-            write(tile, given, room, piece, _BACKWARD, step, vectors)
-            if not alone:
-                for b in range(vectors):
-                    for j in range(wide):
-                        z[b, left + j] = made[b, j] if block == 0 else z[b, left + j] + made[b, j]
-            left, index = left + wide, index + 1
-        top += tall
+    back_through(d, z, given, layer, tables, room, piece, _BACKWARD, step)
     gradient, adds = memory[given[OF_SOURCE] : given[OF_SOURCE] + given[SIZE]], given[ADDS] != 0
     if WITH_WINDOWS and layer[col.IS_WINDOW]:
         samples = vectors // layer[col.POSITIONS]
         shape = samples, layer[col.CHANNELS], layer[col.DEPTH], layer[col.HEIGHT], layer[col.WIDTH]
         images = np.empty(shape, np.float32) if adds else gradient.reshape(shape)
         starts, offsets, corner = window_of(layer)
-        scatter(z, starts, offsets, corner, images)
+        if layer[col.GROUPS] > 1 and layer[col.BIAS_COLUMN]:
+            plain = room.x[: vectors * len(offsets)].reshape((vectors, len(offsets)))
+            with_biases(plain, layer[col.GROUPS], z, True)
+            scatter(plain, starts, offsets, corner, images)
+        else:
+            scatter(z, starts, offsets, corner, images)
         if adds:
             add_to(gradient, images.reshape(-1))
     else:
@@ -271,18 +343,27 @@ def layer_update(
     rate: learning rate. number, step: of the mini-batch, within the piece and since the run began.
     """
     vectors, columns, height = given[HOW_MANY], layer[col.COLUMNS], layer[col.ROWS]
+    if layer[col.LEARNS] == 0:
+        first = layer[col.FIRST_TILE]
+        for index in range(first, first + layer[col.ROW_BLOCKS] * layer[col.COLUMN_BLOCKS]):
+            if tables.tiles[index, col.CELL] != col.ELSEWHERE:
+                rest_tile(tables.tiles[index], index, tables)
+        if layer[col.BIAS_LEARNS] == 0:
+            return col.DONE
     x = part(room.memory, by_sample(given, False, given[VECTORS], columns, room.memory), vectors, columns)
     d = part(room.memory, by_sample(given, True, given[ERRORS], height, room.memory), vectors, height)
-    if layer[col.DIGITAL_BIAS]:
+    if layer[col.DIGITAL_BIAS] and layer[col.BIAS_LEARNS]:
         bias, factor, total = numbers_at(layer[col.DIGITAL_BIAS], height), _F(rate), np.zeros(height, np.float32)
         for b in range(vectors):
+            if given[FLIPPED] and (given[FLIPPED] >> (b // (vectors // given[USES]))) & 1:
+                continue  # a use of the weight transposed has no bias
             for i in range(height):
                 total[i] += d[b, i]
         for i in range(height):
             bias[i] -= factor * total[i]
     index, top = layer[col.FIRST_TILE], 0
-    for _ in range(layer[col.ROW_BLOCKS]):
-        left, tall = 0, tables.tiles[index, col.TALL]
+    for _ in range(layer[col.ROW_BLOCKS] if layer[col.LEARNS] else 0):
+        left, tall = first_column(layer, top), tables.tiles[index, col.TALL]
         for _ in range(layer[col.COLUMN_BLOCKS]):
             tile, wide = tables.tiles[index], tables.tiles[index, col.WIDE]
             if tile[col.CELL] != col.ELSEWHERE:
@@ -294,6 +375,19 @@ def layer_update(
             left, index = left + wide, index + 1
         top += tall
     return col.DONE
+
+
+def rest_tile(tile: Integers, index: Integer, tables: Tables) -> None:
+    """Let the cells of a tile rest by a mini-batch: they diffuse and decay, whether or not they learned."""
+    at = tile[col.FIRST_ARRAY]
+    for array in range(at, at + (2 if tile[col.CELL] == col.TRANSFERRED else 1)):
+        if WITH_REST:
+            of_array = tables.arrays[array], tables.array_numbers[array], tables.array_keys[array]
+            rest(*of_array, tile[col.TALL], tile[col.WIDE])
+        else:
+            tables.arrays[array, col.STEPS] += 1
+    if WITH_TRANSFERS and tile[col.CELL] == col.TRANSFERRED:
+        show(index, tables)
 
 
 def update_tile(
@@ -320,13 +414,7 @@ def update_tile(
         total, log = learn(index, tables, piece, x, d, rate, number * vectors, table)
     if total < 0:
         return col.X_NOT_FINITE if total == -1 else col.D_NOT_FINITE
-    for array in range(at, at + (2 if tile[col.CELL] == col.TRANSFERRED else 1)):
-        if WITH_REST:
-            rest(tables.arrays[array], tables.array_numbers[array], tables.array_keys[array], tall, wide)
-        else:
-            tables.arrays[array, col.STEPS] += 1
-    if WITH_TRANSFERS and tile[col.CELL] == col.TRANSFERRED:
-        show(index, tables)
+    rest_tile(tile, index, tables)
     if tile[col.WRITES_ROWS]:
         rows, begin = piece.rows, piece.at[0]
         for b in range(vectors + len(log)):

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import nn
 
-from rpusim.arch.contract.activity import ActivityLog
+from rpusim.errors import InputError
 from rpusim.kernels.arrays.array import DeviceArray
 from rpusim.kernels.base import rng
 from rpusim.kernels.base.loops import Integers
@@ -23,126 +21,19 @@ from rpusim.kernels.devices import ExactDevice, PulsedDevice
 from rpusim.kernels.devices.variation import parameters_per_step
 from rpusim.kernels.layers import patches
 from rpusim.kernels.layers.base import AnalogLayer
-from rpusim.kernels.layers.convolution import AnalogConvolution
-from rpusim.kernels.layers.linear import AnalogLinear
-from rpusim.kernels.layers.patches import Window
 from rpusim.kernels.mvm import wires
-from rpusim.kernels.mvm.compiled import OUT_SCALE, constants_of, keys_of, simple
+from rpusim.kernels.mvm.compiled import OUT_SCALE, constants_of, keys_of
 from rpusim.kernels.pulses.compiled import chunking, pulse_keys
 from rpusim.kernels.pulses.execution import way_of
 from rpusim.kernels.pulses.trains import Execution, PulseType, UpdateParameters
 from rpusim.kernels.step import col
 from rpusim.kernels.step.loop import Kinds
-from rpusim.kernels.step.program import Layer, Unsuitable
+from rpusim.kernels.step.placed import Placed
+from rpusim.kernels.step.program import Unsuitable
 from rpusim.kernels.step.transfer_rows import TransferRows, fast_rate, fits, transfers_here
 from rpusim.kernels.tiles.analog import AnalogTile
 
 Tensor = torch.Tensor
-Convolution = nn.Conv1d | nn.Conv2d | nn.Conv3d
-
-
-@dataclass(frozen=True)
-class Matrix:
-    """A matrix of a recurrent layer of torch, with its bias. name: such as ``hh_l0``."""
-
-    holder: nn.RNNBase
-    name: str
-
-    @property
-    def weight(self) -> nn.Parameter:
-        """The matrix (outputs, inputs)."""
-        weight: nn.Parameter = getattr(self.holder, f"weight_{self.name}")
-        return weight
-
-    @property
-    def bias(self) -> nn.Parameter | None:
-        """What is added to the outputs."""
-        bias: nn.Parameter | None = getattr(self.holder, f"bias_{self.name}", None)
-        return bias
-
-    def parameters(self) -> Iterator[nn.Parameter]:
-        """Go through the matrix and its bias."""
-        yield self.weight
-        if self.bias is not None:
-            yield self.bias
-
-
-@dataclass(frozen=True)
-class Placed:
-    """A weight layer of the program, with what it is made of.
-
-    module:    an analog layer, or a torch layer that computes in floating point.
-    window:    of a convolution; None: linear.
-    image:     (channels, sizes...) of what it reads, of a convolution.
-    layer:     what the program needs to know.
-    """
-
-    module: Any
-    window: Window | None
-    image: tuple[int, ...]
-    layer: Layer
-
-    @staticmethod
-    def of(module: nn.Module | Matrix, source: Sequence[int], positions: int) -> Placed:
-        """Describe a module that reads samples of the shape ``source`` and makes ``positions`` vectors of each turn.
-
-        Raises Unsuitable if the step cannot compute it.
-        """
-        window = _window(module)
-        if isinstance(module, AnalogLayer):
-            _check(module)
-            columns, rows, bias = module.columns, module.rows, module.bias_column
-        elif isinstance(module, nn.Linear | Convolution | Matrix):
-            if not all(each.requires_grad for each in module.parameters()):
-                raise Unsuitable("a layer that is frozen")
-            rows, columns, bias = module.weight.shape[0], module.weight[0].numel(), False
-        else:
-            raise Unsuitable(f"a {type(module).__name__}")
-        layer = Layer(positions, columns, rows, window is not None or bias, window is not None)
-        return Placed(module, window, tuple(source), layer)
-
-    @property
-    def uses(self) -> tuple[int, ...]:
-        """The numbers of layers by which rows of activity are told apart, a number for each use; or none."""
-        log = self.module.log if isinstance(self.module, AnalogLayer) else None
-        return log.uses if log is not None else ()
-
-    @property
-    def tiles(self) -> list[AnalogTile]:
-        """The tiles of an analog layer; none of a torch layer."""
-        grid: list[Any] = self.module._grid if isinstance(self.module, AnalogLayer) else []
-        return grid
-
-
-def _window(module: nn.Module | Matrix) -> Window | None:
-    """Find the window of a convolution whose padding is zeros, and the same at both ends; None: it is none."""
-    if isinstance(module, AnalogConvolution):
-        if module._frame or module.groups > 1:
-            raise Unsuitable("a convolution in groups, or padded with other than zeros")
-        return module._window
-    if not isinstance(module, Convolution):
-        return None
-    if module.groups > 1 or module.padding_mode != "zeros" or isinstance(module.padding, str):
-        raise Unsuitable("a convolution in groups, or padded with other than zeros")
-    return Window(module.kernel_size, module.stride, module.padding, module.dilation)
-
-
-def _check(layer: AnalogLayer) -> None:
-    """Raise Unsuitable for what the step does not compute of an analog layer."""
-    if not isinstance(layer, AnalogLinear | AnalogConvolution):
-        raise Unsuitable(f"a {type(layer).__name__}")
-    if layer.out_scale is not None or layer.input_range is not None:
-        raise Unsuitable("factors of inputs or outputs that are learned")
-    if not all(part.requires_grad for part in layer.parameters()) or not layer.learns:
-        raise Unsuitable("a layer that is frozen, or whose weights torch trains")
-    if layer.log is not None and type(layer.log) is not ActivityLog and not layer.log.uses:
-        raise Unsuitable("a layer whose activity nobody accounts for")
-    for tile in layer._grid:
-        if not isinstance(tile, AnalogTile) or tile.path_now != "numba" or tile.history is not None:
-            raise Unsuitable("tiles that are not computed in compiled loops")
-        for io in (tile._forward_io, tile._backward_io):
-            if not (io.is_perfect or simple(io)):
-                raise Unsuitable("a periphery that is not computed in one compiled pass")
 
 
 class Rows:
@@ -157,8 +48,8 @@ class Rows:
 
     def __init__(self, placed: Sequence[Placed]) -> None:
         self.placed = placed
-        tiles = sum(max(1, len(each.tiles)) for each in placed)
-        arrays = sum(max(1, sum(len(tile.cell.arrays) for tile in each.tiles)) for each in placed)
+        tiles = sum(each.blocks for each in placed)
+        arrays = sum(sum(len(tile.cell.arrays) for tile in each.tiles) or each.blocks for each in placed)
         self.layers = np.zeros((len(placed), col.LAYER_COLUMNS), np.int64)
         self.tiles = np.zeros((tiles, col.TILE_COLUMNS), np.int64)
         self.numbers = np.zeros((2, tiles, 10), np.float32)
@@ -178,7 +69,7 @@ class Rows:
                 self._tile(tile, index)
                 index, array = index + 1, array + len(tile.cell.arrays)
             if not each.tiles:
-                index, array = index + 1, array + 1
+                index, array = index + each.blocks, array + each.blocks
         if any(len(kinds) > col.KINDS for kinds in self._kinds):
             raise Unsuitable(f"devices of more than {col.KINDS} kinds")
         self.whole = bool((self.tiles[:, col.CELL] != col.ELSEWHERE).all())
@@ -197,19 +88,17 @@ class Rows:
         layer, module = each.layer, each.module
         row[[col.FIRST_TILE, col.ROW_BLOCKS, col.COLUMN_BLOCKS]] = index, 1, 1
         row[[col.ROWS, col.COLUMNS, col.POSITIONS]] = layer.rows, layer.columns, layer.positions
+        row[[col.GROUPS, col.LEARNS]] = each.groups, each.learns
         if isinstance(module, AnalogLayer):
             row[[col.ROW_BLOCKS, col.COLUMN_BLOCKS]] = len(module.row_splits), len(module.column_splits)
             row[[col.BIAS_COLUMN, col.SCALES]] = module.bias_column, module.scale.numel() * module._scaled
         else:
-            tile = self.tiles[index]
-            tile[[col.TALL, col.WIDE, col.CELL, col.FIRST_ARRAY]] = (
-                layer.rows,
-                layer.columns,
-                col.EXACT,
-                array,
-            )
-            tile[[col.PERIPHERY + col.PERFECT, col.PERIPHERY + col.SIDE + col.PERFECT]] = 1
-            self.numbers[:, index, OUT_SCALE] = 1.0
+            row[col.ROW_BLOCKS], size = each.groups, (layer.rows // each.groups, layer.columns // each.groups)
+            for number in range(each.groups):
+                tile = self.tiles[index + number]
+                tile[[col.TALL, col.WIDE, col.CELL, col.FIRST_ARRAY]] = *size, col.EXACT, array + number
+                tile[[col.PERIPHERY + col.PERFECT, col.PERIPHERY + col.SIDE + col.PERFECT]] = 1
+                self.numbers[:, index + number, OUT_SCALE] = 1.0
         if each.window is not None:
             starts, offsets = patches._places(each.window, *each.image)
             self._kept += [starts, offsets]
@@ -311,13 +200,23 @@ class Rows:
             module, first = each.module, int(row[col.FIRST_TILE])
             bias = module.bias if not (isinstance(module, AnalogLayer) and module.bias_column) else None
             row[col.DIGITAL_BIAS] = self._address(bias)
+            learns = each.learns, bias is not None and bias.requires_grad
+            if any(learns) != each.layer.learns:
+                raise InputError(
+                    f"{type(module).__name__}: its parameters were frozen, or set free, after its training was "
+                    "compiled; accepted: requires_grad_ before it begins"
+                )
+            row[[col.LEARNS, col.BIAS_LEARNS]] = learns
             if isinstance(module, AnalogLayer):
                 row[col.SCALE] = self._address(module.scale if module._scaled else None)
                 for index, tile in enumerate(each.tiles, first):
                     self._look_up(tile, index)
             else:
-                address = self._address(module.weight)
-                self.tiles[first, col.WEIGHTS] = self.arrays[self.tiles[first, col.FIRST_ARRAY], col.STORED] = address
+                address, each_size = self._address(module.weight), 4 * module.weight.numel() // each.groups
+                for number in range(each.groups):
+                    at = address + number * each_size
+                    of_array = self.arrays[self.tiles[first + number, col.FIRST_ARRAY]]
+                    self.tiles[first + number, col.WEIGHTS] = of_array[col.STORED] = at
 
     def _look_up(self, tile: AnalogTile, index: int) -> None:
         row = self.tiles[index]
@@ -373,7 +272,7 @@ class Rows:
         for each, row in zip(self.placed, self.layers, strict=True):
             vectors = batch * each.layer.vectors
             for index, tile in enumerate(each.tiles, int(row[col.FIRST_TILE])):
-                if self.tiles[index, col.CELL] == col.TRANSFERRED:
+                if self.tiles[index, col.CELL] == col.TRANSFERRED and each.learns:
                     assert isinstance(tile.cell, TransferCell)
                     found, gain = self.moving.due(tile.cell, index, vectors, mini_batches, rate, at)
                     events.append(found)
@@ -424,7 +323,7 @@ class Rows:
                 for array, counted in zip(tile.cell._arrays, self.arrays[of_tile[col.FIRST_ARRAY] :], strict=False):
                     names = (("updates", col.UPDATES), ("steps", col.STEPS), ("redraws", col.REDRAWS))
                     array.counters.update({name: int(counted[place]) for name, place in names})
-                if isinstance(tile.cell, TransferCell):
+                if isinstance(tile.cell, TransferCell) and each.learns:
                     self.moving.put_back(tile.cell, index, mini_batches * batch * each.layer.vectors)
 
 

@@ -20,6 +20,7 @@ from rpusim.kernels.step.program import (
     ERRORS,
     EVERY,
     FIRST_VECTOR,
+    FLIPPED,
     GATHER,
     HOW_MANY,
     IMAGES,
@@ -136,13 +137,14 @@ class _Laid:
     def _together(self, node: Node) -> bool:
         """Whether the errors of a layer's instruction lie among those of its other turns, just as they come."""
         layer = self.graph.layers[node.which]
-        return layer.turns > 1 and not layer.turned
+        return layer.gathers and not layer.turned and node.out.learns and not node.flipped
 
     def _update(self, which: int, layer: Layer, row: Integers) -> None:
         """Say what a layer learns from; where it has one turn alone, that is said by its only instruction."""
         vectors = self.batch * layer.vectors
         row[[OP, WHICH, HOW_MANY, USES, STEPS]] = LAYER, which, vectors, layer.uses, layer.steps
-        if layer.turns > 1:
+        row[FLIPPED] = layer.flips
+        if layer.gathers:
             row[VECTORS], row[ERRORS] = self.room(vectors * layer.columns), self.room(vectors * layer.rows)
         if layer.steps > 1 and self.batch > 1:
             row[SORTED_VECTORS] = self.room(vectors * layer.columns)
@@ -163,16 +165,19 @@ class _Laid:
         layer = self.graph.layers[node.which]
         given[HOW_MANY] = vectors = self.batch * layer.positions
         given[[ROWS_OF, FIRST_VECTOR, EVERY]] = node.turn // layer.steps, node.turn % layer.steps, layer.steps
-        if layer.turns > 1:
+        given[FLIPPED] = node.flipped
+        if layer.gathers:
             given[VECTORS] = update[VECTORS] + node.turn * vectors * layer.columns
             given[ERRORS] = update[ERRORS] + node.turn * vectors * layer.rows
-            if not layer.turned:
+            if self._together(node):
                 given[OF_OUT] = self.gradients[node.out.number] = given[ERRORS]
         else:
             given[VECTORS] = self.room(vectors * layer.columns) if layer.copied else given[SOURCE]
             given[ERRORS] = self.room(vectors * layer.rows) if layer.turned else given[OF_OUT]
             update[[VECTORS, ERRORS]] = given[[VECTORS, ERRORS]]
-        if given[OF_SOURCE] >= 0:
+        if node.flipped:
+            given[BACK] = self.room(vectors * max(layer.columns, layer.rows))
+        elif given[OF_SOURCE] >= 0:
             given[BACK] = self.room(vectors * layer.columns)
 
     def _pooling(self, node: Node, given: Integers) -> None:

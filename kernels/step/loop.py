@@ -20,8 +20,9 @@ from rpusim.kernels.cells.tiki_taka import loops
 from rpusim.kernels.cells.tiki_taka.compiled import transfer_loop
 from rpusim.kernels.layers import patches
 from rpusim.kernels.mvm.compiled import block_of, largest
+from rpusim.kernels.mvm.whole import products, reading
 from rpusim.kernels.pulses import compiled, drivers, wear, write_noise
-from rpusim.kernels.step import arrays, col, functions, layer_loops, products, reading, transfers, windows
+from rpusim.kernels.step import arrays, col, flipped, functions, layer_loops, transfers, windows
 from rpusim.kernels.step.between.families import loops_of, sorting_of
 from rpusim.kernels.step.col import Piece, Room, Tables
 from rpusim.kernels.step.needs import Needs
@@ -31,6 +32,7 @@ from rpusim.kernels.step.program import (
     AVERAGE,
     CHOSEN,
     CLASSIFY,
+    FLIPPED,
     FUNCTION,
     IMAGES,
     LARGEST,
@@ -61,13 +63,15 @@ largest_back: Any = None
 average_under: Any = None
 layer_forward: Any = None
 layer_backward: Any = None
+flipped_forward: Any = None
+flipped_backward: Any = None
 layer_update: Any = None
 elapse: Any = None
 forward_pass: Any = None
 backward_pass: Any = None
 of_family: Any = None
 learn_digitally: Any = None
-WITH_FUNCTIONS = WITH_LARGEST = WITH_AVERAGE = WITH_SUMS = WITH_LEAKS = 1  # see `needs`
+WITH_FUNCTIONS = WITH_LARGEST = WITH_AVERAGE = WITH_SUMS = WITH_LEAKS = WITH_FLIPS = 1  # see `needs`
 
 _F = np.float32
 
@@ -79,7 +83,9 @@ def _forward_pass(tables: Tables, room: Room, classes: Integers, piece: Piece, s
         given = tables.program[k]
         op, size = given[OP], given[SIZE]
         source = memory[given[SOURCE] : given[SOURCE] + size]
-        if op == LAYER:
+        if WITH_FLIPS and op == LAYER and given[FLIPPED]:
+            flipped_forward(given, tables.layers[given[WHICH]], tables, room, piece, step)
+        elif op == LAYER:
             layer_forward(given, tables.layers[given[WHICH]], tables, room, piece, step)
         elif WITH_FUNCTIONS and op == FUNCTION:
             out = memory[given[OUT] : given[OUT] + size]
@@ -113,7 +119,10 @@ def _backward_pass(tables: Tables, room: Room, piece: Piece, step: Integer) -> N
         given = tables.program[k]
         op, size, adds = given[OP], given[SIZE], given[ADDS] != 0
         if op == LAYER:
-            layer_backward(given, tables.layers[given[WHICH]], tables, room, piece, step)
+            if WITH_FLIPS and given[OF_OUT] >= 0 and given[FLIPPED]:
+                flipped_backward(given, tables.layers[given[WHICH]], tables, room, piece, step)
+            elif given[OF_OUT] >= 0:
+                layer_backward(given, tables.layers[given[WHICH]], tables, room, piece, step)
             continue
         if op >= MERGE:
             of_family(given, tables.parameters[k, 0], tables.parameters[k, 1], tables, room, piece, True)
@@ -223,20 +232,24 @@ def loop_of(kinds: Kinds, needs: Needs, parallel: bool, families: Set[str] = fro
     names: dict[str, Any] = needs._asdict()
     others = loops_of(families)
     redraw = compile_loop(write_noise._redraw, parallel)
+    moving = _transfers(kinds, redraw, parallel, names) if kinds.fast else {}
     small = {"columns_of": compile_loop(layer_loops.some_columns), "scaled": compile_loop(layer_loops.scale_vectors)}
     places = {
         "gather": compile_loop(patches._gather, parallel),
         "scatter": compile_loop(patches._scatter, parallel),
+        "with_biases": compile_loop(layer_loops.with_biases),
     }
     errors = compile_loop(layer_loops.errors_of, **small)
     read = compile_loop(layer_loops.read_tile, block=block_of, **reading.stages(parallel, needs.WITH_WIRES), **names)
-    made = {
-        "read": read,
-        "write": compile_loop(layer_loops.write_rows),
-        "errors_from": errors,
-        **small,
-        **places,
-        **names,
+    grid = {"read": read, "write": compile_loop(layer_loops.write_rows), "errors_from": errors, **small}
+    both = {
+        "through": compile_loop(layer_loops.through_tiles, **grid, **names),
+        "back_through": compile_loop(layer_loops.back_through_tiles, **grid, **names),
+    }
+    made = {**both, **places, **names}
+    flips = {
+        name: compile_loop(getattr(flipped, name), **both) if needs.WITH_FLIPS else None
+        for name in ("flipped_forward", "flipped_backward")
     }
     forward = compile_loop(
         _forward_pass,
@@ -246,6 +259,7 @@ def loop_of(kinds: Kinds, needs: Needs, parallel: bool, families: Set[str] = fro
         learn_classes=compile_loop(functions.learn_classes),
         largest_under=compile_loop(windows.largest),
         average_under=compile_loop(windows.average),
+        flipped_forward=flips["flipped_forward"],
         **names,
     )
     backward = compile_loop(
@@ -255,22 +269,34 @@ def loop_of(kinds: Kinds, needs: Needs, parallel: bool, families: Set[str] = fro
         pass_back=compile_loop(functions.pass_back, fastmath={"contract"}),
         largest_back=compile_loop(windows.largest_back),
         average_under=compile_loop(windows.average),
+        flipped_backward=flips["flipped_backward"],
+        **names,
+    )
+    resting = compile_loop(
+        layer_loops.rest_tile,
+        rest=compile_loop(arrays.rest, redraw=redraw, **names),
+        **({"show": moving["show"]} if moving else {}),
         **names,
     )
     tile = compile_loop(
         layer_loops.update_tile,
+        rest_tile=resting,
         exact=compile_loop(
             arrays.exact, descend=compile_loop(products.descend, parallel, {"contract"}), largest=largest
         ),
         pulse=compile_loop(arrays.pulse, redraw=redraw, **_numbered("send", _sends(kinds, parallel)), **names)
         if kinds.pulsed
         else None,
-        rest=compile_loop(arrays.rest, redraw=redraw, **names),
-        **(_transfers(kinds, redraw, parallel, names) if kinds.fast else {}),
+        **({"learn": moving["learn"]} if moving else {}),
         **names,
     )
     update = compile_loop(
-        layer_loops.layer_update, tile_update=tile, errors_from=errors, by_sample=sorting_of(families), **small
+        layer_loops.layer_update,
+        tile_update=tile,
+        rest_tile=resting,
+        errors_from=errors,
+        by_sample=sorting_of(families),
+        **small,
     )
     passing = compile_loop(arrays.elapse, leak=compile_loop(leakage._leak, parallel, series=leakage._series))
     names["learn_digitally"] = others["learn_between"]

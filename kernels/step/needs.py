@@ -12,6 +12,7 @@ class Needs(NamedTuple):
     """Say, 1 or 0, what there is in a network; the fields are names in the templates of `rpusim.kernels.step`.
 
     WITH_FUNCTIONS, WITH_LARGEST, WITH_AVERAGE, WITH_SUMS:  instructions of these kinds.
+    WITH_FLIPS:      weights that are used transposed.
     WITH_WINDOWS:    convolutions.
     WITH_PERFECT, WITH_PERIPHERY:  directions of tiles without and with a periphery.
     WITH_WIRES:      tiles whose wires matter.
@@ -25,6 +26,7 @@ class Needs(NamedTuple):
     WITH_LARGEST: int
     WITH_AVERAGE: int
     WITH_SUMS: int
+    WITH_FLIPS: int
     WITH_WINDOWS: int
     WITH_PERFECT: int
     WITH_PERIPHERY: int
@@ -47,6 +49,7 @@ def needs_of(instructions: Integers, layers: Integers, tiles: Integers, arrays: 
         WITH_LARGEST=int(program.LARGEST in operations),
         WITH_AVERAGE=int(program.AVERAGE in operations),
         WITH_SUMS=int(program.ADD in operations),
+        WITH_FLIPS=int((instructions[instructions[:, program.OP] == program.LAYER, program.FLIPPED] > 0).any()),
         WITH_WINDOWS=int(layers[:, col.IS_WINDOW].any()),
         WITH_PERFECT=int(sides[:, col.PERFECT].any()),
         WITH_PERIPHERY=int(not sides[:, col.PERFECT].all()),

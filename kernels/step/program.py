@@ -18,9 +18,10 @@ import numpy as np
 
 from rpusim.kernels.base.loops import Integers
 from rpusim.kernels.step import functions, windows
+from rpusim.kernels.step.between import smooth
 
 # What an instruction does. From MERGE on: see `rpusim.kernels.step.between`.
-LAYER, FUNCTION, LARGEST, AVERAGE, ADD, CLASSIFY, MERGE, AFFINE, GATHER, MASK, NORM, CELL = range(12)
+LAYER, FUNCTION, LARGEST, AVERAGE, ADD, CLASSIFY, MERGE, AFFINE, GATHER, MASK, NORM, CELL, SMOOTH = range(13)
 # Columns of the table of instructions. OP: see above. SOURCE, OUT: where the values begin, OF_SOURCE, OF_OUT: where
 # their gradients do; -1: nobody wants it. ADDS: whether the gradient of the source has a part already. SIZE: values of
 # a mini-batch. OTHER, OF_OTHER, OTHER_ADDS: the second source of a sum. WHICH: of a layer or a function, its number.
@@ -29,10 +30,11 @@ LAYER, FUNCTION, LARGEST, AVERAGE, ADD, CLASSIFY, MERGE, AFFINE, GATHER, MASK, N
 # ROWS_OF, FIRST_VECTOR, EVERY: of a turn, the number of the layer that its rows of activity bear (-1: the tiles' own),
 # of its first vector, and from there to the next. USES, USES_AT, STEPS, SORTED_VECTORS, SORTED_ERRORS: of an update,
 # how many uses and steps it learns from, where the numbers of these layers begin (-1: the tiles' own), and where
-# vectors and errors are put in the order of samples (-1: they lie so).
+# vectors and errors are put in the order of samples (-1: they lie so). FLIPPED: whether a turn uses the weight
+# transposed; of an update, which of its uses do, as bits.
 OP, SOURCE, OUT, OF_SOURCE, OF_OUT, ADDS, SIZE, OTHER, OF_OTHER, OTHER_ADDS, WHICH = range(11)
 VECTORS, ERRORS, BACK, HOW_MANY, IMAGES, PIXELS, OUTPUTS, CHOSEN, ROWS_OF, FIRST_VECTOR, EVERY = range(11, 22)
-USES, USES_AT, STEPS, SORTED_VECTORS, SORTED_ERRORS, SIZES_AT = range(22, 28)
+USES, USES_AT, STEPS, SORTED_VECTORS, SORTED_ERRORS, FLIPPED, SIZES_AT = range(22, 29)
 INSTRUCTION = SIZES_AT + windows.SIZES
 
 
@@ -76,7 +78,8 @@ class Turn:
 class Node:
     """One operation: what it does, what it reads and makes, and what else its instruction has to say.
 
-    which:   of a layer, a function, a way to merge, a mask, a norm or a rule: its number. turn: of a layer.
+    which:   of a layer, a function, a way to merge, a mask, a norm or a rule: its number. turn: of a layer; flipped:
+             whether it uses the weight transposed.
     places:  where the values of a sample come from, of a selection.
     """
 
@@ -88,18 +91,21 @@ class Node:
     a: float = 0.0
     b: float = 0.0
     turn: int = 0
+    flipped: bool = False
     places: Integers | None = None
     step: Turn | None = None
 
 
 @dataclass(frozen=True)
 class Layer:
-    """What a program needs to know of a weight layer: see `rpusim.kernels.step.layers`.
+    """What a program needs to know of a weight layer: see `rpusim.kernels.step.placed`.
 
     positions:  vectors of one sample in one turn. columns, rows: numbers of a vector and of its error.
     copied:     whether its vectors are no mere view of its input, such as windows or vectors with a bias.
     turned:     whether its outputs lie beside each other by channel, so that errors have to be turned round.
     uses:       how often it is used, and in how many steps each time: its turns are their product.
+    learns:     whether anything of it learns; if not, errors pass through it, if at all.
+    flips:      which of its uses use the weight transposed, as bits.
     """
 
     positions: int
@@ -109,6 +115,13 @@ class Layer:
     turned: bool
     uses: int = 1
     steps: int = 1
+    learns: bool = True
+    flips: int = 0
+
+    @property
+    def gathers(self) -> bool:
+        """Whether its vectors and errors are brought together, to be learned from."""
+        return self.turns > 1 or self.flips > 0
 
     @property
     def turns(self) -> int:
@@ -150,16 +163,20 @@ class Graph:
         self.values.append(Value(len(self.values), tuple(shape), learns))
         return self.values[-1]
 
-    def layer(self, layer: Layer, source: Value, shape: Sequence[int]) -> Value:
-        """Multiply by a layer's weights; shape: of the output."""
+    def layer(self, layer: Layer, source: Value, shape: Sequence[int], flipped: bool = False) -> Value:
+        """Multiply by a layer's weights; shape: of the output; flipped: transposed."""
         self.layers.append(replace(layer, uses=0))
-        return self.use(len(self.layers) - 1, source, shape)
+        return self.use(len(self.layers) - 1, source, shape, flipped)
 
-    def use(self, which: int, source: Value, shape: Sequence[int]) -> Value:
-        """Multiply by the weights of a layer once more. which: its number; shape: of the output."""
-        known, out = self.layers[which], self._made(shape, True)
-        self.layers[which] = replace(known, uses=known.uses + 1)
-        self.nodes.append(Node(LAYER, (source,), out, which, turn=known.uses))
+    def use(self, which: int, source: Value, shape: Sequence[int], flipped: bool = False) -> Value:
+        """Multiply by the weights of a layer once more. which: its number; shape, flipped: as for `layer`."""
+        known = self.layers[which]
+        out = self._made(shape, known.learns or source.learns)
+        if flipped and known.uses > 60:
+            raise Unsuitable("a weight that is used transposed after more than 60 other uses")
+        flips = known.flips | int(flipped) << known.uses
+        self.layers[which] = replace(known, uses=known.uses + 1, flips=flips)
+        self.nodes.append(Node(LAYER, (source,), out, which, turn=known.uses, flipped=flipped))
         return out
 
     def recurrent(self, layer: Layer | int, rule: str, given: Value, units: int) -> Value:
@@ -170,6 +187,8 @@ class Graph:
         """
         steps = given.shape[0]
         if isinstance(layer, Layer):
+            if not layer.learns:
+                raise Unsuitable("a recurrent layer that is frozen")
             self.layers.append(replace(layer, uses=0, steps=steps))
             layer = len(self.layers) - 1
         known = self.layers[layer]
@@ -189,10 +208,11 @@ class Graph:
 
     def function(self, name: str, source: Value, a: float = 0.0, b: float = 0.0) -> Value:
         """Apply a function to every number; Unsuitable if it is unknown. a, b: its parameters."""
-        if name not in functions.NAMES:
+        rare = name in smooth.NAMES
+        if not rare and name not in functions.NAMES:
             raise Unsuitable(f"the function {name}")
-        out = self._made(source.shape, source.learns)
-        self.nodes.append(Node(FUNCTION, (source,), out, functions.NAMES.index(name), a=a, b=b))
+        out, code = self._made(source.shape, source.learns), (smooth.NAMES if rare else functions.NAMES).index(name)
+        self.nodes.append(Node(SMOOTH if rare else FUNCTION, (source,), out, code, a=a, b=b))
         return out
 
     def pool(self, source: Value, shape: Sequence[int], sizes: Sequence[int], average: bool) -> Value:
@@ -224,7 +244,7 @@ class Graph:
         return out
 
     def gather(self, source: Value, places: Integers) -> Value:
-        """Take numbers from the places of a sample that an array says, in whose shape they come out."""
+        """Take numbers from the places of a sample that an array says, in whose shape they come out; -1: it is 0."""
         if source.shape == places.shape and np.array_equal(places.ravel(), np.arange(source.size)):
             return source
         out = self._made(places.shape, source.learns)
@@ -249,6 +269,8 @@ class Graph:
 
     def classify(self, source: Value) -> None:
         """End with the log-softmax of classes on the last axis, and the negative log-likelihood of the right ones."""
+        if not source.learns:
+            raise Unsuitable("nothing that learns")
         self.nodes.append(Node(CLASSIFY, (source,), source))
 
 

@@ -148,6 +148,7 @@ class AnalogTile(Tile):
         except InputError as error:
             raise InputError(f"layer {self.layer}: {error}") from None
         if self.log is not None:
+            some = work is not NOTHING or done.work is not NOTHING
             self.log.append(
                 x.shape[0],
                 layer=self.layer,
@@ -155,7 +156,7 @@ class AnalogTile(Tile):
                 phase=Phase.UPDATE,
                 vector=np.arange(x.shape[0], dtype=np.int32),
                 **done.update.columns(),
-                **work_columns(done.work + work),
+                **(work_columns(done.work + work) if some else {}),
             )
             if len(done.extra):
                 self.log.append(len(done.extra), layer=self.layer, tile=self.tile, **done.extra.columns())

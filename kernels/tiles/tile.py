@@ -23,6 +23,7 @@ from rpusim.kernels.mvm.input_range import InputRange
 from rpusim.kernels.mvm.multiply import BoundManagement, IOParameters, Lines, NoiseManagement, Product, multiply
 from rpusim.kernels.mvm.periphery import product
 from rpusim.kernels.mvm.slices import SlicedCells
+from rpusim.kernels.mvm.whole.multiplier import Multiplier
 
 Tensor = torch.Tensor
 PATHS = ("numba", "torch")
@@ -202,18 +203,12 @@ class Tile(torch.nn.Module, ABC):
         step: which step of a sequence the vectors are. phase: for the log; BACKWARD where the weights are used
         transposed and x are errors. InputError: x has another shape.
         """
-        x, weights = self._vectors("x", x, self.columns), self.weights
-        done = multiply(
-            weights,
-            x,
-            self._forward_io,
-            self.forward_lines,
-            self._forward_stream,
-            self._counters["forward"],
-            self._buffers["average"],
-            self.path if weights.is_cpu else "torch",
-            cells=self.sliced_cells,
-        )
+        x, weights, first = self._vectors("x", x, self.columns), self.weights, self._counters["forward"]
+        if self._prepared[0] is not None and self.path == "numba" and weights.is_cpu:
+            done = self._prepared[0](weights, x, first)
+        else:
+            of_side = self._forward_io, self.forward_lines, self._forward_stream, first, self._buffers["average"]
+            done = multiply(weights, x, *of_side, self.path if weights.is_cpu else "torch", cells=self.sliced_cells)
         self._counters["forward"] += x.shape[0]
         self._write(phase, done, step, active_columns=done.active, active_rows=self.rows)
         if self._manages_clipping:
@@ -227,19 +222,15 @@ class Tile(torch.nn.Module, ABC):
         step: which step of a sequence the vectors are. phase: for the log; FORWARD where the weights are used
         transposed and d are no errors. InputError: d has another shape.
         """
-        d, weights, cells = self._vectors("d", d, self.rows), self.weights, self.sliced_cells
-        done = multiply(
-            weights.t(),
-            d,
-            self._backward_io,
-            self.backward_lines,
-            self._backward_stream,
-            self._counters["backward"],
-            self._buffers["average"],
-            self.path if weights.is_cpu else "torch",
-            backward=True,
-            cells=None if cells is None or self._backward_io.slices is None else cells.turned,
-        )
+        d, weights, first = self._vectors("d", d, self.rows), self.weights, self._counters["backward"]
+        if self._prepared[1] is not None and self.path == "numba" and weights.is_cpu:
+            done = self._prepared[1](weights.t(), d, first)
+        else:
+            cells = self.sliced_cells
+            turned = None if cells is None or self._backward_io.slices is None else cells.turned
+            of_side = self._backward_io, self.backward_lines, self._backward_stream, first, self._buffers["average"]
+            path = self.path if weights.is_cpu else "torch"
+            done = multiply(weights.t(), d, *of_side, path, backward=True, cells=turned)
         self._counters["backward"] += d.shape[0]
         self._write(phase, done, step, active_rows=done.active, active_columns=self.columns)
         return done.y
@@ -301,3 +292,10 @@ class Tile(torch.nn.Module, ABC):
         self._backward_stream = (*self._stream, int(Phase.BACKWARD))
         self.forward_lines = Lines.sample(self._forward_io, self.rows, self.columns, self._forward_stream)
         self.backward_lines = Lines.sample(self._backward_io, self.columns, self.rows, self._backward_stream)
+        forward, backward = self._forward_io, self._backward_io
+        self._prepared = (
+            Multiplier(forward, self.forward_lines, self._forward_stream) if Multiplier.fits(forward) else None,
+            Multiplier(backward, self.backward_lines, self._backward_stream, True)
+            if Multiplier.fits(backward)
+            else None,
+        )

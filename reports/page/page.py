@@ -102,7 +102,7 @@ def _tornado(document: Document) -> dict[str, Any]:
 def _insight(document: Document) -> dict[str, Any]:
     """Give the template what is shown of the analysis; a document without one shows nothing."""
     if not document.get("analysis"):
-        return {"analysed": False, "what_if": []}
+        return {"analysed": False, "what_if": [], "language": insight.language(document)}
     return {
         "analysed": True,
         "path_shares": [(by, insight.path_shares(document, f"by_{by}")) for by in ("part", "phase", "layer")],
@@ -112,6 +112,7 @@ def _insight(document: Document) -> dict[str, Any]:
         "rooflines": insight.rooflines(document),
         "matrices": [(side, insight.matrix(document, side)) for side in ("part", "layer")],
         "what_if": insight.what_if(document),
+        "language": insight.language(document),
     }
 
 

@@ -49,6 +49,29 @@ def what_if(document: Document) -> list[str]:
     return [outcome["sentence"] for outcome in document.get("what_if", ())]
 
 
+def language(document: Document) -> list[str]:
+    """Say how fast a language model reads and writes, and what was assumed; nothing of other networks."""
+    found = document.get("language")
+    if not found:
+        return []
+    reading, writing, cache = found["reading"], found.get("writing"), found["cache"]
+    said = [
+        f"Reading {count(found['prompt'])} tokens takes {si(reading['total_s'], 's')}: "
+        f"{count(round(reading['tokens_per_s']))} tokens per second, {si(reading['per_token_J'], 'J')} a token."
+    ]
+    if writing:
+        off = writing["off_by_at_most_s"] / writing["total_s"]
+        said.append(
+            f"Writing {count(found['generate'])} tokens takes {si(writing['total_s'], 's')}: "
+            f"{count(round(writing['tokens_per_s']))} tokens per second, {si(writing['per_token_J'], 'J')} a token"
+            + (f" (at most {percent(off)} off)." if off else ".")
+        )
+    lacks = f", for {si(cache['lacking_b'], 'b')} of which there is no room" if cache["lacking_b"] else ""
+    where = {"buffer": "the tiles' buffers"}.get(cache["where"], f"the {cache['where']}")
+    said.append(f"Keys and values, {si(cache['b'], 'b')}, wait in {where}{lacks}.")
+    return [*said, *(f"Assumed: {each}." for each in found["assumed"])]
+
+
 def utilisation(document: Document) -> list[list[str]]:
     """Tell how busy units are.
 

@@ -89,6 +89,8 @@ def _insight(document: Document) -> Iterator[RenderableType]:
     if document.get("analysis"):
         yield Text(insight.path_sentence(document))
         yield Text(insight.peak_sentence(document))
+    for sentence in insight.language(document):
+        yield Text(sentence)
     if outcomes := insight.what_if(document):
         yield Group("", Text("what if", style="bold"), *(Text(sentence) for sentence in outcomes), "")
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 
 class Residual(nn.Module):
@@ -131,6 +132,84 @@ class Twice(nn.Module):
         return torch.log_softmax(self.last(state[-1] + once[:, 1]), 1)
 
 
+class Functional(nn.Module):
+    """Functions that few networks have, and dropout as a function."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.inner, self.last = nn.Linear(12, 8), nn.Linear(8, 8), nn.Linear(8, 4)
+        self.mish, self.celu = nn.Mish(), nn.CELU(0.7)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = functional.dropout(functional.gelu(self.first(x.flatten(1))), 0.3, self.training)
+        x = functional.dropout(x, 0.9, training=False)
+        y = functional.hardswish(self.inner(x)) + functional.gelu(x, approximate="tanh") + self.mish(x)
+        y = functional.logsigmoid(y) + self.celu(x) + functional.selu(y) + torch.exp(-torch.abs(x))
+        return torch.log_softmax(self.last(y), 1)
+
+
+class Still(nn.Module):
+    """Layers that are frozen: before anything learns, between layers that do, and one but for its bias."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.convolution, self.first = nn.Conv2d(1, 2, 3, padding=1), nn.Linear(24, 8)
+        self.learns, self.between = nn.Linear(8, 8), nn.Linear(8, 8)
+        self.norm, self.last = nn.LayerNorm(8), nn.Linear(8, 4)
+        for layer in (self.convolution, self.first, self.between):
+            layer.requires_grad_(False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = torch.tanh(self.first(torch.relu(self.convolution(x)).flatten(1)))
+        x = torch.tanh(self.between(torch.tanh(self.learns(x))))
+        return torch.log_softmax(self.last(self.norm(x)), 1)
+
+
+class Grouped(nn.Module):
+    """Convolutions in groups, one of which reads every channel by itself; norms of groups and of layers.
+
+    Behind a norm stands no function with a kink: outputs come in whole steps of a converter, so that now and then one
+    is exactly the mean of its group, and rounding would decide on which side of 0 it lies.
+    """
+
+    def __init__(self, bias: bool = True) -> None:
+        super().__init__()
+        self.first, self.depthwise = nn.Conv2d(1, 4, 3, padding=1), nn.Conv2d(4, 8, 3, padding=1, groups=4, bias=bias)
+        self.groups, self.halves = nn.GroupNorm(2, 8), nn.Conv2d(8, 6, 1, groups=2, bias=bias)
+        self.norm, self.last = nn.LayerNorm([6, 3, 4]), nn.Linear(72, 4)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = torch.tanh(self.groups(self.depthwise(torch.tanh(self.first(x)))))
+        return torch.log_softmax(self.last(self.norm(self.halves(x)).flatten(1)), 1)
+
+
+class BothWays(nn.Module):
+    """A recurrent layer in both directions, or several; what they give is put side by side, and averaged over steps."""
+
+    def __init__(self, kind: str, **options: Any) -> None:
+        super().__init__()
+        self.recurrent = getattr(nn, kind)(4, 5, batch_first=True, bidirectional=True, **options)
+        self.last = nn.Linear(20, 4)
+
+    def forward(self, x: Tensor) -> Tensor:
+        states, _ = self.recurrent(x.squeeze(1))
+        return torch.log_softmax(self.last(torch.cat([states.mean(1), states[:, 0]], 1)), 1)
+
+
+class Transposed(nn.Module):
+    """A weight that is used, and used transposed, before and after it is used as it is; another only transposed."""
+
+    def __init__(self, bias: bool = True) -> None:
+        super().__init__()
+        self.inner, self.only, self.last = nn.Linear(12, 6, bias=bias), nn.Linear(8, 12, bias=False), nn.Linear(8, 4)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = torch.tanh(self.inner(x.flatten(1)))
+        x = torch.tanh(functional.linear(x, self.inner.weight.t()))
+        x = torch.tanh(self.inner(x) @ self.inner.weight) + x
+        return torch.log_softmax(self.last(torch.tanh(functional.linear(x, self.only.weight.t()))), 1)
+
+
 def convolution() -> nn.Module:
     """Convolutions, pooling of both kinds, a padded window."""
     return nn.Sequential(
@@ -171,6 +250,15 @@ BETWEEN: dict[str, Callable[[], nn.Module]] = {
     "lstm": lambda: Recurrent("LSTM", num_layers=2, dropout=0.3),
     "gru": lambda: Recurrent("GRU"),
     "gru, twice": Twice,
+    "transposed": Transposed,
+    "transposed without bias": lambda: Transposed(False),
+    "functions": Functional,
+    "still": Still,
+    "grouped": Grouped,
+    "grouped without bias": lambda: Grouped(False),
+    "lstm, both ways": lambda: BothWays("LSTM", num_layers=2, dropout=0.3),
+    "gru, both ways": lambda: BothWays("GRU"),
+    "rnn, both ways": lambda: BothWays("RNN", bias=False),
 }
 """Networks with something of `rpusim.kernels.step.between`."""
 NETWORKS = PLAIN | BETWEEN

@@ -21,6 +21,7 @@ layer whose result is kept aside for one is not. If both modes do the same, both
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from collections.abc import Set as AbstractSet
 from dataclasses import replace
 from typing import Any
@@ -29,7 +30,7 @@ from torch import nn
 from torch.nn.parameter import is_lazy
 
 from rpusim.arch.network.network import Network
-from rpusim.arch.network.operations import WeightLayer
+from rpusim.arch.network.operations import Operation, WeightLayer
 from rpusim.errors import InputError
 from rpusim.workloads.capture.export import export, meta_copy
 from rpusim.workloads.capture.recurrent import unrolled
@@ -73,7 +74,7 @@ def _both(module: nn.Module, input_shape: GivenInputs, name: str, training: bool
         raise InputError(f"capture got a {type(module).__name__}, accepted: a torch.nn.Module")
     shape = Samples.of(input_shape)
     for path, part in module.named_modules():
-        if type(part).__module__.startswith("rpusim.kernels."):
+        if type(part).__module__.startswith("rpusim.kernels.") and not isinstance(part, nn.Sequential):
             what = f"module {path!r} ({type(part).__name__})" if path else type(part).__name__
             raise InputError(f"{what} is on arrays already, accepted: the module as it was before that")
     _check_memory(module)
@@ -86,7 +87,11 @@ def _both(module: nn.Module, input_shape: GivenInputs, name: str, training: bool
         trained = _traced(module, shape, name, evaluation.unread(), training=True).network()
     except InputError as error:
         raise InputError(f"in training mode, {error}") from error
-    return found, found if _form(found) == _form(trained) else trained
+    if _form(found) != _form(trained):
+        return found, trained
+    # What a function that leaves out numbers was told, it was told in training.
+    told = any(one.kind == "dropout" and one.numbers != other.numbers for one, other in _pairs(found, trained))
+    return (trained, trained) if told else (found, found)
 
 
 def _check_memory(module: nn.Module) -> None:
@@ -136,9 +141,16 @@ def _form(network: Network) -> list[tuple[Any, tuple[int, ...]]]:
     found = []
     for name in place:
         operation = graph.nodes[name]["operation"]
-        named = operation if isinstance(operation, WeightLayer) else replace(operation, name="")
+        told = () if operation.kind == "dropout" else operation.numbers
+        named = operation if isinstance(operation, WeightLayer) else replace(operation, name="", numbers=told)
         found.append((named, tuple(place[source] for source in graph.predecessors(name))))
     return found
+
+
+def _pairs(one: Network, other: Network) -> Iterator[tuple[Operation, Operation]]:
+    """Go through the operations of two networks that do the same."""
+    sides = ([each for each in network.operations if each.kind != "output"] for network in (one, other))
+    return zip(*sides, strict=True)
 
 
 def _check_modes(training: Network, evaluation: Network) -> None:

@@ -16,7 +16,8 @@ import torch
 from torch import Tensor, fx
 
 from rpusim.arch.network.moves import Moves
-from rpusim.workloads.capture.layout import Layout, found
+from rpusim.workloads.capture.layout import BATCH, Layout, found
+from rpusim.workloads.capture.traced import operation_name
 
 _VIEWS = (
     "flatten unflatten view reshape _unsafe_view view_as reshape_as squeeze unsqueeze ravel permute transpose t "
@@ -35,6 +36,7 @@ _COPIES = (
 _BY_NUMBERS = "index index_select gather take take_along_dim index_copy index_put scatter"
 BY_NUMBERS = frozenset(_BY_NUMBERS.split())
 """Operations that find values by numbers; they only move them where these numbers are constants."""
+_LOOKS = frozenset(_VIEWS.split()) - {"as_strided"}
 MOVES = frozenset([*_VIEWS.split(), *_COPIES.split(), *BY_NUMBERS])
 """Traced operations that only move values."""
 
@@ -86,6 +88,9 @@ def moved(node: fx.Node, signals: dict[fx.Node, Signal], constants: Constants) -
     total = sum({each.number: each.size for each in signals.values()}.values())
     by_numbers = node.target._schema.name.partition("::")[2].removesuffix("_") in BY_NUMBERS  # type: ignore[union-attr]
 
+    if len(signals) == 1 and (quick := _viewed(node, *next(iter(signals.items())))) is not None:
+        return quick
+
     def stand_in(argument: fx.Node) -> Any:
         if argument in signals:
             start, layout = signals[argument].start, signals[argument].layout
@@ -107,6 +112,49 @@ def moved(node: fx.Node, signals: dict[fx.Node, Signal], constants: Constants) -
         result = node.target(*args, **given)  # type: ignore[operator]
     results: Sequence[Tensor] = result if isinstance(result, tuple | list) else [result]
     return [_read(each, total) for each in results]
+
+
+def _viewed(node: fx.Node, operand: fx.Node, signal: Signal) -> list[Moved | None] | None:
+    """Find what an operation moves that only looks at its operand's numbers in another order: from strides in memory.
+
+    None if it is none, or samples do not stand by themselves on an axis: then it is run on places.
+    """
+    layout, shape = signal.layout, _shape(operand)
+    own, total = layout.sample_shape(shape), signal.size
+    if operation_name(node) not in _LOOKS or node.all_input_nodes != [operand] or not layout.alone:
+        return None
+    if layout.order != tuple(range(BATCH)) or not len(shape) > 1 or total < _LARGE:
+        return None
+    strides = list(torch.empty(own, device="meta").stride())
+    strides.insert(layout.axis, total)
+    source = torch.empty_strided(shape, strides, device="meta")
+    args, given = replaced(node, lambda _: source)
+    try:
+        with torch.no_grad():
+            result = node.target(*args, **given)  # type: ignore[operator]  # a call_function node calls it
+    except RuntimeError:  # what lies like this in memory cannot be looked at like that
+        return None
+    results: Sequence[Tensor] = result if isinstance(result, tuple | list) else [result]
+    found: list[Moved | None] = []
+    for each in results:
+        batch = [axis for axis, step in enumerate(each.stride()) if step == total and each.shape[axis] == BATCH]
+        if not each._is_view() or len(batch) != 1 or each.storage_offset() >= total:
+            return None
+        steps = [(step, size) for axis, (step, size) in enumerate(zip(each.stride(), each.shape, strict=True))]
+        del steps[batch[0]]
+        reach = each.storage_offset() + sum(step * (size - 1) for step, size in steps)
+        if reach >= total or not steps:
+            return None
+        places = np.full((1,) * len(steps), each.storage_offset(), np.int32)
+        for axis, (step, size) in enumerate(steps):
+            line = np.arange(size, dtype=np.int32) * np.int32(step)
+            places = places + line.reshape([-1 if at == axis else 1 for at in range(len(steps))])
+        found.append(Moved(Moves(np.ascontiguousarray(places)), Layout(batch[0])))
+    return found
+
+
+_LARGE = 2**16
+"""Values of a sample from which on it pays to look at strides first."""
 
 
 def _shape(node: fx.Node) -> tuple[int, ...]:

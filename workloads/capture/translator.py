@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 import operator
 from collections.abc import Mapping, Sequence
@@ -19,6 +20,7 @@ from rpusim.arch.network.network import Network, connect
 from rpusim.arch.network.operations import Operation, WeightLayer, Window
 from rpusim.errors import InputError
 from rpusim.workloads.capture import moving
+from rpusim.workloads.capture.cached import CACHED, behind_a_cache
 from rpusim.workloads.capture.calls import Call
 from rpusim.workloads.capture.layout import Layout
 from rpusim.workloads.capture.moving import Constants, MixedError
@@ -69,6 +71,8 @@ class Translator(Reader):
         self.parts: dict[fx.Node, list[tuple[Operation, Layout] | None]] = {}  # of nodes that give several tensors
         self.known_moves: dict[str, list[moving.Moved | None]] = {}  # by what moves, see `moving.key`
         self.same_moves: dict[tuple[tuple[int, ...], bytes], Moves] = {}
+        self.cached: dict[tuple[int, ...], Moves] = {}  # moves behind a cache, by their shapes
+        self.of_cache: dict[str, tuple[tuple[str, int], ...]] = {}  # numbers read and written, by who gives them
         self.random: set[fx.Node] = set()  # nodes whose random numbers are counted
         self.exchanged: set[str] = set()  # layers that read a parameter by its rows, as ``x @ w`` does
         signature = program.graph_signature
@@ -108,6 +112,9 @@ class Translator(Reader):
         for last in dict.fromkeys(self.made_by[node].name for node in read if node in self.made_by):
             shape = next(made.shape for made in self.made_by.values() if made.name == last)
             self.steps.append((Operation.digital(self.output_name(), "output", shape), (last,)))
+        for place, (operation, sources) in enumerate(self.steps):  # what reads a cache has no rule that counts that
+            if functions := self.of_cache.get(operation.name):
+                self.steps[place] = replace(operation, functions=functions), sources
         straight = {
             layer.parameter
             for layer, _ in self.steps
@@ -138,6 +145,15 @@ class Translator(Reader):
             return
         if not isinstance(node.target, torch._ops.OpOverload):
             raise InputError(self.refusal(node))
+        if name == CACHED:
+            before, layout = self.made_by[sources[0]], self.layouts[sources[0]]
+            if not layout.first:
+                raise MixedError
+            shape = layout.sample_shape(shape_of(node))
+            made, functions = behind_a_cache(self.unique(self.digital_name(node)), before, shape, self.cached)
+            self.add(node, made, [before], layout)
+            self.of_cache[made.name] = functions
+            return
         if name in moving.MOVES and self.move(node, sources):
             return
         kind, detail = ACCEPTED.get(name, ("", ""))
@@ -171,6 +187,8 @@ class Translator(Reader):
             )
         except LookupError:
             return False
+        if known not in self.known_moves:
+            found = [None if each is None else self.alike(each) for each in found]
         if known:
             self.known_moves[known] = found
         several = isinstance(node.meta["val"], tuple | list)
@@ -183,11 +201,16 @@ class Translator(Reader):
             self.made_by[node], self.layouts[node] = made[0]
         return True
 
+    def alike(self, found: moving.Moved) -> moving.Moved:
+        """Return the same with the places of an earlier move, if these are the same: they are kept once."""
+        places = found.moves.places
+        digest = hashlib.blake2b(np.ascontiguousarray(places).data).digest()
+        return moving.Moved(self.same_moves.setdefault((places.shape, digest), found.moves), found.layout)
+
     def moved(self, node: fx.Node, operations: Sequence[Operation], found: moving.Moved, several: bool) -> Operation:
         """Return the operation behind a move: a new one, or the one before where every value stays in its place."""
         shape, source = found.moves.places.shape, operations[0]
-        stays = len(operations) == 1 and math.prod(shape) == math.prod(source.shape)
-        stays = stays and np.array_equal(found.moves.places.reshape(-1), np.arange(math.prod(shape)))
+        stays = len(operations) == 1 and math.prod(shape) == math.prod(source.shape) and found.moves.stays
         if stays and shape == source.shape:
             return source
         name = self.unique(node.name if several else self.digital_name(node))
@@ -198,8 +221,7 @@ class Translator(Reader):
             axes, taken = self.selection(node, arguments(node))
             operation = Operation.digital(name, "select", source.shape, shape, detail, axes=axes, taken=taken)
         else:
-            same = self.same_moves.setdefault((shape, found.moves.places.tobytes()), found.moves)
-            operation = Operation(name, "moves", shape, operation_name(node), moves=same)
+            operation = Operation(name, "moves", shape, operation_name(node), moves=found.moves)
         self.steps.append((operation, tuple(dict.fromkeys(each.name for each in operations))))
         return operation
 
@@ -231,6 +253,8 @@ class Translator(Reader):
         name = self.unique(self.digital_name(node))
         inputs = len(dict.fromkeys(self.made_by[source] for source in sources))
         numbers = _numbers(given) if kind in ("activation", "add", "multiply", "pool") else ()
+        if kind == "dropout" and (given.get("train", True) or not self.training):
+            numbers = _numbers({"p": given.get("p", 0.5)})  # of one that does nothing in training: none
         operation = Operation.digital(
             name, kind, before.shape, shape, detail, window, axes, inputs, parameters=parameters, numbers=numbers
         )
@@ -279,7 +303,8 @@ class Translator(Reader):
         for source, operation in zip(sources, operations, strict=True):
             waits[operation] = tuple(sorted({*waits.get(operation, ()), *found.waits.get(source, ())}))
         counted: dict[str, int] = {}
-        for function, number in (*found.functions, *self.drawn(node)):
+        of_cache = [pair for operation in dict.fromkeys(operations) for pair in self.of_cache.pop(operation.name, ())]
+        for function, number in (*found.functions, *self.drawn(node), *of_cache):
             counted[function] = counted.get(function, 0) + number
         name = operation_name(node)
         self.add(
@@ -417,6 +442,6 @@ class Translator(Reader):
 
 
 def _numbers(given: dict[str, Any]) -> tuple[tuple[str, float], ...]:
-    """Return the constants among the arguments of a call, words as 1."""
-    found = {name: 1.0 if isinstance(value, str) else value for name, value in given.items()}
+    """Return the constants among the arguments of a call, words as 1, and the word "none" as 0."""
+    found = {name: float(value != "none") if isinstance(value, str) else value for name, value in given.items()}
     return tuple((name, float(value)) for name, value in found.items() if isinstance(value, bool | int | float))

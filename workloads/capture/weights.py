@@ -19,7 +19,8 @@ from typing import Any, Protocol
 import numpy as np
 from torch import fx
 
-from rpusim.arch.network.moves import IndexMap, Moves
+from rpusim.arch.network.index_maps import IndexMap
+from rpusim.arch.network.moves import Moves
 from rpusim.arch.network.operations import Operation, WeightLayer, Window
 from rpusim.workloads.capture.layout import BATCH, Layout
 from rpusim.workloads.capture.moving import MixedError

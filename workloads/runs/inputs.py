@@ -29,6 +29,7 @@ from rpusim.workloads.cells.inference_cells import InferenceCells
 from rpusim.workloads.cells.training_cells import UnitCells
 from rpusim.workloads.results.document import package_version
 from rpusim.workloads.runs.checkpoint import digest
+from rpusim.workloads.runs.kept_networks import captured_once
 from rpusim.workloads.runs.settings import Experiment, Retraining, Use
 from rpusim.workloads.zoo import data, networks
 from rpusim.workloads.zoo.data import Dataset
@@ -183,6 +184,9 @@ def load_network(given: GivenNetwork, training: bool = False) -> Network:
         if not isinstance(error.__cause__, NotImplementedError | RuntimeError):
             raise
         module, input_shape = networks.build(given)  # its function reads values, which are not there on "meta"
+    if given in networks.NETWORKS:
+        says = f"{module} {input_shape} {training}"
+        return captured_once(given, says, lambda: capture(module, input_shape, given, training))
     return capture(module, input_shape, given, training)
 
 

@@ -8,34 +8,40 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import nn
 
 from rpusim.arch.contract.activity import ActivityLog
 from rpusim.arch.network.network import Network
 from rpusim.arch.network.operations import Operation, WeightLayer
 from rpusim.errors import InputError
-from rpusim.kernels import AnalogSGD
+from rpusim.kernels import AnalogLayer, AnalogSGD
 from rpusim.kernels.layers.recurrent import AnalogRecurrent
 from rpusim.kernels.layers.replicated import Replicated
 from rpusim.kernels.step import CompiledStep, Graph, Unsuitable
 from rpusim.kernels.step.between.branches import OVER, TIMES, WEIGHTED
 from rpusim.kernels.step.between.held import Dropout, Norm
 from rpusim.kernels.step.compiled_step import learning_order
-from rpusim.kernels.step.layers import Matrix, Placed
+from rpusim.kernels.step.placed import Matrix, Placed
 from rpusim.kernels.step.program import Value, pooling
 from rpusim.workloads.capture.capture import capture_modes
 from rpusim.workloads.runs.training_loop import Training, Watch
 
-_PLAIN = ("relu", "sigmoid", "tanh", "silu", "hardsigmoid", "neg")
+_PLAIN = (
+    *("relu", "sigmoid", "tanh", "silu", "hardsigmoid", "neg"),
+    *("hardswish", "mish", "selu", "log_sigmoid", "abs", "exp"),
+)
 """Functions without parameters."""
 _UNCHANGED = ("contiguous", "clone", "alias")
 """Functions that give what they read, and send gradients back unchanged; no other type of numbers, nothing detached."""
 _FIELDS = {
     "leaky_relu": ("negative_slope",),
     "elu": ("alpha",),
+    "celu": ("alpha",),
     "hardtanh": ("min_val", "max_val"),
     "softplus": ("beta", "threshold"),
 }
@@ -117,6 +123,8 @@ class _Program:
         self.placed: list[Placed] = []
         self.norms: list[Norm] = []
         self.masks: list[Dropout] = []
+        self.masked: dict[tuple[int, int], Value] = {}
+        """What is left between layers of a recurrent module, by the module and what it reads; for both directions."""
 
     def step(self, log: ActivityLog | None) -> CompiledStep:
         """Translate all operations, in order."""
@@ -135,7 +143,12 @@ class _Program:
             elif isinstance(operation, WeightLayer):
                 if len(sources) != 1:
                     raise Unsuitable("a recurrent layer that is given its first state")
-                values[operation.name] = self.layer(operation, sources[0])
+                flipped = self.flipped(operation)
+                if flipped is None:
+                    values[operation.name] = self.layer(operation, sources[0])
+                else:  # its vectors are counted as they come, and only its states go backwards
+                    given = self.layer(operation, values[flipped])
+                    values[operation.name] = self.graph.gather(given, _numbered(given.shape)[::-1])
             else:
                 values[operation.name] = self.digital(operation, sources)
         modules = [*(each.module for each in self.placed), *(each.module for each in self.norms)]
@@ -144,6 +157,18 @@ class _Program:
             raise Unsuitable("parameters outside of weight layers and norms")
         order = learning_order(model, self.placed)
         return CompiledStep(self.graph, self.placed, order, log, self.norms, self.masks)
+
+    def flipped(self, operation: WeightLayer) -> str | None:
+        """Return what the input's matrix of a layer that goes backwards reads, before it is turned round; else None."""
+        part, inner = self.recurrent_of(operation)
+        if part is None or not (inner.startswith("ih_l") and inner.endswith("_reverse")):
+            return None
+        (before,) = self.network.graph.predecessors(operation.name)
+        turned = next(each for each in self.network.operations if each.name == before)
+        found = list(self.network.graph.predecessors(before))
+        if turned.detail != "flip" or len(found) != 1:
+            raise Unsuitable("a recurrent layer that goes backwards through something else than a sequence")
+        return found[0]
 
     def classify(self, operation: Operation, source: Value) -> None:
         """End with classes, which stand on the last axis."""
@@ -154,11 +179,13 @@ class _Program:
 
     def layer(self, operation: WeightLayer, source: Value) -> Value:
         """Multiply by a weight, for the first time or once more."""
-        if operation.turned:
-            raise Unsuitable("a weight that is used transposed")
-        module = self.holder(operation)
+        module, flipped = self.holder(operation), operation.turned
         if isinstance(module, Replicated):
             raise Unsuitable("replicas of a layer")
+        several = isinstance(module, AnalogLayer) and len(module.tiles) > 1
+        log = module.log if isinstance(module, AnalogLayer) else None
+        if flipped and several and log is not None and log.uses:  # the tiles have other numbers in such a use
+            raise Unsuitable("a weight that is used transposed, on several arrays of a chip")
         positions = 1 if operation.is_recurrent else operation.vectors
         if not operation.is_recurrent:
             source = self.between_layers(operation, source)
@@ -173,13 +200,13 @@ class _Program:
                 placed.layer if which is None else which, operation.detail, source, operation.outputs
             )
         if which is None:
-            return self.graph.layer(placed.layer, source, operation.shape)
+            return self.graph.layer(placed.layer, source, operation.shape, flipped)
         if (placed.layer.positions, placed.image if placed.window else ()) != (
             positions,
             source.shape if placed.window else (),
         ):
             raise Unsuitable("a weight that is used for samples of different sizes")
-        return self.graph.use(which, source, operation.shape)
+        return self.graph.use(which, source, operation.shape, flipped)
 
     def known(self, module: nn.Module | Matrix) -> int | None:
         """Find the number of a layer that was used before; None: it was not."""
@@ -209,22 +236,35 @@ class _Program:
     def between_layers(self, operation: WeightLayer, source: Value) -> Value:
         """Apply the dropout between the layers of a recurrent module."""
         part = self.behind_dropout(operation)
-        return source if part is None else self.mask(Dropout(part, "dropout", source.shape, time_first=True), source)
+        if part is None:
+            return source
+        place = id(part), source.number
+        if place not in self.masked:
+            self.masked[place] = self.mask(Dropout(part, "dropout", source.shape, time_first=True), source)
+        return self.masked[place]
 
     def behind_dropout(self, operation: Operation) -> nn.Module | None:
         """Return the recurrent module of which a layer is the second or a later one, with dropout before it."""
+        part, inner = self.recurrent_of(operation)
+        first = inner.removesuffix("_reverse") == "ih_l0"
+        return part if part is not None and inner.startswith("ih_l") and not first and part.dropout else None
+
+    def recurrent_of(self, operation: Operation) -> tuple[Any, str]:
+        """Return the recurrent module that an operation is a matrix of, if it is, and the matrix's name there."""
         outer, _, inner = operation.name.partition(":")[0].rpartition(".")
         try:
             part = self.model.get_submodule(outer) if outer else self.model
         except AttributeError:
-            return None
-        recurrent = isinstance(part, nn.RNNBase | AnalogRecurrent)
-        return part if recurrent and inner.startswith("ih_l") and inner != "ih_l0" and part.dropout else None
+            return None, inner
+        return part if isinstance(part, nn.RNNBase | AnalogRecurrent) else None, inner
 
     def is_between_layers(self, operation: Operation) -> bool:
         """Tell whether all that reads an operation are later layers of recurrent modules, which have its dropout."""
-        readers = {each.name: each for each in self.network.operations}
-        behind = [readers[name] for name in self.network.graph.successors(operation.name)]
+        readers, follow = {each.name: each for each in self.network.operations}, self.network.graph.successors
+        behind = [readers[name] for name in follow(operation.name)]
+        for turned in [each for each in behind if each.detail == "flip"]:
+            behind.remove(turned)
+            behind += [readers[name] for name in follow(turned.name)]
         return all(isinstance(each, WeightLayer) and self.behind_dropout(each) is not None for each in behind)
 
     def mask(self, dropout: Dropout, source: Value) -> Value:
@@ -238,7 +278,12 @@ class _Program:
         if kind == "flatten" or operation.detail in _UNCHANGED:
             return graph.reshape(source, operation.shape)
         if kind == "activation":
-            return graph.function(operation.detail, source, *_numbers(operation))
+            tangent = operation.detail == "gelu" and dict(operation.numbers).get("approximate", 0.0) != 0.0
+            return graph.function("gelu tanh" if tangent else operation.detail, source, *_numbers(operation))
+        if kind == "moves":
+            return _moved(graph, operation, sources)
+        if kind == "pool" and operation.axes:
+            source = _axes_last(graph, source, operation.axes)
         if kind == "pool":
             return graph.pool(source, operation.shape, _window(operation, source), operation.detail == "average")
         if kind == "select":
@@ -255,9 +300,14 @@ class _Program:
         raise Unsuitable(f"the operation {operation.detail or kind}")
 
     def dropout(self, operation: Operation, source: Value) -> Value:
-        """Leave out numbers, or channels, by chance."""
-        channels, module = operation.detail == "feature_dropout", self.module(operation)
-        return self.mask(Dropout(module, "p", source.shape, channels), source)
+        """Leave out numbers, or channels, by chance: as a module says, or as a function was told when captured."""
+        channels, given = operation.detail == "feature_dropout", dict(operation.numbers)
+        try:
+            return self.mask(Dropout(self.module(operation), "p", source.shape, channels), source)
+        except Unsuitable:
+            if "p" not in given:  # it was told to do nothing
+                return source
+        return self.mask(Dropout(self.model, given["p"], source.shape, channels), source)
 
     def norm(self, operation: Operation, source: Value) -> Value:
         """Normalise; a module that does so several times is one norm."""
@@ -302,6 +352,31 @@ def _merged(graph: Graph, operation: Operation, sources: list[Value]) -> Value:
     return graph.merge(WEIGHTED, one, other, *{"rsub": (-share, 1.0), "sub": (1.0, -share)}.get(detail, (1.0, share)))
 
 
+def _numbered(shape: tuple[int, ...]) -> NDArray[np.int64]:
+    """Number the places of a sample."""
+    return np.arange(math.prod(shape)).reshape(shape)
+
+
+def _moved(graph: Graph, operation: Operation, sources: list[Value]) -> Value:
+    """Put the numbers of several values where an operation moves them."""
+    assert operation.moves is not None, "moves say where values go"
+    if bool((operation.moves.places < 0).any()):
+        raise Unsuitable(f"the operation {operation.detail} with numbers that are no one's")
+    sizes, found = [source.size for source in sources], None
+    for number, source in enumerate(sources):
+        own, places = operation.moves.within(sizes, number)
+        taken = graph.gather(source, np.where(own, places, -1).reshape(operation.shape))
+        found = taken if found is None else graph.add(found, taken)
+    assert found is not None, "something is moved"
+    return found
+
+
+def _axes_last(graph: Graph, source: Value, axes: tuple[int, ...]) -> Value:
+    """Turn a value so that these axes come last."""
+    kept = [axis for axis in range(len(source.shape)) if axis not in axes]
+    return graph.gather(source, _numbered(source.shape).transpose(*kept, *axes))
+
+
 def _spread(graph: Graph, source: Value, shape: tuple[int, ...]) -> Value:
     """Repeat the numbers of a value along the axes on which it has one, as torch does."""
     if source.shape == shape:
@@ -317,6 +392,8 @@ def _numbers(operation: Operation) -> tuple[float, float]:
         return 0.0, 6.0
     given = dict(operation.numbers)
     plain = given.get("scale", 1.0) == given.get("input_scale", 1.0) == 1.0
+    if operation.detail == "gelu":
+        return 0.0, 0.0
     fields = _FIELDS.get(operation.detail, ("",))
     if not plain or any(name not in given for name in fields):
         raise Unsuitable(f"the function {operation.detail}")
@@ -326,10 +403,8 @@ def _numbers(operation: Operation) -> tuple[float, float]:
 
 def _window(operation: Operation, source: Value) -> tuple[int, ...]:
     """Find the sizes of a pooling, along two axes."""
-    if operation.axes:  # a mean
+    if operation.axes:  # a mean, over the last axes
         axes = len(source.shape) - len(operation.axes)
-        if operation.axes != tuple(range(axes, len(source.shape))):
-            raise Unsuitable("a mean over other than the last axes")
         width = math.prod(source.shape[axes:])
         return pooling(height=1, width=width, tall=1, wide=width, down=1, across=1, rows=1, columns=1)
     over = operation.pooled

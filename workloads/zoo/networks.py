@@ -1,7 +1,8 @@
-"""The networks that papers of the field were measured on, as plain torch modules, and two cut to scikit-learn's digits.
+"""The networks of the zoo by name: those that papers of the field were measured on, and those that people run.
 
-Each function returns a module with torch's own initial weights and float32; on ``torch.device("meta")`` it allocates
-nothing. `build` finds one by name. All end in a log-softmax over the classes, so the loss is `torch.nn.NLLLoss`.
+Each is a plain torch module with torch's own initial weights and float32, of a family that has a file of its own; on
+``torch.device("meta")`` it allocates nothing. `build` finds one by name. Classifiers end in a log-softmax over the
+classes, so their loss is `torch.nn.NLLLoss`; language models end in scores.
 
 >>> module, input_shape = build("lenet-digits")
 >>> input_shape
@@ -15,254 +16,29 @@ import operator
 import os
 import runpy
 import threading
-from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
+import torch
 from torch import Tensor, dtype, nn
 
 from rpusim.arch.contract.configuration import shown
 from rpusim.errors import InputError, nearest, written
-
-
-def fcn(inputs: int = 784, classes: int = 10) -> nn.Module:
-    """Build the fully connected network of Gokmen & Vlasov 2016: sigmoid layers of 256 and 128, log-softmax out.
-
-    inputs:   values of a sample; its shape is (inputs,), or any shape with that many values.
-    classes:  number of outputs.
-
-    Arrays (bias column included) 256 x 785, 128 x 257, 10 x 129: 235,146 weights.
-    """
-    return _sequence(
-        flatten=nn.Flatten(),
-        fc1=nn.Linear(inputs, 256),
-        sigmoid1=nn.Sigmoid(),
-        fc2=nn.Linear(256, 128),
-        sigmoid2=nn.Sigmoid(),
-        fc3=nn.Linear(128, classes),
-        log_softmax=nn.LogSoftmax(dim=1),
-    )
-
-
-def lenet_2017() -> nn.Module:
-    """Build the convolutional network of Gokmen, Onen & Haensch 2017 on 28 x 28 images: tanh, max pooling, log-softmax.
-
-    Arrays (bias column included) 16 x 26, 32 x 401, 128 x 513, 10 x 129: 80,202 weights; 576, 64, 1 and 1 vectors.
-    """
-    return _sequence(
-        conv1=nn.Conv2d(1, 16, 5),
-        tanh1=nn.Tanh(),
-        pool1=nn.MaxPool2d(2),
-        conv2=nn.Conv2d(16, 32, 5),
-        tanh2=nn.Tanh(),
-        pool2=nn.MaxPool2d(2),
-        flatten=nn.Flatten(),
-        fc1=nn.Linear(512, 128),
-        tanh3=nn.Tanh(),
-        fc2=nn.Linear(128, 10),
-        log_softmax=nn.LogSoftmax(dim=1),
-    )
-
-
-def lenet_digits() -> nn.Module:
-    """Build the same on 8 x 8 images: 3 x 3 kernels, both convolutions padded, pooling after each.
-
-    Arrays (bias column included) 16 x 10, 32 x 145, 64 x 129, 10 x 65: 13,706 weights; 64, 16, 1 and 1 vectors.
-    """
-    return _sequence(
-        conv1=nn.Conv2d(1, 16, 3, padding=1),
-        tanh1=nn.Tanh(),
-        pool1=nn.MaxPool2d(2),
-        conv2=nn.Conv2d(16, 32, 3, padding=1),
-        tanh2=nn.Tanh(),
-        pool2=nn.MaxPool2d(2),
-        flatten=nn.Flatten(),
-        fc1=nn.Linear(128, 64),
-        tanh3=nn.Tanh(),
-        fc2=nn.Linear(64, 10),
-        log_softmax=nn.LogSoftmax(dim=1),
-    )
-
-
-def alexnet() -> nn.Module:
-    """Build AlexNet in one tower, as mapped in Gokmen, Onen & Haensch 2017: 227 x 227 images, 1000 classes.
-
-    Arrays (without bias) 96 x 363, 256 x 2400, 384 x 2304, 384 x 3456, 256 x 3456, 4096 x 9216, 4096 x 4096,
-    1000 x 4096; 3025, 729, 169, 169, 169, 1, 1 and 1 vectors. Local response normalisation is left out.
-    """
-    return _sequence(
-        conv1=nn.Conv2d(3, 96, 11, stride=4),
-        relu1=nn.ReLU(),
-        pool1=nn.MaxPool2d(3, stride=2),
-        conv2=nn.Conv2d(96, 256, 5, padding=2),
-        relu2=nn.ReLU(),
-        pool2=nn.MaxPool2d(3, stride=2),
-        conv3=nn.Conv2d(256, 384, 3, padding=1),
-        relu3=nn.ReLU(),
-        conv4=nn.Conv2d(384, 384, 3, padding=1),
-        relu4=nn.ReLU(),
-        conv5=nn.Conv2d(384, 256, 3, padding=1),
-        relu5=nn.ReLU(),
-        pool3=nn.MaxPool2d(3, stride=2),
-        flatten=nn.Flatten(),
-        dropout1=nn.Dropout(),
-        fc1=nn.Linear(9216, 4096),
-        relu6=nn.ReLU(),
-        dropout2=nn.Dropout(),
-        fc2=nn.Linear(4096, 4096),
-        relu7=nn.ReLU(),
-        fc3=nn.Linear(4096, 1000),
-        log_softmax=nn.LogSoftmax(dim=1),
-    )
-
-
-def rapa_cifar() -> nn.Module:
-    """Build three convolutions with pooling and a readout, for 32 x 32 images (Rasch, Gokmen, Rigotti & Haensch 2019).
-
-    Arrays (bias column included) 32 x 76, 32 x 801, 64 x 801, 10 x 1025; 1024, 256, 64 and 1 vectors.
-    """
-    return _sequence(
-        conv1=nn.Conv2d(3, 32, 5, padding=2),
-        relu1=nn.ReLU(),
-        pool1=nn.MaxPool2d(2),
-        conv2=nn.Conv2d(32, 32, 5, padding=2),
-        relu2=nn.ReLU(),
-        pool2=nn.MaxPool2d(2),
-        conv3=nn.Conv2d(32, 64, 5, padding=2),
-        relu3=nn.ReLU(),
-        pool3=nn.MaxPool2d(2),
-        flatten=nn.Flatten(),
-        fc=nn.Linear(1024, 10),
-        log_softmax=nn.LogSoftmax(dim=1),
-    )
-
-
-def vgg8() -> nn.Module:
-    """Build the default network of DNN+NeuroSim V2 for CIFAR-10: six 3 x 3 convolutions, two linear layers, no biases.
-
-    Arrays 128 x 27, 128 x 1152, 256 x 1152, 256 x 2304, 512 x 2304, 512 x 4608, 1024 x 8192, 10 x 1024: 12,973,440
-    weights; 1024, 1024, 256, 256, 64, 64, 1 and 1 vectors.
-    """
-    layers: list[tuple[str, nn.Module]] = []
-    for block, (before, after) in enumerate([(3, 128), (128, 256), (256, 512)], start=1):
-        for half, inputs in (("a", before), ("b", after)):
-            layers.append((f"conv{block}{half}", nn.Conv2d(inputs, after, 3, padding=1, bias=False)))
-            layers.append((f"relu{block}{half}", nn.ReLU()))
-        layers.append((f"pool{block}", nn.MaxPool2d(2)))
-    return _sequence(
-        **dict(layers),
-        flatten=nn.Flatten(),
-        fc1=nn.Linear(8192, 1024, bias=False),
-        relu4=nn.ReLU(),
-        fc2=nn.Linear(1024, 10, bias=False),
-        log_softmax=nn.LogSoftmax(dim=1),
-    )
-
-
-class Bottleneck(nn.Module):
-    """The block of ResNet-50: 1 x 1, 3 x 3 and 1 x 1 convolutions with batch normalisation, beside a shortcut.
-
-    inputs:  channels that come in.
-    width:   channels inside; four times as many go out.
-    stride:  of the 3 x 3 convolution.
-    """
-
-    def __init__(self, inputs: int, width: int, stride: int) -> None:
-        super().__init__()
-        outputs = 4 * width
-        self.conv1, self.norm1 = nn.Conv2d(inputs, width, 1, bias=False), nn.BatchNorm2d(width)
-        self.conv2, self.norm2 = nn.Conv2d(width, width, 3, stride, 1, bias=False), nn.BatchNorm2d(width)
-        self.conv3, self.norm3 = nn.Conv2d(width, outputs, 1, bias=False), nn.BatchNorm2d(outputs)
-        self.relu = nn.ReLU()
-        self.shortcut: nn.Module = nn.Identity()
-        if stride > 1 or inputs != outputs:
-            self.shortcut = _sequence(
-                conv=nn.Conv2d(inputs, outputs, 1, stride, bias=False), norm=nn.BatchNorm2d(outputs)
-            )
-
-    def forward(self, x: Tensor) -> Tensor:
-        y = self.relu(self.norm1(self.conv1(x)))
-        y = self.norm3(self.conv3(self.relu(self.norm2(self.conv2(y)))))
-        return cast(Tensor, self.relu(y + self.shortcut(x)))
-
-
-def resnet50() -> nn.Module:
-    """Build ResNet-50 (He et al. 2016) for 224 x 224 images and 1000 classes, strides in the 3 x 3 convolutions.
-
-    25.5 million weights in 53 convolutions and a linear layer.
-    """
-    layers: list[tuple[str, nn.Module]] = []
-    inputs = 64
-    for stage, (width, blocks) in enumerate([(64, 3), (128, 4), (256, 6), (512, 3)], start=1):
-        for block in range(blocks):
-            layers.append((f"stage{stage}{'abcdef'[block]}", Bottleneck(inputs, width, 2 if stage > 1 > block else 1)))
-            inputs = 4 * width
-    return _sequence(
-        conv=nn.Conv2d(3, 64, 7, stride=2, padding=3, bias=False),
-        norm=nn.BatchNorm2d(64),
-        relu=nn.ReLU(),
-        pool=nn.MaxPool2d(3, stride=2, padding=1),
-        **dict(layers),
-        mean=nn.AdaptiveAvgPool2d(1),
-        flatten=nn.Flatten(),
-        fc=nn.Linear(2048, 1000),
-        log_softmax=nn.LogSoftmax(dim=1),
-    )
-
-
-class Basic(nn.Module):
-    """The block of the small residual networks: two 3 x 3 convolutions with batch normalisation, beside a shortcut.
-
-    inputs:   channels that come in.
-    outputs:  channels that go out.
-    stride:   of the first convolution.
-    """
-
-    def __init__(self, inputs: int, outputs: int, stride: int) -> None:
-        super().__init__()
-        self.conv1, self.norm1 = nn.Conv2d(inputs, outputs, 3, stride, 1, bias=False), nn.BatchNorm2d(outputs)
-        self.conv2, self.norm2 = nn.Conv2d(outputs, outputs, 3, 1, 1, bias=False), nn.BatchNorm2d(outputs)
-        self.relu = nn.ReLU()
-        self.shortcut: nn.Module = nn.Identity()
-        if stride > 1 or inputs != outputs:
-            self.shortcut = _sequence(
-                conv=nn.Conv2d(inputs, outputs, 1, stride, bias=False), norm=nn.BatchNorm2d(outputs)
-            )
-
-    def forward(self, x: Tensor) -> Tensor:
-        y = self.norm2(self.conv2(self.relu(self.norm1(self.conv1(x)))))
-        return cast(Tensor, self.relu(y + self.shortcut(x)))
-
-
-def resnet20() -> nn.Module:
-    """Build ResNet-20 (He et al. 2016) for 32 x 32 images and 10 classes, with 1 x 1 convolutions where sizes change.
-
-    270,896 weights in 21 convolutions and a linear layer, biases aside.
-    """
-    layers: list[tuple[str, nn.Module]] = []
-    inputs = 16
-    for stage, outputs in enumerate([16, 32, 64], start=1):
-        for block in range(3):
-            layers.append((f"stage{stage}{'abc'[block]}", Basic(inputs, outputs, 2 if stage > 1 > block else 1)))
-            inputs = outputs
-    return _sequence(
-        conv=nn.Conv2d(3, 16, 3, padding=1, bias=False),
-        norm=nn.BatchNorm2d(16),
-        relu=nn.ReLU(),
-        **dict(layers),
-        mean=nn.AdaptiveAvgPool2d(1),
-        flatten=nn.Flatten(),
-        fc=nn.Linear(64, 10),
-        log_softmax=nn.LogSoftmax(dim=1),
-    )
-
-
-def _sequence(**layers: nn.Module) -> nn.Sequential:
-    """Build a sequence whose layers have names, in which maps, reports and errors speak of them."""
-    return nn.Sequential(OrderedDict(layers))
+from rpusim.workloads.zoo import (
+    convolutions,
+    encoders,
+    language_models,
+    mobile,
+    perceptrons,
+    recommenders,
+    recurrent,
+    residual,
+    unet,
+)
+from rpusim.workloads.zoo.language_models import Tokens
 
 
 @dataclass(frozen=True)
@@ -270,64 +46,178 @@ class Entry:
     """A network of the zoo.
 
     builder:      makes the module, with torch's own initial weights.
-    input_shape:  of one sample.
+    input_shape:  of one sample, or whatever else `rpusim.capture` takes for it.
     title:        what it is, in a line.
     source:       where the network comes from.
+    writes:       of language models: makes the module for given tokens, to read a prompt or to write; None: of others.
+    experts:      of a mixture of experts, how many a token may go to.
     """
 
     builder: Callable[[], nn.Module]
-    input_shape: tuple[int, ...]
+    input_shape: tuple[Any, ...]
     title: str
     source: str
+    writes: Callable[[Tokens], nn.Module] | None = None
+    experts: int = 0
+
+
+def _language_model(
+    model: Callable[[Tokens], nn.Module], tokens: int, title: str, source: str, experts: int = 0
+) -> Entry:
+    shape = ((tokens,), torch.int64)
+    return Entry(partial(model, Tokens(tokens)), shape, title, source, model, experts)
+
+
+def _characters(state: int) -> Entry:
+    return Entry(
+        partial(recurrent.CharacterModel, state),
+        (100, 87),
+        f"A character model of two LSTM layers with {state} values each, 87 symbols (Gokmen, Rasch & Haensch 2018)",
+        "Gokmen, Rasch & Haensch 2018, Front. Neurosci. 12:745: LSTM2 on War and Peace; 100 steps as in aihwkit",
+    )
 
 
 _FCN = "Gokmen & Vlasov 2016, Front. Neurosci. 10:333"
 _CNN = "Gokmen, Onen & Haensch 2017, Front. Neurosci. 11:538"
 _FCN_TITLE = "The fully connected network of Gokmen & Vlasov 2016: sigmoid layers of 256 and 128, log-softmax out"
 NETWORKS: dict[str, Entry] = {
-    "fcn": Entry(fcn, (784,), _FCN_TITLE, f"{_FCN}: 784-256-128-10 on MNIST"),
-    "fcn-digits": Entry(partial(fcn, 64), (64,), _FCN_TITLE, f"the hidden layers of {_FCN}, on 8 x 8 digits"),
+    "fcn": Entry(perceptrons.fcn, (784,), _FCN_TITLE, f"{_FCN}: 784-256-128-10 on MNIST"),
+    "fcn-digits": Entry(
+        partial(perceptrons.fcn, 64), (64,), _FCN_TITLE, f"the hidden layers of {_FCN}, on 8 x 8 digits"
+    ),
     "lenet-2017": Entry(
-        lenet_2017,
+        convolutions.lenet_2017,
         (1, 28, 28),
         "The convolutional network of Gokmen, Onen & Haensch 2017 on 28 x 28 images: tanh, max pooling, log-softmax",
         f"{_CNN}: the network trained on MNIST",
     ),
     "lenet-digits": Entry(
-        lenet_digits,
+        convolutions.lenet_digits,
         (1, 8, 8),
         "The same idea on 8 x 8 images: 3 x 3 kernels, both convolutions padded, pooling after each",
         f"after {_CNN}, cut by us to 8 x 8 digits",
     ),
     "rapa-cifar": Entry(
-        rapa_cifar,
+        convolutions.rapa_cifar,
         (3, 32, 32),
         "Three convolutions with pooling on 32 x 32 images, as in Rasch, Gokmen, Rigotti & Haensch 2019, and a readout",
         "Rasch, Gokmen, Rigotti & Haensch 2019, Front. Neurosci. 13:753; channels recalled",
     ),
     "vgg8": Entry(
-        vgg8,
+        convolutions.vgg8,
         (3, 32, 32),
         "The default network of DNN+NeuroSim V2 for CIFAR-10: six 3 x 3 convolutions, two linear layers, no biases",
         "DNN+NeuroSim V2.1 (NetWork.csv): its default training network on CIFAR-10",
     ),
     "resnet20": Entry(
-        resnet20,
+        residual.resnet20,
         (3, 32, 32),
         "ResNet-20 (He et al. 2016) for 32 x 32 images and 10 classes, 1 x 1 convolutions where sizes change",
         "He, Zhang, Ren & Sun 2016, CVPR: deep residual learning, section 4.2 (with shortcuts of option B)",
     ),
     "resnet50": Entry(
-        resnet50,
+        residual.resnet50,
         (3, 224, 224),
         "ResNet-50 (He et al. 2016) for 224 x 224 images and 1000 classes, strides in the 3 x 3 convolutions",
         "He, Zhang, Ren & Sun 2016, CVPR: deep residual learning, 50 layers",
     ),
     "alexnet": Entry(
-        alexnet,
+        convolutions.alexnet,
         (3, 227, 227),
         "AlexNet in one tower, as mapped in Gokmen, Onen & Haensch 2017: 227 x 227 images, 1000 classes",
         f"{_CNN}: the mapping example, after Krizhevsky et al. 2012",
+    ),
+    "vgg16": Entry(
+        convolutions.vgg16,
+        (3, 224, 224),
+        "VGG-16 (Simonyan & Zisserman 2015) for 224 x 224 images and 1000 classes: 13 convolutions, 3 linear layers",
+        "Simonyan & Zisserman 2015, ICLR: configuration D; 138,357,544 parameters",
+    ),
+    "resnet18": Entry(
+        residual.resnet18,
+        (3, 224, 224),
+        "ResNet-18 (He et al. 2016) for 224 x 224 images and 1000 classes",
+        "He, Zhang, Ren & Sun 2016, CVPR: deep residual learning, 18 layers; 11,689,512 parameters",
+    ),
+    "mobilenet-v2": Entry(
+        mobile.mobilenet_v2,
+        (3, 224, 224),
+        "MobileNet-V2 (Sandler et al. 2018) for 224 x 224 images and 1000 classes, convolutions channel by channel",
+        "Sandler, Howard, Zhu, Zhmoginov & Chen 2018, CVPR: inverted residuals; 3,504,872 parameters",
+    ),
+    "unet": Entry(
+        unet.UNet,
+        (1, 256, 256),
+        "The U-Net of Ronneberger, Fischer & Brox 2015 with padded convolutions, 256 x 256 images, two classes",
+        "Ronneberger, Fischer & Brox 2015, MICCAI: 31 million parameters; padding and the size of images are ours",
+    ),
+    "convnext-t": Entry(
+        mobile.convnext_t,
+        (3, 224, 224),
+        "ConvNeXt-T (Liu et al. 2022) for 224 x 224 images and 1000 classes",
+        "Liu, Mao, Wu, Feichtenhofer, Darrell & Xie 2022, CVPR: a ConvNet for the 2020s; 28,589,128 parameters",
+    ),
+    **{f"lstm2-{state}": _characters(state) for state in (64, 128, 256, 512)},
+    "lstm-ptb": Entry(
+        recurrent.WordModel,
+        ((35,), torch.int64),
+        "A word model of two LSTM layers with 650 values each on 35 words (medium, Zaremba et al. 2014)",
+        "Zaremba, Sutskever & Vinyals 2014, arXiv 1409.2329: the medium model, 10000 words of Penn Treebank",
+    ),
+    "transformer-encoder": Entry(
+        encoders.encoder,
+        (128, 512),
+        "The encoder of the base transformer of Vaswani et al. 2017: six layers of width 512, 128 tokens",
+        "Vaswani et al. 2017, NeurIPS: attention is all you need; 18,914,304 parameters, tables aside",
+    ),
+    "vit-s": Entry(
+        partial(encoders.VisionTransformer, 384, 12, 6),
+        (3, 224, 224),
+        "ViT-S/16 for 224 x 224 images and 1000 classes: 12 blocks of width 384",
+        "Dosovitskiy et al. 2021, ICLR, in the size of Touvron et al. 2021 (DeiT-S); 22,050,664 parameters",
+    ),
+    "vit-l": Entry(
+        partial(encoders.VisionTransformer, 1024, 24, 16),
+        (3, 224, 224),
+        "ViT-L/16 (Dosovitskiy et al. 2021) for 224 x 224 images and 1000 classes: 24 blocks of width 1024",
+        "Dosovitskiy et al. 2021, ICLR: an image is worth 16 x 16 words; 304,326,632 parameters",
+    ),
+    "bert-base": Entry(
+        encoders.Bert,
+        ((128,), torch.int64),
+        "BERT base (Devlin et al. 2019) on 128 tokens, with its pooler: 12 blocks of width 768",
+        "Devlin, Chang, Lee & Toutanova 2019, NAACL: 109,482,240 parameters with 30522 words",
+    ),
+    "albert-base": Entry(
+        partial(encoders.Bert, words=30000, table=128, shared=True),
+        ((128,), torch.int64),
+        "ALBERT base (Lan et al. 2020) on 128 tokens: 12 uses of one block of width 768",
+        "Lan et al. 2020, ICLR: 11,683,584 parameters with 30000 words",
+    ),
+    "gpt2": _language_model(
+        language_models.gpt2,
+        1024,
+        "GPT-2 (Radford et al. 2019), the small one, on 1024 tokens: 12 blocks of width 768, readout tied to the words",
+        "Radford et al. 2019, language models are unsupervised multitask learners: 124,439,808 parameters",
+    ),
+    "llama-7b": _language_model(
+        language_models.llama_7b,
+        2048,
+        "Llama 7B (Touvron et al. 2023) on 2048 tokens: 32 blocks of width 4096, rotary places, gated layers",
+        "Touvron et al. 2023, arXiv 2302.13971: 6,738,415,616 parameters",
+    ),
+    "moe-small": _language_model(
+        language_models.moe_small,
+        1024,
+        "A mixture of experts on 1024 tokens: GPT-2 of width 512 and 8 blocks, 2 of 8 experts for each token",
+        "ours, after Shazeer et al. 2017, ICLR, and Fedus et al. 2022, JMLR 23:120",
+        experts=8,
+    ),
+    "dlrm-small": Entry(
+        recommenders.Dlrm,
+        ((13,), ((26,), torch.int64)),
+        "A DLRM (Naumov et al. 2019) of 13 numbers and 26 tables of 10000 rows, products of all pairs",
+        "Naumov et al. 2019, arXiv 1906.00091: layers of its Criteo Kaggle run; the tables are cut by us",
     ),
 }
 

@@ -54,10 +54,10 @@ def scale(factors: Floats, x: Floats, y: Floats, adds: bool) -> None:
 
 
 def select(x: Floats, places: Integers, y: Floats) -> None:
-    """Take numbers of every sample from their places. x: (samples, numbers); y: (samples, places), filled."""
+    """Take numbers of every sample from their places, and 0 from -1. x: (samples, numbers); y: (samples, places)."""
     for b in range(len(y)):
         for k in range(len(places)):
-            y[b, k] = x[b, places[k]]
+            y[b, k] = x[b, places[k]] if places[k] >= 0 else _F(0)
 
 
 def select_back(of_y: Floats, places: Integers, of_x: Floats, adds: bool) -> None:
@@ -67,4 +67,5 @@ def select_back(of_y: Floats, places: Integers, of_x: Floats, adds: bool) -> Non
             for k in range(of_x.shape[1]):
                 of_x[b, k] = _F(0)
         for k in range(len(places)):
-            of_x[b, places[k]] += of_y[b, k]
+            if places[k] >= 0:
+                of_x[b, places[k]] += of_y[b, k]

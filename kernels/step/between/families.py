@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from rpusim.kernels.base.loops import Floats, Integers, compile_loop
-from rpusim.kernels.step.between import branches, norms, recurrence
+from rpusim.kernels.step.between import branches, norms, recurrence, smooth
 from rpusim.kernels.step.col import Piece, Room, Tables
 from rpusim.kernels.step.program import (
     ADDS,
@@ -33,6 +33,7 @@ from rpusim.kernels.step.program import (
     PIXELS,
     SIZE,
     SIZES_AT,
+    SMOOTH,
     SORTED_ERRORS,
     SORTED_VECTORS,
     SOURCE,
@@ -46,6 +47,9 @@ from rpusim.kernels.step.views import numbers_at, part, places_at
 of_branches: Any = None
 of_norms: Any = None
 of_cells: Any = None
+of_functions: Any = None
+apply: Any = None
+pass_back: Any = None
 merge: Any = None
 merge_back: Any = None
 affine: Any = None
@@ -61,7 +65,7 @@ step_forward: Any = None
 step_backward: Any = None
 by_sample: Any = None
 
-FAMILIES = {"branches": (MERGE, AFFINE, GATHER, MASK), "norms": (NORM,), "cells": (CELL,)}
+FAMILIES = {"branches": (MERGE, AFFINE, GATHER, MASK), "norms": (NORM,), "cells": (CELL,), "smooth": (SMOOTH,)}
 """Families of instructions, and what belongs to each."""
 _F = np.float32
 _KEPT_OF = recurrence.KEPT_OF
@@ -84,6 +88,8 @@ def do(given: Integers, a: np.float32, b: np.float32, tables: Tables, room: Room
         of_norms(given, a, tables, room, back)
     elif given[OP] == CELL:
         of_cells(given, room.memory, back)
+    elif given[OP] == SMOOTH:
+        of_functions(given, a, room.memory, back)
     else:
         of_branches(given, a, b, tables, room, piece, back)
 
@@ -130,6 +136,17 @@ def do_branch(
         merge_back(_WEIGHTED, a, False, of_out, of_out, of_out, adds, of_source)
     else:
         affine(a, b, source, out)
+
+
+def do_function(given: Integers, a: np.float32, memory: Floats, back: bool) -> None:
+    """Do an instruction of `smooth`, or go ``back`` through it."""
+    size = given[SIZE]
+    source, out = memory[given[SOURCE] : given[SOURCE] + size], memory[given[OUT] : given[OUT] + size]
+    if not back:
+        apply(given[WHICH], a, source, out)
+    elif given[OF_SOURCE] >= 0:
+        of_out, found = memory[given[OF_OUT] : given[OF_OUT] + size], memory[given[OF_SOURCE] : given[OF_SOURCE] + size]
+        pass_back(given[WHICH], a, source, out, of_out, given[ADDS] != 0, found)
 
 
 def do_norm(given: Integers, epsilon: np.float32, tables: Tables, room: Room, back: bool) -> None:
@@ -238,6 +255,7 @@ def loops_of(present: Iterable[str]) -> dict[str, Any]:
     if not families:
         return {"between": _nothing_between, "learn_between": _nothing_learns}
     made: dict[str, Any] = {"of_branches": _no_branch, "of_norms": _no_norm, "of_cells": _no_step}
+    made["of_functions"] = _no_function
     if "branches" in families:
         names = ("merge", "merge_back", "affine", "scale", "select", "select_back")
         of_each = {name: compile_loop(getattr(branches, name)) for name in names}
@@ -245,6 +263,9 @@ def loops_of(present: Iterable[str]) -> dict[str, Any]:
     if "norms" in families:
         of_norm = ("moments", "keep", "normalise", "normalise_back")
         made["of_norms"] = compile_loop(do_norm, **{name: compile_loop(getattr(norms, name)) for name in of_norm})
+    if "smooth" in families:
+        of_each = {name: compile_loop(getattr(smooth, name), fastmath={"contract"}) for name in ("apply", "pass_back")}
+        made["of_functions"] = compile_loop(do_function, **of_each)
     if "cells" in families:
         steps = {
             "step_forward": compile_loop(recurrence.forward, fastmath={"contract"}),
@@ -276,6 +297,10 @@ def _no_norm(given: Any, epsilon: Any, tables: Any, room: Any, back: Any) -> Non
 
 def _no_step(given: Any, memory: Any, back: Any) -> None:
     """Stand for `do_step`."""
+
+
+def _no_function(given: Any, a: Any, memory: Any, back: Any) -> None:
+    """Stand for `do_function`."""
 
 
 def _nothing_learns(tables: Any, room: Any, rate: Any) -> None:

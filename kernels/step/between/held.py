@@ -25,14 +25,14 @@ class Dropout:
     """Draw the masks of a dropout from torch's generator, by torch's own function: the same numbers as in torch's way.
 
     module:     which says whether it trains, and how likely a number is left out.
-    field:      in which of its fields.
+    field:      in which of its fields; or how likely that is.
     shape:      of a sample.
     channels:   whether whole channels are left out.
     time_first: whether torch has it drawn for the first step of all samples, then for the second, and so on.
     """
 
     module: nn.Module
-    field: str
+    field: str | float
     shape: tuple[int, ...]
     channels: bool = False
     time_first: bool = False
@@ -40,7 +40,7 @@ class Dropout:
     def drawn(self, batch: int) -> Floats:
         """Draw a mask for so many samples: what every number is multiplied by, in the order of the memory."""
         shape = (self.shape[0], batch, *self.shape[1:]) if self.time_first else (batch, *self.shape)
-        share = float(getattr(self.module, self.field))
+        share = float(getattr(self.module, self.field)) if isinstance(self.field, str) else self.field
         if not self.module.training or not share:
             return np.ones(math.prod(shape), np.float32)
         with torch.no_grad():

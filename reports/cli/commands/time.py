@@ -29,6 +29,10 @@ from rpusim.reports.cli.timing import is_training, timed
 @how_it_is_timed
 @sweep
 @workers
+@click.option("--prompt", type=int, metavar="TOKENS", help="Of a language model: tokens that are read at once.")
+@click.option("--generate", type=int, metavar="TOKENS", help="Steps after the prompt that write one token each.")
+@click.option("--cache", type=click.Choice(["buffer", "global buffer", "DRAM"]), help="Where keys and values wait.")
+@click.option("--routing", metavar="SHARE,...", help="Of a mixture of experts: shares of tokens; else all alike.")
 @click.option("--what-if", is_flag=True, help="Time it on changed chips, too: twice the ADCs, lanes, bandwidth.")
 @click.option("--out", type=click.Path(path_type=Path), metavar="DIR", help="The run folder to write.")
 @as_json
@@ -46,11 +50,16 @@ def time_network(
 
     The event engine runs samples of NETWORK; what the arrays do with them is assumed, not computed, and the result
     says so. A network of your own is given as FILE.py:FUNCTION; the file is run, with all your rights.
+
+    A language model of the zoo (gpt2, llama-7b, moe-small) reads a --prompt and then writes: tokens per second and
+    joules per token of both.
     """
     from rpusim.arch.chips.chip import load_chip
     from rpusim.workloads.results import run_folder
 
-    values = several(settings)
+    values, writes = several(settings), {name: options.pop(name) for name in ("prompt", "generate", "cache", "routing")}
+    if any(given is not None for given in writes.values()):
+        return _written(network, chip, training, out, settings, json_wanted, options, writes)
     if any(len(given) > 1 for given in values.values()):
         _sweep(network, chip, training, out, values, number, json_wanted, options)
         return
@@ -67,6 +76,52 @@ def time_network(
     show(found.document, json_wanted)
     if out is not None:
         say_where(out / "report.html", json_wanted)
+
+
+def _written(
+    network: str,
+    chip: str,
+    training: bool | None,
+    out: Path | None,
+    settings: tuple[str, ...],
+    json_wanted: bool,
+    options: dict[str, Any],
+    writes: dict[str, Any],
+) -> None:
+    """Time a language model that reads a prompt and writes."""
+    from rpusim.reports.cli.console import aside
+    from rpusim.workloads.results import run_folder
+    from rpusim.workloads.runs.language import time_language_model
+
+    if writes["prompt"] is None:
+        raise InputError("--prompt: a number of tokens is needed, as --generate, --cache or --routing was given")
+    plain = {"samples": 1, "batch": 1, "replicas": None, "program": False, "what_if": False}
+    for name, value in ({"training": training} | {key: options.pop(key) for key in plain}).items():
+        if value not in (None, plain.get(name, False)):
+            raise InputError(f"--{name.replace('_', '-')}: does not go with --prompt; leave it out")
+    if out is not None:
+        run_folder.check_writable(out)
+    on, device = with_changes(chip, options.pop("device"), settings)
+    given = {name: value for name, value in writes.items() if value is not None}
+    if "routing" in given:
+        given["routing"] = _shares(given["routing"])
+    with aside():
+        found = time_language_model(network, on, device=device, **options, **given)
+    if out is not None:
+        changed = [word for setting in settings for word in ("--set", setting)]
+        how = as_typed({**options, "device": device, **writes})
+        keep(found, out, ["time", network, "--chip", chip, *how, *changed])
+    show(found.document, json_wanted)
+    if out is not None:
+        say_where(out / "report.html", json_wanted)
+
+
+def _shares(given: str) -> list[float]:
+    """Read the value of `--routing`."""
+    try:
+        return [float(part) for part in given.split(",")]
+    except ValueError:
+        raise InputError(f"--routing: got {given!r}, accepted: numbers with commas, one for each expert") from None
 
 
 def _sweep(

@@ -175,6 +175,22 @@ def test_operations_of_the_rooflines_are_two_per_multiply_accumulate(training: A
         assert done[layer] == 3 * number * 2 * mac
 
 
+@pytest.mark.parametrize("share", [0.02, 0.3, 0.7])
+def test_of_the_beginning_of_a_long_piece_operations_are_those_whose_events_are_known(
+    training: Analysis, share: float
+) -> None:
+    first = training.events.first(int(share * len(training.events)))
+    known = Analysis(training.plan, training.pricer, first, training.activity)
+    arrays = np.array([part in ("array", "ADC") for part in known.plan.station_parts])[first.station]
+    seen = np.unique(first.row[arrays])
+    for roofline in known.rooflines():
+        index = known.plan.placement.network.layer_index(roofline.layer)
+        rows = seen[known.activity.layer[seen] == index]
+        assert roofline.array_ps > 0
+        assert 0 < roofline.operations <= 2 * len(rows) * known.plan.placement.network.layers[index].weights
+        assert roofline.document()["array_ops_per_s"] > 0
+
+
 def test_a_layer_whose_array_never_rests_reaches_its_roof() -> None:
     one = analysed(chain(64, 64), "reram-512", 50, False, "layer-pipelined").rooflines()[0]
     assert one.bound_by == "arrays"

@@ -74,6 +74,7 @@ COUNTS: dict[str, tuple[str, ...]] = {
     "scale by a parameter": ("m", "2m"),  # w y; w d, and y d, which is summed up for w
     "table": ("", "m a"),  # less rate times gradient
     "row": ("",),
+    **dict.fromkeys(("of the cache", "to the cache"), ("",)),  # moved, not computed
     "look up": ("t", "a"),  # the gradient is added where the value was
     **dict.fromkeys(("maximum of two", "selection"), ("c", "c")),
     "comparison": ("c",),

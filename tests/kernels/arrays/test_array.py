@@ -3,6 +3,9 @@
 Statistical claims hold within 4 standard errors, seeds being fixed.
 """
 
+import copy
+import pickle
+
 import numpy as np
 import pytest
 import torch
@@ -183,3 +186,29 @@ def test_noise_of_drift_has_the_asked_deviation():
 def test_a_time_that_is_no_number_is_refused():
     with pytest.raises(InputError, match="seconds: nan was given"):
         array_of(ConstantStep()).elapse(float("nan"))
+
+
+@pytest.mark.parametrize("moved", ["nothing", "copy", "pickle", "shared memory", "new buffers", "state"])
+@pytest.mark.parametrize("model", [SoftBounds(dw_min=0.01), LinearStep(dw_min=0.01, write_noise_std=0.5)])
+def test_pulses_reach_the_weights_wherever_they_lie_now(model, moved):
+    """What is prepared for an array is prepared anew after it was copied, moved or restored."""
+    arrays = [DeviceArray(5, 6, model, (1, 2, 3), "numba") for _ in range(2)]
+    x, d, update = torch.rand(3, 6), torch.rand(3, 5), UpdateParameters()
+    for array in arrays:
+        array.pulse(x, d, 0.1, update)
+    kept, found = arrays
+    if moved == "copy":
+        found = copy.deepcopy(found)
+    elif moved == "pickle":
+        found = pickle.loads(pickle.dumps(found))
+    elif moved == "shared memory":
+        found.share_memory()
+    elif moved == "new buffers":
+        found._apply(torch.clone)
+    elif moved == "state":
+        found = DeviceArray(5, 6, model, (7, 8, 9), "numba")
+        found.pulse(x, d, 0.1, update)
+        found.load_state_dict(kept.state_dict())
+    for array in (kept, found):
+        array.pulse(x, d, 0.1, update)
+    assert torch.equal(kept.weights, found.weights) and torch.equal(kept.stored, found.stored)

@@ -113,6 +113,24 @@ def test_cells_that_fall_back_do_bit_for_bit_what_the_exact_execution_does(vecto
     assert torch.equal(exact, merged) and counts.fallbacks.sum() >= ROWS * COLUMNS
 
 
+@pytest.mark.parametrize("vectors", [8, 40])
+def test_a_row_of_which_many_cells_fail_goes_one_by_one_with_all_its_cells(vectors):
+    """Of every row 0, 1 or 20 of 80 cells stand at a bound: the rest is merged, but where too many do. 8 vectors of 10
+    slots are merged as a whole; of 40, cells that fail are tried again part by part."""
+    model = ConstantStep(dw_min=0.001, **EXACT)
+    x, d = torch.rand(vectors, COLUMNS) * 0.5 + 0.5, torch.rand(vectors, ROWS) * 0.5 + 0.5
+    start, number = torch.zeros(ROWS, COLUMNS), torch.tensor([0, 1, 20]).repeat(ROWS)[:ROWS]
+    at_bound = torch.arange(COLUMNS) < number[:, None]
+    start[at_bound] = -1e3
+    options = {"update_bl_management": False, "update_management": False, "desired_bl": 10}
+    exact, _ = _update(model, "exact", x, d, start, 0.01, **options)
+    merged, counts = _update(model, "merged", x, d, start, 0.01, **options)
+    same = merged == exact
+    assert bool(same[number == 20].all()) and bool(same[at_bound].all())
+    assert float(same[(number < 20)[:, None] & ~at_bound].float().mean()) < 0.05
+    assert counts.fallbacks.sum() >= int(at_bound.sum())
+
+
 @pytest.mark.parametrize("sigmas", [0.0, 2.0, 4.05, 5.0])
 @pytest.mark.parametrize(("vectors", "slots"), [(2, 60), (6, 10)])
 def test_near_a_bound_merged_and_exact_weights_have_the_same_distribution(sigmas, vectors, slots):

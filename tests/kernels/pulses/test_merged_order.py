@@ -12,9 +12,10 @@ import torch
 from scipy import stats
 
 from rpusim.kernels import LinearStep, SoftBounds, UpdateParameters, device
+from rpusim.kernels.base.loops import compile_loop
 from rpusim.kernels.devices.base import PulsedDevice
 from rpusim.kernels.devices.models import linear_step
-from rpusim.kernels.pulses import compiled, merged
+from rpusim.kernels.pulses import compiled, merged_counts
 from rpusim.kernels.pulses.cell_numbers import names_of
 from rpusim.kernels.pulses.counts import UpdateCounts
 
@@ -125,7 +126,7 @@ def test_a_sorted_mini_batch_again_and_again_ends_where_the_exact_one_does(order
 def test_spans_are_the_fewest_that_send_up_before_down() -> None:
     """A row of 8 bits, sent in vectors of two: with positive columns spans follow the row, with others the vectors."""
     names = names_of(linear_step.multiplicative_step, 2)
-    spans = merged.compile_loop(merged.spans, **names)
+    spans = compile_loop(merged_counts.spans, **names)
     plus, minus = 0b00110000, 0b11001111  # lowers in slots 4 and 5, raises in all others
     for negative, expected in (
         (0, [(0b00110000, 0b00001111), (0, 0b11000000)]),

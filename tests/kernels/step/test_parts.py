@@ -10,7 +10,9 @@ from hypothesis import strategies as st
 from torch import nn
 
 from rpusim.kernels.base.loops import compile_loop
-from rpusim.kernels.step import functions, products, windows
+from rpusim.kernels.mvm.whole import products
+from rpusim.kernels.step import functions, windows
+from rpusim.kernels.step.between import smooth
 from rpusim.kernels.step.program import pooling
 
 SIZES = st.integers(1, 23)
@@ -71,6 +73,33 @@ def test_functions_and_their_derivatives_are_torchs(name: str) -> None:
     )
     np.testing.assert_allclose(y, wanted.detach().numpy(), rtol=2e-6, atol=1e-7)
     np.testing.assert_allclose(of_x, x.grad.numpy(), rtol=5e-6, atol=2e-6)
+
+
+SMOOTH: dict[str, tuple[nn.Module, float]] = {
+    "gelu": (nn.GELU(), 0.0),
+    "gelu tanh": (nn.GELU(approximate="tanh"), 0.0),
+    "hardswish": (nn.Hardswish(), 0.0),
+    "mish": (nn.Mish(), 0.0),
+    "selu": (nn.SELU(), 0.0),
+    "celu": (nn.CELU(0.6), 0.6),
+    "log_sigmoid": (nn.LogSigmoid(), 0.0),
+}
+
+
+@pytest.mark.parametrize("name", SMOOTH)
+def test_rare_functions_and_their_derivatives_are_torchs(name: str) -> None:
+    module, a = SMOOTH[name]
+    x = torch.cat([torch.linspace(-12, 12, 4001), torch.linspace(-1, 1, 4001), torch.tensor([-60.0, 0.0, 60.0])])
+    x.requires_grad_(True)
+    wanted, slope = module(x), torch.linspace(0.5, 2.0, len(x))
+    wanted.backward(slope)
+    assert x.grad is not None
+    values, y, of_x = x.detach().numpy(), np.empty(len(x), np.float32), np.ones(len(x), np.float32)
+    code = smooth.NAMES.index(name)
+    compile_loop(smooth.apply, fastmath={"contract"})(code, np.float32(a), values, y)
+    compile_loop(smooth.pass_back, fastmath={"contract"})(code, np.float32(a), values, y, slope.numpy(), True, of_x)
+    np.testing.assert_allclose(y, wanted.detach().numpy(), rtol=2e-6, atol=1e-6)
+    np.testing.assert_allclose(of_x, x.grad.numpy() + 1.0, rtol=5e-6, atol=4e-6)
 
 
 def test_the_loss_and_its_gradient_are_torchs() -> None:

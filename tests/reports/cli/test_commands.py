@@ -15,6 +15,7 @@ import yaml
 from rpusim.arch.chips.chip import FOLDER as CHIPS
 from rpusim.reports.cli import commands
 from rpusim.reports.cli.commands import schema
+from rpusim.reports.cli.schema import problem, schema_of
 
 
 def in_a_process(*arguments, **options):
@@ -299,3 +300,44 @@ def test_a_real_process_prints_only_the_document(tmp_path):
     assert (wrong.returncode, wrong.stdout) == (2, "")
     assert wrong.stderr.count("\n") == 1
     assert "Traceback" not in wrong.stderr
+
+
+def test_a_language_model_reads_a_prompt_and_writes(rpusim, tmp_path):
+    """Tokens per second and joules per token are on the screen, in the result and on the page."""
+    given = (
+        "time",
+        "moe-small",
+        "--chip",
+        "reram-512",
+        "--set",
+        "tiles.0.count=4000",
+        "--prompt",
+        "8",
+        "--generate",
+        "2",
+    )
+    outcome = rpusim(*given, "--routing", "4,2,1,1,1,1,1,1", "--out", tmp_path / "run")
+    text = " ".join(outcome.stdout.split())
+    assert "Reading 8 tokens takes" in text
+    assert "Writing 2 tokens takes" in text
+    assert text.count("tokens per second") == 2
+    assert "shares 4, 2, 1, 1, 1, 1, 1, 1" in text
+    found = json.loads((tmp_path / "run" / "result.json").read_text())
+    assert problem(found, schema_of("result")) == ""
+    assert found["language"]["writing"]["timed_steps"] == [8, 9]
+    assert "Writing 2 tokens takes" in (tmp_path / "run" / "report.html").read_text()
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["--generate", "4"], "--prompt: a number of tokens is needed"),
+        (["--prompt", "4", "--samples", "2"], "--samples: does not go with --prompt"),
+        (["--prompt", "4", "--training"], "--training: does not go with --prompt"),
+        (["--prompt", "4", "--routing", "1,x"], "--routing: got '1,x', accepted: numbers with commas"),
+    ],
+)
+def test_what_does_not_go_with_a_prompt_is_refused(words, sentence, rpusim):
+    outcome = rpusim("time", "gpt2", "--chip", "reram-512", *words)
+    assert outcome.status == 2
+    assert sentence in outcome.stderr

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numba import prange
 
-from rpusim.kernels.base.loops import Floats
+from rpusim.kernels.base.loops import Floats, Loop
 
 _F = np.float32
 REORDERED = {"reassoc", "contract", "nsz"}
@@ -123,3 +123,7 @@ def descend(weights: Floats, x: Floats, d: Floats, rate: np.float32) -> None:
             x0, d0 = x[b], rate * d[b, i]
             for j in range(inputs):
                 line[j] -= d0 * x0[j]
+
+
+FORWARD, BACKWARD = Loop(forward, fastmath=REORDERED), Loop(backward, fastmath=REORDERED)
+"""The same, compiled on first use."""

@@ -1,4 +1,4 @@
-"""A multiplication on one tile with its periphery, in compiled loops: `rpusim.kernels.mvm.compiled` without Python."""
+"""A multiplication on one array with its periphery, in compiled loops: `rpusim.kernels.mvm.compiled` without Python."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from rpusim.kernels.base.loops import Floats, compile_loop
 from rpusim.kernels.base.rng import Integer
 from rpusim.kernels.mvm import compiled, wires
 from rpusim.kernels.mvm.compiled import INP_BOUND, INP_LEFT, INP_NOISE, INP_STEP, OUT_SCALE
+from rpusim.kernels.mvm.whole import products
 from rpusim.kernels.mvm.wires import Wide
-from rpusim.kernels.step import products
 
 # Injected by `compile_loop`; named here for the reader and for type checkers.
 prepare: Any = None
@@ -22,7 +22,7 @@ forward: Any = None
 backward: Any = None
 largest: Any = None
 drive: Any = None
-WITH_WIRES = 1  # see `needs`
+WITH_WIRES = 1  # whether there may be wires
 
 _TWO = np.float32(2)
 
@@ -126,7 +126,7 @@ def exactly(
 def stages(parallel: bool, WITH_WIRES: int) -> dict[str, Any]:
     """Compile both ways to multiply, by the names that the step's loop has for them.
 
-    parallel: on all threads. WITH_WIRES: see `needs`.
+    parallel: on all threads. WITH_WIRES: 0 or 1, whether there may be wires that matter.
     """
     made = {
         "forward": compile_loop(products.forward, fastmath=products.REORDERED),
