@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from rpusim.arch.contract.columns import Integers
 from rpusim.arch.mapping.replicas import Amount, Exchange, Inputs, exchange, read_by, share
-from rpusim.arch.network.moves import IndexMap
+from rpusim.arch.network.index_maps import IndexMap
 from rpusim.arch.network.network import INPUT, Network
 from rpusim.arch.network.operations import WeightLayer
 
