@@ -17,7 +17,7 @@ def similarity(model: nn.Module) -> dict[str, float]:
     return {name: part.similarity() for name, part in model.named_modules() if isinstance(part, Replicated)}
 
 
-def document(model: nn.Module, first: dict[str, float]) -> list[dict[str, Any]] | None:
+def rows_of_replicas(model: nn.Module, first: dict[str, float]) -> list[dict[str, Any]] | None:
     """Write what result.json says of replicas, layer by layer; None if no layer has any.
 
     model: on arrays. first: what `similarity` gave of the first weights.

@@ -22,10 +22,10 @@ from rpusim.kernels.layers.replicated import Replication
 from rpusim.kernels.pulses.trains import Execution
 from rpusim.workloads.capture.capture import capture, capture_modes, check_convertible
 from rpusim.workloads.cells import conductance, endurance, pulses, training_cells
-from rpusim.workloads.cells import replicas as replicas_found
 from rpusim.workloads.cells.endurance import Endurance
 from rpusim.workloads.cells.inference_cells import EXACT, InferenceCells
 from rpusim.workloads.cells.management import Management
+from rpusim.workloads.cells.replicas import rows_of_replicas, similarity
 from rpusim.workloads.cells.training_cells import UnitCells
 from rpusim.workloads.clock import sampling
 from rpusim.workloads.clock.coupling import Coupling
@@ -143,7 +143,7 @@ class ChipMeter:
     def __init__(self, module: nn.Module, meter: Meter, modes: Modes, log: LoopLog, lasts: Endurance | None) -> None:
         self._module, self._meter, self._modes, self._log, self._lasts = module, meter, modes, log, lasts
         self._steps = self._operations = 0
-        self._alike = replicas_found.similarity(module)
+        self._alike = similarity(module)
         self._coupling = Coupling(module, meter, self._take)
         log.when_over = self._coupling.stepped
 
@@ -194,7 +194,7 @@ class ChipMeter:
             seconds = measured.ledger.time_ps / PICOSECONDS_PER_SECOND
             last["endurance"] = endurance.document(self._module, placed, self._lasts, seconds, samples)
         last["conductance"] = conductance.document(self._module, placed)
-        if rows := replicas_found.document(self._module, self._alike):
+        if rows := rows_of_replicas(self._module, self._alike):
             last["replicas"] = rows
         return document.result(
             measured,

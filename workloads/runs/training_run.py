@@ -89,7 +89,7 @@ def run(inputs: Inputs, progress: Progress, watch: Watch) -> Result:
         pulses=pulses.document(analog),
         endurance=wear,
         conductance=conductance.document(analog, placement),
-        replicas=replicas.document(analog, alike),
+        replicas=replicas.rows_of_replicas(analog, alike),
         steps={stage.name: step_taken(stage.compiled) for stage in (reference, on_chip)},
         last={"wall": {"seconds": time.perf_counter() - progress.began}},
     )
