@@ -243,5 +243,5 @@ def test_replicas_that_are_none_are_refused():
     recurrent = nn.Sequential(nn.LSTM(3, 4))
     with pytest.raises(InputError, match=r"replicas: got them for '0', a LSTM; accepted: nn\.Linear, nn\.Conv1d"):
         convert(recurrent, NOISY, replicas={"0": Replication(2)})
-    with pytest.raises(InputError, match=r"replicas: got them for '0\.ih_l0', one of a module's matrices"):
+    with pytest.raises(InputError, match=r"replicas: got them for '0\.ih_l0', one of several matrices of a module"):
         convert(recurrent, NOISY, replicas={"0.ih_l0": Replication(2)})
