@@ -15,7 +15,7 @@ from rpusim.arch.account.pauses import picowatts
 from rpusim.arch.account.recurrence import Repeats
 from rpusim.arch.contract.columns import Integers
 from rpusim.arch.contract.compiled_loops import compiled
-from rpusim.arch.engine.program import NEVER
+from rpusim.arch.engine.events import NEVER
 
 AT_ONCE = 60
 """How many groups of stations are looked at in one go: one bit for each."""

@@ -46,7 +46,13 @@ class Pauses:
         return Pauses(nothing, nothing.copy(), nothing.copy(), nothing.copy(), nothing.copy(), np.zeros(0, np.int64))
 
     @staticmethod
-    def of(events: Events, groups: Groups, first_whole: bool = True, rested: Integers | None = None) -> Pauses:
+    def of(
+        events: Events,
+        groups: Groups,
+        first_whole: bool = True,
+        rested: Integers | None = None,
+        by_start: Integers | None = None,
+    ) -> Pauses:
         """Find the pauses between events one by one.
 
         events:       in any order.
@@ -54,6 +60,7 @@ class Pauses:
         first_whole:  whether ``woken_pw`` counts all of the wake time before a first event, as a peak does.
         rested:       (groups,) for how long each had not worked when this piece of work began (ps), see `rested_ps`; -1
                       where it never had. None: none ever had.
+        by_start:     (events,) numbers of the events in the order of their starts; None: they are put in order here.
         """
         stations = int(max(events.station.max(initial=-1), *(max(group[0]) for group in groups), -1)) + 1
         member = [[] for _ in range(stations)]  # type: list[list[int]]
@@ -63,7 +70,7 @@ class Pauses:
         first = np.cumsum([0, *(len(of) for of in member)])
         flat = np.array([number for of in member for number in of], np.int64)
         wake, draws = (np.array([group[column] for group in groups], np.int64) for column in (1, 2))
-        order = np.argsort(events.start, kind="stable")
+        order = np.argsort(events.start, kind="stable") if by_start is None else by_start
         woken = np.zeros(len(events), np.int64)
         before = np.full(len(groups), -1) if rested is None else rested
         columns = events.station, events.start, events.end

@@ -20,6 +20,24 @@ from rpusim.arch.contract.columns import Integers
 from rpusim.arch.contract.digital_work import CLASSES
 from rpusim.arch.engine.events import Events, Op
 from rpusim.arch.parts.part import Part
+from rpusim.arch.parts.registers import READ
+
+
+def drives_columns(phase: Integers, turned: NDArray[np.bool_], cell: CellLayout) -> NDArray[np.bool_]:
+    """Tell whether reads drive the columns of an array (forward, and slices that are columns) or its rows.
+
+    Args:
+        phase: (n,) of each read.
+        turned: (n,) whether it is of a use of a weight transposed, which goes forward from rows to columns.
+        cell: the unit cell's layout.
+
+    Returns:
+        (n,) true for columns.
+    """
+    driven: NDArray[np.bool_] = np.where(turned, phase == Phase.BACKWARD, phase == Phase.FORWARD)
+    driven |= phase == Phase.MAINTENANCE
+    driven |= (phase == Phase.TRANSFER) & (cell.slices != "row")
+    return driven
 
 
 @dataclass(frozen=True)
@@ -91,12 +109,8 @@ class Batch:
 
     @property
     def drives_columns(self) -> NDArray[np.bool_]:
-        """(n,) whether a read drives the array's columns (forward, and slices that are columns) or its rows."""
-        phase, by_row = self.event("phase"), self.cell.slices == "row"
-        of_layer = np.where(self.turned, phase == Phase.BACKWARD, phase == Phase.FORWARD)
-        driven: NDArray[np.bool_] = of_layer | (phase == Phase.MAINTENANCE)
-        driven |= (phase == Phase.TRANSFER) & (not by_row)
-        return driven
+        """(n,) whether a read drives the array's columns or its rows, see the function of this name."""
+        return drives_columns(self.event("phase"), self.turned, self.cell)
 
     @property
     def driven(self) -> Integers:
@@ -177,13 +191,19 @@ def _drive_lines(batch: Batch) -> Priced:
 
 
 def _compute(batch: Batch) -> Priced:
-    """Price digital work, class by class. Outer products that are summed up digitally move a word for every weight.
+    """Price digital work, class by class, and the words that it reads from registers and writes.
+
+    Outer products that are summed up digitally move a word for every weight.
 
     These sums lie in a memory like the tile's buffer that is as fast as the digital unit. They are the operations of an
     update that are at least a multiplication and an addition for every weight, where no array is pulsed.
     """
     works, costs = batch.works, [batch.cost("digital unit", name) for name in CLASSES]
     yield "digital unit", sum(works[:, number] * cost for number, cost in enumerate(costs))
+    if "registers" in batch.parts:
+        read, write = (batch.cost("registers", action) for action in ("read", "write"))
+        each = [(READ[name] * read + write) * batch.kind.digital.word_bits for name in CLASSES]
+        yield "registers", sum(works[:, number] * cost for number, cost in enumerate(each))
     if not batch.cell.learning:
         weights = batch.rows * batch.columns
         summed = (batch.event("phase") == Phase.UPDATE) & (works.sum(axis=1) >= 2 * weights)

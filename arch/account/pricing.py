@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,10 +21,12 @@ from rpusim.arch.account.pauses import Pauses
 from rpusim.arch.account.prices import Batch, priced
 from rpusim.arch.account.rest import ZJ_PER_PS, Rest
 from rpusim.arch.account.tally import Tally
+from rpusim.arch.account.timeline import Timeline
 from rpusim.arch.chips.bill_of_parts import BillOfParts
 from rpusim.arch.contract.activity import COLUMNS, Activity, Phase
 from rpusim.arch.contract.columns import Integers
-from rpusim.arch.engine.events import Events, Op, covered_ps
+from rpusim.arch.contract.compiled_loops import compiled
+from rpusim.arch.engine.events import Events, Op
 from rpusim.arch.schedule.plan import Plan
 from rpusim.errors import InputError
 
@@ -54,6 +57,8 @@ class Pricer:
         self._unit_kinds = sorted(set(plan.station_parts))
         self._station_tile_kinds = np.array(plan.station_kinds)
         self._station_unit = np.array([self._unit_kinds.index(part) for part in plan.station_parts])
+        groups = len(self._chip.tiles) * len(Op) * len(self._unit_kinds)
+        self._group_type: type[np.integer[Any]] = np.int16 if groups < 1 << 15 else np.int64  # 16 bits sort quickly
         self.rest = Rest(plan, self._bill)
         """What is drawn besides operations."""
 
@@ -88,13 +93,12 @@ class Pricer:
         """
         ledger = Ledger(time_ps=events.makespan_ps)
         power = self._add(ledger, events, activity, np.ones(len(events), np.int64))
-        pauses = self._pauses(events, rested)
+        timeline = Timeline.of(events)
+        pauses = self._pauses(timeline, rested)
         self.rest.book(ledger, list(ledger.busy_ps.values()), pauses)
-        units = self._station_unit[events.station]
-        for number, unit in enumerate(self._unit_kinds):
-            members = units == number
-            ledger.occupied_ps[unit] = covered_ps(events.start[members], events.end[members])
-        ledger.peak_w = self._watts(_peak(events, self._picowatts(power, events) + pauses.woken_pw))
+        covered = timeline.covered_ps(self._station_unit, len(self._unit_kinds)).tolist()
+        ledger.occupied_ps = dict(zip(self._unit_kinds, covered, strict=True))
+        ledger.peak_w = self._watts(timeline.peak(self._picowatts(power, events) + pauses.woken_pw) / _PW)
         return ledger, pauses.rested_ps(ledger.time_ps, rested)
 
     def tallied(self, tally: Tally, activity: Activity) -> Ledger:
@@ -126,7 +130,7 @@ class Pricer:
             for group, energy in exact_sums(zeptojoules, members, groups, count, len(Phase) * layers):
                 phase, layer = divmod(group, layers)
                 ledger.add(part, Phase(phase).name.lower(), self._layers[layer], energy)
-            power[members] += zeptojoules.astype(np.float64) / np.maximum(duration[members], 1)
+            _draw(zeptojoules.astype(np.float64), members, duration, power)
         power -= self.rest.relieved(events.station)
         lasting = _unwrapped(duration, int(count.max(initial=0)) * len(events)) * count
         busy_ps = np.zeros(len(self._plan.stations), lasting.dtype)
@@ -140,11 +144,11 @@ class Pricer:
         self.rest.book(ledger, [0] * len(self._plan.stations), pauses.seam(tally.makespan_ps))
         return ledger
 
-    def _pauses(self, events: Events, rested: Integers | None) -> Pauses:
+    def _pauses(self, timeline: Timeline, rested: Integers | None) -> Pauses:
         """Find the pauses of what is gated."""
         if not self.rest.groups:
-            return replace(Pauses.none(0), woken_pw=np.zeros(len(events), np.int64))
-        return Pauses.of(events, self.rest.groups, rested=rested)
+            return replace(Pauses.none(0), woken_pw=np.zeros(len(timeline.events), np.int64))
+        return Pauses.of(timeline.events, self.rest.groups, rested=rested, by_start=timeline.by_start)
 
     def woken(self, events: Events) -> NDArray[np.float64]:
         """(events,) power (zJ/ps) that waking what each needs takes, spread evenly over it."""
@@ -186,11 +190,11 @@ class Pricer:
         of_station = self._station_tile_kinds[events.station]
         kinds = np.where(of_station >= 0, of_station, self._kinds[block])
         most = {name: int(getattr(activity, name).max(initial=0)) for name in COLUMNS}
-        group = (kinds * len(Op) + events.op) * len(self._unit_kinds) + units
-        for which in np.unique(group):
-            rest, unit = divmod(int(which), len(self._unit_kinds))
+        group = ((kinds * len(Op) + events.op) * len(self._unit_kinds) + units).astype(self._group_type)
+        order = np.argsort(group, kind="stable")
+        for members in np.split(order, np.flatnonzero(np.diff(group[order])) + 1) if len(order) else ():
+            rest, unit = divmod(int(group[members[0]]), len(self._unit_kinds))
             k, op = divmod(rest, len(Op))
-            members = np.flatnonzero(group == which)
             batch = Batch(
                 members,
                 events,
@@ -227,17 +231,10 @@ def _unwrapped(values: Integers, most: int) -> Integers:
     return values.astype(object) if int(values.max(initial=0)) * max(most, 1) > _LAST else values
 
 
-def _peak(events: Events, whole: Integers) -> float:
-    """Find the largest sum of the power of simultaneous events (zJ/ps); each counts from its start up to its end.
-
-    events: of a piece of work. whole: (events,) pW; below zero where a unit draws less at work than while it waits.
-
-    It is summed in whole picowatts, so that it does not depend on the order of the events.
-    """
-    if not len(events):
-        return 0.0
-    times = np.concatenate([events.end, events.start])
-    change = np.concatenate([-whole, whole])
-    order = np.argsort(times, kind="stable")
-    last = np.append(np.diff(times[order]) > 0, True)  # of equal times all changes are made at once
-    return max(int(np.cumsum(change[order])[last].max()), 0) / _PW
+@compiled
+def _draw(
+    zeptojoules: NDArray[np.float64], members: NDArray[np.intp], duration: Integers, power: NDArray[np.float64]
+) -> None:
+    """Add to the power (zJ/ps) of some events what they took, spread over their duration (ps)."""
+    for k in range(len(members)):
+        power[members[k]] += zeptojoules[k] / max(duration[members[k]], 1)

@@ -16,7 +16,8 @@ import numpy as np
 from rpusim.arch.contract.activity import Phase
 from rpusim.arch.contract.columns import Integers
 from rpusim.arch.contract.compiled_loops import compiled
-from rpusim.arch.engine.program import HEAD, INSTRUCTION, NEVER, REGISTERS, Do, Program
+from rpusim.arch.engine.events import NEVER
+from rpusim.arch.engine.program import HEAD, INSTRUCTION, REGISTERS, Do, Program
 
 _WAIT, _TAKE, _USE, _HOLD, _NOTE, _LOG, _UNTIL = (
     int(do) for do in (Do.WAIT, Do.TAKE, Do.USE, Do.HOLD, Do.NOTE, Do.LOG, Do.UNTIL)

@@ -1,13 +1,16 @@
 """Vary every assumed number of a chip and its cards, and price the same work again: which assumptions carry the total?
 
-What was done is not changed, and nothing is run again. From some events of the work it is counted how often each part
-did each of its actions, and how its pauses lie; with other cards these counts give another energy of each part at work
-and at rest, and the ledger of the whole work is scaled by the ratio, part by part and state by state.
+What was done is not changed. From some events of the work it is counted how often each part did each of its actions,
+and how its pauses lie; with other cards these counts give another energy of each part at work and at rest, and the
+ledger of the whole work is scaled by the ratio, part by part and state by state. Where parts would be woken otherwise,
+because of ``gating``, or as they wake in another time or draw nothing while they wait, or where wires are longer as
+cells are larger, operations begin at other times: then the same rows of activity are timed again, and what rests is
+that of the new times.
 
 A number is assumed if its source says so, or if its card is one of basis "assumption". It is varied over the range
 that its card states (``ranges``), else from half to twice its value. Choices of the chip's file that its sources call
 assumptions (``gating``, ``leakage``) are varied, too. Not varied are leakages that ``leakage: low-standby`` replaces,
-numbers on which time depends (rates, clocks, sizes, counts), for they change what is done, and areas.
+numbers on which more of the time depends (rates, clocks, sizes, counts), for they change what is done, and areas.
 """
 
 from __future__ import annotations
@@ -26,13 +29,16 @@ from rpusim.arch.chips.chip import Chip
 from rpusim.arch.chips.corner import at_low_standby
 from rpusim.arch.chips.description import TileKind
 from rpusim.arch.contract.activity import Activity
-from rpusim.arch.contract.quantity import ZEPTOJOULES_PER_JOULE
+from rpusim.arch.contract.quantity import ZEPTOJOULES_PER_JOULE, picoseconds
 from rpusim.arch.engine.events import Events
 from rpusim.arch.parts.part import Action, Card, Part
-from rpusim.arch.schedule.plan import Plan
+from rpusim.arch.schedule.plan import Plan, make_plan
+from rpusim.arch.schedule.schedules import Schedule, run
 
 MOST = 10
 """How many assumptions a result shows, those that change the total most."""
+MOST_ROWS = 100_000
+"""Rows of activity that are timed again, at most; of larger work the times are kept as they were."""
 _UNIT_ZJ = 10**6
 """What an action costs whose number is counted."""
 _NOT_PRICED = ("area", "node", "rated_bits", "rated_rate", "rated_bandwidth")
@@ -74,15 +80,23 @@ class Sensitivity:
         ledger: of the whole work.
         events: some of the work.
         activity: the rows that these events come from.
+        schedule: by which they were timed.
+
+    Attributes:
+        times_again: whether work is timed again where operations would begin at other times.
     """
 
-    def __init__(self, plan: Plan, ledger: Ledger, events: Events, activity: Activity) -> None:
+    def __init__(self, plan: Plan, ledger: Ledger, events: Events, activity: Activity, schedule: Schedule) -> None:
         self._plan, self._ledger, self._events, self._activity = plan, ledger, events, activity
+        self._schedule = schedule
+        last = activity.step[events.row[events.row >= 0]].max(initial=-1)
+        self._rows = activity.select(activity.step <= last)
+        self.times_again = len(self._rows) <= MOST_ROWS
         self._chip = plan.placement.chip
         self._bill = plan.placement.bill
-        self._busy = events.busy_ps(len(plan.stations)).tolist()
+        self._timed = {(plan.waking, _hop_ps(self._bill)): events}
         self._counts = self._counted()
-        self._at_work, self._at_rest = self._working(self._bill), self._resting(self._plan, self._bill)
+        self._at_work, self._at_rest = self._working(self._bill), self._resting(self._plan, self._bill, events)
 
     def rows(self, most: int = MOST) -> tuple[list[dict[str, Any]], int]:
         """Return the assumptions that change the total most, as keys of a result, and how many were tried."""
@@ -93,9 +107,9 @@ class Sensitivity:
 
     def total(self, chip: Chip) -> float:
         """Return the energy (J) of the whole work on a chip that differs in prices alone."""
-        placement = replace(self._plan.placement, chip=chip)
-        bill = placement.bill
-        working, resting = self._working(bill), self._resting(replace(self._plan, placement=placement), bill)
+        plan = replace(self._plan, placement=replace(self._plan.placement, chip=chip))
+        bill = plan.placement.bill
+        working, resting = self._working(bill), self._resting(plan, bill, self._events_of(plan, bill))
         total = 0.0
         for (part, phase, _), zeptojoules in self._ledger.energy.items():
             if phase not in RESTING:
@@ -207,10 +221,21 @@ class Sensitivity:
                 found[part.name] = found.get(part.name, 0.0) + part.units * (part.card.power or 0.0)
         return found
 
-    def _resting(self, plan: Plan, bill: BillOfParts) -> dict[tuple[str, str], float]:
+    def _events_of(self, plan: Plan, bill: BillOfParts) -> Events:
+        """Return the same events as they are on a plan in which parts are woken otherwise, or hops are longer."""
+        when = plan.waking, _hop_ps(bill)
+        if when not in self._timed:
+            if not self.times_again:
+                return self._events
+            again = run(make_plan(plan.placement), self._rows, self._schedule)
+            self._timed[when] = again.first(len(self._events))
+        return self._timed[when]
+
+    def _resting(self, plan: Plan, bill: BillOfParts, events: Events) -> dict[tuple[str, str], float]:
         """Return what is drawn (zJ) by part and phase besides the events."""
-        rest, ledger = Rest(plan, bill), Ledger(time_ps=self._events.makespan_ps)
-        rest.book(ledger, self._busy, Pauses.of(self._events, rest.groups) if rest.groups else Pauses.none(0))
+        rest, ledger = Rest(plan, bill), Ledger(time_ps=events.makespan_ps)
+        busy = events.busy_ps(len(plan.stations)).tolist()
+        rest.book(ledger, busy, Pauses.of(events, rest.groups) if rest.groups else Pauses.none(0))
         return {(part, phase): float(zj) for (part, phase, _), zj in ledger.energy.items()}
 
 
@@ -230,6 +255,11 @@ def _only(bill: BillOfParts, k: int, action: str) -> BillOfParts:
         {one: free(part, number == k) for one, part in parts.items()} for number, parts in enumerate(bill.tiles)
     )
     return replace(bill, tiles=tiles, chip_wide={one: free(part, k < 0) for one, part in bill.chip_wide.items()})
+
+
+def _hop_ps(bill: BillOfParts) -> int:
+    """Return how long a message is on its way from router to router (ps), which grows with the area of a tile."""
+    return picoseconds(bill.hop_seconds)
 
 
 def _ratio(now: Mapping[Any, float], before: Mapping[Any, float], key: object) -> float:

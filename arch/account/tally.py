@@ -18,8 +18,9 @@ from rpusim.arch.account.recurrence import Repeats
 from rpusim.arch.contract.activity import Activity
 from rpusim.arch.contract.columns import Integers
 from rpusim.arch.contract.compiled_loops import compiled
-from rpusim.arch.engine.events import Events
-from rpusim.arch.engine.program import LOGGED, NEVER, Data, Program, operand
+from rpusim.arch.engine.events import NEVER, Events
+from rpusim.arch.engine.operands import Data, operand
+from rpusim.arch.engine.program import LOGGED, Program
 
 _APART = ("step", "layer", "tile", "phase", "vector", "count")
 """Columns of activity that say when and where, not what was done: rows that differ in these alone are alike."""

@@ -14,6 +14,7 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
+from rpusim.arch.account.prices import drives_columns
 from rpusim.arch.contract.activity import Activity, Phase
 from rpusim.arch.contract.columns import Integers
 from rpusim.arch.engine.events import NO_ROW, PART, WAITING, Events, Op
@@ -35,13 +36,16 @@ def converters(plan: Plan, activity: Activity, events: Events) -> Integers:
     """
     chosen = np.flatnonzero(events.op == Op.CONVERT)
     kinds = plan.placement.chip.tiles
+    turned = plan.turned[(plan.first_block[events.layer] + events.tile)[chosen]]
+    columns = drives_columns(events.phase[chosen], turned, plan.placement.cell)
     kind = np.array(plan.station_kinds)[events.station[chosen]]
     cycles = np.array([k.inputs.cycles for k in kinds])[kind]
     shared_by = np.array([k.adc.lines_per_adc for k in kinds])[kind]
     turns = np.array([k.array.slice_turns for k in kinds])[kind]  # of slices that are driven for themselves
-    cycles = cycles * np.where(events.phase[chosen] == Phase.BACKWARD, turns, 1)
+    cycles = cycles * np.where(columns, 1, turns)
     lines = events.amount[chosen] // (activity.passes[events.row[chosen]] * cycles)
-    lines = lines - np.array([k.array.unit_lines for k in kinds])[kind]  # the unit line takes a turn more
+    unit_lines = np.array([k.array.unit_lines for k in kinds])[kind]  # rows that are read besides, a turn later
+    lines = lines - np.where(columns, unit_lines, 0)
     found = np.zeros(len(events), np.int64)
     found[chosen] = -(-lines // shared_by)
     return found

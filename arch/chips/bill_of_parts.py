@@ -160,6 +160,10 @@ def _of_a_tile(kind: TileKind, own: dict[str, Card]) -> Iterator[_Entry]:
     yield _Entry("inputs", kind.inputs.card, "input drivers", make)
     yield _Entry("adc", _converter(kind, own), "ADC", partial(adc.build, sides=sides, arrays=arrays))
     yield _Entry("digital", kind.digital.card, "digital unit", kind.digital.build)
+    if registers := kind.digital.registers:
+        lanes, cycle = kind.digital.lanes, kind.digital.lanes / kind.digital.rate
+        make = partial(registers.build, lanes=lanes, operation=cycle, word_bits=kind.digital.word_bits)
+        yield _Entry("digital.registers", registers.card, "registers", make)
     if kind.matrix:
         yield _Entry("matrix", kind.matrix.card, "matrix unit", kind.matrix.build)
     yield _Entry("buffer", kind.buffer.card, "buffer", kind.buffer.build)

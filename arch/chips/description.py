@@ -129,7 +129,8 @@ class TileKind(Sourced):
 
     def tiles_sharing(self, part: str) -> int:
         """How many neighbouring tiles share one unit of a part, given by its name in the bill of parts; usually 1."""
-        pools = {"digital unit": self.digital.tiles_per_unit, "ADC": self.adc.pool.tiles if self.adc.pool else 1}
+        lanes, converters = self.digital.tiles_per_unit, self.adc.pool.tiles if self.adc.pool else 1
+        pools = {"digital unit": lanes, "registers": lanes, "ADC": converters}
         return pools.get(part, 1)
 
     @property

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from rpusim.arch.contract.columns import Integers
+from rpusim.arch.contract.columns import Integers, distinct
 from rpusim.arch.contract.digital_work import CLASSES, Work
 
 
@@ -87,7 +87,7 @@ class Activity:
 
         Rows of the steps 7, 7, 9 and 12 belong to the mini-batches 0, 0, 1 and 2.
         """
-        return np.searchsorted(np.unique(self.step), self.step)
+        return np.searchsorted(distinct(self.step), self.step)
 
     @property
     def trains(self) -> bool:
@@ -109,7 +109,12 @@ class Activity:
         return table
 
     def select(self, rows: ArrayLike) -> Activity:
-        """Pick rows by an array of indices, in its order, or by a boolean array with one entry per row."""
+        """Pick rows by an array of indices, in its order, or by a boolean array with one entry per row.
+
+        Nothing is copied where all rows are picked by a boolean array.
+        """
+        if isinstance(rows, np.ndarray) and rows.dtype == np.bool_ and len(rows) == len(self) and rows.all():
+            return self
         return Activity(**{name: getattr(self, name)[rows] for name in COLUMNS})
 
     @staticmethod

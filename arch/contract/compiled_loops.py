@@ -50,6 +50,16 @@ def compiled(function: Function) -> Function:
     return made
 
 
+def inlined(function: Function) -> Function:
+    """Compile a small function whose code compiled callers take in whole; to type checkers it looks as before.
+
+    A call of its own costs more than what such a function does, above all where arrays are handed on, see
+    `rpusim.arch.contract.uncounted`.
+    """
+    made: Function = kept(function, forceinline=True)
+    return made
+
+
 def kept(function: Callable[..., Any], apart: bool = False, **options: Any) -> Any:
     """Compile a function as `compiled` does, with further options of `numba.njit`.
 

@@ -9,9 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
-from rpusim.arch.contract.columns import Integers
+from rpusim.arch.contract.columns import Integers, different
 
 
 @dataclass(frozen=True)
@@ -93,25 +93,8 @@ class WorkTable:
 
     def numbers(self, counts: ArrayLike) -> Integers:
         """Return (n,) the numbers of works; ``counts``: (n, classes) operations of each."""
-        table = np.asarray(counts, np.int64)
-        different, places = _different(table)
-        own = np.array([self.number(tuple(row)) for row in table[different].tolist()], np.int64)
+        table = np.ascontiguousarray(counts, np.int64)
+        first, places = different(table)
+        own = np.array([self.number(tuple(row)) for row in table[first].tolist()], np.int64)
         numbers: Integers = own[places]
         return numbers
-
-
-def _different(table: Integers) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """Find the rows that differ: the first row of each kind, and for every row the number of its kind."""
-    if not len(table) or (table == table[0]).all():
-        return np.zeros(min(len(table), 1), np.intp), np.zeros(len(table), np.intp)
-    kinds: NDArray[np.intp] = np.zeros(len(table), np.intp)
-    first: NDArray[np.intp] = kinds[:1]
-    for column in table.T:
-        if (column == column[0]).all():
-            continue
-        _, place = np.unique(column, return_inverse=True)
-        _, first, kinds = np.unique(kinds * (int(place.max()) + 1) + place, return_index=True, return_inverse=True)
-    order = np.argsort(first, kind="stable")  # in the order in which they are met
-    rank = np.empty(len(order), np.intp)
-    rank[order] = np.arange(len(order))
-    return first[order], rank[kinds]

@@ -21,9 +21,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rpusim.arch.contract.columns import Integers
-from rpusim.arch.contract.compiled_loops import compiled
-from rpusim.arch.engine.events import Events
-from rpusim.arch.engine.program import NEVER, NO_SLOT, REGISTERS, Data, Do, Program, operand
+from rpusim.arch.contract.compiled_loops import compiled, inlined
+from rpusim.arch.contract.uncounted import uncounted
+from rpusim.arch.engine.events import NEVER, Events
+from rpusim.arch.engine.operands import Data, operand
+from rpusim.arch.engine.program import NO_SLOT, REGISTERS, Do, Program
 from rpusim.arch.engine.simpy_engine import SimpyEngine
 
 NOBODY = -1
@@ -169,10 +171,10 @@ def _most_gifts(p: Program, otherwise: NDArray[np.bool_]) -> int:
     return int(p.tasks[np.searchsorted(p.tasks[:, 1], gives, side="right"), 3].sum())
 
 
-_operand: Callable[[Data, int, int, int], int] = compiled(operand)
+_operand: Callable[[Data, int, int, int], int] = inlined(operand)
 
 
-@compiled
+@inlined
 def _wanted(code: Integers, data: Data, processes: Integers, process: int) -> int:
     """Return the amount that a process takes or gives at its instruction."""
     here = processes[process, _AT]
@@ -181,7 +183,7 @@ def _wanted(code: Integers, data: Data, processes: Integers, process: int) -> in
     return _operand(data, code[here, _B], code[here, _B_COLUMN], processes[process, _NUMBER])
 
 
-@compiled
+@inlined
 def _before(processes: Integers, time: int, process: int, other_time: int, other: int) -> bool:
     """Tell whether one request precedes another: by time, then key, then process."""
     if time != other_time:
@@ -193,7 +195,7 @@ def _before(processes: Integers, time: int, process: int, other_time: int, other
 # --- the calendar -----------------------------------------------------------------------------------------------------
 
 
-@compiled
+@inlined
 def _earlier(calendar: Integers, entry: int, time: int, key: int, number: int) -> bool:
     """Tell whether an entry of the calendar precedes a given time, key and number."""
     if calendar[entry, 0] != time:
@@ -203,13 +205,13 @@ def _earlier(calendar: Integers, entry: int, time: int, key: int, number: int) -
     return bool(calendar[entry, 2] < number)
 
 
-@compiled
+@inlined
 def _put(calendar: Integers, entry: int, time: int, key: int, number: int) -> None:
     """Overwrite an entry of the calendar."""
     calendar[entry, 0], calendar[entry, 1], calendar[entry, 2] = time, key, number
 
 
-@compiled
+@inlined
 def _push(calendar: Integers, state: Integers, time: int, key: int, number: int) -> None:
     """Add an entry to the calendar."""
     hole = state[_ENTRIES]
@@ -223,7 +225,7 @@ def _push(calendar: Integers, state: Integers, time: int, key: int, number: int)
     _put(calendar, hole, time, key, number)
 
 
-@compiled
+@inlined
 def _put_first(calendar: Integers, state: Integers, time: int, key: int, number: int) -> None:
     """Replace the first entry of the calendar."""
     size, hole = state[_ENTRIES], 0
@@ -241,7 +243,7 @@ def _put_first(calendar: Integers, state: Integers, time: int, key: int, number:
     _put(calendar, hole, time, key, number)
 
 
-@compiled
+@inlined
 def _pop(calendar: Integers, state: Integers) -> None:
     """Remove the first entry of the calendar."""
     state[_ENTRIES] -= 1
@@ -250,7 +252,7 @@ def _pop(calendar: Integers, state: Integers) -> None:
         _put_first(calendar, state, calendar[last, 0], calendar[last, 1], calendar[last, 2])
 
 
-@compiled
+@inlined
 def _enter(
     code: Integers, processes: Integers, calendar: Integers, state: Integers, process: int, time: int, here: int
 ) -> None:
@@ -269,7 +271,7 @@ def _enter(
     _push(calendar, state, time, processes[process, _KEY], process)
 
 
-@compiled
+@inlined
 def _leave(code: Integers, processes: Integers, calendar: Integers, state: Integers) -> int:
     """Take the first entry out of the calendar and put the next of its chain in its place."""
     number = int(calendar[0, 2])
@@ -289,7 +291,7 @@ def _leave(code: Integers, processes: Integers, calendar: Integers, state: Integ
 # --- stations ---------------------------------------------------------------------------------------------------------
 
 
-@compiled
+@inlined
 def _goes_on(processes: Integers, state: Integers, process: int, time: int) -> None:
     """Append a process to those that can run on."""
     processes[process, _TIME], processes[process, _LINK] = time, NOBODY
@@ -300,7 +302,7 @@ def _goes_on(processes: Integers, state: Integers, process: int, time: int) -> N
     state[_READY_END] = process
 
 
-@compiled
+@inlined
 def _queue(processes: Integers, stations: Integers, station: int, process: int) -> None:
     """Put a process into a station's queue by tick, key and index: nearly always behind all others.
 
@@ -326,7 +328,7 @@ def _queue(processes: Integers, stations: Integers, station: int, process: int) 
         processes[previous, _LINK] = process
 
 
-@compiled
+@inlined
 def _hand(processes: Integers, stations: Integers, state: Integers, station: int, time: int) -> None:
     """Give the station, or the amount that it wants, to the first in the queue, which runs on in the next round."""
     process = stations[station, _QUEUE]
@@ -336,7 +338,7 @@ def _hand(processes: Integers, stations: Integers, state: Integers, station: int
     _goes_on(processes, state, process, time | _SETTLES)
 
 
-@compiled
+@inlined
 def _settle_at(
     processes: Integers, stations: Integers, calendar: Integers, state: Integers, station: int, time: int
 ) -> None:
@@ -346,7 +348,7 @@ def _settle_at(
         _push(calendar, state, time | _SETTLES, 0, len(processes) + station)
 
 
-@compiled
+@inlined
 def _settle(
     code: Integers, data: Data, processes: Integers, stations: Integers, state: Integers, station: int, now: int
 ) -> None:
@@ -366,7 +368,7 @@ def _settle(
         _hand(processes, stations, state, station, now)
 
 
-@compiled
+@inlined
 def _ask(
     processes: Integers, stations: Integers, calendar: Integers, state: Integers, station: int, process: int, now: int
 ) -> int:
@@ -390,14 +392,14 @@ def _ask(
     return _WAITS
 
 
-@compiled
+@inlined
 def _at_once(stations: Integers, station: int, now: int) -> bool:
     """Tell whether a request to a station on sight needs no look at queues, keys and gifts: nearly always."""
     later = now >> _TICK > stations[station, _ASKED_AT] >> _TICK
     return bool(later and stations[station, _SINGLE] and stations[station, _FREE] != _HELD)
 
 
-@compiled
+@inlined
 def _ask_on_sight(
     code: Integers,
     data: Data,
@@ -436,7 +438,7 @@ def _ask_on_sight(
     return _WAITS
 
 
-@compiled
+@inlined
 def _has(stations: Integers, gifts: Integers, pool: int, wanted: int) -> bool:
     """Take an amount of a pool on sight, with as many gifts as that needs; returns whether there is enough."""
     while stations[pool, _FREE] < wanted and stations[pool, _GIFTS] != NOBODY:
@@ -450,14 +452,13 @@ def _has(stations: Integers, gifts: Integers, pool: int, wanted: int) -> bool:
     return True
 
 
-@compiled
+@inlined
 def _pass_on(
     processes: Integers, stations: Integers, calendar: Integers, state: Integers, station: int, now: int
 ) -> None:
     """Pass a single station, given back at ``now``, which may be ahead of its queue, to the next in the queue.
 
-    Callers check before whether the queue is empty: a call for every station that is given back would take a sixth of
-    the whole time.
+    Callers check before that there is one.
     """
     if stations[station, _BY_CALENDAR]:
         _settle_at(processes, stations, calendar, state, station, now)
@@ -466,7 +467,7 @@ def _pass_on(
         _hand(processes, stations, state, station, max(processes[stations[station, _QUEUE], _TIME], now))
 
 
-@compiled
+@inlined
 def _leaves(stations: Integers, left: Integers, station: int, now: int) -> int:
     """Note that something leaves a single station; returns from when on it is free, as one more may be on the way."""
     turn = stations[station, _TURN]
@@ -478,7 +479,7 @@ def _leaves(stations: Integers, left: Integers, station: int, now: int) -> int:
     return int(max(now, left[turn] + stations[station, _LATENCY]))
 
 
-@compiled
+@inlined
 def _give_on_sight(
     code: Integers,
     data: Data,
@@ -532,6 +533,9 @@ def _run(
     A process runs on from instruction ``here`` at the time ``now`` until it waits. ``granted``: it was handed the
     station that it asks for there, at the end of the round of ``now``.
     """
+    code, data, processes, gates = uncounted(code), uncounted(data), uncounted(processes), uncounted(gates)
+    stations, gifts, left, calendar = uncounted(stations), uncounted(gifts), uncounted(left), uncounted(calendar)
+    state, start, end = uncounted(state), uncounted(start), uncounted(end)
     begun = 0
     while True:
         granted = False
@@ -663,7 +667,7 @@ def _run(
             processes[process, _AT] = -1
 
 
-@compiled
+@inlined
 def _from_calendar(
     code: Integers, data: Data, processes: Integers, stations: Integers, calendar: Integers, state: Integers
 ) -> tuple[int, int, int, bool]:
@@ -690,7 +694,7 @@ def _from_calendar(
     return number, here + 1, now, False
 
 
-@compiled
+@inlined
 def _sleep(processes: Integers, gates: Integers, gate: int, process: int, here: int, now: int) -> None:
     """Have a process wait for a gate; when that opens, it runs the same instruction again."""
     processes[process, _TIME], processes[process, _AT] = now, here
@@ -703,7 +707,7 @@ def _sleep(processes: Integers, gates: Integers, gate: int, process: int, here: 
     gates[gate, _SLEEPING] = process
 
 
-@compiled
+@inlined
 def _wake(processes: Integers, gates: Integers, state: Integers, gate: int) -> None:
     """Let all processes that wait for a gate run on, in the order in which they came."""
     last = gates[gate, _SLEEPING]

@@ -38,7 +38,9 @@ from numpy.typing import NDArray
 from rpusim.arch.contract.activity import Phase
 from rpusim.arch.contract.columns import Integers, Operand, pick, plain, some
 from rpusim.arch.contract.digital_work import WorkTable
-from rpusim.arch.engine.events import Events, Op
+from rpusim.arch.engine.events import NEVER, Events, Op
+from rpusim.arch.engine.gathering import gathered
+from rpusim.arch.engine.operands import CONSTANT, COUNTED, Data, operand
 
 
 class Do(IntEnum):
@@ -65,10 +67,6 @@ a_column, b_column:  where the operand's column begins in `Program.data`, or `CO
 slot:                where the first process of the task logs its times, or `NO_SLOT`; process n uses slot + n.
 register:            which of its noted times a NOTE sets and a LOG reads.
 """
-CONSTANT = -1
-"""Column of an operand that is the same number for every process of the task."""
-COUNTED = -2
-"""Column of an operand that grows by one with every process of the task."""
 
 Pair = tuple[int, int]
 """Number and column of an operand."""
@@ -95,30 +93,6 @@ NO_SLOT = -1
 """Slot of an instruction that logs nothing."""
 ALWAYS = 0
 """Number of the gate that is open from the start."""
-NEVER = -1
-"""Start time (ps) of a slot that never ran."""
-
-Data = NDArray[np.int32] | Integers
-"""Columns of a program's operands, one after the other; 32 bits wide where all numbers fit."""
-
-
-def operand(data: Data | list[int], value: int, column: int, number: int) -> int:
-    """Evaluate an operand for one process. Python and compiled loops both call this function.
-
-    Args:
-        data: all columns of the program, one after the other (`Program.data`).
-        value: the operand's number.
-        column: `CONSTANT`, `COUNTED`, or where the operand's column begins in ``data``.
-        number: of the process within its task, from 0.
-
-    Returns:
-        ``value``, plus ``number`` if the operand is counted, or plus the process's entry of its column.
-    """
-    if column == CONSTANT:
-        return value
-    if column == COUNTED:
-        return value + number
-    return value + int(data[column + number])
 
 
 def only(needed: NDArray[np.bool_], gates: Operand) -> Integers:
@@ -223,38 +197,16 @@ class Program:
         Returns:
             Events ordered by end, then by task, then by place in the task.
         """
-        logged = self.logged
+        logged, sizes = self.logged, self.tasks[self.logged[:, 1], 3]
         if most is not None and len(logged):
             done = np.flatnonzero(start[: self._logs] != NEVER)
             if len(done) > most:  # each of them is at least one event
                 early = np.zeros(len(start) + 1, np.int64)
                 early[1:][done] = end[done] <= np.partition(end[done], most)[most]
                 early = np.cumsum(early)
-                logged = logged[early[logged[:, 0] + self.tasks[logged[:, 1], 3]] > early[logged[:, 0]]]
-        sizes = self.tasks[logged[:, 1], 3]
-        kind = np.repeat(np.arange(len(sizes)), sizes)
-        number = np.arange(len(kind)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
-        slot = logged[kind, 0] + number
-        done = np.flatnonzero(start[slot] != NEVER)
-        done = done[np.argsort(end[slot[done]], kind="stable")][:most]
-        kind, number, slot = kind[done], number[done], slot[done]
-        _, task, op, station, worked, amount, amount_column, row, row_column = logged.T
-        phase, layer, tile, vector, vector_column = self.heads[task].T
-        amounts, work = self.worked(self.columns(amount[kind], amount_column[kind], number), worked[kind])
-        return Events(
-            op=op[kind],
-            station=station[kind],
-            row=self.columns(row[kind], row_column[kind], number),
-            layer=layer[kind],
-            tile=tile[kind],
-            phase=phase[kind],
-            vector=self.columns(vector[kind], vector_column[kind], number),
-            start=start[slot],
-            end=end[slot],
-            amount=amounts,
-            work=work,
-            works=self.works,
-        )
+                some = early[logged[:, 0] + sizes] > early[logged[:, 0]]
+                logged, sizes = logged[some], sizes[some]
+        return gathered(logged, sizes, self.heads, self.data, self.works, start, end, most)
 
     def worked(self, amounts: Integers, worked: Integers) -> tuple[Integers, Integers]:
         """Return amounts with operations in place of numbers of works, and the numbers (0: no digital work).

@@ -16,8 +16,9 @@ import numpy as np
 import simpy
 
 from rpusim.arch.contract.columns import Integers
-from rpusim.arch.engine.events import Events
-from rpusim.arch.engine.program import CONSTANT, NEVER, REGISTERS, Do, Program, operand
+from rpusim.arch.engine.events import NEVER, Events
+from rpusim.arch.engine.operands import CONSTANT, operand
+from rpusim.arch.engine.program import REGISTERS, Do, Program
 from rpusim.errors import InputError
 
 Steps = Generator[simpy.Event, Any, None]

@@ -172,6 +172,10 @@ class WeightLayer(Operation):
     groups:         equal parts of the rows, each of which reads inputs of its own (``columns`` each).
     turned:         whether the weight, as torch has it, is used transposed: an array of ``columns`` x ``rows`` is read
                     from its rows to its columns, the way in which errors go back through it otherwise.
+    order:          axes of the parameter as they make the matrix, rows first, where a function multiplies by it; ():
+                    as torch's layers have them.
+    together:       vectors of a sample that follow one another in a batch, where samples do not stand first; 0: all.
+    begun:          whether a recurrent layer's first state is what others compute, to which its errors go back.
 
     A recurrent layer multiplies only its own output of the step before. What the input's matrix, a linear layer of its
     own, made of every step is what this operation reads: it has as many values as the layer has rows, and is added to
@@ -186,6 +190,9 @@ class WeightLayer(Operation):
     groups: int = 1
     bias_parameter: str = ""
     turned: bool = False
+    begun: bool = False
+    order: tuple[int, ...] = ()
+    together: int = 0
 
     @staticmethod
     def linear(name: str, input_shape: Sequence[int], rows: int, bias: bool = True, parameter: str = "") -> WeightLayer:
@@ -298,8 +305,8 @@ class WeightLayer(Operation):
 
     @property
     def unread(self) -> int:
-        """How many of a sample's first vectors send no errors back: 1 if recurrent, as the first state is given."""
-        return int(self.is_recurrent)
+        """How many of a sample's first vectors send no errors back: 1 if recurrent, unless its first state learns."""
+        return int(self.is_recurrent and not self.begun)
 
     @property
     def weights(self) -> int:

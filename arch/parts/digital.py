@@ -4,7 +4,7 @@ Modelled as ``lanes`` equal lanes with a clock of ``rate`` / ``lanes``. Work is 
 the card of a lane says how many cycles an operation of each class takes, and what energy. A lane is either one
 arithmetic unit, which does one operation at a time, or it is ``pipelined``: each class has a stage of its own, elements
 follow each other through the stages, and the class with the most work sets the pace; the energy is the same. Not
-modelled: instruction fetch, the time until a pipeline is full, and operands in registers.
+modelled: instruction fetch, and the time until a pipeline is full. Operands in registers: `registers`.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from rpusim.arch.contract.quantity import PICOSECONDS_PER_SECOND, OperationsPerS
 from rpusim.arch.contract.sourced import MOST, Count, Sourced
 from rpusim.arch.parts.digital_operations import FUNCTIONS
 from rpusim.arch.parts.part import Card, Part
+from rpusim.arch.parts.registers import Registers
 from rpusim.errors import InputError, nearest
 
 Times = Annotated[int, Field(ge=0, le=MOST)]
@@ -41,6 +42,7 @@ class Digital(Sourced):
                      support.
     word_bits:       width of a result wherever it is stored or sent.
     card:            name of the cost card of one lane.
+    registers:       of the lanes, whose words are counted operation by operation; None: as far as the card has them.
     """
 
     rate: OperationsPerSecond
@@ -52,6 +54,7 @@ class Digital(Sourced):
     word_bits: Annotated[int, Field(ge=1, le=64)]
     card: str
     shift_adds: Literal["digital unit", "other circuits"] = "digital unit"
+    registers: Registers | None = None
 
     @model_validator(mode="before")
     @classmethod

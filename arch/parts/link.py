@@ -10,9 +10,9 @@ there.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
-from pydantic import model_validator
+from pydantic import Field, model_validator
 
 from rpusim.arch.contract.quantity import BitsPerSecond, JoulesOrZero, SecondsOrZero, zeptojoules
 from rpusim.arch.contract.sourced import Count, Sourced
@@ -31,6 +31,7 @@ class Mesh(Sourced):
     hop_latency:       seconds that a message needs for a router and the wire to the next, besides the time of its bits;
                        the link is free meanwhile. None: as the distance of the routers says, see `wires`.
     wire_energy:       joules per bit over the wire from one router to the next. None: as distance and node say.
+    header_bits:       bits that go ahead of every message over each port and link: where it goes and what it is.
     in_flight:         how many messages may be on one link or port together, and on their way from it.
     card:              name of the cost card of one router. With a power it is that of the whole router; a bit then
                        costs the power over the bandwidth of all ports.
@@ -43,6 +44,7 @@ class Mesh(Sourced):
     bandwidth: BitsPerSecond
     hop_latency: SecondsOrZero | None = None
     wire_energy: JoulesOrZero | None = None
+    header_bits: Annotated[int, Field(ge=0, le=4096)] = 0
     in_flight: Count = 128
     card: str
 

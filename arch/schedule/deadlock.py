@@ -7,7 +7,8 @@ from itertools import pairwise
 import networkx as nx
 
 from rpusim.arch.contract.activity import Phase
-from rpusim.arch.engine.program import Do, Program, operand
+from rpusim.arch.engine.operands import operand
+from rpusim.arch.engine.program import Do, Program
 from rpusim.arch.schedule.plan import Plan
 
 

@@ -7,9 +7,10 @@ each row of activity.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -258,6 +259,11 @@ class Plan:
         """Whether a training needs statistics of a mini-batch, for which its samples wait for each other."""
         between = [made.after for layer in self.layers for made in layer.sums] + [layer.after for layer in self.layers]
         return any(each.normalised for each in between)
+
+    @cached_property
+    def worked_out(self) -> dict[Hashable, Any]:
+        """What follows from the plan and is needed again and again, kept by what it is and what it depends on."""
+        return {}
 
     @cached_property
     def cycles(self) -> tuple[Mapping[str, int], ...]:

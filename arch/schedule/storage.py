@@ -100,6 +100,15 @@ def settle(plan: Plan, samples: int, training: bool) -> tuple[Kept, ...]:
     Returns:
         One entry for each layer, in order.
     """
+    which = "kept", samples, training
+    if which not in plan.worked_out:
+        plan.worked_out[which] = _settled(plan, samples, training)
+    found: tuple[Kept, ...] = plan.worked_out[which]
+    return found
+
+
+def _settled(plan: Plan, samples: int, training: bool) -> tuple[Kept, ...]:
+    """Settle what every layer keeps, as `settle` does, which keeps it."""
     placement, settled = plan.placement, []
     early = early_samples(plan, max(_vector_ps(plan, layer) for layer in plan.layers))
     chip, room = placement.chip, (_left_by_words if training else _capacities)(placement)
@@ -165,7 +174,7 @@ def early_samples(plan: Plan, beside_ps: int = 0) -> int:
     first = np.zeros(1, np.int64)
     for message in (message for layer in readers for message in layer.inputs):
         bits = int(message.sent(first, first)[0])
-        link = transfer_picoseconds(bits, chip.mesh.bandwidth)
+        link = transfer_picoseconds(bits + chip.mesh.header_bits, chip.mesh.bandwidth)
         way += sum(plan.station_latency[hop.station] + link for hop in message.route)
         way += transfer_picoseconds(bits, chip.tiles[message.kind].buffer.bandwidth)
     pace = max(_sample_ps(layer) for layer in plan.layers)

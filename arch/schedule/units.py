@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from rpusim.arch.contract.columns import Integers, Operand, some
+from rpusim.arch.contract.columns import Integers, Operand, different, some
 from rpusim.arch.contract.digital_work import WorkTable
 from rpusim.arch.contract.quantity import transfer_picoseconds
 from rpusim.arch.engine.events import Op
@@ -175,7 +175,9 @@ class Units:
         access(reading=False)
 
     def send(self, task: Task, route: Sequence[Hop], bits: Operand) -> None:
-        """Send bits over each link of a route in turn; they are on their way from each for its latency."""
+        """Send bits and a header over each link of a route in turn; they are on their way from each for its latency."""
+        if header := self._plan.placement.chip.mesh.header_bits:
+            bits = bits + header * (bits > 0)
         on_link = each(bits, lambda n: transfer_picoseconds(n, self._plan.link_bandwidth))
         for hop in route:
             task.use(hop.station, Op.SEND, on_link, bits)
@@ -200,8 +202,8 @@ def each(values: Operand, function: Callable[[int], int]) -> Operand:
     """Apply a function of integers to a number, or to every entry of a column; what is 0 stays 0."""
     if isinstance(values, int):
         return _counted(int(function(values))) if values else 0
-    different, places = np.unique(values, return_inverse=True)
-    return np.array([_counted(function(int(v))) if v else 0 for v in different], np.int64)[places]
+    first, places = different(np.ascontiguousarray(values, np.int64)[:, None])
+    return np.array([_counted(function(v)) if v else 0 for v in values[first].tolist()], np.int64)[places]
 
 
 def lasting(times: Operand, picoseconds: int, block: BlockPlan, fields: str) -> Operand:

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -218,6 +218,8 @@ class Todo:
             sample = samples.repeat(vectors)
             vector = (self.number[samples][:, None] * vectors + np.arange(vectors)).ravel()
             return Work(layer, Phase.BACKWARD, self.step_of[sample], sample, vector, None, self.shares)
+        if all(np.array_equal(w.step, found[0].step) and np.array_equal(w.vector, found[0].vector) for w in found[1:]):
+            return replace(found[0], phase=Phase.BACKWARD, rows=None)
         width = 1 + max(int(w.vector.max()) for w in found)
         step, vector = np.divmod(np.unique(np.concatenate([w.step * width + w.vector for w in found])), width)
         sample = self.first[step] + vector // vectors

@@ -3,7 +3,8 @@
     base         a matrix on a grid of tiles, forwards, backwards and in updates; digital scales around it
     linear       the plain matrix                            convolution  every output position is one vector
     recurrent    RNN, LSTM and GRU, layers and single steps  attention    four matrices, products in digital units
-    patches      windows of images as vectors, and back      several      modules that hold several matrices
+    transposed   transposed convolutions: sums after arrays  several      modules that hold several matrices
+    patches      windows of images as vectors, and back
     gradient     what stands for the gradient of weights that learn by pulses
     turned       weights used transposed, as by a decoder that is tied to its encoder
     replicated   several matrices that share the vectors of a layer; shares: which one does which vector
@@ -33,12 +34,16 @@ from rpusim.kernels.layers.recurrent import (
     AnalogRNN,
     AnalogRNNCell,
 )
+from rpusim.kernels.layers.transposed import AnalogConvTranspose1d, AnalogConvTranspose2d, AnalogConvTranspose3d
 
 KINDS: dict[type[nn.Module], Any] = {
     nn.Linear: AnalogLinear,
     nn.Conv1d: AnalogConv1d,
     nn.Conv2d: AnalogConv2d,
     nn.Conv3d: AnalogConv3d,
+    nn.ConvTranspose1d: AnalogConvTranspose1d,
+    nn.ConvTranspose2d: AnalogConvTranspose2d,
+    nn.ConvTranspose3d: AnalogConvTranspose3d,
     nn.RNN: AnalogRNN,
     nn.LSTM: AnalogLSTM,
     nn.GRU: AnalogGRU,
@@ -53,6 +58,9 @@ __all__ = [
     "AnalogConv1d",
     "AnalogConv2d",
     "AnalogConv3d",
+    "AnalogConvTranspose1d",
+    "AnalogConvTranspose2d",
+    "AnalogConvTranspose3d",
     "AnalogGRU",
     "AnalogGRUCell",
     "AnalogLSTM",

@@ -22,23 +22,24 @@ from rpusim.kernels.tiles.tile import LayerConfig
 
 Tensor = torch.Tensor
 _PROJECTIONS = ("q_proj", "k_proj", "v_proj", "out_proj")
+_OWN = ("dropout", "bias", "add_bias_kv", "add_zero_attn", "kdim", "vdim", "batch_first")
 
 
-class AnalogMultiheadAttention(torch.nn.Module):
-    """Compute softmax(Q K^T / sqrt(d) + mask) V; stands in for torch.nn.MultiheadAttention, whose arguments it takes.
+class Attention(torch.nn.Module):
+    """Compute softmax(Q K^T / sqrt(d) + mask) V as torch.nn.MultiheadAttention does, with four matrices of some kind.
 
-    config:   what the tiles of all matrices are.
-    options:  as for `add_matrices`. The matrices are ``q_proj``, ``k_proj``, ``v_proj`` and ``out_proj``.
+    Whoever makes one adds the modules ``q_proj``, ``k_proj``, ``v_proj`` and ``out_proj``, of the sizes in ``sizes``.
+    Arguments are those of torch's.
     """
 
-    # What torch's transformer layers ask before they take a shorter path around the arrays: there is none.
+    # What torch's transformer layers ask before they take a shorter path around the matrices: there is none.
     in_proj_weight = in_proj_bias = None
     _qkv_same_embed_dim = False
 
-    q_proj: AnalogLinear
-    k_proj: AnalogLinear
-    v_proj: AnalogLinear
-    out_proj: AnalogLinear
+    q_proj: torch.nn.Module
+    k_proj: torch.nn.Module
+    v_proj: torch.nn.Module
+    out_proj: torch.nn.Module
     bias_k: torch.nn.Parameter | None
     bias_v: torch.nn.Parameter | None
 
@@ -46,7 +47,6 @@ class AnalogMultiheadAttention(torch.nn.Module):
         self,
         embed_dim: int,
         num_heads: int,
-        config: LayerConfig,
         *,
         dropout: float = 0.0,
         bias: bool = True,
@@ -55,7 +55,6 @@ class AnalogMultiheadAttention(torch.nn.Module):
         kdim: int | None = None,
         vdim: int | None = None,
         batch_first: bool = False,
-        **options: Any,
     ) -> None:
         super().__init__()
         self.embed_dim, self.num_heads, self.dropout = embed_dim, num_heads, dropout
@@ -69,46 +68,10 @@ class AnalogMultiheadAttention(torch.nn.Module):
             )
         self.batch_first, self.add_zero_attn, self.head_dim = batch_first, add_zero_attn, embed_dim // num_heads
         inputs = (embed_dim, self.kdim, self.vdim, embed_dim)
-        sizes = {name: (size, embed_dim, bias) for name, size in zip(_PROJECTIONS, inputs, strict=True)}
-        add_matrices(self, sizes, config, **options)
+        self.sizes = {name: (size, embed_dim, bias) for name, size in zip(_PROJECTIONS, inputs, strict=True)}
         for name in ("bias_k", "bias_v"):  # one more key and value, learned digitally
             start = torch.nn.init.xavier_normal_(torch.empty(1, 1, embed_dim)) if add_bias_kv else None
             self.register_parameter(name, None if start is None else torch.nn.Parameter(start))
-
-    @classmethod
-    def of(cls, module: Any, config: LayerConfig, **options: Any) -> AnalogMultiheadAttention:
-        """Make a layer that stands in for a torch layer, with its weights; options as for `add_matrices`."""
-        analog = cls(
-            module.embed_dim,
-            module.num_heads,
-            config,
-            dropout=module.dropout,
-            bias=module.in_proj_bias is not None,
-            add_zero_attn=module.add_zero_attn,
-            kdim=module.kdim,
-            vdim=module.vdim,
-            batch_first=module.batch_first,
-            **options,
-        )
-        if module.in_proj_weight is not None:
-            weights = module.in_proj_weight.chunk(3)
-        else:
-            weights = module.q_proj_weight, module.k_proj_weight, module.v_proj_weight
-        biases = (None,) * 3 if module.in_proj_bias is None else module.in_proj_bias.chunk(3)
-        given = (*zip(weights, biases, strict=True), (module.out_proj.weight, module.out_proj.bias))
-        for name, (weight, bias) in zip(_PROJECTIONS, given, strict=True):
-            projection = cast(AnalogLayer, analog.get_submodule(name))
-            projection.set_weights(weight, bias)
-            projection.learn_as(weight, bias)
-        for name in ("bias_k", "bias_v"):  # copied, as a new start would be drawn from the user's random numbers
-            if (theirs := getattr(module, name)) is not None:
-                setattr(analog, name, torch.nn.Parameter(theirs.detach().clone(), theirs.requires_grad))
-        return analog
-
-    @staticmethod
-    def matrices(layer: torch.nn.Module) -> tuple[str, ...]:
-        """Name the matrices that stand in for those of a torch layer."""
-        return _PROJECTIONS
 
     def forward(
         self,
@@ -163,6 +126,55 @@ class AnalogMultiheadAttention(torch.nn.Module):
         if single:
             return y.squeeze(0), None if seen is None else seen.squeeze(0)
         return (y if self.batch_first else y.transpose(0, 1)), seen
+
+
+def as_torchs(module: torch.nn.MultiheadAttention) -> dict[str, Any]:
+    """Name the options of a layer of torch with which an `Attention` does the same; extra keys are set apart."""
+    own = {name: getattr(module, name) for name in ("dropout", "add_zero_attn", "kdim", "vdim", "batch_first")}
+    return own | {"bias": module.in_proj_bias is not None}
+
+
+class AnalogMultiheadAttention(Attention):
+    """Attend with all four matrices on arrays; stands in for torch.nn.MultiheadAttention, whose arguments it takes.
+
+    config:   what the tiles of all matrices are.
+    options:  torch's own, and those of `add_matrices`. The matrices are ``q_proj``, ``k_proj``, ``v_proj`` and
+              ``out_proj``.
+    """
+
+    q_proj: AnalogLinear
+    k_proj: AnalogLinear
+    v_proj: AnalogLinear
+    out_proj: AnalogLinear
+
+    def __init__(self, embed_dim: int, num_heads: int, config: LayerConfig, **options: Any) -> None:
+        own = {name: options.pop(name) for name in _OWN if name in options}
+        super().__init__(embed_dim, num_heads, **own)
+        add_matrices(self, self.sizes, config, **options)
+
+    @classmethod
+    def of(cls, module: Any, config: LayerConfig, **options: Any) -> AnalogMultiheadAttention:
+        """Make a layer that stands in for a torch layer, with its weights; options as for `add_matrices`."""
+        analog = cls(module.embed_dim, module.num_heads, config, **as_torchs(module), **options)
+        if module.in_proj_weight is not None:
+            weights = module.in_proj_weight.chunk(3)
+        else:
+            weights = module.q_proj_weight, module.k_proj_weight, module.v_proj_weight
+        biases = (None,) * 3 if module.in_proj_bias is None else module.in_proj_bias.chunk(3)
+        given = (*zip(weights, biases, strict=True), (module.out_proj.weight, module.out_proj.bias))
+        for name, (weight, bias) in zip(_PROJECTIONS, given, strict=True):
+            projection = cast(AnalogLayer, analog.get_submodule(name))
+            projection.set_weights(weight, bias)
+            projection.learn_as(weight, bias)
+        for name in ("bias_k", "bias_v"):  # copied, as a new start would be drawn from the user's random numbers
+            if (theirs := getattr(module, name)) is not None:
+                setattr(analog, name, torch.nn.Parameter(theirs.detach().clone(), theirs.requires_grad))
+        return analog
+
+    @staticmethod
+    def matrices(layer: torch.nn.Module) -> tuple[str, ...]:
+        """Name the matrices that stand in for those of a torch layer."""
+        return _PROJECTIONS
 
 
 def _added(field: str, mask: Tensor, accepted: Sequence[tuple[int, ...]], more: int) -> Tensor:

@@ -17,10 +17,13 @@ from rpusim.arch.contract import checks
 from rpusim.arch.contract.activity import ActivityLog
 from rpusim.errors import InputError, Notice, nearest
 from rpusim.kernels.layers import KINDS, AnalogLayer, AnalogMultiheadAttention, Splits
+from rpusim.kernels.layers.gradient import ArrayWeights
+from rpusim.kernels.layers.held import HELD, Held
 from rpusim.kernels.layers.matrix.chain import chained
 from rpusim.kernels.layers.matrix.lost import Lost
 from rpusim.kernels.layers.recurrent import Recurrent
 from rpusim.kernels.layers.replicated import REPLICATED, Replication, check_replication
+from rpusim.kernels.layers.shared import hold_elsewhere
 from rpusim.kernels.tiles.tile import LayerConfig
 
 Key = str | type[nn.Module]
@@ -48,6 +51,7 @@ def convert(
     path: str = "numba",
     splits: Mapping[str, tuple[Splits | None, Splits | None]] | None = None,
     log: ActivityLog | None = None,
+    parameters: Mapping[str, Held] | None = None,
     replicas: Mapping[str, Replication] | None = None,
 ) -> nn.Module:
     """Copy a module so that its layers of `KINDS` are analog, with the same weights (within the bounds).
@@ -64,6 +68,9 @@ def convert(
     seed:       names all random numbers together with the matrix's index (in the order of the modules) and the tile's.
     path, log:  as for `rpusim.kernels.tiles.tile.Tile`.
     splits:     by matrix, the sizes of the blocks of outputs and of inputs (bias column included).
+    parameters: by the name that the matrix gets, parameters of the module that functions multiply by, such as
+                ``self.w`` in ``x @ self.w``; then all else that is not of `KINDS` stays digital. None: nobody knows
+                what functions do, and a module that has a matrix of its own is refused.
     replicas:   by layer, how many matrices share its vectors, and how (`Replication`).
 
     InputError: a weight layer that cannot be analog (exclude it), weights that are not finite, that are computed, or
@@ -72,17 +79,21 @@ def convert(
     checks.instance("module", module, nn.Module)
     checks.instance("config", config, LayerConfig)
     checks.integer("seed", seed, low=0)
-    found = _layers(module, _keys("include", include), _keys("exclude", exclude))
-    if not found:
+    own_matrices = dict(parameters or {})
+    found = _layers(module, _keys("include", include), _keys("exclude", exclude), parameters is None)
+    if not found and not own_matrices:
         raise InputError(f"module: {type(module).__name__} has no layer to convert; {ACCEPTED}")
     same = _one_weight(found)
-    _check_ties(module, found, same)
+    _check_ties(module, found, same, parameters is None)
     matrices = {part: _matrices(part, kind, names) for part, (kind, names) in found.items()}
-    known = {name for of_part in matrices.values() for names in of_part.values() for name in names}
+    known = {
+        name for of_part in matrices.values() for names in of_part.values() for name in names
+    } | own_matrices.keys()
     chosen = _Choice(config, dict(per_layer or {}), dict(splits or {}), known)
     copies = _replicas(dict(replicas or {}), found, known)
 
     replaced: dict[int, nn.Module] = {}
+    shared: dict[int, Any] = {}  # parameters, by what stands for them where modules use them otherwise
     index, lost = 0, []
     for part, (kind, names) in found.items():
         options = {"seed": seed, "layer": index, "path": path, "log": log}
@@ -103,14 +114,22 @@ def convert(
         lost += [(names[0] or "module", each.lost) for each in analog.modules() if isinstance(each, AnalogLayer)]
         replaced[id(part)] = analog.train(part.training).to(next(part.parameters()).device)
         replaced |= {id(other): replaced[id(part)] for other in same.get(part, ())}
+        if isinstance(analog, AnalogLayer):
+            shared |= _parameters_of(part, analog)
         index += len(own)
+    held, of_held = _held(module, own_matrices, chosen, {"seed": seed, "path": path, "log": log}, index)
+    lost += [(name, layer.lost) for name, layer in held.items()]
     chosen.check_all_used()
     _warn_of_lost(lost)
     if id(module) in replaced:
         return replaced[id(module)]
     # A copy in which every converted layer is already known, under all the names it has.
-    known_parts: dict[int, Any] = dict(replaced)
+    known_parts: dict[int, Any] = {**replaced, **shared, **of_held}
     analog_module: nn.Module = copy.deepcopy(module, known_parts)
+    for name, layer in held.items():
+        outer, _, inner = own_matrices[name].parameter.rpartition(".")
+        analog_module.get_submodule(outer).add_module(f"{inner}{HELD}", layer)
+    hold_elsewhere(analog_module)
     _close_short_paths(analog_module)
     chained(analog_module)
     return analog_module
@@ -132,6 +151,82 @@ def _replicas(
         if part in copies and copies[part].number > 1 and kind not in REPLICATED:
             raise InputError(f"replicas: got them for {names[0]!r}, a {type(part).__name__}; accepted: {accepted}")
     return copies
+
+
+def _held(
+    module: nn.Module, wanted: Mapping[str, Held], chosen: _Choice, options: dict[str, Any], index: int
+) -> tuple[dict[str, AnalogLayer], dict[int, Any]]:
+    """Put parameters that functions multiply by on arrays.
+
+    wanted: by the name of the matrix. options: of all layers. index: number of the first of them. Returns the layers by
+    name, and what stands for the parameters by their identity.
+    """
+    made: dict[str, AnalogLayer] = {}
+    stands: dict[int, Any] = {}
+    for number, (name, how) in enumerate(wanted.items(), index):
+        given = module.get_parameter(how.parameter)
+        bias = module.get_parameter(how.bias) if how.bias else None
+        layer = made[name] = how.layer(given, layer=number, **options, **chosen.options(module, [name]))
+        layer.set_weights(given, bias)
+        layer.learn_as(given, bias)
+        stands[id(given)] = layer.weight
+        if bias is not None:
+            stands[id(bias)] = layer.bias
+    return made, stands
+
+
+def convertible(module: nn.Module, exclude: Iterable[Key] | None = None) -> set[str]:
+    """Name all matrices of a module that `convert` puts on arrays; exclude: as there."""
+    found = _layers(module, None, _keys("exclude", exclude), False)
+    named = (_matrices(part, kind, names) for part, (kind, names) in found.items())
+    return {name for of_part in named for names in of_part.values() for name in names}
+
+
+def kept_digital(module: nn.Module, exclude: Iterable[Key] | None) -> set[str]:
+    """Name the parameters that stay digital as a user wants it, under all their names.
+
+    module: any torch module. exclude: modules, by `Key`, and parameters by their names.
+
+    InputError: a key that fits nothing.
+    """
+    found: set[str] = set()
+    for key in _keys("exclude", exclude) or []:
+        inside = [
+            _joined(name, parameter)
+            for name, part in module.named_modules(remove_duplicate=False)
+            if _fits(key, name, part)
+            for parameter, _ in part.named_parameters(remove_duplicate=False)
+        ]
+        alone = [name for name, _ in module.named_parameters(remove_duplicate=False) if key == name]
+        if not inside and not alone:
+            known = [name for name, part in module.named_modules() if name and not list(part.children())]
+            raise InputError(f"exclude: no layer is called {_said(key)}{nearest(_said(key), known)}")
+        found.update(inside, alone)
+    same = {id(values) for name, values in module.named_parameters(remove_duplicate=False) if name in found}
+    every = {name for name, values in module.named_parameters(remove_duplicate=False) if id(values) in same}
+    for name, part in module.named_modules(remove_duplicate=False):  # matrices by the names that they have on arrays
+        own = {_joined(name, parameter) for parameter, _ in part.named_parameters()}
+        kind = _kind(part)
+        if kind is None or issubclass(kind, AnalogLayer) or not own & every:
+            continue
+        if not own <= every:
+            if any(isinstance(key, str) for key in exclude or []):
+                raise InputError(
+                    f"exclude: {min(own & every)} is one of several matrices of {name or 'the module'}; accepted: all "
+                    f"of them, exclude=[{name!r}]"
+                )
+            every -= own
+        else:
+            every |= {
+                _joined(name, f"{matrix}.{what}") for matrix in kind.matrices(part) for what in ("weight", "bias")
+            }
+    return every
+
+
+def _parameters_of(part: nn.Module, analog: AnalogLayer) -> dict[int, Any]:
+    """Find what stands for the parameters of a layer that is on arrays now, by the parameters' identity."""
+    named = {name: getattr(analog, name, None) for name in ("weight", "bias")}
+    return {id(part._parameters[name]): each for name, each in named.items() if each is not None}
 
 
 def load_digital(module: nn.Module, state: Mapping[str, Any], strict: bool = True) -> None:
@@ -159,10 +254,13 @@ def load_digital(module: nn.Module, state: Mapping[str, Any], strict: bool = Tru
         missing += gone
         if not gone:
             found.append((name or "module", layer, cast(torch.Tensor, weight), bias))
-    for name, part in module.named_modules():
+    for name, part in module.named_modules(remove_duplicate=False):
         if isinstance(part, AnalogMultiheadAttention):
             for packed in ("in_proj_weight", "in_proj_bias"):
                 left.pop(_joined(name, packed), None)
+        for parameter, values in part._parameters.items():
+            if isinstance(values, ArrayWeights) and values.layer is not part:  # the arrays of another layer
+                left.pop(_joined(name, parameter), None)
     inside = tuple(f"{name}." if name else "" for name, _ in analog)
     own = {name for name in module.state_dict() if not name.startswith(inside)}
     missing += sorted(own - left.keys())
@@ -188,6 +286,11 @@ def _digital_names(module: nn.Module, name: str) -> dict[str, tuple[str, int | N
     """Name the weight and bias of an analog layer in the digital network, and which third of it where q, k, v share."""
     outer, _, inner = name.rpartition(".")
     holder = module.get_submodule(outer) if outer or inner != name else module
+    if inner.endswith(HELD):
+        layer = holder.get_submodule(inner)
+        biases = (n for n, p in holder._parameters.items() if p is not None and p is layer._parameters.get("bias"))
+        held = {"weight": inner.removesuffix(HELD), "bias": next(biases, "")}
+        return {part: (_joined(outer, held[part]), None) for part in held}
     if isinstance(holder, AnalogMultiheadAttention) and inner in ("q_proj", "k_proj", "v_proj"):
         third = ("q_proj", "k_proj", "v_proj").index(inner)
         packed = holder.kdim == holder.vdim == holder.embed_dim
@@ -280,9 +383,12 @@ def _fits(key: Key, name: str, part: nn.Module) -> bool:
 
 
 def _layers(
-    module: nn.Module, include: list[Key] | None, exclude: list[Key] | None
+    module: nn.Module, include: list[Key] | None, exclude: list[Key] | None, strict: bool = True
 ) -> dict[nn.Module, tuple[Any, list[str]]]:
-    """Find the layers to convert, in the order of the modules: the analog kind of each, and all its names."""
+    """Find the layers to convert, in the order of the modules: the analog kind of each, and all its names.
+
+    strict: refuse modules that have a matrix and of which nobody knows what they do, and keys that fit nothing.
+    """
     found: dict[nn.Module, tuple[Any, list[str]]] = {}
     used: set[Key] = set()
     closed: list[str] = []  # what is inside these is not looked at
@@ -291,13 +397,16 @@ def _layers(
         if any(name.startswith(outer) for outer in closed):
             continue
         outside = [key for key in exclude or [] if _fits(key, name, part)]
-        used.update(outside)
         analog = _kind(part)
+        if analog is not None:  # a layer of which a parameter stays digital does so as a whole
+            inner = [_joined(name, parameter) for parameter, _ in part.named_parameters()]
+            outside += [key for key in exclude or [] if key in inner]
+        used.update(outside)
         if outside:
             kept.update(part.modules())
         if outside or analog is not None:
             closed.append(f"{name}." if name else "")
-        if outside or (analog is None and not _is_foreign(part)):
+        if outside or (analog is None and not (strict and _is_foreign(part))):
             continue
         inside = [key for key in include or [] if _fits(key, name, part)]
         used.update(inside)
@@ -310,7 +419,7 @@ def _layers(
         found.setdefault(part, (analog, []))[1].append(name)
     for field, given in (("include", include), ("exclude", exclude)):
         for key in given or []:
-            if key not in used:
+            if strict and key not in used:
                 known = [name for name, part in module.named_modules() if name and not list(part.children())]
                 raise InputError(f"{field}: no layer is called {_said(key)}{nearest(_said(key), known)}")
     return {part: kind_and_names for part, kind_and_names in found.items() if part not in kept}
@@ -359,8 +468,12 @@ def _one_weight(found: dict[nn.Module, tuple[Any, list[str]]]) -> dict[nn.Module
 
 
 def _check_ties(
-    module: nn.Module, found: Mapping[nn.Module, Any], same: Mapping[nn.Module, Sequence[nn.Module]]
+    module: nn.Module,
+    found: Mapping[nn.Module, Any],
+    same: Mapping[nn.Module, Sequence[nn.Module]],
+    strict: bool,
 ) -> None:
+    """Refuse weights that somebody uses elsewhere, unless it is known what for; strict: it is not, but for tables."""
     owners: dict[int, list[tuple[str, nn.Module]]] = {}
     for name, part in module.named_modules():
         for parameter, values in part.named_parameters(recurse=False):
@@ -369,11 +482,18 @@ def _check_ties(
         own = {inner for each in (part, *same.get(part, ())) for inner in each.modules()}
         for parameter, values in part.named_parameters():
             for elsewhere, owner in owners[id(values)]:
-                if owner not in own:
+                table = isinstance(owner, nn.Embedding) and isinstance(part, nn.Linear)
+                if owner not in own and not (table or (not strict and not any(part.children()) and _alone(part))):
                     raise InputError(
                         f"{_joined(names[0], parameter)}: it is the same as {elsewhere}, but an array holds the "
                         "weights of one module; accepted are weights of its own, or exclude it"
                     )
+
+
+def _alone(part: nn.Module) -> bool:
+    """Tell whether a layer has one matrix."""
+    kind = _kind(part)
+    return kind is not None and issubclass(kind, AnalogLayer)
 
 
 def _check_weights(name: str, part: nn.Module) -> None:

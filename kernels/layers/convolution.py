@@ -8,6 +8,7 @@ padding of an even window, is done digitally before the array.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
 import torch
@@ -17,6 +18,7 @@ from rpusim.arch.contract import checks
 from rpusim.errors import InputError
 from rpusim.kernels.layers.base import AnalogLayer
 from rpusim.kernels.layers.patches import Window
+from rpusim.kernels.layers.shared import used
 from rpusim.kernels.tiles.tile import LayerConfig
 
 Tensor = torch.Tensor
@@ -120,6 +122,9 @@ class AnalogConvolution(AnalogLayer):
         y = self._product(x)
         y = y.reshape(len(x), math.prod(positions), self.out_channels).transpose(1, 2)
         return y.reshape(len(x), self.out_channels, *positions)
+
+    def used_outside(self, func: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
+        return used(self, func, args, kwargs)
 
     def vectors_of(self, x: Tensor) -> Tensor:
         if self.groups == 1 or not self.bias_column:

@@ -18,6 +18,7 @@ pulses, and a loss that is computed from the weights themselves.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple, NoReturn, Protocol
 
@@ -125,11 +126,16 @@ class ArrayWeights(torch.Tensor):
         values = self.layer.part(self.part_name)
         return f"{self.part_name} on arrays{'' if self.requires_grad else ', frozen'}:\n{values!r}"
 
+    def __deepcopy__(self, memo: dict[int, Any]) -> Any:
+        """Stand for the copy of the layer, wherever else a module has this parameter."""
+        layer: Any = copy.deepcopy(self.layer, memo)
+        return getattr(layer, self.part_name)
+
     @classmethod
     def __torch_function__(
         cls, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] | None = None
     ) -> Any:
-        held = next((a for a in args if isinstance(a, cls)), None)
+        held = next((a for a in (*args, *(kwargs or {}).values()) if isinstance(a, cls)), None)
         if held is not None and (done := held.layer.used_outside(func, args, kwargs or {})) is not None:
             return done
         with torch._C.DisableTorchFunctionSubclass():

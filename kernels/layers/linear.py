@@ -10,7 +10,7 @@ import torch
 from rpusim.arch.contract import checks
 from rpusim.errors import InputError
 from rpusim.kernels.layers.base import AnalogLayer
-from rpusim.kernels.layers.turned import of_arrays
+from rpusim.kernels.layers.shared import used
 from rpusim.kernels.tiles.tile import ALONE, LayerConfig, Step
 
 Tensor = torch.Tensor
@@ -68,7 +68,7 @@ class AnalogLinear(AnalogLayer):
             )
 
     def used_outside(self, func: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
-        return of_arrays(func, args, kwargs)
+        return used(self, func, args, kwargs)
 
     def vectors_of(self, x: Tensor) -> Tensor:
         if x.dim() != 2 or x.dtype is not torch.float32:

@@ -74,6 +74,11 @@ class TurnedWeights(torch.Tensor):
             if isinstance(weight, cls) and not isinstance(x, cls):
                 y = turned_product(weight.of, x)
                 return y if bias is None else y + bias
+        if func in _PRODUCTS and len(args) == 2 and isinstance(args[1], cls) and not isinstance(args[0], cls):
+            held: Any = args[1].of.layer
+            done = held.used_outside(torch.nn.functional.linear, (args[0], args[1].of), {})
+            if done is not None:
+                return done
         if args and isinstance(args[0], cls) and exchanged(func, args[1:], named):
             return args[0].of
         if args and isinstance(args[0], cls) and func in _READS:

@@ -178,7 +178,8 @@ def standby(document: Document) -> list[str]:
         sentence += "; nothing is gated."
     else:
         ungated = si(says["ungated_J"] / total * energy["per_sample_J"], "J")
-        sentence += f"; parts stop while they are idle (gating: {says['gating']}), else a sample would take {ungated}."
+        sentence += f"; parts stop while they are idle (gating: {says['gating']}), else a sample would take {ungated}"
+        sentence += " in the same time."
     return [sentence, " ".join(text for text in (says["corner"], says.get("warning")) if text)]
 
 

@@ -36,20 +36,22 @@ ROOMS: dict[str, str] = {
     ),
     "kernels.inference": "arch.contract kernels.base kernels.mvm kernels.tiles",
     "workloads.zoo": "arch.contract",
-    "workloads.capture": "arch.parts arch.network",
+    "workloads.data": "arch.contract",
+    "workloads.capture": "arch.parts arch.network kernels.layers",
     "workloads.cells": "arch.contract arch.chips arch.mapping kernels",
     "workloads.results": ("arch.contract arch.network arch.chips arch.mapping arch.engine arch.schedule arch.account"),
     "workloads.compare": "workloads.results",
     "workloads.clock": "arch kernels workloads.cells workloads.results",
     "workloads.runs": (
-        "arch kernels workloads.zoo workloads.capture workloads.cells workloads.results workloads.clock"
+        "arch kernels workloads.zoo workloads.data workloads.capture workloads.cells workloads.results workloads.clock"
     ),
     "workloads.explore": "arch workloads.cells workloads.results workloads.runs",
     "workloads.studies": (
-        "arch kernels workloads.zoo workloads.capture workloads.cells workloads.results workloads.clock workloads.runs"
+        "arch kernels workloads.zoo workloads.data workloads.capture workloads.cells workloads.results "
+        "workloads.clock workloads.runs"
     ),
     "workloads.benchmarks": (
-        "arch kernels workloads.zoo workloads.capture workloads.cells workloads.clock workloads.runs"
+        "arch kernels workloads.zoo workloads.data workloads.capture workloads.cells workloads.clock workloads.runs"
     ),
     "reports.words": "",
     "reports.trace": "arch.contract arch.engine arch.analysis reports.words workloads.results",

@@ -17,7 +17,8 @@ from torch import Tensor, nn
 
 from rpusim.errors import InputError, nearest
 from rpusim.workloads.benchmarks.aihwkit_peer import Characters
-from rpusim.workloads.zoo import data, networks
+from rpusim.workloads.data.kinds import load
+from rpusim.workloads.zoo import networks
 
 SEED = 1
 """Seed of weights, devices and samples."""
@@ -104,7 +105,7 @@ def samples(network: str, regime: str) -> tuple[Tensor, Tensor]:
     _, shape = networks.build(network)
     if not REGIMES[regime].digits:
         return images(_SAMPLES, shape)
-    found = data.load("digits" if math.prod(shape) == 64 else "digits-28").shaped(shape)
+    found = load("digits" if math.prod(shape) == 64 else "digits-28").shaped(shape)
     return torch.tensor(found.train_x), torch.tensor(found.train_y)
 
 

@@ -24,10 +24,11 @@ from rpusim.workloads.capture.capture import capture_modes
 from rpusim.workloads.cells import training_cells
 from rpusim.workloads.clock.coupling import Coupling
 from rpusim.workloads.clock.meter import Meter
+from rpusim.workloads.data.kinds import load
 from rpusim.workloads.runs import settings
 from rpusim.workloads.runs.analog_twin import analog_twin
 from rpusim.workloads.runs.step_of import step_of
-from rpusim.workloads.zoo import data, networks
+from rpusim.workloads.zoo import networks
 
 CASES = ("kernel alone", "timed", "timed, and leaking")
 """Activity thrown away; timed and priced; and the time passing in every cell as well."""
@@ -58,7 +59,7 @@ def seconds(case: str, mini_batches: int, batch: int) -> float:
 
     coupling = Coupling(model, meter, thrown_away if case == CASES[0] else log.take)
     piece = coupling.piece(batch)
-    samples = data.load(base.data).shaped(shape)
+    samples = load(base.data).shaped(shape)
     x, y = torch.tensor(samples.train_x), torch.tensor(samples.train_y)
     order = np.random.default_rng(0).integers(0, len(y), (mini_batches + piece, batch))
     step, began = step_of(network, model, log), 0.0

@@ -21,7 +21,7 @@ layer whose result is kept aside for one is not. If both modes do the same, both
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from collections.abc import Set as AbstractSet
 from dataclasses import replace
 from typing import Any
@@ -32,6 +32,8 @@ from torch.nn.parameter import is_lazy
 from rpusim.arch.network.network import Network
 from rpusim.arch.network.operations import Operation, WeightLayer
 from rpusim.errors import InputError
+from rpusim.kernels.layers.convert import Key, convertible, kept_digital
+from rpusim.kernels.layers.held import Held
 from rpusim.workloads.capture.export import export, meta_copy
 from rpusim.workloads.capture.recurrent import unrolled
 from rpusim.workloads.capture.samples import GivenInputs, Samples
@@ -39,7 +41,13 @@ from rpusim.workloads.capture.traced import ACCEPTED_MODULES, WEIGHT_LAYERS
 from rpusim.workloads.capture.translator import Translator
 
 
-def capture(module: nn.Module, input_shape: GivenInputs, name: str = "", training: bool = False) -> Network:
+def capture(
+    module: nn.Module,
+    input_shape: GivenInputs,
+    name: str = "",
+    training: bool = False,
+    exclude: Iterable[Key] = (),
+) -> Network:
     """Trace a module into a `Network`, its weight layers and operations; weights are neither read nor allocated.
 
     module:       any module that ``torch.export`` takes, with one weight layer or more: Linear, convolutions
@@ -48,27 +56,32 @@ def capture(module: nn.Module, input_shape: GivenInputs, name: str = "", trainin
     input_shape:  of one sample, such as (1, 28, 28); for several inputs, dtypes, examples and names see `Samples.of`.
     name:         of the network; the module's class if not given.
     training:     whether it is traced as in training mode; else as in evaluation mode.
+    exclude:      weights that stay digital: modules by name, pattern or class, or parameters by name.
 
     A weight layer is named after the submodule that holds its weight ("features.0"), or after the parameter where a
     function uses one that is not called weight; a second use gets ":2". Raises InputError for anything else.
     """
-    evaluation, trained = _both(module, input_shape, name, training)
+    evaluation, trained = _both(module, input_shape, name, training, exclude)
     return trained if training else evaluation
 
 
-def capture_modes(module: nn.Module, input_shape: GivenInputs, name: str = "") -> tuple[Network, Network]:
+def capture_modes(
+    module: nn.Module, input_shape: GivenInputs, name: str = "", exclude: Iterable[Key] = ()
+) -> tuple[Network, Network]:
     """Trace a module as in training and as in evaluation; arguments as of `capture`.
 
     Returns both networks; the same one twice if both modes do the same. Raises InputError as `capture` does, and if
     evaluation is more than a part of training.
     """
-    evaluation, trained = _both(module, input_shape, name, True)
+    evaluation, trained = _both(module, input_shape, name, True, exclude)
     if trained is not evaluation:
         _check_modes(trained, evaluation)
     return trained, evaluation
 
 
-def _both(module: nn.Module, input_shape: GivenInputs, name: str, training: bool) -> tuple[Network, Network]:
+def _both(
+    module: nn.Module, input_shape: GivenInputs, name: str, training: bool, exclude: Iterable[Key]
+) -> tuple[Network, Network]:
     """Trace a module as in evaluation and, if that may differ and is asked for, as in training."""
     if not isinstance(module, nn.Module):
         raise InputError(f"capture got a {type(module).__name__}, accepted: a torch.nn.Module")
@@ -79,12 +92,17 @@ def _both(module: nn.Module, input_shape: GivenInputs, name: str, training: bool
             raise InputError(f"{what} is on arrays already, accepted: the module as it was before that")
     _check_memory(module)
     name = name or type(module).__name__
-    evaluation = _traced(module, shape, name)
+    how: dict[str, Any] = {
+        "kept": kept_digital(module, exclude),
+        "tied": training,
+        "axes": [one.axis for one in shape.all],
+    }
+    evaluation = _traced(module, shape, name, **how)
     found = evaluation.network()
     if not training or _same_in_both_modes(module):
         return found, found
     try:
-        trained = _traced(module, shape, name, evaluation.unread(), training=True).network()
+        trained = _traced(module, shape, name, evaluation.unread(), training=True, **how).network()
     except InputError as error:
         raise InputError(f"in training mode, {error}") from error
     if _form(found) != _form(trained):
@@ -115,12 +133,17 @@ def _check_memory(module: nn.Module) -> None:
 
 
 def _traced(
-    module: nn.Module, shape: Samples, name: str, unread: AbstractSet[str] = frozenset(), training: bool = False
+    module: nn.Module,
+    shape: Samples,
+    name: str,
+    unread: AbstractSet[str] = frozenset(),
+    training: bool = False,
+    **how: Any,
 ) -> Translator:
     """Trace a copy of a module in one mode; arguments as of `Translator`."""
     twin = unrolled(meta_copy(module).train(training))
     known = dict(module.named_buffers(remove_duplicate=False))
-    return Translator(name, twin, export(twin, shape), training, unread, known)
+    return Translator(name, twin, export(twin, shape), training, unread, known, **how)
 
 
 def _same_in_both_modes(module: nn.Module) -> bool:
@@ -181,20 +204,51 @@ def check_convertible(network: Network, module: nn.Module) -> None:
     network:  what `capture` found of the module.
     module:   whose weight layers are to be put on arrays, each on its own.
 
-    Raises InputError if a weight is used by a function and not by a module, or the
-    module is a weight layer by itself.
+    Raises InputError if a weight is computed from parameters, or the module is a weight layer by itself.
     """
     if isinstance(module, WEIGHT_LAYERS):
         raise InputError(
             f"network: got a {type(module).__name__} by itself; accepted: a module that holds it, such as "
             f"nn.Sequential(nn.{type(module).__name__}(...))"
         )
-    modules = dict(module.named_modules())
-    for index, layer in enumerate(network.layers):
-        first = network.layers[network.uses(index)[0]]
-        holder = modules.get(first.name.rpartition(".")[0])
-        if not isinstance(modules.get(first.name), WEIGHT_LAYERS) and not isinstance(holder, nn.RNNBase):
+    parameters = dict(module.named_parameters(remove_duplicate=False))
+    matrices = convertible(module)
+    for index in range(len(network.layers)):
+        uses = [network.layers[use] for use in network.uses(index)]
+        layer = uses[0]
+        if any(use.name.partition(":")[0] in matrices for use in uses):
+            continue
+        held = parameters.get(layer.parameter)
+        shape = (layer.columns, layer.rows) if layer.turned else (layer.rows, layer.columns)
+        transposed = held is not None and not layer.order and shape[0] != held.shape[0]
+        if held is None or transposed or any(use.assumed for use in uses):
             raise InputError(
-                f"network: weight {layer.parameter!r} is used by a function, which can be mapped and timed but not "
-                "computed; accepted: nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.RNN, nn.LSTM and nn.GRU modules"
+                f"network: weight {layer.parameter!r} is computed from parameters before it is used, which can be "
+                "mapped and timed, but arrays hold and learn plain parameters only; accepted: a parameter that is used "
+                f"as it is, or exclude={[layer.parameter.partition(' ')[0]]!r}, with which it stays digital"
             )
+
+
+def held_parameters(network: Network, module: nn.Module, column: bool) -> dict[str, Held]:
+    """Find the parameters that functions multiply by, such as ``self.w`` in ``x @ self.w``, and how they lie on arrays.
+
+    network:  what `capture` found of the module. column: whether a bias is a further column of its matrix.
+
+    Returns them by the name of the (first) layer that uses each.
+    """
+    matrices, found = convertible(module), dict[str, Held]()
+    for index, first in enumerate(network.layers):
+        uses = [network.layers[use] for use in network.uses(index)]
+        if uses[0] is not first or any(use.name.partition(":")[0] in matrices for use in uses):
+            continue
+        lying = next((use for use in uses if not use.turned), None)
+        if lying is None:
+            found[first.name] = Held(first.parameter, first.columns, first.rows)
+            continue
+        window = lying.window if lying.kind != "linear" and not lying.order else None
+        axes = 0 if window is None else module.get_parameter(first.parameter).dim() - 2
+        windows = () if window is None else (window.stride[-axes:], window.padding[-axes:], window.dilation[-axes:])
+        bias = lying.bias_parameter if lying.bias and column else ""
+        own = Held(first.parameter, lying.rows, lying.columns, lying.groups, lying.order, bias, windows)
+        found[first.name] = own
+    return found

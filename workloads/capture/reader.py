@@ -11,6 +11,7 @@ from torch import fx, nn
 from rpusim.workloads.capture.export import is_torchs_own
 from rpusim.workloads.capture.traced import (
     CONSTANT,
+    WEIGHT_LAYERS,
     arguments,
     has_samples,
     is_weight_layer,
@@ -31,6 +32,7 @@ class Reader:
     def __init__(self, twin: nn.Module, program: torch.export.ExportedProgram, unread: AbstractSet[str]) -> None:
         self.twin, self.program, self.left_out = twin, program, unread
         self.taken = {"input", "output"}
+        self.anywhere = False  # whether samples may stand on another axis than the first
         signature = program.graph_signature
         self.held = {**signature.inputs_to_parameters, **signature.inputs_to_buffers}
         self.trained = {full for full, tensor in twin.named_parameters(remove_duplicate=False) if tensor.requires_grad}
@@ -92,7 +94,7 @@ class Reader:
             readers = [user for user in node.users if user in live]
             if node not in live or node.op == "placeholder" or is_weight_layer(node):
                 continue
-            without_samples = node in ends and not has_samples(node)
+            without_samples = node in ends and not has_samples(node, self.anywhere)
             if all(user in found for user in readers) and (without_samples or (node not in ends and readers)):
                 found.add(node)
         return found
@@ -107,7 +109,8 @@ class Reader:
     def subject(self, node: fx.Node) -> str:
         """Name the node in the words the user wrote."""
         path, kind = self.place(node)
-        if is_torchs_own(self.twin.get_submodule(path)):
+        kind = getattr(self.twin.get_submodule(path), "stands_for", kind)
+        if is_torchs_own(self.twin.get_submodule(path)) or kind != self.place(node)[1]:
             return f"module {path!r} ({kind})" if path else f"module {kind}"
         return f"operation {operation_name(node)!r} in {kind}.forward" + (f" (module {path!r})" if path else "")
 
@@ -129,9 +132,13 @@ class Reader:
         return f"{self.subject(node)} mixes the samples of a batch, accepted: each sample by itself"
 
     def digital_name(self, node: fx.Node) -> str:
-        """Return the path of the submodule without parts of its own that the node is, or else the node's name."""
+        """Return the path of the submodule without parts of its own that the node is, or else the node's name.
+
+        What a weight layer does before it multiplies, such as padding by reflection, goes by the node's name, too.
+        """
         path, _ = self.place(node)
-        is_leaf = next(self.twin.get_submodule(path).children(), None) is None
+        part = self.twin.get_submodule(path)
+        is_leaf = next(part.children(), None) is None and not isinstance(part, WEIGHT_LAYERS)
         return path if path and is_leaf else node.name
 
     def unique(self, name: str) -> str:

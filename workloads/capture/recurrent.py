@@ -1,4 +1,7 @@
-"""RNN, LSTM and GRU as the engine sees them: for each layer a matrix for the input and one for the state.
+"""RNN, LSTM, GRU and attention as the engine sees them: with the matrices that they have on arrays.
+
+A recurrent layer has a matrix for the input and one for the state, an attention one for queries, keys, values and the
+result each (`UnrolledAttention` computes as the layer on arrays does).
 
 torch traces them as one operation. Stand-ins show their matrices, under the names that they have on arrays
 (`kernels.layers`: ``ih_l0``, ``hh_l0``, ``hh_l0_reverse`` and so on), with an operation of our own, ``recurrent``, for
@@ -18,6 +21,7 @@ from torch.nn import functional
 from torch.nn.utils.rnn import PackedSequence
 
 from rpusim.errors import InputError
+from rpusim.kernels.layers.attention import Attention, as_torchs
 
 
 @torch.library.custom_op("rpusim::recurrent", mutates_args=())
@@ -135,8 +139,26 @@ class UnrolledCell(nn.Module):
         return torch.tanh(given + products) if self.rule == "tanh" else torch.relu(given + products)
 
 
+class UnrolledAttention(Attention):
+    """Stands in for torch's multi-head attention on the meta device, with the four matrices that it has on arrays.
+
+    layer: a MultiheadAttention, whose one parameter of three matrices lies on arrays of their own.
+    """
+
+    stands_for = "MultiheadAttention"
+
+    def __init__(self, layer: nn.MultiheadAttention) -> None:
+        with torch.device("meta"):
+            super().__init__(layer.embed_dim, layer.num_heads, add_bias_kv=layer.bias_k is not None, **as_torchs(layer))
+            for name, (inputs, outputs, bias) in self.sizes.items():
+                weight = layer.in_proj_weight if name != "out_proj" else layer.out_proj.weight
+                weight = getattr(layer, f"{name}_weight") if weight is None else weight
+                matrix = nn.Linear(inputs, outputs, bias, dtype=weight.dtype)
+                self.add_module(name, matrix.requires_grad_(weight.requires_grad))
+
+
 def unrolled(twin: nn.Module) -> nn.Module:
-    """Put stand-ins in place of the recurrent layers and cells of a module.
+    """Put stand-ins in place of the recurrent layers, cells and attentions of a module.
 
     twin: on the meta device; it is changed, and returned, or what stands in for it as a whole. Raises InputError for
     layers that cannot be timed.
@@ -154,7 +176,9 @@ def unrolled(twin: nn.Module) -> nn.Module:
 
 
 def _stand_in(part: nn.Module, path: str) -> nn.Module | None:
-    """Make what stands in for a recurrent layer or cell; None for other modules."""
+    """Make what stands in for a recurrent layer, a cell or an attention; None for other modules."""
+    if isinstance(part, nn.MultiheadAttention) and type(part).forward is nn.MultiheadAttention.forward:
+        return UnrolledAttention(part)
     if isinstance(part, nn.RNNBase):
         return Unrolled(part, path)
     return UnrolledCell(part) if isinstance(part, nn.RNNCellBase) else None

@@ -14,9 +14,11 @@ from typing import Any
 import torch
 from torch import Tensor, fx
 
+from rpusim.arch.network.computed import step
 from rpusim.arch.parts.digital_operations import FUNCTIONS
 from rpusim.workloads.capture.calls import Call, Counts, Rule, likely, without_rule
 from rpusim.workloads.capture.layout import Layout
+from rpusim.workloads.capture.moving import MixedError
 from rpusim.workloads.capture.products import FACTORS, attention, bilinear, einsum, product
 from rpusim.workloads.capture.traced import shape_of
 
@@ -177,6 +179,30 @@ def norm(call: Call) -> Rule:
 # --- the rest ---------------------------------------------------------------------------------------------------------
 
 
+def convolution(call: Call) -> Rule:
+    """Price a convolution whose weight stays digital: a product for each place of each window."""
+    operand, weight = call.given["input"], shape_of(call.given["weight"])
+    layout, dimensions = call.layouts[operand], len(shape_of(operand))
+    if not layout.first:
+        raise MixedError
+    each = call.numbers(operand) if "transpose" in call.name else call.results
+    counts: Counts = [("product", each * math.prod(weight[1:])), ("operand", call.numbers(operand))]
+    if isinstance(call.given["bias"], fx.Node):
+        counts += [("offset", call.results), *call.parameter(call.given["bias"])]
+    return Rule(counts, {operand: call.axes(operand, range(1, dimensions))}, layout)
+
+
+def recurrence(call: Call) -> Rule:
+    """Price the steps of a recurrent layer whose state's matrix stays digital; each waits for the one before."""
+    operand, (_, state) = call.given["input"], shape_of(call.given["weight"])
+    gates = step(call.given["rule"], call.results)
+    counts: Counts = [("product", call.numbers(operand) * state), ("operand", call.results), *gates]
+    if isinstance(call.given["bias"], fx.Node):
+        counts += [("offset", call.numbers(operand)), *call.parameter(call.given["bias"])]
+    waits = {each: call.everything(each) for each in call.layouts}
+    return Rule(counts, waits, call.layouts[operand])
+
+
 def table(call: Call) -> Rule:
     """Price rows that are read of a table by numbers of the sample."""
     operand = next(iter(call.layouts))
@@ -214,6 +240,8 @@ _RULES: dict[str, Callable[[Call], Rule]] = {
     **{f"_upsample_{way}_aa": interpolation for way in ("bilinear2d", "bicubic2d")},
     "scaled_dot_product_attention": attention,
     "einsum": einsum,
+    **{f"conv{way}{axes}d": convolution for way in ("", "_transpose") for axes in (1, 2, 3)},
+    "recurrent": recurrence,
     "bilinear": bilinear,
     "glu": halves,
 }

@@ -15,6 +15,8 @@ from rpusim.workloads.capture.layout import BATCH
 
 MOST_DIMENSIONS, MOST_VALUES = 8, 10**9
 """The most dimensions, and the most values, of one input of a sample."""
+SAMPLES = "samples"
+"""Stands in a shape where the samples of a batch do."""
 GivenInputs = Sequence[Any] | Mapping[str, Any] | Tensor
 """How a user says what a sample is: a shape, an example, or several of them; see `Samples.of`."""
 
@@ -24,10 +26,17 @@ class OneInput:
     """Say what one tensor of a sample is.
 
     shape: of one sample. dtype: None: that of the module's parameters, or whole numbers where it reads tables by them.
+    axis: of a batch, along which samples stand.
     """
 
     shape: tuple[int, ...]
     dtype: torch.dtype | None = None
+    axis: int = 0
+
+    @property
+    def batched(self) -> tuple[int, ...]:
+        """Shape of a batch of `BATCH` samples."""
+        return (*self.shape[: self.axis], BATCH, *self.shape[self.axis :])
 
 
 @dataclass(frozen=True)
@@ -46,7 +55,8 @@ class Samples:
 
         given: the shape of one sample, such as (1, 28, 28); an example, a tensor of which the first axis is samples;
             several of these in a tuple or list, such as ((8,), (4,)); a shape with a dtype, ((16,), torch.int64); a
-            mapping from the names of arguments to any of these.
+            mapping from the names of arguments to any of these. In a shape the word "samples" says where the samples
+            of a batch stand, if they do not stand first: (6, "samples", 5).
 
         Raises InputError for anything else.
         """
@@ -75,14 +85,15 @@ class Samples:
         """Make a batch of each, without values. floating: dtype of the module. whole: which are whole numbers."""
         made = []
         for each, counts in zip(self.all, whole, strict=True):
-            made.append(torch.empty(BATCH, *each.shape, dtype=each.dtype or (torch.int64 if counts else floating)))
+            made.append(torch.empty(*each.batched, dtype=each.dtype or (torch.int64 if counts else floating)))
         number = len(self.positional)
         names = (name for name, _ in self.named)
         return tuple(made[:number]), dict(zip(names, made[number:], strict=True))
 
 
 def _is_shape(given: object) -> bool:
-    return isinstance(given, Sequence) and bool(given) and all(isinstance(size, int) for size in given)
+    listed = isinstance(given, Sequence) and bool(given) and not isinstance(given, str)
+    return listed and all(isinstance(size, int) or size == SAMPLES for size in given)  # type: ignore[attr-defined]
 
 
 def _has_dtype(given: object) -> bool:
@@ -95,9 +106,11 @@ def _one(given: Any) -> OneInput:
         if given.dim() < 1:
             raise InputError("input_shape has an example without axes, accepted: one whose first axis is samples")
         return OneInput(_checked(tuple(given.shape[1:]), given.shape[1:]), given.dtype)
-    if _has_dtype(given):
-        return OneInput(_checked(given[0], given[0]), given[1])
-    return OneInput(_checked(given, given))
+    shape, dtype = given if _has_dtype(given) else (given, None)
+    if _is_shape(shape) and list(shape).count(SAMPLES) == 1:
+        sizes = tuple(size for size in shape if size != SAMPLES)
+        return OneInput(_checked(sizes, shape), dtype, list(shape).index(SAMPLES))
+    return OneInput(_checked(shape, shape), dtype)
 
 
 def _checked(shape: Any, said: Any) -> tuple[int, ...]:

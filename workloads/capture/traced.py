@@ -65,11 +65,18 @@ _MODULES = (
     "Hardswish Softplus PReLU Mish MaxPool1d MaxPool2d AvgPool1d AvgPool2d AdaptiveAvgPool2d AdaptiveMaxPool2d "
     "BatchNorm1d BatchNorm2d Dropout Dropout2d Flatten Unflatten Identity Softmax LogSoftmax"
 )
-WEIGHT_LAYERS = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.RNNBase)
+WEIGHT_LAYERS = (
+    nn.Linear,
+    *(nn.Conv1d, nn.Conv2d, nn.Conv3d),
+    *(nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d),
+    *(nn.RNNBase, nn.RNNCellBase, nn.MultiheadAttention),
+)
 """Modules whose weights lie on arrays."""
 ACCEPTED_MODULES = tuple(_MODULES.split())
 """Names of torch's modules that are known to do the same in training as in evaluation, numbers aside."""
 
+WHOLE = "whole numbers"
+"""What an input of a network says that is no number to compute with, but finds rows of a table."""
 _CONVOLUTIONS = [f"conv{way}{axes}d" for way in ("", "_transpose") for axes in (1, 2, 3)]
 """Operations that are convolutions."""
 
@@ -97,10 +104,10 @@ def values_of(node: fx.Node) -> Sequence[Any]:
     return value if isinstance(value, tuple | list) else [value]
 
 
-def has_samples(node: fx.Node) -> bool:
-    """Tell whether a node's value has an axis of samples, and something for each of them."""
+def has_samples(node: fx.Node, anywhere: bool = False) -> bool:
+    """Tell whether a value has an axis of samples (the first, or ``anywhere``), and something for each of them."""
     shape = shape_of(node)
-    return len(shape) > 1 and shape[0] == BATCH
+    return len(shape) > 1 and (shape[0] == BATCH or (anywhere and BATCH in shape))
 
 
 def is_weight_layer(node: fx.Node) -> bool:

@@ -22,7 +22,8 @@ from rpusim.errors import InputError
 from rpusim.workloads.capture import moving
 from rpusim.workloads.capture.cached import CACHED, behind_a_cache
 from rpusim.workloads.capture.calls import Call
-from rpusim.workloads.capture.layout import Layout
+from rpusim.workloads.capture.kept import kept_digital_costs, kept_weights, tied_rows
+from rpusim.workloads.capture.layout import BATCH, Layout
 from rpusim.workloads.capture.moving import Constants, MixedError
 from rpusim.workloads.capture.reader import Reader
 from rpusim.workloads.capture.rules import rule
@@ -31,16 +32,18 @@ from rpusim.workloads.capture.traced import (
     ACCEPTED_MODULES,
     CONSTANT,
     RANDOM,
+    WHOLE,
     arguments,
     as_sizes,
     has_samples,
+    is_weight_layer,
     needed_for,
     operation_name,
     shape_of,
     take_directly,
     values_of,
 )
-from rpusim.workloads.capture.weights import weighted
+from rpusim.workloads.capture.weights import moved, weighted
 
 
 class Translator(Reader):
@@ -52,6 +55,9 @@ class Translator(Reader):
     training: whether it was traced as in training. Then it may return several tensors, and losses, which are not timed.
     unread:   parameters of weight layers that evaluation runs as well without reading what they give: not on the chip.
     known:    values of the module's tensors by name, as far as they have some.
+    kept:     parameters that stay digital, as the user wants it.
+    axes:     of the inputs, along which samples stand; (): the first ones.
+    tied:     whether tables that are the weight of a layer are rows of its arrays; else digital copies of it.
     """
 
     def __init__(
@@ -62,8 +68,13 @@ class Translator(Reader):
         training: bool = False,
         unread: AbstractSet[str] = frozenset(),
         known: Mapping[str, torch.Tensor] | None = None,
+        kept: AbstractSet[str] = frozenset(),
+        tied: bool = False,
+        axes: Sequence[int] = (),
     ) -> None:
         super().__init__(twin, program, unread)
+        self.kept, self.tied, self.axes, self.anywhere = kept, tied, axes, any(axes)
+        self.on_arrays: set[str] = set()  # parameters of layers, under their first names
         self.name, self.training = name, training
         self.steps: list[tuple[Operation, tuple[str, ...]]] = []
         self.made_by: dict[fx.Node, Operation] = {}  # traced nodes that depend on the sample
@@ -95,12 +106,16 @@ class Translator(Reader):
         live = needed_for(nodes, ends)
         loss = self.losses(nodes, ends, live & signals) if self.training else set()
         timed = live - loss
+        products = [node for node in nodes if node in timed and is_weight_layer(node)]
+        self.on_arrays = {self.parameter(node) for node in products} - {""} - self.kept
         given = [node for node in nodes if node.op == "placeholder" and node in signals]
         for node in given:
             name = "input" if len(given) == 1 else self.unique(f"input {node.name}")
-            self.layouts[node] = Layout()
-            self.made_by[node] = Operation(name, "input", Layout().sample_shape(shape_of(node)))
-            if len(given) > 1 and node in live:
+            number = self.program.graph_signature.user_inputs.index(node.name)
+            detail = "" if node.meta["val"].is_floating_point() else WHOLE
+            layout = self.layouts[node] = Layout(self.axes[number] if self.axes else 0)
+            self.made_by[node] = Operation(name, "input", layout.sample_shape(shape_of(node)), detail)
+            if (len(given) > 1 and node in live) or detail:
                 self.steps.append((self.made_by[node], ()))
         for node in nodes[:-1]:
             if node in timed and node.op != "placeholder":
@@ -136,6 +151,8 @@ class Translator(Reader):
         """Add the operation of one traced node, unless it computes a constant. Raises `MixedError` if samples mix."""
         sources = [source for source in node.all_input_nodes if source in self.made_by or source in self.parts]
         name = operation_name(node)
+        if not sources and self.multiplies_constants(node):
+            return
         if not sources or name in CONSTANT:
             return
         if node.target is operator.getitem:
@@ -157,10 +174,29 @@ class Translator(Reader):
         if name in moving.MOVES and self.move(node, sources):
             return
         kind, detail = ACCEPTED.get(name, ("", ""))
-        if weighted(self, node, name, arguments(node)):
+        stays = kept_weights(self, node)
+        if not stays and (weighted(self, node, name, arguments(node)) or (self.tied and tied_rows(self, node, name))):
             return
-        if not (kind and self.known(node, sources, kind, detail)):
+        if stays or not (kind and self.known(node, sources, kind, detail)):
             self.by_rule(node, sources)
+
+    def multiplies_constants(self, node: fx.Node) -> bool:
+        """Add a weight layer of which the vectors are constants, such as a first state of zeros, if a node is one.
+
+        Its arrays multiply them like any others, as the weights change; there is nothing to wait for.
+        """
+        if not is_weight_layer(node) or self.parameter(node) not in self.parameters - self.kept:
+            return False
+        given = arguments(node)["input"]
+        if len(shape_of(given)) < 2 or shape_of(given)[0] != BATCH:
+            return False
+        nowhere = np.full(Layout().sample_shape(shape_of(given)), -1)
+        first = next(node for node in self.layouts if node.op == "placeholder")
+        self.made_by[given] = moved(self, given, self.made_by[first], nowhere)
+        self.layouts[given] = Layout()
+        done = weighted(self, node, operation_name(node), arguments(node))
+        del self.made_by[given], self.layouts[given]  # elsewhere it is a constant
+        return done
 
     def add(self, node: fx.Node, operation: Operation, sources: Sequence[Operation], layout: Layout) -> None:
         """Add an operation that makes what a node gives; ``sources``: those that it reads, each once."""
@@ -303,8 +339,10 @@ class Translator(Reader):
         for source, operation in zip(sources, operations, strict=True):
             waits[operation] = tuple(sorted({*waits.get(operation, ()), *found.waits.get(source, ())}))
         counted: dict[str, int] = {}
+        digital, said = kept_digital_costs(self, node)
+        found = found._replace(assumed=found.assumed or said)
         of_cache = [pair for operation in dict.fromkeys(operations) for pair in self.of_cache.pop(operation.name, ())]
-        for function, number in (*found.functions, *self.drawn(node), *of_cache):
+        for function, number in (*found.functions, *digital, *self.drawn(node), *of_cache):
             counted[function] = counted.get(function, 0) + number
         name = operation_name(node)
         self.add(

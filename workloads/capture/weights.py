@@ -111,6 +111,18 @@ def holds(translator: Graph, node: fx.Node) -> bool:
     return any(holds(translator, source) for source in node.all_input_nodes)
 
 
+def learned(translator: Graph, node: fx.Node) -> bool:
+    """Tell whether parameters that learn are behind what a node gives, so that its errors are wanted."""
+    found, ahead = {node}, [node]
+    while ahead:
+        one = ahead.pop()
+        if translator.held.get(one.name) in translator.trained:
+            return True
+        ahead += [source for source in one.all_input_nodes if source not in found]
+        found.update(one.all_input_nodes)
+    return False
+
+
 def named(translator: Graph, node: fx.Node, weight: fx.Node) -> tuple[str, str, str]:
     """Name the layer of a node, its parameter, and say what was assumed of a weight that is computed first."""
     first = weight
@@ -167,6 +179,10 @@ def _plain(translator: Graph, node: fx.Node, given: dict[str, Any]) -> None:
     bias = given["bias"]
     held = translator.held.get(bias.name, "") if bias is not None else ""
     layer = replace(layer, bias_parameter=translator.first_name.get(held, ""))
+    if kind == "linear" and layout.alone and layout.axis:
+        layer = replace(layer, together=math.prod(shape_of(node)[layout.axis + 1 : -1]))
+    if kind == "recurrent" and isinstance(given["state"], fx.Node):
+        layer = replace(layer, begun=learned(translator, given["state"]))
     translator.add(node, layer, [source], layout)
 
 
@@ -241,7 +257,9 @@ def _contracted(translator: Graph, node: fx.Node, equation: str, operands: Seque
         made = [*shared, *free, *beyond]
     if len(of_weight) == 2 and (of_weight[0] in summed) == (translator.turned(weight) is None):
         translator.exchanged.add(name)
-    translator.add(node, replace(layer, assumed=said), [given], layout)
+    order = tuple(of_weight.index(letter) for letter in (*shared, *free, *summed))
+    order = order if weight.name in translator.held else ()
+    translator.add(node, replace(layer, assumed=said, order=order), [given], layout)
     left = [a for a in output if a != samples or not layout.alone]
     back = np.arange(math.prod(layer.shape)).reshape([sizes[a] for a in made])
     place = Layout(output.index(samples), layout.order)

@@ -16,6 +16,7 @@ from rpusim.arch.mapping.placement import Placement
 from rpusim.kernels import AnalogLayer, AnalogTile, PulsedDevice
 from rpusim.kernels.arrays.array import DeviceArray
 from rpusim.kernels.inference.tile import InferenceTile
+from rpusim.kernels.layers.shared import layer_of
 
 Tensor = torch.Tensor
 
@@ -30,11 +31,11 @@ def document(model: nn.Module, placement: Placement) -> list[dict[str, Any]]:
     are not scaled; and of the weights that were written last, ``clipped``, how many are beyond their cells' bounds, and
     ``lost``, the share of the weights' norm that is missing.
     """
-    return [_of_layer(placed.layer.name, model.get_submodule(placed.layer.name)) for placed in placement.holders]
+    holders = [placed.layer for placed in placement.holders]
+    return [_of_layer(layer.name, layer_of(model, layer.parameter)) for layer in holders]
 
 
-def _of_layer(name: str, module: nn.Module) -> dict[str, Any]:
-    layer = cast(AnalogLayer, module)
+def _of_layer(name: str, layer: AnalogLayer) -> dict[str, Any]:
     shares = [share for tile in layer.tiles for share in _shares(tile)]
     row: dict[str, Any] = {"layer": name}
     if shares:

@@ -19,6 +19,7 @@ from torch import nn
 
 from rpusim.arch.mapping.placement import Placement
 from rpusim.kernels.arrays.array import DeviceArray
+from rpusim.kernels.layers.shared import layer_of
 
 COUNTED = "pulses at full voltage: coincidences of updates and transfers, and resets"
 
@@ -120,7 +121,7 @@ def _of_layers(model: nn.Module, placement: Placement) -> Iterator[tuple[str, in
     """Go through all arrays: name of the layer, number of the array in its unit cells, pulses of all cells (cells,)."""
     for placed in placement.holders:
         found: dict[int, list[NDArray[np.int32]]] = {}
-        for tile in model.get_submodule(placed.layer.name).tiles:  # type: ignore[union-attr]
+        for tile in layer_of(model, placed.layer.parameter).tiles:
             for number, array in enumerate(_arrays(tile)):
                 assert array.taken is not None, "nobody counts the pulses of this array"
                 found.setdefault(number, []).append(array.taken.cpu().numpy().ravel())

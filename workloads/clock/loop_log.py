@@ -23,6 +23,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import accumulate
 from typing import Any, NoReturn
 
 import numpy as np
@@ -69,9 +70,10 @@ class LoopLog(ActivityLog):
 
     placement:   where the layers of the module lie that will write to this log.
     evaluation:  the layers that evaluation uses, in order; None: all of them.
+    axis:        of a batch, along which its samples stand.
     """
 
-    def __init__(self, placement: Placement, evaluation: Sequence[int] | None = None) -> None:
+    def __init__(self, placement: Placement, evaluation: Sequence[int] | None = None, axis: int = 0) -> None:
         self.mini_batches = 0
         """How many mini-batches ended with a step of the optimizer."""
         self.inference_rows = 0
@@ -87,7 +89,9 @@ class LoopLog(ActivityLog):
         """How many samples the call was given; None: nobody knows."""
         self._mark, self._inferred = (0, 0), 0
         """How many parts and rows, and rows of inference, there were when it began."""
-        self._chip, self._shape = placement.chip, placement.network.inputs[0].shape
+        self._chip, self._shape, self._axis = placement.chip, placement.network.inputs[0].shape, axis
+        self._sent: dict[Any, list[int]] = {}
+        """Vectors of the calls since the last step, by layer, of layers where those of a sample stand apart."""
         self._kinds: dict[Any, TileKind] = {
             (block.layer, block.tile): placement.chip.tiles[block.kind] for block in placement.blocks()
         }
@@ -128,6 +132,7 @@ class LoopLog(ActivityLog):
             self._ended_by.clear()
         self._ended_by.add(id(by))
         self._learns = False
+        self._sent.clear()
         self.when_over()
 
     def _new(self) -> int:
@@ -141,6 +146,7 @@ class LoopLog(ActivityLog):
         """
         if not length:
             return
+        columns = self._by_sample(length, columns)
         phases: Any = columns.get("phase")
         between = self._open is None or (self._ended_by and not self._learns)
         if not self._asks and between and _all_from(phases, _MAINTENANCE):
@@ -187,18 +193,49 @@ class LoopLog(ActivityLog):
     def _called(self, module: nn.Module, given: tuple[object, ...], named: Mapping[str, object]) -> None:
         x = next((value for value in (*given, *named.values()) if isinstance(value, torch.Tensor)), None)
         if x is not None:
-            fits = tuple(x.shape[1:]) == self._shape or (
-                x.dim() > 0 and x.numel() == len(x) * math.prod(self._shape)  # as for a network that flattens first
+            one = (*x.shape[: self._axis], *x.shape[self._axis + 1 :])
+            fits = (x.dim() > self._axis and one == self._shape) or (
+                not self._axis
+                and x.dim() > 0
+                and x.numel() == len(x) * math.prod(self._shape)  # as for a network that flattens first
             )
             if not fits:
                 raise InputError(
                     f"input: got shape {tuple(x.shape)}, but the module was placed for samples of shape {self._shape}, "
-                    f"so (samples, {', '.join(map(str, self._shape))}) is needed"
+                    f"so ({', '.join(self._batch())}) is needed"
                 )
         self._asks = not (module.training and torch.is_grad_enabled())
         self._used, self._mark = {}, (len(self._parts), self._length)
-        self._samples = None if x is None else len(x)
+        self._samples = None if x is None else x.shape[self._axis]
         self._inferred = self.inference_rows
+
+    def _batch(self) -> list[str]:
+        """List the sizes of a batch in words."""
+        sizes = list(map(str, self._shape))
+        return [*sizes[: self._axis], "samples", *sizes[self._axis :]]
+
+    def _by_sample(self, length: int, columns: dict[str, Any]) -> dict[str, Any]:
+        """Number vectors sample by sample, as a network does, where in a batch those of a sample stand apart.
+
+        length, columns: as for `append`.
+        """
+        layer: Any = columns.get("layer")
+        phases, vector = columns.get("phase"), columns.get("vector", 0)
+        together = self._layers[layer].together if isinstance(layer, int) else 0
+        if not together or np.ndim(vector) != 1 or not _all_below(phases, _MAINTENANCE):
+            return columns
+        if columns.get("tile") == 0 and _all_below(phases, _BACKWARD) and not self._asks:
+            self._sent.setdefault(layer, []).append(length)
+        sent = self._sent.get(layer, []) if _all_from(phases, _UPDATE) else [length]
+        if sum(sent) != length:
+            return columns  # some of the calls sent nothing back, and nobody knows which
+        each, numbers = self._layers[layer].vectors, []
+        for start, number in zip(accumulate(sent, initial=0), sent, strict=False):
+            at, samples = np.arange(number), number // each
+            place = at // (together * samples) * together + at % together
+            numbers.append(start + at // together % samples * each + place)
+        known = np.concatenate(numbers).astype(np.int32)
+        return columns | {"vector": known[np.asarray(vector)]}
 
     def _returned(self, module: nn.Module, given: object, output: object) -> None:
         used, self._used = self._used, None

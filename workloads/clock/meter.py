@@ -20,7 +20,7 @@ from rpusim.arch.account.pricing import Pricer
 from rpusim.arch.account.sensitivity import Sensitivity
 from rpusim.arch.analysis.staleness import Staleness, staleness
 from rpusim.arch.contract.activity import Activity, Phase
-from rpusim.arch.contract.columns import Integers
+from rpusim.arch.contract.columns import Integers, distinct
 from rpusim.arch.contract.quantity import PICOSECONDS_PER_SECOND
 from rpusim.arch.engine.events import Events
 from rpusim.arch.schedule.plan import Plan
@@ -116,7 +116,7 @@ class Meter:
             activity = with_management(activity, self.plan.placement, self.management)
         self._count(activity)
         in_pieces = isinstance(done, LoopActivity)  # of mini-batches, some of whose pieces may have come before
-        self.mini_batches = int(unit.max()) + 1 if in_pieces else self.mini_batches + len(np.unique(unit))
+        self.mini_batches = int(unit.max()) + 1 if in_pieces else self.mini_batches + len(distinct(unit))
         chosen = sampling.timed(self.timing, unit)
         if in_pieces and not self.timed_samples and not self._samples(activity.select(chosen)):
             chosen = np.ones(len(activity), np.bool_)  # the first that was done has no samples to stand for others
@@ -231,8 +231,9 @@ class Meter:
         analysis, events = clock.beginning.analysis, clock.beginning.trace
         if analysis is None or events is None:
             return {}
-        rows, tried = Sensitivity(clock.plan, self.ledger(), events, analysis.activity).rows()
-        return {"assumptions": tried, "events": len(events), "largest": rows}
+        varied = Sensitivity(clock.plan, self.ledger(), events, analysis.activity, self.schedule)
+        rows, tried = varied.rows()
+        return {"assumptions": tried, "events": len(events), "timed_again": varied.times_again, "largest": rows}
 
     def state_dict(self) -> dict[str, Any]:
         """Return the account so far, in numbers and tensors; a meter of the same plan goes on from it, to the byte."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -14,9 +14,11 @@ from rpusim.arch.contract.activity import ActivityLog, Phase
 from rpusim.arch.mapping.placement import Placement
 from rpusim.errors import InputError
 from rpusim.kernels.layers import AnalogLayer
-from rpusim.kernels.layers.convert import convert
+from rpusim.kernels.layers.convert import Key, convert, convertible
 from rpusim.kernels.layers.replicated import Replicated, Replication
+from rpusim.kernels.layers.shared import layer_of
 from rpusim.kernels.tiles.tile import Tile
+from rpusim.workloads.capture.capture import held_parameters
 from rpusim.workloads.cells import endurance, periphery
 from rpusim.workloads.cells.inference_cells import InferenceCells
 from rpusim.workloads.cells.management import Management
@@ -54,6 +56,7 @@ def analog_twin(
     seed: int,
     log: ActivityLog,
     weight_scaling_omega: float | None = None,
+    exclude: Sequence[Key] = (),
     replicas: Mapping[str, Replication] | None = None,
 ) -> nn.Module:
     """Copy a module, with its weight layers on the tiles of a placement.
@@ -65,6 +68,7 @@ def analog_twin(
     cells:       what stands at the cross-points.
     seed:        of devices and of every noise.
     log:         where the tiles write what they do.
+    exclude:     layers and parameters that stay digital, as for `rpusim.place`.
     weight_scaling_omega:  as for `rpusim.kernels.tiles.tile.LayerConfig`; None: as the cells' configuration says.
 
     replicas:    by layer, how those that it has on the placement share its vectors.
@@ -78,13 +82,16 @@ def analog_twin(
         }
     if replicas:
         _check_replicas(placement)
+    named = names_on_arrays(placement, digital)
     analog = convert(
         digital,
         next(iter(configurations.values())),
-        per_layer=configurations,
+        exclude=exclude,
+        per_layer={named[name]: each for name, each in configurations.items()},
         seed=seed,
-        splits=periphery.splits(placement),
-        replicas=replicas,
+        splits={named[name]: each for name, each in periphery.splits(placement).items()},
+        replicas={named[name]: each for name, each in (replicas or {}).items()},
+        parameters=held_parameters(placement.network, digital, placement.bias == "column"),
     )
     endurance.count(analog)
     if isinstance(cells, UnitCells):
@@ -98,10 +105,9 @@ def analog_twin(
             "accepted: cells that learn by pulses, whose arrays have converters on both sides, or a weight of its own"
         )
     for placed in placement.holders:
-        part, own = analog.get_submodule(placed.layer.name), log
+        part, own = layer_of(analog, placed.layer.parameter), log
         uses = [placement.layers[use] for use in placement.network.uses(placed.index)]
         if len(uses) > 1:
-            assert isinstance(part, AnalogLayer), "a weight that is used again and is not on arrays by itself"
             own = told_apart = UsesLog(log, part, uses)
             told_apart.follow(analog)
         for tile in part.modules():
@@ -120,3 +126,15 @@ def _check_replicas(placement: Placement) -> None:
                 f"replicas: got {placed.replicas} for layer {placed.layer.name!r}, whose weight is used more than "
                 "once; accepted: 1, or a weight of its own (replicas of such layers are timed by `rpusim time`)"
             )
+
+
+def names_on_arrays(placement: Placement, digital: nn.Module) -> dict[str, str]:
+    """Find what `convert` calls the matrix of each layer that holds a weight, by the layer's name.
+
+    A table that reads the weight of a readout is the first to use it; the matrix is the readout's.
+    """
+    matrices, found = convertible(digital), dict[str, str]()
+    for placed in placement.holders:
+        uses = [placement.layers[use].layer.name.partition(":")[0] for use in placement.network.uses(placed.index)]
+        found[placed.layer.name] = next((name for name in uses if name in matrices), placed.layer.name)
+    return found

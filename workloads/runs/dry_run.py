@@ -15,7 +15,7 @@ from torch import nn
 from rpusim.errors import InputError
 from rpusim.workloads.capture.traced import WEIGHT_LAYERS
 from rpusim.workloads.runs.process import RandomNumbers
-from rpusim.workloads.runs.training_loop import Batches
+from rpusim.workloads.runs.training_loop import Batches, likelihood
 
 
 def dry_run(digital: nn.Module, analog: nn.Module, batches: Batches) -> None:
@@ -74,8 +74,8 @@ def _check_learns(module: nn.Module, x: torch.Tensor, y: torch.Tensor, classes: 
     with RandomNumbers(0).drawn():
         try:
             output = twin(x)
-            _check_output(output, len(y), classes)
-            torch.autograd.backward(nn.functional.nll_loss(output, y))
+            _check_output(output, tuple(y.shape), classes)
+            torch.autograd.backward(likelihood(output, y))
         except InputError:
             raise
         except (Exception, SystemExit) as error:  # whatever a user's forward may raise
@@ -86,16 +86,18 @@ def _check_learns(module: nn.Module, x: torch.Tensor, y: torch.Tensor, classes: 
             ) from error
 
 
-def _check_output(output: object, samples: int, classes: int) -> None:
+def _check_output(output: object, labels: tuple[int, ...], classes: int) -> None:
+    """Refuse what is no log-probability of each class; labels: shape of the right classes."""
     if not isinstance(output, torch.Tensor) or not output.is_floating_point():
         kind = str(output.dtype) if isinstance(output, torch.Tensor) else type(output).__name__
         raise InputError(f"network: returns {kind}; accepted: a tensor of log-probabilities")
-    if output.dim() != 2 or len(output) != samples:
+    if tuple(output.shape[:-1]) != labels:
+        what = ", ".join(("samples", "positions", *["..."] * len(labels))[: len(labels)])
         raise InputError(
-            f"network: returns shape {tuple(output.shape)} for {samples} samples; accepted: (samples, classes), here "
-            f"({samples}, {classes})"
+            f"network: returns shape {tuple(output.shape)} for {labels[0]} samples; accepted: ({what}, classes), here "
+            f"{(*labels, classes)}"
         )
-    if output.shape[1] < classes:
+    if output.shape[-1] < classes:
         raise InputError(
-            f"network: has {output.shape[1]} outputs but the data have {classes} classes; accepted: an output for each"
+            f"network: has {output.shape[-1]} outputs but the data have {classes} classes; accepted: an output for each"
         )

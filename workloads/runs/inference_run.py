@@ -54,13 +54,15 @@ def run(inputs: Inputs, progress: Progress, watch: Watch) -> Result:
     assert use is not None and isinstance(cells, InferenceCells)
 
     def on_chip(cells: InferenceCells, log: ActivityLog) -> nn.Module:
-        return analog_twin(digital, inputs.placement, experiment.management, cells, seed, log)
+        return analog_twin(
+            digital, inputs.placement, experiment.management, cells, seed, log, exclude=experiment.exclude
+        )
 
     stage = Training("digital", digital, torch.optim.SGD(digital.parameters(), 1.0))
     batches = Batches(samples, recipe, seed)
     surrounding = draws(digital, batches, progress.numbers)
     with experiment.speaks("network"):
-        network, _ = capture_modes(digital, inputs.network.input_shape, experiment.network)
+        network, _ = capture_modes(digital, inputs.input_shape, experiment.network, experiment.exclude)
     stage.told = progress.epoch
     stage.compiled = compiled_step(network, stage, batches.size, watch)
     try:
@@ -102,7 +104,7 @@ def run(inputs: Inputs, progress: Progress, watch: Watch) -> Result:
         accuracy={
             "test_error": aging.points[-1]["test_error"],
             "test_error_floating_point": stage.curve[-1]["test_error"],
-            "test_samples": len(samples.test_y),
+            "test_samples": samples.test_y.size,
             "curve": [],
             "aging": aging.points,
         },
@@ -180,9 +182,9 @@ class _Aging:
         wrong = 0
         with torch.no_grad():
             for inputs, classes in zip(torch.split(x, size), torch.split(y, size), strict=True):
-                wrong += int((model(inputs).argmax(dim=1) != classes).sum())
+                wrong += int((model(inputs).argmax(dim=-1) != classes).sum())
                 self._log.step += 1
-        return wrong / len(y)
+        return wrong / y.numel()
 
     def _alone(self, rows: Activity, chosen: NDArray[np.bool_]) -> Ledger:
         """Account for some rows of activity as if nothing else had been done."""

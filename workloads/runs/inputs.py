@@ -24,15 +24,18 @@ from rpusim.kernels.layers.replicated import Replication
 from rpusim.kernels.layers.shares import Way
 from rpusim.kernels.pulses.trains import Execution
 from rpusim.workloads.capture.capture import capture, capture_modes, check_convertible
+from rpusim.workloads.capture.samples import Samples
+from rpusim.workloads.capture.traced import WHOLE
 from rpusim.workloads.cells import inference_cells, training_cells
 from rpusim.workloads.cells.inference_cells import InferenceCells
 from rpusim.workloads.cells.training_cells import UnitCells
+from rpusim.workloads.data import kinds
+from rpusim.workloads.data.dataset import Data, Dataset
 from rpusim.workloads.results.document import package_version
 from rpusim.workloads.runs.checkpoint import digest
 from rpusim.workloads.runs.kept_networks import captured_once
 from rpusim.workloads.runs.settings import Experiment, Retraining, Use
-from rpusim.workloads.zoo import data, networks
-from rpusim.workloads.zoo.data import Dataset
+from rpusim.workloads.zoo import networks
 
 Cells = UnitCells | InferenceCells
 """What stands at the cross-points of arrays: cells that learn there, or that are programmed and read."""
@@ -53,6 +56,7 @@ class Inputs:
     samples:    the data, in the shape that the network reads.
     cells:      what stands at the cross-points.
     placement:  where every layer lies on the chip.
+    input_shape: what one sample is, as the network's builder says it.
     """
 
     experiment: Experiment
@@ -61,6 +65,7 @@ class Inputs:
     samples: Dataset
     cells: Cells
     placement: Placement
+    input_shape: Any = ()
 
     @property
     def replicas(self) -> dict[str, Replication]:
@@ -115,27 +120,31 @@ class Inputs:
         return fields | {f"content of the {name}": value for name, value in digests.items()} | versions
 
 
-def load(experiment: Experiment) -> Inputs:
+def load(experiment: Experiment, given: Data | None = None) -> Inputs:
     """Load what an experiment names, and place its network on its chip.
+
+    given: data to learn from, in place of those that it names.
 
     The network's first weights come from torch's random numbers as they stand. Raises InputError if something is
     missing, or does not go together.
     """
     with experiment.speaks("network"):
         digital, input_shape = networks.build(experiment.network)
-        if not all(isinstance(size, int) for size in input_shape):
+        inputs = Samples.of(input_shape)
+        if len(inputs.all) != 1 or inputs.all[0].axis:
             raise InputError(
                 f"network: {experiment.network!r} reads {shown(written(input_shape))}, but the data of a run are one "
-                "tensor of numbers; accepted: the shape of one sample, or rpusim.place and a loop of your own"
+                "tensor with samples first; accepted: the shape of one sample, or rpusim.place and a loop of your own"
             )
-    with experiment.speaks("data"):
-        samples = data.load(experiment.data).shaped(input_shape)
-    with experiment.speaks("network"):
+        exclude = experiment.exclude
         if experiment.inference is None:
-            network, _ = capture_modes(digital, input_shape, experiment.network)
+            network, _ = capture_modes(digital, input_shape, experiment.network, exclude)
         else:  # training is done in software
-            network = capture(digital, input_shape, experiment.network)
+            network = capture(digital, input_shape, experiment.network, exclude=exclude)
         check_convertible(network, digital)
+    with experiment.speaks("data"):
+        found = kinds.load(experiment.data) if given is None else given
+        samples = found.shaped(inputs.all[0].shape).of_type(network.inputs[0].detail == WHOLE)
     with experiment.speaks("chip"):
         chip = load_chip(experiment.chip)
     cells: Cells
@@ -160,7 +169,7 @@ def load(experiment: Experiment) -> Inputs:
         if experiment.inference is not None:
             for kind in chip.tiles:
                 kind.writing(chip.name)
-    return Inputs(experiment, digital, network, samples, cells, placement)
+    return Inputs(experiment, digital, network, samples, cells, placement, input_shape)
 
 
 def load_network(given: GivenNetwork, training: bool = False) -> Network:

@@ -18,9 +18,11 @@ from rpusim.arch.mapping.placement import Bias
 from rpusim.arch.network.network import Network
 from rpusim.errors import InputError
 from rpusim.kernels.inference import INFERENCE, InferenceConfig
+from rpusim.kernels.layers.convert import Key
 from rpusim.kernels.layers.replicated import Replication
 from rpusim.kernels.pulses.trains import Execution
 from rpusim.workloads.capture.capture import capture, capture_modes, check_convertible
+from rpusim.workloads.capture.samples import GivenInputs, Samples
 from rpusim.workloads.cells import conductance, endurance, pulses, training_cells
 from rpusim.workloads.cells.endurance import Endurance
 from rpusim.workloads.cells.inference_cells import EXACT, InferenceCells
@@ -57,7 +59,7 @@ DEVICE = "rpu-baseline-2016"
 def place(
     module: nn.Module,
     chip: GivenChip,
-    input_shape: Sequence[int],
+    input_shape: GivenInputs,
     device: GivenDevice | None = None,
     management: Management = MANAGED,
     bias: Bias = "column",
@@ -65,13 +67,14 @@ def place(
     timing: Any = "every",
     weight_scaling_omega: float | None = None,
     execution: Literal["merged", "exact"] = "merged",
+    exclude: Sequence[Key] = (),
     replicas: Mapping[str, int | Replication] | None = None,
 ) -> nn.Module:
     """Copy a module onto the arrays of a chip, to be trained in the user's own loop with `AnalogSGD`.
 
     module:       not changed; what `rpusim.capture` accepts.
     chip:         a preset, a YAML file, or a `Chip`.
-    input_shape:  of one sample.
+    input_shape:  of one sample; for several inputs, whole numbers and names see `rpusim.capture`.
     device:       a way to train (by default `DEVICE`) or to infer, such as inference-pcm, or an `InferenceConfig`. On a
                   chip that only infers, such as isaac-2016, cells are exact by default.
     management:   what the digital side does to fit numbers to the analog range.
@@ -84,6 +87,8 @@ def place(
                   bound; outputs are multiplied digitally by the inverse. None: as the cells' configuration says (those
                   that learn hold weights as they are; those that are programmed use the whole range).
     execution:    how pulses are computed: merged where that is the same in distribution, or all one by one (exact).
+    exclude:      weights that stay digital: modules by name, pattern or class, or parameters by name. Their products
+                  are priced as those of a matrix unit, and they learn by arithmetic.
     replicas:     by layer, how many matrices share its vectors and learn each for itself; a `Replication` says how (a
                   number: at random, in training and in evaluation).
 
@@ -113,16 +118,16 @@ def place(
     of_pulses = checks.choose(Execution, "execution", execution)
     if isinstance(cells, UnitCells):
         cells = replace(cells, execution=of_pulses)
-        network, evaluation = capture_modes(module, input_shape)
+        network, evaluation = capture_modes(module, input_shape, exclude=exclude)
     else:  # training is done in software
-        network = evaluation = capture(module, input_shape)
+        network = evaluation = capture(module, input_shape, exclude=exclude)
     check_convertible(network, module)
     copies = _copies(replicas or {}, network, cells, timing)
     numbers = {name: each.number for name, each in copies.items()}
     placed = placement.place(network, on, bias, cells.layout, numbers, drawn=True)
     modes = Modes.of(placed, evaluation)
-    log = LoopLog(placed, modes.layers)
-    analog = analog_twin(module, placed, management, cells, seed, log, weight_scaling_omega, copies)
+    log = LoopLog(placed, modes.layers, Samples.of(input_shape).all[0].axis)
+    analog = analog_twin(module, placed, management, cells, seed, log, weight_scaling_omega, exclude, copies)
     log.follow(analog)
     meter = Meter(modes.training, "sequential", sampling.parse(timing), management, modes=modes)
     lasts = cells.endurance if isinstance(cells, UnitCells) else None

@@ -158,12 +158,13 @@ class Experiment(Sourced):
     name:        a plain name, which the run folder gets.
     title:       a sentence for people.
     network:     one of `rpusim.workloads.zoo.networks`, or ``file.py:function``.
-    data:        digits, digits-28, or a folder with MNIST files.
+    data:        a name such as digits, a file or a folder, or ``file.py:function`` (see `rpusim.workloads.data.kinds`).
     chip:        a preset's name, a YAML file, or a mapping of ``like`` and fields that are changed in it (see
                  `rpusim.workloads.runs.inputs.GivenChip`).
     device:      a configuration's name, or a mapping with ``model``, that model's parameters and a ``cell`` (see
                  `rpusim.workloads.cells.training_cells`).
     bias:        where biases are: a column of the array, or digital.
+    exclude:     layers and parameters whose weights stay digital, by name or pattern.
     recipe:      how the network is trained.
     management:  what the digital side does to fit numbers to the analog range.
     schedule:    what may overlap, see `rpusim.arch.schedule.schedules`.
@@ -186,6 +187,7 @@ class Experiment(Sourced):
     chip: str | dict[str, Any]
     device: str | dict[str, Any]
     bias: Literal["column", "digital"]
+    exclude: Annotated[tuple[str, ...], Several] = ()
     recipe: Recipe
     management: Management
     schedule: Annotated[Literal["sequential", "minibatch-pipelined"], BeforeValidator(_with_fresh_weights)] = (

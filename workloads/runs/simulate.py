@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from rpusim.workloads.data import kinds
+from rpusim.workloads.data.dataset import Data
 from rpusim.workloads.results import files
 from rpusim.workloads.results.result import Result
 from rpusim.workloads.runs import inference_run, inputs, settings, training_run
@@ -30,13 +32,18 @@ def simulate(
     checkpoint:  a file that keeps the state meanwhile; the same call goes on from it after the process was killed.
     callbacks:   told of every epoch (see `rpusim.workloads.runs.callbacks`), such as ``rpusim.TensorBoard("logs")``.
     changes:     replace fields of the experiment, such as ``chip="reram-512"`` or ``seed=1``, and those of its recipe,
-                 such as ``epochs=5``.
+                 such as ``epochs=5``. ``data`` may be arrays (samples, labels), a torch Dataset or a DataLoader, or a
+                 pair of these for learning and for testing.
 
     Raises InputError on what cannot be used.
     """
     chosen = experiment if isinstance(experiment, Experiment) else settings.load(experiment)
     kept = Path(checkpoint) if checkpoint is not None else None
-    found = run(settings.changed(chosen, changes), kept=kept, callbacks=callbacks)
+    given: Data | None = None
+    if "data" in changes and not isinstance(changes["data"], str | Path):
+        given = kinds.load(changes["data"])
+        changes = changes | {"data": f"{type(changes['data']).__name__} given in Python"}
+    found = run(settings.changed(chosen, changes), kept=kept, callbacks=callbacks, given=given)
     if kept is not None:
         files.remove(kept)
     return found
@@ -48,6 +55,7 @@ def run(
     kept: Path | None = None,
     pause: int | None = None,
     callbacks: Sequence[Callback] = (),
+    given: Data | None = None,
 ) -> Result:
     """Run an experiment to its end, or on to its end if it was killed.
 
@@ -55,6 +63,7 @@ def run(
     kept:       a file in which the state is kept meanwhile (see `checkpoint`); it stays until whoever has saved the
                 result removes it. None keeps nothing.
     callbacks:  told of every epoch that is trained now.
+    given:      data to learn from, in place of those that the experiment names.
     pause:      epochs on the chip after which to stop for now, with the state in ``kept``; None: not before the end.
 
     An experiment with ``inference`` goes to `inference_run`, any other one to `training_run`. Raises InputError on what
@@ -64,7 +73,7 @@ def run(
     numbers = RandomNumbers(experiment.seed)
     with one_thread():
         with numbers.drawn():
-            loaded = inputs.load(experiment)
+            loaded = inputs.load(experiment, given)
         progress = Progress(Checkpoint(kept, loaded.contents()), began, numbers, pause, callbacks)
         with experiment.speaks():
             if experiment.inference is None:

@@ -22,6 +22,7 @@ from rpusim.errors import InputError
 from rpusim.kernels import AnalogLayer, AnalogSGD
 from rpusim.kernels.layers.recurrent import AnalogRecurrent
 from rpusim.kernels.layers.replicated import Replicated
+from rpusim.kernels.layers.transposed import AnalogTransposed
 from rpusim.kernels.step import CompiledStep, Graph, Unsuitable
 from rpusim.kernels.step.between.branches import OVER, TIMES, WEIGHTED
 from rpusim.kernels.step.between.held import Dropout, Norm
@@ -229,7 +230,10 @@ class _Program:
                 raise Unsuitable("layers with hooks")
             if isinstance(part, nn.RNNBase):
                 return Matrix(part, inner)
-            return self.model.get_submodule(name)
+            found = self.model.get_submodule(name)
+            if isinstance(found, AnalogTransposed | nn.ConvTranspose1d | nn.ConvTranspose2d | nn.ConvTranspose3d):
+                raise Unsuitable("a transposed convolution")
+            return found
         except AttributeError:
             raise Unsuitable("a weight that no layer of its own holds") from None
 

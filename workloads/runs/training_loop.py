@@ -17,12 +17,20 @@ from rpusim.errors import InputError
 from rpusim.kernels.step import CompiledStep, NotFinite
 from rpusim.workloads.cells import endurance, replicas
 from rpusim.workloads.clock.coupling import MINI_BATCHES_PER_PIECE, Coupling
+from rpusim.workloads.data.dataset import Dataset
 from rpusim.workloads.runs.callbacks import Callback
 from rpusim.workloads.runs.settings import Idle, Recipe
-from rpusim.workloads.zoo.data import Dataset
 
 Watch = Callable[[str, float], None]
 """Called with the name of the stage and the fraction of it that is done."""
+
+
+def likelihood(output: Tensor, y: Tensor) -> Tensor:
+    """Return the mean negative log-likelihood of classes, of samples or of all their positions.
+
+    output: log-probabilities (samples, classes) or (samples, positions, classes). y: the right classes.
+    """
+    return nn.functional.nll_loss(output.reshape(-1, output.shape[-1]), y.reshape(-1))
 
 
 class Batches:
@@ -130,7 +138,7 @@ class Training:
         self.begin()
         self.optimizer.zero_grad()
         with draws():
-            loss = nn.functional.nll_loss(self.model(x), y)
+            loss = likelihood(self.model(x), y)
             if not torch.isfinite(loss):
                 raise NotFinite
             torch.autograd.backward(loss)
@@ -265,13 +273,14 @@ def test_error(model: nn.Module, batches: Batches, log: ActivityLog | None, vote
     wrong = int((majority(outputs) != batches.test_y).sum())
     if log is not None:
         log.take()
-    return wrong / len(batches.test_y)
+    return wrong / batches.test_y.numel()
 
 
 def majority(outputs: list[Tensor]) -> Tensor:
-    """Return (samples,) the class that most outputs, each (samples, classes), say; see `test_error`."""
+    """Return the class that most outputs, each (..., classes), say of every sample, or position; see `test_error`."""
     if len(outputs) == 1:
-        return outputs[0].argmax(dim=1)
-    said = torch.stack([torch.nn.functional.one_hot(each.argmax(1), each.shape[1]) for each in outputs]).sum(0)
-    together = torch.stack(outputs).sum(0).masked_fill(said < said.amax(1, keepdim=True), -torch.inf)
-    return together.argmax(dim=1)
+        return outputs[0].argmax(dim=-1)
+    classes = outputs[0].shape[-1]
+    said = torch.stack([torch.nn.functional.one_hot(each.argmax(-1), classes) for each in outputs]).sum(0)
+    together = torch.stack(outputs).sum(0).masked_fill(said < said.amax(-1, keepdim=True), -torch.inf)
+    return together.argmax(dim=-1)

@@ -47,7 +47,9 @@ def run(inputs: Inputs, progress: Progress, watch: Watch) -> Result:
     seed, management = experiment.seed, experiment.management
     meter = Meter(make_plan(placement), experiment.schedule, experiment.timing, management)
     log = ActivityLog()
-    twin = partial(analog_twin, digital, placement, management, cells, seed, replicas=inputs.replicas)
+    twin = partial(
+        analog_twin, digital, placement, management, cells, seed, exclude=experiment.exclude, replicas=inputs.replicas
+    )
     analog = twin(log)
     alike = replicas.similarity(analog)
     batches = Batches(inputs.samples, experiment.recipe, seed)
@@ -81,7 +83,7 @@ def run(inputs: Inputs, progress: Progress, watch: Watch) -> Result:
         accuracy={
             "test_error": curve[-1]["test_error"],
             "test_error_floating_point": curve[-1]["test_error_floating_point"],
-            "test_samples": len(inputs.samples.test_y),
+            "test_samples": inputs.samples.test_y.size,
             "curve": curve,
             "reached": reached(curve),
         },

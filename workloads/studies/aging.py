@@ -43,8 +43,9 @@ from torch import nn
 from rpusim.arch.contract import checks
 from rpusim.kernels.inference import AddNormal, GaussianClip, InferenceConfig, drift
 from rpusim.kernels.layers.convert import convert
+from rpusim.workloads.data import digits
 from rpusim.workloads.runs.process import RandomNumbers, one_thread
-from rpusim.workloads.zoo import data, networks
+from rpusim.workloads.zoo import networks
 
 NETWORK, BATCH, MOMENTUM = "lenet-digits", 10, 0.9
 EPOCHS, RATE = 20, 0.05
@@ -122,7 +123,7 @@ class Digits:
     """The handwritten digits, and how a network learns them and is tested on them; seed: of the order of samples."""
 
     def __init__(self, seed: int) -> None:
-        samples = data.load("digits")
+        samples = digits.load("digits")
         self._seed = seed
         self._x, self._y = torch.tensor(samples.train_x), torch.tensor(samples.train_y)
         self._test_x, self._test_y = torch.tensor(samples.test_x), torch.tensor(samples.test_y)

@@ -21,8 +21,8 @@ from typing import Any
 import numpy as np
 
 from rpusim.arch.account.ledger import RESTING
+from rpusim.workloads.data.digits import load
 from rpusim.workloads.runs import settings, simulate
-from rpusim.workloads.zoo import data
 
 NETWORKS = {"fcn": "fcn-digits", "lenet-2017": "lenet-digits"}
 """For each network, the experiment whose recipe and management are taken."""
@@ -72,7 +72,7 @@ def rows(
 
 def _some_digits(folder: Path, samples: int) -> None:
     """Write the first ``samples`` digits, and one to test, as MNIST files."""
-    digits = data.load("digits-28")
+    digits = load("digits-28")
     for part, x, y in (("train", digits.train_x, digits.train_y), ("t10k", digits.test_x[:1], digits.test_y[:1])):
         images, labels = (x[:samples, 0] * 255).astype(np.uint8), y[:samples].astype(np.uint8)
         header = struct.pack(">IIII", 0x803, *images.shape)

@@ -42,10 +42,11 @@ from rpusim.arch.contract import checks
 from rpusim.arch.contract.activity import ActivityLog, Phase
 from rpusim.errors import InputError, nearest
 from rpusim.kernels.layers.convert import convert
+from rpusim.workloads.data import digits
 from rpusim.workloads.runs.process import RandomNumbers, one_thread
 from rpusim.workloads.runs.step_of import study_of
 from rpusim.workloads.studies.algorithms import ALGORITHMS, Algorithm
-from rpusim.workloads.zoo import data, networks
+from rpusim.workloads.zoo import networks
 
 EPOCHS, BATCH, HALVE_EVERY = 20, 10, 8
 """How long is trained, in mini-batches of how many samples; epochs after which the learning rate is halved."""
@@ -118,7 +119,7 @@ def _train(
     watch: Callable[[int, float], None],
 ) -> tuple[list[float], dict[Phase, float]]:
     """Train, and return the test error after each epoch and the pulses per weight of each phase."""
-    samples = data.load("digits", flat=True)
+    samples = digits.load("digits").shaped((64,))
     x, y = torch.tensor(samples.train_x), torch.tensor(samples.train_y)
     test_x, test_y = torch.tensor(samples.test_x), torch.tensor(samples.test_y)
     model = networks.build(network)[0] if isinstance(network, str) else network()

@@ -30,6 +30,7 @@ from rpusim.errors import InputError, nearest, written
 from rpusim.workloads.zoo import (
     convolutions,
     encoders,
+    given,
     language_models,
     mobile,
     perceptrons,
@@ -39,6 +40,7 @@ from rpusim.workloads.zoo import (
     unet,
 )
 from rpusim.workloads.zoo.language_models import Tokens
+from rpusim.workloads.zoo.text import CHARACTERS, NUMBERS, WINDOW, lstm_text, transformer_text
 
 
 @dataclass(frozen=True)
@@ -102,6 +104,18 @@ NETWORKS: dict[str, Entry] = {
         (3, 32, 32),
         "Three convolutions with pooling on 32 x 32 images, as in Rasch, Gokmen, Rigotti & Haensch 2019, and a readout",
         "Rasch, Gokmen, Rigotti & Haensch 2019, Front. Neurosci. 13:753; channels recalled",
+    ),
+    "lstm-text": Entry(
+        lstm_text,
+        (WINDOW, CHARACTERS),
+        "Two layers of LSTM of width 64 that tell the next character of a text, from 32 before it",
+        "after Gokmen, Rasch & Haensch 2018, Front. Neurosci. 12:745, which has two layers of 64; alphabet of ours",
+    ),
+    "transformer-text": Entry(
+        transformer_text,
+        NUMBERS,
+        "Two blocks of a transformer of width 32 that tell the next character of a text, from 32 before it",
+        "after Radford et al. 2019 (GPT-2): its block, norms first; sizes of ours",
     ),
     "vgg8": Entry(
         convolutions.vgg8,
@@ -234,15 +248,18 @@ def build(name: str) -> tuple[nn.Module, tuple[Any, ...]]:
 
     name: one of `NETWORKS`, or ``file.py:function`` for a function of the user's own, without arguments, that returns
           (module, input_shape); the file is run as a program, with the user's rights. Its input_shape may be whatever
-          `rpusim.capture` takes: one shape, several, shapes with dtypes, examples.
+          `rpusim.capture` takes: one shape, several, shapes with dtypes, examples. Other kinds of files and names are
+          told in `rpusim.workloads.zoo.given`.
 
     Torch's random state settles the weights. Raises InputError with the nearest name if there is no such network, and
     if the user's function does not return what it should.
     """
+    if (found := given.built(name)) is not None:
+        return found
     if ".py:" in name:
         return _from_file(*name.rsplit(":", 1))
     if name not in NETWORKS:
-        raise InputError(f"no network {name!r}{nearest(name, NETWORKS)}; or give file.py:function")
+        raise InputError(f"no network {name!r}{nearest(name, NETWORKS)}; or give {given.ACCEPTED}")
     return NETWORKS[name].builder(), NETWORKS[name].input_shape
 
 

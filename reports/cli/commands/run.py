@@ -24,7 +24,7 @@ GIVEN = "given on the command line"
 @optional_chip
 @device
 @click.option(
-    "--data", help="digits (8 x 8), digits-28 (enlarged), mnist-5k, or a folder with the four MNIST IDX files."
+    "--data", help="A name (digits, mnist-5k, text:difflib), a file or folder (docs/data.md), or file.py:function."
 )
 @click.option("--out", type=click.Path(path_type=Path), metavar="DIR", help="The run folder to write.")
 @click.option(

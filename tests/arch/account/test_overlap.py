@@ -13,8 +13,7 @@ from rpusim.arch.account.overlap import Lanes, busy_together, in_order, pauses_b
 from rpusim.arch.account.pauses import Pauses
 from rpusim.arch.account.recurrence import Repeats
 from rpusim.arch.contract.columns import Integers
-from rpusim.arch.engine.events import Events, covered_ps
-from rpusim.arch.engine.program import NEVER
+from rpusim.arch.engine.events import NEVER, Events, covered_ps
 
 KINDS = 9
 """One for each lane, and three that several lanes may belong to."""

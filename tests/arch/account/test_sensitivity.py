@@ -56,11 +56,12 @@ def test_where_all_events_are_looked_at_the_total_is_that_of_pricing_them_anew(
         return
     if not events.makespan_ps:
         return
-    varied = Sensitivity(plan, Pricer(plan)(events, activity), events, activity)
+    varied = Sensitivity(plan, Pricer(plan)(events, activity), events, activity, schedule)
     chip = plan.placement.chip.model_copy(update={"gating": gating, "leakage": leakage})
     chip = with_card(chip, "puma-2019/router", energy={"bit": 5e-13}, leakage=1e-3)
     chip = with_card(chip, "gates-28nm/pulse-driver", energy={"slot": 4e-15, "pulse": 8e-15})
-    anew = Pricer(other(plan, chip))(events, activity).total_zj * 1e-21
+    changed = make_plan(other(plan, chip).placement)
+    anew = Pricer(changed)(run(changed, activity, schedule), activity).total_zj * 1e-21
     assert varied.total(chip) == pytest.approx(anew, rel=1e-9, abs=0)
 
 
@@ -70,10 +71,11 @@ def test_each_kind_of_tile_is_counted_for_itself() -> None:
     assert {block.kind for block in plan.placement.blocks()} == {0, 1}
     activity = assumed_activity(plan.placement, 2, training=True)
     events = run(plan, activity, "sequential")
-    varied = Sensitivity(plan, Pricer(plan)(events, activity), events, activity)
+    varied = Sensitivity(plan, Pricer(plan)(events, activity), events, activity, "sequential")
     for kind in (0, 1):
         changed = Chip.load("rpu-2017-bimodal", {f"tiles.{kind}.adc.bits": 7})
-        anew = Pricer(other(plan, changed))(events, activity).total_zj * 1e-21
+        other_plan = make_plan(other(plan, changed).placement)
+        anew = Pricer(other_plan)(run(other_plan, activity, "sequential"), activity).total_zj * 1e-21
         assert varied.total(changed) == pytest.approx(anew, rel=1e-9, abs=0)
 
 
@@ -82,7 +84,7 @@ def sensitivity() -> Sensitivity:
     plan = make_plan(place(chain(200, 100, 10), Chip.load("rpu-2016")))
     activity = assumed_activity(plan.placement, 3, training=True)
     events = run(plan, activity, "sequential")
-    return Sensitivity(plan, Pricer(plan)(events, activity), events, activity)
+    return Sensitivity(plan, Pricer(plan)(events, activity), events, activity, "sequential")
 
 
 def test_the_largest_come_first_and_every_one_is_called_an_assumption(sensitivity: Sensitivity) -> None:
@@ -145,10 +147,12 @@ class Work:
         self.activity = assumed_activity(self.plan.placement, 2, training=chip.tiles[0].trains)
         self.events: Events = run(self.plan, self.activity, "sequential")
         ledger = Ledger.total([(times, Pricer(self.plan)(self.events, self.activity))])
-        self.sensitivity = Sensitivity(self.plan, ledger, self.events, self.activity)
+        self.sensitivity = Sensitivity(self.plan, ledger, self.events, self.activity, "sequential")
 
     def anew(self, chip: ChipDescription) -> float:
-        return self.times * Pricer(other(self.plan, chip))(self.events, self.activity).total_zj * 1e-21
+        """What the work takes on a chip, placed and timed as if there had been no other."""
+        plan = make_plan(place(self.plan.placement.network, chip))
+        return self.times * Pricer(plan)(run(plan, self.activity, "sequential"), self.activity).total_zj * 1e-21
 
     def cards(self) -> dict[str, Card]:
         """All that the chip might use, before they are scaled."""
@@ -257,6 +261,16 @@ class TestEveryRow:
         assert all(one >= two for one, two in pairwise(swings)) and all(swing > 0 for swing in swings)
         for most in (0, 1, 3):
             assert work.sensitivity.rows(most) == (rows[:most], tried)
+
+
+def test_what_is_too_long_to_be_timed_again_keeps_its_times(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("rpusim.arch.account.sensitivity.MOST_ROWS", 1)
+    work = Work(Chip.load("rpu-2016"))
+    awake = work.chip.model_copy(update={"gating": "none"})
+    as_timed = Pricer(other(work.plan, awake))(work.events, work.activity).total_zj * 1e-21
+    assert not work.sensitivity.times_again
+    assert work.sensitivity.total(awake) == pytest.approx(as_timed, rel=1e-9, abs=0)
+    assert as_timed > 1.01 * work.anew(awake)  # it draws for longer than it would take
 
 
 def test_what_rests_now_and_did_not_before_is_drawn_for_all_of_the_work() -> None:

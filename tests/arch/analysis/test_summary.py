@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -16,11 +17,13 @@ from rpusim.arch.analysis.occupancy import converters, kept_bits
 from rpusim.arch.analysis.profile import Profile
 from rpusim.arch.analysis.summary import Analysis
 from rpusim.arch.chips.chip import Chip
-from rpusim.arch.contract.activity import Activity
+from rpusim.arch.chips.description import TileKind
+from rpusim.arch.contract.activity import Activity, Phase
 from rpusim.arch.engine.events import COLUMNS, Events, Op
 from rpusim.arch.mapping.assumed_activity import assumed_activity
 from rpusim.arch.mapping.placement import place
-from rpusim.arch.network.network import Network
+from rpusim.arch.network.network import Network, connect
+from rpusim.arch.network.operations import WeightLayer
 from rpusim.arch.schedule.plan import Plan, make_plan
 from rpusim.arch.schedule.schedules import Schedule, run
 from rpusim.errors import InputError
@@ -240,6 +243,30 @@ def test_converters_at_work_are_the_lines_read_over_the_lines_each_serves(traini
     assert np.array_equal(found > 0, training.events.op == Op.CONVERT)
     last = found[(training.events.layer == 2) & (training.events.op == Op.CONVERT) & (training.events.phase == 0)]
     assert set(last.tolist()) == {adc.count(10)}
+
+
+@pytest.mark.parametrize("preset", ["isaac-2016", "pipelayer-2017", "panther-2020", "yao-2020", "rpu-2016"])
+def test_converters_at_work_are_those_of_the_side_of_the_array_that_is_read(
+    preset: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A weight that is used as it lies, then transposed: rows are driven, and columns read slice by slice.
+
+    Slices are tried as well, though placing refuses to turn them: what is counted depends on the side alone.
+    """
+    monkeypatch.setattr(TileKind, "turns", True)
+    chip = Chip.load(preset)
+    coder = WeightLayer.linear("coder", (50,), 8, False, "weight")
+    decoder = replace(WeightLayer.linear("decoder", (8,), 50, False, "weight"), turned=True)
+    network = connect("tied", (50,), [(coder, ("input",)), (decoder, ("coder",))])
+    training = chip.tiles[0].trains
+    plan = make_plan(place(network, chip))
+    found = analysis(plan, assumed_activity(plan.placement, 2, training), "sequential")
+    (kind,), array, at_work = chip.tiles, chip.tiles[0].array, converters(found.plan, found.activity, found.events)
+    lines = {"rows": 8 * array.cells_per_weight, "columns": 50 * array.lines_of_a_column}
+    ways = [(0, Phase.FORWARD, "rows"), (1, Phase.FORWARD, "columns")]
+    for layer, phase, read in ways + training * [(1, Phase.BACKWARD, "rows")]:
+        mine = (found.events.layer == layer) & (found.events.phase == phase) & (found.events.op == Op.CONVERT)
+        assert set(at_work[mine].tolist()) == {-(-lines[read] // kind.adc.lines_per_adc)}, (layer, phase)
 
 
 def test_buffers_of_replicas_that_send_to_replicas_are_empty_at_the_end() -> None:

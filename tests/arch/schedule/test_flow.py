@@ -209,7 +209,7 @@ def test_both_engines_agree_on_what_ships(name: str, network: str, schedule: str
     training = schedule != "layer-pipelined" and placement.chip.trains
     plan, activity = make_plan(placement), assumed_activity(placement, 2, training, 2)
     if name in ("hermes-2023", "ambrogio-2023") and (network, schedule) == ("rapa-cifar", "layer-pipelined"):
-        # Their registers hold a vector or some, and a window of the second convolution reads several lines of the first.
+        # Their registers hold few vectors, and a window of the second convolution reads several lines of the first.
         for engine in ("compiled", "simpy"):
             with pytest.raises(InputError, match=r"waits for room in tile 1 buffer.*larger buffers are needed"):
                 run(plan, activity, schedule, engine)  # type: ignore[arg-type]

@@ -65,6 +65,9 @@ class Tied(nn.Module):
         self.embedding, self.readout = nn.Embedding(9, 4), nn.Linear(4, 9, bias=False)
         self.readout.weight = self.embedding.weight
 
+    def forward(self, tokens):
+        return self.readout(torch.tanh(self.embedding(tokens)))
+
 
 class Own(nn.Module):
     """A layer that multiplies by a matrix of its own."""
@@ -105,6 +108,11 @@ CONVERTED = [
         [IMAGES],
     ),
     ("Conv3d", lambda: nn.Conv3d(2, 3, 2, padding=1, padding_mode="circular"), [(1, 2, 4, 3, 4)]),
+    (
+        "ConvTranspose2d",
+        lambda: nn.ConvTranspose2d(4, 6, (3, 2), 2, 1, output_padding=1, groups=2, dilation=(1, 2)),
+        [(2, 4, 5, 3)],
+    ),
     ("RNN", lambda: nn.RNN(4, 5, nonlinearity="relu"), [(6, 2, 4)]),
     ("LSTM, 2 layers, bidirectional", lambda: nn.LSTM(4, 5, num_layers=2, bidirectional=True), [(6, 2, 4)]),
     ("GRU", lambda: nn.GRU(4, 5, batch_first=True), [(2, 6, 4)]),
@@ -126,13 +134,12 @@ CONVERTED = [
     ("a residual block of your own", Block, [IMAGES]),
     ("patches, class token, encoder layer of your own", Patches, [IMAGES]),
     ("one layer in two places", Twice, [(3, 4)]),
+    ("Linear that is tied to an Embedding", Tied, [TOKENS]),
 ]
 REFUSED = [
-    ("ConvTranspose2d", lambda: nn.ConvTranspose2d(2, 2, 2)),
     ("Bilinear", lambda: nn.Bilinear(2, 3, 4)),
     ("LazyLinear that never ran", lambda: nn.Sequential(nn.LazyLinear(4))),
     ("Linear with weight_norm", lambda: nn.Sequential(parametrizations.weight_norm(nn.Linear(2, 2)))),
-    ("Linear that is tied to an Embedding", Tied),
     ("a layer of your own with a matrix", Own),
     ("a Linear whose forward is yours", lambda: Doubled(2, 2)),
     ("Embedding by itself", lambda: nn.Embedding(9, 4)),

@@ -276,7 +276,7 @@ def _with_nan():
     ("network", "options", "message"),
     [
         (_with_nan(), {}, "0.bias: NaN or infinite weights were given"),
-        (nn.Sequential(nn.ConvTranspose2d(1, 1, 2)), {}, "0: ConvTranspose2d cannot be analog; accepted are nn.Linear"),
+        (nn.Sequential(nn.Bilinear(1, 1, 2)), {}, "0: Bilinear cannot be analog; accepted are nn.Linear"),
         (nn.Sequential(nn.ReLU()), {}, "Sequential has no layer to convert"),
         (nn.Sequential(nn.Linear(2, 2)), {"exclude": ["1"]}, "exclude: no layer is called '1'"),
         (nn.Sequential(nn.Linear(2, 2)), {"splits": {"fc": ((1, 1), None)}}, "splits: no analog layer is called 'fc'"),

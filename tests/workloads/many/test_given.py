@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import torch
+import yaml
 from sequences import GPT, Routed, Sets
 from torch import nn
 
@@ -19,6 +20,7 @@ from rpusim.arch.schedule.plan import make_plan
 from rpusim.arch.schedule.schedules import run
 from rpusim.errors import InputError
 from rpusim.workloads.capture.capture import capture
+from rpusim.workloads.zoo import layers_file
 
 PAGE = Path(__file__).parents[3] / "docs" / "networks.md"
 BUILDER = """
@@ -32,9 +34,23 @@ def build():
 
 
 def test_the_page_runs(capsys: pytest.CaptureFixture[str]) -> None:
-    (code,) = re.findall(r"```python\n(.*?)```", PAGE.read_text(encoding="utf-8"), flags=re.DOTALL)
-    exec(compile(code, "networks.md", "exec"), {})
-    assert len(capsys.readouterr().out.splitlines()) == 2
+    for code, lines in zip(
+        re.findall(r"```python\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL), (2, 1), strict=True
+    ):
+        exec(compile(code, "networks.md", "exec"), {})
+        assert len(capsys.readouterr().out.splitlines()) == lines
+
+
+def test_the_page_on_data_runs(capsys: pytest.CaptureFixture[str]) -> None:
+    (code,) = re.findall(r"```python\n(.*?)```", (PAGE.parent / "data.md").read_text(encoding="utf-8"), re.DOTALL)
+    exec(compile(code, "data.md", "exec"), {})
+    assert capsys.readouterr().out.split()[0] == "8"
+
+
+def test_the_list_of_layers_of_the_page_is_a_network() -> None:
+    (text,) = re.findall(r"```yaml\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
+    module, shape = layers_file.of(yaml.safe_load(text), "networks.md")
+    assert module(torch.rand(2, *shape)).shape == (2, 10)
 
 
 @pytest.mark.parametrize(

@@ -62,7 +62,7 @@ def recurrent_twice():
 
 class ByHand(Twice):
     def forward(self, x):
-        return nn.functional.linear(self.a(x), self.b.weight, self.b.bias).log_softmax(1)
+        return (self.a(x)[:, None] * self.b.weight).sum(-1).log_softmax(1)
 
 def by_hand():
     return ByHand(), (64,)

@@ -24,10 +24,11 @@ from rpusim.workloads.cells import periphery, training_cells
 from rpusim.workloads.clock import coupling
 from rpusim.workloads.clock.meter import Meter
 from rpusim.workloads.clock.sampling import Sampled
+from rpusim.workloads.data import kinds
 from rpusim.workloads.results import run_folder
 from rpusim.workloads.runs import settings, training_loop, training_run
 from rpusim.workloads.runs.analog_twin import analog_twin
-from rpusim.workloads.zoo import data, networks
+from rpusim.workloads.zoo import networks
 
 
 @pytest.fixture(scope="module")
@@ -185,7 +186,7 @@ def activity_of(chosen: settings.Experiment) -> tuple[Activity, Any]:
     placement = place(capture(module, shape), Chip.load(chosen.chip), chosen.bias, cells.layout)
     log = ActivityLog()
     analog = analog_twin(module, placement, chosen.management, cells, chosen.seed, log)
-    batches = training_loop.Batches(data.load(chosen.data).shaped(shape), chosen.recipe, chosen.seed)
+    batches = training_loop.Batches(kinds.load(chosen.data).shaped(shape), chosen.recipe, chosen.seed)
     parts: list[Activity] = []
 
     class Recorded(training_loop.Training):

@@ -34,11 +34,12 @@ from rpusim.kernels.devices.presets import DEVICES
 from rpusim.kernels.layers.convert import convert
 from rpusim.kernels.pulses.trains import Execution
 from rpusim.kernels.tiles.presets import TRAINING_IO, configuration
+from rpusim.workloads.data.digits import load
 from rpusim.workloads.runs.process import RandomNumbers, one_thread
 from rpusim.workloads.runs.step_of import study_of
 from rpusim.workloads.studies.published.case import Simulated
 from rpusim.workloads.studies.published.transferred import accuracies
-from rpusim.workloads.zoo import data, networks
+from rpusim.workloads.zoo import networks
 
 SEEDS = (0, 1, 2)
 RATE = 0.5
@@ -56,6 +57,8 @@ def learning() -> Simulated:
         "fecap/accuracy": lambda: _transfers_every(100)[0],
         "references/ttv2-mean": partial(_references_off, False, 0.4, 0.05),
         "references/agad-mean": partial(_references_off, True, 0.4, 0.05),
+        "references/ttv2-spread": partial(_references_off, False, 0.0, 1.0),
+        "references/agad-spread": partial(_references_off, True, 0.0, 1.0),
         "yao-learning/transferred": lambda: accuracies()[0],
         "yao-learning/hybrid": lambda: accuracies()[1],
     }
@@ -83,7 +86,7 @@ def accuracy(
     seed:     of initial weights, order of samples, cells and every noise.
     log:      where arrays write what they did; None: nowhere.
     """
-    digits = data.load("digits", flat=True)
+    digits = load("digits").shaped((64,))
     chosen, chosen_test = digits.train_y < classes, digits.test_y < classes
     x, y = torch.tensor(digits.train_x[chosen]), torch.tensor(digits.train_y[chosen])
     test_x, test_y = torch.tensor(digits.test_x[chosen_test]), torch.tensor(digits.test_y[chosen_test])

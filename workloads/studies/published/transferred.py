@@ -17,8 +17,8 @@ from rpusim.kernels.inference import InferenceConfig, ReRamWan2022, drift, progr
 from rpusim.kernels.layers.convert import convert
 from rpusim.kernels.pulses.trains import Execution
 from rpusim.kernels.tiles.presets import TRAINING_IO
+from rpusim.workloads.data.digits import load
 from rpusim.workloads.runs.process import RandomNumbers, one_thread
-from rpusim.workloads.zoo import data
 
 Tensor = torch.Tensor
 SEEDS = (0, 1, 2)
@@ -39,7 +39,7 @@ def accuracies() -> tuple[float, float]:
 
 
 def _of_one(seed: int) -> tuple[float, float]:
-    digits = data.load("digits")
+    digits = load("digits")
     x, y, test_x, test_y = map(torch.tensor, (digits.train_x, digits.train_y, digits.test_x, digits.test_y))
     drawn = np.random.default_rng((seed, 2020))
     with one_thread(), RandomNumbers(seed).drawn():
