@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     )
     from rpusim.kernels.inference import InferenceConfig, drift, program
     from rpusim.kernels.layers.convert import convert
+    from rpusim.kernels.layers.replicated import Replication
     from rpusim.reports import save
     from rpusim.reports.study_page.run import study
     from rpusim.workloads.capture.capture import capture
@@ -51,6 +52,7 @@ _HOMES = {
     "Experiment": "rpusim.workloads.runs.settings",
     "InferenceConfig": "rpusim.kernels.inference",
     "InputError": "rpusim.errors",
+    "Replication": "rpusim.kernels.layers.replicated",
     "Result": "rpusim.workloads.results.result",
     "capture": "rpusim.workloads.capture.capture",
     "TensorBoard": "rpusim.workloads.runs.callbacks",
@@ -80,6 +82,7 @@ __all__ = [
     "Experiment",
     "InferenceConfig",
     "InputError",
+    "Replication",
     "Result",
     "TensorBoard",
     "WeightsAndBiases",

@@ -19,7 +19,8 @@ from rpusim.arch.contract.activity import Activity, Phase
 from rpusim.arch.contract.columns import Integers
 from rpusim.arch.engine.events import NO_ROW, PART, WAITING, Events, Op
 from rpusim.arch.schedule.plan import LayerPlan, Plan
-from rpusim.arch.schedule.storage import sent
+from rpusim.arch.schedule.storage import Arrived, arrived
+from rpusim.arch.schedule.work import Todo
 
 
 def converters(plan: Plan, activity: Activity, events: Events) -> Integers:
@@ -68,17 +69,21 @@ def kept_bits(plan: Plan, activity: Activity, events: Events) -> Integers:
     at_home = waiting & buffers
     change[at_home] = np.where(events.op == Op.STORE, events.amount, -events.amount)[at_home]
     _parts(change, events, buffers & (events.row == PART))
-    stored = (events.op == Op.STORE) & (events.row == NO_ROW) & ~_network_input(plan, events)
+    todo = Todo(plan, activity) if plan.placement.drawn else None
+    stored = (events.op == Op.STORE) & (events.row == NO_ROW) & ~_network_input(plan, events, todo)
     step = activity.mini_batch
     for layer in plan.layers:
-        sample = _samples(layer, activity, step)
-        for phase, source, arrived in _arrivals(plan, layer):
+        sample = _samples(layer, activity, step) if todo is None else _samples_of(todo, layer, activity, step)
+        for phase, source, come in _arrivals(plan, layer, todo):
             frees = layer.frees[0][1] if phase == Phase.FORWARD and not trains else ()
             arriving = stored & (events.phase == phase) & (events.layer == source)
-            for buffer in arrived:
+            for buffer, per_sample in come.items():
                 mine = arriving & (events.station == buffer)
                 change[mine] = events.amount[mine]
-                _release(change, events, layer, buffer, arrived[buffer], frees, sample)
+                if isinstance(per_sample, int):
+                    _release(change, events, layer, buffer, per_sample, frees, sample)
+                else:
+                    _release_drawn(change, events, layer, buffer, per_sample, bool(frees), sample)
     return change
 
 
@@ -100,44 +105,83 @@ def _parts(change: Integers, events: Events, waiting: NDArray[np.bool_]) -> None
         change[gone] = -np.diff(stored * taken // max(int(taken[-1:].sum()), 1), prepend=0)
 
 
-def _network_input(plan: Plan, events: Events) -> NDArray[np.bool_]:
+def _network_input(plan: Plan, events: Events, todo: Todo | None) -> NDArray[np.bool_]:
     """Return (events,) whether each stores samples that come from DRAM or the host."""
     found = np.zeros(len(events), np.bool_)
     for layer in plan.layers if {"DRAM", "host link"} & plan.outside.keys() else ():
         for message in layer.inputs:
             sizes = np.unique(message.bits * message.positions.table.astype(np.int64))
+            if todo is not None:
+                samples = np.arange(len(todo.number))
+                sizes = np.unique(message.sent_among(todo.shares, samples, todo.number, 0 * samples))
             mine = (events.station == message.buffer) & np.isin(events.amount, sizes)
             found |= mine & (events.phase == Phase.FORWARD) & (events.op == Op.STORE)
     return found
 
 
-def _arrivals(plan: Plan, layer: LayerPlan) -> Iterator[tuple[Phase, int, dict[int, int]]]:
-    """Yield what comes to a layer: phase, layer that sends it, and bits per sample by the buffer that it comes to."""
+def _arrivals(plan: Plan, layer: LayerPlan, todo: Todo | None) -> Iterator[tuple[Phase, int, Arrived]]:
+    """Yield what comes to a layer: phase, layer that sends it, and bits per sample by the buffer that it comes to.
+
+    todo: tells which replica does which vector; None: they take turns, and every sample brings as much.
+    """
     network = plan.placement.network
     if giver := plan.giver(layer.index):
-        arrived, echo = (sent(messages, *_turns(giver[0])) for messages in (giver[1], giver[0].echo))
-        yield Phase.FORWARD, giver[0].index, {buffer: bits + echo[buffer] for buffer, bits in arrived.items()}
+        found = arrived(giver[0], [giver[1], giver[0].echo], todo)
+        yield Phase.FORWARD, giver[0].index, found
     own = {block.buffer for block in layer.blocks}
     for stage in (layer.index, *(made.number for made in layer.sums)):
         for reader in network.successors(stage):
             source = plan.layers[network.home(reader)]
             if reader == source.index:
-                back = sent(source.gradients, *_turns(source))
-                if source.echo:
-                    back += sent(source.errors, *_turns(source))
+                ways = [source.gradients, *([source.errors] if source.echo else [])]
             else:
                 errors = next(dict(made.errors) for made in source.sums if made.number == reader)
-                back = sent(errors[stage], *_turns(source))
+                ways = [errors[stage]]
+            back = arrived(source, ways, todo)
             yield Phase.BACKWARD, source.index, {buffer: bits for buffer, bits in back.items() if buffer in own}
-    back = sent(layer.errors, *_turns(layer))
-    if layer.echo:
-        back += sent(layer.gradients, *_turns(layer))
+    back = arrived(layer, [layer.errors, *([layer.gradients] if layer.echo else [])], todo)
     yield Phase.BACKWARD, layer.index, {buffer: bits for buffer, bits in back.items() if buffer in own}
 
 
-def _turns(layer: LayerPlan) -> tuple[int, int]:
-    """Return a layer's replicas, and the vectors of a sample."""
-    return layer.placed.replicas, layer.placed.layer.vectors
+def _release_drawn(
+    change: Integers,
+    events: Events,
+    layer: LayerPlan,
+    buffer: int,
+    per_sample: Integers,
+    inference: bool,
+    samples: Integers,
+) -> None:
+    """Take bits out of a buffer again, where replicas share vectors by chance: with each vector done there, as much.
+
+    per_sample: (samples,) bits. inference: whether reading frees them; else learning does. The rest as in `_release`.
+    """
+    users = _users(events, layer, buffer, inference)
+    if not len(users) or not per_sample.any():
+        return
+    sample = samples[events.row[users]]
+    order = np.lexsort((events.start[users], sample))
+    users, sample = users[order], sample[order]
+    starts = np.flatnonzero(np.r_[True, sample[1:] != sample[:-1]])
+    each = np.diff(np.r_[starts, len(users)])
+    number = np.arange(len(users)) - np.repeat(starts, each)
+    before = np.cumsum(per_sample) - per_sample
+    freed = before[sample] + per_sample[sample] * (number + 1) // np.repeat(each, each)
+    freed[-1] = per_sample.sum()  # with those of samples of which nothing is done here
+    np.subtract.at(change, users, np.diff(np.r_[0, freed]))
+
+
+def _users(events: Events, layer: LayerPlan, buffer: int, inference: bool) -> Integers:
+    """Find the events in which vectors are used on the tile of a buffer for the last time, in order of time."""
+    block = next(b for b in layer.blocks if b.buffer == buffer)
+    op, phase = (Op.DRIVE, Phase.FORWARD) if inference else (Op.PULSE, Phase.UPDATE)
+    used = (events.op == op) & (events.phase == phase) & (events.layer == layer.index)
+    arrays = [array.array for array in block.arrays]
+    users = np.flatnonzero(used & (events.amount > 0) & np.isin(events.station, arrays))
+    if not len(users):
+        return users
+    users = users[np.unique(events.row[users], return_index=True)[1]]  # of arrays that work together the first
+    return users[np.argsort(events.start[users], kind="stable")]
 
 
 def _samples(layer: LayerPlan, activity: Activity, step: Integers) -> Integers:
@@ -150,6 +194,11 @@ def _samples(layer: LayerPlan, activity: Activity, step: Integers) -> Integers:
     mine = (activity.layer == layer.index) & (activity.phase <= Phase.UPDATE)
     np.maximum.at(samples, step[mine], of_step[mine] + 1)
     return (np.cumsum(samples) - samples)[step] + of_step
+
+
+def _samples_of(todo: Todo, layer: LayerPlan, activity: Activity, step: Integers) -> Integers:
+    """Return the same, counted as ``todo`` does."""
+    return np.asarray(todo.first[step] + activity.vector // layer.placed.layer.vectors, np.int64)
 
 
 def _release(
@@ -172,15 +221,9 @@ def _release(
         frees: positions that each vector is the last to read; if empty, a sample's updates free it in equal shares.
         samples: (rows of activity,) the sample of each.
     """
-    block = next(b for b in layer.blocks if b.buffer == buffer)
-    op, phase = (Op.DRIVE, Phase.FORWARD) if frees else (Op.PULSE, Phase.UPDATE)
-    used = (events.op == op) & (events.phase == phase) & (events.layer == layer.index)
-    arrays = [array.array for array in block.arrays]
-    users = np.flatnonzero(used & (events.amount > 0) & np.isin(events.station, arrays))
+    users = _users(events, layer, buffer, bool(frees))
     if not len(users) or not per_sample:
         return
-    users = users[np.unique(events.row[users], return_index=True)[1]]  # of arrays that work together the first
-    users = users[np.argsort(events.start[users], kind="stable")]
     vectors = layer.placed.layer.vectors
     share = np.cumsum(frees or np.ones(vectors, np.int64))
     position = events.vector[users] % vectors

@@ -146,6 +146,7 @@ class Placement:
     cache:    where keys and values of tokens before are: "buffer" (of the tile that multiplies them), "global buffer"
               or "DRAM".
     resting:  blocks of weights that lie on the chip and that the network does not use.
+    drawn:    whether rows of activity say which replica does a vector; else replicas take turns.
     """
 
     network: Network
@@ -155,6 +156,7 @@ class Placement:
     cell: CellLayout = SINGLE
     cache: str = "buffer"
     resting: tuple[Block, ...] = ()
+    drawn: bool = False
 
     @cached_property
     def bill(self) -> BillOfParts:
@@ -210,6 +212,7 @@ def place(
     bias: Bias = "column",
     cell: CellLayout = SINGLE,
     replicas: Mapping[str, int] | None = None,
+    drawn: bool = False,
 ) -> Placement:
     """Place every weight of a network on a chip, in the order of the layers, one array after the other.
 
@@ -221,10 +224,13 @@ def place(
     bias: "column": a bias is one more column of the matrix; "digital": it is added by the digital unit.
     cell: what the unit cells need of the chip.
     replicas: copies of a layer, by its name; 1 for every layer that is not named.
+    drawn: whether activity says which replica does a vector, as where that is drawn by chance; else they take turns.
     Raises `InputError` if the chip has too few arrays, a layer cannot have so many replicas, or layers that use one
     weight do not use it alike.
     """
-    copies = _replicas(network, replicas or {})
+    copies = replicas_of(network, replicas or {})
+    if drawn := drawn and max(copies.values()) > 1:
+        _check_drawn(network, copies)
     if cell.arrays > 1 and any(kind.tiers > 1 for kind in chip.tiles):
         raise InputError(
             f"chip {chip.name}: unit cells of {cell.arrays} arrays use them together, but of arrays on one another one "
@@ -269,7 +275,7 @@ def place(
         taken[best.kind] += best.arrays
         lying = PlacedLayer(layer, index, best.row_splits, best.column_splits, blocks, copies[layer.name])
         placed.append(_turned(lying, used, index) if used.turned else lying)
-    return Placement(network, chip, bias, tuple(placed), cell)
+    return Placement(network, chip, bias, tuple(placed), cell, drawn=drawn)
 
 
 def place_beside(network: Network, other: Placement) -> Placement:
@@ -370,8 +376,11 @@ class _Option(NamedTuple):
     column_splits: tuple[int, ...]
 
 
-def _replicas(network: Network, given: Mapping[str, int]) -> dict[str, int]:
-    """Copies of every layer by its name; a replica without a vector of its own would be of no use."""
+def replicas_of(network: Network, given: Mapping[str, int]) -> dict[str, int]:
+    """Find the replicas of every layer, by its name; one without a vector of its own would be of no use.
+
+    given: of some layers; the others have 1. Raises `InputError` if a layer cannot have so many.
+    """
     layers = {layer.name: layer for layer in network.layers}
     copies = dict.fromkeys(layers, 1)
     for name, number in given.items():
@@ -398,6 +407,18 @@ def _replicas(network: Network, given: Mapping[str, int]) -> dict[str, int]:
             )
         copies[layer.name] = copies[first.name]
     return copies
+
+
+def _check_drawn(network: Network, copies: Mapping[str, int]) -> None:
+    """Refuse sums whose parts would wait at replicas of which nobody knows which one takes them."""
+    for each in network.sums:
+        name = network.layers[each.home].name
+        if copies[name] > 1:
+            raise InputError(
+                f"replicas: got {copies[name]} for layer {name!r}, where the branches of {each.name!r} are summed, and "
+                "vectors that go to replicas at random; accepted: 1 for this layer, or in an experiment "
+                "sharing.training: in-turn"
+            )
 
 
 def _parts(layer: WeightLayer, columns: int, kind: TileKind) -> int:

@@ -17,6 +17,7 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import cache, cached_property
+from typing import Any
 from weakref import WeakKeyDictionary
 
 import numpy as np
@@ -56,6 +57,15 @@ class Amount:
         sent: Table = self.table[turn, np.asarray(position) % vectors]
         return sent.astype(np.int64)
 
+    def among(self, shares: Any, sample: Integers, number: Integers, position: Integers) -> Integers:
+        """Look up the positions that vectors send in a program.
+
+        shares: which replica does each of its vectors, see `rpusim.arch.mapping.drawn`; None: they take turns.
+        sample: for each vector, its sample, counted from the first of the program.
+        number: this sample's number within the mini-batch. position: the vector's own number within the sample.
+        """
+        return self.of(number, position)
+
 
 ONE = Amount(np.ones((1, 1), np.int32))
 """One position with every vector."""
@@ -66,7 +76,7 @@ class _Kept:
     """What was counted of one network.
 
     exchanges:  by the two stages, and the replicas of the layers that are their homes.
-    reads:      by the two stages, and the replicas of the reader, see `_read`.
+    reads:      by the two stages, and the replicas of the reader, see `read_by`.
     """
 
     exchanges: dict[tuple[int, ...], Exchange] = field(default_factory=dict)
@@ -184,13 +194,13 @@ def exchange(network: Network, producer: int, consumer: int, replicas: tuple[int
     key = producer, consumer, replicas[giver], replicas[taker]
     kept = _KEPT.setdefault(network, _Kept()).exchanges
     if key not in kept:
-        completes, read = _read(network, producer, consumer, replicas[taker])
+        completes, read = read_by(network, producer, consumer, replicas[taker])
         sender, receiver = ((network.layers[home], replicas[home]) for home in (giver, taker))
         kept[key] = Exchange(completes, read, sender, receiver)
     return kept[key]
 
 
-def _read(network: Network, producer: int, consumer: int, turns: int) -> tuple[IndexMap, NDArray[np.bool_]]:
+def read_by(network: Network, producer: int, consumer: int, turns: int) -> tuple[IndexMap, NDArray[np.bool_]]:
     """Find which values of a stage another one reads.
 
     A position is summed at the replica of the home layer that computes its last part.
@@ -220,7 +230,7 @@ class Inputs:
     def __init__(self, network: Network, consumer: int, replicas: int) -> None:
         self._elements = network.outside(consumer)
         self._layer, self._replicas = network.layers[network.home(consumer)], replicas
-        _, self._read = _read(network, INPUT, consumer, replicas)
+        _, self._read = read_by(network, INPUT, consumer, replicas)
         self._values = self._read[0].size
 
     def needed(self, replicas: Iterable[int], part: int, whole: int) -> Amount:

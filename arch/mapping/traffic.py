@@ -15,6 +15,7 @@ import numpy as np
 
 from rpusim.arch.contract.columns import Integers
 from rpusim.arch.contract.quantity import picoseconds
+from rpusim.arch.mapping.drawn import DrawnExchange, DrawnInputs, Joins, Shares
 from rpusim.arch.mapping.placement import Block, PlacedLayer, Placement
 from rpusim.arch.mapping.reach import behind, overlap, summed, there, wanted
 from rpusim.arch.mapping.replicas import ONE, Amount, Inputs, exchange, in_turn
@@ -55,6 +56,10 @@ class Message:
         position: its own number within the sample.
         """
         return self.bits * self.positions.of(sample, position)
+
+    def sent_among(self, shares: Shares | None, sample: Integers, number: Integers, position: Integers) -> Integers:
+        """Count the bits that vectors send in a program; see `Amount.among`."""
+        return self.bits * self.positions.among(shares, sample, number, position)
 
 
 @dataclass
@@ -107,7 +112,8 @@ class Traffic:
         self._beside = cache(
             lambda number: self._network.read_beside(number, self._replicas[self._network.home(number)])
         )
-        self._exchange = cache(lambda producer, consumer: exchange(self._network, producer, consumer, self._replicas))
+        make = DrawnExchange if placement.drawn else exchange
+        self._exchange = cache(lambda producer, consumer: make(self._network, producer, consumer, self._replicas))
 
     # --- ways ---------------------------------------------------------------------------------------------------------
 
@@ -284,6 +290,25 @@ class Traffic:
         own = layer.outputs * (layer.vectors - 1) * (layer.is_recurrent and producer == placed.index)
         return own + max(parts - whole, 0) * layer.outputs
 
+    def joins(self, producer: int) -> Joins | None:
+        """Find the same additions of each sample of a program whose replicas' shares are drawn; None: they are not."""
+        placed, edges = self._home(producer), [e for e in self._network.edges if e.producer == producer]
+        every = (self._exchange(producer, edge.consumer) for edge in edges)
+        exchanges = tuple(each for each in every if isinstance(each, DrawnExchange))
+        if not any(each.drawn for each in exchanges):
+            return None
+        whole = max(int(e.emits.sum()) for e in edges)
+        own = (
+            placed.layer.outputs * (placed.layer.vectors - 1) * (placed.layer.is_recurrent and producer == placed.index)
+        )
+        return Joins(exchanges, whole, placed.layer.outputs, own)
+
+    def _inputs(self, consumer: int, placed: PlacedLayer) -> Inputs:
+        """Count what of the network's input a stage reads, which is a layer or is made at a layer's homes."""
+        if self._placement.drawn:
+            return DrawnInputs(self._network, consumer, placed.index, placed.replicas)
+        return Inputs(self._network, consumer, placed.replicas)
+
     def inputs(self, placed: PlacedLayer) -> tuple[Message, ...]:
         """Find the messages of a sample of the network's input, from the edge of the mesh to every tile that reads it.
 
@@ -294,7 +319,7 @@ class Traffic:
             own = columns.setdefault(block.chip_tile, {})
             part = placed.group(block), block.column_start, block.columns
             own.setdefault(part, set()).add(block.tile // placed.grid)
-        inputs, messages = Inputs(self._network, placed.index, placed.replicas), []
+        inputs, messages = self._inputs(placed.index, placed), []
         whole = placed.layer.columns * placed.layer.groups
         first = {block.chip_tile: block for block in reversed(placed.blocks)}
         for tile, own in columns.items():
@@ -314,7 +339,7 @@ class Traffic:
         if INPUT not in self._network.predecessors(number):
             return ()
         placed = self._home(number)
-        inputs, each = Inputs(self._network, number, placed.replicas), len(placed.row_splits)
+        inputs, each = self._inputs(number, placed), len(placed.row_splits)
         found = []
         for place, home in enumerate(placed.row_homes):
             rows = len(self._summed(home, home, INPUT, number)[0])

@@ -12,6 +12,7 @@ import numpy as np
 from rpusim.arch.contract import digital_work
 from rpusim.arch.contract.columns import Integers, Operand, plain
 from rpusim.arch.contract.digital_work import NOTHING
+from rpusim.arch.mapping.replicas import share
 from rpusim.arch.schedule.between import Between, Late, shares
 from rpusim.arch.schedule.homes import Stage
 from rpusim.arch.schedule.movement import Movement
@@ -112,16 +113,17 @@ class DigitalStages:
     def error(self, work: Work, made: SumPlan | None = None) -> Stages:
         """Return what homes do with gradients that arrive, to make them the error of the layer, or of a sum."""
         layer, homes = work.layer, self._homes(work, len(work.layer.placed.row_homes))
-        after, sums = (made or layer).after, digital_work.Work(add=(made or layer).gradient_sums)
+        after, joins = (made or layer).after, self._joins(work, made)
+        sums = digital_work.Work(add=0 if joins is not None else (made or layer).gradient_sums)
         kept, away = self._bits(work, after.kept, homes), self._away(work)
         learned = self._once(work, after.learned, homes, last=True)
         macs = self._bits(work, after.macs_back, homes)
         if not after.normalised or (layer.echo and not made):
-            works = self._shared(work, after.backward + sums, homes)
+            works = self._shared(work, after.backward + sums, homes, joins=joins)
             each = zip(works, kept, self._bits(work, after.read, homes), learned, macs, strict=True)
             return [[Stage(w, fetch=k, read=read, away=away, macs=n), Stage(once)] for w, k, read, once, n in each]
         barrier, normalised = self._barrier(work), self._bits(work, after.normalised, homes)
-        first = self._shared(work, after.backward + sums + after.behind * -1, homes)
+        first = self._shared(work, after.backward + sums + after.behind * -1, homes, joins=joins)
         rest = self._shared(work, after.behind, homes)
         return [
             [
@@ -177,11 +179,15 @@ class DigitalStages:
         homes: int,
         each: digital_work.Work = NOTHING,
         late: Collection[Late] = (),
+        joins: Integers | None = None,
     ) -> list[Operand]:
         """Divide the work of a sample: for each home (vectors,) numbers of works.
 
-        total: evenly among vectors. each: of every vector besides. late: with the vectors that complete it.
+        total: evenly among vectors. each: of every vector besides. late: with the vectors that complete it. joins:
+        (vectors,) additions of the sample of each, besides those of ``total``; they go with no late work.
         """
+        if joins is not None:
+            return self._joined(work, total, homes, each, joins)
         vectors = work.layer.placed.layer.vectors
         found: list[Operand] = []
         waited = [one.shares(homes) for one in late]
@@ -190,6 +196,24 @@ class DigitalStages:
             numbers = plain(self._writer.works.numbers(counts + np.array(each.counts)))
             found.append(numbers if isinstance(numbers, int) else numbers[work.position])
         return found
+
+    def _joined(
+        self, work: Work, total: digital_work.Work, homes: int, each: digital_work.Work, joins: Integers
+    ) -> list[Operand]:
+        """Divide work as `_shared` does, where every sample has additions of its own."""
+        vectors, at, found = work.layer.placed.layer.vectors, digital_work.CLASSES.index("add"), list[Operand]()
+        adds = np.asarray(share(joins + total.add, work.position, vectors), np.int64)
+        for home, evenly in enumerate(shares(total.counts, vectors, homes)):
+            counts = evenly[work.position]
+            counts[:, at] = adds * (home + 1) // homes - adds * home // homes
+            found.append(plain(self._writer.works.numbers(counts + np.array(each.counts))))
+        return found
+
+    @staticmethod
+    def _joins(work: Work, made: SumPlan | None) -> Integers | None:
+        """Return (vectors,) additions of each vector's sample that join gradients; None: as many for all samples."""
+        joins = (made or work.layer).joins
+        return None if joins is None or work.shares is None else joins.of(work.shares)[work.sample]
 
     @staticmethod
     def _products(work: Work, between: Between, homes: int) -> list[Operand]:

@@ -271,8 +271,8 @@ class Flow:
         Registers hold one vector while another is driven, so the vector before the last one on the same replica must
         have begun; ``begun``: (vectors,) gates that open when it has.
         """
-        lag, numbers = 2 * work.layer.placed.replicas, np.arange(len(work))
-        return only(numbers >= lag, begun - lag)
+        before = work.before_last
+        return only(before >= 0, begun[before])
 
     def _multiplied(self, work: Work, start: Sequence[Operand], homes: Homes, begun: Integers) -> Done:
         """Send vectors through all blocks of their replica, add up partial sums at the homes, and go on from there.

@@ -59,7 +59,7 @@ class Movement:
         parts = [message for layer in plan.layers for each in layer.sums for message in each.inputs]
         if not whole + parts or part is None:
             return None
-        samples, waits = np.arange(len(number)), list(start)
+        samples, waits, shares = np.arange(len(number)), list(start), works[0].shares
         for work, gone in readers:
             layer, kept = work.layer, writer.kept[work.layer.index]
             stays = writer.trains & (number >= kept.ahead) & (number < kept.samples)
@@ -75,10 +75,10 @@ class Movement:
             task.wait_for(waits)
             writer.units.outside(task, part, total, reading=True)
             for message in whole:
-                writer.units.deliver(task, message, message.sent(number, number * 0))
+                writer.units.deliver(task, message, message.sent_among(shares, samples, number, number * 0))
             task.of(PART)
             for message in parts:
-                writer.units.deliver(task, message, message.sent(number, number * 0))
+                writer.units.deliver(task, message, message.sent_among(shares, samples, number, number * 0))
             task.raise_(there)
         return there
 
@@ -144,8 +144,7 @@ class Movement:
 
     def _by_replica(self, work: Work, chosen: Integers) -> Iterator[tuple[tuple[Held, ...], Integers]]:
         """Yield what the tiles of each replica hold, and which of the chosen vectors that replica does."""
-        placed = work.layer.placed
         for replica, held in enumerate(self._writer.kept[work.layer.index].held):
-            turn = chosen[work.vector[chosen] % placed.replicas == replica]
+            turn = chosen[work.replica[chosen] == replica]
             if len(turn):
                 yield held, turn

@@ -19,6 +19,7 @@ from rpusim.arch.chips.description import TileKind
 from rpusim.arch.contract.columns import Integers
 from rpusim.arch.contract.digital_work import NOTHING, Work
 from rpusim.arch.contract.quantity import picoseconds
+from rpusim.arch.mapping.drawn import Joins
 from rpusim.arch.mapping.placement import Block, PlacedLayer, Placement
 from rpusim.arch.mapping.traffic import Hop, Message, Stations, Traffic
 from rpusim.arch.network.network import INPUT, Network
@@ -139,6 +140,7 @@ class SumPlan:
     number:         of the stage in the network.
     after:          what is computed: the sum, and what follows it.
     gradient_sums:  additions per sample that join gradients from several readers and replicas.
+    joins:          the same, where they depend on which replica does which vector; None: they do not.
     outputs:        outputs[e][h]: messages of row home h along the e-th edge to later stages, in bits per position.
     needs:          (part, last vector of it needed by each vector), for every stage that it is made of; no `INPUT`.
     errors:         (part, messages[h]) for the same stages: messages of row home h with their error, in bits per
@@ -163,6 +165,7 @@ class SumPlan:
     frees: tuple[tuple[int, tuple[int, ...]], ...]
     shared: tuple[tuple[Message, ...], ...]
     frees_shared: tuple[int, ...]
+    joins: Joins | None = None
 
 
 @dataclass(frozen=True)
@@ -211,6 +214,8 @@ class LayerPlan:
     given is added to its products at its homes."""
     sums: tuple[SumPlan, ...]
     """The sums of branches that are made at the layer's homes, in order."""
+    joins: Joins | None = None
+    """As ``gradient_sums``, where these depend on which replica does which vector; None: they do not."""
 
     @property
     def index(self) -> int:
@@ -361,6 +366,7 @@ def make_plan(placement: Placement, stations: Stations | None = None) -> Plan:
                 sums=tuple(
                     _sum_plan(network, traffic, each.number, kind) for each in network.sums if each.home == index
                 ),
+                joins=traffic.joins(index),
             )
         )
     outside = {"global buffer": stations.number("global buffer", "global buffer")} if chip.global_buffer else {}
@@ -398,6 +404,7 @@ def _sum_plan(network: Network, traffic: Traffic, number: int, kind: TileKind) -
         frees=tuple((e.producer, tuple(e.frees.tolist())) for e in edges),
         shared=shared,
         frees_shared=tuple(frees_shared.tolist()),
+        joins=traffic.joins(number),
     )
 
 

@@ -21,10 +21,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from rpusim.arch.contract.columns import Integers
 from rpusim.arch.contract.quantity import picoseconds, transfer_picoseconds
 from rpusim.arch.mapping.placement import Block, PlacedLayer, Placement
 from rpusim.arch.mapping.traffic import Message
 from rpusim.arch.schedule.plan import LayerPlan, Plan
+from rpusim.arch.schedule.work import Todo
 
 
 @dataclass(frozen=True)
@@ -239,6 +241,36 @@ def sent(messages: Sequence[Sequence[Message]], replicas: int, vectors: int) -> 
         for message in of_home:
             bits[message.buffer] += int(message.sent(own * 0, own).sum())
     return bits
+
+
+Arrived = dict[int, int | Integers]
+"""Bits by the buffer that they come to: of every sample, or (samples,) of each."""
+
+
+def arrived(source: LayerPlan, ways: Sequence[Sequence[Sequence[Message]]], todo: Todo | None) -> Arrived:
+    """Add up what a layer's homes send in several ways, by the buffer that it comes to.
+
+    Args:
+        source: the layer.
+        ways: in each, the messages of every home, of one replica after the other.
+        todo: tells which replica does which vector; None: they take turns, and every sample brings as much.
+    """
+    replicas, vectors = source.placed.replicas, source.placed.layer.vectors
+    if todo is None or todo.shares is None:
+        first, *others = (sent(messages, replicas, vectors) for messages in ways)
+        return {buffer: bits + sum((other[buffer] for other in others), 0) for buffer, bits in first.items()}
+    samples = len(todo.number)
+    sample, position = np.repeat(np.arange(samples), vectors), np.tile(np.arange(vectors), samples)
+    replica = todo.shares.of(source.index, vectors).ravel()
+    found: Arrived = {}
+    for messages in ways:
+        for number, of_home in enumerate(messages):
+            mine = np.flatnonzero(replica == number * replicas // len(messages))
+            for message in of_home:
+                bits = message.sent_among(todo.shares, sample[mine], todo.number[sample[mine]], position[mine])
+                each = np.bincount(sample[mine], bits, samples).astype(np.int64)
+                found[message.buffer] = found.get(message.buffer, 0) + each
+    return found
 
 
 def _read_by(block: Block, total: int, placed: PlacedLayer) -> int:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from rpusim.arch.contract.activity import Activity, Phase
 from rpusim.arch.contract.columns import Integers, Operand, pick, plain
 from rpusim.arch.engine.program import only
+from rpusim.arch.mapping.drawn import Shares
 from rpusim.arch.mapping.replicas import share
 from rpusim.arch.mapping.traffic import Message
 from rpusim.arch.schedule.plan import LayerPlan, Plan
@@ -41,6 +42,7 @@ class Work:
     sample:  (vectors,) counted from the first of the program.
     vector:  (vectors,) number within the mini-batch.
     rows:    (vectors, blocks of a replica) rows of activity; None for work that has none of its own.
+    shares:  which replica does each vector of the program; None: they take turns.
     """
 
     layer: LayerPlan
@@ -49,6 +51,7 @@ class Work:
     sample: Integers
     vector: Integers
     rows: Integers | None
+    shares: Shares | None = None
 
     def __len__(self) -> int:
         return len(self.vector)
@@ -64,12 +67,34 @@ class Work:
 
     def bits(self, message: Message, chosen: Integers | None = None) -> Operand:
         """Return the bits that its vectors (``chosen``: some of them) send by a message."""
-        return plain(message.sent(*np.divmod(pick(self.vector, chosen), self.layer.placed.layer.vectors)))
+        number, position = np.divmod(pick(self.vector, chosen), self.layer.placed.layer.vectors)
+        return plain(message.sent_among(self.shares, pick(self.sample, chosen), number, position))
+
+    @cached_property
+    def replica(self) -> Integers:
+        """(vectors,) the replica of the layer that does each."""
+        placed = self.layer.placed
+        if self.shares is None:
+            return self.vector % placed.replicas
+        found: Integers = self.shares.of(placed.index, placed.layer.vectors)[self.sample, self.position]
+        return found
 
     def of_replica(self, number: int) -> Integers | None:
-        """Return the indices of the vectors that a replica does, as replicas take turns; None: all."""
-        replicas = self.layer.placed.replicas
-        return None if replicas == 1 else np.flatnonzero(self.vector % replicas == number)
+        """Return the indices of the vectors that a replica does; None: all."""
+        return None if self.layer.placed.replicas == 1 else np.flatnonzero(self.replica == number)
+
+    @cached_property
+    def before_last(self) -> Integers:
+        """(vectors,) the index of the vector before the last one that the same replica did; -1: there is none."""
+        lag, numbers = 2 * self.layer.placed.replicas, np.arange(len(self))
+        if self.shares is None or self.layer.placed.replicas == 1:
+            return np.maximum(numbers - lag, -1)
+        order = np.argsort(self.replica, kind="stable")
+        replica = self.replica[order]
+        found = np.full(len(self), -1)
+        same = replica[2:] == replica[:-2]
+        found[order[2:][same]] = order[:-2][same]
+        return found
 
 
 @dataclass(frozen=True)
@@ -108,6 +133,7 @@ class Todo:
         first: (mini-batches + 1,) the first sample of each, counted from the first of the program.
         step_of: (samples,) the mini-batch of each sample, counted from 0.
         number: (samples,) of each sample within its mini-batch.
+        shares: which replica does each vector, where the placement says that rows tell; None: they take turns.
     """
 
     def __init__(self, plan: Plan, activity: Activity) -> None:
@@ -122,12 +148,13 @@ class Todo:
             for phase in (Phase.FORWARD, Phase.BACKWARD, Phase.UPDATE):
                 rows = np.flatnonzero((activity.layer == layer.index) & (activity.phase == phase))
                 if len(rows):
-                    form = self._forms[phase, layer.index] = _form(layer, rows, step, activity)
+                    form = self._forms[phase, layer.index] = _form(layer, rows, step, activity, plan.placement.drawn)
                     np.maximum.at(samples, form[0], form[1] // layer.placed.layer.vectors + 1)
         self.samples = samples
         self.first = np.concatenate([[0], np.cumsum(samples)])
         self.step_of = np.repeat(np.arange(len(samples)), samples)
         self.number = np.arange(len(self.step_of)) - self.first[self.step_of]
+        self.shares = self._shares(activity) if plan.placement.drawn else None
         self._extras = {
             layer.index: Extras(
                 step=step[rows],
@@ -140,6 +167,26 @@ class Todo:
             if len(rows := np.flatnonzero(~main & (activity.layer == layer.index)))
         }
 
+    def _shares(self, activity: Activity) -> Shares:
+        """Read from the rows which replica did each vector, in all phases the same one."""
+        found = {}
+        for placed in (layer.placed for layer in self.layers if layer.placed.replicas > 1):
+            each = placed.layer.vectors
+            vector = (self.number[:, None] * each + np.arange(each)) % placed.replicas  # of samples without any rows
+            for phase in (Phase.UPDATE, Phase.BACKWARD, Phase.FORWARD):
+                if (phase, placed.index) in self._forms:
+                    step, number, rows = self._forms[phase, placed.index]
+                    vector[self.first[step] + number // each, number % each] = activity.tile[rows[:, 0]] // placed.grid
+            for phase in (Phase.UPDATE, Phase.BACKWARD):
+                if (phase, placed.index) in self._forms:
+                    step, number, rows = self._forms[phase, placed.index]
+                    same = vector[self.first[step] + number // each, number % each]
+                    assert np.array_equal(same, activity.tile[rows[:, 0]] // placed.grid), (
+                        f"vectors of layer {placed.index} that come back to another replica than they went out from"
+                    )
+            found[placed.index] = vector
+        return Shares(found, len(self.step_of))
+
     def readers(self) -> list[Work]:
         """Return the forward work of the layers that read the network's input."""
         works = (self.work(Phase.FORWARD, layer) for layer in self.layers if layer.inputs)
@@ -151,7 +198,7 @@ class Todo:
             return None
         step, vector, rows = self._forms[phase, layer.index]
         sample = self.first[step] + vector // layer.placed.layer.vectors
-        return Work(layer, phase, step, sample, vector, rows)
+        return Work(layer, phase, step, sample, vector, rows, self.shares)
 
     def errors(self, layer: LayerPlan) -> Work | None:
         """Return the vectors of a layer that have an error; None if it has none.
@@ -170,12 +217,13 @@ class Todo:
             samples = np.unique(np.concatenate([w.sample for w in found]))
             sample = samples.repeat(vectors)
             vector = (self.number[samples][:, None] * vectors + np.arange(vectors)).ravel()
-            return Work(layer, Phase.BACKWARD, self.step_of[sample], sample, vector, None)
+            return Work(layer, Phase.BACKWARD, self.step_of[sample], sample, vector, None, self.shares)
         if all(np.array_equal(w.step, found[0].step) and np.array_equal(w.vector, found[0].vector) for w in found[1:]):
             return replace(found[0], phase=Phase.BACKWARD, rows=None)
         width = 1 + max(int(w.vector.max()) for w in found)
         step, vector = np.divmod(np.unique(np.concatenate([w.step * width + w.vector for w in found])), width)
-        return Work(layer, Phase.BACKWARD, step, self.first[step] + vector // vectors, vector, None)
+        sample = self.first[step] + vector // vectors
+        return Work(layer, Phase.BACKWARD, step, sample, vector, None, self.shares)
 
     @cached_property
     def with_errors(self) -> dict[int, Work]:
@@ -199,7 +247,8 @@ class Todo:
         """
         of, each = np.unique(np.concatenate([part.sample for part in parts])), layer.placed.layer.vectors
         sample, position = of.repeat(each), np.tile(np.arange(each), len(of))
-        return Work(layer, Phase.BACKWARD, self.step_of[sample], sample, self.number[sample] * each + position, None)
+        vector = self.number[sample] * each + position
+        return Work(layer, Phase.BACKWARD, self.step_of[sample], sample, vector, None, self.shares)
 
     def extras(self, layer: LayerPlan) -> Extras | None:
         """Return the transfers and maintenance that follow updates of a layer; None if there are none."""
@@ -212,7 +261,9 @@ class Todo:
         return extras and extras.of(extras.vector < 0)
 
 
-def _form(layer: LayerPlan, rows: Integers, step: Integers, activity: Activity) -> tuple[Integers, Integers, Integers]:
+def _form(
+    layer: LayerPlan, rows: Integers, step: Integers, activity: Activity, drawn: bool
+) -> tuple[Integers, Integers, Integers]:
     """Arrange the rows of one phase of a layer by vectors; gaps are errors of the program.
 
     Args:
@@ -220,6 +271,7 @@ def _form(layer: LayerPlan, rows: Integers, step: Integers, activity: Activity) 
         rows: of activity.
         step: (rows of activity,) mini-batch of each, counted from 0.
         activity: all of it.
+        drawn: whether a vector may be done by any replica; else they take turns.
 
     Returns:
         (vectors,) step, (vectors,) number within the mini-batch, and (vectors, blocks of a replica) rows of activity.
@@ -234,7 +286,8 @@ def _form(layer: LayerPlan, rows: Integers, step: Integers, activity: Activity) 
     each = placed.layer.vectors - unread
     sample, position = np.divmod(np.arange(len(vectors)) - np.repeat(starts, numbers), each)
     expected = sample * placed.layer.vectors + position + unread
-    tiles = (vectors % placed.replicas * placed.grid)[:, None] + np.arange(placed.grid)
+    replica = activity.tile[table[:, 0]] // placed.grid if drawn else vectors % placed.replicas
+    tiles = (replica * placed.grid)[:, None] + np.arange(placed.grid)
     whole = np.array_equal(vectors, expected) and np.array_equal(activity.tile[table], tiles)
     assert whole and not np.any(numbers % each), f"activity of layer {layer.index} has gaps"
     return steps.astype(np.int64), vectors, table

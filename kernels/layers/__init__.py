@@ -7,6 +7,7 @@
     patches      windows of images as vectors, and back
     gradient     what stands for the gradient of weights that learn by pulses
     turned       weights used transposed, as by a decoder that is tied to its encoder
+    replicated   several matrices that share the vectors of a layer; shares: which one does which vector
     optimizer    `AnalogSGD`, which sends the pulses         convert      makes any torch module analog
     matrix       what a matrix on arrays is to torch: its parameters, products, and runs of layers in one step
 

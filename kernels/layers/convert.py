@@ -22,6 +22,7 @@ from rpusim.kernels.layers.held import HELD, Held
 from rpusim.kernels.layers.matrix.chain import chained
 from rpusim.kernels.layers.matrix.lost import Lost
 from rpusim.kernels.layers.recurrent import Recurrent
+from rpusim.kernels.layers.replicated import REPLICATED, Replication, check_replication
 from rpusim.kernels.layers.shared import hold_elsewhere
 from rpusim.kernels.tiles.tile import LayerConfig
 
@@ -51,6 +52,7 @@ def convert(
     splits: Mapping[str, tuple[Splits | None, Splits | None]] | None = None,
     log: ActivityLog | None = None,
     parameters: Mapping[str, Held] | None = None,
+    replicas: Mapping[str, Replication] | None = None,
 ) -> nn.Module:
     """Copy a module so that its layers of `KINDS` are analog, with the same weights (within the bounds).
 
@@ -69,6 +71,7 @@ def convert(
     parameters: by the name that the matrix gets, parameters of the module that functions multiply by, such as
                 ``self.w`` in ``x @ self.w``; then all else that is not of `KINDS` stays digital. None: nobody knows
                 what functions do, and a module that has a matrix of its own is refused.
+    replicas:   by layer, how many matrices share its vectors, and how (`Replication`).
 
     InputError: a weight layer that cannot be analog (exclude it), weights that are not finite, that are computed, or
     that another module shares, an unknown name. `ClippedWeights` is a warning that cells cannot hold the weights.
@@ -87,6 +90,7 @@ def convert(
         name for of_part in matrices.values() for names in of_part.values() for name in names
     } | own_matrices.keys()
     chosen = _Choice(config, dict(per_layer or {}), dict(splits or {}), known)
+    copies = _replicas(dict(replicas or {}), found, known)
 
     replaced: dict[int, nn.Module] = {}
     shared: dict[int, Any] = {}  # parameters, by what stands for them where modules use them otherwise
@@ -97,7 +101,12 @@ def convert(
         _check_weights(names[0], part)
         try:
             several = {"config": config, "per_matrix": own}
-            analog = kind.of(part, **options, **own.get("", several))
+            if part in copies and copies[part].number > 1:
+                check_replication(own[""]["config"], copies[part])
+                kind = cast(Any, REPLICATED[kind])
+                analog = kind.of(part, **options, **own[""], replication=copies[part])
+            else:
+                analog = kind.of(part, **options, **own.get("", several))
         except InputError as error:
             raise InputError(f"{names[0] or 'module'}: {error}") from None
         for hooks in _HOOKS:
@@ -124,6 +133,24 @@ def convert(
     _close_short_paths(analog_module)
     chained(analog_module)
     return analog_module
+
+
+def _replicas(
+    given: dict[str, Replication], found: Mapping[nn.Module, tuple[Any, list[str]]], known: set[str]
+) -> dict[nn.Module, Replication]:
+    """Find which layers get replicas."""
+    copies = {part: given.pop(name) for part, (_, names) in found.items() for name in names if name in given}
+    accepted = ", ".join(f"nn.{digital.__name__}" for digital, each in KINDS.items() if each in REPLICATED)
+    for name in given:
+        if name in known:
+            raise InputError(
+                f"replicas: got them for {name!r}, one of several matrices of a module; accepted: {accepted}"
+            )
+        raise InputError(f"replicas: no analog layer is called {name!r}{nearest(name, known)}")
+    for part, (kind, names) in found.items():
+        if part in copies and copies[part].number > 1 and kind not in REPLICATED:
+            raise InputError(f"replicas: got them for {names[0]!r}, a {type(part).__name__}; accepted: {accepted}")
+    return copies
 
 
 def _held(

@@ -77,6 +77,11 @@ class AnalogConfig(LayerConfig):
                 "modelled what drops where slices are driven one after the other"
             )
 
+    @property
+    def averages(self) -> bool:
+        """Whether columns can be read and pulsed as those of one array: single devices that are pulsed."""
+        return isinstance(self.cell, Single) and isinstance(self.device, PulsedDevice)
+
     def tile(self, rows: int, columns: int, **options: Any) -> AnalogTile:
         return AnalogTile(rows, columns, self, **options)
 
@@ -178,19 +183,32 @@ class AnalogTile(Tile):
         Only where `can_refresh`. The log gets a row of maintenance for every column.
         """
         assert self.can_refresh and isinstance(self.array.device, PulsedDevice), "nothing that leaks"
+        seen = self.read_columns()
+        self.move_columns(seen * math.expm1(seconds / self.array.device.retention), adds=1, multiplies=1)
+
+    def read_columns(self) -> Tensor:
+        """Read all columns of a single device's array through its converters: (columns, rows)."""
         io = replace(self._backward_io, wires=self._forward_io.wires)
         reader = Reader(io, self.rows, self.columns, (*self._stream, Name.READ), by_columns=True)
-        columns, before = list(range(self.columns)), self.weights.clone()
-        seen = reader.read(self.weights, columns, self._counters["refreshed"], self.path_now)
+        seen = reader.read(self.weights, list(range(self.columns)), self._counters["refreshed"], self.path_now)
         self._counters["refreshed"] += self.columns
-        missing = seen * math.expm1(seconds / self.array.device.retention)
+        return seen
+
+    def move_columns(self, missing: Tensor, adds: int, multiplies: int) -> None:
+        """Pulse every column of a single device's array, one train each, by what its weights lack.
+
+        missing: (columns, rows), found from what `read_columns` saw. adds, multiplies: for each weight, to find it.
+        The log gets a row of maintenance for every column: the read, this work, and the pulses.
+        """
+        columns, before = list(range(self.columns)), self.weights.clone()
         # No column touches another's cells, so all are read before the first is written.
         trains = UpdateParameters().executed_as(self.config.update)
-        counts = self.array.pulse(reader.one_hot(columns, missing.device), missing, -1.0, trains)
+        counts = self.array.pulse(torch.eye(self.columns, device=missing.device), missing, -1.0, trains)
         done = Extra()
         for column in columns:
             writes = changed(before[:, column], self.weights[:, column])
             pulsed: dict[str, Any] = {"counts": counts, "entry": column, "phase": Phase.MAINTENANCE}
-            done.add(BEFORE, passes=1, writes=writes, work=Work(add=self.rows, multiply=self.rows), **pulsed)
+            work = Work(add=adds * self.rows, multiply=multiplies * self.rows)
+            done.add(BEFORE, passes=1, writes=writes, work=work, **pulsed)
         if self.log is not None:
             self.log.append(len(done), layer=self.layer, tile=self.tile, **done.columns())

@@ -7,6 +7,7 @@
     preparation        work before the first sample: weights written, symmetry points found
     assumed_transfers  what cells are taken to do where nothing is computed
     endurance          how worn cells are, and how long they last
+    replicas           how alike replicas of a layer have become
 
 Here belongs what has to know both a `rpusim.arch.chips.chip.Chip` and the kernel's parameters. What a unit cell needs
 of a chip it says itself (`rpusim.kernels.cells`): a new cell is no work here.

@@ -95,6 +95,8 @@ class LoopLog(ActivityLog):
         self._kinds: dict[Any, TileKind] = {
             (block.layer, block.tile): placement.chip.tiles[block.kind] for block in placement.blocks()
         }
+        self._grid = {placed.index: placed.grid for placed in placement.layers}
+        """Blocks of a replica, by layer."""
         self.waiting: list[tuple[int, dict[str, ArrayLike]]] = []
         """Maintenance between mini-batches, which belongs to the next one."""
         self._count = 0
@@ -160,13 +162,18 @@ class LoopLog(ActivityLog):
         for waited in self.waiting:
             super().append(waited[0], **waited[1])
         self.waiting.clear()
-        if columns.get("tile") == 0 and _all_below(phases, _BACKWARD):
-            layer: Any = columns.get("layer")
+        layer: Any = columns.get("layer")
+        if _all_below(phases, _BACKWARD) and self._is_first(layer, columns.get("tile", 0)):
             if self._used is not None:
                 self._used[layer] = self._used.get(layer, 0) + length
             if self._asks and layer == self._evaluated[0]:
                 self.inference_rows += length
         super().append(length, **columns)
+
+    def _is_first(self, layer: Any, tile: Any) -> bool:
+        """Tell whether all rows are of the first block of replicas, whose vectors stand for those of the layer."""
+        grid = self._grid.get(layer, 1)
+        return tile % grid == 0 if isinstance(tile, int) else not np.any(np.asarray(tile) % grid)
 
     def _check_written(self, columns: dict[str, ArrayLike]) -> None:
         """Refuse to program cells of a chip that does not say what writing them costs."""
@@ -304,17 +311,21 @@ class LoopLog(ActivityLog):
         self._ended_by.clear()
 
 
-def in_order(activity: Activity, vectors_per_sample: Sequence[int], first_step: int = 0) -> Activity:
+def in_order(
+    activity: Activity, vectors_per_sample: Sequence[int], first_step: int = 0, grid: Sequence[int] | None = None
+) -> Activity:
     """Number the vectors of a user's own loop, and cut its mini-batches into steps that a schedule can follow.
 
     activity:            rows as a `LoopLog` gave them.
     vectors_per_sample:  how many vectors of a sample each layer sees.
     first_step:          number of the first step.
+    grid:                blocks of a replica of each layer; None: no layer has replicas.
 
     Returns the same rows in the same order with other steps and vectors (see the module). Raises InputError if a layer
     saw only a part of a sample.
     """
-    order, vector = _consecutive(activity)
+    block = activity.tile if grid is None else activity.tile % np.asarray(grid)[activity.layer]
+    order, vector = _consecutive(activity, block)
     sample = vector // np.asarray(vectors_per_sample, np.int64)[activity.layer]
     step = np.empty(len(activity), np.int64)
     number = first_step
@@ -328,14 +339,16 @@ def in_order(activity: Activity, vectors_per_sample: Sequence[int], first_step: 
     return replace(activity, step=step, vector=np.where(multiplied, vector, activity.vector).astype(np.int32))
 
 
-def _consecutive(activity: Activity) -> tuple[NDArray[np.intp], NDArray[np.int64]]:
-    """Group rows by step, phase, layer and tile, and number the vectors of each group through all calls of the layer.
+def _consecutive(activity: Activity, block: NDArray[Any]) -> tuple[NDArray[np.intp], NDArray[np.int64]]:
+    """Group rows by step, phase, layer and block, and number the vectors of each group through all calls of the layer.
+
+    block: (rows,) of whichever replica.
 
     Returns the order of the rows by group, in each as they came; and each row's number. In a log every call of a layer
     counts anew, and its rows begin with the same number as those of the first call. That is not 0 where errors come
     back through time, and rows of a call then are not in the order of their numbers either.
     """
-    keys = np.stack([activity.tile, activity.layer, activity.phase, activity.step])
+    keys = np.stack([block, activity.layer, activity.phase, activity.step])
     order = np.lexsort(keys)  # stable
     first = np.r_[True, np.any(np.diff(keys[:, order], axis=1), axis=0)]
     within, starts = activity.vector[order].astype(np.int64), np.flatnonzero(first)

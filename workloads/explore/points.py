@@ -96,9 +96,7 @@ def timed(base: Timed, changed: Mapping[str, Any]) -> Timed:
         value, (head, _, rest) = changed[path], path.partition(".")
         if changed_inside(fields, path, value):
             continue
-        if head == "replicas" and rest:
-            fields["replicas"] = {**fields["replicas"], rest: value}
-        elif head in fields and not rest:
+        if head in fields and not rest:
             fields[head] = value
         else:
             accepted = [*fields, *settings.OF_CHIPS]

@@ -67,6 +67,7 @@ def result(
     pulses: dict[str, Any] | None = None,
     endurance: dict[str, Any] | None = None,
     conductance: list[dict[str, Any]] | None = None,
+    replicas: list[dict[str, Any]] | None = None,
     steps: dict[str, str] | None = None,
     last: Mapping[str, Any] | None = None,
 ) -> Result:
@@ -83,6 +84,7 @@ def result(
     pulses:                 how pulses were computed, and why.
     endurance:              how worn the cells are.
     conductance:            which part of the range of conductances the weights use.
+    replicas:               how replicas shared vectors, and how alike they are.
     steps:                  how each training was computed.
     last:                   parts that end the document, in this order.
     """
@@ -106,6 +108,7 @@ def result(
         "wires": wires.document(placement),
         "endurance": endurance,
         "conductance": conductance,
+        "replicas": replicas,
         "analysis": measured.analysis,
         "sensitivity": measured.sensitivity or None,
         "provenance": [*provenance, *without_rules(placement.network)],
@@ -188,14 +191,15 @@ def operations_per_sample(network: Network, training: bool) -> int:
     return 2 * (macs + products)
 
 
-def operations(network: Network, activity: Activity) -> int:
+def operations(placement: Placement, activity: Activity) -> int:
     """Count the operations of what the arrays really did: 2 per multiply-accumulate of every vector in every phase.
 
-    network:   whose layers the rows of activity number.
-    activity:  what was done; rows of a layer's first tile stand for the whole layer.
+    placement: of the layers that the rows of activity number.
+    activity:  what was done; rows of the first block of a replica stand for all its blocks.
     """
-    of_layer = np.array([2 * layer.macs // layer.vectors for layer in network.layers], np.int64)
-    counted = (activity.tile == 0) & (activity.phase <= Phase.UPDATE)
+    of_layer = np.array([2 * layer.macs // layer.vectors for layer in placement.network.layers], np.int64)
+    grid = np.array([placed.grid for placed in placement.layers], np.int64)
+    counted = (activity.tile % grid[activity.layer] == 0) & (activity.phase <= Phase.UPDATE)
     return int((of_layer[activity.layer] * activity.count)[counted].sum())
 
 

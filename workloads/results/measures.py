@@ -58,6 +58,7 @@ MEASURES: dict[str, Measure] = {
     "training_time": Measure("training time", "s", ("accuracy", "curve", -1, "seconds"), dimension=TIME),
     "training_energy": Measure("training energy", "J", ("accuracy", "curve", -1, "joules"), dimension=ENERGY),
     "pulses": Measure("pulses per cell", "1", ("accuracy", "curve", -1, "pulses_per_cell")),
+    "similarity": Measure("similarity of replicas", "1", ("accuracy", "curve", -1, "similarity"), "higher"),
     "throughput": Measure("operations per second", "op/s", ("throughput", "ops_per_s"), "higher"),
     "efficiency": Measure("operations per joule", "op/J", ("throughput", "ops_per_J"), "higher"),
     "utilisation": Measure("utilisation of arrays", "1", ("tiles", "utilisation"), "higher"),

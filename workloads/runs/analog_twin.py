@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -15,6 +15,7 @@ from rpusim.arch.mapping.placement import Placement
 from rpusim.errors import InputError
 from rpusim.kernels.layers import AnalogLayer
 from rpusim.kernels.layers.convert import Key, convert, convertible
+from rpusim.kernels.layers.replicated import Replicated, Replication
 from rpusim.kernels.layers.shared import layer_of
 from rpusim.kernels.tiles.tile import Tile
 from rpusim.workloads.capture.capture import held_parameters
@@ -56,6 +57,7 @@ def analog_twin(
     log: ActivityLog,
     weight_scaling_omega: float | None = None,
     exclude: Sequence[Key] = (),
+    replicas: Mapping[str, Replication] | None = None,
 ) -> nn.Module:
     """Copy a module, with its weight layers on the tiles of a placement.
 
@@ -69,6 +71,8 @@ def analog_twin(
     exclude:     layers and parameters that stay digital, as for `rpusim.place`.
     weight_scaling_omega:  as for `rpusim.kernels.tiles.tile.LayerConfig`; None: as the cells' configuration says.
 
+    replicas:    by layer, how those that it has on the placement share its vectors.
+
     Raises InputError if a layer cannot be on arrays, or the chip's circuits cannot do what the cells need.
     """
     configurations = periphery.layer_configurations(placement, management, cells)
@@ -76,6 +80,8 @@ def analog_twin(
         configurations = {
             name: replace(each, weight_scaling_omega=weight_scaling_omega) for name, each in configurations.items()
         }
+    if replicas:
+        _check_replicas(placement)
     named = names_on_arrays(placement, digital)
     analog = convert(
         digital,
@@ -84,6 +90,7 @@ def analog_twin(
         per_layer={named[name]: each for name, each in configurations.items()},
         seed=seed,
         splits={named[name]: each for name, each in periphery.splits(placement).items()},
+        replicas={named[name]: each for name, each in (replicas or {}).items()},
         parameters=held_parameters(placement.network, digital, placement.bias == "column"),
     )
     endurance.count(analog)
@@ -106,7 +113,19 @@ def analog_twin(
         for tile in part.modules():
             if isinstance(tile, Tile):
                 tile.layer, tile.log = placed.index, own  # in order of execution, as the engine counts
+        if isinstance(part, Replicated):
+            part.log = own
     return analog
+
+
+def _check_replicas(placement: Placement) -> None:
+    """Refuse replicas of a weight that is used more than once: which of them a vector went to is told by the call."""
+    for placed in placement.holders:
+        if placed.replicas > 1 and len(placement.network.uses(placed.index)) > 1:
+            raise InputError(
+                f"replicas: got {placed.replicas} for layer {placed.layer.name!r}, whose weight is used more than "
+                "once; accepted: 1, or a weight of its own (replicas of such layers are timed by `rpusim time`)"
+            )
 
 
 def names_on_arrays(placement: Placement, digital: nn.Module) -> dict[str, str]:

@@ -16,10 +16,12 @@ from torch import nn
 
 from rpusim.arch.chips.chip import Chip, load_chip
 from rpusim.arch.contract.configuration import shown
-from rpusim.arch.mapping.placement import Placement, place
+from rpusim.arch.mapping.placement import Placement, place, replicas_of
 from rpusim.arch.network.network import Network
 from rpusim.errors import InputError, nearest, written
 from rpusim.kernels.inference import INFERENCE, AddNormal, GaussianClip, InferenceConfig
+from rpusim.kernels.layers.replicated import Replication
+from rpusim.kernels.layers.shares import Way
 from rpusim.kernels.pulses.trains import Execution
 from rpusim.workloads.capture.capture import capture, capture_modes, check_convertible
 from rpusim.workloads.capture.samples import Samples
@@ -65,10 +67,33 @@ class Inputs:
     placement: Placement
     input_shape: Any = ()
 
+    @property
+    def replicas(self) -> dict[str, Replication]:
+        """How replicas share the vectors of layers, by their names."""
+        sharing = self.experiment.sharing
+        return {
+            name: Replication(
+                number,
+                Way(sharing.training),
+                Way(sharing.inference),
+                sharing.first_weights,
+                sharing.average_every,
+                sharing.learning_rate,
+            )
+            for name, number in self.experiment.replicas.items()
+            if number > 1
+        }
+
     def provenance(self) -> list[dict[str, Any]]:
         """List every number that goes into a run: field, value, unit and source."""
+        replicas, source = self.experiment.replicas, self.experiment.sources.get("replicas", self.experiment.source)
+        numbers = self.experiment.numbers("experiment")
         return [
-            *self.experiment.numbers("experiment"),
+            *(row for row in numbers if replicas or not row["field"].startswith("experiment.sharing.")),
+            *(
+                {"field": f"experiment.replicas.{name}", "value": number, "unit": "1", "source": source}
+                for name, number in replicas.items()
+            ),
             *self.cells.provenance(),
             {"field": "data", "value": self.experiment.data, "unit": "1", "source": self.samples.source},
             *self.placement.chip.provenance(),
@@ -135,8 +160,11 @@ def load(experiment: Experiment, given: Data | None = None) -> Inputs:
         if experiment.inference.retraining:
             with experiment.speaks("inference.retraining"):
                 cells = _retrained(cells, experiment.inference.retraining)
+    with experiment.speaks("replicas"):
+        replicas_of(network, experiment.replicas)
     with experiment.speaks("network"):
-        placement = place(network, chip, experiment.bias, cells.layout)
+        drawn = experiment.sharing.training == "random"
+        placement = place(network, chip, experiment.bias, cells.layout, experiment.replicas, drawn)
     with experiment.speaks("chip"):
         if experiment.inference is not None:
             for kind in chip.tiles:

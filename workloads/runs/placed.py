@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -15,9 +15,11 @@ from rpusim.arch.contract import checks
 from rpusim.arch.contract.quantity import PICOSECONDS_PER_SECOND
 from rpusim.arch.mapping import placement
 from rpusim.arch.mapping.placement import Bias
+from rpusim.arch.network.network import Network
 from rpusim.errors import InputError
 from rpusim.kernels.inference import INFERENCE, InferenceConfig
 from rpusim.kernels.layers.convert import Key
+from rpusim.kernels.layers.replicated import Replication
 from rpusim.kernels.pulses.trains import Execution
 from rpusim.workloads.capture.capture import capture, capture_modes, check_convertible
 from rpusim.workloads.capture.samples import GivenInputs, Samples
@@ -25,6 +27,7 @@ from rpusim.workloads.cells import conductance, endurance, pulses, training_cell
 from rpusim.workloads.cells.endurance import Endurance
 from rpusim.workloads.cells.inference_cells import EXACT, InferenceCells
 from rpusim.workloads.cells.management import Management
+from rpusim.workloads.cells.replicas import rows_of_replicas, similarity
 from rpusim.workloads.cells.training_cells import UnitCells
 from rpusim.workloads.clock import sampling
 from rpusim.workloads.clock.coupling import Coupling
@@ -65,6 +68,7 @@ def place(
     weight_scaling_omega: float | None = None,
     execution: Literal["merged", "exact"] = "merged",
     exclude: Sequence[Key] = (),
+    replicas: Mapping[str, int | Replication] | None = None,
 ) -> nn.Module:
     """Copy a module onto the arrays of a chip, to be trained in the user's own loop with `AnalogSGD`.
 
@@ -85,6 +89,8 @@ def place(
     execution:    how pulses are computed: merged where that is the same in distribution, or all one by one (exact).
     exclude:      weights that stay digital: modules by name, pattern or class, or parameters by name. Their products
                   are priced as those of a matrix unit, and they learn by arithmetic.
+    replicas:     by layer, how many matrices share its vectors and learn each for itself; a `Replication` says how (a
+                  number: at random, in training and in evaluation).
 
     The copy has an attribute ``chip`` (a `ChipMeter`): ``chip.report()`` says what everything it did has cost.
     What lies between two steps of the optimizer is one mini-batch, however often it went forward and backward; calls in
@@ -116,10 +122,12 @@ def place(
     else:  # training is done in software
         network = evaluation = capture(module, input_shape, exclude=exclude)
     check_convertible(network, module)
-    placed = placement.place(network, on, bias, cells.layout)
+    copies = _copies(replicas or {}, network, cells, timing)
+    numbers = {name: each.number for name, each in copies.items()}
+    placed = placement.place(network, on, bias, cells.layout, numbers, drawn=True)
     modes = Modes.of(placed, evaluation)
     log = LoopLog(placed, modes.layers, Samples.of(input_shape).all[0].axis)
-    analog = analog_twin(module, placed, management, cells, seed, log, weight_scaling_omega, exclude)
+    analog = analog_twin(module, placed, management, cells, seed, log, weight_scaling_omega, exclude, copies)
     log.follow(analog)
     meter = Meter(modes.training, "sequential", sampling.parse(timing), management, modes=modes)
     lasts = cells.endurance if isinstance(cells, UnitCells) else None
@@ -140,17 +148,23 @@ class ChipMeter:
     def __init__(self, module: nn.Module, meter: Meter, modes: Modes, log: LoopLog, lasts: Endurance | None) -> None:
         self._module, self._meter, self._modes, self._log, self._lasts = module, meter, modes, log, lasts
         self._steps = self._operations = 0
+        self._alike = similarity(module)
         self._coupling = Coupling(module, meter, self._take)
         log.when_over = self._coupling.stepped
 
     def _take(self) -> LoopActivity:
         """Return what was done since this was last asked, in order."""
-        rows, network = self._log.take(), self._meter.plan.placement.network
+        rows, placed = self._log.take(), self._meter.plan.placement
         found, evaluated = rows, self._log.evaluated(rows)
         if len(rows):
-            found = in_order(rows, [layer.vectors for layer in network.layers], self._steps)
+            found = in_order(
+                rows,
+                [layer.vectors for layer in placed.network.layers],
+                self._steps,
+                [layer.grid for layer in placed.layers],
+            )
             self._steps = int(found.step.max()) + 1
-            self._operations += document.operations(network, found)
+            self._operations += document.operations(placed, found)
         return LoopActivity(found, rows.step, evaluated)
 
     def idle(self, seconds: float) -> None:
@@ -185,6 +199,8 @@ class ChipMeter:
             seconds = measured.ledger.time_ps / PICOSECONDS_PER_SECOND
             last["endurance"] = endurance.document(self._module, placed, self._lasts, seconds, samples)
         last["conductance"] = conductance.document(self._module, placed)
+        if rows := rows_of_replicas(self._module, self._alike):
+            last["replicas"] = rows
         return document.result(
             measured,
             operations_per_sample=self._operations / samples,
@@ -219,6 +235,23 @@ class ChipMeter:
         """Return a short name for what was placed, and how."""
         placed = self._meter.plan.placement
         return digest(placed.chip.model_dump_json(), json.dumps(document.placed_layers(placed)))
+
+
+def _copies(
+    given: Mapping[str, int | Replication], network: Network, cells: Cells, timing: Any
+) -> dict[str, Replication]:
+    """Say how layers are replicated, by name; those with a single matrix are left out."""
+    _check("replicas", given, Mapping, "a mapping of numbers, or of Replication, by layer")
+    numbers = {name: each.number if isinstance(each, Replication) else each for name, each in given.items()}
+    placement.replicas_of(network, numbers)
+    if max(numbers.values(), default=1) > 1 and isinstance(cells, InferenceCells):
+        raise InputError("replicas: were given for cells that only infer; accepted: cells that learn by pulses")
+    found = {name: each if isinstance(each, Replication) else Replication(each) for name, each in given.items()}
+    if timing != "every" and (name := next((n for n, each in found.items() if each.average_every), None)):
+        raise InputError(
+            f"replicas.{name}: average_every was given where not all mini-batches are timed; it needs timing: every"
+        )
+    return {name: each for name, each in found.items() if each.number > 1}
 
 
 def _check(name: str, given: object, accepted: Any, words: str) -> None:

@@ -21,7 +21,7 @@ from rpusim.arch.chips.description import ChipDescription
 from rpusim.arch.contract import dotted
 from rpusim.arch.contract.configuration import find_yaml, is_text, parse, read_yaml, shipped, shown
 from rpusim.arch.contract.quantity import Age, Seconds, SecondsOrZero
-from rpusim.arch.contract.sourced import Count, Several, Sourced
+from rpusim.arch.contract.sourced import MOST, Count, Several, Sourced
 from rpusim.errors import InputError, nearest
 from rpusim.workloads import zoo
 from rpusim.workloads.cells import OF_THE_CHIP
@@ -122,6 +122,26 @@ class Refresh(Sourced):
         return f"{time!r} s"
 
 
+class Sharing(Sourced):
+    """How replicas of a layer share its vectors, see `rpusim.kernels.layers.replicated`.
+
+    training:       which replica does a vector in training.
+    inference:      the same when the network is tested; one: the first replica does all.
+    votes:          how often it is tested, for a vote of the answers.
+    first_weights:  the same in all replicas, or independent.
+    average_every:  mini-batches after which replicas are averaged; 0: never.
+    learning_rate:  same: every replica learns at the recipe's rate; times-replicas: at so many times that.
+    """
+
+    training: Literal["random", "in-turn"] = "random"
+    inference: Literal["random", "in-turn", "one"] = "random"
+    votes: Annotated[int, Field(ge=1, le=1000)] = 1
+    first_weights: Literal["equal", "independent"] = "equal"
+    average_every: Annotated[int, Field(ge=0, le=MOST)] = 0
+    learning_rate: Literal["same", "times-replicas"] = "same"
+    source: str = "default"
+
+
 def file_name(name: str) -> str:
     """Return a name that a folder can get; ValueError for any other."""
     if not re.fullmatch(r"[^\W_][\w .+=,-]{0,99}", name) or name != name.strip():
@@ -154,6 +174,8 @@ class Experiment(Sourced):
     execution:   how pulses are computed: merged where that is the same in distribution, or all one by one (exact).
     idle:        time in which the chip waits; None: none.
     refresh:     how often capacitors are refreshed; None: never.
+    replicas:    copies of layers by name, which share the layer's vectors and learn each for itself.
+    sharing:     how they share them.
     inference:   the network is trained in software, programmed and used; None: it is trained on the chip.
     seed:        of first weights, devices, order of samples and every noise.
     """
@@ -176,6 +198,8 @@ class Experiment(Sourced):
     execution: Literal["merged", "exact"] = "merged"
     idle: Idle | None = None
     refresh: Refresh | None = None
+    replicas: dict[str, int] = {}
+    sharing: Sharing = Sharing()
     inference: Use | None = None
     seed: Annotated[int, Field(ge=0, le=MOST_SEED)]
     _file: str = PrivateAttr("")
@@ -184,13 +208,26 @@ class Experiment(Sourced):
     @model_validator(mode="after")
     def _nothing_is_ignored(self) -> Experiment:
         if self.inference is not None:
-            for name in ("schedule", "timing", "elapse", "execution", "idle"):
+            for name in ("schedule", "timing", "elapse", "execution", "idle", "replicas", "sharing"):
                 default = type(self).model_fields[name].default
                 if getattr(self, name) != default:
                     raise ValueError(
                         f"{name}: got {getattr(self, name)!r} in an experiment with inference, where it would be "
                         f"ignored; accepted: {default!r}"
                     )
+        if self.sharing != Sharing() and not self.replicas:
+            raise ValueError(
+                "sharing: given without replicas, which it is about; accepted: replicas of a layer as well"
+            )
+        if self.sharing.average_every and self.timing != "every":
+            raise ValueError(
+                "sharing.average_every: given where not all mini-batches are timed; it needs timing: every"
+            )
+        if self.replicas and self.elapse == "vector":
+            raise ValueError(
+                "elapse: got 'vector' with replicas, whose vectors it cannot follow; accepted: mini-batch, or no "
+                "replicas"
+            )
         return self
 
     @contextmanager
@@ -214,13 +251,14 @@ class Experiment(Sourced):
     @property
     def digest(self) -> str:
         """A name of everything that it sets, 16 hexadecimal digits; titles and sources aside."""
-        fields = self.model_dump(mode="json", exclude={"name", "title", "source", "sources"})
+        unused = set() if self.replicas else {"replicas", "sharing"}
+        fields = self.model_dump(mode="json", exclude={"name", "title", "source", "sources"} | unused)
         return hashlib.sha256(json.dumps(_plain(fields), sort_keys=True).encode()).hexdigest()[:16]
 
     def document(self) -> dict[str, Any]:
         """Return the document's ``training``: everything that is set, but what a result names by itself."""
         named = {"source", "sources", "name", "title", "network", "chip", "seed"}
-        return self.model_dump(exclude=named)
+        return self.model_dump(exclude=named | (set() if self.replicas else {"replicas", "sharing"}))
 
 
 def _plain(fields: Any) -> Any:
@@ -288,12 +326,14 @@ def of_a_chip(path: str) -> bool:
 
 
 def changed_inside(fields: dict[str, Any], path: str, value: object) -> bool:
-    """Change a field within the chip or the device that ``fields`` name; False if the path is of neither."""
+    """Change a field within the chip or device that ``fields`` name, or a layer's replicas; False at other paths."""
     head, _, rest = path.partition(".")
     if of_a_chip(path):
         fields["chip"] = alike(fields["chip"]) | {path.removeprefix("chip."): value}
     elif head == "device" and rest and fields["device"] is not None:
         fields["device"] = with_parameter(fields["device"], rest, value)
+    elif head == "replicas" and rest:  # the name of a layer may have dots
+        fields["replicas"] = {**fields["replicas"], rest: value}
     else:
         return False
     return True

@@ -21,6 +21,7 @@ from rpusim.arch.network.operations import Operation, WeightLayer
 from rpusim.errors import InputError
 from rpusim.kernels import AnalogLayer, AnalogSGD
 from rpusim.kernels.layers.recurrent import AnalogRecurrent
+from rpusim.kernels.layers.replicated import Replicated
 from rpusim.kernels.layers.transposed import AnalogTransposed
 from rpusim.kernels.step import CompiledStep, Graph, Unsuitable
 from rpusim.kernels.step.between.branches import OVER, TIMES, WEIGHTED
@@ -180,6 +181,8 @@ class _Program:
     def layer(self, operation: WeightLayer, source: Value) -> Value:
         """Multiply by a weight, for the first time or once more."""
         module, flipped = self.holder(operation), operation.turned
+        if isinstance(module, Replicated):
+            raise Unsuitable("replicas of a layer")
         several = isinstance(module, AnalogLayer) and len(module.tiles) > 1
         log = module.log if isinstance(module, AnalogLayer) else None
         if flipped and several and log is not None and log.uses:  # the tiles have other numbers in such a use

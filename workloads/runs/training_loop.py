@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from rpusim.arch.contract.activity import ActivityLog
 from rpusim.errors import InputError
 from rpusim.kernels.step import CompiledStep, NotFinite
-from rpusim.workloads.cells import endurance
+from rpusim.workloads.cells import endurance, replicas
 from rpusim.workloads.clock.coupling import MINI_BATCHES_PER_PIECE, Coupling
 from rpusim.workloads.data.dataset import Dataset
 from rpusim.workloads.runs.callbacks import Callback
@@ -100,6 +100,7 @@ class Training:
     loss:          summed over their samples.
     curve:         what each epoch that is done led to.
     told:          called with the name and what an epoch led to.
+    votes:         how often the test set is classified, for a vote.
     """
 
     name: str
@@ -112,6 +113,7 @@ class Training:
     loss: float = 0.0
     curve: list[dict[str, Any]] = field(default_factory=list)
     told: Callback = lambda stage, epoch: None
+    votes: int = 1
 
     def begin(self) -> None:
         """Do what is due before a mini-batch."""
@@ -163,6 +165,8 @@ class Training:
             ledger = self.coupling.meter.ledger()
             point |= {"seconds": ledger.time_ps * 1e-12, "joules": ledger.total_zj * 1e-21}
             point["pulses_per_cell"] = endurance.pulses_per_cell(self.model)
+            if alike := replicas.similarity(self.model):
+                point["similarity"] = sum(alike.values()) / len(alike)
         self.curve.append(point | {"train_loss": loss, "test_error": error})
         self.told(self.name, self.curve[-1])
         self.mini_batches, self.loss = 0, 0.0
@@ -249,7 +253,7 @@ def train(
                 watch(training.name, (epoch + training.mini_batches / batches.per_epoch) / recipe.epochs)
         training.settle()
         with draws():
-            error = test_error(model, batches, training.log)
+            error = test_error(model, batches, training.log, training.votes)
         training.end_epoch(training.loss / batches.samples, error)
         training.idle(sum(pause.time for pause in idle.pauses if pause.after_epoch == epoch + 1) if idle else 0.0)
         keep()
@@ -257,13 +261,26 @@ def train(
 
 
 @torch.no_grad()
-def test_error(model: nn.Module, batches: Batches, log: ActivityLog | None) -> float:
+def test_error(model: nn.Module, batches: Batches, log: ActivityLog | None, votes: int = 1) -> float:
     """Return the fraction of the test set that is classified wrongly; on a chip with all its noise, off the clock.
 
-    log: its activity is thrown away, as testing is not what is timed; None for a model without a chip.
+    log: its activity is thrown away, as testing is not what is timed; None for a model without a chip. votes: how often
+    every sample is classified; the class that most of them say is its answer, of equally many the one with the largest
+    sum of outputs.
     """
     model.eval()
-    wrong = int((model(batches.test_x).argmax(dim=-1) != batches.test_y).sum())
+    outputs = [model(batches.test_x) for _ in range(votes)]
+    wrong = int((majority(outputs) != batches.test_y).sum())
     if log is not None:
         log.take()
     return wrong / batches.test_y.numel()
+
+
+def majority(outputs: list[Tensor]) -> Tensor:
+    """Return the class that most outputs, each (..., classes), say of every sample, or position; see `test_error`."""
+    if len(outputs) == 1:
+        return outputs[0].argmax(dim=-1)
+    classes = outputs[0].shape[-1]
+    said = torch.stack([torch.nn.functional.one_hot(each.argmax(-1), classes) for each in outputs]).sum(0)
+    together = torch.stack(outputs).sum(0).masked_fill(said < said.amax(-1, keepdim=True), -torch.inf)
+    return together.argmax(dim=-1)

@@ -7,6 +7,7 @@ schedules and prices: `Activity` is all that passes from one to the other.
 from __future__ import annotations
 
 import time
+from functools import partial
 from typing import Any
 
 import torch
@@ -15,7 +16,7 @@ from rpusim.arch.contract.activity import ActivityLog
 from rpusim.arch.schedule.plan import make_plan
 from rpusim.errors import InputError
 from rpusim.kernels import AnalogSGD
-from rpusim.workloads.cells import conductance, endurance, pulses
+from rpusim.workloads.cells import conductance, endurance, pulses, replicas
 from rpusim.workloads.cells.training_cells import UnitCells
 from rpusim.workloads.clock.coupling import Coupling
 from rpusim.workloads.clock.meter import Meter
@@ -46,18 +47,17 @@ def run(inputs: Inputs, progress: Progress, watch: Watch) -> Result:
     seed, management = experiment.seed, experiment.management
     meter = Meter(make_plan(placement), experiment.schedule, experiment.timing, management)
     log = ActivityLog()
-    analog = analog_twin(digital, placement, management, cells, seed, log, exclude=experiment.exclude)
-
-    batches = Batches(inputs.samples, experiment.recipe, seed)
-    dry_run(
-        digital,
-        analog_twin(digital, placement, management, cells, seed, ActivityLog(), exclude=experiment.exclude),
-        batches,
+    twin = partial(
+        analog_twin, digital, placement, management, cells, seed, exclude=experiment.exclude, replicas=inputs.replicas
     )
+    analog = twin(log)
+    alike = replicas.similarity(analog)
+    batches = Batches(inputs.samples, experiment.recipe, seed)
+    dry_run(digital, twin(ActivityLog()), batches)
     refresh = experiment.refresh.every if experiment.refresh else None
     coupling = Coupling(analog, meter, log.take, experiment.elapse, refresh)
     reference = Training("digital", digital, torch.optim.SGD(digital.parameters(), 1.0))
-    on_chip = Training("analog", analog, AnalogSGD(analog, 1.0), log, coupling)
+    on_chip = Training("analog", analog, AnalogSGD(analog, 1.0), log, coupling, votes=experiment.sharing.votes)
     for stage in (reference, on_chip):
         stage.told = progress.epoch
         stage.compiled = compiled_step(inputs.network, stage, batches.size, watch)
@@ -91,6 +91,7 @@ def run(inputs: Inputs, progress: Progress, watch: Watch) -> Result:
         pulses=pulses.document(analog),
         endurance=wear,
         conductance=conductance.document(analog, placement),
+        replicas=replicas.rows_of_replicas(analog, alike),
         steps={stage.name: step_taken(stage.compiled) for stage in (reference, on_chip)},
         last={"wall": {"seconds": time.perf_counter() - progress.began}},
     )
