@@ -30,7 +30,6 @@ from rpusim.errors import InputError, nearest, written
 from rpusim.workloads.zoo import (
     convolutions,
     encoders,
-    given,
     language_models,
     mobile,
     perceptrons,
@@ -39,6 +38,7 @@ from rpusim.workloads.zoo import (
     residual,
     unet,
 )
+from rpusim.workloads.zoo.given import kinds
 from rpusim.workloads.zoo.language_models import Tokens
 from rpusim.workloads.zoo.text import CHARACTERS, NUMBERS, WINDOW, lstm_text, transformer_text
 
@@ -249,17 +249,17 @@ def build(name: str) -> tuple[nn.Module, tuple[Any, ...]]:
     name: one of `NETWORKS`, or ``file.py:function`` for a function of the user's own, without arguments, that returns
           (module, input_shape); the file is run as a program, with the user's rights. Its input_shape may be whatever
           `rpusim.capture` takes: one shape, several, shapes with dtypes, examples. Other kinds of files and names are
-          told in `rpusim.workloads.zoo.given`.
+          told in `rpusim.workloads.zoo.given.kinds`.
 
     Torch's random state settles the weights. Raises InputError with the nearest name if there is no such network, and
     if the user's function does not return what it should.
     """
-    if (found := given.built(name)) is not None:
+    if (found := kinds.built(name)) is not None:
         return found
     if ".py:" in name:
         return _from_file(*name.rsplit(":", 1))
     if name not in NETWORKS:
-        raise InputError(f"no network {name!r}{nearest(name, NETWORKS)}; or give {given.ACCEPTED}")
+        raise InputError(f"no network {name!r}{nearest(name, NETWORKS)}; or give {kinds.ACCEPTED}")
     return NETWORKS[name].builder(), NETWORKS[name].input_shape
 
 

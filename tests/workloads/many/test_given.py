@@ -20,7 +20,7 @@ from rpusim.arch.schedule.plan import make_plan
 from rpusim.arch.schedule.schedules import run
 from rpusim.errors import InputError
 from rpusim.workloads.capture.capture import capture
-from rpusim.workloads.zoo import layers_file
+from rpusim.workloads.zoo.given import layers_file
 
 PAGE = Path(__file__).parents[3] / "docs" / "networks.md"
 BUILDER = """

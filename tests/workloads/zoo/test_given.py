@@ -14,8 +14,9 @@ from torch import nn
 
 import rpusim
 from rpusim.errors import InputError
-from rpusim.workloads.zoo import hugging_face, layers_file, networks
-from rpusim.workloads.zoo.onnx_file import OnnxModule
+from rpusim.workloads.zoo import networks
+from rpusim.workloads.zoo.given import hugging_face, layers_file
+from rpusim.workloads.zoo.given.onnx_file import OnnxModule
 
 LAYERS = """
 input: [1, 8, 8]

@@ -12,7 +12,7 @@ from typing import Any
 
 from torch import nn
 
-from rpusim.workloads.zoo import hugging_face, layers_file, onnx_file
+from rpusim.workloads.zoo.given import hugging_face, layers_file, onnx_file
 
 ACCEPTED = "file.py:function, a .yaml file with layers, a .onnx file, or hf:TYPE"
 """What may be given beside the names of the zoo."""
