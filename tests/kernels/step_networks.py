@@ -168,8 +168,9 @@ class Still(nn.Module):
 class Grouped(nn.Module):
     """Convolutions in groups, one of which reads every channel by itself; norms of groups and of layers.
 
-    Behind a norm stands no function with a kink: outputs come in whole steps of a converter, so that now and then one
-    is exactly the mean of its group, and rounding would decide on which side of 0 it lies.
+    Outputs come in whole steps of a converter, so that what a norm makes of them are fractions of whole numbers, and now
+    and then one is exactly the mean of its group, or exactly between two steps of the next converter. Rounding would
+    decide there; so behind a norm stands no function with a kink, and norms have weights that are no whole numbers.
     """
 
     def __init__(self, bias: bool = True) -> None:
@@ -177,6 +178,9 @@ class Grouped(nn.Module):
         self.first, self.depthwise = nn.Conv2d(1, 2, 3, padding=1), nn.Conv2d(2, 4, 3, groups=2, bias=bias)
         self.groups, self.halves = nn.GroupNorm(2, 4), nn.Conv2d(4, 6, 1, groups=2, bias=bias)
         self.norm, self.last = nn.LayerNorm([6, 1, 2]), nn.Linear(12, 4)
+        for norm in (self.groups, self.norm):
+            nn.init.uniform_(norm.weight, 0.5, 1.5)
+            nn.init.uniform_(norm.bias, -0.1, 0.1)
 
     def forward(self, x: Tensor) -> Tensor:
         x = torch.tanh(self.groups(self.depthwise(torch.tanh(self.first(x)))))
