@@ -8,7 +8,7 @@ from rpusim.reports.page.svg import WIDTH, drawing, element, text, tip
 from rpusim.reports.words import claims
 from rpusim.reports.words.study import Document
 
-_ROW, _TOP, _LEFT, _RIGHT = 52.0, 8.0, 16.0, 300.0
+_ROW, _TOP, _LEFT, _RIGHT = 52.0, 8.0, 16.0, 316.0
 _MARGIN = 0.15
 """Of the range that a line shows, on both sides of it."""
 
