@@ -168,9 +168,9 @@ class Still(nn.Module):
 class Grouped(nn.Module):
     """Convolutions in groups, one of which reads every channel by itself; norms of groups and of layers.
 
-    Outputs come in whole steps of a converter, so that a norm makes fractions of whole numbers of them, and now and then
-    one is exactly the mean of its group, or exactly between two steps of the next converter. Rounding would decide
-    there; so behind a norm stands no function with a kink, and norms have weights that are no whole numbers.
+    Outputs come in whole steps of a converter, of which a norm makes fractions of whole numbers. Now and then one
+    is exactly the mean of its group, or exactly between two steps of the next converter, where rounding would decide;
+    so behind a norm stands no function with a kink, and norms have weights that are no whole numbers.
     """
 
     def __init__(self, bias: bool = True) -> None:
