@@ -115,8 +115,9 @@ def cluster(folder: Path) -> Iterator[tuple[str, list[subprocess.Popen[bytes]]]]
 
 
 QUEUE = """#!/bin/sh
-# A queue of one machine: every job is run at once.
-setsid sh "$@" > /dev/null 2>&1 &
+# A queue of one machine: every job is run at once. As Slurm does, it keeps the script, which is gone when this returns.
+cp "$1" "$0.$$"
+setsid sh "$0.$$" > /dev/null 2>&1 &
 echo "Submitted batch job $!"
 """
 CANCEL = """#!/bin/sh
