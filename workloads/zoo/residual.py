@@ -45,17 +45,7 @@ def resnet50() -> nn.Module:
         for block in range(blocks):
             layers.append((f"stage{stage}{'abcdef'[block]}", Bottleneck(inputs, width, 2 if stage > 1 > block else 1)))
             inputs = 4 * width
-    return named(
-        conv=nn.Conv2d(3, 64, 7, stride=2, padding=3, bias=False),
-        norm=nn.BatchNorm2d(64),
-        relu=nn.ReLU(),
-        pool=nn.MaxPool2d(3, stride=2, padding=1),
-        **dict(layers),
-        mean=nn.AdaptiveAvgPool2d(1),
-        flatten=nn.Flatten(),
-        fc=nn.Linear(2048, 1000),
-        log_softmax=nn.LogSoftmax(dim=1),
-    )
+    return _for_images(layers, 2048)
 
 
 class Basic(nn.Module):
@@ -111,14 +101,22 @@ def resnet18() -> nn.Module:
         for block in range(2):
             layers.append((f"stage{stage}{'ab'[block]}", Basic(inputs, outputs, 2 if stage > 1 > block else 1)))
             inputs = outputs
+    return _for_images(layers, 512)
+
+
+def _for_images(stages: list[tuple[str, nn.Module]], features: int) -> nn.Sequential:
+    """Put stages of blocks between what all these networks for 224 x 224 images and 1000 classes begin and end with.
+
+    stages: blocks by name. features: that the last of them gives.
+    """
     return named(
         conv=nn.Conv2d(3, 64, 7, stride=2, padding=3, bias=False),
         norm=nn.BatchNorm2d(64),
         relu=nn.ReLU(),
         pool=nn.MaxPool2d(3, stride=2, padding=1),
-        **dict(layers),
+        **dict(stages),
         mean=nn.AdaptiveAvgPool2d(1),
         flatten=nn.Flatten(),
-        fc=nn.Linear(512, 1000),
+        fc=nn.Linear(features, 1000),
         log_softmax=nn.LogSoftmax(dim=1),
     )
