@@ -202,6 +202,7 @@ class Pricer:
                 rows[block[members]],
                 columns[block[members]],
                 self._plan.turned[block[members]],
+                self._plan.joined[block[members]],
                 self._chip.tiles[k],
                 self._bill.tiles[k],
                 self._bill.chip_wide,

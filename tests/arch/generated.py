@@ -73,6 +73,22 @@ def images(side: int, channels: int) -> Network:
     )
 
 
+def by_channels(side: int, channels: int, each: int) -> Network:
+    """A convolution of groups of ``each`` channels between two of 1 x 1, as in mobile networks."""
+    window, shape, width = Window((2, 2), padding=(1, 1)), (channels * each, side, side), channels * each
+    out = WeightLayer.convolution("groups", shape, width, window, bias=each > 1, groups=channels)
+    return connect(
+        "by channels",
+        (1, side, side),
+        [
+            (WeightLayer.convolution("wider", (1, side, side), width, Window((1, 1))), ("input",)),
+            (out, ("wider",)),
+            (Operation.digital("tanh", "activation", out.shape, detail="tanh"), ("groups",)),
+            (WeightLayer.convolution("narrower", out.shape, 3, Window((1, 1))), ("tanh",)),
+        ],
+    )
+
+
 def one_convolution(side: int, channels: int) -> Network:
     """With a window of 2 x 2, over a margin."""
     layer = WeightLayer.convolution("conv", (1, side, side), channels, Window((2, 2), padding=(1, 1)))
@@ -295,6 +311,7 @@ networks = st.one_of(
         st.builds(again, st.integers(1, 80), st.integers(2, 3)),
         st.builds(tied, st.integers(1, 80), st.integers(1, 80), st.booleans()),
     ),
+    st.builds(by_channels, st.integers(1, 2), st.integers(1, 12), st.integers(1, 2)),
     st.builds(between_margins, st.integers(1, 4), st.integers(1, 2), st.integers(0, 2)),
     recurrent,
 )
@@ -315,7 +332,8 @@ def works(
     network, chip = draw(networks), draw(chips)
     training, cell = draw(st.booleans()), draw(st.sampled_from(cells))
     replicas = draw(copies(network, most))
-    placement = place(network, chip, cell=cell, replicas=replicas)
+    fit = draw(st.sampled_from(["as-is", "pack", "pack", "grow"]))
+    placement = place(network, chip, cell=cell, replicas=replicas, fit=fit)
     activity = scattered(
         replicated(placement, assumed_activity(one_replica(placement), draw(st.integers(1, 3)), training)),
         placement,
@@ -356,7 +374,7 @@ def without_learning(activity: Activity, network: Network, frozen: frozenset[int
 
 
 def one_replica(placement: Placement) -> Placement:
-    return place(placement.network, placement.chip, placement.bias, placement.cell)
+    return place(placement.network, placement.chip, placement.bias, placement.cell, fit=placement.fit)
 
 
 def replicated(placement: Placement, activity: Activity) -> Activity:

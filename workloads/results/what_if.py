@@ -94,7 +94,7 @@ def compared(placement: Placement, before: Ledger, account: Callable[[Placement]
 def _on(placement: Placement, chip: Chip) -> Placement:
     """Place the same network in the same way on a chip with the same arrays."""
     replicas = {placed.layer.name: placed.replicas for placed in placement.layers}
-    return place(placement.network, chip, placement.bias, placement.cell, replicas, placement.drawn)
+    return place(placement.network, chip, placement.bias, placement.cell, replicas, placement.drawn, placement.fit)
 
 
 def _with_tiles(chip: Chip, **change: Callable[[Any], dict[str, Any]]) -> Chip:

@@ -16,8 +16,10 @@ from collections.abc import Callable
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
+from typing import TypeVar
 
 from rpusim.arch.network.network import Network
+from rpusim.arch.network.operations import WeightLayer
 
 FOLDER = Path(__file__).parent / "__pycache__"
 MOST_BYTES = 2**24
@@ -31,13 +33,45 @@ def captured_once(name: str, says: str, make: Callable[[], Network]) -> Network:
 
     name: of the network. says: all that it depends on, beside sources and versions. make: captures it.
     """
-    key = hashlib.sha256("\n".join([_versions(), name, says]).encode()).hexdigest()[:32]
-    path = FOLDER / f"{name}.{key}.network"
+    return _once(name, f"{name}\n{says}", "network", Network, make)
+
+
+class Footprint:
+    """The weight layers of a network, without what lies between them.
+
+    name:    of the network.
+    layers:  in execution order.
+    """
+
+    def __init__(self, name: str, layers: tuple[WeightLayer, ...]) -> None:
+        self.name, self.layers = name, layers
+
+    def uses(self, layer: int) -> tuple[int, ...]:
+        """List the layers that use the same weight as one, itself among them, in execution order."""
+        weight = self.layers[layer].parameter
+        return tuple(index for index, other in enumerate(self.layers) if other.parameter == weight)
+
+
+def footprint_once(name: str, make: Callable[[], Network]) -> Footprint:
+    """Return the weight layers of a network of the zoo that was asked for before; else capture it, and keep them.
+
+    Other than whole networks, they are kept of the largest ones, too. name: in the zoo. make: captures it.
+    """
+    return _once(name, name, "weights", Footprint, lambda: Footprint(name, make().layers))
+
+
+_Kept = TypeVar("_Kept")
+
+
+def _once(name: str, says: str, ending: str, kind: type[_Kept], make: Callable[[], _Kept]) -> _Kept:
+    """Return what is kept under a name that says all it depends on; else make it, and keep it if it is not large."""
+    key = hashlib.sha256(f"{_versions()}\n{says}".encode()).hexdigest()[:32]
+    path = FOLDER / f"{name}.{key}.{ending}"
     with contextlib.suppress(OSError, ValueError, pickle.UnpicklingError, EOFError, AttributeError, ImportError):
         whole = path.read_bytes()
         if hashlib.sha256(whole[_DIGEST:]).digest() == whole[:_DIGEST]:
             found = pickle.loads(whole[_DIGEST:])
-            if isinstance(found, Network):
+            if isinstance(found, kind):
                 return found
     found = make()
     written = pickle.dumps(found)

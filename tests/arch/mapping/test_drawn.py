@@ -100,7 +100,7 @@ def test_if_the_rows_say_that_replicas_take_turns_every_event_is_as_if_they_were
     copies = {layer.layer.name: layer.replicas for layer in before.layers}
     assume(max(copies.values()) > 1)
     try:
-        after = place(before.network, before.chip, before.bias, before.cell, copies, drawn=True)
+        after = place(before.network, before.chip, before.bias, before.cell, copies, True, before.fit)
     except InputError:  # sums at replicas
         assume(False)
     activity = one_mini_batch(activity, before) if activity.trains else activity

@@ -1,0 +1,45 @@
+"""What a user says of how a network is to fit."""
+
+from __future__ import annotations
+
+import pytest
+
+from rpusim.arch.mapping.fit.wanted import Fit, wanted
+from rpusim.errors import InputError
+
+
+@pytest.mark.parametrize(
+    ("given", "way", "layers"),
+    [
+        ("pack", "pack", {}),
+        ("pack, conv1 = as-is", "pack", {"conv1": "as-is"}),
+        ("fc=pack", "as-is", {"fc": "pack"}),
+        ({"way": "grow", "layers": {"a.b": "pack"}}, "grow", {"a.b": "pack"}),
+        ({}, "as-is", {}),
+    ],
+)
+def test_a_way_for_all_layers_and_ways_for_single_ones(given: object, way: str, layers: dict[str, str]) -> None:
+    found = wanted(given)  # type: ignore[arg-type]
+    assert (found.way, found.layers) == (way, layers)
+    assert wanted(str(found)) == found
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ("packed", r"mapping.fit: got 'packed'; did you mean 'pack'\?.*accepted: as-is, pack, grow"),
+        ("pack,conv1", r"got 'conv1' after a comma; accepted there: LAYER=WAY"),
+        ("pack,a=grow", r"layer 'a': got 'grow'.*accepted: as-is, pack"),
+        ("pack,a=pack,a=as-is", "got 'a' twice"),
+        ({"fit": "pack"}, r"mapping.fit: got \{'fit': 'pack'\}; accepted: as-is"),
+        ({"layers": ["a"]}, r"mapping.fit.layers: got \['a'\]"),
+        (3, r"mapping.fit: got 3; accepted"),
+    ],
+)
+def test_what_is_no_way_is_refused_in_one_sentence(given: object, said: str) -> None:
+    with pytest.raises(InputError, match=said):
+        wanted(given)  # type: ignore[arg-type]
+
+
+def test_a_fit_that_is_one_already_is_taken_as_it_is() -> None:
+    assert wanted(fit := Fit("pack")) is fit
