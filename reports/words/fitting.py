@@ -12,22 +12,26 @@ from rpusim.reports.words.readable import count, percent, significant
 
 Document = dict[str, Any]
 LEGEND = (
-    "as-is 34/64: 34 of the chip's 64 arrays, one for each block. pack 12/64: as-is it has too few, but blocks share "
-    "12 of them. grow 158: the chip would need 158 tiles. Then how full the arrays are."
+    "as-is 34: each of 34 blocks has an array of its own. pack 12: there are too few arrays for that, but blocks share "
+    "12. reload 90: blocks take turns, and 90 are written for every sample of inference. grow 158: the chip would need "
+    "158 tiles. Behind as-is and pack: cells with a weight, of the arrays used."
 )
+_BESIDE = 3
+"""Chips in one table: as many as a narrow terminal shows."""
 
 
 def matrix(document: Document) -> RenderableType:
     """Tabulate the document of `rpusim.workloads.runs.overview.map_all`, a few chips beside one another."""
-    cells = {(row["network"], row["chip"]): cell(row) for row in document["rows"]}
-    names, parts = document["chips"], list[RenderableType]()
-    for start in range(0, len(names), 5):
+    rows = {(row["network"], row["chip"]): row for row in document["rows"]}
+    names, networks, parts = document["chips"], document["networks"], list[RenderableType]()
+    for start in range(0, len(names), _BESIDE):
         table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0))
-        for name in ("network", "weights", *names[start : start + 5]):
-            table.add_column(name, justify="right" if name == "weights" else "left", no_wrap=True)
-        for network in document["networks"]:
-            of_chips = [cells[network["name"], chip] for chip in names[start : start + 5]]
-            table.add_row(network["name"], count(network["weights"]), *of_chips)
+        table.add_column("network", no_wrap=True)
+        chips = names[start : start + _BESIDE]
+        for chip in chips:
+            table.add_column(f"{chip}\n{count(rows[networks[0]['name'], chip]['there'])} arrays", no_wrap=True)
+        for network in networks:
+            table.add_row(network["name"], *(cell(rows[network["name"], chip]) for chip in chips))
         parts += [table, ""]
     refused = dict.fromkeys(row["refused"] for row in document["rows"] if row["refused"])
     return Group(*parts, *(Text(sentence) for sentence in refused), Text(LEGEND, style="dim"))
@@ -35,12 +39,11 @@ def matrix(document: Document) -> RenderableType:
 
 def cell(row: Document) -> str:
     """Say in a few words how one network fits on one chip."""
-    used = "" if row["utilisation"] is None else f" {percent(row['utilisation'])}"
-    if row["way"] == "as-is":
-        return f"as-is {count(row['needed'])}/{count(row['there'])}{used}"
-    if row["way"] == "pack":
-        return f"pack {count(row['packed'])}/{count(row['there'])}{used}"
-    return f"grow {count(row['tiles'])}" if row["way"] else "no"
+    number = {"as-is": "needed", "pack": "packed", "reload": "written", "grow": "tiles"}
+    if not row["way"]:
+        return "no"
+    used = f" {percent(row['utilisation'])}" if row["way"] in ("as-is", "pack") else ""
+    return f"{row['way']} {count(row[number[row['way']]])}{used}"
 
 
 def reloading(document: Document) -> str:

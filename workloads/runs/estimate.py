@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from rpusim.arch.chips.bill_of_parts import bill_of_parts
@@ -122,7 +123,7 @@ def time_network(
             "mini-batches, if cells do nothing between updates, any number can"
         )
 
-    def metered(placement: Placement) -> Meter:
+    def metered(placement: Placement, work: AssumedWork = work) -> Meter:
         meter = Meter(make_plan(placement), schedule, traced=sys.maxsize if whole else TRACED_EVENTS)
         if proven:
             meter.repeat(work.mini_batches, samples // work.size, work.size, most)
@@ -131,7 +132,9 @@ def time_network(
         return meter
 
     measured = metered(placement).measured()
-    last = reloading.document(placement, measured.ledger, lambda still: metered(still).ledger())
+    last = reloading.document(
+        placement, measured.ledger, lambda still: metered(still, replace(work, placement=still)).ledger()
+    )
     if what_if:
         outcomes = compared(placement, measured.ledger, lambda changed: metered(changed).ledger())
         last["what_if"] = [outcome.document() for outcome in outcomes]

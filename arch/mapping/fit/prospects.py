@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from rpusim.arch.chips.chip import Chip
+from rpusim.arch.mapping.fit.reload import for_turns
 from rpusim.arch.mapping.fit.site import HasWeights, Site, Weight, check, tiles_for, weights
 from rpusim.arch.mapping.fit.wanted import Fit
 from rpusim.errors import InputError
@@ -23,6 +24,7 @@ class Prospect:
     as_is:        whether the chip has them.
     packed:       arrays that it takes if they are shared; None: the chip has too few.
     utilisation:  cells with weights over those of the arrays used, packed if it is; None: it fits neither way.
+    written:      blocks that are written for every sample of inference if they take turns; None: they cannot.
     tiles:        that the chip would need, besides other kinds that it has, for each block to have an array.
     refused:      why no number of tiles would do; "": some number does.
     """
@@ -32,15 +34,17 @@ class Prospect:
     as_is: bool
     packed: int | None
     utilisation: float | None
+    written: int | None
     tiles: int
     refused: str = ""
 
     @property
     def way(self) -> str:
-        """The first way that does: "as-is", "pack" or "grow"; "" if none does."""
+        """The first way that does: "as-is", "pack", "reload" or "grow"; "" if none does."""
         if self.refused:
             return ""
-        return "as-is" if self.as_is else "grow" if self.packed is None else "pack"
+        ways = {"as-is": self.as_is, "pack": self.packed is not None, "reload": self.written is not None, "grow": True}
+        return next(way for way, does in ways.items() if does)
 
     def document(self) -> dict[str, Any]:
         """Return it as JSON."""
@@ -56,7 +60,7 @@ def prospect(network: HasWeights, chip: Chip) -> Prospect:
         for weight in every:
             check(chip, weight)
     except InputError as error:
-        return Prospect(there, 0, False, None, None, 0, str(error))
+        return Prospect(there, 0, False, None, None, None, 0, str(error))
     site = Site(chip)
     wanted = sum(site.needed(weight)[0] for weight in every)
     as_is = wanted <= there and all(site.settle(weight) for weight in every)
@@ -65,7 +69,26 @@ def prospect(network: HasWeights, chip: Chip) -> Prospect:
     arrays = sum(each.taken for each in packed.arrays) if fits else None
     used = packed if fits else site if as_is else None
     utilisation = None if used is None else _utilisation(every, chip, used)
-    return Prospect(there, wanted, as_is, arrays, utilisation, sum(tiles_for(every, site)))
+    return Prospect(there, wanted, as_is, arrays, utilisation, _written(every, site), sum(tiles_for(every, site)))
+
+
+def _written(every: list[Weight], site: Site) -> int | None:
+    """Count the blocks that are written for a sample, see `rpusim.arch.mapping.fit.reload`; None: there is no way."""
+    sizes: dict[int, list[int]] = {}
+    for weight in every:
+        blocks, kind = site.needed(weight)
+        sizes.setdefault(kind, []).append(blocks)
+    written = 0
+    for number, blocks_of in sizes.items():
+        kind = site.chip.tiles[number]
+        arrays = kind.count * kind.places
+        if max(blocks_of) > arrays:
+            return None
+        if turning := for_turns(blocks_of, arrays):
+            if kind.programming is None:
+                return None
+            written += sum(blocks_of) - (arrays - turning)
+    return written
 
 
 def _held(every: list[Weight]) -> int:

@@ -7,7 +7,8 @@ that. If q arrays are for turns, of a weight of s blocks at least s - q have to 
 
     q + sum over weights of max(0, s - q)  <=  arrays                                                         (1)
 
-The least such q is taken; what is left of the arrays holds more blocks for ever. Turns go round the q arrays, so they
+The least such q is taken; what is left of the arrays holds more blocks for ever, of the weights with the largest blocks
+first. Turns go round the q arrays, so they
 wear alike, and an array can be written while another one is at work. Every block that takes turns is written once for
 each use of its weight, unless nobody had its array meanwhile.
 """
@@ -49,14 +50,13 @@ def reloaded(every: Sequence[Weight], chip: Chip, cell: CellLayout) -> list[Sett
     places: dict[int, _Turns] = {}
     for number, kind in enumerate(chip.tiles):
         mine = [k for k, chosen in enumerate(kinds) if chosen == number]
-        sizes = [(cuts[k].blocks, every[k].fit == "as-is") for k in mine]
         if not mine:
             continue
-        arrays = kind.count * kind.places
-        lasting = sum(size for size, stays in sizes if stays)
-        turning = [size for size, stays in sizes if not stays]
+        arrays, taking_turns = kind.count * kind.places, [k for k in mine if every[k].fit != "as-is"]
+        turning = [cuts[k].blocks for k in taking_turns]
+        lasting = sum(cuts[k].blocks for k in mine) - sum(turning)
         if max(turning, default=0) > arrays - lasting:
-            largest = max((k for k in mine if every[k].fit != "as-is"), key=lambda k: cuts[k].blocks)
+            largest = max(taking_turns, key=lambda k: cuts[k].blocks)
             raise InputError(
                 f"chip {chip.name}: layer {every[largest].layer.name!r} needs {cuts[largest].blocks} arrays of "
                 f"{kind.name!r} at once, but {max(arrays - lasting, 0)} of {arrays} can be reloaded; accepted: --fit "
@@ -69,7 +69,8 @@ def reloaded(every: Sequence[Weight], chip: Chip, cell: CellLayout) -> list[Sett
             )
         if sum(turning) > arrays - lasting:
             kind.writing(chip.name, "weights take turns on them (mapping.fit: reload)")
-        places[number] = _Turns(turning, arrays, lasting)
+        held = [every[k].layer.rows * every[k].columns // cuts[k].blocks for k in taking_turns]
+        places[number] = _Turns(turning, held, arrays, lasting)
     for weight, kind_number, cut in zip(every, kinds, cuts, strict=True):
         found.append(places[kind_number].settle(kind_number, cut, weight.fit == "as-is"))
     return found
@@ -95,15 +96,16 @@ def for_turns(sizes: Sequence[int], arrays: int) -> int:
 class _Turns:
     """Hand out the arrays of one kind of tile: first those of blocks that stay, then those for turns.
 
-    sizes: blocks of the weights that may take turns, in order. arrays: of the kind. lasting: blocks of others.
+    sizes: blocks of the weights that may take turns, in order. held: weights on each of their blocks. arrays: of the
+    kind. lasting: blocks of others.
     """
 
-    def __init__(self, sizes: Sequence[int], arrays: int, lasting: int) -> None:
+    def __init__(self, sizes: Sequence[int], held: Sequence[int], arrays: int, lasting: int) -> None:
         self._turning = for_turns(sizes, arrays - lasting)
         stay = [max(0, size - self._turning) for size in sizes]
         spare = arrays - lasting - self._turning - sum(stay)
-        for number, size in enumerate(sizes):
-            more = min(spare, size - stay[number])
+        for number in sorted(range(len(sizes)), key=lambda number: -held[number]):
+            more = min(spare, sizes[number] - stay[number])
             stay[number] += more
             spare -= more
         self._stay = iter(stay)
