@@ -289,6 +289,7 @@ PRICES: dict[tuple[Op, str], Callable[[Batch], Priced]] = {
     (Op.MULTIPLY, "matrix unit"): _by_amount("matrix unit", "mac"),
     (Op.SEND, "port"): _by_amount("links", "bit", once=True),
     (Op.SEND, "link"): _over_a_link,
+    (Op.SEND, "chip link"): _by_amount("chip link", "bit", once=True),
     (Op.FETCH, "global buffer"): _by_amount("global buffer", "read", once=True),
     (Op.STORE, "global buffer"): _by_amount("global buffer", "write", once=True),
     (Op.FETCH, "DRAM"): _by_amount("DRAM", "read", once=True),

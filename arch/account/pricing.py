@@ -35,7 +35,7 @@ _PW = 1000
 """One zeptojoule per picosecond in picowatts."""
 
 
-_WITHOUT_SUPPORT = ("row drivers", "column drivers", "link", "global buffer", "DRAM", "host link")
+_WITHOUT_SUPPORT = ("row drivers", "column drivers", "link", "chip link", "global buffer", "DRAM", "host link")
 """Units whose events no support circuit of a tile works for: drivers, as it already works for their array, and units
 outside the tiles."""
 

@@ -4,7 +4,8 @@ Driven lines cross read lines, and cells are taken to conduct alike, by their me
 array, whether they hold a weight or not; a weight is what a cell conducts more, or less. Lines that are driven with
 nothing, or not used, are at ground. Rows and columns have drivers and converters at one end each, where the weights
 begin, or so many cells behind it where an array is shared. With f_i and t_j the profiles of a driven and of a read
-line, and P the potentials of a read line (equations 2 and 3 of `rpusim.arch.contract.ladder`), weights of output i and input j give
+line, and P the potentials of a read line (equations 2 and 3 of `rpusim.arch.contract.ladder`), weights of output i and
+input j give
 
     y_i = f_i sum_j W_ij t_j (u_j - sum_k P_jk u_k)                                                           (1)
 

@@ -332,7 +332,13 @@ def works(
     network, chip = draw(networks), draw(chips)
     training, cell = draw(st.booleans()), draw(st.sampled_from(cells))
     replicas = draw(copies(network, most))
-    fit = draw(st.sampled_from(["as-is", "pack", "pack", "grow"]))
+    fit = draw(st.sampled_from(["as-is", "pack", "pack", "grow", "chips 3", "pack,chips 2", "reload"]))
+    if fit == "reload" and not training and cell == SINGLE:
+        replicas = {}
+        chip = with_tiles(chip, draw(st.integers(*turns_on(network, chip))))
+    elif "chips" in fit:
+        chip = with_tiles(chip, -(-place(network, chip, cell=cell, replicas=replicas).tiles_used // 2))
+    fit = "as-is" if fit == "reload" and (training or cell != SINGLE) else fit
     placement = place(network, chip, cell=cell, replicas=replicas, fit=fit)
     activity = scattered(
         replicated(placement, assumed_activity(one_replica(placement), draw(st.integers(1, 3)), training)),
@@ -345,8 +351,20 @@ def works(
         frozen = draw(st.one_of(st.just(frozenset()), st.frozensets(st.sampled_from(range(len(network.layers))))))
         activity = without_learning(activity, network, frozen)
     pipelined = st.sampled_from(["sequential", "minibatch-pipelined", "asynchronous"])
-    schedule = draw(pipelined if activity.trains else st.sampled_from(["sequential", "layer-pipelined"]))
+    streams = st.sampled_from(["sequential", "layer-pipelined"])
+    schedule = draw(pipelined if activity.trains else st.just("sequential") if placement.reloads else streams)
     return make_plan(placement), activity, schedule
+
+
+def with_tiles(chip: Chip, number: int) -> Chip:
+    """The chip with so many (first) tiles."""
+    return chip.model_copy(update={"tiles": (chip.tiles[0].model_copy(update={"count": number}), *chip.tiles[1:])})
+
+
+def turns_on(network: Network, chip: Chip) -> tuple[int, int]:
+    """How few tiles of one array hold the largest weight, and how many hold all: between these, blocks take turns."""
+    sizes = [len(placed.blocks) for placed in place(network, chip).holders]
+    return max(sizes), sum(sizes)
 
 
 def copies(network: Network, most: int) -> st.SearchStrategy[dict[str, int]]:
@@ -401,7 +419,7 @@ def scattered(activity: Activity, placement: Placement, seed: int) -> Activity:
     """The same rows with random passes (some skipped, some retried) and slots (some none); and transfers, if any."""
     rng = np.random.default_rng(seed)
     columns = {name: getattr(activity, name) for name in ("step", "layer", "tile", "phase", "vector")}
-    columns |= {name: getattr(activity, name) for name in ("active_rows", "active_columns")}
+    columns |= {name: getattr(activity, name) for name in ("active_rows", "active_columns", "writes")}
     if placement.cell != SINGLE:
         due = np.flatnonzero((activity.phase == Phase.UPDATE) & (rng.random(len(activity)) < 0.5))
         columns = {name: np.concatenate([c, c[due]]) for name, c in columns.items()}
@@ -412,7 +430,7 @@ def scattered(activity: Activity, placement: Placement, seed: int) -> Activity:
     phase, number = columns["phase"], len(columns["phase"])
     passes = np.where(phase != Phase.UPDATE, rng.choice([0, 1, 1, 1, 2, 4], number), 0)
     pulsed = phase >= (Phase.UPDATE if placement.cell.learning else Phase.TRANSFER)
-    slots = np.where(pulsed, rng.integers(0, 32, number), 0)
+    slots = np.where(pulsed & (columns["writes"] == 0), rng.integers(0, 32, number), 0)
     pulses = {"row_pulses": slots * columns["active_rows"], "column_pulses": slots * columns["active_columns"]}
     met = slots * columns["active_rows"].astype(np.int64) * columns["active_columns"]
     operations = rng.integers(0, 3, number) * 10

@@ -79,15 +79,15 @@ def _written(every: list[Weight], site: Site) -> int | None:
         blocks, kind = site.needed(weight)
         sizes.setdefault(kind, []).append(blocks)
     written = 0
-    for number, blocks_of in sizes.items():
-        kind = site.chip.tiles[number]
-        arrays = kind.count * kind.places
-        if max(blocks_of) > arrays:
+    for number, mine in sizes.items():
+        tiles = site.chip.tiles[number]
+        arrays = tiles.count * tiles.places
+        if max(mine) > arrays:
             return None
-        if turning := for_turns(blocks_of, arrays):
-            if kind.programming is None:
+        if turning := for_turns(mine, arrays):
+            if tiles.programming is None:
                 return None
-            written += sum(blocks_of) - (arrays - turning)
+            written += sum(mine) - (arrays - turning)
     return written
 
 

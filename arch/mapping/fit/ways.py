@@ -7,6 +7,7 @@ from contextlib import suppress
 
 from rpusim.arch.chips.chip import Chip
 from rpusim.arch.contract.cell_layout import SINGLE, CellLayout
+from rpusim.arch.mapping.fit.chips import several
 from rpusim.arch.mapping.fit.grow import grown
 from rpusim.arch.mapping.fit.reload import reloaded
 from rpusim.arch.mapping.fit.site import Settled, Site, Weight, check, tiles_for, weights
@@ -32,9 +33,10 @@ def settled(
     network, chip, cell: as of `rpusim.arch.mapping.placement.place`. bias_column: whether biases are columns of their
     matrices. fit: what is wanted. copies: replicas of layers by name; None: one of each.
 
-    Returns the chip, which has grown if that is wanted, and the choice. Raises `InputError` if there is no room, or no
-    array of the chip can be used.
+    Returns the chip, which has grown or is several if that is wanted, and the choice. Raises `InputError` if there is
+    no room, or no array of the chip can be used.
     """
+    chip = several(chip, fit.chips)
     if fit.way == "reload":
         every = list(weights(network, bias_column, fit, copies))
         return chip, list(zip(every, reloaded(every, chip, cell), strict=True))

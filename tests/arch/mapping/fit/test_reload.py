@@ -29,7 +29,7 @@ def few(tiles: int, chip: str = "reram-512") -> Chip:
 
 
 def belady(uses: list[list[int]], arrays: int, cycles: int) -> int:
-    """Writes of one cycle, once it has come round, if whoever is needed last goes; blocks of one use are there together."""
+    """Writes of one cycle, once it has come round, if whoever is needed last goes; uses have their blocks together."""
     there, written = set[int](), [0] * cycles
     after = [use for _ in range(cycles + 2) for use in uses]
     for cycle in range(cycles):

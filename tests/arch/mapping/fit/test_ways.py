@@ -106,8 +106,8 @@ def test_the_refusal_says_what_is_needed_and_left_and_what_would_help() -> None:
         place(network, chip)
     assert str(found.value) == (
         "chip reram-512: layer 'layer2' (40 x 40) needs 1 array of 'reram' (512 x 512 weights), but 0 of 2 are left; "
-        "accepted: --fit pack (1 array), grow (3 tiles in place of 2) or reload (inference), a chip with more tiles or a "
-        "smaller network"
+        "accepted: --fit pack (1 array), grow (3 tiles in place of 2) or reload (inference), a chip with more tiles or "
+        "a smaller network"
     )
     wide = connect("wide", (512,), [(WeightLayer.linear("fc", (512,), 5_000), ("input",))])
     with pytest.raises(
