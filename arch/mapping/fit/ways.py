@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from contextlib import suppress
 
 from rpusim.arch.chips.chip import Chip
+from rpusim.arch.chips.row import several
 from rpusim.arch.contract.cell_layout import SINGLE, CellLayout
-from rpusim.arch.mapping.fit.chips import several
 from rpusim.arch.mapping.fit.grow import grown
 from rpusim.arch.mapping.fit.reload import reloaded
 from rpusim.arch.mapping.fit.site import Settled, Site, Weight, check, tiles_for, weights

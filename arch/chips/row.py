@@ -1,4 +1,4 @@
-"""`chips N`: several equal chips in a row, each joined to the next (`rpusim.arch.parts.chip_link`), as one large chip.
+"""Several equal chips in a row, joined each to the next, as one large chip: `chips N` of `mapping.fit`.
 
 Tiles of each kind are numbered through all chips, the first chip first, and are filled in this order. DRAM, global
 buffer and host link are at the first chip, once; circuits that a chip has once are there in all of them.
