@@ -164,7 +164,10 @@ class NetworkMapping(Sourced):
     @field_validator("fit")
     @classmethod
     def _is_a_way(cls, given: str | dict[str, Any]) -> str:
-        return str(wanted(given))
+        try:
+            return str(wanted(given))
+        except InputError as error:
+            raise ValueError(str(error).removeprefix("mapping.fit: ")) from None
 
 
 def file_name(name: str) -> str:

@@ -119,6 +119,5 @@ def _checked(fit: Fit) -> Fit:
 
 def _way(given: Any, accepted: tuple[str, ...], where: str) -> str:
     if given not in accepted:
-        near = nearest(given, accepted) if isinstance(given, str) else ""
-        raise InputError(f"{where}: got {shown(written(given))}{near}; accepted: {', '.join(accepted)}")
+        raise InputError(f"{where}: got {shown(written(given))}{nearest(given, accepted)}")
     return str(given)

@@ -16,6 +16,7 @@ from rpusim.errors import InputError
         ("fc=pack", "as-is", {"fc": "pack"}),
         ({"way": "grow", "layers": {"a.b": "pack"}}, "grow", {"a.b": "pack"}),
         ({}, "as-is", {}),
+        ("reload, chips 16, fc=as-is", "reload", {"fc": "as-is"}),
     ],
 )
 def test_a_way_for_all_layers_and_ways_for_single_ones(given: object, way: str, layers: dict[str, str]) -> None:
@@ -27,12 +28,13 @@ def test_a_way_for_all_layers_and_ways_for_single_ones(given: object, way: str, 
 @pytest.mark.parametrize(
     ("given", "said"),
     [
-        ("packed", r"mapping.fit: got 'packed'; did you mean 'pack'\?.*accepted: as-is, pack, grow"),
+        ("packed", r"mapping.fit: got 'packed'; did you mean 'pack'\? accepted are as-is, grow, pack, reload"),
         ("pack,conv1", r"got 'conv1' after a comma; accepted there: LAYER=WAY"),
-        ("pack,a=grow", r"layer 'a': got 'grow'.*accepted: as-is, pack"),
+        ("pack,a=grow", r"layer 'a': got 'grow'; accepted are as-is, pack"),
         ("pack,a=pack,a=as-is", "got 'a' twice"),
         ({"fit": "pack"}, r"mapping.fit: got \{'fit': 'pack'\}; accepted: as-is"),
         ({"layers": ["a"]}, r"mapping.fit.layers: got \['a'\]"),
+        ("reload,a=pack", "got pack for a layer beside reload"),
         (3, r"mapping.fit: got 3; accepted"),
     ],
 )
@@ -43,3 +45,10 @@ def test_what_is_no_way_is_refused_in_one_sentence(given: object, said: str) -> 
 
 def test_a_fit_that_is_one_already_is_taken_as_it_is() -> None:
     assert wanted(fit := Fit("pack")) is fit
+
+
+def test_several_chips_are_asked_for_in_words_or_in_a_mapping() -> None:
+    assert (
+        wanted("pack,chips 4") == wanted("pack, chips=4") == wanted({"way": "pack", "chips": 4}) == Fit("pack", {}, 4)
+    )
+    assert str(wanted("pack,chips 4,a=as-is")) == "pack,chips 4,a=as-is"
