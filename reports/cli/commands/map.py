@@ -15,8 +15,10 @@ from rpusim.reports.cli.options import (
     device,
     fit,
     optional_chip,
+    placing,
     replicas,
     settings,
+    tiles,
     with_changes,
 )
 from rpusim.reports.cli.output import emit
@@ -28,6 +30,8 @@ from rpusim.reports.cli.output import emit
 @bias
 @device
 @replicas
+@tiles
+@placing
 @fit
 @settings
 @click.option("--all", "everything", is_flag=True, help="A table of all networks and chips, or of those named.")
@@ -38,6 +42,8 @@ def map_network(
     bias: Any,
     device: str | None,
     replicas: str | None,
+    tiles: int | None,
+    placing: str,
     fit: str,
     settings: tuple[str, ...],
     everything: bool,
@@ -57,7 +63,7 @@ def map_network(
 
     on, cells = with_changes(chip, device, settings)
     with aside():
-        document = estimate.map_network(network, on, bias, cells, copies_by_layer(replicas), fit)
+        document = estimate.map_network(network, on, bias, cells, copies_by_layer(replicas), fit, tiles, placing)
     if json_wanted:
         emit(document)
     else:
