@@ -8,7 +8,8 @@ them, are put on other places of their kind:
   that costs least;
 * then places are exchanged, of two tiles or with a free one, the best exchange of one tile at a time, in an order that
   a seed draws, until none helps, or after `MOST_TRIES` times as many tries as there are places;
-* what results is taken only if the bits times hops are fewer than today's.
+* what results is taken only if the bits times hops are fewer than today's, and no more digital units and pools of
+  converters are used, where tiles share them.
 
 Free tiles beyond the square are never used, so a chip with more rows of tiles has a placement at least as near. The
 search counts every message by itself; where routers copy messages, what is taken is settled on the trees.
@@ -58,6 +59,8 @@ def nearer(placement: Placement, training: bool = False, seed: int = 0) -> Place
         for start in search.starts():
             found = search.improved(start, seed)
             moved = _moved(placement, dict(zip(used, (places[p] for p in found[: len(used)]), strict=True)))
+            if _units(moved) > _units(placement):  # more of them would be on
+                continue
             if (number := bits_times_hops(make_plan(moved), training)) < fewest:
                 best, fewest = moved, number
     return best
@@ -173,6 +176,18 @@ class _Search:
 def _all(placement: Placement) -> list[Block]:
     """List all blocks that lie on the chip."""
     return [*placement.blocks(), *placement.resting]
+
+
+def _units(placement: Placement) -> int:
+    """Count the digital units and pools of converters of the tiles that are used."""
+    kinds, found = placement.chip.tiles, set[tuple[str, int, int]]()
+    for block in _all(placement):
+        first = sum(kind.count for kind in kinds[: block.kind])
+        for tile, _ in block.slots:
+            found.add(("digital", block.kind, (tile - first) // kinds[block.kind].digital.tiles_per_unit))
+            if pool := kinds[block.kind].adc.pool:
+                found.add(("pool", block.kind, (tile - first) // pool.tiles))
+    return len(found)
 
 
 def _moved(placement: Placement, to: dict[int, int]) -> Placement:

@@ -40,7 +40,9 @@ ROOMS: dict[str, str] = {
     "workloads.data": "arch.contract",
     "workloads.capture": "arch.parts arch.network kernels.layers",
     "workloads.cells": "arch.contract arch.chips arch.mapping kernels",
-    "workloads.results": ("arch.contract arch.network arch.chips arch.mapping arch.engine arch.schedule arch.account"),
+    "workloads.results": (
+        "arch.contract arch.network arch.chips arch.mapping arch.engine arch.schedule arch.account arch.choice"
+    ),
     "workloads.compare": "workloads.results",
     "workloads.clock": "arch kernels workloads.cells workloads.results",
     "workloads.runs": (

@@ -30,6 +30,7 @@ from rpusim.workloads.cells.training_cells import UnitCells
 from rpusim.workloads.clock.beginning import TRACED_EVENTS
 from rpusim.workloads.clock.meter import Meter
 from rpusim.workloads.results import document, reloading
+from rpusim.workloads.results.floor import floor, is_drawn
 from rpusim.workloads.results.result import Result
 from rpusim.workloads.results.what_if import compared
 from rpusim.workloads.runs.inputs import Cells, GivenDevice, GivenNetwork, load_cells, load_network
@@ -82,6 +83,8 @@ def map_network(
         },
         "assumed": list(placement.network.assumptions),
     }
+    if is_drawn(placement):
+        found["floor"] = floor(make_plan(placement), training=False)
     if placement.reloads:
         found["reload"] = reloading.written(placement)
     return found

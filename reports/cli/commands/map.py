@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import click
@@ -35,6 +36,7 @@ from rpusim.reports.cli.output import emit
 @fit
 @settings
 @click.option("--all", "everything", is_flag=True, help="A table of all networks and chips, or of those named.")
+@click.option("--svg", type=click.Path(path_type=Path), metavar="FILE", help="Draw the floor plan into a file.")
 @as_json
 def map_network(
     network: str | None,
@@ -47,6 +49,7 @@ def map_network(
     fit: str,
     settings: tuple[str, ...],
     everything: bool,
+    svg: Path | None,
     json_wanted: bool,
 ) -> None:
     """Show where a network lies on a chip.
@@ -64,12 +67,28 @@ def map_network(
     on, cells = with_changes(chip, device, settings)
     with aside():
         document = estimate.map_network(network, on, bias, cells, copies_by_layer(replicas), fit, tiles, placing)
+    if svg is not None:
+        _draw(document, svg)
     if json_wanted:
         emit(document)
     else:
         from rpusim.reports.words import tables
 
         tables.console().print(tables.placement(document))
+
+
+def _draw(document: dict[str, Any], file: Path) -> None:
+    """Draw the floor plan into a file."""
+    from rpusim.reports.page.floor_plan import standalone
+
+    if "floor" not in document:
+        raise InputError(
+            f"--svg: the floor plan of {document['network']} has too many blocks to be drawn; leave it out"
+        )
+    try:
+        file.write_text(standalone(document), encoding="utf-8")
+    except OSError as error:
+        raise InputError(f"--svg: {str(file)!r} cannot be written ({error.strerror}); accepted: a file") from None
 
 
 def _map_all(network: str | None, chip: str | None, settings: tuple[str, ...], json_wanted: bool) -> None:
