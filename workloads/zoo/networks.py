@@ -40,7 +40,7 @@ from rpusim.workloads.zoo import (
 )
 from rpusim.workloads.zoo.given import kinds
 from rpusim.workloads.zoo.language_models import Tokens
-from rpusim.workloads.zoo.text import CHARACTERS, NUMBERS, WINDOW, lstm_text, transformer_text
+from rpusim.workloads.zoo.text import CHARACTERS, DROPOUT, NUMBERS, WINDOW, lstm_text, transformer_text
 
 
 @dataclass(frozen=True)
@@ -87,6 +87,12 @@ NETWORKS: dict[str, Entry] = {
     "fcn-digits": Entry(
         partial(perceptrons.fcn, 64), (64,), _FCN_TITLE, f"the hidden layers of {_FCN}, on 8 x 8 digits"
     ),
+    "fcn-large": Entry(
+        perceptrons.fcn_large,
+        (784,),
+        "A fully connected network of 3.7 million weights: ReLU layers of 2,048 and 1,024, log-softmax out",
+        "sizes of ours, for Rasch, Gokmen & Haensch 2019 (arXiv:1906.02698), which asks how large networks learn",
+    ),
     "lenet-2017": Entry(
         convolutions.lenet_2017,
         (1, 28, 28),
@@ -110,6 +116,12 @@ NETWORKS: dict[str, Entry] = {
         (WINDOW, CHARACTERS),
         "Two layers of LSTM of width 64 that tell the next character of a text, from 32 before it",
         "after Gokmen, Rasch & Haensch 2018, Front. Neurosci. 12:745, which has two layers of 64; alphabet of ours",
+    ),
+    "lstm-text-dropout": Entry(
+        partial(lstm_text, DROPOUT),
+        (WINDOW, CHARACTERS),
+        "The same two layers of LSTM, with dropout of 0.2 between and behind them",
+        "after Gokmen, Rasch & Haensch 2018, Front. Neurosci. 12:745; dropout as in aihwkit's example of it",
     ),
     "transformer-text": Entry(
         transformer_text,
