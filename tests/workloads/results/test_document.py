@@ -41,7 +41,7 @@ def test_every_part_has_its_place(measured: Measured) -> None:
         "training": {},
         "seed": 0,
         "assumption": "a",
-        "accuracy": {},
+        "accuracy": {"test_error": 0.1, "test_error_floating_point": 0.05, "test_samples": 100},
         "endurance": {},
     }
     last = {"wall": {"seconds": 1.0}, "what_if": []}
