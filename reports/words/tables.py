@@ -119,24 +119,30 @@ def placement(document: Document) -> RenderableType:
 
 
 def catalogue(lists: dict[str, list[dict[str, Any]]]) -> RenderableType:
-    """List everything that ships, by kind, each with its title and source.
+    """List what ships, by kind, a line for each: its name, and as much of its title as the line holds.
 
-    lists: kind to its entries of ``name``, ``title`` and ``source``.
+    lists: kind to its entries of ``name`` and ``title``.
     """
     parts: list[RenderableType] = []
     for kind, entries in lists.items():
-        parts.append(Text(kind, style="bold"))
+        row = Table.grid(padding=(0, 2), expand=True)
+        row.add_column(no_wrap=True, width=max(len(entry["name"]) for entry in entries))
+        row.add_column(no_wrap=True, overflow="ellipsis", ratio=1)
         for entry in entries:
-            words = Text(entry["title"])
-            if entry["source"] and entry["source"] != entry["title"]:
-                words.append(f"\n{entry['source']}", style="dim")
-            row = Table.grid(padding=(0, 2))
-            row.add_column(width=30)
-            row.add_column()
-            row.add_row(entry["name"], words)
-            parts.append(Padding(row, (0, 0, 0, 2)))
-        parts.append("")
-    return Group(*parts[:-1])
+            row.add_row(entry["name"], entry["title"])
+        parts += [Text(kind, style="bold"), Padding(row, (0, 0, 1, 2))]
+    return Group(*parts)
+
+
+def of_kind(entries: list[dict[str, Any]]) -> RenderableType:
+    """List what ships of one kind, each with its whole title, its source, and of cost cards part, node and path."""
+    parts: list[RenderableType] = []
+    for entry in entries:
+        more = "  ".join(entry[key] for key in ("part", "node", "path") if key in entry)
+        parts.append(Text(f"{entry['name']}  ", style="bold").append(more, style="not bold"))
+        told = (entry["title"], entry["source"] if entry["source"] != entry["title"] else "")
+        parts.append(Padding(Group(Text(told[0]), *([Text(told[1], style="dim")] if told[1] else [])), (0, 0, 1, 2)))
+    return Group(*parts)
 
 
 def _headlines(document: Document) -> Table:

@@ -21,7 +21,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, fields, replace
 from functools import partial
-from typing import Any
+from typing import Any, ClassVar, Literal
 
 from rpusim.arch.chips.bill_of_parts import bill_of_parts
 from rpusim.arch.chips.chip import Chip
@@ -61,6 +61,13 @@ class UnitCells:
     source: str
     endurance: Endurance
     execution: Execution = Execution.MERGED
+    learns: ClassVar[Literal[True]] = True
+    measures_drift: ClassVar[bool] = False
+
+    @property
+    def calibration_pairs(self) -> int:
+        """Pairs of pulses by which symmetry points are found before the first sample."""
+        return self.cell.calibration_pairs
 
     @property
     def layout(self) -> CellLayout:

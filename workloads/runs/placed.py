@@ -31,7 +31,8 @@ from rpusim.workloads.cells.replicas import rows_of_replicas, similarity
 from rpusim.workloads.cells.training_cells import UnitCells
 from rpusim.workloads.clock import sampling
 from rpusim.workloads.clock.coupling import Coupling
-from rpusim.workloads.clock.loop_log import LoopActivity, LoopLog, in_order
+from rpusim.workloads.clock.loop_activity import LoopActivity
+from rpusim.workloads.clock.loop_log import LoopLog, in_order
 from rpusim.workloads.clock.meter import Meter
 from rpusim.workloads.clock.modes import Modes
 from rpusim.workloads.results import document

@@ -18,10 +18,6 @@ from torch.nn import functional
 
 CHARACTERS, WINDOW = 96, 32
 """Characters of the alphabet, and how many of them a sample has."""
-DROPOUT = 0.2
-"""Of an LSTM that has some, between its layers and behind them."""
-NUMBERS = ((WINDOW,), torch.int64)
-"""What a sample of the transformer is: numbers of characters."""
 
 
 class LSTMText(nn.Module):

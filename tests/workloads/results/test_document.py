@@ -13,7 +13,7 @@ from rpusim.arch.schedule.plan import make_plan
 from rpusim.workloads.clock.meter import Meter
 from rpusim.workloads.results import document
 from rpusim.workloads.results.document import Measured
-from rpusim.workloads.runs.inputs import load_network
+from rpusim.workloads.runs.given_network import load_network
 
 COST = ("time", "energy", "power", "throughput", "area", "tiles", "layers", "bottleneck")
 

@@ -20,7 +20,7 @@ from rpusim.arch.network.network import Network, connect
 from rpusim.arch.network.operations import Operation, WeightLayer
 from rpusim.arch.schedule.plan import make_plan
 from rpusim.arch.schedule.schedules import Schedule, run
-from rpusim.workloads.runs.inputs import load_network
+from rpusim.workloads.runs.given_network import load_network
 
 
 @dataclass(frozen=True)
