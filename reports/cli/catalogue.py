@@ -1,6 +1,6 @@
 """What ships with rpusim: experiments, studies, networks, chips, devices, ways to infer, cost cards.
 
-The list ships as data, in ``catalogue.json`` beside this module, so that it is there at once; ``make shipped`` writes it
+The list ships as data, in ``catalogue.json`` beside this module, so that it is there at once; `make shipped` writes it
 anew, and a test keeps it equal to what is collected.
 """
 

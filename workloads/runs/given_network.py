@@ -6,8 +6,8 @@ training where that is another graph. `make shipped` runs this module, which wri
 
 from __future__ import annotations
 
-import lzma
 import json
+import lzma
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
