@@ -27,7 +27,7 @@ def result(document: Document) -> RenderableType:
         Text(figures.title(document), style="bold"),
         Text(figures.subtitle(document), style="dim"),
         "",
-        _headlines(document),
+        headlines(document),
         "",
         Columns(
             [
@@ -145,7 +145,7 @@ def of_kind(entries: list[dict[str, Any]]) -> RenderableType:
     return Group(*parts)
 
 
-def _headlines(document: Document) -> Table:
+def headlines(document: Document) -> Table:
     """Tabulate the headline figures, one a line."""
     table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
     table.add_column(style="dim", no_wrap=True)

@@ -175,6 +175,10 @@ class ChipMeter:
         """
         self._coupling.idle(seconds)
 
+    def __str__(self) -> str:
+        self._coupling.settle()
+        return str(self.report()) if self._meter.samples else "the chip under a placed module, which has not run yet"
+
     def _repr_html_(self) -> str | None:
         """Return what a notebook shows: the report in a small table."""
         self._coupling.settle()
