@@ -145,6 +145,34 @@ def of_kind(entries: list[dict[str, Any]]) -> RenderableType:
     return Group(*parts)
 
 
+def explained(found: list[dict[str, str]]) -> RenderableType:
+    """Tell what fields mean; fields of several blocks that are alike are told together.
+
+    found: each with path, meaning, unit, accepted, default, source and of, as `rpusim.reports.guide.fields.Field`.
+    """
+    told: dict[tuple[str, ...], list[tuple[str, str]]] = {}
+    for each in found:
+        same = tuple(value for key, value in each.items() if key not in ("path", "of"))
+        told.setdefault(same, []).append((each["path"], each["of"]))
+    parts: list[RenderableType] = []
+    for (meaning, unit, accepted, default, source), places in told.items():
+        row = Table.grid(padding=(0, 2))
+        row.add_column(style="dim", no_wrap=True)
+        row.add_column()
+        for label, words in (
+            ("of", ", ".join(of for _, of in places if of)),
+            ("unit", unit),
+            ("accepted", accepted),
+            ("default", default or "none: it has to be given"),
+            ("source", source),
+        ):
+            if words:
+                row.add_row(label, words)
+        paths = ", ".join(dict.fromkeys(path for path, _ in places))
+        parts += [Text(paths, style="bold"), Padding(Group(Text(meaning), row), (0, 0, 1, 2))]
+    return Group(*parts)
+
+
 def headlines(document: Document) -> Table:
     """Tabulate the headline figures, one a line."""
     table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))

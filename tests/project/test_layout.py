@@ -58,6 +58,7 @@ ROOMS: dict[str, str] = {
     "reports.page": "arch.contract reports.words reports.trace workloads.results",
     "reports.study_page": "reports.words reports.page workloads.explore workloads.results",
     "reports.curves": "arch.contract kernels.devices workloads.cells reports.words reports.page",
+    "reports.guide": "arch kernels workloads.results workloads.runs workloads.explore",
     "reports.cli": "arch kernels workloads reports",
 }
 """What each room may import beside itself and `rpusim.errors`, rooms or whole floors; none imports a room below it."""
