@@ -77,6 +77,18 @@ def kept(function: Callable[..., Any], apart: bool = False, **options: Any) -> A
     return made
 
 
+def folders_of_loops() -> list[Path]:
+    """List the folders below which compiled loops are kept: beside the sources, or one; none if they cannot be kept."""
+    if os.environ.get("NUMBA_CACHE_DIR"):
+        return [Path(os.environ["NUMBA_CACHE_DIR"])]
+    root = Path(__file__).resolve().parents[2]
+    try:
+        inside = Path(_Cache(folders_of_loops).cache_path).resolve()
+    except (RuntimeError, OSError):
+        return []
+    return [root / floor for floor in ("arch", "kernels", "workloads")] if root in inside.parents else [inside]
+
+
 @cache
 def _say(what: str) -> None:
     """Say something about the cache, once in a process."""

@@ -173,6 +173,30 @@ def explained(found: list[dict[str, str]]) -> RenderableType:
     return Group(*parts)
 
 
+def examined(found: Document) -> RenderableType:
+    """Tell what a machine has; found: as `rpusim.reports.guide.doctor.examined` returns it."""
+    loops = found["loops"]
+    kept = f"{count(round(loops['bytes'] / 2**20))} MiB in {loops['folder']}"
+    row = Table.grid(padding=(0, 2))
+    row.add_column(style="dim", no_wrap=True)
+    row.add_column()
+    row.add_row("rpusim", f"{found['rpusim']}, Python {found['python']}, {found['system']}")
+    row.add_row("computes on", f"{found['cores']} cores, {found['memory_bytes'] / 2**30:.1f} GiB of memory")
+    row.add_row("accelerator", found["accelerator"])
+    row.add_row(
+        "compiled loops",
+        kept if loops["can_be_kept"] else "cannot be kept, so that every process compiles them again (NUMBA_CACHE_DIR)",
+    )
+    for name, rows in {"always needed": found["packages"], **found["extras"]}.items():
+        lacking = [each for each in rows if not each["ok"]]
+        has = ", ".join(f"{each['name']} {each['found']}" for each in rows if each["ok"])
+        wants = ", ".join(f"{each['name']}{each['wanted']}" for each in lacking)
+        how = "" if name == "always needed" else f" (pip install 'rpusim[{name}]')"
+        told = "; ".join(each for each in (has, f"missing: {wants}{how}" if lacking else "") if each)
+        row.add_row(name, Text(told))  # brackets are no markup
+    return row
+
+
 def headlines(document: Document) -> Table:
     """Tabulate the headline figures, one a line."""
     table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))

@@ -12,6 +12,7 @@ import click
 from rpusim.reports.cli.commands.bench import measure_speed
 from rpusim.reports.cli.commands.compare import compare_runs
 from rpusim.reports.cli.commands.devices import show_devices
+from rpusim.reports.cli.commands.doctor import examine
 from rpusim.reports.cli.commands.explain import explain_field
 from rpusim.reports.cli.commands.map import map_network
 from rpusim.reports.cli.commands.new import new_file
@@ -56,6 +57,7 @@ for command in (
     compare_with_published,
     measure_speed,
     print_schema,
+    examine,
 ):
     main.add_command(command)
 

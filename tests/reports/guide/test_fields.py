@@ -37,7 +37,7 @@ def test_parameters_of_devices_and_cells_name_what_has_them() -> None:
 
 @pytest.mark.parametrize(
     ("path", "said"),
-    [("adc.bitz", "did you mean 'bits'"), ("", "there is no field"), ("source", "give more of its path")],
+    [("adc.bitz", "did you mean 'bits'"), ("", "there is no field"), ("card", "give more of its path")],
 )
 def test_what_is_no_field_or_too_many_is_a_sentence(path: str, said: str) -> None:
     with pytest.raises(InputError, match=said):
