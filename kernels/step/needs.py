@@ -14,7 +14,8 @@ class Needs(NamedTuple):
     WITH_FUNCTIONS, WITH_LARGEST, WITH_AVERAGE, WITH_SUMS:  instructions of these kinds.
     WITH_FLIPS:      weights that are used transposed.
     WITH_WINDOWS:    convolutions.
-    WITH_PERFECT, WITH_PERIPHERY:  directions of tiles without and with a periphery.
+    WITH_PERFECT, WITH_PERIPHERY, WITH_PARTS:  directions of tiles without a periphery, with one that converts once, and
+                     with one that converts many times for a product.
     WITH_WIRES:      tiles whose wires matter.
     WITH_EXACT, WITH_PULSES, WITH_TRANSFERS:  tiles that learn in these ways.
     WITH_REST:       arrays that diffuse or decay.
@@ -30,6 +31,7 @@ class Needs(NamedTuple):
     WITH_WINDOWS: int
     WITH_PERFECT: int
     WITH_PERIPHERY: int
+    WITH_PARTS: int
     WITH_WIRES: int
     WITH_EXACT: int
     WITH_PULSES: int
@@ -52,7 +54,8 @@ def needs_of(instructions: Integers, layers: Integers, tiles: Integers, arrays: 
         WITH_FLIPS=int((instructions[instructions[:, program.OP] == program.LAYER, program.FLIPPED] > 0).any()),
         WITH_WINDOWS=int(layers[:, col.IS_WINDOW].any()),
         WITH_PERFECT=int(sides[:, col.PERFECT].any()),
-        WITH_PERIPHERY=int(not sides[:, col.PERFECT].all()),
+        WITH_PERIPHERY=int(((sides[:, col.PERFECT] == 0) & (sides[:, col.PARTS] == 0)).any()),
+        WITH_PARTS=int((sides[:, col.PARTS] > 0).any()),
         WITH_WIRES=int(sides[:, col.GAINS].any()),
         WITH_EXACT=int(col.EXACT in cells),
         WITH_PULSES=int(col.PULSED in cells),
