@@ -38,7 +38,7 @@ PERFECT, INPUTS_MANAGED, ROUND_IN, ROUND_OUT, TEST_LOW, NOISE, NOISES, GAINS, SH
 # whether they are digits, their bits, whether the last one is driven with its sign, the DAC's levels and the highest
 # digit; the address of what parts are worth; slices of a weight (0: it is not cut), the addresses of what these are
 # worth and of what the lines hold that are read; of what a line's potential is worth where a slice is read alone, or 0.
-PARTS, SERIAL, WIDTH, OWN_SIGN, LEVELS_IN, TOP_DIGIT, WORTH, SLICED, OF_SLICES, LINES, READ_ALONE = range(10, 21)
+PARTS, SERIAL, DIGIT_BITS, OWN_SIGN, LEVELS_IN, TOP_DIGIT, WORTH, SLICED, OF_SLICES, LINES, READ_ALONE = range(10, 21)
 PERIPHERY, SIDE = 10, 21
 TILE_COLUMNS = PERIPHERY + 2 * SIDE
 # How a tile learns: by pulses on its only array; exactly, without pulses; by pulses on one array and transfers to

@@ -32,7 +32,7 @@ def fill_in(tile: AnalogTile, side: int, asked: NDArray[np.int64], kept: list[An
         return
     cells = tile.sliced_cells if io.slices is not None else None
     parts = parts_of(io, 1.0 if cells is None else cells.largest)
-    asked[[col.PARTS, col.SERIAL, col.WIDTH]] = len(parts.places), parts.serial, parts.width
+    asked[[col.PARTS, col.SERIAL, col.DIGIT_BITS]] = len(parts.places), parts.serial, parts.width
     asked[[col.OWN_SIGN, col.LEVELS_IN, col.TOP_DIGIT]] = parts.own_sign, parts.levels, parts.top
     asked[[col.WORTH, col.OF_SLICES]] = parts.places.ctypes.data, parts.factors.ctypes.data
     asked[col.SLICED] = 0 if io.slices is None else len(parts.factors)
@@ -60,7 +60,7 @@ def in_parts(tile: Integers, index: Integer, tables: Tables, room: Room, x: Floa
     else:
         matrix, lying = matrix_at(tile[col.WEIGHTS], tall, wide), back
     parts = Parts(
-        asked[col.SERIAL] != 0, asked[col.WIDTH], asked[col.OWN_SIGN] != 0, asked[col.LEVELS_IN],
+        asked[col.SERIAL] != 0, asked[col.DIGIT_BITS], asked[col.OWN_SIGN] != 0, asked[col.LEVELS_IN],
         asked[col.TOP_DIGIT], wide_at(asked[col.WORTH], asked[col.PARTS]), wide_at(asked[col.OF_SLICES], slices),
     )  # fmt: skip
     gains = share = own = np.zeros(0, np.float64)

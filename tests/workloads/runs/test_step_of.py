@@ -180,7 +180,7 @@ def test_a_compiled_step_trains_as_torch_does_with_every_device(data: st.DataObj
 def _trains_as_torch_does(
     data: st.DataObject, networks: tuple[str, ...], devices: tuple[str, ...], cells: tuple[str, ...]
 ) -> None:
-    """Train a generated network in both ways, four mini-batches and a smaller one, and compare all that is left."""
+    """Train a generated network in both ways."""
     network = data.draw(st.sampled_from(networks))
     device, cell = data.draw(st.sampled_from(devices)), data.draw(st.sampled_from(cells))
     if device in ("floating point", "ideal") or (cell == "bit-sliced" and device not in SLICEABLE):
@@ -208,6 +208,41 @@ def _trains_as_torch_does(
         weight_scaling_columnwise=data.draw(st.booleans()),
         **({} if CELLS[cell] is None else {"cell": CELLS[cell]}),
     )
+    _compare(network, config, told_apart)
+
+
+@pytest.mark.parametrize(
+    ("network", "cell", "forward", "backward"),
+    [
+        ("chain", "bit-sliced", "digits", "digits"),
+        ("convolution", "bit-sliced", "usual", "perfect"),
+        ("lstm", "bit-sliced", "bits", "by chance"),
+        ("transposed", "single", "bits", "digits"),
+        ("partly frozen", "bit-sliced", "bounded", "usual"),
+        ("partly frozen", "transfer", "usual", "usual"),
+        ("detached", "single", "usual", "usual"),
+        ("frozen lstm", "single", "usual", "usual"),
+        ("slopes", "single", "digits", "bits"),
+    ],
+)
+def test_so_do_many_conversions_and_what_is_partly_frozen(network: str, cell: str, forward: str, backward: str) -> None:
+    """One of each, on several arrays, with rows told apart as on a chip."""
+    sides = [PERIPHERIES[forward], PERIPHERIES[backward]]
+    if cell == "bit-sliced":
+        sides = [replace(sides[0], slices=SLICES), replace(sides[1], slices=SLICES, wires=None)]
+    config = AnalogConfig(
+        device=SoftBounds(dw_min=0.004),
+        forward=sides[0],
+        backward=sides[1],
+        max_rows=4,
+        max_columns=5,
+        **({} if CELLS[cell] is None else {"cell": CELLS[cell]}),
+    )
+    _compare(network, config, True)
+
+
+def _compare(network: str, config: AnalogConfig, told_apart: bool) -> None:
+    """Train a network in both ways, four mini-batches and a smaller one, and compare all that is left."""
     (ours, log), (theirs, their_log) = _both(network, config, told_apart)
     x, y = _samples(4 * BATCH + 2)
     step = _step(network, ours, log)
