@@ -40,17 +40,18 @@ NO_WAYS_IN = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
 
 def for_callers(dispatcher: Any, twin: Any) -> None:
     """Have compiled callers of a function, a dispatcher of numba, call its twin, which was made with `NO_WAYS_IN`."""
-    dispatcher.twin = twin
-    dispatcher.get_call_template, dispatcher.get_overload = twin.get_call_template, twin.get_overload
-
-
-def lay_apart(dispatcher: Any) -> None:
-    """Have callers of a compiled function, a dispatcher of numba, jump to it from now on."""
-    add, call = dispatcher.add_overload, dispatcher.get_call_template
+    call = twin.get_call_template
 
     def get_call_template(given: tuple[Any, ...], named: dict[str, Any]) -> Any:
         # Where numbers stand in the code of a caller, numba would compile the function for each of them.
         return call(tuple(map(types.unliteral, given)), {name: types.unliteral(each) for name, each in named.items()})
+
+    dispatcher.twin, dispatcher.get_overload, dispatcher.get_call_template = twin, twin.get_overload, get_call_template
+
+
+def lay_apart(dispatcher: Any) -> None:
+    """Have callers of a compiled function, a dispatcher of numba, jump to it from now on."""
+    add = dispatcher.add_overload
 
     def add_overload(result: Any) -> None:
         context = result.target_context
@@ -59,7 +60,7 @@ def lay_apart(dispatcher: Any) -> None:
         _BY_SYMBOL[result.fndesc.llvm_func_name] = dispatcher, tuple(result.signature.args)
         add(result)
 
-    dispatcher.add_overload, dispatcher.get_call_template = add_overload, get_call_template
+    dispatcher.add_overload = add_overload
 
 
 def needs_of(result: Any) -> list[Need]:

@@ -6,11 +6,13 @@ from typing import NamedTuple
 
 from rpusim.kernels.base.loops import Integers
 from rpusim.kernels.step import col, program
+from rpusim.kernels.step.between import functions
 
 
 class Needs(NamedTuple):
     """Say, 1 or 0, what there is in a network; the fields are names in the templates of `rpusim.kernels.step`.
 
+    WITH_RARE:       functions beside the common ones.
     WITH_FUNCTIONS, WITH_LARGEST, WITH_AVERAGE, WITH_SUMS:  instructions of these kinds.
     WITH_FLIPS:      weights that are used transposed.
     WITH_WINDOWS:    convolutions.
@@ -23,6 +25,7 @@ class Needs(NamedTuple):
     WITH_LEAKS:      arrays whose cells leak.
     """
 
+    WITH_RARE: int
     WITH_FUNCTIONS: int
     WITH_LARGEST: int
     WITH_AVERAGE: int
@@ -43,10 +46,12 @@ class Needs(NamedTuple):
 
 def needs_of(instructions: Integers, layers: Integers, tiles: Integers, arrays: Integers) -> Needs:
     """Find what is needed, from the tables of a step as `col.Tables` has them."""
+    common = len(functions.COMMON)
     operations = set(instructions[:, program.OP].tolist())
     cells = set(tiles[:, col.CELL].tolist())
     sides = tiles[:, col.PERIPHERY : col.PERIPHERY + 2 * col.SIDE].reshape(-1, col.SIDE)
     return Needs(
+        WITH_RARE=int((instructions[instructions[:, program.OP] == program.FUNCTION, program.WHICH] >= common).any()),
         WITH_FUNCTIONS=int(program.FUNCTION in operations),
         WITH_LARGEST=int(program.LARGEST in operations),
         WITH_AVERAGE=int(program.AVERAGE in operations),
