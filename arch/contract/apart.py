@@ -34,7 +34,7 @@ class Need(NamedTuple):
     symbol: str
 
 
-NO_WAYS_IN = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
+NO_WAYS_IN: dict[str, Any] = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
 """What numba is told of a function that only compiled functions call."""
 
 

@@ -41,7 +41,7 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 
 _DIGEST = 32
 _RARELY = 200_000, 20, 100
-"""Thresholds of Python's search for garbage: what numba makes mostly stays, and to go through it takes a tenth of the time."""
+"""Thresholds of Python's search for garbage: what numba makes mostly stays, and going through it takes time."""
 _PRIVATE = stat.S_IRWXG | stat.S_IRWXO
 
 

@@ -437,15 +437,17 @@ def test_a_periphery_that_is_not_compiled_is_said() -> None:
 
 
 @pytest.mark.parametrize(
-    ("network", "device"),
+    ("network", "device", "forward"),
     [
-        ("convolution", SoftBounds(dw_min=0.004)),
-        ("convolution", FloatingPointDevice()),
-        ("lstm", FloatingPointDevice()),
+        ("convolution", SoftBounds(dw_min=0.004), "digits"),
+        ("convolution", FloatingPointDevice(), "usual"),
+        ("lstm", FloatingPointDevice(), "usual"),
     ],
 )
-def test_several_threads_give_the_same_bytes(network: str, device: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    (alone, _), (together, _) = _both(network, AnalogConfig(device=device))
+def test_several_threads_give_the_same_bytes(
+    network: str, device: Any, forward: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (alone, _), (together, _) = _both(network, AnalogConfig(device=device, forward=PERIPHERIES[forward]))
     x, y = _samples(80)
     monkeypatch.setattr(compiled_step, "PARALLEL_WORK", 1)
     found = []
