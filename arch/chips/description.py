@@ -108,11 +108,6 @@ class TileKind(Sourced):
         """Whether the tile has what backward passes and updates need."""
         return self.pulses is not None
 
-    @property
-    def turns(self) -> bool:
-        """Whether its arrays can be read from their rows to their columns, with whole weights in single cells."""
-        return self.trains and self.array.cells_per_weight == 1
-
     def writing(self, chip: str = "", need: str = "") -> Programming:
         """How cells of this kind are written, for whoever has to write some.
 
