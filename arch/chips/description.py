@@ -108,6 +108,11 @@ class TileKind(Sourced):
         """Whether the tile has what backward passes and updates need."""
         return self.pulses is not None
 
+    @property
+    def turns(self) -> bool:
+        """Whether its arrays can be read from their rows to their columns, each slice of a weight for itself."""
+        return self.trains
+
     def writing(self, chip: str = "", need: str = "") -> Programming:
         """How cells of this kind are written, for whoever has to write some.
 

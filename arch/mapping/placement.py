@@ -249,11 +249,11 @@ def place(
         options = []
         for number, kind in enumerate(chip.tiles):
             needed = _parts(layer, columns, kind) * copies[layer.name] * cell.arrays
-            room = min(free[number] - taken[number], MOST_ARRAYS) if index not in turns or kind.trains else 0
+            room = min(free[number] - taken[number], MOST_ARRAYS) if index not in turns or kind.turns else 0
             grid = _grid(layer, columns, kind) if needed <= room else ((), ())
             options.append(_Option(needed, kind.read_seconds * kind.inputs.cycles, number, *grid))
         fitting = [option for option in options if option.row_splits]
-        if index in turns and not any(kind.trains for kind in chip.tiles):
+        if index in turns and not any(kind.turns for kind in chip.tiles):
             raise InputError(
                 f"chip {chip.name}: the weight of layer {layer.name!r} is used transposed, but its tiles drive arrays "
                 "on one side only; accepted: a chip that trains (pulses), or a layer with a weight of its own"
