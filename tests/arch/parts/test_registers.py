@@ -52,9 +52,7 @@ def test_every_chip_that_ships_counts_registers_and_headers_or_says_where_they_a
 
 def test_registers_of_eight_words_are_counted_in_gates() -> None:
     """Flip-flops of 3 x 0.567 fJ and 6 x 0.614 um2 (as of ZigZag's figures) would be 1.7 fJ; NeuroSim's are 3.9 fJ."""
-    (card,) = (
-        part.card for part in bill_of_parts(Chip.load("neurosim-vgg8")).all_parts() if part.name == "registers"
-    )
+    (card,) = (part.card for part in bill_of_parts(Chip.load("neurosim-vgg8")).all_parts() if part.name == "registers")
     assert card.energy["write"] == 3.9e-15
     assert card.energy["read"] == pytest.approx(21 * 0.25 * 0.567e-15, rel=0.01)
     assert card.area == pytest.approx((8 * 16 * 6 + 16 * 21) * 0.614e-12, rel=0.01)

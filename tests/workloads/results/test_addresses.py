@@ -37,9 +37,8 @@ def share(network: str, preset: str, training: bool) -> float:
     activity = assumed_activity(plan.placement, 1, training=training)
     events = run(plan, activity, "sequential")
     windows = np.array([layer.window.kernel[0] if layer.window else 1 for layer in captured.layers])
-    fetches = events.op == Op.FETCH
-    sent = events.op == Op.SEND
-    entries = int(windows[events.layer[fetches]].sum()) + np.count_nonzero(events.op == Op.STORE) + np.count_nonzero(sent)
+    fetches, others = events.op == Op.FETCH, np.isin(events.op, [Op.STORE, Op.SEND])
+    entries = int(windows[events.layer[fetches]].sum()) + np.count_nonzero(others)
     parts = bill_of_parts(chip).tiles[0]
     registers = parts["registers"].actions
     price = parts["digital unit"].actions["add"].energy_zj
