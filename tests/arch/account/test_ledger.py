@@ -341,8 +341,8 @@ class TestNumbersThatAreLarge:
 def test_power_that_is_never_drawn_at_once_is_no_reason_to_refuse() -> None:
     """Links of a million lanes draw up to 24 kW while they send; 200 samples do so 400 times, one by one.
 
-    At most 900 bits and a header of 32 in 1 ps, each 0.126 pJ of a router and 26.34 pJ of a wire (between nodes of a million routers), and
-    three million routers of 0.047 mm2 that leak 88 W/m2 of it: 24,669 W and 12 W.
+    At most 900 bits and a header of 32 in 1 ps, each 0.126 pJ of a router and 26.34 pJ of a wire (between nodes of a
+    million routers), and three million routers of 0.047 mm2 that leak 88 W/m2 of it: 24,669 W and 12 W.
     """
     chip = Chip.load("rpu-2016")
     wide = {"lanes": 1_000_000, "bandwidth": 3.2e16}
