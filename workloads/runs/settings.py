@@ -171,7 +171,7 @@ class Experiment(Sourced):
     network:     one of `rpusim.workloads.zoo.networks`, or ``file.py:function``.
     data:        a name such as digits, a file or a folder, or ``file.py:function`` (see `rpusim.workloads.data.kinds`).
     chip:        a preset's name, a YAML file, or a mapping of ``like`` and fields that are changed in it (see
-                 `rpusim.workloads.runs.inputs.GivenChip`).
+                 `rpusim.arch.chips.chip.GivenChip`).
     device:      a configuration's name, or a mapping with ``model``, that model's parameters and a ``cell`` (see
                  `rpusim.workloads.cells.training_cells`).
     bias:        where biases are: a column of the array, or digital.
