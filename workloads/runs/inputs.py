@@ -19,6 +19,7 @@ from rpusim.arch.contract.configuration import shown
 from rpusim.arch.mapping.placement import Placement, place, replicas_of
 from rpusim.arch.network.network import Network
 from rpusim.errors import InputError, nearest, written
+from rpusim.kernels import PulsedDevice
 from rpusim.kernels.inference import INFERENCE, AddNormal, GaussianClip, InferenceConfig
 from rpusim.kernels.layers.replicated import Replication
 from rpusim.kernels.layers.shares import Way
@@ -43,8 +44,9 @@ Cells = UnitCells | InferenceCells
 GivenNetwork = str | Network | tuple[nn.Module, Any]
 """A network as a user names it: one of the zoo, ``file.py:function``, a torch module with the shape of a sample (or
 whatever else `rpusim.capture` takes for it), or what `rpusim.capture` found."""
-GivenDevice = str | dict[str, Any] | InferenceConfig
-"""A device as a user names it: a way to train or to infer, a mapping with ``model``, or an `InferenceConfig`."""
+GivenDevice = str | dict[str, Any] | PulsedDevice | type[PulsedDevice] | InferenceConfig
+"""A device as a user names it: a way to train or to infer, a mapping with ``model``, a device of the user's own (see
+`rpusim.workloads.cells.own_devices`), or an `InferenceConfig`."""
 
 
 @dataclass(frozen=True)

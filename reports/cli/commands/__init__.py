@@ -12,6 +12,8 @@ import click
 from rpusim.reports.cli.commands.bench import measure_speed
 from rpusim.reports.cli.commands.compare import compare_runs
 from rpusim.reports.cli.commands.devices import show_devices
+from rpusim.reports.cli.commands.fit import fit_device
+from rpusim.reports.cli.commands.learn import learn_on_device
 from rpusim.reports.cli.commands.map import map_network
 from rpusim.reports.cli.commands.presets import list_presets
 from rpusim.reports.cli.commands.report import show_report
@@ -49,6 +51,8 @@ for command in (
     compare_runs,
     list_presets,
     show_devices,
+    fit_device,
+    learn_on_device,
     compare_with_published,
     measure_speed,
     print_schema,
