@@ -140,17 +140,17 @@ def made(scored: Scored, scale: Scale, readings: Array) -> Fitted:
         of_bound = population.spread(values[:, column], errors[:, column, column])
         figures[f"{name}_dtod"] = of_bound.times(1.0 / abs(figures[name].value))
     figures |= _shapes(law, values, errors, figures)
-    step, unseen = figures["dw_min"].value, []
-    fitted = 2 * len(law.names)
+    unseen: list[str] = []
     variances = np.einsum("dii->di", scored.covariance)
-    figures["dw_min_std"] = population.pooled_noise(p[:, -2], variances[:, -2], readings, fitted)
+    figures["dw_min_std"] = population.pooled_noise(p[:, -2], variances[:, -2], readings)
     in_weights = p[:, -1] + np.log(scale.factor)
-    write = population.pooled_noise(in_weights, variances[:, -1], readings, fitted)
-    figures["write_noise_std"] = write.times(1.0 / step)
+    write = population.pooled_noise(in_weights, variances[:, -1], readings)
+    figures["write_noise_std"] = _over(write, figures["dw_min"])
     for name, column, words in (("dw_min_std", -2, "noise of pulses"), ("write_noise_std", -1, "noise of writes")):
         if (variances[:, column] > 1.0).all() or (p[:, column] <= LOWEST + 1.0).all():
             unseen.append(f"{words} is too small beside the other noise to be told from none: 0 is written")
-            figures[name] = Figure(0.0, 0.0, figures[name].high)
+            known = (variances[:, column] < 1.0).all()
+            figures[name] = Figure(0.0, 0.0, figures[name].high if known else math.inf)
     if law.kind != "piecewise-step":
         loose = variances[:, [1, len(law.names) + 1]] > _NEVER**2
         for k, word in enumerate(("upper", "lower")):
@@ -162,8 +162,21 @@ def made(scored: Scored, scale: Scale, readings: Array) -> Fitted:
     return Fitted(device, figures, _points(scored, scale), tuple(unseen))
 
 
+def _over(this: Figure, other: Figure) -> Figure:
+    """Divide a number by another one, their errors being independent of each other."""
+    value = this.value / other.value
+    ends = []
+    for sign in (-1.0, 1.0):
+        of_this = (this.high - this.value) if sign > 0 else (this.value - this.low)
+        of_other = value * (other.high - other.low) / 2 / other.value
+        ends.append(value + sign * math.hypot(of_this / other.value, of_other))
+    return Figure(value, max(ends[0], 0.0), ends[1])
+
+
 def _device(law: Law, figures: dict[str, Figure]) -> PulsedDevice:
     """Make the device of the figures that are parameters of its model."""
+    if law.kind == "exp-step" and figures["dw_min"].value > figures["w_max"].value - figures["w_min"].value:
+        raise InputError("its curvature comes out too small to be told from a straight line, which is soft-bounds")
     kind = PULSED[law.kind]
     given: dict[str, Any] = {field.name: 0.0 for field in fields(kind) if field.init and field.name.endswith("_dtod")}
     given |= {name: figure.value for name, figure in figures.items() if "[" not in name}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import platform
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,15 +20,13 @@ from rpusim.workloads.fit.devices import Fitted, Scale, made
 from rpusim.workloads.fit.innovations import Curves
 from rpusim.workloads.fit.laws import LAWS
 from rpusim.workloads.fit.population import mean, spread
-from rpusim.workloads.fit.readings import UNITS, Measured, Trace
+from rpusim.workloads.fit.readings import LONG_RUN, UNITS, Measured, Trace
 from rpusim.workloads.fit.scoring import Scored, score
 from rpusim.workloads.results.document import package_version
 
 SCHEMA = "rpusim-fit-1"
 MIDDLE, POINT = "middle", "symmetry-point"
 """What a reference may be, besides a conductance."""
-_RUN = 5
-"""So many pulses one way make a curve whose ends are ends of the device's range."""
 Watch = Callable[[str, int, int], None]
 
 
@@ -37,6 +36,7 @@ def fit(
     unit: str | None = None,
     pattern: Sequence[str] = (),
     reference: str = MIDDLE,
+    per_weight: str | None = None,
     model: str | None = None,
     watch: Watch = lambda what, done, whole: None,
 ) -> dict[str, Any]:
@@ -47,6 +47,8 @@ def fit(
     pattern:    which pulses go up and down where the file does not say: "up:200,down:200", "W11=up:100,down:100".
     reference:  the conductance that is weight 0: "middle" of the mean range, the mean "symmetry-point", or a value in
                 the file's unit ("25" or "25 uS").
+    per_weight: the conductance that a weight of 1 is more than the reference, as a value like that; None: so much that
+                the farther end of the mean range is 1.
     model:      the model to take; None: the one that is justified.
     watch:      told what is fitted, how much is done, and of how much.
 
@@ -56,16 +58,20 @@ def fit(
     if model is not None and model not in LAWS:
         raise InputError(f"--model: {model!r} cannot be fitted{nearest(model, LAWS)}")
     measured = readings.load(Path(path), unit, patterns.read(tuple(pattern)) or None)
-    curves, scale = _curves(measured)
+    curves, scale = put_together(measured)
     fits = []
     for number, law in enumerate(LAWS.values()):
         watch(law.kind, number, len(LAWS))
         fits.append(score(law, curves, len(measured.devices)))
     choice = choose(fits)
     wanted = model or choice.kind
-    scale = _referred(scale, reference, measured, next(each for each in fits if each.law.kind == wanted), curves)
-    counts = np.zeros(len(measured.devices))
-    np.add.at(counts, curves.device, np.isfinite(fits[0].innovations).sum(0))
+    scale = _referred(scale, reference, measured, next(each for each in fits if each.law.kind == wanted))
+    if per_weight is not None:
+        one = _conductance("--per-weight", per_weight, measured.unit)
+        if one <= 0:
+            raise InputError(f"--per-weight: got {per_weight!r}, accepted: a conductance above 0")
+        scale = replace(scale, unit=one)
+    counts = fits[0].readings(curves)
     found: dict[str, Fitted] = {}
     failed: dict[str, str] = {}
     for each in fits:
@@ -79,7 +85,7 @@ def fit(
     return _document(measured, curves, scale, choice, fits, found, failed, wanted)
 
 
-def _curves(measured: Measured) -> tuple[Curves, Scale]:
+def put_together(measured: Measured) -> tuple[Curves, Scale]:
     """Put all traces side by side, each in units of half its device's range from the middle of it."""
     devices = measured.devices
     ends = np.array([_range([t for t in measured.traces if t.device == device]) for device in devices])
@@ -111,7 +117,7 @@ def _range(traces: list[Trace]) -> tuple[float, float]:
         for begin, end in zip([0, *turns], [*turns, len(trace.signs)], strict=True):
             part = trace.readings[begin : end + 1]
             part = part[~np.isnan(part)]
-            if len(part) > _RUN:
+            if len(part) > LONG_RUN:
                 (low if trace.signs[begin] > 0 else high).append(part[0])
                 (high if trace.signs[begin] > 0 else low).append(part[-1])
     if not low:
@@ -120,7 +126,20 @@ def _range(traces: list[Trace]) -> tuple[float, float]:
     return float(np.mean(low)), float(np.mean(high))
 
 
-def _referred(scale: Scale, reference: str, measured: Measured, scored: Scored, curves: Curves) -> Scale:
+def _conductance(option: str, given: str, unit: str, words: str = "") -> float:
+    """Read a conductance with its unit, or in the file's own."""
+    number, _, said = given.strip().partition(" ")
+    if said and said not in UNITS:
+        raise InputError(f"{option}: {said!r} is no unit of conductance{nearest(said, UNITS)}")
+    try:
+        return float(number) * UNITS[said or unit]
+    except ValueError:
+        raise InputError(
+            f"{option}: got {given!r}, accepted: {words}a conductance such as '25 uS'"
+        ) from None
+
+
+def _referred(scale: Scale, reference: str, measured: Measured, scored: Scored) -> Scale:
     """Return the scale with the reference that the user wants; its unit makes the farther end of the range 1."""
     if reference == MIDDLE:
         return scale
@@ -130,15 +149,7 @@ def _referred(scale: Scale, reference: str, measured: Measured, scored: Scored, 
             raise InputError(f"--reference: {scored.law.kind} has no symmetry point; accepted: middle, or a conductance")
         at = scale.reference + scale.unit * float(np.nanmean(points))
     else:
-        number, _, given = reference.strip().partition(" ")
-        if given and given not in UNITS:
-            raise InputError(f"--reference: {given!r} is no unit of conductance{nearest(given, UNITS)}")
-        try:
-            at = float(number) * UNITS[given or measured.unit]
-        except ValueError:
-            raise InputError(
-                f"--reference: got {reference!r}, accepted: {MIDDLE}, {POINT} or a conductance such as '25 uS'"
-            ) from None
+        at = _conductance("--reference", reference, measured.unit, f"{MIDDLE}, {POINT} or ")
     low, high = scale.reference - scale.unit, scale.reference + scale.unit
     if not low < at < high:
         raise InputError(

@@ -15,7 +15,9 @@ is the likelihood. With the derivatives of e and S its gradient and Fisher infor
 
     g_i = -sum (e e_i / S + S_i (1 - e^2 / S) / 2 S),      I_ij = sum (e_i e_j / S + S_i S_j / 2 S^2)              (3)
 
-At a bound that stops a cell, mean and variance are those of min(x, b) for normal x.
+A bound b that stops a cell makes some readings say nothing of its noise: one that is at b, within what reading and
+rounding add, is compared with b alone, and counts log P(x > b) besides; one below was not stopped. Where nothing was
+read, mean and variance are those of min(x, b) for normal x.
 """
 
 from __future__ import annotations
@@ -24,11 +26,13 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import ndtr
+from scipy.special import log_ndtr, ndtr
 
 from rpusim.workloads.fit.laws import Array, Law
 
 _SMALLEST = 1e-14
+_REACH = 4.0
+"""A reading is at a bound within so many standard deviations of what reading and rounding add."""
 _LEAP = 1e-6
 """Relative to the parameter, the leap over which a derivative is taken."""
 
@@ -74,13 +78,13 @@ def evaluate(law: Law, curves: Curves, parameters: Array) -> Likelihood:
     for j in range(number):
         columns[j + 1, :, j] += leaps[:, j]
     with np.errstate(all="ignore"):
-        e, s = _filtered(law, curves, columns[:, curves.device])
+        e, s, at_bound = _filtered(law, curves, columns[:, curves.device])
         seen = ~np.isnan(e[:, 0])
         e, s = np.where(seen[:, None], e, 0.0), np.where(seen[:, None], s, 1.0)
         leap = leaps[curves.device].T[None]  # (1, n, traces)
         e0, s0 = e[:, 0], s[:, 0]
         de, ds = (e[:, 1:] - e0[:, None]) / leap, (s[:, 1:] - s0[:, None]) / leap
-        each = np.where(seen, -0.5 * (math.log(2 * math.pi) + np.log(s0) + e0**2 / s0), 0.0).sum(0)
+        each = np.where(seen, -0.5 * (math.log(2 * math.pi) + np.log(s0) + e0**2 / s0), 0.0).sum(0) + at_bound
         a, b = de / np.sqrt(s0)[:, None], ds / (math.sqrt(2.0) * s0[:, None])
         gradient = -(a * (e0 / np.sqrt(s0))[:, None] + b * ((1 - e0**2 / s0) / math.sqrt(2.0))[:, None]).sum(0)
         information = np.einsum("kit,kjt->tij", a, a) + np.einsum("kit,kjt->tij", b, b)
@@ -99,8 +103,11 @@ def _by_device(of_traces: Array, device: Array, devices: int) -> Array:
     return total
 
 
-def _filtered(law: Law, curves: Curves, columns: Array) -> tuple[Array, Array]:
-    """Run the filter. columns: (n + 1, traces, n). Returns innovations and variances (pulses, n + 1, traces)."""
+def _filtered(law: Law, curves: Curves, columns: Array) -> tuple[Array, Array, Array]:
+    """Run the filter. columns: (n + 1, traces, n).
+
+    Returns innovations and variances (pulses, n + 1, traces), and sums of log P(x > b) where cells were stopped (traces,).
+    """
     each = len(law.names)
     p = np.moveaxis(columns, 2, 0)
     up, down = p[:each], p[each : 2 * each]
@@ -112,7 +119,7 @@ def _filtered(law: Law, curves: Curves, columns: Array) -> tuple[Array, Array]:
     v = noise.copy()
     e, s = (np.full((len(curves.signs), *sigma2.shape), np.nan) for _ in range(2))
     constant = bool(np.all(curves.signs == curves.signs[0]) or np.all((curves.signs == 0) | (curves.signs > 0)))
-    always = None
+    always, at_bound = None, np.zeros(curves.y.shape[1])
     for k, sign in enumerate(curves.signs):
         if always is None or not constant:
             always = np.where(sign >= 0, up, down)
@@ -120,20 +127,25 @@ def _filtered(law: Law, curves: Curves, columns: Array) -> tuple[Array, Array]:
         size, slope = law.step(u, always)
         scale = np.exp(always[0]) if law.additive else size
         mean, var = u + size, v * (1.0 + slope) ** 2 + sigma2 * scale**2
+        moved, y = sign != 0, curves.y[k + 1]
+        read = moved & ~np.isnan(y)
         if law.ends:
-            mean, var = _stopped(mean, var, always[1])
-        moved = sign != 0
+            bound = always[1]
+            stopped = read & (y * sign >= bound[0] - _REACH * np.sqrt(noise[0]))
+            past = (mean[0] - bound[0]) / np.sqrt(np.maximum(var[0], _SMALLEST))
+            at_bound += np.where(stopped, np.maximum(log_ndtr(past), -1e3), 0.0)
+            there = _stopped(mean, var, bound)
+            mean = np.where(stopped, bound, np.where(read, mean, there[0]))
+            var = np.where(stopped, 0.0, np.where(read, var, there[1]))
         x = np.where(moved, mean * sign, x)
         v = np.where(moved, var, v)
-        y = curves.y[k + 1]
         total = v + noise
-        read = moved & ~np.isnan(y)
         error = np.where(read, y - x, 0.0)
         e[k], s[k] = np.where(read, error, np.nan), total
         gain = v / total
         x = np.where(read, x + gain * error, x)
         v = np.where(read, np.maximum(v * noise / total, 0.0), v)
-    return e, s
+    return e, s, at_bound
 
 
 def _stopped(mean: Array, var: Array, bound: Array) -> tuple[Array, Array]:

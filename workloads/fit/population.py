@@ -67,14 +67,13 @@ def covariance(a: Array, b: Array, errors: Array) -> float:
     return float(np.cov(a, b)[0, 1] - np.mean(errors)) if len(a) > 1 else 0.0
 
 
-def pooled_noise(logarithms: Array, variances: Array, readings: Array, fitted: int) -> Figure:
+def pooled_noise(logarithms: Array, variances: Array, readings: Array) -> Figure:
     """Pool the noise of devices, which is the same in all: a mean of squares, weighted by how often each was read.
 
-    logarithms, variances: of the standard deviations, and of their errors. readings: of every device. fitted:
-    parameters of its mean curve, by which a device has fewer free residuals than readings.
+    logarithms, variances: of the standard deviations, and of their errors. readings: of every device.
     """
     weight = readings / readings.sum()
-    squares = np.exp(2 * logarithms) * readings / np.maximum(readings - fitted, 1.0)
+    squares = np.exp(2 * logarithms)
     value = math.sqrt(float((weight * squares).sum()))
     half = NORMAL * math.sqrt(float((weight**2 * variances).sum()))
     return Figure(value, value * math.exp(-half), value * math.exp(half))

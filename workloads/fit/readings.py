@@ -30,6 +30,8 @@ from rpusim.errors import InputError, nearest, shown
 
 UNITS = {"fS": 1e-15, "pS": 1e-12, "nS": 1e-9, "uS": 1e-6, "µS": 1e-6, "μS": 1e-6, "mS": 1e-3, "S": 1.0}
 """Units of conductance, in siemens."""
+LONG_RUN = 5
+"""More pulses one way than this make a curve whose ends are ends of the device's range."""
 MOST_BYTES, MOST_PULSES = 200 * 2**20, 100_000
 _UP = {"up", "pot", "potentiation", "ltp", "set", "increase", "rise", "+", "+1", "1", "1.0", "p"}
 _DOWN = {"down", "dn", "dep", "depression", "ltd", "reset", "decrease", "fall", "-", "-1", "-1.0", "d", "0"}
@@ -336,14 +338,24 @@ def _train(
         raise InputError(f"--pattern: {path.name} has a device {shown(device)} without one; give {device}=up:N,down:N")
     readings = np.array([value for _, value in values])
     signs = np.array([pattern[k % len(pattern)] for k in range(len(readings) - 1)])
-    found, begin = [], None
-    for k, sign in enumerate([*signs, 0]):
-        if sign and begin is None:
-            begin = k
-        elif not sign and begin is not None:
-            name = cycle if not found else f"{cycle}.{len(found) + 1}"
-            found.append(Trace(device, name, readings[begin : k + 1], signs[begin:k]))
-            begin = None
+    found: list[Trace] = []
+    for begin, end in _stretches(signs):
+        name = f"{cycle}.{len(found) + 1}"
+        found.append(Trace(device, name, readings[begin : end + 1], signs[begin:end]))
+    return found
+
+
+def _stretches(signs: NDArray[np.int64]) -> list[tuple[int, int]]:
+    """Cut a train where pulses are skipped, and where a long run one way turns into a long one the other way."""
+    turns = [0, *(np.flatnonzero(np.diff(signs)) + 1), len(signs)]
+    runs = [(int(a), int(b)) for a, b in zip(turns[:-1], turns[1:], strict=True) if signs[a]]
+    found: list[tuple[int, int]] = []
+    for begin, end in runs:
+        follows = bool(found) and found[-1][1] == begin
+        if follows and min(end - begin, found[-1][1] - found[-1][0]) <= LONG_RUN:
+            found[-1] = found[-1][0], end
+        else:
+            found.append((begin, end))
     return found
 
 

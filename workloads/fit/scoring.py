@@ -3,7 +3,12 @@
     p <- p + (I + lambda diag I)^-1 g                                                                             (1)
 
 (Levenberg and Marquardt's damping). All devices are scored side by side, each with a damping of its own. The inverse of
-the information is the covariance of the errors. Where data say nothing of a parameter (a bound that no curve comes near,
+the information is the covariance of the errors. What a fitted curve has taken up of the noise is given back: the
+logarithms of the noise move by what the restricted likelihood adds to (1) of them, V g with
+
+    g = -1/2 d log |I of the other parameters| / d log noise                                                      (2)
+
+(Cox & Reid, J. R. Stat. Soc. B 49:1, 1987). Where data say nothing of a parameter (a bound that no curve comes near,
 noise below the last digit) a prior keeps it in place: bounds at the ends of the device's own range within once that
 range, logarithms of noise within 10.
 """
@@ -19,6 +24,8 @@ from rpusim.workloads.fit.laws import NODES, Array, Law
 
 _ROUNDS = 60
 _ENOUGH = 1e-6
+_LEAP = 0.05
+"""Of the logarithm of noise, over which the slope of equation (2) is taken."""
 _LOGS = {"size": 4.0, "power": 2.0, "rate": 2.0}
 """Standard deviations of the priors of logarithms, and how far a round may move them."""
 LOWEST, HIGHEST = -12.0, 2.0
@@ -40,6 +47,12 @@ class Scored:
     covariance: Array
     likelihood: Array
     innovations: Array
+
+    def readings(self, curves: Curves) -> Array:
+        """Count the readings of every device that were predicted (devices,)."""
+        counts = np.zeros(len(self.parameters))
+        np.add.at(counts, curves.device, np.isfinite(self.innovations).sum(0))
+        return counts
 
 
 def score(law: Law, curves: Curves, devices: int) -> Scored:
@@ -89,7 +102,26 @@ def _scored(law: Law, curves: Curves, start: Array) -> Scored:
         if not active.any():
             break
     covariance = np.linalg.inv(now.information + np.diag(weight))
+    p = _within(law, p + _given_back(law, curves, p, covariance, weight))
     return Scored(law, p, covariance, now.value, now.innovations)
+
+
+def _given_back(law: Law, curves: Curves, p: Array, covariance: Array, weight: Array) -> Array:
+    """Compute V g of equation (2), 0 but for the noise; noise of which nothing is known stays (devices, law.size)."""
+    slopes = np.zeros((len(p), 2))
+    for k in range(2):
+        ends = []
+        for sign in (1.0, -1.0):
+            shifted = p.copy()
+            shifted[:, k - 2] += sign * _LEAP
+            inner = evaluate(law, curves, shifted).information[:, :-2, :-2] + np.diag(weight[:-2])
+            ends.append(np.linalg.slogdet(inner)[1])
+        slopes[:, k] = -0.5 * (ends[0] - ends[1]) / (2 * _LEAP)
+    of_noise = covariance[:, -2:, -2:]
+    known = np.einsum("dkk->dk", of_noise) < 1.0
+    found = np.zeros_like(p)
+    found[:, -2:] = np.clip(np.einsum("dij,dj->di", of_noise, slopes), -0.5, 0.5) * known
+    return found
 
 
 def _merged(chosen: Array, this: Likelihood, other: Likelihood, curves: Curves) -> Likelihood:

@@ -1,8 +1,9 @@
 """Every way to train on a device, and the few settings that are tried of each.
 
 All are on the same footing: one learning rate and one setting of the algorithm's own, on the values below, nothing
-else. The middle ones are those of the comparison in `rpusim.workloads.studies.algorithms`, which was tuned by hand for
-soft bounds with 500 states; rates are per sample (mini-batch 1), a tenth of those there, which are for ten.
+else. They lie around those of the comparison in `rpusim.workloads.studies.algorithms`, which was tuned by hand for soft
+bounds with 500 states; rates are for mini-batches of one sample, a tenth of those there for ten. They are the choice of
+rpusim (an assumption): another value may do better.
 
     sgd               pulses of the gradient on one device: Gokmen & Vlasov 2016
     zero-shift        the same, read against a reference at the symmetry points: Kim et al. 2019
@@ -25,7 +26,7 @@ from typing import Any
 
 from rpusim.errors import InputError, nearest
 
-RATES = (0.02, 0.1, 0.4)
+RATES = (0.1, 0.3, 0.9)
 """Learning rates that are tried of each algorithm."""
 
 
@@ -71,7 +72,7 @@ ALGORITHMS: dict[str, Algorithm] = {
             "SGD, two devices a weight",
             False,
             NONE,
-            lambda own, pairs, step: {"kind": "vector", "number": 2, "policy": "single-random"},
+            lambda own, pairs, step: {"kind": "vector", "number": 2, "policy": "single_random"},
         ),
         Algorithm(
             "tiki-taka",
@@ -122,7 +123,7 @@ ALGORITHMS: dict[str, Algorithm] = {
             "mixed-precision",
             "mixed precision",
             False,
-            ("pulses a write", (1.0, 4.0)),
+            ("pulses a write", (4.0, 1.0)),
             lambda own, pairs, step: {"kind": "mixed-precision", "granularity": own * step},
         ),
     )
@@ -153,7 +154,7 @@ def candidates(algorithm: Algorithm, device: Any, pairs: int, step: float, quick
     """List what is tried of an algorithm.
 
     device: as a user names it. pairs: of pulses that find symmetry points. step: the device's mean step. quick: only
-    the middle learning rate and the last of the others.
+    the last value of the setting of its own.
     """
     named = dict(device) if isinstance(device, dict) else {"model": device}
     found = []

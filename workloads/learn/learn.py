@@ -29,7 +29,7 @@ from rpusim.workloads.runs.settings import Experiment
 
 SCHEMA = "rpusim-learn-1"
 EXPERIMENT = "fcn-digits"
-EPOCHS, SEEDS, SEARCHED_BY = 10, 3, 100
+EPOCHS, SEEDS, SEARCHED_BY = 6, 3, 100
 """Epochs of a run, seeds, and the seed of the search, which is none of them."""
 NEAR = 0.05
 """Above floating point by no more than this, in test error, an algorithm learns."""

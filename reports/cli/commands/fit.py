@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 import sys
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -29,6 +30,7 @@ from rpusim.reports.cli.output import emit, say_where
     metavar="G",
     help="The conductance of weight 0: middle (of the mean range), symmetry-point, or a value such as '25 uS'.",
 )
+@click.option("--per-weight", metavar="G", help="What a weight of 1 is more.  [default: to the end of the range]")
 @click.option("--model", help="Take this model, not the one that is justified.")
 @click.option("--out", type=click.Path(path_type=Path), metavar="DIR", help="Where the results go.  [fits/NAME]")
 @as_json
@@ -38,6 +40,7 @@ def fit_device(
     unit: str | None,
     pattern: tuple[str, ...],
     reference: str,
+    per_weight: str | None,
     model: str | None,
     out: Path | None,
     json_wanted: bool,
@@ -61,9 +64,12 @@ def fit_device(
         if not quiet and sys.stderr.isatty():
             click.echo(f"\r{f'fitting {what}, {done} of {whole} models':60}" if what else f"\r{'':60}\r", nl=False, err=True)
 
-    document = fit(measured, unit=unit, pattern=pattern, reference=reference, model=model, watch=watch)
-    typed = [*(() if unit is None else ("--unit", unit)), *(w for one in pattern for w in ("--pattern", one))]
-    typed += [*(() if reference == "middle" else ("--reference", reference)), *(("--model", model) if model else ())]
+    options: dict[str, Any] = {"unit": unit, "pattern": pattern, "reference": reference, "per_weight": per_weight, "model": model}
+    document = fit(measured, **options, watch=watch)
+    typed = [word for one in pattern for word in ("--pattern", one)]
+    for name in ("unit", "reference", "per_weight", "model"):
+        if options[name] not in (None, "middle"):
+            typed += [f"--{name.replace('_', '-')}", str(options[name])]
     document["command"] = shlex.join(["rpusim", "fit", str(measured), *typed])
     folder = out or Path("fits") / document["name"]
     save(document, folder)

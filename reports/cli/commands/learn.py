@@ -18,7 +18,7 @@ from rpusim.reports.cli.output import emit, say_where
 @click.option("--experiment", default="fcn-digits", show_default=True, help="What is learned: a preset or a YAML file.")
 @click.option("--algorithms", metavar="A,B,...", help="Some of them: sgd, tiki-taka, agad, ...  [default: all]")
 @click.option("--seeds", type=click.IntRange(1, 100), default=3, show_default=True, help="How often the best is run.")
-@click.option("--epochs", type=click.IntRange(1, 10_000), default=10, show_default=True, help="Of the final runs.")
+@click.option("--epochs", type=click.IntRange(1, 10_000), default=6, show_default=True, help="Of the final runs.")
 @click.option("--quick", is_flag=True, help="Half the epochs, and fewer settings.")
 @click.option("--set", "settings", metavar="PATH=VALUE", multiple=True, help="Change a field of the experiment.")
 @click.option("--out", type=click.Path(path_type=Path), metavar="DIR", help="Where the results go.  [learn/DEVICE]")
