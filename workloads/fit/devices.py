@@ -18,6 +18,7 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.optimize import brentq
 
 from rpusim.errors import InputError
@@ -128,7 +129,11 @@ def made(scored: Scored, scale: Scale, readings: Array) -> Fitted:
     """
     law, p = scored.law, scored.parameters
     values, errors = _with_errors(scored, scale)
-    bound = population.mean(values[:, 2], errors[:, 2, 2]), population.mean(values[:, 3], errors[:, 3, 3])
+    variances = np.einsum("dii->di", scored.covariance)
+    reached = _reached(law, variances)
+    bound = tuple(
+        population.mean(values[reached[:, k], 2 + k], errors[reached[:, k], 2 + k, 2 + k]) for k in (0, 1)
+    )
     if not bound[1].value < 0.0 < bound[0].value:
         raise InputError(
             f"--reference: the devices' bounds come out at {bound[1].value:.3g} and {bound[0].value:.3g} in weight; "
@@ -137,11 +142,11 @@ def made(scored: Scored, scale: Scale, readings: Array) -> Fitted:
     figures = _pair(("dw_min", "dw_min_dtod", "up_down", "up_down_dtod"), values[:, :2], errors[:, :2, :2])
     figures |= {"w_max": bound[0], "w_min": bound[1]}
     for name, column in (("w_max", 2), ("w_min", 3)):
-        of_bound = population.spread(values[:, column], errors[:, column, column])
+        rows = reached[:, column - 2]
+        of_bound = population.spread(values[rows, column], errors[rows, column, column])
         figures[f"{name}_dtod"] = of_bound.times(1.0 / abs(figures[name].value))
     figures |= _shapes(law, values, errors, figures)
     unseen: list[str] = []
-    variances = np.einsum("dii->di", scored.covariance)
     figures["dw_min_std"] = population.pooled_noise(p[:, -2], variances[:, -2], readings)
     in_weights = p[:, -1] + np.log(scale.factor)
     write = population.pooled_noise(in_weights, variances[:, -1], readings)
@@ -151,15 +156,51 @@ def made(scored: Scored, scale: Scale, readings: Array) -> Fitted:
             unseen.append(f"{words} is too small beside the other noise to be told from none: 0 is written")
             known = (variances[:, column] < 1.0).all()
             figures[name] = Figure(0.0, 0.0, figures[name].high if known else math.inf)
-    if law.kind != "piecewise-step":
-        loose = variances[:, [1, len(law.names) + 1]] > _NEVER**2
-        for k, word in enumerate(("upper", "lower")):
-            if loose[:, k].mean() > 0.5:
-                unseen.append(f"the curves do not come near the {word} bound, which is an extrapolation")
+    unseen += _unreached(law, reached, variances, figures)
     if len(p) == 1:
         unseen.append("one device was measured, which says nothing of the spread between devices: 0 is written")
     device = _device(law, figures)
     return Fitted(device, figures, _points(scored, scale), tuple(unseen))
+
+
+def _loose(law: Law, variances: Array) -> NDArray[np.bool_]:
+    """Tell of which devices the curves say little of the upper and the lower bound (devices, 2)."""
+    if "bound" not in law.names:
+        return np.zeros((len(variances), 2), bool)
+    found: NDArray[np.bool_] = variances[:, [1, len(law.names) + 1]] > _NEVER**2
+    return found
+
+
+def _reached(law: Law, variances: Array) -> NDArray[np.bool_]:
+    """Choose the devices whose bounds count (devices, 2): those that were seen, or all where most were not."""
+    seen = ~_loose(law, variances)
+    return np.where(seen.mean(0) >= 0.5, seen, True)
+
+
+def _unreached(law: Law, reached: NDArray[np.bool_], variances: Array, figures: dict[str, Figure]) -> list[str]:
+    """Say which bounds were not seen, and open the intervals of what hangs on them."""
+    said, loose = [], _loose(law, variances)
+    for k, (name, word, way) in enumerate((("w_max", "upper", "up"), ("w_min", "lower", "down"))):
+        missed = int(loose[:, k].sum())
+        if not missed:
+            continue
+        devices = f"{missed} of {len(loose)} devices"
+        if not reached[:, k].all():
+            said.append(f"the curves of {devices} do not come near the {word} bound, and are left out of it")
+            continue
+        said.append(
+            f"the curves of {devices} do not come near the {word} bound, "
+            + ("so that it may lie farther out" if law.ends else "which is extrapolated")
+        )
+        for each in (name, f"gamma_{way}") if law.ends else ():
+            if (figure := figures.get(each)) is not None:
+                outwards = figure.value > 0
+                low, high = (figure.low, math.inf) if outwards else (-math.inf, figure.high)
+                figures[each] = Figure(figure.value, low, high)
+        for each in (f"{name}_dtod", f"gamma_{way}_dtod") if law.ends else ():
+            if each in figures:
+                figures[each] = Figure(figures[each].value, 0.0, math.inf)
+    return said
 
 
 def _over(this: Figure, other: Figure) -> Figure:

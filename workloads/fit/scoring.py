@@ -9,8 +9,8 @@ logarithms of the noise move by what the restricted likelihood adds to (1) of th
     g = -1/2 d log |I of the other parameters| / d log noise                                                      (2)
 
 (Cox & Reid, J. R. Stat. Soc. B 49:1, 1987). Where data say nothing of a parameter (a bound that no curve comes near,
-noise below the last digit) a prior keeps it in place: bounds at the ends of the device's own range within once that
-range, logarithms of noise within 10.
+noise below the last digit) a prior keeps it in place: bounds that stop a cell at the ends of the device's own range
+within once that range, logarithms of noise within 10.
 """
 
 from __future__ import annotations

@@ -21,20 +21,24 @@ SEEDS = 24
 ONE_DEVICE = replace(SOFT, dw_min_dtod=0.0, up_down_dtod=0.0, w_max_dtod=0.0, w_min_dtod=0.0)
 
 
-def figures(device: PulsedDevice, kind: str, seed: int, folder: Path, devices: int) -> dict[str, Figure]:
+def figures(device: PulsedDevice, pulses: int, seed: int, folder: Path, devices: int) -> dict[str, Figure]:
     """Fit one law to curves of a device with the mapping that they were made with."""
-    measured = load(write_long(folder / f"{kind}-{seed}.csv", curves(device, devices, 2, 60, seed)))
+    measured = load(write_long(folder / f"{seed}.csv", curves(device, devices, 2, pulses, seed)))
     laid, scale = put_together(measured)
-    scored = score(LAWS[kind], laid, len(measured.devices))
+    scored = score(LAWS[device.kind], laid, len(measured.devices))
     scale = replace(scale, reference=25e-6, unit=20e-6)
     return made(scored, scale, scored.readings(laid)).figures
 
 
-@pytest.mark.parametrize(("device", "devices"), [(SOFT, 10), (ECRAM, 10), (ONE_DEVICE, 1)], ids=["soft", "ecram", "one"])
+@pytest.mark.parametrize(
+    ("device", "pulses", "devices"),
+    [(SOFT, 60, 10), (ECRAM, 160, 10), (ONE_DEVICE, 60, 1)],
+    ids=["soft", "ecram", "one"],
+)
 def test_the_truth_lies_within_the_stated_intervals_as_often_as_stated(
-    device: PulsedDevice, devices: int, tmp_path: Path
+    device: PulsedDevice, pulses: int, devices: int, tmp_path: Path
 ) -> None:
-    every = [figures(device, device.kind, seed, tmp_path, devices) for seed in range(100, 100 + SEEDS)]
+    every = [figures(device, pulses, seed, tmp_path, devices) for seed in range(100, 100 + SEEDS)]
     fewest = int(binom.ppf(0.001, SEEDS, 0.95))  # a right interval holds it in fewer of the seeds once in a thousand
     known = [name for name in every[0] if getattr(device, name) != 0.0 or not name.endswith(("_dtod", "_std"))]
     assert len(known) > 5
@@ -46,14 +50,14 @@ def test_the_truth_lies_within_the_stated_intervals_as_often_as_stated(
 
 @pytest.mark.parametrize("name", ["dw_min_std", "write_noise_std", "w_max_dtod", "dw_min_dtod"])
 def test_noise_and_spread_are_right_on_average(name: str, tmp_path: Path) -> None:
-    found = [figures(SOFT, "soft-bounds", seed, tmp_path, 10)[name] for seed in range(200, 200 + SEEDS)]
+    found = [figures(SOFT, 60, seed, tmp_path, 10)[name] for seed in range(200, 200 + SEEDS)]
     mean = sum(figure.value for figure in found) / SEEDS
     spread = (sum((figure.value - mean) ** 2 for figure in found) / (SEEDS - 1)) ** 0.5
     assert abs(mean - getattr(SOFT, name)) < 3.5 * spread / SEEDS**0.5
 
 
 def test_the_model_that_made_the_curves_is_the_one_that_is_justified(tmp_path: Path) -> None:
-    for device, name in ((SOFT, "soft.csv"), (ECRAM, "ecram.csv")):
-        document = fit(write_long(tmp_path / name, curves(device, 6, 2, 60, 5)))
+    for device, pulses in ((SOFT, 60), (ECRAM, 160)):
+        document = fit(write_long(tmp_path / f"{device.kind}.csv", curves(device, 6, 2, pulses, 5)))
         assert document["justified"] == device.kind
         assert document["models"][0]["correlation"] == pytest.approx(0.0, abs=0.06)
