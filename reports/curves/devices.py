@@ -91,6 +91,5 @@ def _find(name: str) -> tuple[PulsedDevice, str, str]:
     if name in EXACT:
         raise InputError(f"device: {name!r} takes exact updates and has no response to pulses")
     raise InputError(
-        f"device: {name!r} is unknown{nearest(name, {*DEVICES, *PULSED})}; or give a .yaml file or "
-        "file.py:Class"
+        f"device: {name!r} is unknown{nearest(name, {*DEVICES, *PULSED})}; or give a .yaml file or file.py:Class"
     )

@@ -11,7 +11,7 @@ from rpusim.reports.page.svg import WIDTH, drawing, element, path, text, tip
 Document = dict[str, Any]
 TONES = "abcdefg"
 """Classes of the models' colours, in the order of the document."""
-_HEIGHT, _LEFT, _RIGHT, _TOP, _BOTTOM = 360.0, 70.0, 190.0, 34.0, 46.0
+_HEIGHT, _LEFT, _RIGHT, _TOP, _BOTTOM = 372.0, 70.0, 190.0, 48.0, 46.0
 
 
 def curves(document: Document) -> str:
@@ -74,9 +74,9 @@ def _panels(
             return left + width * pulse / last
 
         heading = f"{part['traces']} curve{'s' if part['traces'] > 1 else ''} {way}"
-        drawn.append(text(heading, left, _TOP - 14, class_="label"))
-        for pulse in (0, last):
-            drawn.append(text(f"{pulse} pulses" if pulse else "0", x(pulse), base + 20, text_anchor="middle"))
+        drawn.append(text(heading, left, _TOP - 12, class_="label"))
+        drawn.append(text("0", left, base + 20, text_anchor="middle"))
+        drawn.append(text(f"{last} pulses", x(last), base + 20, text_anchor="end"))
         drawn.append(element("line", x1=left, x2=left, y1=_TOP, y2=base, class_="axis"))
         if points is not None and spread is not None:
             for pulse, mean, wide in zip(part["pulses"], points(part), spread(part), strict=True):
@@ -85,8 +85,8 @@ def _panels(
                     drawn.append(element("line", x1=at, x2=at, y1=y(mean - wide), y2=y(mean + wide), class_="spread"))
                 drawn.append(element("circle", cx=at, cy=y(mean), r=2.2, class_="reading"))
         for place, model in reversed(list(enumerate(models))):
-            at = [(x(pulse), y(value)) for pulse, value in zip(part["pulses"], line(part, model), strict=True)]
-            drawn.append(element("path", tip(model), d=path(at), fill="none", class_=_tone(document, model, place)))
+            along = [(x(pulse), y(value)) for pulse, value in zip(part["pulses"], line(part, model), strict=True)]
+            drawn.append(element("path", tip(model), d=path(along), fill="none", class_=_tone(document, model, place)))
     drawn += _legend(document, points is not None)
     return drawing(*drawn, width=WIDTH, height=_HEIGHT, label=label)
 
@@ -116,8 +116,8 @@ def steps(document: Document) -> str:
     drawn.append(element("line", x1=_LEFT, x2=right, y1=y(0.0), y2=y(0.0), class_="axis"))
     for way, sign in (("up", 1), ("down", -1)):
         for place, model in reversed(list(enumerate(models))):
-            at = [(x(w), y(sign * s)) for w, s in zip(laws["weights"], laws[model][way], strict=True)]
-            drawn.append(element("path", tip(model), d=path(at), fill="none", class_=_tone(document, model, place)))
+            along = [(x(w), y(sign * s)) for w, s in zip(laws["weights"], laws[model][way], strict=True)]
+            drawn.append(element("path", tip(model), d=path(along), fill="none", class_=_tone(document, model, place)))
         part = found[way]
         for weight, step, error in zip(part["weights"], part["steps"], part["errors"], strict=True):
             at = x(min(max(weight, -1.1), 1.1))

@@ -46,10 +46,11 @@ def bars(document: Document) -> str:
     right, height = WIDTH - _RIGHT, _TOP + _ROW * len(rows) + 34.0
 
     def x(error: float) -> float:
-        return _LEFT + (right - _LEFT) * min(max(error, 0.0), most) / most
+        return _LEFT + (right - _LEFT) * float(min(max(error, 0.0), most) / most)
 
     base = _TOP + _ROW * len(rows)
-    drawn = []
+    drawn: list[str] = []
+    labels: list[str] = []
     for tick in (0.0, 0.2, 0.4, 0.6, 0.8, 1.0):
         if tick <= most:
             drawn.append(element("line", x1=x(tick), x2=x(tick), y1=_TOP, y2=base, class_="grid"))
@@ -64,10 +65,12 @@ def bars(document: Document) -> str:
         drawn.append(element("rect", tip(words_of), x=_LEFT, y=y + 7, width=width, height=_ROW - 14, class_=tone))
         ends = x(error["low"]), x(error["high"])
         drawn.append(element("line", x1=ends[0], x2=ends[1], y1=y + 17, y2=y + 17, class_="interval"))
-        drawn.append(text(f"{words.percent(error['mean'])}, {row['verdict']}", max(x(error["mean"]), ends[1]) + 8, y + 21))
+        labels.append(
+            text(f"{words.percent(error['mean'])}, {row['verdict']}", max(ends[1], _LEFT) + 8, y + 21, class_="value")
+        )
     floating = document["floating_point_error"]
     if floating is not None:
         at = x(floating)
         drawn.append(element("line", x1=at, x2=at, y1=_TOP - 6, y2=base, class_="floating"))
         drawn.append(text(f"floating point {words.percent(floating)}", at + 6, _TOP - 10, class_="floating"))
-    return drawing(*drawn, width=WIDTH, height=height, label="Test error of every algorithm, the best first")
+    return drawing(*drawn, *labels, width=WIDTH, height=height, label="Test error of every algorithm, the best first")

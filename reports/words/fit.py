@@ -44,8 +44,8 @@ def mapping(document: Document) -> str:
     found = document["mapping"]
     low, high = (found["reference_S"] + sign * found["unit_S"] for sign in (-1, 1))
     return (
-        f"Weight 0 is {siemens(found['reference_S'])}, and a weight of 1 is {siemens(found['unit_S'])} more: -1 to 1 is "
-        f"{siemens(low)} to {siemens(high)}."
+        f"Weight 0 is {siemens(found['reference_S'])}, and a weight of 1 is {siemens(found['unit_S'])} more: -1 to 1 "
+        f"is {siemens(low)} to {siemens(high)}."
     )
 
 
@@ -56,7 +56,11 @@ def headlines(document: Document) -> list[tuple[str, str, str]]:
     found = [
         ("states", f"{row['states']:.3g}", "mean steps between the bounds"),
         ("asymmetry", f"{100 * row['asymmetry']:+.0f} %", "(up - down) / (up + down) at weight 0"),
-        ("noise of a pulse", f"{100 * p['dw_min_std']['value']:.3g} %", f"of its step; {interval(p['dw_min_std'], 100)}"),
+        (
+            "noise of a pulse",
+            f"{100 * p['dw_min_std']['value']:.3g} %",
+            f"of its step; {interval(p['dw_min_std'], 100)}",
+        ),
     ]
     if point is None:
         return [*found, ("symmetry point", "none", "up and down steps are nowhere equal")]

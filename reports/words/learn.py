@@ -31,7 +31,7 @@ def subtitle(document: Document) -> str:
     seeds = f"{document['seeds']} seed{'s' if document['seeds'] > 1 else ''}"
     return (
         f"{document['network']} on {document['data']}, chip {document['chip']}, {document['epochs']} epochs, {seeds}; "
-        f"device model {document['model']}"
+        f"device: {document['title'] or document['model']}"
     )
 
 
@@ -52,7 +52,7 @@ def table(document: Document) -> Document:
             rows.append((row["title"], row["verdict"], *[""] * (len(HEADINGS) - 2)))
             continue
         error, before = row["error"], row["calibration"]
-        interval = f"{100 * max(error['low'], 0):.1f} to {100 * error['high']:.1f}" if row["seeds"] > 1 else ""
+        interval = f"{100 * max(error['low'], 0):.1f} to {100 * min(error['high'], 1):.1f}"
         counted = [si(before["seconds"], "s"), si(before["joules"], "J")] if before["pulses"] else ["", ""]
         rows.append(
             (
@@ -74,7 +74,7 @@ def notes(document: Document) -> list[str]:
     """Say how settings were found, what calibration is, and what learns means."""
     return [
         f"Settings: {document['search']['sentence']}",
-        f"Calibration: {document['calibration']['sentence']} Training time and energy contain it.",
+        f"Calibration: {document['calibration']['sentence']} Pulses, time and energy contain it.",
         "An algorithm learns if its mean test error is within 5 points of floating point, and does not if it is nearer "
         "to guessing.",
     ]

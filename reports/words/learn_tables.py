@@ -30,7 +30,8 @@ def ranking(document: Document) -> RenderableType:
         Text(document["sentence"], style="bold"),
         "",
         table,
-        *(["", *lines] if lines else []),
+        *([Text("")] if lines else []),
+        *lines,
         "",
         *(Text(note, style="dim") for note in learn.notes(document)),
     )

@@ -41,7 +41,15 @@ _OPEN: list[Path] = []
 
 def is_own(given: object) -> bool:
     """Tell whether a name is of a user's own device: a YAML file, ``file.py:Class``, or a class given before."""
-    return isinstance(given, str) and (_is_file(given) or ".py:" in given or given in _CLASSES)
+    return isinstance(given, str) and (is_file(given) or ".py:" in given or given in _CLASSES)
+
+
+def is_file(name: str) -> bool:
+    """Tell whether a name is of a YAML file."""
+    try:
+        return is_yaml(Path(name))
+    except (OSError, ValueError):
+        return False
 
 
 def is_object(given: object) -> bool:
@@ -84,7 +92,8 @@ def opened(name: str) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
             raise InputError(f"{shown(path.name)}: {key}: got {shown(written(about[key]))}, but words are needed")
     if ("model" in whole) == ("like" in whole):
         raise InputError(
-            f"{shown(path.name)}: needs model, such as model: soft-bounds, or like, such as like: reram-sb, and not both"
+            f"{shown(path.name)}: needs model, such as model: soft-bounds, or like, such as like: reram-sb, and not "
+            "both"
         )
     if path.resolve() in _OPEN:
         raise InputError(f"{shown(path.name)}: names itself, in {'model' if 'model' in whole else 'like'}")
@@ -99,7 +108,7 @@ def opened(name: str) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
 
 def title(name: str) -> str:
     """Return the title in the YAML file of a device; empty if there is none, or it is no such file."""
-    if not _is_file(name):
+    if not is_file(name):
         return ""
     return str(read_yaml(Path(name).expanduser()).get("title", ""))
 
@@ -164,13 +173,6 @@ def _module(path: str) -> ModuleType:
 
 def _is_own_class(value: object, module: ModuleType) -> bool:
     return isinstance(value, type) and issubclass(value, PulsedDevice) and value.__module__ == module.__name__
-
-
-def _is_file(name: str) -> bool:
-    try:
-        return is_yaml(Path(name))
-    except (OSError, ValueError):
-        return False
 
 
 def _name_of(kind: type[Any]) -> str:

@@ -24,7 +24,6 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, fields, replace
 from functools import partial
-from pathlib import Path
 from typing import Any, cast
 
 from rpusim.arch.chips.bill_of_parts import bill_of_parts
@@ -169,7 +168,7 @@ def _alike(parameters: dict[str, Any], chip: Chip | None) -> UnitCells:
 
 def _own(name: str, chip: Chip | None) -> UnitCells:
     """Make the cells of a device of the user's own: a YAML file, or a class in a file or given as such."""
-    if not own_devices.is_yaml(Path(name)):
+    if not own_devices.is_file(name):
         source = f"given by the user: {name}"
         return UnitCells(own_devices.load(name), Single(), None, source, ASSUMED)
     with own_devices.opened(name) as (fields, about):

@@ -5,7 +5,8 @@
 
 n readings are predicted, K parameters fitted (those of all devices), and log L is that of innovations, which are
 independent if a law is right; residuals of a curve never are. Where even the innovations of the most likely model are
-correlated, with r from one to the next, no law says everything, and n readings are worth less:
+correlated, with r from one to the next beyond three standard errors (1 / sqrt n), no law says everything, and n
+readings are worth less:
 
     c = (1 - r) / (1 + r),  at most 1                  (Bayley & Hammersley, J. R. Stat. Soc. B 8:184, 1946)      (3)
 """
@@ -54,7 +55,7 @@ def choose(fits: list[Scored]) -> Choice:
     """Judge models that were fitted to the same readings."""
     best = max(fits, key=lambda fit: float(fit.likelihood.sum()))
     n = int(np.isfinite(best.innovations).sum())
-    limit = 1.96 / math.sqrt(n)
+    limit = 3.0 / math.sqrt(n)
     r = correlation(best.innovations)
     worth = min(1.0, (1.0 - r) / (1.0 + r)) if abs(r) > limit else 1.0
     judged = [_judged(fit, n, worth) for fit in fits]
@@ -87,7 +88,8 @@ def _why(first: Judged, others: list[Judged], n: int, r: float) -> str:
     second = others[0]
     gap = second.bic - first.bic
     if gap < EQUAL:
-        why = f"{first.kind} is justified: {second.kind} is as good (BIC within {EQUAL:g}) with {second.number} parameters"
+        why = f"{first.kind} is justified: {second.kind} is as good (BIC within {EQUAL:g}) with {second.number} "
+        why += "parameters"
         why += f" where {first.number} are enough" if second.number > first.number else ", as many"
     else:
         why = f"{first.kind} is justified: its BIC is {gap:,.0f} below that of the next one, {second.kind}"

@@ -131,9 +131,7 @@ def made(scored: Scored, scale: Scale, readings: Array) -> Fitted:
     values, errors = _with_errors(scored, scale)
     variances = np.einsum("dii->di", scored.covariance)
     reached = _reached(law, variances)
-    bound = tuple(
-        population.mean(values[reached[:, k], 2 + k], errors[reached[:, k], 2 + k, 2 + k]) for k in (0, 1)
-    )
+    bound = tuple(population.mean(values[reached[:, k], 2 + k], errors[reached[:, k], 2 + k, 2 + k]) for k in (0, 1))
     if not bound[1].value < 0.0 < bound[0].value:
         raise InputError(
             f"--reference: the devices' bounds come out at {bound[1].value:.3g} and {bound[0].value:.3g} in weight; "

@@ -6,10 +6,11 @@ import math
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from rpusim.workloads.fit.innovations import Curves
-from rpusim.workloads.fit.laws import Array
 from rpusim.workloads.fit.devices import Scale
+from rpusim.workloads.fit.innovations import Curves
+from rpusim.workloads.fit.laws import Array, Whole
 from rpusim.workloads.fit.scoring import Scored
 
 MOST, BINS = 300, 24
@@ -79,7 +80,7 @@ def residual(measured: Curves, scale: Scale, fit: Scored) -> dict[str, float]:
     return found
 
 
-def _path(fit: Scored, measured: Curves, chosen: Array) -> Array:
+def _path(fit: Scored, measured: Curves, chosen: NDArray[np.bool_]) -> Array:
     """Follow the law without noise from the beginning of some traces (pulses + 1, traces)."""
     each, law = len(fit.law.names), fit.law
     p = fit.parameters[measured.device[chosen]].T
@@ -113,9 +114,9 @@ def _steps(measured: Curves, scale: Scale, sign: int) -> dict[str, list[float]]:
     return {name: [row[j] for row in rows] for j, name in enumerate(("weights", "steps", "errors"))}
 
 
-def _weights(x: Array, scale: Scale, of: Array) -> Array:
+def _weights(x: Array, scale: Scale, of: Whole) -> Array:
     """Turn places in devices' own coordinates (.., traces) into weights. of: devices of the traces."""
-    return (x - scale.origin[of]) * scale.factor[of]
+    return np.asarray((x - scale.origin[of]) * scale.factor[of], np.float64)
 
 
 def _list(values: Array) -> list[float]:

@@ -1,4 +1,4 @@
-"""The YAML file of a fitted device: its model and parameters, with where they come from; no date, same data same bytes."""
+"""The YAML file of a fitted device: its model and parameters, with where they come from, and no date."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def fields(document: dict[str, Any]) -> dict[str, Any]:
 def text(document: dict[str, Any]) -> str:
     """Write the file of a fitted device as YAML."""
     head = (
-        "# A device for rpusim: give this file wherever a device is named (--device, rpusim devices, model: in a file).\n"
+        "# A device for rpusim: give this file wherever a device is named (--device, model: in a file).\n"
         "# Weights have no unit; what a weight is in siemens stands under fit.\n"
     )
     return head + yaml.safe_dump(fields(document), sort_keys=False, allow_unicode=True, width=110)

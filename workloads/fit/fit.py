@@ -111,15 +111,16 @@ def put_together(measured: Measured) -> tuple[Curves, Scale]:
 
 def _range(traces: list[Trace]) -> tuple[float, float]:
     """Find where a device's curves end: the means of what is read at their lower and at their upper ends."""
-    low, high = [], []
+    low: list[float] = []
+    high: list[float] = []
     for trace in traces:
         turns = np.flatnonzero(np.diff(trace.signs)) + 1
         for begin, end in zip([0, *turns], [*turns, len(trace.signs)], strict=True):
             part = trace.readings[begin : end + 1]
             part = part[~np.isnan(part)]
             if len(part) > LONG_RUN:
-                (low if trace.signs[begin] > 0 else high).append(part[0])
-                (high if trace.signs[begin] > 0 else low).append(part[-1])
+                (low if trace.signs[begin] > 0 else high).append(float(part[0]))
+                (high if trace.signs[begin] > 0 else low).append(float(part[-1]))
     if not low:
         everything = np.concatenate([trace.readings for trace in traces])
         return float(np.nanmin(everything)), float(np.nanmax(everything))
@@ -134,9 +135,7 @@ def _conductance(option: str, given: str, unit: str, words: str = "") -> float:
     try:
         return float(number) * UNITS[said or unit]
     except ValueError:
-        raise InputError(
-            f"{option}: got {given!r}, accepted: {words}a conductance such as '25 uS'"
-        ) from None
+        raise InputError(f"{option}: got {given!r}, accepted: {words}a conductance such as '25 uS'") from None
 
 
 def _referred(scale: Scale, reference: str, measured: Measured, scored: Scored) -> Scale:
@@ -146,7 +145,9 @@ def _referred(scale: Scale, reference: str, measured: Measured, scored: Scored) 
     if reference == POINT:
         points = made(scored, scale, np.ones(len(scale.middle))).points[:, 0]
         if np.isnan(points).all():
-            raise InputError(f"--reference: {scored.law.kind} has no symmetry point; accepted: middle, or a conductance")
+            raise InputError(
+                f"--reference: {scored.law.kind} has no symmetry point; accepted: middle, or a conductance"
+            )
         at = scale.reference + scale.unit * float(np.nanmean(points))
     else:
         at = _conductance("--reference", reference, measured.unit, f"{MIDDLE}, {POINT} or ")

@@ -4,8 +4,8 @@ A cell is at x; a pulse moves it by its step with noise, and a reading sees it w
 
     x_k = x_(k-1) + sign (f(x_(k-1)) (1 + sigma xi))           y_k = x_k + tau eta + rounding                     (1)
 
-The noise of pulses stays in the cell, so that a curve departs from its mean like a random walk: residuals of a curve fit
-are strongly correlated, and errors computed as if they were not would be far too small. So every reading is compared
+The noise of pulses stays in the cell, so that a curve departs from its mean like a random walk: residuals of a curve
+fit are strongly correlated, and errors computed as if they were not would be far too small. So every reading is compared
 with what the ones before it lead to (the Kalman filter, linearised in every step: Jazwinski, Stochastic Processes and
 Filtering Theory, 1970). What is left, the innovations e_k with variances S_k, is independent if the law is right, and
 
@@ -28,7 +28,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import log_ndtr, ndtr
 
-from rpusim.workloads.fit.laws import Array, Law
+from rpusim.workloads.fit.laws import Array, Law, Whole
 
 _SMALLEST = 1e-14
 _REACH = 4.0
@@ -48,8 +48,8 @@ class Curves:
     """
 
     y: Array
-    signs: Array
-    device: Array
+    signs: Whole
+    device: Whole
     rounding: Array
 
 
@@ -97,7 +97,7 @@ def evaluate(law: Law, curves: Curves, parameters: Array) -> Likelihood:
     return found
 
 
-def _by_device(of_traces: Array, device: Array, devices: int) -> Array:
+def _by_device(of_traces: Array, device: Whole, devices: int) -> Array:
     total = np.zeros((devices, *of_traces.shape[1:]))
     np.add.at(total, device, of_traces)
     return total
@@ -106,7 +106,7 @@ def _by_device(of_traces: Array, device: Array, devices: int) -> Array:
 def _filtered(law: Law, curves: Curves, columns: Array) -> tuple[Array, Array, Array]:
     """Run the filter. columns: (n + 1, traces, n).
 
-    Returns innovations and variances (pulses, n + 1, traces), and sums of log P(x > b) where cells were stopped (traces,).
+    Returns innovations and variances (pulses, n + 1, traces), and sums of log P(x > b) of stopped cells (traces,).
     """
     each = len(law.names)
     p = np.moveaxis(columns, 2, 0)

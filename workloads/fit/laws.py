@@ -19,11 +19,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-Array = NDArray[np.float64]
+Array = NDArray[np.floating[Any]]
+Whole = NDArray[np.int64]
 NODES = 5
 """Nodes of a piecewise linear response: fewer than most devices have states."""
 _LARGEST = 60.0
@@ -39,7 +41,8 @@ class Law:
     ends:      whether a cell stops at b although its steps do not vanish there.
     additive:  whether noise is relative to s, not to the step where the cell is.
     formula:   in words of the documentation.
-    starts:    first guesses of the shape, of which the best one is taken.
+    starts:    first guesses of the shape, or of bounds that stop a cell as multiples of the device's own range, of
+               which the best one is taken.
     """
 
     kind: str
@@ -92,12 +95,12 @@ def _piecewise(u: Array, p: Array) -> tuple[Array, Array]:
     return below + (q - left) * (above - below), (above - below) * (NODES - 1) / 2.0
 
 
-_SB = "size, bound".split(", ")
+_SB = ["size", "bound"]
 LAWS: dict[str, Law] = {
     law.kind: law
     for law in (
-        Law("constant-step", tuple(_SB), _constant, ends=True, formula="s"),
-        Law("linear-step", (*_SB, "slope"), _linear, ends=True, formula="s (1 - gamma w / bound)", starts=(0.3,)),
+        Law("constant-step", tuple(_SB), _constant, ends=True, formula="s", starts=(1.0, 1.5)),
+        Law("linear-step", (*_SB, "slope"), _linear, ends=True, formula="s (1 - gamma w / bound)", starts=(1.0, 1.5)),
         Law("soft-bounds", tuple(_SB), _soft, formula="s (1 - w / bound)"),
         Law("soft-bounds-reference", tuple(_SB), _soft, additive=True, formula="s (1 - w / bound), noise s sigma"),
         Law("pow-step", (*_SB, "power"), _power, formula="s (distance to bound / range)^gamma", starts=(-0.5, 0.7)),

@@ -17,6 +17,7 @@ from __future__ import annotations
 import csv
 import hashlib
 import io
+import itertools
 import math
 import re
 from collections.abc import Mapping, Sequence
@@ -193,11 +194,13 @@ def _columns(path: Path, names: list[str]) -> tuple[list[_Column], list[str]]:
         match = _UNIT.search(name)
         unit = match[1] if match else ""
         words = _split(name[: match.start()] if match else name)
-        what = next((kind for kind, known in _WHAT.items() if words and words[0] in known and not _up_or_down(words)), "")
-        if what and not unit and not set(words) & _CONDUCTANCE:
-            if what == "pulse" or len(words) <= 2:
-                found.append(_Column(place, name, what))
-                continue
+        what = next(
+            (kind for kind, known in _WHAT.items() if words and words[0] in known and not _up_or_down(words)), ""
+        )
+        short = what == "pulse" or len(words) <= 2
+        if what and short and not unit and not set(words) & _CONDUCTANCE:
+            found.append(_Column(place, name, what))
+            continue
         sign = _up_or_down(words)
         if _DERIVED.search(name) or not (sign or set(words) & _CONDUCTANCE or unit):
             left_out.append(name)
@@ -348,7 +351,7 @@ def _train(
 def _stretches(signs: NDArray[np.int64]) -> list[tuple[int, int]]:
     """Cut a train where pulses are skipped, and where a long run one way turns into a long one the other way."""
     turns = [0, *(np.flatnonzero(np.diff(signs)) + 1), len(signs)]
-    runs = [(int(a), int(b)) for a, b in zip(turns[:-1], turns[1:], strict=True) if signs[a]]
+    runs = [(int(a), int(b)) for a, b in itertools.pairwise(turns) if signs[a]]
     found: list[tuple[int, int]] = []
     for begin, end in runs:
         follows = bool(found) and found[-1][1] == begin
@@ -386,7 +389,9 @@ def _number(field: str) -> float | None:
 def _whole(path: Path, line: int, field: str) -> int:
     value = _number(field)
     if value is None or value != round(value) or not 0 <= value <= 1e9:
-        raise InputError(f"{path.name}: line {line} has the pulse number {shown(repr(field), 40)}, accepted: 0, 1, 2 ...")
+        raise InputError(
+            f"{path.name}: line {line} has the pulse number {shown(repr(field), 40)}, accepted: 0, 1, 2 ..."
+        )
     return round(value)
 
 

@@ -15,12 +15,14 @@ within once that range, logarithms of noise within 10.
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from rpusim.workloads.fit.innovations import Curves, Likelihood, evaluate
-from rpusim.workloads.fit.laws import NODES, Array, Law
+from rpusim.workloads.fit.laws import NODES, Array, Law, Whole
 
 _ROUNDS = 60
 _ENOUGH = 1e-6
@@ -124,7 +126,7 @@ def _given_back(law: Law, curves: Curves, p: Array, covariance: Array, weight: A
     return found
 
 
-def _merged(chosen: Array, this: Likelihood, other: Likelihood, curves: Curves) -> Likelihood:
+def _merged(chosen: NDArray[np.bool_], this: Likelihood, other: Likelihood, curves: Curves) -> Likelihood:
     """Take some devices from one likelihood, and the rest from another."""
     return Likelihood(
         np.where(chosen, this.value, other.value),
@@ -145,7 +147,7 @@ def _priors(law: Law) -> Array:
         deviations = [1.0] * NODES
     if not law.ends:  # bounds at which steps vanish may be far beyond what was measured
         deviations = [10.0 if name == "bound" else value for name, value in zip(law.names, deviations, strict=True)]
-    return np.array([*deviations, *deviations, 10.0, 10.0]) ** -2.0
+    return np.asarray(np.array([*deviations, *deviations, 10.0, 10.0]) ** -2.0, np.float64)
 
 
 def _within(law: Law, p: Array) -> Array:
@@ -182,7 +184,7 @@ def _first(law: Law, curves: Curves, devices: int, shape: float) -> Array:
                 found[device, offset : offset + each] = nodes if way > 0 else nodes[::-1]
                 continue
             ahead = max(float(np.nanmax(y * way)), 0.2)
-            bound = ahead if law.ends else max(1.0 / slope if slope > 0.05 else 20.0, ahead * 1.02)
+            bound = ahead * shape if law.ends else max(1.0 / slope if slope > 0.05 else 20.0, ahead * 1.02)
             guess = [np.log(middle), bound, slope if law.names[-1] == "slope" else shape]
             found[device, offset : offset + each] = guess[:each]
         residual = np.concatenate(left)
@@ -193,12 +195,12 @@ def _first(law: Law, curves: Curves, devices: int, shape: float) -> Array:
     return _within(law, found)
 
 
-def _steps(y: Array, signs: Array, way: int) -> tuple[Array, Array]:
+def _steps(y: Array, signs: Whole, way: int) -> tuple[Array, Array]:
     """List where the steps of a direction begin, as u, and how large they are; a gap of readings is shared out."""
     places, sizes = [], []
     for trace in range(y.shape[1]):
         read = np.flatnonzero(~np.isnan(y[:, trace]))
-        for a, b in zip(read[:-1], read[1:], strict=True):
+        for a, b in itertools.pairwise(read):
             if (signs[a:b, trace] == way).all():
                 places.append(way * y[a, trace])
                 sizes.append(way * (y[b, trace] - y[a, trace]) / (b - a))

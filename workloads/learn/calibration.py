@@ -28,9 +28,10 @@ FEWEST, MOST = 20, min(20_000, MOST_PAIRS)
 
 
 def pairs_of(device: PulsedDevice) -> int:
-    """Find how many pairs of pulses leave `LEFT` of the way, by equation (1) for the mean cell; from `FEWEST` to `MOST`.
+    """Find how many pairs of pulses leave `LEFT` of the way, by equation (1) for the mean cell, within limits.
 
-    A device whose steps do not depend on the weight has no symmetry point, and gets `MOST`.
+    A device whose steps do not depend on the weight has no symmetry point, and gets `MOST`; fewer than `FEWEST` are
+    never sent.
     """
     mean = mean_device(device)
     cells = mean.sample(1, 1, (0,))

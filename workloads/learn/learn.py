@@ -1,8 +1,8 @@
 """The main flow of `rpusim learn`: search a setting for each algorithm, run it with several seeds, rank and say it.
 
 Two studies (`rpusim.workloads.explore`): the search, FOLDER/search, runs all candidates with seed 100 for half the
-epochs; of each algorithm the one with the lowest test error is run in full with the seeds 0, 1, ... in FOLDER. Both go on
-where they were killed. An algorithm is ranked by its mean test error; it *learns* if it comes within 5 points of
+epochs; of each algorithm the one with the lowest test error is run in full with the seeds 0, 1, ... in FOLDER. Both go
+on where they were killed. An algorithm is ranked by its mean test error; it *learns* if it comes within 5 points of
 floating point, and does *not learn* if it is nearer to guessing than to floating point.
 """
 
@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +34,8 @@ EPOCHS, SEEDS, SEARCHED_BY = 6, 3, 100
 """Epochs of a run, seeds, and the seed of the search, which is none of them."""
 NEAR = 0.05
 """Above floating point by no more than this, in test error, an algorithm learns."""
-_FIGURES = {"error": "test_error", "training_time": "seconds", "training_energy": "joules", "pulses": "pulses_per_cell"}
+_COUNTED = {"error": "nothing", "training_time": "seconds", "training_energy": "joules", "pulses": "a cell"}
+"""What of a calibration adds to a figure."""
 
 
 def learn(
@@ -121,6 +123,7 @@ def learn(
     return {
         "schema": SCHEMA,
         "device": title,
+        "title": own_devices.title(device) if isinstance(device, str) else "",
         "model": pulsed.kind,
         "experiment": experiment,
         "network": base.network,
@@ -140,8 +143,9 @@ def learn(
             "pairs": pairs,
             "left": calibration.LEFT,
             "sentence": (
-                f"{pairs:,} pairs of pulses find the symmetry points of array A to within {calibration.LEFT:.0%} of the "
-                "way; their pulses, time and energy, and those of reading A and writing its reference, are in the table."
+                f"{pairs:,} pairs of pulses find the symmetry points of array A to within {calibration.LEFT:.0%} of "
+                "the way; their pulses, time and energy, and those of reading A and writing its reference, are in the "
+                "table."
             ),
         },
         "seeds": seeds,
@@ -160,9 +164,7 @@ class _Whole:
 
     def search(self, state: State) -> None:
         """Tell of the search; a final run takes twice as long as one of it."""
-        state.known = self._searched + 2 * self._finals
-        self._watch(state)
-        state.known = self._searched
+        self._watch(replace(state, known=self._searched + 2 * self._finals))
 
     def final(self, state: State) -> None:
         """Tell of the final runs."""
@@ -170,7 +172,7 @@ class _Whole:
 
 
 def _named(device: Any, experiment: Experiment) -> tuple[Any, PulsedDevice, str]:
-    """Return a device as an experiment names it, as an object, and in words."""
+    """Return a device as an experiment names it, as an object, and its name."""
     given = own_devices.described(device)
     if isinstance(given, dict):
         fields = {key: value for key, value in given.items() if key != "cell"}
@@ -179,9 +181,7 @@ def _named(device: Any, experiment: Experiment) -> tuple[Any, PulsedDevice, str]
     found = training_cells.build(fields, load_chip(experiment.chip)).device
     if not isinstance(found, PulsedDevice):
         raise InputError(f"--device: {shown(str(device))} takes exact updates; accepted: a device that pulses move")
-    title = own_devices.title(device) if isinstance(device, str) else ""
-    name = str(fields.get("model", fields.get("like")))
-    return fields, found, f"{name} ({title})" if title else name
+    return fields, found, str(fields.get("model", fields.get("like")))
 
 
 def _best(wanted: Sequence[Algorithm], tried: Sequence[Candidate], searched: dict[str, Any]) -> dict[str, Candidate]:
@@ -230,11 +230,13 @@ def _rows(
             ids = group["points"]
             row["why"] = next(str(point["why"]) for point in final["points"] if point["id"] in ids and "why" in point)
             continue
-        before = calibration.cost(base, candidate.fields["device"])
-        row["calibration"] = before
-        for figure, key in _FIGURES.items():
+        device = candidate.fields["device"]
+        row["calibration"] = calibration.cost(base, device)
+        arrays = training_cells.build(device, load_chip(base.chip)).layout.arrays
+        before = row["calibration"] | {"nothing": 0.0, "a cell": row["calibration"]["pulses"] / arrays}
+        for figure, key in _COUNTED.items():
             if figure in group["metrics"]:
-                extra = before.get(key, 0.0) if figure != "pulses" else 0.0
+                extra = before[key]
                 found = group["metrics"][figure]
                 row[figure] = {end: found[end] + extra for end in ("mean", "low", "high")}
     return rows
@@ -296,9 +298,9 @@ def sentence(title: str, rows: Sequence[dict[str, Any]], floating: float | None)
 
 def _search_words(wanted: Sequence[Algorithm], tried: Sequence[Candidate], epochs: int, quick: bool) -> str:
     number = len(tried)
+    values = "one setting of each algorithm" + (" at one value" if quick else "")
     return (
-        f"{number} settings of {len(wanted)} algorithms (learning rates"
-        f"{', and one setting of each algorithm at one value' if quick else ' and one setting of each algorithm'}), each "
+        f"{number} settings of {len(wanted)} algorithms (learning rates and {values}), each "
         f"for {max(1, epochs // 2)} epochs with seed {SEARCHED_BY}; the lowest test error counts, so that errors are a "
         "little too good."
     )

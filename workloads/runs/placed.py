@@ -75,9 +75,9 @@ def place(
     module:       not changed; what `rpusim.capture` accepts.
     chip:         a preset, a YAML file, or a `Chip`.
     input_shape:  of one sample; for several inputs, whole numbers and names see `rpusim.capture`.
-    device:       a way to train (by default `DEVICE`), a device of your own (a YAML file, ``mine.py:Device``, a class or
-                  an object), or a way to infer, such as inference-pcm, or an `InferenceConfig`. On a
-                  chip that only infers, such as isaac-2016, cells are exact by default.
+    device:       a way to train (by default `DEVICE`), a device of your own (a YAML file, ``mine.py:Device``, a class
+                  or an object), or a way to infer, such as inference-pcm, or an `InferenceConfig`. On a chip that only
+                  infers, such as isaac-2016, cells are exact by default.
     management:   what the digital side does to fit numbers to the analog range.
     bias:         where biases are: a column of the array, or digital.
     seed:         of devices and of every noise, from 0 on.

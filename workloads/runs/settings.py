@@ -162,8 +162,8 @@ class Experiment(Sourced):
     data:        a name such as digits, a file or a folder, or ``file.py:function`` (see `rpusim.workloads.data.kinds`).
     chip:        a preset's name, a YAML file, or a mapping of ``like`` and fields that are changed in it (see
                  `rpusim.workloads.runs.inputs.GivenChip`).
-    device:      a configuration's name, a device of the user's own (a YAML file, ``mine.py:Device``, or an object, which
-                 becomes a mapping), or a mapping with ``model``, that model's parameters and a ``cell`` (see
+    device:      a configuration's name, a device of the user's own (a YAML file, ``mine.py:Device``, or an object,
+                 which becomes a mapping), or a mapping with ``model``, that model's parameters and a ``cell`` (see
                  `rpusim.workloads.cells.training_cells`).
     bias:        where biases are: a column of the array, or digital.
     exclude:     layers and parameters whose weights stay digital, by name or pattern.

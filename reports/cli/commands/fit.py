@@ -48,8 +48,8 @@ def fit_device(
 ) -> None:
     """Fit a device to measured conductances.
 
-    MEASURED is a CSV file: pulse number and conductances up and down, of any number of devices and cycles, in columns or
-    in rows. Written are device.yaml, which every --device takes, fit.json, and report.html.
+    MEASURED is a CSV file: pulse number and conductances up and down, of any number of devices and cycles, in columns
+    or in rows. Written are device.yaml, which every --device takes, fit.json, and report.html.
     """
     try:
         from rpusim.workloads.fit.fit import fit
@@ -62,9 +62,17 @@ def fit_device(
 
     def watch(what: str, done: int, whole: int) -> None:
         if not quiet and sys.stderr.isatty():
-            click.echo(f"\r{f'fitting {what}, {done} of {whole} models':60}" if what else f"\r{'':60}\r", nl=False, err=True)
+            click.echo(
+                f"\r{f'fitting {what}, {done} of {whole} models':60}" if what else f"\r{'':60}\r", nl=False, err=True
+            )
 
-    options: dict[str, Any] = {"unit": unit, "pattern": pattern, "reference": reference, "per_weight": per_weight, "model": model}
+    options: dict[str, Any] = {
+        "unit": unit,
+        "pattern": pattern,
+        "reference": reference,
+        "per_weight": per_weight,
+        "model": model,
+    }
     document = fit(measured, **options, watch=watch)
     typed = [word for one in pattern for word in ("--pattern", one)]
     for name in ("unit", "reference", "per_weight", "model"):

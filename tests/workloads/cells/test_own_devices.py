@@ -15,7 +15,7 @@ from rpusim.workloads.cells.own_devices import described
 from rpusim.workloads.cells.training_cells import build
 from rpusim.workloads.runs import settings
 
-CLASS = '''
+CLASS = """
 from dataclasses import dataclass
 
 import torch
@@ -47,7 +47,7 @@ class Round(PulsedDevice):
 
 
 fine = Round(dw_min=0.0005)
-'''
+"""
 
 
 @pytest.fixture
@@ -80,7 +80,7 @@ def test_a_file_may_be_like_a_file_but_not_like_itself(of_file: str, tmp_path: P
     (tmp_path / "second.yaml").write_text(f"like: {of_file}\nw_min: -0.7\n")
     assert build(str(tmp_path / "second.yaml")).device == SoftBounds(dw_min=0.004, w_min=-0.7)
     (tmp_path / "loop.yaml").write_text(f"like: {tmp_path / 'loop.yaml'}\n")
-    with pytest.raises(InputError, match="loop.yaml: names itself"):
+    with pytest.raises(InputError, match=r"loop\.yaml: names itself"):
         build(str(tmp_path / "loop.yaml"))
 
 
@@ -117,7 +117,7 @@ def test_an_object_becomes_a_mapping_that_makes_it_again() -> None:
 def test_what_is_wrong_in_a_file_is_one_sentence_with_its_name(text: str, said: str, tmp_path: Path) -> None:
     path = tmp_path / "wrong.yaml"
     path.write_text(text)
-    with pytest.raises(InputError, match="^wrong.yaml: ") as caught:
+    with pytest.raises(InputError, match=r"^wrong\.yaml: ") as caught:
         build(str(path))
     assert said in str(caught.value)
     assert "\n" not in str(caught.value)
@@ -134,7 +134,7 @@ def test_what_is_wrong_with_a_class_is_one_sentence(of_class: str, tmp_path: Pat
 
 
 def test_an_own_class_learns_on_a_chip_and_the_chip_counts_it(of_class: str) -> None:
-    module = torch.nn.Linear(6, 3)
+    module = torch.nn.Sequential(torch.nn.Linear(6, 3))
     model = rpusim.place(module, "rpu-2016", (6,), device={"model": of_class, "dw_min": 0.01})
     optimizer = rpusim.AnalogSGD(model, lr=0.1)
     x, wanted = torch.eye(6), torch.linspace(-0.5, 0.5, 18).reshape(6, 3)

@@ -1,6 +1,7 @@
 """Make measured curves of devices whose truth is known: the files that docs/own-device.md fits, and those of the tests.
 
-    python measured.py        writes soft.csv (soft bounds, 12 devices) and ecram.csv (linear steps, 8 devices)
+    python measured.py        writes soft.csv (soft bounds, 12 devices), ecram.csv (linear steps, 8 devices) and
+                              single.csv (a power law, one device, without noise of writing)
 
 Cells are drawn and pulsed by rpusim's own device models; every curve begins at a bound's side and has readings before
 the first pulse and after every one. A conductance is 25 uS + 20 uS times the weight.
@@ -13,7 +14,7 @@ from pathlib import Path
 
 import torch
 
-from rpusim.kernels.devices import LinearStep, PulsedDevice, SoftBounds
+from rpusim.kernels.devices import LinearStep, PowStep, PulsedDevice, SoftBounds
 
 REFERENCE, UNIT = 25.0, 20.0
 """In uS: the conductance of weight 0, and what a weight of 1 is more."""
@@ -41,6 +42,19 @@ ECRAM = LinearStep(
     gamma_up=0.4,
     gamma_down=0.7,
     write_noise_std=0.0,
+)
+SINGLE = PowStep(
+    dw_min=0.06,
+    dw_min_dtod=0.0,
+    dw_min_std=0.1,
+    up_down=-0.2,
+    up_down_dtod=0.0,
+    w_max=1.0,
+    w_min=-1.0,
+    w_max_dtod=0.0,
+    w_min_dtod=0.0,
+    pow_gamma=2.0,
+    pow_gamma_dtod=0.0,
 )
 
 
@@ -83,10 +97,26 @@ def write_long(path: Path, rows: list[tuple[int, int, str, list[float]]], digits
     return path
 
 
+def write_wide(path: Path, rows: list[tuple[int, int, str, list[float]]], digits: int = 4) -> Path:
+    """Write curves of one device as columns beside each other, conductances in uS."""
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(["pulse", *(f"G_{way}_cycle{cycle + 1}_uS" for _, cycle, way, _ in rows)])
+        for pulse, weights in enumerate(zip(*(readings for *_, readings in rows), strict=True)):
+            writer.writerow([pulse, *(f"{REFERENCE + UNIT * weight:.{digits}f}" for weight in weights)])
+    return path
+
+
+def write(folder: Path) -> None:
+    """Write the three files of docs/own-device.md."""
+    write_long(folder / "soft.csv", curves(SOFT, 12, 2, 80, 3))
+    write_long(folder / "ecram.csv", curves(ECRAM, 8, 2, 160, 4))
+    write_wide(folder / "single.csv", curves(SINGLE, 1, 3, 150, 5))
+
+
 def main() -> None:
-    """Write the two files of docs/own-device.md here."""
-    write_long(Path("soft.csv"), curves(SOFT, 12, 2, 80, 1))
-    write_long(Path("ecram.csv"), curves(ECRAM, 8, 2, 100, 2))
+    """Write them here."""
+    write(Path())
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ from rpusim.workloads.fit.population import Figure
 from rpusim.workloads.fit.readings import load
 from rpusim.workloads.fit.scoring import score
 
-SEEDS = 24
+SEEDS = 16
 ONE_DEVICE = replace(SOFT, dw_min_dtod=0.0, up_down_dtod=0.0, w_max_dtod=0.0, w_min_dtod=0.0)
 
 
@@ -31,21 +31,21 @@ def figures(device: PulsedDevice, pulses: int, seed: int, folder: Path, devices:
 
 
 @pytest.mark.parametrize(
-    ("device", "pulses", "devices"),
-    [(SOFT, 60, 10), (ECRAM, 160, 10), (ONE_DEVICE, 60, 1)],
+    ("device", "pulses", "devices", "seeds"),
+    [(SOFT, 60, 10, 24), (ECRAM, 160, 5, 12), (ONE_DEVICE, 60, 1, 24)],
     ids=["soft", "ecram", "one"],
 )
 def test_the_truth_lies_within_the_stated_intervals_as_often_as_stated(
-    device: PulsedDevice, pulses: int, devices: int, tmp_path: Path
+    device: PulsedDevice, pulses: int, devices: int, seeds: int, tmp_path: Path
 ) -> None:
-    every = [figures(device, pulses, seed, tmp_path, devices) for seed in range(100, 100 + SEEDS)]
-    fewest = int(binom.ppf(0.001, SEEDS, 0.95))  # a right interval holds it in fewer of the seeds once in a thousand
+    every = [figures(device, pulses, seed, tmp_path, devices) for seed in range(100, 100 + seeds)]
+    fewest = int(binom.ppf(0.001, seeds, 0.95))  # a right interval holds it in fewer of the seeds once in a thousand
     known = [name for name in every[0] if getattr(device, name) != 0.0 or not name.endswith(("_dtod", "_std"))]
     assert len(known) > 5
-    for name in known:
-        truth = getattr(device, name)
-        held = sum(found[name].low <= truth <= found[name].high for found in every)
-        assert held >= fewest, f"{name}: {held} of {SEEDS}"
+    tally = {name: sum(of[name].low <= getattr(device, name) <= of[name].high for of in every) for name in known}
+    assert min(tally.values()) >= fewest, tally
+    # Parameters of one fit hang together, so that all of them together are worth about as many trials as seeds.
+    assert 0.85 < sum(tally.values()) / (seeds * len(known)) < 0.995, tally
 
 
 @pytest.mark.parametrize("name", ["dw_min_std", "write_noise_std", "w_max_dtod", "dw_min_dtod"])
