@@ -27,7 +27,7 @@ def fitted(document: Document) -> RenderableType:
     for label, value, note in fit.headlines(document):
         facts.add_row(Text(label, style="dim"), value, Text(note, style="dim"))
     models = fit.models(document)
-    of_models = _table(*models["headings"])
+    of_models = _table("model", "fitted", "BIC", "AICc", "left", "corr.", "states", "sym. point")
     for row in models["rows"]:
         of_models.add_row(*row)
     parts += [facts, "", table, "", of_models, ""]

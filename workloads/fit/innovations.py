@@ -4,10 +4,11 @@ A cell is at x; a pulse moves it by its step with noise, and a reading sees it w
 
     x_k = x_(k-1) + sign (f(x_(k-1)) (1 + sigma xi))           y_k = x_k + tau eta + rounding                     (1)
 
-The noise of pulses stays in the cell, so that a curve departs from its mean like a random walk: residuals of a curve
-fit are strongly correlated, and errors computed as if they were not would be far too small. So every reading is compared
-with what the ones before it lead to (the Kalman filter, linearised in every step: Jazwinski, Stochastic Processes and
-Filtering Theory, 1970). What is left, the innovations e_k with variances S_k, is independent if the law is right, and
+The noise of pulses stays in the cell, so that a curve departs from its mean like a random walk: residuals of a fitted
+curve are strongly correlated, and errors computed as if they were not would be far too small. So every reading is
+compared with what the ones before it lead to (the Kalman filter, linearised in every step: Jazwinski, Stochastic
+Processes and Filtering Theory, 1970). What is left, the innovations e_k with variances S_k, is independent if the law
+is right, and
 
     log L = -1/2 sum (log 2 pi S_k + e_k^2 / S_k)                                                                 (2)
 

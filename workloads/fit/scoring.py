@@ -137,7 +137,7 @@ def _merged(chosen: NDArray[np.bool_], this: Likelihood, other: Likelihood, curv
 
 
 def _penalised(likelihood: Array, p: Array, centre: Array, weight: Array) -> Array:
-    return likelihood - 0.5 * (weight * (p - centre) ** 2).sum(1)
+    return np.asarray(likelihood - 0.5 * (weight * (p - centre) ** 2).sum(1), np.float64)
 
 
 def _priors(law: Law) -> Array:

@@ -109,7 +109,7 @@ def write_wide(path: Path, rows: list[tuple[int, int, str, list[float]]], digits
 
 def write(folder: Path) -> None:
     """Write the three files of docs/own-device.md."""
-    write_long(folder / "soft.csv", curves(SOFT, 12, 2, 80, 3))
+    write_long(folder / "soft.csv", curves(SOFT, 12, 2, 80, 1))
     write_long(folder / "ecram.csv", curves(ECRAM, 8, 2, 160, 4))
     write_wide(folder / "single.csv", curves(SINGLE, 1, 3, 150, 5))
 
