@@ -256,8 +256,7 @@ def place(
         if index in turns and not any(kind.turns for kind in chip.tiles):
             raise InputError(
                 f"chip {chip.name}: the weight of layer {layer.name!r} is used transposed, but its tiles drive arrays "
-                "on one side only, or cut a weight over several cells; accepted: a chip that trains (pulses) with one "
-                "cell per weight, or a layer with a weight of its own"
+                "on one side only; accepted: a chip that trains (pulses), or a layer with a weight of its own"
             )
         if not fitting:
             if min(options).arrays > MOST_ARRAYS:

@@ -10,7 +10,7 @@ from markupsafe import Markup
 from rpusim.reports.fit_page import drawings
 from rpusim.reports.fit_page.drawings import Document
 from rpusim.reports.page.page import TEMPLATES
-from rpusim.reports.words import fit as words
+from rpusim.reports.words import fit
 
 FOLDER = Path(__file__).parent / "templates"
 
@@ -27,18 +27,18 @@ def page(document: Document) -> str:
     style = "\n".join(path.read_text(encoding="utf-8") for path in (TEMPLATES / "report.css", FOLDER / "fit.css"))
     return environment.get_template("fit.html").render(
         style=Markup(style),
-        title=words.title(document),
-        subtitle=words.subtitle(document),
+        title=fit.title(document),
+        subtitle=fit.subtitle(document),
         why=document["why"],
-        mapping=words.mapping(document),
-        headlines=words.headlines(document),
+        mapping=fit.mapping(document),
+        headlines=fit.headlines(document),
         curves=Markup(drawings.curves(document)),
         steps=Markup(drawings.steps(document)),
         residuals=Markup(drawings.residuals(document)),
-        parameters=words.parameters(document),
-        models=words.models(document),
-        cells=words.cells(document),
-        notes=words.notes(document),
+        parameters=fit.parameters(document),
+        models=fit.models(document),
+        cells=fit.cells(document),
+        notes=fit.notes(document),
         command=document.get("command"),
         versions=", ".join(f"{name} {version}" for name, version in document["versions"].items()),
     )

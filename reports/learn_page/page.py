@@ -9,7 +9,7 @@ from markupsafe import Markup
 
 from rpusim.reports.page.page import TEMPLATES
 from rpusim.reports.page.svg import WIDTH, drawing, element, text, tip
-from rpusim.reports.words import learn as words
+from rpusim.reports.words import learn
 from rpusim.reports.words.learn import Document
 
 FOLDER = Path(__file__).parent / "templates"
@@ -28,12 +28,12 @@ def page(document: Document) -> str:
     style = "\n".join(path.read_text(encoding="utf-8") for path in (TEMPLATES / "report.css", FOLDER / "learn.css"))
     return environment.get_template("learn.html").render(
         style=Markup(style),
-        title=words.title(document),
-        subtitle=words.subtitle(document),
+        title=learn.title(document),
+        subtitle=learn.subtitle(document),
         sentence=document["sentence"],
         bars=Markup(bars(document)),
-        table=words.table(document),
-        notes=words.notes(document),
+        table=learn.table(document),
+        notes=learn.notes(document),
         failures=[(row["title"], row["why"]) for row in document["algorithms"] if "why" in row],
         command=document.get("command"),
     )
@@ -58,7 +58,7 @@ def bars(document: Document) -> str:
     drawn.append(text("test error", right + 12, base + 18))
     for number, row in enumerate(rows):
         y, error = _TOP + _ROW * number, row["error"]
-        words_of = f"{row['title']}: {words.percent(error['mean'])} ({row['verdict']})"
+        words_of = f"{row['title']}: {learn.percent(error['mean'])} ({row['verdict']})"
         drawn.append(text(row["title"], _LEFT - 12, y + 21, text_anchor="end", class_="name"))
         tone = "bar " + row["verdict"].replace(" ", "-")
         width = max(x(error["mean"]) - _LEFT, 1.0)
@@ -66,11 +66,11 @@ def bars(document: Document) -> str:
         ends = x(error["low"]), x(error["high"])
         drawn.append(element("line", x1=ends[0], x2=ends[1], y1=y + 17, y2=y + 17, class_="interval"))
         labels.append(
-            text(f"{words.percent(error['mean'])}, {row['verdict']}", max(ends[1], _LEFT) + 8, y + 21, class_="value")
+            text(f"{learn.percent(error['mean'])}, {row['verdict']}", max(ends[1], _LEFT) + 8, y + 21, class_="value")
         )
     floating = document["floating_point_error"]
     if floating is not None:
         at = x(floating)
         drawn.append(element("line", x1=at, x2=at, y1=_TOP - 6, y2=base, class_="floating"))
-        drawn.append(text(f"floating point {words.percent(floating)}", at + 6, _TOP - 10, class_="floating"))
+        drawn.append(text(f"floating point {learn.percent(floating)}", at + 6, _TOP - 10, class_="floating"))
     return drawing(*drawn, *labels, width=WIDTH, height=height, label="Test error of every algorithm, the best first")

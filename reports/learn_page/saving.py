@@ -6,9 +6,9 @@ import json
 from pathlib import Path
 from typing import Any
 
-from rpusim.reports.learn_page.page import page
+from rpusim.reports.learn_page import page
 from rpusim.reports.page.saving import save
-from rpusim.reports.study_page.report import page as study_page
+from rpusim.reports.study_page import report
 from rpusim.workloads.learn.learn import learn
 from rpusim.workloads.results import files
 from rpusim.workloads.results.study_folder import DOCUMENT
@@ -24,8 +24,8 @@ def learned(device: Any, folder: str | Path, **options: Any) -> dict[str, Any]:
     folder = Path(folder)
     document = learn(device, folder, save, **options)
     files.replace(folder / "learn.json", json.dumps(document, indent=1, allow_nan=False) + "\n")
-    files.replace(folder / "learn.html", page(document))
+    files.replace(folder / "learn.html", page.page(document))
     for each in (folder, folder / "search"):
         study = json.loads((each / DOCUMENT).read_text(encoding="utf-8"))
-        files.replace(each / "report.html", study_page(study))
+        files.replace(each / "report.html", report.page(study))
     return document

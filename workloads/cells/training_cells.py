@@ -24,7 +24,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, fields, replace
 from functools import partial
-from typing import Any, cast
+from typing import Any, ClassVar, Literal, cast
 
 from rpusim.arch.chips.bill_of_parts import bill_of_parts
 from rpusim.arch.chips.chip import Chip
@@ -64,6 +64,13 @@ class UnitCells:
     source: str
     endurance: Endurance
     execution: Execution = Execution.MERGED
+    learns: ClassVar[Literal[True]] = True
+    measures_drift: ClassVar[bool] = False
+
+    @property
+    def calibration_pairs(self) -> int:
+        """Pairs of pulses by which symmetry points are found before the first sample."""
+        return self.cell.calibration_pairs
 
     @property
     def layout(self) -> CellLayout:

@@ -60,7 +60,8 @@ class Timed(Frozen):
 class Range(Frozen):
     """Any number from ``low`` to ``high``, for searches that draw.
 
-    Whole numbers if both ends are. ``log``: as many in each decade as in any other.
+    low, high: its ends; whole numbers are drawn if both are whole.
+    log:       whether as many are drawn in each decade as in any other.
     """
 
     low: int | float
@@ -75,7 +76,10 @@ class Range(Frozen):
 
 
 class Random(Frozen):
-    """Draw so many points, each value for itself."""
+    """Draw points, each value for itself.
+
+    random: how many.
+    """
 
     random: AtMost
 
@@ -106,7 +110,10 @@ class Rungs(Frozen):
 
 
 class Limit(Frozen):
-    """A point is acceptable if a figure is at most ``most``, and at least ``least``, each with its unit."""
+    """Say which points are acceptable by a figure.
+
+    most, least: what it is at most, and at least, each with its unit; null: anything.
+    """
 
     most: Any = None
     least: Any = None

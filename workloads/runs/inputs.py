@@ -34,16 +34,12 @@ from rpusim.workloads.data import kinds
 from rpusim.workloads.data.dataset import Data, Dataset
 from rpusim.workloads.results.document import package_version
 from rpusim.workloads.runs.checkpoint import digest
-from rpusim.workloads.runs.kept_networks import captured_once
 from rpusim.workloads.runs.settings import Experiment, Retraining, Use
 from rpusim.workloads.zoo import networks
 
 Cells = UnitCells | InferenceCells
 """What stands at the cross-points of arrays: cells that learn there, or that are programmed and read."""
 
-GivenNetwork = str | Network | tuple[nn.Module, Any]
-"""A network as a user names it: one of the zoo, ``file.py:function``, a torch module with the shape of a sample (or
-whatever else `rpusim.capture` takes for it), or what `rpusim.capture` found."""
 GivenDevice = str | dict[str, Any] | PulsedDevice | type[PulsedDevice] | InferenceConfig
 """A device as a user names it: a way to train or to infer, a mapping with ``model``, a device of the user's own (see
 `rpusim.workloads.cells.own_devices`), or an `InferenceConfig`."""
@@ -172,33 +168,6 @@ def load(experiment: Experiment, given: Data | None = None) -> Inputs:
             for kind in chip.tiles:
                 kind.writing(chip.name)
     return Inputs(experiment, digital, network, samples, cells, placement, input_shape)
-
-
-def load_network(given: GivenNetwork, training: bool = False) -> Network:
-    """Return the layers of a network of the zoo, of ``file.py:function``, or those given as a value.
-
-    training: whether it is wanted as it is in training; else as in evaluation.
-
-    No weight is allocated, so networks far larger than this machine's memory can be asked about.
-    """
-    if isinstance(given, Network):
-        return given
-    if isinstance(given, tuple):
-        module, input_shape = given
-        return capture(module, input_shape, training=training)
-    if isinstance(given, nn.Module):
-        raise InputError(f"network: got a {type(given).__name__} alone, accepted: (module, shape of one sample)")
-    try:
-        with torch.device("meta"):
-            module, input_shape = networks.build(given)
-    except InputError as error:
-        if not isinstance(error.__cause__, NotImplementedError | RuntimeError):
-            raise
-        module, input_shape = networks.build(given)  # its function reads values, which are not there on "meta"
-    if given in networks.NETWORKS:
-        says = f"{module} {input_shape} {training}"
-        return captured_once(given, says, lambda: capture(module, input_shape, given, training))
-    return capture(module, input_shape, given, training)
 
 
 def load_cells(given: GivenDevice, chip: Chip) -> Cells:

@@ -31,7 +31,8 @@ from rpusim.workloads.cells.replicas import rows_of_replicas, similarity
 from rpusim.workloads.cells.training_cells import UnitCells
 from rpusim.workloads.clock import sampling
 from rpusim.workloads.clock.coupling import Coupling
-from rpusim.workloads.clock.loop_log import LoopActivity, LoopLog, in_order
+from rpusim.workloads.clock.loop_activity import LoopActivity
+from rpusim.workloads.clock.loop_log import LoopLog, in_order
 from rpusim.workloads.clock.meter import Meter
 from rpusim.workloads.clock.modes import Modes
 from rpusim.workloads.results import document
@@ -178,6 +179,10 @@ class ChipMeter:
         seconds: at least 0. Cells that were programmed then are older by so many seconds, as after `drift`.
         """
         self._coupling.idle(seconds)
+
+    def __str__(self) -> str:
+        self._coupling.settle()
+        return str(self.report()) if self._meter.samples else "the chip under a placed module, which has not run yet"
 
     def _repr_html_(self) -> str | None:
         """Return what a notebook shows: the report in a small table."""

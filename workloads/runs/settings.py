@@ -62,7 +62,11 @@ class Recipe(Sourced):
 
 
 class Pause(Sourced):
-    """The chip stands still for ``time`` after epoch ``after_epoch`` (counted from 1), its weights in the arrays."""
+    """The chip stands still, its weights in the arrays.
+
+    after_epoch: after which epoch, counted from 1.
+    time:        for how long.
+    """
 
     after_epoch: Count
     time: Seconds
@@ -73,7 +77,11 @@ class Pause(Sourced):
 
 
 class Idle(Sourced):
-    """Time in which nothing is computed: ``per_mini_batch`` before each one (its data are loaded), and ``pauses``."""
+    """Time in which nothing is computed.
+
+    per_mini_batch: before each mini-batch, while its data are loaded.
+    pauses:         longer ones, between epochs.
+    """
 
     per_mini_batch: SecondsOrZero
     pauses: Annotated[tuple[Pause, ...], Several] = ()
@@ -114,7 +122,10 @@ class Use(Sourced):
 
 
 class Refresh(Sourced):
-    """What capacitors have lost is written back after ``every`` seconds, see `rpusim.workloads.clock.coupling`."""
+    """What capacitors have lost is written back, see `rpusim.workloads.clock.coupling`.
+
+    every: after so long.
+    """
 
     every: Seconds
 

@@ -144,7 +144,7 @@ def test_an_own_class_learns_on_a_chip_and_the_chip_counts_it(of_class: str) -> 
         error = (model(x) - wanted).square().mean()
         error.backward()
         optimizer.step()
-        errors.append(float(error))
+        errors.append(error.item())
     assert sum(errors[-5:]) < 0.5 * sum(errors[:5])
     report = model.chip.report()
     assert report["time"]["total_s"] > 0
