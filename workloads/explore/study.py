@@ -26,6 +26,7 @@ from rpusim.arch.contract.configuration import find_yaml, parse, read_yaml, ship
 from rpusim.arch.contract.sourced import Frozen, Several
 from rpusim.arch.schedule.schedules import Schedule
 from rpusim.errors import InputError, nearest, written
+from rpusim.workloads.cells.own_devices import described
 from rpusim.workloads.explore.claims import Claim, Paper, found
 from rpusim.workloads.results.measures import MEASURES
 from rpusim.workloads.runs.settings import file_name
@@ -52,7 +53,7 @@ class Timed(Frozen):
     batch: AtMost = 1
     schedule: Schedule = "sequential"
     bias: Literal["column", "digital"] = "column"
-    device: str | dict[str, Any] | None = None
+    device: Annotated[str | dict[str, Any] | None, BeforeValidator(described)] = None
     replicas: dict[str, int] = {}
 
 

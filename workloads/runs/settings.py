@@ -26,6 +26,7 @@ from rpusim.errors import InputError, nearest
 from rpusim.workloads import zoo
 from rpusim.workloads.cells import OF_THE_CHIP
 from rpusim.workloads.cells.management import Management
+from rpusim.workloads.cells.own_devices import described
 from rpusim.workloads.clock.sampling import Timing
 
 MOST_SEED = 2**63 - 1
@@ -172,7 +173,8 @@ class Experiment(Sourced):
     data:        a name such as digits, a file or a folder, or ``file.py:function`` (see `rpusim.workloads.data.kinds`).
     chip:        a preset's name, a YAML file, or a mapping of ``like`` and fields that are changed in it (see
                  `rpusim.arch.chips.chip.GivenChip`).
-    device:      a configuration's name, or a mapping with ``model``, that model's parameters and a ``cell`` (see
+    device:      a configuration's name, a device of the user's own (a YAML file, ``mine.py:Device``, or an object,
+                 which becomes a mapping), or a mapping with ``model``, that model's parameters and a ``cell`` (see
                  `rpusim.workloads.cells.training_cells`).
     bias:        where biases are: a column of the array, or digital.
     exclude:     layers and parameters whose weights stay digital, by name or pattern.
@@ -196,7 +198,7 @@ class Experiment(Sourced):
     network: str
     data: str
     chip: str | dict[str, Any]
-    device: str | dict[str, Any]
+    device: Annotated[str | dict[str, Any], BeforeValidator(described)]
     bias: Literal["column", "digital"]
     exclude: Annotated[tuple[str, ...], Several] = ()
     recipe: Recipe
