@@ -26,7 +26,6 @@ from rpusim.errors import InputError, nearest
 from rpusim.workloads import zoo
 from rpusim.workloads.cells import OF_THE_CHIP
 from rpusim.workloads.cells.management import Management
-from rpusim.workloads.cells.own_devices import described
 from rpusim.workloads.clock.sampling import Timing
 
 MOST_SEED = 2**63 - 1
@@ -35,6 +34,15 @@ OF_CHIPS = tuple(name for name in ChipDescription.model_fields if name not in {"
 """Fields of a chip, which changes of an experiment may name directly."""
 FOLDER = zoo.FOLDER / "experiments"
 """Where the experiments that ship lie."""
+
+
+def _described(given: object) -> object:
+    """Write a device that is an object as a mapping; files, names and mappings need no torch."""
+    if isinstance(given, str | dict):
+        return given
+    from rpusim.workloads.cells.own_devices import described
+
+    return described(given)
 
 
 def _with_fresh_weights(schedule: object) -> object:
@@ -198,7 +206,7 @@ class Experiment(Sourced):
     network: str
     data: str
     chip: str | dict[str, Any]
-    device: Annotated[str | dict[str, Any], BeforeValidator(described)]
+    device: Annotated[str | dict[str, Any], BeforeValidator(_described)]
     bias: Literal["column", "digital"]
     exclude: Annotated[tuple[str, ...], Several] = ()
     recipe: Recipe
