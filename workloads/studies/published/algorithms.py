@@ -19,7 +19,6 @@ def algorithms() -> Simulated:
         "rasch/mixed-precision": lambda: 1e6 * _seconds("mixed-precision-reram-sb"),
         "rasch/agad": lambda: _seconds("agad-reram-sb") / _seconds("ttv2-reram-sb"),
         "rasch/chopped": lambda: _seconds("chopped-ttv2-reram-sb") / _seconds("ttv2-reram-sb"),
-        "rasch/ttv2": lambda: _seconds("mixed-precision-reram-sb") / _seconds("ttv2-reram-sb"),
     }
 
 
