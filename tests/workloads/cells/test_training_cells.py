@@ -259,7 +259,7 @@ class TestLayout:
 
     def test_a_chip_with_too_few_arrays_is_refused(self) -> None:
         with pytest.raises(
-            InputError, match=r"layer 'fc1' \(4096 x 9217\) needs \d+ arrays of .*, but \d+ of 64 are left"
+            InputError, match=r"'fc1' \(4096 x 9217\) needs \d+ arrays of .*, but \d+ of 64 are left"
         ):
             estimate.map_network("alexnet", CHIP, device="tiki-taka-ecram")
 
