@@ -4,7 +4,8 @@ A tile's buffer takes in results for the layers on it (a STORE), and holds them 
 time: in inference by the last window that sees them, in training by the update, as if those that wait elsewhere
 meanwhile (`storage`) had stayed. Parts of a sum of branches are held until they are summed. Not counted: the network's
 input where it is taken to be there, partial sums, what a recurrent layer sends itself, and the digital memory of unit
-cells.
+cells. Bits of a recurrent layer and of another one on the same tile are not told apart: there, the account may go below
+what came in.
 """
 
 from __future__ import annotations
