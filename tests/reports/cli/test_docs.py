@@ -92,7 +92,8 @@ def test_the_python_in_the_readme_runs(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     exec(code.replace("epochs=5", "epochs=1"), {})
     printed = capsys.readouterr().out
-    assert "Test error" in printed and "set the pace" in printed and " beside " in printed and " J per sample" in printed
+    for words in ("Test error", "set the pace", " beside ", " J per sample"):
+        assert words in printed
     assert (tmp_path / "curve.svg").read_text().startswith("<svg")
     assert (tmp_path / "runs" / "reram" / "report.html").is_file()
 
