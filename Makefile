@@ -12,7 +12,7 @@ SEED ?= 0
 ROOM ?=
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: run test test-slow lint types mutants fuzz wheel environment clean
+.PHONY: run test test-slow lint types mutants fuzz shipped wheel environment clean
 
 run: environment
 	$(BIN)/rpusim run
@@ -37,6 +37,12 @@ mutants: environment
 # N altered inputs are tried (10000 unless given), each of which follows from SEED and its number alone.
 fuzz: environment
 	$(BIN)/python tests/fuzz/fuzz.py --number $(if $(filter file,$(origin N)),10000,$(N)) --seed $(SEED)
+
+# What ships although it follows from the sources: graphs of the zoo, the list of `rpusim presets`, a page of fields.
+shipped: environment
+	$(BIN)/python -m rpusim.workloads.runs.given_network
+	$(BIN)/python -m rpusim.reports.cli.catalogue
+	$(BIN)/python -m rpusim.reports.guide.pages
 
 wheel: environment
 	rm -rf dist

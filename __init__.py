@@ -109,7 +109,7 @@ def __getattr__(name: str) -> Any:
     if name not in _HOMES:
         raise AttributeError(f"module 'rpusim' has no attribute {name!r}")
     if _HOMES[name].startswith("rpusim.workloads"):
-        import_module("rpusim.reports.page.notebook")  # what comes from there looks like something in a notebook
+        import_module("rpusim.reports.page.views")  # what comes from there shows itself
     return getattr(import_module(_HOMES[name]), name)
 
 

@@ -111,8 +111,8 @@ class TileKind(Sourced):
 
     @property
     def turns(self) -> bool:
-        """Whether its arrays can be read from their rows to their columns, with whole weights in single cells."""
-        return self.trains and self.array.cells_per_weight == 1
+        """Whether its arrays can be read from their rows to their columns, each slice of a weight for itself."""
+        return self.trains
 
     def writing(self, chip: str = "", need: str = "") -> Programming:
         """How cells of this kind are written, for whoever has to write some.

@@ -170,6 +170,7 @@ class ActivityLog:
 
     step: number of the current mini-batch, written into every row; whoever drives the training raises it by one each.
     uses: numbers of the layers that rows of several uses of one weight get, use by use; empty: rows stay as they are.
+    tiles: use by use, the number that rows of each tile get; None: its own.
 
     >>> log = ActivityLog()
     >>> log.append(2, layer=0, tile=0, phase=Phase.FORWARD, vector=[0, 1], passes=[1, 2])
@@ -180,6 +181,7 @@ class ActivityLog:
     def __init__(self) -> None:
         self.step = 0
         self.uses: tuple[int, ...] = ()
+        self.tiles: tuple[Integers | None, ...] = ()
         self._length = 0
         self._parts: list[tuple[int, int, dict[str, ArrayLike]]] = []
 

@@ -4,6 +4,10 @@ Copied code is optimised again in every caller, and in the callers of these: a f
 compiled seven times. What is called once for a whole matrix gains nothing by that. A function that lies apart is
 compiled once; its callers know it by the name of its symbol, which LLVM finds among what this process has compiled or
 loaded. So whoever loads a caller from the disk has to load what it calls first: what that is, is kept with the caller.
+
+numba also makes two ways in for every function, one for Python and one for C, which unpack each argument: for a table
+of twenty arrays that takes longer to compile than many a function. Callers that are compiled need neither, so that each
+function has a twin without them (`for_callers`), which is all that is ever compiled of one that Python does not call.
 """
 
 # mypy: allow-untyped-calls
@@ -30,13 +34,24 @@ class Need(NamedTuple):
     symbol: str
 
 
-def lay_apart(dispatcher: Any) -> None:
-    """Have callers of a compiled function, a dispatcher of numba, jump to it from now on."""
-    add, call = dispatcher.add_overload, dispatcher.get_call_template
+NO_WAYS_IN: dict[str, Any] = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
+"""What numba is told of a function that only compiled functions call."""
+
+
+def for_callers(dispatcher: Any, twin: Any) -> None:
+    """Have compiled callers of a function, a dispatcher of numba, call its twin, which was made with `NO_WAYS_IN`."""
+    call = twin.get_call_template
 
     def get_call_template(given: tuple[Any, ...], named: dict[str, Any]) -> Any:
         # Where numbers stand in the code of a caller, numba would compile the function for each of them.
         return call(tuple(map(types.unliteral, given)), {name: types.unliteral(each) for name, each in named.items()})
+
+    dispatcher.twin, dispatcher.get_overload, dispatcher.get_call_template = twin, twin.get_overload, get_call_template
+
+
+def lay_apart(dispatcher: Any) -> None:
+    """Have callers of a compiled function, a dispatcher of numba, jump to it from now on."""
+    add = dispatcher.add_overload
 
     def add_overload(result: Any) -> None:
         context = result.target_context
@@ -45,7 +60,7 @@ def lay_apart(dispatcher: Any) -> None:
         _BY_SYMBOL[result.fndesc.llvm_func_name] = dispatcher, tuple(result.signature.args)
         add(result)
 
-    dispatcher.add_overload, dispatcher.get_call_template = add_overload, get_call_template
+    dispatcher.add_overload = add_overload
 
 
 def needs_of(result: Any) -> list[Need]:
@@ -78,5 +93,5 @@ def _reached(function: Any, known: set[int]) -> Iterator[Any]:
     for value in function.__globals__.values():
         if isinstance(value, Dispatcher) and id(value) not in known:
             known.add(id(value))
-            yield value
+            yield getattr(value, "twin", value)
             yield from _reached(value.py_func, known)

@@ -12,6 +12,7 @@ Ctrl-C. They write only to arrays that they are given.
 # mypy: allow-untyped-calls
 from __future__ import annotations
 
+import gc
 import hashlib
 import os
 import pickle
@@ -21,6 +22,7 @@ import warnings
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
+from types import FunctionType
 from typing import Any, TypeVar
 
 import numba
@@ -32,12 +34,14 @@ from numba.core.caching import (
 )
 from numba.core.dispatcher import Dispatcher
 
-from rpusim.arch.contract.apart import lay_apart, needs_of, provide
+from rpusim.arch.contract.apart import NO_WAYS_IN, for_callers, lay_apart, needs_of, provide
 from rpusim.errors import Notice
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 _DIGEST = 32
+_RARELY = 200_000, 20, 100
+"""Thresholds of Python's search for garbage: what numba makes mostly stays, and going through it takes time."""
 _PRIVATE = stat.S_IRWXG | stat.S_IRWXO
 
 
@@ -66,15 +70,58 @@ def kept(function: Callable[..., Any], apart: bool = False, **options: Any) -> A
     apart: compiled callers jump to the function instead of taking in its code, see `rpusim.arch.contract.apart`.
     """
     made = numba.njit(nogil=True, **options)(function)
-    if apart and isinstance(made, Dispatcher):
-        lay_apart(made)
-    if hasattr(made, "_cache"):  # not so where NUMBA_DISABLE_JIT leaves the function as it is
-        try:
-            made._cache = _Cache(function)
-        except (RuntimeError, OSError):  # numba finds no folder
-            if Path(function.__code__.co_filename).exists():  # what was typed in was never kept
-                _say("compiled loops cannot be kept, and every process compiles them again, which takes up to a minute")
+    if not isinstance(made, Dispatcher):  # NUMBA_DISABLE_JIT leaves the function as it is
+        return made
+    _keep(made)
+    if apart:
+        twin = numba.njit(nogil=True, **options, **NO_WAYS_IN)(twin_of(function))
+        lay_apart(twin)
+        _keep(twin)
+        for_callers(made, twin)
     return made
+
+
+def folders_of_loops() -> list[Path]:
+    """List the folders below which compiled loops are kept: beside the sources, or one; none if they cannot be kept."""
+    if os.environ.get("NUMBA_CACHE_DIR"):
+        return [Path(os.environ["NUMBA_CACHE_DIR"])]
+    root = Path(__file__).resolve().parents[2]
+    try:
+        inside = Path(_Cache(folders_of_loops).cache_path).resolve()
+    except (RuntimeError, OSError):
+        return []
+    return [root / floor for floor in ("arch", "kernels", "workloads")] if root in inside.parents else [inside]
+
+
+def twin_of(function: Callable[..., Any]) -> FunctionType:
+    """Copy a function under another name, for what only compiled functions call."""
+    assert isinstance(function, FunctionType), "a function of Python"
+    made = FunctionType(
+        function.__code__, function.__globals__, function.__name__, function.__defaults__, function.__closure__
+    )
+    made.__annotations__, made.__doc__ = function.__annotations__, function.__doc__
+    made.__qualname__, made.__module__ = f"{function.__qualname__}_within", function.__module__
+    return made
+
+
+def _keep(made: Any) -> None:
+    """Have numba keep on disk what a function compiles to, and look for garbage rarely while it compiles."""
+    compile_now = made.compile
+
+    def compile_in_peace(signature: Any) -> Any:
+        before = gc.get_threshold()
+        gc.set_threshold(*_RARELY)
+        try:
+            return compile_now(signature)
+        finally:
+            gc.set_threshold(*before)
+
+    made.compile = compile_in_peace
+    try:
+        made._cache = _Cache(made.py_func)
+    except (RuntimeError, OSError):  # numba finds no folder
+        if Path(made.py_func.__code__.co_filename).exists():  # what was typed in was never kept
+            _say("compiled loops cannot be kept, and every process compiles them again, which takes up to a minute")
 
 
 @cache

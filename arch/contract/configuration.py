@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import types
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from functools import lru_cache
 from pathlib import Path
@@ -18,6 +18,8 @@ from rpusim.errors import InputError, nearest, shown, written
 __all__ = ["find_yaml", "is_text", "is_yaml", "parse", "read_yaml", "shipped", "shown"]
 
 YAML_SUFFIXES = (".yaml", ".yml")
+MOST_SAID = 12
+"""So many wrong fields of a file are told one by one; of more, their number."""
 Model = TypeVar("Model", bound=BaseModel)
 
 
@@ -93,7 +95,7 @@ def parse(model: type[Model], fields: dict[str, Any], where: str) -> Model:
     model: the pydantic model of the block.
     fields: what the file says, by field.
     where: where it stands, such as the file's name, with which an error begins.
-    Raises `InputError` on the first thing that is wrong.
+    Raises `InputError` that says all that is wrong.
     """
     if (wrong := _unusable(fields)) is not None:
         raise InputError(f"{where}: {wrong}")
@@ -131,26 +133,37 @@ def _unusable(given: object, place: tuple[str, ...] = ()) -> str | None:
 
 
 def _sentence(model: type[BaseModel], error: ValidationError) -> str:
-    """Say which field is wrong, what was given, and what is accepted: of pydantic's first error, or of all missing."""
+    """Say of every field that is wrong what was given, and what is accepted; and which fields are missing."""
     errors = error.errors(include_url=False)
-    first = errors[0]
-    place, within = _walk(model, first["loc"])
-    field = ".".join(place)
+    said: dict[tuple[str, ...], str] = {}
     if missing := [e["loc"] for e in errors if e["type"] == "missing"]:
-        names = [_missing(model, loc) for loc in missing]
+        names = list(dict.fromkeys(_missing(model, loc) for loc in missing))
         verb = "is" if len(names) == 1 else "are"
-        return f"{_listed(names)} {verb} missing; every number and every cost has to be given"
-    if first["type"] == "extra_forbidden":
-        _, block = _walk(model, first["loc"][:-1])
+        said[()] = f"{_listed(names)} {verb} missing; every number and every cost has to be given"
+    for each in errors:
+        place = tuple(_walk(model, each["loc"])[0])
+        if each["type"] != "missing" and place not in said:
+            said[place] = _wrong(model, each, [e for e in errors if tuple(_walk(model, e["loc"])[0]) == place])
+    sentences = list(said.values())
+    more = f"; and {len(sentences) - MOST_SAID} more fields are wrong" if len(sentences) > MOST_SAID else ""
+    return "; ".join(sentences[:MOST_SAID]) + more
+
+
+def _wrong(model: type[BaseModel], error: Any, of_field: Sequence[Any]) -> str:
+    """Say what is wrong with a field; of_field: all that pydantic found of it."""
+    place, within = _walk(model, error["loc"])
+    field = ".".join(place)
+    if error["type"] == "extra_forbidden":
+        _, block = _walk(model, error["loc"][:-1])
         return f"{shown(field)} is not a field{nearest(place[-1], getattr(block, 'model_fields', {}))}"
-    message = first["msg"].removeprefix("Value error, ")
-    if first["type"] == "value_error":
+    message = error["msg"].removeprefix("Value error, ")
+    if error["type"] == "value_error":
         inside = re.match(r"(\w+)(\.\w|: )", message)  # the message begins with the path of a field in this block
         names_field = inside is not None and inside[1] in getattr(within, "model_fields", {})
         return f"{field}{'.' if names_field else ': '}{message}" if field else message
     # a field may be one of several things, and pydantic has an error for each: say all that would have been accepted
-    messages = [_lower(e["msg"]) for e in errors if _walk(model, e["loc"])[0] == place]
-    return f"{shown(field)}: got {shown(written(first['input']))}, but {' or '.join(dict.fromkeys(messages))}"
+    messages = [_lower(each["msg"]) for each in of_field]
+    return f"{shown(field)}: got {shown(written(error['input']))}, but {' or '.join(dict.fromkeys(messages))}"
 
 
 def _missing(model: type[BaseModel], loc: tuple[int | str, ...]) -> str:

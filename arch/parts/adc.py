@@ -30,7 +30,10 @@ from rpusim.errors import InputError
 
 
 class SampleAndHold(Sourced):
-    """One capacitor and switch per output line, of the cost card ``card``."""
+    """One capacitor and switch per output line.
+
+    card: the cost card of one line's circuit.
+    """
 
     card: str
 
@@ -47,7 +50,11 @@ class SampleAndHold(Sourced):
 
 
 class Pool(Sourced):
-    """Converters that ``tiles`` neighbouring tiles share; each of ``banks`` converts a side of one array at a time."""
+    """Converters that neighbouring tiles share.
+
+    tiles: how many tiles share them.
+    banks: sets of converters; each converts a side of one array at a time.
+    """
 
     tiles: Count
     banks: Count

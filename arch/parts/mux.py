@@ -12,7 +12,10 @@ from rpusim.arch.parts.part import Card, Part
 
 
 class Mux(Sourced):
-    """One switch per output line, of the cost card ``card``."""
+    """One switch per output line.
+
+    card: the cost card of one line's switch.
+    """
 
     card: str
 

@@ -12,6 +12,7 @@ import numpy as np
 
 from rpusim.arch.contract.activity import Phase
 from rpusim.arch.contract.columns import Integers, Operand, pick
+from rpusim.arch.engine.events import SAMPLE
 from rpusim.arch.engine.program import only
 from rpusim.arch.schedule.plan import LayerPlan
 from rpusim.arch.schedule.spreading import spread
@@ -73,8 +74,11 @@ class Movement:
         total = max(writer.kept[work.layer.index].input_bits for work in works)
         with writer.builder.task(len(samples), Phase.FORWARD, first.index, 0, samples) as task:
             task.wait_for(waits)
+            task.of(SAMPLE)
             writer.units.outside(task, part, total, reading=True)
-            spread(writer, task, whole, lambda each: each.sent_among(shares, samples, number, number * 0), parts)
+            spread(
+                writer, task, whole, lambda each: each.sent_among(shares, samples, number, number * 0), parts, SAMPLE
+            )
             task.raise_(there)
         writer.complete()
         return there

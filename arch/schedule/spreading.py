@@ -26,6 +26,7 @@ def spread(
     messages: Iterable[Message],
     bits: Callable[[Message], Operand],
     parts: Iterable[Message] = (),
+    row: int = NO_ROW,
 ) -> None:
     """Add the messages of one home to its task.
 
@@ -35,9 +36,10 @@ def spread(
         messages: in the order in which they are sent.
         bits: of a message, one number for all processes or (processes,).
         parts: messages that wait where they arrive, to be summed with others; they are sent last.
+        row: of the events of the others, see `rpusim.arch.engine.events`.
     """
     parts = tuple(parts)
-    sending = _Sending(writer, bits, frozenset(map(id, parts)))
+    sending = _Sending(writer, bits, frozenset(map(id, parts)), row)
     for tree in trees((*messages, *parts)):
         arrived = writer.builder.gates(task.processes) + np.arange(task.processes) if _parts(tree) else None
         sending.go(task, tree, None, arrived)
@@ -55,7 +57,7 @@ class _Sending:
     """Send what a home sends.
 
     writer: of the program. bits: of a message, for all processes of the home's task. summed: ids of messages that wait
-    where they arrive.
+    where they arrive. row: of the events of all others.
 
     In its methods ``own`` are the processes of the home's task that a task is for (None: all), and ``arrived`` gates
     that a task for a copy raises at its end, one for each process of the home's task.
@@ -64,6 +66,7 @@ class _Sending:
     writer: Writer
     bits: Callable[[Message], Operand]
     summed: frozenset[int]
+    row: int
 
     def go(self, task: Task, tree: Branch, own: Integers | None, arrived: Integers | None) -> None:
         """Add a tree, from its first link on, to a task."""
@@ -111,10 +114,10 @@ class _Sending:
 
     def _end(self, task: Task, own: Integers | None, message: Message) -> None:
         """Write what has come into the buffer of its reader."""
-        task.of(PART if id(message) in self.summed else NO_ROW)
+        task.of(PART if id(message) in self.summed else self.row)
         self.writer.units.keep(task, message, pick(self.bits(message), own))
 
     def _row(self, tree: Branch) -> int:
         """Say of which row the events of a tree's first links are: `PART` if nobody reads it but for a sum."""
         waits = [id(message) in self.summed for message in tree.ends]
-        return PART if all(waits) and all(self._row(branch) == PART for branch in tree.branches) else NO_ROW
+        return PART if all(waits) and all(self._row(branch) == PART for branch in tree.branches) else self.row

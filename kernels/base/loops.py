@@ -22,10 +22,12 @@ from typing import Any, TypeAlias, TypeVar
 import numba
 import numpy as np
 from numba.core import types
+from numba.core.dispatcher import Dispatcher
 from numba.extending import intrinsic
 from numpy.typing import NDArray
 
 from rpusim.arch.contract import compiled_loops
+from rpusim.arch.contract.apart import NO_WAYS_IN, for_callers
 from rpusim.kernels.base.threads import several_threads
 
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -63,7 +65,10 @@ def inlined(function: Function) -> Function:
 
 @cache
 def _inlined(function: FunctionType) -> Any:
-    return numba.njit(function, error_model="numpy")
+    made = numba.njit(function, error_model="numpy")
+    if isinstance(made, Dispatcher):
+        for_callers(made, numba.njit(compiled_loops.twin_of(function), error_model="numpy", **NO_WAYS_IN))
+    return made
 
 
 @cache

@@ -66,6 +66,7 @@ class Hamiltonian(CellParameters):
     transfer_every:   vectors from one parallel read of A to the next.
     fast_lr:          learning rate of A, times that of the optimizer if scale_fast_lr.
     transfer_lr:      learning rate of C, times that of the optimizer if scale_transfer_lr.
+    scale_fast_lr, scale_transfer_lr: whether these are times that of the optimizer.
     orthogonal:       vectors u in cycles of a Walsh-Hadamard matrix (else random signs).
     transfer_forward: periphery of the read; its noise and bound management are always off.
     transfer_update:  how the write is pulsed.

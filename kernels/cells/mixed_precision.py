@@ -45,9 +45,12 @@ class MixedPrecision(CellParameters):
 
     inner:               the cell that holds the weights: a single device, or a vector, reference or one-sided cell.
     transfer_every:      mini-batches from one transfer to the next.
-    n_rows_per_transfer: rows per transfer; 0: all. random_row: they start anywhere instead of going round.
-    granularity:         epsilon; 0: the granularity of the inner cell. transfer_lr: see equation 3.
-    n_x_bins, n_d_bins:  quantisation of x and d; 0: none. stoc_round_x, stoc_round_d: round at random.
+    n_rows_per_transfer: rows per transfer; 0: all.
+    random_row:          whether they start anywhere instead of going round.
+    granularity:         epsilon; 0: the granularity of the inner cell.
+    transfer_lr:         learning rate of the transfer, see equation 3.
+    n_x_bins, n_d_bins:  quantisation of x and d; 0: none.
+    stoc_round_x, stoc_round_d: whether they are rounded at random.
     late_transfer:       check for a transfer before a mini-batch is counted, see the module.
 
     Source: the module; parameters named as in AIHWKit (Rasch et al. 2021).

@@ -48,6 +48,7 @@ class OneSided(CellParameters):
     """Put a pair of devices that only go up at every cross-point.
 
     refresh_every:  vectors from one refresh to the next, or mini-batches if ``units_in_mbatch``; 0: never.
+    units_in_mbatch: whether ``refresh_every`` counts mini-batches.
     refresh_upper_thres, refresh_lower_thres: equation 3, as fractions of the mean w_max.
     refresh_forward: periphery of the read; its noise and bound management are always off.
     refresh_update:  how the difference is written back.

@@ -115,10 +115,12 @@ class PulsedDevice(Device):
     dw_min:            mean size of one pulse, in weight (at weight 0 for most devices).
     dw_min_dtod:       spread of the step size, common to both directions; exp(dw_min_dtod xi) if
                        ``dw_min_dtod_log_normal``, else 1 + dw_min_dtod xi.
+    dw_min_dtod_log_normal: whether that spread is log-normal.
     dw_min_std:        cycle-to-cycle noise of one pulse, relative to the step.
     up_down:           systematic asymmetry: shrinks the down steps if > 0, the up steps if < 0, by this fraction.
     up_down_dtod:      spread of the asymmetry, in units of dw_min, opposite in the two directions.
-    w_max, w_min:      mean bounds, in weight; w_max_dtod, w_min_dtod: their spreads.
+    w_max, w_min:      mean bounds, in weight.
+    w_max_dtod, w_min_dtod: their spreads.
     enforce_consistency: make steps and bounds that came out with the wrong sign positive (else such a cell is dead).
     corrupt_devices_prob, corrupt_devices_range: probability that a cell is stuck, and how far from 0 at most (in
                        weight).

@@ -26,7 +26,9 @@ step: Any = None
 read: Any = None
 DOWN = STRIDE = ONLY_UP = 0
 
-_ZERO, _ONE = np.uint32(0), np.uint32(1)
+_ZERO, _ONE, _0 = np.uint32(0), np.uint32(1), np.float32(0)
+# Rows that a thread takes at a time.
+_ROWS = 16
 # A list entry is a column's index, with this bit set if the column's value is negative.
 _NEGATIVE = np.int32(1 << 30)
 _INDEX = np.int32((1 << 30) - 1)
@@ -65,35 +67,41 @@ def coincide(
             entries[at] = np.int32(j) | np.int32(under << np.int32(30))
             at += np.int32(np.int32(np.uint32(plus[j] >> shift) & _ONE) | under)
     starts[-1] = at
-    for i in prange(weights.shape[0]):
-        noise = np.zeros(width, np.float32)
-        weight_row, cell_row = weights[i], cells[i]
-        for word in range(first_word, after_word):
-            minus = rows[1, word, i]
-            left = np.uint32(rows[0, word, i] | minus)
-            while left != _ZERO:
-                shift = trailing_zeros(left)
-                slot = 32 * word + int(shift)
-                left = np.uint32(left & np.uint32(left - _ONE))
-                down_sign = _NEGATIVE if np.uint32(minus >> np.uint32(shift)) & _ONE != _ZERO else np.int32(0)
-                here = slot - 32 * first_word
-                hits = entries[starts[here] : starts[here + 1]]
-                if sigma > 0:
-                    a, c = nb_line_words(words[slot, 0], words[slot, 1], i, numbers_[slot])
+    longest = 0
+    for slot in range(len(starts) - 1):
+        longest = max(longest, starts[slot + 1] - starts[slot])
+    for block in prange((weights.shape[0] + _ROWS - 1) // _ROWS):
+        noise = np.empty(longest, np.float32)  # once for some rows: to find memory takes as long as a few pulses
+        for q in range(0 if sigma > 0 else longest):
+            noise[q] = _0
+        for i in range(block * _ROWS, min(weights.shape[0], (block + 1) * _ROWS)):
+            weight_row, cell_row = weights[i], cells[i]
+            for word in range(first_word, after_word):
+                minus = rows[1, word, i]
+                left = np.uint32(rows[0, word, i] | minus)
+                while left != _ZERO:
+                    shift = trailing_zeros(left)
+                    slot = 32 * word + int(shift)
+                    left = np.uint32(left & np.uint32(left - _ONE))
+                    down_sign = _NEGATIVE if np.uint32(minus >> np.uint32(shift)) & _ONE != _ZERO else np.int32(0)
+                    here = slot - 32 * first_word
+                    hits = entries[starts[here] : starts[here + 1]]
+                    if sigma > 0:
+                        a, c = nb_line_words(words[slot, 0], words[slot, 1], i, numbers_[slot])
+                        for q in range(len(hits)):
+                            noise[q] = sigma * nb_normal(nb_bits(a, c, hits[q] & _INDEX))
                     for q in range(len(hits)):
-                        noise[q] = sigma * nb_normal(nb_bits(a, c, hits[q] & _INDEX))
-                for q in range(len(hits)):
-                    j = hits[q] & _INDEX
-                    down = (hits[q] & _NEGATIVE) == down_sign
-                    if ONLY_UP and down:
-                        continue
-                    cell = j * STRIDE
-                    lowest, highest = cell_row[cell + BOUND_MIN], cell_row[cell + BOUND_MAX]
-                    of_step = read(cell_row, cell + (DOWN if down else UP))
-                    size = np.float32(step(weight_row[j], noise[q], *of_step))
-                    moved = weight_row[j] - size if down else weight_row[j] + size
-                    moved = lowest if moved < lowest else moved
-                    weight_row[j] = highest if moved > highest else moved
+                        j = hits[q] & _INDEX
+                        down = (hits[q] & _NEGATIVE) == down_sign
+                        if ONLY_UP and down:
+                            continue
+                        cell = j * STRIDE
+                        lowest, highest = cell_row[cell + BOUND_MIN], cell_row[cell + BOUND_MAX]
+                        of_step = read(cell_row, cell + (DOWN if down else UP))
+                        size = np.float32(step(weight_row[j], noise[q], *of_step))
+                        moved = weight_row[j] - size if down else weight_row[j] + size
+                        moved = lowest if moved < lowest else moved
+                        weight_row[j] = highest if moved > highest else moved
 
 
 def all_chunks(

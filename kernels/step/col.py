@@ -21,8 +21,10 @@ KINDS = 3
 FIRST_TILE, ROW_BLOCKS, COLUMN_BLOCKS, ROWS, COLUMNS, BIAS_COLUMN, DIGITAL_BIAS, SCALE, SCALES = range(9)
 # Of a convolution: positions of a sample, channels and sizes of the image, padding, and the window's places.
 POSITIONS, CHANNELS, DEPTH, HEIGHT, WIDTH, FRONT, TOP, LEFT, STARTS, OFFSETS, PLACES, IS_WINDOW = range(9, 21)
-# So many equal parts of the rows read columns of their own. Whether the weights on its tiles learn, and a digital bias.
-GROUPS, LEARNS, BIAS_LEARNS, LAYER_COLUMNS = range(21, 25)
+# So many equal parts of the rows read columns of their own. Whether the weights on its tiles learn, and a digital bias;
+# and what of the tiles stands still.
+GROUPS, LEARNS, BIAS_LEARNS, STILL, LAYER_COLUMNS = range(21, 26)
+NOTHING_STILL, WEIGHTS_STILL, BIASES_STILL = range(3)
 
 # Tiles: the names that its rows of activity bear, and whether it writes such; its size; the address of the weights that
 # reads see; how it learns; its first array; vectors that it has multiplied forward and backward.
@@ -32,8 +34,13 @@ NUMBER_OF_LAYER, NUMBER, WRITES_ROWS, TALL, WIDE, WEIGHTS, CELL, FIRST_ARRAY, FO
 # Addresses of what of a potential is left a cell further, of what comes out of cells, and of what reaches lines, where
 # wires matter; or 0.
 PERFECT, INPUTS_MANAGED, ROUND_IN, ROUND_OUT, TEST_LOW, NOISE, NOISES, GAINS, SHARE_OUT, REACHING = range(10)
-PERIPHERY, SIDE = 10, 10
-TILE_COLUMNS = 30
+# Where a product is put together from many conversions (`in_parts`): how many parts an input has (0: it is not so),
+# whether they are digits, their bits, whether the last one is driven with its sign, the DAC's levels and the highest
+# digit; the address of what parts are worth; slices of a weight (0: it is not cut), the addresses of what these are
+# worth and of what the lines hold that are read; of what a line's potential is worth where a slice is read alone, or 0.
+PARTS, SERIAL, DIGIT_BITS, OWN_SIGN, LEVELS_IN, TOP_DIGIT, WORTH, SLICED, OF_SLICES, LINES, READ_ALONE = range(10, 21)
+PERIPHERY, SIDE = 10, 21
+TILE_COLUMNS = PERIPHERY + 2 * SIDE
 # How a tile learns: by pulses on its only array; exactly, without pulses; by pulses on one array and transfers to
 # another; not in the loop.
 PULSED, EXACT, TRANSFERRED, ELSEWHERE = range(4)
@@ -84,11 +91,11 @@ READ_KEY, CHOP_KEY, ROW_CHOP_KEY, TRANSFER_KEYS = range(4)
 ACTIVITY = (
     *("step", "layer", "tile", "phase", "vector", "passes", "active_rows", "active_columns", "slots"),
     *("coincidences_up", "coincidences_down", "row_pulses", "column_pulses", "writes"),
-    *("adds", "multiplies", "divides", "compares", "randoms"),
+    *("adds", "multiplies", "divides", "compares", "randoms", "set_bits"),
 )
 STEP, LAYER_OF_ROW, TILE_OF_ROW, PHASE, VECTOR, PASSES, ACTIVE_ROWS, ACTIVE_COLUMNS, SLOTS = range(9)
 COINCIDENCES_UP, COINCIDENCES_DOWN, ROW_PULSES, COLUMN_PULSES, WRITES = range(9, 14)
-WORK = 14
+WORK, SET_BITS = 14, 19
 
 DONE, LOSS_NOT_FINITE, X_NOT_FINITE, D_NOT_FINITE = range(4)
 """How a run ends."""
@@ -98,7 +105,8 @@ class Tables(NamedTuple):
     """All that the loop knows of a network.
 
     program, parameters, updates, places:  of `layout.Layout`. order: the layers, as they are updated.
-    uses:       numbers of layers whose rows of activity are told apart by use, see `program.USES_AT`.
+    uses:       numbers of layers whose rows of activity are told apart by use, see `program.USES_AT`; for each of these
+                uses, where the numbers of its tiles begin, or -1; and these numbers.
     norms:      (norms, NORM_COLUMNS) of `between.norms`; norm_numbers: (norms,), norms_at: (norms, 3), where gradients
                 of factors and offsets lie, and how many there are.
     layers:     (layers, LAYER_COLUMNS).
@@ -135,7 +143,7 @@ class Room(NamedTuple):
 
     memory:  values and gradients. chosen: places that pooling chose.
     u, sums, x, y:  scratch: a tile's driven lines and sums, and the parts of vectors that it reads and makes.
-    passes, active: of vectors.
+    passes, active, set_bits: of vectors.
     """
 
     memory: Floats
@@ -146,6 +154,7 @@ class Room(NamedTuple):
     y: Floats
     passes: NDArray[np.int32]
     active: NDArray[np.int32]
+    set_bits: Integers
 
 
 class Piece(NamedTuple):

@@ -25,17 +25,18 @@ from rpusim.arch.contract.activity import ActivityLog
 from rpusim.errors import InputError
 from rpusim.kernels.base.threads import several_threads
 from rpusim.kernels.layers.base import AnalogLayer
+from rpusim.kernels.layers.gradient import masked
 from rpusim.kernels.mvm.compiled import block_of
 from rpusim.kernels.pulses.trains import not_finite
 from rpusim.kernels.step import col
 from rpusim.kernels.step.between.families import FAMILIES
 from rpusim.kernels.step.between.held import Dropout, Norm, Norms
 from rpusim.kernels.step.col import ACTIVITY, Piece, Room, Tables
-from rpusim.kernels.step.layers import Rows
 from rpusim.kernels.step.layout import Layout, laid_out
 from rpusim.kernels.step.loop import loop_of
 from rpusim.kernels.step.needs import needs_of
-from rpusim.kernels.step.placed import Matrix, Placed
+from rpusim.kernels.step.on_arrays.placed import Matrix, Placed
+from rpusim.kernels.step.on_arrays.rows import Rows
 from rpusim.kernels.step.program import (
     ERRORS,
     HOW_MANY,
@@ -46,6 +47,7 @@ from rpusim.kernels.step.program import (
     ROWS_OF,
     SORTED_ERRORS,
     SORTED_VECTORS,
+    TILES_AT,
     USES_AT,
     VECTORS,
     WHICH,
@@ -104,6 +106,8 @@ class CompiledStep:
         self._placed = [replace(each, layer=layer) for each, layer in zip(placed, graph.layers, strict=True)]
         if any(each.uses and len(each.uses) != each.layer.uses for each in self._placed):
             raise Unsuitable("a weight that is used more often in training than on the chip")
+        if any(each.layer.flips and each.free == (False, True) for each in self._placed):
+            raise Unsuitable("a frozen weight that is used transposed, whose biases learn")
         self._rows, self._norms, self._masks = Rows(self._placed), Norms(norms), masks
         self._order = list(order)
         self._sizes: dict[int, _Sized] = {}
@@ -223,6 +227,9 @@ class CompiledStep:
                     memory[at : at + vectors * size].reshape(vectors, size)
                     for at, size in ((x_at, about.columns), (d_at, about.rows))
                 )
+                (weights, biases) = self._placed[which].free
+                if weights != biases:
+                    x = masked(x, layer.groups, {"weight": float(weights), "bias": float(biases)})
                 vars(layer)["at_work"] = np.repeat(np.arange(about.uses), vectors // about.uses)
                 layer.send(x, d, rate)
                 layer.end_mini_batch()
@@ -242,12 +249,18 @@ class CompiledStep:
         r, n, uses = self._rows, self._norms, list[int]()
         for each, update in zip(self._placed, layout.updates, strict=True):
             if each.uses:
-                update[USES_AT] = len(uses)
-                uses += each.uses
+                update[USES_AT] = at = len(uses)
+                uses += [*each.uses, *[-1] * len(each.uses)]
+                for use, numbers in enumerate(each.numbers_of_tiles, at + len(each.uses)):
+                    if numbers is not None:
+                        uses[use] = len(uses)
+                        uses += numbers
         for row in layout.instructions:
             if row[OP] == LAYER:
+                use, of_layer = row[ROWS_OF], layout.updates[row[WHICH]]
                 told_apart = self._placed[row[WHICH]].uses
-                row[ROWS_OF] = told_apart[row[ROWS_OF]] if told_apart else -1
+                row[ROWS_OF] = told_apart[use] if told_apart else -1
+                row[TILES_AT] = uses[of_layer[USES_AT] + len(told_apart) + use] if told_apart else -1
         norms_at = np.column_stack([layout.of_norms, np.array(n.counts, np.int64)])
         return Tables(
             program=layout.instructions,
@@ -290,7 +303,7 @@ class CompiledStep:
             np.empty(most, np.int32),
             np.empty(most, np.int32),
         )
-        return Room(memory, chosen, u, sums, x, y, passes, active)
+        return Room(memory, chosen, u, sums, x, y, passes, active, np.zeros(most, np.int64))
 
     def _rows_of_each(self, layout: Layout, whole: bool) -> int:
         """Count the rows of activity of a mini-batch, but for those of transfers."""

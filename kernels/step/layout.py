@@ -8,8 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from rpusim.kernels.base.loops import Floats, Integers
-from rpusim.kernels.step import windows
-from rpusim.kernels.step.between import norms, recurrence
+from rpusim.kernels.step.between import norms, recurrence, windows
 from rpusim.kernels.step.program import (
     ADD,
     ADDS,
@@ -42,6 +41,7 @@ from rpusim.kernels.step.program import (
     ROWS_OF,
     SIZE,
     SIZES_AT,
+    SLOPE,
     SORTED_ERRORS,
     SORTED_VECTORS,
     SOURCE,
@@ -124,7 +124,7 @@ class _Laid:
                 self._selection(node, given)
             elif node.op == MASK:
                 given[SIZES_AT], self.masks = self.masks, self.masks + int(given[SIZE])
-            elif node.op == NORM:
+            elif node.op in (NORM, SLOPE):
                 statistics = self.room(2 * self.batch * norms.groups_of(node.sizes))
                 given[HOW_MANY] = self.batch
                 given[SIZES_AT : SIZES_AT + norms.OWN] = *node.sizes, statistics, *of_norms[node.which]
@@ -155,10 +155,11 @@ class _Laid:
         source, out = node.sources[0], node.out
         given[[OP, SIZE, WHICH]] = node.op, self.batch * source.size, node.which
         given[[SOURCE, OUT]] = self.values[source.number], self.values[out.number]
-        given[OF_SOURCE], given[OF_OUT] = (self.gradients.get(each.number, -1) for each in (source, out))
+        given[OF_OUT] = self.gradients.get(out.number, -1)
+        given[OF_SOURCE] = self.gradients.get(source.number, -1) if out.learns else -1
         if node.op in (ADD, MERGE):
             given[OTHER] = self.values[node.sources[1].number]
-            given[OF_OTHER] = self.gradients.get(node.sources[1].number, -1)
+            given[OF_OTHER] = self.gradients.get(node.sources[1].number, -1) if out.learns else -1
 
     def _turn(self, node: Node, given: Integers, update: Integers) -> None:
         """Say where a layer's vectors and their errors lie; those of several turns one after the other."""
@@ -199,7 +200,7 @@ class _Laid:
         turn, batch = node.step, self.batch
         assert turn is not None, "a step of a recurrent layer has a place in its sequence"
         products = node.sources[1].number
-        given[[HOW_MANY, OTHER, OF_OTHER]] = batch, self.values[products], self.gradients[products]
+        given[[HOW_MANY, OTHER, OF_OTHER]] = batch, self.values[products], self.gradients.get(products, -1)
         if turn.step == 0:
             self.carried[node.out.number] = self.room(batch * turn.units)
         self.kept[number] = self.room(batch * turn.units * recurrence.KEPT_OF[node.which])
@@ -208,7 +209,7 @@ class _Laid:
             recurrence.STEPS: turn.steps,
             recurrence.UNITS: turn.units,
             recurrence.STATE: self.values[turn.state.number],
-            recurrence.OF_STATE: self.gradients[turn.state.number],
+            recurrence.OF_STATE: self.gradients.get(turn.state.number, -1),
             recurrence.BEFORE: self.values[turn.before.number],
             recurrence.OF_BEFORE: self.gradients.get(turn.before.number, -1),
             recurrence.KEPT: self.kept[number],
@@ -222,6 +223,8 @@ class _Laid:
         """Mark, going back, which instructions find a part of their source's gradient there already."""
         there: set[int] = set()
         for node, given in zip(reversed(self.graph.nodes), self.table[::-1], strict=True):
+            if not node.out.learns:
+                continue
             if node.op == CELL:
                 assert node.step is not None
                 given[SIZES_AT + recurrence.STATE_WANTED] = node.step.state.number in there

@@ -22,10 +22,12 @@ from rpusim.kernels.layers import patches
 from rpusim.kernels.mvm.compiled import block_of, largest
 from rpusim.kernels.mvm.whole import products, reading
 from rpusim.kernels.pulses import compiled, drivers, wear, write_noise
-from rpusim.kernels.step import arrays, col, flipped, functions, layer_loops, transfers, windows
+from rpusim.kernels.step import col
+from rpusim.kernels.step.between import functions, windows
 from rpusim.kernels.step.between.families import loops_of, sorting_of
 from rpusim.kernels.step.col import Piece, Room, Tables
 from rpusim.kernels.step.needs import Needs
+from rpusim.kernels.step.on_arrays import arrays, converted, flipped, passes, transfers, updates
 from rpusim.kernels.step.program import (
     ADD,
     ADDS,
@@ -125,7 +127,8 @@ def _backward_pass(tables: Tables, room: Room, piece: Piece, step: Integer) -> N
                 layer_backward(given, tables.layers[given[WHICH]], tables, room, piece, step)
             continue
         if op >= MERGE:
-            of_family(given, tables.parameters[k, 0], tables.parameters[k, 1], tables, room, piece, True)
+            if given[OF_OUT] >= 0:
+                of_family(given, tables.parameters[k, 0], tables.parameters[k, 1], tables, room, piece, True)
             continue
         if op == CLASSIFY or (given[OF_SOURCE] < 0 and op != ADD):
             continue
@@ -233,18 +236,21 @@ def loop_of(kinds: Kinds, needs: Needs, parallel: bool, families: Set[str] = fro
     others = loops_of(families)
     redraw = compile_loop(write_noise._redraw, parallel)
     moving = _transfers(kinds, redraw, parallel, names) if kinds.fast else {}
-    small = {"columns_of": compile_loop(layer_loops.some_columns), "scaled": compile_loop(layer_loops.scale_vectors)}
+    small = {"columns_of": compile_loop(passes.some_columns), "scaled": compile_loop(passes.scale_vectors)}
     places = {
         "gather": compile_loop(patches._gather, parallel),
         "scatter": compile_loop(patches._scatter, parallel),
-        "with_biases": compile_loop(layer_loops.with_biases),
+        "with_biases": compile_loop(passes.with_biases),
     }
-    errors = compile_loop(layer_loops.errors_of, **small)
-    read = compile_loop(layer_loops.read_tile, block=block_of, **reading.stages(parallel, needs.WITH_WIRES), **names)
-    grid = {"read": read, "write": compile_loop(layer_loops.write_rows), "errors_from": errors, **small}
+    errors = compile_loop(passes.errors_of, **small)
+    stages = reading.stages(parallel, needs.WITH_WIRES, needs.WITH_PARTS)
+    parts = {"in_parts": compile_loop(converted.in_parts, by_parts=stages.pop("by_parts"))} if needs.WITH_PARTS else {}
+    read = compile_loop(passes.read_tile, block=block_of, **stages, **parts, **names)
+    write = compile_loop(passes.write_rows, WITH_PARTS=needs.WITH_PARTS)
+    grid = {"read": read, "write": write, "errors_from": errors, **small}
     both = {
-        "through": compile_loop(layer_loops.through_tiles, **grid, **names),
-        "back_through": compile_loop(layer_loops.back_through_tiles, **grid, **names),
+        "through": compile_loop(passes.through_tiles, **grid, **names),
+        "back_through": compile_loop(passes.back_through_tiles, **grid, **names),
     }
     made = {**both, **places, **names}
     flips = {
@@ -254,8 +260,8 @@ def loop_of(kinds: Kinds, needs: Needs, parallel: bool, families: Set[str] = fro
     forward = compile_loop(
         _forward_pass,
         of_family=others["between"],
-        layer_forward=compile_loop(layer_loops.layer_forward, **made),
-        apply=compile_loop(functions.apply, fastmath={"contract"}),
+        layer_forward=compile_loop(passes.layer_forward, **made),
+        apply=compile_loop(functions.apply, fastmath={"contract"}, WITH_RARE=needs.WITH_RARE),
         learn_classes=compile_loop(functions.learn_classes),
         largest_under=compile_loop(windows.largest),
         average_under=compile_loop(windows.average),
@@ -265,21 +271,21 @@ def loop_of(kinds: Kinds, needs: Needs, parallel: bool, families: Set[str] = fro
     backward = compile_loop(
         _backward_pass,
         of_family=others["between"],
-        layer_backward=compile_loop(layer_loops.layer_backward, **made),
-        pass_back=compile_loop(functions.pass_back, fastmath={"contract"}),
+        layer_backward=compile_loop(passes.layer_backward, **made),
+        pass_back=compile_loop(functions.pass_back, fastmath={"contract"}, WITH_RARE=needs.WITH_RARE),
         largest_back=compile_loop(windows.largest_back),
         average_under=compile_loop(windows.average),
         flipped_backward=flips["flipped_backward"],
         **names,
     )
     resting = compile_loop(
-        layer_loops.rest_tile,
+        updates.rest_tile,
         rest=compile_loop(arrays.rest, redraw=redraw, **names),
         **({"show": moving["show"]} if moving else {}),
         **names,
     )
     tile = compile_loop(
-        layer_loops.update_tile,
+        updates.update_tile,
         rest_tile=resting,
         exact=compile_loop(
             arrays.exact, descend=compile_loop(products.descend, parallel, {"contract"}), largest=largest
@@ -291,11 +297,12 @@ def loop_of(kinds: Kinds, needs: Needs, parallel: bool, families: Set[str] = fro
         **names,
     )
     update = compile_loop(
-        layer_loops.layer_update,
+        updates.layer_update,
         tile_update=tile,
         rest_tile=resting,
         errors_from=errors,
         by_sample=sorting_of(families),
+        silence=compile_loop(updates.silence_columns),
         **small,
     )
     passing = compile_loop(arrays.elapse, leak=compile_loop(leakage._leak, parallel, series=leakage._series))

@@ -17,11 +17,10 @@ from typing import Any
 import numpy as np
 
 from rpusim.kernels.base.loops import Integers
-from rpusim.kernels.step import functions, windows
-from rpusim.kernels.step.between import smooth
+from rpusim.kernels.step.between import functions, smooth, windows
 
 # What an instruction does. From MERGE on: see `rpusim.kernels.step.between`.
-LAYER, FUNCTION, LARGEST, AVERAGE, ADD, CLASSIFY, MERGE, AFFINE, GATHER, MASK, NORM, CELL, SMOOTH = range(13)
+LAYER, FUNCTION, LARGEST, AVERAGE, ADD, CLASSIFY, MERGE, AFFINE, GATHER, MASK, NORM, CELL, SMOOTH, SLOPE = range(14)
 # Columns of the table of instructions. OP: see above. SOURCE, OUT: where the values begin, OF_SOURCE, OF_OUT: where
 # their gradients do; -1: nobody wants it. ADDS: whether the gradient of the source has a part already. SIZE: values of
 # a mini-batch. OTHER, OF_OTHER, OTHER_ADDS: the second source of a sum. WHICH: of a layer or a function, its number.
@@ -31,10 +30,11 @@ LAYER, FUNCTION, LARGEST, AVERAGE, ADD, CLASSIFY, MERGE, AFFINE, GATHER, MASK, N
 # of its first vector, and from there to the next. USES, USES_AT, STEPS, SORTED_VECTORS, SORTED_ERRORS: of an update,
 # how many uses and steps it learns from, where the numbers of these layers begin (-1: the tiles' own), and where
 # vectors and errors are put in the order of samples (-1: they lie so). FLIPPED: whether a turn uses the weight
-# transposed; of an update, which of its uses do, as bits.
+# transposed; of an update, which of its uses do, as bits. TILES_AT: where the numbers of a turn's tiles begin (-1:
+# their own).
 OP, SOURCE, OUT, OF_SOURCE, OF_OUT, ADDS, SIZE, OTHER, OF_OTHER, OTHER_ADDS, WHICH = range(11)
 VECTORS, ERRORS, BACK, HOW_MANY, IMAGES, PIXELS, OUTPUTS, CHOSEN, ROWS_OF, FIRST_VECTOR, EVERY = range(11, 22)
-USES, USES_AT, STEPS, SORTED_VECTORS, SORTED_ERRORS, FLIPPED, SIZES_AT = range(22, 29)
+USES, USES_AT, STEPS, SORTED_VECTORS, SORTED_ERRORS, FLIPPED, TILES_AT, SIZES_AT = range(22, 30)
 INSTRUCTION = SIZES_AT + windows.SIZES
 
 
@@ -105,6 +105,7 @@ class Layer:
     turned:     whether its outputs lie beside each other by channel, so that errors have to be turned round.
     uses:       how often it is used, and in how many steps each time: its turns are their product.
     learns:     whether anything of it learns; if not, errors pass through it, if at all.
+    reached:    whether errors come back to it: what is detached behind it, or read by nobody, sends none.
     flips:      which of its uses use the weight transposed, as bits.
     """
 
@@ -117,6 +118,7 @@ class Layer:
     steps: int = 1
     learns: bool = True
     flips: int = 0
+    reached: bool = True
 
     @property
     def gathers(self) -> bool:
@@ -187,19 +189,18 @@ class Graph:
         """
         steps = given.shape[0]
         if isinstance(layer, Layer):
-            if not layer.learns:
-                raise Unsuitable("a recurrent layer that is frozen")
             self.layers.append(replace(layer, uses=0, steps=steps))
             layer = len(self.layers) - 1
         known = self.layers[layer]
         if known.steps != steps:
             raise Unsuitable("a recurrent layer that is used for sequences of different lengths")
         self.layers[layer] = replace(known, uses=known.uses + 1)
-        out, state, made_by = self._made((steps, units), True), self._made((units,), False), -1
+        learns = known.learns or given.learns
+        out, state, made_by = self._made((steps, units), learns), self._made((units,), False), -1
         for step in range(steps):
-            products = self._made((known.rows,), True)
+            products = self._made((known.rows,), learns)
             self.nodes.append(Node(LAYER, (state,), products, layer, turn=known.uses * steps + step))
-            before, state = state, self._made((units,), True)
+            before, state = state, self._made((units,), learns)
             sources = (given, products, before) if rule == "gru" else (given, products)
             turn = Turn(step, steps, units, before, state, made_by)
             made_by = len(self.nodes)
@@ -243,6 +244,12 @@ class Graph:
         self.nodes.append(Node(AFFINE, (source,), out, a=factor, b=offset))
         return out
 
+    def detach(self, source: Value) -> Value:
+        """Copy numbers, of which no gradient goes back."""
+        out = self._made(source.shape, False)
+        self.nodes.append(Node(AFFINE, (source,), out, a=1.0))
+        return out
+
     def gather(self, source: Value, places: Integers) -> Value:
         """Take numbers from the places of a sample that an array says, in whose shape they come out; -1: it is 0."""
         if source.shape == places.shape and np.array_equal(places.ravel(), np.arange(source.size)):
@@ -263,6 +270,12 @@ class Graph:
         self.nodes.append(Node(NORM, (source,), out, which, sizes=tuple(sizes), a=epsilon))
         return out
 
+    def slope(self, which: int, source: Value, sizes: Sequence[int]) -> Value:
+        """Multiply what is negative by slopes that learn. which, sizes: as for `norm`."""
+        out = self._made(source.shape, True)
+        self.nodes.append(Node(SLOPE, (source,), out, which, sizes=tuple(sizes)))
+        return out
+
     def reshape(self, source: Value, shape: Sequence[int]) -> Value:
         """Look at the same numbers in another shape."""
         return Value(source.number, tuple(shape), source.learns)
@@ -272,6 +285,25 @@ class Graph:
         if not source.learns:
             raise Unsuitable("nothing that learns")
         self.nodes.append(Node(CLASSIFY, (source,), source))
+        self._settle()
+
+    def _settle(self) -> None:
+        """Find out, going back, what gradients reach; nothing else wants one."""
+        reached: set[int] = set()
+        for node in reversed(self.nodes):
+            made = [node.out, *([node.step.state] if node.step is not None else [])]
+            if node.op == CLASSIFY or any(each.learns and each.number in reached for each in made):
+                reached |= {source.number for source in node.sources if source.learns}
+        self.values = [replace(value, learns=value.learns and value.number in reached) for value in self.values]
+        turns: dict[int, set[bool]] = {}
+        for node in self.nodes:
+            node.out = replace(node.out, learns=self.values[node.out.number].learns)
+            if node.op == LAYER:
+                turns.setdefault(node.which, set()).add(node.out.learns)
+        for which, found in turns.items():
+            if len(found) > 1 and self.layers[which].learns:
+                raise Unsuitable("a weight that learns from some of its uses alone")
+            self.layers[which] = replace(self.layers[which], reached=any(found))
 
 
 def pooling(**sizes: int) -> tuple[int, ...]:

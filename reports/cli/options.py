@@ -17,7 +17,7 @@ as_json = click.option(
 bias = click.option("--bias", type=click.Choice(["column", "digital"]), default="column", show_default=True)
 device = click.option(
     "--device",
-    help="A way to train, such as ecram or ttv2-reram-sb, or to infer, such as inference-pcm (see `rpusim presets`).",
+    help="A way to train or infer, such as ecram or inference-pcm (see `rpusim presets`), or FILE.yaml, FILE.py:CLASS.",
 )
 required_chip = click.option("--chip", required=True, help=the_chip)
 optional_chip = click.option("--chip", help=the_chip)

@@ -21,11 +21,18 @@ def is_training(chip: Chip, training: bool | None, schedule: str, device: Any) -
     schedule:  name of the schedule; layer-pipelined is for inference only.
     device:    the way to train or to infer, as a user gives it; None for the chip's own.
     """
-    from rpusim.workloads.cells import inference_cells
-
     if training is not None:
         return training
-    return schedule != "layer-pipelined" and inference_cells.cells(device) is None and chip.trains
+    return schedule != "layer-pipelined" and chip.trains and not _infers(device)
+
+
+def _infers(device: Any) -> bool:
+    """Tell whether a device's cells only infer."""
+    if device is None:
+        return False
+    from rpusim.workloads.cells import inference_cells  # which needs torch
+
+    return inference_cells.cells(device) is not None
 
 
 def timed(network: str, chip: Chip, training: bool, replicas: str | None, **options: Any) -> Result:

@@ -1,1 +1,1 @@
-"""The report as one HTML page, and the small table of a result in a notebook."""
+"""The report as one HTML page, and how a result shows itself: printed, drawn, in a notebook."""

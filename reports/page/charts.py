@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,10 @@ from rpusim.reports.words.readable import count, percent, si
 
 _LEFT = 58.0
 _LANE, _NAMES = 17.0, 215.0
+_LETTERS = 36
+"""The longest name of a lane that fits beside it."""
+_GAP = 1.0
+"""Pixels between two bars below which they are one."""
 _POWER_HEIGHT = 150.0
 MOST_LANES = 40
 MOST_ARRAYS = 300
@@ -49,7 +54,9 @@ def timeline(trace: Trace, document: Document) -> tuple[str, str, list[str]]:
         parts.append(text(si(tick * 1e-12, "s") if tick else "0", at, 13, text_anchor="middle"))
     for lane, station in enumerate(order):
         y = 24 + _LANE * lane
-        parts.append(text(trace.stations[station], _NAMES - 10, y + 11, text_anchor="end"))
+        parts.append(
+            text(_lane(events, station, trace.stations[station], document), _NAMES - 10, y + 11, text_anchor="end")
+        )
         parts += _bars(events, station, y, scale, document)
     label = f"Timeline of the first sample: {note}"
     return (
@@ -59,8 +66,15 @@ def timeline(trace: Trace, document: Document) -> tuple[str, str, list[str]]:
     )
 
 
+def _lane(events: Trace, station: int, name: str, document: Document) -> str:
+    """Name a lane: its unit, and the layers that it works for where these are one or two."""
+    layers = [document["layers"][i]["name"] for i in np.unique(events["layer"][events["station"] == station])]
+    whole = f"{name}: {', '.join(layers)}" if len(layers) <= 2 else name
+    return whole if len(whole) <= _LETTERS else name
+
+
 def _bars(events: Trace, station: int, y: float, scale: float, document: Document) -> list[str]:
-    """Draw the bars of one lane; events of a phase that would touch on the screen are drawn as one.
+    """Draw the bars of one lane; events of a phase between which nobody could see a gap are drawn as one.
 
     station: which lane. y: its upper edge. scale: pixels per picosecond.
     """
@@ -69,8 +83,8 @@ def _bars(events: Trace, station: int, y: float, scale: float, document: Documen
     runs: list[list[int]] = []
     for row in rows:
         before = runs[-1][-1] if runs else -1
-        near = runs and (events["start"][row] - events["end"][before]) * scale < 0.4
-        if near and all(events[c][row] == events[c][before] for c in ("phase", "layer", "op")):
+        near = runs and (events["start"][row] - events["end"][before]) * scale < _GAP
+        if near and events["phase"][row] == events["phase"][before]:
             runs[-1].append(int(row))
         else:
             runs.append([int(row)])
@@ -78,14 +92,21 @@ def _bars(events: Trace, station: int, y: float, scale: float, document: Documen
     for run in runs:
         start, end = int(events["start"][run[0]]), int(events["end"][run].max())
         phase = Phase(int(events["phase"][run[0]])).name.lower()
-        layer = document["layers"][int(events["layer"][run[0]])]["name"]
-        operation = events.ops[int(events["op"][run[0]])].lower()
+        layer = _some(document["layers"][i]["name"] for i in dict.fromkeys(map(int, events["layer"][run])))
+        operation = _some(events.ops[i].lower() for i in dict.fromkeys(map(int, events["op"][run])))
         many = f", {len(run)} events" if len(run) > 1 else ""
         words = f"{operation}, {phase} of {layer}{many}: {si(start * 1e-12, 's')} to {si(end * 1e-12, 's')}"
         width = max((end - start) * scale, 0.8)
         x = _NAMES + start * scale
         bars.append(element("rect", tip(words), x=x, y=y + 1, width=width, height=_LANE - 4, class_=phase))
     return bars
+
+
+def _some(names: Iterable[str]) -> str:
+    """List up to three names, and how many more there are."""
+    every = list(names)
+    more = f" and {len(every) - 3} more" if len(every) > 3 else ""
+    return ", ".join(every[:3]) + more
 
 
 def _time_ticks(end: int) -> list[int]:

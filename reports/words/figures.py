@@ -48,7 +48,7 @@ def subtitle(document: Document) -> str:
     parts = [f"network {document['network']}", f"chip {document['chip']}"]
     if training:
         device = training["device"]
-        parts.append(f"device {device if isinstance(device, str) else device.get('model')}")
+        parts.append(f"device {device if isinstance(device, str) else device.get('model', device.get('like'))}")
         epochs = training["recipe"]["epochs"]
         parts += [f"{epochs} epoch{'s' if epochs > 1 else ''}", f"seed {document['seed']}"]
     parts.append(f"rpusim {document['version']}")
@@ -60,11 +60,8 @@ def headlines(document: Document) -> list[Figure]:
     time, energy, power = document["time"], document["energy"], document["power"]
     throughput, tiles = document["throughput"], document["tiles"]
     figures = []
-    if accuracy := document.get("accuracy"):
-        reference = percent(accuracy["test_error_floating_point"])
-        figures.append(
-            Figure("Test error", percent(accuracy["test_error"]), f"floating point, same recipe: {reference}")
-        )
+    if document.get("accuracy"):
+        figures.append(_test_error(document["accuracy"]))
     rate = f"{si(time['samples_per_s'], '')} samples/s"
     if "per_epoch_s" in time:
         rate = f"{si(time['per_epoch_s'], 's')} per epoch, {rate}"
@@ -88,6 +85,23 @@ def headlines(document: Document) -> list[Figure]:
             f"of {arrays} array{'s' if arrays > 1 else ''} on {tiles['count']} of {tiles['of']} tiles",
         ),
     ]
+
+
+def _test_error(accuracy: Document) -> Figure:
+    """Say how many samples are told wrong, when after programming, and how far that may be off."""
+    aged = accuracy.get("aging")
+    label = f"Test error after {age(aged[-1]['seconds_since_programming'])}" if aged else "Test error"
+    own, there = _interval(accuracy, "test_error"), _interval(accuracy, "test_error_floating_point")
+    there = f"{percent(accuracy['test_error_floating_point'])}{there and f' ({there})'}"
+    return Figure(
+        label, percent(accuracy["test_error"]), f"{own and f'95%: {own}; '}floating point, same recipe: {there}"
+    )
+
+
+def _interval(accuracy: Document, name: str) -> str:
+    """Write the 95 % interval of a share, binomial in the test samples; documents of before have none."""
+    found = accuracy.get(f"{name}_interval")
+    return f"{percent(found[0])} to {percent(found[1])}" if found else ""
 
 
 def reached(document: Document) -> list[list[str]]:

@@ -27,7 +27,7 @@ def result(document: Document) -> RenderableType:
         Text(figures.title(document), style="bold"),
         Text(figures.subtitle(document), style="dim"),
         "",
-        _headlines(document),
+        headlines(document),
         "",
         Columns(
             [
@@ -124,27 +124,85 @@ def placement(document: Document) -> RenderableType:
 
 
 def catalogue(lists: dict[str, list[dict[str, Any]]]) -> RenderableType:
-    """List everything that ships, by kind, each with its title and source.
+    """List what ships, by kind, a line for each: its name, and as much of its title as the line holds.
 
-    lists: kind to its entries of ``name``, ``title`` and ``source``.
+    lists: kind to its entries of ``name`` and ``title``.
     """
     parts: list[RenderableType] = []
     for kind, entries in lists.items():
-        parts.append(Text(kind, style="bold"))
+        row = Table.grid(padding=(0, 2), expand=True)
+        row.add_column(no_wrap=True, width=max(len(entry["name"]) for entry in entries))
+        row.add_column(no_wrap=True, overflow="ellipsis", ratio=1)
         for entry in entries:
-            words = Text(entry["title"])
-            if entry["source"] and entry["source"] != entry["title"]:
-                words.append(f"\n{entry['source']}", style="dim")
-            row = Table.grid(padding=(0, 2))
-            row.add_column(width=30)
-            row.add_column()
-            row.add_row(entry["name"], words)
-            parts.append(Padding(row, (0, 0, 0, 2)))
-        parts.append("")
-    return Group(*parts[:-1])
+            row.add_row(entry["name"], entry["title"])
+        parts += [Text(kind, style="bold"), Padding(row, (0, 0, 1, 2))]
+    return Group(*parts)
 
 
-def _headlines(document: Document) -> Table:
+def of_kind(entries: list[dict[str, Any]]) -> RenderableType:
+    """List what ships of one kind, each with its whole title, its source, and of cost cards part, node and path."""
+    parts: list[RenderableType] = []
+    for entry in entries:
+        more = "  ".join(entry[key] for key in ("part", "node", "path") if key in entry)
+        parts.append(Text(f"{entry['name']}  ", style="bold").append(more, style="not bold"))
+        told = (entry["title"], entry["source"] if entry["source"] != entry["title"] else "")
+        parts.append(Padding(Group(Text(told[0]), *([Text(told[1], style="dim")] if told[1] else [])), (0, 0, 1, 2)))
+    return Group(*parts)
+
+
+def explained(found: list[dict[str, str]]) -> RenderableType:
+    """Tell what fields mean; fields of several blocks that are alike are told together.
+
+    found: each with path, meaning, unit, accepted, default, source and of, as `rpusim.reports.guide.fields.Field`.
+    """
+    told: dict[tuple[str, ...], list[tuple[str, str]]] = {}
+    for each in found:
+        same = tuple(value for key, value in each.items() if key not in ("path", "of"))
+        told.setdefault(same, []).append((each["path"], each["of"]))
+    parts: list[RenderableType] = []
+    for (meaning, unit, accepted, default, source), places in told.items():
+        row = Table.grid(padding=(0, 2))
+        row.add_column(style="dim", no_wrap=True)
+        row.add_column()
+        for label, words in (
+            ("of", ", ".join(of for _, of in places if of)),
+            ("unit", unit),
+            ("accepted", accepted),
+            ("default", default or "none: it has to be given"),
+            ("source", source),
+        ):
+            if words:
+                row.add_row(label, words)
+        paths = ", ".join(dict.fromkeys(path for path, _ in places))
+        parts += [Text(paths, style="bold"), Padding(Group(Text(meaning), row), (0, 0, 1, 2))]
+    return Group(*parts)
+
+
+def examined(found: Document) -> RenderableType:
+    """Tell what a machine has; found: as `rpusim.reports.guide.doctor.examined` returns it."""
+    loops = found["loops"]
+    kept = f"{count(round(loops['bytes'] / 2**20))} MiB in {loops['folder']}"
+    row = Table.grid(padding=(0, 2))
+    row.add_column(style="dim", no_wrap=True)
+    row.add_column()
+    row.add_row("rpusim", f"{found['rpusim']}, Python {found['python']}, {found['system']}")
+    row.add_row("computes on", f"{found['cores']} cores, {found['memory_bytes'] / 2**30:.1f} GiB of memory")
+    row.add_row("accelerator", found["accelerator"])
+    row.add_row(
+        "compiled loops",
+        kept if loops["can_be_kept"] else "cannot be kept, so that every process compiles them again (NUMBA_CACHE_DIR)",
+    )
+    for name, rows in {"always needed": found["packages"], **found["extras"]}.items():
+        lacking = [each for each in rows if not each["ok"]]
+        has = ", ".join(f"{each['name']} {each['found']}" for each in rows if each["ok"])
+        wants = ", ".join(f"{each['name']}{each['wanted']}" for each in lacking)
+        how = "" if name == "always needed" else f" (pip install 'rpusim[{name}]')"
+        told = "; ".join(each for each in (has, f"missing: {wants}{how}" if lacking else "") if each)
+        row.add_row(name, Text(told))  # brackets are no markup
+    return row
+
+
+def headlines(document: Document) -> Table:
     """Tabulate the headline figures, one a line."""
     table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
     table.add_column(style="dim", no_wrap=True)

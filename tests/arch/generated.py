@@ -329,13 +329,17 @@ lone_arrays = st.one_of(
 
 @st.composite
 def works(
-    draw: st.DrawFn, networks: st.SearchStrategy[Network] = networks, cells: Sequence[CellLayout] = CELLS, most: int = 3
+    draw: st.DrawFn,
+    networks: st.SearchStrategy[Network] = networks,
+    cells: Sequence[CellLayout] = CELLS,
+    most: int = 3,
+    fits: Sequence[str] = ("as-is", "pack", "pack", "grow", "chips 3", "pack,chips 2", "reload"),
 ) -> tuple[Plan, Activity, Schedule]:
     """A plan, activity for it, and a schedule that takes it; at ``most`` so many replicas of a layer."""
     network, chip = draw(networks), draw(chips)
     training, cell = draw(st.booleans()), draw(st.sampled_from(cells))
     replicas = draw(copies(network, most))
-    fit = draw(st.sampled_from(["as-is", "pack", "pack", "grow", "chips 3", "pack,chips 2", "reload"]))
+    fit = draw(st.sampled_from(fits))
     if fit == "reload" and not training and cell == SINGLE:
         replicas = {}
         chip = with_tiles(chip, draw(st.integers(*turns_on(network, chip))))

@@ -149,7 +149,7 @@ class Functional(nn.Module):
 
 
 class Still(nn.Module):
-    """Layers that are frozen: before anything learns, between layers that do, and one but for its bias."""
+    """Layers that are frozen: before anything learns, and between layers that do."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -163,6 +163,66 @@ class Still(nn.Module):
         x = torch.tanh(self.first(torch.relu(self.convolution(x)).flatten(1)))
         x = torch.tanh(self.between(torch.tanh(self.learns(x))))
         return torch.log_softmax(self.last(self.norm(x)), 1)
+
+
+class Partly(nn.Module):
+    """Layers of which only the weights, or only the biases, are frozen: one of either kind in groups."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.depthwise = nn.Conv2d(1, 2, 3, padding=1), nn.Conv2d(2, 4, 3, groups=2)
+        self.inner, self.learns, self.last = nn.Linear(8, 8), nn.Linear(8, 8), nn.Linear(8, 4)
+        for weights in (self.depthwise, self.inner):
+            weights.weight.requires_grad_(False)
+        for biases in (self.first, self.last):
+            assert biases.bias is not None
+            biases.bias.requires_grad_(False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = torch.tanh(self.depthwise(torch.tanh(self.first(x))).flatten(1))
+        return torch.log_softmax(self.last(torch.tanh(self.inner(torch.tanh(self.learns(x))))), 1)
+
+
+class FrozenRecurrent(nn.Module):
+    """A recurrent layer that is frozen, behind a layer that learns, or before anything that does."""
+
+    def __init__(self, kind: str, learns: bool) -> None:
+        super().__init__()
+        self.first, self.recurrent = nn.Linear(4, 4), getattr(nn, kind)(4, 5, batch_first=True)
+        self.last = nn.Linear(5, 4)
+        self.recurrent.requires_grad_(False)
+        self.first.requires_grad_(learns)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.log_softmax(self.last(self.recurrent(self.first(x.squeeze(1)))[0][:, -1]), 1)
+
+
+class Detached(nn.Module):
+    """Values that send no gradient back: beside one that does, and as the only ones that are read of a layer."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.still, self.inner, self.gate = nn.Linear(12, 6), nn.Linear(6, 6), nn.Linear(6, 6)
+        self.norm, self.last = nn.LayerNorm(6), nn.Linear(6, 4)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = torch.tanh(self.inner(self.norm(torch.tanh(self.still(x.flatten(1)))).detach()))
+        y = torch.sigmoid(self.gate(x))
+        return torch.log_softmax(self.last(x * torch.relu(y).detach() + y), 1)
+
+
+class Bent(nn.Module):
+    """Slopes that learn, of channels and of all numbers, one of them used twice and one frozen."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.convolution, self.channels = nn.Conv2d(1, 3, 3, padding=1), nn.PReLU(3, 0.1)
+        self.inner, self.last, self.all, self.still = nn.Linear(36, 6), nn.Linear(6, 4), nn.PReLU(), nn.PReLU(6)
+        self.still.requires_grad_(False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.inner(self.all(self.channels(self.convolution(x))).flatten(1))
+        return torch.log_softmax(self.last(self.all(x) + self.still(torch.tanh(x))), 1)
 
 
 class Grouped(nn.Module):
@@ -258,6 +318,11 @@ BETWEEN: dict[str, Callable[[], nn.Module]] = {
     "transposed without bias": lambda: Transposed(False),
     "functions": Functional,
     "still": Still,
+    "partly frozen": Partly,
+    "frozen lstm": lambda: FrozenRecurrent("LSTM", True),
+    "frozen gru at first": lambda: FrozenRecurrent("GRU", False),
+    "detached": Detached,
+    "slopes": Bent,
     "grouped": Grouped,
     "grouped without bias": lambda: Grouped(False),
     "lstm, both ways": lambda: BothWays("LSTM", num_layers=2, dropout=0.3),

@@ -31,7 +31,7 @@ from rpusim.arch.parts.adc import Pool
 from rpusim.arch.schedule.plan import make_plan
 from rpusim.arch.schedule.schedules import Schedule, compiled
 from rpusim.workloads.runs.estimate import time_network
-from rpusim.workloads.runs.inputs import load_network
+from rpusim.workloads.runs.given_network import load_network
 
 NEUROSIM_SECONDS = 262.0
 VGG8_EPOCH, VGG8_BATCH = 50_000, 1

@@ -7,8 +7,12 @@ Periods, slices and digital operations are the algorithm's own, and each cell st
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from rpusim.arch.mapping.assumed_activity import CROSSING_PROBABILITY, STATEMENT, Learning
-from rpusim.workloads.cells.training_cells import UnitCells
+
+if TYPE_CHECKING:
+    from rpusim.workloads.cells.training_cells import UnitCells
 
 
 def assumed(cells: UnitCells) -> Learning:

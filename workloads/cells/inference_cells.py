@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, fields, is_dataclass, replace
-from typing import Any
+from typing import Any, ClassVar, Literal
 
 from rpusim.arch.chips.description import TileKind
 from rpusim.arch.contract.cell_layout import SINGLE, CellLayout
@@ -34,6 +34,14 @@ class InferenceCells:
 
     config: InferenceConfig
     source: str
+    learns: ClassVar[Literal[False]] = False
+    calibration_pairs: ClassVar[int] = 0
+
+    @property
+    def measures_drift(self) -> bool:
+        """Whether drift is compensated by what is read after programming."""
+        compensation = self.config.compensation
+        return compensation is not None and not compensation.exact_reference
 
     @property
     def layout(self) -> CellLayout:

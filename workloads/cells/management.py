@@ -15,8 +15,14 @@ from rpusim.arch.contract.sourced import Slots, Sourced
 class Management(Sourced):
     """What the digital side does to fit numbers to the analog range (Gokmen, Onen & Haensch 2017).
 
-    ``stochastic_rounding`` rounds inputs up or down at random, in proportion (Gokmen, Rasch & Haensch 2018).
-    ``bl`` is the longest pulse train; the chip's own if it is not given.
+    stochastic_rounding:  whether inputs are rounded up or down at random, in proportion (Gokmen, Rasch & Haensch 2018).
+    noise:      by which of its inputs a vector is scaled before it is converted, such as the largest magnitude
+                (abs_max); none: it is not.
+    bound:      whether a vector whose outputs were clipped is multiplied again, with half its inputs (iterative), or
+                all vectors as often as the worst one (iterative_worst_case).
+    update:     whether pulses of the two sides are balanced.
+    update_bl:  whether a train is only as long as its largest pair needs.
+    bl:         slots of the longest pulse train; null: the chip's own.
     """
 
     stochastic_rounding: bool

@@ -11,14 +11,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from rpusim.arch.contract.activity import Activity, Phase
 from rpusim.arch.contract.configuration import shown
 from rpusim.arch.mapping.fit.turns import writing
 from rpusim.arch.mapping.placement import Block, Placement
 from rpusim.errors import InputError
-from rpusim.workloads.cells.inference_cells import InferenceCells
-from rpusim.workloads.cells.training_cells import UnitCells
+
+if TYPE_CHECKING:
+    from rpusim.workloads.cells.inference_cells import InferenceCells
+    from rpusim.workloads.cells.training_cells import UnitCells
 
 MOST_COUNT = 2**31 - 1
 """Pulses of a side in one row of activity."""
@@ -40,7 +43,7 @@ def preparation(placement: Placement, cells: UnitCells | InferenceCells | None) 
 def _of_block(placement: Placement, block: Block, cells: UnitCells | InferenceCells | None) -> Iterator[Activity]:
     if block.turned is not None:  # as it lies on the array
         block = replace(block.turned, layer=block.layer, tile=block.tile)
-    pairs = cells.cell.calibration_pairs if isinstance(cells, UnitCells) else 0
+    pairs = cells.calibration_pairs if cells else 0
     layout = placement.cell
     written = [array for array in layout.visible if array != layout.reference]
     if pairs:
@@ -55,8 +58,7 @@ def _of_block(placement: Placement, block: Block, cells: UnitCells | InferenceCe
         written.append(layout.reference)
     for array in written:
         yield _writing(placement, block, array)
-    compensation = cells.config.compensation if isinstance(cells, InferenceCells) else None
-    if compensation is not None and not compensation.exact_reference:
+    if cells and cells.measures_drift:
         yield _measuring(block)
 
 

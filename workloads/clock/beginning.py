@@ -6,7 +6,6 @@ import sys
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from rpusim.arch.account.pricing import Pricer
@@ -85,6 +84,8 @@ class Beginning:
 
     def state_dict(self) -> dict[str, Any]:
         """Return what is kept, as numbers and tensors."""
+        import torch
+
         first = Activity.concatenate(self._kept)
         return {
             "first": {name: torch.from_numpy(getattr(first, name)) for name in COLUMNS},

@@ -43,7 +43,7 @@ from rpusim.kernels import AnalogTile
 from rpusim.kernels.inference import elapse
 from rpusim.kernels.step import CompiledStep
 from rpusim.workloads.clock import sampling
-from rpusim.workloads.clock.loop_log import LoopActivity
+from rpusim.workloads.clock.loop_activity import LoopActivity
 from rpusim.workloads.clock.meter import Meter
 
 MINI_BATCHES_PER_PIECE = 128

@@ -22,7 +22,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import accumulate
 from typing import Any, NoReturn
 
@@ -36,21 +36,6 @@ from rpusim.arch.contract.activity import Activity, ActivityLog, Phase
 from rpusim.arch.mapping.placement import Placement
 from rpusim.errors import InputError
 from rpusim.kernels.inference import InferenceTile
-
-
-@dataclass(frozen=True)
-class LoopActivity:
-    """What a loop did, in pieces that a schedule can follow.
-
-    rows:       in order; each piece of a mini-batch is a step of its own, see `in_order`.
-    unit:       (rows,) number of the mini-batch, or of the call for inference, that each row belongs to.
-    evaluated:  (rows,) whether it is of what evaluation does, where training does something else.
-    """
-
-    rows: Activity
-    unit: NDArray[np.int64]
-    evaluated: NDArray[np.bool_]
-
 
 _BACKWARD, _UPDATE, _MAINTENANCE = int(Phase.BACKWARD), int(Phase.UPDATE), int(Phase.MAINTENANCE)
 

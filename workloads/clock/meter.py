@@ -9,7 +9,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,16 +26,17 @@ from rpusim.arch.engine.events import Events
 from rpusim.arch.mapping.fit.joining import joined
 from rpusim.arch.schedule.plan import Plan
 from rpusim.arch.schedule.schedules import Schedule, run
-from rpusim.workloads.cells.management import Management
-from rpusim.workloads.cells.periphery import with_management
 from rpusim.workloads.clock import sampling
 from rpusim.workloads.clock.beginning import TRACED_EVENTS, Beginning
 from rpusim.workloads.clock.counts import Counts
-from rpusim.workloads.clock.loop_log import LoopActivity
+from rpusim.workloads.clock.loop_activity import LoopActivity
 from rpusim.workloads.clock.modes import Modes
 from rpusim.workloads.clock.sampling import Sample, Timing
 from rpusim.workloads.results import storage
 from rpusim.workloads.results.document import Measured
+
+if TYPE_CHECKING:
+    from rpusim.workloads.cells.management import Management
 
 
 @dataclass(frozen=True)
@@ -114,6 +115,8 @@ class Meter:
         if not len(activity):
             return None
         if self.management is not None:
+            from rpusim.workloads.cells.periphery import with_management  # which needs the kernels
+
             activity = with_management(activity, self.plan.placement, self.management)
         activity, kept = joined(activity, self.plan.placement)
         unit, evaluated = unit[kept], evaluated[kept]

@@ -37,7 +37,10 @@ CONFIDENCE = 1.96
 
 
 class Sampled(Frozen):
-    """Every ``sampled``-th mini-batch is timed, the first one among them."""
+    """Some mini-batches are timed.
+
+    sampled: one of so many is, the first one among them.
+    """
 
     sampled: Annotated[int, Field(ge=2, le=MOST)]
 

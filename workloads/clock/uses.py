@@ -33,7 +33,7 @@ class UsesLog(ActivityLog):
     def __init__(self, log: ActivityLog, layer: AnalogLayer, uses: Sequence[PlacedLayer]) -> None:
         super().__init__()
         self._log, self._layer, self.uses = log, layer, tuple(use.index for use in uses)
-        self._tiles = [np.argsort(_as_on_arrays(use)) if use.turned else None for use in uses]
+        self.tiles = tuple(np.argsort(_as_on_arrays(use)) if use.turned else None for use in uses)
         """By use: the number of every tile among the blocks of the use; None: the tile's own."""
 
     def follow(self, module: nn.Module) -> None:
@@ -75,7 +75,7 @@ class UsesLog(ActivityLog):
 
     def _tile(self, use: int, columns: Mapping[str, Any]) -> Any:
         """Return the number that a tile has among the blocks of a use."""
-        numbers, tile = self._tiles[use], columns.get("tile", 0)
+        numbers, tile = self.tiles[use], columns.get("tile", 0)
         return tile if numbers is None else int(numbers[tile])
 
 

@@ -19,9 +19,6 @@ from rpusim.workloads.results import intervals
 from rpusim.workloads.results.agreement import PASSING, accepted, verdict
 from rpusim.workloads.results.measures import MEASURES
 
-TWIN = "floating point"
-"""Names the same runs in floating point."""
-_OF_TWIN = {"error": "error_floating_point"}
 _UNITS = {"%": 100.0}
 _KEPT = (
     *("case", "provenance", "published", "simulated", "low", "high", "seeds", "unit", "tolerance", "lowest", "highest"),
@@ -60,7 +57,7 @@ class Claim(Frozen):
     case:        what it is of.
     of:          the configuration, by the settings that name it; all others that a study varies may be left out if only
                  one configuration has these.
-    minus:       the configuration whose figure is taken off, seed by seed; "floating point": the same runs there.
+    minus:       the configuration whose figure is taken off, seed by seed.
     over:        the configuration by whose figure it is divided, seed by seed.
     figure:      which one, of `MEASURES`.
     published:   what the paper has.
@@ -75,7 +72,7 @@ class Claim(Frozen):
 
     case: str
     of: dict[str, Any]
-    minus: dict[str, Any] | Literal["floating point"] | None = None
+    minus: dict[str, Any] | None = None
     over: dict[str, Any] | None = None
     figure: Annotated[str, AfterValidator(_known)] = "error"
     published: float
@@ -90,13 +87,11 @@ class Claim(Frozen):
     def _one_of_them(self) -> Claim:
         if self.minus is not None and self.over is not None:
             raise ValueError("got minus and over; give one of the two")
-        if self.minus == TWIN and self.figure not in _OF_TWIN:
-            raise ValueError(f"minus: got {TWIN!r} for {self.figure}; accepted for: {', '.join(_OF_TWIN)}")
         return self
 
     def configurations(self) -> list[dict[str, Any]]:
         """List the settings that name configurations, its own first."""
-        return [self.of, *(other for other in (self.minus, self.over) if isinstance(other, dict))]
+        return [self.of, *(other for other in (self.minus, self.over) if other is not None)]
 
 
 def found(settings: Sequence[Mapping[str, Any]], chosen: Mapping[str, Any]) -> list[int]:
@@ -144,9 +139,7 @@ def _values(claim: Claim, points: Sequence[Mapping[str, Any]]) -> list[float]:
     """Return a claim's figure of every seed that has it, in its unit."""
     own, scale = _by_seed(points, claim.of, claim.figure), _UNITS.get(claim.unit, 1.0)
     if claim.minus is not None:
-        at = claim.of if claim.minus == TWIN else claim.minus
-        assert isinstance(at, dict)
-        other = _by_seed(points, at, _OF_TWIN[claim.figure] if claim.minus == TWIN else claim.figure)
+        other = _by_seed(points, claim.minus, claim.figure)
         return [scale * (own[seed] - other[seed]) for seed in sorted(own) if seed in other]
     if claim.over is not None:
         other = _by_seed(points, claim.over, claim.figure)

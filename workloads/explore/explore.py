@@ -265,7 +265,7 @@ class _Captured:
         network = f"network {task.network} {task.training}"
         cells = "no cells" if task.device is None else f"cells {task.device!r} {task.chip!r}"
         if network not in self.shared:
-            from rpusim.workloads.runs.inputs import load_network
+            from rpusim.workloads.runs.given_network import load_network
 
             self.shared[network] = load_network(task.network, task.training)
         if cells not in self.shared:
@@ -276,12 +276,11 @@ class _Captured:
 def _cells(task: Timed) -> evaluate.Cells:
     """Find out what an estimate has to know of a device's unit cells."""
     from rpusim.workloads.cells.assumed_transfers import all_alike, assumed
-    from rpusim.workloads.cells.training_cells import UnitCells
     from rpusim.workloads.runs.inputs import load_cells
 
     assert task.device is not None
     cells = load_cells(task.device, load_chip(task.chip))
-    if not isinstance(cells, UnitCells):
+    if not cells.learns:
         if task.training:
             raise InputError(f"device: got {task.device!r}, whose cells only infer; set training: false")
         return evaluate.Cells(cells.layout)

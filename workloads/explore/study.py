@@ -26,6 +26,7 @@ from rpusim.arch.contract.configuration import find_yaml, parse, read_yaml, ship
 from rpusim.arch.contract.sourced import Frozen, Several
 from rpusim.arch.schedule.schedules import Schedule
 from rpusim.errors import InputError, nearest, written
+from rpusim.workloads.cells.own_devices import described
 from rpusim.workloads.explore.claims import Claim, Paper, found
 from rpusim.workloads.results.measures import MEASURES
 from rpusim.workloads.runs.settings import file_name
@@ -52,7 +53,7 @@ class Timed(Frozen):
     batch: AtMost = 1
     schedule: Schedule = "sequential"
     bias: Literal["column", "digital"] = "column"
-    device: str | dict[str, Any] | None = None
+    device: Annotated[str | dict[str, Any] | None, BeforeValidator(described)] = None
     replicas: dict[str, int] = {}
     fit: str | dict[str, Any] = "as-is"
 
@@ -60,7 +61,8 @@ class Timed(Frozen):
 class Range(Frozen):
     """Any number from ``low`` to ``high``, for searches that draw.
 
-    Whole numbers if both ends are. ``log``: as many in each decade as in any other.
+    low, high: its ends; whole numbers are drawn if both are whole.
+    log:       whether as many are drawn in each decade as in any other.
     """
 
     low: int | float
@@ -75,7 +77,10 @@ class Range(Frozen):
 
 
 class Random(Frozen):
-    """Draw so many points, each value for itself."""
+    """Draw points, each value for itself.
+
+    random: how many.
+    """
 
     random: AtMost
 
@@ -106,7 +111,10 @@ class Rungs(Frozen):
 
 
 class Limit(Frozen):
-    """A point is acceptable if a figure is at most ``most``, and at least ``least``, each with its unit."""
+    """Say which points are acceptable by a figure.
+
+    most, least: what it is at most, and at least, each with its unit; null: anything.
+    """
 
     most: Any = None
     least: Any = None

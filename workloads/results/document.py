@@ -20,7 +20,7 @@ from rpusim.arch.engine.events import Events
 from rpusim.arch.mapping.placement import Placement
 from rpusim.arch.network.network import Network
 from rpusim.arch.schedule.plan import Plan
-from rpusim.workloads.results import wires
+from rpusim.workloads.results import intervals, wires
 from rpusim.workloads.results.bottleneck import bottleneck
 from rpusim.workloads.results.floor import floor
 from rpusim.workloads.results.result import SCHEMA, Result
@@ -101,7 +101,7 @@ def result(
         "configuration": configuration,
         "version": package_version(),
         "assumption": assumption,
-        "accuracy": accuracy,
+        "accuracy": None if accuracy is None else _with_intervals(accuracy),
         **cost(measured.plan, measured.ledger, measured.samples, operations_per_sample, samples_per_epoch),
         "floor": floor(measured.plan, training=measured.ledger.by(1).get("backward", 0) > 0),
         "activity": measured.activity,
@@ -266,3 +266,9 @@ def placed_layers(placement: Placement) -> list[dict[str, Any]]:
 def package_version() -> str:
     """Return the version of the installed rpusim, such as "0.1.0"."""
     return version("rpusim")
+
+
+def _with_intervals(accuracy: dict[str, Any]) -> dict[str, Any]:
+    """Add 95 % intervals to the two test errors: how far they may be off as so few samples were tested."""
+    names, samples = ("test_error", "test_error_floating_point"), accuracy["test_samples"]
+    return accuracy | {f"{name}_interval": list(intervals.of_share(accuracy[name], samples)) for name in names}

@@ -18,6 +18,7 @@ class Measure:
     path:       where the result's document has it, by keys; the last entry of a list by -1.
     better:     "lower" or "higher".
     dimension:  reads quantities with units; None: plain numbers.
+    above:      where the document has what is taken off; empty: nothing is.
     """
 
     label: str
@@ -25,16 +26,13 @@ class Measure:
     path: tuple[str | int, ...]
     better: str = "lower"
     dimension: Dimension | None = None
+    above: tuple[str | int, ...] = ()
 
     def of(self, document: Mapping[str, Any]) -> float | None:
         """Return the figure; None if the document has none."""
-        found: Any = document
-        for step in self.path:
-            named = isinstance(found, Mapping) and step in found
-            if not named and not (isinstance(found, list) and found and isinstance(step, int)):
-                return None
-            found = found[step]
-        return float(found) if isinstance(found, int | float) else None
+        found = _at(document, self.path)
+        base = _at(document, self.above) if self.above else 0.0
+        return None if found is None or base is None else found - base
 
     def parse(self, given: object) -> float:
         """Read a limit as a user gives it: "50 mm2", or a plain number where the figure has no unit.
@@ -48,9 +46,22 @@ class Measure:
         return float(given)
 
 
+def _at(document: Mapping[str, Any], path: tuple[str | int, ...]) -> float | None:
+    """Follow keys into a document; None if there is no number."""
+    found: Any = document
+    for step in path:
+        named = isinstance(found, Mapping) and step in found
+        if not named and not (isinstance(found, list) and found and isinstance(step, int)):
+            return None
+        found = found[step]
+    return float(found) if isinstance(found, int | float) else None
+
+
+_ERROR, _THERE = ("accuracy", "test_error"), ("accuracy", "test_error_floating_point")
 MEASURES: dict[str, Measure] = {
-    "error": Measure("test error", "1", ("accuracy", "test_error")),
-    "error_floating_point": Measure("test error in floating point", "1", ("accuracy", "test_error_floating_point")),
+    "error": Measure("test error", "1", _ERROR),
+    "error_floating_point": Measure("test error in floating point", "1", _THERE),
+    "penalty": Measure("test error above floating point", "1", _ERROR, above=_THERE),
     "time": Measure("time per sample", "s", ("time", "per_sample_s"), dimension=TIME),
     "energy": Measure("energy per sample", "J", ("energy", "per_sample_J"), dimension=ENERGY),
     "area": Measure("area", "m2", ("area", "total_m2"), dimension=AREA),

@@ -5,12 +5,15 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import yaml
 
 from rpusim.arch.engine.events import Events
-from rpusim.errors import InputError
+from rpusim.errors import InputError, nearest
+from rpusim.workloads.results import files
 
 if TYPE_CHECKING:
     import pandas
@@ -19,7 +22,45 @@ SCHEMA = "rpusim-result-1"
 """The version of a document's keys; `rpusim schema result` prints them."""
 
 VIEWS: dict[str, Callable[[dict[str, Any]], str]] = {}
-"""How a document is shown, by kind of text (``text/html``); `rpusim.reports` fills it, as nothing here knows looks."""
+"""How a document is shown, by kind: headline figures as ``text/plain`` and ``text/html``, all that fits a screen as
+``screen``, the main drawing as ``image/svg+xml``. `rpusim.reports` fills it, as nothing here knows looks."""
+
+
+class Part(dict[str, Any]):
+    """A part of a document: a dictionary whose entries are attributes as well, as in ``result.time.per_sample_s``.
+
+    Methods of dictionaries come first: an entry ``items`` would be ``part["items"]`` only. An entry that there is not
+    is a KeyError, or as an attribute an AttributeError, which names the nearest.
+    """
+
+    def __getattr__(self, name: str) -> Any:
+        if name in self:
+            return self[name]
+        raise AttributeError(f"no {name!r} here{nearest(name, self)}")
+
+    def __missing__(self, key: object) -> Any:
+        raise KeyError(f"no {key!r} here{nearest(str(key), self)}")
+
+    def __dir__(self) -> list[str]:
+        return [*super().__dir__(), *(key for key in self if key.isidentifier())]
+
+
+for _dumper in (yaml.SafeDumper, yaml.Dumper):
+    _dumper.add_representer(Part, _dumper.represent_dict)
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """A drawing of a result, which a notebook shows; `save` writes it. svg: the text of an SVG file."""
+
+    svg: str
+
+    def save(self, path: str | Path) -> None:
+        """Write the drawing to a file, such as curve.svg; InputError if it cannot be written."""
+        files.replace(Path(path), self.svg)
+
+    def _repr_svg_(self) -> str:
+        return self.svg
 
 
 @dataclass(frozen=True, repr=False, eq=False)
@@ -32,7 +73,8 @@ class Result(Mapping[str, Any]):
     details:   for every event of the trace, further columns by name (see `Analysis.details`).
 
     A result is a mapping, read-only, of the document's parts: ``result["time"]``, ``"time" in result``, ``len``,
-    ``keys``, ``items`` and ``get`` are those of the document, and two results are equal if their documents are.
+    ``keys``, ``items`` and ``get`` are those of the document, and two results are equal if their documents are. Parts
+    and what is in them are attributes as well: ``result.time.per_sample_s``. ``print`` shows the headline figures.
     Infinities and NaN (a device may be ideal) become the words "inf", "-inf" and "nan", as JSON has no numbers for
     them; bytes of a file's name that are not text become escapes such as \\udce9.
     """
@@ -59,6 +101,19 @@ class Result(Mapping[str, Any]):
     def __post_init__(self) -> None:
         object.__setattr__(self, "document", _finite(self.document))
 
+    def summary(self) -> str:
+        """Return what `rpusim run` shows: headline figures, where energy and area go, what sets the pace."""
+        return _view("screen", self.document)
+
+    def plot(self) -> Drawing:
+        """Draw the learning curve, the curve after programming, or else energy by part."""
+        return Drawing(_view("image/svg+xml", self.document))
+
+    def __getattr__(self, name: str) -> Any:
+        if name in self.__dict__.get("document", ()):
+            return self.document[name]
+        raise AttributeError(f"a result has no {name!r}{nearest(name, self.__dict__.get('document', ()))}")
+
     def __getitem__(self, key: str) -> Any:
         """Return one part of the document, such as ``result["energy"]``; KeyError if there is none of this name."""
         return self.document[key]
@@ -74,10 +129,21 @@ class Result(Mapping[str, Any]):
     def __repr__(self) -> str:
         return f"<Result: {self.document.get('network')} on {self.document.get('chip')}>"
 
+    def __str__(self) -> str:
+        return _view("text/plain", self.document) if VIEWS else repr(self)
+
+    def __dir__(self) -> list[str]:
+        return [*super().__dir__(), *self.document]
+
     def _repr_html_(self) -> str | None:
-        """Return what a notebook shows, if a view for it has been loaded."""
-        view = VIEWS.get("text/html")
-        return view(self.document) if view else None
+        """Return what a notebook shows, if a view for it has been loaded: a table, and a drawing."""
+        return _view("text/html", self.document) if VIEWS else None
+
+
+def _view(kind: str, document: dict[str, Any]) -> str:
+    if kind not in VIEWS:
+        raise InputError(f"nothing that shows results as {kind} is loaded; import rpusim.reports.page.views")
+    return VIEWS[kind](document)
 
 
 def text(words: str) -> str:
@@ -88,7 +154,7 @@ def text(words: str) -> str:
 def _finite(value: Any) -> Any:
     """Return the same document with infinities and NaN as words, and words as text."""
     if isinstance(value, dict):
-        return {_finite(key): _finite(item) for key, item in value.items()}
+        return Part({_finite(key): _finite(item) for key, item in value.items()})
     if isinstance(value, str):
         return text(value)
     if isinstance(value, list | tuple):

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sys
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rpusim.arch.chips.bill_of_parts import bill_of_parts
 from rpusim.arch.chips.chip import GivenChip, load_chip
@@ -24,16 +24,18 @@ from rpusim.arch.schedule.plan import make_plan
 from rpusim.arch.schedule.schedules import Schedule
 from rpusim.errors import InputError
 from rpusim.workloads.cells.assumed_transfers import all_alike, assumed, statement
-from rpusim.workloads.cells.inference_cells import InferenceCells
 from rpusim.workloads.cells.preparation import preparation
-from rpusim.workloads.cells.training_cells import UnitCells
 from rpusim.workloads.clock.beginning import TRACED_EVENTS
 from rpusim.workloads.clock.meter import Meter
 from rpusim.workloads.results import document, reloading
 from rpusim.workloads.results.floor import floor, is_drawn
 from rpusim.workloads.results.result import Result
 from rpusim.workloads.results.what_if import compared
-from rpusim.workloads.runs.inputs import Cells, GivenDevice, GivenNetwork, load_cells, load_network
+from rpusim.workloads.runs.given_network import load_network
+
+if TYPE_CHECKING:
+    from rpusim.workloads.runs.given_network import GivenNetwork
+    from rpusim.workloads.runs.inputs import Cells, GivenDevice
 
 
 def map_network(
@@ -65,7 +67,7 @@ def map_network(
     """
     on = load_chip(chip)
     placement, _ = _placed(network, on, bias, device, replicas, fit, on.trains, tiles, placing)
-    found = {
+    found: dict[str, Any] = {
         "network": placement.network.name,
         "chip": placement.chip.name,
         "fit": str(placement.fit),
@@ -124,7 +126,7 @@ def time_network(
     placement, cells = _placed(network, chip, bias, device, replicas, fit, training, tiles, placing)
     check(placement, samples, training, schedule, batch)
     _check(cells, device, training)
-    learns = cells if isinstance(cells, UnitCells) else None
+    learns = cells if cells and cells.learns else None
     before = preparation(placement, cells) if program else EMPTY
     work = AssumedWork(placement, samples, training, batch, assumed(learns) if learns else PLAIN, before)
     most = work.most
@@ -173,7 +175,11 @@ def _placed(
 ) -> tuple[Placement, Cells | None]:
     """Load what is named, and place it as in training or as in evaluation; None where no device is named."""
     on = load_chip(chip)
-    cells = None if device is None else load_cells(device, on)
+    cells = None
+    if device is not None:
+        from rpusim.workloads.runs.inputs import load_cells  # which needs torch
+
+        cells = load_cells(device, on)
     layout = cells.layout if cells else SINGLE
     captured = load_network(network, training)
     return place_chosen(captured, on, bias, layout, replicas, fit, tiles, placing, training), cells
@@ -181,5 +187,5 @@ def _placed(
 
 def _check(cells: Cells | None, device: GivenDevice | None, training: bool) -> None:
     """Refuse training with cells that only infer."""
-    if training and isinstance(cells, InferenceCells):
+    if training and cells and not cells.learns:
         raise InputError(f"device: got {shown(str(device))}, whose cells only infer; ask for inference")

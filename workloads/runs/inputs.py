@@ -19,6 +19,7 @@ from rpusim.arch.contract.configuration import shown
 from rpusim.arch.mapping.placement import Placement, place, replicas_of
 from rpusim.arch.network.network import Network
 from rpusim.errors import InputError, nearest, written
+from rpusim.kernels import PulsedDevice
 from rpusim.kernels.inference import INFERENCE, AddNormal, GaussianClip, InferenceConfig
 from rpusim.kernels.layers.replicated import Replication
 from rpusim.kernels.layers.shares import Way
@@ -33,18 +34,15 @@ from rpusim.workloads.data import kinds
 from rpusim.workloads.data.dataset import Data, Dataset
 from rpusim.workloads.results.document import package_version
 from rpusim.workloads.runs.checkpoint import digest
-from rpusim.workloads.runs.kept_networks import captured_once
 from rpusim.workloads.runs.settings import Experiment, Retraining, Use
 from rpusim.workloads.zoo import networks
 
 Cells = UnitCells | InferenceCells
 """What stands at the cross-points of arrays: cells that learn there, or that are programmed and read."""
 
-GivenNetwork = str | Network | tuple[nn.Module, Any]
-"""A network as a user names it: one of the zoo, ``file.py:function``, a torch module with the shape of a sample (or
-whatever else `rpusim.capture` takes for it), or what `rpusim.capture` found."""
-GivenDevice = str | dict[str, Any] | InferenceConfig
-"""A device as a user names it: a way to train or to infer, a mapping with ``model``, or an `InferenceConfig`."""
+GivenDevice = str | dict[str, Any] | PulsedDevice | type[PulsedDevice] | InferenceConfig
+"""A device as a user names it: a way to train or to infer, a mapping with ``model``, a device of the user's own (see
+`rpusim.workloads.cells.own_devices`), or an `InferenceConfig`."""
 
 
 @dataclass(frozen=True)
@@ -181,33 +179,6 @@ def check_resident(placement: Placement) -> None:
             "mapping.fit: got reload, under which weights that take turns are timed (rpusim time) but not computed; "
             "accepted: as-is, pack, grow, or a chip that holds all weights"
         )
-
-
-def load_network(given: GivenNetwork, training: bool = False) -> Network:
-    """Return the layers of a network of the zoo, of ``file.py:function``, or those given as a value.
-
-    training: whether it is wanted as it is in training; else as in evaluation.
-
-    No weight is allocated, so networks far larger than this machine's memory can be asked about.
-    """
-    if isinstance(given, Network):
-        return given
-    if isinstance(given, tuple):
-        module, input_shape = given
-        return capture(module, input_shape, training=training)
-    if isinstance(given, nn.Module):
-        raise InputError(f"network: got a {type(given).__name__} alone, accepted: (module, shape of one sample)")
-    try:
-        with torch.device("meta"):
-            module, input_shape = networks.build(given)
-    except InputError as error:
-        if not isinstance(error.__cause__, NotImplementedError | RuntimeError):
-            raise
-        module, input_shape = networks.build(given)  # its function reads values, which are not there on "meta"
-    if given in networks.NETWORKS:
-        says = f"{module} {input_shape} {training}"
-        return captured_once(given, says, lambda: capture(module, input_shape, given, training))
-    return capture(module, input_shape, given, training)
 
 
 def load_cells(given: GivenDevice, chip: Chip) -> Cells:

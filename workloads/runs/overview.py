@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import partial
 from typing import Any
 
 from rpusim.arch.chips.chip import GivenChip, load_chip, presets
 from rpusim.arch.mapping.fit.prospects import prospect
-from rpusim.workloads.runs.inputs import load_network
-from rpusim.workloads.runs.kept_networks import footprint_once
+from rpusim.workloads.runs.given_network import load_network
 from rpusim.workloads.zoo.networks import NETWORKS
 
 
@@ -25,8 +23,7 @@ def map_all(names: Sequence[str] = (), chips: Sequence[GivenChip] = ()) -> dict[
     on = [load_chip(chip) for chip in chips or presets()]
     networks, rows = [], []
     for name in names or NETWORKS:
-        make = partial(load_network, name)
-        found = footprint_once(name, make) if name in NETWORKS else make()
+        found = load_network(name)
         number = sum(layer.weights for index, layer in enumerate(found.layers) if found.uses(index)[0] == index)
         networks.append({"name": name, "weights": number})
         rows += [{"network": name, "chip": chip.name, **prospect(found, chip).document()} for chip in on]

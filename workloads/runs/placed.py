@@ -24,7 +24,7 @@ from rpusim.kernels.layers.replicated import Replication
 from rpusim.kernels.pulses.trains import Execution
 from rpusim.workloads.capture.capture import capture, capture_modes, check_convertible
 from rpusim.workloads.capture.samples import GivenInputs, Samples
-from rpusim.workloads.cells import conductance, endurance, pulses, training_cells
+from rpusim.workloads.cells import conductance, endurance, own_devices, pulses, training_cells
 from rpusim.workloads.cells.endurance import Endurance
 from rpusim.workloads.cells.inference_cells import EXACT, InferenceCells
 from rpusim.workloads.cells.management import Management
@@ -32,7 +32,8 @@ from rpusim.workloads.cells.replicas import rows_of_replicas, similarity
 from rpusim.workloads.cells.training_cells import UnitCells
 from rpusim.workloads.clock import sampling
 from rpusim.workloads.clock.coupling import Coupling
-from rpusim.workloads.clock.loop_log import LoopActivity, LoopLog, in_order
+from rpusim.workloads.clock.loop_activity import LoopActivity
+from rpusim.workloads.clock.loop_log import LoopLog, in_order
 from rpusim.workloads.clock.meter import Meter
 from rpusim.workloads.clock.modes import Modes
 from rpusim.workloads.results import document
@@ -77,8 +78,9 @@ def place(
     module:       not changed; what `rpusim.capture` accepts.
     chip:         a preset, a YAML file, or a `Chip`.
     input_shape:  of one sample; for several inputs, whole numbers and names see `rpusim.capture`.
-    device:       a way to train (by default `DEVICE`) or to infer, such as inference-pcm, or an `InferenceConfig`. On a
-                  chip that only infers, such as isaac-2016, cells are exact by default.
+    device:       a way to train (by default `DEVICE`), a device of your own (a YAML file, ``mine.py:Device``, a class
+                  or an object), or a way to infer, such as inference-pcm, or an `InferenceConfig`. On a chip that only
+                  infers, such as isaac-2016, cells are exact by default.
     management:   what the digital side does to fit numbers to the analog range.
     bias:         where biases are: a column of the array, or digital.
     seed:         of devices and of every noise, from 0 on.
@@ -106,8 +108,12 @@ def place(
     """
     _check("chip", chip, str | Path | Chip, "the name of a preset, a YAML file or a Chip")
     if device is not None:
-        accepted = "the name of a preset, a mapping with 'model' and its parameters, or an InferenceConfig"
-        _check("device", device, str | dict | InferenceConfig, accepted)
+        accepted = (
+            "the name of a preset, a file, a mapping with 'model' and its parameters, a pulsed device or its class, or "
+            "an InferenceConfig"
+        )
+        if not own_devices.is_object(device):
+            _check("device", device, str | dict | InferenceConfig, accepted)
     _check("management", management, Management, "a Management")
     _check("seed", seed, int, "a whole number")
     if bias not in get_args(Bias):
@@ -177,6 +183,10 @@ class ChipMeter:
         seconds: at least 0. Cells that were programmed then are older by so many seconds, as after `drift`.
         """
         self._coupling.idle(seconds)
+
+    def __str__(self) -> str:
+        self._coupling.settle()
+        return str(self.report()) if self._meter.samples else "the chip under a placed module, which has not run yet"
 
     def _repr_html_(self) -> str | None:
         """Return what a notebook shows: the report in a small table."""

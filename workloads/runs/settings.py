@@ -45,6 +45,15 @@ FOLDER = zoo.FOLDER / "experiments"
 """Where the experiments that ship lie."""
 
 
+def _described(given: object) -> object:
+    """Write a device that is an object as a mapping; files, names and mappings need no torch."""
+    if isinstance(given, str | dict):
+        return given
+    from rpusim.workloads.cells.own_devices import described
+
+    return described(given)
+
+
 def _with_fresh_weights(schedule: object) -> object:
     if schedule == "asynchronous":
         raise ValueError(
@@ -70,7 +79,11 @@ class Recipe(Sourced):
 
 
 class Pause(Sourced):
-    """The chip stands still for ``time`` after epoch ``after_epoch`` (counted from 1), its weights in the arrays."""
+    """The chip stands still, its weights in the arrays.
+
+    after_epoch: after which epoch, counted from 1.
+    time:        for how long.
+    """
 
     after_epoch: Count
     time: Seconds
@@ -81,7 +94,11 @@ class Pause(Sourced):
 
 
 class Idle(Sourced):
-    """Time in which nothing is computed: ``per_mini_batch`` before each one (its data are loaded), and ``pauses``."""
+    """Time in which nothing is computed.
+
+    per_mini_batch: before each mini-batch, while its data are loaded.
+    pauses:         longer ones, between epochs.
+    """
 
     per_mini_batch: SecondsOrZero
     pauses: Annotated[tuple[Pause, ...], Several] = ()
@@ -122,7 +139,10 @@ class Use(Sourced):
 
 
 class Refresh(Sourced):
-    """What capacitors have lost is written back after ``every`` seconds, see `rpusim.workloads.clock.coupling`."""
+    """What capacitors have lost is written back, see `rpusim.workloads.clock.coupling`.
+
+    every: after so long.
+    """
 
     every: Seconds
 
@@ -188,8 +208,9 @@ class Experiment(Sourced):
     network:     one of `rpusim.workloads.zoo.networks`, or ``file.py:function``.
     data:        a name such as digits, a file or a folder, or ``file.py:function`` (see `rpusim.workloads.data.kinds`).
     chip:        a preset's name, a YAML file, or a mapping of ``like`` and fields that are changed in it (see
-                 `rpusim.workloads.runs.inputs.GivenChip`).
-    device:      a configuration's name, or a mapping with ``model``, that model's parameters and a ``cell`` (see
+                 `rpusim.arch.chips.chip.GivenChip`).
+    device:      a configuration's name, a device of the user's own (a YAML file, ``mine.py:Device``, or an object,
+                 which becomes a mapping), or a mapping with ``model``, that model's parameters and a ``cell`` (see
                  `rpusim.workloads.cells.training_cells`).
     bias:        where biases are: a column of the array, or digital.
     exclude:     layers and parameters whose weights stay digital, by name or pattern.
@@ -214,7 +235,7 @@ class Experiment(Sourced):
     network: str
     data: str
     chip: str | dict[str, Any]
-    device: str | dict[str, Any]
+    device: Annotated[str | dict[str, Any], BeforeValidator(_described)]
     bias: Literal["column", "digital"]
     exclude: Annotated[tuple[str, ...], Several] = ()
     recipe: Recipe

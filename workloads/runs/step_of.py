@@ -19,7 +19,7 @@ from rpusim.arch.contract.activity import ActivityLog
 from rpusim.arch.network.network import Network
 from rpusim.arch.network.operations import Operation, WeightLayer
 from rpusim.errors import InputError
-from rpusim.kernels import AnalogLayer, AnalogSGD
+from rpusim.kernels import AnalogSGD
 from rpusim.kernels.layers.recurrent import AnalogRecurrent
 from rpusim.kernels.layers.replicated import Replicated
 from rpusim.kernels.layers.transposed import AnalogTransposed
@@ -27,7 +27,7 @@ from rpusim.kernels.step import CompiledStep, Graph, Unsuitable
 from rpusim.kernels.step.between.branches import OVER, TIMES, WEIGHTED
 from rpusim.kernels.step.between.held import Dropout, Norm
 from rpusim.kernels.step.compiled_step import learning_order
-from rpusim.kernels.step.placed import Matrix, Placed
+from rpusim.kernels.step.on_arrays.placed import Matrix, Placed
 from rpusim.kernels.step.program import Value, pooling
 from rpusim.workloads.capture.capture import capture_modes
 from rpusim.workloads.runs.training_loop import Training, Watch
@@ -183,10 +183,6 @@ class _Program:
         module, flipped = self.holder(operation), operation.turned
         if isinstance(module, Replicated):
             raise Unsuitable("replicas of a layer")
-        several = isinstance(module, AnalogLayer) and len(module.tiles) > 1
-        log = module.log if isinstance(module, AnalogLayer) else None
-        if flipped and several and log is not None and log.uses:  # the tiles have other numbers in such a use
-            raise Unsuitable("a weight that is used transposed, on several arrays of a chip")
         positions = 1 if operation.is_recurrent else operation.vectors
         if not operation.is_recurrent:
             source = self.between_layers(operation, source)
@@ -281,6 +277,10 @@ class _Program:
         source, kind, graph = sources[0], operation.kind, self.graph
         if kind == "flatten" or operation.detail in _UNCHANGED:
             return graph.reshape(source, operation.shape)
+        if operation.detail == "prelu":
+            return self.norm(operation, source)
+        if operation.detail == "detach":
+            return graph.detach(source)
         if kind == "activation":
             tangent = operation.detail == "gelu" and dict(operation.numbers).get("approximate", 0.0) != 0.0
             return graph.function("gelu tanh" if tangent else operation.detail, source, *_numbers(operation))
@@ -314,7 +314,7 @@ class _Program:
         return self.mask(Dropout(self.model, given["p"], source.shape, channels), source)
 
     def norm(self, operation: Operation, source: Value) -> Value:
-        """Normalise; a module that does so several times is one norm."""
+        """Do what a module with factors that learn does; one that does so several times is one norm."""
         module = self.module(operation)
         found = Norm.of(module, source.shape)
         if found is None:
@@ -323,7 +323,10 @@ class _Program:
             if any(each.module is module for each in self.norms):
                 raise Unsuitable("a norm that is used for samples of different sizes")
             self.norms.append(found)
-        return self.graph.norm(self.norms.index(found), source, found.sizes(source.shape), float(found.module.eps))
+        which, sizes = self.norms.index(found), found.sizes(source.shape)
+        if isinstance(module, nn.PReLU):
+            return self.graph.slope(which, source, sizes)
+        return self.graph.norm(which, source, sizes, float(found.module.eps))
 
     def module(self, operation: Operation) -> nn.Module:
         """Find the module that an operation is, to ask for what a network does not say of it."""

@@ -13,13 +13,8 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from rpusim.arch.chips.chip import Chip
-from rpusim.arch.choice.choose import PLACINGS, place_chosen
-from rpusim.arch.choice.traffic_of_tiles import bits_times_hops
-from rpusim.arch.mapping.assumed_activity import assumed_activity
-from rpusim.arch.schedule.plan import make_plan
-from rpusim.workloads.clock.meter import Meter
-from rpusim.workloads.runs.inputs import load_network
+from rpusim.arch.choice.choose import PLACINGS
+from rpusim.workloads.runs.estimate import time_network
 
 NETWORKS = (
     "lenet-2017",
@@ -56,14 +51,10 @@ class Row:
 def measured(network: str, chip: str, placing: str) -> Row:
     """Place and time one sample of a network of the zoo on a chip that ships; placing: one of `PLACINGS`."""
     fit = "pack" if network in PACKED else "grow"
-    captured = load_network(network)
-    placement = place_chosen(captured, Chip.load(chip), replicas=REPLICAS.get(network), fit=fit, placing=placing)
-    plan = make_plan(placement)
-    meter = Meter(plan, "sequential")
-    meter.add(assumed_activity(placement, 1, training=False))
-    ledger = meter.ledger()
-    far = bits_times_hops(plan, training=False)
-    return Row(placement.tiles_used, far, ledger.time_ps * 1e-12, ledger.total_zj * 1e-21)
+    copies = REPLICAS.get(network)
+    found = time_network(network, chip, 1, False, "sequential", replicas=copies, fit=fit, placing=placing).document
+    far = found["floor"]["bits_times_hops"]
+    return Row(found["tiles"]["count"], far, found["time"]["total_s"], found["energy"]["total_J"])
 
 
 def rows(networks: tuple[str, ...] = NETWORKS) -> Iterator[str]:

@@ -11,36 +11,17 @@ classes, so their loss is `torch.nn.NLLLoss`; language models end in scores.
 
 from __future__ import annotations
 
-import itertools
-import operator
-import os
-import runpy
-import threading
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
-from pathlib import Path
-from typing import Any
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
-import torch
-from torch import Tensor, dtype, nn
+from rpusim.errors import InputError, nearest
 
-from rpusim.arch.contract.configuration import shown
-from rpusim.errors import InputError, nearest, written
-from rpusim.workloads.zoo import (
-    convolutions,
-    encoders,
-    language_models,
-    mobile,
-    perceptrons,
-    recommenders,
-    recurrent,
-    residual,
-    unet,
-)
-from rpusim.workloads.zoo.given import kinds
-from rpusim.workloads.zoo.language_models import Tokens
-from rpusim.workloads.zoo.text import CHARACTERS, NUMBERS, WINDOW, lstm_text, transformer_text
+if TYPE_CHECKING:
+    from torch import nn
+
+    from rpusim.workloads.zoo.language_models import Tokens
 
 
 @dataclass(frozen=True)
@@ -48,7 +29,7 @@ class Entry:
     """A network of the zoo.
 
     builder:      makes the module, with torch's own initial weights.
-    input_shape:  of one sample, or whatever else `rpusim.capture` takes for it.
+    input_shape:  of one sample, or whatever else `rpusim.capture` takes for it; types of numbers by name.
     title:        what it is, in a line.
     source:       where the network comes from.
     writes:       of language models: makes the module for given tokens, to read a prompt or to write; None: of others.
@@ -63,16 +44,30 @@ class Entry:
     experts: int = 0
 
 
-def _language_model(
-    model: Callable[[Tokens], nn.Module], tokens: int, title: str, source: str, experts: int = 0
-) -> Entry:
-    shape = ((tokens,), torch.int64)
-    return Entry(partial(model, Tokens(tokens)), shape, title, source, model, experts)
+def _made(where: str, *given: Any, **named: Any) -> Callable[..., nn.Module]:
+    """Return what calls a class or function of this room, ``module.name``, which only then imports it, and torch."""
+
+    def make(*more: Any) -> nn.Module:
+        module, name = where.split(".")
+        return getattr(import_module(f"rpusim.workloads.zoo.{module}"), name)(*given, *more, **named)  # type: ignore[no-any-return]
+
+    return make
+
+
+def _language_model(where: str, tokens: int, title: str, source: str, experts: int = 0) -> Entry:
+    model = _made(where)
+
+    def whole() -> nn.Module:
+        from rpusim.workloads.zoo.language_models import Tokens
+
+        return model(Tokens(tokens))
+
+    return Entry(whole, ((tokens,), "int64"), title, source, model, experts)
 
 
 def _characters(state: int) -> Entry:
     return Entry(
-        partial(recurrent.CharacterModel, state),
+        _made("recurrent.CharacterModel", state),
         (100, 87),
         f"A character model of two LSTM layers with {state} values each, 87 symbols (Gokmen, Rasch & Haensch 2018)",
         "Gokmen, Rasch & Haensch 2018, Front. Neurosci. 12:745: LSTM2 on War and Peace; 100 steps as in aihwkit",
@@ -83,164 +78,169 @@ _FCN = "Gokmen & Vlasov 2016, Front. Neurosci. 10:333"
 _CNN = "Gokmen, Onen & Haensch 2017, Front. Neurosci. 11:538"
 _FCN_TITLE = "The fully connected network of Gokmen & Vlasov 2016: sigmoid layers of 256 and 128, log-softmax out"
 NETWORKS: dict[str, Entry] = {
-    "fcn": Entry(perceptrons.fcn, (784,), _FCN_TITLE, f"{_FCN}: 784-256-128-10 on MNIST"),
+    "fcn": Entry(_made("perceptrons.fcn"), (784,), _FCN_TITLE, f"{_FCN}: 784-256-128-10 on MNIST"),
     "fcn-digits": Entry(
-        partial(perceptrons.fcn, 64), (64,), _FCN_TITLE, f"the hidden layers of {_FCN}, on 8 x 8 digits"
+        _made("perceptrons.fcn", 64), (64,), _FCN_TITLE, f"the hidden layers of {_FCN}, on 8 x 8 digits"
+    ),
+    "fcn-large": Entry(
+        _made("perceptrons.fcn_large"),
+        (784,),
+        "A fully connected network of 3.7 million weights: ReLU layers of 2,048 and 1,024, log-softmax out",
+        "sizes of ours, for Rasch, Gokmen & Haensch 2019 (arXiv:1906.02698), which asks how large networks learn",
     ),
     "lenet-2017": Entry(
-        convolutions.lenet_2017,
+        _made("convolutions.lenet_2017"),
         (1, 28, 28),
         "The convolutional network of Gokmen, Onen & Haensch 2017 on 28 x 28 images: tanh, max pooling, log-softmax",
         f"{_CNN}: the network trained on MNIST",
     ),
     "lenet-digits": Entry(
-        convolutions.lenet_digits,
+        _made("convolutions.lenet_digits"),
         (1, 8, 8),
         "The same idea on 8 x 8 images: 3 x 3 kernels, both convolutions padded, pooling after each",
         f"after {_CNN}, cut by us to 8 x 8 digits",
     ),
     "rapa-cifar": Entry(
-        convolutions.rapa_cifar,
+        _made("convolutions.rapa_cifar"),
         (3, 32, 32),
         "Three convolutions with pooling on 32 x 32 images, as in Rasch, Gokmen, Rigotti & Haensch 2019, and a readout",
         "Rasch, Gokmen, Rigotti & Haensch 2019, Front. Neurosci. 13:753; channels recalled",
     ),
     "lstm-text": Entry(
-        lstm_text,
-        (WINDOW, CHARACTERS),
+        _made("text.lstm_text"),
+        (32, 96),
         "Two layers of LSTM of width 64 that tell the next character of a text, from 32 before it",
         "after Gokmen, Rasch & Haensch 2018, Front. Neurosci. 12:745, which has two layers of 64; alphabet of ours",
     ),
+    "lstm-text-dropout": Entry(
+        _made("text.lstm_text", 0.2),
+        (32, 96),
+        "The same two layers of LSTM, with dropout of 0.2 between and behind them",
+        "after Gokmen, Rasch & Haensch 2018, Front. Neurosci. 12:745; dropout as in aihwkit's example of it",
+    ),
     "transformer-text": Entry(
-        transformer_text,
-        NUMBERS,
+        _made("text.transformer_text"),
+        ((32,), "int64"),
         "Two blocks of a transformer of width 32 that tell the next character of a text, from 32 before it",
         "after Radford et al. 2019 (GPT-2): its block, norms first; sizes of ours",
     ),
     "vgg8": Entry(
-        convolutions.vgg8,
+        _made("convolutions.vgg8"),
         (3, 32, 32),
         "The default network of DNN+NeuroSim V2 for CIFAR-10: six 3 x 3 convolutions, two linear layers, no biases",
         "DNN+NeuroSim V2.1 (NetWork.csv): its default training network on CIFAR-10",
     ),
     "resnet20": Entry(
-        residual.resnet20,
+        _made("residual.resnet20"),
         (3, 32, 32),
         "ResNet-20 (He et al. 2016) for 32 x 32 images and 10 classes, 1 x 1 convolutions where sizes change",
         "He, Zhang, Ren & Sun 2016, CVPR: deep residual learning, section 4.2 (with shortcuts of option B)",
     ),
     "resnet50": Entry(
-        residual.resnet50,
+        _made("residual.resnet50"),
         (3, 224, 224),
         "ResNet-50 (He et al. 2016) for 224 x 224 images and 1000 classes, strides in the 3 x 3 convolutions",
         "He, Zhang, Ren & Sun 2016, CVPR: deep residual learning, 50 layers",
     ),
     "alexnet": Entry(
-        convolutions.alexnet,
+        _made("convolutions.alexnet"),
         (3, 227, 227),
         "AlexNet in one tower, as mapped in Gokmen, Onen & Haensch 2017: 227 x 227 images, 1000 classes",
         f"{_CNN}: the mapping example, after Krizhevsky et al. 2012",
     ),
     "vgg16": Entry(
-        convolutions.vgg16,
+        _made("convolutions.vgg16"),
         (3, 224, 224),
         "VGG-16 (Simonyan & Zisserman 2015) for 224 x 224 images and 1000 classes: 13 convolutions, 3 linear layers",
         "Simonyan & Zisserman 2015, ICLR: configuration D; 138,357,544 parameters",
     ),
     "resnet18": Entry(
-        residual.resnet18,
+        _made("residual.resnet18"),
         (3, 224, 224),
         "ResNet-18 (He et al. 2016) for 224 x 224 images and 1000 classes",
         "He, Zhang, Ren & Sun 2016, CVPR: deep residual learning, 18 layers; 11,689,512 parameters",
     ),
     "mobilenet-v2": Entry(
-        mobile.mobilenet_v2,
+        _made("mobile.mobilenet_v2"),
         (3, 224, 224),
         "MobileNet-V2 (Sandler et al. 2018) for 224 x 224 images and 1000 classes, convolutions channel by channel",
         "Sandler, Howard, Zhu, Zhmoginov & Chen 2018, CVPR: inverted residuals; 3,504,872 parameters",
     ),
     "unet": Entry(
-        unet.UNet,
+        _made("unet.UNet"),
         (1, 256, 256),
         "The U-Net of Ronneberger, Fischer & Brox 2015 with padded convolutions, 256 x 256 images, two classes",
         "Ronneberger, Fischer & Brox 2015, MICCAI: 31 million parameters; padding and the size of images are ours",
     ),
     "convnext-t": Entry(
-        mobile.convnext_t,
+        _made("mobile.convnext_t"),
         (3, 224, 224),
         "ConvNeXt-T (Liu et al. 2022) for 224 x 224 images and 1000 classes",
         "Liu, Mao, Wu, Feichtenhofer, Darrell & Xie 2022, CVPR: a ConvNet for the 2020s; 28,589,128 parameters",
     ),
     **{f"lstm2-{state}": _characters(state) for state in (64, 128, 256, 512)},
     "lstm-ptb": Entry(
-        recurrent.WordModel,
-        ((35,), torch.int64),
+        _made("recurrent.WordModel"),
+        ((35,), "int64"),
         "A word model of two LSTM layers with 650 values each on 35 words (medium, Zaremba et al. 2014)",
         "Zaremba, Sutskever & Vinyals 2014, arXiv 1409.2329: the medium model, 10000 words of Penn Treebank",
     ),
     "transformer-encoder": Entry(
-        encoders.encoder,
+        _made("encoders.encoder"),
         (128, 512),
         "The encoder of the base transformer of Vaswani et al. 2017: six layers of width 512, 128 tokens",
         "Vaswani et al. 2017, NeurIPS: attention is all you need; 18,914,304 parameters, tables aside",
     ),
     "vit-s": Entry(
-        partial(encoders.VisionTransformer, 384, 12, 6),
+        _made("encoders.VisionTransformer", 384, 12, 6),
         (3, 224, 224),
         "ViT-S/16 for 224 x 224 images and 1000 classes: 12 blocks of width 384",
         "Dosovitskiy et al. 2021, ICLR, in the size of Touvron et al. 2021 (DeiT-S); 22,050,664 parameters",
     ),
     "vit-l": Entry(
-        partial(encoders.VisionTransformer, 1024, 24, 16),
+        _made("encoders.VisionTransformer", 1024, 24, 16),
         (3, 224, 224),
         "ViT-L/16 (Dosovitskiy et al. 2021) for 224 x 224 images and 1000 classes: 24 blocks of width 1024",
         "Dosovitskiy et al. 2021, ICLR: an image is worth 16 x 16 words; 304,326,632 parameters",
     ),
     "bert-base": Entry(
-        encoders.Bert,
-        ((128,), torch.int64),
+        _made("encoders.Bert"),
+        ((128,), "int64"),
         "BERT base (Devlin et al. 2019) on 128 tokens, with its pooler: 12 blocks of width 768",
         "Devlin, Chang, Lee & Toutanova 2019, NAACL: 109,482,240 parameters with 30522 words",
     ),
     "albert-base": Entry(
-        partial(encoders.Bert, words=30000, table=128, shared=True),
-        ((128,), torch.int64),
+        _made("encoders.Bert", words=30000, table=128, shared=True),
+        ((128,), "int64"),
         "ALBERT base (Lan et al. 2020) on 128 tokens: 12 uses of one block of width 768",
         "Lan et al. 2020, ICLR: 11,683,584 parameters with 30000 words",
     ),
     "gpt2": _language_model(
-        language_models.gpt2,
+        "language_models.gpt2",
         1024,
         "GPT-2 (Radford et al. 2019), the small one, on 1024 tokens: 12 blocks of width 768, readout tied to the words",
         "Radford et al. 2019, language models are unsupervised multitask learners: 124,439,808 parameters",
     ),
     "llama-7b": _language_model(
-        language_models.llama_7b,
+        "language_models.llama_7b",
         2048,
         "Llama 7B (Touvron et al. 2023) on 2048 tokens: 32 blocks of width 4096, rotary places, gated layers",
         "Touvron et al. 2023, arXiv 2302.13971: 6,738,415,616 parameters",
     ),
     "moe-small": _language_model(
-        language_models.moe_small,
+        "language_models.moe_small",
         1024,
         "A mixture of experts on 1024 tokens: GPT-2 of width 512 and 8 blocks, 2 of 8 experts for each token",
         "ours, after Shazeer et al. 2017, ICLR, and Fedus et al. 2022, JMLR 23:120",
         experts=8,
     ),
     "dlrm-small": Entry(
-        recommenders.Dlrm,
-        ((13,), ((26,), torch.int64)),
+        _made("recommenders.Dlrm"),
+        ((13,), ((26,), "int64")),
         "A DLRM (Naumov et al. 2019) of 13 numbers and 26 tables of 10000 rows, products of all pairs",
         "Naumov et al. 2019, arXiv 1906.00091: layers of its Criteo Kaggle run; the tables are cut by us",
     ),
 }
-
-
-_RUNNING = threading.RLock()
-"""Held while a user's file is run: meanwhile it is the program that `sys` knows, for all threads."""
-
-# The thread that held it does not live on in a forked process.
-os.register_at_fork(after_in_child=_RUNNING._at_fork_reinit)  # type: ignore[attr-defined]
 
 
 def build(name: str) -> tuple[nn.Module, tuple[Any, ...]]:
@@ -254,54 +254,18 @@ def build(name: str) -> tuple[nn.Module, tuple[Any, ...]]:
     Torch's random state settles the weights. Raises InputError with the nearest name if there is no such network, and
     if the user's function does not return what it should.
     """
+    from rpusim.workloads.zoo.given import kinds
+
     if (found := kinds.built(name)) is not None:
         return found
-    if ".py:" in name:
-        return _from_file(*name.rsplit(":", 1))
     if name not in NETWORKS:
         raise InputError(f"no network {name!r}{nearest(name, NETWORKS)}; or give {kinds.ACCEPTED}")
-    return NETWORKS[name].builder(), NETWORKS[name].input_shape
+    return NETWORKS[name].builder(), _typed(NETWORKS[name].input_shape)
 
 
-def _from_file(path: str, function: str) -> tuple[nn.Module, tuple[Any, ...]]:
-    """Call the user's function; whatever is wrong with it is said in one sentence."""
-    try:
-        there = Path(path).is_file()
-    except (OSError, ValueError):  # a name too long, a NUL
-        there = False
-    if not there:
-        raise InputError(f"network: there is no file {shown(path)}; accepted: a name of the zoo, or file.py:function")
-    try:
-        with _RUNNING:
-            defined = runpy.run_path(path)
-    except (Exception, SystemExit) as error:
-        raise InputError(f"network: {path} cannot be run ({type(error).__name__}: {_first_line(error)})") from error
-    if not callable(defined.get(function)):
-        functions = [key for key, value in defined.items() if callable(value) and not key.startswith("_")]
-        raise InputError(f"network: {path} has no function {function!r}{nearest(function, functions)}")
-    try:
-        module, input_shape = defined[function]()
-        if isinstance(input_shape, dict):
-            input_shape = (input_shape,)
-        if isinstance(input_shape, Tensor):
-            input_shape = (input_shape,)
-        if isinstance(input_shape, str | bytes | set | frozenset):
-            raise TypeError(f"the shape is {shown(written(input_shape), 60)}, not numbers in an order")
-        shape: tuple[Any, ...] = tuple(map(_size, itertools.islice(input_shape, 1000)))
-    except (Exception, SystemExit) as error:
-        raise InputError(
-            f"network: {function} in {path} did not return (module, input_shape) "
-            f"({type(error).__name__}: {_first_line(error)})"
-        ) from error
-    if not isinstance(module, nn.Module):
-        raise InputError(f"network: {function} in {path} returned {type(module).__name__}; a torch module is needed")
-    return module, shape
+def _typed(shape: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Put torch's types of numbers in the place of their names."""
+    import torch
 
-
-def _size(given: Any) -> Any:
-    """Return a size as a whole number; what is no number (a shape or an example of one of several inputs) as it is."""
-    return given if isinstance(given, list | tuple | dict | Tensor | dtype) else operator.index(given)
-
-
-def _first_line(error: BaseException) -> str:
-    return next(iter(str(error).splitlines()), "")
+    within = (_typed(each) if isinstance(each, tuple) else each for each in shape)
+    return tuple(getattr(torch, each) if isinstance(each, str) else each for each in within)

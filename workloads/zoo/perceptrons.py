@@ -24,3 +24,21 @@ def fcn(inputs: int = 784, classes: int = 10) -> nn.Module:
         fc3=nn.Linear(128, classes),
         log_softmax=nn.LogSoftmax(dim=1),
     )
+
+
+def fcn_large(inputs: int = 784, classes: int = 10) -> nn.Module:
+    """Build a network of millions of weights: ReLU layers of 2,048 and 1,024, log-softmax out.
+
+    inputs, classes:  as of `fcn`.
+
+    Arrays (bias column included) 2048 x 785, 1024 x 2049, 10 x 1025: 3,716,106 weights.
+    """
+    return named(
+        flatten=nn.Flatten(),
+        fc1=nn.Linear(inputs, 2048),
+        relu1=nn.ReLU(),
+        fc2=nn.Linear(2048, 1024),
+        relu2=nn.ReLU(),
+        fc3=nn.Linear(1024, classes),
+        log_softmax=nn.LogSoftmax(dim=1),
+    )

@@ -18,25 +18,25 @@ from torch.nn import functional
 
 CHARACTERS, WINDOW = 96, 32
 """Characters of the alphabet, and how many of them a sample has."""
-NUMBERS = ((WINDOW,), torch.int64)
-"""What a sample of the transformer is: numbers of characters."""
 
 
 class LSTMText(nn.Module):
     """Two layers of LSTM over characters, each a 1 in its place, and a readout for every position.
 
-    width: of the states.
+    width:    of the states.
+    dropout:  probability, between the layers and behind them.
     """
 
-    def __init__(self, width: int) -> None:
+    def __init__(self, width: int, dropout: float = 0.0) -> None:
         super().__init__()
-        self.lstm = nn.LSTM(CHARACTERS, width, num_layers=2, batch_first=True)
+        self.lstm = nn.LSTM(CHARACTERS, width, num_layers=2, batch_first=True, dropout=dropout)
+        self.dropout = nn.Dropout(dropout) if dropout else nn.Identity()
         self.readout = nn.Linear(width, CHARACTERS)
         self.log_softmax = nn.LogSoftmax(dim=-1)
 
     def forward(self, x: Tensor) -> Tensor:
         """Turn characters (samples, positions, 96) into log-probabilities of the next ones, of the same shape."""
-        return self.log_softmax(self.readout(self.lstm(x)[0]))  # type: ignore[no-any-return]
+        return self.log_softmax(self.readout(self.dropout(self.lstm(x)[0])))  # type: ignore[no-any-return]
 
 
 class Block(nn.Module):
@@ -78,9 +78,12 @@ class TransformerText(nn.Module):
         return self.log_softmax(self.readout(found))  # type: ignore[no-any-return]
 
 
-def lstm_text() -> nn.Module:
-    """Build two layers of LSTM of width 64 with a readout: arrays 256 x 97, 256 x 65 (three) and 96 x 65."""
-    return LSTMText(64)
+def lstm_text(dropout: float = 0.0) -> nn.Module:
+    """Build two layers of LSTM of width 64 with a readout: arrays 256 x 97, 256 x 65 (three) and 96 x 65.
+
+    dropout: probability, between the layers and behind them.
+    """
+    return LSTMText(64, dropout)
 
 
 def transformer_text() -> nn.Module:

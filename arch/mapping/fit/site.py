@@ -194,8 +194,7 @@ def check(chip: Chip, weight: Weight) -> None:
     if weight.turns and not any(kind.turns for kind in chip.tiles):
         raise InputError(
             f"chip {chip.name}: the weight of layer {weight.layer.name!r} is used transposed, but its tiles drive "
-            "arrays on one side only, or cut a weight over several cells; accepted: a chip that trains (pulses) with "
-            "one cell per weight, or a layer with a weight of its own"
+            "arrays on one side only; accepted: a chip that trains (pulses), or a layer with a weight of its own"
         )
     blocks = min(blocks_of(weight.layer, weight.columns, kind) for kind in chip.tiles) * weight.copies
     if weight.fit == "as-is" and blocks > MOST_ARRAYS:

@@ -29,7 +29,8 @@ from rpusim.kernels.devices.models.soft_bounds import SoftBounds
 class SoftBoundsPmax(SoftBounds):
     """Soft bounds from a pulse curve; dw_min, up_down, w_max and w_min follow from:
 
-    p_max: pulses from one end of the range to the other. alpha: curvature per pulse.
+    p_max: pulses from one end of the range to the other.
+    alpha: curvature per pulse.
     range_min, range_max: the ends; 0 must be reachable, that is lie between the bounds.
     """
 

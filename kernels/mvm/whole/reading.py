@@ -11,7 +11,7 @@ from rpusim.kernels.base.loops import Floats, compile_loop
 from rpusim.kernels.base.rng import Integer
 from rpusim.kernels.mvm import compiled, wires
 from rpusim.kernels.mvm.compiled import INP_BOUND, INP_LEFT, INP_NOISE, INP_STEP, OUT_SCALE
-from rpusim.kernels.mvm.whole import products
+from rpusim.kernels.mvm.whole import in_parts, products
 from rpusim.kernels.mvm.wires import Wide
 
 # Injected by `compile_loop`; named here for the reader and for type checkers.
@@ -123,10 +123,11 @@ def exactly(
                 y[b, i] *= scale
 
 
-def stages(parallel: bool, WITH_WIRES: int) -> dict[str, Any]:
-    """Compile both ways to multiply, by the names that the step's loop has for them.
+def stages(parallel: bool, WITH_WIRES: int, WITH_PARTS: int = 0) -> dict[str, Any]:
+    """Compile the ways to multiply, by the names that the step's loop has for them.
 
-    parallel: on all threads. WITH_WIRES: 0 or 1, whether there may be wires that matter.
+    parallel: on all threads. WITH_WIRES, WITH_PARTS: 0 or 1, whether there may be wires that matter, and products
+    that are put together from many conversions (`in_parts`).
     """
     made = {
         "forward": compile_loop(products.forward, fastmath=products.REORDERED),
@@ -143,4 +144,5 @@ def stages(parallel: bool, WITH_WIRES: int) -> dict[str, Any]:
         WITH_WIRES=WITH_WIRES,
         **made,
     )
-    return {"multiply": whole, "exactly": compile_loop(exactly, largest=compiled.largest, **made)}
+    found = {"multiply": whole, "exactly": compile_loop(exactly, largest=compiled.largest, **made)}
+    return found | ({"by_parts": in_parts.stage(parallel, WITH_WIRES, **made)} if WITH_PARTS else {})

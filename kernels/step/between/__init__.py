@@ -1,5 +1,6 @@
-"""What lies between the layers of some networks only: normalisation, recurrence, masks, products and selections.
+"""What lies between the layers: a new operation comes here, forward and backward, in the file of its family.
 
-These loops are compiled for networks that have such operations: `Families` says which. Each file has a family, forward
-and backward; what an instruction has to say for it stands behind `program.SIZES_AT`, in the file's own columns.
+Functions and windows are everywhere; the other loops are compiled for networks that have such operations alone:
+`families` says which belong together, and hands them their instructions. What an instruction has to say for a family
+stands behind `program.SIZES_AT`, in the file's own columns.
 """

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from rpusim.kernels.base.loops import Floats, Integers, compile_loop
-from rpusim.kernels.step.between import branches, norms, recurrence, smooth
+from rpusim.kernels.step.between import branches, norms, recurrence, slopes, smooth
 from rpusim.kernels.step.col import Piece, Room, Tables
 from rpusim.kernels.step.program import (
     ADDS,
@@ -33,6 +33,7 @@ from rpusim.kernels.step.program import (
     PIXELS,
     SIZE,
     SIZES_AT,
+    SLOPE,
     SMOOTH,
     SORTED_ERRORS,
     SORTED_VECTORS,
@@ -48,6 +49,9 @@ of_branches: Any = None
 of_norms: Any = None
 of_cells: Any = None
 of_functions: Any = None
+of_slopes: Any = None
+bend: Any = None
+bend_back: Any = None
 apply: Any = None
 pass_back: Any = None
 merge: Any = None
@@ -65,7 +69,13 @@ step_forward: Any = None
 step_backward: Any = None
 by_sample: Any = None
 
-FAMILIES = {"branches": (MERGE, AFFINE, GATHER, MASK), "norms": (NORM,), "cells": (CELL,), "smooth": (SMOOTH,)}
+FAMILIES = {
+    "branches": (MERGE, AFFINE, GATHER, MASK),
+    "norms": (NORM,),
+    "cells": (CELL,),
+    "smooth": (SMOOTH,),
+    "slopes": (SLOPE,),
+}
 """Families of instructions, and what belongs to each."""
 _F = np.float32
 _KEPT_OF = recurrence.KEPT_OF
@@ -73,6 +83,7 @@ _0 = _F(0)
 _WEIGHTED = branches.WEIGHTED
 # Columns of a norm's instruction, and of a step's.
 _OVER_BATCH, _GROUPS, _EACH, _COUNT = norms.OVER_BATCH, norms.GROUPS, norms.EACH, norms.COUNT
+_SPREAD = norms.SPREAD
 _STATISTICS, _OF_FACTORS, _OF_OFFSETS = norms.STATISTICS, norms.OF_FACTORS, norms.OF_OFFSETS
 _FACTORS, _OFFSETS, _FROM_BATCH, _TRACKED = norms.FACTORS, norms.OFFSETS, norms.FROM_BATCH, norms.TRACKED
 _RUNNING_MEAN, _RUNNING_VARIANCE, _LEARN = norms.RUNNING_MEAN, norms.RUNNING_VARIANCE, norms.FACTORS_LEARN
@@ -90,6 +101,8 @@ def do(given: Integers, a: np.float32, b: np.float32, tables: Tables, room: Room
         of_cells(given, room.memory, back)
     elif given[OP] == SMOOTH:
         of_functions(given, a, room.memory, back)
+    elif given[OP] == SLOPE:
+        of_slopes(given, tables, room.memory, back)
     else:
         of_branches(given, a, b, tables, room, piece, back)
 
@@ -147,6 +160,21 @@ def do_function(given: Integers, a: np.float32, memory: Floats, back: bool) -> N
     elif given[OF_SOURCE] >= 0:
         of_out, found = memory[given[OF_OUT] : given[OF_OUT] + size], memory[given[OF_SOURCE] : given[OF_SOURCE] + size]
         pass_back(given[WHICH], a, source, out, of_out, given[ADDS] != 0, found)
+
+
+def do_slope(given: Integers, tables: Tables, memory: Floats, back: bool) -> None:
+    """Do an instruction of `slopes`, or go ``back`` through it."""
+    size, own = given[SIZE], given[SIZES_AT:]
+    count, spread = own[_COUNT], own[_SPREAD]
+    factors, x = numbers_at(tables.norms[given[WHICH], _FACTORS], count), memory[given[SOURCE] : given[SOURCE] + size]
+    if not back:
+        bend(x, factors, spread, memory[given[OUT] : given[OUT] + size])
+        return
+    of_y, of_x, wanted = memory[given[OF_OUT] : given[OF_OUT] + size], memory[:0], given[OF_SOURCE] >= 0
+    if wanted:
+        of_x = memory[given[OF_SOURCE] : given[OF_SOURCE] + size]
+    of_factors = memory[own[_OF_FACTORS] : own[_OF_FACTORS] + count]
+    bend_back(x, factors, spread, of_y, of_factors, wanted, given[ADDS] != 0, of_x)
 
 
 def do_norm(given: Integers, epsilon: np.float32, tables: Tables, room: Room, back: bool) -> None:
@@ -255,7 +283,7 @@ def loops_of(present: Iterable[str]) -> dict[str, Any]:
     if not families:
         return {"between": _nothing_between, "learn_between": _nothing_learns}
     made: dict[str, Any] = {"of_branches": _no_branch, "of_norms": _no_norm, "of_cells": _no_step}
-    made["of_functions"] = _no_function
+    made |= {"of_functions": _no_function, "of_slopes": _no_slope}
     if "branches" in families:
         names = ("merge", "merge_back", "affine", "scale", "select", "select_back")
         of_each = {name: compile_loop(getattr(branches, name)) for name in names}
@@ -266,13 +294,18 @@ def loops_of(present: Iterable[str]) -> dict[str, Any]:
     if "smooth" in families:
         of_each = {name: compile_loop(getattr(smooth, name), fastmath={"contract"}) for name in ("apply", "pass_back")}
         made["of_functions"] = compile_loop(do_function, **of_each)
+    if "slopes" in families:
+        of_each = {name: compile_loop(getattr(slopes, name)) for name in ("bend", "bend_back")}
+        made["of_slopes"] = compile_loop(do_slope, **of_each)
     if "cells" in families:
         steps = {
             "step_forward": compile_loop(recurrence.forward, fastmath={"contract"}),
             "step_backward": compile_loop(recurrence.backward, fastmath={"contract"}),
         }
         made["of_cells"] = compile_loop(do_step, **steps)
-    learn = compile_loop(learn_digitally, descend=compile_loop(norms.learn)) if "norms" in families else _nothing_learns
+    learn: Any = _nothing_learns
+    if families & {"norms", "slopes"}:
+        learn = compile_loop(learn_digitally, descend=compile_loop(norms.learn))
     return {"between": compile_loop(do, **made), "learn_between": learn}
 
 
@@ -301,6 +334,10 @@ def _no_step(given: Any, memory: Any, back: Any) -> None:
 
 def _no_function(given: Any, a: Any, memory: Any, back: Any) -> None:
     """Stand for `do_function`."""
+
+
+def _no_slope(given: Any, tables: Any, memory: Any, back: Any) -> None:
+    """Stand for `do_slope`."""
 
 
 def _nothing_learns(tables: Any, room: Any, rate: Any) -> None:

@@ -51,7 +51,7 @@ class Dropout:
 
 @dataclass(frozen=True)
 class Norm:
-    """A module that normalises.
+    """A module with factors that learn: one that normalises, or whose slopes learn (PReLU).
 
     module:  one of torch. channels: of what it reads; numbers: that have statistics together, in one sample.
     """
@@ -77,6 +77,8 @@ class Norm:
 
     def sizes(self, shape: Sequence[int]) -> tuple[int, ...]:
         """Say what an instruction has to say, in the order of `norms`, of samples of a shape."""
+        if isinstance(self.module, nn.PReLU):
+            return 0, 0, math.prod(shape), math.prod(shape[1 if self.channels > 1 else 0 :]), self.channels
         spread = 1 if isinstance(self.module, nn.LayerNorm) else math.prod(shape[1:])
         groups = math.prod(shape) // self.numbers
         return int(self.over_batch), groups, self.numbers, spread, self.factors
@@ -87,6 +89,8 @@ class Norm:
         known = nn.BatchNorm1d | nn.BatchNorm2d | nn.BatchNorm3d
         if isinstance(module, known) and type(module).forward is nn.modules.batchnorm._BatchNorm.forward:
             return Norm(module, shape[0], math.prod(shape[1:]))
+        if type(module) is nn.PReLU:
+            return Norm(module, module.num_parameters, 0)
         if type(module) is nn.LayerNorm:
             return Norm(module, shape[0], math.prod(module.normalized_shape))
         if type(module) is nn.GroupNorm:
@@ -121,7 +125,8 @@ class Norms:
         self._held: list[Tensor] = []
         for norm, row in zip(self.found, self.rows, strict=True):
             module, keeps = norm.module, norm.over_batch and norm.module.training
-            row[[norms.FACTORS, norms.OFFSETS]] = self._address(module.weight), self._address(module.bias)
+            offsets = getattr(module, "bias", None)
+            row[[norms.FACTORS, norms.OFFSETS]] = self._address(module.weight), self._address(offsets)
             running = norm.over_batch and (keeps or not norm.from_batch)
             for column, name in (
                 (norms.RUNNING_MEAN, "running_mean"),
@@ -130,7 +135,7 @@ class Norms:
             ):
                 row[column] = self._address(getattr(module, name)) if running else 0
             row[norms.FROM_BATCH] = norm.from_batch
-            learns = (each is not None and each.requires_grad for each in (module.weight, module.bias))
+            learns = (each is not None and each.requires_grad for each in (module.weight, offsets))
             row[[norms.FACTORS_LEARN, norms.OFFSETS_LEARN]] = (*learns,)
             if norm.over_batch and norm.from_batch and batch * norm.numbers == 1:
                 raise InputError(

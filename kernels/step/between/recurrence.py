@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from rpusim.kernels.base.loops import Floats
-from rpusim.kernels.step.functions import hyperbolic_tangent, logistic
+from rpusim.kernels.step.between.functions import hyperbolic_tangent, logistic
 
 _F = np.float32
 _0, _1 = _F(0), _F(1)

@@ -13,7 +13,7 @@ import numpy as np
 from rpusim.kernels.base import elementwise
 from rpusim.kernels.base.loops import Floats, inlined
 from rpusim.kernels.base.rng import Integer
-from rpusim.kernels.step.functions import hyperbolic_tangent, logistic
+from rpusim.kernels.step.between.functions import hyperbolic_tangent, logistic
 
 # Typed as Any because they are typed for tensors, which they take as well.
 exp: Any = elementwise.exp

@@ -21,6 +21,7 @@ GIVEN = "given on the command line"
 @click.argument("experiment", default="fcn-digits")
 @click.option("--seed", type=int, help="Seed of weights, devices and order of samples.")
 @click.option("--epochs", type=int, help="How many times to go through the training data.")
+@click.option("--network", help="A name of the zoo, or file.py:function that returns (module, shape of a sample).")
 @optional_chip
 @device
 @click.option(

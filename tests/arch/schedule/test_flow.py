@@ -17,7 +17,7 @@ from rpusim.arch.schedule.plan import Plan, make_plan
 from rpusim.arch.schedule.schedules import run
 from rpusim.arch.schedule.storage import settle
 from rpusim.errors import InputError
-from rpusim.workloads.runs.inputs import load_network
+from rpusim.workloads.runs.given_network import load_network
 
 CHIP = "rpu-2016"
 

@@ -144,15 +144,19 @@ def moved(events: Events) -> Counter[int]:
 
 
 def expected(plan: Plan, activity: Activity) -> Counter[int]:
-    """The same from the messages of the plan: inputs, partial sums, results (of sums, too) and what is fed back."""
-    bits, todo = Counter[int](), Todo(plan, activity)
+    """The same from the messages of the plan: inputs, partial sums, results (of sums, too) and what is fed back.
 
-    def sent(messages: Sequence[Message], count: Callable[[Message], int]) -> None:
+    A header goes ahead of each over every port and link, and ends there.
+    """
+    bits, todo, header = Counter[int](), Todo(plan, activity), plan.placement.chip.mesh.header_bits
+
+    def sent(messages: Sequence[Message], each: Callable[[Message], Integers]) -> None:
         for tree in trees(messages):
             for hop, message in tree.links():
-                bits[hop.station] += count(message)
+                of_vectors = each(message)
+                bits[hop.station] += int(of_vectors.sum()) + header * int(np.count_nonzero(of_vectors))
         for message in messages:
-            bits[message.buffer] += count(message)
+            bits[message.buffer] += int(each(message).sum())
 
     for layer in plan.layers:
         work = todo.work(Phase.FORWARD, layer)
@@ -162,13 +166,13 @@ def expected(plan: Plan, activity: Activity) -> Counter[int]:
         for block in layer.blocks:
             if block.partial_forward is not None:
                 turn = work.vector % replicas == block.block.tile // layer.placed.grid
-                sent([block.partial_forward], lambda message, turn=turn: message.bits * int(turn.sum()))
+                sent([block.partial_forward], lambda message, turn=turn: message.bits * turn[turn])
         for number in range(len(homes)):
             turn = np.flatnonzero(work.vector % replicas == number * replicas // len(homes))
             sample, position = np.divmod(work.vector[turn], layer.placed.layer.vectors)
 
-            def count(message: Message, sample: Integers = sample, position: Integers = position) -> int:
-                return int(message.sent(sample, position).sum())
+            def count(message: Message, sample: Integers = sample, position: Integers = position) -> Integers:
+                return message.sent(sample, position)
 
             for ways in (layer.outputs, *(made.outputs for made in layer.sums)):
                 sent([message for messages in ways for message in messages[number]], count)
@@ -176,5 +180,5 @@ def expected(plan: Plan, activity: Activity) -> Counter[int]:
     if "DRAM" in plan.outside or "host link" in plan.outside:
         whole = [message for layer in plan.layers if todo.work(Phase.FORWARD, layer) for message in layer.inputs]
         parts = [message for layer in plan.layers for made in layer.sums for message in made.inputs]
-        sent([*whole, *parts], lambda message: int(message.sent(todo.number, todo.number * 0).sum()))
+        sent([*whole, *parts], lambda message: message.sent(todo.number, todo.number * 0))
     return Counter({station: number for station, number in bits.items() if number})

@@ -48,13 +48,14 @@ def sent(plan: Plan, events: Events) -> Counter[str]:
 @pytest.mark.parametrize("readers", [2, 3, 7])
 def test_each_link_of_the_tree_carries_a_message_once(readers: int) -> None:
     """Readers are the next tiles of a row: unicast sends reader i over i links, all of them from one port."""
-    word = Chip.load("rpu-2016").tiles[0].digital.word_bits
+    chip = Chip.load("rpu-2016")
+    bits = 16 * chip.tiles[0].digital.word_bits + chip.mesh.header_bits
     for copies in (False, True):
         plan = make_plan(place(fan(readers), with_copies(Chip.load("rpu-2016"), copies)))
         found = sent(plan, run(plan, assumed_activity(plan.placement, 1, False), "layer-pipelined"))
         times = [1 if copies else readers - at for at in range(readers)]
-        links = {f"link (0,{at})-(0,{at + 1})": 16 * word * number for at, number in enumerate(times)}
-        assert found == {"port of tile 0": 16 * word * times[0], **links}
+        links = {f"link (0,{at})-(0,{at + 1})": bits * number for at, number in enumerate(times)}
+        assert found == {"port of tile 0": bits * times[0], **links}
 
 
 def test_copies_are_on_their_way_together() -> None:

@@ -15,7 +15,7 @@ from rpusim.kernels.step import CompiledStep, Graph, Unsuitable
 from rpusim.kernels.step.between.branches import TIMES
 from rpusim.kernels.step.between.held import Norm
 from rpusim.kernels.step.layout import laid_out
-from rpusim.kernels.step.placed import Placed
+from rpusim.kernels.step.on_arrays.placed import Placed
 from rpusim.kernels.step.program import Layer
 
 NORMS: dict[str, tuple[nn.Module, tuple[int, ...]]] = {

@@ -11,8 +11,7 @@ from torch import nn
 
 from rpusim.kernels.base.loops import compile_loop
 from rpusim.kernels.mvm.whole import products
-from rpusim.kernels.step import functions, windows
-from rpusim.kernels.step.between import smooth
+from rpusim.kernels.step.between import functions, smooth, windows
 from rpusim.kernels.step.program import pooling
 
 SIZES = st.integers(1, 23)

@@ -172,20 +172,29 @@ def test_a_table_shows_transfers_where_there_are_any(rpusim):
 
 def test_presets_have_a_title_and_a_source(rpusim):
     lists = json.loads(rpusim("presets", "--json").stdout)
-    assert set(lists) == {"experiments", "studies", "networks", "chips", "devices", "inference"}
+    assert set(lists) == {"experiments", "studies", "networks", "chips", "devices", "models", "inference", "cards"}
     for kind, entries in lists.items():
         assert entries, kind
         for entry in entries:
-            assert entry["title"] and entry["source"], entry
+            assert entry["title"] and (entry["source"] or kind == "models"), entry
     shown = rpusim("presets").stdout
-    for name in ("fcn-digits", "lenet-2017", "rpu-2016", "ecram", "chopped-ttv2-reram-sb", "standard-hwa"):
+    for name in ("fcn-digits", "lenet-2017", "rpu-2016", "ecram", "chopped-ttv2-reram-sb", "standard-hwa", "pow-step"):
         assert name in shown
+    assert "isaac-2016/adc" not in shown
+
+
+def test_presets_of_one_kind_have_a_line_each_of_what_they_are_and_whence(rpusim):
+    assert len(rpusim("presets").stdout.splitlines()) < 200
+    shown = rpusim("presets", "cards").stdout
+    assert "isaac-2016/adc" in shown and "arch/chips/cards/isaac-2016.yaml" in shown and "while busy" in shown
+    assert json.loads(rpusim("presets", "cards", "--json").stdout).keys() == {"cards"}
 
 
 BAD = {
     "unknown command": (("ran",), "did you mean 'run'"),
     "unknown option": (("run", "--sede", "1"), "--seed"),
     "unknown experiment": (("run", "fcn-digit"), "did you mean 'fcn-digits'"),
+    "unknown kind": (("presets", "card"), "did you mean 'cards'"),
     "unknown network": (("map", "lenet", "--chip", "rpu-2016"), "lenet-2017"),
     "unknown chip": (("run", "--chip", "rpu-2015"), "did you mean 'rpu-2016'"),
     "unknown device": (("run", "--device", "ecrm"), "ecram"),

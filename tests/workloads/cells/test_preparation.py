@@ -19,7 +19,7 @@ from rpusim.workloads.cells.preparation import preparation
 from rpusim.workloads.cells.training_cells import Given, build
 from rpusim.workloads.runs import estimate
 from rpusim.workloads.runs.analog_twin import analog_twin
-from rpusim.workloads.runs.inputs import load_network
+from rpusim.workloads.runs.given_network import load_network
 from rpusim.workloads.runs.placed import MANAGED
 from rpusim.workloads.zoo import networks
 

@@ -41,7 +41,7 @@ from rpusim.workloads.cells import assumed_transfers, periphery, training_cells
 from rpusim.workloads.clock.meter import Meter
 from rpusim.workloads.runs import estimate, settings
 from rpusim.workloads.runs.analog_twin import analog_twin
-from rpusim.workloads.runs.inputs import load_network
+from rpusim.workloads.runs.given_network import load_network
 
 CHIP = "reram-512"
 MORE: dict[str, dict[str, Any]] = {
@@ -259,7 +259,7 @@ class TestLayout:
 
     def test_a_chip_with_too_few_arrays_is_refused(self) -> None:
         with pytest.raises(
-            InputError, match=r"layer 'fc1' \(4096 x 9217\) needs \d+ arrays of .*, but \d+ of 64 are left"
+            InputError, match=r"'fc1' \(4096 x 9217\) needs \d+ arrays of .*, but \d+ of 64 are left"
         ):
             estimate.map_network("alexnet", CHIP, device="tiki-taka-ecram")
 

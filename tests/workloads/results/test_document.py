@@ -13,7 +13,7 @@ from rpusim.arch.schedule.plan import make_plan
 from rpusim.workloads.clock.meter import Meter
 from rpusim.workloads.results import document
 from rpusim.workloads.results.document import Measured
-from rpusim.workloads.runs.inputs import load_network
+from rpusim.workloads.runs.given_network import load_network
 
 COST = ("time", "energy", "power", "throughput", "area", "tiles", "layers", "bottleneck")
 
@@ -41,7 +41,7 @@ def test_every_part_has_its_place(measured: Measured) -> None:
         "training": {},
         "seed": 0,
         "assumption": "a",
-        "accuracy": {},
+        "accuracy": {"test_error": 0.1, "test_error_floating_point": 0.05, "test_samples": 100},
         "endurance": {},
     }
     last = {"wall": {"seconds": 1.0}, "what_if": []}

@@ -15,7 +15,7 @@ from rpusim.arch.schedule.plan import Plan, make_plan
 from rpusim.reports.words.figures import what_was_timed
 from rpusim.workloads.results import storage
 from rpusim.workloads.runs import estimate
-from rpusim.workloads.runs.inputs import load_network
+from rpusim.workloads.runs.given_network import load_network
 
 WORD = 9
 """Bits of a word of rpu-2016."""

@@ -262,7 +262,7 @@ def _meter() -> Meter:
     from rpusim.arch.chips.chip import Chip
     from rpusim.arch.mapping.placement import place
     from rpusim.arch.schedule.plan import make_plan
-    from rpusim.workloads.runs.inputs import load_network
+    from rpusim.workloads.runs.given_network import load_network
 
     return Meter(make_plan(place(load_network("fcn-digits"), Chip.load("rpu-2016"))), "sequential")
 

@@ -12,7 +12,7 @@ from rpusim.arch.chips.chip import Chip
 from rpusim.arch.mapping.assumed_activity import assumed_activity, assumed_rows
 from rpusim.arch.mapping.placement import place
 from rpusim.workloads.runs.estimate import map_network, time_network
-from rpusim.workloads.runs.inputs import load_network
+from rpusim.workloads.runs.given_network import load_network
 from rpusim.workloads.zoo import networks
 
 

@@ -15,7 +15,7 @@ from rpusim.arch.mapping.placement import place
 from rpusim.errors import InputError
 from rpusim.kernels import AnalogLayer
 from rpusim.workloads.runs.estimate import map_network, time_network
-from rpusim.workloads.runs.inputs import load_network
+from rpusim.workloads.runs.given_network import load_network
 from rpusim.workloads.runs.overview import map_all
 
 IDEAL = Chip.load("reram-512", {"tiles.0.array.wires": "ideal"})

@@ -24,7 +24,7 @@ from rpusim.arch.schedule.plan import Plan, make_plan
 from rpusim.errors import InputError
 from rpusim.workloads.clock.meter import Meter
 from rpusim.workloads.runs import estimate
-from rpusim.workloads.runs.inputs import load_network
+from rpusim.workloads.runs.given_network import load_network
 
 
 class TestRuns:

@@ -92,7 +92,7 @@ def test_a_block_is_written_after_the_one_before_it_has_been_used_and_before_its
     array = np.array([part == "array" for part in plan.station_parts])[events.station]
     written = np.flatnonzero(array & (events.op == Op.WRITE))
     assert len(written) == samples * sum(map(len, turns(placement).values()))
-    steps = activity.step[events.row]
+    steps = activity.step[np.maximum(events.row, 0)]
     held: dict[int, tuple[int, int]] = {}
     for event in np.flatnonzero(array & np.isin(events.op, [Op.WRITE, Op.DRIVE])).tolist():
         own = int(events.layer[event]), int(events.tile[event])

@@ -26,7 +26,11 @@ _SMALL = _F(0.5)
 
 NAMES = ("relu", "sigmoid", "tanh", "leaky_relu", "elu", "silu", "hardtanh", "softplus", "relu6", "hardsigmoid", "neg")
 """Functions that `apply` and `pass_back` know; their codes are their places."""
+COMMON = NAMES[:3]
+"""Those that nearly every network has; the others are compiled for networks that have any of them."""
 RELU, SIGMOID, TANH, LEAKY_RELU, ELU, SILU, HARDTANH, SOFTPLUS, RELU6, HARDSIGMOID, NEG = range(len(NAMES))
+
+WITH_RARE = 1  # whether there are others than `COMMON`, see `needs`
 
 
 @inlined
@@ -55,6 +59,8 @@ def apply(function: Integer, a: np.float32, b: np.float32, x: Floats, y: Floats)
     elif function == TANH:
         for k in range(len(x)):
             y[k] = hyperbolic_tangent(x[k])
+    elif not WITH_RARE:
+        pass
     elif function == LEAKY_RELU:
         for k in range(len(x)):
             y[k] = x[k] if x[k] > _0 else a * x[k]
@@ -94,6 +100,8 @@ def pass_back(
     elif function == TANH:
         for k in range(len(x)):
             of_x[k] = of_y[k] * (_1 - y[k] * y[k])
+    elif not WITH_RARE:
+        pass
     elif function == LEAKY_RELU:
         for k in range(len(x)):
             of_x[k] = of_y[k] if x[k] > _0 else a * of_y[k]
@@ -138,6 +146,7 @@ def learn_classes(logits: Floats, classes: Sequence[Integer], gradient: Floats, 
         for k in range(number):
             gradient[b, k] = chances[k] / total * share
         gradient[b, classes[b]] -= share
-    for value in logits.ravel():  # what is no number was passed over, or cut off
-        loss += value - value
+    for b in range(samples):
+        for k in range(number):
+            loss += logits[b, k] - logits[b, k]  # what is no number was passed over, or cut off
     return loss * share

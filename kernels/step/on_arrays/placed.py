@@ -14,6 +14,7 @@ from rpusim.kernels.layers.convolution import AnalogConvolution
 from rpusim.kernels.layers.linear import AnalogLinear
 from rpusim.kernels.layers.patches import Window
 from rpusim.kernels.mvm.compiled import simple
+from rpusim.kernels.mvm.whole import in_parts
 from rpusim.kernels.step.program import Layer, Unsuitable
 from rpusim.kernels.tiles.analog import AnalogTile
 
@@ -64,10 +65,17 @@ class Placed:
     groups: int = 1
 
     @property
+    def free(self) -> tuple[bool, bool]:
+        """Whether weights are free to learn, and the column of biases on their tiles."""
+        weight = bool(self.module.weight.requires_grad)
+        if isinstance(self.module, AnalogLayer) and self.module.bias_column:
+            return weight, bool(self.module.bias is not None and self.module.bias.requires_grad)
+        return weight, weight
+
+    @property
     def learns(self) -> bool:
-        """Whether the weights learn; a digital bias may do so by itself."""
-        learns: bool = self.module.weight.requires_grad
-        return learns
+        """Whether anything on the tiles learns; a digital bias may do so by itself."""
+        return self.layer.reached and any(self.free)
 
     @property
     def blocks(self) -> int:
@@ -99,6 +107,12 @@ class Placed:
         return log.uses if log is not None else ()
 
     @property
+    def numbers_of_tiles(self) -> list[list[int] | None]:
+        """Use by use, the numbers that the rows of its tiles bear there; None: their own."""
+        found = self.module.log.tiles if self.uses else ()
+        return [None if numbers is None else numbers.tolist() for numbers in found]
+
+    @property
     def tiles(self) -> list[AnalogTile]:
         """The tiles of an analog layer; none of a torch layer."""
         grid: list[Any] = self.module._grid if isinstance(self.module, AnalogLayer) else []
@@ -126,13 +140,12 @@ def _check(layer: AnalogLayer) -> None:
         raise Unsuitable("factors of inputs or outputs that are learned")
     if layer.learns is None:
         raise Unsuitable("a layer whose weights torch trains")
-    if len({getattr(layer, name).requires_grad for name in layer._parts}) > 1:
-        raise Unsuitable("a layer of whose weights and column of biases only one learns")
     if layer.log is not None and type(layer.log) is not ActivityLog and not layer.log.uses:
         raise Unsuitable("a layer whose activity nobody accounts for")
     for tile in layer._grid:
         if not isinstance(tile, AnalogTile) or tile.path_now != "numba" or tile.history is not None:
             raise Unsuitable("tiles that are not computed in compiled loops")
         for io in (tile._forward_io, tile._backward_io):
-            if not (io.is_perfect or simple(io)):
+            alone = io.wires is not None and io.wires.alone and io.slices is None
+            if alone or not (io.is_perfect or simple(io) or in_parts.fits(io)):
                 raise Unsuitable("a periphery that is not computed in one compiled pass")

@@ -28,9 +28,10 @@ from rpusim.kernels.pulses.execution import way_of
 from rpusim.kernels.pulses.trains import Execution, PulseType, UpdateParameters
 from rpusim.kernels.step import col
 from rpusim.kernels.step.loop import Kinds
-from rpusim.kernels.step.placed import Placed
+from rpusim.kernels.step.on_arrays import converted
+from rpusim.kernels.step.on_arrays.placed import Placed
+from rpusim.kernels.step.on_arrays.transfer_rows import TransferRows, fast_rate, fits, transfers_here
 from rpusim.kernels.step.program import Unsuitable
-from rpusim.kernels.step.transfer_rows import TransferRows, fast_rate, fits, transfers_here
 from rpusim.kernels.tiles.analog import AnalogTile
 
 Tensor = torch.Tensor
@@ -123,9 +124,11 @@ class Rows:
             row[asked : asked + len(flags)] = flags
             self.numbers[side, index] = constants.numbers
             self.tile_numbers[index, col.LAST_REDUCTION + side] = constants.last_reduction
+            converted.fill_in(tile, side, row[asked:], self._kept)
             if io.wires is not None:
                 inputs, outputs = (tile.rows, tile.columns) if side else (tile.columns, tile.rows)
-                spread, reaching = wires.spread_of(io.wires, inputs), wires.arriving(io.wires, outputs)
+                spread = wires.spread_of(io.wires, inputs)
+                reaching = wires.arriving(io.wires, io.lines_read(outputs), *io.lines_of_a_weight)
                 self._kept += [spread, reaching]
                 self.tile_numbers[index, col.LOAD + side] = spread.load
                 along = spread.gains, spread.share, reaching
@@ -200,13 +203,16 @@ class Rows:
             module, first = each.module, int(row[col.FIRST_TILE])
             bias = module.bias if not (isinstance(module, AnalogLayer) and module.bias_column) else None
             row[col.DIGITAL_BIAS] = self._address(bias)
-            learns = each.learns, bias is not None and bias.requires_grad
-            if any(learns) != each.layer.learns:
+            (weights, biases), digital = each.free, bias is not None and bias.requires_grad
+            if (weights or biases or digital) != each.layer.learns:
                 raise InputError(
                     f"{type(module).__name__}: its parameters were frozen, or set free, after its training was "
                     "compiled; accepted: requires_grad_ before it begins"
                 )
-            row[[col.LEARNS, col.BIAS_LEARNS]] = learns
+            row[[col.LEARNS, col.BIAS_LEARNS]] = each.learns, digital and each.layer.reached
+            row[col.STILL] = col.NOTHING_STILL
+            if weights != biases:
+                row[col.STILL] = col.BIASES_STILL if weights else col.WEIGHTS_STILL
             if isinstance(module, AnalogLayer):
                 row[col.SCALE] = self._address(module.scale if module._scaled else None)
                 for index, tile in enumerate(each.tiles, first):
@@ -227,6 +233,8 @@ class Rows:
             noise = torch.from_numpy(constants_of(io).noise) if lines.noise is None else lines.noise
             at = col.PERIPHERY + side * col.SIDE
             row[at + col.NOISE], row[at + col.NOISES] = self._address(noise), len(noise)
+            if row[at + col.SLICED]:
+                row[at + col.LINES] = self._address(converted.lines_of(tile, side))
         row[col.FORWARDS], row[col.BACKWARDS] = tile._counters["forward"], tile._counters["backward"]
         if not self.whole:
             return

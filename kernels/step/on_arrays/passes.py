@@ -1,4 +1,4 @@
-"""What a mini-batch does on the tiles of one layer, in compiled loops: forward, backward, update.
+"""What a mini-batch does on the tiles of one layer, in compiled loops: forward and backward.
 
 It is what `rpusim.kernels.layers` and `rpusim.kernels.tiles` do with torch, on the same tensors.
 """
@@ -13,8 +13,7 @@ from numpy.typing import NDArray
 from rpusim.arch.contract.activity import Phase
 from rpusim.kernels.base.loops import Floats, Integers, inlined
 from rpusim.kernels.base.rng import Integer
-from rpusim.kernels.pulses import counts
-from rpusim.kernels.step import col, transfers
+from rpusim.kernels.step import col
 from rpusim.kernels.step.col import Piece, Room, Tables
 from rpusim.kernels.step.program import (
     ADDS,
@@ -22,7 +21,6 @@ from rpusim.kernels.step.program import (
     ERRORS,
     EVERY,
     FIRST_VECTOR,
-    FLIPPED,
     HOW_MANY,
     OF_OUT,
     OF_SOURCE,
@@ -30,8 +28,7 @@ from rpusim.kernels.step.program import (
     ROWS_OF,
     SIZE,
     SOURCE,
-    USES,
-    USES_AT,
+    TILES_AT,
     VECTORS,
 )
 from rpusim.kernels.step.views import add_to, matrix_at, numbers_at, part, places_at, wide_at
@@ -39,13 +36,9 @@ from rpusim.kernels.step.views import add_to, matrix_at, numbers_at, part, place
 # Injected by `compile_loop`; named here for the reader and for type checkers.
 multiply: Any = None
 exactly: Any = None
+in_parts: Any = None
 gather: Any = None
 scatter: Any = None
-exact: Any = None
-pulse: Any = None
-rest: Any = None
-learn: Any = None
-show: Any = None
 read: Any = None
 write: Any = None
 block: Any = None
@@ -54,17 +47,10 @@ scaled: Any = None
 errors_from: Any = None
 through: Any = None
 back_through: Any = None
-tile_update: Any = None
-by_sample: Any = None
 # See `needs`.
-WITH_WINDOWS = WITH_PERFECT = WITH_PERIPHERY = WITH_WIRES = WITH_EXACT = WITH_PULSES = WITH_TRANSFERS = WITH_REST = 1
+WITH_WINDOWS = WITH_PERFECT = WITH_PERIPHERY = WITH_PARTS = WITH_WIRES = 1
 
-_FORWARD, _BACKWARD, _UPDATE = int(Phase.FORWARD), int(Phase.BACKWARD), int(Phase.UPDATE)
-_COUNTS = len(counts.UpdateCounts._fields)
-# Where the counts of an update stand in their table, and in the rows of activity; the same of a transfer cell's rows.
-_COUNTED = tuple(counts.UpdateCounts._fields.index(name) for name in counts.PULSE_COLUMNS)
-_OF_COUNTED = tuple(col.ACTIVITY.index(name) for name in counts.PULSE_COLUMNS)
-_LOGGED, _OF_LOGGED = transfers.FROM, transfers.TO
+_FORWARD, _BACKWARD = int(Phase.FORWARD), int(Phase.BACKWARD)
 _F = np.float32
 _1 = _F(1)
 
@@ -76,7 +62,15 @@ def number_of(tile: Integers, told_apart: Integer) -> Integer:
 
 
 def write_rows(
-    tile: Integers, given: Integers, room: Room, piece: Piece, phase: int, back: bool, step: Integer, vectors: int
+    tile: Integers,
+    given: Integers,
+    tables: Tables,
+    room: Room,
+    piece: Piece,
+    phase: int,
+    back: bool,
+    step: Integer,
+    vectors: int,
 ) -> None:
     """Write the rows of activity of a multiplication by one tile, unless it writes none.
 
@@ -87,11 +81,15 @@ def write_rows(
     rows, at = piece.rows, piece.at[0]
     driven, other = (col.ACTIVE_ROWS, col.ACTIVE_COLUMNS) if back else (col.ACTIVE_COLUMNS, col.ACTIVE_ROWS)
     lines = tile[col.WIDE] if back else tile[col.TALL]
-    first, every, layer = given[FIRST_VECTOR], given[EVERY], number_of(tile, given[ROWS_OF])
+    first, every, layer, number = given[FIRST_VECTOR], given[EVERY], number_of(tile, given[ROWS_OF]), tile[col.NUMBER]
+    if given[TILES_AT] >= 0:
+        number = tables.uses[given[TILES_AT] + number]
     for b in range(vectors):
         rows[col.STEP, at + b], rows[col.PHASE, at + b], rows[col.VECTOR, at + b] = step, phase, first + every * b
-        rows[col.LAYER_OF_ROW, at + b], rows[col.TILE_OF_ROW, at + b] = layer, tile[col.NUMBER]
+        rows[col.LAYER_OF_ROW, at + b], rows[col.TILE_OF_ROW, at + b] = layer, number
         rows[col.PASSES, at + b], rows[driven, at + b], rows[other, at + b] = room.passes[b], room.active[b], lines
+        if WITH_PARTS and tile[col.PERIPHERY + (col.SIDE if back else 0) + col.PARTS]:
+            rows[col.SET_BITS, at + b] = room.set_bits[b]
     piece.at[0] += vectors
 
 
@@ -117,7 +115,7 @@ def through_tiles(
             alone = tall == height and block == 0
             made = y if alone else room.y[: vectors * tall].reshape((vectors, tall))
             read(tile, index, tables, room, seen, made, False)
-            write(tile, given, room, piece, phase, False, step, vectors)
+            write(tile, given, tables, room, piece, phase, False, step, vectors)
             if not alone:
                 for b in range(vectors):
                     for i in range(tall):
@@ -151,7 +149,7 @@ def back_through_tiles(
             alone = wide == columns and first
             made = z if alone else room.y[: vectors * wide].reshape((vectors, wide))
             read(tile, index, tables, room, seen, made, True)
-            write(tile, given, room, piece, phase, True, step, vectors)
+            write(tile, given, tables, room, piece, phase, True, step, vectors)
             if not alone:
                 for b in range(vectors):
                     for j in range(wide):
@@ -259,6 +257,8 @@ def read_tile(tile: Integers, index: Integer, tables: Tables, room: Room, x: Flo
     passes, active = room.passes[: len(x)], room.active[: len(x)]
     if WITH_PERFECT and asked[col.PERFECT]:
         exactly(weights, x, y, back, numbers, passes, active)
+    elif WITH_PARTS and asked[col.PARTS]:
+        in_parts(tile, index, tables, room, x, y, back)
     elif WITH_PERIPHERY:
         begin = col.BACKWARD_KEYS if back else col.FORWARD_KEYS
         keys = tables.tile_keys[index, begin : begin + 4]
@@ -326,112 +326,3 @@ def errors_of(d: Floats, top: Integer, tall: Integer, layer: Integers, scratch: 
         scale = numbers_at(layer[col.SCALE], layer[col.SCALES])
         scaled(found, scale if len(scale) == 1 else scale[top : top + tall], divides)
     return found
-
-
-def layer_update(
-    given: Integers,
-    layer: Integers,
-    tables: Tables,
-    room: Room,
-    piece: Piece,
-    rate: float,
-    number: Integer,
-    step: Integer,
-) -> int:
-    """Let what is digital of a layer, and its tiles, learn from its vectors and errors; returns how that ended.
-
-    rate: learning rate. number, step: of the mini-batch, within the piece and since the run began.
-    """
-    vectors, columns, height = given[HOW_MANY], layer[col.COLUMNS], layer[col.ROWS]
-    if layer[col.LEARNS] == 0:
-        first = layer[col.FIRST_TILE]
-        for index in range(first, first + layer[col.ROW_BLOCKS] * layer[col.COLUMN_BLOCKS]):
-            if tables.tiles[index, col.CELL] != col.ELSEWHERE:
-                rest_tile(tables.tiles[index], index, tables)
-        if layer[col.BIAS_LEARNS] == 0:
-            return col.DONE
-    x = part(room.memory, by_sample(given, False, given[VECTORS], columns, room.memory), vectors, columns)
-    d = part(room.memory, by_sample(given, True, given[ERRORS], height, room.memory), vectors, height)
-    if layer[col.DIGITAL_BIAS] and layer[col.BIAS_LEARNS]:
-        bias, factor, total = numbers_at(layer[col.DIGITAL_BIAS], height), _F(rate), np.zeros(height, np.float32)
-        for b in range(vectors):
-            if given[FLIPPED] and (given[FLIPPED] >> (b // (vectors // given[USES]))) & 1:
-                continue  # a use of the weight transposed has no bias
-            for i in range(height):
-                total[i] += d[b, i]
-        for i in range(height):
-            bias[i] -= factor * total[i]
-    index, top = layer[col.FIRST_TILE], 0
-    for _ in range(layer[col.ROW_BLOCKS] if layer[col.LEARNS] else 0):
-        left, tall = first_column(layer, top), tables.tiles[index, col.TALL]
-        for _ in range(layer[col.COLUMN_BLOCKS]):
-            tile, wide = tables.tiles[index], tables.tiles[index, col.WIDE]
-            if tile[col.CELL] != col.ELSEWHERE:
-                seen = x if wide == columns else columns_of(x, left, wide, room.x)
-                errors = errors_from(d, top, tall, layer, room.y, True)
-                ended: int = tile_update(tile, given, index, tables, piece, seen, errors, rate, number, step)
-                if ended != col.DONE:
-                    return ended
-            left, index = left + wide, index + 1
-        top += tall
-    return col.DONE
-
-
-def rest_tile(tile: Integers, index: Integer, tables: Tables) -> None:
-    """Let the cells of a tile rest by a mini-batch: they diffuse and decay, whether or not they learned."""
-    at = tile[col.FIRST_ARRAY]
-    for array in range(at, at + (2 if tile[col.CELL] == col.TRANSFERRED else 1)):
-        if WITH_REST:
-            of_array = tables.arrays[array], tables.array_numbers[array], tables.array_keys[array]
-            rest(*of_array, tile[col.TALL], tile[col.WIDE])
-        else:
-            tables.arrays[array, col.STEPS] += 1
-    if WITH_TRANSFERS and tile[col.CELL] == col.TRANSFERRED:
-        show(index, tables)
-
-
-def update_tile(
-    tile: Integers,
-    given: Integers,
-    index: Integer,
-    tables: Tables,
-    piece: Piece,
-    x: Floats,
-    d: Floats,
-    rate: float,
-    number: Integer,
-    step: Integer,
-) -> int:
-    """Let a tile learn from the pairs x (vectors, columns), d (vectors, rows), and its cells rest by a mini-batch."""
-    vectors, tall, wide, at = len(x), tile[col.TALL], tile[col.WIDE], tile[col.FIRST_ARRAY]
-    table, log, total = np.zeros((_COUNTS, vectors), np.int64), np.zeros((0, 0), np.int64), 0
-    if WITH_EXACT and tile[col.CELL] == col.EXACT:
-        exact(matrix_at(tables.arrays[at, col.STORED], tall, wide), x, d, rate, table)
-        tables.arrays[at, col.UPDATES] += vectors
-    elif WITH_PULSES and tile[col.CELL] == col.PULSED:
-        total = pulse(tables.arrays[at], tables.array_numbers[at], tables.array_keys[at], x, d, rate, table)
-    elif WITH_TRANSFERS:
-        total, log = learn(index, tables, piece, x, d, rate, number * vectors, table)
-    if total < 0:
-        return col.X_NOT_FINITE if total == -1 else col.D_NOT_FINITE
-    rest_tile(tile, index, tables)
-    if tile[col.WRITES_ROWS]:
-        rows, begin = piece.rows, piece.at[0]
-        for b in range(vectors + len(log)):
-            rows[col.STEP, begin + b], rows[col.PHASE, begin + b], rows[col.VECTOR, begin + b] = step, _UPDATE, b
-            rows[col.TILE_OF_ROW, begin + b] = tile[col.NUMBER]
-        for k in range(len(_COUNTED)):
-            for b in range(vectors):
-                rows[_OF_COUNTED[k], begin + b] = table[_COUNTED[k], b]
-        for k in range(len(_LOGGED)):
-            for e in range(len(log)):
-                rows[_OF_LOGGED[k], begin + vectors + e] = log[e, _LOGGED[k]]
-        each = vectors // given[USES]
-        for b in range(begin, begin + vectors + len(log)):
-            rows[col.LAYER_OF_ROW, b] = tile[col.NUMBER_OF_LAYER]
-            if given[USES_AT] >= 0:  # rows are told apart by use, and count the vectors of each
-                use = rows[col.VECTOR, b] // each
-                rows[col.LAYER_OF_ROW, b] = tables.uses[given[USES_AT] + use]
-                rows[col.VECTOR, b] -= use * each
-        piece.at[0] += vectors + len(log)
-    return col.DONE
