@@ -36,6 +36,12 @@ from rpusim.reports.cli.output import emit
 @fit
 @settings
 @click.option("--all", "everything", is_flag=True, help="A table of all networks and chips, or of those named.")
+@click.option(
+    "--optimise",
+    "aim",
+    type=click.Choice(["latency", "throughput", "energy", "area"]),
+    help="Choose fit, replicas and places for this within --tiles; each combination is timed, in inference.",
+)
 @click.option("--svg", type=click.Path(path_type=Path), metavar="FILE", help="Draw the floor plan into a file.")
 @as_json
 def map_network(
@@ -49,6 +55,7 @@ def map_network(
     fit: str,
     settings: tuple[str, ...],
     everything: bool,
+    aim: str | None,
     svg: Path | None,
     json_wanted: bool,
 ) -> None:
@@ -65,6 +72,11 @@ def map_network(
     from rpusim.workloads.runs import estimate
 
     on, cells = with_changes(chip, device, settings)
+    if aim is not None:
+        if replicas or placing != "in-order" or fit != "as-is" or svg is not None:
+            raise InputError("--optimise: chooses --replicas, --placing and --fit itself; leave them and --svg out")
+        _optimise(network, on, aim, tiles, bias, cells, json_wanted)
+        return
     with aside():
         document = estimate.map_network(network, on, bias, cells, copies_by_layer(replicas), fit, tiles, placing)
     if svg is not None:
@@ -75,6 +87,20 @@ def map_network(
         from rpusim.reports.words import tables
 
         tables.console().print(tables.placement(document))
+
+
+def _optimise(network: str, chip: Any, aim: str, tiles: int | None, bias: Any, device: Any, json_wanted: bool) -> None:
+    """Choose how a network is mapped, and show all that was tried."""
+    from rpusim.workloads.runs.optimised import optimise
+
+    with aside():
+        document = optimise(network, chip, aim, tiles, bias, device)
+    if json_wanted:
+        emit(document)
+    else:
+        from rpusim.reports.words import choices, tables
+
+        tables.console().print(choices.tried(document))
 
 
 def _draw(document: dict[str, Any], file: Path) -> None:
