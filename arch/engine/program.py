@@ -224,8 +224,10 @@ class Task:
     Instructions whose duration is 0 for every process are left out.
     """
 
-    def __init__(self, builder: Builder, processes: int, row: Operand) -> None:
-        self._builder, self._code, self._processes = builder, builder.code, processes
+    def __init__(self, builder: Builder, processes: int, row: Operand, about: tuple[Phase, int, int, Operand]) -> None:
+        self._builder, self._code, self.processes = builder, builder.code, processes
+        self.about = about
+        """Phase, layer, tile and vectors, as given to `Builder.task`."""
         self.of(row)
         self.raised: list[tuple[int, int, int | NDArray[np.bool_]]] = []
         """(number, column, times): an operand that names each process's gate, and how often each raises it."""
@@ -339,7 +341,7 @@ class Task:
         """Declare events of one operation; returns the slot of the first process."""
         for station, amount in amounts:
             self._builder.log((int(op), station, int(worked), *self.operand(amount), *self._row))
-        return self._builder.slot(self._processes)
+        return self._builder.slot(self.processes)
 
     def end(self) -> None:
         """Drop the note of its turn if nothing waits from then on."""
@@ -442,7 +444,7 @@ class Builder:
         start, logged = len(self.code), len(self._logged)
         first = self._tasks[-1][2] + self._tasks[-1][3] if self._tasks else 0
         assert layer < 1 << 14 and tile < 1 << 16 and np.max(vector, initial=0) < 1 << 29
-        task = Task(self, processes, row)
+        task = Task(self, processes, row, (phase, layer, tile, vector))
         yield task
         task.end()
         if processes and len(self.code) > start:

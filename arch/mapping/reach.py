@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 
 from rpusim.arch.mapping.placement import Block, PlacedLayer
@@ -69,11 +68,11 @@ def overlap(start: int, stop: int, other_start: int, other_stop: int) -> range:
 
 def wanted(
     home: Block, targets: Iterable[Block], grid: int, needed: Callable[[Block, Block], Iterable[int]]
-) -> Iterator[tuple[Block, frozenset[int], int]]:
+) -> Iterator[tuple[Block, frozenset[int], tuple[int, ...]]]:
     """Group the rows of a home by the tiles that need them, and on each tile by the replicas that do.
 
     targets: blocks that may need rows, of all replicas. grid: blocks of one replica. needed: which rows a target needs.
-    Yields (a block on the tile, replicas that share the rows, how many rows).
+    Yields (a block on the tile, replicas that share the rows, the rows in order).
     """
     rows: dict[int, dict[int, set[int]]] = {}
     first: dict[int, Block] = {}
@@ -82,10 +81,11 @@ def wanted(
         of_tile = rows.setdefault(target.chip_tile, {})
         of_tile.setdefault(target.tile // grid, set()).update(needed(home, target))
     for tile, by_replica in rows.items():
-        sharing = Counter[frozenset[int]]()
+        sharing: dict[frozenset[int], list[int]] = {}
         if len(by_replica) == 1:
-            sharing.update({frozenset(by_replica): len(next(iter(by_replica.values())))})
+            sharing[frozenset(by_replica)] = sorted(next(iter(by_replica.values())))
         else:
             for row in sorted(set().union(*by_replica.values())):
-                sharing[frozenset(replica for replica, its in by_replica.items() if row in its)] += 1
-        yield from ((first[tile], replicas, number) for replicas, number in sharing.items() if number)
+                who = frozenset(replica for replica, its in by_replica.items() if row in its)
+                sharing.setdefault(who, []).append(row)
+        yield from ((first[tile], replicas, tuple(its)) for replicas, its in sharing.items() if its)

@@ -14,7 +14,7 @@ own share.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cache, cached_property
 from typing import Any
@@ -136,6 +136,18 @@ class Exchange:
         first = chosen[0]
         table = self._amounts(tuple(replica - first for replica in chosen))
         return Amount(table, first, self._receiver.vectors)
+
+    def beside(self, others: Sequence[Exchange]) -> Amount:
+        """Positions that each vector sends to readers without replicas together: its own, and those of other exchanges.
+
+        others: of the same sender, whose receivers read the same values.
+        """
+        if not others:
+            return self.sent([0])
+        read = self._read[0]
+        for other in others:
+            read = read | other._read[0]
+        return Amount(self._sender.completed(self._completes, read)[None])
 
     def _table(self, others: tuple[int, ...]) -> Table:
         """Positions that go to several replicas together, by the turn of the first of them.

@@ -1,98 +1,27 @@
 """Which tiles send what to which others, and the way there: results, errors, gradients, the network's input.
 
-Routes run from the source's router along the row of routers, then the column. A tile gets what several of its blocks
-need only once, also if the blocks belong to different replicas of a layer; `replicas` counts the positions.
+A tile gets what several of its blocks need only once, also if the blocks belong to different replicas of a layer;
+`replicas` counts the positions. What several tiles read alike is one message where the routers of the mesh copy
+messages, see `messages`.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Hashable, Iterable
+from dataclasses import replace
 from functools import cache, partial
 
 import numpy as np
 
 from rpusim.arch.contract.columns import Integers
-from rpusim.arch.contract.quantity import picoseconds
-from rpusim.arch.mapping.drawn import DrawnExchange, DrawnInputs, Joins, Shares
+from rpusim.arch.mapping.drawn import DrawnExchange, DrawnInputs, Joins
+from rpusim.arch.mapping.messages import Cast, Message
 from rpusim.arch.mapping.placement import Block, PlacedLayer, Placement
 from rpusim.arch.mapping.reach import behind, overlap, summed, there, wanted
 from rpusim.arch.mapping.replicas import ONE, Amount, Inputs, exchange, in_turn
+from rpusim.arch.mapping.routes import Routes, Stations
 from rpusim.arch.network.network import INPUT
-
-
-@dataclass(frozen=True)
-class Hop:
-    """One port or link of a route.
-
-    station:  number of the station that the message holds there, for the time of its bits.
-    """
-
-    station: int
-
-
-@dataclass(frozen=True, eq=False)
-class Message:
-    """What a tile gets from another one, or from the edge of the mesh, with every vector of a layer.
-
-    route:      ports and links on the way; none if it stays on its tile, or if the chip has nothing at the edge.
-    bits:       of one position.
-    buffer:     number of the station that takes it: the port of the receiving tile's buffer.
-    kind:       kind of the receiving tile, whose buffer has a bandwidth.
-    positions:  how many positions each vector sends.
-    """
-
-    route: tuple[Hop, ...]
-    bits: int
-    buffer: int
-    kind: int
-    positions: Amount = ONE
-
-    def sent(self, sample: Integers, position: Integers) -> Integers:
-        """Count the bits that vectors send.
-
-        sample: for each vector, its sample's number within the mini-batch.
-        position: its own number within the sample.
-        """
-        return self.bits * self.positions.of(sample, position)
-
-    def sent_among(self, shares: Shares | None, sample: Integers, number: Integers, position: Integers) -> Integers:
-        """Count the bits that vectors send in a program; see `Amount.among`."""
-        return self.bits * self.positions.among(shares, sample, number, position)
-
-
-@dataclass
-class Stations:
-    """Number the stations (what a process can hold or wait for) while a plan is made.
-
-    names:     number of every station, by its unique name.
-    parts:     by number: the part of the chip that a station is, such as "link".
-    kinds:     by number: the kind of tile that it belongs to; -1: to none.
-    capacity:  by number: how many processes can hold it at the same time.
-    latency:   by number: ps for which what left it is on its way.
-    in_flight: by number: how many may hold it and be on their way together, if it has a latency.
-    """
-
-    names: dict[str, int] = field(default_factory=dict)
-    parts: list[str] = field(default_factory=list)
-    kinds: list[int] = field(default_factory=list)
-    capacity: list[int] = field(default_factory=list)
-    latency: list[int] = field(default_factory=list)
-    in_flight: list[int] = field(default_factory=list)
-
-    def number(
-        self, part: str, name: str, kind: int = -1, capacity: int = 1, latency: float = 0.0, in_flight: int = 1
-    ) -> int:
-        """Return the number of the station of this name, which is added with the rest if it is new."""
-        if name not in self.names:
-            self.names[name] = len(self.parts)
-            self.parts.append(part)
-            self.kinds.append(kind)
-            self.capacity.append(capacity)
-            self.latency.append(picoseconds(latency))
-            self.in_flight.append(in_flight)
-        return self.names[name]
 
 
 class Traffic:
@@ -105,9 +34,8 @@ class Traffic:
     def __init__(self, stations: Stations, placement: Placement) -> None:
         self._stations, self._placement = stations, placement
         self._network, self._layers = placement.network, placement.layers
-        chip = placement.chip
-        self._hop = placement.bill.hop_seconds if chip.mesh.hop_latency is None else chip.mesh.hop_latency
-        self._edge = bool(chip.global_buffer or chip.memory or chip.host)
+        self.route = Routes(stations, placement).route
+        self._casts: dict[Hashable, Cast] = {}
         self._replicas = tuple(layer.replicas for layer in placement.layers)
         self._beside = cache(
             lambda number: self._network.read_beside(number, self._replicas[self._network.home(number)])
@@ -126,54 +54,13 @@ class Traffic:
         buffer = self._stations.number("buffer", f"tile {target.chip_tile} buffer", target.kind)
         return Message(self.route(source, target), bits, buffer, target.kind, positions)
 
-    def route(self, source: Block | None, target: Block | None) -> tuple[Hop, ...]:
-        """Find the way: into the source's router, then links along the row of routers, then along the column.
-
-        Between chips it leads over the edge of both, at their first routers.
-
-        source, target: blocks on the first and the last tile; None: the edge of the mesh, at its first router.
-        Returns nothing if both are the same tile, or if one is an edge at which the chip has nothing.
-        """
-        start, goal = (block and block.chip_tile for block in (source, target))
-        if start == goal or (None in (start, goal) and not self._edge):
-            return ()
-        chip, mesh = self._placement.chip, self._placement.chip.mesh
-        (here, first), (there, last) = (chip.of_chip(tile or 0) for tile in (start, goal))
-        number = partial(self._stations.number, latency=self._hop, in_flight=mesh.in_flight)
-        entry = "port of the edge" if start is None else f"port of tile {start}"
-        route = [Hop(number("port", entry))]
-        node, end = (divmod(place // mesh.tiles_per_router, mesh.columns) for place in (first, last))
-        if here == there:
-            return (*route, *self._over_the_mesh(here, node, end))
-        return (
-            *route,
-            *self._over_the_mesh(here, node, (0, 0)),
-            *self._between_chips(here, there),
-            *self._over_the_mesh(there, (0, 0), end),
-        )
-
-    def _over_the_mesh(self, chip: int, node: tuple[int, int], target: tuple[int, int]) -> Iterator[Hop]:
-        """Yield the links of one chip from a node, (row, column), to another one: along the row, then the column."""
-        (row, column), (goal_row, goal_column) = node, target
-        whose = f" of chip {chip}" if self._placement.chip.chips > 1 else ""
-        in_flight = self._placement.chip.mesh.in_flight
-        while (row, column) != (goal_row, goal_column):
-            if column != goal_column:
-                following = (row, column + (1 if goal_column > column else -1))
-            else:
-                following = (row + (1 if goal_row > row else -1), column)
-            name = f"link ({row},{column})-({following[0]},{following[1]}){whose}"
-            yield Hop(self._stations.number("link", name, latency=self._hop, in_flight=in_flight))
-            row, column = following
-
-    def _between_chips(self, here: int, there: int) -> Iterator[Hop]:
-        """Yield the links from one chip to another one, past those between them."""
-        between = self._placement.chip.between
-        assert between is not None, "several chips that nothing joins"
-        step = 1 if there > here else -1
-        for chip in range(here, there, step):
-            name, how = f"chip link {chip}-{chip + step}", (between.latency, between.in_flight)
-            yield Hop(self._stations.number("chip link", name, latency=how[0], in_flight=how[1]))
+    def _of_cast(
+        self, message: Message, key: Hashable, readers: frozenset[int], count: Callable[[frozenset[int]], Amount]
+    ) -> Message:
+        """Make a message part of the cast of this key, if routers copy messages; see `Cast` for the rest."""
+        if not self._placement.chip.mesh.multicast:
+            return message
+        return replace(message, cast=self._casts.setdefault(key, Cast(count)), readers=readers)
 
     # --- messages -----------------------------------------------------------------------------------------------------
 
@@ -201,16 +88,29 @@ class Traffic:
                 return overlap(home.row_start, home.row_stop, target.row_start, target.row_stop)
             return behind(home, target, giver, receiver)
 
+        def message(home: Block, target: Block, replicas: frozenset[int], rows: tuple[int, ...]) -> Message:
+            found = self.message(home, target, len(rows) * self._word(home), between.sent(replicas))
+            key: tuple[Hashable, ...] = producer, home.tile, rows, source or consumer
+            if source:
+                return self._of_cast(found, key, frozenset({consumer}), partial(self._alike, producer))
+            return self._of_cast(found, key, replicas, between.sent)
+
+        source = self._network.given_by(producer, consumer) if receiver.replicas == 1 else None
         each = len(giver.row_splits)
         every = [list(wanted(home, targets, receiver.grid, needed)) for home in giver.row_homes[:each]]
         return tuple(
             tuple(
-                self.message(home, target, rows * self._word(home), between.sent(replicas))
+                message(home, target, replicas, rows)
                 for target, replicas, rows in every[number % each]
                 if between.pairs[list(replicas), number // each].any()
             )
             for number, home in enumerate(giver.row_homes)
         )
+
+    def _alike(self, producer: int, consumers: frozenset[int]) -> Amount:
+        """Count what goes to stages that read what one operation makes of a stage; each is made without replicas."""
+        first, *others = (self._exchange(producer, consumer) for consumer in sorted(consumers))
+        return first.beside(others)
 
     def _home(self, stage: int) -> PlacedLayer:
         """Return the layer at whose homes a stage is made."""
@@ -227,7 +127,9 @@ class Traffic:
         for home in placed.row_homes:
             row = placed.blocks[home.tile : home.tile + len(placed.column_splits)]
             tiles = {block.chip_tile: block for block in reversed(row) if block.chip_tile != home.chip_tile}
-            found.append([self.message(home, tile, home.rows * self._word(home)) for tile in reversed(tiles.values())])
+            own = [self.message(home, tile, home.rows * self._word(home)) for tile in reversed(tiles.values())]
+            key = "error", placed.index, home.tile
+            found.append([self._of_cast(each, key, frozenset({0}), lambda readers: ONE) for each in own])
             for giver in giving if placed.layer.is_recurrent else ():
                 for target in giver.row_homes:
                     rows = overlap(home.row_start, home.row_stop, target.row_start, target.row_stop)
@@ -247,11 +149,12 @@ class Traffic:
         def needed(home: Block, target: Block) -> range:
             return behind(home, target, placed, placed)
 
+        def message(home: Block, target: Block, rows: tuple[int, ...]) -> Message:
+            found = self.message(home, target, len(rows) * self._word(home), steps)
+            return self._of_cast(found, ("echo", placed.index, home.tile, rows), frozenset({0}), lambda readers: steps)
+
         return tuple(
-            tuple(
-                self.message(home, target, number * self._word(home), steps)
-                for target, _, number in wanted(home, placed.blocks, placed.grid, needed)
-            )
+            tuple(message(home, target, rows) for target, _, rows in wanted(home, placed.blocks, placed.grid, needed))
             for home in placed.row_homes
         )
 
@@ -347,12 +250,15 @@ class Traffic:
         whole = placed.layer.columns * placed.layer.groups
         first = {block.chip_tile: block for block in reversed(placed.blocks)}
         for tile, own in columns.items():
-            together = Counter[frozenset[int]]()
-            for (_, _, number), replicas in own.items():
-                together[frozenset(replicas)] += min(number, placed.layer.columns)
+            together, parts = Counter[frozenset[int]](), dict[frozenset[int], list[tuple[int, int, int]]]()
+            for part, replicas in own.items():
+                together[frozenset(replicas)] += min(part[2], placed.layer.columns)
+                parts.setdefault(frozenset(replicas), []).append(part)
             for sharing, number in together.items():
                 amount = inputs.needed(sharing, number, whole)
-                messages.append(self.message(None, first[tile], self._word(first[tile]), amount))
+                message = self.message(None, first[tile], self._word(first[tile]), amount)
+                key = "input", placed.index, tuple(sorted(parts[sharing]))
+                messages.append(self._of_cast(message, key, sharing, partial(inputs.needed, part=number, whole=whole)))
         return tuple(messages)
 
     def inputs_of_sum(self, number: int) -> tuple[Message, ...]:
@@ -387,7 +293,7 @@ class Traffic:
 
         return tuple(
             tuple(
-                self.message(home, target, rows * self._word(home), between.sent(replicas))
+                self.message(home, target, len(rows) * self._word(home), between.sent(replicas))
                 for target, replicas, rows in wanted(home, receiver.row_homes, receiver.grid, both)
             )
             for home in giver.row_homes

@@ -242,6 +242,18 @@ class Network:
         emitted = [self._emits(stage, completes, np.logical_or.reduce(each)) for each in (taken, read)]
         return stage if np.array_equal(emitted[0], emitted[1]) else None
 
+    def given_by(self, producer: int, reader: int) -> str | None:
+        """Name the operation behind a stage whose values a later stage reads; None: a sum reads those of several.
+
+        producer, reader: numbers of the stages.
+        """
+        if reader < len(self.layers):
+            (source,) = self.graph.predecessors(self.layers[reader].name)
+            return source
+        made = self.sums[reader - len(self.layers)]
+        names = [name for name, part in zip(made.given_by, made.parts, strict=True) if part.stage == producer]
+        return names[0] if len(names) == 1 else None
+
     def predecessors(self, stage: int) -> tuple[int, ...]:
         """List the stages that one reads, through digital operations; `INPUT` if it reads the sample, too."""
         return tuple(edge.producer for edge in self.edges if edge.consumer == stage)

@@ -4,7 +4,8 @@ Modelled: bandwidth, a fixed latency per router by which a message arrives later
 the link meanwhile, how many messages may be on their way, energy per bit and router, and per bit and wire to the next
 router, contention per port and per directed link. A node of the mesh is as many routers side by side (``lanes``) as the
 bandwidth needs. Not modelled: flits, virtual channels, back-pressure; a message goes on from a router when all of it is
-there.
+there. Routers that copy messages (``multicast``) take no more energy or area than others, and a header of the same
+bits.
 """
 
 from __future__ import annotations
@@ -33,6 +34,8 @@ class Mesh(Sourced):
     wire_energy:       joules per bit over the wire from one router to the next. None: as distance and node say.
     header_bits:       bits that go ahead of every message over each port and link: where it goes and what it is.
     in_flight:         how many messages may be on one link or port together, and on their way from it.
+    multicast:         whether routers copy messages: what several tiles read alike is sent once, along the tree of its
+                       ways, each link of which carries it once. Else it is sent to each of them.
     card:              name of the cost card of one router. With a power it is that of the whole router; a bit then
                        costs the power over the bandwidth of all ports.
     """
@@ -46,10 +49,12 @@ class Mesh(Sourced):
     wire_energy: JoulesOrZero | None = None
     header_bits: Annotated[int, Field(ge=0, le=4096)] = 0
     in_flight: Count = 128
+    multicast: bool = False
     card: str
 
     assumed: ClassVar[dict[str, str]] = {
-        "in_flight": "assumption: 128 messages, as of the DRAM; no paper of these chips says"
+        "in_flight": "assumption: 128 messages, as of the DRAM; no paper of these chips says",
+        "multicast": "assumption: off, as no paper of these chips says that its routers copy messages",
     }
 
     @model_validator(mode="after")

@@ -25,7 +25,7 @@ import numpy as np
 from rpusim.arch.contract.activity import Activity, Phase
 from rpusim.arch.contract.columns import Integers, Operand, pick, plain
 from rpusim.arch.engine.program import Task, only
-from rpusim.arch.mapping.traffic import Message
+from rpusim.arch.mapping.messages import Message
 from rpusim.arch.schedule.digital import DigitalStages
 from rpusim.arch.schedule.homes import Homes, at_home, at_homes
 from rpusim.arch.schedule.movement import Movement

@@ -8,13 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from rpusim.arch.contract.columns import Integers, Operand, pick, plain, some
 from rpusim.arch.engine.events import NO_ROW, PART, WAITING
 from rpusim.arch.engine.program import Task
+from rpusim.arch.mapping.messages import Message
 from rpusim.arch.mapping.placement import Block
-from rpusim.arch.mapping.traffic import Message
 from rpusim.arch.schedule.plan import BlockPlan
+from rpusim.arch.schedule.spreading import spread
 from rpusim.arch.schedule.work import Done, Work
 from rpusim.arch.schedule.writer import Writer
 
@@ -195,16 +197,11 @@ def at_home(
     if homes.added is not None:
         task.raise_(pick(homes.added, chosen))
     first, after = (homes.echo, homes.sends) if homes.echo else (homes.sends, ())
-    for message in first[number] if first else ():
-        writer.units.deliver(task, message, work.bits(message, chosen))
+    bits = partial(work.bits, chosen=chosen)
+    spread(writer, task, first[number] if first else (), bits)
     if homes.fed is not None:
         task.raise_(pick(homes.fed, chosen))
     for stage in homes.later[number % each] if homes.later else ():
         stage.write(writer, task, work, block, chosen)
-    for message in after[number] if after else ():
-        writer.units.deliver(task, message, work.bits(message, chosen))
-    if homes.parts:
-        task.of(PART)
-        for message in homes.parts[number]:
-            writer.units.deliver(task, message, work.bits(message, chosen))
+    spread(writer, task, after[number] if after else (), bits, homes.parts[number] if homes.parts else ())
     writer.in_order(task, done, chosen, len(work))

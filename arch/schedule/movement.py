@@ -12,9 +12,10 @@ import numpy as np
 
 from rpusim.arch.contract.activity import Phase
 from rpusim.arch.contract.columns import Integers, Operand, pick
-from rpusim.arch.engine.events import PART, SAMPLE
+from rpusim.arch.engine.events import SAMPLE
 from rpusim.arch.engine.program import only
 from rpusim.arch.schedule.plan import LayerPlan
+from rpusim.arch.schedule.spreading import spread
 from rpusim.arch.schedule.storage import Held, sent
 from rpusim.arch.schedule.work import Work
 from rpusim.arch.schedule.writer import Writer
@@ -75,12 +76,11 @@ class Movement:
             task.wait_for(waits)
             task.of(SAMPLE)
             writer.units.outside(task, part, total, reading=True)
-            for message in whole:
-                writer.units.deliver(task, message, message.sent_among(shares, samples, number, number * 0))
-            task.of(PART)
-            for message in parts:
-                writer.units.deliver(task, message, message.sent_among(shares, samples, number, number * 0))
+            spread(
+                writer, task, whole, lambda each: each.sent_among(shares, samples, number, number * 0), parts, SAMPLE
+            )
             task.raise_(there)
+        writer.complete()
         return there
 
     def put_away(self, work: Work, start: Sequence[Operand]) -> None:

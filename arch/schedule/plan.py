@@ -20,8 +20,10 @@ from rpusim.arch.contract.columns import Integers
 from rpusim.arch.contract.digital_work import NOTHING, Work
 from rpusim.arch.contract.quantity import picoseconds
 from rpusim.arch.mapping.drawn import Joins
+from rpusim.arch.mapping.messages import Message
 from rpusim.arch.mapping.placement import Block, PlacedLayer, Placement
-from rpusim.arch.mapping.traffic import Hop, Message, Stations, Traffic
+from rpusim.arch.mapping.routes import Hop, Stations
+from rpusim.arch.mapping.traffic import Traffic
 from rpusim.arch.network.network import INPUT, Network
 from rpusim.arch.schedule.between import Between
 from rpusim.arch.schedule.waking import Waking

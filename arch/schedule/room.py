@@ -16,7 +16,7 @@ import numpy as np
 
 from rpusim.arch.contract.activity import Phase
 from rpusim.arch.contract.columns import Integers, Operand
-from rpusim.arch.mapping.traffic import Message
+from rpusim.arch.mapping.messages import Message
 from rpusim.arch.schedule.movement import Movement
 from rpusim.arch.schedule.plan import LayerPlan, SumPlan
 from rpusim.arch.schedule.work import Work

@@ -23,8 +23,8 @@ import numpy as np
 
 from rpusim.arch.contract.columns import Integers
 from rpusim.arch.contract.quantity import picoseconds, transfer_picoseconds
+from rpusim.arch.mapping.messages import Message
 from rpusim.arch.mapping.placement import Block, PlacedLayer, Placement
-from rpusim.arch.mapping.traffic import Message
 from rpusim.arch.schedule.plan import LayerPlan, Plan
 from rpusim.arch.schedule.work import Todo
 

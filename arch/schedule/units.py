@@ -11,7 +11,8 @@ from rpusim.arch.contract.digital_work import WorkTable
 from rpusim.arch.contract.quantity import transfer_picoseconds
 from rpusim.arch.engine.events import Op
 from rpusim.arch.engine.program import Task
-from rpusim.arch.mapping.traffic import Hop, Message
+from rpusim.arch.mapping.messages import Message
+from rpusim.arch.mapping.routes import Hop
 from rpusim.arch.schedule.plan import ArrayPlan, BlockPlan, Multiply, Plan
 from rpusim.arch.schedule.storage import too_small
 from rpusim.errors import InputError
@@ -176,6 +177,8 @@ class Units:
 
     def send(self, task: Task, route: Sequence[Hop], bits: Operand) -> None:
         """Send bits and a header over each link of a route in turn; they are on their way from each for its latency."""
+        if not route:
+            return
         if header := self._plan.placement.chip.mesh.header_bits:
             bits = bits + header * (bits > 0)
         on_link = each(bits, lambda n: transfer_picoseconds(n, self._plan.link_bandwidth))
@@ -189,6 +192,10 @@ class Units:
     def deliver(self, task: Task, message: Message, bits: Operand) -> None:
         """Send bits over a message's links, and write them into the buffer at their end."""
         self.send(task, message.route, bits)
+        self.keep(task, message, bits)
+
+    def keep(self, task: Task, message: Message, bits: Operand) -> None:
+        """Write the bits of a message into the buffer at its end."""
         to_store = each(bits, lambda n: transfer_picoseconds(n, self._plan.bandwidth[message.kind]))
         task.use(message.buffer, Op.STORE, to_store, bits)
 

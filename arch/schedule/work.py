@@ -16,8 +16,8 @@ from rpusim.arch.contract.activity import Activity, Phase
 from rpusim.arch.contract.columns import Integers, Operand, pick, plain
 from rpusim.arch.engine.program import only
 from rpusim.arch.mapping.drawn import Shares
+from rpusim.arch.mapping.messages import Message
 from rpusim.arch.mapping.replicas import share
-from rpusim.arch.mapping.traffic import Message
 from rpusim.arch.schedule.plan import LayerPlan, Plan
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import numpy as np
 
@@ -36,10 +37,19 @@ class Writer:
         self.units = Units(plan, self.works)
         self.asked = self.works.numbers(activity.works)
         """(rows,) the number of the digital work that each row of activity asks for."""
+        self._afterwards: list[Callable[[], None]] = []
 
-    def task(
-        self, work: Work, block: BlockPlan, chosen: Integers | None, rows: Operand = NO_ROW
-    ) -> AbstractContextManager[Task]:
+    def afterwards(self, write: Callable[[], None]) -> None:
+        """Have something written when the task that is open is complete, such as the tasks of its copies."""
+        self._afterwards.append(write)
+
+    def complete(self) -> None:
+        """Write what was left for `afterwards`."""
+        while self._afterwards:
+            self._afterwards.pop(0)()
+
+    @contextmanager
+    def task(self, work: Work, block: BlockPlan, chosen: Integers | None, rows: Operand = NO_ROW) -> Iterator[Task]:
         """Open a task on a block, with one process for each chosen vector of the work.
 
         Args:
@@ -49,7 +59,9 @@ class Writer:
             rows: of activity, one for each process; `NO_ROW`: none.
         """
         vector = pick(work.vector, chosen)
-        return self.builder.task(len(vector), work.phase, work.layer.index, block.block.tile, vector, rows)
+        with self.builder.task(len(vector), work.phase, work.layer.index, block.block.tile, vector, rows) as task:
+            yield task
+        self.complete()
 
     def gates(self, work: Work) -> Integers:
         """Make a gate for every vector: (vectors,)."""

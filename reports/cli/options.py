@@ -22,7 +22,20 @@ device = click.option(
 required_chip = click.option("--chip", required=True, help=the_chip)
 optional_chip = click.option("--chip", help=the_chip)
 replicas = click.option(
-    "--replicas", metavar="LAYER=N,...", help="Copies of layers, which share the layer's vectors: conv1=16,conv2=4."
+    "--replicas",
+    metavar="LAYER=N,...",
+    help="Copies of layers, which share the layer's vectors: conv1=16,conv2=4; balance: those that make the slowest "
+    "stage as fast as the tiles allow; max: one for every vector.",
+)
+tiles = click.option(
+    "--tiles", type=int, metavar="N", help="How many tiles --replicas balance may use; by default those of the chip."
+)
+placing = click.option(
+    "--placing",
+    type=click.Choice(["in-order", "near"]),
+    default="in-order",
+    show_default=True,
+    help="Where tiles are put: one after the other, or near those with which they exchange bits.",
 )
 
 
@@ -69,6 +82,8 @@ def how_it_is_timed(command: Any) -> Any:
         bias,
         device,
         replicas,
+        tiles,
+        placing,
         fit,
         click.option("--program", is_flag=True, help="Calibrate and write the arrays first, as scheduled work."),
     ]
@@ -77,8 +92,8 @@ def how_it_is_timed(command: Any) -> Any:
     return command
 
 
-def copies_by_layer(given: str | None) -> dict[str, int]:
-    """Read the value of `--replicas`.
+def copies_by_layer(given: str | None) -> dict[str, int] | str:
+    """Read the value of `--replicas`; a single word, such as balance, is returned as it is.
 
     >>> copies_by_layer("conv1=16,conv2=4")
     {'conv1': 16, 'conv2': 4}
@@ -89,6 +104,8 @@ def copies_by_layer(given: str | None) -> dict[str, int]:
     a layer is named twice.
     """
     found: dict[str, int] = {}
+    if given and given.strip().isalpha():
+        return given.strip()
     for part in given.split(",") if given else []:
         layer, _, number = (word.strip() for word in part.partition("="))
         if not number.isdecimal():

@@ -13,7 +13,7 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from rpusim.reports.page import charts, error_curves, tornado
+from rpusim.reports.page import charts, error_curves, floor_plan, tornado
 from rpusim.reports.trace.recorded import Trace
 from rpusim.reports.words import figures, insight, wires
 from rpusim.reports.words.figures import Document
@@ -41,6 +41,7 @@ def page(document: Document, events: Trace | None = None) -> str:
     sources = figures.provenance(document)
     accuracy = document.get("accuracy")
     squares, left_out = charts.arrays(document)
+    plan, plan_note = floor_plan.floor_plan(document)
     drawn, drawn_note, phases = charts.timeline(events, document) if events is not None else ("", "", [])
     wall = document.get("wall")
     return environment.get_template("report.html").render(
@@ -60,6 +61,8 @@ def page(document: Document, events: Trace | None = None) -> str:
         **_aging(accuracy),
         test_samples=count(accuracy["test_samples"]) if accuracy else "",
         reached=figures.reached(document),
+        floor=Markup(plan),
+        floor_note=plan_note,
         wear=figures.wear(document),
         wear_drawing=Markup(charts.wear(document["endurance"]["histogram"])) if "endurance" in document else "",
         endurance=document.get("endurance"),

@@ -253,8 +253,9 @@ def with_outside(chip: Chip, parts: frozenset[str]) -> Chip:
     return chip.model_copy(update={name: part if name in parts else None for name, part in given.items()})
 
 
-def far(chip: Chip, latency: float | None, in_flight: int) -> Chip:
-    """The chip with links, DRAM and host link of this latency (s); None: of its own."""
+def far(chip: Chip, latency: float | None, in_flight: int, copies: bool = False) -> Chip:
+    """The chip with links, DRAM and host link of this latency (s); None: of its own. Routers may copy messages."""
+    chip = chip.model_copy(update={"mesh": chip.mesh.model_copy(update={"multicast": copies})})
     if latency is None:
         return chip
     ways = {"mesh": {"hop_latency": latency}, "memory": {"latency": latency}, "host": {"latency": latency}}
@@ -268,7 +269,7 @@ def far(chip: Chip, latency: float | None, in_flight: int) -> Chip:
 
 
 chips = st.builds(
-    lambda name, rows, columns, lines, shared, pool, hold, capacity, outside, latency, in_flight, gating: far(
+    lambda name, rows, columns, lines, shared, pool, hold, capacity, outside, latency, in_flight, gating, copies: far(
         with_outside(
             changed(
                 Chip.load(name),
@@ -281,6 +282,7 @@ chips = st.builds(
         ),
         latency,
         in_flight,
+        copies,
     ).model_copy(update={"gating": gating}),
     st.sampled_from(["rpu-2016", "reram-512"]),
     st.integers(8, 64),
@@ -298,6 +300,7 @@ chips = st.builds(
     st.sampled_from([None, None, 0.0, 1e-9, 100e-9, 1e-6]),
     st.sampled_from([1, 2, 5, 32]),
     st.sampled_from(["none", "idle", "tile"]),
+    st.booleans(),
 )
 recurrent = st.builds(sequences, st.integers(1, 4), st.integers(2, 40), st.sampled_from(sorted(GATES)), st.booleans())
 networks = st.one_of(

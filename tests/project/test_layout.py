@@ -21,6 +21,7 @@ ROOMS: dict[str, str] = {
     "arch.engine": "arch.contract",
     "arch.schedule": "arch.contract arch.parts arch.network arch.chips arch.mapping arch.engine",
     "arch.account": "arch.contract arch.parts arch.chips arch.mapping arch.engine arch.schedule",
+    "arch.choice": "arch.contract arch.network arch.chips arch.mapping arch.schedule",
     "arch.analysis": "arch.contract arch.engine arch.schedule arch.account",
     "kernels.base": "arch.contract",
     "kernels.devices": "arch.contract kernels.base",
@@ -39,7 +40,9 @@ ROOMS: dict[str, str] = {
     "workloads.data": "arch.contract",
     "workloads.capture": "arch.parts arch.network kernels.layers",
     "workloads.cells": "arch.contract arch.chips arch.mapping kernels",
-    "workloads.results": ("arch.contract arch.network arch.chips arch.mapping arch.engine arch.schedule arch.account"),
+    "workloads.results": (
+        "arch.contract arch.network arch.chips arch.mapping arch.engine arch.schedule arch.account arch.choice"
+    ),
     "workloads.compare": "workloads.results",
     "workloads.clock": "arch kernels workloads.cells workloads.results",
     "workloads.runs": (

@@ -13,7 +13,7 @@ import numpy as np
 
 from rpusim.arch.contract.activity import Activity
 from rpusim.arch.mapping.placement import Placement
-from rpusim.arch.mapping.traffic import Stations
+from rpusim.arch.mapping.routes import Stations
 from rpusim.arch.network.network import Network
 from rpusim.arch.schedule.plan import Plan, make_plan
 

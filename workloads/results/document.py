@@ -22,6 +22,7 @@ from rpusim.arch.network.network import Network
 from rpusim.arch.schedule.plan import Plan
 from rpusim.workloads.results import intervals, wires
 from rpusim.workloads.results.bottleneck import bottleneck
+from rpusim.workloads.results.floor import floor
 from rpusim.workloads.results.result import SCHEMA, Result
 from rpusim.workloads.results.standby import standby, states
 
@@ -102,6 +103,7 @@ def result(
         "assumption": assumption,
         "accuracy": None if accuracy is None else _with_intervals(accuracy),
         **cost(measured.plan, measured.ledger, measured.samples, operations_per_sample, samples_per_epoch),
+        "floor": floor(measured.plan, training=measured.ledger.by(1).get("backward", 0) > 0),
         "activity": measured.activity,
         "storage": measured.storage,
         "pulses": pulses,

@@ -6,19 +6,20 @@ No weight is allocated, so networks far larger than this machine's memory can be
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from rpusim.arch.chips.bill_of_parts import bill_of_parts
 from rpusim.arch.chips.chip import GivenChip, load_chip
+from rpusim.arch.choice.balance import GivenReplicas
+from rpusim.arch.choice.choose import place_chosen
 from rpusim.arch.contract.activity import EMPTY
 from rpusim.arch.contract.cell_layout import SINGLE
 from rpusim.arch.contract.configuration import shown
 from rpusim.arch.mapping.assumed_activity import PLAIN, STATEMENT
 from rpusim.arch.mapping.assumed_work import AssumedWork, check
 from rpusim.arch.mapping.fit.wanted import AS_IS, GivenFit
-from rpusim.arch.mapping.placement import Bias, Placement, place
+from rpusim.arch.mapping.placement import Bias, Placement
 from rpusim.arch.schedule.plan import make_plan
 from rpusim.arch.schedule.schedules import Schedule
 from rpusim.errors import InputError
@@ -27,6 +28,7 @@ from rpusim.workloads.cells.preparation import preparation
 from rpusim.workloads.clock.beginning import TRACED_EVENTS
 from rpusim.workloads.clock.meter import Meter
 from rpusim.workloads.results import document, reloading
+from rpusim.workloads.results.floor import floor, is_drawn
 from rpusim.workloads.results.result import Result
 from rpusim.workloads.results.what_if import compared
 from rpusim.workloads.runs.given_network import load_network
@@ -41,8 +43,10 @@ def map_network(
     chip: GivenChip,
     bias: Bias = "column",
     device: GivenDevice | None = None,
-    replicas: Mapping[str, int] | None = None,
+    replicas: GivenReplicas = None,
     fit: GivenFit = AS_IS,
+    tiles: int | None = None,
+    placing: str = "in-order",
 ) -> dict[str, Any]:
     """Place a network on a chip, as a document: every layer with its tiles, and totals.
 
@@ -51,18 +55,23 @@ def map_network(
     chip:      a preset, a YAML file, or a `Chip`.
     bias:      where biases are: a column of the array, or digital.
     device:    a way to train or to infer, whose unit cells say how many arrays a weight takes; None: one device each.
-    replicas:  copies of layers, by name, which share the layer's vectors.
+    replicas:  copies of layers, by name, which share the layer's vectors; "balance": as few as make the slowest stage
+               as fast as the tiles allow; "max": one for every vector (see `rpusim.arch.choice.balance`).
     fit:       how blocks find arrays: as-is, pack or grow, for all layers or by layer (see
                `rpusim.arch.mapping.fit.wanted.GivenFit`).
+    tiles:     how many "balance" may use; None: as many as the chip has.
+    placing:   "in-order": layers one after the other, row of the mesh by row; "near": tiles near those with which they
+               exchange bits (see `rpusim.arch.choice.near`).
 
     Raises InputError if something is missing, or the chip is too small.
     """
     on = load_chip(chip)
-    placement, _ = _placed(network, on, bias, device, replicas, fit, training=on.trains)
-    found = {
+    placement, _ = _placed(network, on, bias, device, replicas, fit, on.trains, tiles, placing)
+    found: dict[str, Any] = {
         "network": placement.network.name,
         "chip": placement.chip.name,
         "fit": str(placement.fit),
+        "placing": placing,
         "layers": document.placed_layers(placement),
         "totals": {
             "weights": placement.network.weights,
@@ -76,6 +85,8 @@ def map_network(
         },
         "assumed": list(placement.network.assumptions),
     }
+    if is_drawn(placement):
+        found["floor"] = floor(make_plan(placement), training=False)
     if placement.reloads:
         found["reload"] = reloading.written(placement)
     return found
@@ -90,16 +101,18 @@ def time_network(
     bias: Bias = "column",
     batch: int = 1,
     device: GivenDevice | None = None,
-    replicas: Mapping[str, int] | None = None,
+    replicas: GivenReplicas = None,
     whole: bool = False,
     program: bool = False,
     what_if: bool = False,
     fit: GivenFit = AS_IS,
+    tiles: int | None = None,
+    placing: str = "in-order",
 ) -> Result:
     """Find the time and energy of a number of samples from the engine alone, with assumed activity.
 
-    network, chip, bias, device, replicas, fit: as for `map_network`; what unit cells are assumed to do, each of them
-              says (see `rpusim.workloads.cells.assumed_transfers`).
+    network, chip, bias, device, replicas, fit, tiles, placing: as for `map_network`; what unit cells are assumed to do,
+              each of them says (see `rpusim.workloads.cells.assumed_transfers`).
     samples:  how many are sent through.
     training: whether they also go back and learn.
     schedule: what may overlap, see `rpusim.arch.schedule.schedules`.
@@ -110,7 +123,7 @@ def time_network(
 
     Raises InputError on what cannot be used together, or timed in one go.
     """
-    placement, cells = _placed(network, chip, bias, device, replicas, fit, training)
+    placement, cells = _placed(network, chip, bias, device, replicas, fit, training, tiles, placing)
     check(placement, samples, training, schedule, batch)
     _check(cells, device, training)
     learns = cells if cells and cells.learns else None
@@ -154,9 +167,11 @@ def _placed(
     chip: GivenChip,
     bias: Bias,
     device: GivenDevice | None,
-    replicas: Mapping[str, int] | None,
+    replicas: GivenReplicas,
     fit: GivenFit,
     training: bool,
+    tiles: int | None = None,
+    placing: str = "in-order",
 ) -> tuple[Placement, Cells | None]:
     """Load what is named, and place it as in training or as in evaluation; None where no device is named."""
     on = load_chip(chip)
@@ -166,7 +181,8 @@ def _placed(
 
         cells = load_cells(device, on)
     layout = cells.layout if cells else SINGLE
-    return place(load_network(network, training), on, bias, layout, replicas, fit=fit), cells
+    captured = load_network(network, training)
+    return place_chosen(captured, on, bias, layout, replicas, fit, tiles, placing, training), cells
 
 
 def _check(cells: Cells | None, device: GivenDevice | None, training: bool) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import click
@@ -15,8 +16,10 @@ from rpusim.reports.cli.options import (
     device,
     fit,
     optional_chip,
+    placing,
     replicas,
     settings,
+    tiles,
     with_changes,
 )
 from rpusim.reports.cli.output import emit
@@ -28,9 +31,18 @@ from rpusim.reports.cli.output import emit
 @bias
 @device
 @replicas
+@tiles
+@placing
 @fit
 @settings
 @click.option("--all", "everything", is_flag=True, help="A table of all networks and chips, or of those named.")
+@click.option(
+    "--optimise",
+    "aim",
+    type=click.Choice(["latency", "throughput", "energy", "area"]),
+    help="Choose fit, replicas and places for this within --tiles; each combination is timed, in inference.",
+)
+@click.option("--svg", type=click.Path(path_type=Path), metavar="FILE", help="Draw the floor plan into a file.")
 @as_json
 def map_network(
     network: str | None,
@@ -38,9 +50,13 @@ def map_network(
     bias: Any,
     device: str | None,
     replicas: str | None,
+    tiles: int | None,
+    placing: str,
     fit: str,
     settings: tuple[str, ...],
     everything: bool,
+    aim: str | None,
+    svg: Path | None,
     json_wanted: bool,
 ) -> None:
     """Show where a network lies on a chip.
@@ -56,14 +72,49 @@ def map_network(
     from rpusim.workloads.runs import estimate
 
     on, cells = with_changes(chip, device, settings)
+    if aim is not None:
+        if replicas or placing != "in-order" or fit != "as-is" or svg is not None:
+            raise InputError("--optimise: chooses --replicas, --placing and --fit itself; leave them and --svg out")
+        _optimise(network, on, aim, tiles, bias, cells, json_wanted)
+        return
     with aside():
-        document = estimate.map_network(network, on, bias, cells, copies_by_layer(replicas), fit)
+        document = estimate.map_network(network, on, bias, cells, copies_by_layer(replicas), fit, tiles, placing)
+    if svg is not None:
+        _draw(document, svg)
     if json_wanted:
         emit(document)
     else:
         from rpusim.reports.words import tables
 
         tables.console().print(tables.placement(document))
+
+
+def _optimise(network: str, chip: Any, aim: str, tiles: int | None, bias: Any, device: Any, json_wanted: bool) -> None:
+    """Choose how a network is mapped, and show all that was tried."""
+    from rpusim.workloads.runs.optimised import optimise
+
+    with aside():
+        document = optimise(network, chip, aim, tiles, bias, device)
+    if json_wanted:
+        emit(document)
+    else:
+        from rpusim.reports.words import choices, tables
+
+        tables.console().print(choices.tried(document))
+
+
+def _draw(document: dict[str, Any], file: Path) -> None:
+    """Draw the floor plan into a file."""
+    from rpusim.reports.page.floor_plan import standalone
+
+    if "floor" not in document:
+        raise InputError(
+            f"--svg: the floor plan of {document['network']} has too many blocks to be drawn; leave it out"
+        )
+    try:
+        file.write_text(standalone(document), encoding="utf-8")
+    except OSError as error:
+        raise InputError(f"--svg: {str(file)!r} cannot be written ({error.strerror}); accepted: a file") from None
 
 
 def _map_all(network: str | None, chip: str | None, settings: tuple[str, ...], json_wanted: bool) -> None:

@@ -95,7 +95,8 @@ def _written(
 
     if writes["prompt"] is None:
         raise InputError("--prompt: a number of tokens is needed, as --generate, --cache or --routing was given")
-    plain = {"samples": 1, "batch": 1, "replicas": None, "program": False, "what_if": False}
+    plain: dict[str, Any] = {"samples": 1, "batch": 1, "replicas": None, "program": False, "what_if": False}
+    plain |= {"tiles": None, "placing": "in-order"}
     for name, value in ({"training": training} | {key: options.pop(key) for key in plain}).items():
         if value not in (None, plain.get(name, False)):
             raise InputError(f"--{name.replace('_', '-')}: does not go with --prompt; leave it out")
@@ -142,7 +143,10 @@ def _sweep(
             raise InputError(f"--{name.replace('_', '-')}: is of a single network, not of a study; leave it out")
     device, schedule = options["device"], options["schedule"]
     training = is_training(load_chip(chip), training, schedule, device)
-    timed = options | {"replicas": copies_by_layer(options["replicas"])}
+    copies = copies_by_layer(options["replicas"])
+    if isinstance(copies, str) or options.pop("tiles") is not None or options.pop("placing") != "in-order":
+        raise InputError("--set: got several values, with which --replicas LAYER=N goes, but no --tiles or --placing")
+    timed = options | {"replicas": copies}
     base = {"network": network, "chip": chip, "training": training, **timed}
     study = swept(f"{network}-on-{chip}", values, None, time=base)
     command = ["rpusim", "time", network, "--chip", chip, *as_typed(options)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import pytest
@@ -12,12 +13,13 @@ from hypothesis import given, settings
 
 from rpusim.arch.chips.chip import Chip
 from rpusim.arch.contract.activity import Activity, Phase
+from rpusim.arch.contract.columns import Integers
 from rpusim.arch.engine import simpy_engine
 from rpusim.arch.engine.events import Events, Op
 from rpusim.arch.engine.program import Program
 from rpusim.arch.mapping.assumed_activity import assumed_activity
+from rpusim.arch.mapping.messages import Message, trees
 from rpusim.arch.mapping.placement import place
-from rpusim.arch.mapping.traffic import Message
 from rpusim.arch.network.network import Network
 from rpusim.arch.network.operations import GATES
 from rpusim.arch.schedule.plan import Plan, make_plan
@@ -142,13 +144,19 @@ def moved(events: Events) -> Counter[int]:
 
 
 def expected(plan: Plan, activity: Activity) -> Counter[int]:
-    """The same from the messages of the plan: inputs, partial sums, results (of sums, too) and what is fed back."""
-    bits, todo = Counter[int](), Todo(plan, activity)
+    """The same from the messages of the plan: inputs, partial sums, results (of sums, too) and what is fed back.
 
-    def sent(message: Message, amount: int) -> None:
-        for station in [hop.station for hop in message.route] + [message.buffer]:
-            if amount:
-                bits[station] += amount
+    A header goes ahead of each over every port and link, and ends there.
+    """
+    bits, todo, header = Counter[int](), Todo(plan, activity), plan.placement.chip.mesh.header_bits
+
+    def sent(messages: Sequence[Message], each: Callable[[Message], Integers]) -> None:
+        for tree in trees(messages):
+            for hop, message in tree.links():
+                of_vectors = each(message)
+                bits[hop.station] += int(of_vectors.sum()) + header * int(np.count_nonzero(of_vectors))
+        for message in messages:
+            bits[message.buffer] += int(each(message).sum())
 
     for layer in plan.layers:
         work = todo.work(Phase.FORWARD, layer)
@@ -158,15 +166,19 @@ def expected(plan: Plan, activity: Activity) -> Counter[int]:
         for block in layer.blocks:
             if block.partial_forward is not None:
                 turn = work.vector % replicas == block.block.tile // layer.placed.grid
-                sent(block.partial_forward, block.partial_forward.bits * int(turn.sum()))
+                sent([block.partial_forward], lambda message, turn=turn: message.bits * turn[turn])
         for number in range(len(homes)):
             turn = np.flatnonzero(work.vector % replicas == number * replicas // len(homes))
             sample, position = np.divmod(work.vector[turn], layer.placed.layer.vectors)
-            of_sums = [messages for made in layer.sums for messages in made.outputs]
-            for messages in (*layer.outputs, *of_sums, layer.echo or ((),) * len(homes)):
-                for message in messages[number]:
-                    sent(message, int(message.sent(sample, position).sum()))
-        if "DRAM" in plan.outside or "host link" in plan.outside:
-            for message in (*layer.inputs, *(message for made in layer.sums for message in made.inputs)):
-                sent(message, int(message.sent(todo.number, todo.number * 0).sum()))
-    return bits
+
+            def count(message: Message, sample: Integers = sample, position: Integers = position) -> Integers:
+                return message.sent(sample, position)
+
+            for ways in (layer.outputs, *(made.outputs for made in layer.sums)):
+                sent([message for messages in ways for message in messages[number]], count)
+            sent(layer.echo[number] if layer.echo else (), count)
+    if "DRAM" in plan.outside or "host link" in plan.outside:
+        whole = [message for layer in plan.layers if todo.work(Phase.FORWARD, layer) for message in layer.inputs]
+        parts = [message for layer in plan.layers for made in layer.sums for message in made.inputs]
+        sent([*whole, *parts], lambda message: message.sent(todo.number, todo.number * 0))
+    return Counter({station: number for station, number in bits.items() if number})

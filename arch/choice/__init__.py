@@ -1,0 +1,1 @@
+"""What the mapper chooses by itself: replicas under a budget of tiles, where blocks lie, and all of it for an aim."""
