@@ -62,6 +62,7 @@ class TransferRows:
         numbers[col.RATE : col.NEW + 1] = (
             *(how.rate, how.threshold, how.most, how.momentum, how.spent, how.limit, how.old, how.new),
         )
+        numbers[col.STAYS] = how.stays
         numbers[[col.SLOW_GRANULARITY, col.SLOW_GRAD_SCALE]] = cell._arrays[1].device.granularity, write.rule[4]
         numbers[[col.OF_FAST, col.OF_SLOW]] = cell.gamma
         if isinstance(cell, ChoppedTransferCell):
