@@ -58,6 +58,7 @@ def _at(document: Mapping[str, Any], path: tuple[str | int, ...]) -> float | Non
 
 
 _ERROR, _THERE = ("accuracy", "test_error"), ("accuracy", "test_error_floating_point")
+_SUMS = ("calibration", "total")
 MEASURES: dict[str, Measure] = {
     "error": Measure("test error", "1", _ERROR),
     "error_floating_point": Measure("test error in floating point", "1", _THERE),
@@ -69,6 +70,11 @@ MEASURES: dict[str, Measure] = {
     "training_time": Measure("training time", "s", ("accuracy", "curve", -1, "seconds"), dimension=TIME),
     "training_energy": Measure("training energy", "J", ("accuracy", "curve", -1, "joules"), dimension=ENERGY),
     "pulses": Measure("pulses per cell", "1", ("accuracy", "curve", -1, "pulses_per_cell")),
+    "calibration_time": Measure("time of calibration", "s", ("calibration", "seconds"), dimension=TIME),
+    "calibration_energy": Measure("energy of calibration", "J", ("calibration", "joules"), dimension=ENERGY),
+    "calibrated_time": Measure("training time with calibration", "s", (*_SUMS, "seconds_with"), dimension=TIME),
+    "calibrated_energy": Measure("training energy with calibration", "J", (*_SUMS, "joules_with"), dimension=ENERGY),
+    "calibrated_pulses": Measure("pulses per cell with calibration", "1", (*_SUMS, "pulses_per_cell_with")),
     "similarity": Measure("similarity of replicas", "1", ("accuracy", "curve", -1, "similarity"), "higher"),
     "throughput": Measure("operations per second", "op/s", ("throughput", "ops_per_s"), "higher"),
     "efficiency": Measure("operations per joule", "op/J", ("throughput", "ops_per_J"), "higher"),

@@ -129,4 +129,6 @@ def transfers_here(cell: TransferCell) -> bool:
     """Whether the loop does all that a transfer cell does, in mini-batches of some size."""
     if isinstance(cell, ChoppedTransferCell) and cell.c.auto_scale and cell.c.correct_gradient_magnitudes:
         return False  # then gains depend on the vectors
+    if len(cell._arrays) > 2:
+        return False  # something else happens between transfers, see `TransferCell.stops`
     return covers(cell, 1)
