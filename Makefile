@@ -38,10 +38,11 @@ mutants: environment
 fuzz: environment
 	$(BIN)/python tests/fuzz/fuzz.py --number $(if $(filter file,$(origin N)),10000,$(N)) --seed $(SEED)
 
-# What ships as data although it follows from the sources: graphs of the zoo, and the list of `rpusim presets`.
+# What ships although it follows from the sources: graphs of the zoo, the list of `rpusim presets`, a page of fields.
 shipped: environment
 	$(BIN)/python -m rpusim.workloads.runs.given_network
 	$(BIN)/python -m rpusim.reports.cli.catalogue
+	$(BIN)/python -m rpusim.reports.guide.pages
 
 wheel: environment
 	rm -rf dist

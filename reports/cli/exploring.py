@@ -128,7 +128,7 @@ def explore_and_show(
 
     folder = folder_of(study, out)
     HEED.checkpoint = folder
-    with _watched(quiet) as watch, aside():
+    with watched(quiet) as watch, aside():
         document = explored(study, folder, workers, scheduler, watch, command)
     HEED.written = str(folder)
     if json_wanted:
@@ -141,7 +141,7 @@ def explore_and_show(
 
 
 @contextmanager
-def _watched(quiet: bool) -> Iterator[Watch]:
+def watched(quiet: bool) -> Iterator[Watch]:
     """Show how far a study is: a display on a terminal, elsewhere a line a minute; nothing where it has to be quiet."""
     if quiet:
         yield lambda state: HEED.check()

@@ -17,12 +17,21 @@ as_json = click.option(
 bias = click.option("--bias", type=click.Choice(["column", "digital"]), default="column", show_default=True)
 device = click.option(
     "--device",
-    help="A way to train, such as ecram or ttv2-reram-sb, or to infer, such as inference-pcm (see `rpusim presets`).",
+    help="A way to train or infer, such as ecram or inference-pcm (see `rpusim presets`), or FILE.yaml, FILE.py:CLASS.",
 )
 required_chip = click.option("--chip", required=True, help=the_chip)
 optional_chip = click.option("--chip", help=the_chip)
 replicas = click.option(
     "--replicas", metavar="LAYER=N,...", help="Copies of layers, which share the layer's vectors: conv1=16,conv2=4."
+)
+
+
+fit = click.option(
+    "--fit",
+    metavar="WAY[,LAYER=WAY...]",
+    default="as-is",
+    show_default=True,
+    help="How blocks find arrays: each has its own (as-is), they share them (pack), or the chip gets more (grow).",
 )
 
 
@@ -60,6 +69,7 @@ def how_it_is_timed(command: Any) -> Any:
         bias,
         device,
         replicas,
+        fit,
         click.option("--program", is_flag=True, help="Calibrate and write the arrays first, as scheduled work."),
     ]
     for option in reversed(options):  # click lists first what decorates last

@@ -17,7 +17,7 @@ from pydantic import BaseModel
 from rpusim.arch.contract.configuration import shown
 from rpusim.arch.contract.quantity import Dimension
 
-DOCUMENTS = ("result", "study", "compare")
+DOCUMENTS = ("result", "study", "compare", "fit", "learn")
 """The JSON documents that rpusim writes; their schemas are files beside this one."""
 _NUMBER = r"^\s*[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?\s*"
 
@@ -25,8 +25,8 @@ _NUMBER = r"^\s*[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?\s*"
 def schema_of(kind: str) -> dict[str, Any]:
     """Make the JSON schema of a file.
 
-    kind: "chip" or "experiment" (of the YAML file), "result" (of result.json), "study" (of study.json), or "compare"
-          (of what `rpusim compare --json` prints).
+    kind: "chip" or "experiment" (of the YAML file), "result" (of result.json), "study" (of study.json), "compare",
+          "fit" or "learn" (of what these commands print with --json).
     """
     if kind in DOCUMENTS:
         path = Path(__file__).parent / f"{kind}.schema.json"

@@ -15,7 +15,8 @@ from rpusim.kernels.devices import EXACT, PULSED, ConstantStep, PulsedDevice
 from rpusim.kernels.devices.presets import DEVICES
 from rpusim.kernels.devices.response import respond
 from rpusim.reports.words.figures import Document
-from rpusim.workloads.cells.training_cells import changed_device
+from rpusim.workloads.cells import own_devices
+from rpusim.workloads.cells.training_cells import build, changed_device
 
 MOST_PULSES = 100_000
 MOST_CELLS = 200
@@ -26,7 +27,8 @@ def describe(
 ) -> Document:
     """Find a device and compute its response to pulses up and then down.
 
-    name:    of a preset, or of a model, which then has its default parameters.
+    name:    of a preset, of a device of one's own (a YAML file, or file.py:Class), or of a model, which then has its
+             default parameters.
     pulses:  how many pulses up, and as many down again; None: as many as the device has states.
     cells:   how many sampled cells are computed beside the mean one.
     changes: parameters that it has otherwise, by name.
@@ -81,6 +83,13 @@ def _find(name: str) -> tuple[PulsedDevice, str, str]:
     if name in PULSED:
         lines = (inspect.getdoc(inspect.getmodule(PULSED[name])) or "").partition("\n")
         return PULSED[name](), lines[0].partition(": ")[2].rstrip("."), "the model's default parameters"
+    if own_devices.is_own(name):
+        cells = build(name)
+        if not isinstance(cells.device, PulsedDevice):
+            raise InputError(f"device: {name!r} takes exact updates and has no response to pulses")
+        return cells.device, own_devices.title(name) or f"a device of your own, {cells.device.kind}", cells.source
     if name in EXACT:
         raise InputError(f"device: {name!r} takes exact updates and has no response to pulses")
-    raise InputError(f"device: {name!r} is unknown{nearest(name, {*DEVICES, *PULSED})}")
+    raise InputError(
+        f"device: {name!r} is unknown{nearest(name, {*DEVICES, *PULSED})}; or give a .yaml file or file.py:Class"
+    )

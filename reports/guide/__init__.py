@@ -2,5 +2,6 @@
 
 fields      every field of the files that rpusim reads, with meaning, unit, range, default and source
 new         commented files to begin with: chips, experiments, devices, studies
+pages       the page on the experiment file
 doctor      versions, cores, caches, and what is missing for which extra
 """

@@ -48,7 +48,7 @@ def subtitle(document: Document) -> str:
     parts = [f"network {document['network']}", f"chip {document['chip']}"]
     if training:
         device = training["device"]
-        parts.append(f"device {device if isinstance(device, str) else device.get('model')}")
+        parts.append(f"device {device if isinstance(device, str) else device.get('model', device.get('like'))}")
         epochs = training["recipe"]["epochs"]
         parts += [f"{epochs} epoch{'s' if epochs > 1 else ''}", f"seed {document['seed']}"]
     parts.append(f"rpusim {document['version']}")

@@ -46,6 +46,10 @@ ROOMS: dict[str, str] = {
         "arch kernels workloads.zoo workloads.data workloads.capture workloads.cells workloads.results workloads.clock"
     ),
     "workloads.explore": "arch workloads.cells workloads.results workloads.runs",
+    "workloads.fit": "arch.contract kernels.devices workloads.cells workloads.results",
+    "workloads.learn": (
+        "arch kernels workloads.zoo workloads.data workloads.cells workloads.results workloads.runs workloads.explore"
+    ),
     "workloads.studies": (
         "arch kernels workloads.zoo workloads.data workloads.capture workloads.cells workloads.results "
         "workloads.clock workloads.runs"
@@ -58,6 +62,8 @@ ROOMS: dict[str, str] = {
     "reports.page": "arch.contract reports.words reports.trace workloads.results",
     "reports.study_page": "reports.words reports.page workloads.explore workloads.results",
     "reports.curves": "arch.contract kernels.devices workloads.cells reports.words reports.page",
+    "reports.fit_page": "reports.words reports.page workloads.fit workloads.results",
+    "reports.learn_page": "reports.words reports.page reports.study_page workloads.learn workloads.results",
     "reports.guide": "arch kernels workloads.results workloads.runs workloads.explore",
     "reports.cli": "arch kernels workloads reports",
 }

@@ -11,6 +11,9 @@ mapping with a device ``model``, its parameters and, unless every cross-point is
 A mapping with ``like`` in place of ``model`` changes a named configuration: {like: ttv2-reram-sb, dw_min: 0.002}; what
 is given in its ``cell`` are parameters of the cell that the configuration has.
 
+A device of the user's own (a YAML file, ``mine.py:Device``, a class or an object, see `own_devices`) stands wherever a
+name does: alone, as ``model`` and as ``like``. Every device of every command comes through `build`.
+
 The name, or the model, ``chip`` stands for the cells that the chip has: what follows from their circuit, where the chip
 says what it is (`rpusim.arch.parts.cmos_cell`), so that currents and capacitances are written in one place.
 """
@@ -21,7 +24,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, fields, replace
 from functools import partial
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, cast
 
 from rpusim.arch.chips.bill_of_parts import bill_of_parts
 from rpusim.arch.chips.chip import Chip
@@ -33,10 +36,10 @@ from rpusim.kernels.devices.drift import Drift
 from rpusim.kernels.inference import INFERENCE
 from rpusim.kernels.pulses.trains import Execution
 from rpusim.kernels.tiles.presets import CONFIGURATIONS
-from rpusim.workloads.cells import OF_THE_CHIP
+from rpusim.workloads.cells import OF_THE_CHIP, own_devices
 from rpusim.workloads.cells.endurance import ASSUMED, CHARGE, OF_DEVICES, Endurance
 
-Given = str | dict[str, Any]
+Given = str | dict[str, Any] | PulsedDevice | type[PulsedDevice]
 
 MOST_PULSES = 1e30
 """An endurance beyond is taken for a slip."""
@@ -102,11 +105,14 @@ def _numbers(where: str, values: Any) -> dict[str, object]:
 def build(given: Given, chip: Chip | None = None) -> UnitCells:
     """Make unit cells of what a user gives.
 
-    given:  name of a configuration, or a mapping (see the module).
+    given:  name of a configuration, a device of the user's own, or a mapping (see the module).
     chip:   the chip whose own cells "chip" stands for; None: that name is refused.
 
     InputError: an unknown name, a parameter that there is not or whose value is out of its range.
     """
+    given = cast(Given, own_devices.described(given))
+    if own_devices.is_own(given):
+        return _own(str(given), chip)
     if isinstance(given, str) and given != OF_THE_CHIP:
         if given in INFERENCE:
             raise InputError(
@@ -115,7 +121,8 @@ def build(given: Given, chip: Chip | None = None) -> UnitCells:
             )
         if given not in CONFIGURATIONS:
             raise InputError(
-                f"device: {shown(written(given))} is unknown{nearest(given, [*CONFIGURATIONS, OF_THE_CHIP])}"
+                f"device: {shown(written(given))} is unknown{nearest(given, [*CONFIGURATIONS, OF_THE_CHIP])}; or give "
+                "a .yaml file or file.py:Class"
             )
         found = CONFIGURATIONS[given]
         lasts = OF_DEVICES.get(found.of, ASSUMED)
@@ -123,6 +130,10 @@ def build(given: Given, chip: Chip | None = None) -> UnitCells:
     if not isinstance(given, str | dict):
         raise InputError(f"device: got {shown(written(given))}, but a name, or a mapping with 'model', is needed")
     parameters = {"model": given} if isinstance(given, str) else _named("device", given)
+    if own_devices.is_object(parameters.get("model")):
+        parameters = cast(dict[str, Any], own_devices.described(parameters.pop("model"))) | parameters
+    if "like" not in parameters and own_devices.is_own(parameters.get("model")):
+        parameters["like"] = parameters.pop("model")
     if "like" in parameters:
         return _alike(parameters, chip)
     cell = parameters.pop("cell", {"kind": Single.kind})
@@ -134,9 +145,13 @@ def build(given: Given, chip: Chip | None = None) -> UnitCells:
 
 
 def _alike(parameters: dict[str, Any], chip: Chip | None) -> UnitCells:
-    """Make the cells of the configuration that ``like`` names, with other parameters of its device and its cell."""
+    """Make the cells of the configuration, or of the own device, that ``like`` names, with other parameters.
+
+    A configuration keeps the kind of its cell; a device of the user's own may have any.
+    """
     name = parameters.pop("like")
-    if not isinstance(name, str) or name not in CONFIGURATIONS:
+    own = own_devices.is_own(name)
+    if not isinstance(name, str) or not (own or name in CONFIGURATIONS):
         raise InputError(f"device.like: got {shown(written(name))}{nearest(name, CONFIGURATIONS)}")
     whole, changed = build(name, chip), sorted(parameters)
     if "model" in parameters:
@@ -144,7 +159,7 @@ def _alike(parameters: dict[str, Any], chip: Chip | None) -> UnitCells:
     lasts = parameters.pop("endurance", None)
     of_cell = _named("device.cell", _mapping("device.cell", parameters.pop("cell", {})))
     kind = of_cell.setdefault("kind", whole.cell.kind)
-    if kind != whole.cell.kind:
+    if kind != whole.cell.kind and not own:
         raise InputError(
             f"device.cell.kind: got {shown(written(kind))}, but the cell of {name} is a {whole.cell.kind}; a mapping "
             "with model in place of like can have any cell"
@@ -152,10 +167,20 @@ def _alike(parameters: dict[str, Any], chip: Chip | None) -> UnitCells:
     return replace(
         whole,
         device=changed_device("device", name, whole.device, parameters),
-        cell=_cell("device.cell", of_cell, chip, whole.cell),
-        source=f"{whole.source}; changed by the user: {', '.join(changed)}",
+        cell=_cell("device.cell", of_cell, chip, whole.cell if kind == whole.cell.kind else None),
+        source=f"{whole.source}; changed by the user: {', '.join(changed)}" if changed else whole.source,
         endurance=whole.endurance if lasts is None else _endurance(lasts, None),
     )
+
+
+def _own(name: str, chip: Chip | None) -> UnitCells:
+    """Make the cells of a device of the user's own: a YAML file, or a class in a file or given as such."""
+    if not own_devices.is_file(name):
+        source = f"given by the user: {name}"
+        return UnitCells(own_devices.load(name), Single(), None, source, ASSUMED)
+    with own_devices.opened(name) as (fields, about):
+        whole = build(fields, chip)
+    return replace(whole, source=f"{about.get('source', whole.source)} ({name})")
 
 
 def _mapping(where: str, given: Any) -> dict[Any, Any]:
@@ -197,6 +222,7 @@ def of_the_chip(chip: Chip | None) -> PulsedDevice:
 
 
 def _device(where: str, given: Any, chip: Chip | None) -> PulsedDevice:
+    given = own_devices.described(given)
     if not isinstance(given, dict) or not isinstance(given.get("model"), str):
         raise InputError(
             f"{where}: got {shown(written(given))}, but a mapping needs 'model', such as model: constant-step"
@@ -204,7 +230,10 @@ def _device(where: str, given: Any, chip: Chip | None) -> PulsedDevice:
     parameters = _named(where, given)
     name = parameters.pop("model")
     try:
-        model = of_the_chip(chip) if name == OF_THE_CHIP else device(name)
+        if own_devices.is_own(name):
+            model = _own(name, chip).device
+        else:
+            model = of_the_chip(chip) if name == OF_THE_CHIP else device(name)
     except InputError as error:
         raise InputError(f"{where}.model: {str(error).removeprefix('device: ')}") from None
     return changed_device(where, name, model, parameters)

@@ -11,7 +11,7 @@ import hashlib
 import itertools
 import json
 import random
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -132,7 +132,16 @@ def _name(task: Experiment | Timed, of_chip: list[Any]) -> str:
     """Name a point after all that its figures depend on. of_chip: what `_described` said."""
     fields = task.model_dump(mode="json", exclude={"name", "title", "source", "sources"})
     depends = [fields, *of_chip, package_version()]
-    return _digest([*depends, *(_content(value) for value in fields.values() if isinstance(value, str))])
+    return _digest([*depends, *(_content(value) for value in _words(fields))])
+
+
+def _words(given: Any) -> Iterator[str]:
+    """Go through the strings of fields and of the mappings in them, such as {like: fitted.yaml}, but not of lists."""
+    for value in given.values():
+        if isinstance(value, str):
+            yield value
+        elif isinstance(value, dict):
+            yield from _words(value)
 
 
 def _content(value: str) -> str:

@@ -26,6 +26,7 @@ from rpusim.arch.contract.configuration import find_yaml, parse, read_yaml, ship
 from rpusim.arch.contract.sourced import Frozen, Several
 from rpusim.arch.schedule.schedules import Schedule
 from rpusim.errors import InputError, nearest, written
+from rpusim.workloads.cells.own_devices import described
 from rpusim.workloads.explore.claims import Claim, Paper, found
 from rpusim.workloads.results.measures import MEASURES
 from rpusim.workloads.runs.settings import file_name
@@ -41,7 +42,7 @@ AtMost = Annotated[int, Field(ge=1, le=MOST_POINTS)]
 class Timed(Frozen):
     """What is timed where nothing is trained, with the options of `rpusim time`.
 
-    network, chip, samples, batch, schedule, bias, device, replicas: as `rpusim.time_network` takes them.
+    network, chip, samples, batch, schedule, bias, device, replicas, fit: as `rpusim.time_network` takes them.
     training:  whether samples also go back and learn.
     """
 
@@ -52,8 +53,9 @@ class Timed(Frozen):
     batch: AtMost = 1
     schedule: Schedule = "sequential"
     bias: Literal["column", "digital"] = "column"
-    device: str | dict[str, Any] | None = None
+    device: Annotated[str | dict[str, Any] | None, BeforeValidator(described)] = None
     replicas: dict[str, int] = {}
+    fit: str | dict[str, Any] = "as-is"
 
 
 class Range(Frozen):

@@ -19,6 +19,7 @@ from rpusim.arch.contract.configuration import shown
 from rpusim.arch.mapping.placement import Placement, place, replicas_of
 from rpusim.arch.network.network import Network
 from rpusim.errors import InputError, nearest, written
+from rpusim.kernels import PulsedDevice
 from rpusim.kernels.inference import INFERENCE, AddNormal, GaussianClip, InferenceConfig
 from rpusim.kernels.layers.replicated import Replication
 from rpusim.kernels.layers.shares import Way
@@ -39,8 +40,9 @@ from rpusim.workloads.zoo import networks
 Cells = UnitCells | InferenceCells
 """What stands at the cross-points of arrays: cells that learn there, or that are programmed and read."""
 
-GivenDevice = str | dict[str, Any] | InferenceConfig
-"""A device as a user names it: a way to train or to infer, a mapping with ``model``, or an `InferenceConfig`."""
+GivenDevice = str | dict[str, Any] | PulsedDevice | type[PulsedDevice] | InferenceConfig
+"""A device as a user names it: a way to train or to infer, a mapping with ``model``, a device of the user's own (see
+`rpusim.workloads.cells.own_devices`), or an `InferenceConfig`."""
 
 
 @dataclass(frozen=True)
@@ -160,12 +162,23 @@ def load(experiment: Experiment, given: Data | None = None) -> Inputs:
         replicas_of(network, experiment.replicas)
     with experiment.speaks("network"):
         drawn = experiment.sharing.training == "random"
-        placement = place(network, chip, experiment.bias, cells.layout, experiment.replicas, drawn)
+        fit = experiment.mapping.fit
+        placement = place(network, chip, experiment.bias, cells.layout, experiment.replicas, drawn, fit)
+        check_resident(placement)
     with experiment.speaks("chip"):
         if experiment.inference is not None:
             for kind in chip.tiles:
                 kind.writing(chip.name)
     return Inputs(experiment, digital, network, samples, cells, placement, input_shape)
+
+
+def check_resident(placement: Placement) -> None:
+    """Refuse weights that take turns on arrays where they are computed: what is written again has other noise."""
+    if placement.reloads:
+        raise InputError(
+            "mapping.fit: got reload, under which weights that take turns are timed (rpusim time) but not computed; "
+            "accepted: as-is, pack, grow, or a chip that holds all weights"
+        )
 
 
 def load_cells(given: GivenDevice, chip: Chip) -> Cells:

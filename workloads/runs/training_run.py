@@ -16,8 +16,9 @@ from rpusim.arch.contract.activity import ActivityLog
 from rpusim.arch.schedule.plan import make_plan
 from rpusim.errors import InputError
 from rpusim.kernels import AnalogSGD
-from rpusim.workloads.cells import calibration, conductance, endurance, pulses, replicas
+from rpusim.workloads.cells import conductance, endurance, pulses, replicas
 from rpusim.workloads.cells.training_cells import UnitCells
+from rpusim.workloads.clock import calibration
 from rpusim.workloads.clock.coupling import Coupling
 from rpusim.workloads.clock.meter import Meter
 from rpusim.workloads.results import document

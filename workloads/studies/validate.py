@@ -8,7 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from rpusim.workloads.studies.published import chips, components, data, learning, networks, neurosim, systems
+from rpusim.workloads.studies.published import (
+    algorithms,
+    chips,
+    components,
+    data,
+    language,
+    learning,
+    networks,
+    neurosim,
+    systems,
+)
 from rpusim.workloads.studies.published.case import Case, Simulated
 
 
@@ -25,6 +35,8 @@ def simulations() -> Simulated:
         networks.replicas_of_layers,
         components.components,
         systems.systems,
+        language.language,
+        algorithms.algorithms,
         neurosim.neurosim,
         learning.learning,
     ):

@@ -14,6 +14,8 @@ from rpusim.reports.cli.commands.compare import compare_runs
 from rpusim.reports.cli.commands.devices import show_devices
 from rpusim.reports.cli.commands.doctor import examine
 from rpusim.reports.cli.commands.explain import explain_field
+from rpusim.reports.cli.commands.fit import fit_device
+from rpusim.reports.cli.commands.learn import learn_on_device
 from rpusim.reports.cli.commands.map import map_network
 from rpusim.reports.cli.commands.new import new_file
 from rpusim.reports.cli.commands.presets import list_presets
@@ -54,6 +56,8 @@ for command in (
     new_file,
     explain_field,
     show_devices,
+    fit_device,
+    learn_on_device,
     compare_with_published,
     measure_speed,
     print_schema,

@@ -29,7 +29,8 @@ def show_devices(
 ) -> None:
     """Draw how a device responds to pulses.
 
-    NAME is a preset, or a model such as soft-bounds; without it, a table of the presets.
+    NAME is a preset, a model such as soft-bounds, a file of your own (FILE.yaml, FILE.py:CLASS); without it, a table of
+    the presets.
     """
     from rpusim.reports.curves import devices, response_svg, response_text
     from rpusim.reports.words import tables

@@ -101,6 +101,8 @@ def test_the_presets_that_ship_are_those_promised() -> None:
         "yao-2020",
         "panther-2020",
         "ambrogio-2023",
+        "burr-2023",
+        "buechel-2025",
     }
     assert set(presets()) == shipped
 

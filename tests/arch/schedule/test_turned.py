@@ -85,6 +85,26 @@ def test_it_drives_rows_and_reads_columns() -> None:
         assert set(names[events.station[mine]]) == {"tile 0 array 0", f"tile 0 array 0 {drivers} drivers"}
 
 
+def test_where_weights_are_cut_over_cells_it_takes_and_costs_what_errors_do_there() -> None:
+    """200 x 30 weights lie on two arrays of 128 columns, 100 on each.
+
+    Backward and turned forward, rows are driven in each of 16 bits, and all eight slices of every column are read.
+    """
+    chip = Chip.load("panther-2020")
+    plan = make_plan(place(tied(), chip))
+    coder, decoder = plan.layers[0].blocks, plan.layers[1].blocks
+    assert [block.block.lines for block in coder] == [(30, 100), (30, 100)]
+    assert [block.arrays for block in decoder] == [block.arrays for block in coder]
+    assert [block.forward for block in decoder] == [block.backward for block in coder]
+    assert [block.backward for block in decoder] == [block.forward for block in coder]
+    assert [block.forward.conversions for block in decoder] == [16 * 8 * 100] * 2
+    first = WeightLayer.linear("first", (8,), 200, bias=False)
+    steps: list[tuple[Operation, Sequence[str]]] = [(first, ("input",)), (tied().layers[0], ("first",))]
+    deep = make_plan(place(connect("deep", (8,), [*steps, (tied().layers[1], ("coder",))]), chip))
+    assert reads(deep, 2, Phase.FORWARD) == reads(deep, 1, Phase.BACKWARD)
+    assert reads(deep, 2, Phase.BACKWARD) == reads(deep, 1, Phase.FORWARD)
+
+
 def test_its_bias_is_a_digital_one() -> None:
     """As no array has a row for it: it learns by arithmetic, wherever other biases are."""
     layers = make_plan(place(tied(bias=True), CHIP, "column")).layers

@@ -72,6 +72,41 @@ def test_a_placed_model_learns_by_outer_products_and_resolves_its_carries(chip: 
     assert report["energy"]["by_phase"]["transfer"] > 0
 
 
+class Tied(nn.Module):
+    """An encoder, and a decoder that uses its weight transposed."""
+
+    def __init__(self, inputs: int = 6, code: int = 3) -> None:
+        super().__init__()
+        self.coder = nn.Linear(inputs, code, bias=False)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return nn.functional.linear(self.coder(x), self.coder.weight.t())
+
+
+@pytest.mark.parametrize("columns", ["own", "shared"])
+def test_a_weight_in_slices_is_used_transposed_and_learns_from_both_uses(chip: Any, columns: str) -> None:
+    """On fine converters it is the product with the transpose; both uses' pairs are pulsed on the same arrays."""
+    torch.manual_seed(0)
+    fine = {"bits": 14, "slice_bound": 8191 / 15, "card": {"estimate": "murmann-survey", "node": "32 nm"}}
+    described = chip(adc=fine, array={"slice_columns": columns})
+    model = rpusim.place(Tied(), described, (6,), device=CELLS, bias="digital")
+    optimizer = rpusim.AnalogSGD(model, lr=0.05)
+    x = torch.rand(10, 6) * 2 - 1
+    weight = model.coder.weight.detach().clone()
+    torch.testing.assert_close(model(x).detach(), x @ weight.t() @ weight, rtol=1e-2, atol=1e-2)
+    errors = []
+    for _ in range(12):
+        optimizer.zero_grad()
+        loss = (model(x) - x).square().sum()
+        loss.backward()
+        optimizer.step()
+        errors.append(loss.item())
+    assert errors[-1] < errors[0] / 1.5
+    report = model.chip.report()
+    assert report["activity"]["updates"] == 2 * 10 * 12
+    assert report["layers"][1]["transposed"]
+
+
 def test_the_clock_counts_the_conversions_of_slices_both_ways(chip: Any) -> None:
     """Sixteen bits of eight slices; of inputs of two bits at a time half as many."""
     for inputs, cycles in (({}, 16), ({"bits": 15, "digit_bits": 2, "card": "mnsim-2020/dac-2b"}, 8)):

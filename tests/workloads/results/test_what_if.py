@@ -23,7 +23,7 @@ class TestChanges:
         before = bill_of_parts(chip).total("area_m2")
         grown = {
             "2x ADCs": {"ADC"},
-            "2x digital units": {"digital unit"},
+            "2x digital units": {"digital unit", "registers"},
             "2x buffer and link bandwidth": {"buffer", "links"},
             "pulses half as long": set(),
         }

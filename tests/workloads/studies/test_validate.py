@@ -72,7 +72,8 @@ class TestFigures:
         """25 % for times and rates, a factor of 2 for energies, powers, areas and what is divided by them."""
         for name, row in data.figures().items():
             if row.kind == "prediction" and row.unit != "%":
-                timed = row.unit in ("s", "us", "TOPS") or name.endswith("/time")  # a ratio of times, too
+                ratios = ("/time", "/throughput", "/latency")  # of times
+                timed = row.unit in ("s", "us", "TOPS") or name.endswith(ratios)
                 assert row.tolerance == ("25 %" if timed else "factor 2"), name
 
     def test_only_predictions_are_known_to_miss_and_each_has_an_account(self) -> None:

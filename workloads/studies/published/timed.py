@@ -64,7 +64,7 @@ def inferred(name: str, samples: int, schedule: Schedule, replicas: tuple[int, .
     chip, captured = Chip.load("rpu-2016"), network(name)
     roomy = chip.model_copy(update={"tiles": (chip.tiles[0].model_copy(update={"count": 4096}),)})
     copies = dict(zip((layer.name for layer in captured.layers), replicas, strict=False))
-    return _timed(place(captured, roomy, replicas=copies), samples, schedule)
+    return timed(place(captured, roomy, replicas=copies), samples, schedule)
 
 
 @cache
@@ -84,7 +84,7 @@ def one_tile(preset: str) -> Chip:
 def on_chip(chip: Chip, inputs: int, outputs: int, vectors: int = 50) -> Timed:
     """Time vectors through one layer of so many inputs and outputs, without a bias, on a chip."""
     layer = WeightLayer.linear("fc", (inputs,), outputs, bias=False)
-    return _timed(place(connect("one", (inputs,), [(layer, ("input",))]), chip), vectors)
+    return timed(place(connect("one", (inputs,), [(layer, ("input",))]), chip), vectors)
 
 
 @cache
@@ -100,7 +100,7 @@ def chain(preset: str, layers: int, lines: int, activation: str, vectors: int) -
         steps.append((WeightLayer.linear(name, shape, lines - 1), (before,)))
         before = f"{activation}{number}"
         steps.append((Operation.digital(before, "activation", shape, detail=activation), (name,)))
-    return _timed(place(connect("chain", (lines - 1,), steps), Chip.load(preset)), vectors)
+    return timed(place(connect("chain", (lines - 1,), steps), Chip.load(preset)), vectors)
 
 
 @cache
@@ -112,10 +112,11 @@ def perceptron(preset: str, widths: tuple[int, ...], vectors: int) -> Timed:
         steps.append((WeightLayer.linear(f"fc{number}", (inputs,), outputs, bias=False), (before,)))
         steps.append((Operation.digital(f"relu{number}", "activation", (outputs,), detail="relu"), (f"fc{number}",)))
         before = f"relu{number}"
-    return _timed(place(connect("perceptron", widths[:1], steps[:-1]), Chip.load(preset)), vectors)
+    return timed(place(connect("perceptron", widths[:1], steps[:-1]), Chip.load(preset)), vectors)
 
 
-def _timed(placement: Placement, samples: int, schedule: Schedule = "layer-pipelined") -> Timed:
+def timed(placement: Placement, samples: int, schedule: Schedule = "layer-pipelined") -> Timed:
+    """Time vectors of inference that are placed on a chip."""
     plan = make_plan(placement)
     activity = assumed_activity(placement, samples, training=False)
     events = run(plan, activity, schedule)

@@ -27,7 +27,7 @@ from rpusim.arch.mapping.placement import Block, Placement
 from rpusim.arch.schedule.plan import Plan
 from rpusim.arch.schedule.schedules import run
 from rpusim.kernels.devices.reference import Referenced
-from rpusim.workloads.cells.preparation import alternating_pulses, writing
+from rpusim.workloads.cells.preparation import alternating_pulses, write_array
 from rpusim.workloads.cells.training_cells import UnitCells
 
 LEFT = 0.01
@@ -93,7 +93,7 @@ def _account(plan: Plan, rows: list[Activity]) -> tuple[int, int]:
 
 def _blocks(placement: Placement) -> Iterator[Block]:
     for placed in placement.holders:
-        for block in placed.blocks:
+        for block in (each for each in placed.blocks if not each.reloaded):
             turned = block.turned
             yield block if turned is None else replace(turned, layer=block.layer, tile=block.tile)
 
@@ -109,4 +109,4 @@ def _rows(placement: Placement, arrays: Mapping[int, tuple[int, str]]) -> Iterat
         for array, (number, _) in arrays.items():
             yield alternating_pulses(block, number, array)
             if _programmed(placement, block):
-                yield writing(placement, block, array if reference is None else reference)
+                yield write_array(placement, block, array if reference is None else reference)

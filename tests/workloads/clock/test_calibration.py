@@ -7,8 +7,8 @@ import pytest
 from rpusim.arch.chips.chip import Chip, load_chip
 from rpusim.arch.mapping.placement import place
 from rpusim.arch.schedule.plan import make_plan
-from rpusim.workloads.cells import calibration
 from rpusim.workloads.cells.training_cells import build
+from rpusim.workloads.clock import calibration
 from rpusim.workloads.runs.estimate import time_network
 from rpusim.workloads.runs.given_network import load_network
 
