@@ -5,9 +5,11 @@
     reference        a device against a fixed one
     one_sided        two devices that only go up
     mixed_precision  digital gradient, analog weights
+    selective        the same, written only where it is worth a write (EaPU)
     bit_sliced       the digits of a weight in cells of their own
     hamiltonian      Stochastic Hamiltonian Descent
     tiki_taka/       transfer (Tiki-Taka), buffered (version 2), chopped (c-TTv2), dynamic (AGAD)
+    residual/        residual_learning (RL), filtered (RLv2), multi_tile, rider (RIDER, E-RIDER)
 
 To add a cell, write a `CellParameters` and a `UnitCell` in one file and enter the former in `CELLS`. Parameters say
 everything that others have to know: numbers, arrays and memory (`layout`), what happens between updates
@@ -22,6 +24,11 @@ from rpusim.kernels.cells.hamiltonian import Hamiltonian
 from rpusim.kernels.cells.mixed_precision import MixedPrecision
 from rpusim.kernels.cells.one_sided import OneSided
 from rpusim.kernels.cells.reference import Reference
+from rpusim.kernels.cells.residual.filtered import FilteredResidual
+from rpusim.kernels.cells.residual.multi_tile import MultiTile
+from rpusim.kernels.cells.residual.residual_learning import ResidualLearning
+from rpusim.kernels.cells.residual.rider import EnhancedRider, Rider
+from rpusim.kernels.cells.selective import Selective
 from rpusim.kernels.cells.single import Single
 from rpusim.kernels.cells.tiki_taka.buffered import BufferedTransfer
 from rpusim.kernels.cells.tiki_taka.chopped import ChoppedTransfer
@@ -33,7 +40,8 @@ CELLS: dict[str, type[CellParameters]] = {
     cell.kind: cell
     for cell in (
         *(Single, Vector, Reference, OneSided, Transfer, BufferedTransfer, ChoppedTransfer, DynamicTransfer),
-        *(MixedPrecision, Hamiltonian, BitSliced),
+        *(MixedPrecision, Selective, Hamiltonian, BitSliced),
+        *(ResidualLearning, FilteredResidual, MultiTile, Rider, EnhancedRider),
     )
 }
 
@@ -45,11 +53,17 @@ __all__ = [
     "CellParameters",
     "ChoppedTransfer",
     "DynamicTransfer",
+    "EnhancedRider",
+    "FilteredResidual",
     "Hamiltonian",
     "MixedPrecision",
+    "MultiTile",
     "OneSided",
     "Policy",
     "Reference",
+    "ResidualLearning",
+    "Rider",
+    "Selective",
     "ShiftedArray",
     "Single",
     "Site",

@@ -60,6 +60,7 @@ class Name(IntEnum):
     OUTPUT_CHOPPER = 402
     ROUND_X = 403
     ROUND_D = 404
+    CHOICE_OF_WRITES = 405
 
 
 @dataclass(frozen=True)
@@ -256,8 +257,11 @@ class Extra:
 
     def columns(self) -> dict[str, NDArray[np.int64]]:
         """Give the rows as columns of `rpusim.arch.contract.activity.Activity`, by name."""
-        table = np.array(self._rows, np.int64).reshape(-1, len(self.COLUMNS))
-        return dict(zip(self.COLUMNS, table.T, strict=True))
+        return dict(zip(self.COLUMNS, self.table().T, strict=True))
+
+    def table(self) -> NDArray[np.int64]:
+        """Give the rows as a table (rows, columns of `COLUMNS`)."""
+        return np.array(self._rows, np.int64).reshape(-1, len(self.COLUMNS))
 
 
 @dataclass(frozen=True)

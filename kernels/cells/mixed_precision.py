@@ -104,13 +104,17 @@ class MixedPrecision(CellParameters):
         """Equation 1: a multiplication and an addition for every weight, and one of the factors is scaled."""
         return Work(multiply=rows * columns + rows, add=rows * columns)
 
+    def examined(self, columns: int) -> Work:
+        """Digital operations of a row of ``columns`` in a transfer: a comparison each."""
+        return Work(compare=columns)
+
     def periodic_work(self, device: Device, rows: int, columns: int, vectors: int) -> Iterator[PeriodicWork]:
         """Every due row of the gradient is examined; those in which a threshold was crossed are written."""
         yield PeriodicWork(
             Phase.TRANSFER,
             self.transfer_every * vectors,
             slices=min(self.n_rows_per_transfer or rows, rows),
-            work=Work(compare=columns),
+            work=self.examined(columns),
             pulses=Crossings(columns, along_row=True, arrays=self.arrays_per_coincidence),
         )
         yield from self.inner.periodic_work(device, rows, columns, vectors)
@@ -181,8 +185,7 @@ class MixedPrecisionCell(UnitCell):
             step = np.array([self.counters["transfers"]])
             start = int(self.uniform(Name.CHOICE, step, 1)[0, 0] * rows)
         places = [(start + r) % rows for r in range(min(count, rows))]
-        number = torch.trunc(self.chi[places] / self.epsilon)
-        self.chi[places] -= number * self.epsilon
+        number = self._taken(places)
         sends = number.ne(0).any(1).tolist()
         busy = [r for r, sent in zip(places, sends, strict=True) if sent]
         done = None
@@ -192,7 +195,7 @@ class MixedPrecisionCell(UnitCell):
             before = self.inner.weights[busy].clone()
             done = self.inner.update(number[sends].contiguous(), hot, self.epsilon * self.m.transfer_lr)
             after = self.inner.weights[busy]
-        entry, extra.array, examined = 0, 0, Work(compare=self.site.columns)
+        entry, extra.array, examined = 0, 0, self.m.examined(self.site.columns)
         for sent in sends:
             if sent and done is not None:
                 writes = changed(before[entry], after[entry])
@@ -204,6 +207,12 @@ class MixedPrecisionCell(UnitCell):
             extra.add_from(done.extra, vector)
         self.counters["row"] = (start + len(places)) % rows
         self.counters["transfers"] += 1
+
+    def _taken(self, places: list[int]) -> Tensor:
+        """Take the pulses that are due out of rows of chi: equation 2. Returns how many, (rows, columns)."""
+        number = torch.trunc(self.chi[places] / self.epsilon)
+        self.chi[places] -= number * self.epsilon
+        return number
 
     def _quantised(self, x: Tensor, d: Tensor, start: int) -> tuple[Tensor, Tensor]:
         """Round x and d to their levels; ``start``: vectors that came before, by which random numbers are drawn."""

@@ -84,7 +84,9 @@ LEVEL, READ_STEP, READ_BOUND, READ_SIGMA, READ_SCALE, RATE, THRESHOLD, MOST, MOM
 SLOW_GRANULARITY, SLOW_GRAD_SCALE, CHANCE, ROW_CHANCE, OF_FAST, OF_SLOW = range(13, 19)
 # Where the rate of A follows the largest values: the weight of a mini-batch in their running means (0: it does not),
 # the means, raised by the loop, and what is divided by their product.
-SHARE, LARGEST_X, LARGEST_D, SCALED_RATE, TRANSFER_NUMBERS = range(19, 24)
+SHARE, LARGEST_X, LARGEST_D, SCALED_RATE = range(19, 23)
+# What is left of a buffer when the next read-out comes, as `loops.Collecting` has it.
+STAYS, TRANSFER_NUMBERS = 23, 24
 READ_KEY, CHOP_KEY, ROW_CHOP_KEY, TRANSFER_KEYS = range(4)
 
 # Columns of the rows of activity.

@@ -7,9 +7,12 @@ descent, and `configuration` every way to train:
     X-2, X-4            two or four devices per weight         chopped-ttv2-X      the same with choppers
     tiki-taka-X         Tiki-Taka                              agad-X              with choppers and references
     mixed-precision-X   digital gradient
+    eapu-X              the same, written selectively       rl-X, rlv2-X        residual learning, and filtered
+    multi-tile-X        three arrays, one after the other   rider-X, e-rider-X  symmetry points tracked, not calibrated
 
 for X = reram-es, reram-sb, capacitor, ecram, ecram-mo, idealized (mixed precision also gokmen-vlasov and pcm), and pcm,
-a one-sided pair. Their parameters are those of AIHWKit's presets of the same names (Rasch et al. 2021, 2024).
+a one-sided pair. Their parameters are those of AIHWKit's presets of the same names (Rasch et al. 2021, 2024); those of
+the last two lines, which it does not have, are ours: the defaults of their cells, with the rates of AGAD for (E-)RIDER.
 The devices themselves, with their sources, are in `rpusim.kernels.devices.presets`.
 """
 
@@ -19,7 +22,21 @@ from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from rpusim.errors import InputError, nearest
-from rpusim.kernels.cells import ChoppedTransfer, DynamicTransfer, MixedPrecision, OneSided, Policy, Transfer, Vector
+from rpusim.kernels.cells import (
+    ChoppedTransfer,
+    DynamicTransfer,
+    EnhancedRider,
+    FilteredResidual,
+    MixedPrecision,
+    MultiTile,
+    OneSided,
+    Policy,
+    ResidualLearning,
+    Rider,
+    Selective,
+    Transfer,
+    Vector,
+)
 from rpusim.kernels.cells.base import CellParameters
 from rpusim.kernels.devices import KINDS, ConstantStep, PulsedDevice, SoftBoundsReference
 from rpusim.kernels.devices.presets import DEVICES
@@ -103,8 +120,16 @@ _ALGORITHMS = {
     "chopped-ttv2": "c-TTv2: Rasch et al., Nat. Commun. 15:7133 (2024)",
     "agad": "AGAD: Rasch et al., Nat. Commun. 15:7133 (2024)",
     "mixed-precision": "mixed precision: Nandakumar et al., Front. Neurosci. 14:406 (2020)",
+    "eapu": "EaPU: Liu et al., Nat. Commun. (2025), doi:10.1038/s41467-025-66240-7",
+    "rl": "residual learning: Wu et al., NeurIPS 2025, arXiv:2502.06309",
+    "multi-tile": "multi-tile residual learning: Li et al., arXiv:2510.02516 (2025)",
+    "rider": "RIDER and E-RIDER: Xiao et al., arXiv:2602.21321 (2026)",
     "one-sided": "one-sided pair with refresh: Nandakumar et al., Front. Neurosci. 14:406 (2020)",
 }
+
+
+_OURS = ("eapu", "rl", "multi-tile", "rider")
+"""Algorithms whose parameters are not those of AIHWKit."""
 
 
 @dataclass(frozen=True)
@@ -153,10 +178,12 @@ def _configurations() -> dict[str, Preset]:
     def add(name: str, of: str, family: str, cell: CellParameters, bl: int = 31) -> None:
         of_device = DEVICES[of]
         chosen = of_device.device
-        if isinstance(cell, Transfer) and isinstance(chosen, SoftBoundsReference):
+        calibrated = isinstance(cell, Transfer) and not isinstance(cell, Rider)
+        if calibrated and isinstance(chosen, SoftBoundsReference):
             chosen = replace(chosen, subtract_symmetry_point=True)
         config = replace(_training(chosen), cell=cell, update=UpdateParameters(desired_bl=bl))
-        found[name] = Preset(name, config, f"{of_device.source}; {_ALGORITHMS[family]}; parameters of AIHWKit", of)
+        whose = "parameters ours" if family in _OURS else "parameters of AIHWKit"
+        found[name] = Preset(name, config, f"{of_device.source}; {_ALGORITHMS[family]}; {whose}", of)
 
     for of, tuning in _TUNINGS.items():
         common: dict[str, Any] = {"transfer_forward": TRAINING_IO, "auto_scale": True}
@@ -167,6 +194,13 @@ def _configurations() -> dict[str, Preset]:
         add(f"chopped-ttv2-{of}", of, "chopped-ttv2", ChoppedTransfer(**common, **tuning.chopped), tuning.bl)
         add(f"agad-{of}", of, "agad", DynamicTransfer(**common, **tuning.agad), tuning.agad_bl)
         add(f"mixed-precision-{of}", of, "mixed-precision", MixedPrecision())
+        add(f"eapu-{of}", of, "eapu", Selective())
+        add(f"rl-{of}", of, "rl", ResidualLearning(transfer_forward=TRAINING_IO))
+        add(f"rlv2-{of}", of, "rl", FilteredResidual(transfer_forward=TRAINING_IO))
+        add(f"multi-tile-{of}", of, "multi-tile", MultiTile())
+        rates = {name: tuning.agad[name] for name in ("fast_lr", "auto_granularity")}
+        add(f"rider-{of}", of, "rider", Rider(**common, **rates), tuning.agad_bl)
+        add(f"e-rider-{of}", of, "rider", EnhancedRider(**common, **rates), tuning.agad_bl)
     add("mixed-precision-gokmen-vlasov", "gokmen-vlasov", "mixed-precision", MixedPrecision())
     add("mixed-precision-pcm", "pcm", "mixed-precision", MixedPrecision(inner=_PCM))
     add("pcm", "pcm", "one-sided", _PCM)

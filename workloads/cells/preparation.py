@@ -47,26 +47,30 @@ def _of_block(placement: Placement, block: Block, cells: UnitCells | InferenceCe
     layout = placement.cell
     written = [array for array in layout.visible if array != layout.reference]
     if pairs:
-        most = MOST_COUNT // (2 * max(block.rows, block.columns))
-        if pairs > most:
-            raise InputError(
-                f"device.cell.zero_shift_pairs: got {shown(pairs)}, but the pulses of at most {most} pairs can be "
-                f"counted on an array of {block.rows} x {block.columns}"
-            )
-        yield _alternating_pulses(block, pairs)
+        yield alternating_pulses(block, pairs)
     if pairs and layout.reference is not None:  # that of a reference cell is visible, and among the others
         written.append(layout.reference)
     for array in written:
-        yield _writing(placement, block, array)
+        yield write_array(placement, block, array)
     if cells and cells.measures_drift:
         yield _measuring(block)
 
 
-def _alternating_pulses(block: Block, pairs: int) -> Activity:
-    """Send alternating pulses to all of array 0, which is then read column by column."""
+def alternating_pulses(block: Block, pairs: int, array: int = 0) -> Activity:
+    """Send pairs of alternating pulses to all of an array, by its number, which is then read column by column.
+
+    InputError: more pulses than a row of activity can count.
+    """
+    most = MOST_COUNT // (2 * max(block.rows, block.columns))
+    if pairs > most:
+        raise InputError(
+            f"device.cell.zero_shift_pairs: got {shown(pairs)}, but the pulses of at most {most} pairs can be "
+            f"counted on an array of {block.rows} x {block.columns}"
+        )
     slots, met = 2 * pairs, pairs * block.rows * block.columns
     return Activity.rows(
         **_place(block),
+        array=array,
         slots=slots,
         coincidences_up=met,
         coincidences_down=met,
@@ -78,7 +82,8 @@ def _alternating_pulses(block: Block, pairs: int) -> Activity:
     )
 
 
-def _writing(placement: Placement, block: Block, array: int) -> Activity:
+def write_array(placement: Placement, block: Block, array: int) -> Activity:
+    """Write every cell of an array, by its number. InputError: the tile does not say how it is written."""
     return Activity.rows(**writing(placement.chip.tiles[block.kind], block, placement.chip.name), array=array)
 
 

@@ -67,6 +67,7 @@ def result(
     samples_per_epoch: int | None = None,
     pulses: dict[str, Any] | None = None,
     endurance: dict[str, Any] | None = None,
+    calibration: dict[str, Any] | None = None,
     conductance: list[dict[str, Any]] | None = None,
     replicas: list[dict[str, Any]] | None = None,
     steps: dict[str, str] | None = None,
@@ -84,6 +85,7 @@ def result(
     samples_per_epoch:      training samples, for the time of an epoch.
     pulses:                 how pulses were computed, and why.
     endurance:              how worn the cells are.
+    calibration:            what symmetry points took that were found before the first sample.
     conductance:            which part of the range of conductances the weights use.
     replicas:               how replicas shared vectors, and how alike they are.
     steps:                  how each training was computed.
@@ -109,6 +111,7 @@ def result(
         "pulses": pulses,
         "wires": wires.document(placement),
         "endurance": endurance,
+        "calibration": calibration,
         "conductance": conductance,
         "replicas": replicas,
         "analysis": measured.analysis,

@@ -15,24 +15,28 @@ class Measure:
 
     label:      for people.
     unit:       in which it is kept.
-    path:       where the result's document has it, by keys; the last entry of a list by -1.
+    path:       where the result's document has it, by keys; the last entry of a list by -1, the one of a test error
+                that was reached by that.
     better:     "lower" or "higher".
     dimension:  reads quantities with units; None: plain numbers.
     above:      where the document has what is taken off; empty: nothing is.
+    beside:     where the document has what is added, if it has it; empty: nothing is.
     """
 
     label: str
     unit: str
-    path: tuple[str | int, ...]
+    path: tuple[str | int | float, ...]
     better: str = "lower"
     dimension: Dimension | None = None
     above: tuple[str | int, ...] = ()
+    beside: tuple[str | int, ...] = ()
 
     def of(self, document: Mapping[str, Any]) -> float | None:
         """Return the figure; None if the document has none."""
         found = _at(document, self.path)
         base = _at(document, self.above) if self.above else 0.0
-        return None if found is None or base is None else found - base
+        more = _at(document, self.beside) if self.beside else None
+        return None if found is None or base is None else found - base + (more or 0.0)
 
     def parse(self, given: object) -> float:
         """Read a limit as a user gives it: "50 mm2", or a plain number where the figure has no unit.
@@ -46,10 +50,13 @@ class Measure:
         return float(given)
 
 
-def _at(document: Mapping[str, Any], path: tuple[str | int, ...]) -> float | None:
+def _at(document: Mapping[str, Any], path: tuple[str | int | float, ...]) -> float | None:
     """Follow keys into a document; None if there is no number."""
     found: Any = document
     for step in path:
+        if isinstance(step, float):
+            found = next((each for each in found or () if each["test_error"] == step), None)
+            continue
         named = isinstance(found, Mapping) and step in found
         if not named and not (isinstance(found, list) and found and isinstance(step, int)):
             return None
@@ -58,6 +65,7 @@ def _at(document: Mapping[str, Any], path: tuple[str | int, ...]) -> float | Non
 
 
 _ERROR, _THERE = ("accuracy", "test_error"), ("accuracy", "test_error_floating_point")
+_SUMS, _TEN = ("calibration", "total"), ("accuracy", "reached", 0.1)
 MEASURES: dict[str, Measure] = {
     "error": Measure("test error", "1", _ERROR),
     "error_floating_point": Measure("test error in floating point", "1", _THERE),
@@ -69,6 +77,29 @@ MEASURES: dict[str, Measure] = {
     "training_time": Measure("training time", "s", ("accuracy", "curve", -1, "seconds"), dimension=TIME),
     "training_energy": Measure("training energy", "J", ("accuracy", "curve", -1, "joules"), dimension=ENERGY),
     "pulses": Measure("pulses per cell", "1", ("accuracy", "curve", -1, "pulses_per_cell")),
+    "calibration_time": Measure("time of calibration", "s", ("calibration", "seconds"), dimension=TIME),
+    "calibration_energy": Measure("energy of calibration", "J", ("calibration", "joules"), dimension=ENERGY),
+    "calibrated_time": Measure("training time with calibration", "s", (*_SUMS, "seconds_with"), dimension=TIME),
+    "calibrated_energy": Measure("training energy with calibration", "J", (*_SUMS, "joules_with"), dimension=ENERGY),
+    "calibrated_pulses": Measure("pulses per cell with calibration", "1", (*_SUMS, "pulses_per_cell_with")),
+    "time_to_10": Measure("time to a test error of 10 %", "s", (*_TEN, "seconds"), dimension=TIME),
+    "energy_to_10": Measure("energy to a test error of 10 %", "J", (*_TEN, "joules"), dimension=ENERGY),
+    "pulses_to_10": Measure("pulses per cell to a test error of 10 %", "1", (*_TEN, "pulses_per_cell")),
+    **{
+        f"calibrated_{name}_to_10": Measure(
+            f"{label} to a test error of 10 %, calibration included",
+            unit,
+            (*_TEN, key),
+            "lower",
+            dimension,
+            beside=("calibration", key),
+        )
+        for name, label, unit, key, dimension in (
+            ("time", "time", "s", "seconds", TIME),
+            ("energy", "energy", "J", "joules", ENERGY),
+            ("pulses", "pulses per cell", "1", "pulses_per_cell", None),
+        )
+    },
     "similarity": Measure("similarity of replicas", "1", ("accuracy", "curve", -1, "similarity"), "higher"),
     "throughput": Measure("operations per second", "op/s", ("throughput", "ops_per_s"), "higher"),
     "efficiency": Measure("operations per joule", "op/J", ("throughput", "ops_per_J"), "higher"),

@@ -18,6 +18,7 @@ from rpusim.errors import InputError
 from rpusim.kernels import AnalogSGD
 from rpusim.workloads.cells import conductance, endurance, pulses, replicas
 from rpusim.workloads.cells.training_cells import UnitCells
+from rpusim.workloads.clock import calibration
 from rpusim.workloads.clock.coupling import Coupling
 from rpusim.workloads.clock.meter import Meter
 from rpusim.workloads.results import document
@@ -31,6 +32,7 @@ from rpusim.workloads.runs.training_loop import Batches, Training, Watch, train
 
 ROUND_ERRORS = (0.5, 0.3, 0.2, 0.1, 0.05, 0.03, 0.02, 0.01, 0.005)
 """Test errors for which a result says what it took to get there."""
+_TOTALS = ("seconds", "joules", "pulses_per_cell")
 
 
 def run(inputs: Inputs, progress: Progress, watch: Watch) -> Result:
@@ -71,6 +73,7 @@ def run(inputs: Inputs, progress: Progress, watch: Watch) -> Result:
         raise
 
     measured, curve = meter.measured(), _beside(on_chip.curve, reference.curve)
+    calibrated = calibration.document(meter.plan, cells, {name: curve[-1][name] for name in _TOTALS})
     wear = endurance.document(analog, placement, cells.endurance, curve[-1]["seconds"], measured.samples)
     return document.result(
         measured,
@@ -90,6 +93,7 @@ def run(inputs: Inputs, progress: Progress, watch: Watch) -> Result:
         samples_per_epoch=len(inputs.samples.train_y),
         pulses=pulses.document(analog),
         endurance=wear,
+        calibration=calibrated,
         conductance=conductance.document(analog, placement),
         replicas=replicas.rows_of_replicas(analog, alike),
         steps={stage.name: step_taken(stage.compiled) for stage in (reference, on_chip)},

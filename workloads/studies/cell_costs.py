@@ -34,6 +34,12 @@ WAYS = {
     "c-TTv2": "chopped-ttv2-{}",
     "AGAD": "agad-{}",
     "mixed precision": "mixed-precision-{}",
+    "EaPU": "eapu-{}",
+    "RL": "rl-{}",
+    "RLv2": "rlv2-{}",
+    "multi-tile": "multi-tile-{}",
+    "RIDER": "rider-{}",
+    "E-RIDER": "e-rider-{}",
 }
 TIMED_EVERY = 5
 """One of so many samples is timed."""

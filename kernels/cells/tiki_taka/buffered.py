@@ -75,10 +75,12 @@ class BufferedTransfer(Transfer):
 class BufferedTransferCell(TransferCell):
     """Hold arrays and buffers.
 
-    buffer: (pairs of arrays, rows, columns), in units of weights; `set_weights` leaves it as it is.
+    buffer:     (pairs of arrays, rows, columns), in units of weights; `set_weights` leaves it as it is.
+    kept_share: what is left of it when the next read-out comes.
     """
 
     buffer: Tensor
+    kept_share = 1.0
 
     def __init__(self, parameters: BufferedTransfer, site: Site) -> None:
         super().__init__(parameters, site)
@@ -100,7 +102,7 @@ class BufferedTransferCell(TransferCell):
         most, threshold = b.transfer_update.desired_bl, self.threshold(to)
         for value, i in zip(values, turn.slices, strict=True):
             held = self.held(index, i)
-            omega = held + value * turn.gain
+            omega = held * self.kept_share + value * turn.gain
             number = torch.trunc(omega / threshold).clamp_(-most, most)
             left = omega * b.momentum if b.forget_buffer else omega - number * ((1.0 - b.momentum) * threshold)
             held.copy_(torch.where(number == 0, omega, left))

@@ -124,7 +124,7 @@ class ChoppedTransferCell(BufferedTransferCell):
         self.register_buffer("slice_chopper", torch.ones(self.slices))
         self.register_buffer("position_chopper", torch.ones(self.length))
         self.counters |= {"cycle": 0, "largest x": 0.0, "largest d": 0.0}
-        c, (g_fast, g_slow) = parameters, (a.device.granularity for a in self._arrays)
+        c, (g_fast, g_slow) = parameters, (a.device.granularity for a in self._arrays[:2])
         # What a read-out is divided by in kappa, without and with corrected gradient magnitudes.
         self._unit = float((c.buffer_granularity or 1.0) * g_fast)
         if c.auto_granularity > 0.0:

@@ -8,14 +8,17 @@ column is read twice:
     1. every column of A gets its pulses up to its read, and all others theirs up to the end of the call;
     2. the columns are read, collected and written to C, in order;
 
-and what was left out comes with the next round. A mini-batch costs little more than one update of a single array. With
-exact execution the result is that of `step_by_step` to the bit. With merged execution (`merged`) it is the same
-in distribution; write noise of A is then drawn anew once a round, not with every vector.
+and what was left out comes with the next round. Where a cell has something else to do between two transfers
+(`TransferCell.stops`), the second step is interrupted. A mini-batch costs little more than one update of a single
+array. With exact execution the result is that of `step_by_step` to the bit. With merged execution (`merged`) it is the
+same in distribution; write noise of A is then drawn anew once a round, not with every vector.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cache, lru_cache
+from itertools import pairwise
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -85,6 +88,11 @@ class TransferringCell(Protocol):
 
     def skip(self, vectors: int, transfers: int) -> None: ...
 
+    @property
+    def stops(self) -> Sequence[int]: ...
+
+    def at_stop(self, extra: Extra, vector: int) -> None: ...
+
     def show(self) -> None: ...
 
 
@@ -105,13 +113,22 @@ def update(cell: TransferringCell, x: Tensor, d: Tensor, learning_rate: float) -
     plan = _plan(cell, x, d, learning_rate)
     trains = _Trains(cell, plan)
     log = np.zeros((len(plan.events), len(Extra.COLUMNS)), np.int64)
+    stops, tables = tuple(cell.stops), []
     for start in range(0, max(len(log), 1), cell.slices):
-        part = slice(start, start + cell.slices)
-        trains.send(plan.events[part])
-        _transfer(cell, plan.events[part], plan.gains[part], plan.signs[part], log[part])
+        end = min(start + cell.slices, len(log))
+        trains.send(plan.events[start:end])
+        for first, after in pairwise((start, *(at for at in stops if start < at < end), end)):
+            part = slice(first, after)
+            _transfer(cell, plan.events[part], plan.gains[part], plan.signs[part], log[part])
+            if after in stops:
+                between = Extra()
+                cell.at_stop(between, int(plan.events[after - 1, VECTOR]))
+                tables += [(after, between.table())]
     if trains.left:
         trains.send(plan.events[:0])
     cell.show()
+    for after, table in reversed(tables):
+        log = np.insert(log, after, table, 0)
     return CellActivity(trains.counts, extra=_Log(log))
 
 
@@ -267,7 +284,7 @@ def _transfer(
     """Read the columns of ``events`` and write them to array C; rows of the activity log go to ``log``."""
     if not len(events):
         return
-    (source, target), update = cell._arrays, cell.transfer_update
+    (source, target), update = cell._arrays[:2], cell.transfer_update
     counters = target.counters
     step, parameters, cells = _numbers(target)
     memories = [memory.numpy() for memory in cell.memories]

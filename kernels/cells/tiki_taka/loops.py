@@ -63,6 +63,7 @@ class Collecting(NamedTuple):
     limit:        the most that stays in the buffer where pulses were sent; 0: no limit.
     referred:     whether a reference is subtracted first (AGAD).
     old, new:     weights of the mean so far and of the read-out in the running mean.
+    stays:        what is left of the buffer when the next read-out comes.
     """
 
     adds: int
@@ -82,6 +83,7 @@ class Collecting(NamedTuple):
     referred: bool = False
     old: np.float32 = _F(0)
     new: np.float32 = _F(0)
+    stays: np.float32 = _F(1)
 
 
 class Writing(NamedTuple):
@@ -241,7 +243,7 @@ def collect_column(
     busy = False
     for r in range(len(values)):
         omega = _F(_F(values[r] * gain) * signs[r])
-        omega = held[r, column] + omega if how.kept else omega
+        omega = _F(held[r, column] * how.stays) + omega if how.kept else omega
         pulses = np.trunc(_F(omega / how.threshold))
         pulses = how.most if pulses > how.most else pulses
         pulses = -how.most if pulses < -how.most else pulses

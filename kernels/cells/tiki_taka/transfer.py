@@ -21,7 +21,7 @@ parameters named as in AIHWKit (Rasch et al. 2021), whose semantics are followed
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, ClassVar, NamedTuple
@@ -323,6 +323,14 @@ class TransferCell(UnitCell):
         self.show()
 
     # --- for the compiled loops ---------------------------------------------------------------------------------------
+
+    @property
+    def stops(self) -> Sequence[int]:
+        """Say after how many transfers of the mini-batch that `signed` has planned `at_stop` is due; mostly never."""
+        return ()
+
+    def at_stop(self, extra: Extra, vector: int) -> None:
+        """Do what comes between two transfers; rows of the log go to ``extra``, as work after ``vector``."""
 
     def pulses_at_once(self, vectors: int) -> bool:
         """Tell whether A takes a mini-batch of ``vectors`` with one rate, and no transfer before its end."""

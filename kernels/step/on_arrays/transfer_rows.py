@@ -62,6 +62,7 @@ class TransferRows:
         numbers[col.RATE : col.NEW + 1] = (
             *(how.rate, how.threshold, how.most, how.momentum, how.spent, how.limit, how.old, how.new),
         )
+        numbers[col.STAYS] = how.stays
         numbers[[col.SLOW_GRANULARITY, col.SLOW_GRAD_SCALE]] = cell._arrays[1].device.granularity, write.rule[4]
         numbers[[col.OF_FAST, col.OF_SLOW]] = cell.gamma
         if isinstance(cell, ChoppedTransferCell):
@@ -128,4 +129,6 @@ def transfers_here(cell: TransferCell) -> bool:
     """Whether the loop does all that a transfer cell does, in mini-batches of some size."""
     if isinstance(cell, ChoppedTransferCell) and cell.c.auto_scale and cell.c.correct_gradient_magnitudes:
         return False  # then gains depend on the vectors
+    if len(cell._arrays) > 2:
+        return False  # something else happens between transfers, see `TransferCell.stops`
     return covers(cell, 1)

@@ -286,7 +286,7 @@ def learn(
         own[col.ADDS], own[col.MULTIPLIES], own[col.DIVIDES], own[col.COMPARES], own[col.RANDOMS], of_own[col.RATE],
         own[col.BUFFERED] != 0, own[col.KEPT] != 0, own[col.FORGET] != 0, _F(of_own[col.THRESHOLD]),
         _F(of_own[col.MOST]), _F(of_own[col.MOMENTUM]), _F(of_own[col.SPENT]), _F(of_own[col.CAP]),
-        own[col.REFERRED] != 0, _F(of_own[col.OLD]), _F(of_own[col.NEW]),
+        own[col.REFERRED] != 0, _F(of_own[col.OLD]), _F(of_own[col.NEW]), _F(of_own[col.STAYS]),
     )  # fmt: skip
     writing = Writing(
         of_own[col.SLOW_GRANULARITY], own[col.SLOW_BL], own[col.SLOW_MANAGED] != 0, own[col.SLOW_BL_MANAGED] != 0,

@@ -21,11 +21,17 @@ from rpusim.kernels import (
     ChoppedTransfer,
     ConstantStep,
     DynamicTransfer,
+    EnhancedRider,
+    FilteredResidual,
     Hamiltonian,
     IOParameters,
     MixedPrecision,
+    MultiTile,
     OneSided,
     Reference,
+    ResidualLearning,
+    Rider,
+    Selective,
     Single,
     Slices,
     SoftBounds,
@@ -63,6 +69,14 @@ BY_VECTOR = {
     "bit-sliced": BitSliced(resolve_every=5, carry_bits=(1, 1, 1, 2, 2, 0, 0, 0), read=PERFECT),
     "bit-sliced-short": BitSliced(slices=Slices(8, 3), resolve_every=3, x_bits=3, d_bits=6, sto_round=True),
     "hamiltonian-random": Hamiltonian(orthogonal=False, zero_shift_pairs=0),
+    "residual": ResidualLearning(transfer_every=2, gamma=0.4),
+    "residual-shifted": ResidualLearning(zero_shift_pairs=20, transfer_lr=0.5),
+    "filtered": FilteredResidual(transfer_lr=3.0, share=0.3),
+    "filtered-rows": FilteredResidual(transfer_lr=3.0, transfer_columns=False, transfer_every=2),
+    "rider": Rider(gamma=0.3, program_every=2, transfer_lr=0.5, scale_transfer_lr=False),
+    "rider-rows": Rider(transfer_columns=False, auto_granularity=0.3, transfer_lr=0.5),
+    "e-rider": EnhancedRider(in_chop_prob=0.5, gamma=0.3, mean_share=0.2, transfer_lr=0.5, scale_transfer_lr=False),
+    "e-rider-rows": EnhancedRider(in_chop_prob=0.4, transfer_columns=False, correct_gradient_magnitudes=True),
 }
 # These count mini-batches, or average over them.
 BY_BATCH = {
@@ -72,6 +86,10 @@ BY_BATCH = {
     "mixed-late": MixedPrecision(late_transfer=True, n_rows_per_transfer=2, n_x_bins=9, n_d_bins=9),
     "mixed-vector": MixedPrecision(inner=Vector(), random_row=True, n_rows_per_transfer=3, transfer_every=2),
     "mixed-one-sided": MixedPrecision(inner=OneSided()),
+    "selective": Selective(threshold=2),
+    "selective-collecting": Selective(probabilistic=False, n_rows_per_transfer=2),
+    "rider-auto": EnhancedRider(auto_scale=True, fast_lr=0.1, in_chop_prob=0.5, transfer_every=-0.1),
+    "multi-tile": MultiTile(patience=2, improvement=0.9),
 }
 
 
@@ -224,7 +242,7 @@ class TestWhatACellSaysAboutItself:
         sources = {work.array for work in cell.periodic_work(WIDE, 5, 6, 4) if work.phase == Phase.TRANSFER}
         written = {to for array in sources for to in layout.targets[array]}
         # Resets count as pulses; and of a vector's arrays that take turns at learning one stands for all.
-        others = set(range(layout.arrays)) if cell.resets or isinstance(cell, Vector) else set()
+        others = set(range(layout.arrays)) if cell.resets or isinstance(cell, Vector | MultiTile) else set()
         assert learning <= pulsed <= learning | written | others
 
     def test_digital_memory_is_as_large_as_it_says(self, cell):
@@ -306,6 +324,10 @@ SUMS = {
     "mixed": lambda inside, w: w[0],
     "mixed-one-sided": lambda inside, w: w[1] - w[0],
     "hamiltonian": lambda inside, w: w[1],
+    "residual": lambda inside, w: 0.4 * w[0] + w[1],
+    "rider": lambda inside, w: w[1] + 0.3 * (w[0] - w[2]),
+    "e-rider": lambda inside, w: w[1] + 0.3 * _signs(inside) * (w[0] - w[2]),
+    "multi-tile": lambda inside, w: w[0] + 0.25 * w[1] + 0.0625 * w[2],
 }
 
 
