@@ -21,9 +21,9 @@ from rpusim.reports.cli.output import say_where
 def new_file(kind: str, like: str | None, out: Path | None, ask: bool | None) -> None:
     """Write a commented file to begin with.
 
-    KIND is chip, experiment or study. The file says what a preset says, with the meaning, the accepted values and the
-    default of each field above it; fields that it does not have are there as comments. On a terminal a few questions
-    are asked; an empty answer keeps what stands in brackets.
+    KIND is chip, device, experiment or study. The file says what a preset says (of a device, a preset or a model), with
+    the meaning, the accepted values and the default of each field above it; fields that it does not have are there as
+    comments. On a terminal a few questions are asked; an empty answer keeps what stands in brackets.
     """
     from rpusim.reports.guide import new
 
@@ -36,7 +36,8 @@ def new_file(kind: str, like: str | None, out: Path | None, ask: bool | None) ->
     if asked and like is None:
         like = click.prompt(f"Begin with which {kind}? (`rpusim presets` lists them)", new.DEFAULTS[kind], err=True)
     document = new.beginning(kind, like)
-    document["name"] = path.stem
+    if kind != "device":
+        document["name"] = path.stem
     if asked:
         for field, words in new.QUESTIONS[kind]:
             answer = click.prompt(words, str(new.at(document, field)), err=True)
