@@ -230,7 +230,9 @@ def _written(value: Any) -> str:
         return f"[{', '.join(map(_written, value))}]"
     if isinstance(value, BaseModel):
         return "a block with its defaults"
-    if dataclasses.is_dataclass(value):
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        if value == type(value)():
+            return "{}"
         names = [field.name for field in dataclasses.fields(value)]
         return f"{{{', '.join(f'{name}: {_written(getattr(value, name))}' for name in names)}}}"
     if isinstance(value, float):

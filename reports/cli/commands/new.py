@@ -39,7 +39,8 @@ def new_file(kind: str, like: str | None, out: Path | None, ask: bool | None) ->
     if kind != "device":
         document["name"] = path.stem
     if asked:
-        for field, words in new.QUESTIONS[kind]:
+        asked_for = (each for each in new.QUESTIONS[kind] if new.at(document, each[0]) is not None or kind != "device")
+        for field, words in asked_for:
             answer = click.prompt(words, str(new.at(document, field)), err=True)
             new.answered(document, field, answer)
     new.write(path, new.commented(document, kind, like or new.DEFAULTS[kind]))
