@@ -50,6 +50,7 @@ class Batch:
     rows:       (n,) rows of weights (not of cells) of each event's block.
     columns:    (n,) columns of weights of each event's block.
     turned:     (n,) whether the block is of a use of a weight transposed, which goes forward from rows to columns.
+    joined:     (n,) groups of a convolution along the diagonal of the block, each with lines of its own.
     kind:       of the tiles.
     parts:      of a tile, by name.
     chip_wide:  parts that the chip has once, by name.
@@ -63,6 +64,7 @@ class Batch:
     rows: Integers
     columns: Integers
     turned: NDArray[np.bool_]
+    joined: Integers
     kind: TileKind
     parts: dict[str, Part]
     chip_wide: dict[str, Part]
@@ -166,12 +168,14 @@ def _drive_array(batch: Batch) -> Priced:
     array, reads = batch.kind.array, batch.reads
     by_columns = batch.drives_columns
     outputs = np.where(by_columns, batch.rows * batch.slices + array.unit_lines, batch.columns)
+    rows, columns = batch.rows // batch.joined, batch.columns // batch.joined
+    own = np.where(by_columns, rows * batch.slices + array.unit_lines, columns)
     card = batch.parts["array"].card
     if card.electrical is None and card.cmos is None:
         yield "array", reads * batch.cost("array", "read")
     else:
         crossed = np.where(by_columns, array.rows + array.unit_lines, array.columns).astype(outputs.dtype)
-        per_line = outputs * batch.cost("array", "read") + crossed * batch.cost("array", "read_line_per_cell")
+        per_line = own * batch.cost("array", "read") + crossed * batch.cost("array", "read_line_per_cell")
         yield "array", batch.drives * per_line
     if "sample-and-hold" in batch.parts:
         held = outputs * np.where(by_columns, 1, array.lines_of_a_column)
@@ -220,7 +224,7 @@ def _turns(batch: Batch) -> tuple[Integers | int, Integers]:
     pulses = batch.kind.pulses
     assert pulses is not None, "an update on a tile without pulses"
     one_row = (batch.event("phase") == Phase.TRANSFER) & (batch.cell.slices == "row") & (pulses.access == "row-by-row")
-    rows = np.where(one_row, 1, batch.rows) * batch.slices
+    rows = np.where(one_row, 1, batch.rows // batch.joined) * batch.slices
     return pulses.turns(rows), rows
 
 
@@ -233,7 +237,8 @@ def _pulse_array(batch: Batch) -> Priced:
     array, (turns, rows) = batch.kind.array, _turns(batch)
     met = np.where(batch.event("amount") > 0, batch.of("coincidences_up") + batch.of("coincidences_down"), 0)
     row_pulses = batch.of("row_pulses")
-    half_selected = row_pulses * batch.columns + batch.of("column_pulses") * rows - 2 * met
+    columns: Integers = batch.columns // batch.joined
+    half_selected = row_pulses * columns + batch.of("column_pulses") * rows - 2 * met
     charged = row_pulses * array.columns + turns * batch.of("column_pulses") * array.rows
     yield (
         "array",
@@ -253,7 +258,8 @@ def _pulse_rows(batch: Batch) -> Priced:
 
 def _pulse_columns(batch: Batch) -> Priced:
     """Price the pulse generators and drivers of an update's columns."""
-    generated = batch.of("slots") * batch.columns * batch.cost("pulse drivers", "slot")
+    columns: Integers = batch.columns // batch.joined
+    generated = batch.of("slots") * columns * batch.cost("pulse drivers", "slot")
     fired = batch.of("column_pulses") * batch.cost("pulse drivers", "pulse")
     turns, _ = _turns(batch)
     yield "pulse drivers", turns * (generated + fired)
@@ -283,6 +289,7 @@ PRICES: dict[tuple[Op, str], Callable[[Batch], Priced]] = {
     (Op.MULTIPLY, "matrix unit"): _by_amount("matrix unit", "mac"),
     (Op.SEND, "port"): _by_amount("links", "bit", once=True),
     (Op.SEND, "link"): _over_a_link,
+    (Op.SEND, "chip link"): _by_amount("chip link", "bit", once=True),
     (Op.FETCH, "global buffer"): _by_amount("global buffer", "read", once=True),
     (Op.STORE, "global buffer"): _by_amount("global buffer", "write", once=True),
     (Op.FETCH, "DRAM"): _by_amount("DRAM", "read", once=True),
@@ -350,6 +357,7 @@ def priced(op: Op, unit: str, batch: Batch, most: Mapping[str, int]) -> Priced:
         rows=np.array([batch.rows.max(initial=0)], float),
         columns=np.array([batch.columns.max(initial=0)], float),
         turned=np.zeros(1, np.bool_),
+        joined=np.ones(1, np.int64),
     )
     with np.errstate(over="ignore"):
         fits = all(np.max(energy, initial=0) < _EXACT for _, energy in PRICES[op, unit](largest))

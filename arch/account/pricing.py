@@ -35,7 +35,7 @@ _PW = 1000
 """One zeptojoule per picosecond in picowatts."""
 
 
-_WITHOUT_SUPPORT = ("row drivers", "column drivers", "link", "global buffer", "DRAM", "host link")
+_WITHOUT_SUPPORT = ("row drivers", "column drivers", "link", "chip link", "global buffer", "DRAM", "host link")
 """Units whose events no support circuit of a tile works for: drivers, as it already works for their array, and units
 outside the tiles."""
 
@@ -202,6 +202,7 @@ class Pricer:
                 rows[block[members]],
                 columns[block[members]],
                 self._plan.turned[block[members]],
+                self._plan.joined[block[members]],
                 self._chip.tiles[k],
                 self._bill.tiles[k],
                 self._bill.chip_wide,

@@ -236,7 +236,7 @@ class Rest:
                 watts[name] = watts.get(name, 0.0) + units * running
         nodes = len({tile // chip.mesh.tiles_per_router for tile in used})
         watts["links"] = nodes * chip.mesh.lanes * self.bill.chip_wide["links"].card.leakage
-        for name in ("global buffer", "DRAM", "host link"):
+        for name in ("global buffer", "DRAM", "host link", "chip link"):
             if name in self.bill.chip_wide:
                 watts[name] = self.bill.chip_wide[name].leakage_w
         for support in chip.support:

@@ -4,7 +4,8 @@ A tile's buffer takes in results for the layers on it (a STORE), and holds them 
 time: in inference by the last window that sees them, in training by the update, as if those that wait elsewhere
 meanwhile (`storage`) had stayed. Parts of a sum of branches are held until they are summed. Not counted: the network's
 input where it is taken to be there, partial sums, what a recurrent layer sends itself, and the digital memory of unit
-cells.
+cells. Bits of a recurrent layer and of another one on the same tile are not told apart: there, the account may go below
+what came in.
 """
 
 from __future__ import annotations
@@ -70,7 +71,7 @@ def kept_bits(plan: Plan, activity: Activity, events: Events) -> Integers:
     change[at_home] = np.where(events.op == Op.STORE, events.amount, -events.amount)[at_home]
     _parts(change, events, buffers & (events.row == PART))
     todo = Todo(plan, activity) if plan.placement.drawn else None
-    stored = (events.op == Op.STORE) & (events.row == NO_ROW) & ~_network_input(plan, events, todo)
+    stored = (events.op == Op.STORE) & (events.row == NO_ROW)
     step = activity.mini_batch
     for layer in plan.layers:
         sample = _samples(layer, activity, step) if todo is None else _samples_of(todo, layer, activity, step)
@@ -103,20 +104,6 @@ def _parts(change: Integers, events: Events, waiting: NDArray[np.bool_]) -> None
         change[come] = events.amount[come]
         taken, stored = np.cumsum(events.amount[gone]), int(events.amount[come].sum())
         change[gone] = -np.diff(stored * taken // max(int(taken[-1:].sum()), 1), prepend=0)
-
-
-def _network_input(plan: Plan, events: Events, todo: Todo | None) -> NDArray[np.bool_]:
-    """Return (events,) whether each stores samples that come from DRAM or the host."""
-    found = np.zeros(len(events), np.bool_)
-    for layer in plan.layers if {"DRAM", "host link"} & plan.outside.keys() else ():
-        for message in layer.inputs:
-            sizes = np.unique(message.bits * message.positions.table.astype(np.int64))
-            if todo is not None:
-                samples = np.arange(len(todo.number))
-                sizes = np.unique(message.sent_among(todo.shares, samples, todo.number, 0 * samples))
-            mine = (events.station == message.buffer) & np.isin(events.amount, sizes)
-            found |= mine & (events.phase == Phase.FORWARD) & (events.op == Op.STORE)
-    return found
 
 
 def _arrivals(plan: Plan, layer: LayerPlan, todo: Todo | None) -> Iterator[tuple[Phase, int, Arrived]]:

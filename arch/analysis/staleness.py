@@ -52,7 +52,8 @@ def _by_layer(plan: Plan, activity: Activity, events: Events) -> Iterator[NDArra
     cell = plan.placement.cell
     writes = (events.op == Op.PULSE) | (events.op == Op.WRITE)
     writes &= (events.phase == Phase.UPDATE) | (events.phase == Phase.TRANSFER)
-    sample = activity.step[events.row] * per_step + (activity.vector // vectors[activity.layer])[events.row]
+    row = np.maximum(events.row, 0)  # below 0 there is none, and nobody asks for its sample
+    sample = activity.step[row] * per_step + (activity.vector // vectors[activity.layer])[row]
     for layer in plan.layers:
         here = (events.layer == layer.index) & (events.row >= 0)
         forward = here & (events.phase == Phase.FORWARD) & (events.op == Op.DRIVE)

@@ -135,6 +135,8 @@ def _once_on_the_chip(chip: ChipDescription, tile_area: float) -> Iterator[_Entr
         yield _Entry("memory", chip.memory.card, "DRAM", chip.memory.build)
     if chip.host:
         yield _Entry("host", chip.host.card, "host link", chip.host.build)
+    if chip.between and chip.chips > 1:
+        yield _Entry("between", chip.between.card, "chip link", partial(chip.between.build, chips=chip.chips))
     for support in chip.support:
         yield _Entry(f"support.{support.name}", support.card, None, support.build)
 

@@ -15,6 +15,7 @@ from rpusim.arch.contract.sourced import Count, Several, Sourced
 from rpusim.arch.parts.adc import Adcs, SampleAndHold
 from rpusim.arch.parts.array_wires import ArrayWires, Drop, drop
 from rpusim.arch.parts.buffer import Buffer
+from rpusim.arch.parts.chip_link import ChipLink
 from rpusim.arch.parts.conversion import Conversion, of_a_slice
 from rpusim.arch.parts.crossbar import Crossbar
 from rpusim.arch.parts.digital import Digital
@@ -181,6 +182,8 @@ class ChipDescription(Sourced):
     global_buffer:  on-chip memory that all tiles share; None: there is none.
     memory:         off-chip DRAM; None: there is none.
     host:           link to the host computer; None: inputs and results are not counted on their way there.
+    between:        what joins it to others of its kind; None: `rpusim.arch.parts.chip_link.UCIE`, where there are some.
+    chips:          how many equal chips it is in truth, in a row; tiles and ``support`` are those of all of them.
     support:        circuits that the chip has once and that are always busy.
     scale_to:       technology node (m) to which the cards of digital circuits are scaled, see `scaling`; None: not.
     gating:         what is stopped while it is not at work. "none": nothing, every part of a tile with weights is on.
@@ -199,6 +202,8 @@ class ChipDescription(Sourced):
     global_buffer: GlobalBuffer | None = None
     memory: Memory | None = None
     host: Host | None = None
+    between: ChipLink | None = None
+    chips: Count = 1
     support: Annotated[tuple[ChipSupport, ...], Several] = ()
     scale_to: Metres | None = None
     gating: Literal["none", "idle", "tile"] = "none"
@@ -220,6 +225,24 @@ class ChipDescription(Sourced):
         if len(set(names)) < len(names):
             raise ValueError(f"tiles: two kinds of tile have the same name (given: {', '.join(names)})")
         return self
+
+    @model_validator(mode="after")
+    def _equal_chips(self) -> ChipDescription:
+        if self.chips > 1 and (self.between is None or any(kind.count % self.chips for kind in self.tiles)):
+            raise ValueError(
+                f"chips: got {self.chips}; several need a link between them, and tiles of every kind in equal numbers"
+            )
+        return self
+
+    def of_chip(self, tile: int) -> tuple[int, int]:
+        """Find on which of several chips a tile is, and its number among those of that chip."""
+        first = before = 0
+        for kind in self.tiles:
+            each = kind.count // self.chips
+            if tile < first + kind.count:
+                return (tile - first) // each, before + (tile - first) % each
+            first, before = first + kind.count, before + each
+        raise AssertionError(f"no tile {tile}")
 
     @property
     def tile_count(self) -> int:

@@ -20,7 +20,7 @@ from rpusim.arch.parts.part import Card
 from rpusim.errors import InputError
 
 SOURCE = "Stillmaker & Baas 2017 (Integration 58:74-81)"
-ANALOG_OR_ELSEWHERE = ("array", "ADC", "sample-and-hold", "multiplexer", "DRAM", "host link")
+ANALOG_OR_ELSEWHERE = ("array", "ADC", "sample-and-hold", "multiplexer", "DRAM", "host link", "chip link")
 """Parts whose cards are left as they are."""
 
 _AREA = {180: 40, 130: 14, 90: 6.1, 65: 3.3, 45: 2.2, 32: 1, 20: 0.46, 16: 0.41, 14: 0.38, 10: 0.22, 7: 0.13}

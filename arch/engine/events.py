@@ -55,10 +55,10 @@ amount:   what was done: bits, passes, conversions, operations, pulse slots or r
 NEVER = -1
 """Start time (ps) in a slot of a program whose operation never ran."""
 
-NO_ROW, PART, WAITING = -1, -2, -3
+NO_ROW, PART, WAITING, SAMPLE = -1, -2, -3, -4
 """In the column ``row``, of events that do not come from one row of activity: `PART` if what is sent waits where it is
-summed with others until they have come, `WAITING` if the home of a layer or sum stores what its way back needs, or
-takes it out again; else `NO_ROW`."""
+summed with others until they have come, `SAMPLE` if it is the network's input on its way to the tiles, `WAITING` if the
+home of a layer or sum stores what its way back needs, or takes it out again; else `NO_ROW`."""
 
 
 @dataclass(frozen=True)

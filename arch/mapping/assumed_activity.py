@@ -11,7 +11,7 @@ takes one pulse. No cell is reset.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -19,6 +19,7 @@ from numpy.typing import ArrayLike, NDArray
 from rpusim.arch.contract.activity import EMPTY, Activity, ActivityLog, Phase, work_columns
 from rpusim.arch.contract.cell_layout import Crossings, FullTrains, PeriodicWork
 from rpusim.arch.contract.digital_work import NOTHING, Work
+from rpusim.arch.mapping.fit.turns import turns, writing
 from rpusim.arch.mapping.placement import Block, Placement
 
 FIRING_PROBABILITY = 0.25
@@ -98,7 +99,8 @@ def assumed_activity(
     samples: how many go through it.
     training: whether they train in mini-batches of ``batch``, or are inferred in one batch.
     learning: what the unit cells do with gradients.
-    Returns rows in program order, block by block.
+    Returns rows in program order, block by block. Where blocks take turns on arrays every sample is a step of its own,
+    in which they are written.
 
     The vectors of a mini-batch take turns among the replicas of a layer.
     """
@@ -111,13 +113,17 @@ def assumed_rows(placement: Placement, samples: int, training: bool, batch: int 
 
 
 def _logged(placement: Placement, samples: int, training: bool, batch: int, learning: Learning) -> ActivityLog:
-    log = ActivityLog()
+    log, written = ActivityLog(), turns(placement)
     for block in placement.blocks():
         placed = placement.layers[block.layer]
-        per_step = placed.layer.vectors * (batch if training else samples)
+        per_step = placed.layer.vectors * (batch if training or placement.reloads else samples)
         step, vector = np.divmod(np.arange(samples * placed.layer.vectors), per_step)
         mine = vector % placed.replicas == block.tile // placed.grid
         where = _Where(block, step[mine], vector[mine])
+        if block.tile in written.get(block.layer, ()):
+            lying = block if block.turned is None else replace(block.turned, layer=block.layer, tile=block.tile)
+            columns = writing(placement.chip.tiles[block.kind], lying, placement.chip.name)
+            log.append(samples, step=np.arange(samples), **columns)
         where.write(log, phase=Phase.FORWARD, passes=1)
         pulses = placement.chip.tiles[block.kind].pulses
         if training and pulses is not None:
@@ -125,10 +131,11 @@ def _logged(placement: Placement, samples: int, training: bool, batch: int, lear
                 back = vector[mine] % placed.layer.vectors >= placed.layer.unread
                 _Where(block, step[mine][back], vector[mine][back]).write(log, phase=Phase.BACKWARD, passes=1)
             bl = (learning.bl or pulses.bl) if placement.cell.learning else 0
-            work = work_columns(learning.work(*block.lines))
+            part = block.lines[0] // block.joined, block.lines[1] // block.joined  # joined groups learn in turn
+            work = work_columns(learning.work(*part) * block.joined)
             slices = placement.chip.tiles[block.kind].array.cells_per_weight
-            sent = trains(bl, *block.lines, learning.arrays, slices)
-            where.write(log, phase=Phase.UPDATE, **work, **sent)
+            sent = trains(bl, *part, learning.arrays, slices)
+            where.write(log, phase=Phase.UPDATE, **work, **{name: n * block.joined for name, n in sent.items()})
             due = learning.between(*block.lines, -(-per_step // placed.replicas))
             after = where.between(due, slices)
             log.append(len(after), **vars(after))

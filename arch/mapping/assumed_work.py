@@ -24,6 +24,12 @@ def check(placement: Placement, samples: int, training: bool, schedule: str, bat
     for name, given in (("samples", samples), ("batch", batch)):
         if not isinstance(given, int) or given < 1:
             raise InputError(f"{name}: got {shown(written(given))}, but at least 1 is needed")
+    if placement.reloads and (training or schedule != "sequential"):
+        what = "training" if training else f"schedule {schedule!r}"
+        raise InputError(
+            f"mapping.fit: got reload for {what}, but blocks take turns sample by sample; accepted: inference with "
+            "schedule sequential, or another way"
+        )
     largest = MOST_VECTORS // max(layer.layer.vectors for layer in placement.layers)
     if batch > largest:
         raise InputError(

@@ -10,6 +10,9 @@ its blocks are theirs with both sides exchanged, and its bias is added digitally
 A weight may live on several arrays at once, as the unit cells of Tiki-Taka or a one-sided pair do (`CellLayout`): each
 block then takes as many arrays. A layer may have replicas, which share its vectors among them (Rasch et al., Front.
 Neurosci. 13:753, 2019): each is a grid of blocks of its own.
+
+How blocks find their arrays is said by a `Fit`: each on an array of its own, or several on one (see
+`rpusim.arch.mapping.fit`).
 """
 
 from __future__ import annotations
@@ -17,13 +20,16 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
-from itertools import accumulate, product
-from typing import Literal, NamedTuple
+from itertools import product
+from typing import Literal
 
 from rpusim.arch.chips.bill_of_parts import BillOfParts, bill_of_parts
 from rpusim.arch.chips.chip import Chip
-from rpusim.arch.chips.description import TileKind
 from rpusim.arch.contract.cell_layout import SINGLE, CellLayout
+from rpusim.arch.mapping.fit.site import Settled, Weight
+from rpusim.arch.mapping.fit.wanted import AS_IS, Fit, GivenFit, wanted
+from rpusim.arch.mapping.fit.ways import settled
+from rpusim.arch.mapping.grids import ranges
 from rpusim.arch.network.network import Network
 from rpusim.arch.network.operations import WeightLayer
 from rpusim.errors import InputError, nearest
@@ -45,6 +51,9 @@ class Block:
     slots:      tile and array within it of every array of the unit cell.
     turned:     the block as it lies on the array, of which this one is the other way round, for a use of the weight
                 transposed; None: this is how it lies there.
+    corner:     the row and column of weights of its array at which it begins; (0, 0) on an array of its own.
+    joined:     groups of a convolution along its diagonal, which alone holds weights; 1: it holds weights everywhere.
+    reloaded:   whether it takes turns with other blocks on its array.
     """
 
     layer: int
@@ -58,6 +67,15 @@ class Block:
     array: int
     slots: tuple[tuple[int, int], ...] = ()
     turned: Block | None = None
+    corner: tuple[int, int] = (0, 0)
+    joined: int = 1
+    reloaded: bool = False
+
+    @property
+    def weights(self) -> int:
+        """Weights on the array, those of a column of biases counted."""
+        rows, columns = self.lines
+        return rows * columns // self.joined
 
     @property
     def lines(self) -> tuple[int, int]:
@@ -79,7 +97,7 @@ class Block:
 class PlacedLayer:
     """A layer cut into a grid of blocks, once for every replica.
 
-    layer:          what is placed.
+    layer:          what is placed; where groups are joined, with as many fewer groups, of so many more columns.
     index:          its index in the network. Where a weight has several uses each is a layer of its own, with the
                     blocks of the first one.
     row_splits:     how many rows the blocks have, from the top of the matrix on. Groups of a convolution have blocks of
@@ -88,6 +106,7 @@ class PlacedLayer:
     blocks:         all blocks, row-major, replica after replica.
     replicas:       copies of the matrix, which share the vectors of a mini-batch.
     turned:         for a use of a weight transposed, the grid as it lies on the arrays; None: this is how it lies.
+    joined:         groups of a convolution along the diagonal of each block.
     """
 
     layer: WeightLayer
@@ -97,6 +116,12 @@ class PlacedLayer:
     blocks: tuple[Block, ...]
     replicas: int = 1
     turned: PlacedLayer | None = None
+    joined: int = 1
+
+    @property
+    def parts(self) -> int:
+        """Matrices of one replica that are computed for themselves: its blocks, or the groups that these join."""
+        return self.grid * self.joined
 
     @property
     def on_arrays(self) -> PlacedLayer:
@@ -147,6 +172,7 @@ class Placement:
               or "DRAM".
     resting:  blocks of weights that lie on the chip and that the network does not use.
     drawn:    whether rows of activity say which replica does a vector; else replicas take turns.
+    fit:      how blocks found their arrays.
     """
 
     network: Network
@@ -157,6 +183,7 @@ class Placement:
     cache: str = "buffer"
     resting: tuple[Block, ...] = ()
     drawn: bool = False
+    fit: Fit = AS_IS
 
     @cached_property
     def bill(self) -> BillOfParts:
@@ -173,37 +200,37 @@ class Placement:
         """The layers without those that use the weight, and so the arrays, of one before them."""
         return tuple(placed for placed in self.layers if self.network.uses(placed.index)[0] == placed.index)
 
-    @property
+    @cached_property
+    def reloads(self) -> bool:
+        """Whether blocks take turns on arrays, which are written for every sample."""
+        return any(block.reloaded for block in self.blocks())
+
+    @cached_property
     def arrays_used(self) -> int:
         """Arrays of the chip that hold weights, all arrays of a unit cell counted."""
-        return (sum(len(layer.blocks) for layer in self.holders) + len(self.resting)) * self.cell.arrays
+        return len({slot for block in self._held() for slot in block.slots})
 
-    @property
+    @cached_property
     def tiles_used(self) -> int:
         """Tiles of the chip of which at least one array is used."""
         return len({tile for block in (*self.blocks(), *self.resting) for tile, _ in block.slots})
 
-    @property
+    @cached_property
     def utilisation(self) -> float:
-        """Cells that hold a weight over the cells of the arrays that are used, between 0 and 1."""
-        kinds = self.chip.tiles
-        blocks = [*(block for placed in self.holders for block in placed.blocks), *self.resting]
-        held = sum(b.lines[0] * b.lines[1] * kinds[b.kind].array.cells_per_weight for b in blocks)
-        there = sum(kinds[b.kind].array.rows * kinds[b.kind].array.columns for b in blocks)
-        return held / there
+        """Cells that hold a weight over the cells of the arrays that are used, between 0 and 1.
 
+        An array on which blocks take turns counts once for each of them.
+        """
+        arrays = [kind.array for kind in self.chip.tiles]
+        held = sum(block.weights * arrays[block.kind].cells_per_weight for block in self._held())
+        used = {block.slots[0]: block.kind for block in self._held() if not block.reloaded}
+        kinds = [*used.values(), *(block.kind for block in self._held() if block.reloaded)]
+        return held / sum(arrays[kind].rows * arrays[kind].columns for kind in kinds)
 
-def balanced(length: int, largest: int) -> tuple[int, ...]:
-    """Split ``length`` into the fewest parts of at most ``largest``.
-
-    Returns their sizes, which differ by at most one, larger ones first.
-
-    >>> balanced(1025, 512)
-    (342, 342, 341)
-    """
-    parts = -(-length // largest)
-    size, extra = divmod(length, parts)
-    return tuple(size + (i < extra) for i in range(parts))
+    def _held(self) -> Iterator[Block]:
+        """All blocks of weights that lie on the chip, each once."""
+        yield from (block for placed in self.holders for block in placed.blocks)
+        yield from self.resting
 
 
 def place(
@@ -213,11 +240,9 @@ def place(
     cell: CellLayout = SINGLE,
     replicas: Mapping[str, int] | None = None,
     drawn: bool = False,
+    fit: GivenFit = AS_IS,
 ) -> Placement:
-    """Place every weight of a network on a chip, in the order of the layers, one array after the other.
-
-    A layer goes to the fastest kind of tile of which one array holds it whole, else to the kind that needs the fewest
-    arrays (the faster one, if equal).
+    """Place every weight of a network on a chip, in the order of the layers.
 
     network: what is placed.
     chip: where it is placed.
@@ -225,10 +250,13 @@ def place(
     cell: what the unit cells need of the chip.
     replicas: copies of a layer, by its name; 1 for every layer that is not named.
     drawn: whether activity says which replica does a vector, as where that is drawn by chance; else they take turns.
+    fit: how blocks find arrays, see `rpusim.arch.mapping.fit.wanted.GivenFit`; the placement is on the chip that has
+        grown, if that is wanted.
     Raises `InputError` if the chip has too few arrays, a layer cannot have so many replicas, or layers that use one
     weight do not use it alike.
     """
-    copies = replicas_of(network, replicas or {})
+    copies, fit = replicas_of(network, replicas or {}), wanted(fit)
+    fit.check_names([layer.name for layer in network.layers], network.name)
     if drawn := drawn and max(copies.values()) > 1:
         _check_drawn(network, copies)
     if cell.arrays > 1 and any(kind.tiers > 1 for kind in chip.tiles):
@@ -236,45 +264,41 @@ def place(
             f"chip {chip.name}: unit cells of {cell.arrays} arrays use them together, but of arrays on one another one "
             "works at a time; accepted: tiers 1, or unit cells of one array"
         )
-    turns = {network.uses(index)[0] for index, layer in enumerate(network.layers) if layer.turned}
-    free = [kind.count * kind.places for kind in chip.tiles]
-    taken = [0] * len(chip.tiles)
+    chip, chosen = settled(network, chip, fit, bias == "column", cell, copies)
+    places = {weight.index: (weight, found) for weight, found in chosen}
     placed: list[PlacedLayer] = []
     for index, used in enumerate(network.layers):
-        if (first := network.uses(index)[0]) != index:
-            placed.append(_used_again(placed[first].on_arrays, used, index, bias))
-            continue
-        layer = as_it_lies(network, index)
-        columns = layer.columns + (layer.bias and bias == "column")
-        options = []
-        for number, kind in enumerate(chip.tiles):
-            needed = _parts(layer, columns, kind) * copies[layer.name] * cell.arrays
-            room = min(free[number] - taken[number], MOST_ARRAYS) if index not in turns or kind.turns else 0
-            grid = _grid(layer, columns, kind) if needed <= room else ((), ())
-            options.append(_Option(needed, kind.read_seconds * kind.inputs.cycles, number, *grid))
-        fitting = [option for option in options if option.row_splits]
-        if index in turns and not any(kind.turns for kind in chip.tiles):
-            raise InputError(
-                f"chip {chip.name}: the weight of layer {layer.name!r} is used transposed, but its tiles drive arrays "
-                "on one side only; accepted: a chip that trains (pulses), or a layer with a weight of its own"
-            )
-        if not fitting:
-            if min(options).arrays > MOST_ARRAYS:
-                raise InputError(
-                    f"network: layer {layer.name!r} ({layer.rows} x {columns}) needs {min(options).arrays} arrays of "
-                    f"chip {chip.name}, but at most {MOST_ARRAYS} can be placed; a smaller network is needed"
-                )
-            raise InputError(
-                f"chip {chip.name}: layer {layer.name!r} ({layer.rows} x {columns}) needs {min(options).arrays} "
-                f"arrays, but {sum(free) - sum(taken)} of {sum(free)} are left; a chip with more tiles or a smaller "
-                "network is needed"
-            )
-        best = min(fitting)
-        blocks = _blocks(index, best, copies[layer.name], chip, taken[best.kind], cell.arrays)
-        taken[best.kind] += best.arrays
-        lying = PlacedLayer(layer, index, best.row_splits, best.column_splits, blocks, copies[layer.name])
-        placed.append(_turned(lying, used, index) if used.turned else lying)
-    return Placement(network, chip, bias, tuple(placed), cell, drawn=drawn)
+        if index in places:
+            lying = _lying(chip, cell, *places[index])
+            placed.append(_turned(lying, used, index) if used.turned else lying)
+        else:
+            placed.append(_used_again(placed[network.uses(index)[0]].on_arrays, used, index, bias))
+    return Placement(network, chip, bias, tuple(placed), cell, drawn=drawn, fit=fit)
+
+
+def _lying(chip: Chip, cell: CellLayout, weight: Weight, found: Settled) -> PlacedLayer:
+    """Make the blocks of a weight, on as many arrays each as a unit cell takes."""
+    kind, cut = chip.tiles[found.kind], found.grid
+    of_tile, of_tier = kind.array.arrays, kind.count * kind.array.arrays
+    first_tile = sum(earlier.count for earlier in chip.tiles[: found.kind])
+    grids = product(range(weight.copies), ranges(cut.row_splits), ranges(cut.column_splits))
+    blocks: list[Block] = []
+    for (_, rows, columns), (bundle, row, column) in zip(grids, found.places, strict=True):
+        numbers = range(bundle * cell.arrays, (bundle + 1) * cell.arrays)
+        at = [(number // of_tier, number % of_tier) for number in numbers]  # one tier of all tiles, then the next
+        slots = tuple((first_tile + place // of_tile, tier * of_tile + place % of_tile) for tier, place in at)
+        tile, array = slots[0]
+        turning = len(blocks) >= len(found.places) - found.turning
+        own = weight.index, len(blocks), *rows, *columns
+        blocks.append(Block(*own, found.kind, tile, array, slots, None, (row, column), cut.joined, turning))
+    layer = _joining(weight.layer, cut.joined)
+    row_splits, column_splits = cut.row_splits, cut.column_splits
+    return PlacedLayer(layer, weight.index, row_splits, column_splits, tuple(blocks), weight.copies, joined=cut.joined)
+
+
+def _joining(layer: WeightLayer, number: int) -> WeightLayer:
+    """Return a layer with so many groups put together to one, of which each output reads a part of the columns."""
+    return replace(layer, groups=layer.groups // number, columns=layer.columns * number) if number > 1 else layer
 
 
 def place_beside(network: Network, other: Placement) -> Placement:
@@ -302,7 +326,7 @@ def _used_again(first: PlacedLayer, layer: WeightLayer, index: int, bias: Bias) 
     """Place a further use of a weight where the first one is."""
     if layer.turned:
         return _turned(first, layer, index)
-    before = first.layer
+    before, layer = first.layer, _joining(layer, first.joined)
     both = f"network: layers {before.name!r} and {layer.name!r} use one weight"
     if (before.rows, before.columns, before.groups) != (layer.rows, layer.columns, layer.groups):
         raise InputError(
@@ -315,19 +339,6 @@ def _used_again(first: PlacedLayer, layer: WeightLayer, index: int, bias: Bias) 
             "biases that are added digitally (bias: digital)"
         )
     return replace(first, layer=layer, index=index, blocks=tuple(replace(b, layer=index) for b in first.blocks))
-
-
-def as_it_lies(network: Network, index: int) -> WeightLayer:
-    """Find the layer whose matrix lies on the arrays of a weight: its first use that is not transposed.
-
-    network: that uses it. index: of any of its uses. Returns the layer; if all uses are transposed, the first one of
-    them the other way round, without a bias.
-    """
-    uses = [network.layers[use] for use in network.uses(index)]
-    first = uses[0]
-    plain = next((use for use in uses if not use.turned), None)
-    shape = (*first.shape[:-1], first.columns)
-    return plain or replace(first, shape=shape, rows=first.columns, columns=first.rows, bias=False, turned=False)
 
 
 def _turned(lying: PlacedLayer, layer: WeightLayer, index: int) -> PlacedLayer:
@@ -356,23 +367,12 @@ def _turned(lying: PlacedLayer, layer: WeightLayer, index: int) -> PlacedLayer:
         rows = block.column_start, min(block.column_stop, layer.rows)
         columns = block.row_start, block.row_stop
         place = block.kind, block.chip_tile, block.array
-        blocks.append(Block(index, len(blocks), *rows, *columns, *place, block.slots, turned=block))
+        blocks.append(
+            Block(
+                index, len(blocks), *rows, *columns, *place, block.slots, block, block.corner, reloaded=block.reloaded
+            )
+        )
     return PlacedLayer(layer, index, tuple(outputs), lying.row_splits, tuple(blocks), lying.replicas, lying)
-
-
-MOST_ARRAYS = 1_000_000
-"""The most arrays of one layer that are placed: each is an entry in the plan."""
-
-
-class _Option(NamedTuple):
-    """A kind of tile on which a layer could lie; the least of several, compared field by field, is the best."""
-
-    arrays: int
-    seconds: float
-    """How long a vector holds an array of this kind."""
-    kind: int
-    row_splits: tuple[int, ...]
-    column_splits: tuple[int, ...]
 
 
 def replicas_of(network: Network, given: Mapping[str, int]) -> dict[str, int]:
@@ -418,35 +418,3 @@ def _check_drawn(network: Network, copies: Mapping[str, int]) -> None:
                 "vectors that go to replicas at random; accepted: 1 for this layer, or in an experiment "
                 "sharing.training: in-turn"
             )
-
-
-def _parts(layer: WeightLayer, columns: int, kind: TileKind) -> int:
-    """How many blocks a layer has on one kind of tile."""
-    of_group = -(-(layer.rows // layer.groups) // kind.array.weight_rows)
-    return of_group * layer.groups * -(-columns // kind.array.columns)
-
-
-def _grid(layer: WeightLayer, columns: int, kind: TileKind) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    """Row and column splits of a layer on one kind of tile; no block holds rows of two groups."""
-    of_group = balanced(layer.rows // layer.groups, kind.array.weight_rows)
-    return of_group * layer.groups, balanced(columns, kind.array.columns)
-
-
-def _blocks(layer: int, grid: _Option, copies: int, chip: Chip, taken: int, arrays: int) -> tuple[Block, ...]:
-    """All blocks of a layer on arrays of one kind, of which so many are ``taken``; ``arrays`` for each block."""
-    kind = chip.tiles[grid.kind]
-    of_tile, of_tier = kind.array.arrays, kind.count * kind.array.arrays
-    first_tile = sum(earlier.count for earlier in chip.tiles[: grid.kind])
-    blocks: list[Block] = []
-    for _, rows, columns in product(range(copies), _ranges(grid.row_splits), _ranges(grid.column_splits)):
-        numbers = range(taken + len(blocks) * arrays, taken + (len(blocks) + 1) * arrays)
-        places = [(number // of_tier, number % of_tier) for number in numbers]  # one tier of all tiles, then the next
-        slots = tuple((first_tile + at // of_tile, tier * of_tile + at % of_tile) for tier, at in places)
-        tile, array = slots[0]
-        blocks.append(Block(layer, len(blocks), *rows, *columns, grid.kind, tile, array, slots))
-    return tuple(blocks)
-
-
-def _ranges(splits: tuple[int, ...]) -> list[tuple[int, int]]:
-    """First and last place (not included) of every part of a split."""
-    return [(stop - size, stop) for size, stop in zip(splits, accumulate(splits), strict=True)]

@@ -7,7 +7,7 @@ need only once, also if the blocks belong to different replicas of a layer; `rep
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cache, partial
 
@@ -129,27 +129,51 @@ class Traffic:
     def route(self, source: Block | None, target: Block | None) -> tuple[Hop, ...]:
         """Find the way: into the source's router, then links along the row of routers, then along the column.
 
+        Between chips it leads over the edge of both, at their first routers.
+
         source, target: blocks on the first and the last tile; None: the edge of the mesh, at its first router.
         Returns nothing if both are the same tile, or if one is an edge at which the chip has nothing.
         """
         start, goal = (block and block.chip_tile for block in (source, target))
         if start == goal or (None in (start, goal) and not self._edge):
             return ()
-        mesh = self._placement.chip.mesh
-        row, column = divmod((start or 0) // mesh.tiles_per_router, mesh.columns)
-        goal_row, goal_column = divmod((goal or 0) // mesh.tiles_per_router, mesh.columns)
+        chip, mesh = self._placement.chip, self._placement.chip.mesh
+        (here, first), (there, last) = (chip.of_chip(tile or 0) for tile in (start, goal))
         number = partial(self._stations.number, latency=self._hop, in_flight=mesh.in_flight)
         entry = "port of the edge" if start is None else f"port of tile {start}"
         route = [Hop(number("port", entry))]
+        node, end = (divmod(place // mesh.tiles_per_router, mesh.columns) for place in (first, last))
+        if here == there:
+            return (*route, *self._over_the_mesh(here, node, end))
+        return (
+            *route,
+            *self._over_the_mesh(here, node, (0, 0)),
+            *self._between_chips(here, there),
+            *self._over_the_mesh(there, (0, 0), end),
+        )
+
+    def _over_the_mesh(self, chip: int, node: tuple[int, int], target: tuple[int, int]) -> Iterator[Hop]:
+        """Yield the links of one chip from a node, (row, column), to another one: along the row, then the column."""
+        (row, column), (goal_row, goal_column) = node, target
+        whose = f" of chip {chip}" if self._placement.chip.chips > 1 else ""
+        in_flight = self._placement.chip.mesh.in_flight
         while (row, column) != (goal_row, goal_column):
             if column != goal_column:
                 following = (row, column + (1 if goal_column > column else -1))
             else:
                 following = (row + (1 if goal_row > row else -1), column)
-            name = f"link ({row},{column})-({following[0]},{following[1]})"
-            route.append(Hop(number("link", name)))
+            name = f"link ({row},{column})-({following[0]},{following[1]}){whose}"
+            yield Hop(self._stations.number("link", name, latency=self._hop, in_flight=in_flight))
             row, column = following
-        return tuple(route)
+
+    def _between_chips(self, here: int, there: int) -> Iterator[Hop]:
+        """Yield the links from one chip to another one, past those between them."""
+        between = self._placement.chip.between
+        assert between is not None, "several chips that nothing joins"
+        step = 1 if there > here else -1
+        for chip in range(here, there, step):
+            name, how = f"chip link {chip}-{chip + step}", (between.latency, between.in_flight)
+            yield Hop(self._stations.number("chip link", name, latency=how[0], in_flight=how[1]))
 
     # --- messages -----------------------------------------------------------------------------------------------------
 

@@ -254,8 +254,8 @@ class Flow:
         if cell.learning:
             self._units.compute(task, block, asked)
             arrays = [block.arrays[k] for k in cell.learning]
-            slots = plain(self._writer.slots[rows])
-            self._units.pulse(task, block, arrays, slots, block.update_fetch_bits, block.block.lines[0])
+            slots, rows_at_once = plain(self._writer.slots[rows]), block.block.lines[0] // block.block.joined
+            self._units.pulse(task, block, arrays, slots, block.update_fetch_bits, rows_at_once)
         else:  # products are summed up vector by vector; the sum is kept once per mini-batch
             self._units.recall(task, block, block.update_fetch_bits, reading=True)
             last, words = np.append(np.diff(work.step), 1), cell.words * math.prod(block.block.lines)

@@ -12,7 +12,7 @@ import numpy as np
 
 from rpusim.arch.contract.activity import Phase
 from rpusim.arch.contract.columns import Integers, Operand, pick
-from rpusim.arch.engine.events import PART
+from rpusim.arch.engine.events import PART, SAMPLE
 from rpusim.arch.engine.program import only
 from rpusim.arch.schedule.plan import LayerPlan
 from rpusim.arch.schedule.storage import Held, sent
@@ -73,6 +73,7 @@ class Movement:
         total = max(writer.kept[work.layer.index].input_bits for work in works)
         with writer.builder.task(len(samples), Phase.FORWARD, first.index, 0, samples) as task:
             task.wait_for(waits)
+            task.of(SAMPLE)
             writer.units.outside(task, part, total, reading=True)
             for message in whole:
                 writer.units.deliver(task, message, message.sent_among(shares, samples, number, number * 0))

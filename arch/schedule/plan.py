@@ -317,6 +317,11 @@ class Plan:
         return np.array([block.turned is not None for block in self.placement.blocks()])
 
     @cached_property
+    def joined(self) -> NDArray[np.int64]:
+        """(blocks,) groups of a convolution along the diagonal of each block; 1: it has no zeros beside one."""
+        return np.array([block.joined for block in self.placement.blocks()])
+
+    @cached_property
     def link_bandwidth(self) -> int:
         """Bandwidth of a link of the mesh (b/s)."""
         return round(self.placement.chip.mesh.bandwidth)

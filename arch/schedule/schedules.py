@@ -31,6 +31,7 @@ from rpusim.arch.engine.compiled_engine import CompiledEngine
 from rpusim.arch.engine.events import Events
 from rpusim.arch.engine.program import ALWAYS, Program, only
 from rpusim.arch.engine.simpy_engine import SimpyEngine
+from rpusim.arch.mapping.fit.turns import BEFORE, turns
 from rpusim.arch.schedule import deadlock
 from rpusim.arch.schedule.flow import Flow
 from rpusim.arch.schedule.plan import LayerPlan, Plan, SumPlan
@@ -133,6 +134,7 @@ def _sequential(flow: Flow, todo: Todo) -> None:
     inputs = flow.movement.bring_in(readers, todo.number, [turn], [learned] * len(readers))
 
     forwards: dict[int, tuple[Work, Done]] = {}
+    written, last_sample = turns(flow.plan.placement), todo.first[1:] - 1
 
     def stage(work: Work | None, do: Callable[[Work, Sequence[Operand]], Done]) -> Done | None:
         nonlocal before
@@ -142,7 +144,13 @@ def _sequential(flow: Flow, todo: Todo) -> None:
         if inputs is not None and work.phase == Phase.FORWARD and work.layer.inputs:
             start.append(inputs[work.sample])
         if work.phase == Phase.FORWARD and (extras := todo.preparations(work.layer)):
-            start.append(_prepared(flow, work, extras, begin[todo.first[:-1]]))
+            before_it = written.get(work.layer.index, {})
+            left = {
+                other: forwards[other][1].by(_last(forwards[other][0].sample, samples))[last_sample]
+                for other in {*before_it.values()} - {BEFORE}
+            }
+            free = {tile: left[other] for tile, other in before_it.items() if other != BEFORE}
+            start.append(_prepared(flow, work, extras, begin[todo.first[:-1]], free))
         return ended(work, do(work, start))
 
     def ended(work: Work, done: Done) -> Done:
@@ -152,7 +160,6 @@ def _sequential(flow: Flow, todo: Todo) -> None:
         return done
 
     updates: list[Integers] = []
-    last_sample = todo.first[1:] - 1
     for layer in todo.layers:
         work = todo.work(Phase.FORWARD, layer)
         done = stage(work, flow.forward)
@@ -202,10 +209,13 @@ def _share_error(flow: Flow, made: SumPlan, wrong: Mapping[int, Work], work: Wor
     return flow.share_error(work, made, wrong, start)
 
 
-def _prepared(flow: Flow, work: Work, extras: Extras, start: Integers) -> Integers:
-    """Write the maintenance before mini-batches; returns (vectors,) gates that open when that of each is done."""
+def _prepared(flow: Flow, work: Work, extras: Extras, start: Integers, free: Mapping[int, Integers]) -> Integers:
+    """Write the maintenance before mini-batches; returns (vectors,) gates that open when that of each is done.
+
+    start, free: see `Transfers.prepare`.
+    """
     due = np.isin(work.step, extras.step)
-    return only(due, flow.transfers.prepare(work.layer, extras, start).by(work.step))
+    return only(due, flow.transfers.prepare(work.layer, extras, start, free).by(work.step))
 
 
 def _conduct(flow: Flow, todo: Todo, begin: Integers, ends: Integers, updates: Sequence[Integers]) -> None:

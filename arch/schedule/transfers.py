@@ -6,13 +6,14 @@ reads or writes an array itself.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
 from rpusim.arch.contract.activity import Phase
 from rpusim.arch.contract.columns import Integers, pick, plain
-from rpusim.arch.engine.program import only
+from rpusim.arch.engine.program import Task, only
 from rpusim.arch.schedule.plan import BlockPlan, LayerPlan
 from rpusim.arch.schedule.work import Done, Extras, Work
 from rpusim.arch.schedule.writer import Writer
@@ -57,13 +58,16 @@ class Transfers:
     def __init__(self, writer: Writer) -> None:
         self._writer = writer
 
-    def prepare(self, layer: LayerPlan, extras: Extras, start: Integers) -> Done:
+    def prepare(
+        self, layer: LayerPlan, extras: Extras, start: Integers, free: Mapping[int, Integers] | None = None
+    ) -> Done:
         """Write the maintenance that comes before mini-batches.
 
         Args:
             layer: whose arrays are maintained.
             extras: the maintenance, of all its blocks.
             start: (mini-batches,) gates to wait for.
+            free: by tile, gates to wait for in place of these: of blocks that take turns, that of who was there before.
 
         Returns:
             One gate for each mini-batch, in order, that opens when its maintenance is done.
@@ -76,7 +80,8 @@ class Transfers:
                 continue
             none = np.zeros(0, np.int64)
             pulsed, read, written = (self._serial(len(mine.step)) for _ in range(3))
-            order = Order(mine, start[mine.step], pulsed, read, written, none, none)
+            begin = (free or {}).get(block.block.tile, start)
+            order = Order(mine, begin[mine.step], pulsed, read, written, none, none)
             self.follow(block, order)
             until = np.searchsorted(mine.step, steps, side="right")
             with builder.task(len(steps), Phase.MAINTENANCE, layer.index, block.block.tile, 0) as task:
@@ -144,7 +149,22 @@ class Transfers:
             task.raise_(order.read.first + chosen)
             units.remember(task, block, cell.words * way.outputs * transfer, plain(writer.asked[rows]))
             task.wait(order.written.before(chosen))
+            if block.block.reloaded:
+                self._bring(task, block, writer.activity.writes[rows])
             reset = np.where(slots == 0, writer.activity.writes[rows], 0)  # without the pulses of a train
             units.write(task, block, block.arrays[k], reset, writer.activity.active_rows[rows].astype(np.int64))
             units.pulse(task, block, targets, slots, load, 1 if by_row else lines)
             task.raise_(order.written.first + chosen)
+
+    def _bring(self, task: Task, block: BlockPlan, weights: Integers) -> None:
+        """Bring weights to a tile that is to hold them, from DRAM or the host, one word each, and out of its buffer.
+
+        On a chip with neither nothing is counted of what lies outside, as of its inputs.
+        """
+        writer, bits = self._writer, weights * block.kind.digital.word_bits
+        part = next((name for name in ("DRAM", "host link") if name in writer.plan.outside), None)
+        if part is None:
+            return
+        writer.units.outside(task, part, bits, reading=True)
+        writer.units.deliver(task, writer.plan.layers[block.block.layer].from_edge[block.block.tile], bits)
+        writer.units.recall(task, block, bits, reading=True)

@@ -179,8 +179,12 @@ class Units:
         if header := self._plan.placement.chip.mesh.header_bits:
             bits = bits + header * (bits > 0)
         on_link = each(bits, lambda n: transfer_picoseconds(n, self._plan.link_bandwidth))
+        parts, between = self._plan.station_parts, self._plan.placement.chip.between
         for hop in route:
-            task.use(hop.station, Op.SEND, on_link, bits)
+            taken = on_link
+            if between and parts[hop.station] == "chip link":
+                taken = each(bits, between.transfer_ps)
+            task.use(hop.station, Op.SEND, taken, bits)
 
     def deliver(self, task: Task, message: Message, bits: Operand) -> None:
         """Send bits over a message's links, and write them into the buffer at their end."""

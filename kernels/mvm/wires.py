@@ -3,8 +3,9 @@
 Driven lines cross read lines, and cells are taken to conduct alike, by their mean conductance 1/R, all cells of the
 array, whether they hold a weight or not; a weight is what a cell conducts more, or less. Lines that are driven with
 nothing, or not used, are at ground. Rows and columns have drivers and converters at one end each, where the weights
-begin. With f_i and t_j the profiles of a driven and of a read line, and P the potentials of a read line (equations 2
-and 3 of `rpusim.arch.contract.ladder`), weights of output i and input j give
+begin, or so many cells behind it where an array is shared. With f_i and t_j the profiles of a driven and of a read
+line, and P the potentials of a read line (equations 2 and 3 of `rpusim.arch.contract.ladder`), weights of output i and
+input j give
 
     y_i = f_i sum_j W_ij t_j (u_j - sum_k P_jk u_k)                                                           (1)
 
@@ -28,7 +29,7 @@ resistance of drivers and switches, coincidences of other lines while a cell is 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -57,6 +58,8 @@ class Wires:
     read_cells:    cells that a read line crosses, which are the array's inputs.
     driven_cells:  cells that a driven line crosses, which are the array's outputs.
     alone:         whether a single slice is read (equation 2).
+    first_read:    cells of a read line before the first input.
+    first_driven:  cells of a driven line before the first output.
 
     InputError: a field is out of its range.
     """
@@ -65,22 +68,26 @@ class Wires:
     read_cells: int
     driven_cells: int
     alone: bool = False
+    first_read: int = 0
+    first_driven: int = 0
 
     def __post_init__(self) -> None:
         checks.number("load", self.load, low=0.0, high=1e6)
         for name in ("read_cells", "driven_cells"):
             checks.integer(name, getattr(self, name), low=1)
+        for name in ("first_read", "first_driven"):
+            checks.integer(name, getattr(self, name), low=0)
         checks.flag("alone", self.alone)
 
     @property
     def turned(self) -> Wires:
         """The same array in the other direction: what was driven is read."""
-        return replace(self, read_cells=self.driven_cells, driven_cells=self.read_cells)
+        return Wires(self.load, self.driven_cells, self.read_cells, self.alone, self.first_driven, self.first_read)
 
     def reach(self, rows: int, columns: int) -> Tensor:
         """Compute equation 3 for the steps of ``rows`` x ``columns`` weights, rows being the read lines; at least 0."""
-        across = ladder.profile(self.load, self.driven_cells, np.arange(1, rows + 1))
-        along = ladder.profile(self.load, self.read_cells, np.arange(1, columns + 1))
+        across = ladder.profile(self.load, self.driven_cells, self.first_driven + np.arange(1, rows + 1))
+        along = ladder.profile(self.load, self.read_cells, self.first_read + np.arange(1, columns + 1))
         return torch.from_numpy((across[:, None] + along - 1.0).clip(0.0).astype(np.float32))
 
 
@@ -88,7 +95,8 @@ class Spread(NamedTuple):
     """What inputs become on their way to the cells, in the compiled loop.
 
     load:   see `Wires`.
-    gains:  (inputs + 1,) what of a line's potential is left a cell further.
+    gains:  (inputs + 1,) what of a line's potential is left a cell further; the first one also adds what the cells
+            before the first input feed on.
     share:  t_j (inputs,).
     own:    t_j (1 - P_jj), if a slice is read alone; else empty.
     """
@@ -102,11 +110,23 @@ class Spread(NamedTuple):
 @lru_cache(maxsize=4096)
 def spread_of(wires: Wires, inputs: int) -> Spread:
     """Prepare `driven` for so many inputs."""
-    voltages = ladder.profile(wires.load, wires.read_cells, np.arange(inputs + 2))
+    first = wires.first_read
+    voltages = ladder.profile(wires.load, wires.read_cells, np.arange(first + inputs + 2))
+    gains, before = voltages[1:] / voltages[:-1], 0.0
+    for k in range(first):  # the potential of the line where its inputs begin, over what they feed there
+        before = gains[k] * (voltages[first + 1] / voltages[k + 1] + before)
     own = np.empty(0)
     if wires.alone:
-        own = voltages[1 : inputs + 1] * (1.0 - np.diag(ladder.potentials(wires.load, wires.read_cells, inputs)))
-    return Spread(wires.load, voltages[1:] / voltages[:-1], voltages[1 : inputs + 1].copy(), own)
+        own = voltages[first + 1 : first + inputs + 1] * (1.0 - np.diag(_potentials(wires, inputs)))
+    gains = gains[first:].copy()
+    gains[0] *= 1.0 + before
+    return Spread(wires.load, gains, voltages[first + 1 : first + inputs + 1].copy(), own)
+
+
+def _potentials(wires: Wires, inputs: int) -> Wide:
+    """Compute P of equation 1 (inputs, inputs)."""
+    first = wires.first_read
+    return ladder.potentials(wires.load, wires.read_cells, first + inputs)[first:, first:]
 
 
 @lru_cache(maxsize=4096)
@@ -117,17 +137,17 @@ def arriving(wires: Wires, lines: int, slices: int = 1, unit: bool = False) -> N
     which lie on neighbouring lines; the unit line is the array's last.
     """
     weight, part = np.meshgrid(np.arange((lines - unit) // slices), np.arange(slices))
-    places = [*(weight * slices + part + 1).ravel(), *([wires.driven_cells] if unit else [])]
+    places = [*(wires.first_driven + weight * slices + part + 1).ravel(), *([wires.driven_cells] if unit else [])]
     return ladder.profile(wires.load, wires.driven_cells, np.array(places)).astype(np.float32)
 
 
 @lru_cache(maxsize=16)
 def _matrix(wires: Wires, inputs: int, device: torch.device) -> Tensor:
     """Make the matrix (inputs, inputs) float64 of what stands behind W in equation 1."""
-    own = np.eye(inputs) - ladder.potentials(wires.load, wires.read_cells, inputs)
+    own = np.eye(inputs) - _potentials(wires, inputs)
     if wires.alone:
         own = np.diag(np.diag(own))
-    share = ladder.profile(wires.load, wires.read_cells, np.arange(1, inputs + 1))
+    share = ladder.profile(wires.load, wires.read_cells, wires.first_read + np.arange(1, inputs + 1))
     return torch.from_numpy(share[:, None] * own).to(device)
 
 

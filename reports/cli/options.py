@@ -26,6 +26,15 @@ replicas = click.option(
 )
 
 
+fit = click.option(
+    "--fit",
+    metavar="WAY[,LAYER=WAY...]",
+    default="as-is",
+    show_default=True,
+    help="How blocks find arrays: each has its own (as-is), they share them (pack), or the chip gets more (grow).",
+)
+
+
 settings = click.option(
     "--set",
     "settings",
@@ -60,6 +69,7 @@ def how_it_is_timed(command: Any) -> Any:
         bias,
         device,
         replicas,
+        fit,
         click.option("--program", is_flag=True, help="Calibrate and write the arrays first, as scheduled work."),
     ]
     for option in reversed(options):  # click lists first what decorates last

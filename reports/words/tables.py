@@ -11,7 +11,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from rpusim.reports.words import figures, insight, wires
+from rpusim.reports.words import figures, fitting, insight, wires
 from rpusim.reports.words.figures import Document, Share
 from rpusim.reports.words.readable import area, count, percent
 
@@ -42,6 +42,7 @@ def result(document: Document) -> RenderableType:
         Text(document["bottleneck"]["sentence"]),
         *(Text(sentence) for sentence in figures.standby(document)),
         *(Text(sentence) for sentence in wires.sentences(document)),
+        *(Text(sentence) for sentence in (fitting.reloading(document),) if sentence),
         *(Text(sentence) for sentence in (figures.reached_sentence(document), figures.wear(document)) if sentence),
         *_insight(document),
         Text(figures.what_was_timed(document), style="dim"),
@@ -111,8 +112,12 @@ def placement(document: Document) -> RenderableType:
         f"tiles, {percent(totals['utilisation'])} of their cells used; {count(totals['macs'])} "
         f"multiply-accumulates per sample; the chip has {area(totals['area_m2'])}."
     )
+    if document["fit"] != "as-is":
+        sums += f" Fit: {document['fit']}."
     if totals["products"]:
         sums += f" {count(totals['products'])} more multiply activations, in digital units."
+    if sentence := fitting.reloading(document):
+        sums += f" {sentence}"
     for said in document["assumed"]:
         sums += f" Assumed of {said}."
     return Group(Text(f"{document['network']} on {document['chip']}", style="bold"), "", table, "", Text(sums))

@@ -1,10 +1,11 @@
 """What is proven, and what is not: the rows of a validation as a page of Markdown.
 
-`rpusim validate --all --out docs/validated.md` writes it.
+`rpusim validate --all --out docs/validated.md` writes it, with `--known` from studies that were run before.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from rpusim.reports.words.readable import significant
@@ -24,18 +25,20 @@ _SEEN = {
 }
 
 
-def markdown(rows: list[Document], counts: dict[str, dict[str, int]], version: str) -> str:
+def markdown(rows: list[Document], counts: dict[str, dict[str, int]], version: str, not_run: Sequence[str] = ()) -> str:
     """Write the rows as tables, predictions first, with the accounts of known misses below.
 
-    rows, counts: of `rpusim validate --json`. version: of rpusim.
+    rows, counts: of `rpusim validate --json`. version: of rpusim. not_run: papers whose studies were not run for it.
     """
     parts = [
         "# What is proven, and what is not",
         "",
-        f"Written by `rpusim validate --all --out` of version {version}; not edited. [Published figures beside "
+        f"Written by `rpusim validate --all --known --out` of version {version}; not edited. [Published figures beside "
         "ours](validation.md) says what kinds, tolerances and verdicts mean. An interval is of 95 %, over seeds.",
         "",
     ]
+    if not_run:
+        parts += [f"Not run for this page, and so without rows: {', '.join(f'`{name}`' for name in not_run)}.", ""]
     for kind, heading in _KINDS.items():
         chosen = [row for row in rows if row["kind"] == kind]
         if not chosen:

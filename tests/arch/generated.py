@@ -73,6 +73,22 @@ def images(side: int, channels: int) -> Network:
     )
 
 
+def by_channels(side: int, channels: int, each: int) -> Network:
+    """A convolution of groups of ``each`` channels between two of 1 x 1, as in mobile networks."""
+    window, shape, width = Window((2, 2), padding=(1, 1)), (channels * each, side, side), channels * each
+    out = WeightLayer.convolution("groups", shape, width, window, bias=each > 1, groups=channels)
+    return connect(
+        "by channels",
+        (1, side, side),
+        [
+            (WeightLayer.convolution("wider", (1, side, side), width, Window((1, 1))), ("input",)),
+            (out, ("wider",)),
+            (Operation.digital("tanh", "activation", out.shape, detail="tanh"), ("groups",)),
+            (WeightLayer.convolution("narrower", out.shape, 3, Window((1, 1))), ("tanh",)),
+        ],
+    )
+
+
 def one_convolution(side: int, channels: int) -> Network:
     """With a window of 2 x 2, over a margin."""
     layer = WeightLayer.convolution("conv", (1, side, side), channels, Window((2, 2), padding=(1, 1)))
@@ -295,6 +311,7 @@ networks = st.one_of(
         st.builds(again, st.integers(1, 80), st.integers(2, 3)),
         st.builds(tied, st.integers(1, 80), st.integers(1, 80), st.booleans()),
     ),
+    st.builds(by_channels, st.integers(1, 2), st.integers(1, 12), st.integers(1, 2)),
     st.builds(between_margins, st.integers(1, 4), st.integers(1, 2), st.integers(0, 2)),
     recurrent,
 )
@@ -309,13 +326,24 @@ lone_arrays = st.one_of(
 
 @st.composite
 def works(
-    draw: st.DrawFn, networks: st.SearchStrategy[Network] = networks, cells: Sequence[CellLayout] = CELLS, most: int = 3
+    draw: st.DrawFn,
+    networks: st.SearchStrategy[Network] = networks,
+    cells: Sequence[CellLayout] = CELLS,
+    most: int = 3,
+    fits: Sequence[str] = ("as-is", "pack", "pack", "grow", "chips 3", "pack,chips 2", "reload"),
 ) -> tuple[Plan, Activity, Schedule]:
     """A plan, activity for it, and a schedule that takes it; at ``most`` so many replicas of a layer."""
     network, chip = draw(networks), draw(chips)
     training, cell = draw(st.booleans()), draw(st.sampled_from(cells))
     replicas = draw(copies(network, most))
-    placement = place(network, chip, cell=cell, replicas=replicas)
+    fit = draw(st.sampled_from(fits))
+    if fit == "reload" and not training and cell == SINGLE:
+        replicas = {}
+        chip = with_tiles(chip, draw(st.integers(*turns_on(network, chip))))
+    elif "chips" in fit:
+        chip = with_tiles(chip, -(-place(network, chip, cell=cell, replicas=replicas).tiles_used // 2))
+    fit = "as-is" if fit == "reload" and (training or cell != SINGLE) else fit
+    placement = place(network, chip, cell=cell, replicas=replicas, fit=fit)
     activity = scattered(
         replicated(placement, assumed_activity(one_replica(placement), draw(st.integers(1, 3)), training)),
         placement,
@@ -327,8 +355,20 @@ def works(
         frozen = draw(st.one_of(st.just(frozenset()), st.frozensets(st.sampled_from(range(len(network.layers))))))
         activity = without_learning(activity, network, frozen)
     pipelined = st.sampled_from(["sequential", "minibatch-pipelined", "asynchronous"])
-    schedule = draw(pipelined if activity.trains else st.sampled_from(["sequential", "layer-pipelined"]))
+    streams = st.sampled_from(["sequential", "layer-pipelined"])
+    schedule = draw(pipelined if activity.trains else st.just("sequential") if placement.reloads else streams)
     return make_plan(placement), activity, schedule
+
+
+def with_tiles(chip: Chip, number: int) -> Chip:
+    """The chip with so many (first) tiles."""
+    return chip.model_copy(update={"tiles": (chip.tiles[0].model_copy(update={"count": number}), *chip.tiles[1:])})
+
+
+def turns_on(network: Network, chip: Chip) -> tuple[int, int]:
+    """How few tiles of one array hold the largest weight, and how many hold all: between these, blocks take turns."""
+    sizes = [len(placed.blocks) for placed in place(network, chip).holders]
+    return max(sizes), sum(sizes)
 
 
 def copies(network: Network, most: int) -> st.SearchStrategy[dict[str, int]]:
@@ -356,7 +396,7 @@ def without_learning(activity: Activity, network: Network, frozen: frozenset[int
 
 
 def one_replica(placement: Placement) -> Placement:
-    return place(placement.network, placement.chip, placement.bias, placement.cell)
+    return place(placement.network, placement.chip, placement.bias, placement.cell, fit=placement.fit)
 
 
 def replicated(placement: Placement, activity: Activity) -> Activity:
@@ -383,7 +423,7 @@ def scattered(activity: Activity, placement: Placement, seed: int) -> Activity:
     """The same rows with random passes (some skipped, some retried) and slots (some none); and transfers, if any."""
     rng = np.random.default_rng(seed)
     columns = {name: getattr(activity, name) for name in ("step", "layer", "tile", "phase", "vector")}
-    columns |= {name: getattr(activity, name) for name in ("active_rows", "active_columns")}
+    columns |= {name: getattr(activity, name) for name in ("active_rows", "active_columns", "writes")}
     if placement.cell != SINGLE:
         due = np.flatnonzero((activity.phase == Phase.UPDATE) & (rng.random(len(activity)) < 0.5))
         columns = {name: np.concatenate([c, c[due]]) for name, c in columns.items()}
@@ -394,7 +434,7 @@ def scattered(activity: Activity, placement: Placement, seed: int) -> Activity:
     phase, number = columns["phase"], len(columns["phase"])
     passes = np.where(phase != Phase.UPDATE, rng.choice([0, 1, 1, 1, 2, 4], number), 0)
     pulsed = phase >= (Phase.UPDATE if placement.cell.learning else Phase.TRANSFER)
-    slots = np.where(pulsed, rng.integers(0, 32, number), 0)
+    slots = np.where(pulsed & (columns["writes"] == 0), rng.integers(0, 32, number), 0)
     pulses = {"row_pulses": slots * columns["active_rows"], "column_pulses": slots * columns["active_columns"]}
     met = slots * columns["active_rows"].astype(np.int64) * columns["active_columns"]
     operations = rng.integers(0, 3, number) * 10

@@ -6,13 +6,14 @@ One description of the chip serves both sides: the bits that set an ADC's energy
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import cache
 
 import numpy as np
 
 from rpusim.arch.chips.description import TileKind
 from rpusim.arch.contract.activity import Activity, Phase
 from rpusim.arch.contract.digital_work import NOTHING, Work
-from rpusim.arch.mapping.placement import Bias, Placement
+from rpusim.arch.mapping.placement import Bias, PlacedLayer, Placement
 from rpusim.errors import InputError
 from rpusim.kernels import (
     AnalogConfig,
@@ -33,9 +34,14 @@ from rpusim.workloads.cells.inference_cells import InferenceCells
 from rpusim.workloads.cells.management import Management
 from rpusim.workloads.cells.training_cells import UnitCells, read_through
 
+Corner = tuple[int, int]
+"""Rows and columns of weights of an array before the first ones of a layer: other than 0 where arrays are shared."""
 
-def converters(kind: TileKind, management: Management) -> IOParameters:
+
+def converters(kind: TileKind, management: Management, corner: Corner = (0, 0)) -> IOParameters:
     """The periphery that a kind of tile reads through, at the resolution of its parts.
+
+    corner: where on its array the weights begin that are read.
 
     InputError: the management is one that means nothing where bits or slices are converted one by one.
     """
@@ -62,13 +68,15 @@ def converters(kind: TileKind, management: Management) -> IOParameters:
         noise_management=NoiseManagement(management.noise),
         bound_management=BoundManagement(management.bound),
         slices=slices,
-        wires=_wires(kind, drop.load) if drop and drop.reads else None,
+        wires=_wires(kind, drop.load, corner) if drop and drop.reads else None,
     )
 
 
-def _wires(kind: TileKind, load: float) -> Wires:
+def _wires(kind: TileKind, load: float, corner: Corner) -> Wires:
     """The wires of the arrays, forwards; all their lines count, whether they are used or not."""
-    return Wires(load, kind.array.columns, kind.array.rows + kind.array.unit_lines)
+    array, (row, column) = kind.array, corner
+    lines = array.rows + array.unit_lines
+    return Wires(load, array.columns, lines, first_read=column, first_driven=row * array.cells_per_weight)
 
 
 def _check_management(kind: TileKind, management: Management) -> None:
@@ -86,13 +94,16 @@ def _check_management(kind: TileKind, management: Management) -> None:
             )
 
 
-def analog_configuration(kind: TileKind, management: Management, cells: UnitCells, bias: Bias) -> AnalogConfig:
+def analog_configuration(
+    kind: TileKind, management: Management, cells: UnitCells, bias: Bias, corner: Corner = (0, 0)
+) -> AnalogConfig:
     """Make the kernel's parameters for arrays on one kind of tile that learn.
 
     kind:        the kind of tile: converters, pulses and how cells are written.
     management:  what the digital side does.
     cells:       what stands at the cross-points.
     bias:        where the bias is kept.
+    corner:      where on its array the weights begin.
 
     InputError: the tiles have no pulses or cut weights over several cells, or cells are reset and the tiles do not say
     how they are written.
@@ -104,7 +115,7 @@ def analog_configuration(kind: TileKind, management: Management, cells: UnitCell
     _check_slices(kind, cells.cell)
     if cells.cell.resets:
         kind.writing(need=f"cells of kind {cells.cell.kind!r} are reset")
-    forward = converters(kind, management)
+    forward = converters(kind, management, corner)
     turned, drop = forward.wires and forward.wires.turned, kind.drop
     backward = replace(forward, bound_management=BoundManagement.NONE, wires=turned)
     of_slices = replace(backward, inp_sto_round=False, noise_management=NoiseManagement.NONE, wires=forward.wires)
@@ -122,7 +133,7 @@ def analog_configuration(kind: TileKind, management: Management, cells: UnitCell
             execution=cells.execution,
         ),
         analog_bias=bias == "column",
-        pulse_wires=_wires(kind, drop.load) if drop and drop.steps else None,
+        pulse_wires=_wires(kind, drop.load, corner) if drop and drop.steps else None,
     )
 
 
@@ -162,15 +173,29 @@ def _check_slices(kind: TileKind, cell: CellParameters) -> None:
 def layer_configurations(
     placement: Placement, management: Management, cells: UnitCells | InferenceCells
 ) -> dict[str, LayerConfig]:
-    """Make the kernel's parameters for every layer of a placement, by layer name: those of its kind of tile."""
+    """Make the kernel's parameters for every layer of a placement, by layer name: those of its kind of tile.
 
-    def of_kind(kind: TileKind) -> LayerConfig:
+    All blocks of a layer on shared arrays are taken to lie where the farthest of them does, so their wires lose at
+    least what they would.
+    """
+
+    @cache
+    def of(number: int, corner: Corner) -> LayerConfig:
+        kind = placement.chip.tiles[number]
         if isinstance(cells, InferenceCells):
-            return inference_cells.configuration(cells, kind, converters(kind, management), placement.bias)
-        return analog_configuration(kind, management, cells, placement.bias)
+            return inference_cells.configuration(cells, kind, converters(kind, management, corner), placement.bias)
+        return analog_configuration(kind, management, cells, placement.bias, corner)
 
-    kinds = [of_kind(kind) for kind in placement.chip.tiles]
-    return {placed.layer.name: kinds[placed.blocks[0].kind] for placed in placement.holders}
+    for number in range(len(placement.chip.tiles)):
+        of(number, (0, 0))  # a kind that cannot be used is refused, whether it is used or not
+    return {placed.layer.name: of(placed.blocks[0].kind, _farthest(placed)) for placed in placement.holders}
+
+
+def _farthest(placed: PlacedLayer) -> Corner:
+    """Find the first row and column of the block of a layer, or of its joined groups, that is farthest out."""
+    row = max(b.corner[0] + b.lines[0] // b.joined * (b.joined - 1) for b in placed.on_arrays.blocks)
+    column = max(b.corner[1] + b.lines[1] // b.joined * (b.joined - 1) for b in placed.on_arrays.blocks)
+    return row, column
 
 
 _SCALED = Work(multiply=1)
@@ -203,10 +228,12 @@ def with_management(activity: Activity, placement: Placement, management: Manage
     rows, columns, inputs_of = np.zeros((3, len(activity)), np.int64)
     forward = activity.phase == Phase.FORWARD
     scaled_again = np.ones(len(activity), np.int64)
+    joined = np.array([placed.joined for placed in placement.layers], np.int64)
+    tile = activity.tile // joined[activity.layer]
     for block in placement.blocks():
-        here = (activity.layer == block.layer) & (activity.tile == block.tile)
-        rows[here], columns[here] = block.lines
-        inputs_of[here] = np.where(forward[here], block.columns, block.rows)
+        here, each = (activity.layer == block.layer) & (tile == block.tile), block.joined
+        rows[here], columns[here] = (lines // each for lines in block.lines)
+        inputs_of[here] = np.where(forward[here], block.columns // each, block.rows // each)
         scaled_again[here] = placement.chip.tiles[block.kind].inputs.kind != "bit-serial"
     reads, updates = activity.phase < Phase.UPDATE, activity.phase == Phase.UPDATE
     inputs = inputs_of * reads
@@ -230,5 +257,9 @@ def with_management(activity: Activity, placement: Placement, management: Manage
 
 def splits(placement: Placement) -> dict[str, tuple[tuple[int, ...], tuple[int, ...]]]:
     """Say how the kernel has to cut each layer for its tiles to be the chip's: (row splits, column splits) by name."""
-    grids = ((placed.layer.name, placed.on_arrays) for placed in placement.holders)
-    return {name: (grid.row_splits, grid.column_splits) for name, grid in grids}
+    found = {}
+    for placed in placement.holders:
+        grid, groups = placed.on_arrays, placed.joined  # groups that are joined are computed each for itself
+        rows = tuple(size // groups for size in grid.row_splits for _ in range(groups))
+        found[placed.layer.name] = rows, tuple(size // groups for size in grid.column_splits)
+    return found

@@ -9,13 +9,13 @@ reference.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from rpusim.arch.contract.activity import Activity, Phase
 from rpusim.arch.contract.configuration import shown
+from rpusim.arch.mapping.fit.turns import writing
 from rpusim.arch.mapping.placement import Block, Placement
 from rpusim.errors import InputError
 
@@ -30,13 +30,13 @@ MOST_COUNT = 2**31 - 1
 def preparation(placement: Placement, cells: UnitCells | InferenceCells | None) -> Activity:
     """List the work before the first mini-batch: rows of maintenance for every block of a placement.
 
-    Where a weight has several uses its arrays are prepared once.
+    Where a weight has several uses its arrays are prepared once. Blocks that take turns are written when they come.
 
     cells: what stands at the cross-points; None: single devices.
 
     InputError: tiles do not say how they are written, or more pulses are asked for than a row can count.
     """
-    blocks = (block for placed in placement.holders for block in placed.blocks)
+    blocks = (block for placed in placement.holders for block in placed.blocks if not block.reloaded)
     return Activity.concatenate(rows for block in blocks for rows in _of_block(placement, block, cells))
 
 
@@ -79,17 +79,7 @@ def _alternating_pulses(block: Block, pairs: int) -> Activity:
 
 
 def _writing(placement: Placement, block: Block, array: int) -> Activity:
-    kind = placement.chip.tiles[block.kind]
-    programming = kind.writing(placement.chip.name)
-    reads = math.ceil(block.columns * programming.iterations)
-    return Activity.rows(
-        **_place(block),
-        array=array,
-        writes=block.rows * block.columns,
-        active_rows=block.rows,
-        active_columns=block.columns,
-        passes=reads if programming.verify else 0,
-    )
+    return Activity.rows(**writing(placement.chip.tiles[block.kind], block, placement.chip.name), array=array)
 
 
 def _measuring(block: Block) -> Activity:

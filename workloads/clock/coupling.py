@@ -259,6 +259,11 @@ def _check_vectors(tiles: Iterable[AnalogTile], meter: Meter) -> None:
             "elapse: got 'vector' for a network that uses a weight more than once, whose vectors it cannot follow; "
             "accepted: mini-batch, or every layer with a weight of its own"
         )
+    if any(placed.joined > 1 for placed in placement.layers):
+        raise InputError(
+            "elapse: got 'vector' where groups of a convolution lie on one array and learn in turn (mapping.fit: "
+            "pack); accepted: mini-batch, or fit as-is for these layers"
+        )
     if meter.timing != "every":
         raise InputError(f"elapse: got 'vector' with timing: {sampling.name(meter.timing)}; it needs timing: every")
     for tile in tiles:

@@ -80,7 +80,7 @@ class LoopLog(ActivityLog):
         self._kinds: dict[Any, TileKind] = {
             (block.layer, block.tile): placement.chip.tiles[block.kind] for block in placement.blocks()
         }
-        self._grid = {placed.index: placed.grid for placed in placement.layers}
+        self._grid = {placed.index: placed.parts for placed in placement.layers}
         """Blocks of a replica, by layer."""
         self.waiting: list[tuple[int, dict[str, ArrayLike]]] = []
         """Maintenance between mini-batches, which belongs to the next one."""

@@ -23,6 +23,7 @@ from rpusim.arch.contract.activity import Activity, Phase
 from rpusim.arch.contract.columns import Integers, distinct
 from rpusim.arch.contract.quantity import PICOSECONDS_PER_SECOND
 from rpusim.arch.engine.events import Events
+from rpusim.arch.mapping.fit.joining import joined
 from rpusim.arch.schedule.plan import Plan
 from rpusim.arch.schedule.schedules import Schedule, run
 from rpusim.workloads.clock import sampling
@@ -117,6 +118,8 @@ class Meter:
             from rpusim.workloads.cells.periphery import with_management  # which needs the kernels
 
             activity = with_management(activity, self.plan.placement, self.management)
+        activity, kept = joined(activity, self.plan.placement)
+        unit, evaluated = unit[kept], evaluated[kept]
         self._count(activity)
         in_pieces = isinstance(done, LoopActivity)  # of mini-batches, some of whose pieces may have come before
         self.mini_batches = int(unit.max()) + 1 if in_pieces else self.mini_batches + len(distinct(unit))

@@ -152,6 +152,16 @@ def _by_seed(points: Sequence[Mapping[str, Any]], chosen: Mapping[str, Any], fig
     return {point["seed"]: point["metrics"][figure] for point in of if figure in point["metrics"]}
 
 
+def graded_again(claims: Mapping[str, Claim], document: Mapping[str, Any]) -> dict[str, Any]:
+    """Set what was found before beside claims as they are now.
+
+    claims: by name. document: of a study that was run. Returns the document with these claims.
+    """
+    before = document.get("claims", [])
+    own_data = any(row["full_data"] and row["verdict"] != "needs full data" and "simulated" in row for row in before)
+    return {**document, "claims": graded(claims, document["points"], own_data)}
+
+
 def validated(document: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Return the claims of a study's document as rows of a validation, see `rpusim.workloads.studies.validate`.
 

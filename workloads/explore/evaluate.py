@@ -63,7 +63,7 @@ def estimate(task: Timed, network: Network, cells: Cells) -> dict[str, Any]:
     Returns the parts of a result's document that are about cost: those of `rpusim.time_network`, digit for digit.
     Raises InputError on what cannot be timed.
     """
-    placement = place(network, load_chip(task.chip), task.bias, cells.layout, task.replicas)
+    placement = place(network, load_chip(task.chip), task.bias, cells.layout, task.replicas, fit=task.fit)
     check(placement, task.samples, task.training, task.schedule, task.batch)
     work = AssumedWork(placement, task.samples, task.training, task.batch, cells.learning, EMPTY)
     plan = make_plan(placement)
@@ -94,7 +94,8 @@ def show(task: Timed, folder: Path, save: Save) -> None:
     """Time a point once more, with all that a result has to say, and write its run folder."""
     from rpusim.workloads.runs import estimate
 
-    options = {name: getattr(task, name) for name in ("samples", "training", "schedule", "bias", "batch", "device")}
+    names = ("samples", "training", "schedule", "bias", "batch", "device", "fit")
+    options = {name: getattr(task, name) for name in names}
     save(estimate.time_network(task.network, task.chip, replicas=task.replicas, **options), folder)
 
 

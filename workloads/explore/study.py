@@ -42,7 +42,7 @@ AtMost = Annotated[int, Field(ge=1, le=MOST_POINTS)]
 class Timed(Frozen):
     """What is timed where nothing is trained, with the options of `rpusim time`.
 
-    network, chip, samples, batch, schedule, bias, device, replicas: as `rpusim.time_network` takes them.
+    network, chip, samples, batch, schedule, bias, device, replicas, fit: as `rpusim.time_network` takes them.
     training:  whether samples also go back and learn.
     """
 
@@ -55,6 +55,7 @@ class Timed(Frozen):
     bias: Literal["column", "digital"] = "column"
     device: Annotated[str | dict[str, Any] | None, BeforeValidator(described)] = None
     replicas: dict[str, int] = {}
+    fit: str | dict[str, Any] = "as-is"
 
 
 class Range(Frozen):

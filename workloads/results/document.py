@@ -195,11 +195,11 @@ def operations(placement: Placement, activity: Activity) -> int:
     """Count the operations of what the arrays really did: 2 per multiply-accumulate of every vector in every phase.
 
     placement: of the layers that the rows of activity number.
-    activity:  what was done; rows of the first block of a replica stand for all its blocks.
+    activity:  what was done; rows of the first matrix of a replica stand for all of them.
     """
     of_layer = np.array([2 * layer.macs // layer.vectors for layer in placement.network.layers], np.int64)
-    grid = np.array([placed.grid for placed in placement.layers], np.int64)
-    counted = (activity.tile % grid[activity.layer] == 0) & (activity.phase <= Phase.UPDATE)
+    parts = np.array([placed.parts for placed in placement.layers], np.int64)
+    counted = (activity.tile % parts[activity.layer] == 0) & (activity.phase <= Phase.UPDATE)
     return int((of_layer[activity.layer] * activity.count)[counted].sum())
 
 
@@ -221,11 +221,13 @@ def placed_layers(placement: Placement) -> list[dict[str, Any]]:
     """Describe every weight layer with the blocks it lies on.
 
     Rows and columns are those of the matrix W in y = W x, bias column included; vectors and macs are per sample. A
-    layer that uses the weight of an earlier one names that as ``arrays_of``, and says if it is ``transposed``.
+    layer that uses the weight of an earlier one names that as ``arrays_of``, and says if it is ``transposed``. Blocks
+    of a layer that is packed say ``at`` which row and column of weights of their array they begin, and how many groups
+    of a convolution are ``joined`` on their diagonal, whose columns are counted one group after the other.
     """
     layers = []
     for placed in placement.layers:
-        layer = placed.layer
+        layer = placement.network.layers[placed.index]
         tiles = [
             {
                 "tile": tile,
@@ -233,6 +235,8 @@ def placed_layers(placement: Placement) -> list[dict[str, Any]]:
                 "kind": placement.chip.tiles[b.kind].name,
                 "rows": [b.row_start, b.row_stop],
                 "columns": [b.column_start, b.column_stop],
+                **({"at": list(b.corner)} if placement.fit.of_layer(layer.name) == "pack" else {}),
+                **({"joined": b.joined} if b.joined > 1 else {}),
             }
             for b in placed.blocks
             for tile, array in b.slots
@@ -242,7 +246,7 @@ def placed_layers(placement: Placement) -> list[dict[str, Any]]:
                 "name": layer.name,
                 "kind": layer.kind,
                 "rows": layer.rows,
-                "columns": sum(placed.column_splits),
+                "columns": sum(placed.column_splits) // placed.joined,
                 "vectors": layer.vectors,
                 "macs": layer.macs,
                 "weights": layer.weights,

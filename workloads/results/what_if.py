@@ -8,7 +8,7 @@ have half the lines each, twice the digital rate comes from twice the lanes, twi
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from rpusim.arch.account.ledger import Ledger
@@ -94,7 +94,8 @@ def compared(placement: Placement, before: Ledger, account: Callable[[Placement]
 def _on(placement: Placement, chip: Chip) -> Placement:
     """Place the same network in the same way on a chip with the same arrays."""
     replicas = {placed.layer.name: placed.replicas for placed in placement.layers}
-    return place(placement.network, chip, placement.bias, placement.cell, replicas, placement.drawn)
+    fit = replace(placement.fit, chips=1)  # the chip is that of all of them
+    return place(placement.network, chip, placement.bias, placement.cell, replicas, placement.drawn, fit)
 
 
 def _with_tiles(chip: Chip, **change: Callable[[Any], dict[str, Any]]) -> Chip:

@@ -60,6 +60,7 @@ def _at_the_ends(kind: TileKind, load: float, blocks: list[Block]) -> Iterator[t
     """Find what of a voltage is left at the farthest weight of each block: along its driven and its read line."""
     driven, read = kind.array.rows + kind.array.unit_lines, kind.array.columns
     for block in blocks:
-        across = ladder.profile(load, driven, [block.rows * kind.array.cells_per_weight])
-        along = ladder.profile(load, read, [block.columns])
+        rows, columns = (first + own for first, own in zip(block.corner, (block.rows, block.columns), strict=True))
+        across = ladder.profile(load, driven, [rows * kind.array.cells_per_weight])
+        along = ladder.profile(load, read, [columns])
         yield float(across[0]), float(along[0])

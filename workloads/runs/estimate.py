@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from rpusim.arch.chips.bill_of_parts import bill_of_parts
@@ -16,6 +17,7 @@ from rpusim.arch.contract.cell_layout import SINGLE
 from rpusim.arch.contract.configuration import shown
 from rpusim.arch.mapping.assumed_activity import PLAIN, STATEMENT
 from rpusim.arch.mapping.assumed_work import AssumedWork, check
+from rpusim.arch.mapping.fit.wanted import AS_IS, GivenFit
 from rpusim.arch.mapping.placement import Bias, Placement, place
 from rpusim.arch.schedule.plan import make_plan
 from rpusim.arch.schedule.schedules import Schedule
@@ -24,7 +26,7 @@ from rpusim.workloads.cells.assumed_transfers import all_alike, assumed, stateme
 from rpusim.workloads.cells.preparation import preparation
 from rpusim.workloads.clock.beginning import TRACED_EVENTS
 from rpusim.workloads.clock.meter import Meter
-from rpusim.workloads.results import document
+from rpusim.workloads.results import document, reloading
 from rpusim.workloads.results.result import Result
 from rpusim.workloads.results.what_if import compared
 from rpusim.workloads.runs.given_network import load_network
@@ -40,6 +42,7 @@ def map_network(
     bias: Bias = "column",
     device: GivenDevice | None = None,
     replicas: Mapping[str, int] | None = None,
+    fit: GivenFit = AS_IS,
 ) -> dict[str, Any]:
     """Place a network on a chip, as a document: every layer with its tiles, and totals.
 
@@ -49,14 +52,17 @@ def map_network(
     bias:      where biases are: a column of the array, or digital.
     device:    a way to train or to infer, whose unit cells say how many arrays a weight takes; None: one device each.
     replicas:  copies of layers, by name, which share the layer's vectors.
+    fit:       how blocks find arrays: as-is, pack or grow, for all layers or by layer (see
+               `rpusim.arch.mapping.fit.wanted.GivenFit`).
 
     Raises InputError if something is missing, or the chip is too small.
     """
     on = load_chip(chip)
-    placement, _ = _placed(network, on, bias, device, replicas, training=on.trains)
-    return {
+    placement, _ = _placed(network, on, bias, device, replicas, fit, training=on.trains)
+    found = {
         "network": placement.network.name,
         "chip": placement.chip.name,
+        "fit": str(placement.fit),
         "layers": document.placed_layers(placement),
         "totals": {
             "weights": placement.network.weights,
@@ -64,11 +70,15 @@ def map_network(
             "products": placement.network.products,
             "tiles": placement.tiles_used,
             "arrays": placement.arrays_used,
+            "tiles_of_the_chip": placement.chip.tile_count,
             "utilisation": placement.utilisation,
             "area_m2": bill_of_parts(placement.chip).area_m2,
         },
         "assumed": list(placement.network.assumptions),
     }
+    if placement.reloads:
+        found["reload"] = reloading.written(placement)
+    return found
 
 
 def time_network(
@@ -84,11 +94,12 @@ def time_network(
     whole: bool = False,
     program: bool = False,
     what_if: bool = False,
+    fit: GivenFit = AS_IS,
 ) -> Result:
     """Find the time and energy of a number of samples from the engine alone, with assumed activity.
 
-    network, chip, bias, device, replicas: as for `map_network`; what unit cells are assumed to do, each of them says
-              (see `rpusim.workloads.cells.assumed_transfers`).
+    network, chip, bias, device, replicas, fit: as for `map_network`; what unit cells are assumed to do, each of them
+              says (see `rpusim.workloads.cells.assumed_transfers`).
     samples:  how many are sent through.
     training: whether they also go back and learn.
     schedule: what may overlap, see `rpusim.arch.schedule.schedules`.
@@ -99,7 +110,7 @@ def time_network(
 
     Raises InputError on what cannot be used together, or timed in one go.
     """
-    placement, cells = _placed(network, chip, bias, device, replicas, training)
+    placement, cells = _placed(network, chip, bias, device, replicas, fit, training)
     check(placement, samples, training, schedule, batch)
     _check(cells, device, training)
     learns = cells if cells and cells.learns else None
@@ -114,7 +125,7 @@ def time_network(
             "mini-batches, if cells do nothing between updates, any number can"
         )
 
-    def metered(placement: Placement) -> Meter:
+    def metered(placement: Placement, work: AssumedWork = work) -> Meter:
         meter = Meter(make_plan(placement), schedule, traced=sys.maxsize if whole else TRACED_EVENTS)
         if proven:
             meter.repeat(work.mini_batches, samples // work.size, work.size, most)
@@ -123,7 +134,9 @@ def time_network(
         return meter
 
     measured = metered(placement).measured()
-    last = {}
+    last = reloading.document(
+        placement, measured.ledger, lambda still: metered(still, replace(work, placement=still)).ledger()
+    )
     if what_if:
         outcomes = compared(placement, measured.ledger, lambda changed: metered(changed).ledger())
         last["what_if"] = [outcome.document() for outcome in outcomes]
@@ -142,6 +155,7 @@ def _placed(
     bias: Bias,
     device: GivenDevice | None,
     replicas: Mapping[str, int] | None,
+    fit: GivenFit,
     training: bool,
 ) -> tuple[Placement, Cells | None]:
     """Load what is named, and place it as in training or as in evaluation; None where no device is named."""
@@ -151,7 +165,8 @@ def _placed(
         from rpusim.workloads.runs.inputs import load_cells  # which needs torch
 
         cells = load_cells(device, on)
-    return place(load_network(network, training), on, bias, cells.layout if cells else SINGLE, replicas), cells
+    layout = cells.layout if cells else SINGLE
+    return place(load_network(network, training), on, bias, layout, replicas, fit=fit), cells
 
 
 def _check(cells: Cells | None, device: GivenDevice | None, training: bool) -> None:

@@ -162,12 +162,23 @@ def load(experiment: Experiment, given: Data | None = None) -> Inputs:
         replicas_of(network, experiment.replicas)
     with experiment.speaks("network"):
         drawn = experiment.sharing.training == "random"
-        placement = place(network, chip, experiment.bias, cells.layout, experiment.replicas, drawn)
+        fit = experiment.mapping.fit
+        placement = place(network, chip, experiment.bias, cells.layout, experiment.replicas, drawn, fit)
+        check_resident(placement)
     with experiment.speaks("chip"):
         if experiment.inference is not None:
             for kind in chip.tiles:
                 kind.writing(chip.name)
     return Inputs(experiment, digital, network, samples, cells, placement, input_shape)
+
+
+def check_resident(placement: Placement) -> None:
+    """Refuse weights that take turns on arrays where they are computed: what is written again has other noise."""
+    if placement.reloads:
+        raise InputError(
+            "mapping.fit: got reload, under which weights that take turns are timed (rpusim time) but not computed; "
+            "accepted: as-is, pack, grow, or a chip that holds all weights"
+        )
 
 
 def load_cells(given: GivenDevice, chip: Chip) -> Cells:

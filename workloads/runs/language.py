@@ -27,6 +27,7 @@ from rpusim.arch.contract.configuration import shown
 from rpusim.arch.contract.quantity import PICOSECONDS_PER_SECOND, ZEPTOJOULES_PER_JOULE
 from rpusim.arch.mapping.assumed_activity import PLAIN, STATEMENT
 from rpusim.arch.mapping.assumed_work import AssumedWork, check
+from rpusim.arch.mapping.fit.wanted import AS_IS, GivenFit
 from rpusim.arch.mapping.placement import Bias, Placement, place, place_beside
 from rpusim.arch.network.network import Network
 from rpusim.arch.schedule.plan import make_plan
@@ -34,7 +35,7 @@ from rpusim.arch.schedule.schedules import Schedule
 from rpusim.errors import InputError, nearest
 from rpusim.workloads.capture.capture import capture
 from rpusim.workloads.clock.meter import Meter
-from rpusim.workloads.results import document
+from rpusim.workloads.results import document, reloading
 from rpusim.workloads.results.result import Result
 from rpusim.workloads.runs.inputs import GivenDevice, load_cells
 from rpusim.workloads.zoo.language_models import Tokens
@@ -64,6 +65,7 @@ def time_language_model(
     device: GivenDevice | None = None,
     cache: Cache | None = None,
     routing: Sequence[float] = (),
+    fit: GivenFit = AS_IS,
 ) -> Result:
     """Find the time and energy of reading a prompt and writing what follows it, with assumed activity.
 
@@ -72,7 +74,7 @@ def time_language_model(
     prompt:   tokens that are read at once.
     generate: steps after that, each of which reads the token before and writes one.
     schedule: sequential or layer-pipelined; what may overlap.
-    bias, device: as for `rpusim.time_network`.
+    bias, device, fit: as for `rpusim.time_network`.
     cache:    where keys and values are; None: in the tiles' buffers where they have room, else in the global buffer,
               else in DRAM.
     routing:  of a mixture of experts, the share of tokens that goes to each; empty: all alike.
@@ -93,7 +95,7 @@ def time_language_model(
     on = load_chip(chip)
     cells = None if device is None else load_cells(device, on)
     read = _captured(network, Tokens(prompt, 0, True, tuple(routing)))
-    placement = place(read, on, bias, cells.layout if cells else SINGLE)
+    placement = place(read, on, bias, cells.layout if cells else SINGLE, fit=fit)
     check(placement, 1, False, schedule, 1)
     numbers = (prompt + generate) * _words(read, "to the cache") // prompt
     placement = replace(placement, cache=_where(placement, cache, numbers, prompt))
@@ -108,6 +110,7 @@ def time_language_model(
         for before in _timed(prompt, generate)
     ]
     first, measured = meter.ledger(), meter.measured()
+    taking_turns = reloading.document(placement, first, lambda still: _metered(still, schedule).ledger())
     written = Ledger.total(_weighed(steps))
     both = Ledger.total([(1, first), (1, written)])
     last = _captured(network, Tokens(1, prompt + generate // 2, True, tuple(routing))) if generate else None
@@ -126,7 +129,7 @@ def time_language_model(
         operations_per_sample=operations,
         provenance=[*on.provenance(), *(cells.provenance() if cells else ())],
         assumption=STATEMENT,
-        last={"language": language},
+        last={"language": language, **taking_turns},
     )
 
 

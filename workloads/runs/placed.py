@@ -14,6 +14,7 @@ from rpusim.arch.chips.chip import Chip, GivenChip, load_chip
 from rpusim.arch.contract import checks
 from rpusim.arch.contract.quantity import PICOSECONDS_PER_SECOND
 from rpusim.arch.mapping import placement
+from rpusim.arch.mapping.fit.wanted import AS_IS, GivenFit
 from rpusim.arch.mapping.placement import Bias
 from rpusim.arch.network.network import Network
 from rpusim.errors import InputError
@@ -39,7 +40,7 @@ from rpusim.workloads.results import document
 from rpusim.workloads.results.result import Result
 from rpusim.workloads.runs.analog_twin import analog_twin
 from rpusim.workloads.runs.checkpoint import digest
-from rpusim.workloads.runs.inputs import Cells, GivenDevice, load_cells
+from rpusim.workloads.runs.inputs import Cells, GivenDevice, check_resident, load_cells
 from rpusim.workloads.runs.settings import MOST_SEED
 
 MANAGED = Management(
@@ -70,6 +71,7 @@ def place(
     execution: Literal["merged", "exact"] = "merged",
     exclude: Sequence[Key] = (),
     replicas: Mapping[str, int | Replication] | None = None,
+    fit: GivenFit = AS_IS,
 ) -> nn.Module:
     """Copy a module onto the arrays of a chip, to be trained in the user's own loop with `AnalogSGD`.
 
@@ -93,6 +95,7 @@ def place(
                   are priced as those of a matrix unit, and they learn by arithmetic.
     replicas:     by layer, how many matrices share its vectors and learn each for itself; a `Replication` says how (a
                   number: at random, in training and in evaluation).
+    fit:          how blocks find arrays: as-is, pack or grow, for all layers or by layer.
 
     The copy has an attribute ``chip`` (a `ChipMeter`): ``chip.report()`` says what everything it did has cost.
     What lies between two steps of the optimizer is one mini-batch, however often it went forward and backward; calls in
@@ -130,7 +133,8 @@ def place(
     check_convertible(network, module)
     copies = _copies(replicas or {}, network, cells, timing)
     numbers = {name: each.number for name, each in copies.items()}
-    placed = placement.place(network, on, bias, cells.layout, numbers, drawn=True)
+    placed = placement.place(network, on, bias, cells.layout, numbers, drawn=True, fit=fit)
+    check_resident(placed)
     modes = Modes.of(placed, evaluation)
     log = LoopLog(placed, modes.layers, Samples.of(input_shape).all[0].axis)
     analog = analog_twin(module, placed, management, cells, seed, log, weight_scaling_omega, exclude, copies)
@@ -167,7 +171,7 @@ class ChipMeter:
                 rows,
                 [layer.vectors for layer in placed.network.layers],
                 self._steps,
-                [layer.grid for layer in placed.layers],
+                [layer.parts for layer in placed.layers],
             )
             self._steps = int(found.step.max()) + 1
             self._operations += document.operations(placed, found)

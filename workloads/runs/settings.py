@@ -14,7 +14,15 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field, PrivateAttr, field_serializer, model_validator
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    PrivateAttr,
+    field_serializer,
+    field_validator,
+    model_validator,
+)
 
 from rpusim.arch.chips.chip import GIVEN, listed
 from rpusim.arch.chips.description import ChipDescription
@@ -22,6 +30,7 @@ from rpusim.arch.contract import dotted
 from rpusim.arch.contract.configuration import find_yaml, is_text, parse, read_yaml, shipped, shown
 from rpusim.arch.contract.quantity import Age, Seconds, SecondsOrZero
 from rpusim.arch.contract.sourced import MOST, Count, Several, Sourced
+from rpusim.arch.mapping.fit.wanted import wanted
 from rpusim.errors import InputError, nearest
 from rpusim.workloads import zoo
 from rpusim.workloads.cells import OF_THE_CHIP
@@ -162,6 +171,25 @@ class Sharing(Sourced):
     source: str = "default"
 
 
+class NetworkMapping(Sourced):
+    """How the network finds its place on the chip.
+
+    fit:  as-is, pack or grow, alone or with ways for single layers ("pack,fc=as-is"; see
+          `rpusim.arch.mapping.fit.wanted`).
+    """
+
+    fit: str | dict[str, Any] = "as-is"
+    source: str = "default"
+
+    @field_validator("fit")
+    @classmethod
+    def _is_a_way(cls, given: str | dict[str, Any]) -> str:
+        try:
+            return str(wanted(given))
+        except InputError as error:
+            raise ValueError(str(error).removeprefix("mapping.fit: ")) from None
+
+
 def file_name(name: str) -> str:
     """Return a name that a folder can get; ValueError for any other."""
     if not re.fullmatch(r"[^\W_][\w .+=,-]{0,99}", name) or name != name.strip():
@@ -197,6 +225,7 @@ class Experiment(Sourced):
     refresh:     how often capacitors are refreshed; None: never.
     replicas:    copies of layers by name, which share the layer's vectors and learn each for itself.
     sharing:     how they share them.
+    mapping:     how blocks find arrays.
     inference:   the network is trained in software, programmed and used; None: it is trained on the chip.
     seed:        of first weights, devices, order of samples and every noise.
     """
@@ -221,6 +250,7 @@ class Experiment(Sourced):
     refresh: Refresh | None = None
     replicas: dict[str, int] = {}
     sharing: Sharing = Sharing()
+    mapping: NetworkMapping = NetworkMapping()
     inference: Use | None = None
     seed: Annotated[int, Field(ge=0, le=MOST_SEED)]
     _file: str = PrivateAttr("")
@@ -272,14 +302,19 @@ class Experiment(Sourced):
     @property
     def digest(self) -> str:
         """A name of everything that it sets, 16 hexadecimal digits; titles and sources aside."""
-        unused = set() if self.replicas else {"replicas", "sharing"}
-        fields = self.model_dump(mode="json", exclude={"name", "title", "source", "sources"} | unused)
+        fields = self.model_dump(mode="json", exclude={"name", "title", "source", "sources"} | self._unused)
         return hashlib.sha256(json.dumps(_plain(fields), sort_keys=True).encode()).hexdigest()[:16]
 
     def document(self) -> dict[str, Any]:
         """Return the document's ``training``: everything that is set, but what a result names by itself."""
         named = {"source", "sources", "name", "title", "network", "chip", "seed"}
-        return self.model_dump(exclude=named | (set() if self.replicas else {"replicas", "sharing"}))
+        return self.model_dump(exclude=named | self._unused)
+
+    @property
+    def _unused(self) -> set[str]:
+        """Names fields that were left at defaults which change nothing."""
+        copies = set() if self.replicas else {"replicas", "sharing"}
+        return copies | ({"mapping"} if self.mapping.fit == NetworkMapping().fit else set())
 
 
 def _plain(fields: Any) -> Any:

@@ -8,7 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from rpusim.workloads.studies.published import chips, components, data, language, learning, networks, neurosim, systems
+from rpusim.workloads.studies.published import (
+    algorithms,
+    chips,
+    components,
+    data,
+    language,
+    learning,
+    networks,
+    neurosim,
+    systems,
+)
 from rpusim.workloads.studies.published.case import Case, Simulated
 
 
@@ -26,6 +36,7 @@ def simulations() -> Simulated:
         components.components,
         systems.systems,
         language.language,
+        algorithms.algorithms,
         neurosim.neurosim,
         learning.learning,
     ):

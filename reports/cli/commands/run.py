@@ -33,6 +33,7 @@ GIVEN = "given on the command line"
     type=click.Choice(["merged", "exact"]),
     help="Pulses merged where that is the same in distribution, or all one by one.",
 )
+@click.option("--fit", metavar="WAY[,LAYER=WAY...]", help="How blocks find arrays: as-is, pack or grow.")
 @sweep
 @click.option("--seeds", type=int, help="Run it with so many seeds, from 0, as a study.")
 @workers
@@ -61,9 +62,11 @@ def run_experiment(
     from rpusim.workloads.runs import checkpoint
     from rpusim.workloads.runs.settings import changed, load
 
-    given = {name: value for name, value in options.items() if value is not None}
+    fields = {"fit": "mapping.fit"}
+    given = {fields.get(name, name): value for name, value in options.items() if value is not None}
     values = several(settings)
-    typed = [*given.items(), *(("set", setting) for setting in settings)]
+    named = {name: value for name, value in options.items() if value is not None}
+    typed = [*named.items(), *(("set", setting) for setting in settings)]
     command = ["run", experiment, *(word for name, value in typed for word in (f"--{name}", str(value)))]
     study = of_many(experiment, {name: [value] for name, value in given.items()} | values, seeds)
     if study is not None:

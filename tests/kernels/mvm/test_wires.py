@@ -178,3 +178,20 @@ def test_wires_that_cannot_be_are_refused(fields, message):
         replace(Wires(0.1, 3, 3), **fields)
     with pytest.raises(InputError, match="wires"):
         IOParameters(wires=0.1)
+
+
+@each_path
+@pytest.mark.parametrize("alone", [False, True])
+def test_weights_behind_others_are_those_of_a_matrix_with_nothing_before_them(path, alone):
+    """Lines that are not used are at ground, so zeros before the inputs and outputs in use stand for them."""
+    rng = np.random.default_rng(5)
+    weights, x = rng.uniform(-1, 1, (5, 7)).astype(np.float32), rng.uniform(-1, 1, (20, 7)).astype(np.float32)
+    whole, padded = np.zeros((8, 11), np.float32), np.zeros((20, 11), np.float32)
+    whole[3:, 4:], padded[:, 4:] = weights, x
+    there = Wires(2e-3, 30, 25, alone)
+    shared = _multiply(x, weights, path, wires=replace(there, first_read=4, first_driven=3))
+    torch.testing.assert_close(shared, _multiply(padded, whole, path, wires=there)[:, 3:], rtol=2e-6, atol=2e-6)
+    first = _multiply(x, weights, path, wires=there)
+    assert not torch.allclose(shared, first, rtol=1e-3, atol=1e-3)  # it does matter where they lie
+    steps = replace(there, first_read=4, first_driven=3).reach(5, 7)
+    torch.testing.assert_close(steps, there.reach(8, 11)[3:, 4:])

@@ -193,7 +193,7 @@ def test_a_run_that_was_timed_is_not_traced_with_other_options(rpusim, short_run
     [
         (("--replicas", "conv1=2,conv1=4"), "--replicas: got 'conv1' twice"),
         (("--inference", "--batch", 4), "batch: got 4 for inference, but mini-batches are for training; accepted: 1"),
-        (("--device", "zzz"), " more\n"),
+        (("--device", "zzz"), " more; or give a .yaml file"),
     ],
 )
 def test_what_would_be_ignored_or_goes_on_and_on_is_refused_in_short(rpusim, arguments, said):

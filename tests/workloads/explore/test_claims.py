@@ -80,6 +80,17 @@ def test_a_known_miss_passes_until_it_holds() -> None:
     assert not graded(of, [row(1, 0, 0.1)])["passes"]
 
 
+def test_what_was_found_before_is_graded_by_claims_as_they_are_now() -> None:
+    points = [row(1, 0, 0.10), row(1, 1, 0.11)]
+    before = {"x": claim(published=1.0), "y": claim(published=1.0, full_data=True)}
+    document = {"points": points, "claims": claims.graded(before, points, False)}
+    now = {"x": claim(published=1.0, miss="known by now"), "y": before["y"]}
+    again = claims.graded_again(now, document)["claims"]
+    assert [each["verdict"] for each in again] == ["known miss", "needs full data"]
+    document["claims"] = claims.graded(before, points, True)
+    assert claims.graded_again(now, document)["claims"][1]["verdict"] == "does not hold"
+
+
 def test_what_was_not_run_is_said() -> None:
     assert graded(claim(), [row(2, 0, 0.1), row(1, 0, 0.1) | {"state": "failed"}])["verdict"] == "not run"
 
