@@ -4,15 +4,18 @@ PYTHON ?= python3
 ENVIRONMENT ?= .venv
 PACKAGE ?= --editable .[dev]
 BIN := $(ENVIRONMENT)/bin
+DOCS ?= .venv-docs
+EXTRA := 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["project"]["optional-dependencies"]["docs"])'
 # The CPU build of torch has a package index of its own; where that cannot be reached, pip goes on with what it finds.
 TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
 MEMBERS := __init__.py errors.py py.typed arch kernels workloads reports
 N ?= 20
 SEED ?= 0
 ROOM ?=
+LINKS := mkdir -p tests/.dev/rpusim && cd tests/.dev/rpusim && ln -sfn $(addprefix ../../../,$(MEMBERS)) .
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: run test test-slow lint types mutants fuzz shipped wheel environment clean
+.PHONY: run test test-slow lint types mutants fuzz shipped docs wheel environment clean
 
 run: environment
 	$(BIN)/rpusim run
@@ -44,6 +47,16 @@ shipped: environment
 	$(BIN)/python -m rpusim.reports.cli.catalogue
 	$(BIN)/python -m rpusim.reports.guide.pages
 
+# The site, into site/. It reads the sources and runs nothing of them, so an environment without torch is enough.
+docs: $(DOCS)/ready
+	$(LINKS)
+	NO_MKDOCS_2_WARNING=1 $(DOCS)/bin/mkdocs build --quiet --clean
+
+$(DOCS)/ready: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(DOCS)
+	$(DOCS)/bin/python -m pip --disable-pip-version-check --quiet install --constraint constraints.txt $$($(PYTHON) -c $(EXTRA))
+	touch $@
+
 wheel: environment
 	rm -rf dist
 	$(BIN)/python -m build --outdir dist .
@@ -52,12 +65,11 @@ environment: $(ENVIRONMENT)/ready
 
 # What is imported as `rpusim` is a folder of links to this one; an unpacked source distribution has none yet.
 $(ENVIRONMENT)/ready: pyproject.toml constraints.txt
-	mkdir -p tests/.dev/rpusim
-	cd tests/.dev/rpusim && ln -sfn $(addprefix ../../../,$(MEMBERS)) .
+	$(LINKS)
 	$(PYTHON) -m venv $(ENVIRONMENT)
 	$(PIP) install --constraint constraints.txt --retries 0 --extra-index-url $(TORCH_INDEX) torch
 	$(PIP) install --constraint constraints.txt $(PACKAGE)
 	touch $@
 
 clean:
-	rm -rf $(ENVIRONMENT) dist runs
+	rm -rf $(ENVIRONMENT) $(DOCS) dist runs site

@@ -70,8 +70,12 @@ def describe(
 
 
 def overview() -> list[Document]:
-    """Describe every device preset, without its parameters and curves."""
-    documents = (describe(name, 1, 0) for name in DEVICES)
+    """Describe every device preset, and then every model with its default parameters, without curves.
+
+    ``kind`` of each is preset or model.
+    """
+    names = [*((name, "preset") for name in DEVICES), *((name, "model") for name in PULSED if name not in DEVICES)]
+    documents = ({"kind": kind} | describe(name, 1, 0) for name, kind in names)
     left_out = ("parameters", "pulses", "response", "symmetry_points")
     return [{key: value for key, value in document.items() if key not in left_out} for document in documents]
 

@@ -17,32 +17,40 @@ _NO_POINT = "none: unequal steps run to a bound"
 
 
 def table(documents: list[Document]) -> RenderableType:
-    """Tabulate the presets, one row each; documents: of `devices.overview`."""
-    rows = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0))
-    for heading in ("device", "model"):
-        rows.add_column(heading, no_wrap=True)
-    for heading in ("states", "asymmetry", "noise", "sym. point"):
-        rows.add_column(heading, justify="right", no_wrap=True)
+    """Tabulate presets and models, one row each; documents: of `devices.overview`."""
     sources = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
     sources.add_column(no_wrap=True)
     sources.add_column(style="dim")
+    presets = [document for document in documents if document["kind"] == "preset"]
+    for document in presets:
+        sources.add_row(document["name"], document["source"])
+    models = [document for document in documents if document["kind"] == "model"]
+    meaning = (
+        "states: mean steps between the bounds; asymmetry: (up - down) / (up + down) at weight 0; noise: of one pulse, "
+        "relative to its step; sym. point: the weight where up and down steps are equal. `rpusim devices NAME` draws a "
+        "response; `rpusim new device --like NAME` writes a file."
+    )
+    shown = _figures(presets, ("device", "model")), "", _figures(models, ("model with its defaults",))
+    return Group(*shown, "", Text(meaning, style="dim"), "", Text("sources", style="bold"), sources)
+
+
+def _figures(documents: list[Document], names: tuple[str, ...]) -> Table:
+    """Tabulate the figures of some devices; names: headings of its first columns, the name and perhaps the model."""
+    rows = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0))
+    for heading in names:
+        rows.add_column(heading, no_wrap=True)
+    for heading in ("states", "asymmetry", "noise", "sym. point"):
+        rows.add_column(heading, justify="right", no_wrap=True)
     for document in documents:
         point = document["symmetry_point"]
         rows.add_row(
-            document["name"],
-            document["model"],
+            *(document["name"], document["model"])[: len(names)],
             number_of_states(document),
             signed(100 * document["asymmetry"], "%"),
             f"{document['pulse_noise']:.0%}",
             "none" if point is None else signed(point),
         )
-        sources.add_row(document["name"], document["source"])
-    meaning = (
-        "states: mean steps between the bounds; asymmetry: (up - down) / (up + down) at weight 0; noise: of one pulse, "
-        "relative to its step; sym. point: the weight where up and down steps are equal. `rpusim devices NAME` draws a "
-        "response."
-    )
-    return Group(rows, "", Text(meaning, style="dim"), "", Text("sources", style="bold"), sources)
+    return rows
 
 
 def response(document: Document, width: int) -> RenderableType:

@@ -129,7 +129,7 @@ def _of_model(model: type[BaseModel], where: str, above: tuple[type, ...]) -> It
 def _of_dataclass(kind: type, where: str, name: str) -> Iterator[Field]:
     """List the parameters of a device or a cell."""
     said, source = meanings(kind), _source(kind)
-    for each in dataclasses.fields(kind):
+    for each in (each for each in dataclasses.fields(kind) if each.init):
         given = each.default if each.default is not dataclasses.MISSING else None
         if each.default_factory is not dataclasses.MISSING:
             given = each.default_factory()
@@ -191,7 +191,14 @@ def _accepted(field: FieldInfo) -> str:
     return f"{words}{at_least} {' '.join(bounds)}".strip()
 
 
-_TYPES = {"bool": "true or false", "int": "a whole number", "float": "a number", "str": "text", "tuple": "a list"}
+_TYPES = {
+    "bool": "true or false",
+    "int": "a whole number",
+    "float": "a number",
+    "str": "text",
+    "tuple": "a list",
+    "Drift": "a mapping",
+}
 _KINDS = {bool: "true or false", int: "a whole number", float: "a number", str: "text", dict: "a mapping"}
 
 
@@ -223,4 +230,11 @@ def _written(value: Any) -> str:
         return f"[{', '.join(map(_written, value))}]"
     if isinstance(value, BaseModel):
         return "a block with its defaults"
-    return f"{value:g}" if isinstance(value, float) else str(value)
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        if value == type(value)():
+            return "{}"
+        names = [field.name for field in dataclasses.fields(value)]
+        return f"{{{', '.join(f'{name}: {_written(getattr(value, name))}' for name in names)}}}"
+    if isinstance(value, float):
+        return f"{value:g}" if float(f"{value:g}") == value else str(value)
+    return str(value)

@@ -5,19 +5,23 @@ text = commented(beginning("chip", "rpu-2016"), "chip")
 
 from __future__ import annotations
 
+import dataclasses
 import textwrap
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import yaml
 
 from rpusim.arch.contract.configuration import read_yaml
-from rpusim.errors import InputError, nearest
+from rpusim.errors import InputError, nearest, shown
 from rpusim.reports.guide.fields import ROOTS, Field, fields
 
-KINDS = ("chip", "experiment", "study")
-DEFAULTS = {"chip": "reram-512", "experiment": "fcn-digits", "study": "adc-of-lenet"}
+if TYPE_CHECKING:
+    from rpusim.kernels import PulsedDevice
+
+KINDS = ("chip", "experiment", "study", "device")
+DEFAULTS = {"chip": "reram-512", "experiment": "fcn-digits", "study": "adc-of-lenet", "device": "reram-sb"}
 """What a file is made from unless something else is named."""
 QUESTIONS = {
     "chip": (
@@ -40,6 +44,13 @@ QUESTIONS = {
         ("run", "Which experiment?"),
         ("question", "Which question shall it answer?"),
     ),
+    "device": (
+        ("dw_min", "Mean step of a pulse at weight 0 (of a weight)?"),
+        ("dw_min_std", "Noise of a pulse, of its step?"),
+        ("w_max", "Upper bound of the mean cell?"),
+        ("w_min", "Lower bound of the mean cell?"),
+        ("source", "Where do the numbers come from?"),
+    ),
 }
 """What is asked on a terminal, by kind: the path of a field, and the words."""
 _WIDTH = 100
@@ -50,6 +61,8 @@ def beginning(kind: str, like: str | None = None) -> dict[str, Any]:
 
     kind: one of `KINDS`. like: its name; None: that of `DEFAULTS`. Raises InputError if there is no such preset.
     """
+    if kind == "device":
+        return _device(like or DEFAULTS[kind])
     from rpusim.arch.chips import chip
     from rpusim.arch.contract.configuration import find_yaml
     from rpusim.workloads.explore import study
@@ -58,6 +71,35 @@ def beginning(kind: str, like: str | None = None) -> dict[str, Any]:
     name = like or DEFAULTS[kind]
     folder = {"chip": chip.FOLDER, "experiment": settings.FOLDER, "study": study.FOLDER}[kind]
     return dict(read_yaml(find_yaml(name, folder, kind)))
+
+
+def _device(name: str) -> dict[str, Any]:
+    """Read a device: all parameters of a preset, those that a model needs, or what a file of the user's says."""
+    from rpusim.kernels.devices import PULSED
+    from rpusim.kernels.devices.presets import DEVICES
+    from rpusim.workloads.cells import own_devices
+
+    if own_devices.is_file(name):
+        return dict(read_yaml(Path(name)))
+    if name in DEVICES:
+        preset = DEVICES[name]
+        about = {"title": preset.title, "source": preset.source}
+        return {"model": preset.device.kind, **about, **_parameters(preset.device)}
+    if name in PULSED:
+        about = {"title": f"{name}, a device of my own", "source": "assumption: the model's defaults"}
+        return {"model": name, **about, **_parameters(PULSED[name]())}
+    raise InputError(f"device: got {shown(repr(name))}{nearest(name, (*DEVICES, *PULSED))}")
+
+
+def _parameters(device: PulsedDevice) -> dict[str, Any]:
+    """List the parameters of a device that differ from its model's, after those that are always asked for."""
+    from rpusim.workloads.cells import own_devices
+
+    own = {field.name for field in dataclasses.fields(device) if field.init}
+    asked = [field for field, _ in QUESTIONS["device"] if field in own]
+    given = own_devices.described(device)
+    assert isinstance(given, dict)
+    return {**{field: getattr(device, field) for field in asked}, **{k: v for k, v in given.items() if k != "model"}}
 
 
 def answered(document: dict[str, Any], path: str, answer: str) -> None:
@@ -87,10 +129,10 @@ def commented(document: Mapping[str, Any], kind: str, name: str = "") -> str:
     """
     if kind not in ROOTS:
         raise InputError(f"KIND: got {kind!r}{nearest(kind, ROOTS)}")
-    by_path: dict[str, Field] = {field.path: field for field in fields()}
-    first = (
-        f"# A {kind} of your own{f', begun from {name}' if name else ''}. Numbers have units, and a source says whence"
-    )
+    model = document.get("model") if kind == "device" else None
+    by_path: dict[str, Field] = {field.path: field for field in fields() if field.of in ("", model)}
+    units = "Weights have no unit, times are seconds" if kind == "device" else "Numbers have units"
+    first = f"# A {kind} of your own{f', begun from {name}' if name else ''}. {units}, and a source says whence"
     head = [f"{first} they are.", "# `rpusim explain FIELD` says more of each field.", ""]
     return "\n".join([*head, *_block(document, kind, by_path, 0)]).rstrip() + "\n"
 

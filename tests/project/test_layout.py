@@ -67,7 +67,7 @@ ROOMS: dict[str, str] = {
     "reports.curves": "arch.contract kernels.devices workloads.cells reports.words reports.page",
     "reports.fit_page": "reports.words reports.page workloads.fit workloads.results",
     "reports.learn_page": "reports.words reports.page reports.study_page workloads.learn workloads.results",
-    "reports.guide": "arch kernels workloads.results workloads.runs workloads.explore",
+    "reports.guide": "arch kernels workloads.cells workloads.results workloads.runs workloads.explore",
     "reports.cli": "arch kernels workloads reports",
 }
 """What each room may import beside itself and `rpusim.errors`, rooms or whole floors; none imports a room below it."""

@@ -30,7 +30,7 @@ def show_devices(
     """Draw how a device responds to pulses.
 
     NAME is a preset, a model such as soft-bounds, a file of your own (FILE.yaml, FILE.py:CLASS); without it, a table of
-    the presets.
+    the presets and models.
     """
     from rpusim.reports.curves import devices, response_svg, response_text
     from rpusim.reports.words import tables

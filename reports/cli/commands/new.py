@@ -21,9 +21,9 @@ from rpusim.reports.cli.output import say_where
 def new_file(kind: str, like: str | None, out: Path | None, ask: bool | None) -> None:
     """Write a commented file to begin with.
 
-    KIND is chip, experiment or study. The file says what a preset says, with the meaning, the accepted values and the
-    default of each field above it; fields that it does not have are there as comments. On a terminal a few questions
-    are asked; an empty answer keeps what stands in brackets.
+    KIND is chip, device, experiment or study. The file says what a preset says (of a device, a preset or a model), with
+    the meaning, the accepted values and the default of each field above it; fields that it does not have are there as
+    comments. On a terminal a few questions are asked; an empty answer keeps what stands in brackets.
     """
     from rpusim.reports.guide import new
 
@@ -36,9 +36,11 @@ def new_file(kind: str, like: str | None, out: Path | None, ask: bool | None) ->
     if asked and like is None:
         like = click.prompt(f"Begin with which {kind}? (`rpusim presets` lists them)", new.DEFAULTS[kind], err=True)
     document = new.beginning(kind, like)
-    document["name"] = path.stem
+    if kind != "device":
+        document["name"] = path.stem
     if asked:
-        for field, words in new.QUESTIONS[kind]:
+        asked_for = (each for each in new.QUESTIONS[kind] if new.at(document, each[0]) is not None or kind != "device")
+        for field, words in asked_for:
             answer = click.prompt(words, str(new.at(document, field)), err=True)
             new.answered(document, field, answer)
     new.write(path, new.commented(document, kind, like or new.DEFAULTS[kind]))

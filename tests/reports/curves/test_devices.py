@@ -22,7 +22,10 @@ def test_the_table_has_every_preset_with_its_source(rpusim):
         assert preset.source in words
     assert max(map(len, outcome.stdout.splitlines())) <= 80
     listed = json.loads(rpusim("devices", "--json").stdout)
-    assert [row["name"] for row in listed] == list(DEVICES)
+    assert [row["name"] for row in listed if row["kind"] == "preset"] == list(DEVICES)
+    models = [row["name"] for row in listed if row["kind"] == "model"]
+    assert models == [name for name in PULSED if name not in DEVICES]
+    assert all(re.search(rf"^{name} +[\d,.]+ ", outcome.stdout, flags=re.MULTILINE) for name in models)
 
 
 def test_a_response_is_drawn_with_its_symmetry_point_and_key_figures(rpusim):
