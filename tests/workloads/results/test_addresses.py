@@ -16,7 +16,7 @@ from rpusim.arch.mapping.assumed_activity import assumed_activity
 from rpusim.arch.mapping.placement import place
 from rpusim.arch.schedule.plan import make_plan
 from rpusim.arch.schedule.schedules import run
-from rpusim.workloads.runs.inputs import load_network
+from rpusim.workloads.runs.given_network import load_network
 
 DOCUMENT = (Path(__file__).parents[3] / "docs" / "results.md").read_text(encoding="utf-8")
 ROWS = re.findall(r"^\| `([\w-]+)` on `([\w-]+)`, (training|inference) \| ([\d.]+) % \|$", DOCUMENT, re.MULTILINE)
