@@ -197,11 +197,12 @@ def at_home(
     if homes.added is not None:
         task.raise_(pick(homes.added, chosen))
     first, after = (homes.echo, homes.sends) if homes.echo else (homes.sends, ())
-    bits = partial(work.bits, chosen=chosen)
-    spread(writer, task, first[number] if first else (), bits)
+    bits, parts = partial(work.bits, chosen=chosen), homes.parts[number] if homes.parts else ()
+    at_once = not (homes.echo or homes.later or homes.fed is not None)  # so that routers may copy what both kinds read
+    spread(writer, task, first[number] if first else (), bits, parts if at_once else ())
     if homes.fed is not None:
         task.raise_(pick(homes.fed, chosen))
     for stage in homes.later[number % each] if homes.later else ():
         stage.write(writer, task, work, block, chosen)
-    spread(writer, task, after[number] if after else (), bits, homes.parts[number] if homes.parts else ())
+    spread(writer, task, after[number] if after else (), bits, () if at_once else parts)
     writer.in_order(task, done, chosen, len(work))

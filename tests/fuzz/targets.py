@@ -34,6 +34,7 @@ from rpusim.workloads.cells import training_cells
 from rpusim.workloads.results import run_folder
 from rpusim.workloads.runs import checkpoint, inputs, settings
 from rpusim.workloads.runs.estimate import map_network, time_network
+from rpusim.workloads.runs.given_network import load_network
 
 NETWORK, CHIP = "fcn-digits", "reram-512"
 
@@ -57,7 +58,7 @@ class Targets:
         }
         self._chips = [path.read_text(encoding="utf-8") for path in sorted(chips.FOLDER.glob("*.yaml"))]
         self._experiments = [path.read_text(encoding="utf-8") for path in sorted(settings.FOLDER.glob("*.yaml"))]
-        self._small = inputs.load_network(NETWORK)
+        self._small = load_network(NETWORK)
         self._chip = Chip.load(CHIP)
         self._whole = folder / "whole"
         save(time_network(self._small, self._chip, 1, True, "sequential"), self._whole)
@@ -130,7 +131,7 @@ class Targets:
             if chance.random() < 0.95
             else chance.choice((f"{path}:bild", f"{path}:", "fcn-digit", "\0.py:f"))
         )
-        network = inputs.load_network(name, chance.random() < 0.5)
+        network = load_network(name, chance.random() < 0.5)
         time_network(network, self._chip, 1, False, "sequential")
 
     # --- what a run leaves --------------------------------------------------------------------------------------------

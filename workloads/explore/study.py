@@ -26,10 +26,9 @@ from rpusim.arch.contract.configuration import find_yaml, parse, read_yaml, ship
 from rpusim.arch.contract.sourced import Frozen, Several
 from rpusim.arch.schedule.schedules import Schedule
 from rpusim.errors import InputError, nearest, written
-from rpusim.workloads.cells.own_devices import described
 from rpusim.workloads.explore.claims import Claim, Paper, found
 from rpusim.workloads.results.measures import MEASURES
-from rpusim.workloads.runs.settings import file_name
+from rpusim.workloads.runs.settings import described, file_name
 
 FOLDER = Path(__file__).parent / "studies"
 """Where the studies that ship lie."""

@@ -45,13 +45,13 @@ FOLDER = zoo.FOLDER / "experiments"
 """Where the experiments that ship lie."""
 
 
-def _described(given: object) -> object:
+def described(given: object) -> object:
     """Write a device that is an object as a mapping; files, names and mappings need no torch."""
     if isinstance(given, str | dict):
         return given
-    from rpusim.workloads.cells.own_devices import described
+    from rpusim.workloads.cells import own_devices
 
-    return described(given)
+    return own_devices.described(given)
 
 
 def _with_fresh_weights(schedule: object) -> object:
@@ -235,7 +235,7 @@ class Experiment(Sourced):
     network: str
     data: str
     chip: str | dict[str, Any]
-    device: Annotated[str | dict[str, Any], BeforeValidator(_described)]
+    device: Annotated[str | dict[str, Any], BeforeValidator(described)]
     bias: Literal["column", "digital"]
     exclude: Annotated[tuple[str, ...], Several] = ()
     recipe: Recipe

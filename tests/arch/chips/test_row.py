@@ -40,7 +40,7 @@ def test_kinds_of_tiles_have_their_own_numbers_on_every_chip() -> None:
 
 
 def test_a_message_between_chips_takes_as_long_and_costs_as_much_as_by_hand() -> None:
-    """From chip 0 to chip 2: 40 words of 16 bits over two links of 64 GB/s and 2 ns, at 0.5 pJ per bit and link."""
+    """From chip 0 to chip 2: 40 words of 16 bits, a header of 32, over two links of 64 GB/s and 2 ns, 0.5 pJ a bit."""
     network, one = chain(8, 40, 8), with_tiles(Chip.load("reram-512"), 1)
     placement = place(network, several(one, 3))
     far = placement.layers[1].blocks[0]
@@ -58,14 +58,14 @@ def test_a_message_between_chips_takes_as_long_and_costs_as_much_as_by_hand() ->
     events = run(plan, activity, "sequential")
     on_links = np.flatnonzero(np.array([part == "chip link" for part in plan.station_parts])[events.station])
     assert [plan.stations[station] for station in events.station[on_links]] == ["chip link 0-1", "chip link 1-2"]
-    assert events.amount[on_links].tolist() == [40 * 16] * 2 and set(events.op[on_links]) == {Op.SEND}
-    assert events.duration[on_links].tolist() == [1_250] * 2  # 640 bits at 512 Gb/s
+    assert events.amount[on_links].tolist() == [40 * 16 + 32] * 2 and set(events.op[on_links]) == {Op.SEND}
+    assert events.duration[on_links].tolist() == [1_313] * 2  # 672 bits at 512 Gb/s
     assert events.start[on_links[1]] == events.end[on_links[0]] + 2_000
     ledger, _ = Pricer(plan).piece(events, activity, None)
     joules = {part: 0 for part, _, _ in ledger.energy}
     for (part, _, _), zeptojoules in ledger.energy.items():
         joules[part] += zeptojoules
-    assert joules["chip link"] == 2 * 640 * 500_000_000  # 0.5 pJ are 5e8 zJ
+    assert joules["chip link"] == 2 * 672 * 500_000_000  # 0.5 pJ are 5e8 zJ
 
 
 def test_links_have_an_area_and_circuits_of_a_chip_are_there_in_each() -> None:

@@ -85,6 +85,6 @@ def recurrent(read: bool, shared: bool) -> Graph:
 def test_a_recurrent_layer_is_read_and_reads_what_is_its_own() -> None:
     layout = laid_out(recurrent(True, False), 2)
     assert layout.memory > 2 * math.prod((3, 4)) and len(layout.instructions) == 1 + 2 * 3 + 2
-    for read, shared in ((False, False), (True, True)):
-        with pytest.raises(Unsuitable, match="whose outputs nobody reads, or whose inputs others read"):
-            laid_out(recurrent(read, shared), 2)
+    assert laid_out(recurrent(False, False), 2).memory < layout.memory  # nothing learns from what nobody reads
+    with pytest.raises(Unsuitable, match="whose outputs nobody reads, or whose inputs others read"):
+        laid_out(recurrent(True, True), 2)

@@ -78,7 +78,7 @@ def test_a_point_that_fails_is_recorded_and_stops_nothing(tmp_path: Path) -> Non
     states = {(p["settings"]["tiles.0.adc.bits"], p["settings"]["tiles.0.count"]): p for p in document["points"]}
     assert document["failures"] == 3 and states[6, 64]["state"] == "done"
     assert "less than or equal to 24" in states[30, 64]["why"]
-    assert "needs 2 arrays, but 1 of 1 are left" in states[6, 1]["why"]
+    assert "needs 2 arrays of 'reram' (512 x 512 weights), but 1 of 1 are left" in states[6, 1]["why"]
 
 
 def test_the_front_holds_whatever_nothing_beats(tmp_path: Path) -> None:

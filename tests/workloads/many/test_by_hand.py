@@ -30,6 +30,8 @@ BIT, DRIVEN, CONVERTED = 67_187_500, 324_000 * AJ, 360_000 * AJ
 CELL, LINE = 1920 * AJ, 1024 * AJ
 """zJ of a cell, (0.2 V)^2 / 500 kOhm for 24 ns, and of a line of 512 cells of 50 aF, from 0 V to 0.2 V."""
 ADD, MULTIPLY, COMPARE, LOOK_UP = (1000 * AJ * fj for fj in (265, 565, 265, 234))
+HELD, HELD_ONE = (16 * (words * 3000 + 3900) * AJ for words in (2, 1))
+"""zJ of registers (gates-28nm/lane-registers, 16 b a word): two words read, or one in a table, and one written."""
 
 
 class Lstm(nn.Module):
@@ -82,11 +84,13 @@ def test_two_steps_of_an_lstm(tmp_path: Path, engine: str) -> None:
         ("array", "lstm.ih_l0"): 2 * 3 * (8 * CELL + LINE),
         ("ADC", "lstm.ih_l0"): 2 * 8 * CONVERTED,
         ("digital unit", "lstm.ih_l0"): scaled,
+        ("registers", "lstm.ih_l0"): 2 * 8 * 2 * HELD,
         ("buffer", "lstm.hh_l0"): (2 * 2 + 2) * 16 * BIT,
         ("input drivers", "lstm.hh_l0"): 2 * 2 * DRIVEN,
         ("array", "lstm.hh_l0"): 2 * 2 * (8 * CELL + LINE),
         ("ADC", "lstm.hh_l0"): 2 * 8 * CONVERTED,
         ("digital unit", "lstm.hh_l0"): scaled + 2 * 2 * (5 * straight + rule),
+        ("registers", "lstm.hh_l0"): 2 * 8 * 2 * HELD + 2 * 2 * (5 * (3 * HELD + HELD_ONE) + 8 * HELD),
     }
 
 
@@ -107,4 +111,5 @@ def test_a_convolution_of_two_positions(engine: str) -> None:
         ("array", "0"): 2 * 9 * (2 * CELL + LINE),
         ("ADC", "0"): 2 * 2 * CONVERTED,
         ("digital unit", "0"): 2 * 2 * (MULTIPLY + ADD + COMPARE),
+        ("registers", "0"): 2 * 2 * 3 * HELD,
     }

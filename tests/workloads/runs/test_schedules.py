@@ -189,7 +189,10 @@ class TestReplicas:
         [
             ({"conv4": 2}, r"replicas: 'conv4' is not a layer of rapa-cifar; did you mean 'conv"),
             ({"conv3": 65}, r"replicas: got 65 for layer 'conv3', but an integer from 1 to its 64 vectors"),
-            ({"conv1": 500}, r"layer 'conv1' \(32 x 76\) needs 500 arrays, but 50 of 50 are left"),
+            (
+                {"conv1": 500},
+                r"layer 'conv1' \(32 x 76\) needs 500 arrays of 'rpu' \(4096 x 4096 weights\), but 50 of 50 are left",
+            ),
         ],
     )
     def test_what_cannot_be_is_refused(self, replicas: dict[str, int], sentence: str) -> None:
