@@ -34,8 +34,8 @@ def markdown(rows: list[Document], counts: dict[str, dict[str, int]], version: s
         "# What is proven, and what is not",
         "",
         f"Written by `rpusim validate --known --out` of version {version}, or with `--all`; not edited. "
-        "Without `--all`, rows that take minutes each are left out. [Published figures beside ours](validation.md) says "
-        "what kinds, tolerances and verdicts mean. An interval is of 95 %, over seeds.",
+        "Without `--all`, rows that take minutes each are left out. [Published figures beside ours](validation.md) "
+        "says what kinds, tolerances and verdicts mean. An interval is of 95 %, over seeds.",
         "",
     ]
     if not_run:
