@@ -30,7 +30,7 @@ def test_parts_that_nobody_gives_are_left_out(measured: Measured) -> None:
     found = document.result(measured, operations_per_sample=10, provenance=[]).document
     assert list(found) == [
         *("schema", "network", "chip", "version", *COST),
-        *("activity", "storage", "wires", "analysis", "sensitivity", "provenance"),
+        *("floor", "activity", "storage", "wires", "analysis", "sensitivity", "provenance"),
     ]
     assert list(found["time"]) == ["per_sample_s", "total_s", "samples_per_s"]
 
@@ -49,7 +49,7 @@ def test_every_part_has_its_place(measured: Measured) -> None:
     assert list(found) == [
         *("schema", "title", "network", "chip", "training", "seed", "version", "assumption", "accuracy"),
         *COST,
-        *("activity", "storage", "wires", "endurance", "analysis", "sensitivity", "provenance", "wall", "what_if"),
+        *("floor", "activity", "storage", "wires", "endurance", "analysis", "sensitivity", "provenance", "wall", "what_if"),
     ]
 
 
