@@ -49,7 +49,18 @@ def test_every_part_has_its_place(measured: Measured) -> None:
     assert list(found) == [
         *("schema", "title", "network", "chip", "training", "seed", "version", "assumption", "accuracy"),
         *COST,
-        *("floor", "activity", "storage", "wires", "endurance", "analysis", "sensitivity", "provenance", "wall", "what_if"),
+        *(
+            "floor",
+            "activity",
+            "storage",
+            "wires",
+            "endurance",
+            "analysis",
+            "sensitivity",
+            "provenance",
+            "wall",
+            "what_if",
+        ),
     ]
 
 
