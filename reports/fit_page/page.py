@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from rpusim.reports.fit_page import drawings
 from rpusim.reports.fit_page.drawings import Document
-from rpusim.reports.page.page import TEMPLATES
+from rpusim.reports.page.filling import TEMPLATES, template
 from rpusim.reports.words import fit
 
 FOLDER = Path(__file__).parent / "templates"
@@ -17,15 +16,8 @@ FOLDER = Path(__file__).parent / "templates"
 
 def page(document: Document) -> str:
     """Write the page of a fit. document: of schema ``rpusim-fit-1``. Returns the HTML document."""
-    environment = Environment(
-        loader=FileSystemLoader([FOLDER, TEMPLATES]),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
     style = "\n".join(path.read_text(encoding="utf-8") for path in (TEMPLATES / "report.css", FOLDER / "fit.css"))
-    return environment.get_template("fit.html").render(
+    return template("fit.html", FOLDER).render(
         style=Markup(style),
         title=fit.title(document),
         subtitle=fit.subtitle(document),

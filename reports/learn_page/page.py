@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from rpusim.reports.page.page import TEMPLATES
+from rpusim.reports.page.filling import TEMPLATES, template
 from rpusim.reports.page.svg import WIDTH, drawing, element, text, tip
 from rpusim.reports.words import learn
 from rpusim.reports.words.learn import Document
@@ -18,15 +17,8 @@ _LEFT, _RIGHT, _TOP, _ROW = 210.0, 150.0, 34.0, 34.0
 
 def page(document: Document) -> str:
     """Write the page. document: of schema ``rpusim-learn-1``. Returns the HTML document."""
-    environment = Environment(
-        loader=FileSystemLoader([FOLDER, TEMPLATES]),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
     style = "\n".join(path.read_text(encoding="utf-8") for path in (TEMPLATES / "report.css", FOLDER / "learn.css"))
-    return environment.get_template("learn.html").render(
+    return template("learn.html", FOLDER).render(
         style=Markup(style),
         title=learn.title(document),
         subtitle=learn.subtitle(document),

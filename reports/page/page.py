@@ -7,19 +7,16 @@ printed and read without a network. The template holds no arithmetic; figures co
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from rpusim.reports.page import charts, error_curves, floor_plan, tornado
+from rpusim.reports.page.filling import TEMPLATES, template
 from rpusim.reports.trace.recorded import Trace
 from rpusim.reports.words import figures, insight, wires
 from rpusim.reports.words.figures import Document
 from rpusim.reports.words.readable import age, count, percent, si, significant
-
-TEMPLATES = Path(__file__).parent / "templates"
 
 
 def page(document: Document, events: Trace | None = None) -> str:
@@ -31,20 +28,13 @@ def page(document: Document, events: Trace | None = None) -> str:
 
     Returns the HTML document.
     """
-    environment = Environment(
-        loader=FileSystemLoader(TEMPLATES),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
     sources = figures.provenance(document)
     accuracy = document.get("accuracy")
     squares, left_out = charts.arrays(document)
     plan, plan_note = floor_plan.floor_plan(document)
     drawn, drawn_note, phases = charts.timeline(events, document) if events is not None else ("", "", [])
     wall = document.get("wall")
-    return environment.get_template("report.html").render(
+    return template("report.html").render(
         style=Markup((TEMPLATES / "report.css").read_text(encoding="utf-8")),
         script=Markup((TEMPLATES / "report.js").read_text(encoding="utf-8")),
         title=figures.title(document),

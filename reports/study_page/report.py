@@ -12,10 +12,10 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from rpusim.reports.page.page import TEMPLATES
+from rpusim.reports.page import filling
+from rpusim.reports.page.filling import TEMPLATES
 from rpusim.reports.study_page import curves
 from rpusim.reports.study_page.axes import Axis, axes
 from rpusim.reports.study_page.claims import pictured
@@ -90,15 +90,8 @@ def page(document: Document) -> str:
 
 def render(template: str, document: Document, known: list[Axis], chosen: list[int], **words: Any) -> str:
     """Fill a template of this room with words, the style, the script, and the data that the script works with."""
-    environment = Environment(
-        loader=FileSystemLoader([FOLDER, TEMPLATES]),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
     style = "\n".join((_text(TEMPLATES / "report.css"), _text(FOLDER / "figures.css"), _text(FOLDER / "study.css")))
-    return environment.get_template(template).render(
+    return filling.template(template, FOLDER).render(
         style=Markup(style),
         figure_style=Markup(figure_style()),
         script=Markup(_text(FOLDER / "study.js")),

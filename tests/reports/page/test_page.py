@@ -113,7 +113,7 @@ def test_drawings_are_labelled_in_words(html):
 
 
 def test_both_colour_schemes_define_the_same_colours():
-    from rpusim.reports.page.page import TEMPLATES
+    from rpusim.reports.page.filling import TEMPLATES
 
     css = (TEMPLATES / "report.css").read_text()
     schemes = [set(re.findall(r"(--[\w-]+):", block)) for block in re.findall(r":root \{([^}]*)\}", css)]

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from rpusim.reports.cli.schema import problem, schema_of
-from rpusim.reports.page.page import TEMPLATES
+from rpusim.reports.page.filling import TEMPLATES
 from rpusim.reports.study_page import page, report
 from rpusim.reports.study_page.axes import axes, metric_axis, setting_axis
 from rpusim.reports.study_page.front import FRAME, best_pairs, listed
