@@ -302,12 +302,13 @@ class Traffic:
     def taken(self, number: int) -> tuple[tuple[Integers, Integers], ...]:
         """Count what the vectors of a sum take out of the buffers at its homes; what is made there is at hand.
 
-        number: of the sum. Returns for every row home of a replica (vectors,) bits that waited there for the sum, and
-        (vectors,) bits of what the layer at these homes reads, too, or of samples that are there from the start.
+        number: of the sum. Returns for every row home, as if its replica did all vectors, (vectors,) bits that waited
+        there for the sum, and (vectors,) bits of what the layer at these homes reads, too, or of samples that are there
+        from the start.
         """
         placed, chip = self._home(number), self._placement.chip
         found = []
-        for home in placed.row_homes[: len(placed.row_splits)]:
+        for home in placed.row_homes:
             alone, beside = np.zeros((2, placed.layer.vectors), np.int64)
             for source in self._network.predecessors(number):
                 if source == INPUT:

@@ -106,8 +106,9 @@ class DigitalStages:
 
     def sum(self, work: Work, made: SumPlan) -> Stages:
         """Return what homes do to make a sum: take its parts out of the buffer, then as behind a layer."""
-        at, (stages, _) = work.position, self.forward(work, made)
-        taken = [(plain(parts[at]), plain(beside[at])) for parts, beside in made.taken]
+        stages, _ = self.forward(work, made)
+        bits = np.array(made.taken).reshape(-1, len(stages), 2, work.layer.placed.layer.vectors)
+        taken = [[plain(each) for each in bits[work.replica, home, :, work.position].T] for home in range(len(stages))]
         return [[Stage(0, parts=p, read=b), *its] for (p, b), its in zip(taken, stages, strict=True)]
 
     def error(self, work: Work, made: SumPlan | None = None) -> Stages:

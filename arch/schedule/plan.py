@@ -148,8 +148,9 @@ class SumPlan:
     errors:         (part, messages[h]) for the same stages: messages of row home h with their error, in bits per
                     position.
     inputs:         messages of the network's input to the homes, as far as that is a part; as those of a layer.
-    taken:          for every row home of a replica (vectors,) bits that each vector takes out of its buffer, where they
-                    waited for the sum, and (vectors,) bits that it reads there beside the home layer, see `shared`.
+    taken:          for every row home, as if its replica did all vectors, (vectors,) bits that each vector takes out of
+                    its buffer, where they waited for the sum, and (vectors,) bits that it reads there beside the home
+                    layer, see `shared`.
     frees:          (part, positions that each vector is the last to take), for the same stages as `needs`.
     shared:         of every row home of the stage of which the sum takes what its home layer reads, too: messages, with
                     the bits per position that both take; () if there is none.

@@ -293,7 +293,7 @@ def _waiting(layer: LayerPlan, home: Block) -> int:
 
 def _parts(layer: LayerPlan, home: Block) -> int:
     """Return the bits of a sample that wait at a row home to be summed, as if its replica did all vectors."""
-    number = home.tile % layer.placed.grid // len(layer.placed.column_splits)
+    number = home.tile // len(layer.placed.column_splits)
     return sum(int(made.taken[number][0].sum()) for made in layer.sums)
 
 

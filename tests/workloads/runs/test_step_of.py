@@ -7,7 +7,7 @@ probability may fire in one way and not in the other.
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -242,25 +242,23 @@ def test_so_do_many_conversions_and_what_is_partly_frozen(network: str, cell: st
 
 
 def _compare(network: str, config: AnalogConfig, told_apart: bool) -> None:
-    """Train a network in both ways, four mini-batches and a smaller one, and compare all that is left."""
-    (ours, log), (theirs, their_log) = _both(network, config, told_apart)
-    x, y = _samples(4 * BATCH + 2)
-    step = _step(network, ours, log)
-    torch.manual_seed(7)
-    losses = step.train(x[: 4 * BATCH], y[: 4 * BATCH], BATCH, RATE) + step.train(x[-2:], y[-2:], 2, RATE)
-    drawn = torch.get_rng_state()
-    torch.manual_seed(7)
-    their_losses = _by_torch(theirs, True, x, y, BATCH)
-    assert torch.equal(drawn, torch.get_rng_state())
-    assert log is not None and their_log is not None and log.step == their_log.step == 5
-    rows, their_rows = log.take(), their_log.take()
-    assert _differs(rows, their_rows) <= 0.02
-    # Up to the first mini-batch in which rounding decided something losses are the same, then as good as the same.
-    same = [_differs(rows.select(rows.step == k), their_rows.select(their_rows.step == k)) == 0.0 for k in range(5)]
-    first = [*same, False].index(False)
-    np.testing.assert_allclose(losses[:first], their_losses[:first], rtol=1e-4, atol=1e-5)
-    np.testing.assert_allclose(losses[first:], their_losses[first:], rtol=0.02)
-    states = zip(ours.state_dict().items(), theirs.state_dict().items(), strict=True)
+    """Train a network in both ways, four mini-batches and a smaller one, and compare all that is left.
+
+    States are compared before the first mini-batch in which rounding decided something, for all that follows differs.
+    In that one, few rows do, and the loss hardly, unless it decided whether to read again: that has other noise.
+    """
+    ours, theirs = _trained(network, config, told_apart, 5)
+    same = [_differs(ours.rows_of(k), theirs.rows_of(k)) == 0.0 for k in range(5)]
+    if (first := [*same, False].index(False)) < 5:
+        rows, their_rows = ours.rows_of(first), theirs.rows_of(first)
+        again = rows.passes != their_rows.passes
+        assert (again & (rows.layer == rows.layer[np.argmax(again)])).sum() <= 2  # where it began
+        assert _differs(rows, their_rows) <= (0.5 if again.any() else 0.1)
+        if not again.any():
+            assert ours.losses[first] == pytest.approx(theirs.losses[first], rel=0.02)
+        ours, theirs = _trained(network, config, told_apart, first)
+    np.testing.assert_allclose(ours.losses, theirs.losses, rtol=1e-4, atol=1e-5)
+    states = zip(ours.model.state_dict().items(), theirs.model.state_dict().items(), strict=True)
     for (name, mine), (_, other) in states:
         if isinstance(mine, torch.Tensor):
             off = (mine.float() - other.float()).abs() > 1e-5 * max(1.0, _largest(other))
@@ -268,9 +266,39 @@ def _compare(network: str, config: AnalogConfig, told_apart: bool) -> None:
             assert int(off.sum()) <= max(0.02 * off.numel(), line), name
         else:
             assert str(mine) == str(other), name  # counters and names of the random numbers
-    for mine, other in zip(ours.modules(), theirs.modules(), strict=True):
+    for mine, other in zip(ours.model.modules(), theirs.model.modules(), strict=True):
         if isinstance(mine, AnalogLayer):
             assert isinstance(other, AnalogLayer) and mine.calls == other.calls
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A network after some mini-batches, with the loss of each and all rows of activity."""
+
+    model: nn.Module
+    losses: list[float]
+    rows: Activity
+
+    def rows_of(self, step: int) -> Activity:
+        return self.rows.select(self.rows.step == step)
+
+
+def _trained(network: str, config: AnalogConfig, told_apart: bool, batches: int) -> tuple[Trained, Trained]:
+    """Train a network compiled and by torch; ``batches``: how many of five mini-batches, the last of two samples."""
+    (ours, log), (theirs, their_log) = _both(network, config, told_apart)
+    assert log is not None and their_log is not None
+    x, y = _samples(4 * BATCH + 2)
+    x, y = x[: batches * BATCH], y[: batches * BATCH]
+    step, whole = _step(network, ours, log), min(batches, 4) * BATCH
+    torch.manual_seed(7)
+    losses = step.train(x[:whole], y[:whole], BATCH, RATE) if batches else []
+    losses += step.train(x[whole:], y[whole:], 2, RATE) if batches == 5 else []
+    drawn = torch.get_rng_state()
+    torch.manual_seed(7)
+    their_losses = _by_torch(theirs, True, x, y, BATCH) if batches else []
+    assert torch.equal(drawn, torch.get_rng_state())
+    assert log.step == their_log.step == batches
+    return Trained(ours, losses, log.take()), Trained(theirs, their_losses, their_log.take())
 
 
 @pytest.mark.parametrize("network", NETWORKS)
