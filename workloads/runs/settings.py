@@ -176,10 +176,21 @@ class NetworkMapping(Sourced):
 
     fit:  as-is, pack, grow or (with inference) reload, alone or with ways for single layers ("pack,fc=as-is"; see
           `rpusim.arch.mapping.fit.wanted`).
+    placing:  in-order: layers on tiles one after the other; near: tiles near those with which they exchange bits.
+    replicas: balance: copies of layers that make the slowest stage as fast as tiles allow; max: one for every vector.
+    tiles:    how many balance may use; null: those of the chip.
     """
 
     fit: str | dict[str, Any] = "as-is"
+    placing: Literal["in-order", "near"] = "in-order"
+    replicas: Literal["balance", "max"] | None = None
+    tiles: Count | None = None
     source: str = "default"
+
+    @property
+    def is_default(self) -> bool:
+        """Whether nothing of it was set."""
+        return self.model_copy(update={"source": "default", "sources": {}}) == NetworkMapping()
 
     @field_validator("fit")
     @classmethod
@@ -266,7 +277,12 @@ class Experiment(Sourced):
                         f"{name}: got {getattr(self, name)!r} in an experiment with inference, where it would be "
                         f"ignored; accepted: {default!r}"
                     )
-        if self.sharing != Sharing() and not self.replicas:
+        if self.mapping.replicas and (self.replicas or self.inference is not None):
+            other = "replicas by layer" if self.replicas else "inference, where layers have no copies"
+            raise ValueError(
+                f"mapping.replicas: got {self.mapping.replicas!r} in an experiment with {other}; accepted: one of both"
+            )
+        if self.sharing != Sharing() and not self.copied:
             raise ValueError(
                 "sharing: given without replicas, which it is about; accepted: replicas of a layer as well"
             )
@@ -274,7 +290,7 @@ class Experiment(Sourced):
             raise ValueError(
                 "sharing.average_every: given where not all mini-batches are timed; it needs timing: every"
             )
-        if self.replicas and self.elapse == "vector":
+        if self.copied and self.elapse == "vector":
             raise ValueError(
                 "elapse: got 'vector' with replicas, whose vectors it cannot follow; accepted: mini-batch, or no "
                 "replicas"
@@ -313,8 +329,13 @@ class Experiment(Sourced):
     @property
     def _unused(self) -> set[str]:
         """Names fields that were left at defaults which change nothing."""
-        copies = set() if self.replicas else {"replicas", "sharing"}
-        return copies | ({"mapping"} if self.mapping.fit == NetworkMapping().fit else set())
+        copies = set() if self.copied else {"replicas", "sharing"}
+        return copies | ({"mapping"} if self.mapping.is_default else set())
+
+    @property
+    def copied(self) -> bool:
+        """Whether layers have copies."""
+        return bool(self.replicas or self.mapping.replicas)
 
 
 def _plain(fields: Any) -> Any:
