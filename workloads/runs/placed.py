@@ -141,9 +141,10 @@ def place(
     else:  # training is done in software
         network = evaluation = capture(module, input_shape, exclude=exclude)
     check_convertible(network, module)
-    if isinstance(replicas, str) or tiles is not None:
-        _check("replicas", replicas, str, "balance or max, with tiles")
-        replicas = chosen_replicas(network, on, replicas, tiles, bias, cells.layout, fit)
+    if not isinstance(replicas, str) and tiles is not None:
+        _check("replicas", replicas, str, "balance, where tiles are given")
+    if isinstance(replicas, str):
+        replicas = dict(chosen_replicas(network, on, replicas, tiles, bias, cells.layout, fit))
     copies = _copies(replicas or {}, network, cells, timing)
     numbers = {name: each.number for name, each in copies.items()}
     placed = placement.place(network, on, bias, cells.layout, numbers, drawn=True, fit=fit)
