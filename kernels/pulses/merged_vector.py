@@ -271,12 +271,12 @@ def take_vectors(
     fired = rows[0] | rows[1]
     negative, line = np.zeros((vectors, rows.shape[2]), np.uint32), np.empty((vectors, 2, rows.shape[2]), np.uint32)
     for n in range(vectors):
-        word_a, word_b = nb_step_words(base, first + chunks[n, START])
+        step_a, step_b = nb_step_words(base, first + chunks[n, START])
         for word in range(chunks[n, FIRST_WORD], chunks[n, AFTER_WORD]):
             for i in range(height):
                 negative[n, i] = np.uint32(negative[n, i] | rows[1, word, i])
         for i in range(height):
-            line[n, 0, i], line[n, 1, i] = nb_line_words(word_a, word_b, i, 0)
+            line[n, 0, i], line[n, 1, i] = nb_line_words(step_a, step_b, i, 0)
     longest = (chunks[:, AFTER_WORD] - chunks[:, FIRST_WORD]).max()
     blocks, numbers_of_cells = (height + BLOCK - 1) // BLOCK, cells.reshape(-1)
     failures = np.zeros((blocks, vectors), np.int64)
@@ -307,15 +307,15 @@ def take_vectors(
                     at += 1
                 vector = np.uint64(n)
                 for k in range(number):  # no views of the tables: each would be counted, in every turn
-                    i = start + np.uint64(k)
-                    random[k] = nb_bits(line[vector, _FIRST, i], line[vector, _SECOND, i], j)
-                    signs[k] = negative[vector, i]
+                    own_row = start + np.uint64(k)
+                    random[k] = nb_bits(line[vector, _FIRST, own_row], line[vector, _SECOND, own_row], j)
+                    signs[k] = negative[vector, own_row]
                 if train(weight, own, BLOCK, whole, sigma, pulses, signs, below, random, failing, work) == _ZERO:
                     continue
                 first_word, length = chunks[n, FIRST_WORD], at - table[entry, 1]
                 for word in range(length):
-                    here = bits[table[entry, 1] + word]
-                    plus[word, 0], minus[word, 0] = (_ZERO, here) if below else (here, _ZERO)
+                    lit_slots = bits[table[entry, 1] + word]
+                    plus[word, 0], minus[word, 0] = (_ZERO, lit_slots) if below else (lit_slots, _ZERO)
                 for word in range(length, longest):  # of which no pulses come
                     plus[word, 0] = minus[word, 0] = _ZERO
                 for fail in range(number):
@@ -341,7 +341,7 @@ def take_vectors(
 def one_after_the_other(
     weight: np.float32,
     cells: Floats,
-    cell: Integer,
+    cell: int,
     sigma: np.float32,
     i: Integer,
     column: Integer,

@@ -27,7 +27,7 @@ from rpusim.kernels.step.between import functions, windows
 from rpusim.kernels.step.between.families import loops_of, sorting_of
 from rpusim.kernels.step.col import Piece, Room, Tables
 from rpusim.kernels.step.needs import Needs
-from rpusim.kernels.step.on_arrays import arrays, converted, flipped, passes, transfers, updates
+from rpusim.kernels.step.on_arrays import arrays, converted, decay, flipped, passes, transfers, updates
 from rpusim.kernels.step.program import (
     ADD,
     ADDS,
@@ -280,7 +280,13 @@ def loop_of(kinds: Kinds, needs: Needs, parallel: bool, families: Set[str] = fro
     )
     resting = compile_loop(
         updates.rest_tile,
-        rest=compile_loop(arrays.rest, redraw=redraw, **names),
+        rest=compile_loop(
+            arrays.rest,
+            redraw=redraw,
+            approach=compile_loop(decay.approach, counted=False),
+            keep_within=compile_loop(decay.keep_within, counted=False),
+            **names,
+        ),
         **({"show": moving["show"]} if moving else {}),
         **names,
     )

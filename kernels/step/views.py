@@ -15,7 +15,7 @@ from numba.core import types
 from numba.extending import intrinsic
 from numpy.typing import NDArray
 
-from rpusim.kernels.base.loops import Floats, inlined
+from rpusim.kernels.base.loops import Floats, Integers, inlined
 from rpusim.kernels.base.rng import Integer
 
 
@@ -65,6 +65,13 @@ def counts_at(address: Integer, rows: Integer, columns: Integer) -> NDArray[np.i
 def places_at(address: Integer, size: Integer) -> NDArray[np.uint64]:
     """View ``size`` uint64 numbers."""
     found: NDArray[np.uint64] = carray(pointer(address), (size,), np.uint64)
+    return found
+
+
+@inlined
+def integers_at(address: Integer, size: Integer) -> Integers:
+    """View ``size`` int64 numbers."""
+    found: Integers = carray(pointer(address), (size,), np.int64)
     return found
 
 
