@@ -54,7 +54,7 @@ from rpusim.kernels.step.program import (
     SOURCE,
     WHICH,
 )
-from rpusim.kernels.step.views import add_to, part
+from rpusim.kernels.step.views import add_to, part, uncounted
 
 # Injected by `compile_loop`; named here for the reader and for type checkers.
 apply: Any = None
@@ -185,6 +185,7 @@ def run(
     losses: (mini-batches,), filled with their mean losses. between: seconds that pass from each to the next.
     Returns how it ended (see `col.DONE`), after how many whole mini-batches, and at which layer.
     """
+    tables, room, piece, images, classes = uncounted((tables, room, piece, images, classes))
     positions = len(classes) // max(1, len(images))
     for number in range(len(losses)):
         if WITH_LEAKS and number > 0 and between != 0.0:
