@@ -174,7 +174,7 @@ class Sharing(Sourced):
 class NetworkMapping(Sourced):
     """How the network finds its place on the chip.
 
-    fit:  as-is, pack or grow, alone or with ways for single layers ("pack,fc=as-is"; see
+    fit:  as-is, pack, grow or (with inference) reload, alone or with ways for single layers ("pack,fc=as-is"; see
           `rpusim.arch.mapping.fit.wanted`).
     """
 

@@ -33,7 +33,9 @@ GIVEN = "given on the command line"
     type=click.Choice(["merged", "exact"]),
     help="Pulses merged where that is the same in distribution, or all one by one.",
 )
-@click.option("--fit", metavar="WAY[,LAYER=WAY...]", help="How blocks find arrays: as-is, pack or grow.")
+@click.option(
+    "--fit", metavar="WAY[,LAYER=WAY...]", help="How blocks find arrays: as-is, pack, grow or (with inference) reload."
+)
 @sweep
 @click.option("--seeds", type=int, help="Run it with so many seeds, from 0, as a study.")
 @workers
