@@ -87,7 +87,12 @@ class Inputs:
         replicas, source = self.experiment.replicas, self.experiment.sources.get("replicas", self.experiment.source)
         numbers = self.experiment.numbers("experiment")
         return [
-            *(row for row in numbers if replicas or not row["field"].startswith("experiment.sharing.")),
+            *(
+                row
+                for row in numbers
+                if (replicas or not row["field"].startswith("experiment.sharing."))
+                and (row["value"] or row["field"] != "experiment.waterfall")
+            ),
             *(
                 {"field": f"experiment.replicas.{name}", "value": number, "unit": "1", "source": source}
                 for name, number in replicas.items()
