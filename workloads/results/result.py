@@ -49,11 +49,14 @@ for _dumper in (yaml.SafeDumper, yaml.Dumper):
     _dumper.add_representer(Part, _dumper.represent_dict)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Drawing:
     """A drawing of a result, which a notebook shows; `save` writes it. svg: the text of an SVG file."""
 
     svg: str
+
+    def __repr__(self) -> str:
+        return f"<Drawing: {len(self.svg)} characters of SVG; .save(file) writes it>"
 
     def save(self, path: str | Path) -> None:
         """Write the drawing to a file, such as curve.svg; InputError if it cannot be written."""
