@@ -2,8 +2,9 @@
 
     python docs/making/notebooks.py        runs every cell and stores what it shows; nothing but rpusim is needed
 
-A notebook's cells run one after the other in a folder of their own that is empty, and in one process. What the last line
-of a cell is worth is shown as Jupyter would: as HTML or SVG where it has that, else as text; so is what was printed.
+A notebook's cells run one after the other in a folder of their own that is empty, and in one process. What the last
+line of a cell is worth is shown as Jupyter would: as HTML or SVG where it has that, else as text; so is what was
+printed.
 """
 
 from __future__ import annotations

@@ -42,18 +42,20 @@ def bottleneck(plan: Plan, ledger: Ledger, path: Mapping[str, float] | None = No
     if not path or whole <= 0:
         sentence = f"The {_several(part)} set the pace: one of them is at work {share:.0%} of the time; the busiest, "
         return found | {"sentence": f"{sentence}{named}, {busy:.0%}."}
-    first, own = max(path, key=lambda kind: path[kind]), path.get(part, 0.0) / whole
+    first = max(path, key=lambda kind: (path[kind], kind == part))
+    own = path.get(part, 0.0) / whole
     found |= {"critical_fraction": own, "critical_part": first}
-    if own * whole >= path[first]:
+    if first == part:
         sentence = (
-            f"The {_several(part)} set the pace: one of them is at work {share:.0%} of the time, and they take {own:.0%} "
-            f"of the critical path; the busiest, {named}, {busy:.0%}."
+            f"The {_several(part)} set the pace: one of them is at work {share:.0%} of the time, and they take "
+            f"{own:.0%} of the critical path; the busiest, {named}, {busy:.0%}."
         )
     else:
         pace = f"{first.capitalize()} sets" if first == WAITING else f"The {_several(first)} set"
         sentence = (
-            f"{pace} the pace, with {path[first] / whole:.0%} of the critical path; the {_several(part)} are busier, one "
-            f"of them is at work {share:.0%} of the time (the busiest, {named}, {busy:.0%}), but take {own:.0%} of it."
+            f"{pace} the pace, with {path[first] / whole:.0%} of the critical path; the {_several(part)} are busier, "
+            f"one of them is at work {share:.0%} of the time (the busiest, {named}, {busy:.0%}), but take {own:.0%} of "
+            "it."
         )
     return found | {"sentence": sentence}
 

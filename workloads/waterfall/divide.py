@@ -108,8 +108,8 @@ def _check(model: nn.Module) -> None:
     if not tiles or not all(isinstance(tile, InferenceTile) for tile in tiles):
         raise InputError(
             f"waterfall: {type(model).__name__} has {'arrays that learn by pulses' if tiles else 'no arrays'}; "
-            "accepted: a network whose cells are programmed, such as rpusim.place(module, chip, shape, device='inference-pcm') "
-            "returns, or an experiment with inference"
+            "accepted: a network whose cells are programmed, such as rpusim.place(module, chip, shape, "
+            "device='inference-pcm') returns, or an experiment with inference"
         )
 
 

@@ -46,7 +46,7 @@ TIMED = st.tuples(
 )
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=10, deadline=None)
 @given(TIMED)
 def test_what_sets_the_pace_takes_most_of_the_critical_path(case: tuple[str, str, str, int]) -> None:
     network, chip, schedule, samples = case
@@ -56,7 +56,7 @@ def test_what_sets_the_pace_takes_most_of_the_critical_path(case: tuple[str, str
     except InputError:
         assume(False)
     path, said = found["analysis"]["critical_path"]["by_part"], found["bottleneck"]
-    assert said["critical_part"] == max(path, key=lambda kind: path[kind])
+    assert path[said["critical_part"]] == max(path.values())
     assert said["critical_fraction"] == pytest.approx(path.get(said["part"], 0.0) / sum(path.values()))
     leads, _, rest = said["sentence"].partition(" the pace")
     assert leads.lower().startswith((f"the {said['critical_part']}".lower(), said["critical_part"])), said
@@ -66,7 +66,9 @@ def test_what_sets_the_pace_takes_most_of_the_critical_path(case: tuple[str, str
 
 def test_a_busy_kind_that_nothing_waits_for_does_not_set_the_pace(plan: Plan) -> None:
     kinds = dict.fromkeys(plan.station_parts, 10)
-    ledger: Any = SimpleNamespace(occupied_ps=kinds | {"array": 60}, time_ps=100, busy_ps=dict.fromkeys(plan.stations, 5))
+    ledger: Any = SimpleNamespace(
+        occupied_ps=kinds | {"array": 60}, time_ps=100, busy_ps=dict.fromkeys(plan.stations, 5)
+    )
     of = bottleneck(plan, ledger, {"array": 30.0, "buffer": 70.0})
     assert of["sentence"].startswith("The buffers set the pace, with 70% of the critical path; the arrays are busier")
     assert (of["part"], of["critical_part"], of["critical_fraction"]) == ("array", "buffer", 0.3)

@@ -331,10 +331,6 @@ def test_a_result_says_how_its_pulses_were_computed_and_why(small: rpusim.Result
     assert asked["pulses"]["sentence"] == "Every pulse was computed on its own: asked for."
 
 
-OWN = """
-import torch
-from torch import nn
-
 def test_weights_that_were_clipped_are_told_once(few_digits: Path) -> None:
     bounds = {"device.w_max": 0.05, "device.w_min": -0.05}
     with warnings.catch_warnings(record=True) as told:
@@ -343,6 +339,10 @@ def test_weights_that_were_clipped_are_told_once(few_digits: Path) -> None:
     layers = [str(each.message).partition(":")[0] for each in told if each.category is ClippedWeights]
     assert layers == ["fc1", "fc2", "fc3"]
 
+
+OWN = """
+import torch
+from torch import nn
 
 class Own(nn.Module):
     def __init__(self):
