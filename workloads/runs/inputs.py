@@ -173,8 +173,8 @@ def load(experiment: Experiment, given: Data | None = None) -> Inputs:
         check_turns(placement, cells)
         if placement.reloads and experiment.waterfall:
             raise InputError(
-                f"waterfall: got {experiment.waterfall} with mapping.fit: reload, where weights are programmed anew for "
-                "every sample, so that causes do not act on one programmed network; accepted: 0, or another fit"
+                f"waterfall: got {experiment.waterfall} with mapping.fit: reload, where weights are programmed anew "
+                "for every sample, so that causes do not act on one programmed network; accepted: 0, or another fit"
             )
     with experiment.speaks("chip"):
         if experiment.inference is not None:
