@@ -279,6 +279,30 @@ class Tile(torch.nn.Module, ABC):
                 **active,
             )
 
+    @property
+    def forward_io(self) -> IOParameters:
+        """The periphery that multiplications go through forwards."""
+        return self._forward_io
+
+    def read_through(self, io: IOParameters) -> None:
+        """Multiply forwards through another periphery from now on, with the lines that the tile's name draws for it."""
+        self._forward_io = io
+        self._named_anew(self._stream)
+
+    def begin_anew(self, seed: int) -> None:
+        """Draw lines and noise of another seed from now on, as if the tile had not been used yet."""
+        self._counters = dict.fromkeys(self._counters, 0)
+        self._named_anew((seed, *self._stream[1:]))
+
+    def _numbers(self) -> tuple[int, int]:
+        return self.layer, self.tile
+
+    def _named_anew(self, stream: tuple[int, int, int]) -> None:
+        """Take a name for random numbers; the log goes on to know the tile by its number on the chip."""
+        numbers = self._numbers()
+        self._name(*stream)
+        self.layer, self.tile = numbers
+
     def get_extra_state(self) -> dict[str, Any]:
         """Give the counters and the name, which travel with `state_dict`."""
         return {"counters": dict(self._counters), "stream": self._stream}

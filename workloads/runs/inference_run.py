@@ -36,6 +36,7 @@ from rpusim.workloads.runs.dry_run import draws
 from rpusim.workloads.runs.inputs import Inputs
 from rpusim.workloads.runs.step_of import compiled_step, step_taken
 from rpusim.workloads.runs.training_loop import Batches, Training, Watch, train
+from rpusim.workloads.waterfall.divide import divide
 
 ZEPTO, PICO = 1e-21, 1e-12
 """Joules in a zeptojoule, seconds in a picosecond."""
@@ -94,6 +95,24 @@ def run(inputs: Inputs, progress: Progress, watch: Watch) -> Result:
         progress.keep()
         watch(aging.name, len(aging.points) / len(use.times))
 
+    last: dict[str, Any] = {}
+    if experiment.waterfall:
+        twin = on_chip(cells, ActivityLog())
+        twin.load_state_dict(model.state_dict())
+        floating = stage.curve[-1]["test_error"]
+        with surrounding():
+            last["waterfall"] = divide(
+                twin,
+                batches.test_x,
+                batches.test_y,
+                use.times[-1],
+                draws=experiment.waterfall,
+                seed=seed,
+                batch=batches.recipe.batch,
+                before=None if use.retraining is None else floating,
+                watch=lambda fraction: watch("waterfall", fraction),
+            )
+
     return document.result(
         aging.meter.measured(),
         operations_per_sample=document.operations_per_sample(inputs.network, training=False),
@@ -111,7 +130,7 @@ def run(inputs: Inputs, progress: Progress, watch: Watch) -> Result:
         },
         conductance=conductance.document(model, inputs.placement),
         steps={"digital": step_taken(stage.compiled)},
-        last={**aging.reload, "wall": {"seconds": time.perf_counter() - progress.began}},
+        last={**aging.reload, **last, "wall": {"seconds": time.perf_counter() - progress.began}},
     )
 
 

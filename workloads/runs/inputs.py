@@ -94,7 +94,12 @@ class Inputs:
             source = f"chosen by the mapper (mapping.replicas: {self.experiment.mapping.replicas})"
         numbers = self.experiment.numbers("experiment")
         return [
-            *(row for row in numbers if replicas or not row["field"].startswith("experiment.sharing.")),
+            *(
+                row
+                for row in numbers
+                if (replicas or not row["field"].startswith("experiment.sharing."))
+                and (row["value"] or row["field"] != "experiment.waterfall")
+            ),
             *(
                 {"field": f"experiment.replicas.{name}", "value": number, "unit": "1", "source": source}
                 for name, number in replicas.items()
@@ -178,6 +183,11 @@ def load(experiment: Experiment, given: Data | None = None) -> Inputs:
             placement = nearer(placement, training=experiment.inference is None)
     with experiment.speaks("mapping"):
         check_turns(placement, cells)
+        if placement.reloads and experiment.waterfall:
+            raise InputError(
+                f"waterfall: got {experiment.waterfall} with mapping.fit: reload, where weights are programmed anew "
+                "for every sample, so that causes do not act on one programmed network; accepted: 0, or another fit"
+            )
     with experiment.speaks("chip"):
         if experiment.inference is not None:
             for kind in chip.tiles:

@@ -238,6 +238,8 @@ class Experiment(Sourced):
     sharing:     how they share them.
     mapping:     how blocks find arrays.
     inference:   the network is trained in software, programmed and used; None: it is trained on the chip.
+    waterfall:   draws of noise, programming and drift by which the error of a network that is programmed is divided by
+                 causes; 0: it is not (see `rpusim.workloads.waterfall.divide`).
     seed:        of first weights, devices, order of samples and every noise.
     """
 
@@ -263,6 +265,7 @@ class Experiment(Sourced):
     sharing: Sharing = Sharing()
     mapping: NetworkMapping = NetworkMapping()
     inference: Use | None = None
+    waterfall: Annotated[int, Field(ge=0, le=1000)] = 0
     seed: Annotated[int, Field(ge=0, le=MOST_SEED)]
     _file: str = PrivateAttr("")
     _replaced: frozenset[str] = PrivateAttr(frozenset())
@@ -281,6 +284,11 @@ class Experiment(Sourced):
             other = "replicas by layer" if self.replicas else "inference, where layers have no copies"
             raise ValueError(
                 f"mapping.replicas: got {self.mapping.replicas!r} in an experiment with {other}; accepted: one of both"
+            )
+        if self.waterfall and self.inference is None:
+            raise ValueError(
+                f"waterfall: got {self.waterfall} in an experiment that learns on the chip, where causes act on one "
+                "another while it learns; accepted: 0, or an experiment with inference, such as lenet-digits-pcm"
             )
         if self.sharing != Sharing() and not self.copied:
             raise ValueError(
@@ -330,6 +338,7 @@ class Experiment(Sourced):
     def _unused(self) -> set[str]:
         """Names fields that were left at defaults which change nothing."""
         copies = set() if self.copied else {"replicas", "sharing"}
+        copies |= set() if self.waterfall else {"waterfall"}
         return copies | ({"mapping"} if self.mapping.is_default else set())
 
     @property
