@@ -20,7 +20,6 @@ from pydantic import (
     Field,
     PrivateAttr,
     field_serializer,
-    field_validator,
     model_validator,
 )
 
@@ -30,12 +29,12 @@ from rpusim.arch.contract import dotted
 from rpusim.arch.contract.configuration import find_yaml, is_text, parse, read_yaml, shipped, shown
 from rpusim.arch.contract.quantity import Age, Seconds, SecondsOrZero
 from rpusim.arch.contract.sourced import MOST, Count, Several, Sourced
-from rpusim.arch.mapping.fit.wanted import wanted
 from rpusim.errors import InputError, nearest
 from rpusim.workloads import zoo
 from rpusim.workloads.cells import OF_THE_CHIP
 from rpusim.workloads.cells.management import Management
 from rpusim.workloads.clock.sampling import Timing
+from rpusim.workloads.runs.network_mapping import NetworkMapping
 
 MOST_SEED = 2**63 - 1
 """The largest seed that torch takes."""
@@ -171,34 +170,19 @@ class Sharing(Sourced):
     source: str = "default"
 
 
-class NetworkMapping(Sourced):
-    """How the network finds its place on the chip.
+Strength = Annotated[float, Field(gt=0, le=1e6)]
 
-    fit:  as-is, pack, grow or (with inference) reload, alone or with ways for single layers ("pack,fc=as-is"; see
-          `rpusim.arch.mapping.fit.wanted`).
-    placing:  in-order: layers on tiles one after the other; near: tiles near those with which they exchange bits.
-    replicas: balance: copies of layers that make the slowest stage as fast as tiles allow; max: one for every vector.
-    tiles:    how many balance may use; null: those of the chip.
+
+class Robustness(Sourced):
+    """How samples of the test set are disturbed after the last epoch, see `rpusim.workloads.runs.robustness`.
+
+    noise:        standard deviations of what is added to every input, in the unit of the samples.
+    adversarial:  how far every input is moved to where the loss grows, in the same unit.
     """
 
-    fit: str | dict[str, Any] = "as-is"
-    placing: Literal["in-order", "near"] = "in-order"
-    replicas: Literal["balance", "max"] | None = None
-    tiles: Count | None = None
+    noise: Annotated[tuple[Strength, ...], Several] = ()
+    adversarial: Annotated[tuple[Strength, ...], Several] = ()
     source: str = "default"
-
-    @property
-    def is_default(self) -> bool:
-        """Whether nothing of it was set."""
-        return self.model_copy(update={"source": "default", "sources": {}}) == NetworkMapping()
-
-    @field_validator("fit")
-    @classmethod
-    def _is_a_way(cls, given: str | dict[str, Any]) -> str:
-        try:
-            return str(wanted(given))
-        except InputError as error:
-            raise ValueError(str(error).removeprefix("mapping.fit: ")) from None
 
 
 def file_name(name: str) -> str:
@@ -236,6 +220,7 @@ class Experiment(Sourced):
     refresh:     how often capacitors are refreshed; None: never.
     replicas:    copies of layers by name, which share the layer's vectors and learn each for itself.
     sharing:     how they share them.
+    robustness:  by how much samples are disturbed when the trained network is tested once more.
     mapping:     how blocks find arrays.
     inference:   the network is trained in software, programmed and used; None: it is trained on the chip.
     waterfall:   draws of noise, programming and drift by which the error of a network that is programmed is divided by
@@ -263,6 +248,7 @@ class Experiment(Sourced):
     refresh: Refresh | None = None
     replicas: dict[str, int] = {}
     sharing: Sharing = Sharing()
+    robustness: Robustness = Robustness()
     mapping: NetworkMapping = NetworkMapping()
     inference: Use | None = None
     waterfall: Annotated[int, Field(ge=0, le=1000)] = 0
@@ -273,7 +259,7 @@ class Experiment(Sourced):
     @model_validator(mode="after")
     def _nothing_is_ignored(self) -> Experiment:
         if self.inference is not None:
-            for name in ("schedule", "timing", "elapse", "execution", "idle", "replicas", "sharing"):
+            for name in ("schedule", "timing", "elapse", "execution", "idle", "replicas", "sharing", "robustness"):
                 default = type(self).model_fields[name].default
                 if getattr(self, name) != default:
                     raise ValueError(
@@ -339,6 +325,7 @@ class Experiment(Sourced):
         """Names fields that were left at defaults which change nothing."""
         copies = set() if self.copied else {"replicas", "sharing"}
         copies |= set() if self.waterfall else {"waterfall"}
+        copies |= set() if self.robustness != Robustness() else {"robustness"}
         return copies | ({"mapping"} if self.mapping.is_default else set())
 
     @property
