@@ -38,9 +38,9 @@ _COUNTED = {"error": "nothing", "training_time": "seconds", "training_energy": "
 """What of a calibration adds to a figure."""
 
 
-SECONDS_AN_EPOCH = 2.2
-"""What an epoch of fcn-digits takes on one core once loops are compiled, a mean over the algorithms (measured: 0.8 for
-SGD, 3.1 for Tiki-Taka 2), for the estimate before a search."""
+SECONDS_AN_EPOCH = 1.8
+"""What an epoch of fcn-digits takes on an idle core once loops are compiled, a mean over the algorithms (measured: nine
+runs of 6 epochs, 97 CPU seconds), for the estimate before a search."""
 
 
 def _todo(tried: int, algorithms: int, finals: int, epochs: int, experiment: str, workers: int) -> str:
