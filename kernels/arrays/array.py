@@ -24,6 +24,7 @@ from rpusim.kernels.base.rng import Purpose
 from rpusim.kernels.devices import Cells, Device, ExactDevice, PulsedDevice
 from rpusim.kernels.pulses import compiled, specification, write_noise
 from rpusim.kernels.pulses.counts import UpdateCounts
+from rpusim.kernels.pulses.recorder import Recorder
 from rpusim.kernels.pulses.trains import PulseType, UpdateParameters
 
 Tensor = torch.Tensor
@@ -40,7 +41,8 @@ class DeviceArray(torch.nn.Module):
     each cell; None: all of it.
     Attributes: weights (rows, columns) float32 without unit, as reads see them; persistent, the same without write
     noise, or None if the device has none; cells, their frozen parameters; clock, the seconds that `elapse` let pass;
-    counters, how often what was done; taken (rows, columns) int32, pulses of every cell, or None until `count_wear`.
+    counters, how often what was done; taken (rows, columns) int32, pulses of every cell, or None until `count_wear`;
+    recorder, which notes every pulse and has them sent by the specification, or None.
     """
 
     weights: Tensor
@@ -59,6 +61,7 @@ class DeviceArray(torch.nn.Module):
         super().__init__()
         self.device, self.stream, self.path = device, stream, path
         self.counters = dict.fromkeys(_COUNTERS, 0)
+        self.recorder: Recorder | None = None
         self.clock = 0.0
         cells = device.sample(rows, columns, stream, reach)
         for name, buffer in _CELLS.items():
@@ -143,7 +146,7 @@ class DeviceArray(torch.nn.Module):
             if before is not None:
                 before.keep(stored)
             pairs = x, d, learning_rate, parameters, self.stream, first
-            counts = specification.update(stored, self.cells, device, *pairs, lines, only_up, taken)
+            counts = specification.update(stored, self.cells, device, *pairs, lines, only_up, taken, self.recorder)
         self.counters["updates"] += x.shape[0]
         if before is not None:
             self.show(before)
@@ -258,7 +261,7 @@ class DeviceArray(torch.nn.Module):
     def path_now(self) -> str:
         """The path that is taken where the weights lie now: the compiled one needs the CPU."""
         weights = self._buffers["weights"]
-        return self.path if weights is not None and weights.is_cpu else "torch"
+        return self.path if weights is not None and weights.is_cpu and self.recorder is None else "torch"
 
     @property
     def before(self) -> write_noise.Before | None:

@@ -149,6 +149,8 @@ class VectorCell(UnitCell):
                 # The arrays do not see each other, so each takes its vectors at once.
                 places = np.flatnonzero(chosen == k)
                 if len(places):
+                    if self._arrays[k].recorder is not None:
+                        self._arrays[k].recorder.places = places
                     where = torch.from_numpy(places).to(x.device)
                     parts.append((places, self.pulse(k, x[where], d[where], learning_rate)))
             counts = scattered(vectors, parts)

@@ -22,6 +22,7 @@ from rpusim.kernels.base import rng
 from rpusim.kernels.base.rng import Purpose
 from rpusim.kernels.devices.base import Cells, Device, PulsedDevice
 from rpusim.kernels.pulses.counts import UpdateCounts
+from rpusim.kernels.pulses.recorder import Recorder
 from rpusim.kernels.pulses.trains import Execution, PulseType, UpdateParameters, not_finite, train_gains
 
 Tensor = torch.Tensor
@@ -42,6 +43,7 @@ def update(
     lines: tuple[int, ...] | None = None,
     only_up: bool = False,
     taken: Tensor | None = None,
+    recorder: Recorder | None = None,
 ) -> UpdateCounts:
     """Apply the pairs of a mini-batch in order to ``weights``, in place.
 
@@ -51,7 +53,7 @@ def update(
     division of the pairs into calls gives the same weights. lines: names the bits of rows and columns, which arrays on
     the same drivers share; None: ``stream``, which always names the noise.
     only_up: the array takes no down pulses, as one of a one-sided pair. taken: (rows, columns) int32, to which the
-    pulses of every cell are added; None: nobody counts them.
+    pulses of every cell are added; None: nobody counts them. recorder: notes every pulse; None: nobody does.
     Returns what was counted, per vector. InputError: x or d hold NaN or infinite numbers.
     """
     for name, values in (("input x", x), ("error d", d)):
@@ -71,12 +73,16 @@ def update(
             *parameters.rule,
         )
         if slots == 0:
+            if recorder is not None:
+                recorder.end(vector, 0)
             continue
         drivers = _Drivers(lines or stream, first + vector, parameters)
         chance_d = drivers.chance(d_row.abs() * float(np.float32(gain_d)), of_rows=True)
         chance_x = drivers.chance(x_row.abs() * float(np.float32(gain_x)), of_rows=False)
         up = (torch.sign(d_row)[:, None] * torch.sign(x_row) * math.copysign(1.0, learning_rate)) < 0
-        pulse = _Pulse(weights, cells, device, up, stream, first + vector, only_up, taken)
+        separate = pulse_type is PulseType.STOCHASTIC and bool((x_row > 0).any() and (x_row < 0).any())
+        later = (x_row < 0).long() * slots * separate  # negative inputs come in a train of their own, after the others
+        pulse = _Pulse(weights, cells, device, up, stream, first + vector, only_up, taken, recorder, later)
         if pulse_type.random:
             fired_d, fired_x = drivers.fire(chance_d, slots, of_rows=True), drivers.fire(chance_x, slots, of_rows=False)
             for number in range(slots):
@@ -88,6 +94,8 @@ def update(
         counts.coincidences_up[vector], counts.coincidences_down[vector] = pulse.ups, pulse.downs
         counts.active_rows[vector], counts.active_columns[vector] = int((fired_d > 0).sum()), int((fired_x > 0).sum())
         counts.row_pulses[vector], counts.column_pulses[vector] = int(fired_d.sum()), int(fired_x.sum())
+        if recorder is not None:
+            recorder.end(vector, slots * (1 + separate))
     if pulse_type is PulseType.STOCHASTIC:
         counts.separate_trains(both_signs(x).cpu().numpy())
     return counts
@@ -168,8 +176,10 @@ class _Pulse:
         step: int,
         only_up: bool,
         taken: Tensor | None,
+        recorder: Recorder | None,
+        later: Tensor,
     ) -> None:
-        self._taken = taken
+        self._taken, self._recorder, self._later = taken, recorder, later
         self._weights, self._cells, self._device, self._up = weights, cells, device, up
         self._only_up = only_up
         directions = zip(cells.parameters(up=True), cells.parameters(up=False), strict=True)
@@ -184,6 +194,8 @@ class _Pulse:
         hit = hit & self._up if self._only_up else hit
         if self._taken is not None:
             self._taken += hit
+        if self._recorder is not None:
+            self._recorder.note(hit, self._up, self._later + number)
         noise = torch.zeros_like(self._weights)
         if self._device.dw_min_std > 0.0:
             noise = rng.normal(rng.bits(self._words, self._rows, self._columns, number)) * self._device.dw_min_std

@@ -212,9 +212,12 @@ class Tile(torch.nn.Module, ABC):
         self._counters["forward"] += x.shape[0]
         self._write(phase, done, step, active_columns=done.active, active_rows=self.rows)
         if self._manages_clipping:
-            at_bound = self._forward_io.out_bound * abs(self._forward_io.out_scale) * _ALMOST
-            self.clipped = done.y.abs() >= at_bound
+            self.clipped = self._at_bound(done.y)
         return done.y
+
+    def _at_bound(self, y: Tensor) -> Tensor:
+        """Tell which outputs (vectors, rows) of a multiplication stand at the converters' bound."""
+        return y.abs() >= self._forward_io.out_bound * abs(self._forward_io.out_scale) * _ALMOST
 
     def backward(self, d: Tensor, step: Step = ALONE, phase: Phase = Phase.BACKWARD) -> Tensor:
         """Multiply errors by the transposed array: d (vectors, rows) -> (vectors, columns), without bound management.

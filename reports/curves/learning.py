@@ -24,7 +24,7 @@ COLUMNS = 5
 _WIDTH, _HEIGHT = 168.0, 150.0
 _LEFT, _TOP, _GAP_X, _GAP_Y = 44.0, 30.0, 16.0, 52.0
 _LOWEST, _HIGHEST, _TICKS = 0.01, 1.0, (0.01, 0.03, 0.1, 0.3, 1.0)
-_STYLE = """
+STYLE = """
 text { font: 12px system-ui, "Segoe UI", Roboto, "Liberation Sans", Arial, sans-serif; fill: #5f6670; }
 .name { font-weight: 600; fill: #1d2126; }
 .grid { stroke: #dfe1dd; }
@@ -37,6 +37,7 @@ text { font: 12px system-ui, "Segoe UI", Roboto, "Liberation Sans", Arial, sans-
   .line { stroke: #6ea8e6; } .band { fill: #6ea8e6; } .reference { stroke: #79818c; }
 }
 """
+"""The style of lines and bands, in light and dark."""
 Point = tuple[float, float]
 Curves = dict[str, list[list[float]]]
 
@@ -64,7 +65,7 @@ def draw(outcomes: Sequence[dict[str, Any]]) -> str:
     return element(
         "svg",
         tip(label),
-        element("style", _STYLE),
+        element("style", STYLE),
         element("rect", width=width, height=height, class_="paper"),
         *panels,
         xmlns="http://www.w3.org/2000/svg",

@@ -57,7 +57,7 @@ ROOMS: dict[str, str] = {
     ),
     "workloads.studies": (
         "arch kernels workloads.zoo workloads.data workloads.capture workloads.cells workloads.results "
-        "workloads.clock workloads.runs"
+        "workloads.clock workloads.runs workloads.fit"
     ),
     "workloads.benchmarks": (
         "arch kernels workloads.zoo workloads.data workloads.capture workloads.cells workloads.clock workloads.runs"

@@ -171,10 +171,25 @@ class Sharing(Sourced):
     source: str = "default"
 
 
+Strength = Annotated[float, Field(gt=0, le=1e6)]
+
+
+class Robustness(Sourced):
+    """How samples of the test set are disturbed after the last epoch, see `rpusim.workloads.runs.robustness`.
+
+    noise:        standard deviations of what is added to every input, in the unit of the samples.
+    adversarial:  how far every input is moved to where the loss grows, in the same unit.
+    """
+
+    noise: Annotated[tuple[Strength, ...], Several] = ()
+    adversarial: Annotated[tuple[Strength, ...], Several] = ()
+    source: str = "default"
+
+
 class NetworkMapping(Sourced):
     """How the network finds its place on the chip.
 
-    fit:  as-is, pack or grow, alone or with ways for single layers ("pack,fc=as-is"; see
+    fit:  as-is, pack, grow or (with inference) reload, alone or with ways for single layers ("pack,fc=as-is"; see
           `rpusim.arch.mapping.fit.wanted`).
     """
 
@@ -225,6 +240,7 @@ class Experiment(Sourced):
     refresh:     how often capacitors are refreshed; None: never.
     replicas:    copies of layers by name, which share the layer's vectors and learn each for itself.
     sharing:     how they share them.
+    robustness:  by how much samples are disturbed when the trained network is tested once more.
     mapping:     how blocks find arrays.
     inference:   the network is trained in software, programmed and used; None: it is trained on the chip.
     waterfall:   draws of noise, programming and drift by which the error of a network that is programmed is divided by
@@ -252,6 +268,7 @@ class Experiment(Sourced):
     refresh: Refresh | None = None
     replicas: dict[str, int] = {}
     sharing: Sharing = Sharing()
+    robustness: Robustness = Robustness()
     mapping: NetworkMapping = NetworkMapping()
     inference: Use | None = None
     waterfall: Annotated[int, Field(ge=0, le=1000)] = 0
@@ -262,7 +279,7 @@ class Experiment(Sourced):
     @model_validator(mode="after")
     def _nothing_is_ignored(self) -> Experiment:
         if self.inference is not None:
-            for name in ("schedule", "timing", "elapse", "execution", "idle", "replicas", "sharing"):
+            for name in ("schedule", "timing", "elapse", "execution", "idle", "replicas", "sharing", "robustness"):
                 default = type(self).model_fields[name].default
                 if getattr(self, name) != default:
                     raise ValueError(
@@ -323,6 +340,7 @@ class Experiment(Sourced):
         """Names fields that were left at defaults which change nothing."""
         copies = set() if self.replicas else {"replicas", "sharing"}
         copies |= set() if self.waterfall else {"waterfall"}
+        copies |= set() if self.robustness != Robustness() else {"robustness"}
         return copies | ({"mapping"} if self.mapping.fit == NetworkMapping().fit else set())
 
 

@@ -35,7 +35,9 @@ DRAWS = 5
     type=click.Choice(["merged", "exact"]),
     help="Pulses merged where that is the same in distribution, or all one by one.",
 )
-@click.option("--fit", metavar="WAY[,LAYER=WAY...]", help="How blocks find arrays: as-is, pack or grow.")
+@click.option(
+    "--fit", metavar="WAY[,LAYER=WAY...]", help="How blocks find arrays: as-is, pack, grow or (with inference) reload."
+)
 @click.option(
     "--waterfall",
     is_flag=True,
