@@ -73,15 +73,15 @@ class LowRank(nn.Module):
         """Compute equation 1 for x, as the frozen layer takes it."""
         whole: Tensor = self.frozen(x)
         added: Tensor = self.up(self.down(x))
-        together: Tensor = whole + (added if self.factor == 1.0 else added * self.factor)
-        return together
+        scaled: Tensor = added if self.factor == 1.0 else added * self.factor
+        return whole + scaled
 
     @torch.no_grad()
     def merged(self) -> nn.Module:
         """Return the layer with W + s B A in place of W; a copy, which learns."""
         found = copy.deepcopy(self.frozen).requires_grad_(True)
         weight, down, up = map(_weight, (found, self.down, self.up))
-        weight += self.factor * (up.flatten(1) @ down.flatten(1)).reshape(weight.shape)
+        weight.add_((up.flatten(1) @ down.flatten(1)).reshape(weight.shape), alpha=self.factor)
         return found
 
 
