@@ -7,8 +7,9 @@
 ``simulate`` runs an experiment and ``save`` writes its run folder; ``study`` runs many and ``best`` finds the best;
 ``Chip`` is a chip as data; ``AnalogLinear``, ``AnalogConv2d``, ``AnalogSGD``, ``convert`` and ``place`` are the torch
 way; ``program`` and ``drift`` are for models that only infer (``InferenceConfig``); ``map_network`` and
-``time_network`` train nothing, nor does ``time_language_model``. The sub-packages: ``arch`` (the chip and its engine),
-``kernels`` (the numbers), ``workloads`` (what is run), ``reports`` (what a person sees).
+``time_network`` train nothing, nor does ``time_language_model``; ``waterfall`` says where accuracy is lost. The
+sub-packages: ``arch`` (the chip and its engine), ``kernels`` (the numbers), ``workloads`` (what is run), ``reports``
+(what a person sees).
 """
 
 from __future__ import annotations
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
     from rpusim.workloads.runs.placed import place
     from rpusim.workloads.runs.settings import Experiment
     from rpusim.workloads.runs.simulate import simulate
+    from rpusim.workloads.waterfall.given import waterfall
 
 _HOMES = {
     "AnalogConfig": "rpusim.kernels",
@@ -74,6 +76,7 @@ _HOMES = {
     "study": "rpusim.reports.study_page.run",
     "time_language_model": "rpusim.workloads.runs.language",
     "time_network": "rpusim.workloads.runs.estimate",
+    "waterfall": "rpusim.workloads.waterfall.given",
 }
 
 __all__ = [
@@ -106,6 +109,7 @@ __all__ = [
     "study",
     "time_language_model",
     "time_network",
+    "waterfall",
 ]
 
 

@@ -134,7 +134,7 @@ def _unusable(given: object, place: tuple[str, ...] = ()) -> str | None:
 
 def _sentence(model: type[BaseModel], error: ValidationError) -> str:
     """Say of every field that is wrong what was given, and what is accepted; and which fields are missing."""
-    errors = error.errors(include_url=False)
+    errors = [each for each in error.errors(include_url=False) if not _follows(each, error)]
     said: dict[tuple[str, ...], str] = {}
     if missing := [e["loc"] for e in errors if e["type"] == "missing"]:
         names = list(dict.fromkeys(_missing(model, loc) for loc in missing))
@@ -147,6 +147,13 @@ def _sentence(model: type[BaseModel], error: ValidationError) -> str:
     sentences = list(said.values())
     more = f"; and {len(sentences) - MOST_SAID} more fields are wrong" if len(sentences) > MOST_SAID else ""
     return "; ".join(sentences[:MOST_SAID]) + more
+
+
+def _follows(error: Any, all_of_it: ValidationError) -> bool:
+    """Whether a list is only found too short as what is in it is wrong, which is said there."""
+    within = len(error["loc"])
+    inside = (each["loc"] for each in all_of_it.errors(include_url=False) if len(each["loc"]) > within)
+    return error["type"] == "too_short" and any(loc[:within] == error["loc"] for loc in inside)
 
 
 def _wrong(model: type[BaseModel], error: Any, of_field: Sequence[Any]) -> str:

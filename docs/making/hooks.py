@@ -3,6 +3,7 @@
     index.md, contributing.md, changelog.md    the README and its neighbours
     presets.md                                 what ships, from reports/cli/catalogue.json
     api-*.md                                   the names of `rpusim.__all__`, by what they are for
+    notebooks/*.md                             the notebooks in docs/notebooks, with what their cells show
 
 MkDocs calls `on_files` and `on_page_markdown`; everything else is plain text in, plain text out.
 """
@@ -13,6 +14,7 @@ import ast
 import json
 import posixpath
 import re
+import runpy
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -23,7 +25,7 @@ TOP = {"README.md": "index.md", "CONTRIBUTING.md": "contributing.md", "CHANGELOG
 API = {
     "api-runs.md": ("Runs and studies", ("rpusim.workloads", "rpusim.reports")),
     "api-torch.md": ("The torch way", ("rpusim.kernels", "rpusim.workloads.runs.placed", "rpusim.workloads.capture")),
-    "api-inference.md": ("Inference", ("rpusim.kernels.inference",)),
+    "api-inference.md": ("Inference", ("rpusim.kernels.inference", "rpusim.workloads.waterfall")),
     "api-values.md": ("Chips, results and errors", ("rpusim.arch", "rpusim.errors", "rpusim.workloads.results")),
 }
 """Pages of the reference: title, and from which modules names come; the longest beginning of a module's name counts."""
@@ -34,6 +36,9 @@ def generated() -> dict[str, str]:
     """Return the pages that are not files in docs: text by name."""
     pages = {page: (ROOT / source).read_text(encoding="utf-8") for source, page in TOP.items()}
     pages["presets.md"] = presets_page(json.loads((ROOT / "reports/cli/catalogue.json").read_text(encoding="utf-8")))
+    notebooks = runpy.run_path(str(Path(__file__).with_name("notebooks.py")))
+    for path in sorted(notebooks["FOLDER"].glob("*.ipynb")):
+        pages[f"notebooks/{path.stem}.md"] = notebooks["page"](notebooks["load"](path), path.name)
     return pages | api_pages(homes((ROOT / "__init__.py").read_text(encoding="utf-8")))
 
 

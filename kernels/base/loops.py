@@ -152,6 +152,7 @@ def _qualified_name(
     parallel: bool = False,
     fastmath: Set[str] = frozenset(),
     apart: bool = False,
+    counted: bool = True,
 ) -> str:
     """Name what compiling ``template`` with the globals ``scope`` gives: another name for whatever is not the same."""
     function = FunctionType(template.__code__, dict(scope), template.__name__, None, template.__closure__)
@@ -161,7 +162,8 @@ def _qualified_name(
     ingredients.follow(function)
     text = "\0".join([_file(__file__), *sorted(fastmath), *ingredients.found])
     mark = hashlib.sha256(text.encode()).hexdigest()[:16]
-    return f"{template.__qualname__}_{'parallel' if parallel else 'serial'}{'_apart' if apart else ''}_{mark}"
+    how = f"{'parallel' if parallel else 'serial'}{'_apart' if apart else ''}{'' if counted else '_uncounted'}"
+    return f"{template.__qualname__}_{how}_{mark}"
 
 
 def compile_loop(
@@ -169,6 +171,7 @@ def compile_loop(
     parallel: bool = False,
     fastmath: Set[str] = frozenset(),
     apart: bool = True,
+    counted: bool = True,
     **names: Any,
 ) -> Any:
     """Compile ``template`` with ``names`` as extra globals: functions (plain ones are compiled too) and integers.
@@ -178,6 +181,8 @@ def compile_loop(
     fastmath: liberties with floating-point numbers, by LLVM's names.
     apart: whether compiled callers jump to the loop; if not, its code is compiled once more in each of them, which pays
     for what they call for every cell.
+    counted: whether references to arrays are counted. A loop that makes no array and returns none can do without: for
+    each array that it is given, two locked additions are saved.
     Returns the compiled function; what it compiles to is found on disk by later processes, until a function or a
     constant that takes part is edited.
     """
@@ -185,7 +190,7 @@ def compile_loop(
     scope = dict(template.__globals__)
     for name, value in names.items():
         scope[name] = inlined(value) if isinstance(value, FunctionType) else value
-    name = _qualified_name(template, scope, parallel, fastmath, apart)
+    name = _qualified_name(template, scope, parallel, fastmath, apart, counted)
     if (known := _MADE.get((template.__module__, name))) is not None:
         return known
     made = FunctionType(template.__code__, scope, template.__name__, template.__defaults__, template.__closure__)
@@ -194,7 +199,8 @@ def compile_loop(
     made.__module__ = template.__module__
     made.__doc__ = template.__doc__
     # error_model: dividing by zero gives infinity as in numpy; the test for it would keep loops from being vectorised.
-    found = compiled_loops.kept(made, apart, parallel=parallel, error_model="numpy", fastmath=set(fastmath))
+    options = {"parallel": parallel, "error_model": "numpy", "fastmath": set(fastmath), "_nrt": counted}
+    found = compiled_loops.kept(made, apart, **options)
     return _MADE.setdefault((template.__module__, name), found)
 
 

@@ -13,6 +13,9 @@ The weights that are converted at a later time are those that programming left, 
 so the devices of a pair that should hold nothing weigh as part of the pair. Each call of `drift` starts from
 programming. What is trained is W, and what the array holds W / scale; ``scale``, a factor for each row, is that of
 remapping.
+
+Where blocks take turns on arrays (`loads`), evaluation programs a tile anew for every sample, and reads it at the age
+that the clock says; `drift` then is no affair of that tile, nor is drift compensated there.
 """
 
 from __future__ import annotations
@@ -22,7 +25,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import ArrayLike
 
 from rpusim.arch.contract import checks
 from rpusim.arch.contract.activity import Phase
@@ -32,6 +37,7 @@ from rpusim.kernels.inference.clipping import Clip
 from rpusim.kernels.inference.compensation import Compensation, GlobalCompensation
 from rpusim.kernels.inference.converters import Converter, SinglePair
 from rpusim.kernels.inference.draw import CellDraw
+from rpusim.kernels.inference.loads import Loads
 from rpusim.kernels.inference.modifiers import Modifier
 from rpusim.kernels.inference.noise import PCM, NoiseModel
 from rpusim.kernels.inference.remapping import Remap
@@ -108,6 +114,7 @@ class InferenceTile(Tile):
     factor:      factor of drift compensation for every row (rows,).
     age:         seconds since programming.
     sliced:      the devices of weights that are cut over cells, if these have errors; None otherwise.
+    loads:       when it is programmed anew, if it takes turns on an array; None: it stays.
     """
 
     weight: torch.nn.Parameter
@@ -128,6 +135,9 @@ class InferenceTile(Tile):
         self.programmed = self._learned = False
         self._counters |= {"modifications": 0, "programmings": 0, "drifts": 0, "reads": 0}
         self._fit: tuple[float, ...] = ()
+        self.loads: Loads | None = None
+        self._held_load: tuple[int, int] | None = None
+        """Number of the load, and of the use, that the cells hold; None: what `program` or `drift` left."""
         self.age = 0.0
         devices = config.converter.devices
         self.weight = torch.nn.Parameter(torch.zeros(rows, columns))
@@ -190,6 +200,8 @@ class InferenceTile(Tile):
     def forward(self, x: Tensor, step: Step = ALONE, phase: Phase = Phase.FORWARD) -> Tensor:
         """Multiply vectors: x (vectors, columns) -> y (vectors, rows), as the mode of training or evaluation asks."""
         self.end_mini_batch()
+        if self.loads is not None and not self.training and phase == Phase.FORWARD:
+            return self._scaled(self._load_and_multiply(self.loads, x, step))
         return self._scaled(super().forward(x, step, phase))
 
     def backward(self, d: Tensor, step: Step = ALONE, phase: Phase = Phase.BACKWARD) -> Tensor:
@@ -236,21 +248,45 @@ class InferenceTile(Tile):
         clean = weights = self.stored
         number = self._next("modifications")
         for position, modifier in enumerate(self.config.modifiers):
-            draw = self._draw(Purpose.MODIFIER, number, position)
+            draw = self._draw(Purpose.MODIFIER, (number,), position)
             weights = modifier.modified(weights, modifier.largest(clean), draw)
         self.modified.copy_(weights)
+
+    @property
+    def samples(self) -> int:
+        """How many samples it was programmed for, where it takes turns."""
+        return self._counters.get("samples", 0)
 
     # --- programming and drift ----------------------------------------------------------------------------------------
 
     @torch.no_grad()
     def program(self) -> None:
-        """Write the weights into the cells, as well as programming can, and measure their answer to known inputs."""
+        """Write the weights into the cells, as well as programming can, and measure their answer to known inputs.
+
+        Of a tile that takes turns this is the load before the first sample, which is counted if that sample reads it.
+        """
         self.end_mini_batch()
-        reads = math.ceil(self.columns * self.config.verifications)
-        self._log(writes=self.rows * self.columns, passes=reads)
-        noise, converter, weights = self.config.noise, self.config.converter, self.stored
-        number = self._next("programmings")
-        self._fit = converter.fit(weights)
+        if self.loads is None or not self.loads.written[0]:
+            self._log(**self._writing)
+        weights = self.stored
+        self._fit = self.config.converter.fit(weights)
+        self._write_cells(weights, (self._next("programmings"),))
+        self.held.copy_(self.left)
+        self.factor.fill_(1.0)
+        self.programmed, self.age, self._held_load = True, 0.0, None
+        compensation = self.config.compensation
+        if compensation is not None and self.loads is None:
+            exact = compensation.exact_reference
+            self.baseline.copy_(compensation.average(weights.t() if exact else self._answers()))
+
+    @property
+    def _writing(self) -> dict[str, int]:
+        """What the activity log says of one programming."""
+        return {"writes": self.rows * self.columns, "passes": math.ceil(self.columns * self.config.verifications)}
+
+    def _write_cells(self, weights: Tensor, number: tuple[int, ...]) -> None:
+        """Draw what programming leaves of weights (rows, columns); ``number`` names the event."""
+        noise, converter = self.config.noise, self.config.converter
         if self.sliced is not None:
             programming, frozen = (self._draws(p, number) for p in (Purpose.PROGRAMMING, Purpose.FROZEN))
             self.sliced.program(weights, self._forward_io.out_bound, programming, frozen)
@@ -263,13 +299,6 @@ class InferenceTile(Tile):
                 left.append(noise.programmed(target, self._draw(Purpose.PROGRAMMING, number, device)))
                 self.frozen[device] = noise.frozen(target, self._draw(Purpose.FROZEN, number, device))
             self.left.copy_(converter.weights(left, self._fit))
-        self.held.copy_(self.left)
-        self.factor.fill_(1.0)
-        self.programmed, self.age = True, 0.0
-        compensation = self.config.compensation
-        if compensation is not None:
-            exact = compensation.exact_reference
-            self.baseline.copy_(compensation.average(weights.t() if exact else self._answers()))
 
     @torch.no_grad()
     def drift(self, seconds: float) -> None:
@@ -277,12 +306,21 @@ class InferenceTile(Tile):
 
         InputError: the noise model does not cover that time.
         """
-        noise, converter = self.config.noise, self.config.converter
-        if noise is not None:
-            noise.check_time(seconds)
+        if self.config.noise is not None:
+            self.config.noise.check_time(seconds)
         if not self.programmed:
             self.program()
-        self.age, number = seconds, self._next("drifts")
+        if self.loads is not None:
+            return
+        self.age = seconds
+        self._age_cells(seconds, (self._next("drifts"),))
+        compensation = self.config.compensation
+        if compensation is not None:
+            self.factor.copy_(self.baseline / compensation.average(self._answers()))
+
+    def _age_cells(self, seconds: float, number: tuple[int, ...]) -> None:
+        """Draw what the cells hold ``seconds`` after programming; ``number`` names the event."""
+        noise, converter = self.config.noise, self.config.converter
         if self.sliced is not None:
             self.sliced.drift(seconds, self._draws(Purpose.AGEING, number))
             self.held.copy_(self.sliced.weights)
@@ -293,9 +331,43 @@ class InferenceTile(Tile):
                 for device, conductance in enumerate(converter.conductances(self.left, fit))
             ]
             self.held.copy_(converter.weights(now, fit))
-        compensation = self.config.compensation
-        if compensation is not None:
-            self.factor.copy_(self.baseline / compensation.average(self._answers()))
+
+    @torch.no_grad()
+    def _load_and_multiply(self, loads: Loads, x: Tensor, step: Step) -> Tensor:
+        """Multiply the vectors of every sample, x (vectors, columns), by cells that were programmed for it."""
+        use, before = loads.use, self.samples
+        samples = loads.samples(len(x), use, step.steps)
+        if loads.written[use] and step.number == 0:
+            self._log(samples, vector=np.arange(samples) * loads.vectors[use], **self._writing)
+        if use == len(loads.vectors) - 1 and step.number == step.steps - 1:
+            self._counters["samples"] = before + samples
+        if self.config.noise is None or not self.programmed:  # all loads are alike
+            return super().forward(x, step)
+        x, first = self._vectors("x", x, self.columns), self._counters["forward"]
+        done = []
+        for run, sample in loads.runs(len(x), use, step.steps):
+            self._hold(loads, before + sample, use)
+            of_side = self._forward_io, self.forward_lines, self._forward_stream, first + run.start, self.average
+            done.append(multiply(self.held, x[run], *of_side, self.path_now, cells=self.sliced_cells))
+        self._counters["forward"] += len(x)
+        whole = Product.joined(done)
+        self._write(Phase.FORWARD, whole, step, active_columns=whole.active, active_rows=self.rows)
+        if self._manages_clipping:
+            self.clipped = self._at_bound(whole.y)
+        return whole.y
+
+    def _hold(self, loads: Loads, sample: int, use: int) -> None:
+        """Let the cells hold what the load that a use of a sample reads has become by then."""
+        load = loads.number(sample, use)
+        if self._held_load == (load, use):
+            return
+        self._write_cells(self.stored, (load, 0))
+        age = loads.ages[use]
+        if age is None:
+            self.held.copy_(self.left)
+        else:
+            self._age_cells(age, (load, 1 + use))
+        self.age, self._held_load = age or 0.0, (load, use)
 
     def _answers(self) -> Tensor:
         """Measure what the array answers to each input line alone, through its periphery: (columns, rows)."""
@@ -320,28 +392,29 @@ class InferenceTile(Tile):
         self._counters[counter] += 1
         return self._counters[counter] - 1
 
-    def _draw(self, purpose: Purpose, number: int, device: int) -> CellDraw:
+    def _draw(self, purpose: Purpose, number: tuple[int, ...], device: int) -> CellDraw:
+        """Give the random numbers of one device; ``number`` names the event: its number, or a load and what of it."""
         seed, layer, _ = self._stream
-        name = (seed, layer, _WHOLE_LAYER, int(purpose), number, device)
+        name = (seed, layer, _WHOLE_LAYER, int(purpose), number[0], device, *number[1:])
         return CellDraw(self.rows, self.columns, name, self.place, self.weight.device)
 
-    def _draws(self, purpose: Purpose, number: int) -> Draw:
+    def _draws(self, purpose: Purpose, number: tuple[int, ...]) -> Draw:
         """Give the random numbers of each device of sliced weights, or of the unit line, which every tile has."""
         seed, layer, tile = self._stream
 
         def draw(device: int, of_unit_line: bool) -> CellDraw:
             if not of_unit_line:
                 return self._draw(purpose, number, device)
-            name = (seed, layer, tile, int(purpose), number, device)
+            name = (seed, layer, tile, int(purpose), number[0], device, *number[1:])
             return CellDraw(1, self.columns, name, self.place, self.weight.device)
 
         return draw
 
-    def _log(self, **columns: int) -> None:
-        """Write one row of maintenance to the log."""
+    def _log(self, rows: int = 1, vector: ArrayLike = -1, **columns: int) -> None:
+        """Write rows of maintenance to the log; vector: of a load, the first one that reads it, else -1."""
         if self.log is not None:
-            where = {"layer": self.layer, "tile": self.tile, "phase": Phase.MAINTENANCE, "vector": -1}
-            self.log.append(1, **where, active_rows=self.rows, active_columns=self.columns, **columns)
+            where = {"layer": self.layer, "tile": self.tile, "phase": Phase.MAINTENANCE, "vector": vector}
+            self.log.append(rows, **where, active_rows=self.rows, active_columns=self.columns, **columns)
 
     def _write(self, phase: Phase, done: Product, step: Step, **active: Any) -> None:
         """Training happens in software, and errors go back there, which costs the chip nothing."""
@@ -359,7 +432,7 @@ class InferenceTile(Tile):
             )
         super().set_extra_state(state)
         self.programmed, self._learned, self._fit = state["programmed"], state["learned"], tuple(state["fit"])
-        self.age, self._seen = state["age"], self._changes()
+        self.age, self._seen, self._held_load = state["age"], self._changes(), None
 
     def __getstate__(self) -> dict[str, Any]:
         """A copy has new tensors, of which torch counts changes anew."""

@@ -6,6 +6,7 @@ Noise, bound and update management: Gokmen, Onen & Haensch, Front. Neurosci. 11:
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import NamedTuple
@@ -385,6 +386,17 @@ class Product(NamedTuple):
     passes: NDArray[np.int32]
     active: NDArray[np.int32]
     set_bits: NDArray[np.int64] | None = None
+
+    @staticmethod
+    def joined(parts: Sequence[Product]) -> Product:
+        """Put the results of vectors that were multiplied apart together, in their order."""
+        bits = [part.set_bits for part in parts if part.set_bits is not None]
+        return Product(
+            torch.cat([part.y for part in parts]),
+            np.concatenate([part.passes for part in parts]),
+            np.concatenate([part.active for part in parts]),
+            np.concatenate(bits) if bits else None,
+        )
 
 
 @dataclass(frozen=True)

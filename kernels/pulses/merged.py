@@ -173,8 +173,18 @@ def stages(parallel: bool, **names: Any) -> dict[str, Any]:
     Returns the compiled functions by the names that `all_chunks` has for them.
     """
     choose, lanes = chooser(names["PARAMETERS"]), lanes_of(names["PARAMETERS"])
-    train = compile_loop(merged_vector.take_train, decay=merged_vector.decay, lanes=lanes, choose=choose, **names)
-    one_by_one = compile_loop(merged_vector.one_after_the_other, choose=choose, **names)
+    of_direction = compile_loop(
+        merged_vector.of_direction, apart=False, counted=False, lanes=lanes, choose=choose, **names
+    )
+    train = compile_loop(
+        merged_vector.take_train,
+        apart=False,
+        counted=False,
+        decay=merged_vector.decay,
+        of_direction=of_direction,
+        **names,
+    )
+    one_by_one = compile_loop(merged_vector.one_after_the_other, apart=False, counted=False, choose=choose, **names)
     parts = {"fired_columns": merged_vector.fired_columns, "train": train, "one_by_one": one_by_one}
     found = {
         "lit": merged_counts.lit,
@@ -186,7 +196,7 @@ def stages(parallel: bool, **names: Any) -> dict[str, Any]:
             "count": compile_loop(merged_counts.count, tally=tally, **names),
             "spans": compile_loop(merged_counts.spans, **names),
         }
-        of_cells = {"merge_cells": compile_loop(merged_cells.merge_cells, **names), **counting}
+        of_cells = {"merge_cells": compile_loop(merged_cells.merge_cells, counted=False, **names), **counting}
         again = compile_loop(merged_cells.in_parts, one_by_one=one_by_one, **of_cells, **names)
         begin = compile_loop(merged_counts.beginnings, **names)
         found["merged_words"] = compile_loop(merge, parallel, in_parts=again, beginnings=begin, **of_cells, **names)

@@ -152,7 +152,7 @@ def in_parts(
     up, down, columns = np.empty(number, np.int32), np.empty(number, np.int32), ids[which]
     turned = np.empty(number, np.int32)
     size = PART if len(plus) > 2 * PART else len(plus)
-    scratch, longest = room(size), 32 * size
+    longest, (is_down, word_a_, word_b_, in_vector, noise) = 32 * size, room(size)
     place, of_plus, of_minus = np.empty(longest, np.int64), np.empty(longest, np.uint32), np.empty(longest, np.uint32)
     for start in range(0, len(plus), size):
         stop = min(start + size, len(plus))
@@ -173,8 +173,8 @@ def in_parts(
         for q in range(number):
             if failing[q] != _ZERO:
                 weight[q] = one_by_one(
-                    weight[q], cell, q * STRIDE, sigma, i, columns[q], first_word + start, above, below,
-                    high[:, q], low[:, q], words, numbers_, *scratch,
+                    weight[q], cell, q * STRIDE, sigma, i, columns[q], first_word + start, above, below, high, low, q,
+                    words, numbers_, is_down, word_a_, word_b_, in_vector, noise,
                 )  # fmt: skip
     for q in range(number):
         weight_row[which[q]] = weight[q]

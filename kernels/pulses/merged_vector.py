@@ -67,11 +67,14 @@ SMOOTH_STEPS: set[Callable[..., Any]] = {exp_step.simple_step}
 
 # Limits of the conditions, see above.
 SIGMAS, SLOPE, RUN, SHAPE, ORDER = 4.0, 0.1, 1.0, 0.01, 0.125
-# Rows side by side; random numbers side by side.
+# Rows side by side, a multiple of LANES; random numbers side by side.
 BLOCK, LANES = 64, 16
+# Numbers of each cell that `take_train` works with.
+WORK = 4
 
 _F = np.float32
 _ZERO, _ONE = np.uint32(0), np.uint32(1)
+_FIRST, _SECOND, _THREE = np.uint64(0), np.uint64(1), np.uint64(3)
 _0, _1, _2, _HALF, _THIRD, _FOURTH = _F(0), _F(1), _F(2), _F(0.5), _F(1 / 3), _F(1 / 4)
 _G1, _G2, _G3, _G4, _G5, _G6, _G7 = (_F(v) for v in (-1 / 2, 1 / 6, -1 / 24, 1 / 120, -1 / 720, 1 / 5040, -1 / 40320))
 _SIGMAS, _SLOPE, _RUN, _SHAPE, _ORDER = _F(SIGMAS), _F(SLOPE), _F(RUN), _F(SHAPE), _F(ORDER)
@@ -80,6 +83,14 @@ _SIGMAS, _SLOPE, _RUN, _SHAPE, _ORDER = _F(SIGMAS), _F(SLOPE), _F(RUN), _F(SHAPE
 def decay(t: np.float32) -> np.float32:
     """Compute (1 - exp(-t)) / t for |t| <= RUN by its series, to 3e-6."""
     return ((((((_G7 * t + _G6) * t + _G5) * t + _G4) * t + _G3) * t + _G2) * t + _G1) * t + _1
+
+
+def of_direction(own: Floats, apart: np.uint64, at: np.uint64, down: bool) -> Any:
+    """Read the parameters of the step of a cell, as `take_train` has them, up or down."""
+    up_step = lanes(own, np.uint64(UP) * apart + at, apart)
+    if ONLY_UP:
+        return up_step
+    return choose(down, lanes(own, np.uint64(DOWN) * apart + at, apart), up_step)
 
 
 @inlined
@@ -99,6 +110,7 @@ def take_train(
     other_negative: bool,
     random: Words,
     failing: Words,
+    work: Floats,
 ) -> np.uint32:
     """Apply equations 1 to 4 for the pulses of one vector on ``number`` cells side by side; returns how many fail.
 
@@ -106,29 +118,39 @@ def take_train(
     one before, so that those of all cells lie side by side. sigma: noise of one pulse, relative to the mean step.
     pulses: how many each cell takes. negative: not 0 where the line of the cell is driven with negative values;
     other_negative: whether the line that all of them share is. random: bits of the noise. failing: 1 is written where
-    a cell fails, else 0.
+    a cell fails, else 0. work: room for WORK numbers of each cell, ``stride`` apart.
+
+    In several loops, as a processor works on several cells at a time only where little is done with each.
     """
-    fails, apart = _ZERO, np.uint64(stride)
+    apart = np.uint64(stride)
+    of_size, of_noise, of_slope, of_bend = _FIRST, apart, _SECOND * apart + apart, _THREE * apart
     for k in range(number):
         at = np.uint64(k)  # an unsigned place is not tested for one counted from the end
-        w, lowest, highest = weight[k], own[np.uint64(BOUND_MIN) * apart + at], own[np.uint64(BOUND_MAX) * apart + at]
-        down = (negative[k] != _ZERO) == other_negative
-        up_step = lanes(own, np.uint64(UP) * apart + at, apart)
-        down_step = lanes(own, np.uint64(DOWN) * apart + at, apart)
-        of_step = up_step if ONLY_UP else choose(down, down_step, up_step)
-        n, s = _F(pulses[k]), -_1 if down else _1
-        if ONLY_UP:
-            n = _0 if down else n
+        w, down = weight[k], (negative[k] != _ZERO) == other_negative
+        of_step = of_direction(own, apart, at, down)
         size = _F(step(w, _0, *of_step))
-        noise = sigma * abs(_F(step(w, _1, *of_step)) - size)
-        root, off, drawn = np.sqrt(n), _0, nb_normal(random[k])
-        if SMOOTH:
-            h = n * abs(size) + _2 * root * noise
+        work[of_size + at], work[of_noise + at] = size, sigma * abs(_F(step(w, _1, *of_step)) - size)
+    if SMOOTH:
+        for k in range(number):
+            at = np.uint64(k)
+            w, down = weight[k], (negative[k] != _ZERO) == other_negative
+            of_step, size, n = of_direction(own, apart, at, down), work[of_size + at], _F(pulses[k])
+            h = n * abs(size) + _2 * np.sqrt(n) * work[of_noise + at]
             before, after = _F(step(w - h, _0, *of_step)), _F(step(w + h, _0, *of_step))
-            m, off = (after - before) / (_2 * h if h > _0 else _1), n * abs(_HALF * (after + before) - size)
-        elif PARAMETERS > 1:
-            m = _F(step(_1, _0, *of_step)) - _F(step(_0, _0, *of_step))
+            work[of_slope + at] = (after - before) / (_2 * h if h > _0 else _1)
+            work[of_bend + at] = n * abs(_HALF * (after + before) - size)
+    elif PARAMETERS > 1:
+        for k in range(number):
+            at = np.uint64(k)
+            of_step = of_direction(own, apart, at, (negative[k] != _ZERO) == other_negative)
+            work[of_slope + at] = _F(step(_1, _0, *of_step)) - _F(step(_0, _0, *of_step))
+    for k in range(number):
+        at = np.uint64(k)
+        down, size, noise = (negative[k] != _ZERO) == other_negative, work[of_size + at], work[of_noise + at]
+        n, s, lean, sharp = _F(pulses[k]), -_1 if down else _1, _0, False
+        root = np.sqrt(n)
         if PARAMETERS > 1:
+            m = work[of_slope + at]
             contraction = -s * m
             sharp = abs(contraction) > _SLOPE
             contraction = _0 if sharp else contraction
@@ -143,27 +165,35 @@ def take_train(
                 shrunk = left * (_1 + contraction * (_1 + contraction * (_1 + contraction)))
                 spread = root * noise * abs(shrunk)
                 lean = _HALF * sigma * m * (_1 + contraction) * (n - _1) / (root if root > _0 else _1)
-                drawn = leaning(drawn, lean if size > _0 else -lean)
+                lean = lean if size > _0 else -lean
+                sharp |= sigma * sigma * n * m * m > _SHAPE
             else:
                 rate = contraction * ratio
                 shrunk = _HALF * mean * (_1 + left) * (_1 + rate + rate * rate * _THIRD)
                 spread = root * noise * np.sqrt(shrunk if shrunk > _0 else _0)
         else:
             way, spread = n * size, root * noise
-        widest = spread if spread > root * noise else root * noise
-        end = w + s * way
-        top, bottom, reach = (end if end > w else w), (end if end < w else w), _SIGMAS * widest
-        bad = (top + reach > highest) | (bottom - reach < lowest)
-        if PARAMETERS > 1:
-            bad |= sharp
-            if RELATIVE:
-                bad |= sigma * sigma * n * m * m > _SHAPE
         if SMOOTH:
             enough = abs(size) if abs(size) > _HALF * spread else _HALF * spread
-            bad |= off > _ORDER * enough
+            sharp |= work[of_bend + at] > _ORDER * enough
+        # What is used no more makes room for where the weight ends, and its noise.
+        work[of_size + at], work[of_noise + at], work[of_slope + at] = s * way, spread, lean
+        widest, failing[k] = spread if spread > root * noise else root * noise, _ONE if sharp else _ZERO
+        work[of_bend + at] = _SIGMAS * widest
+    fails = _ZERO
+    for k in range(number):
+        at = np.uint64(k)
+        w, lowest, highest = weight[k], own[np.uint64(BOUND_MIN) * apart + at], own[np.uint64(BOUND_MAX) * apart + at]
+        end, spread, reach = w + work[of_size + at], work[of_noise + at], work[of_bend + at]
+        drawn = nb_normal(random[k])
+        if PARAMETERS > 1 and RELATIVE:
+            drawn = leaning(drawn, work[of_slope + at])
+        top, bottom = (end if end > w else w), (end if end < w else w)
+        bad = (top + reach > highest) | (bottom - reach < lowest) | (failing[k] != _ZERO)
         value = end + spread * drawn
         value = lowest if value < lowest else value
         value = highest if value > highest else value
+        n = _0 if ONLY_UP and (negative[k] != _ZERO) == other_negative else _F(pulses[k])
         fail = _ONE if bad & (n > _1) else _ZERO
         failing[k], fails = fail, np.uint32(fails + fail)
         weight[k] = value if (n > _0) & (fail == _ZERO) else w
@@ -207,10 +237,14 @@ def fired_columns(columns: Words, chunks: Integers, width: int) -> tuple[Integer
 
 
 @inlined
-def room(words: int) -> tuple[Words, Floats]:
-    """Make scratch for `one_after_the_other`, for the pulses of so many words: where each belongs, and its noise."""
+def room(words: int) -> tuple[Words, Words, Words, Words, Floats]:
+    """Make scratch for `one_after_the_other`, for the pulses of so many words.
+
+    Returns of each pulse whether it goes down, two words and a number of its noise, and the noise.
+    """
     most = 32 * words + LANES
-    return np.zeros((4, most), np.uint32), np.empty(most, np.float32)
+    is_down, word_a, word_b = np.zeros(most, np.uint32), np.zeros(most, np.uint32), np.zeros(most, np.uint32)
+    return is_down, word_a, word_b, np.zeros(most, np.uint32), np.empty(most, np.float32)
 
 
 def take_vectors(
@@ -237,20 +271,24 @@ def take_vectors(
     fired = rows[0] | rows[1]
     negative, line = np.zeros((vectors, rows.shape[2]), np.uint32), np.empty((vectors, 2, rows.shape[2]), np.uint32)
     for n in range(vectors):
-        word_a, word_b = nb_step_words(base, first + chunks[n, START])
+        step_a, step_b = nb_step_words(base, first + chunks[n, START])
         for word in range(chunks[n, FIRST_WORD], chunks[n, AFTER_WORD]):
             for i in range(height):
                 negative[n, i] = np.uint32(negative[n, i] | rows[1, word, i])
         for i in range(height):
-            line[n, 0, i], line[n, 1, i] = nb_line_words(word_a, word_b, i, 0)
+            line[n, 0, i], line[n, 1, i] = nb_line_words(step_a, step_b, i, 0)
     longest = (chunks[:, AFTER_WORD] - chunks[:, FIRST_WORD]).max()
-    blocks = (height + BLOCK - 1) // BLOCK
+    blocks, numbers_of_cells = (height + BLOCK - 1) // BLOCK, cells.reshape(-1)
     failures = np.zeros((blocks, vectors), np.int64)
     for block in prange(blocks):
         low, number = block * BLOCK, min(BLOCK, height - block * BLOCK)
-        own, weight = np.empty(STRIDE * BLOCK, np.float32), np.empty(BLOCK, np.float32)
-        pulses, random, failing = np.empty(BLOCK, np.int32), np.empty(BLOCK, np.uint32), np.empty(BLOCK, np.uint32)
-        scratch = room(longest)
+        whole = (number + LANES - 1) // LANES * LANES  # cells that do not exist take no pulses
+        own, weight = np.zeros(STRIDE * BLOCK, np.float32), np.zeros(BLOCK, np.float32)
+        pulses, random, failing = np.zeros(BLOCK, np.int32), np.zeros(BLOCK, np.uint32), np.empty(BLOCK, np.uint32)
+        signs, work, start = np.zeros(BLOCK, np.uint32), np.empty(WORK * BLOCK, np.float32), np.uint64(low)
+        row_plus, row_minus = np.zeros(longest, np.uint32), np.zeros(longest, np.uint32)
+        plus, minus = np.empty((longest, 1), np.uint32), np.empty((longest, 1), np.uint32)
+        is_down, word_a, word_b, in_vector, noise = room(longest)
         for j in range(width):
             if starts[j] == starts[j + 1]:
                 continue
@@ -263,26 +301,36 @@ def take_vectors(
                 for k in range(number):
                     pulses[k] = 0
                 for word in range(chunks[n, FIRST_WORD], chunks[n, AFTER_WORD]):
-                    mask, masked = bits[at], fired[word, low : low + number]
+                    mask, of_word = bits[at], np.uint64(word)
                     for k in range(number):
-                        pulses[k] += np.int32(popcount(np.uint32(masked[k] & mask)))
+                        pulses[k] += np.int32(popcount(np.uint32(fired[of_word, start + np.uint64(k)] & mask)))
                     at += 1
-                a, c, signs = line[n, 0, low:], line[n, 1, low:], negative[n, low:]
-                for k in range(number):
-                    random[k] = nb_bits(a[k], c[k], j)
-                if train(weight, own, BLOCK, number, sigma, pulses, signs, below, random, failing) == _ZERO:
+                vector = np.uint64(n)
+                for k in range(number):  # no views of the tables: each would be counted, in every turn
+                    own_row = start + np.uint64(k)
+                    random[k] = nb_bits(line[vector, _FIRST, own_row], line[vector, _SECOND, own_row], j)
+                    signs[k] = negative[vector, own_row]
+                if train(weight, own, BLOCK, whole, sigma, pulses, signs, below, random, failing, work) == _ZERO:
                     continue
-                here = bits[table[entry, 1] : at]
-                none, first_word, after_word = np.zeros_like(here), chunks[n, FIRST_WORD], chunks[n, AFTER_WORD]
-                for fail in np.flatnonzero(failing[:number]):
-                    i = low + int(fail)
-                    cell_row = cells[i]
+                first_word, length = chunks[n, FIRST_WORD], at - table[entry, 1]
+                for word in range(length):
+                    lit_slots = bits[table[entry, 1] + word]
+                    plus[word, 0], minus[word, 0] = (_ZERO, lit_slots) if below else (lit_slots, _ZERO)
+                for word in range(length, longest):  # of which no pulses come
+                    plus[word, 0] = minus[word, 0] = _ZERO
+                for fail in range(number):
+                    if failing[fail] == _ZERO:
+                        continue
                     failures[block, n] += 1
-                    of_row = rows[0, first_word:after_word, i], rows[1, first_word:after_word, i]
-                    of_column = (none, here) if below else (here, none)
+                    for word in range(length):
+                        row_plus[word], row_minus[word] = (
+                            rows[0, first_word + word, low + fail],
+                            rows[1, first_word + word, low + fail],
+                        )
                     weight[fail] = one_by_one(
-                        weight[fail], cell_row, j * STRIDE, sigma, i, j, first_word, *of_row, *of_column, words,
-                        numbers_, *scratch,
+                        weight[fail], numbers_of_cells, ((low + fail) * width + j) * STRIDE, sigma, low + fail, j,
+                        first_word, row_plus, row_minus, plus, minus, 0, words, numbers_,
+                        is_down, word_a, word_b, in_vector, noise,
                     )  # fmt: skip
             for k in range(number):
                 weights[low + k, j] = weight[k]
@@ -292,34 +340,37 @@ def take_vectors(
 
 def one_after_the_other(
     weight: np.float32,
-    cell_row: Floats,
+    cells: Floats,
     cell: int,
     sigma: np.float32,
     i: Integer,
     column: Integer,
-    first_word: int,
+    first_word: Integer,
     row_plus: Words,
     row_minus: Words,
     plus: Words,
     minus: Words,
+    at: Integer,
     words: Words,
     numbers_: NDArray[np.int32],
-    place: Words,
+    is_down: Words,
+    word_a: Words,
+    word_b: Words,
+    in_vector: Words,
     noise: Floats,
 ) -> np.float32:
     """Apply the pulses of one cell in their order, as `one_by_one.coincide` does, and return its weight.
 
-    cell_row, cell: numbers of cells, and where those of this one begin. i, column: its place in the array.
-    row_plus, row_minus, plus, minus: words of its row and of its column, from ``first_word`` of all on. words,
-    numbers_: as returned by `drivers.draw`. place, noise: as made by `room`.
+    cells, cell: numbers of cells, one after the other, and where those of this one begin. i, column: its place in the
+    array. row_plus, row_minus: words of its row, from ``first_word`` of all on. plus, minus, at: the words of several
+    columns (words, columns), and which of them is its own. words, numbers_: as returned by `drivers.draw`. is_down,
+    word_a, word_b, in_vector, noise: as made by `room`. No views are taken: each would be counted, for every cell.
     """
-    # Not unpacked as a tuple: arrays got that way, and places that are 64 bits long, keep loops from being vectorised.
-    is_down, word_a, word_b, in_vector = place[0], place[1], place[2], place[3]
     line, cross, number = np.uint32(i), np.uint32(column), 0
     for word in range(len(plus)):
         above, below = row_plus[word], row_minus[word]
-        downs = np.uint32(np.uint32(plus[word] & above) | np.uint32(minus[word] & below))
-        left = np.uint32(np.uint32(plus[word] & below) | np.uint32(minus[word] & above))
+        downs = np.uint32(np.uint32(plus[word, at] & above) | np.uint32(minus[word, at] & below))
+        left = np.uint32(np.uint32(plus[word, at] & below) | np.uint32(minus[word, at] & above))
         left = left if ONLY_UP else np.uint32(left | downs)
         while left != _ZERO:
             shift = trailing_zeros(left)
@@ -332,8 +383,8 @@ def one_after_the_other(
     for q in range((number + LANES - 1) // LANES * LANES if sigma > 0 else 0):
         a, c = nb_line_words(word_a[q], word_b[q], line, in_vector[q])
         noise[q] = sigma * nb_normal(nb_bits(a, c, cross))
-    up_step, down_step = read(cell_row, cell + UP), read(cell_row, cell + DOWN)
-    lowest, highest = cell_row[cell + BOUND_MIN], cell_row[cell + BOUND_MAX]
+    up_step, down_step = read(cells, cell + UP), read(cells, cell + DOWN)
+    lowest, highest = cells[cell + BOUND_MIN], cells[cell + BOUND_MAX]
     for q in range(number):
         down = is_down[q] != _ZERO
         of_step = choose(down, down_step, up_step)

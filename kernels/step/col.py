@@ -60,7 +60,10 @@ BL, MANAGED, BL_MANAGED, FIXED_BL, ROUNDED, SEPARATE = range(13, 19)
 UPDATES, STEPS, REDRAWS = range(19, 22)
 # Addresses of the time constants of cells that leak, and of what rounding took from them (`leakage`); or 0.
 RETENTION, RESIDUE = 22, 23
-ARRAY_COLUMNS = 24
+# Address of the numbers of the cells that decay may carry over a bound, and how many they are; whether the target of
+# any is not 0 (`on_arrays.decay`).
+EDGES, EDGES_NUMBER, GOALS = range(24, 27)
+ARRAY_COLUMNS = 27
 # Numbers of an array: noise of a pulse, granularity by which a rate is divided, the factor on errors, rounding steps of
 # both sides, write noise; what the learning rate is multiplied by, and a rate of its own where that is 0.
 SIGMA, GRANULARITY, GRAD_SCALE, STEP_D, STEP_X, WRITE_NOISE, RATE_FACTOR, OWN_RATE, ARRAY_NUMBERS = range(9)

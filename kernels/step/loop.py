@@ -27,7 +27,7 @@ from rpusim.kernels.step.between import functions, windows
 from rpusim.kernels.step.between.families import loops_of, sorting_of
 from rpusim.kernels.step.col import Piece, Room, Tables
 from rpusim.kernels.step.needs import Needs
-from rpusim.kernels.step.on_arrays import arrays, converted, flipped, passes, transfers, updates
+from rpusim.kernels.step.on_arrays import arrays, converted, decay, flipped, passes, transfers, updates
 from rpusim.kernels.step.program import (
     ADD,
     ADDS,
@@ -54,7 +54,7 @@ from rpusim.kernels.step.program import (
     SOURCE,
     WHICH,
 )
-from rpusim.kernels.step.views import add_to, part
+from rpusim.kernels.step.views import add_to, part, uncounted
 
 # Injected by `compile_loop`; named here for the reader and for type checkers.
 apply: Any = None
@@ -185,6 +185,7 @@ def run(
     losses: (mini-batches,), filled with their mean losses. between: seconds that pass from each to the next.
     Returns how it ended (see `col.DONE`), after how many whole mini-batches, and at which layer.
     """
+    tables, room, piece, images, classes = uncounted((tables, room, piece, images, classes))
     positions = len(classes) // max(1, len(images))
     for number in range(len(losses)):
         if WITH_LEAKS and number > 0 and between != 0.0:
@@ -280,7 +281,13 @@ def loop_of(kinds: Kinds, needs: Needs, parallel: bool, families: Set[str] = fro
     )
     resting = compile_loop(
         updates.rest_tile,
-        rest=compile_loop(arrays.rest, redraw=redraw, **names),
+        rest=compile_loop(
+            arrays.rest,
+            redraw=redraw,
+            approach=compile_loop(decay.approach, counted=False),
+            keep_within=compile_loop(decay.keep_within, counted=False),
+            **names,
+        ),
         **({"show": moving["show"]} if moving else {}),
         **names,
     )

@@ -212,9 +212,12 @@ class Tile(torch.nn.Module, ABC):
         self._counters["forward"] += x.shape[0]
         self._write(phase, done, step, active_columns=done.active, active_rows=self.rows)
         if self._manages_clipping:
-            at_bound = self._forward_io.out_bound * abs(self._forward_io.out_scale) * _ALMOST
-            self.clipped = done.y.abs() >= at_bound
+            self.clipped = self._at_bound(done.y)
         return done.y
+
+    def _at_bound(self, y: Tensor) -> Tensor:
+        """Tell which outputs (vectors, rows) of a multiplication stand at the converters' bound."""
+        return y.abs() >= self._forward_io.out_bound * abs(self._forward_io.out_scale) * _ALMOST
 
     def backward(self, d: Tensor, step: Step = ALONE, phase: Phase = Phase.BACKWARD) -> Tensor:
         """Multiply errors by the transposed array: d (vectors, rows) -> (vectors, columns), without bound management.
@@ -275,6 +278,30 @@ class Tile(torch.nn.Module, ABC):
                 set_bits=0 if done.set_bits is None else done.set_bits,
                 **active,
             )
+
+    @property
+    def forward_io(self) -> IOParameters:
+        """The periphery that multiplications go through forwards."""
+        return self._forward_io
+
+    def read_through(self, io: IOParameters) -> None:
+        """Multiply forwards through another periphery from now on, with the lines that the tile's name draws for it."""
+        self._forward_io = io
+        self._named_anew(self._stream)
+
+    def begin_anew(self, seed: int) -> None:
+        """Draw lines and noise of another seed from now on, as if the tile had not been used yet."""
+        self._counters = dict.fromkeys(self._counters, 0)
+        self._named_anew((seed, *self._stream[1:]))
+
+    def _numbers(self) -> tuple[int, int]:
+        return self.layer, self.tile
+
+    def _named_anew(self, stream: tuple[int, int, int]) -> None:
+        """Take a name for random numbers; the log goes on to know the tile by its number on the chip."""
+        numbers = self._numbers()
+        self._name(*stream)
+        self.layer, self.tile = numbers
 
     def get_extra_state(self) -> dict[str, Any]:
         """Give the counters and the name, which travel with `state_dict`."""

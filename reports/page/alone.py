@@ -29,6 +29,11 @@ def plot(document: dict[str, Any]) -> str:
         drawn = error_curves.aging_curve(accuracy["aging"], accuracy["test_error_floating_point"])
     else:
         drawn = _energy(document)
+    return alone(drawn)
+
+
+def alone(drawn: str) -> str:
+    """Make a drawing of the report an SVG file, with its colours."""
     return drawn.replace("<svg", '<svg xmlns="http://www.w3.org/2000/svg"', 1).replace(">", f">{_style()}", 1)
 
 

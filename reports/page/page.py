@@ -11,10 +11,10 @@ from typing import Any
 
 from markupsafe import Markup
 
-from rpusim.reports.page import charts, error_curves, floor_plan, tornado
+from rpusim.reports.page import charts, error_curves, floor_plan, tornado, waterfall
 from rpusim.reports.page.filling import TEMPLATES, template
 from rpusim.reports.trace.recorded import Trace
-from rpusim.reports.words import figures, insight, wires
+from rpusim.reports.words import figures, insight, losses, wires
 from rpusim.reports.words.figures import Document
 from rpusim.reports.words.readable import age, count, percent, si, significant
 
@@ -49,6 +49,7 @@ def page(document: Document, events: Trace | None = None) -> str:
         curve=Markup(error_curves.learning_curve(accuracy["curve"])) if accuracy and accuracy["curve"] else "",
         curve_rows=_curve_rows(accuracy["curve"]) if accuracy else [],
         **_aging(accuracy),
+        **_waterfall(document),
         test_samples=count(accuracy["test_samples"]) if accuracy else "",
         reached=figures.reached(document),
         floor=Markup(plan),
@@ -141,6 +142,25 @@ def _aging(accuracy: Document | None) -> dict[str, Any]:
         "aging": Markup(error_curves.aging_curve(points, accuracy["test_error_floating_point"])),
         "aging_columns": [title for _, title, _ in columns],
         "aging_rows": [[shown(point[name]) for name, _, shown in columns] for point in points],
+    }
+
+
+def _waterfall(document: Document) -> dict[str, Any]:
+    """Give the template where accuracy is lost; nothing where nobody asked."""
+    found = document.get("waterfall")
+    if not found:
+        return {"waterfall": ""}
+    return {
+        "waterfall": Markup(waterfall.waterfall(found)),
+        "waterfall_title": losses.title(found),
+        "waterfall_sentence": losses.sentence(found),
+        "waterfall_notes": losses.notes(found),
+        "waterfall_head": losses.CAUSES_HEAD,
+        "waterfall_rows": losses.cause_rows(found),
+        "ratios": Markup(waterfall.signal_to_noise(found)),
+        "ratios_note": f"{losses.RATIO_WORDS} Of the first {count(found['layer_samples'])} test samples.",
+        "ratios_head": losses.LAYERS_HEAD,
+        "ratios_rows": losses.layer_rows(found),
     }
 
 

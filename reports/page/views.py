@@ -10,8 +10,9 @@ from io import StringIO
 
 from rich.console import Console
 
-from rpusim.reports.page.alone import plot
-from rpusim.reports.words import figures, tables
+from rpusim.reports.page import waterfall
+from rpusim.reports.page.alone import alone, plot
+from rpusim.reports.words import figures, losses, tables
 from rpusim.reports.words.figures import Document
 from rpusim.workloads.results.result import VIEWS
 
@@ -50,4 +51,46 @@ def _screen(document: Document) -> str:
     return _printed(tables.result(document))
 
 
-VIEWS |= {"text/html": table, "text/plain": _headlines, "screen": _screen, "image/svg+xml": plot}
+def _lost(found: Document) -> str:
+    return _printed(losses.shown(found))
+
+
+def _causes(found: Document) -> str:
+    return alone(waterfall.waterfall(found))
+
+
+def _layers(found: Document) -> str:
+    return alone(waterfall.signal_to_noise(found))
+
+
+def _lost_html(found: Document) -> str:
+    """Show where accuracy is lost as a fragment of HTML: sentence, drawings and tables."""
+    said = (*losses.notes(found), losses.RATIO_WORDS)
+    notes = "".join(f'<div style="{_QUIET}">{escape(note)}</div>' for note in said)
+    return (
+        f'<div><div style="font-weight: 600">{escape(losses.title(found))}</div>'
+        f"<div>{escape(losses.sentence(found))}</div>"
+        f"{_causes(found)}{_cells(losses.CAUSES_HEAD, losses.cause_rows(found))}"
+        f"{_layers(found)}{_cells(losses.LAYERS_HEAD, losses.layer_rows(found))}{notes}</div>"
+    )
+
+
+def _cells(head: tuple[str, ...], rows: list[list[str]]) -> str:
+    """Write a table of texts."""
+    lines = [("th", head), *(("td", row) for row in rows)]
+    inside = ""
+    for tag, cells in lines:
+        inside += "<tr>" + "".join(f'<{tag} style="{_CELL}">{escape(cell)}</{tag}>' for cell in cells) + "</tr>"
+    return f'<table style="border-collapse: collapse; margin: 6px 0"><tbody>{inside}</tbody></table>'
+
+
+VIEWS |= {
+    "text/html": table,
+    "text/plain": _headlines,
+    "screen": _screen,
+    "image/svg+xml": plot,
+    "waterfall text/plain": _lost,
+    "waterfall text/html": _lost_html,
+    "waterfall image/svg+xml causes": _causes,
+    "waterfall image/svg+xml layers": _layers,
+}

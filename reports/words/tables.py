@@ -11,7 +11,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from rpusim.reports.words import figures, fitting, insight, wires
+from rpusim.reports.words import figures, fitting, insight, losses, wires
 from rpusim.reports.words.figures import Document, Share
 from rpusim.reports.words.readable import area, count, percent
 
@@ -45,6 +45,7 @@ def result(document: Document) -> RenderableType:
         *(Text(sentence) for sentence in (fitting.reloading(document),) if sentence),
         *(Text(sentence) for sentence in (figures.reached_sentence(document), figures.wear(document)) if sentence),
         *_insight(document),
+        *(("", losses.shown(document["waterfall"]), "") if "waterfall" in document else ()),
         Text(figures.what_was_timed(document), style="dim"),
     )
 

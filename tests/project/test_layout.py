@@ -45,8 +45,10 @@ ROOMS: dict[str, str] = {
     ),
     "workloads.compare": "workloads.results",
     "workloads.clock": "arch kernels workloads.cells workloads.results",
+    "workloads.waterfall": "arch.contract kernels workloads.results",
     "workloads.runs": (
-        "arch kernels workloads.zoo workloads.data workloads.capture workloads.cells workloads.results workloads.clock"
+        "arch kernels workloads.zoo workloads.data workloads.capture workloads.cells workloads.results workloads.clock "
+        "workloads.waterfall"
     ),
     "workloads.explore": "arch workloads.cells workloads.results workloads.runs",
     "workloads.fit": "arch.contract kernels.devices workloads.cells workloads.results",

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from rpusim.arch.contract.activity import Activity, Phase
 from rpusim.arch.contract.configuration import shown
-from rpusim.arch.mapping.fit.turns import writing
+from rpusim.arch.mapping.fit.turns import turns, writing
 from rpusim.arch.mapping.placement import Block, Placement
 from rpusim.errors import InputError
 
@@ -30,13 +30,16 @@ MOST_COUNT = 2**31 - 1
 def preparation(placement: Placement, cells: UnitCells | InferenceCells | None) -> Activity:
     """List the work before the first mini-batch: rows of maintenance for every block of a placement.
 
-    Where a weight has several uses its arrays are prepared once. Blocks that take turns are written when they come.
+    Where a weight has several uses its arrays are prepared once. Blocks that take turns are written when they come, but
+    for those that the first sample finds on their arrays.
 
     cells: what stands at the cross-points; None: single devices.
 
     InputError: tiles do not say how they are written, or more pulses are asked for than a row can count.
     """
-    blocks = (block for placed in placement.holders for block in placed.blocks if not block.reloaded)
+    later = {(layer, tile) for layer, tiles in turns(placement).items() for tile in tiles}
+    every = (block for placed in placement.holders for block in placed.blocks)
+    blocks = (block for block in every if (block.layer, block.tile) not in later)
     return Activity.concatenate(rows for block in blocks for rows in _of_block(placement, block, cells))
 
 

@@ -50,6 +50,12 @@ def _all_from(phases: Any, phase: int) -> bool:
     return phases >= phase if isinstance(phases, int) else bool(np.all(np.greater_equal(phases, phase)))
 
 
+def _came_before(columns: Mapping[str, ArrayLike]) -> bool:
+    """Whether rows are maintenance that had waited for a call, not the loads of blocks that take turns in it."""
+    maintains = np.all(np.equal(columns["phase"], Phase.MAINTENANCE))
+    return bool(maintains and np.all(np.less(columns.get("vector", 0), 0)))
+
+
 class LoopLog(ActivityLog):
     """An activity log that gives every mini-batch and every call for inference a step of its own.
 
@@ -264,7 +270,7 @@ class LoopLog(ActivityLog):
     def _refuse(self, what: str) -> NoReturn:
         """Forget what the call did, but for maintenance that had waited for it, and say what is wrong with it."""
         parts, length = self._mark
-        waited = [part for part in self._parts[parts:] if np.all(np.equal(part[2]["phase"], Phase.MAINTENANCE))]
+        waited = [part for part in self._parts[parts:] if _came_before(part[2])]
         self._parts[parts:], self._length = waited, length + sum(part[0] for part in waited)
         self.inference_rows = self._inferred
         raise InputError(

@@ -29,6 +29,7 @@ from rpusim.arch.schedule.schedules import Schedule, run
 from rpusim.workloads.clock import sampling
 from rpusim.workloads.clock.beginning import TRACED_EVENTS, Beginning
 from rpusim.workloads.clock.counts import Counts
+from rpusim.workloads.clock.loads import by_sample
 from rpusim.workloads.clock.loop_activity import LoopActivity
 from rpusim.workloads.clock.modes import Modes
 from rpusim.workloads.clock.sampling import Sample, Timing
@@ -78,6 +79,8 @@ class Meter:
         self.mini_batches = 0
         self.mini_batch = 0
         """Samples of the largest mini-batch that learned."""
+        self._steps = 0
+        """Where blocks take turns, so that every sample is a step: how many there were."""
         self.counts = Counts()
         self.staleness: Staleness | None = None
         """How old weights were, in asynchronous training that was timed in one piece."""
@@ -120,6 +123,9 @@ class Meter:
             activity = with_management(activity, self.plan.placement, self.management)
         activity, kept = joined(activity, self.plan.placement)
         unit, evaluated = unit[kept], evaluated[kept]
+        if self.plan.placement.reloads:
+            activity = by_sample(activity, self.plan.placement, self._steps)
+            self._steps = int(activity.step.max()) + 1
         self._count(activity)
         in_pieces = isinstance(done, LoopActivity)  # of mini-batches, some of whose pieces may have come before
         self.mini_batches = int(unit.max()) + 1 if in_pieces else self.mini_batches + len(distinct(unit))
@@ -249,6 +255,7 @@ class Meter:
             "mini_batch": self.mini_batch,
             "counts": asdict(self.counts),
             "mini_batches": self.mini_batches,
+            "steps": self._steps,
             "ledger": asdict(self._timed),
             "idle": asdict(self._idle),
             "sample": (self._sample.seconds, self._sample.joules),
@@ -264,6 +271,7 @@ class Meter:
         self.samples, self.timed_samples = state["samples"], state["timed_samples"]
         self.mini_batches, self.mini_batch = state["mini_batches"], state["mini_batch"]
         self.counts, self._whole = Counts.of(state["counts"]), state["whole"]
+        self._steps = state.get("steps", 0)
         self._sample.seconds, self._sample.joules = state["sample"]
         self._timed, self._idle = Ledger(), Ledger()
         self._rested = None if state["rested"] is None else np.array(state["rested"], np.int64)

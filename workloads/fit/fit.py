@@ -52,7 +52,7 @@ def fit(
     model:      the model to take; None: the one that is justified.
     watch:      told what is fitted, how much is done, and of how much.
 
-    Returns the document (schema ``rpusim-fit-1``); ``document["device"]`` is what the device's file holds. Raises
+    Returns the document (schema ``rpusim-fit-1``), of which `rpusim.workloads.fit.file` makes the device's file. Raises
     InputError on what cannot be used.
     """
     if model is not None and model not in LAWS:

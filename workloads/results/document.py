@@ -104,7 +104,14 @@ def result(
         "version": package_version(),
         "assumption": assumption,
         "accuracy": None if accuracy is None else _with_intervals(accuracy),
-        **cost(measured.plan, measured.ledger, measured.samples, operations_per_sample, samples_per_epoch),
+        **cost(
+            measured.plan,
+            measured.ledger,
+            measured.samples,
+            operations_per_sample,
+            samples_per_epoch,
+            measured.analysis.get("critical_path", {}).get("by_part"),
+        ),
         "floor": floor(measured.plan, training=measured.ledger.by(1).get("backward", 0) > 0),
         "activity": measured.activity,
         "storage": measured.storage,
@@ -123,11 +130,17 @@ def result(
 
 
 def cost(
-    plan: Plan, ledger: Ledger, samples: int, operations_per_sample: float, samples_per_epoch: int | None = None
+    plan: Plan,
+    ledger: Ledger,
+    samples: int,
+    operations_per_sample: float,
+    samples_per_epoch: int | None = None,
+    path: Mapping[str, float] | None = None,
 ) -> dict[str, Any]:
     """Make the parts about time, energy, power, throughput, area, tiles, layers and bottleneck.
 
-    ledger: the account of all ``samples`` samples (at least 1). For the other arguments see `result`.
+    ledger: the account of all ``samples`` samples (at least 1). path: time on the critical path by kind of unit; None:
+    it is not known. For the other arguments see `result`.
     """
     chip = plan.placement.chip
     total_s, total_j = ledger.time_ps / PICOSECONDS_PER_SECOND, ledger.total_zj / ZEPTOJOULES_PER_JOULE
@@ -169,7 +182,7 @@ def cost(
             "utilisation": plan.placement.utilisation,
         },
         "layers": placed_layers(plan.placement),
-        "bottleneck": bottleneck(plan, ledger),
+        "bottleneck": bottleneck(plan, ledger, path),
     }
 
 

@@ -49,11 +49,14 @@ for _dumper in (yaml.SafeDumper, yaml.Dumper):
     _dumper.add_representer(Part, _dumper.represent_dict)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Drawing:
     """A drawing of a result, which a notebook shows; `save` writes it. svg: the text of an SVG file."""
 
     svg: str
+
+    def __repr__(self) -> str:
+        return f"<Drawing: {len(self.svg)} characters of SVG; .save(file) writes it>"
 
     def save(self, path: str | Path) -> None:
         """Write the drawing to a file, such as curve.svg; InputError if it cannot be written."""
@@ -99,15 +102,24 @@ class Result(Mapping[str, Any]):
         return pandas.DataFrame(rows)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "document", _finite(self.document))
+        object.__setattr__(self, "document", finite(self.document))
 
     def summary(self) -> str:
         """Return what `rpusim run` shows: headline figures, where energy and area go, what sets the pace."""
-        return _view("screen", self.document)
+        return view("screen", self.document)
 
-    def plot(self) -> Drawing:
-        """Draw the learning curve, the curve after programming, or else energy by part."""
-        return Drawing(_view("image/svg+xml", self.document))
+    def plot(self, what: str = "") -> Drawing:
+        """Draw the learning curve, the curve after programming, or else energy by part.
+
+        what: "causes" draws where accuracy is lost, "layers" the layers' signal to noise, of a run with ``waterfall``.
+
+        Raises InputError for another word, or if there is no ``waterfall``.
+        """
+        if not what:
+            return Drawing(view("image/svg+xml", self.document))
+        if what not in ("causes", "layers") or "waterfall" not in self.document:
+            raise InputError(f"plot: got {what!r}; accepted: nothing; of a run with a waterfall, causes or layers, too")
+        return Drawing(view(f"waterfall image/svg+xml {what}", self.document["waterfall"]))
 
     def __getattr__(self, name: str) -> Any:
         if name in self.__dict__.get("document", ()):
@@ -130,17 +142,18 @@ class Result(Mapping[str, Any]):
         return f"<Result: {self.document.get('network')} on {self.document.get('chip')}>"
 
     def __str__(self) -> str:
-        return _view("text/plain", self.document) if VIEWS else repr(self)
+        return view("text/plain", self.document) if VIEWS else repr(self)
 
     def __dir__(self) -> list[str]:
         return [*super().__dir__(), *self.document]
 
     def _repr_html_(self) -> str | None:
         """Return what a notebook shows, if a view for it has been loaded: a table, and a drawing."""
-        return _view("text/html", self.document) if VIEWS else None
+        return view("text/html", self.document) if VIEWS else None
 
 
-def _view(kind: str, document: dict[str, Any]) -> str:
+def view(kind: str, document: dict[str, Any]) -> str:
+    """Show a document in a way of `VIEWS`; InputError if what shows it so was not imported."""
     if kind not in VIEWS:
         raise InputError(f"nothing that shows results as {kind} is loaded; import rpusim.reports.page.views")
     return VIEWS[kind](document)
@@ -151,12 +164,12 @@ def text(words: str) -> str:
     return words.encode("utf-8", "backslashreplace").decode()
 
 
-def _finite(value: Any) -> Any:
+def finite(value: Any) -> Any:
     """Return the same document with infinities and NaN as words, and words as text."""
     if isinstance(value, dict):
-        return Part({_finite(key): _finite(item) for key, item in value.items()})
+        return Part({finite(key): finite(item) for key, item in value.items()})
     if isinstance(value, str):
         return text(value)
     if isinstance(value, list | tuple):
-        return [_finite(item) for item in value]
+        return [finite(item) for item in value]
     return str(value) if isinstance(value, float) and not math.isfinite(value) else value

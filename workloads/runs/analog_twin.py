@@ -23,6 +23,7 @@ from rpusim.workloads.cells import endurance, periphery
 from rpusim.workloads.cells.inference_cells import InferenceCells
 from rpusim.workloads.cells.management import Management
 from rpusim.workloads.cells.training_cells import UnitCells
+from rpusim.workloads.clock.loads import load_by_sample
 from rpusim.workloads.clock.uses import UsesLog
 
 
@@ -115,6 +116,7 @@ def analog_twin(
                 tile.layer, tile.log = placed.index, own  # in order of execution, as the engine counts
         if isinstance(part, Replicated):
             part.log = own
+    load_by_sample(analog, placement, management)
     return analog
 
 

@@ -95,9 +95,9 @@ def map_network(
 def time_network(
     network: GivenNetwork,
     chip: GivenChip,
-    samples: int,
-    training: bool,
-    schedule: Schedule,
+    samples: int = 1,
+    training: bool = False,
+    schedule: Schedule = "sequential",
     bias: Bias = "column",
     batch: int = 1,
     device: GivenDevice | None = None,

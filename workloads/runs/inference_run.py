@@ -26,8 +26,9 @@ from rpusim.workloads.capture.capture import capture_modes
 from rpusim.workloads.cells import conductance
 from rpusim.workloads.cells.inference_cells import InferenceCells
 from rpusim.workloads.cells.management import Management
+from rpusim.workloads.clock import loads
 from rpusim.workloads.clock.meter import Meter
-from rpusim.workloads.results import document
+from rpusim.workloads.results import document, reloading
 from rpusim.workloads.results.result import Result
 from rpusim.workloads.runs.analog_twin import analog_twin
 from rpusim.workloads.runs.checkpoint import Progress
@@ -35,6 +36,7 @@ from rpusim.workloads.runs.dry_run import draws
 from rpusim.workloads.runs.inputs import Inputs
 from rpusim.workloads.runs.step_of import compiled_step, step_taken
 from rpusim.workloads.runs.training_loop import Batches, Training, Watch, train
+from rpusim.workloads.waterfall.divide import divide
 
 ZEPTO, PICO = 1e-21, 1e-12
 """Joules in a zeptojoule, seconds in a picosecond."""
@@ -91,6 +93,24 @@ def run(inputs: Inputs, progress: Progress, watch: Watch) -> Result:
         progress.keep()
         watch(aging.name, len(aging.points) / len(use.times))
 
+    last: dict[str, Any] = {}
+    if experiment.waterfall:
+        twin = on_chip(cells, ActivityLog())
+        twin.load_state_dict(model.state_dict())
+        floating = stage.curve[-1]["test_error"]
+        with surrounding():
+            last["waterfall"] = divide(
+                twin,
+                batches.test_x,
+                batches.test_y,
+                use.times[-1],
+                draws=experiment.waterfall,
+                seed=seed,
+                batch=batches.recipe.batch,
+                before=None if use.retraining is None else floating,
+                watch=lambda fraction: watch("waterfall", fraction),
+            )
+
     return document.result(
         aging.meter.measured(),
         operations_per_sample=document.operations_per_sample(inputs.network, training=False),
@@ -108,7 +128,7 @@ def run(inputs: Inputs, progress: Progress, watch: Watch) -> Result:
         },
         conductance=conductance.document(model, inputs.placement),
         steps={"digital": step_taken(stage.compiled)},
-        last={"wall": {"seconds": time.perf_counter() - progress.began}},
+        last={**aging.reload, **last, "wall": {"seconds": time.perf_counter() - progress.began}},
     )
 
 
@@ -140,6 +160,8 @@ class _Aging:
         self._new_meter = partial(Meter, plan, "sequential", management=management)
         self.meter = self._new_meter()
         self.points: list[dict[str, float]] = []
+        self.reload: dict[str, Any] = {}
+        """What it takes that blocks take turns, in the last test; empty if none do."""
 
     def test(self, seconds: float) -> None:
         """Infer the test set so many seconds after programming, and add a point to the curve.
@@ -157,7 +179,7 @@ class _Aging:
         self.meter.add(rows)
         after, tested = self.meter.ledger(), len(self._batches.test_y)
         time_ps, energy_zj = after.time_ps - before.time_ps, after.total_zj - before.total_zj
-        forward, writing = rows.phase == Phase.FORWARD, rows.writes > 0
+        forward, writing = (rows.phase == Phase.FORWARD) | loads.is_load(rows), rows.writes > 0
         inferring = self._alone(rows, forward)
         point |= {
             "seconds_per_inference": inferring.time_ps * PICO / tested,
@@ -173,6 +195,10 @@ class _Aging:
                 "compensation_joules": (energy_zj - unmeasured.total_zj) * ZEPTO,
             }
         self.points.append(point)
+        placement = self.meter.plan.placement
+        self.reload = reloading.document(placement, inferring, lambda _: self._alone(rows, rows.phase == Phase.FORWARD))
+        if self.reload:
+            self.reload["reload"] |= loads.document(model, placement)
 
     def _error(self, model: nn.Module) -> float:
         """Return the fraction of the test set that is classified wrongly."""
@@ -198,6 +224,7 @@ class _Aging:
             "meter": self.meter.state_dict(),
             "log_step": self._log.step,
             "points": self.points,
+            "reload": self.reload,
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -206,3 +233,4 @@ class _Aging:
             model.load_state_dict(before)
         self.meter.load_state_dict(state["meter"])
         self._log.step, self.points = state["log_step"], state["points"]
+        self.reload = state.get("reload", {})

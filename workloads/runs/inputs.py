@@ -94,7 +94,12 @@ class Inputs:
         replicas, source = self.experiment.replicas, self.experiment.sources.get("replicas", self.experiment.source)
         numbers = self.experiment.numbers("experiment")
         return [
-            *(row for row in numbers if replicas or not row["field"].startswith("experiment.sharing.")),
+            *(
+                row
+                for row in numbers
+                if (replicas or not row["field"].startswith("experiment.sharing."))
+                and (row["value"] or row["field"] != "experiment.waterfall")
+            ),
             *(
                 {"field": f"experiment.replicas.{name}", "value": number, "unit": "1", "source": source}
                 for name, number in replicas.items()
@@ -173,7 +178,13 @@ def load(experiment: Experiment, given: Data | None = None) -> Inputs:
         drawn = experiment.sharing.training == "random"
         fit = experiment.mapping.fit
         placement = place(network, chip, experiment.bias, cells.layout, experiment.replicas, drawn, fit)
-        check_resident(placement)
+    with experiment.speaks("mapping"):
+        check_turns(placement, cells)
+        if placement.reloads and experiment.waterfall:
+            raise InputError(
+                f"waterfall: got {experiment.waterfall} with mapping.fit: reload, where weights are programmed anew "
+                "for every sample, so that causes do not act on one programmed network; accepted: 0, or another fit"
+            )
     with experiment.speaks("chip"):
         if experiment.inference is not None:
             for kind in chip.tiles:
@@ -212,12 +223,12 @@ def _with_adapters(digital: nn.Module, wanted: LowRankAdapters) -> nn.Module:
         raise InputError(f"lora.{error}") from None
 
 
-def check_resident(placement: Placement) -> None:
-    """Refuse weights that take turns on arrays where they are computed: what is written again has other noise."""
-    if placement.reloads:
+def check_turns(placement: Placement, cells: Cells) -> None:
+    """Refuse weights that take turns on arrays where cells learn, as what they learned would have to be kept."""
+    if placement.reloads and cells.learns:
         raise InputError(
-            "mapping.fit: got reload, under which weights that take turns are timed (rpusim time) but not computed; "
-            "accepted: as-is, pack, grow, or a chip that holds all weights"
+            "mapping.fit: got reload with cells that learn on the arrays, but blocks that take turns are written anew "
+            "for every sample; accepted: cells that infer, such as inference-pcm, or as-is, pack or grow"
         )
 
 

@@ -30,17 +30,17 @@ from rpusim.workloads.cells.inference_cells import EXACT, InferenceCells
 from rpusim.workloads.cells.management import Management
 from rpusim.workloads.cells.replicas import rows_of_replicas, similarity
 from rpusim.workloads.cells.training_cells import UnitCells
-from rpusim.workloads.clock import sampling
+from rpusim.workloads.clock import loads, sampling
 from rpusim.workloads.clock.coupling import Coupling
 from rpusim.workloads.clock.loop_activity import LoopActivity
 from rpusim.workloads.clock.loop_log import LoopLog, in_order
 from rpusim.workloads.clock.meter import Meter
 from rpusim.workloads.clock.modes import Modes
-from rpusim.workloads.results import document
+from rpusim.workloads.results import document, reloading
 from rpusim.workloads.results.result import Result
 from rpusim.workloads.runs.analog_twin import analog_twin
 from rpusim.workloads.runs.checkpoint import digest
-from rpusim.workloads.runs.inputs import Cells, GivenDevice, check_resident, load_cells
+from rpusim.workloads.runs.inputs import Cells, GivenDevice, check_turns, load_cells
 from rpusim.workloads.runs.settings import MOST_SEED
 
 MANAGED = Management(
@@ -95,7 +95,8 @@ def place(
                   are priced as those of a matrix unit, and they learn by arithmetic.
     replicas:     by layer, how many matrices share its vectors and learn each for itself; a `Replication` says how (a
                   number: at random, in training and in evaluation).
-    fit:          how blocks find arrays: as-is, pack or grow, for all layers or by layer.
+    fit:          how blocks find arrays: as-is, pack or grow, for all layers or by layer; or, of cells that infer,
+                  reload, where blocks that take turns are programmed anew for every sample.
 
     The copy has an attribute ``chip`` (a `ChipMeter`): ``chip.report()`` says what everything it did has cost.
     What lies between two steps of the optimizer is one mini-batch, however often it went forward and backward; calls in
@@ -134,7 +135,7 @@ def place(
     copies = _copies(replicas or {}, network, cells, timing)
     numbers = {name: each.number for name, each in copies.items()}
     placed = placement.place(network, on, bias, cells.layout, numbers, drawn=True, fit=fit)
-    check_resident(placed)
+    check_turns(placed, cells)
     modes = Modes.of(placed, evaluation)
     log = LoopLog(placed, modes.layers, Samples.of(input_shape).all[0].axis)
     analog = analog_twin(module, placed, management, cells, seed, log, weight_scaling_omega, exclude, copies)
@@ -212,6 +213,8 @@ class ChipMeter:
         if self._lasts is not None:
             seconds = measured.ledger.time_ps / PICOSECONDS_PER_SECOND
             last["endurance"] = endurance.document(self._module, placed, self._lasts, seconds, samples)
+        if placed.reloads:
+            last["reload"] = reloading.written(placed) | loads.document(self._module, placed)
         last["conductance"] = conductance.document(self._module, placed)
         if rows := rows_of_replicas(self._module, self._alike):
             last["replicas"] = rows

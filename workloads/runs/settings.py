@@ -192,7 +192,7 @@ class LowRankAdapters(Sourced):
 class NetworkMapping(Sourced):
     """How the network finds its place on the chip.
 
-    fit:  as-is, pack or grow, alone or with ways for single layers ("pack,fc=as-is"; see
+    fit:  as-is, pack, grow or (with inference) reload, alone or with ways for single layers ("pack,fc=as-is"; see
           `rpusim.arch.mapping.fit.wanted`).
     """
 
@@ -246,6 +246,8 @@ class Experiment(Sourced):
     sharing:     how they share them.
     mapping:     how blocks find arrays.
     inference:   the network is trained in software, programmed and used; None: it is trained on the chip.
+    waterfall:   draws of noise, programming and drift by which the error of a network that is programmed is divided by
+                 causes; 0: it is not (see `rpusim.workloads.waterfall.divide`).
     seed:        of first weights, devices, order of samples and every noise.
     """
 
@@ -272,6 +274,7 @@ class Experiment(Sourced):
     sharing: Sharing = Sharing()
     mapping: NetworkMapping = NetworkMapping()
     inference: Use | None = None
+    waterfall: Annotated[int, Field(ge=0, le=1000)] = 0
     seed: Annotated[int, Field(ge=0, le=MOST_SEED)]
     _file: str = PrivateAttr("")
     _replaced: frozenset[str] = PrivateAttr(frozenset())
@@ -286,6 +289,11 @@ class Experiment(Sourced):
                         f"{name}: got {getattr(self, name)!r} in an experiment with inference, where it would be "
                         f"ignored; accepted: {default!r}"
                     )
+        if self.waterfall and self.inference is None:
+            raise ValueError(
+                f"waterfall: got {self.waterfall} in an experiment that learns on the chip, where causes act on one "
+                "another while it learns; accepted: 0, or an experiment with inference, such as lenet-digits-pcm"
+            )
         if self.sharing != Sharing() and not self.replicas:
             raise ValueError(
                 "sharing: given without replicas, which it is about; accepted: replicas of a layer as well"
@@ -335,6 +343,7 @@ class Experiment(Sourced):
         """Names fields that were left at defaults which change nothing."""
         copies = set() if self.replicas else {"replicas", "sharing"}
         copies |= {"lora"} if self.lora is None else set()
+        copies |= set() if self.waterfall else {"waterfall"}
         return copies | ({"mapping"} if self.mapping.fit == NetworkMapping().fit else set())
 
 

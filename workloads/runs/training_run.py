@@ -7,6 +7,7 @@ schedules and prices: `Activity` is all that passes from one to the other.
 from __future__ import annotations
 
 import time
+import warnings
 from functools import partial
 from typing import Any
 
@@ -15,7 +16,7 @@ import torch
 from rpusim.arch.contract.activity import ActivityLog
 from rpusim.arch.schedule.plan import make_plan
 from rpusim.errors import InputError
-from rpusim.kernels import AnalogSGD
+from rpusim.kernels import AnalogSGD, ClippedWeights
 from rpusim.workloads.cells import conductance, endurance, pulses, replicas
 from rpusim.workloads.cells.training_cells import UnitCells
 from rpusim.workloads.clock import calibration
@@ -55,7 +56,10 @@ def run(inputs: Inputs, progress: Progress, watch: Watch) -> Result:
     analog = twin(log)
     alike = replicas.similarity(analog)
     batches = Batches(inputs.samples, experiment.recipe, seed)
-    dry_run(digital, twin(ActivityLog()), batches)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ClippedWeights)  # said of the first one
+        tried = twin(ActivityLog())
+    dry_run(digital, tried, batches)
     refresh = experiment.refresh.every if experiment.refresh else None
     coupling = Coupling(analog, meter, log.take, experiment.elapse, refresh)
     reference = Training("digital", digital, torch.optim.SGD(digital.parameters(), 1.0))

@@ -23,8 +23,11 @@ from rpusim.kernels.step.col import (
     DECAY,
     DIFFUSION,
     DIFFUSION_KEY,
+    EDGES,
+    EDGES_NUMBER,
     FIRED,
     FIXED_BL,
+    GOALS,
     GRAD_SCALE,
     GRANULARITY,
     KIND,
@@ -47,13 +50,15 @@ from rpusim.kernels.step.col import (
     UPDATES,
     WRITE_NOISE,
 )
-from rpusim.kernels.step.views import counts_at, flags_at, matrix_at, numbers_at
+from rpusim.kernels.step.views import counts_at, flags_at, integers_at, matrix_at, numbers_at
 
 # Injected by `compile_loop`; named here for the reader and for type checkers.
 send_0: Any = None
 send_1: Any = None
 send_2: Any = None
 redraw: Any = None
+approach: Any = None
+keep_within: Any = None
 leak: Any = None
 WITH_REDRAWS = 1  # see `needs`
 descend: Any = None
@@ -149,12 +154,12 @@ def rest(array: Integers, numbers: NDArray[np.float64], keys: NDArray[np.uint64]
                 moved = weights[i, j] + spread[i, j] * nb_normal(nb_bits(a, c, j))
                 weights[i, j] = min(max(moved, cells[i, j * each + BOUND_MIN]), cells[i, j * each + BOUND_MAX])
     if array[DECAY]:
-        left = matrix_at(array[DECAY], tall, wide)
-        for i in range(tall):
-            for j in range(wide):
-                goal = matrix_at(array[TARGET], tall, wide)[i, j] if array[TARGET] else _F(0)
-                moved = (weights[i, j] - goal) * left[i, j] + goal
-                weights[i, j] = min(max(moved, cells[i, j * each + BOUND_MIN]), cells[i, j * each + BOUND_MAX])
+        number = tall * wide
+        every, goals = numbers_at(array[STORED], number), numbers_at(array[TARGET], number * array[GOALS])
+        approach(every, numbers_at(array[DECAY], number), goals)
+        keep_within(
+            every, numbers_at(array[CELLS], number * each), each, integers_at(array[EDGES], array[EDGES_NUMBER])
+        )
     if WITH_REDRAWS and array[BEFORE]:
         apparent, none, noise = matrix_at(array[APPARENT], tall, wide), np.zeros(0, np.bool_), _F(numbers[WRITE_NOISE])
         redraw(apparent, weights, weights, none, True, noise, keys[REDRAW_KEY], array[REDRAWS])

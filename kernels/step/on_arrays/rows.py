@@ -29,6 +29,7 @@ from rpusim.kernels.pulses.trains import Execution, PulseType, UpdateParameters
 from rpusim.kernels.step import col
 from rpusim.kernels.step.loop import Kinds
 from rpusim.kernels.step.on_arrays import converted
+from rpusim.kernels.step.on_arrays.decay import Edges
 from rpusim.kernels.step.on_arrays.placed import Placed
 from rpusim.kernels.step.on_arrays.transfer_rows import TransferRows, fast_rate, fits, transfers_here
 from rpusim.kernels.step.program import Unsuitable
@@ -59,7 +60,7 @@ class Rows:
         self.arrays = np.zeros((arrays, col.ARRAY_COLUMNS), np.int64)
         self.array_numbers = np.zeros((arrays, col.ARRAY_NUMBERS), np.float64)
         self.array_keys = np.zeros((arrays, col.ARRAY_KEYS), np.uint64)
-        self.moving = TransferRows(tiles)
+        self.moving, self._edges = TransferRows(tiles), Edges()
         self._kinds: tuple[list[Any], list[Any], list[Any]] = [], [], []
         self._kept: list[Any] = []
         index, array = 0, 0
@@ -238,14 +239,14 @@ class Rows:
         row[col.FORWARDS], row[col.BACKWARDS] = tile._counters["forward"], tile._counters["backward"]
         if not self.whole:
             return
-        for array, of_array in zip(tile.cell._arrays, self.arrays[row[col.FIRST_ARRAY] :], strict=False):
-            self._look_up_array(array, of_array)
+        for number, array in enumerate(tile.cell._arrays, int(row[col.FIRST_ARRAY])):
+            self._look_up_array(array, number)
         if row[col.CELL] == col.TRANSFERRED:
             assert isinstance(tile.cell, TransferCell)
             self.moving.look_up(tile.cell, index, self._address)
 
-    def _look_up_array(self, array: DeviceArray, row: NDArray[np.int64]) -> None:
-        counters, cells, before = array.counters, array.cells, array.before
+    def _look_up_array(self, array: DeviceArray, index: int) -> None:
+        row, counters, cells, before = self.arrays[index], array.counters, array.cells, array.before
         row[[col.STORED, col.APPARENT]] = self._address(array.stored), self._address(array.weights)
         row[[col.CELLS, col.TAKEN]] = self._address(cells.pulse), self._address(array.taken)
         row[col.BEFORE] = self._address(None if before is None else before.weights)
@@ -253,6 +254,9 @@ class Rows:
         row[[col.DIFFUSION, col.DECAY, col.TARGET]] = [
             *map(self._address, (cells.diffusion, cells.decay, cells.target))
         ]
+        if cells.decay is not None:
+            found = self._edges.of(index, cells)
+            row[[col.EDGES, col.EDGES_NUMBER, col.GOALS]] = found.edges.ctypes.data, len(found.edges), found.goals
         retention, residue = cells.retention, array._buffers["residue"]
         row[[col.RETENTION, col.RESIDUE]] = (self._address(retention), self._address(residue)) if leaks(array) else 0
         row[[col.UPDATES, col.STEPS, col.REDRAWS]] = (

@@ -15,6 +15,8 @@ from rpusim.reports.cli.options import as_json, device, optional_chip, sweep, wo
 from rpusim.reports.cli.output import keep, say_where, show
 
 GIVEN = "given on the command line"
+DRAWS = 5
+"""Of `--waterfall`."""
 
 
 @click.command("run")
@@ -33,7 +35,15 @@ GIVEN = "given on the command line"
     type=click.Choice(["merged", "exact"]),
     help="Pulses merged where that is the same in distribution, or all one by one.",
 )
-@click.option("--fit", metavar="WAY[,LAYER=WAY...]", help="How blocks find arrays: as-is, pack or grow.")
+@click.option(
+    "--fit", metavar="WAY[,LAYER=WAY...]", help="How blocks find arrays: as-is, pack, grow or (with inference) reload."
+)
+@click.option(
+    "--waterfall",
+    is_flag=True,
+    default=None,
+    help="Divide the error of a network that is programmed by causes, with 5 draws (--set waterfall=N: N of them).",
+)
 @sweep
 @click.option("--seeds", type=int, help="Run it with so many seeds, from 0, as a study.")
 @workers
@@ -44,6 +54,7 @@ def run_experiment(
     out: Path | None,
     settings: tuple[str, ...],
     seeds: int | None,
+    waterfall: bool | None,
     number: int,
     json_wanted: bool,
     quiet: bool,
@@ -68,6 +79,9 @@ def run_experiment(
     named = {name: value for name, value in options.items() if value is not None}
     typed = [*named.items(), *(("set", setting) for setting in settings)]
     command = ["run", experiment, *(word for name, value in typed for word in (f"--{name}", str(value)))]
+    if waterfall and "waterfall" not in values:
+        given["waterfall"] = DRAWS
+        command.append("--waterfall")
     study = of_many(experiment, {name: [value] for name, value in given.items()} | values, seeds)
     if study is not None:
         words = ["rpusim", *command, *(() if seeds is None else ("--seeds", str(seeds)))]

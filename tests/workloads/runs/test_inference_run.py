@@ -136,3 +136,44 @@ def test_what_cannot_be_inferred_is_refused_in_one_sentence(
 ) -> None:
     with pytest.raises(InputError, match=sentence):
         rpusim.simulate(changed(data=str(few_digits), **changes))
+
+
+class TestWaterfall:
+    """`rpusim run lenet-digits-inference --waterfall`: where accuracy is lost."""
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def divided(cls, few_digits: Path) -> Any:
+        return rpusim.simulate(changed(data=str(few_digits), waterfall=2))
+
+    def test_causes_add_up_from_floating_point_to_the_chip(self, divided: Any) -> None:
+        found, accuracy = divided.waterfall, divided.accuracy
+        names = [row["cause"] for row in found["causes"]]
+        assert names[:2] == ["floating point", "retraining"] and names[-1] == "compensation"
+        assert found["causes"][0]["test_error"] == accuracy["test_error_floating_point"]
+        added = sum(row["added"] for row in found["causes"][1:])
+        last = found["causes"][-1]["test_error"]
+        assert found["causes"][0]["test_error"] + added == pytest.approx(last)
+        assert found["draws"] == 2 and found["seconds_since_programming"] == 172800.0
+        assert [row["layer"] for row in found["layers"]] == ["conv1", "conv2", "fc1", "fc2"]
+
+    def test_it_is_described_and_shown(self, divided: Any) -> None:
+        assert problem(divided.document, schema_of("result")) == ""
+        written = page(divided.document)
+        assert "Where accuracy is lost, 2 days after programming" in written and "Signal to noise" in written
+        assert "Where accuracy is lost" in divided.summary()
+        assert "test error" in divided.plot("causes").svg and "conv2" in divided.plot("layers").svg
+
+    def test_nothing_else_of_the_result_changes(self, divided: Any, document: Any) -> None:
+        apart = {"waterfall", "wall", "training", "configuration", "provenance"}
+        mine = {key: value for key, value in divided.document.items() if key not in apart}
+        assert mine == {key: value for key, value in document.items() if key not in apart}
+        assert "waterfall" not in document and "waterfall" not in document["training"]
+
+    def test_a_network_that_learns_on_the_chip_is_refused(self) -> None:
+        with pytest.raises(InputError, match=r"waterfall: got 3 .* accepted: 0, or an experiment with inference"):
+            settings.changed(settings.load("fcn-digits"), {"waterfall": 3})
+
+    def test_a_result_without_one_draws_none(self, document: Any) -> None:
+        with pytest.raises(InputError, match="causes"):
+            rpusim.Result(document, None, ()).plot("causes")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from rpusim.arch.mapping.placement import place
 from rpusim.arch.schedule.plan import make_plan
 from rpusim.arch.schedule.schedules import run as run_schedule
 from rpusim.errors import InputError
+from rpusim.kernels import ClippedWeights
 from rpusim.workloads.capture.capture import capture
 from rpusim.workloads.cells import periphery, training_cells
 from rpusim.workloads.clock import coupling
@@ -327,6 +329,15 @@ def test_a_result_says_how_its_pulses_were_computed_and_why(small: rpusim.Result
     asked = rpusim.simulate("fcn-digits", data=str(few_digits), epochs=1, execution="exact")
     assert asked["pulses"]["arrays"] == [{"array": 0, "execution": "exact", "why": "asked for"}]
     assert asked["pulses"]["sentence"] == "Every pulse was computed on its own: asked for."
+
+
+def test_weights_that_were_clipped_are_told_once(few_digits: Path) -> None:
+    bounds = {"device.w_max": 0.05, "device.w_min": -0.05}
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        rpusim.simulate("fcn-digits", data=str(few_digits), epochs=1, **bounds)
+    layers = [str(each.message).partition(":")[0] for each in told if each.category is ClippedWeights]
+    assert layers == ["fc1", "fc2", "fc3"]
 
 
 OWN = """

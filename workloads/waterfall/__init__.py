@@ -1,0 +1,1 @@
+"""Where accuracy is lost between floating point and programmed cells: cause by cause, and layer by layer."""
