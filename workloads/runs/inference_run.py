@@ -56,15 +56,13 @@ def run(inputs: Inputs, progress: Progress, watch: Watch) -> Result:
     assert use is not None and isinstance(cells, InferenceCells)
 
     def on_chip(cells: InferenceCells, log: ActivityLog) -> nn.Module:
-        return analog_twin(
-            digital, inputs.placement, experiment.management, cells, seed, log, exclude=experiment.exclude
-        )
+        return analog_twin(digital, inputs.placement, experiment.management, cells, seed, log, exclude=inputs.exclude)
 
     stage = Training("digital", digital, torch.optim.SGD(digital.parameters(), 1.0))
     batches = Batches(samples, recipe, seed)
     surrounding = draws(digital, batches, progress.numbers)
     with experiment.speaks("network"):
-        network, _ = capture_modes(digital, inputs.input_shape, experiment.network, experiment.exclude)
+        network, _ = capture_modes(digital, inputs.input_shape, experiment.network, inputs.exclude)
     stage.told = progress.epoch
     stage.compiled = compiled_step(network, stage, batches.size, watch)
     try:
