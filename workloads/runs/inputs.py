@@ -7,6 +7,7 @@ values only.
 from __future__ import annotations
 
 import json
+import pickle
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -24,6 +25,7 @@ from rpusim.arch.network.network import Network
 from rpusim.errors import InputError, nearest, written
 from rpusim.kernels import PulsedDevice
 from rpusim.kernels.inference import INFERENCE, AddNormal, GaussianClip, InferenceConfig
+from rpusim.kernels.layers.low_rank import adapters, lora
 from rpusim.kernels.layers.replicated import Replication
 from rpusim.kernels.layers.shares import Way
 from rpusim.kernels.pulses.trains import Execution
@@ -37,7 +39,7 @@ from rpusim.workloads.data import kinds
 from rpusim.workloads.data.dataset import Data, Dataset
 from rpusim.workloads.results.document import package_version
 from rpusim.workloads.runs.checkpoint import digest
-from rpusim.workloads.runs.settings import Experiment, Retraining, Use
+from rpusim.workloads.runs.settings import Experiment, LowRankAdapters, Retraining, Use
 from rpusim.workloads.zoo import networks
 
 Cells = UnitCells | InferenceCells
@@ -69,6 +71,11 @@ class Inputs:
     placement: Placement
     copies: Mapping[str, int]
     input_shape: Any = ()
+
+    @property
+    def exclude(self) -> tuple[str, ...]:
+        """What stays digital, by name or pattern."""
+        return _excluded(self.experiment, self.digital)
 
     @property
     def replicas(self) -> dict[str, Replication]:
@@ -140,13 +147,15 @@ def load(experiment: Experiment, given: Data | None = None) -> Inputs:
     """
     with experiment.speaks("network"):
         digital, input_shape = networks.build(experiment.network)
+        if experiment.lora is not None:
+            digital = _with_adapters(digital, experiment.lora)
         inputs = Samples.of(input_shape)
         if len(inputs.all) != 1 or inputs.all[0].axis:
             raise InputError(
                 f"network: {experiment.network!r} reads {shown(written(input_shape))}, but the data of a run are one "
                 "tensor with samples first; accepted: the shape of one sample, or rpusim.place and a loop of your own"
             )
-        exclude = experiment.exclude
+        exclude = _excluded(experiment, digital)
         if experiment.inference is None:
             network, _ = capture_modes(digital, input_shape, experiment.network, exclude)
         else:  # training is done in software
@@ -193,6 +202,37 @@ def load(experiment: Experiment, given: Data | None = None) -> Inputs:
             for kind in chip.tiles:
                 kind.writing(chip.name)
     return Inputs(experiment, digital, network, samples, cells, placement, copies, input_shape)
+
+
+def _excluded(experiment: Experiment, network: nn.Module) -> tuple[str, ...]:
+    """Return what of an experiment's network stays digital, adapters included if they do."""
+    digital = experiment.lora is not None and experiment.lora.adapters == "digital"
+    return (*experiment.exclude, *(adapters(network) if digital else ()))
+
+
+def _with_adapters(digital: nn.Module, wanted: LowRankAdapters) -> nn.Module:
+    """Put low-rank adapters into a network, with the weights that an experiment names."""
+    if wanted.weights is not None:
+        try:
+            digital.load_state_dict(torch.load(wanted.weights, weights_only=True))
+        except (
+            OSError,
+            RuntimeError,
+            ValueError,
+            EOFError,
+            pickle.UnpicklingError,
+            AttributeError,
+            TypeError,
+        ) as error:
+            said = next(iter(str(error).splitlines()), "").rstrip(".:")
+            raise InputError(
+                f"lora.weights: {shown(wanted.weights)} does not hold the weights of this network ({said}); accepted: "
+                "a file that torch.save wrote of its state_dict"
+            ) from None
+    try:
+        return lora(digital, wanted.rank, wanted.scale, wanted.layers)
+    except InputError as error:
+        raise InputError(f"lora.{error}") from None
 
 
 def check_turns(placement: Placement, cells: Cells) -> None:

@@ -16,6 +16,7 @@ from rpusim.arch.choice.choose import checked_placing
 from rpusim.arch.choice.near import nearer
 from rpusim.arch.contract import checks
 from rpusim.arch.contract.quantity import PICOSECONDS_PER_SECOND
+from rpusim.arch.contract.waiting import awaited
 from rpusim.arch.mapping import placement
 from rpusim.arch.mapping.fit.wanted import AS_IS, GivenFit
 from rpusim.arch.mapping.placement import Bias
@@ -61,6 +62,7 @@ DEVICE = "rpu-baseline-2016"
 """The device of `place` on chips that train."""
 
 
+@awaited("placing a module")
 def place(
     module: nn.Module,
     chip: GivenChip,
@@ -209,6 +211,7 @@ class ChipMeter:
         self._coupling.settle()
         return self.report()._repr_html_() if self._meter.samples else None
 
+    @awaited("accounting for what the module did")
     def report(self) -> Result:
         """Account for everything the module did since it was placed: time, energy and area.
 

@@ -170,6 +170,24 @@ class Sharing(Sourced):
     source: str = "default"
 
 
+class LowRankAdapters(Sourced):
+    """Weights are frozen, and low-rank adapters learn beside them (LoRA, see `rpusim.kernels.layers.low_rank`).
+
+    rank:      of the adapters.
+    scale:     what their products are multiplied by.
+    layers:    which layers get one, by name or pattern.
+    adapters:  whether they lie on arrays, or are digital and learn by arithmetic.
+    weights:   a file of the network's ``state_dict``, as torch.save writes it; None: its first weights.
+    """
+
+    rank: Count
+    scale: Annotated[float, Field(ge=-1e6, le=1e6)] = 1.0
+    layers: Annotated[tuple[str, ...], Several] = ("*",)
+    adapters: Literal["arrays", "digital"] = "arrays"
+    weights: str | None = None
+    source: str = "default"
+
+
 Strength = Annotated[float, Field(gt=0, le=1e6)]
 
 
@@ -209,6 +227,7 @@ class Experiment(Sourced):
                  `rpusim.workloads.cells.training_cells`).
     bias:        where biases are: a column of the array, or digital.
     exclude:     layers and parameters whose weights stay digital, by name or pattern.
+    lora:        the network's weights are frozen, and low-rank adapters learn; None: all weights learn.
     recipe:      how the network is trained.
     management:  what the digital side does to fit numbers to the analog range.
     schedule:    what may overlap, see `rpusim.arch.schedule.schedules`.
@@ -236,6 +255,7 @@ class Experiment(Sourced):
     device: Annotated[str | dict[str, Any], BeforeValidator(described)]
     bias: Literal["column", "digital"]
     exclude: Annotated[tuple[str, ...], Several] = ()
+    lora: LowRankAdapters | None = None
     recipe: Recipe
     management: Management
     schedule: Annotated[Literal["sequential", "minibatch-pipelined"], BeforeValidator(_with_fresh_weights)] = (
@@ -324,6 +344,7 @@ class Experiment(Sourced):
     def _unused(self) -> set[str]:
         """Names fields that were left at defaults which change nothing."""
         copies = set() if self.copied else {"replicas", "sharing"}
+        copies |= {"lora"} if self.lora is None else set()
         copies |= set() if self.waterfall else {"waterfall"}
         copies |= set() if self.robustness != Robustness() else {"robustness"}
         return copies | ({"mapping"} if self.mapping.is_default else set())

@@ -22,7 +22,7 @@ from rpusim.errors import InputError
 from rpusim.kernels.inference import InferenceConfig, InferenceTile, drift, program
 from rpusim.reports.cli.schema import problem, schema_of
 from rpusim.workloads.cells.periphery import with_management
-from rpusim.workloads.clock.loads import by_sample
+from rpusim.workloads.clock.by_sample import by_sample
 from rpusim.workloads.runs import settings
 from rpusim.workloads.runs.placed import MANAGED
 
