@@ -39,3 +39,11 @@ class NetworkMapping(Sourced):
             return str(wanted(given))
         except InputError as error:
             raise ValueError(str(error).removeprefix("mapping.fit: ")) from None
+
+    def check_beside(self, by_layer: bool, infers: bool) -> None:
+        """Refuse chosen replicas in an experiment that has some by layer, or that infers; ValueError."""
+        if self.replicas and (by_layer or infers):
+            other = "replicas by layer" if by_layer else "inference, where layers have no copies"
+            raise ValueError(
+                f"mapping.replicas: got {self.replicas!r} in an experiment with {other}; accepted: one of both"
+            )

@@ -286,11 +286,7 @@ class Experiment(Sourced):
                         f"{name}: got {getattr(self, name)!r} in an experiment with inference, where it would be "
                         f"ignored; accepted: {default!r}"
                     )
-        if self.mapping.replicas and (self.replicas or self.inference is not None):
-            other = "replicas by layer" if self.replicas else "inference, where layers have no copies"
-            raise ValueError(
-                f"mapping.replicas: got {self.mapping.replicas!r} in an experiment with {other}; accepted: one of both"
-            )
+        self.mapping.check_beside(bool(self.replicas), self.inference is not None)
         if self.waterfall and self.inference is None:
             raise ValueError(
                 f"waterfall: got {self.waterfall} in an experiment that learns on the chip, where causes act on one "
