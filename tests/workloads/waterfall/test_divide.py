@@ -252,7 +252,9 @@ def test_what_cannot_be_divided_is_refused_in_a_sentence(make: Any, match: str) 
 
 
 def test_weights_that_take_turns_are_refused() -> None:
-    model = rpusim.place(small(), "reram-512", (12,), device="inference-pcm", fit="reload")
+    chip = rpusim.Chip.load("reram-512")
+    one = chip.model_copy(update={"tiles": (chip.tiles[0].model_copy(update={"count": 1}),)})  # for two layers
+    model = rpusim.place(small(), one, (12,), device="inference-pcm", fit="reload")
     with pytest.raises(InputError, match=r"waterfall: weights take turns .* accepted: weights that stay"):
         rpusim.waterfall(model, *samples())
 
