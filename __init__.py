@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     )
     from rpusim.kernels.inference import InferenceConfig, drift, program
     from rpusim.kernels.layers.convert import convert
+    from rpusim.kernels.layers.low_rank import lora, merge_lora
     from rpusim.kernels.layers.replicated import Replication
     from rpusim.reports import save
     from rpusim.reports.study_page.run import study
@@ -65,7 +66,9 @@ _HOMES = {
     "digital_parameters": "rpusim.kernels",
     "load_digital": "rpusim.kernels",
     "drift": "rpusim.kernels.inference",
+    "lora": "rpusim.kernels.layers.low_rank",
     "map_network": "rpusim.workloads.runs.estimate",
+    "merge_lora": "rpusim.kernels.layers.low_rank",
     "place": "rpusim.workloads.runs.placed",
     "program": "rpusim.kernels.inference",
     "save": "rpusim.reports",
@@ -96,7 +99,9 @@ __all__ = [
     "digital_parameters",
     "drift",
     "load_digital",
+    "lora",
     "map_network",
+    "merge_lora",
     "place",
     "program",
     "save",

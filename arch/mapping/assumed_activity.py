@@ -130,6 +130,8 @@ def _logged(placement: Placement, samples: int, training: bool, batch: int, lear
             if placement.network.goes_back(block.layer):
                 back = vector[mine] % placed.layer.vectors >= placed.layer.unread
                 _Where(block, step[mine][back], vector[mine][back]).write(log, phase=Phase.BACKWARD, passes=1)
+            if placed.layer.frozen:
+                continue
             bl = (learning.bl or pulses.bl) if placement.cell.learning else 0
             part = block.lines[0] // block.joined, block.lines[1] // block.joined  # joined groups learn in turn
             work = work_columns(learning.work(*part) * block.joined)

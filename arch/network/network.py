@@ -292,12 +292,31 @@ class Network:
         return self._functions.get(stage, {})
 
     def goes_back(self, layer: int) -> bool:
-        """Tell whether errors go back through a layer in training: it reads others, or parameters before it learn.
+        """Tell whether errors go back through a layer in training: layers or parameters before it learn.
 
         layer: index of the layer.
         """
         learns = any(name in self.functions(INPUT) for name in ("table", "parameter that learns"))
-        return learns or any(producer != INPUT for producer in self.predecessors(layer))
+        return learns or any(self._learns(producer) for producer in self.predecessors(layer) if producer != INPUT)
+
+    @cached_property
+    def _all_learn(self) -> bool:
+        return not any(layer.frozen for layer in self.layers)
+
+    def _learns(self, stage: int) -> bool:
+        """Tell whether a stage, or one before it, has something that learns."""
+        if self._all_learn:
+            return True
+        seen, open_ = {stage}, [stage]
+        while open_:
+            now = open_.pop()
+            of_layer = now < len(self.layers) and not self.layers[now].frozen
+            if of_layer or "parameter that learns" in self.functions(now):
+                return True
+            following = [before for before in self.predecessors(now) if before != INPUT and before not in seen]
+            seen.update(following)
+            open_ += following
+        return False
 
     def late(self, stage: int) -> tuple[tuple[Mapping[str, int], tuple[int, ...]], ...]:
         """List what of `functions` has to wait for many vectors: behind an operation that reads all along some axes.

@@ -176,6 +176,7 @@ class WeightLayer(Operation):
                     as torch's layers have them.
     together:       vectors of a sample that follow one another in a batch, where samples do not stand first; 0: all.
     begun:          whether a recurrent layer's first state is what others compute, to which its errors go back.
+    frozen:         whether neither the weight nor its bias learns.
 
     A recurrent layer multiplies only its own output of the step before. What the input's matrix, a linear layer of its
     own, made of every step is what this operation reads: it has as many values as the layer has rows, and is added to
@@ -193,6 +194,7 @@ class WeightLayer(Operation):
     begun: bool = False
     order: tuple[int, ...] = ()
     together: int = 0
+    frozen: bool = False
 
     @staticmethod
     def linear(name: str, input_shape: Sequence[int], rows: int, bias: bool = True, parameter: str = "") -> WeightLayer:

@@ -35,6 +35,8 @@ class Pulses(Sourced):
     polarity_phases:  how often the slots are gone through, 2 where up and down pulses cannot be sent together.
     bl:               slots of a train where a recipe does not set its own.
     access:           whether rows learn at the same time or one after the other.
+    half_select:      share of its step by which a pulse on one line of a cell alone moves it; null: not at all. An
+                      assumption of whoever gives it, see `rpusim.kernels.pulses.half_select`.
     card:             name of the cost card of one line's generator and driver.
     """
 
@@ -43,6 +45,7 @@ class Pulses(Sourced):
     polarity_phases: Annotated[int, Field(ge=1, le=4)]
     bl: Slots
     access: Literal["parallel", "row-by-row"] = "parallel"
+    half_select: Annotated[float, Field(ge=0, le=1)] | None = None
     card: str
 
     @property

@@ -14,6 +14,7 @@ from dataclasses import fields, replace
 from operator import is_
 from typing import Any
 
+import numpy as np
 import torch
 
 from rpusim.arch.contract import checks
@@ -24,6 +25,7 @@ from rpusim.kernels.base.rng import Purpose
 from rpusim.kernels.devices import Cells, Device, ExactDevice, PulsedDevice
 from rpusim.kernels.pulses import compiled, specification, write_noise
 from rpusim.kernels.pulses.counts import UpdateCounts
+from rpusim.kernels.pulses.half_select import disturb, half_selected
 from rpusim.kernels.pulses.recorder import Recorder
 from rpusim.kernels.pulses.trains import PulseType, UpdateParameters
 
@@ -38,7 +40,7 @@ class DeviceArray(torch.nn.Module):
 
     device: what the cells are. stream: integers that name the array to the random numbers. path: "numba" (compiled, on
     the CPU) or "torch" (the specification; any torch device). reach: (rows, columns) what of a step a pulse makes in
-    each cell; None: all of it.
+    each cell; None: all of it. half_select: what of a step a pulse on one of its lines makes, see `pulses.half_select`.
     Attributes: weights (rows, columns) float32 without unit, as reads see them; persistent, the same without write
     noise, or None if the device has none; cells, their frozen parameters; clock, the seconds that `elapse` let pass;
     counters, how often what was done; taken (rows, columns) int32, pulses of every cell, or None until `count_wear`;
@@ -57,11 +59,13 @@ class DeviceArray(torch.nn.Module):
         stream: tuple[int, ...],
         path: str,
         reach: Tensor | None = None,
+        half_select: float = 0.0,
     ) -> None:
         super().__init__()
         self.device, self.stream, self.path = device, stream, path
         self.counters = dict.fromkeys(_COUNTERS, 0)
         self.recorder: Recorder | None = None
+        self.half_select = half_select
         self.clock = 0.0
         cells = device.sample(rows, columns, stream, reach)
         for name, buffer in _CELLS.items():
@@ -131,6 +135,45 @@ class DeviceArray(torch.nn.Module):
         """
         if isinstance(self.device, ExactDevice):
             parameters = replace(parameters, pulse_type=PulseType.NONE)
+        if self.half_select and parameters.pulse_type.pulsed:
+            return self._pulse_and_disturb(x, d, learning_rate, parameters, lines, only_up)
+        return self._pulse(x, d, learning_rate, parameters, lines, only_up)
+
+    def _pulse_and_disturb(
+        self,
+        x: Tensor,
+        d: Tensor,
+        learning_rate: float,
+        parameters: UpdateParameters,
+        lines: tuple[int, ...] | None,
+        only_up: bool,
+    ) -> UpdateCounts:
+        """Do what `pulse` does, pair by pair, and after each let half-selected cells creep."""
+        device, parts = self.device, [UpdateCounts.zeros(0)]
+        assert isinstance(device, PulsedDevice), "only pulses select cells"
+        strength = abs(learning_rate) / device.granularity
+        for vector, (x_one, d_one) in enumerate(zip(x, d, strict=True)):
+            step, before = self.counters["updates"], self.before
+            pair = slice(vector, vector + 1)
+            parts.append(self._pulse(x[pair], d[pair], learning_rate, parameters, lines, only_up))
+            if before is not None:
+                before.keep(self.stored)
+            seen = half_selected(x_one, d_one, strength, parameters, lines or self.stream, step)
+            disturb(self.stored, self.cells, device, self.half_select, *seen, x_one, d_one, learning_rate, only_up)
+            if before is not None:
+                self.show(before)
+        return UpdateCounts(*map(np.concatenate, zip(*parts, strict=True)))
+
+    def _pulse(
+        self,
+        x: Tensor,
+        d: Tensor,
+        learning_rate: float,
+        parameters: UpdateParameters,
+        lines: tuple[int, ...] | None,
+        only_up: bool,
+    ) -> UpdateCounts:
+        """Do what `pulse` does to the cells that are selected."""
         stored, device, first = self.stored, self.device, self.counters["updates"]
         before, taken = self.before, self._buffers["taken"]
         if stored.data_ptr() != self._place:  # moved within the same tensor, as by share_memory

@@ -73,6 +73,7 @@ class Site:
     stream:         name of the tile for random numbers: (seed, layer, tile), or any integers.
     path:           "numba" or "torch", see `rpusim.kernels.tiles.tile.Tile`.
     reach:          (rows, columns) what of a step a pulse makes in each cell; None: all of it.
+    half_select:    what of a step a pulse on one line of a cell alone makes.
     """
 
     rows: int
@@ -82,6 +83,7 @@ class Site:
     stream: tuple[int, ...]
     path: str
     reach: Tensor | None = field(default=None, compare=False)
+    half_select: float = 0.0
 
     def array(self, index: int, device: Device | None = None) -> DeviceArray:
         """Make array ``index`` of the cell, with random numbers of its own; device: None: that of the site."""
@@ -89,7 +91,8 @@ class Site:
 
     def named(self, stream: tuple[int, ...], device: Device | None = None) -> DeviceArray:
         """Make an array whose random numbers have the name ``stream``; device: None: that of the site."""
-        return DeviceArray(self.rows, self.columns, device or self.device, stream, self.path, self.reach)
+        size = self.rows, self.columns
+        return DeviceArray(*size, device or self.device, stream, self.path, self.reach, self.half_select)
 
 
 @dataclass(frozen=True)

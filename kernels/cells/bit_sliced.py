@@ -326,7 +326,7 @@ def _array(parameters: BitSliced, site: Site, device: PulsedDevice) -> DeviceArr
     kinds = [replace(device, w_max=levels * step, w_min=-levels * step) for levels in parameters.ranges]
     stream = (*site.stream, Name.ARRAY)
     widest = max(kinds, key=lambda each: each.w_max)
-    array = DeviceArray(site.rows * number, site.columns, widest, stream, site.path, site.reach)
+    array = DeviceArray(site.rows * number, site.columns, widest, stream, site.path, site.reach, site.half_select)
     if len(set(kinds)) > 1:
         whole = site.rows * number, site.columns
         drawn = [each.sample(*whole, stream, site.reach) for each in kinds]

@@ -76,7 +76,7 @@ def update(
             if recorder is not None:
                 recorder.end(vector, 0)
             continue
-        drivers = _Drivers(lines or stream, first + vector, parameters)
+        drivers = Drivers(lines or stream, first + vector, parameters)
         chance_d = drivers.chance(d_row.abs() * float(np.float32(gain_d)), of_rows=True)
         chance_x = drivers.chance(x_row.abs() * float(np.float32(gain_x)), of_rows=False)
         up = (torch.sign(d_row)[:, None] * torch.sign(x_row) * math.copysign(1.0, learning_rate)) < 0
@@ -133,7 +133,7 @@ def floating_point(
     return counts
 
 
-class _Drivers:
+class Drivers:
     """The drivers of rows and columns during one pair: quantised pulse probabilities, and random bits."""
 
     def __init__(self, lines: tuple[int, ...], step: int, parameters: UpdateParameters) -> None:

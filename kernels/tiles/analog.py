@@ -42,6 +42,8 @@ class AnalogConfig(LayerConfig):
     cell:     how many devices stand at a cross-point and how they learn together (`rpusim.kernels.cells`).
     pulse_wires:  the wires on which pulses of updates lose voltage, so that steps far from the drivers are smaller;
               None: they are whole everywhere.
+    half_select:  what of its step a pulse on one of its lines alone moves a cell, from 0 (not at all) to 1; an
+              assumption (`rpusim.kernels.pulses.half_select`).
     Everything else: as for `LayerConfig`.
     """
 
@@ -49,6 +51,7 @@ class AnalogConfig(LayerConfig):
     update: UpdateParameters = field(default_factory=UpdateParameters)
     cell: CellParameters = field(default_factory=Single)
     pulse_wires: Wires | None = None
+    half_select: float = 0.0
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -56,6 +59,7 @@ class AnalogConfig(LayerConfig):
         checks.instance("cell", self.cell, CellParameters)
         self._check_slices()
         checks.instance("update", self.update, UpdateParameters)
+        checks.number("half_select", self.half_select, low=0.0, high=1.0)
         if self.pulse_wires is not None:
             checks.instance("pulse_wires", self.pulse_wires, Wires)
 
@@ -100,7 +104,8 @@ class AnalogTile(Tile):
         self.config = config
         lines = rows * config.cell.cells_per_weight
         reach = None if config.pulse_wires is None else config.pulse_wires.reach(lines, columns)
-        self.cell = config.cell.build(Site(rows, columns, config.device, config.update, self._stream, self.path, reach))
+        site = Site(rows, columns, config.device, config.update, self._stream, self.path, reach, config.half_select)
+        self.cell = config.cell.build(site)
         self.__dict__["cell"] = self.cell  # found without the detour that torch makes for submodules
         self._counters["refreshed"] = 0
         self.history: list[tuple[Tensor, Tensor, float, Work]] | None = None

@@ -21,7 +21,7 @@ layer whose result is kept aside for one is not. If both modes do the same, both
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import replace
 from typing import Any
@@ -34,6 +34,7 @@ from rpusim.arch.network.operations import Operation, WeightLayer
 from rpusim.errors import InputError
 from rpusim.kernels.layers.convert import Key, convertible, kept_digital
 from rpusim.kernels.layers.held import Held
+from rpusim.kernels.layers.low_rank import LowRank
 from rpusim.workloads.capture.export import export, meta_copy
 from rpusim.workloads.capture.recurrent import unrolled
 from rpusim.workloads.capture.samples import GivenInputs, Samples
@@ -87,7 +88,7 @@ def _both(
         raise InputError(f"capture got a {type(module).__name__}, accepted: a torch.nn.Module")
     shape = Samples.of(input_shape)
     for path, part in module.named_modules():
-        if type(part).__module__.startswith("rpusim.kernels.") and not isinstance(part, nn.Sequential):
+        if type(part).__module__.startswith("rpusim.kernels.") and not isinstance(part, nn.Sequential | LowRank):
             what = f"module {path!r} ({type(part).__name__})" if path else type(part).__name__
             raise InputError(f"{what} is on arrays already, accepted: the module as it was before that")
     _check_memory(module)
@@ -98,11 +99,13 @@ def _both(
         "axes": [one.axis for one in shape.all],
     }
     evaluation = _traced(module, shape, name, **how)
-    found = evaluation.network()
+    found = _with_frozen(evaluation.network(), module)
     if not training or _same_in_both_modes(module):
         return found, found
     try:
-        trained = _traced(module, shape, name, evaluation.unread(), training=True, **how).network()
+        trained = _with_frozen(
+            _traced(module, shape, name, evaluation.unread(), training=True, **how).network(), module
+        )
     except InputError as error:
         raise InputError(f"in training mode, {error}") from error
     if _form(found) != _form(trained):
@@ -110,6 +113,26 @@ def _both(
     # What a function that leaves out numbers was told, it was told in training.
     told = any(one.kind == "dropout" and one.numbers != other.numbers for one, other in _pairs(found, trained))
     return (trained, trained) if told else (found, found)
+
+
+def _with_frozen(network: Network, module: nn.Module) -> Network:
+    """Mark the layers whose weight and bias do not learn (``requires_grad``) in a network of a module."""
+    learns = {name: value.requires_grad for name, value in module.named_parameters(remove_duplicate=False)}
+    frozen = [
+        each for each in network.layers if not learns.get(each.parameter, True) and not _bias_learns(each, learns)
+    ]
+    if not frozen:
+        return network
+    graph = network.graph.copy()
+    for each in frozen:
+        graph.nodes[each.name]["operation"] = replace(each, frozen=True)
+    return replace(network, graph=graph)
+
+
+def _bias_learns(layer: WeightLayer, learns: Mapping[str, bool]) -> bool:
+    """Tell whether a layer has a bias that learns; learns: of every parameter, by name."""
+    own = f"{layer.parameter.rpartition('.')[0]}.bias".lstrip(".")
+    return layer.bias and learns.get(layer.bias_parameter or own, True)
 
 
 def _check_memory(module: nn.Module) -> None:

@@ -134,6 +134,7 @@ def analog_configuration(
         ),
         analog_bias=bias == "column",
         pulse_wires=_wires(kind, drop.load, corner) if drop and drop.steps else None,
+        half_select=kind.pulses.half_select or 0.0,
     )
 
 

@@ -13,7 +13,6 @@ import torch
 from torch import nn
 
 from rpusim.errors import InputError
-from rpusim.workloads.capture.traced import WEIGHT_LAYERS
 from rpusim.workloads.runs.process import RandomNumbers
 from rpusim.workloads.runs.training_loop import Batches, likelihood
 
@@ -54,18 +53,16 @@ def draws(digital: nn.Module, batches: Batches, numbers: RandomNumbers) -> Calla
 
 
 def _check_parameters(module: nn.Module) -> None:
-    """Refuse what an array cannot do: other numbers than float32; and frozen weights, as a result counts all layers."""
+    """Refuse what an array cannot do, other numbers than float32; and a network of which nothing learns."""
     for name, tensor in [*module.named_parameters(), *module.named_buffers()]:
         if tensor.is_floating_point() and tensor.dtype != torch.float32:
             kind = str(tensor.dtype).removeprefix("torch.")
             raise InputError(f"network: {name} is {kind}; accepted: float32, as after module.float()")
-    for path, part in module.named_modules():
-        for name, weight in part.named_parameters(recurse=False):
-            if isinstance(part, WEIGHT_LAYERS) and not weight.requires_grad:
-                raise InputError(
-                    f"network: {path}.{name} is frozen (requires_grad=False), but an experiment trains every layer; "
-                    "accepted: every weight with requires_grad, or a training loop of your own (rpusim.place)"
-                )
+    if not any(weight.requires_grad for weight in module.parameters()):
+        raise InputError(
+            "network: all of its parameters are frozen (requires_grad=False), so that nothing learns; accepted: at "
+            "least one that learns"
+        )
 
 
 def _check_learns(module: nn.Module, x: torch.Tensor, y: torch.Tensor, classes: int, where: str) -> None:

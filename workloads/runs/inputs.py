@@ -7,6 +7,8 @@ values only.
 from __future__ import annotations
 
 import json
+import pickle
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -15,12 +17,15 @@ import torch
 from torch import nn
 
 from rpusim.arch.chips.chip import Chip, load_chip
+from rpusim.arch.choice.balance import chosen_replicas
+from rpusim.arch.choice.near import nearer
 from rpusim.arch.contract.configuration import shown
 from rpusim.arch.mapping.placement import Placement, place, replicas_of
 from rpusim.arch.network.network import Network
 from rpusim.errors import InputError, nearest, written
 from rpusim.kernels import PulsedDevice
 from rpusim.kernels.inference import INFERENCE, AddNormal, GaussianClip, InferenceConfig
+from rpusim.kernels.layers.low_rank import adapters, lora
 from rpusim.kernels.layers.replicated import Replication
 from rpusim.kernels.layers.shares import Way
 from rpusim.kernels.pulses.trains import Execution
@@ -34,7 +39,7 @@ from rpusim.workloads.data import kinds
 from rpusim.workloads.data.dataset import Data, Dataset
 from rpusim.workloads.results.document import package_version
 from rpusim.workloads.runs.checkpoint import digest
-from rpusim.workloads.runs.settings import Experiment, Retraining, Use
+from rpusim.workloads.runs.settings import Experiment, LowRankAdapters, Retraining, Use
 from rpusim.workloads.zoo import networks
 
 Cells = UnitCells | InferenceCells
@@ -54,6 +59,7 @@ class Inputs:
     samples:    the data, in the shape that the network reads.
     cells:      what stands at the cross-points.
     placement:  where every layer lies on the chip.
+    copies:     how many copies layers have, by name.
     input_shape: what one sample is, as the network's builder says it.
     """
 
@@ -63,7 +69,13 @@ class Inputs:
     samples: Dataset
     cells: Cells
     placement: Placement
+    copies: Mapping[str, int]
     input_shape: Any = ()
+
+    @property
+    def exclude(self) -> tuple[str, ...]:
+        """What stays digital, by name or pattern."""
+        return _excluded(self.experiment, self.digital)
 
     @property
     def replicas(self) -> dict[str, Replication]:
@@ -78,13 +90,15 @@ class Inputs:
                 sharing.average_every,
                 sharing.learning_rate,
             )
-            for name, number in self.experiment.replicas.items()
+            for name, number in self.copies.items()
             if number > 1
         }
 
     def provenance(self) -> list[dict[str, Any]]:
         """List every number that goes into a run: field, value, unit and source."""
-        replicas, source = self.experiment.replicas, self.experiment.sources.get("replicas", self.experiment.source)
+        replicas, source = self.copies, self.experiment.sources.get("replicas", self.experiment.source)
+        if self.experiment.mapping.replicas:
+            source = f"chosen by the mapper (mapping.replicas: {self.experiment.mapping.replicas})"
         numbers = self.experiment.numbers("experiment")
         return [
             *(
@@ -133,13 +147,15 @@ def load(experiment: Experiment, given: Data | None = None) -> Inputs:
     """
     with experiment.speaks("network"):
         digital, input_shape = networks.build(experiment.network)
+        if experiment.lora is not None:
+            digital = _with_adapters(digital, experiment.lora)
         inputs = Samples.of(input_shape)
         if len(inputs.all) != 1 or inputs.all[0].axis:
             raise InputError(
                 f"network: {experiment.network!r} reads {shown(written(input_shape))}, but the data of a run are one "
                 "tensor with samples first; accepted: the shape of one sample, or rpusim.place and a loop of your own"
             )
-        exclude = experiment.exclude
+        exclude = _excluded(experiment, digital)
         if experiment.inference is None:
             network, _ = capture_modes(digital, input_shape, experiment.network, exclude)
         else:  # training is done in software
@@ -163,12 +179,17 @@ def load(experiment: Experiment, given: Data | None = None) -> Inputs:
         if experiment.inference.retraining:
             with experiment.speaks("inference.retraining"):
                 cells = _retrained(cells, experiment.inference.retraining)
-    with experiment.speaks("replicas"):
-        replicas_of(network, experiment.replicas)
+    mapping, drawn = experiment.mapping, experiment.sharing.training == "random"
+    with experiment.speaks("mapping" if mapping.replicas or mapping.tiles else "replicas"):
+        on = chip, mapping.replicas or experiment.replicas, mapping.tiles, experiment.bias, cells.layout, mapping.fit
+        copies = chosen_replicas(network, *on)
+        replicas_of(network, copies)
+        if mapping.replicas:
+            copies = {name: number for name, number in copies.items() if number > 1}
     with experiment.speaks("network"):
-        drawn = experiment.sharing.training == "random"
-        fit = experiment.mapping.fit
-        placement = place(network, chip, experiment.bias, cells.layout, experiment.replicas, drawn, fit)
+        placement = place(network, chip, experiment.bias, cells.layout, copies, drawn, mapping.fit)
+        if mapping.placing == "near":
+            placement = nearer(placement, training=experiment.inference is None)
     with experiment.speaks("mapping"):
         check_turns(placement, cells)
         if placement.reloads and experiment.waterfall:
@@ -180,7 +201,38 @@ def load(experiment: Experiment, given: Data | None = None) -> Inputs:
         if experiment.inference is not None:
             for kind in chip.tiles:
                 kind.writing(chip.name)
-    return Inputs(experiment, digital, network, samples, cells, placement, input_shape)
+    return Inputs(experiment, digital, network, samples, cells, placement, copies, input_shape)
+
+
+def _excluded(experiment: Experiment, network: nn.Module) -> tuple[str, ...]:
+    """Return what of an experiment's network stays digital, adapters included if they do."""
+    digital = experiment.lora is not None and experiment.lora.adapters == "digital"
+    return (*experiment.exclude, *(adapters(network) if digital else ()))
+
+
+def _with_adapters(digital: nn.Module, wanted: LowRankAdapters) -> nn.Module:
+    """Put low-rank adapters into a network, with the weights that an experiment names."""
+    if wanted.weights is not None:
+        try:
+            digital.load_state_dict(torch.load(wanted.weights, weights_only=True))
+        except (
+            OSError,
+            RuntimeError,
+            ValueError,
+            EOFError,
+            pickle.UnpicklingError,
+            AttributeError,
+            TypeError,
+        ) as error:
+            said = next(iter(str(error).splitlines()), "").rstrip(".:")
+            raise InputError(
+                f"lora.weights: {shown(wanted.weights)} does not hold the weights of this network ({said}); accepted: "
+                "a file that torch.save wrote of its state_dict"
+            ) from None
+    try:
+        return lora(digital, wanted.rank, wanted.scale, wanted.layers)
+    except InputError as error:
+        raise InputError(f"lora.{error}") from None
 
 
 def check_turns(placement: Placement, cells: Cells) -> None:

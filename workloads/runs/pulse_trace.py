@@ -129,7 +129,7 @@ def _run(loaded: Inputs, samples: int | None) -> PulseTrace:
     assert isinstance(loaded.cells, UnitCells)
     meter = _Noting(plan, experiment.schedule, "every", experiment.management)
     model = analog_twin(
-        loaded.digital, placement, experiment.management, loaded.cells, seed, log, exclude=experiment.exclude
+        loaded.digital, placement, experiment.management, loaded.cells, seed, log, exclude=loaded.exclude
     )
     listeners = [Listener(t) for t in model.modules() if isinstance(t, AnalogTile) and t.log is log]
     before = copy.deepcopy(model.state_dict())

@@ -20,7 +20,6 @@ from pydantic import (
     Field,
     PrivateAttr,
     field_serializer,
-    field_validator,
     model_validator,
 )
 
@@ -30,12 +29,12 @@ from rpusim.arch.contract import dotted
 from rpusim.arch.contract.configuration import find_yaml, is_text, parse, read_yaml, shipped, shown
 from rpusim.arch.contract.quantity import Age, Seconds, SecondsOrZero
 from rpusim.arch.contract.sourced import MOST, Count, Several, Sourced
-from rpusim.arch.mapping.fit.wanted import wanted
 from rpusim.errors import InputError, nearest
 from rpusim.workloads import zoo
 from rpusim.workloads.cells import OF_THE_CHIP
 from rpusim.workloads.cells.management import Management
 from rpusim.workloads.clock.sampling import Timing
+from rpusim.workloads.runs.network_mapping import NetworkMapping
 
 MOST_SEED = 2**63 - 1
 """The largest seed that torch takes."""
@@ -171,6 +170,24 @@ class Sharing(Sourced):
     source: str = "default"
 
 
+class LowRankAdapters(Sourced):
+    """Weights are frozen, and low-rank adapters learn beside them (LoRA, see `rpusim.kernels.layers.low_rank`).
+
+    rank:      of the adapters.
+    scale:     what their products are multiplied by.
+    layers:    which layers get one, by name or pattern.
+    adapters:  whether they lie on arrays, or are digital and learn by arithmetic.
+    weights:   a file of the network's ``state_dict``, as torch.save writes it; None: its first weights.
+    """
+
+    rank: Count
+    scale: Annotated[float, Field(ge=-1e6, le=1e6)] = 1.0
+    layers: Annotated[tuple[str, ...], Several] = ("*",)
+    adapters: Literal["arrays", "digital"] = "arrays"
+    weights: str | None = None
+    source: str = "default"
+
+
 Strength = Annotated[float, Field(gt=0, le=1e6)]
 
 
@@ -184,25 +201,6 @@ class Robustness(Sourced):
     noise: Annotated[tuple[Strength, ...], Several] = ()
     adversarial: Annotated[tuple[Strength, ...], Several] = ()
     source: str = "default"
-
-
-class NetworkMapping(Sourced):
-    """How the network finds its place on the chip.
-
-    fit:  as-is, pack, grow or (with inference) reload, alone or with ways for single layers ("pack,fc=as-is"; see
-          `rpusim.arch.mapping.fit.wanted`).
-    """
-
-    fit: str | dict[str, Any] = "as-is"
-    source: str = "default"
-
-    @field_validator("fit")
-    @classmethod
-    def _is_a_way(cls, given: str | dict[str, Any]) -> str:
-        try:
-            return str(wanted(given))
-        except InputError as error:
-            raise ValueError(str(error).removeprefix("mapping.fit: ")) from None
 
 
 def file_name(name: str) -> str:
@@ -229,6 +227,7 @@ class Experiment(Sourced):
                  `rpusim.workloads.cells.training_cells`).
     bias:        where biases are: a column of the array, or digital.
     exclude:     layers and parameters whose weights stay digital, by name or pattern.
+    lora:        the network's weights are frozen, and low-rank adapters learn; None: all weights learn.
     recipe:      how the network is trained.
     management:  what the digital side does to fit numbers to the analog range.
     schedule:    what may overlap, see `rpusim.arch.schedule.schedules`.
@@ -256,6 +255,7 @@ class Experiment(Sourced):
     device: Annotated[str | dict[str, Any], BeforeValidator(described)]
     bias: Literal["column", "digital"]
     exclude: Annotated[tuple[str, ...], Several] = ()
+    lora: LowRankAdapters | None = None
     recipe: Recipe
     management: Management
     schedule: Annotated[Literal["sequential", "minibatch-pipelined"], BeforeValidator(_with_fresh_weights)] = (
@@ -286,12 +286,17 @@ class Experiment(Sourced):
                         f"{name}: got {getattr(self, name)!r} in an experiment with inference, where it would be "
                         f"ignored; accepted: {default!r}"
                     )
+        if self.mapping.replicas and (self.replicas or self.inference is not None):
+            other = "replicas by layer" if self.replicas else "inference, where layers have no copies"
+            raise ValueError(
+                f"mapping.replicas: got {self.mapping.replicas!r} in an experiment with {other}; accepted: one of both"
+            )
         if self.waterfall and self.inference is None:
             raise ValueError(
                 f"waterfall: got {self.waterfall} in an experiment that learns on the chip, where causes act on one "
                 "another while it learns; accepted: 0, or an experiment with inference, such as lenet-digits-pcm"
             )
-        if self.sharing != Sharing() and not self.replicas:
+        if self.sharing != Sharing() and not self.copied:
             raise ValueError(
                 "sharing: given without replicas, which it is about; accepted: replicas of a layer as well"
             )
@@ -299,7 +304,7 @@ class Experiment(Sourced):
             raise ValueError(
                 "sharing.average_every: given where not all mini-batches are timed; it needs timing: every"
             )
-        if self.replicas and self.elapse == "vector":
+        if self.copied and self.elapse == "vector":
             raise ValueError(
                 "elapse: got 'vector' with replicas, whose vectors it cannot follow; accepted: mini-batch, or no "
                 "replicas"
@@ -338,10 +343,16 @@ class Experiment(Sourced):
     @property
     def _unused(self) -> set[str]:
         """Names fields that were left at defaults which change nothing."""
-        copies = set() if self.replicas else {"replicas", "sharing"}
+        copies = set() if self.copied else {"replicas", "sharing"}
+        copies |= {"lora"} if self.lora is None else set()
         copies |= set() if self.waterfall else {"waterfall"}
         copies |= set() if self.robustness != Robustness() else {"robustness"}
-        return copies | ({"mapping"} if self.mapping.fit == NetworkMapping().fit else set())
+        return copies | ({"mapping"} if self.mapping.is_default else set())
+
+    @property
+    def copied(self) -> bool:
+        """Whether layers have copies."""
+        return bool(self.replicas or self.mapping.replicas)
 
 
 def _plain(fields: Any) -> Any:

@@ -52,7 +52,7 @@ def run(inputs: Inputs, progress: Progress, watch: Watch) -> Result:
     meter = Meter(make_plan(placement), experiment.schedule, experiment.timing, management)
     log = ActivityLog()
     twin = partial(
-        analog_twin, digital, placement, management, cells, seed, exclude=experiment.exclude, replicas=inputs.replicas
+        analog_twin, digital, placement, management, cells, seed, exclude=inputs.exclude, replicas=inputs.replicas
     )
     analog = twin(log)
     alike = replicas.similarity(analog)

@@ -102,7 +102,8 @@ def covers(cell: TransferringCell, vectors: int) -> bool:
     pulsed = all(isinstance(a, DeviceArray) and isinstance(a.device, PulsedDevice) for a in arrays)
     compressed = all(u.pulse_type is PulseType.STOCHASTIC_COMPRESSED for u in (parameters, writes))
     simple = writes.res <= 0.0 and cell.readers[0].simple and cell.path_now == "numba"
-    if not (vectors and cell.column_by_column and pulsed and compressed and simple):
+    undisturbed = not cell.site.half_select
+    if not (vectors and cell.column_by_column and pulsed and compressed and simple and undisturbed):
         return False
     # Exact write noise is drawn anew whenever A has been pulsed: also for cells that are not read next.
     return arrays[0].persistent is None or parameters.execution is Execution.MERGED or cell.pulses_at_once(vectors)

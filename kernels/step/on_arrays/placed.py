@@ -145,6 +145,8 @@ def _check(layer: AnalogLayer) -> None:
     for tile in layer._grid:
         if not isinstance(tile, AnalogTile) or tile.path_now != "numba" or tile.history is not None:
             raise Unsuitable("tiles that are not computed in compiled loops")
+        if tile.config.half_select:
+            raise Unsuitable("arrays whose half-selected cells creep")
         for io in (tile._forward_io, tile._backward_io):
             alone = io.wires is not None and io.wires.alone and io.slices is None
             if alone or not (io.is_perfect or simple(io) or in_parts.fits(io)):

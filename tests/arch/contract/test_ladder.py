@@ -89,3 +89,27 @@ def test_after_settling_the_far_end_is_within_half_a_step_and_not_long_before(ce
 def test_a_long_line_settles_as_a_distributed_line_does() -> None:
     """tau = 4 / pi^2 of all resistance times all capacitance."""
     assert ladder.slowest(0.1, 1e-16, 4096) == pytest.approx(4 / np.pi**2 * 409.6 * 4.096e-13, rel=1e-3)
+
+
+@quick
+@given(load=st.floats(1e-4, 0.1), cells=st.integers(2, 40), width=st.floats(0.1, 100.0))
+def test_delay_leaves_the_area_of_a_pulse_as_it_is(load: float, cells: int, width: float) -> None:
+    """Capacitors at every cell bend a pulse and make it late, but volts times seconds are width x equation 2.
+
+    C dV/dt = -G V + b u(t), by small implicit steps until all is discharged; time in units of the slowest constant.
+    """
+    conductance = np.diag(np.full(cells, 2.0 + load)) - np.eye(cells, k=1) - np.eye(cells, k=-1)
+    conductance[-1, -1] -= 1.0  # after the last cell there is no wire
+    fed = np.zeros(cells)
+    fed[0] = 1.0
+    constant = 1.0 / np.linalg.eigvalsh(conductance)[0]
+    step = min(width, 1.0) * constant / 20
+    advance = np.linalg.inv(np.eye(cells) / step + conductance)
+    voltage, area = np.zeros(cells), np.zeros(cells)
+    pulse = round(width * constant / step)
+    for time in range(pulse + 40_000):
+        voltage = advance @ (voltage / step + fed * (time < pulse))
+        area += voltage * step
+        if time >= pulse and voltage.max() < 1e-9:
+            break
+    assert area == pytest.approx(pulse * step * ladder.profile(load, cells, np.arange(1, cells + 1)), rel=1e-3)

@@ -35,7 +35,7 @@ def double():
 
 def frozen():
     module = nn.Linear(64, 10)
-    module.bias.requires_grad_(False)
+    module.requires_grad_(False)
     return sequence(module, nn.LogSoftmax(dim=1))
 
 class Twice(nn.Module):
@@ -96,7 +96,7 @@ def run(few_digits: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):  # t
         ("three_dimensions", r"returns shape \(1, 10, 2\) for 1 samples; accepted: .*\(1, 10\)"),
         ("normalised", r"a mini-batch of 1 of the data cannot be learned \(ValueError: Expected more than 1 value"),
         ("double", r"0\.weight is float64; accepted: float32"),
-        ("frozen", r"0\.bias is frozen \(requires_grad=False\)"),
+        ("frozen", r"all of its parameters are frozen \(requires_grad=False\)"),
         ("by_hand", r"its weight is on arrays and is used outside its layer's forward with a gradient wanted"),
         ("exits", r"in training mode, Exits cannot run on a sample of shape \(64,\): not on a Sunday"),
     ],
