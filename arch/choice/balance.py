@@ -15,7 +15,7 @@ links may set another pace, which the engine shows.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from rpusim.arch.chips.chip import Chip
 from rpusim.arch.contract.cell_layout import SINGLE, CellLayout
@@ -183,7 +183,7 @@ def _stages(network: Network, chip: Chip, bias: Bias, cell: CellLayout, fit: Fit
             f"replicas: balance and max count arrays that layers have for themselves, but fit is {fit}; accepted: "
             "as-is or grow"
         )
-    plan = make_plan(place(network, chip, bias, cell, fit="grow"))
+    plan = make_plan(place(network, chip, bias, cell, fit=replace(fit, way="grow", layers={}, chips=1)))
     stages = []
     for layer in plan.layers:
         uses = [network.layers[use] for use in network.uses(layer.index)]

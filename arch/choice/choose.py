@@ -9,10 +9,17 @@ from rpusim.arch.contract.cell_layout import SINGLE, CellLayout
 from rpusim.arch.mapping.fit.wanted import AS_IS, GivenFit
 from rpusim.arch.mapping.placement import Bias, Placement, place
 from rpusim.arch.network.network import Network
-from rpusim.errors import InputError, nearest
+from rpusim.errors import InputError, nearest, shown, written
 
 PLACINGS = ("in-order", "near")
 """Where tiles are put: one layer after the other, row by row; or with fewer bits times hops, see `near`."""
+
+
+def checked_placing(given: str) -> str:
+    """Return one of `PLACINGS`. Raises `InputError` for anything else."""
+    if given not in PLACINGS:
+        raise InputError(f"placing: got {shown(written(given))}{nearest(given, PLACINGS)}")
+    return given
 
 
 def place_chosen(
@@ -37,8 +44,7 @@ def place_chosen(
     Returns:
         The placement. Raises `InputError` for what is not accepted or does not fit.
     """
-    if placing not in PLACINGS:
-        raise InputError(f"placing: got {placing!r}{nearest(placing, PLACINGS)}")
+    checked_placing(placing)
     copies = chosen_replicas(network, chip, replicas, tiles, bias, cell, fit)
     placement = place(network, chip, bias, cell, copies, fit=fit)
     return nearer(placement, training) if placing == "near" else placement

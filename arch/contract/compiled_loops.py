@@ -17,10 +17,12 @@ import hashlib
 import os
 import pickle
 import stat
+import sys
 import tempfile
 import warnings
 from collections.abc import Callable
 from functools import cache
+from importlib.util import find_spec
 from pathlib import Path
 from types import FunctionType
 from typing import Any, TypeVar
@@ -43,6 +45,25 @@ _DIGEST = 32
 _RARELY = 200_000, 20, 100
 """Thresholds of Python's search for garbage: what numba makes mostly stays, and going through it takes time."""
 _PRIVATE = stat.S_IRWXG | stat.S_IRWXO
+
+
+def _look_for_scipy_later() -> None:
+    """Have numba load scipy.linalg when a product of matrices is compiled, not just to see whether it is there.
+
+    That would take every command a tenth of a second. Where no scipy is, numba is told so, as it finds by itself.
+    """
+    name = "scipy.linalg.cython_blas"
+    if name in sys.modules or "numba.np.arraymath" in sys.modules:
+        return
+    sys.modules[name] = None  # type: ignore[assignment]
+    try:
+        from numba.np import arraymath
+    finally:
+        del sys.modules[name]
+    arraymath._HAVE_BLAS = find_spec("scipy") is not None
+
+
+_look_for_scipy_later()
 
 
 def compiled(function: Function) -> Function:

@@ -55,30 +55,42 @@ def ranges(splits: Sequence[int]) -> list[tuple[int, int]]:
     return [(stop - size, stop) for size, stop in zip(splits, accumulate(splits), strict=True)]
 
 
-def blocks_of(layer: WeightLayer, columns: int, kind: TileKind, joined: int = 1) -> int:
+Cut = tuple[int, int] | None
+"""The most rows and columns of a block, where they are to be fewer than those of an array; None: as many as fit."""
+
+
+def _largest(kind: TileKind, cut: Cut) -> tuple[int, int]:
+    """Return the most rows and columns of a block on one kind of tile."""
+    rows, columns = cut or (kind.array.weight_rows, kind.array.columns)
+    return min(rows, kind.array.weight_rows), min(columns, kind.array.columns)
+
+
+def blocks_of(layer: WeightLayer, columns: int, kind: TileKind, joined: int = 1, cut: Cut = None) -> int:
     """Count the blocks of a layer on one kind of tile, without cutting it.
 
-    columns: of a group, with that of its bias if it has one there. joined: groups on the diagonal of a block.
+    columns: of a group, with that of its bias if it has one there. joined: groups on the diagonal of a block. cut: the
+    most rows and columns of a block; None: those of an array.
     """
     if joined > 1:
         return layer.groups // joined
-    of_group = -(-(layer.rows // layer.groups) // kind.array.weight_rows)
-    return of_group * layer.groups * -(-columns // kind.array.columns)
+    most_rows, most_columns = _largest(kind, cut)
+    return -(-(layer.rows // layer.groups) // most_rows) * layer.groups * -(-columns // most_columns)
 
 
-def grid(layer: WeightLayer, columns: int, kind: TileKind, joined: int = 1) -> Grid:
+def grid(layer: WeightLayer, columns: int, kind: TileKind, joined: int = 1, cut: Cut = None) -> Grid:
     """Cut a layer for the arrays of one kind of tile; for the arguments see `blocks_of`."""
     rows = layer.rows // layer.groups
     if joined > 1:
         return Grid((rows * joined,) * (layer.groups // joined), (columns * joined,), joined)
-    of_group = balanced(rows, kind.array.weight_rows)
-    return Grid(of_group * layer.groups, balanced(columns, kind.array.columns))
+    most_rows, most_columns = _largest(kind, cut)
+    return Grid(balanced(rows, most_rows) * layer.groups, balanced(columns, most_columns))
 
 
-def most_joined(layer: WeightLayer, columns: int, kind: TileKind) -> int:
+def most_joined(layer: WeightLayer, columns: int, kind: TileKind, cut: Cut = None) -> int:
     """Find how many groups of a convolution lie on the diagonal of one array; for the arguments see `blocks_of`.
 
     Returns the largest divisor of the number of groups that fits, so that all blocks are alike; 1: they are not joined.
     """
-    most = min(kind.array.weight_rows // (layer.rows // layer.groups), kind.array.columns // columns, layer.groups)
+    most_rows, most_columns = _largest(kind, cut)
+    most = min(most_rows // (layer.rows // layer.groups), most_columns // columns, layer.groups)
     return next((number for number in range(most, 1, -1) if layer.groups % number == 0), 1)

@@ -18,6 +18,7 @@ from typing import Any, NoReturn, TextIO
 
 import click
 
+from rpusim.arch.contract.waiting import awaited
 from rpusim.errors import InputError, Notice, nearest
 from rpusim.reports.cli.interruption import HEED, Interrupted, heeded
 
@@ -28,7 +29,12 @@ BROKEN_PIPE = 141
 STDOUT = 1
 STDOUT_REFUSES = (errno.ENOSPC, errno.EPIPE, errno.EIO, errno.EBADF)
 
-STAGES = {"digital": "floating point, to compare", "analog": "on the chip"}
+STAGES = {
+    "digital": "floating point, to compare",
+    "analog": "on the chip",
+    "aging": "at the times after programming",
+    "waterfall": "where accuracy is lost",
+}
 
 
 class Commands(click.Group):
@@ -94,7 +100,7 @@ def aside() -> redirect_stdout[TextIO]:
 
 @contextmanager
 def progress(wanted: bool = True) -> Iterator[Watch]:
-    """Show bars on stderr, one for each stage, gone when done; nothing where stderr is not a terminal.
+    """Show bars on stderr, one for each stage, gone when done; where stderr is no terminal, a line every half minute.
 
     At every sign of progress it is asked whether there was a Ctrl-C.
     """
@@ -117,8 +123,17 @@ def interruptible(checkpoint: Path) -> Iterator[None]:
 @contextmanager
 def _bars(wanted: bool) -> Iterator[Watch]:
     """Show the bars of `progress`, without its care for Ctrl-C."""
-    if not (wanted and sys.stderr.isatty()):
+    if not wanted:
         yield lambda stage, fraction: None
+        return
+    if not sys.stderr.isatty():
+        at = ["getting ready (loops are compiled the first time)"]
+
+        def note(stage: str, fraction: float) -> None:
+            at[0] = f"{STAGES.get(stage, stage)}, {fraction:.0%} done"
+
+        with awaited(lambda: at[0]):
+            yield note
         return
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from rpusim.workloads.explore.explore import State, Watch
     from rpusim.workloads.explore.study import Study
 
-EVERY = 60.0
+EVERY = 30.0
 """Seconds between two lines where stderr is no terminal."""
 REDRAWN = 2.0
 """Seconds between two looks at the front so far, on a terminal."""
@@ -142,7 +142,7 @@ def explore_and_show(
 
 @contextmanager
 def watched(quiet: bool) -> Iterator[Watch]:
-    """Show how far a study is: a display on a terminal, elsewhere a line a minute; nothing where it has to be quiet."""
+    """Show how far a study is: a display on a terminal, elsewhere a line every half minute, or nothing."""
     if quiet:
         yield lambda state: HEED.check()
     elif sys.stderr.isatty():
@@ -155,7 +155,7 @@ def watched(quiet: bool) -> Iterator[Watch]:
 
 @contextmanager
 def _lines() -> Iterator[Watch]:
-    """Print a line a minute on stderr, from a thread, as a point may take longer."""
+    """Print a line every half minute on stderr, from a thread, as a point may take longer."""
     last: list[State] = []
     done = threading.Event()
 
@@ -199,11 +199,11 @@ def _display() -> Iterator[Watch]:
 
 def sentence(state: State) -> str:
     """Say how far a study is: "37 of 180 points (2 failed), about 12 min left"."""
-    from rpusim.reports.words.readable import quantity
+    from rpusim.reports.words.readable import duration
 
     others = [f"{number} {name}" for name, number in (("failed", state.failed), ("stopped", state.stopped)) if number]
     said = f"{state.ended} of {state.known} points" + (f" ({', '.join(others)})" if others else "")
-    return said if state.left_s is None else f"{said}, about {quantity(state.left_s, 's')} left"
+    return said if state.left_s is None else f"{said}, about {duration(state.left_s)} left"
 
 
 def front_lines(state: State, most: int = 8) -> list[str]:

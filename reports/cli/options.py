@@ -136,7 +136,9 @@ def with_changes(chip: str, device: str | None, settings: tuple[str, ...]) -> tu
 
     Returns both as `rpusim.workloads.runs.inputs` takes them. Raises `InputError` for a path that is of neither.
     """
-    from rpusim.workloads.runs.settings import changed_inside
+    if not settings:
+        return chip, device
+    from rpusim.workloads.runs.settings import changed_inside  # all fields of experiments: a while
 
     fields: dict[str, Any] = {"chip": chip, "device": device}
     for path, value in changes(settings).items():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from rpusim.arch.contract.waiting import awaited
 from rpusim.reports.cli.console import aside
 from rpusim.reports.cli.options import copies_by_layer
 
@@ -42,5 +43,5 @@ def timed(network: str, chip: Chip, training: bool, replicas: str | None, **opti
     """
     from rpusim.workloads.runs import estimate
 
-    with aside():
+    with aside(), awaited(f"timing {network} (loops are compiled the first time)"):
         return estimate.time_network(network, chip, training=training, replicas=copies_by_layer(replicas), **options)

@@ -13,6 +13,8 @@ from rpusim.reports.words import figures
 
 _STYLE = Path(__file__).parent / "templates" / "report.css"
 _WIDTH, _LEFT, _RIGHT, _LINE, _TOP = 720.0, 170.0, 90.0, 26.0, 44.0
+_LONGEST = 90
+"""Characters of a title that fits."""
 _MOST = 12
 """Lines of a bar chart; what is smaller is one line together."""
 
@@ -44,7 +46,9 @@ def _energy(document: dict[str, Any]) -> str:
     if rest := shares[_MOST - 1 :]:
         lines.append(("others", "", sum(share.fraction for share in rest)))
     per_fraction = (_WIDTH - _LEFT - _RIGHT) / max(fraction for _, _, fraction in lines)
-    parts = [text(f"energy per sample by part, {figures.title(document)}", 0, 18, class_="label")]
+    title = f"energy per sample by part, {figures.title(document)}"
+    title = title if len(title) <= _LONGEST else f"{title[: _LONGEST - 1]}…"
+    parts = [text(title, 0, 18, class_="label")]
     for number, (name, words, fraction) in enumerate(lines):
         y = _TOP + number * _LINE
         parts += [

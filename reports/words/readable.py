@@ -84,6 +84,17 @@ def age(seconds: float) -> str:
     return f"{number} {unit}{'' if number == '1' else 's'}"
 
 
+def duration(seconds: float) -> str:
+    """Write how long something will take, in the unit that people wait in.
+
+    >>> duration(42.0), duration(95.0), duration(2370.0), duration(9000.0)
+    ('42 s', '2 min', '40 min', '2.5 h')
+    """
+    if seconds < 90:
+        return f"{max(seconds, 1.0):.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+
+
 def area(square_metres: float) -> str:
     """Write an area in mm² (one decimal from 100 on), µm² or nm²: prefixes of squares go in steps of a million.
 

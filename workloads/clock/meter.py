@@ -28,8 +28,8 @@ from rpusim.arch.schedule.plan import Plan
 from rpusim.arch.schedule.schedules import Schedule, run
 from rpusim.workloads.clock import sampling
 from rpusim.workloads.clock.beginning import TRACED_EVENTS, Beginning
+from rpusim.workloads.clock.by_sample import by_sample
 from rpusim.workloads.clock.counts import Counts
-from rpusim.workloads.clock.loads import by_sample
 from rpusim.workloads.clock.loop_activity import LoopActivity
 from rpusim.workloads.clock.modes import Modes
 from rpusim.workloads.clock.sampling import Sample, Timing

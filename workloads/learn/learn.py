@@ -9,7 +9,7 @@ floating point, and does *not learn* if it is nearer to guessing than to floatin
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -38,6 +38,23 @@ _COUNTED = {"error": "nothing", "training_time": "seconds", "training_energy": "
 """What of a calibration adds to a figure."""
 
 
+SECONDS_AN_EPOCH = 1.8
+"""What an epoch of fcn-digits takes on an idle core once loops are compiled, a mean over the algorithms (measured: nine
+runs of 6 epochs, 97 CPU seconds), for the estimate before a search."""
+
+
+def _todo(tried: int, algorithms: int, finals: int, epochs: int, experiment: str, workers: int) -> str:
+    """Say what there is to do, and of `EXPERIMENT` about how long it takes."""
+    short = max(1, epochs // 2)
+    said = (
+        f"{tried} settings of {algorithms} algorithms, epochs: {short} each; then {finals} runs, epochs: {epochs} each"
+    )
+    if experiment != EXPERIMENT:
+        return said
+    minutes = (tried * short + finals * epochs) * SECONDS_AN_EPOCH / max(workers, 1) / 60
+    return f"{said}; about {max(1, round(minutes))} min, the first time some more to compile loops"
+
+
 def learn(
     device: Any,
     folder: Path,
@@ -51,6 +68,7 @@ def learn(
     changes: dict[str, Any] | None = None,
     workers: int = 2,
     watch: Watch = lambda state: None,
+    told: Callable[[str], None] = lambda words: None,
     command: str = "",
 ) -> dict[str, Any]:
     """Find out which algorithms learn on a device.
@@ -64,6 +82,7 @@ def learn(
     quick:       a third of the search, and half the epochs of the final runs.
     changes:     other fields of the experiment, by dotted path.
     workers:     processes. watch: told how far it is. command: makes it again.
+    told:        told before it begins what there is to do, and about how long that takes.
 
     Returns the document (schema ``rpusim-learn-1``). Raises InputError on what cannot be used.
     """
@@ -75,7 +94,8 @@ def learn(
     epochs = max(1, epochs // 2) if quick else epochs
     tried = [c for each in wanted for c in candidates(each, named, pairs, pulsed.granularity, quick)]
     common = {"recipe.epochs": epochs, "timing": {"sampled": 20}, **(changes or {})}
-    told = _Whole(watch, len(tried), len(wanted) * seeds)
+    told(_todo(len(tried), len(wanted), len(wanted) * seeds, epochs, experiment, workers))
+    whole = _Whole(watch, len(tried), len(wanted) * seeds)
     searched = explore(
         made(
             {
@@ -90,7 +110,7 @@ def learn(
         folder / "search",
         save,
         workers,
-        watch=told.search,
+        watch=whole.search,
     )
     best = _best(wanted, tried, searched)
     if not best:
@@ -111,7 +131,7 @@ def learn(
         folder,
         save,
         workers,
-        watch=told.final,
+        watch=whole.final,
         command=command,
     )
     rows = _rows(wanted, best, searched, final, base)

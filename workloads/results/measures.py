@@ -65,6 +65,7 @@ def _at(document: Mapping[str, Any], path: tuple[str | int | float, ...]) -> flo
 
 
 _ERROR, _THERE = ("accuracy", "test_error"), ("accuracy", "test_error_floating_point")
+_DISTURBED, _MOST = ("accuracy", "robustness"), (-1, "test_error")
 _SUMS, _TEN = ("calibration", "total"), ("accuracy", "reached", 0.1)
 MEASURES: dict[str, Measure] = {
     "error": Measure("test error", "1", _ERROR),
@@ -101,6 +102,8 @@ MEASURES: dict[str, Measure] = {
         )
     },
     "similarity": Measure("similarity of replicas", "1", ("accuracy", "curve", -1, "similarity"), "higher"),
+    "error_with_noise": Measure("test error with the most noise in samples", "1", (*_DISTURBED, "noise", *_MOST)),
+    "error_adversarial": Measure("test error of adversarial samples", "1", (*_DISTURBED, "adversarial", *_MOST)),
     "throughput": Measure("operations per second", "op/s", ("throughput", "ops_per_s"), "higher"),
     "efficiency": Measure("operations per joule", "op/J", ("throughput", "ops_per_J"), "higher"),
     "utilisation": Measure("utilisation of arrays", "1", ("tiles", "utilisation"), "higher"),

@@ -27,6 +27,7 @@ from rpusim.workloads.cells import conductance
 from rpusim.workloads.cells.inference_cells import InferenceCells
 from rpusim.workloads.cells.management import Management
 from rpusim.workloads.clock import loads
+from rpusim.workloads.clock.by_sample import is_load
 from rpusim.workloads.clock.meter import Meter
 from rpusim.workloads.results import document, reloading
 from rpusim.workloads.results.result import Result
@@ -179,7 +180,7 @@ class _Aging:
         self.meter.add(rows)
         after, tested = self.meter.ledger(), len(self._batches.test_y)
         time_ps, energy_zj = after.time_ps - before.time_ps, after.total_zj - before.total_zj
-        forward, writing = (rows.phase == Phase.FORWARD) | loads.is_load(rows), rows.writes > 0
+        forward, writing = (rows.phase == Phase.FORWARD) | is_load(rows), rows.writes > 0
         inferring = self._alone(rows, forward)
         point |= {
             "seconds_per_inference": inferring.time_ps * PICO / tested,

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import pickle
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -16,6 +17,8 @@ import torch
 from torch import nn
 
 from rpusim.arch.chips.chip import Chip, load_chip
+from rpusim.arch.choice.balance import chosen_replicas
+from rpusim.arch.choice.near import nearer
 from rpusim.arch.contract.configuration import shown
 from rpusim.arch.mapping.placement import Placement, place, replicas_of
 from rpusim.arch.network.network import Network
@@ -56,6 +59,7 @@ class Inputs:
     samples:    the data, in the shape that the network reads.
     cells:      what stands at the cross-points.
     placement:  where every layer lies on the chip.
+    copies:     how many copies layers have, by name.
     input_shape: what one sample is, as the network's builder says it.
     """
 
@@ -65,6 +69,7 @@ class Inputs:
     samples: Dataset
     cells: Cells
     placement: Placement
+    copies: Mapping[str, int]
     input_shape: Any = ()
 
     @property
@@ -85,13 +90,15 @@ class Inputs:
                 sharing.average_every,
                 sharing.learning_rate,
             )
-            for name, number in self.experiment.replicas.items()
+            for name, number in self.copies.items()
             if number > 1
         }
 
     def provenance(self) -> list[dict[str, Any]]:
         """List every number that goes into a run: field, value, unit and source."""
-        replicas, source = self.experiment.replicas, self.experiment.sources.get("replicas", self.experiment.source)
+        replicas, source = self.copies, self.experiment.sources.get("replicas", self.experiment.source)
+        if self.experiment.mapping.replicas:
+            source = f"chosen by the mapper (mapping.replicas: {self.experiment.mapping.replicas})"
         numbers = self.experiment.numbers("experiment")
         return [
             *(
@@ -172,12 +179,17 @@ def load(experiment: Experiment, given: Data | None = None) -> Inputs:
         if experiment.inference.retraining:
             with experiment.speaks("inference.retraining"):
                 cells = _retrained(cells, experiment.inference.retraining)
-    with experiment.speaks("replicas"):
-        replicas_of(network, experiment.replicas)
+    mapping, drawn = experiment.mapping, experiment.sharing.training == "random"
+    with experiment.speaks("mapping" if mapping.replicas or mapping.tiles else "replicas"):
+        on = chip, mapping.replicas or experiment.replicas, mapping.tiles, experiment.bias, cells.layout, mapping.fit
+        copies = chosen_replicas(network, *on)
+        replicas_of(network, copies)
+        if mapping.replicas:
+            copies = {name: number for name, number in copies.items() if number > 1}
     with experiment.speaks("network"):
-        drawn = experiment.sharing.training == "random"
-        fit = experiment.mapping.fit
-        placement = place(network, chip, experiment.bias, cells.layout, experiment.replicas, drawn, fit)
+        placement = place(network, chip, experiment.bias, cells.layout, copies, drawn, mapping.fit)
+        if mapping.placing == "near":
+            placement = nearer(placement, training=experiment.inference is None)
     with experiment.speaks("mapping"):
         check_turns(placement, cells)
         if placement.reloads and experiment.waterfall:
@@ -189,7 +201,7 @@ def load(experiment: Experiment, given: Data | None = None) -> Inputs:
         if experiment.inference is not None:
             for kind in chip.tiles:
                 kind.writing(chip.name)
-    return Inputs(experiment, digital, network, samples, cells, placement, input_shape)
+    return Inputs(experiment, digital, network, samples, cells, placement, copies, input_shape)
 
 
 def _excluded(experiment: Experiment, network: nn.Module) -> tuple[str, ...]:

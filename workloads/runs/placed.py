@@ -11,8 +11,12 @@ from typing import Any, Literal, get_args
 from torch import nn
 
 from rpusim.arch.chips.chip import Chip, GivenChip, load_chip
+from rpusim.arch.choice.balance import chosen_replicas
+from rpusim.arch.choice.choose import checked_placing
+from rpusim.arch.choice.near import nearer
 from rpusim.arch.contract import checks
 from rpusim.arch.contract.quantity import PICOSECONDS_PER_SECOND
+from rpusim.arch.contract.waiting import awaited
 from rpusim.arch.mapping import placement
 from rpusim.arch.mapping.fit.wanted import AS_IS, GivenFit
 from rpusim.arch.mapping.placement import Bias
@@ -58,6 +62,7 @@ DEVICE = "rpu-baseline-2016"
 """The device of `place` on chips that train."""
 
 
+@awaited("placing a module")
 def place(
     module: nn.Module,
     chip: GivenChip,
@@ -70,8 +75,10 @@ def place(
     weight_scaling_omega: float | None = None,
     execution: Literal["merged", "exact"] = "merged",
     exclude: Sequence[Key] = (),
-    replicas: Mapping[str, int | Replication] | None = None,
+    replicas: Mapping[str, int | Replication] | str | None = None,
     fit: GivenFit = AS_IS,
+    tiles: int | None = None,
+    placing: str = "in-order",
 ) -> nn.Module:
     """Copy a module onto the arrays of a chip, to be trained in the user's own loop with `AnalogSGD`.
 
@@ -94,9 +101,13 @@ def place(
     exclude:      weights that stay digital: modules by name, pattern or class, or parameters by name. Their products
                   are priced as those of a matrix unit, and they learn by arithmetic.
     replicas:     by layer, how many matrices share its vectors and learn each for itself; a `Replication` says how (a
-                  number: at random, in training and in evaluation).
+                  number: at random, in training and in evaluation). "balance" and "max" let the mapper choose, as for
+                  `rpusim.map_network`.
     fit:          how blocks find arrays: as-is, pack or grow, for all layers or by layer; or, of cells that infer,
                   reload, where blocks that take turns are programmed anew for every sample.
+
+    tiles:        how many "balance" may use; None: as many as the chip has.
+    placing:      "in-order", or "near": tiles near those with which they exchange bits.
 
     The copy has an attribute ``chip`` (a `ChipMeter`): ``chip.report()`` says what everything it did has cost.
     What lies between two steps of the optimizer is one mini-batch, however often it went forward and backward; calls in
@@ -132,9 +143,15 @@ def place(
     else:  # training is done in software
         network = evaluation = capture(module, input_shape, exclude=exclude)
     check_convertible(network, module)
+    if not isinstance(replicas, str) and tiles is not None:
+        _check("replicas", replicas, str, "balance, where tiles are given")
+    if isinstance(replicas, str):
+        replicas = dict(chosen_replicas(network, on, replicas, tiles, bias, cells.layout, fit))
     copies = _copies(replicas or {}, network, cells, timing)
     numbers = {name: each.number for name, each in copies.items()}
     placed = placement.place(network, on, bias, cells.layout, numbers, drawn=True, fit=fit)
+    if checked_placing(placing) == "near":
+        placed = nearer(placed, training=cells.learns)
     check_turns(placed, cells)
     modes = Modes.of(placed, evaluation)
     log = LoopLog(placed, modes.layers, Samples.of(input_shape).all[0].axis)
@@ -194,6 +211,7 @@ class ChipMeter:
         self._coupling.settle()
         return self.report()._repr_html_() if self._meter.samples else None
 
+    @awaited("accounting for what the module did")
     def report(self) -> Result:
         """Account for everything the module did since it was placed: time, energy and area.
 

@@ -20,7 +20,6 @@ from pydantic import (
     Field,
     PrivateAttr,
     field_serializer,
-    field_validator,
     model_validator,
 )
 
@@ -30,12 +29,12 @@ from rpusim.arch.contract import dotted
 from rpusim.arch.contract.configuration import find_yaml, is_text, parse, read_yaml, shipped, shown
 from rpusim.arch.contract.quantity import Age, Seconds, SecondsOrZero
 from rpusim.arch.contract.sourced import MOST, Count, Several, Sourced
-from rpusim.arch.mapping.fit.wanted import wanted
 from rpusim.errors import InputError, nearest
 from rpusim.workloads import zoo
 from rpusim.workloads.cells import OF_THE_CHIP
 from rpusim.workloads.cells.management import Management
 from rpusim.workloads.clock.sampling import Timing
+from rpusim.workloads.runs.network_mapping import NetworkMapping
 
 MOST_SEED = 2**63 - 1
 """The largest seed that torch takes."""
@@ -180,23 +179,19 @@ class LowRankAdapters(Sourced):
     source: str = "default"
 
 
-class NetworkMapping(Sourced):
-    """How the network finds its place on the chip.
+Strength = Annotated[float, Field(gt=0, le=1e6)]
 
-    fit:  as-is, pack, grow or (with inference) reload, alone or with ways for single layers ("pack,fc=as-is"; see
-          `rpusim.arch.mapping.fit.wanted`).
+
+class Robustness(Sourced):
+    """How samples of the test set are disturbed after the last epoch, see `rpusim.workloads.runs.robustness`.
+
+    noise:        standard deviations of what is added to every input, in the unit of the samples.
+    adversarial:  how far every input is moved to where the loss grows, in the same unit.
     """
 
-    fit: str | dict[str, Any] = "as-is"
+    noise: Annotated[tuple[Strength, ...], Several] = ()
+    adversarial: Annotated[tuple[Strength, ...], Several] = ()
     source: str = "default"
-
-    @field_validator("fit")
-    @classmethod
-    def _is_a_way(cls, given: str | dict[str, Any]) -> str:
-        try:
-            return str(wanted(given))
-        except InputError as error:
-            raise ValueError(str(error).removeprefix("mapping.fit: ")) from None
 
 
 def file_name(name: str) -> str:
@@ -236,6 +231,7 @@ class Experiment(Sourced):
     refresh:     how often capacitors are refreshed; None: never.
     replicas:    copies of layers by name, which share the layer's vectors and learn each for itself.
     sharing:     how they share them.
+    robustness:  by how much samples are disturbed when the trained network is tested once more.
     mapping:     how blocks find arrays.
     inference:   the network is trained in software, programmed and used; None: it is trained on the chip.
     waterfall:   draws of noise, programming and drift by which the error of a network that is programmed is divided by
@@ -262,6 +258,7 @@ class Experiment(Sourced):
     refresh: Refresh | None = None
     replicas: dict[str, int] = {}
     sharing: Sharing = Sharing()
+    robustness: Robustness = Robustness()
     mapping: NetworkMapping = NetworkMapping()
     inference: Use | None = None
     waterfall: Annotated[int, Field(ge=0, le=1000)] = 0
@@ -272,19 +269,24 @@ class Experiment(Sourced):
     @model_validator(mode="after")
     def _nothing_is_ignored(self) -> Experiment:
         if self.inference is not None:
-            for name in ("schedule", "timing", "elapse", "execution", "idle", "replicas", "sharing"):
+            for name in ("schedule", "timing", "elapse", "execution", "idle", "replicas", "sharing", "robustness"):
                 default = type(self).model_fields[name].default
                 if getattr(self, name) != default:
                     raise ValueError(
                         f"{name}: got {getattr(self, name)!r} in an experiment with inference, where it would be "
                         f"ignored; accepted: {default!r}"
                     )
+        if self.mapping.replicas and (self.replicas or self.inference is not None):
+            other = "replicas by layer" if self.replicas else "inference, where layers have no copies"
+            raise ValueError(
+                f"mapping.replicas: got {self.mapping.replicas!r} in an experiment with {other}; accepted: one of both"
+            )
         if self.waterfall and self.inference is None:
             raise ValueError(
                 f"waterfall: got {self.waterfall} in an experiment that learns on the chip, where causes act on one "
                 "another while it learns; accepted: 0, or an experiment with inference, such as lenet-digits-pcm"
             )
-        if self.sharing != Sharing() and not self.replicas:
+        if self.sharing != Sharing() and not self.copied:
             raise ValueError(
                 "sharing: given without replicas, which it is about; accepted: replicas of a layer as well"
             )
@@ -292,6 +294,7 @@ class Experiment(Sourced):
             raise ValueError(
                 "sharing.average_every: given where not all mini-batches are timed; it needs timing: every"
             )
+<<<<<<< HEAD
         if self.schedule == "asynchronous":
             for name in ("timing", "elapse", "replicas", "refresh"):
                 default = type(self).model_fields[name].default
@@ -301,6 +304,9 @@ class Experiment(Sourced):
                         f"accepted: {default!r}"
                     )
         if self.replicas and self.elapse == "vector":
+=======
+        if self.copied and self.elapse == "vector":
+>>>>>>> main
             raise ValueError(
                 "elapse: got 'vector' with replicas, whose vectors it cannot follow; accepted: mini-batch, or no "
                 "replicas"
@@ -339,10 +345,16 @@ class Experiment(Sourced):
     @property
     def _unused(self) -> set[str]:
         """Names fields that were left at defaults which change nothing."""
-        copies = set() if self.replicas else {"replicas", "sharing"}
+        copies = set() if self.copied else {"replicas", "sharing"}
         copies |= {"lora"} if self.lora is None else set()
         copies |= set() if self.waterfall else {"waterfall"}
-        return copies | ({"mapping"} if self.mapping.fit == NetworkMapping().fit else set())
+        copies |= set() if self.robustness != Robustness() else {"robustness"}
+        return copies | ({"mapping"} if self.mapping.is_default else set())
+
+    @property
+    def copied(self) -> bool:
+        """Whether layers have copies."""
+        return bool(self.replicas or self.mapping.replicas)
 
 
 def _plain(fields: Any) -> Any:

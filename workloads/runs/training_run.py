@@ -24,6 +24,7 @@ from rpusim.workloads.clock.coupling import Coupling
 from rpusim.workloads.clock.meter import Meter
 from rpusim.workloads.results import document
 from rpusim.workloads.results.result import Result
+from rpusim.workloads.runs import robustness
 from rpusim.workloads.runs.analog_twin import analog_twin
 from rpusim.workloads.runs.checkpoint import Progress
 from rpusim.workloads.runs.dry_run import draws, dry_run
@@ -83,6 +84,12 @@ def run(inputs: Inputs, progress: Progress, watch: Watch) -> Result:
 
     if stale is not None:
         on_chip.compiled = stale.said()
+    with surrounding():
+        disturbed = robustness.disturbed(
+            {"test_error": analog, "test_error_floating_point": digital},
+            *(batches.test_x, batches.test_y, experiment.robustness, seed, experiment.sharing.votes),
+        )
+
     measured, curve = meter.measured(), _beside(on_chip.curve, reference.curve)
     calibrated = calibration.document(meter.plan, cells, {name: curve[-1][name] for name in _TOTALS})
     wear = endurance.document(analog, placement, cells.endurance, curve[-1]["seconds"], measured.samples)
@@ -100,6 +107,7 @@ def run(inputs: Inputs, progress: Progress, watch: Watch) -> Result:
             "test_samples": inputs.samples.test_y.size,
             "curve": curve,
             "reached": reached(curve),
+            **({"robustness": disturbed} if disturbed else {}),
         },
         samples_per_epoch=len(inputs.samples.train_y),
         pulses=pulses.document(analog),

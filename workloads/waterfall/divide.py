@@ -103,13 +103,18 @@ def divide(
 
 
 def _check(model: nn.Module) -> None:
-    """Refuse a model with arrays that learn by pulses, or without any that are programmed."""
+    """Refuse a model with arrays that learn by pulses, or without any that are programmed and stay so."""
     tiles = [part for part in model.modules() if isinstance(part, Tile)]
     if not tiles or not all(isinstance(tile, InferenceTile) for tile in tiles):
         raise InputError(
             f"waterfall: {type(model).__name__} has {'arrays that learn by pulses' if tiles else 'no arrays'}; "
             "accepted: a network whose cells are programmed, such as rpusim.place(module, chip, shape, "
             "device='inference-pcm') returns, or an experiment with inference"
+        )
+    if any(isinstance(tile, InferenceTile) and tile.loads is not None for tile in tiles):
+        raise InputError(
+            "waterfall: weights take turns on arrays (fit: reload) and are programmed for every sample, so that "
+            "programming and drift cannot be told apart; accepted: weights that stay (fit: as-is, pack or grow)"
         )
 
 

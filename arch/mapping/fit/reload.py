@@ -46,7 +46,10 @@ def reloaded(every: Sequence[Weight], chip: Chip, cell: CellLayout) -> list[Sett
     for weight in every:
         check(chip, weight)
         kinds.append(site.needed(weight)[1])
-    cuts = [grid(weight.layer, weight.columns, chip.tiles[kind]) for weight, kind in zip(every, kinds, strict=True)]
+    cuts = [
+        grid(weight.layer, weight.columns, chip.tiles[kind], 1, weight.cut)
+        for weight, kind in zip(every, kinds, strict=True)
+    ]
     places: dict[int, _Turns] = {}
     for number, kind in enumerate(chip.tiles):
         mine = [k for k, chosen in enumerate(kinds) if chosen == number]

@@ -1,8 +1,8 @@
 """Where every weight of a network goes on a chip: the kind of tile, how it is cut, and a place for every block.
 
-A weight goes to the fastest kind of tile of which one array holds it whole, else to the kind on which it has the fewest
-blocks (the faster one, if equal). It gets arrays of its own there, or places on arrays that are shared, as its `Fit`
-says.
+A weight goes to the kind of tile that is named for it; else to the fastest kind of which one array holds it whole, else
+to the kind on which it has the fewest blocks (the faster one, if equal). Its blocks are as large as arrays allow, or as
+the cut that is asked for. It gets arrays of its own there, or places on arrays that are shared, as its `Fit` says.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from rpusim.arch.chips.description import TileKind
 from rpusim.arch.contract.cell_layout import SINGLE, CellLayout
 from rpusim.arch.mapping.fit.arrays import Arrays, Place
 from rpusim.arch.mapping.fit.wanted import Fit
-from rpusim.arch.mapping.grids import MOST_ARRAYS, Grid, blocks_of, grid, most_joined
+from rpusim.arch.mapping.grids import MOST_ARRAYS, Cut, Grid, blocks_of, grid, most_joined
 from rpusim.arch.network.operations import WeightLayer
-from rpusim.errors import InputError
+from rpusim.errors import InputError, nearest
 
 
 class HasWeights(Protocol):
@@ -42,6 +42,8 @@ class Weight:
     copies:   replicas, none of which shares an array with another.
     turns:    whether it is also used transposed.
     fit:      "as-is", "pack" or "reload".
+    on:       the kind of tile that it has to lie on; "": the one that suits it best.
+    cut:      the most rows and columns of a block; None: those of an array.
     """
 
     index: int
@@ -50,6 +52,12 @@ class Weight:
     copies: int
     turns: bool
     fit: str
+    on: str = ""
+    cut: Cut = None
+
+    def may_lie_on(self, kind: TileKind) -> bool:
+        """Tell whether it may lie on a kind of tile."""
+        return self.on in ("", kind.name) and (kind.turns or not self.turns)
 
 
 @dataclass(frozen=True)
@@ -80,7 +88,9 @@ def weights(
         if network.uses(index)[0] == index:
             layer = as_it_lies(network, index)
             columns, number = layer.columns + (layer.bias and bias_column), (copies or {}).get(layer.name, 1)
-            yield Weight(index, layer, columns, number, index in turned, fit.of_layer(network.layers[index].name))
+            name = network.layers[index].name
+            wanted = fit.of_layer(name), fit.kinds.get(name, ""), fit.cuts.get(name)
+            yield Weight(index, layer, columns, number, index in turned, *wanted)
 
 
 class Site:
@@ -113,7 +123,7 @@ class Site:
         diagonal then holds nothing, as updates go group by group.
         """
         for _, _, number, joined in sorted(self._options(weight)):
-            cut = grid(weight.layer, weight.columns, self.chip.tiles[number], joined)
+            cut = grid(weight.layer, weight.columns, self.chip.tiles[number], joined, weight.cut)
             places = self._places(weight, cut, self.arrays[number])
             if places is not None:
                 return Settled(number, cut, places)
@@ -134,15 +144,15 @@ class Site:
     def _options(self, weight: Weight) -> Iterator[tuple[int, float, int, int]]:
         """Yield blocks of a copy, seconds that a vector holds an array, number of the kind and groups of a block."""
         for number, kind in enumerate(self.chip.tiles):
-            if weight.turns and not kind.turns:
+            if not weight.may_lie_on(kind):
                 continue
             joined = self._joined(weight, kind)
-            blocks = blocks_of(weight.layer, weight.columns, kind, joined)
+            blocks = blocks_of(weight.layer, weight.columns, kind, joined, weight.cut)
             yield blocks, kind.read_seconds * kind.inputs.cycles, number, joined
 
     def _joined(self, weight: Weight, kind: TileKind) -> int:
         plain = weight.fit == "pack" and replace(self._cell, name=SINGLE.name) == SINGLE
-        return most_joined(weight.layer, weight.columns, kind) if plain and not weight.turns else 1
+        return most_joined(weight.layer, weight.columns, kind, weight.cut) if plain and not weight.turns else 1
 
     def _places(self, weight: Weight, cut: Grid, arrays: Arrays) -> list[Place] | None:
         """Find places for all blocks of all copies, in the order of the blocks."""
@@ -191,12 +201,19 @@ def tiles_for(every: Sequence[Weight], site: Site) -> list[int]:
 
 def check(chip: Chip, weight: Weight) -> None:
     """Refuse a weight that no number of the chip's tiles could hold. Raises `InputError`."""
-    if weight.turns and not any(kind.turns for kind in chip.tiles):
+    kinds = [kind.name for kind in chip.tiles]
+    if weight.on and weight.on not in kinds:
+        raise InputError(
+            f"mapping.fit: got layer {weight.layer.name!r} on {weight.on!r}, which is no kind of tile of chip "
+            f"{chip.name}{nearest(weight.on, kinds)}"
+        )
+    if weight.turns and not any(weight.may_lie_on(kind) for kind in chip.tiles):
         raise InputError(
             f"chip {chip.name}: the weight of layer {weight.layer.name!r} is used transposed, but its tiles drive "
             "arrays on one side only; accepted: a chip that trains (pulses), or a layer with a weight of its own"
         )
-    blocks = min(blocks_of(weight.layer, weight.columns, kind) for kind in chip.tiles) * weight.copies
+    allowed = (kind for kind in chip.tiles if weight.may_lie_on(kind))
+    blocks = min(blocks_of(weight.layer, weight.columns, kind, 1, weight.cut) for kind in allowed) * weight.copies
     if weight.fit == "as-is" and blocks > MOST_ARRAYS:
         raise InputError(
             f"network: layer {weight.layer.name!r} ({weight.layer.rows} x {weight.columns}) needs {blocks} arrays of "

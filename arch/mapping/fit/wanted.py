@@ -22,11 +22,15 @@ class Fit:
     way:     for all layers, one of `WAYS`.
     layers:  for single layers, by name, one of `WAYS_OF_A_LAYER`.
     chips:   how many of the chip, joined in a row.
+    kinds:   for single layers, by name, the kind of tile that they lie on.
+    cuts:    for single layers, by name, the most rows (outputs) and columns (inputs) of a block.
     """
 
     way: str = "as-is"
     layers: Mapping[str, str] = field(default_factory=dict)
     chips: int = 1
+    kinds: Mapping[str, str] = field(default_factory=dict)
+    cuts: Mapping[str, tuple[int, int]] = field(default_factory=dict)
 
     def of_layer(self, name: str) -> str:
         """Return "as-is", "pack" or "reload": whether a layer, by its name, has arrays of its own, or how it shares."""
@@ -34,21 +38,25 @@ class Fit:
 
     def check_names(self, names: list[str], network: str) -> None:
         """Raise `InputError` if a layer is named that the network (by its name) does not have."""
-        for name in self.layers:
+        for name in (*self.layers, *self.kinds, *self.cuts):
             if name not in names:
                 raise InputError(f"mapping.fit: {name!r} is not a layer of {network}{nearest(name, names)}")
 
     def __str__(self) -> str:
         """Write it as `--fit` takes it."""
-        layers = (f"{name}={way}" for name, way in self.layers.items())
-        return ",".join([self.way, *([f"chips {self.chips}"] if self.chips > 1 else []), *layers])
+        parts = [self.way, *([f"chips {self.chips}"] if self.chips > 1 else [])]
+        parts += (f"{name}={way}" for name, way in self.layers.items())
+        parts += (f"{name} on {kind}" for name, kind in self.kinds.items())
+        parts += (f"{name} cut {rows}x{columns}" for name, (rows, columns) in self.cuts.items())
+        return ",".join(parts)
 
 
 AS_IS = Fit()
 """Every block has an array of its own."""
 
 GivenFit = str | Fit | Mapping[str, Any]
-"""How a user says it: "pack", "pack,fc=as-is", "reload,chips 16", or a mapping of ``way``, ``layers``, ``chips``."""
+"""How a user says it: "pack", "pack,fc=as-is", "reload,chips 16", "as-is,fc on small,conv cut 256x128" (blocks of at
+most 256 outputs and 128 inputs), or a mapping of ``way``, ``layers``, ``chips``, ``kinds`` and ``cuts``."""
 
 
 def wanted(given: GivenFit) -> Fit:
@@ -63,35 +71,83 @@ def wanted(given: GivenFit) -> Fit:
         return given
     if isinstance(given, str):
         return _of_text(given)
-    if not isinstance(given, Mapping) or not set(given) <= {"way", "layers", "chips"}:
+    if not isinstance(given, Mapping) or not set(given) <= {"way", "layers", "chips", "kinds", "cuts"}:
         raise InputError(
-            f"mapping.fit: got {shown(written(given))}; accepted: {', '.join(WAYS)}, alone or as way, with layers by "
-            "name and a number of chips"
+            f"mapping.fit: got {shown(written(given))}; accepted: {', '.join(WAYS)}, alone or as way, with layers, "
+            "kinds and cuts by name and a number of chips"
         )
-    way, layers = _way(given.get("way", "as-is"), WAYS, "mapping.fit.way"), given.get("layers", {})
-    if not isinstance(layers, Mapping):
-        raise InputError(f"mapping.fit.layers: got {shown(written(layers))}, but a way for each layer's name is needed")
-    found = {str(name): _way(way, WAYS_OF_A_LAYER, f"mapping.fit.layers.{name}") for name, way in layers.items()}
-    return _checked(Fit(way, found, _number(given.get("chips", 1))))
+    way = _way(given.get("way", "as-is"), WAYS, "mapping.fit.way")
+    layers, kinds, cuts = (_by_name(given, name, what) for name, what in _BY_NAME.items())
+    found = {name: _way(way, WAYS_OF_A_LAYER, f"mapping.fit.layers.{name}") for name, way in layers.items()}
+    on = {name: _kind(kind, name) for name, kind in kinds.items()}
+    return _checked(
+        Fit(way, found, _number(given.get("chips", 1)), on, {name: _cut(cut, name) for name, cut in cuts.items()})
+    )
+
+
+_BY_NAME = {"layers": "a way", "kinds": "a kind of tile", "cuts": "rows and columns"}
+"""Fields that say something of single layers, and what."""
+
+
+def _by_name(given: Mapping[str, Any], field: str, what: str) -> dict[str, Any]:
+    """Return what a mapping says of single layers. Raises `InputError` if that is no mapping."""
+    found = given.get(field, {})
+    if not isinstance(found, Mapping):
+        raise InputError(
+            f"mapping.fit.{field}: got {shown(written(found))}, but {what} for each layer's name is needed"
+        )
+    return {str(name): value for name, value in found.items()}
+
+
+def _kind(given: Any, layer: str) -> str:
+    """Read the kind of tile of a layer; whether a chip has it is found out when it is placed."""
+    if not isinstance(given, str) or not given or "," in given:
+        raise InputError(f"mapping.fit.kinds.{layer}: got {shown(written(given))}, but the name of a kind is needed")
+    return given
+
+
+def _cut(given: Any, layer: str) -> tuple[int, int]:
+    """Read the most rows and columns of a block of a layer: "256x128", or two numbers."""
+    if isinstance(given, str) and (sizes := re.fullmatch(r"(\d{1,9})\s*x\s*(\d{1,9})", given)):
+        given = [int(sizes[1]), int(sizes[2])]
+    whole = isinstance(given, list | tuple) and [type(each) for each in given] == [int, int]
+    if not whole or min(given) < 1:
+        raise InputError(
+            f"mapping.fit.cuts.{layer}: got {shown(written(given))}, but the most rows and columns of a block are "
+            "needed, such as 256x128"
+        )
+    return given[0], given[1]
 
 
 def _of_text(given: str) -> Fit:
-    """Read WAY, LAYER=WAY, ... with commas between."""
+    """Read WAY, LAYER=WAY, LAYER on KIND, ... with commas between."""
     way, layers, chips = "as-is", dict[str, str](), 1
+    kinds, cuts = dict[str, str](), dict[str, tuple[int, int]]()
     for number, part in enumerate(word.strip() for word in given.split(",")):
         if many := re.fullmatch(r"chips[ =]+(.*)", part):
             chips = _number(int(many[1]) if many[1].isdecimal() else many[1])
             continue
         name, equals, value = (word.strip() for word in part.rpartition("="))
-        if equals:
+        if said := re.fullmatch(r"(\S+)\s+(on|cut)\s+(.*)", part):
+            name, what, value = said.groups()
+            if name in (kinds if what == "on" else cuts):
+                raise InputError(f"mapping.fit: got {part!r} after another for {name!r}, but one is needed")
+            if what == "on":
+                kinds[name] = _kind(value, name)
+            else:
+                cuts[name] = _cut(value, name)
+        elif equals:
             if name in layers:
                 raise InputError(f"mapping.fit: got {name!r} twice, but one way for each layer is needed")
             layers[name] = _way(value, WAYS_OF_A_LAYER, f"mapping.fit of layer {name!r}")
         elif number:
-            raise InputError(f"mapping.fit: got {shown(repr(part))} after a comma; accepted there: LAYER=WAY, chips N")
+            raise InputError(
+                f"mapping.fit: got {shown(repr(part))} after a comma; accepted there: LAYER=WAY, LAYER on KIND, LAYER "
+                "cut ROWSxCOLUMNS, chips N"
+            )
         else:
             way = _way(part, WAYS, "mapping.fit")
-    return _checked(Fit(way, layers, chips))
+    return _checked(Fit(way, layers, chips, kinds, cuts))
 
 
 MOST_CHIPS = 1024

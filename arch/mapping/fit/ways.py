@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import suppress
+from dataclasses import replace
 
 from rpusim.arch.chips.chip import Chip
 from rpusim.arch.chips.row import several
@@ -37,12 +38,13 @@ def settled(
     no room, or no array of the chip can be used.
     """
     chip = several(chip, fit.chips)
+    every = list(weights(network, bias_column, fit, copies))
     if fit.way == "reload":
-        every = list(weights(network, bias_column, fit, copies))
         return chip, list(zip(every, reloaded(every, chip, cell), strict=True))
     site, chosen = Site(chip, cell, endless=fit.way == "grow"), Chosen()
-    for weight in weights(network, bias_column, fit, copies):
+    for weight in every:
         check(chip, weight)
+    for weight in every:
         if (found := site.settle(weight)) is None:
             raise InputError(_refusal(network, chip, fit, bias_column, cell, copies, site, weight))
         chosen.append((weight, found))
@@ -65,7 +67,7 @@ def _refusal(
     needed, kind = site.needed(weight)
     left, there = site.left
     layer = f"layer {weight.layer.name!r} ({weight.layer.rows} x {weight.columns})"
-    named, every = chip.tiles[kind], list(weights(network, bias_column, Fit(), copies))
+    named, every = chip.tiles[kind], list(weights(network, bias_column, replace(fit, way="as-is", layers={}), copies))
     if fit.way == "grow":
         return (
             f"network: all layers up to {layer} need more than {MOST_ARRAYS} arrays of {named.name!r}, which is the "
@@ -74,10 +76,10 @@ def _refusal(
     helps = [f"grow ({sum(tiles_for(every, site))} tiles in place of {chip.tile_count})"]
     if fit.way == "as-is":
         packed = Site(chip, cell)
-        if all(packed.settle(each) for each in weights(network, bias_column, Fit("pack", fit.layers), copies)):
+        if all(packed.settle(each) for each in weights(network, bias_column, replace(fit, way="pack"), copies)):
             helps.insert(0, f"pack ({_arrays(sum(arrays.taken for arrays in packed.arrays) * cell.arrays)})")
     with suppress(InputError):
-        reloaded(list(weights(network, bias_column, Fit("reload"), copies)), chip, cell)
+        reloaded(list(weights(network, bias_column, replace(fit, way="reload", layers={}), copies)), chip, cell)
         helps.append("reload (inference)")
     *others, last = helps
     accepted = f"{', '.join(others)} or {last}" if others else last

@@ -52,6 +52,11 @@ def learn_on_device(
     typed += [*(("--algorithms", algorithms) if algorithms else ()), "--seeds", str(seeds), "--epochs", str(epochs)]
     typed += [*(("--quick",) if quick else ()), *(w for s in settings for w in ("--set", s))]
     HEED.checkpoint = folder
+
+    def told(words: str) -> None:
+        if not quiet:
+            click.echo(f"rpusim: {words} (where it is stopped, the same command goes on)", err=True)
+
     with watched(quiet) as watch:
         document = learned(
             device,
@@ -64,6 +69,7 @@ def learn_on_device(
             changes=changes(settings),
             workers=number,
             watch=watch,
+            told=told,
             command=shlex.join(["rpusim", "learn", *typed]),
         )
     HEED.written = str(folder)

@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from rpusim.arch.contract.waiting import awaited
 from rpusim.errors import InputError
 from rpusim.reports.cli.console import aside
 from rpusim.reports.cli.options import (
@@ -77,7 +78,7 @@ def map_network(
             raise InputError("--optimise: chooses --replicas, --placing and --fit itself; leave them and --svg out")
         _optimise(network, on, aim, tiles, bias, cells, json_wanted)
         return
-    with aside():
+    with aside(), awaited("placing the network"):
         document = estimate.map_network(network, on, bias, cells, copies_by_layer(replicas), fit, tiles, placing)
     if svg is not None:
         _draw(document, svg)
@@ -93,7 +94,7 @@ def _optimise(network: str, chip: Any, aim: str, tiles: int | None, bias: Any, d
     """Choose how a network is mapped, and show all that was tried."""
     from rpusim.workloads.runs.optimised import optimise
 
-    with aside():
+    with aside(), awaited("placing the network"):
         document = optimise(network, chip, aim, tiles, bias, device)
     if json_wanted:
         emit(document)
@@ -124,7 +125,7 @@ def _map_all(network: str | None, chip: str | None, settings: tuple[str, ...], j
     if settings and chip is None:
         raise InputError("--set: changes fields of the chip, but with --all and without --chip there are several")
     on = [with_changes(chip, None, settings)[0]] if chip else []
-    with aside():
+    with aside(), awaited("placing the network"):
         document = map_all([network] if network else [], on)
     if json_wanted:
         emit(document)

@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from rpusim.arch.contract.waiting import awaited
 from rpusim.errors import InputError
 from rpusim.reports.cli.options import as_json
 from rpusim.reports.cli.output import emit, say_where, show
@@ -25,10 +26,11 @@ def show_report(folder: Path, json_wanted: bool) -> None:
     """
     from rpusim.workloads.results import study_folder
 
-    if (folder / study_folder.DOCUMENT).exists():
-        _study(folder, json_wanted)
-    else:
-        _run(folder, json_wanted)
+    with awaited(f"writing the page of {folder}"):
+        if (folder / study_folder.DOCUMENT).exists():
+            _study(folder, json_wanted)
+        else:
+            _run(folder, json_wanted)
     say_where(folder / REPORT, json_wanted)
 
 

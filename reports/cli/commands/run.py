@@ -39,6 +39,9 @@ DRAWS = 5
     "--fit", metavar="WAY[,LAYER=WAY...]", help="How blocks find arrays: as-is, pack, grow or (with inference) reload."
 )
 @click.option(
+    "--placing", type=click.Choice(["in-order", "near"]), help="Layers one after the other, or near their readers."
+)
+@click.option(
     "--waterfall",
     is_flag=True,
     default=None,
@@ -73,7 +76,7 @@ def run_experiment(
     from rpusim.workloads.runs import checkpoint
     from rpusim.workloads.runs.settings import changed, load
 
-    fields = {"fit": "mapping.fit"}
+    fields = {"fit": "mapping.fit", "placing": "mapping.placing"}
     given = {fields.get(name, name): value for name, value in options.items() if value is not None}
     values = several(settings)
     named = {name: value for name, value in options.items() if value is not None}

@@ -13,6 +13,7 @@ import study_documents
 import yaml
 
 from rpusim.arch.chips.chip import FOLDER as CHIPS
+from rpusim.arch.contract import waiting
 from rpusim.reports.cli import commands
 from rpusim.reports.cli.commands import schema
 from rpusim.reports.cli.schema import problem, schema_of
@@ -350,3 +351,11 @@ def test_what_does_not_go_with_a_prompt_is_refused(words, sentence, rpusim):
     outcome = rpusim("time", "gpt2", "--chip", "reram-512", *words)
     assert outcome.status == 2
     assert sentence in outcome.stderr
+
+
+@pytest.mark.parametrize(("more", "said"), [((), True), (("--quiet",), False)])
+def test_a_run_that_takes_long_says_how_far_it_is_where_there_is_no_terminal(more, said, rpusim, tmp_path, monkeypatch):
+    monkeypatch.setattr(waiting, "EVERY", 0.2)
+    outcome = rpusim("run", "fcn-digits", "--epochs", 1, "--out", tmp_path / "run", *more)
+    assert outcome.status == 0
+    assert ("so far" in outcome.stderr) == said

@@ -95,6 +95,8 @@ def test_learn_ranks_the_algorithms_and_goes_on_where_it_was(rpusim, measured, t
     typed = ("learn", "--device", device, "--algorithms", "sgd,tiki-taka", "--seeds", 2, "--epochs", 1, "--quick")
     outcome = rpusim(*typed, "--workers", 0, "--out", tmp_path / "found", "--json")
     assert outcome.status == 0, outcome.stderr
+    first = "rpusim: 6 settings of 2 algorithms, epochs: 1 each; then 4 runs, epochs: 1 each; about 1 min"
+    assert outcome.stderr.startswith(first)
     document = json.loads(outcome.stdout)
     assert problem(document, schema_of("learn")) == ""
     assert set(document) <= set(schema_of("learn")["properties"])

@@ -22,7 +22,7 @@ from rpusim.errors import InputError
 from rpusim.kernels.inference import InferenceConfig, InferenceTile, drift, program
 from rpusim.reports.cli.schema import problem, schema_of
 from rpusim.workloads.cells.periphery import with_management
-from rpusim.workloads.clock.loads import by_sample
+from rpusim.workloads.clock.by_sample import by_sample
 from rpusim.workloads.runs import settings
 from rpusim.workloads.runs.placed import MANAGED
 
@@ -244,3 +244,11 @@ def test_an_experiment_says_how_accurate_and_how_dear_weights_that_take_turns_ar
         parts = sum(age[f"{kind}_per_inference"] * tested + age[f"maintenance_{kind}"] for age in ages)
         assert parts == pytest.approx(total, rel=1e-9)
     assert problem(document, schema_of("result")) == ""
+
+
+def test_the_page_shows_what_its_example_prints(capsys: pytest.CaptureFixture[str]) -> None:
+    page = (Path(__file__).parents[3] / "docs" / "mapping.md").read_text(encoding="utf-8")
+    code, _, rest = page.partition("```python\n")[2].partition("```")
+    exec(compile(code, "mapping.md", "exec"), {})
+    shown = rest.partition("prints\n\n")[2].partition("\n\n")[0]
+    assert [line.strip() for line in shown.splitlines()] == capsys.readouterr().out.splitlines()

@@ -251,6 +251,7 @@ def test_all_that_a_meter_knows_is_kept_or_can_be_made_again(few_digits: Path) -
         "_idle",
         "_whole",
         "_rested",
+        "_steps",
     }
     assert set(vars(meter)) == made_again | kept | {"_sample", "_beginning", "_evaluation"}
     assert set(vars(meter._sample)) == {"seconds", "joules"}

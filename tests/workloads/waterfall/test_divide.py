@@ -251,6 +251,12 @@ def test_what_cannot_be_divided_is_refused_in_a_sentence(make: Any, match: str) 
         make(x, y)
 
 
+def test_weights_that_take_turns_are_refused() -> None:
+    model = rpusim.place(small(), "reram-512", (12,), device="inference-pcm", fit="reload")
+    with pytest.raises(InputError, match=r"waterfall: weights take turns .* accepted: weights that stay"):
+        rpusim.waterfall(model, *samples())
+
+
 def test_a_waterfall_shows_itself() -> None:
     x, y = samples()
     found = rpusim.waterfall(convert(small(), InferenceConfig()), np.asarray(x), np.asarray(y), seconds=1e5, draws=2)

@@ -123,3 +123,49 @@ def test_groups_that_are_joined_hold_every_weight_once(chip: Chip, groups: int, 
     placed = placement.layers[0]
     assert sum(block.weights for block in placed.blocks) == placement.network.weights
     assert placed.parts == placed.grid * placed.joined
+
+
+@given(
+    network=networks,
+    chip=chips,
+    way=st.sampled_from(["as-is", "pack", "grow"]),
+    cut=st.tuples(st.integers(1, 40), st.integers(1, 40)),
+)
+@settings(max_examples=60, deadline=None)
+def test_blocks_of_a_cut_are_no_larger_and_hold_every_weight_once(
+    network: Network, chip: Chip, way: str, cut: tuple[int, int]
+) -> None:
+    first = network.layers[0].name
+    fit = {"way": way, "cuts": {first: cut}}
+    try:
+        placed = place(network, chip, fit=fit).holders[0].on_arrays
+    except InputError:  # too few arrays for so many blocks
+        placed = place(network, chip, fit={**fit, "way": "grow"}).holders[0].on_arrays
+    assert max(placed.row_splits) <= cut[0] or placed.joined > 1
+    assert max(placed.column_splits) <= cut[1]
+    layer = network.layers[0]
+    whole = place(network, chip, fit="grow").holders[0].on_arrays
+    assert sum(placed.row_splits) == sum(whole.row_splits)
+    assert sum(placed.column_splits) * layer.groups // placed.layer.groups // placed.joined == sum(whole.column_splits)
+
+
+def test_layers_lie_on_the_kinds_that_are_named_and_on_the_best_one_otherwise() -> None:
+    chip = Chip.load("rpu-2017-bimodal")
+    line = WeightLayer.linear
+    network = connect("two", (100,), [(line("a", (100,), 50), ("input",)), (line("b", (50,), 40), ("a",))])
+    kinds = lambda fit: [chip.tiles[placed.blocks[0].kind].name for placed in place(network, chip, fit=fit).layers]  # noqa: E731
+    assert kinds("as-is") == ["small", "small"]
+    assert kinds("as-is,a on large") == ["large", "small"]
+    assert kinds("pack,a on large,b on large") == ["large", "large"]
+    with pytest.raises(InputError, match=r"mapping.fit: got layer 'a' on 'larg', which is no kind of tile of chip rpu"):
+        place(network, chip, fit="a on larg")
+    with pytest.raises(InputError, match=r"mapping.fit: 'c' is not a layer of two"):
+        place(network, chip, fit="c cut 5x5")
+
+
+def test_a_cut_that_does_not_fit_says_how_many_arrays_it_takes() -> None:
+    network = connect("one", (100,), [(WeightLayer.linear("a", (100,), 50, bias=False), ("input",))])
+    with pytest.raises(
+        InputError, match=r"layer 'a' \(50 x 100\) needs 50 arrays of 'reram'.*pack \(1 array\) or grow \(50"
+    ):
+        place(network, few(Chip.load("reram-512"), 4), fit="a cut 10x10")
