@@ -294,7 +294,6 @@ class Experiment(Sourced):
             raise ValueError(
                 "sharing.average_every: given where not all mini-batches are timed; it needs timing: every"
             )
-<<<<<<< HEAD
         if self.schedule == "asynchronous":
             for name in ("timing", "elapse", "replicas", "refresh"):
                 default = type(self).model_fields[name].default
@@ -303,10 +302,7 @@ class Experiment(Sourced):
                         f"{name}: got {getattr(self, name)!r} with schedule: asynchronous, which it cannot go with; "
                         f"accepted: {default!r}"
                     )
-        if self.replicas and self.elapse == "vector":
-=======
         if self.copied and self.elapse == "vector":
->>>>>>> main
             raise ValueError(
                 "elapse: got 'vector' with replicas, whose vectors it cannot follow; accepted: mini-batch, or no "
                 "replicas"
