@@ -106,6 +106,11 @@ def _check(loaded: Inputs) -> None:
     experiment, cells, placement = loaded.experiment, loaded.cells, loaded.placement
     if experiment.inference is not None or not isinstance(cells, UnitCells):
         raise InputError("inference: its cells are written, not pulsed; accepted for pulses: an experiment that trains")
+    if experiment.schedule == "asynchronous":
+        raise InputError(
+            "schedule: got 'asynchronous', where samples may be computed again; accepted for pulses: sequential, "
+            "minibatch-pipelined"
+        )
     if experiment.elapse == "vector":
         raise InputError("elapse: got 'vector', where updates are done twice; accepted for pulses: mini-batch")
     if loaded.replicas:

@@ -53,15 +53,6 @@ def described(given: object) -> object:
     return own_devices.described(given)
 
 
-def _with_fresh_weights(schedule: object) -> object:
-    if schedule == "asynchronous":
-        raise ValueError(
-            "got 'asynchronous', but a run computes every mini-batch with the weights that the one before it left; "
-            "accepted: sequential, minibatch-pipelined (asynchronous training is timed by `rpusim time`)"
-        )
-    return schedule
-
-
 class Recipe(Sourced):
     """Stochastic gradient descent on the mean loss of a mini-batch.
 
@@ -230,7 +221,8 @@ class Experiment(Sourced):
     lora:        the network's weights are frozen, and low-rank adapters learn; None: all weights learn.
     recipe:      how the network is trained.
     management:  what the digital side does to fit numbers to the analog range.
-    schedule:    what may overlap, see `rpusim.arch.schedule.schedules`.
+    schedule:    what may overlap, see `rpusim.arch.schedule.schedules`; asynchronous: samples see the weights that the
+                 clock says (`rpusim.workloads.runs.stale`).
     timing:      which mini-batches the engine times, see `rpusim.workloads.clock.sampling`.
     elapse:      whether what leaks and drifts does so after every mini-batch, or before every vector of an update (see
                  `rpusim.workloads.clock.coupling`).
@@ -258,9 +250,7 @@ class Experiment(Sourced):
     lora: LowRankAdapters | None = None
     recipe: Recipe
     management: Management
-    schedule: Annotated[Literal["sequential", "minibatch-pipelined"], BeforeValidator(_with_fresh_weights)] = (
-        "sequential"
-    )
+    schedule: Literal["sequential", "minibatch-pipelined", "asynchronous"] = "sequential"
     timing: Timing = "every"
     elapse: Literal["mini-batch", "vector"] = "mini-batch"
     execution: Literal["merged", "exact"] = "merged"
@@ -300,6 +290,14 @@ class Experiment(Sourced):
             raise ValueError(
                 "sharing.average_every: given where not all mini-batches are timed; it needs timing: every"
             )
+        if self.schedule == "asynchronous":
+            for name in ("timing", "elapse", "replicas", "refresh"):
+                default = type(self).model_fields[name].default
+                if getattr(self, name) != default:
+                    raise ValueError(
+                        f"{name}: got {getattr(self, name)!r} with schedule: asynchronous, which it cannot go with; "
+                        f"accepted: {default!r}"
+                    )
         if self.copied and self.elapse == "vector":
             raise ValueError(
                 "elapse: got 'vector' with replicas, whose vectors it cannot follow; accepted: mini-batch, or no "

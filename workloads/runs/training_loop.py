@@ -20,6 +20,7 @@ from rpusim.workloads.clock.coupling import MINI_BATCHES_PER_PIECE, Coupling
 from rpusim.workloads.data.dataset import Dataset
 from rpusim.workloads.runs.callbacks import Callback
 from rpusim.workloads.runs.settings import Idle, Recipe
+from rpusim.workloads.runs.stale import MINI_BATCHES, StaleLearning
 
 Watch = Callable[[str, float], None]
 """Called with the name of the stage and the fraction of it that is done."""
@@ -101,6 +102,7 @@ class Training:
     curve:         what each epoch that is done led to.
     told:          called with the name and what an epoch led to.
     votes:         how often the test set is classified, for a vote.
+    stale:         learns samples with the weights that the clock says; None: all see fresh ones.
     """
 
     name: str
@@ -114,6 +116,7 @@ class Training:
     curve: list[dict[str, Any]] = field(default_factory=list)
     told: Callback = lambda stage, epoch: None
     votes: int = 1
+    stale: StaleLearning | None = None
 
     def begin(self) -> None:
         """Do what is due before a mini-batch."""
@@ -122,6 +125,8 @@ class Training:
 
     def piece(self, batch: int) -> int:
         """Say after how many mini-batches of ``batch`` samples everything is accounted for and may be kept."""
+        if self.stale is not None:
+            return MINI_BATCHES
         return self.coupling.piece(batch) if self.coupling else MINI_BATCHES_PER_PIECE
 
     def learn(self, x: Tensor, y: Tensor, batch: int, draws: Callable[[], AbstractContextManager[None]]) -> list[float]:
@@ -129,6 +134,11 @@ class Training:
 
         draws: as for `train`. Raises NotFinite at a loss that is no number.
         """
+        if self.stale is not None:
+            losses = self.stale.learn(x, y, batch)
+            if self.coupling:
+                self.coupling.stepped(len(losses))
+            return losses
         if isinstance(self.compiled, CompiledStep):
             batch, rate = min(batch, len(y)), self.optimizer.param_groups[0]["lr"]
             with draws() if self.compiled.draws else nullcontext():
@@ -178,6 +188,7 @@ class Training:
             "model": self.model.state_dict(),
             "optimizer": self.optimizer.state_dict(),
             "coupling": self.coupling and self.coupling.state_dict(),
+            "stale": self.stale and self.stale.state_dict(),
             "log_step": self.log.step if self.log is not None else 0,
             **{name: getattr(self, name) for name in ("mini_batches", "loss", "curve")},
         }
@@ -189,6 +200,8 @@ class Training:
         self.mini_batches, self.loss, self.curve = state["mini_batches"], state["loss"], state["curve"]
         if self.coupling:
             self.coupling.load_state_dict(state["coupling"])
+        if self.stale is not None:
+            self.stale.load_state_dict(state["stale"])
         if self.log is not None:
             self.log.step = state["log_step"]
 
@@ -231,7 +244,8 @@ def train(
     """
     recipe, model = batches.recipe, training.model
     piece = training.piece(recipe.batch)
-    several = isinstance(training.compiled, CompiledStep) and not (idle and idle.per_mini_batch)
+    at_once = isinstance(training.compiled, CompiledStep) or training.stale is not None
+    several = at_once and not (idle and idle.per_mini_batch)
     for epoch in range(len(training.curve), recipe.epochs):
         model.train()
         training.optimizer.param_groups[0]["lr"] = batches.learning_rate(epoch)

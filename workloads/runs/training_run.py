@@ -29,6 +29,7 @@ from rpusim.workloads.runs.analog_twin import analog_twin
 from rpusim.workloads.runs.checkpoint import Progress
 from rpusim.workloads.runs.dry_run import draws, dry_run
 from rpusim.workloads.runs.inputs import Inputs
+from rpusim.workloads.runs.stale import StaleLearning
 from rpusim.workloads.runs.step_of import compiled_step, step_taken
 from rpusim.workloads.runs.training_loop import Batches, Training, Watch, train
 
@@ -62,12 +63,16 @@ def run(inputs: Inputs, progress: Progress, watch: Watch) -> Result:
         tried = twin(ActivityLog())
     dry_run(digital, tried, batches)
     refresh = experiment.refresh.every if experiment.refresh else None
-    coupling = Coupling(analog, meter, log.take, experiment.elapse, refresh)
+    optimizer, stale = AnalogSGD(analog, 1.0), None
+    if experiment.schedule == "asynchronous":
+        stale = StaleLearning(analog, optimizer, log, meter.plan, management)
+    coupling = Coupling(analog, meter, log.take if stale is None else stale.take, experiment.elapse, refresh)
     reference = Training("digital", digital, torch.optim.SGD(digital.parameters(), 1.0))
-    on_chip = Training("analog", analog, AnalogSGD(analog, 1.0), log, coupling, votes=experiment.sharing.votes)
+    on_chip = Training("analog", analog, optimizer, log, coupling, votes=experiment.sharing.votes, stale=stale)
     for stage in (reference, on_chip):
         stage.told = progress.epoch
-        stage.compiled = compiled_step(inputs.network, stage, batches.size, watch)
+        if stage.stale is None:
+            stage.compiled = compiled_step(inputs.network, stage, batches.size, watch)
         progress.goes_on_with(stage)
     surrounding = draws(digital, batches, progress.numbers)
     try:
@@ -77,6 +82,8 @@ def run(inputs: Inputs, progress: Progress, watch: Watch) -> Result:
         progress.checkpoint.remove()
         raise
 
+    if stale is not None:
+        on_chip.compiled = stale.said()
     with surrounding():
         disturbed = robustness.disturbed(
             {"test_error": analog, "test_error_floating_point": digital},

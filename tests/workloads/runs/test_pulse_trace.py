@@ -153,6 +153,7 @@ def test_refreshes_are_maintenance(few_digits: Path) -> None:
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
+        ({"schedule": "asynchronous"}, "schedule: got 'asynchronous', where"),
         ({"elapse": "vector", "device": "capacitor"}, "elapse: got 'vector', where"),
         ({"replicas": {"conv1": 2}, "network": "lenet-digits"}, "replicas: got copies"),
         ({"device": "inference-pcm", "inference": {"times": ["1 s"], "source": "a test"}}, "inference: its cells"),
