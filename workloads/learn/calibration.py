@@ -1,26 +1,23 @@
-"""What finding symmetry points takes: pulses, time and energy, before the first sample.
+"""How many pulses find the symmetry points of a device, before the first sample.
 
 A pair of pulses brings a cell closer to its symmetry point by the difference of the slopes of its steps there,
 
     (w - w*) <- (w - w*) (1 - r),    r = d(down - up)/dw at w*                                                    (1)
 
-so that ln(100) / r pairs leave a hundredth of the way (Kim et al., arXiv:1907.10228, 2019). Time and energy are what
-`rpusim time --program` says with them, less without them: pulses of all cells of array A at once, its reading column by
-column, and the writing of the reference.
+so that ln(100) / r pairs leave a hundredth of the way (Kim et al., arXiv:1907.10228, 2019). What they take is in the
+results of the runs (`rpusim.workloads.clock.calibration`): pulses of all cells of array A at once, its reading column
+by column, and the writing of the reference.
 """
 
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import torch
 
 from rpusim.kernels.cells.base import MOST_PAIRS
 from rpusim.kernels.devices import PulsedDevice
 from rpusim.kernels.devices.response import mean_device
-from rpusim.workloads.runs.estimate import time_network
-from rpusim.workloads.runs.settings import Experiment
 
 LEFT = 0.01
 """What is left of the way to the symmetry point."""
@@ -45,23 +42,3 @@ def pairs_of(device: PulsedDevice) -> int:
 
     slope = (excess(point + leap) - excess(point - leap)) / (2 * leap)
     return MOST if slope <= 0 else min(max(math.ceil(-math.log(LEFT) / slope), FEWEST), MOST)
-
-
-def cost(experiment: Experiment, device: Any) -> dict[str, float]:
-    """Find what the calibration of an experiment takes.
-
-    experiment: whose network, chip and biases count. device: a mapping with ``cell``.
-
-    Returns pulses of every cell of array A, seconds and joules, all 0 for a cell that is not calibrated.
-    """
-    pairs = int(device["cell"].get("zero_shift_pairs", 0))
-    if not pairs:
-        return {"pulses": 0.0, "seconds": 0.0, "joules": 0.0}
-    found = []
-    for given in (device, {**device, "cell": {**device["cell"], "zero_shift_pairs": 0}}):
-        result = time_network(
-            experiment.network, experiment.chip, 1, True, "sequential", experiment.bias, device=given, program=True
-        )
-        found.append((result["time"]["total_s"], sum(result["energy"]["by_part"].values())))
-    (seconds, joules), (others_s, others_j) = found
-    return {"pulses": 2.0 * pairs, "seconds": seconds - others_s, "joules": joules - others_j}

@@ -106,6 +106,7 @@ def test_learn_ranks_the_algorithms_and_goes_on_where_it_was(rpusim, measured, t
     assert by_name["sgd"]["calibration"] == {"pulses": 0.0, "seconds": 0.0, "joules": 0.0}
     before = by_name["tiki-taka"]["calibration"]
     assert before["pulses"] == 2 * document["calibration"]["pairs"] and min(before["seconds"], before["joules"]) > 0
+    assert by_name["tiki-taka"]["training_time"]["low"] > before["seconds"]  # it is in the figures
     assert "rect" in (tmp_path / "found" / "learn.html").read_text()
     again = json.loads(rpusim(*typed, "--workers", 0, "--out", tmp_path / "found", "--json").stdout)
     assert again["algorithms"] == document["algorithms"] and again["wall"]["seconds"] < document["wall"]["seconds"]
