@@ -175,10 +175,12 @@ def test_the_tally_is_that_of_the_table():
     assert table.count("\n") == 1 + len(CONVERTED) + len(REFUSED)
 
 
-def test_the_example_of_the_document_runs(capsys):
-    (example,) = re.findall(r"^```python\n(.*?)^```$", DOCUMENT, flags=re.DOTALL | re.MULTILINE)
-    exec(example, {})
+def test_the_examples_of_the_document_run(capsys):
+    first, *others = re.findall(r"^```python\n(.*?)^```$", DOCUMENT, flags=re.DOTALL | re.MULTILINE)
+    exec(first, {})
     assert "loss" in capsys.readouterr().out
+    for example in others:
+        exec(example, {})
 
 
 def test_what_is_excluded_stays_digital_under_all_its_names():
