@@ -33,6 +33,7 @@ from rpusim.kernels.cells.base import (
     scattered,
     together,
 )
+from rpusim.kernels.cells.summed import SummedCell
 
 Tensor = torch.Tensor
 
@@ -99,27 +100,14 @@ class Vector(CellParameters):
         return VectorCell(self, site)
 
 
-class VectorCell(UnitCell):
+class VectorCell(SummedCell):
     """Hold ``number`` arrays on the same drivers."""
 
-    visible: Tensor
-
     def __init__(self, parameters: Vector, site: Site) -> None:
-        super().__init__(parameters, site, parameters.make_arrays(site))
-        self.policy, number = parameters.policy, parameters.number
-        self.gamma = parameters.gamma or (1.0 / number,) * number
+        number = parameters.number
+        super().__init__(parameters, site, parameters.make_arrays(site), parameters.gamma or (1.0 / number,) * number)
+        self.policy = parameters.policy
         self.counters["index"] = parameters.first_index
-        self.register_buffer("visible", torch.zeros(site.rows, site.columns))
-        self.show()
-
-    @property
-    def weights(self) -> Tensor:
-        return self.visible
-
-    def show(self) -> None:
-        self.visible.zero_()
-        for gamma, array in zip(self.gamma, self._arrays, strict=True):
-            self.visible.add_(array.weights, alpha=gamma)
 
     def set_weights(self, weights: Tensor) -> None:
         """Set every device to these weights (with single_fixed only the one that learns)."""

@@ -16,7 +16,7 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-from rpusim.reports.page.svg import element, path, text, tip
+from rpusim.reports.page.svg import element, figure, path, text
 
 REFERENCE = "floating-point"
 PANELS = {False: "drift as it is", True: "drift compensated"}
@@ -57,16 +57,14 @@ def draw(outcomes: Sequence[dict[str, Any]]) -> str:
         for compensated, words in PANELS.items()
         for variant in VARIANTS
     ]
-    return element(
-        "svg",
-        tip("Test error against time since programming; at the end " + "; ".join(ends)),
-        element("style", _STYLE),
-        element("rect", width=width, height=height, class_="paper"),
+    label = "Test error against time since programming; at the end " + "; ".join(ends)
+    return figure(
+        label,
+        _STYLE,
+        width,
+        height,
         *(_panel(outcomes, compensated, number) for number, compensated in enumerate(PANELS)),
         _legend(height - 10),
-        xmlns="http://www.w3.org/2000/svg",
-        viewBox=f"0 0 {width:g} {height:g}",
-        role="img",
     )
 
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from rpusim.reports.page.svg import element, path, text, tip
+from rpusim.reports.page.svg import element, figure, path, text
 from rpusim.reports.words.readable import si
 
 Point = tuple[float, float]
@@ -87,16 +87,14 @@ def draw(shown: Sequence[Panel]) -> str:
     width, height = _LEFT + len(shown) * (_WIDTH + _GAP), _TOP + _HEIGHT + _BELOW
     names = list(shown[0].lines)
     ends = "; ".join(f"{name} {shown[0].lines[name][-1][1]:.1%}" for name in names)
-    return element(
-        "svg",
-        tip(f"Test error against {' and '.join(panel.title for panel in shown)}; at the end {ends}"),
-        element("style", _STYLE),
-        element("rect", width=width, height=height, class_="paper"),
+    label = f"Test error against {' and '.join(panel.title for panel in shown)}; at the end {ends}"
+    return figure(
+        label,
+        _STYLE,
+        width,
+        height,
         *(_panel(panel, number) for number, panel in enumerate(shown)),
         *(_legend(name, number, height - 8) for number, name in enumerate(names)),
-        xmlns="http://www.w3.org/2000/svg",
-        viewBox=f"0 0 {width:g} {height:g}",
-        role="img",
     )
 
 

@@ -17,7 +17,7 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-from rpusim.reports.page.svg import element, path, text, tip
+from rpusim.reports.page.svg import element, figure, path, text
 
 REFERENCE = "floating-point"
 COLUMNS = 5
@@ -62,15 +62,12 @@ def draw(outcomes: Sequence[dict[str, Any]]) -> str:
     label = "Test error against epochs: " + "; ".join(
         f"{name} ends at {fmean(error[-1] for error in errors):.1%}" for name, errors in curves.items()
     )
-    return element(
-        "svg",
-        tip(label),
-        element("style", STYLE),
-        element("rect", width=width, height=height, class_="paper"),
+    return figure(
+        label,
+        STYLE,
+        width,
+        height,
         *panels,
-        xmlns="http://www.w3.org/2000/svg",
-        viewBox=f"0 0 {width:g} {height:g}",
-        role="img",
     )
 
 

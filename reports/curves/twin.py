@@ -14,7 +14,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from rpusim.reports.curves.learning import STYLE
-from rpusim.reports.page.svg import element, path, text, tip
+from rpusim.reports.page.svg import element, figure, path, text
 
 COLUMNS = 4
 _WIDTH, _HEIGHT, _LEFT, _TOP, _GAP_X, _GAP_Y = 190.0, 130.0, 44.0, 30.0, 16.0, 52.0
@@ -33,15 +33,12 @@ def draw(rows: Iterable[Row]) -> str:
     label = "Predicted mean squared error against updates: " + "; ".join(
         f"{name} ends at {of[-1]['weights 50 %']}" for name, of in cases.items()
     )
-    return element(
-        "svg",
-        tip(label),
-        element("style", STYLE),
-        element("rect", width=width, height=height, class_="paper"),
+    return figure(
+        label,
+        STYLE,
+        width,
+        height,
         *panels,
-        xmlns="http://www.w3.org/2000/svg",
-        viewBox=f"0 0 {width:g} {height:g}",
-        role="img",
     )
 
 

@@ -43,6 +43,20 @@ def drawing(*content: str, width: float, height: float, label: str, class_: str 
     )
 
 
+def figure(label: str, style: str, width: float, height: float, *content: str) -> str:
+    """Write a drawing that is a file of its own, on paper; ``style``: its sheet, which says how paper looks."""
+    return element(
+        "svg",
+        tip(label),
+        element("style", style),
+        element("rect", width=width, height=height, class_="paper"),
+        *content,
+        xmlns="http://www.w3.org/2000/svg",
+        viewBox=f"0 0 {width:g} {height:g}",
+        role="img",
+    )
+
+
 def path(points: list[tuple[float, float]]) -> str:
     """Write the ``d`` of a line through points."""
     return "M" + "L".join(f"{x:.1f},{y:.1f}" for x, y in points)

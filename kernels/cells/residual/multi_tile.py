@@ -27,6 +27,7 @@ from rpusim.arch.contract.cell_layout import CellLayout
 from rpusim.arch.contract.digital_work import Work
 from rpusim.errors import InputError
 from rpusim.kernels.cells.base import MOST_ARRAYS, CellActivity, CellParameters, Site, UnitCell
+from rpusim.kernels.cells.summed import SummedCell
 
 Tensor = torch.Tensor
 
@@ -77,31 +78,18 @@ class MultiTile(CellParameters):
         return MultiTileCell(self, site)
 
 
-class MultiTileCell(UnitCell):
+class MultiTileCell(SummedCell):
     """Hold the arrays, coarsest first.
 
     Counters: array, the one that learns; batches of the present mean; error, the sum of squares of its errors; before,
     the mean square that it has to be below.
     """
 
-    visible: Tensor
-
     def __init__(self, parameters: MultiTile, site: Site) -> None:
-        super().__init__(parameters, site, parameters.make_arrays(site))
+        worth = [parameters.gamma**k for k in range(parameters.number)]
+        super().__init__(parameters, site, parameters.make_arrays(site), worth)
         self.t = parameters
-        self.worth = tuple(parameters.gamma**k for k in range(parameters.number))
         self.counters |= {"array": 0, "batches": 0, "error": 0.0, "errors": 0, "before": 0.0}
-        self.register_buffer("visible", torch.zeros(site.rows, site.columns))
-        self.show()
-
-    @property
-    def weights(self) -> Tensor:
-        return self.visible
-
-    def show(self) -> None:
-        self.visible.zero_()
-        for worth, array in zip(self.worth, self._arrays, strict=True):
-            self.visible.add_(array.weights, alpha=worth)
 
     def set_weights(self, weights: Tensor) -> None:
         """Program the coarsest array and set the others to 0; learning starts with the coarsest again."""
