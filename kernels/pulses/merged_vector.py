@@ -74,7 +74,7 @@ WORK = 4
 
 _F = np.float32
 _ZERO, _ONE = np.uint32(0), np.uint32(1)
-_FIRST, _SECOND, _THREE = np.uint64(0), np.uint64(1), np.uint64(3)
+_FIRST, _SECOND = np.uint64(0), np.uint64(1)
 _0, _1, _2, _HALF, _THIRD, _FOURTH = _F(0), _F(1), _F(2), _F(0.5), _F(1 / 3), _F(1 / 4)
 _G1, _G2, _G3, _G4, _G5, _G6, _G7 = (_F(v) for v in (-1 / 2, 1 / 6, -1 / 24, 1 / 120, -1 / 720, 1 / 5040, -1 / 40320))
 _SIGMAS, _SLOPE, _RUN, _SHAPE, _ORDER = _F(SIGMAS), _F(SLOPE), _F(RUN), _F(SHAPE), _F(ORDER)
@@ -123,18 +123,18 @@ def take_train(
     In several loops, as a processor works on several cells at a time only where little is done with each.
     """
     apart = np.uint64(stride)
-    of_size, of_noise, of_slope, of_bend = _FIRST, apart, _SECOND * apart + apart, _THREE * apart
+    of_noise, of_slope, of_bend = apart, apart + apart, apart + apart + apart
     for k in range(number):
         at = np.uint64(k)  # an unsigned place is not tested for one counted from the end
         w, down = weight[k], (negative[k] != _ZERO) == other_negative
         of_step = of_direction(own, apart, at, down)
         size = _F(step(w, _0, *of_step))
-        work[of_size + at], work[of_noise + at] = size, sigma * abs(_F(step(w, _1, *of_step)) - size)
+        work[at], work[of_noise + at] = size, sigma * abs(_F(step(w, _1, *of_step)) - size)
     if SMOOTH:
         for k in range(number):
             at = np.uint64(k)
             w, down = weight[k], (negative[k] != _ZERO) == other_negative
-            of_step, size, n = of_direction(own, apart, at, down), work[of_size + at], _F(pulses[k])
+            of_step, size, n = of_direction(own, apart, at, down), work[at], _F(pulses[k])
             h = n * abs(size) + _2 * np.sqrt(n) * work[of_noise + at]
             before, after = _F(step(w - h, _0, *of_step)), _F(step(w + h, _0, *of_step))
             work[of_slope + at] = (after - before) / (_2 * h if h > _0 else _1)
@@ -146,7 +146,7 @@ def take_train(
             work[of_slope + at] = _F(step(_1, _0, *of_step)) - _F(step(_0, _0, *of_step))
     for k in range(number):
         at = np.uint64(k)
-        down, size, noise = (negative[k] != _ZERO) == other_negative, work[of_size + at], work[of_noise + at]
+        down, size, noise = (negative[k] != _ZERO) == other_negative, work[at], work[of_noise + at]
         n, s, lean, sharp = _F(pulses[k]), -_1 if down else _1, _0, False
         root = np.sqrt(n)
         if PARAMETERS > 1:
@@ -177,14 +177,14 @@ def take_train(
             enough = abs(size) if abs(size) > _HALF * spread else _HALF * spread
             sharp |= work[of_bend + at] > _ORDER * enough
         # What is used no more makes room for where the weight ends, and its noise.
-        work[of_size + at], work[of_noise + at], work[of_slope + at] = s * way, spread, lean
+        work[at], work[of_noise + at], work[of_slope + at] = s * way, spread, lean
         widest, failing[k] = spread if spread > root * noise else root * noise, _ONE if sharp else _ZERO
         work[of_bend + at] = _SIGMAS * widest
     fails = _ZERO
     for k in range(number):
         at = np.uint64(k)
         w, lowest, highest = weight[k], own[np.uint64(BOUND_MIN) * apart + at], own[np.uint64(BOUND_MAX) * apart + at]
-        end, spread, reach = w + work[of_size + at], work[of_noise + at], work[of_bend + at]
+        end, spread, reach = w + work[at], work[of_noise + at], work[of_bend + at]
         drawn = nb_normal(random[k])
         if PARAMETERS > 1 and RELATIVE:
             drawn = leaning(drawn, work[of_slope + at])
