@@ -17,7 +17,7 @@ from pydantic import BaseModel
 from rpusim.arch.contract.configuration import shown
 from rpusim.arch.contract.quantity import Dimension
 
-DOCUMENTS = ("result", "study", "compare", "fit", "learn")
+DOCUMENTS = ("result", "study", "compare", "fit", "learn", "arena")
 """The JSON documents that rpusim writes; their schemas are files beside this one."""
 _NUMBER = r"^\s*[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?\s*"
 
@@ -26,7 +26,7 @@ def schema_of(kind: str) -> dict[str, Any]:
     """Make the JSON schema of a file.
 
     kind: "chip" or "experiment" (of the YAML file), "result" (of result.json), "study" (of study.json), "compare",
-          "fit" or "learn" (of what these commands print with --json).
+          "fit", "learn" or "arena" (of what these commands print with --json).
     """
     if kind in DOCUMENTS:
         path = Path(__file__).parent / f"{kind}.schema.json"

@@ -1,4 +1,4 @@
-"""Every way to train on a device, and the few settings that are tried of each.
+"""Every way to train on a device, and the few settings that are tried of each: for `rpusim learn` and `rpusim arena`.
 
 All are on the same footing: one learning rate and one setting of the algorithm's own, on the values below, nothing
 else. They lie around those of the comparison in `rpusim.workloads.studies.algorithms`, which was tuned by hand for soft
@@ -13,9 +13,15 @@ rpusim (an assumption): another value may do better.
     c-ttv2, agad      Rasch et al. 2024
     hamiltonian       Stochastic Hamiltonian Descent: Onen et al. 2022
     mixed-precision   gradients are summed up digitally: Nandakumar et al. 2020
+    one-sided         devices that only go up, refreshed when they are full: Rasch et al. 2021
+    rl, rlv2          residual learning: Wu et al. 2025. gamma 0.1 is of the size of its settings
+    multi-tile        arrays of few states, each for what the coarser ones leave: Li et al. 2025
+    rider, e-rider    the symmetry point is tracked: Xiao et al. 2026. gamma 0.1 and a chopper in 20 cycles are its
+    eapu              only large updates are written: Liu et al. 2025
 
-Those that count on symmetry points at weight 0 (zero-shift, tiki-taka, ttv2, c-ttv2, hamiltonian) find them first with
-pairs of pulses, see `calibration`.
+Those that count on symmetry points at weight 0 (zero-shift, tiki-taka, ttv2, c-ttv2, hamiltonian, rl, rlv2) find them
+first with pairs of pulses, see `calibration`. The residual array of residual learning gets ten times the rate, as
+array A of Tiki-Taka, whose code it stands on. Sources stand in the files of `rpusim.kernels.cells`.
 """
 
 from __future__ import annotations
@@ -75,6 +81,13 @@ ALGORITHMS: dict[str, Algorithm] = {
             lambda own, pairs, step: {"kind": "vector", "number": 2, "policy": "single_random"},
         ),
         Algorithm(
+            "one-sided",
+            "SGD, one-sided pair",
+            False,
+            ("refresh_every", (1000.0, 200.0)),
+            lambda own, pairs, step: {"kind": "one-sided", "refresh_every": int(own)},
+        ),
+        Algorithm(
             "tiki-taka",
             "Tiki-Taka",
             True,
@@ -126,17 +139,70 @@ ALGORITHMS: dict[str, Algorithm] = {
             ("pulses a write", (4.0, 1.0)),
             lambda own, pairs, step: {"kind": "mixed-precision", "granularity": own * step},
         ),
+        Algorithm(
+            "rl",
+            "residual learning",
+            True,
+            ("transfer_lr", (0.02, 0.1)),
+            lambda own, pairs, step: {
+                "kind": "residual-learning",
+                **_fast(pairs),
+                "gamma": 0.1,
+                "transfer_every": 2,
+                "transfer_lr": own,
+            },
+        ),
+        Algorithm(
+            "rlv2",
+            "residual learning 2",
+            True,
+            ("transfer_lr", (4.0, 1.0)),
+            lambda own, pairs, step: {"kind": "filtered-residual", **_fast(pairs), "gamma": 0.1, "transfer_lr": own},
+        ),
+        Algorithm(
+            "multi-tile",
+            "multi-tile residuals",
+            False,
+            ("gamma", (0.5, 0.25)),
+            lambda own, pairs, step: {"kind": "multi-tile", "number": 3, "gamma": own},
+        ),
+        Algorithm(
+            "rider",
+            "RIDER",
+            False,
+            ("mean_share", (0.05, 0.005)),
+            lambda own, pairs, step: {"kind": "rider", **_scaled(300.0), "gamma": 0.1, "mean_share": own},
+        ),
+        Algorithm(
+            "e-rider",
+            "E-RIDER",
+            False,
+            ("auto_granularity", (100.0, 300.0)),
+            lambda own, pairs, step: {"kind": "e-rider", **_scaled(own), "gamma": 0.1, "in_chop_prob": 0.05},
+        ),
+        Algorithm(
+            "eapu",
+            "selective updating",
+            False,
+            ("threshold", (2.0, 4.0)),
+            lambda own, pairs, step: {"kind": "selective", "granularity": step, "threshold": int(own)},
+        ),
     )
 }
 
 
 @dataclass(frozen=True)
 class Candidate:
-    """A setting that is tried: the algorithm, its label, and the fields of an experiment that it sets."""
+    """A setting that is tried: the algorithm, its label, and the fields of an experiment that it sets.
+
+    own, rate: the value of the algorithm's own setting, and the learning rate.
+    """
 
     algorithm: str
     label: str
     fields: Mapping[str, Any]
+    own: float
+    rate: float
 
 
 def chosen(names: str | None) -> list[Algorithm]:
@@ -156,15 +222,22 @@ def candidates(algorithm: Algorithm, device: Any, pairs: int, step: float, quick
     device: as a user names it. pairs: of pulses that find symmetry points. step: the device's mean step. quick: only
     the last value of the setting of its own.
     """
-    named = dict(device) if isinstance(device, dict) else {"model": device}
-    found = []
     name, values = algorithm.own
+    found = []
     for own in values[-1:] if quick else values:
         for rate in RATES:
             words = [f"rate {rate:g}", *([f"{name} {own:g}"] if name else [])]
-            fields = {
-                "device": {**named, "cell": algorithm.cell(own, pairs if algorithm.shifted else 0, step)},
-                "recipe.learning_rate": rate,
-            }
-            found.append(Candidate(algorithm.name, f"{algorithm.name}, {', '.join(words)}", fields))
+            label = f"{algorithm.name}, {', '.join(words)}"
+            found.append(Candidate(algorithm.name, label, fields(algorithm, device, own, rate, pairs, step), own, rate))
     return found
+
+
+def fields(algorithm: Algorithm, device: Any, own: float, rate: float, pairs: int, step: float) -> dict[str, Any]:
+    """Return what an algorithm sets in an experiment: the device with its unit cell, and the learning rate.
+
+    own: the value of its own setting. pairs: of pulses that find symmetry points; 0: they are not looked for. For the
+    rest see `candidates`.
+    """
+    named = dict(device) if isinstance(device, dict) else {"model": device}
+    cell = algorithm.cell(own, pairs if algorithm.shifted else 0, step)
+    return {"device": {**named, "cell": cell}, "recipe.learning_rate": rate}

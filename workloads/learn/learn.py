@@ -23,6 +23,7 @@ from rpusim.workloads.explore.explore import State, Watch, explore
 from rpusim.workloads.explore.study import made
 from rpusim.workloads.learn import calibration
 from rpusim.workloads.learn.algorithms import Algorithm, Candidate, candidates, chosen
+from rpusim.workloads.learn.search import SEARCHED_BY, best_settings, search
 from rpusim.workloads.results.document import package_version
 from rpusim.workloads.results.result import text
 from rpusim.workloads.runs import settings
@@ -30,8 +31,8 @@ from rpusim.workloads.runs.settings import Experiment
 
 SCHEMA = "rpusim-learn-1"
 EXPERIMENT = "fcn-digits"
-EPOCHS, SEEDS, SEARCHED_BY = 6, 3, 100
-"""Epochs of a run, seeds, and the seed of the search, which is none of them."""
+EPOCHS, SEEDS = 6, 3
+"""Epochs of a run, and seeds."""
 NEAR = 0.05
 """Above floating point by no more than this, in test error, an algorithm learns."""
 _COUNTED = {
@@ -101,25 +102,9 @@ def learn(
     common = {"recipe.epochs": epochs, "timing": {"sampled": 20}, **(changes or {})}
     told(_todo(len(tried), len(wanted), len(wanted) * seeds, epochs, experiment, workers))
     whole = _Whole(watch, len(tried), len(wanted) * seeds)
-    searched = explore(
-        made(
-            {
-                "name": "search",
-                "title": f"Settings of each algorithm on {title}",
-                "run": experiment,
-                "set": {**common, "recipe.epochs": max(1, epochs // 2), "seed": SEARCHED_BY},
-                "vary": {"candidate": {each.label: dict(each.fields) for each in tried}},
-                "goals": ["error", "training_energy"],
-            }
-        ),
-        folder / "search",
-        save,
-        workers,
-        watch=whole.search,
-    )
-    best = _best(wanted, tried, searched)
-    if not best:
-        raise InputError(f"learn: no algorithm can be run: {_failure(searched)}")
+    shortly = {**common, "recipe.epochs": max(1, epochs // 2)}
+    searched = search(tried, title, experiment, shortly, folder / "search", save, workers, whole.search)
+    best = best_settings(wanted, tried, searched)
     final = explore(
         made(
             {
@@ -141,7 +126,7 @@ def learn(
     )
     rows = _rows(wanted, best, searched, final)
     floating = _floating_point(final)
-    guessing = 1.0 - 1.0 / _classes(base)
+    guessing = 1.0 - 1.0 / classes(base)
     for row in rows:
         row["verdict"] = _verdict(row, floating, guessing)
     ranked = sorted(rows, key=lambda row: row.get("error", {"mean": 2.0})["mean"])
@@ -209,25 +194,6 @@ def _named(device: Any, experiment: Experiment) -> tuple[Any, PulsedDevice, str]
     return fields, found, str(fields.get("model", fields.get("like")))
 
 
-def _best(wanted: Sequence[Algorithm], tried: Sequence[Candidate], searched: dict[str, Any]) -> dict[str, Candidate]:
-    """Choose of each algorithm the candidate with the lowest error; none where all of them failed."""
-    errors = {
-        group["settings"]["candidate"]: group["metrics"]["error"]["mean"]
-        for group in searched["groups"]
-        if "error" in group["metrics"]
-    }
-    found = {}
-    for algorithm in wanted:
-        usable = [each for each in tried if each.algorithm == algorithm.name and each.label in errors]
-        if usable:
-            found[algorithm.name] = min(usable, key=lambda each: errors[each.label])
-    return found
-
-
-def _failure(searched: dict[str, Any]) -> str:
-    return next((str(point["why"]) for point in searched["points"] if point.get("why")), "nothing was tried")
-
-
 def _rows(
     wanted: Sequence[Algorithm],
     best: dict[str, Candidate],
@@ -277,8 +243,8 @@ def _floating_point(final: dict[str, Any]) -> float | None:
     return min(found) if found else None
 
 
-def _classes(base: Experiment) -> int:
-    """Count the kinds of things that the data hold."""
+def classes(base: Experiment) -> int:
+    """Count the kinds of things that the data of an experiment hold."""
     from rpusim.workloads.data import kinds
     from rpusim.workloads.zoo import networks
 

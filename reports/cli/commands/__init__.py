@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import click
 
+from rpusim.reports.cli.commands.arena import meet
 from rpusim.reports.cli.commands.bench import measure_speed
 from rpusim.reports.cli.commands.compare import compare_runs
 from rpusim.reports.cli.commands.devices import show_devices
@@ -58,6 +59,7 @@ for command in (
     show_devices,
     fit_device,
     learn_on_device,
+    meet,
     compare_with_published,
     measure_speed,
     print_schema,
