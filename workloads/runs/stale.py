@@ -10,7 +10,9 @@ sample may go forward through a layer before some earlier samples have updated i
 
 Times depend on what was done (pulse slots, retries), and that on the weights that were seen. So samples are computed
 in pieces: with the versions that are expected, those of the piece before; then the engine times what was done; if it
-finds other versions, all is undone and computed again with these, until both agree. Pieces do not overlap on the clock.
+finds other versions, all is undone and computed again with these, until both agree. Pieces overlap neither on the clock
+nor in the numbers: the first samples of one find all that came before, and are less stale than they would be without the
+border, by (N - 1) / 2 or less in the mean over the first N of them, with N on their way.
 What never agrees within `MOST_ROUNDS` is counted.
 
 To cells every sample is a mini-batch of its own, learned with the loss over the number of samples on their way.
@@ -133,7 +135,10 @@ class StaleLearning:
     def said(self) -> str:
         """Say how samples were computed, as the end of a sentence."""
         rest = f"; {self.unsettled} of {self.samples} samples saw others in the end" if self.unsettled else ""
-        return f"samples see the weights that the clock says (schedule: asynchronous){rest}"
+        return (
+            "samples see the weights that the clock says (schedule: asynchronous), in pieces of "
+            f"{MINI_BATCHES} mini-batches, between which none is on its way{rest}"
+        )
 
     def take(self) -> Activity:
         """Return the activity since this was last called, in mini-batches."""

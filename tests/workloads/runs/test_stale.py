@@ -10,8 +10,10 @@ import pytest
 import torch
 
 import rpusim
-from rpusim.arch.contract.activity import ActivityLog
+from rpusim.arch.contract.activity import ActivityLog, Phase
+from rpusim.arch.engine.events import Op
 from rpusim.arch.schedule.plan import make_plan
+from rpusim.arch.schedule.schedules import run
 from rpusim.errors import InputError
 from rpusim.kernels import AnalogSGD
 from rpusim.workloads.cells.periphery import with_management
@@ -62,14 +64,40 @@ def test_what_was_computed_is_what_the_clock_says(few_digits: Path) -> None:
     stale.learn(x, y, 6)
     activity = with_management(stale.take(), plan.placement, management)
     assert stale.unsettled == 0
-    from rpusim.arch.schedule.schedules import run
-
     found = versions(plan, activity, run(plan, activity, "asynchronous"), len(y))
     assert stale._expected is not None and np.array_equal(found, stale._expected)
     behind = np.arange(len(y)) - found
     assert behind.min() == 0 and 0 < behind.max() < 6
     assert (behind[0] >= behind[1]).all()  # a sample comes back later than it went
     assert not torch.equal(before, model.state_dict()["fc1.tiles.0.cell.arrays.0.weights"])
+
+
+def test_a_version_is_the_number_of_samples_whose_last_pulse_had_ended(few_digits: Path) -> None:
+    """Counted event by event: all pulses of the samples below the version have ended when a layer is first driven, and
+    no other sample's have, for every sample, layer and way."""
+    stale, batches, (plan, management, _, _) = learning(few_digits, 5)
+    x, y = next(iter(batches.epoch(0, 0, 3)))
+    stale.learn(x, y, 5)
+    activity = with_management(stale.take(), plan.placement, management)
+    events, found = run(plan, activity, "asynchronous"), stale._expected
+    assert found is not None
+    per_step = max(np.bincount(activity.step[(activity.layer == 0) & (activity.phase == Phase.FORWARD)]))
+    of = [None if row < 0 else int(activity.step[row] * per_step + activity.vector[row]) for row in events.row]
+    number = len(y)
+    for layer in plan.layers:
+        last, went = dict[int, int](), dict[tuple[int, int], int]()
+        for i, sample in enumerate(of):
+            if sample is None or events.layer[i] != layer.index:
+                continue
+            if events.op[i] == Op.PULSE and events.phase[i] == Phase.UPDATE:
+                last[sample] = max(last.get(sample, 0), int(events.end[i]))
+            for way, phase in enumerate((Phase.FORWARD, Phase.BACKWARD)):
+                if events.op[i] == Op.DRIVE and events.phase[i] == phase:
+                    went[way, sample] = min(went.get((way, sample), 2**62), int(events.start[i]))
+        assert len(last) == number
+        for (way, sample), time in went.items():
+            ended = {other for other, end in last.items() if end <= time and other < sample}
+            assert ended == set(range(found[way, layer.index, sample]))
 
 
 def test_fresh_versions_compute_what_the_optimizer_does_alone(few_digits: Path) -> None:
