@@ -5,7 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from importlib import import_module
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -66,8 +68,34 @@ class Drawing:
         return self.svg
 
 
+class Documented(Mapping[str, Any]):
+    """What is a view of a document: a mapping, read-only, of its parts."""
+
+    document: dict[str, Any]
+
+    def __getitem__(self, key: str) -> Any:
+        """Return one part of the document, such as ``result["energy"]``; KeyError if there is none of this name."""
+        return self.document[key]
+
+    def __iter__(self) -> Iterator[str]:
+        """Go through the names of the document's parts."""
+        return iter(self.document)
+
+    def __len__(self) -> int:
+        """Return how many parts the document has."""
+        return len(self.document)
+
+
+def pandas_for(caller: str) -> ModuleType:
+    """Import pandas; InputError, which begins with the caller, if it is not installed."""
+    try:
+        return import_module("pandas")
+    except ImportError:
+        raise InputError(f"{caller}: pandas is not installed; run pip install 'rpusim[study]'") from None
+
+
 @dataclass(frozen=True, repr=False, eq=False)
-class Result(Mapping[str, Any]):
+class Result(Documented):
     """A run's document, and the beginning of its schedule as events.
 
     document:  what result.json holds: plain numbers, words, lists and dictionaries; quantities in SI units.
@@ -93,13 +121,10 @@ class Result(Mapping[str, Any]):
         Where nothing was computed: energy by part, phase and layer, largest first. Quantities are in SI units. Raises
         InputError if pandas is not installed.
         """
-        try:
-            import pandas
-        except ImportError:
-            raise InputError("to_dataframe: pandas is not installed; run pip install 'rpusim[study]'") from None
         accuracy = self.document.get("accuracy", {})
         rows = accuracy.get("curve") or accuracy.get("aging") or self.document["energy"]["matrix"]
-        return pandas.DataFrame(rows)
+        table: pandas.DataFrame = pandas_for("to_dataframe").DataFrame(rows)
+        return table
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "document", finite(self.document))
@@ -125,18 +150,6 @@ class Result(Mapping[str, Any]):
         if name in self.__dict__.get("document", ()):
             return self.document[name]
         raise AttributeError(f"a result has no {name!r}{nearest(name, self.__dict__.get('document', ()))}")
-
-    def __getitem__(self, key: str) -> Any:
-        """Return one part of the document, such as ``result["energy"]``; KeyError if there is none of this name."""
-        return self.document[key]
-
-    def __iter__(self) -> Iterator[str]:
-        """Go through the names of the document's parts."""
-        return iter(self.document)
-
-    def __len__(self) -> int:
-        """Return how many parts the document has."""
-        return len(self.document)
 
     def __repr__(self) -> str:
         return f"<Result: {self.document.get('network')} on {self.document.get('chip')}>"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +12,7 @@ from torch import Tensor, nn
 
 from rpusim.arch.contract import checks
 from rpusim.errors import InputError
-from rpusim.workloads.results.result import Drawing, finite, view
+from rpusim.workloads.results.result import Documented, Drawing, finite, pandas_for, view
 from rpusim.workloads.waterfall.divide import DRAWS, divide
 
 if TYPE_CHECKING:
@@ -21,7 +20,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, repr=False, eq=False)
-class Waterfall(Mapping[str, Any]):
+class Waterfall(Documented):
     """What each cause adds to a network's test error, and the signal to noise of its layers.
 
     document:  the same as ``waterfall`` of a result, see docs/results.md; a mapping as well: ``found["causes"]``.
@@ -37,26 +36,14 @@ class Waterfall(Mapping[str, Any]):
 
     def plot(self, what: str = "causes") -> Drawing:
         """Draw what each cause adds ("causes"), or the signal to noise of each layer ("layers")."""
-        _check(what)
+        _check("plot", what)
         return Drawing(view(f"waterfall image/svg+xml {what}", self.document))
 
     def to_dataframe(self, what: str = "causes") -> pandas.DataFrame:
         """Return a pandas table, of "causes" or of "layers" (mean, lower and upper end of each ratio, in decibels)."""
-        try:
-            import pandas
-        except ImportError:
-            raise InputError("to_dataframe: pandas is not installed; run pip install 'rpusim[study]'") from None
-        _check(what)
-        return pandas.json_normalize(self.document[what])
-
-    def __getitem__(self, key: str) -> Any:
-        return self.document[key]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self.document)
-
-    def __len__(self) -> int:
-        return len(self.document)
+        _check("to_dataframe", what)
+        table: pandas.DataFrame = pandas_for("to_dataframe").json_normalize(self.document[what])
+        return table
 
     def __str__(self) -> str:
         return self.summary()
@@ -65,9 +52,9 @@ class Waterfall(Mapping[str, Any]):
         return view("waterfall text/html", self.document)
 
 
-def _check(what: str) -> None:
+def _check(caller: str, what: str) -> None:
     if what not in ("causes", "layers"):
-        raise InputError(f"plot: got {what!r}; accepted: causes, layers")
+        raise InputError(f"{caller}: got {what!r}; accepted: causes, layers")
 
 
 def waterfall(

@@ -47,7 +47,7 @@ def learn_on_device(
     from rpusim.reports.learn_page.saving import learned
     from rpusim.reports.words import learn_tables, tables
 
-    folder = out or Path("learn") / name_of([Path(device).stem if "/" in device else device])
+    folder = out or Path("learn") / name_of([device])
     typed = ["--device", device, *(("--experiment", experiment) if experiment != "fcn-digits" else ())]
     typed += [*(("--algorithms", algorithms) if algorithms else ()), "--seeds", str(seeds), "--epochs", str(epochs)]
     typed += [*(("--quick",) if quick else ()), *(w for s in settings for w in ("--set", s))]

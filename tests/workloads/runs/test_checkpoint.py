@@ -72,6 +72,7 @@ def often(monkeypatch: pytest.MonkeyPatch) -> None:
         ("chip", {"chip": "cmos-rpu-2017", "idle": IDLE}),
         ("chip", {"chip": "cmos-rpu-2017", "batch": 2, "epochs": 1, "elapse": "vector"}),
         ("mixed-precision-pcm", {"chip": "reram-512", "batch": 7, "timing": {"sampled": 3}}),
+        ("ecram", {"chip": "reram-512", "batch": 3, "schedule": "asynchronous"}),
     ],
 )
 def test_a_run_stopped_anywhere_ends_with_the_same_bytes(
