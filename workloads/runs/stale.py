@@ -11,7 +11,7 @@ sample may go forward through a layer before some earlier samples have updated i
 Times depend on what was done (pulse slots, retries), and that on the weights that were seen. So samples are computed
 in pieces: with the versions that are expected, those of the piece before; then the engine times what was done; if it
 finds other versions, all is undone and computed again with these, until both agree. Pieces overlap neither on the clock
-nor in the numbers: the first samples of one find all that came before, and are less stale than they would be without the
+nor in the numbers: the first samples of one find all that came before, and are less stale than without the
 border, by (N - 1) / 2 or less in the mean over the first N of them, with N on their way.
 What never agrees within `MOST_ROUNDS` is counted.
 
