@@ -16,7 +16,8 @@ rpusim (an assumption): another value may do better.
     one-sided         devices that only go up, refreshed when they are full: Rasch et al. 2021
     rl, rlv2          residual learning: Wu et al. 2025. gamma 0.1 is of the size of its settings
     multi-tile        arrays of few states, each for what the coarser ones leave: Li et al. 2025
-    rider, e-rider    the symmetry point is tracked: Xiao et al. 2026. gamma 0.1 and a chopper in 20 cycles are its
+    rider, e-rider    the symmetry point is tracked: Xiao et al. 2026. gamma 0.1 and a chopper that flips once in 20 cycles
+                      are theirs; short runs need one that flips more often
     eapu              only large updates are written: Liu et al. 2025
 
 Those that count on symmetry points at weight 0 (zero-shift, tiki-taka, ttv2, c-ttv2, hamiltonian, rl, rlv2) find them
@@ -177,8 +178,8 @@ ALGORITHMS: dict[str, Algorithm] = {
             "e-rider",
             "E-RIDER",
             False,
-            ("auto_granularity", (100.0, 300.0)),
-            lambda own, pairs, step: {"kind": "e-rider", **_scaled(own), "gamma": 0.1, "in_chop_prob": 0.05},
+            ("in_chop_prob", (0.05, 0.5)),
+            lambda own, pairs, step: {"kind": "e-rider", **_scaled(100.0), "gamma": 0.1, "in_chop_prob": own},
         ),
         Algorithm(
             "eapu",
