@@ -10,7 +10,7 @@ from rpusim.reports.page.svg import drawing, element, figure, text, tip
 from rpusim.reports.words import arena
 from rpusim.reports.words.arena import Document
 
-_LEFT, _TOP, _WIDE, _ROW = 230.0, 92.0, 58.0, 26.0
+_LEFT, _TOP, _WIDE, _ROW = 256.0, 92.0, 58.0, 26.0
 _SHEET = """
 .paper { fill: #ffffff; } text { fill: #24292f; font: 13px system-ui, sans-serif; } text.error { font-size: 12px; }
 """
@@ -46,9 +46,9 @@ def errors(document: Document, alone: bool = False) -> str:
         if number % len(document["references"]) == 0:
             drawn.append(text(f"{states} states", x, 18.0, class_="name"))
         mean, spread = (document["references"][reference][each] for each in ("mean", "std"))
-        drawn.append(text(f"mean {mean:g}", x, 58.0))
-        drawn.append(text(f"±{spread:g}", x, 76.0))
-    drawn.append(text("reference", _LEFT - 12, 66.0, text_anchor="end"))
+        drawn.append(text(f"{mean:g}", x, 58.0))
+        drawn.append(text(f"± {spread:g}", x, 76.0))
+    drawn.append(text("reference", _LEFT - 12, 58.0, text_anchor="end"))
     for line, row in enumerate(rows):
         y = _TOP + _ROW * line
         drawn.append(text(row["row"], _LEFT - 12, y + 18, text_anchor="end", class_="name"))

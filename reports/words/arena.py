@@ -44,25 +44,13 @@ def sentence(document: Document) -> str:
         return "No algorithm could be run."
     first, number = ran[0], len({(place["states"], place["reference"]) for place in document["places"]})
     said = (
-        f"{first['row']} has the best mean rank by test error ({first['rank']:.1f} of {len(ran)}) on {number} "
-        f"device{'s' if number != 1 else ''}, and is within 5 points of the best on {first['learns']}."
+        f"{first['row'][0].upper()}{first['row'][1:]} has the best mean rank by test error ({first['rank']:.1f} of "
+        f"{len(ran)}) on {number} device{'s' if number != 1 else ''}, and is within 5 points of the best on "
+        f"{first['learns']}."
     )
-    of = {way: _cheapest(ran, f"joules_rank{way}") for way in ("", "_calibrated")}
-    if of[""] is None or of["_calibrated"] is None:
-        return said
-    if of[""] == of["_calibrated"]:
-        return f"{said} {of['']} takes least energy where it learns, whether calibration counts or not."
-    return (
-        f"{said} Without calibration {of['']} would take least energy where it learns; with it "
-        f"{of['_calibrated']} does."
-    )
-
-
-def _cheapest(rows: list[Document], figure: str) -> str | None:
-    """Name the row with the lowest mean rank by a cost, of those that learn on half of the devices that any does."""
-    most = max(row["learns"] for row in rows)
-    usable = [row for row in rows if row[figure] is not None and 2 * row["learns"] >= most]
-    return min(usable, key=lambda row: float(row[figure]))["row"] if usable else None
+    if not document["changes"]:
+        return f"{said} Calibration, counted, changes no rank by energy, time or pulses of those that learn."
+    return f"{said} Calibration, counted, changes ranks by energy, time or pulses of {', '.join(document['changes'])}."
 
 
 def table(document: Document) -> Document:

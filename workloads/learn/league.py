@@ -38,7 +38,7 @@ def of(groups: Mapping[int, Sequence[dict[str, Any]]], rows: Sequence[Entry]) ->
     groups: of the study of each number of states. rows: all rows.
 
     Returns ``places``, one for each row, number of states and reference; ``league``, the rows with their mean ranks,
-    the best first; and ``changes``, the rows whose rank by cost the calibration changes.
+    the best first; and ``changes``, the rows of which calibration changes a rank by cost.
     """
     places = [place for states, found in groups.items() for place in _places(states, found, rows)]
     for device in {(place["states"], place["reference"]) for place in places}:
@@ -49,7 +49,11 @@ def of(groups: Mapping[int, Sequence[dict[str, Any]]], rows: Sequence[Entry]) ->
     return {
         "places": places,
         "league": ran + [each for each in league if each["rank"] is None],
-        "changes": [each["row"] for each in ran if each["joules_rank"] != each["joules_rank_calibrated"]],
+        "changes": [
+            each["row"]
+            for each in ran
+            if any(each[f"{figure}_rank"] != each[f"{figure}_rank_calibrated"] for figure in COUNTED)
+        ],
     }
 
 

@@ -59,7 +59,8 @@ def document():
 def test_page_and_sentence_say_what_calibration_changes(document):
     assert problem(document, schema_of("arena")) == ""
     said = words.sentence(document)
-    assert said.endswith(
+    changed = {"Tiki-Taka, calibrated", "AGAD <&>"}
+    assert set(document["changes"]) == changed and all(name in said for name in changed)
         "Without calibration Tiki-Taka, calibrated would take least energy where it learns; with it AGAD <&> does."
     )
     page = arena_page.page(document)
