@@ -16,8 +16,8 @@ rpusim (an assumption): another value may do better.
     one-sided         devices that only go up, refreshed when they are full: Rasch et al. 2021
     rl, rlv2          residual learning: Wu et al. 2025. gamma 0.1 is of the size of its settings
     multi-tile        arrays of few states, each for what the coarser ones leave: Li et al. 2025
-    rider, e-rider    the symmetry point is tracked: Xiao et al. 2026. gamma 0.1 and a chopper that flips once in 20 cycles
-                      are theirs; short runs need one that flips more often
+    rider, e-rider    the symmetry point is tracked: Xiao et al. 2026. gamma 0.1 and a chopper that flips once in 20
+                      cycles are theirs; short runs need one that flips more often
     eapu              only large updates are written: Liu et al. 2025
 
 Those that count on symmetry points at weight 0 (zero-shift, tiki-taka, ttv2, c-ttv2, hamiltonian, rl, rlv2) find them
