@@ -6,8 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from rpusim.reports.learn_page import arena as arena_page
-from rpusim.reports.learn_page import page
+from rpusim.reports.learn_page import arena_page, page
 from rpusim.reports.page.saving import save
 from rpusim.reports.study_page import report
 from rpusim.workloads.learn.arena import arena

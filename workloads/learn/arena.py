@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +26,7 @@ from rpusim.workloads.explore.explore import State, Watch, explore
 from rpusim.workloads.explore.study import made
 from rpusim.workloads.learn import calibration, league
 from rpusim.workloads.learn.algorithms import ALGORITHMS, Algorithm, Candidate, candidates, chosen, fields
+from rpusim.workloads.learn.league import Entry
 from rpusim.workloads.learn.learn import classes
 from rpusim.workloads.learn.search import SEARCHED_BY, best_settings, search
 from rpusim.workloads.results.document import package_version
@@ -60,15 +61,6 @@ REFERENCES: dict[str, tuple[float, float]] = {
 """Mean and spread of what references miss, in weight; the last two are those of Xiao et al. (2026)."""
 SEARCHED_AT = (0.0, 0.05)
 """Reference under which settings are searched."""
-
-
-@dataclass(frozen=True)
-class Entry:
-    """A row of the arena. name: of the row. algorithm: of the list. calibrated: whether symmetry points are found."""
-
-    name: str
-    algorithm: str
-    calibrated: bool
 
 
 def entries(wanted: Sequence[Algorithm]) -> list[Entry]:

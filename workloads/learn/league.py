@@ -9,10 +9,8 @@ changes is told row by row.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from rpusim.workloads.learn.arena import Entry
+from dataclasses import dataclass
+from typing import Any
 
 COUNTED = {
     "pulses": ("pulses", "calibrated_pulses"),
@@ -30,6 +28,15 @@ NEAR = 0.05
 """Above the best of its device by no more than this, in test error, a row learns there."""
 
 Place = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A row of the arena. name: of the row. algorithm: of the list. calibrated: whether symmetry points are found."""
+
+    name: str
+    algorithm: str
+    calibrated: bool
 
 
 def of(groups: Mapping[int, Sequence[dict[str, Any]]], rows: Sequence[Entry]) -> dict[str, Any]:

@@ -7,7 +7,7 @@ import json
 import pytest
 
 from rpusim.reports.cli.schema import problem, schema_of
-from rpusim.reports.learn_page import arena as arena_page
+from rpusim.reports.learn_page import arena_page
 from rpusim.reports.words import arena as words
 from rpusim.workloads.learn import arena, league
 
@@ -30,7 +30,7 @@ def ends(mean):
 
 @pytest.fixture
 def document():
-    rows = [arena.Entry("Tiki-Taka, calibrated", "tiki-taka", True), arena.Entry("AGAD <&>", "agad", False)]
+    rows = [league.Entry("Tiki-Taka, calibrated", "tiki-taka", True), league.Entry("AGAD <&>", "agad", False)]
     metrics = {"error": ends(0.2), "training_energy": ends(1e-3), "training_time": ends(2e-3), "pulses": ends(50.0)}
     calibrated = {f"calibrated_{name}": ends(1.0) for name in ("energy", "time", "pulses")}
     groups = [

@@ -53,7 +53,7 @@ def _group(row, reference, error, joules, calibrated=None):
 
 def test_the_league_ranks_by_error_and_by_cost_with_and_without_calibration():
     """a is best, b within 5 points of it, c is not. b costs less than a unless its calibration counts."""
-    rows = [arena.Entry("c", "sgd", False), arena.Entry("b", "ttv2", True), arena.Entry("a", "agad", False)]
+    rows = [league.Entry("c", "sgd", False), league.Entry("b", "ttv2", True), league.Entry("a", "agad", False)]
     groups = [_group("a", "on 0", 0.10, 2.0), _group("b", "on 0", 0.14, 1.0, 3.0), _group("c", "on 0", 0.30, 0.1)]
     found = league.of({10: groups}, rows)
     assert [row["row"] for row in found["league"]] == ["a", "b", "c"]
@@ -69,7 +69,7 @@ def test_the_league_ranks_by_error_and_by_cost_with_and_without_calibration():
 
 
 def test_a_row_that_cannot_run_is_last_and_has_no_rank():
-    rows = [arena.Entry("a", "agad", False), arena.Entry("b", "ttv2", False)]
+    rows = [league.Entry("a", "agad", False), league.Entry("b", "ttv2", False)]
     failed = {"settings": {"algorithm": "a", "reference": "on 0"}, "metrics": {}, "seeds": 0}
     found = league.of({10: [failed, _group("b", "on 0", 0.2, 1.0)]}, rows)
     assert [(row["row"], row["rank"]) for row in found["league"]] == [("b", 1.0), ("a", None)]
