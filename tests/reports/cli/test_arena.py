@@ -61,8 +61,6 @@ def test_page_and_sentence_say_what_calibration_changes(document):
     said = words.sentence(document)
     changed = {"Tiki-Taka, calibrated", "AGAD <&>"}
     assert set(document["changes"]) == changed and all(name in said for name in changed)
-        "Without calibration Tiki-Taka, calibrated would take least energy where it learns; with it AGAD <&> does."
-    )
     page = arena_page.page(document)
     assert "AGAD &lt;&amp;&gt;" in page and "AGAD <&>" not in page and page.count(">20.0<") == 2
     assert arena_page.errors(document, alone=True).startswith("<svg")
