@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from itertools import product
 
+import numpy as np
 import pytest
-from generated import chain, images
+from generated import again, chain, images, residual, sequences
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rpusim.arch.chips.chip import Chip
 from rpusim.arch.choice.balance import Budget, Stage, balanced, chosen_replicas
+from rpusim.arch.contract.activity import Phase
+from rpusim.arch.engine.events import Op
 from rpusim.arch.mapping.assumed_activity import assumed_activity
-from rpusim.arch.mapping.placement import place
+from rpusim.arch.mapping.placement import place, replicas_of
+from rpusim.arch.network.network import Network
 from rpusim.arch.schedule.plan import make_plan
 from rpusim.arch.schedule.schedules import run
 from rpusim.errors import InputError
@@ -67,6 +71,28 @@ def test_the_pace_of_the_pipeline_is_that_of_the_level() -> None:
 
 def test_max_gives_every_vector_an_array() -> None:
     assert chosen_replicas(images(4, 2), Chip.load("rpu-2016"), "max") == {"conv1": 16, "conv2": 4, "fc": 1}
+
+
+@pytest.mark.parametrize("network", [images(4, 2), residual(3, 2, 1), again(4, 2), sequences(3, 4, "lstm", True)])
+def test_max_is_the_most_that_is_accepted_and_drives_every_array_once_for_a_sample(network: Network) -> None:
+    """A further copy of any layer is refused, and those chosen leave no vector to wait for another, by both engines."""
+    chip = Chip.load("rpu-2016", {"tiles.0.count": 400})
+    copies = chosen_replicas(network, chip, "max")
+    for name, number in copies.items():
+        with pytest.raises(InputError, match=rf"replicas: got {number + 1} for layer '{name}'"):
+            replicas_of(network, {name: number + 1})
+    plan = make_plan(place(network, chip, replicas=copies))
+    activity = assumed_activity(plan.placement, 1, training=False)
+    events = run(plan, activity, "layer-pipelined")
+    other = run(plan, activity, "layer-pipelined", engine="simpy")
+    assert np.array_equal(events.start, other.start) and np.array_equal(events.end, other.end)
+    array = np.array([part == "array" for part in plan.station_parts])[events.station]
+    drives = array & (events.op == Op.DRIVE) & (events.phase == Phase.FORWARD)
+    for placed in plan.placement.layers:
+        mine = drives & (events.layer == placed.index)
+        passes = np.bincount(events.tile[mine], minlength=len(placed.blocks))
+        once = 1 if not placed.layer.is_recurrent else placed.layer.vectors
+        assert passes.tolist() == [once] * len(placed.blocks)
 
 
 @pytest.mark.parametrize(

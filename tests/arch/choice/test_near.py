@@ -85,16 +85,17 @@ def test_what_is_counted_is_what_the_events_of_a_sample_carry(work: tuple[Plan, 
     ),
     st.booleans(),
     st.sampled_from(["sequential", "layer-pipelined"]),
+    st.sampled_from(["near", "near", "in-order"]),
 )
 @settings(max_examples=60, deadline=None, phases=WITHOUT_SHRINKING)
 def test_twice_the_tiles_never_make_a_network_slower(
-    name: str, columns: int, spare: int, network: object, copies: bool, schedule: Schedule
+    name: str, columns: int, spare: int, network: object, copies: bool, schedule: Schedule, placing: str
 ) -> None:
     """Nor farther: every set of places of the smaller chip is one of the larger."""
     needed = place(network, narrow(name, columns, 4000), fit="as-is").tiles_used  # type: ignore[arg-type]
     times, far = [], []
     for tiles in (needed + spare, 2 * (needed + spare)):
-        placement = place_chosen(network, narrow(name, columns, tiles, copies=copies), placing="near")  # type: ignore[arg-type]
+        placement = place_chosen(network, narrow(name, columns, tiles, copies=copies), placing=placing)  # type: ignore[arg-type]
         plan = make_plan(placement)
         far.append(bits_times_hops(plan, False))
         times.append(run(plan, assumed_activity(placement, 3, False), schedule).makespan_ps)

@@ -7,11 +7,15 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from generated import chain, tied
 
 from rpusim.arch.chips.chip import Chip
 from rpusim.arch.contract.activity import WORK_COLUMNS, Activity, ActivityLog, Phase
 from rpusim.arch.contract.cell_layout import SINGLE
+from rpusim.arch.mapping.fit.turns import turns
 from rpusim.arch.mapping.placement import Placement, place
+from rpusim.arch.network.network import Network, connect
+from rpusim.arch.network.operations import WeightLayer
 from rpusim.errors import InputError
 from rpusim.kernels.inference import program
 from rpusim.workloads.cells import inference_cells
@@ -39,6 +43,50 @@ def test_every_weight_is_written_once_and_read_back_after_every_pulse_where_the_
     assert rows.writes.sum() == sum(block.rows * block.columns for block in placement.blocks())
     assert rows.passes.tolist() == [math.ceil(b.columns * programming.iterations) for b in placement.blocks()]
     assert set(rows.phase) == {Phase.MAINTENANCE} and set(rows.vector) == {-1}
+
+
+def used_again() -> Network:
+    """A weight, another one, and the first one again: on one array, the next sample finds the first one there."""
+    line = WeightLayer.linear
+    return connect(
+        "used again",
+        (8,),
+        [
+            (line("a", (8,), 8, bias=False, parameter="w"), ("input",)),
+            (line("b", (8,), 8, bias=False), ("a",)),
+            (line("c", (8,), 8, bias=False, parameter="w"), ("b",)),
+        ],
+    )
+
+
+@pytest.mark.parametrize(
+    ("network", "tiles"),
+    [
+        (used_again(), 1),
+        (chain(8, 8, 8), 1),
+        (chain(40, 30, 200, 10), 2),
+        (chain(1024, 10, 1024, 10), 3),
+        (tied(8, 8, True), 1),
+        (chain(40, 30, 20), 2),
+    ],
+    ids=["used again", "two on one", "three on two", "blocks on three", "tied", "all stay"],
+)
+def test_the_first_sample_finds_on_its_arrays_what_it_does_not_write(network: Network, tiles: int) -> None:
+    """No array is prepared for two blocks, and none is read that holds another one's weights, or nothing."""
+    chip = Chip.load("reram-512", {"tiles.0.count": tiles})
+    placement = place(network, chip, fit="reload")
+    rows, written = preparation(placement, None), turns(placement)
+    slots = {(placed.index, block.tile): block.slots[0] for placed in placement.holders for block in placed.blocks}
+    ready = list(zip(rows.layer.tolist(), rows.tile.tolist(), strict=True))
+    held = {slots[block]: block for block in ready}
+    assert len(held) == len(ready)
+    for _ in range(2):
+        for placed in placement.layers:
+            for block in placed.blocks:
+                lying = network.uses(placed.index)[0], (block.turned or block).tile
+                if block.tile in written.get(placed.index, {}):
+                    held[block.slots[0]] = lying
+                assert held[block.slots[0]] == lying
 
 
 def test_zero_shifting_sends_its_pairs_to_every_cell_and_writes_the_reference() -> None:

@@ -63,6 +63,27 @@ def test_a_loop_of_ones_own_has_them_as_well() -> None:
     assert [layer["replicas"] for layer in found["layers"]] == [layer["replicas"] for layer in mapped["layers"]]
 
 
+def test_max_computes_and_times_what_the_same_copies_by_name_do() -> None:
+    """16 positions of a convolution on 16 arrays: the same answers, weights, events and energy as given by name."""
+    found = []
+    for copies in ("max", {"0": 16}):
+        torch.manual_seed(0)
+        module = nn.Sequential(nn.Conv2d(1, 4, 3), nn.Tanh(), nn.Flatten(), nn.Linear(4 * 16, 3))
+        model = rpusim.place(module, "reram-512", (1, 6, 6), replicas=copies)
+        optimizer, generator = rpusim.AnalogSGD(model, 0.1), torch.Generator().manual_seed(0)
+        for _ in range(2):
+            optimizer.zero_grad()
+            answers = model(torch.randn(3, 1, 6, 6, generator=generator))
+            answers.square().sum().backward()
+            optimizer.step()
+        found.append((answers.detach(), model.chip.report().document))  # type: ignore[union-attr, operator]
+    (first, one), (second, other) = found
+    assert [layer["replicas"] for layer in one["layers"]] == [16, 1] and one["tiles"]["arrays"] == 17
+    assert torch.equal(first, second)
+    for key in ("time", "energy", "pulses", "layers", "tiles"):
+        assert one[key] == other[key]
+
+
 @pytest.mark.parametrize(
     ("mapping", "said"),
     [
