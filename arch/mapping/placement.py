@@ -154,7 +154,7 @@ class PlacedLayer:
         return tuple(tuple(found[number]) for number in sorted(found))
 
     def rounds_before_the_last(self, home: Block) -> list[int]:
-        """In which rounds but the last one a row of blocks is at work, so that its sums wait; home: the first of them."""
+        """List the rounds but the last one in which a row of blocks is at work, so that its sums wait; home: its first."""
         row = self.blocks[home.tile : home.tile + len(self.column_splits)]
         return sorted({block.round for block in row} - {len(self.rounds) - 1})
 
@@ -384,10 +384,8 @@ def _turned(lying: PlacedLayer, layer: WeightLayer, index: int) -> PlacedLayer:
         rows = block.column_start, min(block.column_stop, layer.rows)
         columns = block.row_start, block.row_stop
         place = block.kind, block.chip_tile, block.array
-        turns = {"reloaded": block.reloaded, "round": block.round}
-        blocks.append(
-            Block(index, len(blocks), *rows, *columns, *place, block.slots, block, block.corner, **turns)
-        )
+        made = Block(index, len(blocks), *rows, *columns, *place, block.slots, block, block.corner)
+        blocks.append(replace(made, reloaded=block.reloaded, round=block.round))
     return PlacedLayer(layer, index, tuple(outputs), lying.row_splits, tuple(blocks), lying.replicas, lying)
 
 

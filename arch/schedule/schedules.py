@@ -161,7 +161,8 @@ def _sequential(flow: Flow, todo: Todo) -> None:
         rounds = flow.rounds.get(layer)
         work, done = (todo.work(Phase.FORWARD, todo.layers[layer]), rounds.over[number]) if rounds else forwards[layer]
         assert work is not None
-        return done.by(_last(work.sample, samples))[last_sample]
+        gates = done.by(_last(work.sample, samples))
+        return np.asarray(gates[last_sample], np.int64)
 
     def ended(work: Work, done: Done) -> Done:
         nonlocal before

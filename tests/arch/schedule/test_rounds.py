@@ -48,7 +48,7 @@ def test_four_blocks_on_three_arrays_by_hand() -> None:
 
 
 def test_the_sums_of_a_finished_row_wait_once_and_the_others_from_round_to_round() -> None:
-    """On one array every block of 2 x 2 is a round: both rows wait, the first after two rounds, the second after one."""
+    """On one array every block of 2 x 2 is a round: the first row waits after two rounds, the second after one."""
     word, vectors = Chip.load("reram-512").tiles[0].digital.word_bits, 1
     plan, events = timed(place(chain(1024, 1024), few(1), fit="reload"), samples=3)
     assert [len(each) for each in plan.layers[0].placed.rounds] == [1, 1, 1, 1]
