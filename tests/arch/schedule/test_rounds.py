@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 from generated import chain, changed, chips, images, with_outside, with_tiles
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from rpusim.arch.chips.chip import Chip
@@ -81,6 +81,7 @@ def test_rounds_follow_each_other_and_what_waits_comes_back(
     network: Network, chip: Chip, tiles: int, samples: int
 ) -> None:
     placement = place(network, with_tiles(changed(chip), tiles), fit="reload")
+    assume(placement.reloads)
     activity, plan = assumed_activity(placement, samples, training=False), make_plan(placement)
     try:
         events = run(plan, activity, "sequential")
