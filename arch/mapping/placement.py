@@ -54,6 +54,7 @@ class Block:
     corner:     the row and column of weights of its array at which it begins; (0, 0) on an array of its own.
     joined:     groups of a convolution along its diagonal, which alone holds weights; 1: it holds weights everywhere.
     reloaded:   whether it takes turns with other blocks on its array.
+    round:      of a layer that is larger than the chip, in which of its rounds the block is there; else 0.
     """
 
     layer: int
@@ -70,6 +71,7 @@ class Block:
     corner: tuple[int, int] = (0, 0)
     joined: int = 1
     reloaded: bool = False
+    round: int = 0
 
     @property
     def weights(self) -> int:
@@ -142,6 +144,19 @@ class PlacedLayer:
         of_group = self.grid // self.layer.groups
         first = block.tile - block.tile % of_group
         return self.blocks[first + block.tile % of_group % len(self.column_splits)]
+
+    @cached_property
+    def rounds(self) -> tuple[tuple[int, ...], ...]:
+        """The blocks by number, as they are on arrays together: all at once, but of a layer larger than the chip."""
+        found: dict[int, list[int]] = {}
+        for block in self.blocks:
+            found.setdefault(block.round, []).append(block.tile)
+        return tuple(tuple(found[number]) for number in sorted(found))
+
+    def rounds_before_the_last(self, home: Block) -> list[int]:
+        """List the rounds, less the last, in which a row of blocks works, so that its sums wait; home: its first one."""
+        row = self.blocks[home.tile : home.tile + len(self.column_splits)]
+        return sorted({block.round for block in row} - {len(self.rounds) - 1})
 
     @property
     def row_homes(self) -> tuple[Block, ...]:
@@ -283,14 +298,16 @@ def _lying(chip: Chip, cell: CellLayout, weight: Weight, found: Settled) -> Plac
     first_tile = sum(earlier.count for earlier in chip.tiles[: found.kind])
     grids = product(range(weight.copies), ranges(cut.row_splits), ranges(cut.column_splits))
     blocks: list[Block] = []
+    rounds = found.rounds or ((len(found.places), 0),)
+    turns = [(turn, n >= there - turning) for turn, (there, turning) in enumerate(rounds) for n in range(there)]
     for (_, rows, columns), (bundle, row, column) in zip(grids, found.places, strict=True):
         numbers = range(bundle * cell.arrays, (bundle + 1) * cell.arrays)
         at = [(number // of_tier, number % of_tier) for number in numbers]  # one tier of all tiles, then the next
         slots = tuple((first_tile + place // of_tile, tier * of_tile + place % of_tile) for tier, place in at)
         tile, array = slots[0]
-        turning = len(blocks) >= len(found.places) - found.turning
+        turn, turning = turns[len(blocks)]
         own = weight.index, len(blocks), *rows, *columns
-        blocks.append(Block(*own, found.kind, tile, array, slots, None, (row, column), cut.joined, turning))
+        blocks.append(Block(*own, found.kind, tile, array, slots, None, (row, column), cut.joined, turning, turn))
     layer = _joining(weight.layer, cut.joined)
     row_splits, column_splits = cut.row_splits, cut.column_splits
     return PlacedLayer(layer, weight.index, row_splits, column_splits, tuple(blocks), weight.copies, joined=cut.joined)
@@ -367,11 +384,8 @@ def _turned(lying: PlacedLayer, layer: WeightLayer, index: int) -> PlacedLayer:
         rows = block.column_start, min(block.column_stop, layer.rows)
         columns = block.row_start, block.row_stop
         place = block.kind, block.chip_tile, block.array
-        blocks.append(
-            Block(
-                index, len(blocks), *rows, *columns, *place, block.slots, block, block.corner, reloaded=block.reloaded
-            )
-        )
+        made = Block(index, len(blocks), *rows, *columns, *place, block.slots, block, block.corner)
+        blocks.append(replace(made, reloaded=block.reloaded, round=block.round))
     return PlacedLayer(layer, index, tuple(outputs), lying.row_splits, tuple(blocks), lying.replicas, lying)
 
 

@@ -31,6 +31,7 @@ from rpusim.arch.schedule.homes import Homes, at_home, at_homes
 from rpusim.arch.schedule.movement import Movement
 from rpusim.arch.schedule.plan import BlockPlan, Plan, SumPlan
 from rpusim.arch.schedule.room import Room
+from rpusim.arch.schedule.rounds import Rounds
 from rpusim.arch.schedule.storage import Kept
 from rpusim.arch.schedule.transfers import Order, Transfers
 from rpusim.arch.schedule.work import Done, Extras, Work
@@ -55,6 +56,7 @@ class Flow:
         builder: puts the program together.
         movement: brings samples in.
         transfers: writes what is done before a mini-batch.
+        rounds: by layer larger than the chip, those in which its blocks are there; made by `in_rounds`.
 
     In all methods ``start`` holds gates to wait for, each entry one gate for all vectors of the work, or (vectors,).
     """
@@ -72,11 +74,19 @@ class Flow:
         self._through: dict[int, Done] = {}
         """By layer: when its vectors have gone forward through it."""
         self._stages = DigitalStages(self._writer, self.movement, with_error)
+        self.rounds: dict[int, Rounds] = {}
 
     @property
     def trains(self) -> bool:
         """Whether anything goes back or learns."""
         return self._writer.trains
+
+    def in_rounds(self, work: Work) -> Rounds | None:
+        """Begin the rounds of a layer's forward work, so that others can wait for them; None: it is done at once."""
+        if len(work.layer.placed.rounds) == 1:
+            return None
+        found = self.rounds[work.layer.index] = Rounds(self._writer, self.movement, work)
+        return found
 
     # --- phases -------------------------------------------------------------------------------------------------------
 
@@ -93,7 +103,8 @@ class Flow:
         """
         layer, movement = work.layer, self.movement
         movement.put_away(work, start)
-        if not self._writer.trains and len(movement.overflowing(work)):
+        rounds = self.rounds.get(layer.index)
+        if not self._writer.trains and len(movement.overflowing(work)) and not rounds:
             start = [movement.bring_back(work, start)]
         if layer.before.forward:
             start = [self._inputs_prepared(work, start)]
@@ -102,11 +113,13 @@ class Flow:
             fed = self._writer.gates(work)
             start = [*start, only(work.position > 0, fed - 1)]
         begun = self._writer.gates(work)
-        start = self._room.reserve(work, [*start, self._turn(work, begun)])
+        if not rounds:
+            start = self._room.reserve(work, [*start, self._turn(work, begun)])
         sends, parts = self._sends(work, layer.index, layer.outputs)
         stages, later = self._stages.forward(work)
         homes = Homes.of(work, layer.placed.row_homes, stages, sends, merges, fed, layer.echo, later, parts)
-        done = self._through[layer.index] = self._multiplied(work, start, homes, begun)
+        done = rounds.write(start, homes, self._multiply) if rounds else self._multiplied(work, start, homes, begun)
+        self._through[layer.index] = done
         return done
 
     def sum(self, work: Work, made: SumPlan, start: Sequence[Operand]) -> Done:

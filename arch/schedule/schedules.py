@@ -143,15 +143,26 @@ def _sequential(flow: Flow, todo: Todo) -> None:
         start = [before[work.sample]]
         if inputs is not None and work.phase == Phase.FORWARD and work.layer.inputs:
             start.append(inputs[work.sample])
-        if work.phase == Phase.FORWARD and (extras := todo.preparations(work.layer)):
-            before_it = written.get(work.layer.index, {})
-            left = {
-                other: forwards[other][1].by(_last(forwards[other][0].sample, samples))[last_sample]
-                for other in {*before_it.values()} - {BEFORE}
-            }
-            free = {tile: left[other] for tile, other in before_it.items() if other != BEFORE}
-            start.append(_prepared(flow, work, extras, begin[todo.first[:-1]], free))
+        if work.phase == Phase.FORWARD:
+            rounds, extras = flow.in_rounds(work), todo.preparations(work.layer)
+            users = written.get(work.layer.index, {})
+            left = {user: left_by(*user) for user in {*users.values()} - {BEFORE}} if extras else {}
+            free = {tile: left[user] for tile, user in users.items() if user != BEFORE}
+            if extras and rounds is None:
+                start.append(_prepared(flow, work, extras, begin[todo.first[:-1]], free))
+            elif extras and rounds:
+                of = np.array([block.round for block in work.layer.placed.blocks])
+                for number, mine in extras.sorted_by(of[extras.tile]):
+                    rounds.ready[number].append(_prepared(flow, work, mine, begin[todo.first[:-1]], free))
         return ended(work, do(work, start))
+
+    def left_by(layer: int, number: int) -> Integers:
+        """Return (mini-batches,) gates that open when the last sample is through a layer, or through that round."""
+        rounds = flow.rounds.get(layer)
+        work, done = (todo.work(Phase.FORWARD, todo.layers[layer]), rounds.over[number]) if rounds else forwards[layer]
+        assert work is not None
+        gates = done.by(_last(work.sample, samples))
+        return np.asarray(gates[last_sample], np.int64)
 
     def ended(work: Work, done: Done) -> Done:
         nonlocal before

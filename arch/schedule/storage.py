@@ -37,7 +37,8 @@ class Held:
     share:           bits of the tile's buffer that the whole layer may use.
     input_bits:      of the sample's inputs.
     error_bits:      of the sample's errors.
-    waiting_bits:    of what the digital work at the tile's homes needs on the way back.
+    waiting_bits:    of what the digital work at the tile's homes needs on the way back, and of sums that wait between
+                     the rounds of a layer.
     part_bits:       of the parts of sums that wait at the tile's homes until they are summed.
     own_input_bits:  of these inputs, what no tile of the replica before this one holds: this tile puts it away.
     own_error_bits:  the same of the errors.
@@ -64,7 +65,7 @@ class Kept:
 
     input_bits:  of a sample's inputs, every number once.
     error_bits:  of a sample's errors, every number once; 0 in inference.
-    waiting_bits: of what its digital work needs on the way back; 0 in inference.
+    waiting_bits: of what its digital work needs on the way back, in training, and of sums between rounds.
     held:        of every replica, what each of its tiles holds.
     samples:     how many samples of a mini-batch stay in the buffers.
     ahead:       how many samples of the network's input may come in besides these, see `early_samples`.
@@ -130,7 +131,8 @@ def _settled(plan: Plan, samples: int, training: bool) -> tuple[Kept, ...]:
         inputs = layer.reads * word
         errors = placed.layer.rows * placed.layer.vectors * word if training else 0
         fitting = samples if room_for >= samples else max(room_for - 1, 0)
-        over = (samples - fitting) * (inputs + errors + sum(layer.waiting) * training)
+        waiting = sum(layer.waiting) * training + sum(between_rounds(placed, home, word) for home in placed.row_homes)
+        over = (samples - fitting) * (inputs + errors + waiting)
         where, lacking = "", 0
         if over and over <= left:
             where, left = "global buffer", left - over
@@ -149,7 +151,7 @@ def _settled(plan: Plan, samples: int, training: bool) -> tuple[Kept, ...]:
                 overflow=where,
                 reread=where == "DRAM" and plan.giver(placed.index) is None,
                 lacking=lacking,
-                waiting_bits=sum(layer.waiting) * training,
+                waiting_bits=waiting,
             )
         )
     return tuple(settled)
@@ -220,7 +222,8 @@ def _held(plan: Plan, layer: LayerPlan, share: dict[int, int], word: int, traini
                 error_bits=of_row * sum({block.row_start: block.rows for block in mine}.values()),
                 own_input_bits=sum(_read_by(b, inputs, placed) for b in mine if placed.column_home(b) is b),
                 own_error_bits=of_row * sum(block.rows for block in mine if placed.row_home(block) is block),
-                waiting_bits=sum(_waiting(layer, b) for b in mine if training and placed.row_home(b) is b),
+                waiting_bits=sum(_waiting(layer, b) for b in mine if training and placed.row_home(b) is b)
+                + sum(between_rounds(placed, b, word) for b in mine if placed.row_home(b) is b),
                 part_bits=sum(_parts(layer, b) for b in mine if placed.row_home(b) is b),
             )
             for tile, mine in there.items()
@@ -289,6 +292,12 @@ def _waiting(layer: LayerPlan, home: Block) -> int:
     each = [block.tile for block in layer.placed.row_homes[: len(layer.placed.row_splits)]]
     before = each.index(home.tile % layer.placed.grid)
     return sum(bits * (before + 1) // len(each) - bits * before // len(each) for bits in layer.waiting)
+
+
+def between_rounds(placed: PlacedLayer, home: Block, word: int) -> int:
+    """Return the bits of a sample that wait at a row home from one round of a layer to the next; word: of a number."""
+    waits = len(placed.rounds) > 1 and placed.rounds_before_the_last(home)
+    return placed.layer.vectors * home.rows * word if waits else 0
 
 
 def _parts(layer: LayerPlan, home: Block) -> int:

@@ -74,10 +74,8 @@ class Transfers:
         """
         builder, steps = self._writer.builder, np.unique(extras.step)
         done = Done(builder.gates(int(steps.max()) + 1))
-        for block in layer.blocks:
-            mine = extras.of(extras.tile == block.block.tile)
-            if mine is None:
-                continue
+        for tile, mine in extras.sorted_by(extras.tile):
+            block = layer.blocks[tile]
             none = np.zeros(0, np.int64)
             pulsed, read, written = (self._serial(len(mine.step)) for _ in range(3))
             begin = (free or {}).get(block.block.tile, start)

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -117,6 +117,13 @@ class Extras:
     def of(self, chosen: NDArray[np.bool_]) -> Extras | None:
         """Pick those where ``chosen`` is true; None if there are none."""
         return Extras(*(column[chosen] for column in vars(self).values())) if chosen.any() else None
+
+    def sorted_by(self, key: Integers) -> Iterator[tuple[int, Extras]]:
+        """Yield each number that occurs in ``key`` (one for each of them), in order, with those that have it."""
+        order = np.argsort(key, kind="stable")
+        numbers, first = np.unique(key[order], return_index=True)
+        for number, places in zip(numbers.tolist(), np.split(order, first[1:]), strict=True):
+            yield number, Extras(*(column[places] for column in vars(self).values()))
 
 
 class Todo:

@@ -369,9 +369,9 @@ def with_tiles(chip: Chip, number: int) -> Chip:
 
 
 def turns_on(network: Network, chip: Chip) -> tuple[int, int]:
-    """How few tiles of one array hold the largest weight, and how many hold all: between these, blocks take turns."""
-    sizes = [len(placed.blocks) for placed in place(network, chip).holders]
-    return max(sizes), sum(sizes)
+    """How few tiles of one array do, and how many hold all: between these, blocks take turns, or come in rounds."""
+    sizes = [(len(placed.blocks), placed.layer.is_recurrent) for placed in place(network, chip).holders]
+    return max((blocks for blocks, recurrent in sizes if recurrent), default=1), sum(blocks for blocks, _ in sizes)
 
 
 def copies(network: Network, most: int) -> st.SearchStrategy[dict[str, int]]:

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from rpusim.arch.chips.chip import Chip
-from rpusim.arch.mapping.fit.reload import for_turns
+from rpusim.arch.mapping.fit.reload import for_turns, rounds
 from rpusim.arch.mapping.fit.site import HasWeights, Site, Weight, check, tiles_for, weights
 from rpusim.arch.mapping.fit.wanted import Fit
 from rpusim.errors import InputError
@@ -77,13 +77,15 @@ def _written(every: list[Weight], site: Site) -> int | None:
     sizes: dict[int, list[int]] = {}
     for weight in every:
         blocks, kind = site.needed(weight)
-        sizes.setdefault(kind, []).append(blocks)
+        tiles = site.chip.tiles[kind]
+        parts = rounds(weight, blocks, tiles.count * tiles.places)
+        if parts is None:
+            return None
+        sizes.setdefault(kind, []).extend(parts)
     written = 0
     for number, mine in sizes.items():
         tiles = site.chip.tiles[number]
         arrays = tiles.count * tiles.places
-        if max(mine) > arrays:
-            return None
         if turning := for_turns(mine, arrays):
             if tiles.programming is None:
                 return None

@@ -67,13 +67,14 @@ class Settled:
     kind:    number of the kind of tile.
     grid:    how it is cut there.
     places:  of all blocks, of one replica after the other.
-    turning: how many of the blocks, the last ones, take turns with others on their arrays.
+    rounds:  how many blocks are on arrays together, round after round, and how many of them, the last ones, take turns
+             with others; empty: all are there for ever.
     """
 
     kind: int
     grid: Grid
     places: list[Place]
-    turning: int = 0
+    rounds: tuple[tuple[int, int], ...] = ()
 
 
 def weights(

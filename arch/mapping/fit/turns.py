@@ -9,30 +9,34 @@ from rpusim.arch.chips.description import TileKind
 from rpusim.arch.contract.activity import Phase
 from rpusim.arch.mapping.placement import Block, Placement
 
-BEFORE = -1
+BEFORE = (-1, -1)
 """A block is written after the sample before has left its array."""
 
 
-def turns(placement: Placement) -> dict[int, dict[int, int]]:
+User = tuple[int, int]
+"""A layer, and which of its rounds."""
+
+
+def turns(placement: Placement) -> dict[int, dict[int, User]]:
     """Find which blocks have to be written before a layer of every sample uses them.
 
-    Returns by layer, and then by tile, the layer of the same sample that uses the array before, or `BEFORE`. A block
-    that nobody has replaced since it was used last is not written again.
+    Returns by layer, and then by tile, the layer of the same sample and the round that use the array before, or
+    `BEFORE`. A block that nobody has replaced since it was used last is not written again.
     """
     if not placement.reloads:
         return {}
-    there: dict[tuple[int, int], tuple[tuple[int, int], int]] = {}
-    found: dict[int, dict[int, int]] = {}
+    there: dict[tuple[int, int], tuple[tuple[int, int], User]] = {}
+    found: dict[int, dict[int, User]] = {}
     for again in (False, True):  # once to find what the sample before has left
         for placed in placement.layers:
             weight = placement.network.uses(placed.index)[0]
-            for block in placed.blocks:
+            for block in sorted(placed.blocks, key=lambda block: block.round):
                 if block.reloaded:
                     lying = block if block.turned is None else block.turned
                     held, user = there.get(block.slots[0], ((weight, -1), BEFORE))
                     if again and held != (weight, lying.tile):
                         found.setdefault(placed.index, {})[block.tile] = user
-                    there[block.slots[0]] = (weight, lying.tile), placed.index
+                    there[block.slots[0]] = (weight, lying.tile), (placed.index, block.round)
         there = {slot: (held, BEFORE) for slot, (held, _) in there.items()}
     return found
 

@@ -15,6 +15,7 @@ from rpusim.arch.account.ledger import Ledger
 from rpusim.arch.account.pricing import Pricer
 from rpusim.arch.chips.chip import Chip
 from rpusim.arch.contract.activity import Activity, Phase
+from rpusim.arch.contract.cell_layout import SINGLE
 from rpusim.arch.engine.compiled_engine import CompiledEngine
 from rpusim.arch.engine.events import Events, Op
 from rpusim.arch.engine.program import Builder, Program
@@ -382,6 +383,14 @@ class TestLaws:
     @given(works())
     @settings(max_examples=2_000, deadline=None, phases=WITHOUT_SHRINKING)
     def test_both_engines_agree_on_two_thousand_cases(self, work: tuple[Plan, Activity, Schedule]) -> None:
+        both_engines(*work)
+
+    @pytest.mark.slow
+    @given(works(cells=[SINGLE], fits=("pack", "chips 3", "pack,chips 2", "reload", "reload")))
+    @settings(max_examples=1_000, deadline=None, phases=WITHOUT_SHRINKING)
+    def test_both_engines_agree_on_a_thousand_cases_of_shared_arrays_rounds_and_several_chips(
+        self, work: tuple[Plan, Activity, Schedule]
+    ) -> None:
         both_engines(*work)
 
     @given(works(lone_arrays, [cell for cell in CELLS if cell.arrays == 1], most=1), st.sampled_from([2, 3]))

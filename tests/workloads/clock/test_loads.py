@@ -46,6 +46,12 @@ def image(seed: int = 1) -> nn.Module:
     )
 
 
+def wide(seed: int = 1) -> nn.Module:
+    """Two layers of two blocks of 512 lines, each larger than one array."""
+    torch.manual_seed(seed)
+    return nn.Sequential(nn.Linear(20, 600), nn.Tanh(), nn.Linear(600, 10))
+
+
 class Sequence(nn.Module):
     """Two recurrent layers and a readout of every step, of sequences with time first."""
 
@@ -102,6 +108,7 @@ class Recorded:
 NETWORKS: dict[str, tuple[Any, Any, Any]] = {
     "line": (line, (20,), torch.randn(7, 20, generator=torch.Generator().manual_seed(0))),
     "image": (image, (2, 6, 6), torch.randn(5, 2, 6, 6, generator=torch.Generator().manual_seed(0))),
+    "wide": (wide, (20,), torch.randn(6, 20, generator=torch.Generator().manual_seed(0))),
     "sequence": (Sequence, (4, "samples", 5), torch.randn(4, 3, 5, generator=torch.Generator().manual_seed(0))),
     "twice": (Twice, (8,), torch.randn(6, 8, generator=torch.Generator().manual_seed(0))),
 }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from generated import chain, changed, chips
+from generated import chain, changed, chips, sequences
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -113,7 +113,7 @@ def test_three_layers_on_two_arrays_by_hand() -> None:
     """The one with the largest blocks stays on array 0; the two others take turns on array 1."""
     placement = place(chain(40, 30, 200, 10), few(2), fit="reload")
     assert names(placement) == [[1], [0], [1]]
-    assert turns(placement) == {0: {0: BEFORE}, 2: {0: 0}}
+    assert turns(placement) == {0: {0: BEFORE}, 2: {0: (0, 0)}}
     assert placement.arrays_used == 2 and placement.reloads
     # each of the three blocks counts an array of 512 x 512
     assert placement.utilisation == (40 * 30 + 30 * 200 + 200 * 10) / (3 * 512 * 512)
@@ -138,7 +138,7 @@ def test_a_weight_that_is_used_twice_is_written_twice_if_another_came_between() 
         (line("c", (8,), 8, bias=False, parameter="w"), ("b",)),
     ]
     placement = place(connect("aba", (8,), steps), few(1), fit="reload")
-    assert turns(placement) == {1: {0: 0}, 2: {0: 1}}  # the next sample finds w there
+    assert turns(placement) == {1: {0: (0, 0)}, 2: {0: (1, 0)}}  # the next sample finds w there
 
 
 def test_what_fits_stays() -> None:
@@ -172,9 +172,11 @@ def test_what_is_not_sample_by_sample_is_refused(asked: dict[str, object], said:
 
 def test_what_cannot_take_turns_is_refused_with_numbers() -> None:
     with pytest.raises(
-        InputError, match=r"layer 'layer0' needs 4 arrays of 'reram' at once, but 3 of 3 can be reloaded"
+        InputError, match=r"layer 'hh' needs 4 arrays of 'reram' in each of its 5 steps, but 3 of 3 can be reloaded"
     ):
-        place(chain(1024, 1024, 8), few(3), fit="reload")
+        place(sequences(5, 500, "lstm", True), few(3), fit="reload")
+    with pytest.raises(InputError, match="layers that are to stay need 4 arrays of 'reram', and the others at least 1"):
+        place(chain(1024, 1024, 8), few(4), fit="reload,layer0=as-is")
     with pytest.raises(InputError, match="got reload for unit cells of kind 'transfer'"):
         place(chain(8, 8), few(1), cell=CellLayout("transfer", arrays=2), fit="reload")
     with pytest.raises(InputError, match=r"tiles .* do not say how they are written, but weights take turns"):
