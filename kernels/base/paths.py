@@ -20,18 +20,18 @@ import torch
 from rpusim.errors import InputError
 
 PATHS = ("numba", "torch", "triton")
+_YES = ("1", "true", "yes", "on", "y")
 
 
 @cache
 def has_triton() -> bool:
     """Tell whether Triton is installed."""
-    found = find_spec("triton")
-    return found is not None and found.origin is not None  # a folder of this name that is no package has none
+    return find_spec("triton") is not None and find_spec("triton.language") is not None
 
 
 def interpreted() -> bool:
     """Tell whether Triton's kernels are interpreted, so that they take tensors of the CPU (TRITON_INTERPRET=1)."""
-    return os.environ.get("TRITON_INTERPRET", "0") == "1" and has_triton()
+    return os.environ.get("TRITON_INTERPRET", "0").lower() in _YES and has_triton()
 
 
 def checked_path(path: str) -> str:

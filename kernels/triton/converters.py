@@ -14,12 +14,16 @@ import torch
 import triton
 import triton.language as tl
 
-from rpusim.kernels.triton.rng import tl_bits, tl_line_words, tl_normal, tl_step_words, tl_uniform
+from rpusim.kernels.triton.language import launch
+from rpusim.kernels.triton.rng import bits, line_words, normal, rint, uniform
 
 Tensor = torch.Tensor
 jit: Callable[..., Any] = triton.jit(do_not_specialize=["first", "round_number", "vectors"])
 _WIDEST = 1024
 """Lines that a program takes at a time."""
+
+_STRIDE = tl.constexpr(0x9E3779B97F4A7C15)
+_FINISH_A, _FINISH_B = tl.constexpr(0xBF58476D1CE4E5B9), tl.constexpr(0x94D049BB133111EB)
 
 
 class Converter(NamedTuple):
@@ -37,20 +41,16 @@ class Converter(NamedTuple):
 
 
 @jit
-def tl_rint(x: Any) -> Any:
-    """Round to the nearest integer, halves to the even one."""
-    size = tl.abs(x)
-    whole = (size + 8388608.0) - 8388608.0  # from 2^23 on, every float32 is an integer
-    whole = tl.where(size < 8388608.0, whole, size)
-    return tl.where(x < 0, -whole, whole)
+def words(keys: Any, number: tl.constexpr, vector: Any, round_number: Any) -> Any:
+    """Name the random numbers of one vector in one pass: `step_words` and `nb_line_words` of `rpusim.kernels.base.rng`.
 
-
-@jit
-def tl_words(keys: Any, number: tl.constexpr, vector: Any, round_number: Any) -> Any:
-    """Name the random numbers of one vector in one pass; ``number``: which of the keys."""
-    key = tl.load(keys + number).to(tl.uint64, bitcast=True)
-    word_a, word_b = tl_step_words(key, vector)
-    return tl_line_words(word_a, word_b, round_number, 0)
+    number: which of the keys.
+    """
+    z = tl.load(keys + number).to(tl.uint64, bitcast=True) + tl.cast(vector, tl.uint64) * _STRIDE
+    z = (z ^ (z >> 30)) * _FINISH_A
+    z = (z ^ (z >> 27)) * _FINISH_B
+    z = z ^ (z >> 31)
+    return line_words((z >> 32).to(tl.uint32), (z & 0xFFFFFFFF).to(tl.uint32), round_number, 0)
 
 
 @jit
@@ -139,15 +139,15 @@ def _drive(
         if ROUNDS:
             value = tl.div_rn(value, step)
             if STOCHASTIC:
-                a, c = tl_words(keys, 1, vector, round_number)
-                value = value + (tl_uniform(tl_bits(a, c, j)) - 0.5)
-            value = tl_rint(value) * step
+                a, c = words(keys, 1, vector, round_number)
+                value = value + (uniform(bits(a, c, j)) - 0.5)
+            value = rint(value) * step
         if CLIPS:
             value = tl.where(value > bound, bound, value)
             value = tl.where(value < -bound, -bound, value)
         if NOISY:
-            a, c = tl_words(keys, 0, vector, round_number)
-            value = value + tl_normal(tl_bits(a, c, j)) * sigma
+            a, c = words(keys, 0, vector, round_number)
+            value = value + normal(bits(a, c, j)) * sigma
         if LOSES:
             value = tl.where(value < 0, value * left, value)
         tl.store(u + n.to(tl.int64) * inputs + j, value, mask=inside)
@@ -195,15 +195,15 @@ def _read(
         if LOSES:
             value = tl.where(value < 0, value * left, value)
         if NOISY:
-            a, c = tl_words(keys, 2, vector, round_number)
+            a, c = words(keys, 2, vector, round_number)
             spread = tl.load(of_lines + i, mask=inside, other=0.0) if BY_LINE else sigma
-            value = value + tl_normal(tl_bits(a, c, i)) * spread
+            value = value + normal(bits(a, c, i)) * spread
         if ROUNDS:
             value = tl.div_rn(value, step)
             if STOCHASTIC:
-                a, c = tl_words(keys, 3, vector, round_number)
-                value = value + (tl_uniform(tl_bits(a, c, i)) - 0.5)
-            value = tl_rint(value) * step
+                a, c = words(keys, 3, vector, round_number)
+                value = value + (uniform(bits(a, c, i)) - 0.5)
+            value = rint(value) * step
         if CLIPS:
             over += tl.where(inside & (value > bound), 1, 0)
             if TEST_LOW:
@@ -226,18 +226,15 @@ def look(x: Tensor, wants_sums: bool) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     vectors, inputs = x.shape
     magnitude, largest = x.new_empty(vectors), x.new_empty(vectors)
     sums, nonzero = x.new_empty(vectors if wants_sums else 0), x.new_empty(vectors, dtype=torch.int32)
-    if vectors:
-        _look[(vectors,)](
-            x, magnitude, largest, sums, nonzero, inputs, wants_sums, BLOCK=_width(inputs), enable_fp_fusion=False
-        )
-    return magnitude, largest, sums, nonzero
+    found = magnitude, largest, sums, nonzero
+    launch(_look, (vectors,), x, *found, inputs, wants_sums=wants_sums, BLOCK=_width(inputs))
+    return found
 
 
 def follow(values: Tensor, state: Tensor, decay: Tensor) -> Tensor:
     """Follow a running average of ``values`` (vectors,), whose ``state`` (1,) is changed; decay: (1,) float64."""
     alpha = torch.empty_like(values)
-    if len(values):
-        _follow[(1,)](values, state, alpha, len(values), decay, enable_fp_fusion=False)
+    launch(_follow, (int(len(values) > 0),), values, state, alpha, len(values), decay)
     return alpha
 
 
@@ -253,11 +250,8 @@ def drive(
     u = x.new_empty(len(todo), x.shape[1])
     step, bound, sigma, left, stochastic = converter
     flags = {"ROUNDS": step > 0, "STOCHASTIC": stochastic, "CLIPS": bound > 0, "NOISY": sigma > 0, "LOSES": left != 1}
-    if len(todo):
-        _drive[(len(todo),)](
-            x, todo, factor, keys, first, round_number, x.shape[1], step, bound, sigma, left, u,
-            **flags, BLOCK=_width(x.shape[1]), enable_fp_fusion=False,
-        )  # fmt: skip
+    names, sizes = (keys, first, round_number), (x.shape[1], step, bound, sigma, left)
+    launch(_drive, (len(todo),), x, todo, factor, *names, *sizes, u, **flags, BLOCK=_width(x.shape[1]))
     return u
 
 
@@ -288,9 +282,7 @@ def read_out(
         "ROUNDS": step > 0, "STOCHASTIC": stochastic, "CLIPS": bound > 0, "NOISY": sigma > 0 or of_lines is not None,
         "BY_LINE": of_lines is not None, "LOSES": left != 1, "TEST_LOW": test_low,
     }  # fmt: skip
-    if len(todo):
-        _read[(len(todo),)](
-            sums, todo, factor, wanted, sums if of_lines is None else of_lines, keys, first, round_number, outputs,
-            scale, step, bound, sigma, left, y, clipped, **flags, BLOCK=_width(outputs), enable_fp_fusion=False,
-        )  # fmt: skip
+    given = sums, todo, factor, wanted, sums if of_lines is None else of_lines, keys, first, round_number
+    sizes = outputs, scale, step, bound, sigma, left
+    launch(_read, (len(todo),), *given, *sizes, y, clipped, **flags, BLOCK=_width(outputs))
     return clipped

@@ -28,7 +28,7 @@ ROOMS: dict[str, str] = {
     "kernels.pulses": "arch.contract kernels.base kernels.devices",
     "kernels.triton": "arch.contract kernels.base kernels.devices kernels.pulses",
     "kernels.mvm": "arch.contract kernels.base kernels.triton",
-    "kernels.arrays": "arch.contract kernels.base kernels.devices kernels.pulses kernels.mvm",
+    "kernels.arrays": "arch.contract kernels.base kernels.devices kernels.pulses kernels.mvm kernels.triton",
     "kernels.cells": "arch.contract kernels.base kernels.devices kernels.pulses kernels.mvm kernels.arrays",
     "kernels.tiles": "arch.contract kernels.base kernels.devices kernels.pulses kernels.mvm kernels.arrays kernels.cells",
     "kernels.layers": "arch.contract kernels.base kernels.mvm kernels.tiles",
