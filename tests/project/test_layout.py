@@ -26,11 +26,11 @@ ROOMS: dict[str, str] = {
     "kernels.base": "arch.contract",
     "kernels.devices": "arch.contract kernels.base",
     "kernels.pulses": "arch.contract kernels.base kernels.devices",
-    "kernels.mvm": "arch.contract kernels.base",
-    "kernels.triton": "arch.contract kernels.base kernels.devices kernels.pulses kernels.mvm",
+    "kernels.triton": "arch.contract kernels.base kernels.devices kernels.pulses",
+    "kernels.mvm": "arch.contract kernels.base kernels.triton",
     "kernels.arrays": "arch.contract kernels.base kernels.devices kernels.pulses kernels.mvm kernels.triton",
     "kernels.cells": "arch.contract kernels.base kernels.devices kernels.pulses kernels.mvm kernels.arrays",
-    "kernels.tiles": "arch.contract kernels.devices kernels.pulses kernels.mvm kernels.arrays kernels.cells",
+    "kernels.tiles": "arch.contract kernels.base kernels.devices kernels.pulses kernels.mvm kernels.arrays kernels.cells",
     "kernels.layers": "arch.contract kernels.base kernels.mvm kernels.tiles",
     "kernels.step": (
         "arch.contract kernels.base kernels.devices kernels.pulses kernels.mvm kernels.arrays kernels.cells "
