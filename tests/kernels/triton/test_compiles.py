@@ -11,7 +11,7 @@ import pytest
 
 pytest.importorskip("triton", reason="needs Triton: make test-gpu")
 
-COMPILE = '''
+COMPILE = """
 import sys
 import triton
 from triton.backends.compiler import GPUTarget
@@ -49,7 +49,7 @@ check(drivers._plan, UM=True, UBLM=True, LINES=256, LAST=9)
 check(drivers._fire, ROUND=2, LINES=256)
 check(drivers._count, FLIP=False, LINES=64)
 print("compiled")
-'''
+"""
 
 
 def test_kernels_of_pulses_and_the_steps_of_all_devices_compile_without_fused_products(tmp_path):
