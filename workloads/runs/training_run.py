@@ -49,8 +49,8 @@ def run(inputs: Inputs, progress: Progress, watch: Watch, device_type: str = "cp
 
     Raises InputError if the network cannot learn these data, or diverges.
     """
-    device = torch.device(device_type)
-    if device.type != "cpu":
+    device, elsewhere = torch.device(device_type), device_type != "cpu"
+    if elsewhere:
         _check_device(inputs.experiment)
     experiment, digital, placement, cells = inputs.experiment, inputs.digital, inputs.placement, inputs.cells
     assert isinstance(cells, UnitCells)
@@ -67,16 +67,16 @@ def run(inputs: Inputs, progress: Progress, watch: Watch, device_type: str = "cp
         warnings.simplefilter("ignore", ClippedWeights)  # said of the first one
         tried = twin(ActivityLog())
     dry_run(digital, tried, batches)
-    analog.to(device)
+    if elsewhere:
+        analog.to(device)
     refresh = experiment.refresh.every if experiment.refresh else None
     optimizer, stale = AnalogSGD(analog, 1.0), None
     if experiment.schedule == "asynchronous":
         stale = StaleLearning(analog, optimizer, log, meter.plan, management)
     coupling = Coupling(analog, meter, log.take if stale is None else stale.take, experiment.elapse, refresh)
     reference = Training("digital", digital, torch.optim.SGD(digital.parameters(), 1.0))
-    on_chip = Training(
-        "analog", analog, optimizer, log, coupling, votes=experiment.sharing.votes, stale=stale, device=device
-    )
+    votes = experiment.sharing.votes
+    on_chip = Training("analog", analog, optimizer, log, coupling, votes=votes, stale=stale, device=device)
     for stage in (reference, on_chip):
         stage.told = progress.epoch
         if stage.stale is None:
@@ -92,7 +92,8 @@ def run(inputs: Inputs, progress: Progress, watch: Watch, device_type: str = "cp
 
     if stale is not None:
         on_chip.compiled = stale.said()
-    analog.to("cpu")
+    if elsewhere:
+        analog.to("cpu")
     with surrounding():
         disturbed = robustness.disturbed(
             {"test_error": analog, "test_error_floating_point": digital},
@@ -133,8 +134,8 @@ def _check_device(experiment: Experiment) -> None:
     """Refuse what is computed on the CPU only."""
     if experiment.schedule == "asynchronous":
         raise InputError(
-            "--device-type: cuda was given with schedule 'asynchronous', whose weights of the past are kept on the CPU; "
-            "accepted is cpu, or another schedule"
+            "--device-type: cuda was given with schedule 'asynchronous', whose weights of the past are kept on the "
+            "CPU; accepted is cpu, or another schedule"
         )
 
 
