@@ -51,6 +51,7 @@ class Step(NamedTuple):
     choose: Any
 
 
+@cache
 def why_not(step: Callable[..., Any], parameters: int) -> str | None:
     """Say why a step cannot be translated, in words; None if it can.
 
@@ -160,8 +161,9 @@ class _Translation:
         match statement:
             case ast.Expr(value=ast.Constant(value=str())):
                 return
-            case ast.Assign(targets=[ast.Name(id=name)], value=value) | ast.AnnAssign(
-                target=ast.Name(id=name), value=ast.expr() as value
+            case (
+                ast.Assign(targets=[ast.Name(id=name)], value=value)
+                | ast.AnnAssign(target=ast.Name(id=name), value=ast.expr() as value)
             ):
                 self._assign(name, self._value(value))
             case ast.Assign(targets=[ast.Tuple(elts=targets)], value=ast.Tuple(elts=values)) if len(targets) == len(

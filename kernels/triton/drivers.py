@@ -1,8 +1,8 @@
 """The drivers of an array in kernels: slots and gains of every vector, and packed trains of bits.
 
-The same numbers as `rpusim.kernels.pulses.drivers`, laid out for programs that run side by side: each vector begins with
-a word of its own, so that nobody has to know how many slots the others have, and the host need not wait to learn it.
-Slot k of vector b is bit k mod 32 of word k // 32 of (vectors, words, lines); a line's sign is that of its value.
+The same numbers as `rpusim.kernels.pulses.drivers`, laid out for programs that run side by side: each vector begins
+with a word of its own, so that nobody has to know how many slots the others have, and the host need not wait to learn
+it. Slot k of vector b is bit k mod 32 of word k // 32 of (vectors, words, lines); a line's sign is that of its value.
 """
 
 from __future__ import annotations
@@ -63,8 +63,8 @@ def _top(values: Any, length: Any, LINES: tl.constexpr) -> Any:
 
 @jit
 def _plan(
-    x: Any, d: Any, settings: Any, table: Any, bad: Any, gain_d: Any, gain_x: Any, vectors: Any, rows: Any, columns: Any,
-    UM: tl.constexpr, UBLM: tl.constexpr, LINES: tl.constexpr, LAST: tl.constexpr,
+    x: Any, d: Any, settings: Any, table: Any, bad: Any, gain_d: Any, gain_x: Any, vectors: Any, rows: Any,
+    columns: Any, UM: tl.constexpr, UBLM: tl.constexpr, LINES: tl.constexpr, LAST: tl.constexpr,
 ) -> None:  # fmt: skip
     """Find slots and gains of a vector, as `trains.train_gains` does, in float64."""
     b = tl.program_id(0)
@@ -112,8 +112,8 @@ def chance_of(value: Any, gain: Any, step: Any, rounding: Any, line: Any, ROUND:
 
 @jit
 def _fire(
-    values: Any, gain: Any, slots: Any, bad: Any, rounding: Any, firing: Any, step: Any, out: Any, length: Any, words: Any,
-    ROUND: tl.constexpr, LINES: tl.constexpr,
+    values: Any, gain: Any, slots: Any, bad: Any, rounding: Any, firing: Any, step: Any, out: Any, length: Any,
+    words: Any, ROUND: tl.constexpr, LINES: tl.constexpr,
 ) -> None:  # fmt: skip
     """Draw the bits of some lines for one vector."""
     b, line = tl.program_id(0).to(tl.int64), tl.program_id(1) * LINES + tl.arange(0, LINES)
@@ -262,14 +262,18 @@ def count_lines(
     """
     train = slots[:, None].float()
     places = (ACTIVE_ROWS, ROW_PULSES), (ACTIVE_COLUMNS, COLUMN_PULSES)
-    for values, gain, words, step, way, (active, fired) in zip((d, x), gains, rounded, steps, ways, places, strict=True):
+    for values, gain, words, step, way, (active, fired) in zip(
+        (d, x), gains, rounded, steps, ways, places, strict=True
+    ):
         chance = values.abs() * gain[:, None]
         if way:
             # Divided by a tensor: a GPU multiplies by the reciprocal of a number.
             whole = torch.full_like(chance, step)
             number = chance / whole
             if way > 1:
-                random = base.bits(words.long()[:, None] & 0xFFFFFFFF, 0, torch.arange(values.shape[1], device=x.device))
+                random = base.bits(
+                    words.long()[:, None] & 0xFFFFFFFF, 0, torch.arange(values.shape[1], device=x.device)
+                )
                 number = number + (base.uniform(random) - 0.5)
             chance = torch.round(number) * whole
         pulses = torch.minimum(torch.round(chance * train), train)

@@ -173,9 +173,9 @@ def coincide(
     """Apply the coincidences of trains to the weights (rows, columns), in place.
 
     cells: ``Cells.pulse``. taken: pulses of every cell, raised here; None: nobody counts. x: (vectors, columns), d:
-    (vectors, rows). trains: of rows and columns, as `drivers.fire` draws them. slots: (vectors,). bad: as `drivers.plan`
-    returns it. noise_words: (vectors, 2). sigma: noise of one pulse, relative to the mean step. step, parameters: of the
-    device. flip: the learning rate is negative. only_up: down pulses do nothing.
+    (vectors, rows). trains: of rows and columns, as `drivers.fire` draws them. slots: (vectors,). bad: as
+    `drivers.plan` returns it. noise_words: (vectors, 2). sigma: noise of one pulse, relative to the mean step. step,
+    parameters: of the device. flip: the learning rate is negative. only_up: down pulses do nothing.
     """
     rows, columns = weights.shape
     launch(

@@ -35,9 +35,15 @@ def runs_on(tensor: torch.Tensor) -> bool:
 
 
 def jit(function: Callable[..., Any]) -> Any:
-    """Make a Triton function of a Python one; it needs Triton."""
-    import triton
+    """Make a Triton function of a Python one; it needs Triton.
 
+    Triton's compiler looks the names of annotations up, and refuses those that are not its own: "Any" becomes one.
+    """
+    import triton
+    import triton.language
+
+    if "Any" in function.__globals__:
+        function.__globals__["Any"] = triton.language.tensor
     return triton.jit(function)
 
 

@@ -13,7 +13,7 @@ from rpusim.kernels.base.rng import Purpose, key
 from rpusim.kernels.devices.base import Cells, Device, PulsedDevice
 from rpusim.kernels.devices.variation import parameters_per_step
 from rpusim.kernels.pulses import specification
-from rpusim.kernels.pulses.counts import COINCIDENCES_DOWN, SLOTS, UpdateCounts
+from rpusim.kernels.pulses.counts import SLOTS, UpdateCounts
 from rpusim.kernels.pulses.specification import both_signs
 from rpusim.kernels.pulses.trains import PulseType, UpdateParameters, not_finite
 from rpusim.kernels.triton import devices, drivers, exact, rng
@@ -147,7 +147,7 @@ class _Sent:
         noise = self._words(False, Purpose.PULSE_NOISE, first, x)
         mean = self._parameters.pulse_type is PulseType.MEAN_COUNT
         exact.counted(
-            self._weights, self._cells, self._taken, x, d, gains, table, slots, bad, rounding, (of_d, of_x), ways, noise,
-            self._sigma, self._step, self._number, self._flip, self._only_up, mean,
+            self._weights, self._cells, self._taken, x, d, gains, table, slots, bad, rounding, (of_d, of_x), ways,
+            noise, self._sigma, self._step, self._number, self._flip, self._only_up, mean,
         )  # fmt: skip
         drivers.count_lines(x, d, gains, slots, rounding, (of_d, of_x), ways, table)
