@@ -31,7 +31,7 @@ from rpusim.kernels.pulses.execution import Way, way_of
 from rpusim.kernels.pulses.half_select import disturb, half_selected
 from rpusim.kernels.pulses.recorder import Recorder
 from rpusim.kernels.pulses.trains import Execution, PulseType, UpdateParameters
-from rpusim.kernels.triton import devices as translation
+from rpusim.kernels.triton.devices import why_not
 
 Tensor = torch.Tensor
 # Fields of the cells, and the buffers that hold them.
@@ -327,7 +327,7 @@ class DeviceArray(torch.nn.Module):
         """Why the device's step is no function of a kernel; None if it is, or if there are no steps."""
         if not isinstance(self.device, PulsedDevice):
             return None
-        return translation.why_not(self.device.step, parameters_per_step(self.cells.pulse))
+        return why_not(self.device.step, parameters_per_step(self.cells.pulse))
 
     @property
     def before(self) -> write_noise.Before | None:

@@ -9,8 +9,8 @@ Where inputs come bit by bit in two's complement, or weights are cut over severa
 conversions, whose results are put together digitally (`conversions`).
 
 `multiply` drives the passes and decides; the *stages* do the arithmetic: `specification` (everything; any device; the
-specification), or `compiled` and `compiled_conversions` (the common subset, compiled). On a GPU `by_triton` does both for
-the common subset. All share the one matrix product in the middle.
+specification), or `compiled` and `compiled_conversions` (the common subset, compiled). On a GPU `by_triton` does both
+for the common subset. All share the one matrix product in the middle.
 
 Noise, bound and update management: Gokmen, Onen & Haensch, Front. Neurosci. 11:538 (2017). Pipeline as in Rasch et al.,
 "A flexible and fast PyTorch toolkit for simulating training and inference on analog crossbar arrays" (2021).

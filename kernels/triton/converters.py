@@ -7,18 +7,15 @@ vector, pass, line), so that which vectors are launched together, and in which o
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import torch
-import triton
 import triton.language as tl
 
-from rpusim.kernels.triton.language import launch
+from rpusim.kernels.triton.language import jit, launch
 from rpusim.kernels.triton.rng import bits, line_words, normal, rint, uniform
 
 Tensor = torch.Tensor
-jit: Callable[..., Any] = triton.jit(do_not_specialize=["first", "round_number", "vectors"])
 _WIDEST = 1024
 """Lines that a program takes at a time."""
 

@@ -17,6 +17,7 @@ import linecache
 import textwrap
 from collections.abc import Callable
 from functools import cache
+from importlib import import_module
 from types import FunctionType
 from typing import Any, NamedTuple
 
@@ -69,7 +70,6 @@ def translated(step: Callable[..., Any], parameters: int) -> Step:
     """Translate a step for kernels; arguments as for `why_not`, which has said None. It needs Triton."""
     import triton.language as tl
 
-    from rpusim.kernels.triton import elementwise as functions
     from rpusim.kernels.triton.language import jit
 
     lines = _sources(step, parameters)
@@ -82,7 +82,11 @@ def translated(step: Callable[..., Any], parameters: int) -> Step:
         f"def choose(condition, first, other):\n    return ({chosen},)\n",
     ]
     names: dict[str, Any] = {"tl": tl, "__name__": __name__}
-    names |= {name: value for name, value in vars(functions).items() if not name.startswith("_")}
+    names |= {
+        name: value
+        for name, value in vars(import_module("rpusim.kernels.triton.elementwise")).items()
+        if not name.startswith("_")
+    }
     for source in sources:
         _define(source, names, jit)
     return Step(names["step"], names["read"], names["choose"])

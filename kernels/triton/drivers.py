@@ -14,7 +14,7 @@ from typing import Any
 import torch
 import triton.language as tl
 
-from rpusim.kernels.base import rng as base
+from rpusim.kernels.base import rng
 from rpusim.kernels.pulses.counts import (
     ACTIVE_COLUMNS,
     ACTIVE_ROWS,
@@ -271,10 +271,8 @@ def count_lines(
             whole = torch.full_like(chance, step)
             number = chance / whole
             if way > 1:
-                random = base.bits(
-                    words.long()[:, None] & 0xFFFFFFFF, 0, torch.arange(values.shape[1], device=x.device)
-                )
-                number = number + (base.uniform(random) - 0.5)
+                random = rng.bits(words.long()[:, None] & 0xFFFFFFFF, 0, torch.arange(values.shape[1], device=x.device))
+                number = number + (rng.uniform(random) - 0.5)
             chance = torch.round(number) * whole
         pulses = torch.minimum(torch.round(chance * train), train)
         table[active] = (pulses > 0).sum(1)

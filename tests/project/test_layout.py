@@ -30,7 +30,9 @@ ROOMS: dict[str, str] = {
     "kernels.mvm": "arch.contract kernels.base kernels.triton",
     "kernels.arrays": "arch.contract kernels.base kernels.devices kernels.pulses kernels.mvm kernels.triton",
     "kernels.cells": "arch.contract kernels.base kernels.devices kernels.pulses kernels.mvm kernels.arrays",
-    "kernels.tiles": "arch.contract kernels.base kernels.devices kernels.pulses kernels.mvm kernels.arrays kernels.cells",
+    "kernels.tiles": (
+        "arch.contract kernels.base kernels.devices kernels.pulses kernels.mvm kernels.arrays kernels.cells"
+    ),
     "kernels.layers": "arch.contract kernels.base kernels.mvm kernels.tiles",
     "kernels.step": (
         "arch.contract kernels.base kernels.devices kernels.pulses kernels.mvm kernels.arrays kernels.cells "

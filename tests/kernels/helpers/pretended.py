@@ -20,7 +20,17 @@ _WRAPPER: Any = torch.Tensor._make_wrapper_subclass
 _GPU = torch.device("cuda", 0)
 _ARRAYS = ("numpy", "__array__", "data_ptr")
 _NUMBERS = ("item", "tolist", "nonzero", "__bool__", "__float__", "__int__", "__index__")
-_ANYWHERE = ("copy_", "__set__", "set_", "__repr__", "__getitem__", "__setitem__", "index_put_", "is_set_to", "_has_compatible_shallow_copy_type")
+_ANYWHERE = (
+    "copy_",
+    "__set__",
+    "set_",
+    "__repr__",
+    "__getitem__",
+    "__setitem__",
+    "index_put_",
+    "is_set_to",
+    "_has_compatible_shallow_copy_type",
+)
 """Functions that take tensors of both places, or see to it themselves."""
 
 
@@ -87,7 +97,8 @@ class PretendedGPU(TorchFunctionMode):
             raise AssertionError(f"{name} of a tensor on a GPU")
         if there and name in _NUMBERS:
             self.waits.append(name)
-        here = [each for each in tensors if not _on_gpu(each) and each.dim() and type(each) in (torch.Tensor, torch.nn.Parameter)]
+        plain = [each for each in tensors if type(each) in (torch.Tensor, torch.nn.Parameter)]
+        here = [each for each in plain if not _on_gpu(each) and each.dim()]
         if there and here and name not in _ANYWHERE:
             shapes = [tuple(each.shape) for each in here]
             raise AssertionError(f"{name} of tensors on a GPU and of {shapes} on the CPU")
@@ -135,4 +146,3 @@ class PretendedGPU(TorchFunctionMode):
         if there != _on_gpu(first) and found is first:
             found = first.clone()
         return found if there == _on_gpu(found) else _mark(found, there)
-

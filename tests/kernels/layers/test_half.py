@@ -149,10 +149,10 @@ def test_a_step_whose_scaled_errors_overflow_sends_no_pulses(where):
     before = copy.deepcopy([part.get_weights()[0] for part in (network[0], network[2])])
     scaler, optimizer = torch.amp.GradScaler("cpu", init_scale=2.0**40), AnalogSGD(network, 0.1)
     x = torch.randn(7, 6)
+    # 2^40 is beyond float16, so that errors between layers are infinite.
+    loss = network(x.half()).float().square().sum()
     if where == "loss":
         loss = network(x).sum() * float("inf")
-    else:  # 2^40 is beyond float16, so that errors between layers are infinite
-        loss = network(x.half()).float().square().sum()
     scaler.scale(loss).backward()
     scaler.step(optimizer)
     scaler.update()

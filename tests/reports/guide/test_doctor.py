@@ -61,9 +61,9 @@ def test_which_way_tensors_on_a_gpu_take_is_said(rpusim):
 
 
 def test_bytes_of_a_weight_are_those_of_its_arrays():
-    """A cell of reram-es has a weight, bounds, steps up and down and more, of 4 bytes each; Tiki-Taka has two arrays."""
+    """A cell of reram-es has a weight, bounds and steps up and down, of 4 bytes each; Tiki-Taka has two arrays."""
     plain, transfer = (accelerator.bytes_per_cell(name) for name in ("reram-es", "tiki-taka-reram-es"))
-    assert plain >= 5 * 4 and transfer >= 2 * plain
+    assert plain >= 5 * 4 and transfer == pytest.approx(2 * plain, rel=1e-3)
 
 
 @pytest.mark.parametrize(("written", "numbers"), [("2.13.0+cpu", (2, 13, 0)), ("1.2rc1", (1, 2, 1)), ("", ())])
