@@ -347,7 +347,8 @@ class UnitCell(torch.nn.Module, ABC):
 
     def way(self, index: int) -> Way | None:
         """Say how the pulses of one array, by its number, are computed; None if it takes none."""
-        return self._arrays[index].way(self.site.update)
+        way: Way | None = self._arrays[index].way(self.site.update)
+        return way
 
     def pulse(self, index: int, x: Tensor, d: Tensor, learning_rate: float, **options: Any) -> UpdateCounts:
         """Pulse one array, with the numbers of pulses that follow from the cell's granularity, not from its own.

@@ -237,7 +237,8 @@ class BitSlicedCell(UnitCell):
         return (value.abs()[:, None] >> places & self.p.slices.top) * value.sign()[:, None]
 
     def way(self, index: int) -> Way | None:
-        return self._arrays[index].way(self._trains)
+        way: Way | None = self._arrays[index].way(self._trains)
+        return way
 
     def update(self, x: Tensor, d: Tensor, learning_rate: float) -> CellActivity:
         vectors, start, every = len(x), self.counters["updates"], self.p.resolve_every

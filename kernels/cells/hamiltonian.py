@@ -152,7 +152,8 @@ class HamiltonianCell(UnitCell):
         self.counters["updates"] = 0
 
     def way(self, index: int) -> Way | None:
-        return self._arrays[index].way((self.site.update, self.transfer_update)[index])
+        way: Way | None = self._arrays[index].way((self.site.update, self.transfer_update)[index])
+        return way
 
     def update(self, x: Tensor, d: Tensor, learning_rate: float) -> CellActivity:
         vectors, start, period = len(x), self.counters["updates"], self.h.transfer_every

@@ -133,7 +133,9 @@ class _Translation:
         (definition,) = tree.body
         if not isinstance(definition, ast.FunctionDef) or definition.decorator_list:
             raise Untranslatable(f"{function.__name__} is no plain function")
-        self._definition, self._groups, self._lines = definition, {}, []  # type: ignore[var-annotated]
+        self._definition = definition
+        self._groups: dict[str, list[str]] = {}
+        self._lines: list[str] = []
         self._known: set[str] = set()
 
     def write(self) -> None:

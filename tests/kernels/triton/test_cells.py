@@ -19,6 +19,7 @@ from rpusim.kernels import (
     IOParameters,
     MixedPrecision,
     OneSided,
+    Slices,
     SoftBounds,
     Transfer,
     UpdateParameters,
@@ -47,7 +48,7 @@ def _as_it_comes(kind):
     """The cell without options, but for fewer pulses where it is calibrated."""
     cell = CELLS[kind]()
     if isinstance(cell, BitSliced):
-        return replace(cell, resolve_every=3)
+        return replace(cell, slices=Slices(4, 2), resolve_every=2, x_bits=2, d_bits=2)  # the interpreter is slow
     return replace(cell, zero_shift_pairs=5) if cell.calibration_pairs else cell
 
 
