@@ -198,10 +198,11 @@ def test_importing_rpusim_does_not_import_torch_or_numba() -> None:
     ("floor", "never"), [("arch", "torch"), ("kernels", "simpy")], ids=["arch-without-torch", "kernels-without-simpy"]
 )
 def test_a_floor_runs_without(floor: str, never: str) -> None:
-    here = {name: path for name, path in MODULES.items() if name.split(".")[0] == floor}
-    if find_spec("triton") is None:  # an extra, without which nobody imports the files with kernels
-        here = {name: path for name, path in here.items() if not name.startswith("kernels.triton.")}
-    inside = ", ".join(f"rpusim.{name}" for name in here)
+    # Triton is an extra, without which nobody imports its kernels.
+    kernels_of_triton = "kernels.triton." if find_spec("triton") is None else "none"
+    inside = ", ".join(
+        f"rpusim.{name}" for name in MODULES if name.split(".")[0] == floor and not name.startswith(kernels_of_triton)
+    )
     assert fresh(f"import sys, {inside}; print({never!r} in sys.modules)") == "False"
 
 

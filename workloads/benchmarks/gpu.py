@@ -91,7 +91,7 @@ def step_of(
     def step() -> None:
         optimizer.zero_grad()
         outputs = model(x)
-        nn.functional.nll_loss(outputs.reshape(-1, outputs.shape[-1]), y.reshape(-1)).backward()
+        torch.autograd.backward(nn.functional.nll_loss(outputs.reshape(-1, outputs.shape[-1]), y.reshape(-1)))
         optimizer.step()
         if device == "cuda":
             torch.cuda.synchronize()
