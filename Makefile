@@ -5,6 +5,10 @@ ENVIRONMENT ?= .venv
 PACKAGE ?= --editable .[dev]
 BIN := $(ENVIRONMENT)/bin
 DOCS ?= .venv-docs
+GPU ?= .venv-gpu
+# Where torch brings no Triton itself, as its builds for CUDA do, in a version of their own.
+TRITON ?= triton==3.9.0
+GPU_TESTS ?= tests/kernels/triton tests/kernels/layers/test_half.py
 EXTRA := 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["project"]["optional-dependencies"]["docs"])'
 # The CPU build of torch has a package index of its own; where that cannot be reached, pip goes on with what it finds.
 TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
@@ -13,9 +17,10 @@ N ?= 20
 SEED ?= 0
 ROOM ?=
 LINKS := mkdir -p tests/.dev/rpusim && cd tests/.dev/rpusim && ln -sfn $(addprefix ../../../,$(MEMBERS)) .
+GPU_PIP := $(GPU)/bin/python -m pip --disable-pip-version-check --quiet
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: run test test-slow lint types mutants fuzz shipped docs wheel environment clean
+.PHONY: run test test-slow test-gpu lint types mutants fuzz shipped docs wheel environment clean
 
 run: environment
 	$(BIN)/rpusim run
@@ -26,6 +31,20 @@ test: environment
 
 test-slow: environment
 	$(BIN)/python -m pytest -m slow
+
+# On the GPU where torch sees one, else in Triton's interpreter, which runs kernels on tensors of the CPU.
+test-gpu: $(GPU)/ready
+	interpreted=$$($(GPU)/bin/python -c "import torch; print(int(not torch.cuda.is_available()))") && \
+	TRITON_INTERPRET=$$interpreted $(GPU)/bin/python -m pytest $(GPU_TESTS) --hypothesis-seed=0
+
+# With a GPU, name the torch that fits it: make test-gpu TORCH_INDEX=https://download.pytorch.org/whl/cu128
+$(GPU)/ready: pyproject.toml constraints.txt
+	$(LINKS)
+	$(PYTHON) -m venv $(GPU)
+	$(GPU_PIP) install --constraint constraints.txt --retries 0 --extra-index-url $(TORCH_INDEX) torch
+	$(GPU)/bin/python -c "import triton" 2> /dev/null || $(GPU_PIP) install $(TRITON)
+	$(GPU_PIP) install --constraint constraints.txt --editable .[gpu] pytest hypothesis
+	touch $@
 
 lint: environment
 	$(BIN)/ruff check .
@@ -73,4 +92,4 @@ $(ENVIRONMENT)/ready: pyproject.toml constraints.txt
 	touch $@
 
 clean:
-	rm -rf $(ENVIRONMENT) $(DOCS) dist runs site
+	rm -rf $(ENVIRONMENT) $(DOCS) $(GPU) dist runs site

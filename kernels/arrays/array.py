@@ -21,13 +21,17 @@ from rpusim.arch.contract import checks
 from rpusim.errors import InputError
 from rpusim.kernels.arrays.leakage import SHORT, leak
 from rpusim.kernels.base import rng
+from rpusim.kernels.base.paths import path_at
 from rpusim.kernels.base.rng import Purpose
 from rpusim.kernels.devices import Cells, Device, ExactDevice, PulsedDevice
+from rpusim.kernels.devices.variation import parameters_per_step
 from rpusim.kernels.pulses import compiled, specification, write_noise
 from rpusim.kernels.pulses.counts import UpdateCounts
+from rpusim.kernels.pulses.execution import Way, way_of
 from rpusim.kernels.pulses.half_select import disturb, half_selected
 from rpusim.kernels.pulses.recorder import Recorder
-from rpusim.kernels.pulses.trains import PulseType, UpdateParameters
+from rpusim.kernels.pulses.trains import Execution, PulseType, UpdateParameters
+from rpusim.kernels.triton.devices import why_not
 
 Tensor = torch.Tensor
 # Fields of the cells, and the buffers that hold them.
@@ -38,8 +42,8 @@ _COUNTERS = ("updates", "steps", "redraws", "resets", "drifts")
 class DeviceArray(torch.nn.Module):
     """``rows`` x ``columns`` cells of one device.
 
-    device: what the cells are. stream: integers that name the array to the random numbers. path: "numba" (compiled, on
-    the CPU) or "torch" (the specification; any torch device). reach: (rows, columns) what of a step a pulse makes in
+    device: what the cells are. stream: integers that name the array to the random numbers. path: how numbers are
+    computed, see `rpusim.kernels.base.paths`. reach: (rows, columns) what of a step a pulse makes in
     each cell; None: all of it. half_select: what of a step a pulse on one of its lines makes, see `pulses.half_select`.
     Attributes: weights (rows, columns) float32 without unit, as reads see them; persistent, the same without write
     noise, or None if the device has none; cells, their frozen parameters; clock, the seconds that `elapse` let pass;
@@ -189,7 +193,12 @@ class DeviceArray(torch.nn.Module):
             if before is not None:
                 before.keep(stored)
             pairs = x, d, learning_rate, parameters, self.stream, first
-            counts = specification.update(stored, self.cells, device, *pairs, lines, only_up, taken, self.recorder)
+            if self.path_now == "triton" and self._untranslated is None:
+                from rpusim.kernels.triton import update
+
+                counts = update.update(stored, self.cells, device, *pairs, lines, only_up, taken)
+            else:
+                counts = specification.update(stored, self.cells, device, *pairs, lines, only_up, taken, self.recorder)
         self.counters["updates"] += x.shape[0]
         if before is not None:
             self.show(before)
@@ -302,9 +311,23 @@ class DeviceArray(torch.nn.Module):
 
     @property
     def path_now(self) -> str:
-        """The path that is taken where the weights lie now: the compiled one needs the CPU."""
+        """The path that is taken where the weights lie now, see `rpusim.kernels.base.paths`."""
         weights = self._buffers["weights"]
-        return self.path if weights is not None and weights.is_cpu and self.recorder is None else "torch"
+        return "torch" if weights is None or self.recorder is not None else path_at(self.path, weights)
+
+    def way(self, parameters: UpdateParameters) -> Way | None:
+        """Say how pulses are computed where the weights lie now; None if the array takes none."""
+        found, path = way_of(self.device, parameters, self.path_now), self.path_now
+        if found is None or path != "triton" or self._untranslated is None:
+            return found
+        return Way(Execution.EXACT, f"no kernel for a GPU, so that torch computes them: {self._untranslated}")
+
+    @property
+    def _untranslated(self) -> str | None:
+        """Why the device's step is no function of a kernel; None if it is, or if there are no steps."""
+        if not isinstance(self.device, PulsedDevice):
+            return None
+        return why_not(self.device.step, parameters_per_step(self.cells.pulse))
 
     @property
     def before(self) -> write_noise.Before | None:

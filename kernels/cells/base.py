@@ -35,7 +35,7 @@ from rpusim.kernels.arrays.array import DeviceArray
 from rpusim.kernels.base import rng
 from rpusim.kernels.devices import Device, PulsedDevice
 from rpusim.kernels.pulses.counts import PULSE_COLUMNS, UpdateCounts
-from rpusim.kernels.pulses.execution import Way, way_of
+from rpusim.kernels.pulses.execution import Way
 from rpusim.kernels.pulses.trains import UpdateParameters
 
 Tensor = torch.Tensor
@@ -347,7 +347,8 @@ class UnitCell(torch.nn.Module, ABC):
 
     def way(self, index: int) -> Way | None:
         """Say how the pulses of one array, by its number, are computed; None if it takes none."""
-        return way_of(self._arrays[index].device, self.site.update, self.path_now)
+        way: Way | None = self._arrays[index].way(self.site.update)
+        return way
 
     def pulse(self, index: int, x: Tensor, d: Tensor, learning_rate: float, **options: Any) -> UpdateCounts:
         """Pulse one array, with the numbers of pulses that follow from the cell's granularity, not from its own.

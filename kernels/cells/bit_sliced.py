@@ -50,7 +50,7 @@ from rpusim.kernels.devices import Cells, Device, PulsedDevice
 from rpusim.kernels.mvm.periphery import IOParameters
 from rpusim.kernels.mvm.slices import Encoding, SlicedCells, Slices
 from rpusim.kernels.pulses.counts import UpdateCounts
-from rpusim.kernels.pulses.execution import Way, way_of
+from rpusim.kernels.pulses.execution import Way
 from rpusim.kernels.pulses.trains import PulseType, UpdateParameters
 
 Tensor = torch.Tensor
@@ -237,7 +237,8 @@ class BitSlicedCell(UnitCell):
         return (value.abs()[:, None] >> places & self.p.slices.top) * value.sign()[:, None]
 
     def way(self, index: int) -> Way | None:
-        return way_of(self._arrays[index].device, self._trains, self.path_now)
+        way: Way | None = self._arrays[index].way(self._trains)
+        return way
 
     def update(self, x: Tensor, d: Tensor, learning_rate: float) -> CellActivity:
         vectors, start, every = len(x), self.counters["updates"], self.p.resolve_every

@@ -53,7 +53,7 @@ from rpusim.kernels.cells.base import (
 )
 from rpusim.kernels.devices import Device
 from rpusim.kernels.mvm.multiply import IOParameters
-from rpusim.kernels.pulses.execution import Way, way_of
+from rpusim.kernels.pulses.execution import Way
 from rpusim.kernels.pulses.specification import UpdateCounts, UpdateParameters
 
 Tensor = torch.Tensor
@@ -152,7 +152,8 @@ class HamiltonianCell(UnitCell):
         self.counters["updates"] = 0
 
     def way(self, index: int) -> Way | None:
-        return way_of(self._arrays[index].device, (self.site.update, self.transfer_update)[index], self.path_now)
+        way: Way | None = self._arrays[index].way((self.site.update, self.transfer_update)[index])
+        return way
 
     def update(self, x: Tensor, d: Tensor, learning_rate: float) -> CellActivity:
         vectors, start, period = len(x), self.counters["updates"], self.h.transfer_every

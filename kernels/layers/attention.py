@@ -114,11 +114,13 @@ class Attention(torch.nn.Module):
         q, k, v = (x.unflatten(2, (self.num_heads, self.head_dim)).transpose(1, 2) for x in (q, k, v))
         scores = q @ k.transpose(2, 3) / math.sqrt(self.head_dim)
         if key_padding_mask is not None:
-            mask = _added("key_padding_mask", key_padding_mask, [(len(q), key.shape[1])], len(more))
+            accepted: list[tuple[int, ...]] = [(len(q), key.shape[1])]
+            mask = _added("key_padding_mask", key_padding_mask, accepted, len(more), scores.dtype)
             scores = scores + mask[:, None, None]
         if attn_mask is not None:
             scored = query.shape[1], key.shape[1]
-            mask = _added("attn_mask", attn_mask, [scored, (len(q) * self.num_heads, *scored)], len(more))
+            accepted = [scored, (len(q) * self.num_heads, *scored)]
+            mask = _added("attn_mask", attn_mask, accepted, len(more), scores.dtype)
             scores = scores + (mask if mask.dim() == 2 else mask.reshape(len(q), self.num_heads, *mask.shape[1:]))
         weights = functional.dropout(scores.softmax(3), self.dropout, self.training)
         y = self.out_proj((weights @ v).transpose(1, 2).flatten(2))
@@ -177,11 +179,11 @@ class AnalogMultiheadAttention(Attention):
         return _PROJECTIONS
 
 
-def _added(field: str, mask: Tensor, accepted: Sequence[tuple[int, ...]], more: int) -> Tensor:
+def _added(field: str, mask: Tensor, accepted: Sequence[tuple[int, ...]], more: int, dtype: torch.dtype) -> Tensor:
     """Turn a mask into what it adds to the scores: nothing for the keys that are no positions, which come last."""
     if tuple(mask.shape) not in accepted:
         shapes = " or ".join(map(str, accepted))
         raise InputError(f"{field}: a shape of {tuple(mask.shape)} was given; accepted is {shapes}")
     if mask.dtype is torch.bool:
-        mask = torch.zeros(mask.shape, device=mask.device).masked_fill(mask, -math.inf)
-    return functional.pad(mask, (0, more))
+        mask = torch.zeros(mask.shape, device=mask.device, dtype=dtype).masked_fill(mask, -math.inf)
+    return functional.pad(mask.to(dtype), (0, more))

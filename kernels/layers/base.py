@@ -413,6 +413,7 @@ class AnalogLayer(ArrayModule, ABC):
                 f"layer {self.layer}: an input of {x.dtype} was given; accepted are floating-point numbers"
             )
         self._check_transforms(x)
+        given = x.dtype
         # They also make autograd call backward where the input needs no gradient, as in the first layer.
         handles: list[Tensor | None] = [self._handle(name) for name in self._parts]
         handles += [None] * (2 - len(handles))
@@ -420,11 +421,11 @@ class AnalogLayer(ArrayModule, ABC):
         if self.input_range is None:
             y = analog_product(x, *handles, self, step, clipped, *self.trained)
         else:
-            x, limit = self.input_range(x, clipped)
+            x, limit = self.input_range(x.float() if x.dtype.itemsize < 4 else x, clipped)
             y = analog_product(x, *handles, self, step, clipped, *self.trained) * limit
         if self.out_scale is not None:
             y = y * self.out_scale
         bias = self.bias if self._digital_bias else None
         if bias is not None:
             y = y + bias
-        return y if y.dtype is x.dtype else y.to(x.dtype)
+        return y if y.dtype is given else y.to(given)

@@ -11,6 +11,7 @@ from torch.optim import optimizer as of_torch
 
 from rpusim.arch.contract import checks
 from rpusim.errors import InputError
+from rpusim.kernels.base.precision import casts, exactly
 from rpusim.kernels.layers.base import AnalogLayer
 from rpusim.kernels.layers.gradient import ArrayWeights, on_arrays
 
@@ -122,8 +123,17 @@ class AnalogSGD(torch.optim.Optimizer):
             with torch.enable_grad():
                 loss = closure()
         with torch._C.DisableTorchFunctionSubclass():
-            self._step()
+            if casts():
+                with exactly(self._device()):
+                    self._step()
+            else:
+                self._step()
         return loss
+
+    def _device(self) -> torch.device:
+        """Return where the first parameter is."""
+        device: torch.device = self.param_groups[0]["params"][0].device
+        return device
 
     def _step(self) -> None:
         """Train the digital parameters, send the pairs that wait, and end the mini-batch of every layer and log."""

@@ -16,6 +16,7 @@ from torch.nn import functional
 
 from rpusim.arch.contract import checks
 from rpusim.errors import InputError
+from rpusim.kernels.base.precision import exactly
 from rpusim.kernels.layers.base import AnalogLayer
 from rpusim.kernels.layers.shared import used
 from rpusim.kernels.tiles.tile import LayerConfig
@@ -124,12 +125,14 @@ class AnalogTransposed(AnalogLayer):
                 f"{self.in_channels}, and {self.axes} sizes)"
             )
         more = self.output_padding if output_size is None else self._more(x.shape[2:], output_size)
-        parts = self._product(x).reshape(len(x), *x.shape[2:], self.rows).movedim(-1, 1)
+        single = x.float() if x.is_floating_point() else x
+        parts = self._product(single).reshape(len(x), *x.shape[2:], self.rows).movedim(-1, 1)
         summed = (functional.conv_transpose1d, functional.conv_transpose2d, functional.conv_transpose3d)[self.axes - 1]
-        y: Tensor = summed(
-            parts, self._summed, self.bias, self.stride, self.padding, more, self.out_channels, self.dilation
-        )
-        return y
+        with exactly(x.device):  # outputs are summed up as they come from the arrays
+            y: Tensor = summed(
+                parts, self._summed, self.bias, self.stride, self.padding, more, self.out_channels, self.dilation
+            )
+        return y.to(x.dtype)
 
     def used_outside(self, func: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
         return used(self, func, args, kwargs)

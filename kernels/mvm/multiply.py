@@ -9,8 +9,8 @@ Where inputs come bit by bit in two's complement, or weights are cut over severa
 conversions, whose results are put together digitally (`conversions`).
 
 `multiply` drives the passes and decides; the *stages* do the arithmetic: `specification` (everything; any device; the
-specification), or `compiled` and `compiled_conversions` (the common subset, compiled). All share the one matrix product
-in the middle.
+specification), or `compiled` and `compiled_conversions` (the common subset, compiled). On a GPU `by_triton` does both
+for the common subset. All share the one matrix product in the middle.
 
 Noise, bound and update management: Gokmen, Onen & Haensch, Front. Neurosci. 11:538 (2017). Pipeline as in Rasch et al.,
 "A flexible and fast PyTorch toolkit for simulating training and inference on analog crossbar arrays" (2021).
@@ -24,7 +24,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from rpusim.kernels.mvm import compiled, compiled_conversions, specification
+from rpusim.kernels.mvm import by_triton, compiled, compiled_conversions, specification
 from rpusim.kernels.mvm.periphery import (
     BoundManagement,
     IOParameters,
@@ -76,12 +76,14 @@ def multiply(
     io: the periphery; lines: its frozen variations. stream: integers that name array and direction to the random
     numbers; first: the counter of the first vector, so that any division into calls draws the same noise.
     average: one-element state of ``average_abs_max`` (NaN before the first vector), changed in place; None if noise
-    management needs none. path: "numba" (where `compiled.covers` the periphery; else torch) or "torch".
+    management needs none. path: "numba" or "triton" (where `compiled.covers` the periphery; else torch), or "torch".
     backward: x are errors. A vector that noise management finds empty (alpha <= 0) gives exact zeros and takes no pass;
     forwards, only if there is no input noise, which is multiplied otherwise. The rules are those of AIHWKit.
     cells: what the cells of sliced weights hold; None: exactly what the weights are cut into.
     Returns outputs (vectors, outputs), and per vector how many analog passes it took and how many inputs were not zero.
     """
+    if path == "triton" and by_triton.covers(io):
+        return by_triton.multiply(weights, x, io, lines, stream, first, average, backward)
     loops = path == "numba" and x.is_cpu
     if loops and Multiplier.fits(io):
         return Multiplier(io, lines, stream, backward)(weights, x, first)

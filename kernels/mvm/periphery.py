@@ -19,6 +19,7 @@ from torch.nn import functional
 from rpusim.arch.contract import checks
 from rpusim.errors import InputError
 from rpusim.kernels.base import rng
+from rpusim.kernels.base.precision import casts, exactly
 from rpusim.kernels.base.rng import Purpose
 from rpusim.kernels.base.threads import on_one_thread, part_by_part
 from rpusim.kernels.mvm.slices import Slices
@@ -434,8 +435,12 @@ def product(u: Tensor, weights: Tensor) -> Tensor:
     This is the one matrix product of both paths, so that they agree to the bit. Its bits do not depend on torch's
     number of threads, nor on how vectors are put together, if they are at least 32: a large product is divided into
     parts, each of them computed on one thread, and several at a time if torch has several threads. A single vector is
-    multiplied in compiled loops, which whole multiplications call as well (`whole`).
+    multiplied in compiled loops, which whole multiplications call as well (`whole`). Arrays multiply in single
+    precision, also where torch.autocast has digital layers multiply in half.
     """
+    if casts():
+        with exactly(u.device):
+            return product(u, weights)
     if not u.is_cpu:
         return functional.linear(u, weights)
     number = u.size(0)  # len() of a tensor takes several times as long

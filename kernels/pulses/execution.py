@@ -24,13 +24,16 @@ class Way(NamedTuple):
 def way_of(device: Device, parameters: UpdateParameters, path: str = "numba") -> Way | None:
     """Find how the pulses of an array are computed; None if it takes none.
 
-    device: of the array. parameters: of its updates. path: "numba" (compiled) or "torch".
+    device: of the array. parameters: of its updates. path: "numba" (loops),
+    "triton" (kernels) or "torch".
     """
     pulse_type = parameters.pulse_type
     if not isinstance(device, PulsedDevice) or not pulse_type.pulsed:
         return None
     if parameters.execution is Execution.EXACT:
         return Way(Execution.EXACT, "asked for")
+    if path == "triton":
+        return Way(Execution.EXACT, "kernels of a GPU send every pulse by itself")
     if path != "numba":
         return Way(Execution.EXACT, "only compiled loops merge, which need the CPU")
     if not pulse_type.random:

@@ -19,6 +19,7 @@ from rpusim.arch.contract import checks
 from rpusim.arch.contract.activity import ActivityLog, Phase
 from rpusim.arch.contract.digital_work import NOTHING, Work
 from rpusim.errors import InputError
+from rpusim.kernels.base.paths import checked_path, path_at
 from rpusim.kernels.mvm.input_range import InputRange
 from rpusim.kernels.mvm.multiply import BoundManagement, IOParameters, Lines, NoiseManagement, Product, multiply
 from rpusim.kernels.mvm.periphery import product
@@ -26,7 +27,6 @@ from rpusim.kernels.mvm.slices import SlicedCells
 from rpusim.kernels.mvm.whole.multiplier import Multiplier
 
 Tensor = torch.Tensor
-PATHS = ("numba", "torch")
 _ALMOST = 1.0 - 1e-6  # of the converters' bound counts as the bound
 
 
@@ -116,7 +116,7 @@ class Tile(torch.nn.Module, ABC):
     config:         the periphery, see `LayerConfig`.
     seed, layer, tile:  name of the array for random numbers; layer and tile also stand in the activity log.
     place:          of the tile's first row and column in the layer's matrix.
-    path:           "numba" (compiled, on the CPU) or "torch" (the specification, on any device).
+    path:           how numbers are computed, see `rpusim.kernels.base.paths`.
     log:            receives one row per vector and phase, and rows of what was done besides; None: nothing is written.
     exact_reads:    whether the weights are digital, and read exactly whatever the periphery.
 
@@ -146,9 +146,7 @@ class Tile(torch.nn.Module, ABC):
         exact_reads: bool = False,
     ) -> None:
         super().__init__()
-        if path not in PATHS:
-            raise InputError(f"path: {path!r} was given; accepted are {', '.join(PATHS)}")
-        self.rows, self.columns, self.place, self.path, self.log = rows, columns, place, path, log
+        self.rows, self.columns, self.place, self.path, self.log = rows, columns, place, checked_path(path), log
         exactly: dict[str, Any] = {"is_perfect": True} if exact_reads else {}
         self._forward_io = replace(config.forward, **exactly)
         managed = config.input_range is not None and config.input_range.manage_output_clipping
@@ -194,8 +192,8 @@ class Tile(torch.nn.Module, ABC):
 
     @property
     def path_now(self) -> str:
-        """The path that multiplications take where the weights lie now: the compiled one needs the CPU."""
-        return self.path if self.weights.is_cpu else "torch"
+        """The path that multiplications take where the weights lie now, see `rpusim.kernels.base.paths`."""
+        return path_at(self.path, self.weights)
 
     def forward(self, x: Tensor, step: Step = ALONE, phase: Phase = Phase.FORWARD) -> Tensor:
         """Multiply vectors: x (vectors, columns) -> y (vectors, rows), through the forward periphery.
@@ -208,7 +206,7 @@ class Tile(torch.nn.Module, ABC):
             done = self._prepared[0](weights, x, first)
         else:
             of_side = self._forward_io, self.forward_lines, self._forward_stream, first, self._buffers["average"]
-            done = multiply(weights, x, *of_side, self.path if weights.is_cpu else "torch", cells=self.sliced_cells)
+            done = multiply(weights, x, *of_side, path_at(self.path, weights), cells=self.sliced_cells)
         self._counters["forward"] += x.shape[0]
         self._write(phase, done, step, active_columns=done.active, active_rows=self.rows)
         if self._manages_clipping:
@@ -232,7 +230,7 @@ class Tile(torch.nn.Module, ABC):
             cells = self.sliced_cells
             turned = None if cells is None or self._backward_io.slices is None else cells.turned
             of_side = self._backward_io, self.backward_lines, self._backward_stream, first, self._buffers["average"]
-            path = self.path if weights.is_cpu else "torch"
+            path = path_at(self.path, weights)
             done = multiply(weights.t(), d, *of_side, path, backward=True, cells=turned)
         self._counters["backward"] += d.shape[0]
         self._write(phase, done, step, active_rows=done.active, active_columns=self.columns)

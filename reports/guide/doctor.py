@@ -9,7 +9,11 @@ import sys
 from importlib.metadata import PackageNotFoundError, requires, version
 from typing import Any
 
-_REQUIREMENT = re.compile(r"([A-Za-z0-9_.-]+)(?:\[[^]]*\])?\s*([^;]*?)\s*(?:;\s*extra == ['\"](\w+)['\"])?")
+from rpusim.reports.guide.accelerator import accelerator
+
+_REQUIREMENT = re.compile(
+    r"([A-Za-z0-9_.-]+)(?:\[[^]]*\])?\s*([^;]*?)\s*(?:;\s*(?:\(?[^()]*\)? and )?extra == ['\"](\w+)['\"])?"
+)
 
 
 def examined() -> dict[str, Any]:
@@ -17,8 +21,8 @@ def examined() -> dict[str, Any]:
 
     Returns a document: ``rpusim``, ``python`` and ``system`` (versions); ``cores`` that this process may use, and
     ``memory_bytes``; ``packages`` and ``extras`` (rows of name, wanted, found, ok); ``loops``: where compiled loops are
-    kept, their bytes, and whether they can be written; ``accelerator``: what computes; ``ok``: nothing that is always
-    needed is missing.
+    kept, their bytes, and whether they can be written; ``accelerator``: as `accelerator.accelerator` says; ``ok``:
+    nothing that is always needed is missing.
     """
     from rpusim.arch.contract.compiled_loops import folders_of_loops
 
@@ -37,7 +41,7 @@ def examined() -> dict[str, Any]:
             "bytes": sum(path.stat().st_size for each in folders for path in each.rglob("*.nb[ic]")),
             "can_be_kept": all(os.access(each, os.W_OK) for each in folders) and bool(folders),
         },
-        "accelerator": "none: everything is computed on the cores above",
+        "accelerator": accelerator(),
         "ok": all(row["ok"] for row in packages),
     }
 

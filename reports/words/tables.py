@@ -188,7 +188,8 @@ def examined(found: Document) -> RenderableType:
     row.add_column()
     row.add_row("rpusim", f"{found['rpusim']}, Python {found['python']}, {found['system']}")
     row.add_row("computes on", f"{found['cores']} cores, {found['memory_bytes'] / 2**30:.1f} GiB of memory")
-    row.add_row("accelerator", found["accelerator"])
+    for label, told in _accelerator(found["accelerator"]):
+        row.add_row(label, Text(told))
     row.add_row(
         "compiled loops",
         kept if loops["can_be_kept"] else "cannot be kept, so that every process compiles them again (NUMBA_CACHE_DIR)",
@@ -201,6 +202,16 @@ def examined(found: Document) -> RenderableType:
         told = "; ".join(each for each in (has, f"missing: {wants}{how}" if lacking else "") if each)
         row.add_row(name, Text(told))  # brackets are no markup
     return row
+
+
+def _accelerator(found: Document) -> list[tuple[str, str]]:
+    """Tell whether there is a GPU, which way its tensors take, and what learning takes of its memory."""
+    gpus = ", ".join(f"{each['name']} with {each['memory_bytes'] / 2**30:.1f} GiB" for each in found["gpus"])
+    cuda = "without CUDA" if found["cuda"] is None else f"with CUDA {found['cuda']}, {gpus or 'no GPU'}"
+    triton = "no Triton" if found["triton"] is None else f"Triton {found['triton']}"
+    memory = ", ".join(f"{name} {each:.0f}" for name, each in found["bytes_per_cell"].items())
+    told = f"torch {found['torch']} {cuda}; {triton}; bytes for a weight that learns: {memory}"
+    return [("accelerator", found["way"]), ("GPU", told)]
 
 
 def headlines(document: Document) -> Table:

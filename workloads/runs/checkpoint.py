@@ -222,7 +222,7 @@ def _read(content: bytes) -> dict[str, Any] | str:
     if hashlib.sha256(body).digest() != _HEADER.unpack_from(content)[1]:
         return "was damaged after it had been written (its digest is another one)"
     try:
-        kept = torch.load(io.BytesIO(body), weights_only=True)
+        kept = torch.load(io.BytesIO(body), weights_only=True, map_location="cpu")
     except (ArithmeticError, AttributeError, EOFError, LookupError, MemoryError, RuntimeError, TypeError, ValueError):
         return "is not a checkpoint"
     except pickle.UnpicklingError:

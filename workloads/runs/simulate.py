@@ -7,6 +7,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import torch
+
+from rpusim.errors import InputError
 from rpusim.workloads.data import kinds
 from rpusim.workloads.data.dataset import Data
 from rpusim.workloads.results import files
@@ -49,6 +52,20 @@ def simulate(
     return found
 
 
+def check_device_type(device_type: str, experiment: Experiment) -> None:
+    """Raise InputError if arrays cannot be computed on a kind of device here; "cpu" is always there."""
+    if device_type == "cpu":
+        return
+    if not torch.cuda.is_available():
+        why = "is built without CUDA" if torch.version.cuda is None else "sees no GPU"
+        raise InputError(f"--device-type: {device_type} was given, but torch {why}; accepted here is cpu")
+    if experiment.inference is not None:
+        raise InputError(
+            f"--device-type: {device_type} was given for an experiment that infers, which is computed on the CPU; "
+            "accepted is cpu, or in Python model.to('cuda') of what `rpusim.convert` returns"
+        )
+
+
 def run(
     experiment: Experiment,
     watch: Watch = lambda stage, fraction: None,
@@ -56,6 +73,7 @@ def run(
     pause: int | None = None,
     callbacks: Sequence[Callback] = (),
     given: Data | None = None,
+    device_type: str = "cpu",
 ) -> Result:
     """Run an experiment to its end, or on to its end if it was killed.
 
@@ -66,10 +84,13 @@ def run(
     given:      data to learn from, in place of those that the experiment names.
     pause:      epochs on the chip after which to stop for now, with the state in ``kept``; None: not before the end.
 
+    device_type: where arrays that learn are computed, "cpu" or "cuda".
+
     An experiment with ``inference`` goes to `inference_run`, any other one to `training_run`. Raises InputError on what
     cannot be used, and `Paused` after so many epochs.
     """
     began = time.perf_counter()
+    check_device_type(device_type, experiment)
     numbers = RandomNumbers(experiment.seed)
     with one_thread():
         with numbers.drawn():
@@ -77,7 +98,7 @@ def run(
         progress = Progress(Checkpoint(kept, loaded.contents()), began, numbers, pause, callbacks)
         with experiment.speaks():
             if experiment.inference is None:
-                found = training_run.run(loaded, progress, watch)
+                found = training_run.run(loaded, progress, watch, device_type)
             else:
                 found = inference_run.run(loaded, progress, watch)
         progress.end()

@@ -103,6 +103,7 @@ class Training:
     told:          called with the name and what an epoch led to.
     votes:         how often the test set is classified, for a vote.
     stale:         learns samples with the weights that the clock says; None: all see fresh ones.
+    device:        where the model computes.
     """
 
     name: str
@@ -117,6 +118,7 @@ class Training:
     told: Callback = lambda stage, epoch: None
     votes: int = 1
     stale: StaleLearning | None = None
+    device: torch.device = torch.device("cpu")  # noqa: RUF009 (it is a value)
 
     def begin(self) -> None:
         """Do what is due before a mini-batch."""
@@ -148,7 +150,7 @@ class Training:
         self.begin()
         self.optimizer.zero_grad()
         with draws():
-            loss = likelihood(self.model(x), y)
+            loss = likelihood(self.model(x.to(self.device)), y.to(self.device))
             if not torch.isfinite(loss):
                 raise NotFinite
             torch.autograd.backward(loss)
@@ -267,7 +269,7 @@ def train(
                 watch(training.name, (epoch + training.mini_batches / batches.per_epoch) / recipe.epochs)
         training.settle()
         with draws():
-            error = test_error(model, batches, training.log, training.votes)
+            error = test_error(model, batches, training.log, training.votes, training.device)
         training.end_epoch(training.loss / batches.samples, error)
         training.idle(sum(pause.time for pause in idle.pauses if pause.after_epoch == epoch + 1) if idle else 0.0)
         keep()
@@ -275,15 +277,22 @@ def train(
 
 
 @torch.no_grad()
-def test_error(model: nn.Module, batches: Batches, log: ActivityLog | None, votes: int = 1) -> float:
+def test_error(
+    model: nn.Module,
+    batches: Batches,
+    log: ActivityLog | None,
+    votes: int = 1,
+    device: torch.device = torch.device("cpu"),  # noqa: B008 (it is a value)
+) -> float:
     """Return the fraction of the test set that is classified wrongly; on a chip with all its noise, off the clock.
 
     log: its activity is thrown away, as testing is not what is timed; None for a model without a chip. votes: how often
     every sample is classified; the class that most of them say is its answer, of equally many the one with the largest
-    sum of outputs.
+    sum of outputs. device: where the model computes.
     """
     model.eval()
-    outputs = [model(batches.test_x) for _ in range(votes)]
+    x = batches.test_x.to(device)
+    outputs = [model(x).cpu() for _ in range(votes)]
     wrong = int((majority(outputs) != batches.test_y).sum())
     if log is not None:
         log.take()

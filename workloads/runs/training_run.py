@@ -29,6 +29,7 @@ from rpusim.workloads.runs.analog_twin import analog_twin
 from rpusim.workloads.runs.checkpoint import Progress
 from rpusim.workloads.runs.dry_run import draws, dry_run
 from rpusim.workloads.runs.inputs import Inputs
+from rpusim.workloads.runs.settings import Experiment
 from rpusim.workloads.runs.stale import StaleLearning
 from rpusim.workloads.runs.step_of import compiled_step, step_taken
 from rpusim.workloads.runs.training_loop import Batches, Training, Watch, train
@@ -38,15 +39,19 @@ ROUND_ERRORS = (0.5, 0.3, 0.2, 0.1, 0.05, 0.03, 0.02, 0.01, 0.005)
 _TOTALS = ("seconds", "joules", "pulses_per_cell")
 
 
-def run(inputs: Inputs, progress: Progress, watch: Watch) -> Result:
+def run(inputs: Inputs, progress: Progress, watch: Watch, device_type: str = "cpu") -> Result:
     """Train the experiment's network on its chip, and in floating point beside it; price every event of it.
 
     inputs:    what the experiment names; its cells learn.
     progress:  where the state is kept meanwhile, and what a killed run has left there.
     watch:     told how far it is.
+    device_type:  where the arrays are computed, "cpu" or "cuda"; what is trained in floating point stays on the CPU.
 
     Raises InputError if the network cannot learn these data, or diverges.
     """
+    device, elsewhere = torch.device(device_type), device_type != "cpu"
+    if elsewhere:
+        _check_device(inputs.experiment)
     experiment, digital, placement, cells = inputs.experiment, inputs.digital, inputs.placement, inputs.cells
     assert isinstance(cells, UnitCells)
     seed, management = experiment.seed, experiment.management
@@ -62,13 +67,16 @@ def run(inputs: Inputs, progress: Progress, watch: Watch) -> Result:
         warnings.simplefilter("ignore", ClippedWeights)  # said of the first one
         tried = twin(ActivityLog())
     dry_run(digital, tried, batches)
+    if elsewhere:
+        analog.to(device)
     refresh = experiment.refresh.every if experiment.refresh else None
     optimizer, stale = AnalogSGD(analog, 1.0), None
     if experiment.schedule == "asynchronous":
         stale = StaleLearning(analog, optimizer, log, meter.plan, management)
     coupling = Coupling(analog, meter, log.take if stale is None else stale.take, experiment.elapse, refresh)
     reference = Training("digital", digital, torch.optim.SGD(digital.parameters(), 1.0))
-    on_chip = Training("analog", analog, optimizer, log, coupling, votes=experiment.sharing.votes, stale=stale)
+    votes = experiment.sharing.votes
+    on_chip = Training("analog", analog, optimizer, log, coupling, votes=votes, stale=stale, device=device)
     for stage in (reference, on_chip):
         stage.told = progress.epoch
         if stage.stale is None:
@@ -84,6 +92,8 @@ def run(inputs: Inputs, progress: Progress, watch: Watch) -> Result:
 
     if stale is not None:
         on_chip.compiled = stale.said()
+    if elsewhere:
+        analog.to("cpu")
     with surrounding():
         disturbed = robustness.disturbed(
             {"test_error": analog, "test_error_floating_point": digital},
@@ -118,6 +128,15 @@ def run(inputs: Inputs, progress: Progress, watch: Watch) -> Result:
         steps={stage.name: step_taken(stage.compiled) for stage in (reference, on_chip)},
         last={"wall": {"seconds": time.perf_counter() - progress.began}},
     )
+
+
+def _check_device(experiment: Experiment) -> None:
+    """Refuse what is computed on the CPU only."""
+    if experiment.schedule == "asynchronous":
+        raise InputError(
+            "--device-type: cuda was given with schedule 'asynchronous', whose weights of the past are kept on the "
+            "CPU; accepted is cpu, or another schedule"
+        )
 
 
 def _beside(curve: list[dict[str, Any]], reference: list[dict[str, Any]]) -> list[dict[str, Any]]:

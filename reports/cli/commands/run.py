@@ -51,6 +51,12 @@ DRAWS = 5
 @click.option("--seeds", type=int, help="Run it with so many seeds, from 0, as a study.")
 @workers
 @as_json
+@click.option(
+    "--device-type",
+    type=click.Choice(["cpu", "cuda"]),
+    default="cpu",
+    help="Where arrays that learn are computed (docs/gpu.md); the numbers are the same to rounding.",
+)
 @click.option("--quiet", is_flag=True, help="No progress bar.")
 def run_experiment(
     experiment: str,
@@ -60,6 +66,7 @@ def run_experiment(
     waterfall: bool | None,
     number: int,
     json_wanted: bool,
+    device_type: str,
     quiet: bool,
     **options: Any,
 ) -> None:
@@ -87,6 +94,11 @@ def run_experiment(
         command.append("--waterfall")
     study = of_many(experiment, {name: [value] for name, value in given.items()} | values, seeds)
     if study is not None:
+        if device_type != "cpu":
+            raise InputError(
+                f"--device-type: {device_type} was given for a study, whose runs are computed on the CPU; accepted is "
+                "cpu, or a single run"
+            )
         words = ["rpusim", *command, *(() if seeds is None else ("--seeds", str(seeds)))]
         explore_and_show(study, out, number, None, json_wanted, quiet, shlex.join(words))
         return
@@ -101,7 +113,7 @@ def run_experiment(
     with progress(not quiet) as watch, aside(), interruptible(kept):
         from rpusim.workloads.runs import simulate
 
-        found = simulate.run(chosen, watch, kept)
+        found = simulate.run(chosen, watch, kept, device_type=device_type)
     try:
         keep(found, folder, command)
     except InputError as error:
