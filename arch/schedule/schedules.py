@@ -28,7 +28,7 @@ import numpy as np
 from rpusim.arch.contract.activity import Activity, Phase
 from rpusim.arch.contract.columns import Integers, Operand
 from rpusim.arch.engine.compiled_engine import CompiledEngine
-from rpusim.arch.engine.events import Events
+from rpusim.arch.engine.events import Events, Op
 from rpusim.arch.engine.program import ALWAYS, Program, only
 from rpusim.arch.engine.simpy_engine import SimpyEngine
 from rpusim.arch.mapping.fit.turns import BEFORE, turns
@@ -109,6 +109,26 @@ def compiled(plan: Plan, activity: Activity, schedule: Schedule, kept: tuple[Kep
     return flow.builder.program()
 
 
+def of_layer(plan: Plan, activity: Activity) -> Program:
+    """Write the program of one layer in sequential inference of one sample, begun when all layers before it are done.
+
+    Args:
+        plan: of the chip and network.
+        activity: the rows of the layer.
+
+    Returns:
+        The program of the layer and of the sums at its homes. Its last slot ends when the next layer begins.
+    """
+    todo = Todo(plan, activity)
+    flow = Flow(plan, activity, settle(plan, 1, training=False), frozenset(), streams=False)
+    ends = _sequential(flow, todo)
+    with flow.builder.task(1, Phase.FORWARD, int(activity.layer[0]), 0, 0) as task:
+        task.note()
+        task.wait(int(ends[0]))
+        task.log(Op.STORE, [])
+    return flow.builder.program()
+
+
 def _last(of: Integers, number: int) -> Integers:
     """Find the index of the last vector of every sample (or step); -1: it has none.
 
@@ -121,8 +141,11 @@ def _last(of: Integers, number: int) -> Integers:
     return last
 
 
-def _sequential(flow: Flow, todo: Todo) -> None:
-    """Write one sample after the other through all layers, and the updates of a mini-batch after its last sample."""
+def _sequential(flow: Flow, todo: Todo) -> Integers:
+    """Write one sample after the other through all layers, and the updates of a mini-batch after its last sample.
+
+    Returns (samples,) gates that open when a sample has come back.
+    """
     samples, network = len(todo.step_of), flow.plan.placement.network
     begin = flow.builder.gates(samples) + np.arange(samples)
     before = begin
@@ -182,6 +205,7 @@ def _sequential(flow: Flow, todo: Todo) -> None:
                 done = flow.update(pairs, [before[last_sample[pairs.step]]], todo.extras(todo.layers[use]))
                 updates.append(done.by(_last(pairs.step, todo.mini_batches)))
     _conduct(flow, todo, begin, before, updates)
+    return before
 
 
 def _summed(
@@ -191,12 +215,12 @@ def _summed(
 
     Args:
         flow: writes the program.
-        forwards: by stage, its work and when that is done; the sum is added.
+        forwards: by stage, its work and when that is done; the sum is added. Stages that are not there are done.
         work: of the layer at whose homes it is made.
         made: the sum.
         inputs: (samples,) gates that open when a sample is there; None: it is from the start.
     """
-    waits = [_needed(forwards[part], work, np.array(needs)) for part, needs in made.needs]
+    waits = [_needed(forwards[part], work, np.array(needs)) for part, needs in made.needs if part in forwards]
     if inputs is not None and made.inputs:
         waits.append(inputs[work.sample])
     done = flow.sum(work, made, waits)

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rpusim.arch.contract.activity import Activity, Phase
-from rpusim.arch.contract.columns import Integers, Operand, pick, plain
+from rpusim.arch.contract.columns import Integers, Operand, distinct, pick, plain
 from rpusim.arch.engine.program import only
 from rpusim.arch.mapping.drawn import Shares
 from rpusim.arch.mapping.messages import Message
@@ -144,7 +144,8 @@ class Todo:
         self._forms: dict[tuple[int, int], tuple[Integers, Integers, Integers]] = {}
         samples = np.zeros(self.mini_batches, np.int64)
         main = activity.phase <= Phase.UPDATE
-        for layer in plan.layers:
+        working = [plan.layers[index] for index in distinct(activity.layer).tolist()]
+        for layer in working:
             for phase in (Phase.FORWARD, Phase.BACKWARD, Phase.UPDATE):
                 rows = np.flatnonzero((activity.layer == layer.index) & (activity.phase == phase))
                 if len(rows):
@@ -163,7 +164,7 @@ class Todo:
                 row=rows,
                 phase=activity.phase[rows].astype(np.int64),
             )
-            for layer in plan.layers
+            for layer in working
             if len(rows := np.flatnonzero(~main & (activity.layer == layer.index)))
         }
 
