@@ -8,7 +8,8 @@ amounts and what waits for what, so nothing has to be said about which layers th
 tiles lie alike on the mesh repeat each other, and blocks that lie otherwise do not.
 
 The account is the one of the whole program, to the picosecond and zeptojoule. Where a layer cannot be cut off
-(`_apart`, or something of it is still on its way when the next one begins), there is none, and the whole program is run.
+(`_apart`; or something of it does not wait for the one before it, or is still on its way when the next one begins),
+there is none, and the whole program is run.
 """
 
 from __future__ import annotations
@@ -24,11 +25,13 @@ from rpusim.arch.account.ledger import Ledger
 from rpusim.arch.account.pricing import Pricer
 from rpusim.arch.contract.activity import COLUMNS, Activity
 from rpusim.arch.contract.columns import Integers
-from rpusim.arch.engine.events import Events
+from rpusim.arch.engine.events import NEVER, Events
 from rpusim.arch.engine.program import HEAD, INSTRUCTION, LOGGED, Do, Program
 from rpusim.arch.schedule.plan import Plan
 from rpusim.arch.schedule.schedules import of_layer, times
 
+EARLY_PS = 1_000_000
+"""How long before a layer begins what does not wait for it would begin, where that is looked for (ps)."""
 _STATION, _LAYER = LOGGED.index("station"), HEAD.index("layer")
 
 
@@ -80,17 +83,10 @@ def account(plan: Plan, price: Pricer, work: Callable[[int], Activity], most: in
 
 
 def _apart(plan: Plan) -> bool:
-    """Tell whether every layer but the first waits for the one before it, and the sums for the layer of their homes."""
+    """Tell whether no layer but the first fetches the network's input from outside, and no block takes turns."""
     fetched = {"DRAM", "host link"} & set(plan.outside)
-    for layer in plan.layers:
-        if fetched and (layer.index and layer.inputs or any(made.inputs for made in layer.sums)):
-            return False
-        behind = {layer.index}
-        for made in layer.sums:
-            if not any(part in behind and min(needs) >= 0 for part, needs in made.needs):
-                return False
-            behind.add(made.number)
-    return not plan.placement.reloads
+    beside = any((layer.index and layer.inputs) or any(made.inputs for made in layer.sums) for layer in plan.layers)
+    return not (fetched and beside) and not plan.placement.reloads
 
 
 @dataclass
@@ -119,7 +115,7 @@ class _ByLayer:
         ledgers, last = [], self.plan.layers[-1].index
         for layer in self.plan.layers:
             name, activity = layer.placed.layer.name, self.work(layer.index)
-            program = of_layer(self.plan, activity)
+            program = of_layer(self.plan, activity, EARLY_PS if self._now else 0)
             works = program.heads[program.logged[:, LOGGED.index("task")], _LAYER]
             if len(program.stations) > len(self.plan.stations) or np.any(works != layer.index):
                 return None
@@ -148,11 +144,16 @@ class _ByLayer:
     def _run(
         self, program: Program, activity: Activity, stations: Integers, groups: Integers, name: str, ends: bool
     ) -> _Done | None:
-        """Run a layer; None if something of it goes on when the next one begins."""
+        """Run a layer; None if something of it does not wait for its beginning, or goes on when the next one begins."""
+        first = not self._now
         start, end = times(self.plan, program)
+        if not first:
+            done = start != NEVER
+            start[done], end[done] = start[done] - EARLY_PS, end[done] - EARLY_PS
+            if np.any(start[done][:-1] < 0):
+                return None
         until, events = int(end[program.slots - 1]), program.events(start, end)
         arrived = int((events.end + program.latency[events.station]).max(initial=0))
-        first = not self._now
         if not ends and (arrived > until or (first and until < self._wake.max(initial=0))):
             return None
         ledger, rested = self.price.piece(events, activity, None if first else self._rested, None if ends else until)

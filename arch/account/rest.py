@@ -113,7 +113,7 @@ class Rest:
 
     @property
     def waiting(self) -> tuple[Waiting, ...]:
-        """What each group draws while it is awake: parts that wait at it, and of a tile that is cut off all that leaks."""
+        """What groups draw while they are awake: parts that wait, and all that leaks of tiles that are cut off."""
         return *self._waits, *self._cut
 
     @property

