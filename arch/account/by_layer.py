@@ -276,7 +276,7 @@ class _Likeness:
     def _of_groups(
         self, stations: Integers, number: Integers, waited: Integers | None
     ) -> tuple[Integers, list[tuple[Any, ...]]]:
-        """Find the groups of stations, in order of their first station, and what each draws and for how long it waited."""
+        """Find the groups of stations in order, what each draws and for how long it waited."""
         found: dict[int, list[int]] = {}
         for station in stations.tolist():
             for group in self._groups[station]:

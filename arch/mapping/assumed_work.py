@@ -88,7 +88,7 @@ class AssumedWork:
 
     @property
     def by_layer(self) -> Callable[[int], Activity] | None:
-        """What gives the activity layer by layer: of inference of one large sample, nothing being done before; or None."""
+        """What gives the activity layer by layer in inference of one large sample, nothing done before; or None."""
         alone = self.samples == 1 and not self.training and not len(self.before)
         return self.of_layer if alone and self.most < MOST_ROWS // FEW_ROWS else None
 
