@@ -103,6 +103,20 @@ class Pauses:
         return Pauses(nothing, longer, nothing, nothing, self.wake_ps, self.woken_pw)
 
 
+def wakings(events: Events, stations: Sequence[int], wake_ps: int) -> tuple[Integers, Integers]:
+    """Find when a group is woken: (wakings,) begin and end (ps) of each, no two of which overlap.
+
+    events: in any order. stations, wake_ps: of the group, which never worked before the first of the events.
+    """
+    own = np.isin(events.station, stations) & (events.end > events.start)
+    order = np.argsort(events.start[own], kind="stable")
+    start, end = events.start[own][order], events.end[own][order]
+    closed = np.concatenate([[0], np.maximum.accumulate(end)[:-1]])[: len(end)]
+    pause = np.clip(start - closed, 0, wake_ps)
+    woken = pause > 0
+    return start[woken] - pause[woken], start[woken]
+
+
 @compiled
 def picowatts(zj_per_ps: int, waking_ps: int, lasting_ps: int) -> int:
     """Spread what is drawn for a time over another time, in whole pW."""

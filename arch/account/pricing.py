@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from rpusim.arch.account.exact_sums import exact_sums
 from rpusim.arch.account.ledger import Ledger
 from rpusim.arch.account.overlap import busy_together
-from rpusim.arch.account.pauses import Pauses
+from rpusim.arch.account.pauses import Pauses, wakings
 from rpusim.arch.account.prices import Batch, priced
 from rpusim.arch.account.rest import ZJ_PER_PS, Rest
 from rpusim.arch.account.tally import Tally
@@ -154,9 +154,19 @@ class Pricer:
         return Pauses.of(timeline.events, self.rest.groups, rested=rested, by_start=timeline.by_start)
 
     def woken(self, events: Events) -> NDArray[np.float64]:
-        """(events,) power (zJ/ps) that waking what each needs takes, spread evenly over it."""
-        groups = self.rest.waking_groups
+        """(events,) power (zJ/ps) that waking what each alone needs takes, spread evenly over it."""
+        groups = self.rest.groups
         return Pauses.of(events, groups, first_whole=False).woken_pw / _PW if groups else np.zeros(len(events))
+
+    def waking(self, events: Events) -> tuple[Integers, Integers, Integers]:
+        """Find when what serves several vectors is woken: (wakings,) begin and end (ps), and power (zJ/ps)."""
+        found = [(np.zeros(0, np.int64),) * 3]
+        for (stations, wake_ps, more), (_, _, spread) in zip(self.rest.waking_groups, self.rest.groups, strict=True):
+            if more > spread:
+                begin, end = wakings(events, stations, wake_ps)
+                found.append((begin, end, np.full(len(begin), more - spread)))
+        begin, end, power = map(np.concatenate, zip(*found, strict=True))
+        return begin, end, power
 
     def _watts(self, peak: float) -> float:
         """Convert a peak of the events' power (zJ/ps) to watts, with all that is drawn besides."""

@@ -77,7 +77,10 @@ class Analysis:
 
     @cached_property
     def watts(self) -> NDArray[np.float64]:
-        """(events,) power of each while it lasts, less what its unit draws while it waits, and what waking it took."""
+        """(events,) power of each while it lasts, less what its unit draws while it waits, and what waking it took.
+
+        What serves several vectors, such as a pool of converters, is not woken for one event: see `power`.
+        """
         rest, lasted = self.pricer.rest, np.maximum(self.events.duration, 1)
         net = self.zeptojoules / lasted - rest.relieved(self.events.station) + self.pricer.woken(self.events)
         watts: NDArray[np.float64] = net * _WATTS
@@ -85,11 +88,14 @@ class Analysis:
 
     @cached_property
     def power(self) -> Profile:
-        """Watts over time: what is drawn while nothing works (as if no tile were cut off), and what events draw."""
+        """Watts over time: what is drawn while nothing works (as if no tile were cut off), what events draw, and what
+        is drawn while pools are woken."""
         events = self.events
-        lasted = np.maximum(events.duration, 1)
-        drawn = self.pricer.rest.drawn * _WATTS
-        return Profile.of_intervals(events.start, events.start + lasted, self.watts, events.makespan_ps, drawn)
+        begin, end, woken = self.pricer.waking(events)
+        start = np.concatenate([events.start, begin])
+        until = np.concatenate([events.start + np.maximum(events.duration, 1), end])
+        watts = np.concatenate([self.watts, woken * _WATTS])
+        return Profile.of_intervals(start, until, watts, events.makespan_ps, self.pricer.rest.drawn * _WATTS)
 
     def details(self) -> dict[str, Integers]:
         """Return columns of every event beside those of `Events`.
