@@ -20,6 +20,7 @@ from hashlib import blake2b
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from rpusim.arch.account.ledger import Ledger
 from rpusim.arch.account.pricing import Pricer
@@ -62,7 +63,7 @@ class _Done:
     ledger: Ledger
     layer: str
     busy: Integers
-    worked: Integers
+    worked: NDArray[np.bool_]
     rested: Integers
     time_ps: int
 
@@ -263,7 +264,7 @@ class _Likeness:
         digest = blake2b(digest_size=32)
         for array in told:
             digest.update(f"{array.dtype}{array.shape}".encode())
-            digest.update(np.ascontiguousarray(array))
+            digest.update(np.ascontiguousarray(array).data)
         at = [self._waiting.get(station) for station in stations.tolist()]
         kinds = [block.block.kind for block in self._plan.layers[layer].blocks]
         digest.update(repr((program.slots, ends, waited is None, kept_awake, at, kinds)).encode())

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rpusim.arch.contract.activity import Activity, Phase
-from rpusim.arch.contract.columns import Integers, Operand, distinct, pick, plain
+from rpusim.arch.contract.columns import Integers, Operand, pick, plain
 from rpusim.arch.engine.program import only
 from rpusim.arch.mapping.drawn import Shares
 from rpusim.arch.mapping.messages import Message
@@ -144,7 +144,7 @@ class Todo:
         self._forms: dict[tuple[int, int], tuple[Integers, Integers, Integers]] = {}
         samples = np.zeros(self.mini_batches, np.int64)
         main = activity.phase <= Phase.UPDATE
-        working = [plan.layers[index] for index in distinct(activity.layer).tolist()]
+        working = [plan.layers[index] for index in np.unique(activity.layer).tolist()]
         for layer in working:
             for phase in (Phase.FORWARD, Phase.BACKWARD, Phase.UPDATE):
                 rows = np.flatnonzero((activity.layer == layer.index) & (activity.phase == phase))
