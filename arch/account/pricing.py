@@ -79,7 +79,9 @@ class Pricer:
         """
         return self.piece(events, activity, None)[0]
 
-    def piece(self, events: Events, activity: Activity, rested: Integers | None) -> tuple[Ledger, Integers]:
+    def piece(
+        self, events: Events, activity: Activity, rested: Integers | None, until: int | None = None
+    ) -> tuple[Ledger, Integers]:
         """Account for a piece of work that goes on from another.
 
         Args:
@@ -87,11 +89,12 @@ class Pricer:
             activity: the rows that the events come from.
             rested: for how long what is gated had not worked before, as it was returned for the other; None: it is the
                 first one.
+            until: when what comes after it begins (ps); None: when its last event has ended.
 
         Returns:
             Its ledger, and for how long what is gated has not worked at its end.
         """
-        ledger = Ledger(time_ps=events.makespan_ps)
+        ledger = Ledger(time_ps=events.makespan_ps if until is None else until)
         power = self._add(ledger, events, activity, np.ones(len(events), np.int64))
         timeline = Timeline.of(events)
         pauses = self._pauses(timeline, rested)

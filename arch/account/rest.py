@@ -112,6 +112,16 @@ class Rest:
         return self.drawn + waking
 
     @property
+    def waiting(self) -> tuple[Waiting, ...]:
+        """What groups draw while they are awake: parts that wait, and all that leaks of tiles that are cut off."""
+        return *self._waits, *self._cut
+
+    @property
+    def at_station(self) -> tuple[tuple[str, int, int], ...]:
+        """Part, station and power (zJ/ps) of all that waits, for each vector that the station serves."""
+        return tuple(self._at_station)
+
+    @property
     def waking_groups(self) -> list[tuple[tuple[int, ...], int, int]]:
         """The groups, with all that is drawn while each is woken, of stations that serve several vectors too."""
         draws = [0] * len(self.groups)

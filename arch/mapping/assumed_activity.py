@@ -91,7 +91,12 @@ def pulses(written: FullTrains | Crossings | None, slices: int = 1) -> tuple[flo
 
 
 def assumed_activity(
-    placement: Placement, samples: int, training: bool, batch: int = 1, learning: Learning = PLAIN
+    placement: Placement,
+    samples: int,
+    training: bool,
+    batch: int = 1,
+    learning: Learning = PLAIN,
+    layer: int | None = None,
 ) -> Activity:
     """Assume the activity of a placed network.
 
@@ -99,22 +104,27 @@ def assumed_activity(
     samples: how many go through it.
     training: whether they train in mini-batches of ``batch``, or are inferred in one batch.
     learning: what the unit cells do with gradients.
+    layer: which layer's rows are wanted; None: all.
     Returns rows in program order, block by block. Where blocks take turns on arrays every sample is a step of its own,
     in which they are written.
 
     The vectors of a mini-batch take turns among the replicas of a layer.
     """
-    return _logged(placement, samples, training, batch, learning).take()
+    return _logged(placement, samples, training, batch, learning, layer).take()
 
 
 def assumed_rows(placement: Placement, samples: int, training: bool, batch: int = 1, learning: Learning = PLAIN) -> int:
     """Count the rows that `assumed_activity` would have of the same arguments, without filling their columns."""
+    if not training and not placement.reloads:
+        return samples * sum(placed.layer.vectors * placed.grid for placed in placement.layers)
     return len(_logged(placement, samples, training, batch, learning))
 
 
-def _logged(placement: Placement, samples: int, training: bool, batch: int, learning: Learning) -> ActivityLog:
+def _logged(
+    placement: Placement, samples: int, training: bool, batch: int, learning: Learning, layer: int | None = None
+) -> ActivityLog:
     log, written = ActivityLog(), turns(placement)
-    for block in placement.blocks():
+    for block in placement.blocks() if layer is None else placement.layers[layer].blocks:
         placed = placement.layers[block.layer]
         per_step = placed.layer.vectors * (batch if training or placement.reloads else samples)
         step, vector = np.divmod(np.arange(samples * placed.layer.vectors), per_step)

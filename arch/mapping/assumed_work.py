@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from rpusim.arch.contract.activity import Activity
@@ -12,6 +13,8 @@ from rpusim.errors import InputError, written
 
 MOST_ROWS = 20_000_000
 """Rows of activity that are timed in one go, at some hundred bytes each."""
+FEW_ROWS = 200_000
+"""Of a sample of more rows the layers are timed one by one, see `rpusim.arch.account.by_layer`."""
 MOST_VECTORS = 2**31 - 1
 """The most vectors of one layer in one mini-batch: columns of activity number them in 32 bits."""
 
@@ -78,6 +81,16 @@ class AssumedWork:
     def mini_batches(self, number: int, size: int) -> Activity:
         """Write the activity of the first ``number`` mini-batches of ``size`` samples."""
         return self._written(number * size, size)
+
+    def of_layer(self, layer: int) -> Activity:
+        """Write the activity of one layer in inference of one sample."""
+        return assumed_activity(self.placement, 1, training=False, learning=self.learning, layer=layer)
+
+    @property
+    def by_layer(self) -> Callable[[int], Activity] | None:
+        """What gives the activity layer by layer in inference of one large sample, nothing done before; or None."""
+        alone = self.samples == 1 and not self.training and not len(self.before)
+        return self.of_layer if alone and self.most < MOST_ROWS // FEW_ROWS else None
 
     def all(self) -> Activity:
         """Write the activity of all samples."""

@@ -28,7 +28,7 @@ import numpy as np
 from rpusim.arch.contract.activity import Activity, Phase
 from rpusim.arch.contract.columns import Integers, Operand
 from rpusim.arch.engine.compiled_engine import CompiledEngine
-from rpusim.arch.engine.events import Events
+from rpusim.arch.engine.events import Events, Op
 from rpusim.arch.engine.program import ALWAYS, Program, only
 from rpusim.arch.engine.simpy_engine import SimpyEngine
 from rpusim.arch.mapping.fit.turns import BEFORE, turns
@@ -109,6 +109,27 @@ def compiled(plan: Plan, activity: Activity, schedule: Schedule, kept: tuple[Kep
     return flow.builder.program()
 
 
+def of_layer(plan: Plan, activity: Activity, begins_ps: int) -> Program:
+    """Write the program of one layer in sequential inference of one sample.
+
+    Args:
+        plan: of the chip and network.
+        activity: the rows of the layer.
+        begins_ps: when all layers before it are done; what does not wait for them begins at 0.
+
+    Returns:
+        The program of the layer and of the sums at its homes. Its last slot ends when the next layer begins.
+    """
+    todo = Todo(plan, activity)
+    flow = Flow(plan, activity, settle(plan, 1, training=False), frozenset(), streams=False)
+    ends = _sequential(flow, todo, begins_ps)
+    with flow.builder.task(1, Phase.FORWARD, int(activity.layer[0]), 0, 0) as task:
+        task.note()
+        task.wait(int(ends[0]))
+        task.log(Op.STORE, [])
+    return flow.builder.program()
+
+
 def _last(of: Integers, number: int) -> Integers:
     """Find the index of the last vector of every sample (or step); -1: it has none.
 
@@ -121,8 +142,12 @@ def _last(of: Integers, number: int) -> Integers:
     return last
 
 
-def _sequential(flow: Flow, todo: Todo) -> None:
-    """Write one sample after the other through all layers, and the updates of a mini-batch after its last sample."""
+def _sequential(flow: Flow, todo: Todo, begins_ps: int = 0) -> Integers:
+    """Write one sample after the other through all layers, and the updates of a mini-batch after its last sample.
+
+    begins_ps: how long samples wait before they begin.
+    Returns (samples,) gates that open when a sample has come back.
+    """
     samples, network = len(todo.step_of), flow.plan.placement.network
     begin = flow.builder.gates(samples) + np.arange(samples)
     before = begin
@@ -172,12 +197,12 @@ def _sequential(flow: Flow, todo: Todo) -> None:
 
     updates: list[Integers] = []
     for layer in todo.layers:
-        work = todo.work(Phase.FORWARD, layer)
+        work, begun = todo.work(Phase.FORWARD, layer), before
         done = stage(work, flow.forward)
         if work and done:
             forwards[layer.index] = work, done
             for made in layer.sums:  # vector by vector, as they come from the layer
-                ended(work, _summed(flow, forwards, work, made, inputs))
+                ended(work, _summed(flow, forwards, work, made, inputs, [begun[work.sample]]))
     wrong = todo.with_errors
     for layer in reversed(todo.layers):
         for made in reversed(layer.sums):
@@ -192,22 +217,30 @@ def _sequential(flow: Flow, todo: Todo) -> None:
             if pairs := todo.work(Phase.UPDATE, todo.layers[use]):
                 done = flow.update(pairs, [before[last_sample[pairs.step]]], todo.extras(todo.layers[use]))
                 updates.append(done.by(_last(pairs.step, todo.mini_batches)))
-    _conduct(flow, todo, begin, before, updates)
+    _conduct(flow, todo, begin, before, updates, begins_ps)
+    return before
 
 
 def _summed(
-    flow: Flow, forwards: dict[int, tuple[Work, Done]], work: Work, made: SumPlan, inputs: Integers | None
+    flow: Flow,
+    forwards: dict[int, tuple[Work, Done]],
+    work: Work,
+    made: SumPlan,
+    inputs: Integers | None,
+    start: Sequence[Operand] = (),
 ) -> Done:
     """Write a sum, of which each vector follows those of its parts that it needs.
 
     Args:
         flow: writes the program.
-        forwards: by stage, its work and when that is done; the sum is added.
+        forwards: by stage, its work and when that is done; the sum is added. Stages that are not there are done.
         work: of the layer at whose homes it is made.
         made: the sum.
         inputs: (samples,) gates that open when a sample is there; None: it is from the start.
+        start: gates that every vector waits for, whether it needs a part or not.
     """
-    waits = [_needed(forwards[part], work, np.array(needs)) for part, needs in made.needs]
+    waits: list[Operand] = [*start]
+    waits += [_needed(forwards[part], work, np.array(needs)) for part, needs in made.needs if part in forwards]
     if inputs is not None and made.inputs:
         waits.append(inputs[work.sample])
     done = flow.sum(work, made, waits)
@@ -229,7 +262,9 @@ def _prepared(flow: Flow, work: Work, extras: Extras, start: Integers, free: Map
     return only(due, flow.transfers.prepare(work.layer, extras, start, free).by(work.step))
 
 
-def _conduct(flow: Flow, todo: Todo, begin: Integers, ends: Integers, updates: Sequence[Integers]) -> None:
+def _conduct(
+    flow: Flow, todo: Todo, begin: Integers, ends: Integers, updates: Sequence[Integers], begins_ps: int
+) -> None:
     """Begin each sample when the one before it has ended; the first of a mini-batch when all updates have, too.
 
     Samples of a mini-batch that wait for each other, see `Plan.normalises`, all begin when the one before it has ended.
@@ -240,6 +275,7 @@ def _conduct(flow: Flow, todo: Todo, begin: Integers, ends: Integers, updates: S
         begin: (samples,) gates to raise.
         ends: (samples,) gates that open when a sample has come back.
         updates: (mini-batches,) gates of every layer that learns, which open when it has.
+        begins_ps: how long each sample waits before it begins.
     """
     samples = len(todo.step_of)
     behind = np.arange(samples) - 1
@@ -249,6 +285,7 @@ def _conduct(flow: Flow, todo: Todo, begin: Integers, ends: Integers, updates: S
     with flow.builder.task(samples, Phase.FORWARD, 0, 0, np.arange(samples)) as task:
         task.wait(only(behind >= 0, ends[behind]))
         task.wait_for(only(first & (behind >= 0), update[todo.step_of - 1]) for update in updates)
+        task.hold(begins_ps)
         task.raise_(begin)
 
 

@@ -151,7 +151,8 @@ class Todo:
         self._forms: dict[tuple[int, int], tuple[Integers, Integers, Integers]] = {}
         samples = np.zeros(self.mini_batches, np.int64)
         main = activity.phase <= Phase.UPDATE
-        for layer in plan.layers:
+        working = [plan.layers[index] for index in np.unique(activity.layer).tolist()]
+        for layer in working:
             for phase in (Phase.FORWARD, Phase.BACKWARD, Phase.UPDATE):
                 rows = np.flatnonzero((activity.layer == layer.index) & (activity.phase == phase))
                 if len(rows):
@@ -170,7 +171,7 @@ class Todo:
                 row=rows,
                 phase=activity.phase[rows].astype(np.int64),
             )
-            for layer in plan.layers
+            for layer in working
             if len(rows := np.flatnonzero(~main & (activity.layer == layer.index)))
         }
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rpusim.arch.account import steady
+from rpusim.arch.account import by_layer, steady
 from rpusim.arch.account.ledger import Ledger
 from rpusim.arch.account.pricing import Pricer
 from rpusim.arch.account.sensitivity import Sensitivity
@@ -162,6 +162,31 @@ class Meter:
         for part in np.split(np.arange(len(steps)), np.flatnonzero(np.diff(modes)) + 1):
             rows = np.isin(activity.step, steps[part])
             yield activity.select(rows), unit[rows], self._evaluation if modes[part[0]] else self._training
+
+    def layers(self, work: Callable[[int], Activity]) -> bool:
+        """Account for one sample of sequential inference layer by layer (see `rpusim.arch.account.by_layer`).
+
+        work: makes the activity of a layer.
+
+        Returns whether that can be done; if not, nothing was accounted for.
+        """
+        assert not self.samples, "only one sample, and nothing else"
+        if self.schedule != "sequential":
+            return False
+
+        def counted(layer: int) -> Activity:
+            activity = work(layer)
+            self._count(activity)
+            return activity
+
+        found = by_layer.account(self.plan, self._price, counted, self._beginning.most_events)
+        if found is None:
+            self.samples, self.counts = 0, Counts()
+            return False
+        self._timed, self._whole, self.mini_batches = found.ledger, True, 1
+        self.timed_samples = self.samples
+        self._beginning.keep(found.activity, found.events)
+        return True
 
     def repeat(self, work: Callable[[int, int], Activity], times: int, size: int = 1, most: int = sys.maxsize) -> None:
         """Account for equal mini-batches, of which as little is timed as it takes (see `rpusim.arch.account.steady`).
