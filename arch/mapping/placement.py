@@ -154,7 +154,7 @@ class PlacedLayer:
         return tuple(tuple(found[number]) for number in sorted(found))
 
     def rounds_before_the_last(self, home: Block) -> list[int]:
-        """List the rounds, less the last, in which a row of blocks works, so that its sums wait; home: its first one."""
+        """List the rounds, less the last, in which a row of blocks works, so that its sums wait; home: its first."""
         row = self.blocks[home.tile : home.tile + len(self.column_splits)]
         return sorted({block.round for block in row} - {len(self.rounds) - 1})
 
