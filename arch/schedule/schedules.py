@@ -170,8 +170,8 @@ def _sequential(flow: Flow, todo: Todo, begins_ps: int = 0) -> Integers:
             start.append(inputs[work.sample])
         if work.phase == Phase.FORWARD:
             rounds, extras = flow.in_rounds(work), todo.preparations(work.layer)
-            users = written.get(work.layer.index, {})
-            left = {user: left_by(*user) for user in {*users.values()} - {BEFORE}} if extras else {}
+            users = written.get(work.layer.index, {}) if extras else {}
+            left = {user: left_by(*user) for user in {*users.values()} - {BEFORE}}
             free = {tile: left[user] for tile, user in users.items() if user != BEFORE}
             if extras and rounds is None:
                 start.append(_prepared(flow, work, extras, begin[todo.first[:-1]], free))
