@@ -1,37 +1,16 @@
 """Import Triton where it is installed, and launch its kernels so that they give the bits of the CPU.
 
 Triton is an extra of this package: CUDA builds of torch bring it along. A file with kernels is imported only after
-`installed` has said yes.
+`rpusim.kernels.base.paths.has_triton` has said yes.
 """
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from contextlib import nullcontext
-from functools import cache
-from importlib.util import find_spec
 from typing import Any
 
 import torch
-
-_INTERPRETED = ("1", "true", "yes", "on", "y")
-
-
-@cache
-def installed() -> bool:
-    """Tell whether Triton can be imported."""
-    return find_spec("triton") is not None and find_spec("triton.language") is not None
-
-
-def interpreted() -> bool:
-    """Tell whether kernels run in Triton's interpreter, on CPU tensors: ``TRITON_INTERPRET=1`` was set."""
-    return os.environ.get("TRITON_INTERPRET", "0").lower() in _INTERPRETED
-
-
-def runs_on(tensor: torch.Tensor) -> bool:
-    """Tell whether kernels can work on a tensor: on a CUDA device, or on the CPU in the interpreter."""
-    return installed() and (tensor.is_cuda or (tensor.is_cpu and interpreted()))
 
 
 def jit(function: Callable[..., Any]) -> Any:

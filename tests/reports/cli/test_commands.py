@@ -82,7 +82,7 @@ def test_the_default_folder_is_named_after_the_experiment(rpusim, short_run, tmp
     from rpusim.workloads.runs import simulate
 
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(simulate, "run", lambda chosen, watch, kept: Result(dict(short_run.document), None, ()))
+    monkeypatch.setattr(simulate, "run", lambda chosen, watch, kept, **how: Result(dict(short_run.document), None, ()))
     outcome = rpusim("run")
     assert outcome.status == 0, outcome.stderr
     assert (tmp_path / "runs" / "fcn-digits" / "report.html").is_file()
