@@ -7,6 +7,6 @@
     exact      pulses one by one: one program for each tile of cells, which goes over all vectors and slots
     update     the pulsed update for the host: what `rpusim.kernels.pulses.compiled` is for loops on the CPU
 
-Nothing here needs Triton to be imported but the files with kernels; ask `language.installed` before these. Kernels run
-on CUDA tensors, and with ``TRITON_INTERPRET=1`` set on CPU tensors, slowly, for tests.
+Nothing here needs Triton to be imported but the files with kernels; ask `rpusim.kernels.base.paths.has_triton` before
+these. Kernels run on CUDA tensors, and with ``TRITON_INTERPRET=1`` set on CPU tensors, slowly, for tests.
 """
