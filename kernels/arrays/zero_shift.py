@@ -23,6 +23,7 @@ from rpusim.arch.contract import checks
 from rpusim.kernels.arrays.array import DeviceArray
 from rpusim.kernels.devices import Cells, Device
 from rpusim.kernels.pulses.counts import UpdateCounts
+from rpusim.kernels.pulses.execution import Way
 from rpusim.kernels.pulses.trains import Execution, UpdateParameters
 
 Tensor = torch.Tensor
@@ -96,6 +97,10 @@ class ShiftedArray(torch.nn.Module):
     def path_now(self) -> str:
         """The path that A takes where it lies now."""
         return self.array.path_now
+
+    def way(self, parameters: UpdateParameters) -> Way | None:
+        """Say how the pulses of A are computed, see `DeviceArray.way`."""
+        return self.array.way(parameters)
 
     def set_weights(self, weights: Tensor) -> None:
         """Write weights (rows, columns) that are counted from the reference."""
