@@ -30,7 +30,7 @@ BROKEN_PIPE = 141
 STDOUT = 1
 STDOUT_REFUSES = (errno.ENOSPC, errno.EPIPE, errno.EIO, errno.EBADF)
 
-SELDOM = 100_000
+SELDOM = 1_000_000
 """New objects between two searches for cycles that nobody refers to: at Python's own 700, a command's start spends a
 seventh of its time on them."""
 
