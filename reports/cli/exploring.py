@@ -6,7 +6,7 @@ import re
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from hashlib import sha256
 from pathlib import Path
@@ -130,14 +130,34 @@ def explore_and_show(
     HEED.checkpoint = folder
     with watched(quiet) as watch, aside():
         document = explored(study, folder, workers, scheduler, watch, command)
-    HEED.written = str(folder)
+    from rpusim.reports.words import study_tables
+
+    show(document, folder / REPORT, json_wanted, study_tables.front)
+
+
+def announcing(quiet: bool) -> Callable[[str], None]:
+    """Return what tells on stderr, before it begins, what there is to do; quiet: it tells nothing."""
+
+    def told(words: str) -> None:
+        if not quiet:
+            click.echo(f"rpusim: {words} (where it is stopped, the same command goes on)", err=True)
+
+    return told
+
+
+def show(document: dict[str, Any], page: Path, json_wanted: bool, shown: Callable[[dict[str, Any]], Any]) -> None:
+    """Print a document as JSON, or as the terminal shows it and where its page is.
+
+    page: of the document, in the folder where everything was written. shown: makes what the terminal shows.
+    """
+    HEED.written = str(page.parent)
     if json_wanted:
         emit(document)
         return
-    from rpusim.reports.words import study_tables, tables
+    from rpusim.reports.words import tables
 
-    tables.console().print(study_tables.front(document))
-    say_where(folder / REPORT, json_wanted)
+    tables.console().print(shown(document))
+    say_where(page, json_wanted)
 
 
 @contextmanager

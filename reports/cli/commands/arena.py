@@ -7,10 +7,9 @@ from pathlib import Path
 
 import click
 
-from rpusim.reports.cli.exploring import watched
+from rpusim.reports.cli.exploring import announcing, show, watched
 from rpusim.reports.cli.interruption import HEED
 from rpusim.reports.cli.options import as_json, changes, workers
-from rpusim.reports.cli.output import emit, say_where
 
 
 @click.command("arena")
@@ -48,7 +47,7 @@ def meet(
     command goes on where it was stopped.
     """
     from rpusim.reports.learn_page.saving import met
-    from rpusim.reports.words import learn_tables, tables
+    from rpusim.reports.words import learn_tables
     from rpusim.workloads.learn.arena import REFERENCES, numbers
 
     chosen = tuple(REFERENCES) if references is None else tuple(each.strip() for each in references.split(";"))
@@ -60,10 +59,6 @@ def meet(
     typed += ["--seeds", str(seeds), "--epochs", str(epochs)]
     typed += [*(("--quick",) if quick else ()), *(w for s in settings for w in ("--set", s))]
     HEED.checkpoint = out
-
-    def told(words: str) -> None:
-        if not quiet:
-            click.echo(f"rpusim: {words} (where it is stopped, the same command goes on)", err=True)
 
     with watched(quiet) as watch:
         document = met(
@@ -78,12 +73,7 @@ def meet(
             changes=changes(settings),
             workers=number,
             watch=watch,
-            told=told,
+            told=announcing(quiet),
             command=shlex.join(["rpusim", "arena", *typed]),
         )
-    HEED.written = str(out)
-    if json_wanted:
-        emit(document)
-        return
-    tables.console().print(learn_tables.league(document))
-    say_where(out / "arena.html", json_wanted)
+    show(document, out / "arena.html", json_wanted, learn_tables.league)

@@ -7,10 +7,9 @@ from pathlib import Path
 
 import click
 
-from rpusim.reports.cli.exploring import name_of, watched
+from rpusim.reports.cli.exploring import announcing, name_of, show, watched
 from rpusim.reports.cli.interruption import HEED
 from rpusim.reports.cli.options import as_json, changes, workers
-from rpusim.reports.cli.output import emit, say_where
 
 
 @click.command("learn")
@@ -45,17 +44,13 @@ def learn_on_device(
     where it was stopped.
     """
     from rpusim.reports.learn_page.saving import learned
-    from rpusim.reports.words import learn_tables, tables
+    from rpusim.reports.words import learn_tables
 
     folder = out or Path("learn") / name_of([device])
     typed = ["--device", device, *(("--experiment", experiment) if experiment != "fcn-digits" else ())]
     typed += [*(("--algorithms", algorithms) if algorithms else ()), "--seeds", str(seeds), "--epochs", str(epochs)]
     typed += [*(("--quick",) if quick else ()), *(w for s in settings for w in ("--set", s))]
     HEED.checkpoint = folder
-
-    def told(words: str) -> None:
-        if not quiet:
-            click.echo(f"rpusim: {words} (where it is stopped, the same command goes on)", err=True)
 
     with watched(quiet) as watch:
         document = learned(
@@ -69,12 +64,7 @@ def learn_on_device(
             changes=changes(settings),
             workers=number,
             watch=watch,
-            told=told,
+            told=announcing(quiet),
             command=shlex.join(["rpusim", "learn", *typed]),
         )
-    HEED.written = str(folder)
-    if json_wanted:
-        emit(document)
-        return
-    tables.console().print(learn_tables.ranking(document))
-    say_where(folder / "learn.html", json_wanted)
+    show(document, folder / "learn.html", json_wanted, learn_tables.ranking)
